@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages to bytes and back.
+
+A blob is four bytes, ``b"qf"``, the format version and the kind of message, and then msgpack. Decoding checks and bounds
+everything and raises `WireError` and nothing else. Nothing in a blob can run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
+from qfleet.wire.shard import ShardResult, ShardWork
+
+#: Raised whenever a reader of the older format could misread the newer one.
+VERSION = 1
+
+#: Redis stores no value above 512 MB (``proto-max-bulk-len``); nothing larger is ever decoded.
+MAX_BLOB_BYTES = 512 * 1024 * 1024
+MAX_QUBITS = 32_767
+MAX_CLBITS = 1 << 24
+#: A table over more qubits than this is no gate that a simulator could hold.
+MAX_TABLE_QUBITS = 30
+
+_MAGIC = b"qf"
+_KINDS: dict[type[Struct], bytes] = {}
+
+
+class WireError(ValueError):
+    """A message from the wire is damaged, hostile, or of another version; the text says which and where."""
+
+
+class _ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    num_qubits: Annotated[int, Meta(ge=0, le=MAX_QUBITS)]
+    num_clbits: Annotated[int, Meta(ge=0, le=MAX_CLBITS)]
+    codes: bytes
+    num_controls: bytes
+    num_targets: bytes
+    operands: bytes
+    clbits: bytes
+    params: bytes
+    table_refs: bytes
+    tables: Annotated[tuple[bytes, ...], Meta(max_length=1 << 20)]
+
+
+_KINDS.update({_ProgramMessage: b"P", ShardWork: b"W", ShardResult: b"R"})
+_encoder = msgspec.msgpack.Encoder()
+_decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in _KINDS}
+_Message = TypeVar("_Message", bound=Struct)
+
+
+def encode(message: ShardWork | ShardResult) -> bytes:
+    """The blob of a shard's work or result."""
+    return _header(type(message)) + _encoder.encode(message)
+
+
+def decode_work(blob: bytes) -> ShardWork:
+    """The work in a blob. Raises `WireError`."""
+    return _decode(blob, ShardWork)
+
+
+def decode_result(blob: bytes) -> ShardResult:
+    """The result in a blob. Raises `WireError`."""
+    return _decode(blob, ShardResult)
+
+
+def encode_program(program: Program) -> bytes:
+    """The blob of a program; equal programs give equal blobs."""
+    message = _ProgramMessage(
+        num_qubits=program.num_qubits,
+        num_clbits=program.num_clbits,
+        codes=_bytes(program.codes, np.uint8),
+        num_controls=_bytes(program.num_controls, np.uint16),
+        num_targets=_bytes(program.num_targets, np.uint16),
+        operands=_bytes(program.operands, np.int32),
+        clbits=_bytes(program.clbits, np.int32),
+        params=_bytes(program.params, np.float64),
+        table_refs=_bytes(program.table_refs, np.int32),
+        tables=tuple(_bytes(table, np.complex128) for table in program.tables),
+    )
+    return _header(_ProgramMessage) + _encoder.encode(message)
+
+
+def content_hash(blob: bytes) -> str:
+    """The name of a blob: 32 hexadecimal digits of its BLAKE2b hash."""
+    return hashlib.blake2b(blob, digest_size=16).hexdigest()
+
+
+def decode_program(blob: bytes) -> Program:
+    """The program in a blob, its arrays read-only views into it. Raises `WireError` for any that can't be run."""
+    message = _decode(blob, _ProgramMessage)
+    program = Program(
+        num_qubits=message.num_qubits,
+        num_clbits=message.num_clbits,
+        codes=_array(message.codes, np.uint8, "codes"),
+        num_controls=_array(message.num_controls, np.uint16, "num_controls"),
+        num_targets=_array(message.num_targets, np.uint16, "num_targets"),
+        operands=_array(message.operands, np.int32, "operands"),
+        clbits=_array(message.clbits, np.int32, "clbits"),
+        params=_array(message.params, np.float64, "params"),
+        table_refs=_array(message.table_refs, np.int32, "table_refs"),
+        tables=tuple(_array(table, np.complex128, "tables") for table in message.tables),
+    )
+    _check(program)
+    return program
+
+
+def _header(kind: type[Struct]) -> bytes:
+    return _MAGIC + bytes([VERSION]) + _KINDS[kind]
+
+
+def _decode(blob: bytes, kind: type[_Message]) -> _Message:
+    if len(blob) > MAX_BLOB_BYTES:
+        raise WireError(f"a message of {len(blob)} bytes; the largest allowed is {MAX_BLOB_BYTES}")
+    if blob[:2] != _MAGIC or len(blob) < 4:
+        raise WireError(f"not a qfleet message: it begins with {bytes(blob[:4])!r}")
+    if blob[2] != VERSION:
+        raise WireError(
+            f"a message of format {blob[2]}, and this process reads format {VERSION}: "
+            "client and workers need the same qfleet version"
+        )
+    if blob[3:4] != _KINDS[kind]:
+        raise WireError(f"a message of kind {bytes(blob[3:4])!r} where {_KINDS[kind]!r} was expected")
+    try:
+        message: _Message = _decoders[kind].decode(memoryview(blob)[4:])
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise WireError(f"damaged message: {exc}") from exc
+    return message
+
+
+def _bytes(array: NDArray[np.generic], dtype: type[np.generic]) -> bytes:
+    return array.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes()
+
+
+def _array(raw: bytes, dtype: type[np.generic], name: str) -> NDArray[np.generic]:  # type: ignore[type-var]
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    if len(raw) % little_endian.itemsize:
+        raise WireError(f"{name}: {len(raw)} bytes are no whole number of {little_endian} items")
+    return np.frombuffer(raw, little_endian)
+
+
+_KNOWN = np.zeros(256, bool)
+_FIXED_TARGETS = np.full(256, -1, np.int64)
+_PARAM_COUNT = np.zeros(256, np.int64)
+_TAKES_TABLE = np.zeros(256, bool)
+_UNITARY = np.zeros(256, bool)
+for _op in Op:
+    _KNOWN[_op] = True
+    _targets = TARGETS[_op]
+    _FIXED_TARGETS[_op] = -1 if _targets is None else _targets
+    _PARAM_COUNT[_op] = PARAMS.get(_op, 0)
+    _TAKES_TABLE[_op] = _op in TABLE_OPS
+    _UNITARY[_op] = _op not in NON_UNITARY_OPS
+
+
+def _check(program: Program) -> None:
+    """Raise `WireError` unless every row of the program is one that an engine may run blindly."""
+    codes = program.codes
+    controls = program.num_controls.astype(np.int64)
+    targets = program.num_targets.astype(np.int64)
+    if not len(codes) == len(controls) == len(targets):
+        raise WireError(f"{len(codes)} codes, {len(controls)} control and {len(targets)} target counts")
+    _require(_KNOWN[codes], "has an unknown operation code")
+    fixed = _FIXED_TARGETS[codes]
+    _require((fixed < 0) | (fixed == targets), "has a wrong number of targets")
+    _require((controls == 0) | _UNITARY[codes], "has controls, but isn't unitary")
+
+    widths = controls + targets
+    if widths.sum() != len(program.operands):
+        raise WireError(f"{len(program.operands)} operands where the operations need {widths.sum()}")
+    rows = np.repeat(np.arange(len(codes)), widths)
+    first = np.repeat(np.cumsum(widths) - widths, widths)
+    is_control = np.arange(len(rows)) - first < controls[rows]
+    operands = program.operands.astype(np.int64)
+    qubits = np.where(is_control & (operands < 0), ~operands, operands)
+    _require((qubits >= 0) & (qubits < program.num_qubits), "names a qubit that isn't there", rows)
+    slots = np.sort(rows * (MAX_QUBITS + 1) + qubits)
+    if (slots[1:] == slots[:-1]).any():
+        raise WireError("an operation names the same qubit twice")
+
+    if _PARAM_COUNT[codes].sum() != len(program.params):
+        raise WireError(f"{len(program.params)} params where the operations need {_PARAM_COUNT[codes].sum()}")
+    if not np.isfinite(program.params).all():
+        raise WireError("a parameter isn't a finite number")
+    if (codes == Op.MEASURE).sum() != len(program.clbits):
+        raise WireError(f"{len(program.clbits)} clbits for {(codes == Op.MEASURE).sum()} measurements")
+    if ((program.clbits < 0) | (program.clbits >= program.num_clbits)).any():
+        raise WireError("a measurement writes a clbit that isn't there")
+    _check_tables(program, targets)
+
+
+def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
+    takers = _TAKES_TABLE[program.codes]
+    refs = program.table_refs
+    if takers.sum() != len(refs):
+        raise WireError(f"{len(refs)} table references for {takers.sum()} operations that need one")
+    if ((refs < 0) | (refs >= len(program.tables))).any():
+        raise WireError("an operation refers to a table that isn't there")
+    widths = targets[takers]
+    if (widths > MAX_TABLE_QUBITS).any():
+        raise WireError(f"a table over {widths.max()} qubits; at most {MAX_TABLE_QUBITS} are allowed")
+    sizes = np.array([table.size for table in program.tables], np.int64)
+    expected = 1 << np.where(program.codes[takers] == Op.UNITARY, 2 * widths, widths)
+    if (sizes[refs] != expected).any():
+        raise WireError("a table's size doesn't fit its operation's qubits")
+    if not all(np.isfinite(table).all() for table in program.tables):
+        raise WireError("a table holds something that isn't a finite number")
+
+
+def _require(holds: NDArray[np.bool_], what: str, rows: NDArray[np.int64] | None = None) -> None:
+    if not holds.all():
+        at = int(np.argmin(holds))
+        raise WireError(f"operation {at if rows is None else int(rows[at])} {what}")

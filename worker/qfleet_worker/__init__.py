@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulator worker: takes shards off the queue, runs their circuits, stores the results. Imports no Qiskit."""

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an engine takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program import Program
+from qfleet.wire.shard import Output, Precision
+
+
+class EngineError(Exception):
+    """The engine can't run a circuit; the text is for the user who submitted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One circuit, and what is asked of it."""
+
+    program: Program
+    shots: int
+    #: seeds the one random generator of this circuit (`numpy.random.default_rng`)
+    seed: int
+    #: keep each shot's outcome, in order
+    memory: bool = False
+    output: Output = "counts"
+    precision: Precision = "double"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What running an experiment gave.
+
+    ``outcomes`` has one row per distinct outcome, in ascending order of the clbits read as a number; clbit 0 is the
+    lowest bit of the row's first byte. Without clbits, or for a unitary, ``outcomes`` and ``counts`` are empty.
+    """
+
+    #: uint8, shape (distinct, ceil(num_clbits / 8))
+    outcomes: NDArray[np.uint8]
+    #: int64, shape (distinct,), adding up to the shots
+    counts: NDArray[np.int64]
+    #: uint32, shape (shots,): each shot's row in ``outcomes``; ``None`` unless asked for
+    memory: NDArray[np.uint32] | None = None
+    #: complex64 or complex128 by precision. Statevector: shape (2**n,), the state after the last shot.
+    #: Unitary: shape (2**n, 2**n). ``None`` for counts.
+    amplitudes: NDArray[np.complexfloating] | None = None
+
+
+class Engine(Protocol):
+    """A simulator of programs."""
+
+    #: goes into the result's metadata
+    name: str
+
+    def run(self, experiment: Experiment) -> Outcome:
+        """Run one circuit. The same experiment gives the same outcome, to the bit, in every process.
+
+        Raises `EngineError` where the circuit can't be run, and `MemoryError` where it doesn't fit.
+        """
+        ...
+
+    def required_bytes(self, experiment: Experiment) -> int:
+        """Bytes of memory that `run` will need at its peak, rounded up."""
+        ...
