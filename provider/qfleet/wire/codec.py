@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages to bytes and back.
 
-A blob is four bytes, ``b"qf"``, the format version and the kind of message, and then msgpack. Decoding checks and bounds
-everything and raises `WireError` and nothing else. Nothing in a blob can run code.
+A blob is four bytes, ``b"qf"``, the format version and the kind of message, and then msgpack. Decoding checks and
+bounds everything and raises `WireError` and nothing else. Nothing in a blob can run code.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -29,7 +29,6 @@ MAX_CLBITS = 1 << 24
 MAX_TABLE_QUBITS = 30
 
 _MAGIC = b"qf"
-_KINDS: dict[type[Struct], bytes] = {}
 
 
 class WireError(ValueError):
@@ -49,10 +48,11 @@ class _ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_field
     tables: Annotated[tuple[bytes, ...], Meta(max_length=1 << 20)]
 
 
-_KINDS.update({_ProgramMessage: b"P", ShardWork: b"W", ShardResult: b"R"})
+_KINDS: dict[type[Struct], bytes] = {_ProgramMessage: b"P", ShardWork: b"W", ShardResult: b"R"}
 _encoder = msgspec.msgpack.Encoder()
 _decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in _KINDS}
 _Message = TypeVar("_Message", bound=Struct)
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 def encode(message: ShardWork | ShardResult) -> bytes:
@@ -128,18 +128,18 @@ def _decode(blob: bytes, kind: type[_Message]) -> _Message:
     if blob[3:4] != _KINDS[kind]:
         raise WireError(f"a message of kind {bytes(blob[3:4])!r} where {_KINDS[kind]!r} was expected")
     try:
-        message: _Message = _decoders[kind].decode(memoryview(blob)[4:])
+        message = _decoders[kind].decode(memoryview(blob)[4:])
     except (msgspec.DecodeError, RecursionError) as exc:
         raise WireError(f"damaged message: {exc}") from exc
-    return message
+    return cast(_Message, message)
 
 
-def _bytes(array: NDArray[np.generic], dtype: type[np.generic]) -> bytes:
+def _bytes(array: NDArray[_Scalar], dtype: type[_Scalar]) -> bytes:
     return array.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes()
 
 
-def _array(raw: bytes, dtype: type[np.generic], name: str) -> NDArray[np.generic]:  # type: ignore[type-var]
-    little_endian = np.dtype(dtype).newbyteorder("<")
+def _array(raw: bytes, dtype: type[_Scalar], name: str) -> NDArray[_Scalar]:
+    little_endian: np.dtype[_Scalar] = np.dtype(dtype).newbyteorder("<")
     if len(raw) % little_endian.itemsize:
         raise WireError(f"{name}: {len(raw)} bytes are no whole number of {little_endian} items")
     return np.frombuffer(raw, little_endian)

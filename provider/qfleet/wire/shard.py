@@ -19,7 +19,7 @@ Precision = Literal["double", "single"]
 
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
 Positive = Annotated[int, Meta(ge=1, lt=2**31)]
-Seed = Annotated[int, Meta(ge=0, lt=2**63)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=4096)]
 
@@ -58,7 +58,7 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True):
     #: the engine that ran it, for the result's metadata
     engine: Annotated[str, Meta(max_length=128)]
     #: bytes of memory that the simulation was predicted to need
-    required_bytes: Annotated[int, Meta(ge=0, lt=2**63)]
+    required_bytes: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     #: empty if the circuit ran; else what went wrong, for the user
     error: Text = ""
     #: uint8, shape (distinct, ceil(num_clbits / 8)): each distinct outcome, clbit 0 in the lowest bit of the first byte

@@ -59,10 +59,7 @@ class Engine(Protocol):
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit. The same experiment gives the same outcome, to the bit, in every process.
 
-        Raises `EngineError` where the circuit can't be run, and `MemoryError` where it doesn't fit.
+        Keeps to the memory that `qfleet.wire.cost.required_bytes` predicts. Raises `EngineError` where the circuit
+        can't be run, and `MemoryError` where it doesn't fit.
         """
-        ...
-
-    def required_bytes(self, experiment: Experiment) -> int:
-        """Bytes of memory that `run` will need at its peak, rounded up."""
         ...
