@@ -25,15 +25,17 @@ Text = Annotated[str, Meta(max_length=4096)]
 
 
 class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True):
-    """One circuit to run."""
+    """One circuit to run, or a block of its shots."""
 
     #: position of the circuit in the job, from 0
     index: Count
     #: content hash that names the program's blob
     program: Name
     shots: Positive
-    #: seeds the circuit's own random generator, whatever shard it travels in
+    #: seeds the circuit's own randomness, whatever shard it travels in
     seed: Seed
+    #: the block is the circuit's shots ``first_shot .. first_shot + shots - 1``
+    first_shot: Count = 0
 
 
 class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,9 +52,10 @@ class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True):
-    """The outcome of one circuit: its data, or the error that stopped it."""
+    """The outcome of one `CircuitWork`: its data, or the error that stopped it."""
 
     index: Count
+    first_shot: Count
     #: seconds of simulation, queueing and transport excluded
     seconds: Annotated[float, Meta(ge=0)]
     #: the engine that ran it, for the result's metadata

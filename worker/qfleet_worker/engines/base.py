@@ -23,8 +23,11 @@ class Experiment:
 
     program: Program
     shots: int
-    #: seeds the one random generator of this circuit (`numpy.random.default_rng`)
+    #: seeds the randomness of every shot
     seed: int
+    #: the shots to run are ``first_shot .. first_shot + shots - 1``. What a shot gives depends on the program, the
+    #: seed and the shot's number alone: a circuit cut into blocks of shots gives the same outcomes as uncut.
+    first_shot: int = 0
     #: keep each shot's outcome, in order
     memory: bool = False
     output: Output = "counts"

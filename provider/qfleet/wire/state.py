@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The states of a shard, and the record by which Celery's ``AsyncResult`` sees them.
+
+A shard's state is a Celery state. The scripts in ``lua/`` are the only writers; each of them checks the move that it makes::
+
+    PENDING --take--> STARTED --finish--> SUCCESS | FAILURE
+       |                 |  ^
+       |                 +--+ take (a second delivery, or the first one's process died)
+       +----- cancel ----+-----------> REVOKED
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+ShardState = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"]
+SHARD_STATES: Final[tuple[ShardState, ...]] = ("PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED")
+FINAL_STATES: Final[frozenset[ShardState]] = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+
+
+def task_id(job_id: str, index: int) -> str:
+    """The Celery task id of a shard."""
+    return f"{job_id}.{index}"
+
+
+def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) -> str:
+    """The start of the JSON that Celery's Redis result backend stores for a task; the scripts end it with the task id.
+
+    Args:
+        state: the state that the shard moves to.
+        error: module-qualified type and message of the exception that ``AsyncResult.get()`` raises.
+    """
+    result = None
+    if error is not None:
+        module, _, name = error[0].rpartition(".")
+        result = {"exc_type": name, "exc_message": [error[1]], "exc_module": module}
+    meta = {
+        "status": state,
+        "result": result,
+        "traceback": None,
+        "children": [],
+        "date_done": datetime.now(UTC).isoformat() if state in FINAL_STATES else None,
+    }
+    # The scripts append the id and META_TAIL: they may move many shards in one call.
+    return json.dumps(meta)[:-1] + ', "task_id": "'
+
+
+META_TAIL: Final = '"}'
