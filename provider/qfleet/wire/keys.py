@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every Redis key that qfleet uses. Nobody else formats a key.
 
-========================================  ======  ==========================================================================
-key                                       type    content
-========================================  ======  ==========================================================================
-``qfleet:jobs``                           zset    job ids by time of creation (seconds since the epoch); an id whose job
-                                                  hash is gone belongs to an expired job
-``qfleet:job:<id>``                       hash    the ledger, see `JobField`
-``qfleet:job:<id>:shards``                hash    per shard ``<index>:state``, ``:attempts``, ``:owner``, ``:circuits``
-``qfleet:job:<id>:work``                  hash    shard index -> `qfleet.wire.shard.ShardWork`
-``qfleet:job:<id>:programs``              hash    content hash -> `qfleet.wire.program.Program`
-``qfleet:job:<id>:results``               hash    shard index -> `qfleet.wire.shard.ShardResult`
-``qfleet:job:<id>:events``                channel a message at every move of a shard: ``moved``, or ``ended`` with the last
-``qfleet:workers``                        hash    worker name -> JSON `qfleet.wire.presence.Presence`
-``qfleet:celery-task-meta-<task id>``     string  the shard's record in Celery's result backend, written by our scripts
-``qfleet:shards``                         list    the Celery queue; kombu keeps ``qfleet:unacked*`` and
-                                                  ``qfleet:_kombu*`` beside it
-========================================  ======  ==========================================================================
+``qfleet:jobs``
+    zset: job ids by time of creation (seconds since the epoch). An id whose ledger is gone belongs to an expired job.
+``qfleet:job:<id>``
+    hash: the ledger of a job, see `JobField`.
+``qfleet:job:<id>:shards``
+    hash: per shard ``<index>:state``, ``<index>:attempts`` and ``<index>:owner``; per circuit that is cut into blocks
+    of shots ``blocks:<circuit>``, how many of them ran.
+``qfleet:job:<id>:work``
+    hash: shard index -> `qfleet.wire.shard.ShardWork`.
+``qfleet:job:<id>:programs``
+    hash: content hash -> `qfleet.wire.program.Program`.
+``qfleet:job:<id>:results``
+    hash: shard index -> `qfleet.wire.shard.ShardResult`.
+``qfleet:job:<id>:events``
+    channel: a message at every move of a shard, ``moved``, or ``ended`` with the job's last.
+``qfleet:workers``
+    hash: worker name -> `qfleet.wire.presence.Presence` as JSON.
+``qfleet:celery-task-meta-<task id>``
+    string: the shard's record in Celery's result backend, written by our scripts.
+``qfleet:shards``
+    list: the Celery queue. kombu keeps ``qfleet:unacked*`` and ``qfleet:_kombu*`` beside it.
 
 All keys of a job expire together, a retention time after its last shard ended.
 """
@@ -49,7 +54,7 @@ class JobField:
     TAGS: Final = "tags"
     #: what only clients read: `qfleet.queue.record.JobRecord`
     RECORD: Final = "record"
-    #: circuits of the shards that succeeded
+    #: circuits that ran
     CIRCUITS_DONE: Final = "circuits_done"
     #: text of the first error
     ERROR: Final = "error"

@@ -36,6 +36,8 @@ class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True):
     seed: Seed
     #: the block is the circuit's shots ``first_shot .. first_shot + shots - 1``
     first_shot: Count = 0
+    #: how many blocks the circuit's shots are cut into
+    blocks: Positive = 1
 
 
 class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The states of a shard, and the record by which Celery's ``AsyncResult`` sees them.
 
-A shard's state is a Celery state. The scripts in ``lua/`` are the only writers; each of them checks the move that it makes::
+A shard's state is a Celery state. The scripts in ``lua/`` are the only writers, and check every move::
 
     PENDING --take--> STARTED --finish--> SUCCESS | FAILURE
        |                 |  ^
@@ -32,7 +32,7 @@ def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) ->
         state: the state that the shard moves to.
         error: module-qualified type and message of the exception that ``AsyncResult.get()`` raises.
     """
-    result = None
+    result: dict[str, object] | None = None
     if error is not None:
         module, _, name = error[0].rpartition(".")
         result = {"exc_type": name, "exc_message": [error[1]], "exc_module": module}

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a worker shows that it is up: a record under its name, renewed every few seconds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+#: Seconds between two renewals.
+PERIOD_SECONDS: Final = 3.0
+#: A record older than this belongs to a worker that is gone.
+STALE_SECONDS: Final = 15.0
+
+
+class Presence(Struct, frozen=True):
+    """What a worker says of itself."""
+
+    #: unique in the fleet: Celery's node name
+    name: str
+    version: str
+    #: shards that it runs at the same time
+    concurrency: int
+    #: bytes of memory that one of its shards may use
+    memory_bytes: int
+    #: seconds since the epoch, by the clock of Redis
+    seen: float
