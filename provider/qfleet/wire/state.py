@@ -36,7 +36,7 @@ def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) ->
     if error is not None:
         module, _, name = error[0].rpartition(".")
         result = {"exc_type": name, "exc_message": [error[1]], "exc_module": module}
-    meta = {
+    meta: dict[str, object] = {
         "status": state,
         "result": result,
         "traceback": None,

@@ -17,7 +17,8 @@ end
 -- Once no shard is left to run: note the time, and let all keys of the job expire together.
 local function end_job(total)
   local retention = redis.call('HGET', LEDGER, 'retention')
-  redis.call('HSET', LEDGER, 'ended', redis.call('TIME')[1])
+  local now = redis.call('TIME')
+  redis.call('HSET', LEDGER, 'ended', now[1] .. '.' .. string.format('%06d', now[2]))
   for _, key in ipairs(KEYS) do
     redis.call('EXPIRE', key, retention)
   end

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of a run: closed, typed, and checked when they are set."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.providers import Options
+from qiskit.quantum_info import Statevector
+
+from qfleet.errors import InvalidOptionError
+from qfleet.wire.shard import Precision
+
+Method = Literal["automatic", "statevector", "unitary"]
+
+_LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How circuits are run, as `set_options`, `get_backend(..., **options)` and `run(..., **options)` take it."""
+
+    #: how often each circuit is run and measured
+    shots: int = 1024
+    #: circuit k of a job is seeded with ``seed_simulator + 2113 * k``; ``None`` picks a seed, which the result names
+    seed_simulator: int | None = None
+    #: return each shot's outcome too, in order
+    memory: bool = False
+    #: ``unitary`` returns the circuit's matrix in place of counts; ``automatic`` picks ``statevector``
+    method: Method = "automatic"
+    #: simulate in complex128 (``double``) or complex64 (``single``: half the memory)
+    precision: Precision = "double"
+    #: the state to begin with in place of |0...0>, shape (2**num_qubits,)
+    initial_statevector: NDArray[np.complex128] | None = None
+    #: one mapping of parameters to lists of values for each circuit; runs the circuit once for each value
+    parameter_binds: tuple[Mapping[Any, Any], ...] | None = None
+    #: threads that a task may use for matrix multiplication; 0 = all cores of its machine
+    max_parallel_threads: int = 1
+    #: refuse circuits that are predicted to need more memory (MiB); 0 = as much as the workers have
+    max_memory_mb: int = 0
+    #: most circuits in one task; ``None`` = by predicted time
+    max_job_size: int | None = None
+    #: most shots of a circuit in one task; ``None`` = all of them
+    max_shot_size: int | None = None
+    #: noise isn't simulated yet: anything but ``None`` is refused
+    noise_model: None = None
+
+
+NAMES = frozenset(field.name for field in fields(RunOptions))
+
+
+def check_option(name: str, value: object) -> object:
+    """The value of an option in its normal form. Raises `InvalidOptionError` with the value and the rule."""
+    return _CHECKS[name](name, value)
+
+
+class CheckedOptions(Options):
+    """Qiskit's `Options`, which refuses a wrong value when it is set."""
+
+    def __setattr__(self, key: str, value: object) -> None:
+        self.update_options(**{key: value})
+
+    def update_options(self, **fields: object) -> None:
+        unknown = sorted(fields.keys() - NAMES)
+        if unknown:
+            raise AttributeError(f"no option {unknown[0]!r}; the options are {', '.join(sorted(NAMES))}")
+        super().update_options(**{name: check_option(name, value) for name, value in fields.items()})
+
+
+def _wrong(name: str, value: object, rule: str) -> InvalidOptionError:
+    return InvalidOptionError(f"{name}={value!r}: {rule}")
+
+
+def _integer(lowest: int, highest: int = _LARGEST, *, optional: bool = False) -> Callable[[str, object], object]:
+    rule = f"a whole number from {lowest} to {highest} is needed" + (", or None" if optional else "")
+
+    def check(name: str, value: object) -> int | None:
+        if value is None and optional:
+            return None
+        # bool is an Integral too, and no sensible number of anything
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not lowest <= int(value) <= highest:
+            raise _wrong(name, value, rule)
+        return int(value)
+
+    return check
+
+
+def _one_of(*allowed: str) -> Callable[[str, object], object]:
+    def check(name: str, value: object) -> object:
+        if not isinstance(value, str) or value not in allowed:
+            raise _wrong(name, value, "one of " + ", ".join(map(repr, allowed)) + " is needed")
+        return value
+
+    return check
+
+
+def _boolean(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise _wrong(name, value, "True or False is needed")
+    return bool(value)
+
+
+def _statevector(name: str, value: object) -> NDArray[np.complex128] | None:
+    if value is None:
+        return None
+    try:
+        vector = np.array(value.data if isinstance(value, Statevector) else value, dtype=np.complex128)
+    except (TypeError, ValueError) as exc:
+        raise InvalidOptionError(f"{name}: a vector of complex numbers is needed, not {type(value).__name__}") from exc
+    if vector.ndim != 1 or vector.size & (vector.size - 1) or not vector.size:
+        raise InvalidOptionError(f"{name}: a vector of 2**num_qubits amplitudes is needed, not shape {vector.shape}")
+    norm = float(np.linalg.norm(vector))
+    if not abs(norm - 1) < 1e-10:
+        raise InvalidOptionError(f"{name}: its norm is {norm!r}; a norm of 1 is needed")
+    return vector
+
+
+def _binds(name: str, value: object) -> tuple[Mapping[Any, Any], ...] | None:
+    if value is None:
+        return None
+    binds = (value,) if isinstance(value, Mapping) else value
+    if not isinstance(binds, (list, tuple)) or not all(isinstance(bind, Mapping) for bind in binds):
+        raise _wrong(name, value, "a list is needed with one {parameter: values} for each circuit")
+    return tuple(binds)
+
+
+def _no_noise(name: str, value: object) -> None:
+    if value is not None:
+        raise InvalidOptionError(
+            f"{name}={type(value).__name__}(...): qfleet doesn't simulate noise yet; leave the option out"
+        )
+
+
+_CHECKS: dict[str, Callable[[str, object], object]] = {
+    "shots": _integer(1),
+    # Circuit k's seed is larger by 2113 * k, and must fit into 63 bits.
+    "seed_simulator": _integer(0, 2**62, optional=True),
+    "memory": _boolean,
+    "method": _one_of(*get_args(Method)),
+    "precision": _one_of(*get_args(Precision)),
+    "initial_statevector": _statevector,
+    "parameter_binds": _binds,
+    "max_parallel_threads": _integer(0, 1024),
+    "max_memory_mb": _integer(0),
+    "max_job_size": _integer(1, optional=True),
+    "max_shot_size": _integer(1, optional=True),
+    "noise_model": _no_noise,
+}

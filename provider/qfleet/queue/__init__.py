@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client's only access to Redis and Celery: the ledger of jobs, publishing, waiting, cancelling."""
+
+from qfleet.queue.connection import Connection
+from qfleet.queue.ledger import JobSummary, Ledger, NewJob, Snapshot
+from qfleet.queue.record import CircuitRecord, JobRecord
+from qfleet.wire.broker import redact
+
+__all__ = ["CircuitRecord", "Connection", "JobRecord", "JobSummary", "Ledger", "NewJob", "Snapshot", "redact"]

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client's connections to one broker: made when first needed, made anew after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from qfleet.queue.translate import translated
+from qfleet.wire.broker import Broker, celery_settings
+from qfleet.wire.keys import QUEUE
+from qfleet.wire.shard import RUN_SHARD
+from qfleet.wire.state import task_id
+
+
+class Connection:
+    """The way to one broker. Nothing connects before the first command; safe in threads and after a fork."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._client: redis.Redis | None = None
+        self._app: Any = None
+
+    @property
+    def client(self) -> redis.Redis:
+        """The redis-py client of this process."""
+        with self._of_this_process():
+            if self._client is None:
+                self._client = connect(self.broker)
+            return self._client
+
+    @property
+    def app(self) -> Any:
+        """The Celery app of this process, as a sender of tasks and a reader of results."""
+        with self._of_this_process():
+            if self._app is None:
+                self._app = Celery("qfleet", set_as_current=False)
+                self._app.conf.update(celery_settings(self.broker))
+            return self._app
+
+    def publish(self, job_id: str, shards: Iterable[int]) -> None:
+        """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
+        app = self.app
+        with translated(self.broker), app.producer_pool.acquire(block=True) as producer:
+            for index in shards:
+                app.send_task(
+                    RUN_SHARD,
+                    args=(job_id, index),
+                    task_id=task_id(job_id, index),
+                    queue=QUEUE,
+                    producer=producer,
+                    ignore_result=True,
+                    retry=False,
+                )
+
+    def revoke(self, job_id: str, shards: Iterable[int]) -> None:
+        """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""
+        ids = [task_id(job_id, index) for index in shards]
+        with translated(self.broker):
+            self.app.control.revoke(ids, terminate=True, signal="SIGKILL")
+
+    def close(self) -> None:
+        """Close what was opened. The connection can be used again, and then opens anew."""
+        with self._of_this_process():
+            client, app = self._client, self._app
+            self._client = self._app = None
+        if client is not None:
+            client.close()
+        if app is not None:
+            app.close()
+
+    def _of_this_process(self) -> threading.Lock:
+        # A child of fork() must not write to its parent's sockets. What the parent opened is dropped, not closed.
+        if self._pid != os.getpid():
+            self._pid, self._lock = os.getpid(), threading.Lock()
+            self._client = self._app = None
+        return self._lock
+
+
+def connect(broker: Broker) -> redis.Redis:
+    """A redis-py client of a broker; it doesn't connect yet."""
+    retry = Retry(NoBackoff(), 1)
+    if broker.sentinels:
+        timeouts = {name: broker.client_options[name] for name in ("socket_connect_timeout", "socket_timeout")}
+        sentinel: Any = Sentinel(broker.sentinels, sentinel_kwargs=timeouts, retry=retry, **broker.client_options)  # type: ignore[no-untyped-call]
+        client: redis.Redis = sentinel.master_for(broker.master_name)
+        return client
+    return redis.Redis(retry=retry, **broker.client_options)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: what Redis knows of jobs, read and changed by a client."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+import redis
+
+from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.queue.record import JobRecord, decode_record, encode_record
+from qfleet.wire import codec, keys
+from qfleet.wire.keys import JobField
+from qfleet.wire.lua import script
+from qfleet.wire.presence import STALE_SECONDS, Presence
+from qfleet.wire.shard import ShardResult, ShardWork
+from qfleet.wire.state import FINAL_STATES, SHARD_STATES, celery_meta_head
+
+#: An expired job's id is remembered for so long after the job was made.
+TOMBSTONE_SECONDS: Final = 365 * 86_400
+#: Shards whose results are read at once.
+_READ_AT_ONCE: Final = 16
+
+_SUMMARY_FIELDS: Final = (
+    *(JobField.count(state) for state in SHARD_STATES),
+    JobField.BACKEND,
+    JobField.CREATED,
+    JobField.ENDED,
+    JobField.CIRCUITS,
+    JobField.CIRCUITS_DONE,
+    JobField.TAGS,
+    JobField.ERROR,
+)
+_presence_decoder = msgspec.json.Decoder(Presence)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job, ready to be stored."""
+
+    job_id: str
+    record: JobRecord
+    #: seconds to keep the job after it ended
+    retention: int
+    shards: Sequence[ShardWork]
+    #: content hash -> blob
+    programs: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one read of the ledger says of a job."""
+
+    backend: str
+    #: how many shards are in each Celery state
+    states: Mapping[str, int]
+    circuits: int
+    circuits_done: int
+    #: seconds since the epoch
+    created: float
+    #: ``None`` while anything is left to run
+    ended: float | None
+    tags: tuple[str, ...]
+    #: the first error; empty if there is none
+    error: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether every shard is over."""
+        return all(state in FINAL_STATES for state, count in self.states.items() if count)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A line of the list of jobs."""
+
+    job_id: str
+    snapshot: Snapshot
+
+
+class Ledger:
+    """The jobs in one Redis. Raises redis-py's errors as they come: who owns the connection translates them."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client
+        self._cancel = client.register_script(script("cancel"))
+
+    def store(self, job: NewJob) -> None:
+        """Write a job whole, with every shard PENDING."""
+        record = job.record
+        ledger: dict[str, str | bytes | int | float] = {
+            JobField.BACKEND: record.backend,
+            JobField.CREATED: repr(record.created),
+            JobField.RETENTION: job.retention,
+            JobField.CIRCUITS: len(record.circuits),
+            JobField.CIRCUITS_DONE: 0,
+            JobField.SHARDS: len(job.shards),
+            JobField.TAGS: json.dumps(record.tags),
+            JobField.RECORD: encode_record(record),
+            JobField.count("PENDING"): len(job.shards),
+        }
+        key, shards, work, programs, _ = keys.of_job(job.job_id)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(key, mapping=ledger)
+            pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
+            pipe.hset(work, mapping={index: codec.encode(shard) for index, shard in enumerate(job.shards)})
+            pipe.hset(programs, mapping=job.programs)
+            pipe.zadd(keys.JOBS, {job.job_id: record.created})
+            pipe.execute()
+
+    def snapshot(self, job_id: str) -> Snapshot:
+        """The job's state now, by one read. Raises `JobNotFoundError` or `JobExpiredError`."""
+        snapshot = _snapshot(self._redis.hmget(keys.job(job_id), _SUMMARY_FIELDS))
+        if snapshot is None:
+            raise self._why_missing(job_id)
+        return snapshot
+
+    def record(self, job_id: str) -> JobRecord:
+        """The job as it was submitted. Raises `JobNotFoundError`, `JobExpiredError` or `DamagedDataError`."""
+        blob = self._redis.hget(keys.job(job_id), JobField.RECORD)
+        if blob is None:
+            raise self._why_missing(job_id)
+        return decode_record(blob)
+
+    def results(self, job_id: str, shards: int) -> Iterator[ShardResult]:
+        """What the job's shards gave, those that gave anything. Raises `DamagedDataError`."""
+        for start in range(0, shards, _READ_AT_ONCE):
+            indices = range(start, min(start + _READ_AT_ONCE, shards))
+            for index, blob in zip(indices, self._redis.hmget(keys.results(job_id), indices), strict=True):
+                if blob is None:
+                    continue
+                try:
+                    yield codec.decode_result(blob)
+                except codec.WireError as exc:
+                    raise DamagedDataError(f"the result of shard {index} of job {job_id} can't be read: {exc}") from exc
+
+    def cancel(self, job_id: str) -> list[int]:
+        """Stop every shard that isn't over, for good; the indices of those that were stopped."""
+        head = celery_meta_head("REVOKED", ("celery.exceptions.TaskRevokedError", "cancelled"))
+        arguments = [job_id, keys.CELERY_META, keys.events(job_id), head]
+        return cast("list[int]", self._cancel(keys=list(keys.of_job(job_id)), args=arguments))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
+        shards = int(self._redis.hget(keys.job(job_id), JobField.SHARDS) or 0)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
+            pipe.zrem(keys.JOBS, job_id)
+            pipe.execute()
+
+    def jobs(
+        self, created_after: float = -math.inf, created_before: float = math.inf, *, descending: bool = True
+    ) -> Iterator[JobSummary]:
+        """The jobs made in a span of time, by time of creation; read page by page."""
+        self._redis.zremrangebyscore(keys.JOBS, "-inf", time.time() - TOMBSTONE_SECONDS)
+        page, start = 100, 0
+        lowest, highest = repr(created_after), repr(created_before)
+        while True:
+            if descending:
+                ids = self._redis.zrevrangebyscore(keys.JOBS, highest, lowest, start=start, num=page)
+            else:
+                ids = self._redis.zrangebyscore(keys.JOBS, lowest, highest, start=start, num=page)
+            with self._redis.pipeline(transaction=False) as pipe:
+                for raw in ids:
+                    pipe.hmget(keys.job(raw.decode()), _SUMMARY_FIELDS)
+                answers = pipe.execute()
+            for raw, fields in zip(ids, answers, strict=True):
+                snapshot = _snapshot(fields)
+                if snapshot is not None:
+                    yield JobSummary(raw.decode(), snapshot)
+            if len(ids) < page:
+                return
+            start += page
+
+    def workers(self) -> list[Presence]:
+        """The workers that are up."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.hvals(keys.WORKERS)
+            (seconds, _), blobs = pipe.execute()
+        try:
+            workers = [_presence_decoder.decode(blob) for blob in blobs]
+        except msgspec.DecodeError as exc:
+            raise DamagedDataError(f"{keys.WORKERS} holds something that no worker wrote: {exc}") from exc
+        return sorted((w for w in workers if seconds - w.seen < STALE_SECONDS), key=lambda w: w.name)
+
+    @contextmanager
+    def listen(self, job_id: str) -> Iterator[Events]:
+        """Hear of the job's moves from now on."""
+        with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            pubsub.subscribe(keys.events(job_id))
+            yield Events(pubsub)
+
+    def _why_missing(self, job_id: str) -> JobNotFoundError | JobExpiredError:
+        if self._redis.zscore(keys.JOBS, job_id) is not None:
+            return JobExpiredError(
+                f"job {job_id} has expired: its retention is over, and its data are deleted. "
+                "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer."
+            )
+        return JobNotFoundError(f"no job {job_id!r} here; `qfleet jobs` and provider.jobs() list those that are there")
+
+
+class Events:
+    """What is told of a job while one listens. A hint that may be lost: read the ledger too, now and then."""
+
+    def __init__(self, pubsub: Any) -> None:
+        self._pubsub = pubsub
+
+    def wait(self, seconds: float, *, for_end: bool) -> None:
+        """Return when the job moved, or with ``for_end`` when it ended; after ``seconds`` at the latest."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            message = self._pubsub.get_message(timeout=left)
+            if message is not None and (not for_end or message["data"] == b"ended"):
+                return
+
+
+def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
+    values = dict(zip(_SUMMARY_FIELDS, fields, strict=True))
+    backend, created, circuits = (values[f] for f in (JobField.BACKEND, JobField.CREATED, JobField.CIRCUITS))
+    if backend is None or created is None or circuits is None:
+        return None
+    ended = values[JobField.ENDED]
+    return Snapshot(
+        backend=backend.decode(),
+        states={state: int(values[JobField.count(state)] or 0) for state in SHARD_STATES},
+        circuits=int(circuits),
+        circuits_done=int(values[JobField.CIRCUITS_DONE] or 0),
+        created=float(created),
+        ended=float(ended) if ended else None,
+        tags=tuple(json.loads(values[JobField.TAGS] or b"[]")),
+        error=(values[JobField.ERROR] or b"").decode(),
+    )

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of shards, put together as Qiskit's `Result`, in the order of the job's circuits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.result import Result
+from qiskit.result.models import ExperimentResult, ExperimentResultData
+
+from qfleet.errors import DamagedDataError
+from qfleet.queue import CircuitRecord, JobRecord
+from qfleet.wire.shard import CircuitResult, ShardResult
+
+
+def assemble(
+    job_id: str,
+    record: JobRecord,
+    shards: Iterable[ShardResult],
+    *,
+    backend_version: str,
+    ended: float,
+    default_error: str,
+) -> Result:
+    """The result of a job.
+
+    Args:
+        record: the job as it was submitted.
+        shards: what its shards gave, in any order; circuits may be missing, and then failed with ``default_error``.
+        ended: when the job ended, in seconds since the epoch.
+
+    Raises:
+        DamagedDataError: a shard's data don't fit the job.
+    """
+    blocks: dict[int, list[CircuitResult]] = {}
+    for shard in shards:
+        for circuit in shard.circuits:
+            blocks.setdefault(circuit.index, []).append(circuit)
+    experiments = []
+    for index, circuit_record in enumerate(record.circuits):
+        parts = sorted(blocks.get(index, ()), key=lambda part: part.first_shot)
+        experiments.append(_experiment(record, circuit_record, parts, default_error))
+    succeeded = [experiment.success for experiment in experiments]
+    return Result(
+        backend_name=record.backend,
+        backend_version=backend_version,
+        job_id=job_id,
+        date=datetime.fromtimestamp(ended, UTC).isoformat(),
+        status="COMPLETED" if all(succeeded) else "PARTIAL COMPLETED" if any(succeeded) else "ERROR",
+        success=all(succeeded),
+        results=experiments,
+        time_taken=ended - record.created,
+    )
+
+
+def header(circuit: CircuitRecord) -> dict[str, Any]:
+    """The header of an experiment, as Qiskit's own simulators write it."""
+    return {
+        "name": circuit.name,
+        "n_qubits": circuit.num_qubits,
+        "qreg_sizes": [list(register) for register in circuit.qregs],
+        "creg_sizes": [list(register) for register in circuit.cregs],
+        "qubit_labels": [[name, bit] for name, size in circuit.qregs for bit in range(size)],
+        "clbit_labels": [[name, bit] for name, size in circuit.cregs for bit in range(size)],
+        "memory_slots": circuit.num_clbits,
+        "global_phase": circuit.global_phase,
+        "metadata": circuit.metadata,
+    }
+
+
+def _experiment(
+    job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult], default_error: str
+) -> ExperimentResult:
+    error = next((part.error for part in parts if part.error), "")
+    # Blocks that a dead worker never returned leave a gap in the shots.
+    if not error and sum(_shots(part, circuit) for part in parts) != circuit.shots:
+        error = default_error
+    seconds = sum(part.seconds for part in parts)
+    common: dict[str, Any] = {
+        "name": circuit.name,
+        "seed_simulator": circuit.seed,
+        "header": header(circuit),
+        "time_taken": seconds,
+        "metadata": {
+            "method": "unitary" if job.output == "unitary" else "statevector",
+            "engine": parts[0].engine if parts else "",
+            "device": "CPU",
+            "precision": job.precision,
+            "num_qubits": circuit.num_qubits,
+            "required_memory_mb": -(-circuit.required_bytes // 2**20),
+            "time_taken": seconds,
+        },
+    }
+    if error:
+        return ExperimentResult(circuit.shots, False, ExperimentResultData(), status=f"ERROR: {error}", **common)
+    return ExperimentResult(circuit.shots, True, _data(job, circuit, parts), status="DONE", **common)
+
+
+def _shots(part: CircuitResult, circuit: CircuitRecord) -> int:
+    """Shots of a block, as far as its data tell; a circuit without clbits is never cut."""
+    if not circuit.num_clbits or not part.counts:
+        return circuit.shots
+    return int(_array(part.counts, "<i8").sum())
+
+
+def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]) -> ExperimentResultData:
+    data: dict[str, Any] = {}
+    if job.output != "unitary" and (job.output == "counts" or circuit.measured):
+        tables = [_hex_outcomes(part, circuit.num_clbits) for part in parts]
+        counts: Counter[str] = Counter()
+        for part, outcomes in zip(parts, tables, strict=True):
+            counts.update(dict(zip(outcomes, _array(part.counts, "<i8").tolist(), strict=True)))
+        data["counts"] = dict(counts)
+        if job.memory:
+            data["memory"] = [
+                outcomes[row]
+                for part, outcomes in zip(parts, tables, strict=True)
+                for row in _array(part.memory, "<u4").tolist()
+            ]
+    if job.output != "counts":
+        data[job.output] = _amplitudes(job, circuit, parts[-1])
+    return ExperimentResultData(**data)
+
+
+def _hex_outcomes(part: CircuitResult, num_clbits: int) -> list[str]:
+    width = (num_clbits + 7) // 8
+    raw = part.outcomes
+    if width and len(raw) % width or width * (len(part.counts) // 8) != len(raw):
+        raise DamagedDataError(f"the outcomes of circuit {part.index} don't fit its {num_clbits} clbits")
+    return [hex(int.from_bytes(raw[at : at + width], "little")) for at in range(0, len(raw), width or 1)]
+
+
+def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> NDArray[np.complexfloating]:
+    size = 1 << circuit.num_qubits
+    shape = (size, size) if job.output == "unitary" else (size,)
+    amplitudes = _array(part.amplitudes, "<c16" if job.precision == "double" else "<c8")
+    if amplitudes.size != np.prod(shape):
+        raise DamagedDataError(f"circuit {part.index} gave {amplitudes.size} amplitudes where {shape} were expected")
+    return amplitudes.reshape(shape).copy()
+
+
+def _array(raw: bytes, dtype: str) -> NDArray[Any]:
+    try:
+        return np.frombuffer(raw, dtype)
+    except ValueError as exc:
+        raise DamagedDataError(f"{len(raw)} bytes are no array of {dtype}") from exc
