@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which commands `qfleet` has."""
+
+from __future__ import annotations
+
+import click
+
+from qfleet.cli.fleet import up, version, worker
+from qfleet.cli.group import FleetGroup
+from qfleet.cli.jobs import cancel, jobs, result, status
+from qfleet.cli.run import run
+
+__all__ = ["main"]
+
+
+@click.group(cls=FleetGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run Qiskit circuits on a fleet of simulator workers.
+
+    \b
+    Example:
+      qfleet up                                 # in one terminal: prints the url
+      export QFLEET_URL=redis://127.0.0.1:...   # in another one
+      qfleet run bell.qasm --shots 4096
+      qfleet jobs
+
+    \b
+    Exit codes:
+      0    done
+      1    failed
+      2    the command line has to change: a wrong option or value, no such file
+      130  interrupted with Ctrl-C
+    """
+
+
+for _command in (up, worker, run, jobs, status, result, cancel, version):
+    main.add_command(_command)

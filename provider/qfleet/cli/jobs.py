@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands about jobs that were submitted: list, status, result, cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from qfleet.cli.group import FAILED, connect, json_option, url_option
+
+__all__ = ["cancel", "jobs", "result", "status"]
+
+_NO_WORKER = "No worker is up: queued jobs wait. Start one with 'qfleet worker'."
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Jobs to list, newest first.")
+@click.option("--pending/--finished", default=None, help="Only jobs that have not ended, or only those that have.")
+@click.option("--tag", "tags", multiple=True, help="Only jobs with this tag; may be repeated.")
+@click.option("--backend", "backend_name", help="Only jobs of this backend.")
+@url_option
+@json_option
+def jobs(
+    limit: int, pending: bool | None, tags: tuple[str, ...], backend_name: str | None, url: str | None, as_json: bool
+) -> None:
+    """List the fleet's jobs, newest first.
+
+    \b
+    Example:
+      qfleet jobs --pending --tag nightly
+    """
+    provider = connect(url)
+    from qfleet.cli.output import job_document, print_jobs, write_json
+
+    found = provider.jobs(limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None)
+    documents = [job_document(job) for job in found]
+    workers = len(provider.workers())
+    if as_json:
+        write_json({"jobs": documents, "workers": workers})
+        return
+    if documents:
+        print_jobs(documents)
+    else:
+        click.echo("No jobs.")
+    if workers == 0:
+        click.echo(_NO_WORKER, err=True)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@url_option
+@json_option
+def status(job_id: str, url: str | None, as_json: bool) -> None:
+    """Print how far a job is.
+
+    \b
+    Example:
+      qfleet status 1d8c2f0e
+    """
+    provider = connect(url)
+    from qfleet.cli.output import job_document, print_job, write_json
+
+    job = provider.job(job_id)
+    document = job_document(job) | {"error_message": job.error_message(), "workers": len(provider.workers())}
+    if as_json:
+        write_json(document)
+        return
+    print_job(document)
+    if document["workers"] == 0 and not job.in_final_state():
+        click.echo(_NO_WORKER, err=True)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait this long for the job to end."
+)
+@click.option("--partial", is_flag=True, help="Print what succeeded of a job that failed in part.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG", help="Write histograms to this picture."
+)
+@url_option
+@json_option
+def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str | None, as_json: bool) -> None:
+    """Print the counts of a job that has ended.
+
+    \b
+    Example:
+      qfleet result 1d8c2f0e --wait 60 --plot counts.png
+    """
+    provider = connect(url)
+    from qfleet.cli.output import print_counts, result_document, wait_for_result, write_json
+    from qfleet.cli.plot import check_plot, save_histograms
+    from qfleet.errors import FleetJobTimeoutError
+
+    if plot is not None:
+        check_plot(plot)
+    job = provider.job(job_id)
+    if wait == 0 and not job.in_final_state():
+        progress = job.progress()
+        raise FleetJobTimeoutError(
+            f"job {job_id} has not ended: {job.status().name}, {progress.done} of {progress.total} circuits done. "
+            f"Wait for it: qfleet result {job_id} --wait 60"
+        )
+    found = wait_for_result(job, wait or None, partial=partial)
+    if as_json:
+        write_json(result_document(job, found))
+    else:
+        print_counts(found)
+    if plot is not None:
+        save_histograms(found, plot)
+        if not as_json:
+            click.echo(f"Histograms: {plot}")
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@url_option
+@json_option
+@click.pass_context
+def cancel(ctx: click.Context, job_id: str, url: str | None, as_json: bool) -> None:
+    """Cancel a job, queued or running.
+
+    Exit code 1 if it had already ended: then nothing was cancelled.
+
+    \b
+    Example:
+      qfleet cancel 1d8c2f0e
+    """
+    job = connect(url).job(job_id)
+    cancelled = job.cancel()
+    state = job.status().name
+    if as_json:
+        from qfleet.cli.output import write_json
+
+        write_json({"id": job.job_id(), "cancelled": cancelled, "status": state})
+    elif cancelled:
+        click.echo(f"Job {job.job_id()} is cancelled.")
+    else:
+        click.echo(f"Job {job.job_id()} had already ended: {state}.", err=True)
+    if not cancelled:
+        ctx.exit(FAILED)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A picture of counts: one histogram a circuit."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qfleet.cli.output import circuit_documents
+from qfleet.errors import InvalidOptionError, MissingExtraError, QfleetError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from qiskit.result import Result
+
+__all__ = ["check_plot", "save_histograms"]
+
+#: what still can be read in one picture
+_MAX_CIRCUITS, _MAX_BARS = 24, 16
+_MAX_LABEL = 16
+
+
+def check_plot(path: Path) -> None:
+    """Can a picture be written to `path`? Asked before a job runs, so that no finished work is lost to the answer.
+
+    Raises `MissingExtraError` without matplotlib, `InvalidOptionError` for a kind of picture that isn't written.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    except ImportError as exc:
+        raise MissingExtraError('a picture needs matplotlib: pip install "qfleet[plot]"') from exc
+    kinds = sorted(FigureCanvasAgg.get_supported_filetypes())
+    if path.suffix[1:].lower() not in kinds:
+        raise InvalidOptionError(
+            f"{path} isn't a kind of picture that is written; its ending is one of: {', '.join(kinds)}"
+        )
+    if path.is_dir():
+        raise InvalidOptionError(f"{path} is a folder; name a file for the picture")
+
+
+def save_histograms(result: Result, path: Path) -> None:
+    """Write one histogram for each circuit that was measured (the first 24). Raises `QfleetError`."""
+    check_plot(path)
+    # not pyplot: it would look for a display and keep every figure
+    from matplotlib.figure import Figure
+
+    measured = [document for document in circuit_documents(result) if document["counts"]]
+    if not measured:
+        raise QfleetError("there is nothing to draw: no circuit of the job has counts. Measure its qubits.")
+    shown = measured[:_MAX_CIRCUITS]
+    columns = math.ceil(math.sqrt(len(shown)))
+    rows = math.ceil(len(shown) / columns)
+    figure = Figure(figsize=(4.5 * columns, 3.4 * rows), layout="constrained")
+    if len(shown) < len(measured):
+        figure.suptitle(f"{len(shown)} of {len(measured)} circuits")
+    for number, document in enumerate(shown, start=1):
+        _histogram(figure.add_subplot(rows, columns, number), document)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=120)
+    except OSError as exc:
+        raise QfleetError(f"{path} can't be written: {exc.strerror}") from exc
+
+
+def _histogram(axes: Axes, document: dict[str, Any]) -> None:
+    counts: dict[str, int] = document["counts"]
+    frequent = list(counts)[:_MAX_BARS]
+    # by outcome, as in a textbook, and not by how often it came
+    bars = {outcome: counts[outcome] for outcome in sorted(frequent)}
+    rest = sum(counts.values()) - sum(bars.values())
+    labels = [_short(outcome) for outcome in bars]
+    heights = list(bars.values())
+    colors = ["#3b6fb6"] * len(heights)
+    if rest:
+        labels.append(f"{len(counts) - len(bars)} others")
+        heights.append(rest)
+        colors.append("#b8bec8")
+    axes.bar(range(len(heights)), heights, color=colors)
+    axes.set_xticks(range(len(heights)), labels, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    # a circuit's name is no formula, whatever dollar signs it has
+    axes.set_title(f"{document['name']} ({document['shots']} shots)", fontsize=10, parse_math=False)
+    axes.set_ylabel("counts", fontsize=8)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _short(outcome: str) -> str:
+    if len(outcome) <= _MAX_LABEL:
+        return outcome
+    half = _MAX_LABEL // 2
+    return f"{outcome[:half]}…{outcome[-half:]}"
