@@ -33,11 +33,11 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class FleetGroup(click.Group):
-    """A click group whose commands tell an error in one line, or as JSON where --json is given."""
+class _TellsErrors(click.Command):
+    """Tells an error in one line, or as JSON where --json is given, and ends with its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        # click has not looked at the command's own arguments yet, and a usage error may be among them
+        # of a group: the arguments of its command, which click has not looked at yet
         as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
@@ -46,8 +46,8 @@ class FleetGroup(click.Group):
                 raise
             _tell("UsageError", exc.format_message(), as_json=True)
             ctx.exit(USAGE)
-        except KeyboardInterrupt:
-            _tell("Interrupted", "interrupted", as_json=as_json)
+        except KeyboardInterrupt as exc:
+            _tell("Interrupted", str(exc) or "interrupted", as_json=as_json)
             ctx.exit(INTERRUPTED)
         except Exception as exc:
             # imported here because it brings Qiskit, which takes longer than any command's help
@@ -57,6 +57,14 @@ class FleetGroup(click.Group):
                 raise
             _tell(type(exc).__name__, message_of(exc), as_json=as_json)
             ctx.exit(_exit_code(exc))
+
+
+class FleetGroup(_TellsErrors, click.Group):
+    """A group of commands that end as this module says."""
+
+
+class FleetCommand(_TellsErrors):
+    """A command that stands alone and ends as this module says."""
 
 
 def _exit_code(exc: Exception) -> int:
