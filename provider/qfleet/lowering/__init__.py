@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How does a Qiskit circuit become a program that the fleet runs?
+
+Everything composite is inlined, global phases are summed, barriers, delays and identities are dropped, and what can't
+be run is refused by name and position.
+"""
+
+from __future__ import annotations
+
+from qiskit import QuantumCircuit
+
+from qfleet.errors import CapacityError
+from qfleet.lowering.refusal import RefusalError, unbound
+from qfleet.lowering.walk import Walk
+from qfleet.wire.codec import MAX_CLBITS, MAX_QUBITS
+from qfleet.wire.program import Program
+
+__all__ = ["lower"]
+
+
+def lower(circuit: QuantumCircuit, *, unitary: bool = False) -> Program:
+    """The program of a circuit, which stays as it is.
+
+    Qubits and clbits are numbered by their positions in ``circuit.qubits`` and ``circuit.clbits``. A state preparation
+    in the circuit itself (not inside another operation) on qubits that nothing has touched becomes an initialization.
+
+    Args:
+        circuit: the circuit, its parameters bound.
+        unitary: whether the unitary of the circuit is wanted, so that nothing in it may be a measurement, a reset or an
+            initialization.
+
+    Raises:
+        TypeError: it isn't a `QuantumCircuit`.
+        UnboundParameterError: parameters have no value.
+        UnsupportedCircuitError: the circuit holds something that qfleet doesn't run; the error names the operation and
+            its position in ``circuit.data``.
+        CapacityError: it has more qubits, clbits or operations than a program may have.
+    """
+    if not isinstance(circuit, QuantumCircuit):
+        raise TypeError(f"expected a QuantumCircuit, got {type(circuit).__name__}")
+    walk = Walk(unitary=unitary)
+    try:
+        if circuit.num_parameters:
+            raise unbound(parameter.name for parameter in circuit.parameters)
+        rows = walk.circuit(circuit, outermost=True)
+        if circuit.num_vars:
+            names = ", ".join(repr(var.name) for var in circuit.iter_vars())
+            raise RefusalError(f"has classical variables ({names}), which qfleet doesn't run; take them out")
+        for number, limit, what in (
+            (circuit.num_qubits, MAX_QUBITS, "qubits"),
+            (circuit.num_clbits, MAX_CLBITS, "clbits"),
+        ):
+            if number > limit:
+                raise RefusalError(f"has {number} {what}; a program has {limit} at most", CapacityError)
+        return rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits)
+    except RefusalError as refusal:
+        # The cause is an exception that a definition or a matrix raised, if that was it.
+        raise refusal.error(circuit.name) from refusal.__cause__

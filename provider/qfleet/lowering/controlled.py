@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What do controls, inverses and powers make of the operation they are put on?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qiskit.circuit import (
+    AnnotatedOperation,
+    ControlledGate,
+    ControlModifier,
+    InverseModifier,
+    PowerModifier,
+)
+from qiskit.circuit.library import MCXGate, UGate, get_standard_gate_name_mapping
+from qiskit.circuit.library.standard_gates import C3XGate, C4XGate, MCPhaseGate, MCU1Gate
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import Operator
+
+from qfleet.lowering.parameters import real
+from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.rows import Rows, repeated, unitary_rows
+
+if TYPE_CHECKING:
+    from qfleet.lowering.walk import Walk
+
+#: Classes whose base gate, under their controls, is all there is to them. Other subclasses may mean something else by
+#: it, as the relative-phase Toffolis do, and go by their definition.
+_PLAIN_CONTROLS = frozenset(
+    {ControlledGate, MCXGate, C3XGate, C4XGate, MCPhaseGate, MCU1Gate}
+    | {gate.base_class for gate in get_standard_gate_name_mapping().values() if isinstance(gate, ControlledGate)}
+)
+
+#: Rows that a power may repeat before a matrix is cheaper, and qubits up to which there is a matrix.
+_MAX_REPEATED_ROWS = 4096
+_MAX_MATRIX_QUBITS = 10
+
+
+def controlled_rows(walk: Walk, gate: ControlledGate) -> Rows:
+    """The rows of a `ControlledGate`: those of its base gate, each controlled. Raises `RefusalError`."""
+    base = gate.base_gate
+    if (
+        base is None
+        or gate.base_class not in _PLAIN_CONTROLS
+        or gate.num_qubits != gate.num_ctrl_qubits + base.num_qubits
+    ):
+        return walk.definition(gate)
+    params = gate.params
+    if isinstance(base, UGate) and len(params) == 4:
+        # CU keeps its phase as a fourth parameter of its base gate, where it is easily lost.
+        theta, phi, lam, gamma = params
+        rows = walk.operation(UGate(theta, phi, lam))
+        rows.phase += real(gamma)
+    else:
+        try:
+            rows = walk.operation(base)
+        except RefusalError as refusal:
+            # Qiskit binds the parameters of the definition, and leaves those inside a composite base gate.
+            if refusal.is_unbound:
+                return walk.definition(gate)
+            raise
+    return rows.controlled(gate.num_ctrl_qubits, gate.ctrl_state, base.num_qubits)
+
+
+def modified_rows(walk: Walk, operation: AnnotatedOperation) -> Rows:
+    """The rows of an `AnnotatedOperation`. Raises `RefusalError`."""
+    rows = walk.operation(operation.base_op)
+    num_qubits = operation.base_op.num_qubits
+    # Controls commute with inverses and powers, and a power is cheaper without them.
+    done: list[InverseModifier | PowerModifier] = []
+    for modifier in operation.modifiers:
+        match modifier:
+            case ControlModifier():
+                continue
+            case InverseModifier():
+                rows = rows.inverse(walk.tables)
+            case PowerModifier():
+                power = real(modifier.power)
+                if power.is_integer() and abs(power) * len(rows.shapes) <= _MAX_REPEATED_ROWS:
+                    rows = _repeated(walk, rows, int(power))
+                elif num_qubits <= _MAX_MATRIX_QUBITS:
+                    rows = _matrix(walk, AnnotatedOperation(operation.base_op, [*done, modifier]))
+                elif power.is_integer():
+                    rows = _repeated(walk, rows, int(power))
+                else:
+                    raise RefusalError(
+                        f"a fractional power of {num_qubits} qubits isn't supported; {_MAX_MATRIX_QUBITS} are possible"
+                    )
+            case _:
+                raise RefusalError(f"its modifier {modifier!r} isn't known")
+        done.append(modifier)
+    for modifier in operation.modifiers:
+        if isinstance(modifier, ControlModifier):
+            rows = rows.controlled(modifier.num_ctrl_qubits, modifier.ctrl_state, num_qubits)
+            num_qubits += modifier.num_ctrl_qubits
+    return rows
+
+
+def _repeated(walk: Walk, rows: Rows, times: int) -> Rows:
+    return repeated(rows if times >= 0 else rows.inverse(walk.tables), abs(times))
+
+
+def _matrix(walk: Walk, operation: AnnotatedOperation) -> Rows:
+    try:
+        matrix = Operator(operation).data
+    except QiskitError as exc:
+        raise RefusalError(f"its power can't be computed: {exc.message}") from exc
+    return unitary_rows(matrix, walk.tables, operation.num_qubits)

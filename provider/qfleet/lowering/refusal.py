@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is the user told about a circuit that can't be lowered?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from qfleet.errors import CapacityError, QfleetError, UnboundParameterError, UnsupportedCircuitError
+
+_SHOWN = 8
+
+
+class RefusalError(Exception):
+    """An operation can't be lowered. It collects where it was found on its way up; `error` makes the user's error."""
+
+    def __init__(self, reason: str, kind: type[QfleetError] = UnsupportedCircuitError) -> None:
+        super().__init__(reason)
+        self._reason = reason
+        self._kind = kind
+        #: (operation, position, qubits) from the innermost operation outwards
+        self._path: list[tuple[str, int, Sequence[int]]] = []
+
+    @property
+    def is_unbound(self) -> bool:
+        """Whether a missing value is what is wrong."""
+        return self._kind is UnboundParameterError
+
+    def found_at(self, operation: str, position: int, qubits: Sequence[int]) -> None:
+        """Note that the refusal came from the operation at a position of a circuit or definition."""
+        self._path.append((operation, position, qubits))
+
+    def error(self, circuit_name: str) -> QfleetError:
+        """The error to raise to the user."""
+        return self._kind(f"circuit {circuit_name!r} {self._where()}{self._reason}")
+
+    def _where(self) -> str:
+        if not self._path:
+            return ""
+        operation, position, qubits = self._path[-1]
+        where = f"holds {operation!r} at position {position} ({_qubits(qubits)})"
+        if len(self._path) > 1:
+            inner = [repr(name) for name, _, _ in reversed(self._path[:-1])]
+            where += f", and in it {_listed(inner, ' > ')} at position {self._path[0][1]}"
+        return where + (", which " if self.is_unbound else ", which qfleet doesn't run: ")
+
+
+def unbound(names: Iterable[str]) -> RefusalError:
+    """The refusal of parameters without a value."""
+    ordered = sorted(names)
+    plural = "s" if len(ordered) > 1 else ""
+    return RefusalError(
+        f"has {len(ordered)} parameter{plural} without a value ({_listed([repr(name) for name in ordered])}): "
+        "bind with `circuit.assign_parameters({...})` first",
+        UnboundParameterError,
+    )
+
+
+def too_long(limit: int) -> RefusalError:
+    """The refusal of a circuit whose definitions multiply beyond what a program may hold."""
+    return RefusalError(f"it comes to more than {limit} operations when its definitions are inlined", CapacityError)
+
+
+def _qubits(qubits: Sequence[int]) -> str:
+    if not qubits:
+        return "no qubits"
+    return f"qubit{'s' if len(qubits) > 1 else ''} {_listed([str(qubit) for qubit in qubits])}"
+
+
+def _listed(items: list[str], separator: str = ", ") -> str:
+    shown = items if len(items) <= _SHOWN else [*items[: _SHOWN - 1], "...", items[-1]]
+    return separator.join(shown)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How are the rows of a program collected, placed on other qubits, controlled and inverted?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit.library import RC3XGate, iSwapGate
+
+from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape
+from qfleet.lowering.refusal import RefusalError, too_long
+from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
+
+#: About 400 MB as a blob, close to what Redis stores in one value.
+MAX_OPERATIONS = 1 << 24
+
+#: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
+_TOLERANCE = 1e-8
+
+
+class Tables:
+    """The tables of one program; equal ones are kept once. A table is known by its number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._tables: list[NDArray[np.complex128]] = []
+
+    def __getitem__(self, number: int) -> NDArray[np.complex128]:
+        return self._tables[number]
+
+    def add(self, values: NDArray[np.complex128]) -> int:
+        """The number of the table with these values, in row-major order."""
+        raw = np.ascontiguousarray(values, np.complex128).tobytes()
+        number = self._numbers.setdefault(raw, len(self._tables))
+        if number == len(self._tables):
+            self._tables.append(np.frombuffer(raw, np.complex128))
+        return number
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows in the making: a circuit, a definition or one operation, on qubits and clbits numbered from 0."""
+
+    shapes: list[Shape] = field(default_factory=list)
+    #: qubits, ``~qubit`` for an open control
+    operands: list[int] = field(default_factory=list)
+    clbits: list[int] = field(default_factory=list)
+    params: list[float] = field(default_factory=list)
+    #: numbers in the walk's `Tables`
+    tables: list[int] = field(default_factory=list)
+    #: radians; in no row as long as nothing controls it
+    phase: float = 0.0
+
+    def splice(self, other: Rows, qubits: Sequence[int], clbits: Sequence[int]) -> None:
+        """Append other rows, whose qubit and clbit i are here ``qubits[i]`` and ``clbits[i]``."""
+        if len(self.shapes) + len(other.shapes) > MAX_OPERATIONS:
+            raise too_long(MAX_OPERATIONS)
+        placed = _placement(qubits)
+        self.shapes += other.shapes
+        self.operands += [placed[operand] for operand in other.operands]
+        self.clbits += [clbits[clbit] for clbit in other.clbits]
+        self.params += other.params
+        self.tables += other.tables
+        self.phase += other.phase
+
+    def controlled(self, num_controls: int, state: int, num_qubits: int) -> Rows:
+        """These rows under controls, which are qubits 0 to ``num_controls - 1``; the rows' ``num_qubits`` move up.
+
+        Bit i of ``state`` is the value of control i that activates the rows.
+        """
+        if not num_controls:
+            return self
+        controls = [qubit if state >> qubit & 1 else ~qubit for qubit in range(num_controls)]
+        placed = _placement(range(num_controls, num_controls + num_qubits))
+        phase = math.remainder(self.phase, math.tau)
+        result = Rows(params=[*([phase] if phase else []), *self.params], tables=self.tables)
+        if phase:
+            result.shapes.append((Op.GLOBAL_PHASE, num_controls, 0))
+            result.operands += controls
+        at = 0
+        for code, inner_controls, targets in self.shapes:
+            if code in NON_UNITARY_OPS:
+                raise _not_unitary(code, "controlled")
+            end = at + inner_controls + targets
+            result.shapes.append((code, num_controls + inner_controls, targets))
+            result.operands += controls
+            result.operands += [placed[operand] for operand in self.operands[at:end]]
+            at = end
+        return result
+
+    def inverse(self, tables: Tables) -> Rows:
+        """The rows that undo these."""
+        result = Rows(phase=-self.phase)
+        for (code, controls, targets), operands, params, number in reversed(list(self._unpacked())):
+            if code in NON_UNITARY_OPS:
+                raise _not_unitary(code, "inverted")
+            code, params, table = _inverted(code, params, None if number is None else tables[number])
+            result.shapes.append((code, controls, targets))
+            if code is Op.DCX:
+                operands = [*operands[:controls], operands[-1], operands[-2]]
+            result.operands += operands
+            result.params += params
+            if table is not None:
+                result.tables.append(tables.add(table))
+        return result
+
+    def program(self, tables: Tables, num_qubits: int, num_clbits: int) -> Program:
+        """The finished program: the global phase as its first row if there is one, and only the tables in use."""
+        phase = math.remainder(self.phase, math.tau)
+        shapes = [GLOBAL_PHASE_SHAPE, *self.shapes] if phase else self.shapes
+        params = [phase, *self.params] if phase else self.params
+        codes, controls, targets = zip(*shapes, strict=True) if shapes else ((), (), ())
+        used = {number: place for place, number in enumerate(dict.fromkeys(self.tables))}
+        return Program(
+            num_qubits=num_qubits,
+            num_clbits=num_clbits,
+            codes=np.array(codes, np.uint8),
+            num_controls=np.array(controls, np.uint16),
+            num_targets=np.array(targets, np.uint16),
+            operands=np.array(self.operands, np.int32),
+            clbits=np.array(self.clbits, np.int32),
+            params=np.array(params, np.float64),
+            table_refs=np.array([used[number] for number in self.tables], np.int32),
+            tables=tuple(tables[number] for number in used),
+        )
+
+    def _unpacked(self) -> Iterator[tuple[Shape, list[int], list[float], int | None]]:
+        at = angle = 0
+        numbers = iter(self.tables)
+        for code, controls, targets in self.shapes:
+            end, last = at + controls + targets, angle + PARAMS.get(code, 0)
+            number = next(numbers) if code in TABLE_OPS else None
+            yield (code, controls, targets), self.operands[at:end], self.params[angle:last], number
+            at, angle = end, last
+
+
+def repeated(rows: Rows, times: int) -> Rows:
+    """The rows, so many times over."""
+    if len(rows.shapes) * times > MAX_OPERATIONS:
+        raise too_long(MAX_OPERATIONS)
+    return Rows(
+        rows.shapes * times, rows.operands * times, [], rows.params * times, rows.tables * times, rows.phase * times
+    )
+
+
+def unitary_rows(matrix: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
+    """One row for a matrix of shape (2**num_qubits, 2**num_qubits)."""
+    matrix = np.asarray(matrix, np.complex128)
+    size = 1 << num_qubits
+    if matrix.shape != (size, size):
+        raise RefusalError(f"its matrix has the shape {matrix.shape} where {num_qubits} qubits need {(size, size)}")
+    if not _small(matrix.conj().T @ matrix - np.eye(size)):
+        raise RefusalError("its matrix isn't unitary")
+    if not num_qubits:
+        return Rows(phase=float(np.angle(matrix[0, 0])))
+    return Rows([(Op.UNITARY, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(matrix)])
+
+
+def diagonal_rows(diagonal: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
+    """One row for a diagonal of shape (2**num_qubits,)."""
+    if not _small(np.abs(diagonal) - 1):
+        raise RefusalError("its diagonal isn't unitary")
+    return Rows([(Op.DIAGONAL, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(diagonal)])
+
+
+def initialize_rows(amplitudes: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
+    """One row that gives its qubits a state of shape (2**num_qubits,)."""
+    return Rows([(Op.INITIALIZE, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(amplitudes)])
+
+
+def _small(errors: NDArray[np.complex128]) -> bool:
+    # NaN is smaller than nothing, so that it is refused too.
+    return bool(np.max(np.abs(errors)) < _TOLERANCE)
+
+
+def _placement(qubits: Sequence[int]) -> list[int]:
+    """A list in which ``placed[q]`` is qubit q's new index and ``placed[~q]`` is its complement."""
+    return [*qubits, *(~qubit for qubit in reversed(qubits))]
+
+
+def _not_unitary(code: Op, done: str) -> RefusalError:
+    return RefusalError(f"it has a {code.name.lower()} inside, which can't be {done}")
+
+
+_SELF_INVERSE = frozenset({Op.X, Op.Y, Op.Z, Op.H, Op.SWAP, Op.DCX, Op.ECR, Op.RCCX})
+_INVERSE_CODES = dict(
+    chain.from_iterable(((a, b), (b, a)) for a, b in ((Op.S, Op.SDG), (Op.T, Op.TDG), (Op.SX, Op.SXDG)))
+)
+_INVERSE_MATRICES: dict[Op, NDArray[np.complex128]] = {
+    Op.ISWAP: iSwapGate().to_matrix().conj().T,
+    Op.RC3X: RC3XGate().to_matrix().conj().T,
+}
+
+
+def _inverted(
+    code: Op, params: list[float], table: NDArray[np.complex128] | None
+) -> tuple[Op, list[float], NDArray[np.complex128] | None]:
+    """The inverse of a unitary operation but for the order of its targets."""
+    if code in _SELF_INVERSE:
+        return code, params, None
+    if code in _INVERSE_CODES:
+        return _INVERSE_CODES[code], params, None
+    if code in _INVERSE_MATRICES:
+        return Op.UNITARY, params, _INVERSE_MATRICES[code]
+    if code is Op.U:
+        theta, phi, lam = params
+        return code, [-theta, -lam, -phi], None
+    if code is Op.DIAGONAL and table is not None:
+        return code, params, table.conj()
+    if code is Op.UNITARY and table is not None:
+        size = math.isqrt(table.size)
+        return code, params, table.reshape(size, size).conj().T
+    # What is left are rotations: the first parameter is their angle, a second one gives the axis.
+    return code, [-params[0], *params[1:]], None

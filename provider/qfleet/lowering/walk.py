@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What does each operation of a circuit come to, once everything composite is inlined?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import (
+    AnnotatedOperation,
+    Barrier,
+    CircuitInstruction,
+    Clbit,
+    ControlFlowOp,
+    ControlledGate,
+    Delay,
+    Measure,
+    Operation,
+    Qubit,
+    Reset,
+    Store,
+)
+from qiskit.circuit.library import DiagonalGate, Initialize, StatePreparation, UnitaryGate
+
+from qfleet.lowering import gates
+from qfleet.lowering.controlled import controlled_rows, modified_rows
+from qfleet.lowering.parameters import real
+from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.rows import Rows, Tables, diagonal_rows, initialize_rows, unitary_rows
+from qfleet.wire.program import Op
+
+_NOTHING = Rows()
+_MEASURE = Rows([(Op.MEASURE, 0, 1)], [0], [0])
+_RESET = Rows([(Op.RESET, 0, 1)], [0])
+
+#: One-qubit states by their letter in a label.
+_LABELS = {
+    "0": np.array([1, 0], np.complex128),
+    "1": np.array([0, 1], np.complex128),
+    "+": np.array([1, 1], np.complex128) * math.sqrt(0.5),
+    "-": np.array([1, -1], np.complex128) * math.sqrt(0.5),
+    "r": np.array([1, 1j], np.complex128) * math.sqrt(0.5),
+    "l": np.array([1, -1j], np.complex128) * math.sqrt(0.5),
+}
+
+
+class Walk:
+    """One circuit's way to rows. What has been lowered once is remembered by the identity of the operation."""
+
+    def __init__(self, *, unitary: bool) -> None:
+        self.tables = Tables()
+        self._unitary = unitary
+        # The operation is kept beside its rows, so that its id isn't given to another one.
+        self._known: dict[int, tuple[Operation, Rows]] = {}
+
+    def circuit(self, circuit: QuantumCircuit, *, outermost: bool = False) -> Rows:
+        """The rows of a circuit or definition. Raises `RefusalError`."""
+        # The data come first: a blueprint circuit builds itself, its qubits and its phase when they are asked for.
+        data = circuit.data
+        rows = self._instructions(data, circuit.qubits, circuit.clbits, outermost=outermost)
+        rows.phase += real(circuit.global_phase)
+        return rows
+
+    def operation(self, operation: Operation) -> Rows:
+        """The rows of an operation on its own. Raises `RefusalError`."""
+        qubits = [Qubit() for _ in range(operation.num_qubits)]
+        clbits = [Clbit() for _ in range(operation.num_clbits)]
+        return self._instructions([CircuitInstruction(operation, qubits, clbits)], qubits, clbits)
+
+    def _instructions(
+        self,
+        data: Iterable[CircuitInstruction],
+        qubits: Sequence[Qubit],
+        clbits: Sequence[Clbit],
+        *,
+        outermost: bool = False,
+    ) -> Rows:
+        rows = Rows()
+        shapes, flat, params = rows.shapes, rows.operands, rows.params
+        qubit_index = {bit: index for index, bit in enumerate(qubits)}
+        clbit_index = {bit: index for index, bit in enumerate(clbits)}
+        standard = gates.STANDARD_SHAPES
+        untouched = _Untouched(rows) if outermost and not self._unitary else None
+        position, operands = 0, [0]
+        instruction: CircuitInstruction
+        try:
+            for position, instruction in enumerate(data):  # noqa: B007 - the handlers use it
+                operands = [qubit_index[bit] for bit in instruction.qubits]
+                # Only the names of standard gates say what they are, and their operation is slow to make.
+                if instruction.is_standard_gate():
+                    shape = standard.get(instruction.name)
+                    if shape is not None:
+                        shapes.append(shape)
+                        flat += operands
+                        for value in instruction.params:
+                            params.append(value if type(value) is float and math.isfinite(value) else real(value))
+                        continue
+                    if self._other_standard(instruction, operands, rows):
+                        continue
+                operation = instruction.operation
+                if untouched is not None and isinstance(operation, StatePreparation) and untouched.all_of(operands):
+                    inner = self._state_preparation(operation)
+                else:
+                    inner = self._rows(operation)
+                rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits])
+        except RefusalError as refusal:
+            refusal.found_at(instruction.name, position, operands)
+            raise
+        except RecursionError:
+            if not outermost:
+                raise
+            endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
+            endless.found_at(instruction.name, position, operands)
+            raise endless from None
+        return rows
+
+    def _other_standard(self, instruction: CircuitInstruction, operands: list[int], rows: Rows) -> bool:
+        """Append a standard gate that is no plain row; ``False`` for one that isn't known here."""
+        params = [real(value) for value in instruction.params]
+        match instruction.name:
+            case gates.IDENTITY:
+                pass
+            case gates.GLOBAL_PHASE:
+                rows.phase += params[0]
+            case gates.U2:
+                rows.shapes.append(gates.U_SHAPE)
+                rows.operands += operands
+                rows.params += [math.pi / 2, *params]
+            case gates.CU:
+                rows.shapes += [gates.CONTROLLED_PHASE_SHAPE, gates.CU_SHAPE]
+                rows.operands += [operands[0], *operands]
+                rows.params += [params[3], *params[:3]]
+            case _:
+                return False
+        return True
+
+    def _rows(self, operation: Operation) -> Rows:
+        """The rows of an operation that isn't a standard gate."""
+        known = self._known.get(id(operation))
+        if known is not None:
+            return known[1]
+        match operation:
+            case Barrier() | Delay():
+                return _NOTHING
+            case Measure() | Reset() | Initialize():
+                rows = self._non_unitary(operation)
+            case UnitaryGate():
+                return unitary_rows(operation.params[0], self.tables, operation.num_qubits)
+            case DiagonalGate():
+                return diagonal_rows(np.array(operation.params, np.complex128), self.tables, operation.num_qubits)
+            case ControlFlowOp():
+                raise RefusalError("control flow isn't supported; unroll it, or use controlled gates")
+            case Store():
+                raise RefusalError("classical variables aren't supported; take them out of the circuit")
+            case AnnotatedOperation():
+                rows = modified_rows(self, operation)
+            case ControlledGate():
+                rows = controlled_rows(self, operation)
+            case _:
+                rows = self.definition(operation)
+        self._known[id(operation)] = operation, rows
+        return rows
+
+    def _non_unitary(self, operation: Measure | Reset | Initialize) -> Rows:
+        if self._unitary:
+            raise RefusalError("it has no place in a unitary; take it out of the circuit")
+        match operation:
+            case Measure():
+                return _MEASURE
+            case Reset():
+                return _RESET
+        params = operation.params
+        if isinstance(params[0], str):
+            return self._product_state(reversed(params))
+        if len(params) == 1:
+            return self._product_state(reversed(f"{int(params[0].real):0{operation.num_qubits}b}"))
+        return self._amplitudes(params, operation.num_qubits)
+
+    def _product_state(self, letters: Iterable[str]) -> Rows:
+        # One row per qubit: a single table would grow exponentially with the label.
+        rows = Rows()
+        for qubit, letter in enumerate(letters):
+            rows.splice(initialize_rows(_LABELS[letter], self.tables, 1), [qubit], [])
+        return rows
+
+    def _amplitudes(self, params: Sequence[complex], num_qubits: int) -> Rows:
+        return initialize_rows(np.array(params, np.complex128), self.tables, num_qubits)
+
+    def _state_preparation(self, operation: StatePreparation) -> Rows:
+        """A state preparation of qubits that are |0>."""
+        params = operation.params
+        if operation.name != "state_preparation" or len(params) != 1 << operation.num_qubits or _is_label(params):
+            return self._rows(operation)
+        return self._amplitudes(params, operation.num_qubits)
+
+    def definition(self, operation: Any) -> Rows:
+        """The rows of an operation's definition, or of its matrix if it has no definition. Raises `RefusalError`."""
+        try:
+            definition = getattr(operation, "definition", None)
+            if definition is None and hasattr(operation, "to_instruction"):
+                definition = operation.to_instruction().definition
+        except RecursionError:
+            raise
+        except Exception as exc:
+            raise RefusalError(f"making its definition raises {exc!r}") from exc
+        if definition is None:
+            return self._matrix(operation)
+        if not isinstance(definition, QuantumCircuit):
+            raise RefusalError(f"its definition is a {type(definition).__name__} and no QuantumCircuit")
+        rows = self.circuit(definition)
+        if (definition.num_qubits, definition.num_clbits) != (operation.num_qubits, operation.num_clbits):
+            raise RefusalError(
+                f"it has {operation.num_qubits} qubits and {operation.num_clbits} clbits, and its definition has "
+                f"{definition.num_qubits} and {definition.num_clbits}"
+            )
+        return rows
+
+    def _matrix(self, operation: Any) -> Rows:
+        try:
+            matrix = operation.to_matrix() if hasattr(operation, "to_matrix") else operation.__array__()
+        except RecursionError:
+            raise
+        except Exception as exc:
+            raise RefusalError(
+                "it has neither a definition nor a unitary matrix; replace it by gates, or take it out of the circuit"
+            ) from exc
+        return unitary_rows(matrix, self.tables, operation.num_qubits)
+
+
+class _Untouched:
+    """Which qubits are still in |0>, where only rows that were added since the last question are looked at."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._seen = 0
+        self._touched: set[int] = set()
+
+    def all_of(self, qubits: Sequence[int]) -> bool:
+        new = self._rows.operands[self._seen :]
+        self._seen += len(new)
+        self._touched.update(max(operand, ~operand) for operand in new)
+        return self._touched.isdisjoint(qubits)
+
+
+def _is_label(params: Sequence[Any]) -> bool:
+    return isinstance(params[0], str)
