@@ -73,7 +73,7 @@ def _flip_sign(circuit: QuantumCircuit, outcome: str) -> None:
 def variational(qubits: int, layers: int) -> QuantumCircuit:
     """Layers of rotations and entangling gates, as in a variational eigensolver, at one point of its parameters."""
     angles = ParameterVector("θ", qubits * (layers + 1))
-    circuit = QuantumCircuit(qubits, name=f"variational_{qubits}")
+    circuit = QuantumCircuit(qubits)
     for layer in range(layers + 1):
         for qubit in range(qubits):
             circuit.ry(angles[layer * qubits + qubit], qubit)
@@ -81,4 +81,6 @@ def variational(qubits: int, layers: int) -> QuantumCircuit:
             for qubit in range(qubits - 1):
                 circuit.cx(qubit, qubit + 1)
     circuit.measure_all()
-    return circuit.assign_parameters([0.3 + 0.2 * index for index in range(len(angles))])
+    bound = circuit.assign_parameters([0.3 + 0.2 * index for index in range(len(angles))])
+    bound.name = f"variational_{qubits}"
+    return bound

@@ -79,11 +79,9 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
         raise click.UsageError("A worker needs the fleet's Redis: --url or QFLEET_URL.")
     # The url goes by the environment: it may hold a password, and any user can read a process's arguments.
     environment = os.environ | {"QFLEET_URL": url}
-    arguments = [sys.executable, "-m", "qfleet_worker"]
     if concurrency is not None:
-        arguments += ["--concurrency", str(concurrency)]
-    sys.stdout.flush()
-    os.execve(sys.executable, arguments, environment)  # noqa: S606 - there is no shell to be careful of
+        environment["QFLEET_CONCURRENCY"] = str(concurrency)
+    os.execve(sys.executable, [sys.executable, "-m", "qfleet_worker"], environment)  # noqa: S606 - there is no shell to be careful of
 
 
 @click.command()

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs Python 3.11 or newer (with its venv module), git and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test bench up clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.dev ## install everything for development into .venv
+
+demo: $(VENV)/.demo ## run the example circuits on a local fleet; writes out/demo.png
+	@$(BIN)/python examples/demo.py
+
+check: $(VENV)/.dev ## lint, formatting, types and import arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.dev ## all tests, against a real redis-server and real workers
+	@tests/support/ensure_redis.sh
+	$(BIN)/pytest
+
+bench: $(VENV)/.dev ## every benchmark
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+up: $(VENV)/.demo ## a local fleet until Ctrl-C
+	@$(BIN)/qfleet up
+
+clean: ## remove .venv and everything else that was made here
+	rm -rf $(VENV) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find provider worker tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp of its own, since a failed `python -m venv` leaves a .venv/bin/python behind.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "qfleet needs Python 3.11 or newer; '$(PYTHON)' isn't. Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	@echo "Installing qfleet into $(VENV) ..."
+	@$(PIP) -e '.[plot,embedded]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	@echo "Installing qfleet and its development tools into $(VENV) ..."
+	@$(PIP) -e '.[dev,embedded]'
+	@touch $@
