@@ -17,9 +17,10 @@ from qiskit.circuit.library.standard_gates import C3XGate, C4XGate, MCPhaseGate,
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator
 
+from qfleet.lowering.native import unitary_rows
 from qfleet.lowering.parameters import real
 from qfleet.lowering.refusal import RefusalError
-from qfleet.lowering.rows import Rows, repeated, unitary_rows
+from qfleet.lowering.rows import Rows, repeated
 
 if TYPE_CHECKING:
     from qfleet.lowering.walk import Walk
@@ -54,11 +55,9 @@ def controlled_rows(walk: Walk, gate: ControlledGate) -> Rows:
     else:
         try:
             rows = walk.operation(base)
-        except RefusalError as refusal:
-            # Qiskit binds the parameters of the definition, and leaves those inside a composite base gate.
-            if refusal.is_unbound:
-                return walk.definition(gate)
-            raise
+        except RefusalError:
+            # Qiskit binds the parameters of the definition, but not those inside a composite base gate.
+            return walk.definition(gate)
     return rows.controlled(gate.num_ctrl_qubits, gate.ctrl_state, base.num_qubits)
 
 

@@ -16,7 +16,7 @@ def real(value: Any) -> float:
     """A parameter's value in radians. Raises `RefusalError` unless it is bound, real and finite."""
     if isinstance(value, ParameterExpression):
         if value.parameters:
-            raise unbound(parameter.name for parameter in value.parameters)
+            raise unbound(sorted(parameter.name for parameter in value.parameters))
         value = value.numeric()
     if isinstance(value, complex | np.complexfloating) and value.imag == 0:
         value = value.real

@@ -20,11 +20,6 @@ class RefusalError(Exception):
         #: (operation, position, qubits) from the innermost operation outwards
         self._path: list[tuple[str, int, Sequence[int]]] = []
 
-    @property
-    def is_unbound(self) -> bool:
-        """Whether a missing value is what is wrong."""
-        return self._kind is UnboundParameterError
-
     def found_at(self, operation: str, position: int, qubits: Sequence[int]) -> None:
         """Note that the refusal came from the operation at a position of a circuit or definition."""
         self._path.append((operation, position, qubits))
@@ -41,12 +36,12 @@ class RefusalError(Exception):
         if len(self._path) > 1:
             inner = [repr(name) for name, _, _ in reversed(self._path[:-1])]
             where += f", and in it {_listed(inner, ' > ')} at position {self._path[0][1]}"
-        return where + (", which " if self.is_unbound else ", which qfleet doesn't run: ")
+        return where + (", which " if self._kind is UnboundParameterError else ", which qfleet doesn't run: ")
 
 
 def unbound(names: Iterable[str]) -> RefusalError:
-    """The refusal of parameters without a value."""
-    ordered = sorted(names)
+    """The refusal of parameters without a value, in the order given."""
+    ordered = list(names)
     plural = "s" if len(ordered) > 1 else ""
     return RefusalError(
         f"has {len(ordered)} parameter{plural} without a value ({_listed([repr(name) for name in ordered])}): "

@@ -19,9 +19,6 @@ from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
 #: About 400 MB as a blob, close to what Redis stores in one value.
 MAX_OPERATIONS = 1 << 24
 
-#: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
-_TOLERANCE = 1e-8
-
 
 class Tables:
     """The tables of one program; equal ones are kept once. A table is known by its number."""
@@ -146,36 +143,6 @@ def repeated(rows: Rows, times: int) -> Rows:
     return Rows(
         rows.shapes * times, rows.operands * times, [], rows.params * times, rows.tables * times, rows.phase * times
     )
-
-
-def unitary_rows(matrix: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
-    """One row for a matrix of shape (2**num_qubits, 2**num_qubits)."""
-    matrix = np.asarray(matrix, np.complex128)
-    size = 1 << num_qubits
-    if matrix.shape != (size, size):
-        raise RefusalError(f"its matrix has the shape {matrix.shape} where {num_qubits} qubits need {(size, size)}")
-    if not _small(matrix.conj().T @ matrix - np.eye(size)):
-        raise RefusalError("its matrix isn't unitary")
-    if not num_qubits:
-        return Rows(phase=float(np.angle(matrix[0, 0])))
-    return Rows([(Op.UNITARY, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(matrix)])
-
-
-def diagonal_rows(diagonal: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
-    """One row for a diagonal of shape (2**num_qubits,)."""
-    if not _small(np.abs(diagonal) - 1):
-        raise RefusalError("its diagonal isn't unitary")
-    return Rows([(Op.DIAGONAL, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(diagonal)])
-
-
-def initialize_rows(amplitudes: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
-    """One row that gives its qubits a state of shape (2**num_qubits,)."""
-    return Rows([(Op.INITIALIZE, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(amplitudes)])
-
-
-def _small(errors: NDArray[np.complex128]) -> bool:
-    # NaN is smaller than nothing, so that it is refused too.
-    return bool(np.max(np.abs(errors)) < _TOLERANCE)
 
 
 def _placement(qubits: Sequence[int]) -> list[int]:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import (
     AnnotatedOperation,
@@ -23,28 +22,26 @@ from qiskit.circuit import (
     Reset,
     Store,
 )
-from qiskit.circuit.library import DiagonalGate, Initialize, StatePreparation, UnitaryGate
+from qiskit.circuit.library import DiagonalGate, Initialize, PermutationGate, StatePreparation, UnitaryGate
 
 from qfleet.lowering import gates
 from qfleet.lowering.controlled import controlled_rows, modified_rows
+from qfleet.lowering.native import (
+    amplitude_rows,
+    diagonal_rows,
+    has_amplitudes,
+    initialize_rows,
+    permutation_rows,
+    unitary_rows,
+)
 from qfleet.lowering.parameters import real
 from qfleet.lowering.refusal import RefusalError
-from qfleet.lowering.rows import Rows, Tables, diagonal_rows, initialize_rows, unitary_rows
+from qfleet.lowering.rows import Rows, Tables
 from qfleet.wire.program import Op
 
 _NOTHING = Rows()
 _MEASURE = Rows([(Op.MEASURE, 0, 1)], [0], [0])
 _RESET = Rows([(Op.RESET, 0, 1)], [0])
-
-#: One-qubit states by their letter in a label.
-_LABELS = {
-    "0": np.array([1, 0], np.complex128),
-    "1": np.array([0, 1], np.complex128),
-    "+": np.array([1, 1], np.complex128) * math.sqrt(0.5),
-    "-": np.array([1, -1], np.complex128) * math.sqrt(0.5),
-    "r": np.array([1, 1j], np.complex128) * math.sqrt(0.5),
-    "l": np.array([1, -1j], np.complex128) * math.sqrt(0.5),
-}
 
 
 class Walk:
@@ -101,8 +98,8 @@ class Walk:
                     if self._other_standard(instruction, operands, rows):
                         continue
                 operation = instruction.operation
-                if untouched is not None and isinstance(operation, StatePreparation) and untouched.all_of(operands):
-                    inner = self._state_preparation(operation)
+                if untouched is not None and _is_preparation(operation) and untouched.all_of(operands):
+                    inner = amplitude_rows(operation.params, self.tables, operation.num_qubits)
                 else:
                     inner = self._rows(operation)
                 rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits])
@@ -150,7 +147,9 @@ class Walk:
             case UnitaryGate():
                 return unitary_rows(operation.params[0], self.tables, operation.num_qubits)
             case DiagonalGate():
-                return diagonal_rows(np.array(operation.params, np.complex128), self.tables, operation.num_qubits)
+                return diagonal_rows(operation.params, self.tables, operation.num_qubits)
+            case PermutationGate():
+                return permutation_rows(operation.pattern.tolist())
             case ControlFlowOp():
                 raise RefusalError("control flow isn't supported; unroll it, or use controlled gates")
             case Store():
@@ -172,29 +171,7 @@ class Walk:
                 return _MEASURE
             case Reset():
                 return _RESET
-        params = operation.params
-        if isinstance(params[0], str):
-            return self._product_state(reversed(params))
-        if len(params) == 1:
-            return self._product_state(reversed(f"{int(params[0].real):0{operation.num_qubits}b}"))
-        return self._amplitudes(params, operation.num_qubits)
-
-    def _product_state(self, letters: Iterable[str]) -> Rows:
-        # One row per qubit: a single table would grow exponentially with the label.
-        rows = Rows()
-        for qubit, letter in enumerate(letters):
-            rows.splice(initialize_rows(_LABELS[letter], self.tables, 1), [qubit], [])
-        return rows
-
-    def _amplitudes(self, params: Sequence[complex], num_qubits: int) -> Rows:
-        return initialize_rows(np.array(params, np.complex128), self.tables, num_qubits)
-
-    def _state_preparation(self, operation: StatePreparation) -> Rows:
-        """A state preparation of qubits that are |0>."""
-        params = operation.params
-        if operation.name != "state_preparation" or len(params) != 1 << operation.num_qubits or _is_label(params):
-            return self._rows(operation)
-        return self._amplitudes(params, operation.num_qubits)
+        return initialize_rows(operation, self.tables)
 
     def definition(self, operation: Any) -> Rows:
         """The rows of an operation's definition, or of its matrix if it has no definition. Raises `RefusalError`."""
@@ -225,7 +202,8 @@ class Walk:
             raise
         except Exception as exc:
             raise RefusalError(
-                "it has neither a definition nor a unitary matrix; replace it by gates, or take it out of the circuit"
+                "it has neither a definition nor a unitary matrix; "
+                "transpile it, write it as gates, or take it out of the circuit"
             ) from exc
         return unitary_rows(matrix, self.tables, operation.num_qubits)
 
@@ -245,5 +223,8 @@ class _Untouched:
         return self._touched.isdisjoint(qubits)
 
 
-def _is_label(params: Sequence[Any]) -> bool:
-    return isinstance(params[0], str)
+def _is_preparation(operation: Operation) -> bool:
+    """Whether it takes |0> to amplitudes that it lists, as its inverse doesn't."""
+    return (
+        isinstance(operation, StatePreparation) and operation.name == "state_preparation" and has_amplitudes(operation)
+    )

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What are matrices, diagonals, states and permutations, which need no definition, as rows?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit.library import Initialize, StatePreparation
+
+from qfleet.lowering.gates import shape
+from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.rows import Rows, Tables
+from qfleet.wire.program import Op
+
+#: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
+_TOLERANCE = 1e-8
+
+_HALF = math.sqrt(0.5)
+#: One-qubit states by their letter in a label.
+_LETTERS: dict[str, list[complex]] = {
+    "0": [1, 0],
+    "1": [0, 1],
+    "+": [_HALF, _HALF],
+    "-": [_HALF, -_HALF],
+    "r": [_HALF, _HALF * 1j],
+    "l": [_HALF, -_HALF * 1j],
+}
+
+
+def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
+    """One row for a matrix of shape (2**num_qubits, 2**num_qubits)."""
+    matrix = np.asarray(matrix, np.complex128)
+    size = 1 << num_qubits
+    if matrix.shape != (size, size):
+        raise RefusalError(f"its matrix has the shape {matrix.shape} where {num_qubits} qubits need {(size, size)}")
+    if not _is_small(matrix.conj().T @ matrix - np.eye(size)):
+        raise RefusalError("its matrix isn't unitary")
+    if not num_qubits:
+        return Rows(phase=float(np.angle(matrix[0, 0])))
+    return _table_row(Op.UNITARY, matrix, tables, num_qubits)
+
+
+def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) -> Rows:
+    """One row for a diagonal of 2**num_qubits entries."""
+    entries = np.array(diagonal, np.complex128)
+    if not _is_small(np.abs(entries) - 1):
+        raise RefusalError("its diagonal isn't unitary")
+    if not num_qubits:
+        return Rows(phase=float(np.angle(entries[0])))
+    return _table_row(Op.DIAGONAL, entries, tables, num_qubits)
+
+
+def permutation_rows(pattern: Sequence[int]) -> Rows:
+    """Swaps after which qubit k has the state that qubit ``pattern[k]`` had."""
+    rows = Rows()
+    place = list(range(len(pattern)))
+    holds = list(range(len(pattern)))
+    for target, wanted in enumerate(pattern):
+        source = place[wanted]
+        if source != target:
+            rows.shapes.append(shape(Op.SWAP))
+            rows.operands += [target, source]
+            holds[source] = holds[target]
+            place[holds[source]] = source
+    return rows
+
+
+def initialize_rows(operation: Initialize, tables: Tables) -> Rows:
+    """Rows that give qubits the state of an initialization: one row for amplitudes, one per qubit for a label."""
+    params, num_qubits = operation.params, operation.num_qubits
+    if has_amplitudes(operation):
+        return amplitude_rows(params, tables, num_qubits)
+    letters = params if isinstance(params[0], str) else f"{int(params[0].real):0{num_qubits}b}"
+    if len(letters) != num_qubits:
+        raise RefusalError(f"its state {''.join(letters)!r} doesn't fit {num_qubits} qubits")
+    # A table of the whole state would grow exponentially with the label.
+    rows = Rows()
+    for qubit, letter in enumerate(reversed(letters)):
+        rows.splice(amplitude_rows(_LETTERS[letter], tables, 1), [qubit], [])
+    return rows
+
+
+def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: int) -> Rows:
+    """One row that gives its qubits a state of 2**num_qubits amplitudes."""
+    state = np.array(amplitudes, np.complex128)
+    if not _is_small(np.linalg.norm(state) - 1):
+        raise RefusalError("its amplitudes don't have the norm 1")
+    return _table_row(Op.INITIALIZE, state, tables, num_qubits)
+
+
+def has_amplitudes(operation: Initialize | StatePreparation) -> bool:
+    """Whether the parameters are amplitudes, and not the letters of a label or one integer."""
+    params = operation.params
+    return len(params) == 1 << operation.num_qubits and not isinstance(params[0], str)
+
+
+def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
+    return Rows([(code, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(table)])
+
+
+def _is_small(errors: Any) -> bool:
+    # NaN is smaller than nothing, so that it is refused too.
+    return bool(np.max(np.abs(errors)) < _TOLERANCE)
