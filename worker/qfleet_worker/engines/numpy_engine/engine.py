@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How is an experiment run with numpy alone?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qfleet.wire.cost import OVERHEAD_BYTES
+from qfleet.wire.program import NON_UNITARY_OPS, Op
+from qfleet_worker.engines.base import EngineError, Experiment, Outcome
+from qfleet_worker.engines.numpy_engine.compile import compile_program
+from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.outcomes import Tally
+from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
+from qfleet_worker.engines.numpy_engine.readout import read
+from qfleet_worker.engines.numpy_engine.state import State
+from qfleet_worker.engines.numpy_engine.trajectories import leaves
+
+_DTYPES: dict[str, np.dtype[np.complexfloating]] = {
+    "double": np.dtype(np.complex128),
+    "single": np.dtype(np.complex64),
+}
+
+
+class NumpyEngine:
+    """A statevector simulator that needs numpy only."""
+
+    name = "numpy"
+
+    def __init__(self, snapshot_bytes: int | None = None) -> None:
+        """`snapshot_bytes`: memory for the states of branches that wait; by default what `cost.required_bytes` leaves.
+        It changes the time that a circuit with measurements in the middle takes, and nothing else."""
+        self._snapshot_bytes = snapshot_bytes
+
+    def run(self, experiment: Experiment) -> Outcome:
+        """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
+        # A hostile table may overflow; the check of the norm catches what comes of it.
+        with np.errstate(all="ignore"):
+            return _unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
+
+    def _simulate(self, experiment: Experiment) -> Outcome:
+        plan = compile_program(experiment.program)
+        state = State(plan.num_active(), _DTYPES[experiment.precision])
+        rng = np.random.default_rng(experiment.seed)
+        shots = experiment.shots
+        branches = any(isinstance(step, Measure | Reset) for step in plan.steps)
+        # Branches are simulated one after the other, and their shots come in random order. The last shot is chosen
+        # first, so that its state needn't be found again.
+        last = int(rng.random() * shots) if branches else shots - 1
+        tally = Tally(experiment.program.num_clbits, experiment.memory)
+        amplitudes: ComplexArray | None = None
+        begin = 0
+        for leaf in leaves(plan, state, shots, rng, self._budget(experiment, state)):
+            end = begin + leaf.shots
+            wanted = experiment.output == "statevector" and begin <= last < end
+            found = read(plan, state, leaf, rng, tally, last - begin if wanted else None)
+            if wanted:
+                for wire, value in found.items():
+                    state.project(wire, value, state.weights(wire)[value])
+                amplitudes = state.statevector(plan.wires, plan.phase)
+            begin = end
+        outcomes, counts, memory = tally.result()
+        if memory is not None and branches:
+            keys = rng.random(shots)
+            keys[last] = 1
+            memory = memory[np.argsort(keys)]
+        return Outcome(outcomes, counts, memory, amplitudes)
+
+    def _budget(self, experiment: Experiment, state: State) -> int:
+        """Bytes for states that wait: half the overhead and, unless the amplitudes that come back take it, a buffer."""
+        if self._snapshot_bytes is not None:
+            return self._snapshot_bytes
+        return OVERHEAD_BYTES // 2 + (0 if experiment.output == "statevector" else state.capacity_bytes)
+
+
+def _unitary(experiment: Experiment) -> Outcome:
+    program = experiment.program
+    for at, code in enumerate(program.codes.tolist()):
+        if code in NON_UNITARY_OPS:
+            raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
+    size = program.num_qubits
+    plan = compile_program(program, from_zero=False)
+    state = State(2 * size, _DTYPES[experiment.precision])
+    state.set_identity(size)
+    for at in range(len(plan.steps)):
+        state.apply(plan.steps, at)
+    matrix = state.statevector((*range(size, 2 * size), *plan.wires), plan.phase).reshape(1 << size, -1)
+    for norm in np.linalg.norm(matrix, axis=1):
+        state.check(float(norm) ** 2)
+    none = Tally(0, experiment.memory).result()
+    return Outcome(*none, amplitudes=matrix)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which outcomes were seen, how often, and in which shot?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Rows that are kept before equal ones are merged.
+MERGE_ROWS = 1 << 20
+
+
+class Tally:
+    """Collects outcomes, equal ones once."""
+
+    def __init__(self, num_clbits: int, memory: bool) -> None:
+        """`memory`: whether to keep each shot's outcome."""
+        self._width = -(-num_clbits // 8)
+        self._rows: list[NDArray[np.uint8]] = []
+        self._counts: list[NDArray[np.int64]] = []
+        self._shots: list[NDArray[np.int64]] | None = [] if memory else None
+        self._held = 0
+
+    def add_same(self, clbits: int, shots: int) -> None:
+        """Add shots that all found `clbits`, a number with one bit for each clbit."""
+        self._append(self._row(clbits), np.array([shots]), np.zeros(shots if self._shots is not None else 0, np.int64))
+
+    def add(self, clbits: int, found: NDArray[np.int64], readout: list[tuple[int, int]]) -> None:
+        """Add shots that agree in `clbits`, a number with one bit for each clbit.
+
+        `found` has what the final measurement gave in each shot, and `readout` says, as pairs of a bit of that and a
+        clbit, where it is written.
+        """
+        mask = 0
+        for bit, _ in readout:
+            mask |= 1 << bit
+        distinct, shots, counts = np.unique(found & mask, return_inverse=True, return_counts=True)
+        rows = np.repeat(self._row(clbits), len(distinct), axis=0)
+        for bit, clbit in readout:
+            rows[:, clbit >> 3] |= ((distinct >> bit & 1) << (clbit & 7)).astype(np.uint8)
+        self._append(rows, counts, shots)
+
+    def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32] | None]:
+        """The distinct outcomes in ascending order, their counts, and each shot's row in the order they were added."""
+        if not self._width:
+            none = np.zeros(0, np.int64)
+            return np.zeros((0, 0), np.uint8), none, None if self._shots is None else none.astype(np.uint32)
+        self._merge()
+        return self._rows[0], self._counts[0], None if self._shots is None else self._shots[0].astype(np.uint32)
+
+    def _row(self, clbits: int) -> NDArray[np.uint8]:
+        return np.frombuffer(clbits.to_bytes(self._width, "little"), np.uint8)[None]
+
+    def _append(self, rows: NDArray[np.uint8], counts: NDArray[np.int64], shots: NDArray[np.int64]) -> None:
+        if self._shots is not None:
+            self._shots.append(shots + self._held)
+        self._rows.append(rows)
+        self._counts.append(counts)
+        self._held += len(rows)
+        if self._held > MERGE_ROWS:
+            self._merge()
+
+    def _merge(self) -> None:
+        rows = np.concatenate(self._rows)
+        _, first, place = np.unique(_keys(rows), return_index=True, return_inverse=True)
+        counts = np.zeros(len(first), np.int64)
+        np.add.at(counts, place, np.concatenate(self._counts))
+        self._rows, self._counts, self._held = [rows[first]], [counts], len(first)
+        if self._shots is not None:
+            self._shots = [place[np.concatenate(self._shots)]]
+
+
+def _keys(rows: NDArray[np.uint8]) -> NDArray[np.generic]:
+    """One sortable key per row; the last byte is the most significant."""
+    width = rows.shape[1]
+    if width <= 8:
+        padded = np.zeros((len(rows), 8), np.uint8)
+        padded[:, :width] = rows
+        return padded.view("<u8")[:, 0]
+    # Byte strings compare like numbers with the highest byte first; what numpy strips from their end are equal zeros.
+    return np.ascontiguousarray(rows[:, ::-1]).view(f"S{width}")[:, 0]
