@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""qfleet runs Qiskit circuits on a fleet of simulator workers.
+
+    from qfleet import FleetProvider
+
+    backend = FleetProvider("redis://broker:6379/0").get_backend("automatic")
+    counts = backend.run(circuit, shots=4096).result().get_counts()
+
+``FleetProvider.local()`` starts a fleet on this machine and needs no server. `qfleet.errors` has the tree of errors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qfleet.backend import FleetBackend
+    from qfleet.job import FleetJob
+    from qfleet.provider import FleetProvider
+
+__all__ = ["FleetBackend", "FleetJob", "FleetProvider"]
+
+_HOMES = {"FleetBackend": "qfleet.backend", "FleetJob": "qfleet.job", "FleetProvider": "qfleet.provider"}
+
+
+def __getattr__(name: str) -> Any:
+    # A worker imports qfleet.wire, and must not import Qiskit with it.
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

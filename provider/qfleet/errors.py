@@ -58,6 +58,10 @@ __all__ = [
 class QfleetError(QiskitError):
     """Something that qfleet was asked for can't be done."""
 
+    def __str__(self) -> str:
+        # QiskitError's own puts the text in quotes.
+        return str(self.message)
+
 
 class UnsupportedCircuitError(QfleetError):
     """A circuit holds an operation that qfleet doesn't run."""

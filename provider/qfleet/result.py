@@ -78,7 +78,7 @@ def _experiment(
 ) -> ExperimentResult:
     error = next((part.error for part in parts if part.error), "")
     # Blocks that a dead worker never returned leave a gap in the shots.
-    if not error and sum(_shots(part, circuit) for part in parts) != circuit.shots:
+    if not error and sum(part.shots for part in parts) != circuit.shots:
         error = default_error
     seconds = sum(part.seconds for part in parts)
     common: dict[str, Any] = {
@@ -99,13 +99,6 @@ def _experiment(
     if error:
         return ExperimentResult(circuit.shots, False, ExperimentResultData(), status=f"ERROR: {error}", **common)
     return ExperimentResult(circuit.shots, True, _data(job, circuit, parts), status="DONE", **common)
-
-
-def _shots(part: CircuitResult, circuit: CircuitRecord) -> int:
-    """Shots of a block, as far as its data tell; a circuit without clbits is never cut."""
-    if not circuit.num_clbits or not part.counts:
-        return circuit.shots
-    return int(_array(part.counts, "<i8").sum())
 
 
 def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]) -> ExperimentResultData:
@@ -130,7 +123,7 @@ def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]
 def _hex_outcomes(part: CircuitResult, num_clbits: int) -> list[str]:
     width = (num_clbits + 7) // 8
     raw = part.outcomes
-    if width and len(raw) % width or width * (len(part.counts) // 8) != len(raw):
+    if (width and len(raw) % width) or width * (len(part.counts) // 8) != len(raw):
         raise DamagedDataError(f"the outcomes of circuit {part.index} don't fit its {num_clbits} clbits")
     return [hex(int.from_bytes(raw[at : at + width], "little")) for at in range(0, len(raw), width or 1)]
 

@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulator worker: takes shards off the queue, runs their circuits, stores the results. Imports no Qiskit."""
+
+from importlib.metadata import version
+
+__version__ = version("qfleet")

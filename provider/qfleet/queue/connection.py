@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -14,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from qfleet.queue.ledger import Ledger
 from qfleet.queue.translate import translated
 from qfleet.wire.broker import Broker, celery_settings
 from qfleet.wire.keys import QUEUE
@@ -47,6 +49,12 @@ class Connection:
                 self._app = Celery("qfleet", set_as_current=False)
                 self._app.conf.update(celery_settings(self.broker))
             return self._app
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The jobs in this Redis; its errors are raised as `qfleet.errors.BrokerError`."""
+        with translated(self.broker):
+            yield Ledger(self.client)
 
     def publish(self, job_id: str, shards: Iterable[int]) -> None:
         """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""

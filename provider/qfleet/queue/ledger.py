@@ -21,7 +21,7 @@ from qfleet.wire.keys import JobField
 from qfleet.wire.lua import script
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.shard import ShardResult, ShardWork
-from qfleet.wire.state import FINAL_STATES, SHARD_STATES, celery_meta_head
+from qfleet.wire.state import FINAL_STATES, SHARD_STATES, celery_meta_head, script_arguments
 
 #: An expired job's id is remembered for so long after the job was made.
 TOMBSTONE_SECONDS: Final = 365 * 86_400
@@ -86,7 +86,7 @@ class JobSummary:
 
 
 class Ledger:
-    """The jobs in one Redis. Raises redis-py's errors as they come: who owns the connection translates them."""
+    """The jobs in one Redis. Raises redis-py's errors as they come; `Connection.ledger` translates them."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
@@ -144,8 +144,8 @@ class Ledger:
     def cancel(self, job_id: str) -> list[int]:
         """Stop every shard that isn't over, for good; the indices of those that were stopped."""
         head = celery_meta_head("REVOKED", ("celery.exceptions.TaskRevokedError", "cancelled"))
-        arguments = [job_id, keys.CELERY_META, keys.events(job_id), head]
-        return cast("list[int]", self._cancel(keys=list(keys.of_job(job_id)), args=arguments))
+        answer = self._cancel(keys=list(keys.of_job(job_id)), args=script_arguments(job_id, head))
+        return cast("list[int]", answer)
 
     def delete(self, job_id: str) -> None:
         """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
@@ -213,12 +213,12 @@ class Events:
     def __init__(self, pubsub: Any) -> None:
         self._pubsub = pubsub
 
-    def wait(self, seconds: float, *, for_end: bool) -> None:
-        """Return when the job moved, or with ``for_end`` when it ended; after ``seconds`` at the latest."""
+    def wait(self, seconds: float) -> None:
+        """Return when the job ended; after ``seconds`` at the latest."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             message = self._pubsub.get_message(timeout=left)
-            if message is not None and (not for_end or message["data"] == b"ended"):
+            if message is not None and message["data"] == b"ended":
                 return
 
 

@@ -121,6 +121,8 @@ def parse_broker(url: str) -> Broker:
 
 def celery_settings(broker: Broker) -> dict[str, Any]:
     """Celery's settings for a client or a worker of this broker."""
+    # A unix socket has no such option, and redis-py refuses it there.
+    keepalive = "unix_socket_path" not in broker.client_options
     transport: dict[str, Any] = {
         "global_keyprefix": keys.PREFIX,
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
@@ -129,7 +131,7 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "unacked_mutex_expire": 30,
         "socket_timeout": READ_TIMEOUT_SECONDS,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "socket_keepalive": True,
+        "socket_keepalive": keepalive,
         "health_check_interval": 10,
     }
     results: dict[str, Any] = {"global_keyprefix": keys.PREFIX}
@@ -157,7 +159,7 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "result_backend_max_sleep_between_retries_ms": 2000,
         "redis_socket_timeout": READ_TIMEOUT_SECONDS,
         "redis_socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "redis_socket_keepalive": True,
+        "redis_socket_keepalive": keepalive,
         "redis_backend_health_check_interval": 10,
         "worker_enable_remote_control": True,
         "worker_send_task_events": False,

@@ -58,12 +58,11 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True):
 
     index: Count
     first_shot: Count
+    shots: Positive
     #: seconds of simulation, queueing and transport excluded
     seconds: Annotated[float, Meta(ge=0)]
     #: the engine that ran it, for the result's metadata
     engine: Annotated[str, Meta(max_length=128)]
-    #: bytes of memory that the simulation was predicted to need
-    required_bytes: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     #: empty if the circuit ran; else what went wrong, for the user
     error: Text = ""
     #: uint8, shape (distinct, ceil(num_clbits / 8)): each distinct outcome, clbit 0 in the lowest bit of the first byte

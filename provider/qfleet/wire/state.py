@@ -12,8 +12,11 @@ A shard's state is a Celery state. The scripts in ``lua/`` are the only writers,
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Final, Literal
+
+from qfleet.wire import keys
 
 ShardState = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"]
 SHARD_STATES: Final[tuple[ShardState, ...]] = ("PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED")
@@ -43,8 +46,10 @@ def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) ->
         "children": [],
         "date_done": datetime.now(UTC).isoformat() if state in FINAL_STATES else None,
     }
-    # The scripts append the id and META_TAIL: they may move many shards in one call.
+    # The scripts append the task id and close the JSON: they may move many shards in one call.
     return json.dumps(meta)[:-1] + ', "task_id": "'
 
 
-META_TAIL: Final = '"}'
+def script_arguments(job_id: str, head: str) -> list[str]:
+    """The arguments that every script begins with; ``head`` is the `celery_meta_head` of the state to move to."""
+    return [job_id, keys.CELERY_META, keys.events(job_id), head, repr(time.time())]

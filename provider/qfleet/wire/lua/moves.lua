@@ -2,6 +2,7 @@
 -- In front of every script. KEYS: the job's ledger, shards, work, programs, results (qfleet.wire.keys.of_job).
 -- ARGV[1]: job id. ARGV[2]: prefix of Celery's records. ARGV[3]: the job's channel.
 -- ARGV[4]: the start of the Celery record of the state that shards move to (qfleet.wire.state.celery_meta_head).
+-- ARGV[5]: the time, in seconds since the epoch; not from TIME, which Redis before 7 lets no script read that writes.
 
 local LEDGER, SHARDS, WORK, PROGRAMS, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local FINAL = { SUCCESS = true, FAILURE = true, REVOKED = true }
@@ -17,8 +18,7 @@ end
 -- Once no shard is left to run: note the time, and let all keys of the job expire together.
 local function end_job(total)
   local retention = redis.call('HGET', LEDGER, 'retention')
-  local now = redis.call('TIME')
-  redis.call('HSET', LEDGER, 'ended', now[1] .. '.' .. string.format('%06d', now[2]))
+  redis.call('HSET', LEDGER, 'ended', ARGV[5])
   for _, key in ipairs(KEYS) do
     redis.call('EXPIRE', key, retention)
   end

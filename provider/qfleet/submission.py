@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Circuits and options, checked and lowered: a job that is ready to be stored, or an error with nothing done."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+from qiskit.exceptions import QiskitError
+
+from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
+from qfleet.lowering import lower
+from qfleet.options import RunOptions
+from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
+from qfleet.queue import CircuitRecord, JobRecord, NewJob
+from qfleet.wire import codec
+from qfleet.wire.cost import required_bytes
+from qfleet.wire.program import Op
+from qfleet.wire.shard import CircuitWork, Output
+
+#: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
+SEED_STEP: Final = 2113
+#: What a Redis value may hold, less what surrounds the data.
+_LARGEST_VALUE: Final = codec.MAX_BLOB_BYTES - 2**20
+_MAX_CIRCUITS: Final = 1_000_000
+
+
+def prepare(
+    run_input: QuantumCircuit | Iterable[QuantumCircuit],
+    options: RunOptions,
+    *,
+    backend_name: str,
+    output: Output,
+    tags: Sequence[str],
+    metadata: Mapping[str, Any],
+    retention: int,
+) -> NewJob:
+    """The job that runs circuits with these options.
+
+    Raises:
+        TypeError: something isn't a circuit.
+        QfleetError: a circuit or an option can't be run; the subclass and the text say why.
+    """
+    circuits = _bound(_circuits(run_input), options.parameter_binds)
+    seed = secrets.randbelow(2**31) if options.seed_simulator is None else options.seed_simulator
+    programs: dict[str, bytes] = {}
+    records, items = [], []
+    for index, circuit in enumerate(circuits):
+        start = _start(circuit, options.initial_statevector, output)
+        program = lower(start, unitary=output == "unitary")
+        needed = required_bytes(program.num_qubits, output, options.precision)
+        if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
+            raise CapacityError(
+                f"circuit {circuit.name!r}: its {program.num_qubits} qubits need {needed / 2**20:.0f} MiB of memory, "
+                f"and max_memory_mb={options.max_memory_mb} allows no more than that"
+            )
+        result_bytes = predict_result_bytes(program, options.shots, output, options.precision, memory=options.memory)
+        if result_bytes > _LARGEST_VALUE:
+            raise CapacityError(
+                f"circuit {circuit.name!r}: its result would take {result_bytes / 2**20:.0f} MiB, and a Redis value "
+                f"holds 512 MiB; ask for counts in place of the {output}, or for fewer shots or qubits"
+            )
+        blob = codec.encode_program(program)
+        if len(blob) > _LARGEST_VALUE:
+            raise CapacityError(
+                f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
+                "holds 512 MiB; cut the circuit, or give large unitaries as gates"
+            )
+        name = codec.content_hash(blob)
+        programs[name] = blob
+        circuit_seed = seed + SEED_STEP * index
+        records.append(
+            CircuitRecord(
+                name=circuit.name,
+                num_qubits=circuit.num_qubits,
+                num_clbits=circuit.num_clbits,
+                qregs=tuple((register.name, register.size) for register in circuit.qregs),
+                cregs=tuple((register.name, register.size) for register in circuit.cregs),
+                global_phase=float(circuit.global_phase),
+                metadata=_copied(circuit.metadata),
+                measured=bool((program.codes == Op.MEASURE).any()),
+                shots=options.shots,
+                seed=circuit_seed,
+                required_bytes=needed,
+            )
+        )
+        work = CircuitWork(index=index, program=name, shots=options.shots, seed=circuit_seed)
+        items.append(Item(work, predict_seconds(program, options.shots, output), result_bytes))
+    shards = plan(
+        items,
+        output=output,
+        precision=options.precision,
+        memory=options.memory,
+        threads=options.max_parallel_threads,
+        max_job_size=options.max_job_size,
+        max_shot_size=options.max_shot_size,
+    )
+    record = JobRecord(
+        backend=backend_name,
+        created=time.time(),
+        output=output,
+        precision=options.precision,
+        memory=options.memory,
+        method=options.method,
+        tags=tuple(tags),
+        metadata=dict(metadata),
+        circuits=tuple(records),
+    )
+    return NewJob(job_id=str(uuid.uuid4()), record=record, retention=retention, shards=shards, programs=programs)
+
+
+def _circuits(run_input: object) -> list[QuantumCircuit]:
+    if isinstance(run_input, QuantumCircuit):
+        return [run_input]
+    if isinstance(run_input, (str, bytes, Mapping)) or not isinstance(run_input, Iterable):
+        raise TypeError(f"a QuantumCircuit or a list of them is needed, not {type(run_input).__name__}")
+    circuits = list(run_input)
+    for index, circuit in enumerate(circuits):
+        if not isinstance(circuit, QuantumCircuit):
+            raise TypeError(f"item {index} of the list is {_described(circuit)}; QuantumCircuits are needed")
+    if not circuits:
+        raise InvalidOptionError("the list of circuits is empty; there is nothing to run")
+    if len(circuits) > _MAX_CIRCUITS:
+        raise CapacityError(f"{len(circuits)} circuits in one job; at most {_MAX_CIRCUITS} are taken")
+    return circuits
+
+
+def _described(item: object) -> str:
+    text = repr(item)
+    return f"{type(item).__name__} ({text if len(text) <= 60 else text[:57] + '...'})"
+
+
+def _bound(circuits: list[QuantumCircuit], binds: tuple[Mapping[Any, Any], ...] | None) -> list[QuantumCircuit]:
+    """The circuits, each once for every value that ``parameter_binds`` has for it."""
+    if binds is None:
+        return circuits
+    if len(binds) != len(circuits):
+        raise InvalidOptionError(
+            f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed"
+        )
+    bound = []
+    for circuit, values in zip(circuits, binds, strict=True):
+        columns = {parameter: np.atleast_1d(np.asarray(column)) for parameter, column in values.items()}
+        lengths = {column.size for column in columns.values()}
+        if len(lengths) > 1:
+            raise InvalidOptionError(
+                f"parameter_binds of circuit {circuit.name!r} has lists of lengths {sorted(lengths)}; "
+                "all its parameters need as many values"
+            )
+        for point in range(lengths.pop() if lengths else 1):
+            try:
+                bound.append(
+                    circuit.assign_parameters({parameter: column[point] for parameter, column in columns.items()})
+                )
+            except QiskitError as exc:
+                raise UnboundParameterError(f"parameter_binds of circuit {circuit.name!r}: {exc.message}") from exc
+            bound[-1].name = circuit.name
+    return bound
+
+
+def _start(circuit: QuantumCircuit, vector: NDArray[np.complex128] | None, output: Output) -> QuantumCircuit:
+    """The circuit, preceded by the preparation of the initial statevector if there is one."""
+    if vector is None:
+        return circuit
+    if output == "unitary":
+        raise InvalidOptionError("initial_statevector has no meaning for a unitary; leave the option out")
+    if vector.size != 1 << circuit.num_qubits:
+        raise InvalidOptionError(
+            f"initial_statevector has {vector.size} amplitudes; circuit {circuit.name!r} "
+            f"with its {circuit.num_qubits} qubits needs {1 << circuit.num_qubits}"
+        )
+    start = circuit.copy_empty_like(circuit.name)
+    if circuit.num_qubits:
+        start.initialize(vector, start.qubits)
+    for instruction in circuit.data:
+        start.append(instruction)
+    return start
+
+
+def _copied(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy that the caller can't change by changing the circuit; whole where the values allow it."""
+    try:
+        return copy.deepcopy(dict(metadata or {}))
+    except Exception:  # noqa: BLE001 - a value may be any object, and refuse to be copied in any way
+        return dict(metadata or {})

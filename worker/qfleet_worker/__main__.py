@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m qfleet_worker`` runs a worker; ``python -m qfleet_worker health`` tells if this host's worker is up."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+import sys
+
+from qfleet.wire.broker import BrokerUrlError
+from qfleet_worker.app import make_app, node_name
+from qfleet_worker.health import is_healthy
+from qfleet_worker.lifeline import follow_stdin
+from qfleet_worker.settings import Settings, SettingsError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a worker until it is told to stop, or look after one. The exit code is 2 for wrong settings."""
+    parser = argparse.ArgumentParser(
+        prog="python -m qfleet_worker",
+        description="Run a qfleet worker. It reads QFLEET_URL, QFLEET_CONCURRENCY, QFLEET_MEMORY_BYTES, "
+        "QFLEET_MAX_ATTEMPTS and QFLEET_LOG_LEVEL from its environment.",
+        epilog="example: QFLEET_URL=redis://localhost:6379/0 python -m qfleet_worker",
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("run", "health"),
+        default="run",
+        help="health: exit 0 if a worker of this host is up",
+    )
+    command = parser.parse_args(arguments).command
+    try:
+        settings = Settings.from_environment()
+    except (SettingsError, BrokerUrlError) as exc:
+        print(f"qfleet worker: {exc}", file=sys.stderr)
+        return 2
+    if command == "health":
+        return 0 if is_healthy(settings.broker, socket.gethostname()) else 1
+    if settings.lifeline:
+        follow_stdin(settings.broker)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    make_app(settings).worker_main(
+        [
+            "worker",
+            f"--hostname={node_name()}",
+            f"--concurrency={settings.concurrency}",
+            f"--loglevel={settings.log_level}",
+            "--pool=prefork",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's Celery app: its settings, its one task, its presence."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import Ignore, Reject
+from redis.exceptions import RedisError
+
+import qfleet_worker
+from qfleet.wire.broker import celery_settings
+from qfleet.wire.presence import Presence
+from qfleet.wire.shard import RUN_SHARD
+from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.memory import usable_bytes
+from qfleet_worker.presence import presence_step
+from qfleet_worker.runner import Runner
+from qfleet_worker.settings import Settings
+from qfleet_worker.store import Store, connect
+
+
+def node_name() -> str:
+    """This worker's name, unique in the fleet."""
+    return f"qfleet-{os.getpid()}@{socket.gethostname()}"
+
+
+def make_app(settings: Settings) -> Any:
+    """The Celery app of a worker with these settings."""
+    app = Celery("qfleet_worker", set_as_current=False)
+    app.conf.update(celery_settings(settings.broker))
+    app.conf.worker_hijack_root_logger = False
+    memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
+
+    # Made before the pool forks: its processes start with the engine imported, and connect when they first need to.
+    runner = Runner(
+        Store(connect(settings.broker)),
+        NumpyEngine(),
+        memory_bytes=memory_bytes,
+        max_attempts=settings.max_attempts,
+    )
+
+    @app.task(name=RUN_SHARD, ignore_result=True)  # type: ignore[untyped-decorator]
+    def run_shard(job_id: str, index: int) -> None:
+        try:
+            wanted = runner.run(str(job_id), int(index))
+        except RedisError as exc:
+            # The message goes back on the queue, and another attempt follows.
+            raise Reject(str(exc), requeue=True) from exc
+        if not wanted:
+            raise Ignore
+
+    presence = Presence(
+        name=node_name(),
+        version=qfleet_worker.__version__,
+        concurrency=settings.concurrency,
+        memory_bytes=memory_bytes,
+        seen=0.0,
+    )
+    app.steps["consumer"].add(presence_step(Store(connect(settings.broker)), presence))
+    return app

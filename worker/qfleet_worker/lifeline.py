@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A local fleet ends with the process that started it, even if that was killed.
+
+The starter holds the other end of the worker's standard input. When it is gone, input ends: the worker then stops the
+private server, which has nobody else to stop it, and itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+
+import redis
+
+from qfleet.wire.broker import Broker
+
+
+def follow_stdin(broker: Broker) -> None:
+    """From now on, end the server and this process when standard input ends."""
+
+    descriptor = os.dup(sys.stdin.fileno())
+
+    def wait() -> None:
+        # Not through sys.stdin: its lock would be held in the pool's processes, which are forked meanwhile.
+        while os.read(descriptor, 1024):
+            pass
+        with contextlib.suppress(redis.RedisError):
+            redis.Redis(**broker.client_options).shutdown(nosave=True)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shows, every few seconds, that this worker takes tasks."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import bootsteps
+from redis.exceptions import RedisError
+
+from qfleet.wire.presence import PERIOD_SECONDS, Presence
+from qfleet_worker.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+def presence_step(store: Store, presence: Presence) -> type[bootsteps.StartStopStep]:
+    """A step of Celery's consumer that renews the presence from the loop that takes the tasks.
+
+    A worker whose loop hangs thus stops to show itself.
+    """
+
+    class PresenceStep(bootsteps.StartStopStep):
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, consumer: Any) -> None:
+            self._show()
+            self._timer = consumer.timer.call_repeatedly(PERIOD_SECONDS, self._show)
+
+        def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
+            self._timer.cancel()
+
+        def shutdown(self, consumer: Any) -> None:
+            self.stop(consumer)
+            try:
+                store.leave(presence.name)
+            except RedisError as exc:
+                logger.warning("could not take this worker off the list of workers: %s", exc)
+
+        def _show(self) -> None:
+            try:
+                store.show(presence)
+            except RedisError as exc:
+                logger.warning("could not renew this worker's presence: %s", exc)
+
+    return PresenceStep

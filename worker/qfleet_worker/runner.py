@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one shard: take it, decode it, simulate its circuits, store what they gave."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Protocol
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from qfleet.wire import codec
+from qfleet.wire.cost import required_bytes
+from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet_worker.engines.base import Engine, EngineError, Experiment
+from qfleet_worker.store import Taken
+
+logger = logging.getLogger(__name__)
+
+
+class ShardStore(Protocol):
+    """Where shards come from and results go; see `qfleet_worker.store.Store`."""
+
+    def take(self, job_id: str, index: int) -> Taken | None: ...
+    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]: ...
+    def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool: ...
+
+
+class Runner:
+    """Runs shards in this process.
+
+    Args:
+        memory_bytes: what one shard may use.
+        max_attempts: a shard that was begun so often, and never ended, is given up.
+    """
+
+    def __init__(self, store: ShardStore, engine: Engine, *, memory_bytes: int, max_attempts: int) -> None:
+        self._store = store
+        self._engine = engine
+        self._memory_bytes = memory_bytes
+        self._max_attempts = max_attempts
+        self._blas = ThreadpoolController()
+
+    def run(self, job_id: str, index: int) -> bool:
+        """Run a shard to its end. Returns False if it was not to be run, or its result no longer wanted."""
+        taken = self._store.take(job_id, index)
+        if taken is None:
+            return False
+        try:
+            work = codec.decode_work(taken.work)
+        except codec.WireError as exc:
+            return self._refuse(taken, f"shard {index} can't be read: {exc}")
+        if taken.attempt > self._max_attempts:
+            error = (
+                f"given up: the worker process died {self._max_attempts} times while it ran this circuit"
+                f"{_companions(work)}; it was killed, or ran out of memory"
+            )
+            results = [self._failed(circuit, error) for circuit in work.circuits]
+        else:
+            with self._blas.limit(limits=work.threads or len(os.sched_getaffinity(0)), user_api="blas"):
+                results = self._circuits(taken, work)
+        return self._finish(taken, work, results)
+
+    def _circuits(self, taken: Taken, work: ShardWork) -> list[CircuitResult]:
+        names = [circuit.program for circuit in work.circuits]
+        blobs = dict(zip(names, self._store.programs(taken.job_id, names), strict=True))
+        return [self._circuit(taken, circuit, work, blobs[circuit.program]) for circuit in work.circuits]
+
+    def _circuit(self, taken: Taken, circuit: CircuitWork, work: ShardWork, blob: bytes | None) -> CircuitResult:
+        start = time.perf_counter()
+        try:
+            if blob is None:
+                return self._failed(circuit, "its program is missing from Redis")
+            program = codec.decode_program(blob)
+            needed = required_bytes(program.num_qubits, work.output, work.precision)
+            if needed > self._memory_bytes:
+                return self._failed(
+                    circuit,
+                    f"its {program.num_qubits} qubits need {needed / 2**30:.1f} GiB of memory; "
+                    f"this worker has {self._memory_bytes / 2**30:.1f} GiB for one task",
+                )
+            outcome = self._engine.run(
+                Experiment(
+                    program=program,
+                    shots=circuit.shots,
+                    seed=circuit.seed,
+                    first_shot=circuit.first_shot,
+                    memory=work.memory,
+                    output=work.output,
+                    precision=work.precision,
+                )
+            )
+        except (EngineError, codec.WireError) as exc:
+            return self._failed(circuit, str(exc))
+        except MemoryError as exc:
+            return self._failed(circuit, f"its simulation ran out of memory: {exc}")
+        except Exception as exc:
+            logger.exception("circuit %s of job %s", circuit.index, taken.job_id)
+            return self._failed(circuit, f"a defect of qfleet, please report it: {type(exc).__name__}: {exc}")
+        return CircuitResult(
+            index=circuit.index,
+            first_shot=circuit.first_shot,
+            shots=circuit.shots,
+            seconds=time.perf_counter() - start,
+            engine=self._engine.name,
+            outcomes=outcome.outcomes.tobytes(),
+            counts=outcome.counts.astype("<i8", copy=False).tobytes(),
+            memory=b"" if outcome.memory is None else outcome.memory.astype("<u4", copy=False).tobytes(),
+            amplitudes=b"" if outcome.amplitudes is None else np.ascontiguousarray(outcome.amplitudes).tobytes(),
+        )
+
+    def _failed(self, circuit: CircuitWork, error: str) -> CircuitResult:
+        return CircuitResult(
+            index=circuit.index,
+            first_shot=circuit.first_shot,
+            shots=circuit.shots,
+            seconds=0.0,
+            engine=self._engine.name,
+            error=error[:4096],
+        )
+
+    def _finish(self, taken: Taken, work: ShardWork, results: list[CircuitResult]) -> bool:
+        ran = [circuit for circuit, result in zip(work.circuits, results, strict=True) if not result.error]
+        failed = [result for result in results if result.error]
+        error = f"circuit {failed[0].index}: {failed[0].error}" if failed else ""
+        stored = self._store.finish(
+            taken,
+            codec.encode(ShardResult(circuits=tuple(results))),
+            whole=sum(circuit.blocks == 1 for circuit in ran),
+            blocks=[(circuit.index, circuit.blocks) for circuit in ran if circuit.blocks > 1],
+            error=error,
+        )
+        if not stored:
+            logger.info("the result of shard %s of job %s is no longer wanted", taken.index, taken.job_id)
+        return stored
+
+    def _refuse(self, taken: Taken, error: str) -> bool:
+        """Fail a shard of which not even the circuits are known."""
+        logger.error("job %s: %s", taken.job_id, error)
+        return self._store.finish(taken, b"", whole=0, blocks=[], error=error)
+
+
+def _companions(work: ShardWork) -> str:
+    others = len(work.circuits) - 1
+    return f", or one of the {others} that ran in the same task" if others else ""

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a worker reads from its environment, once, when it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qfleet.wire.broker import Broker, parse_broker
+
+
+class SettingsError(ValueError):
+    """A setting of the worker is missing or has a wrong value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A worker's settings."""
+
+    #: ``QFLEET_URL``
+    broker: Broker
+    #: ``QFLEET_CONCURRENCY``: shards run at the same time, each in a process of its own; default: one per core
+    concurrency: int
+    #: ``QFLEET_MEMORY_BYTES``: memory for all its shards together; 0 = its part of 80 % of the machine's
+    memory_bytes: int = 0
+    #: ``QFLEET_WORKERS_ON_MACHINE``: workers that share the machine's memory
+    workers_on_machine: int = 1
+    #: ``QFLEET_MAX_ATTEMPTS``: a shard whose process died so often is given up
+    max_attempts: int = 3
+    #: ``QFLEET_LOG_LEVEL``
+    log_level: str = "INFO"
+    #: ``QFLEET_LIFELINE=stdin``: end, with the private server, when standard input ends
+    lifeline: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings. Raises `SettingsError`, and `qfleet.wire.broker.BrokerUrlError` for a wrong url."""
+        url = environment.get("QFLEET_URL", "")
+        if not url:
+            raise SettingsError(
+                "QFLEET_URL isn't set; set it to the Redis of the fleet, such as redis://localhost:6379/0"
+            )
+        log_level = environment.get("QFLEET_LOG_LEVEL", "INFO").upper()
+        if log_level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+            raise SettingsError(f"QFLEET_LOG_LEVEL={log_level!r}: DEBUG, INFO, WARNING, ERROR or CRITICAL is needed")
+        return cls(
+            broker=parse_broker(url),
+            concurrency=_integer(environment, "QFLEET_CONCURRENCY", len(os.sched_getaffinity(0)), lowest=1),
+            memory_bytes=_integer(environment, "QFLEET_MEMORY_BYTES", 0, lowest=0),
+            workers_on_machine=_integer(environment, "QFLEET_WORKERS_ON_MACHINE", 1, lowest=1),
+            max_attempts=_integer(environment, "QFLEET_MAX_ATTEMPTS", 3, lowest=1),
+            log_level=log_level,
+            lifeline=environment.get("QFLEET_LIFELINE", "") == "stdin",
+        )
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int, *, lowest: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < lowest:
+        raise SettingsError(f"{name}={text!r}: a whole number, {lowest} or more, is needed")
+    return int(text)
