@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,10 @@ def save_histograms(result: Result, path: Path) -> None:
         _histogram(figure.add_subplot(rows, columns, number), document)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
+        with warnings.catch_warnings():
+            # a letter of a name that the font doesn't have is drawn as a box
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            figure.savefig(path, dpi=120)
     except OSError as exc:
         raise QfleetError(f"{path} can't be written: {exc.strerror}") from exc
 

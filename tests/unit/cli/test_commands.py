@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands: what they print, where, and how they exit when all goes well, or a job doesn't."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qiskit.providers import JobStatus
+
+from qfleet.errors import FleetJobTimeoutError, JobFailedError
+
+URL = "redis://broker:6379/0"
+
+
+def error_of(result: Any) -> dict[str, str]:
+    error: dict[str, str] = json.loads(result.stderr.splitlines()[-1])["error"]
+    return error
+
+
+@pytest.mark.usefixtures("fleet")
+class TestRun:
+    def test_a_table(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        result = qfleet_command("run", bell, "--shots", "200", "--seed", "7", "--method", "statevector", "--url", URL)
+        assert result.exit_code == 0
+        assert fleet.urls == [URL]
+        assert fleet.local_fleets == []
+        assert fleet.job.options == {"shots": 200, "seed_simulator": 7, "method": "statevector"}
+        assert "bell" in result.stdout
+        assert "200" in result.stdout
+        assert result.stderr == ""
+
+    def test_what_is_not_given_is_left_to_the_backend(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        assert qfleet_command("run", bell, "--url", URL).exit_code == 0
+        assert fleet.job.options == {}
+
+    def test_all_files_are_one_job(self, qfleet_command: Any, bell: Path, tmp_path: Path) -> None:
+        (tmp_path / "second.txt").write_text(bell.read_text().replace("h q[0]", "x q[0]"))
+        result = qfleet_command("run", bell, tmp_path / "second.txt", "--shots", "10", "--url", URL, "--json")
+        document = json.loads(result.stdout)
+        assert [circuit["name"] for circuit in document["circuits"]] == ["bell", "second"]
+        assert document["circuits"][1]["counts"] == {"11": 10}
+        assert document["id"] == "job-1"
+        assert document["backend"] == "automatic"
+        assert document["status"] == "DONE"
+
+    def test_the_url_of_the_environment(
+        self, qfleet_command: Any, fleet: Any, bell: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("QFLEET_URL", URL)
+        assert qfleet_command("run", bell).exit_code == 0
+        assert fleet.urls == [URL]
+
+    def test_without_a_url_a_local_fleet_is_started_and_stopped(
+        self, qfleet_command: Any, fleet: Any, bell: Path
+    ) -> None:
+        result = qfleet_command("run", bell, "--json")
+        assert result.exit_code == 0
+        assert fleet.local_fleets == [(2, None)]
+        assert fleet.stopped == 1
+        assert "2 local workers" in result.stderr
+        json.loads(result.stdout)
+
+    def test_local_wins_over_the_environment(
+        self, qfleet_command: Any, fleet: Any, bell: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("QFLEET_URL", URL)
+        result = qfleet_command("run", bell, "--local", "3")
+        assert result.exit_code == 0
+        assert fleet.local_fleets == [(3, None)]
+        assert result.stderr == ""
+
+    def test_a_local_fleet_is_stopped_after_a_failure(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        fleet.job_settings = {"error": JobFailedError("circuit bell failed")}
+        assert qfleet_command("run", bell).exit_code == 1
+        assert fleet.stopped == 1
+
+    def test_a_picture(self, qfleet_command: Any, bell: Path, tmp_path: Path) -> None:
+        picture = tmp_path / "out" / "counts.png"
+        result = qfleet_command("run", bell, "--url", URL, "--plot", picture)
+        assert result.exit_code == 0
+        assert f"Histograms: {picture}" in result.stdout
+        assert picture.read_bytes().startswith(b"\x89PNG")
+
+    def test_json_stays_alone_on_stdout_with_a_picture(self, qfleet_command: Any, bell: Path, tmp_path: Path) -> None:
+        result = qfleet_command("run", bell, "--url", URL, "--plot", tmp_path / "counts.png", "--json")
+        json.loads(result.stdout)
+
+    def test_no_worker_is_told(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        fleet.workers = 0
+        result = qfleet_command("run", bell, "--url", URL)
+        assert "no worker is up" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("error", "code"), [(KeyboardInterrupt(), 130), (FleetJobTimeoutError("not within 1 s"), 1)]
+    )
+    def test_a_job_on_a_given_fleet_goes_on_and_can_be_found(
+        self, qfleet_command: Any, fleet: Any, bell: Path, error: Exception, code: int
+    ) -> None:
+        fleet.job_settings = {"error": error}
+        result = qfleet_command("run", bell, "--url", URL, "--timeout", "1")
+        assert result.exit_code == code
+        assert fleet.job.waited == [1]
+        assert fleet.job.state is not JobStatus.CANCELLED
+        assert "qfleet result job-1 --wait 60" in result.stderr
+        assert "qfleet cancel job-1" in result.stderr
+
+    def test_an_interrupt_stops_a_local_fleet(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        fleet.job_settings = {"error": KeyboardInterrupt()}
+        result = qfleet_command("run", bell, "--json")
+        assert result.exit_code == 130
+        assert fleet.stopped == 1
+        assert "job-1" not in result.stderr
+        assert error_of(result) == {"type": "Interrupted", "message": "interrupted"}
+
+    def test_sigterm_is_an_interrupt(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        fleet.job_settings = {"before_result": lambda: os.kill(os.getpid(), signal.SIGTERM)}
+        result = qfleet_command("run", bell)
+        assert result.exit_code == 130
+        assert fleet.stopped == 1
+
+
+class TestJobs:
+    def test_a_table(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job()
+        result = qfleet_command("jobs", "--url", URL)
+        assert result.exit_code == 0
+        for text in ("job-1", "automatic", "DONE", "1/1", "nightly"):
+            assert text in result.stdout
+        assert result.stderr == ""
+
+    def test_as_json(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(state=JobStatus.QUEUED)
+        assert json.loads(qfleet_command("jobs", "--url", URL, "--json").stdout) == {
+            "jobs": [
+                {
+                    "id": "job-1",
+                    "backend": "automatic",
+                    "status": "QUEUED",
+                    "circuits_done": 0,
+                    "circuits_total": 1,
+                    "created": "2026-01-02T03:04:05+00:00",
+                    "tags": ["nightly"],
+                }
+            ],
+            "workers": 2,
+        }
+
+    @pytest.mark.parametrize(
+        ("arguments", "query"),
+        [
+            ([], {"limit": 10, "backend_name": None, "pending": None, "job_tags": None}),
+            (["--pending", "--limit", "3"], {"limit": 3, "backend_name": None, "pending": True, "job_tags": None}),
+            (
+                ["--finished", "--tag", "a", "--tag", "b", "--backend", "qasm_simulator"],
+                {"limit": 10, "backend_name": "qasm_simulator", "pending": False, "job_tags": ["a", "b"]},
+            ),
+        ],
+    )
+    def test_filters(self, qfleet_command: Any, fleet: Any, arguments: list[str], query: dict[str, Any]) -> None:
+        result = qfleet_command("jobs", "--url", URL, *arguments)
+        assert result.stdout == "No jobs.\n"
+        assert fleet.queries == [query]
+
+    def test_no_worker_is_told(self, qfleet_command: Any, fleet: Any, make_job: Any) -> None:
+        make_job(state=JobStatus.QUEUED)
+        fleet.workers = 0
+        for arguments in (["jobs"], ["status", "job-1"]):
+            result = qfleet_command(*arguments, "--url", URL)
+            assert result.exit_code == 0
+            assert "No worker is up" in result.stderr
+
+
+class TestStatus:
+    def test_lines(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(state=JobStatus.ERROR, error=JobFailedError("circuit bell: out of memory"))
+        result = qfleet_command("status", "job-1", "--url", URL)
+        assert result.exit_code == 0
+        assert "status:   ERROR" in result.stdout
+        assert "circuits: 0 of 1 done" in result.stdout
+        assert "out of memory" in result.stdout
+
+    def test_as_json(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job()
+        document = json.loads(qfleet_command("status", "job-1", "--url", URL, "--json").stdout)
+        assert set(document) == {
+            *("id", "backend", "status", "circuits_done", "circuits_total", "created", "tags"),
+            *("error_message", "workers"),
+        }
+        assert document["error_message"] is None
+        assert document["workers"] == 2
+
+    @pytest.mark.parametrize("name", ["status", "result", "cancel"])
+    @pytest.mark.usefixtures("fleet")
+    def test_an_unknown_id(self, qfleet_command: Any, name: str) -> None:
+        result = qfleet_command(name, "job-2", "--url", URL, "--json")
+        assert result.exit_code == 1
+        assert error_of(result) == {"type": "JobNotFoundError", "message": "no job job-2"}
+
+
+@pytest.mark.usefixtures("fleet")
+class TestResult:
+    def test_of_a_job_that_has_ended(self, qfleet_command: Any, make_job: Any, tmp_path: Path) -> None:
+        make_job()
+        result = qfleet_command("result", "job-1", "--url", URL, "--plot", tmp_path / "x.png")
+        assert result.exit_code == 0
+        assert "bell" in result.stdout
+        assert (tmp_path / "x.png").exists()
+
+    def test_as_json_it_is_what_run_writes(self, qfleet_command: Any, bell: Path) -> None:
+        of_run = qfleet_command("run", bell, "--seed", "1", "--url", URL, "--json").stdout
+        assert qfleet_command("result", "job-1", "--url", URL, "--json").stdout == of_run
+
+    def test_of_a_job_that_goes_on(self, qfleet_command: Any, make_job: Any) -> None:
+        job = make_job(state=JobStatus.RUNNING)
+        result = qfleet_command("result", "job-1", "--url", URL)
+        assert result.exit_code == 1
+        assert "RUNNING, 0 of 1 circuits done" in result.stderr
+        assert "--wait 60" in result.stderr
+        assert job.waited == []
+
+    def test_waiting(self, qfleet_command: Any, make_job: Any) -> None:
+        job = make_job(state=JobStatus.RUNNING)
+        assert qfleet_command("result", "job-1", "--url", URL, "--wait", "5").exit_code == 0
+        assert job.waited == [5]
+
+    def test_of_a_job_that_failed(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(state=JobStatus.ERROR, error=JobFailedError("circuit bell: out of memory"))
+        result = qfleet_command("result", "job-1", "--url", URL)
+        assert result.exit_code == 1
+        assert result.stderr == "Error: circuit bell: out of memory\n"
+        assert qfleet_command("result", "job-1", "--url", URL, "--partial").exit_code == 0
+
+
+class TestCancel:
+    def test_a_running_job(self, qfleet_command: Any, make_job: Any) -> None:
+        job = make_job(state=JobStatus.RUNNING)
+        result = qfleet_command("cancel", "job-1", "--url", URL, "--json")
+        assert result.exit_code == 0
+        assert json.loads(result.stdout) == {"id": "job-1", "cancelled": True, "status": "CANCELLED"}
+        assert job.state is JobStatus.CANCELLED
+
+    def test_a_job_that_had_ended(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(ended_before_cancel=True)
+        result = qfleet_command("cancel", "job-1", "--url", URL)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert "had already ended: DONE" in result.stderr
+
+
+class TestWorkerAndVersion:
+    def test_the_worker_gets_its_url_where_no_one_else_reads_it(
+        self, qfleet_command: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        calls: list[Any] = []
+        monkeypatch.setattr(os, "execve", lambda *call: calls.append(call))
+        secret = "redis://:secret@broker:6379/0"
+        result = qfleet_command("worker", "--url", secret, "--concurrency", "3")
+        [(program, arguments, environment)] = calls
+        assert program == sys.executable
+        assert arguments == [sys.executable, "-m", "qfleet_worker"]
+        assert environment["QFLEET_URL"] == secret
+        assert environment["QFLEET_CONCURRENCY"] == "3"
+        assert "secret" not in result.output
+
+    def test_version(self, qfleet_command: Any) -> None:
+        assert qfleet_command("version").stdout.startswith("qfleet 0.")
+        document = json.loads(qfleet_command("version", "--json").stdout)
+        assert set(document) == {"qfleet", "qiskit", "celery", "redis", "numpy", "python"}
