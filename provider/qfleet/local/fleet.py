@@ -21,8 +21,8 @@ from qfleet.queue import Connection
 from qfleet.wire.broker import parse_broker
 
 _START_SECONDS: Final = 60.0
-#: What a worker gets to end by itself; the tasks that it runs then are lost with the fleet anyway.
-_STOP_SECONDS: Final = 2.0
+#: What a worker gets to end the task that it runs, if the jobs outlast the fleet.
+_STOP_SECONDS: Final = 10.0
 _MOST_WORKERS: Final = 1024
 
 
@@ -76,9 +76,10 @@ class LocalFleet:
             return
         atexit.unregister(self.stop)
         workers, self._workers = self._workers, []
-        for worker in workers:
-            worker.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
+        if self.durable:
+            for worker in workers:
+                worker.terminate()
+        deadline = time.monotonic() + (_STOP_SECONDS if self.durable else 0)
         for worker in workers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of all tests: real servers, real fleets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import fakeredis
+import pytest
+import redis
+
+from qfleet import FleetProvider
+from qfleet.local import LocalFleet
+from qfleet.local.server import Server
+from qfleet.queue.connection import connect
+from qfleet.wire.broker import parse_broker
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The url of a real Redis that this test run has for itself, without workers."""
+    server = Server(tmp_path_factory.mktemp("redis"), None)
+    if server.name == "fakeredis":
+        if os.environ.get("CI"):
+            pytest.fail("no redis-server on PATH; tests/support/ensure_redis.sh installs it")
+        pytest.skip("no redis-server on PATH; install it to run this test")
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def fleet_url() -> Iterator[str]:
+    """The url of a local fleet with two worker processes that this test run has for itself."""
+    fleet = LocalFleet(2)
+    if fleet.server == "fakeredis" and os.environ.get("CI"):
+        pytest.fail("no redis-server on PATH; tests/support/ensure_redis.sh installs it")
+    fleet.start()
+    yield fleet.url
+    fleet.stop()
+
+
+@pytest.fixture
+def provider(fleet_url: str) -> Iterator[FleetProvider]:
+    """A provider of the fleet that the test run shares."""
+    with FleetProvider(fleet_url) as provider:
+        yield provider
+
+
+@pytest.fixture(params=["fake", "real"])
+def store_client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
+    """A client of an imitated Redis, and of a real one. Other tests write to the real one: use ids of your own."""
+    if request.param == "fake":
+        client: redis.Redis = fakeredis.FakeRedis(server_type="redis", version=(7, 2))
+    else:
+        client = connect(parse_broker(request.getfixturevalue("redis_url")))
+    yield client
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_fleet_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see neither the fleet nor the settings of who runs them."""
+    for name in list(os.environ):
+        if name.startswith("QFLEET_"):
+            monkeypatch.delenv(name)
