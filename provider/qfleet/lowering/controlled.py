@@ -10,6 +10,7 @@ from qiskit.circuit import (
     ControlledGate,
     ControlModifier,
     InverseModifier,
+    Operation,
     PowerModifier,
 )
 from qiskit.circuit.library import MCXGate, UGate, get_standard_gate_name_mapping
@@ -49,9 +50,9 @@ def controlled_rows(walk: Walk, gate: ControlledGate) -> Rows:
     params = gate.params
     if isinstance(base, UGate) and len(params) == 4:
         # CU keeps its phase as a fourth parameter of its base gate, where it is easily lost.
-        theta, phi, lam, gamma = params
-        rows = walk.operation(UGate(theta, phi, lam))
-        rows.phase += real(gamma)
+        *angles, gamma = (real(value) for value in params)
+        rows = walk.operation(UGate(*angles))
+        rows.phase += gamma
     else:
         try:
             rows = walk.operation(base)
@@ -66,19 +67,21 @@ def modified_rows(walk: Walk, operation: AnnotatedOperation) -> Rows:
     rows = walk.operation(operation.base_op)
     num_qubits = operation.base_op.num_qubits
     # Controls commute with inverses and powers, and a power is cheaper without them.
-    done: list[InverseModifier | PowerModifier] = []
+    powers: list[float] = []
     for modifier in operation.modifiers:
         match modifier:
             case ControlModifier():
-                continue
+                pass
             case InverseModifier():
                 rows = rows.inverse(walk.tables)
+                powers.append(-1.0)
             case PowerModifier():
                 power = real(modifier.power)
+                powers.append(power)
                 if power.is_integer() and abs(power) * len(rows.shapes) <= _MAX_REPEATED_ROWS:
                     rows = _repeated(walk, rows, int(power))
                 elif num_qubits <= _MAX_MATRIX_QUBITS:
-                    rows = _matrix(walk, AnnotatedOperation(operation.base_op, [*done, modifier]))
+                    rows = _power(walk, operation.base_op, powers)
                 elif power.is_integer():
                     rows = _repeated(walk, rows, int(power))
                 else:
@@ -87,7 +90,6 @@ def modified_rows(walk: Walk, operation: AnnotatedOperation) -> Rows:
                     )
             case _:
                 raise RefusalError(f"its modifier {modifier!r} isn't known")
-        done.append(modifier)
     for modifier in operation.modifiers:
         if isinstance(modifier, ControlModifier):
             rows = rows.controlled(modifier.num_ctrl_qubits, modifier.ctrl_state, num_qubits)
@@ -99,9 +101,12 @@ def _repeated(walk: Walk, rows: Rows, times: int) -> Rows:
     return repeated(rows if times >= 0 else rows.inverse(walk.tables), abs(times))
 
 
-def _matrix(walk: Walk, operation: AnnotatedOperation) -> Rows:
+def _power(walk: Walk, base: Operation, powers: list[float]) -> Rows:
+    """The matrix of an operation after powers, one after the other: the order says which root of -1 is taken."""
     try:
-        matrix = Operator(operation).data
+        operator = Operator(base)
+        for power in powers:
+            operator = operator.power(power)
     except QiskitError as exc:
         raise RefusalError(f"its power can't be computed: {exc.message}") from exc
-    return unitary_rows(matrix, walk.tables, operation.num_qubits)
+    return unitary_rows(operator.data, walk.tables, base.num_qubits)

@@ -18,12 +18,18 @@ def real(value: Any) -> float:
         if value.parameters:
             raise unbound(sorted(parameter.name for parameter in value.parameters))
         value = value.numeric()
-    if isinstance(value, complex | np.complexfloating) and value.imag == 0:
+    if isinstance(value, complex | np.complexfloating):
+        if value.imag:
+            raise _not_real(value)
         value = value.real
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise RefusalError(f"its parameter {value!r} isn't a real number") from None
+        raise _not_real(value) from None
     if not math.isfinite(number):
         raise RefusalError(f"its parameter {number!r} isn't finite")
     return number
+
+
+def _not_real(value: Any) -> RefusalError:
+    return RefusalError(f"its parameter {value!r} isn't a real number")
