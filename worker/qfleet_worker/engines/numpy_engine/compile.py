@@ -157,9 +157,10 @@ class _Compiler:
         for wire in wires:
             self._use(wire)
             before = self.pending.get(wire)
+            # Diagonals commute.
             if before is not None and not (diagonal and before[1] == before[2] == 0):
-                self._flush(wire)
-        self._place(gate, wires, diagonal)
+                self._flush(wire, alone=not diagonal)
+        self._place(gate, wires, diagonal, alone=not diagonal)
 
     def _use(self, wire: int) -> None:
         """The wire goes on: what it was measured for must be measured now."""
@@ -168,23 +169,28 @@ class _Compiler:
             self._append(Measure(wire, tuple(clbits)), (wire,))
             self.fresh.discard(wire)
 
-    def _flush(self, wire: int) -> None:
+    def _flush(self, wire: int, alone: bool = False) -> None:
         matrix = self.pending.pop(wire, None)
         if matrix is not None:
             a, b, c, d = matrix
             diagonal = b == c == 0
             table = np.array([a, d] if diagonal else [[a, b], [c, d]])
-            self._place(Gate((), (wire,), table), (wire,), diagonal)
+            self._place(Gate((), (wire,), table), (wire,), diagonal, alone)
 
     def _append(self, item: _Block | Measure | Reset, wires: tuple[int, ...]) -> None:
         for wire in wires:
             self.last[wire] = len(self.items)
         self.items.append(item)
 
-    def _place(self, gate: Gate, wires: tuple[int, ...], diagonal: bool) -> None:
-        """Add a gate to a block that it may commute into, or to a new one."""
+    def _place(self, gate: Gate, wires: tuple[int, ...], diagonal: bool, alone: bool) -> None:
+        """Add a gate to a block that it may commute into, or to a new one.
+
+        With `alone`, only to the last block on one of its wires. So the blocks of a circuit of matrices follow the light
+        cones of its gates, several layers deep; matrices with wires of their own would gain nothing from each other.
+        """
         last = max([self.last.get(wire, -1) for wire in wires])
-        for at in (last, *range(max(last + 1, len(self.items) - LOOK_BACK), len(self.items))):
+        first = len(self.items) if alone else max(last + 1, len(self.items) - LOOK_BACK)
+        for at in (last, *range(first, len(self.items))):
             block = self.items[at] if at >= 0 else None
             if isinstance(block, _Block) and self._fits(block, wires, diagonal):
                 break
