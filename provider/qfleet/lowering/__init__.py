@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qfleet.errors import CapacityError
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.walk import Walk
-from qfleet.wire.codec import MAX_CLBITS, MAX_QUBITS
+from qfleet.wire.codec import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
 from qfleet.wire.program import Program
 
 __all__ = ["lower"]
@@ -42,17 +42,20 @@ def lower(circuit: QuantumCircuit, *, unitary: bool = False) -> Program:
     try:
         if circuit.num_parameters:
             raise unbound(parameter.name for parameter in circuit.parameters)
+        _check_size(circuit.num_qubits, MAX_QUBITS, "qubits")
+        _check_size(circuit.num_clbits, MAX_CLBITS, "clbits")
         rows = walk.circuit(circuit, outermost=True)
         if circuit.num_vars:
             names = ", ".join(repr(var.name) for var in circuit.iter_vars())
             raise RefusalError(f"has classical variables ({names}), which qfleet doesn't run; take them out")
-        for number, limit, what in (
-            (circuit.num_qubits, MAX_QUBITS, "qubits"),
-            (circuit.num_clbits, MAX_CLBITS, "clbits"),
-        ):
-            if number > limit:
-                raise RefusalError(f"has {number} {what}; a program has {limit} at most", CapacityError)
-        return rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits)
+        program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits)
+        _check_size(len(program), MAX_OPERATIONS, "operations")
     except RefusalError as refusal:
         # The cause is an exception that a definition or a matrix raised, if that was it.
         raise refusal.error(circuit.name) from refusal.__cause__
+    return program
+
+
+def _check_size(number: int, limit: int, what: str) -> None:
+    if number > limit:
+        raise RefusalError(f"has {number} {what}; a program has {limit} at most", CapacityError)

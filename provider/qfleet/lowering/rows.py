@@ -14,10 +14,8 @@ from qiskit.circuit.library import RC3XGate, iSwapGate
 
 from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape
 from qfleet.lowering.refusal import RefusalError, too_long
+from qfleet.wire.codec import MAX_OPERATIONS
 from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
-
-#: About 400 MB as a blob, close to what Redis stores in one value.
-MAX_OPERATIONS = 1 << 24
 
 
 class Tables:

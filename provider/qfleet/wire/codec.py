@@ -25,6 +25,8 @@ VERSION = 1
 MAX_BLOB_BYTES = 512 * 1024 * 1024
 MAX_QUBITS = 32_767
 MAX_CLBITS = 1 << 24
+#: What a check of a program allocates grows with its rows; as many as this come to some 400 MB as a blob.
+MAX_OPERATIONS = 1 << 24
 #: A table over more qubits than this is no gate that a simulator could hold.
 MAX_TABLE_QUBITS = 30
 
@@ -129,7 +131,7 @@ def _decode(blob: bytes, kind: type[_Message]) -> _Message:
         raise WireError(f"a message of kind {bytes(blob[3:4])!r} where {_KINDS[kind]!r} was expected")
     try:
         message = _decoders[kind].decode(memoryview(blob)[4:])
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise WireError(f"damaged message: {exc}") from exc
     return cast(_Message, message)
 
@@ -162,13 +164,18 @@ for _op in Op:
 def _check(program: Program) -> None:
     """Raise `WireError` unless every row of the program is one that an engine may run blindly."""
     codes = program.codes
+    if not len(codes) == len(program.num_controls) == len(program.num_targets):
+        raise WireError(
+            f"{len(codes)} codes, {len(program.num_controls)} control and {len(program.num_targets)} target counts"
+        )
+    if len(codes) > MAX_OPERATIONS:
+        raise WireError(f"{len(codes)} operations; at most {MAX_OPERATIONS} are allowed")
     controls = program.num_controls.astype(np.int64)
     targets = program.num_targets.astype(np.int64)
-    if not len(codes) == len(controls) == len(targets):
-        raise WireError(f"{len(codes)} codes, {len(controls)} control and {len(targets)} target counts")
     _require(_KNOWN[codes], "has an unknown operation code")
     fixed = _FIXED_TARGETS[codes]
     _require((fixed < 0) | (fixed == targets), "has a wrong number of targets")
+    _require((targets > 0) | ~_TAKES_TABLE[codes], "has a table, but no targets")
     _require((controls == 0) | _UNITARY[codes], "has controls, but isn't unitary")
 
     widths = controls + targets

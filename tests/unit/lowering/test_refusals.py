@@ -10,6 +10,7 @@ from qiskit.circuit.annotated_operation import AnnotatedOperation, ControlModifi
 from qiskit.circuit.classical import expr, types
 from qiskit.quantum_info import Kraus, SuperOp
 
+from qfleet import lowering
 from qfleet.errors import CapacityError, QfleetError, UnboundParameterError, UnsupportedCircuitError
 from qfleet.lowering import lower, rows
 from qfleet.wire.codec import MAX_QUBITS
@@ -361,6 +362,11 @@ def test_definitions_that_multiply(monkeypatch):
     circuit = QuantumCircuit(11)
     circuit.append(AnnotatedOperation(wide.to_gate(), PowerModifier(5000)), range(11))
     assert message in refused(circuit, CapacityError)
+
+
+def test_too_many_operations(monkeypatch):
+    monkeypatch.setattr(lowering, "MAX_OPERATIONS", 1)
+    assert refused(bell(), CapacityError) == "circuit 'bell' has 2 operations; a program has 1 at most"
 
 
 def test_too_many_qubits():

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which message does each golden file hold? Run as a script, it writes the files of the current format.
+
+A file of an older format stays as it is; when the format changes, give the new one its own samples.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from qfleet.wire.codec import VERSION, encode, encode_program
+from qfleet.wire.program import Op, Program
+from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+
+FOLDER = Path(__file__).parents[1] / "wire_data"
+
+
+def program() -> Program:
+    """A row of each kind: controls open and closed, parameters, all three kinds of table, a measurement, a reset."""
+    rows = [
+        (Op.GLOBAL_PHASE, 0, 0),
+        (Op.H, 0, 1),
+        (Op.X, 2, 1),
+        (Op.U, 1, 1),
+        (Op.RZZ, 0, 2),
+        (Op.UNITARY, 1, 1),
+        (Op.DIAGONAL, 0, 2),
+        (Op.INITIALIZE, 0, 2),
+        (Op.MEASURE, 0, 1),
+        (Op.RESET, 0, 1),
+    ]
+    codes, controls, targets = zip(*rows, strict=True)
+    return Program(
+        num_qubits=4,
+        num_clbits=3,
+        codes=np.array(codes, np.uint8),
+        num_controls=np.array(controls, np.uint16),
+        num_targets=np.array(targets, np.uint16),
+        operands=np.array([0, 3, ~1, 2, ~0, 3, 1, 2, 0, 1, 2, 0, 1, 3, 2, 0], np.int32),
+        clbits=np.array([1], np.int32),
+        params=np.array([0.5, 0.1, -0.2, 0.3, 1.5], np.float64),
+        table_refs=np.array([0, 1, 2], np.int32),
+        tables=(
+            np.array([0, 1, 1j, 0], np.complex128),
+            np.array([1, -1, 1j, -1j], np.complex128),
+            np.array([0.6, 0, 0, 0.8j], np.complex128),
+        ),
+    )
+
+
+MESSAGES: dict[str, Struct | Program] = {
+    "program": program(),
+    "work": ShardWork(
+        circuits=(
+            CircuitWork(index=0, program="00ff" * 8, shots=1024, seed=2**63 - 1),
+            CircuitWork(index=7, program="a", shots=1, seed=0, first_shot=4096, blocks=3),
+        ),
+        output="statevector",
+        precision="single",
+        memory=True,
+        threads=2,
+    ),
+    "result": ShardResult(
+        circuits=(
+            CircuitResult(
+                index=0,
+                first_shot=0,
+                shots=3,
+                seconds=0.25,
+                engine="statevector",
+                outcomes=b"\x00\x03",
+                counts=np.array([1, 2], "<i8").tobytes(),
+                memory=np.array([1, 0, 1], "<u4").tobytes(),
+                amplitudes=np.array([1, 0], "<c16").tobytes(),
+            ),
+            CircuitResult(
+                index=7, first_shot=4096, shots=1, seconds=0.0, engine="", error="out of memory: 1 GiB ≠ 2 GiB"
+            ),
+        )
+    ),
+}
+
+
+def encoded(message: Struct | Program) -> bytes:
+    """The blob of any message."""
+    return encode_program(message) if isinstance(message, Program) else encode(message)
+
+
+if __name__ == "__main__":
+    for name, message in MESSAGES.items():
+        (FOLDER / f"{name}.v{VERSION}.bin").write_bytes(encoded(message))
