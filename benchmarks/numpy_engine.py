@@ -167,7 +167,9 @@ def main() -> None:
             records.append({"family": name, "qubits": num_qubits, "basic_seconds": theirs, "engine_seconds": ours})
         print(str(num_qubits).ljust(7), *cells, flush=True)
     smallest = min(record["basic_seconds"] / record["engine_seconds"] for record in records)
-    mean = math.exp(statistics.fmean(math.log(record["basic_seconds"] / record["engine_seconds"]) for record in records))
+    mean = math.exp(
+        statistics.fmean(math.log(record["basic_seconds"] / record["engine_seconds"]) for record in records)
+    )
     print(f"smallest {smallest:.1f}, geometric mean {mean:.1f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(records, indent=2) + "\n")

@@ -185,8 +185,8 @@ class _Compiler:
     def _place(self, gate: Gate, wires: tuple[int, ...], diagonal: bool, alone: bool) -> None:
         """Add a gate to a block that it may commute into, or to a new one.
 
-        With `alone`, only to the last block on one of its wires. So the blocks of a circuit of matrices follow the light
-        cones of its gates, several layers deep; matrices with wires of their own would gain nothing from each other.
+        With `alone`, only to the last block on one of its wires. So the blocks of a circuit of matrices follow its light
+        cones, several layers deep; matrices with wires of their own would gain nothing from each other.
         """
         last = max([self.last.get(wire, -1) for wire in wires])
         first = len(self.items) if alone else max(last + 1, len(self.items) - LOOK_BACK)
