@@ -7,7 +7,7 @@ import copy
 import secrets
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 
-from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
+from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.lowering import lower
 from qfleet.options import RunOptions
 from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
@@ -145,24 +145,25 @@ def _bound(circuits: list[QuantumCircuit], binds: tuple[Mapping[Any, Any], ...] 
         raise InvalidOptionError(
             f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed"
         )
-    bound = []
-    for circuit, values in zip(circuits, binds, strict=True):
-        columns = {parameter: np.atleast_1d(np.asarray(column)) for parameter, column in values.items()}
-        lengths = {column.size for column in columns.values()}
-        if len(lengths) > 1:
-            raise InvalidOptionError(
-                f"parameter_binds of circuit {circuit.name!r} has lists of lengths {sorted(lengths)}; "
-                "all its parameters need as many values"
+    return [bound for circuit, values in zip(circuits, binds, strict=True) for bound in _each_bound(circuit, values)]
+
+
+def _each_bound(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> Iterator[QuantumCircuit]:
+    """The circuit with each of the values that its parameters have."""
+    try:
+        columns = {parameter: np.atleast_1d(column) for parameter, column in values.items()}
+        shapes = {column.shape for column in columns.values()} or {(1,)}
+        if len(shapes) > 1 or min(shapes) == (0,):
+            raise ValueError(
+                f"its lists have the shapes {sorted(shapes)}; all its parameters need as many values, and at least one"
             )
-        for point in range(lengths.pop() if lengths else 1):
-            try:
-                bound.append(
-                    circuit.assign_parameters({parameter: column[point] for parameter, column in columns.items()})
-                )
-            except QiskitError as exc:
-                raise UnboundParameterError(f"parameter_binds of circuit {circuit.name!r}: {exc.message}") from exc
-            bound[-1].name = circuit.name
-    return bound
+        for row in range(shapes.pop()[0]):
+            bound = circuit.assign_parameters({parameter: column[row] for parameter, column in columns.items()})
+            bound.name = circuit.name
+            yield bound
+    except (QiskitError, RuntimeError, TypeError, ValueError) as exc:
+        reason = exc.message if isinstance(exc, QiskitError) else exc
+        raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc
 
 
 def _start(circuit: QuantumCircuit, vector: NDArray[np.complex128] | None, output: Output) -> QuantumCircuit:
@@ -184,9 +185,13 @@ def _start(circuit: QuantumCircuit, vector: NDArray[np.complex128] | None, outpu
     return start
 
 
-def _copied(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A copy that the caller can't change by changing the circuit; whole where the values allow it."""
+def _copied(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy that the caller can't change by changing the circuit; what refuses to be copied is in it itself."""
+    return {key: _copied_value(value) for key, value in metadata.items()}
+
+
+def _copied_value(value: object) -> object:
     try:
-        return copy.deepcopy(dict(metadata or {}))
+        return copy.deepcopy(value)
     except Exception:  # noqa: BLE001 - a value may be any object, and refuse to be copied in any way
-        return dict(metadata or {})
+        return value
