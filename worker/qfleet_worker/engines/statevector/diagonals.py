@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How is a chunk multiplied by a diagonal? In machine code.
+
+A diagonal is a product of terms, each a factor for the indices with given values of some bits. A term with one local
+bit or none (its other bits say in which chunks it counts) goes into a *product form*: a factor for each value of each
+local bit, multiplied out over the low 8 bits and over the high bits of a chunk once per chunk. Terms with more local
+bits are multiplied out when the circuit is compiled: over the low bits into a table with a row for each value of those
+high bits that share a term with low bits, and over the high bits into a second table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.statevector.kernels import scale_row, scale_row_by
+
+#: Bits of a row of a table.
+ROW_BITS = 8
+
+#: The columns of a diagonal: its terms in the product form, from and to; where its table begins, or -1; the high bits
+#: that select the row of the table, as a mask of high bits; where its table of high bits begins, or -1.
+FIRST, END, TABLE, SELECT, HIGH_TABLE = range(5)
+DIAGONAL_COLUMNS = 5
+
+
+@njit(cache=True, nogil=True)
+def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
+    """``out[2*x:2*x+2]`` times the product over `bits` bits of ``weights[first + bit, value of the bit in x]``.
+
+    Doubling: what is there for the lower bits is copied for each value of the next one.
+    """
+    for bit in range(bits):
+        size = 1 << bit
+        a, b = weights[first + bit, 0], weights[first + bit, 1]
+        ar, ai, br, bi = a.real, a.imag, b.real, b.imag
+        low, high = out[: 2 * size], out[2 * size : 4 * size]
+        for j in range(size):
+            re, im = low[2 * j], low[2 * j + 1]
+            high[2 * j] = re * br - im * bi
+            high[2 * j + 1] = re * bi + im * br
+        if a != 1:
+            for j in range(size):
+                re, im = low[2 * j], low[2 * j + 1]
+                low[2 * j] = re * ar - im * ai
+                low[2 * j + 1] = re * ai + im * ar
+
+
+@njit(cache=True, nogil=True)
+def build_tables(masks: NDArray[Any], factors: NDArray[Any], terms: NDArray[Any], bits: int, tables: NDArray[Any],
+                 at: int, high_tables: NDArray[Any], high_at: int) -> tuple[int, int, int, int]:  # fmt: skip
+    """Multiply out `terms` (rows of `masks` and `factors`, whose masks are of local bits).
+
+    Writes the table at `at` and the one of high bits at `high_at`. Returns its ``TABLE``, ``SELECT`` and
+    ``HIGH_TABLE``, and how many rows there are.
+    """
+    low_bits = min(bits, ROW_BITS)
+    low_mask = (1 << low_bits) - 1
+    size = 1 << low_bits
+    select = 0
+    any_low = any_high = False
+    for term in terms:
+        mask = masks[term, 0]
+        if mask & low_mask:
+            any_low = True
+            select |= mask >> low_bits
+        else:
+            any_high = True
+    base = np.ones(size, np.complex128)
+    for term in terms:
+        mask, value = masks[term, 0], masks[term, 1]
+        if mask >> low_bits == 0:
+            for j in range(size):
+                if j & mask == value:
+                    base[j] *= factors[term]
+    rows = 0
+    if any_low:
+        weights = np.empty((low_bits, 2), np.complex128)
+        row = np.empty(2 * size, np.float64)
+        chosen = 0
+        while True:
+            weights[:] = 1
+            row[0] = 1
+            row[1] = 0
+            plain = True
+            for term in terms:
+                mask, value = masks[term, 0], masks[term, 1]
+                high = mask >> low_bits
+                if high == 0 or mask & low_mask == 0 or chosen & high != value >> low_bits:
+                    continue
+                low = mask & low_mask
+                if low & (low - 1) == 0:
+                    bit = 0
+                    while low >> bit != 1:
+                        bit += 1
+                    weights[bit, 1 if value & low else 0] *= factors[term]
+                    plain = False
+            _multiply_out(weights, 0, 0 if plain else low_bits, row)
+            out = tables[at + rows * 2 * size : at + (rows + 1) * 2 * size]
+            for j in range(size):
+                re, im = (1.0, 0.0) if plain else (row[2 * j], row[2 * j + 1])
+                out[2 * j] = re * base[j].real - im * base[j].imag
+                out[2 * j + 1] = re * base[j].imag + im * base[j].real
+            for term in terms:
+                mask, value = masks[term, 0], masks[term, 1]
+                high, low = mask >> low_bits, mask & low_mask
+                if high and low & (low - 1) and chosen & high == value >> low_bits:
+                    for j in range(size):
+                        if j & low == value & low:
+                            re, im = out[2 * j], out[2 * j + 1]
+                            out[2 * j] = re * factors[term].real - im * factors[term].imag
+                            out[2 * j + 1] = re * factors[term].imag + im * factors[term].real
+            rows += 1
+            chosen = (chosen - select) & select
+            if chosen == 0:
+                break
+    if any_high:
+        for j in range(1 << (bits - low_bits)):
+            factor = 1 + 0j
+            for term in terms:
+                mask, value = masks[term, 0], masks[term, 1]
+                if mask & low_mask == 0 and j & (mask >> low_bits) == value >> low_bits:
+                    factor *= factors[term]
+            high_tables[high_at + j] = factor
+    return at if any_low else -1, select, high_at if any_high else -1, rows
+
+
+@njit(cache=True, nogil=True)
+def apply_diagonal(state: NDArray[Any], offset: int, bits: int, base: int, diagonal: NDArray[Any],
+                   terms: NDArray[Any], factors: NDArray[Any], tables: NDArray[Any], high_tables: NDArray[Any],
+                   row: NDArray[Any], mixed: NDArray[Any], high_row: NDArray[Any], weights: NDArray[Any]) -> None:  # fmt: skip
+    """Multiply the chunk at `offset`, whose amplitudes have the index bits `base` outside of it, by a diagonal.
+
+    `terms` has the columns local bit (or -1), its value, and mask and value of the bits outside. `row`, `mixed`,
+    `high_row` and `weights` are room to work in.
+    """
+    low_bits = min(bits, ROW_BITS)
+    high_bits = bits - low_bits
+    size = 2 << low_bits
+    factor = 1 + 0j
+    low_plain = high_plain = True
+    for bit in range(bits):
+        weights[bit, 0] = 1
+        weights[bit, 1] = 1
+    for term in range(diagonal[FIRST], diagonal[END]):
+        if base & terms[term, 2] != terms[term, 3]:
+            continue
+        bit = terms[term, 0]
+        if bit < 0:
+            factor *= factors[term]
+        else:
+            weights[bit, terms[term, 1]] *= factors[term]
+            if bit < low_bits:
+                low_plain = False
+            else:
+                high_plain = False
+    table, select, high_table = diagonal[TABLE], diagonal[SELECT], diagonal[HIGH_TABLE]
+    if table < 0 and high_table < 0 and low_plain and high_plain:
+        if factor != 1:
+            scale_row(state, offset, 2 << bits, factor.real, factor.imag)
+        return
+    if not low_plain:
+        row[0] = 1
+        row[1] = 0
+        _multiply_out(weights, 0, low_bits, row)
+    high_row[0] = factor.real
+    high_row[1] = factor.imag
+    if high_plain:
+        for j in range(1 << high_bits):
+            high_row[2 * j] = factor.real
+            high_row[2 * j + 1] = factor.imag
+    else:
+        _multiply_out(weights, low_bits, high_bits, high_row)
+    if high_table >= 0:
+        for j in range(1 << high_bits):
+            re, im, other = high_row[2 * j], high_row[2 * j + 1], high_tables[high_table + j]
+            high_row[2 * j] = re * other.real - im * other.imag
+            high_row[2 * j + 1] = re * other.imag + im * other.real
+    rest = ((1 << high_bits) - 1) & ~select
+    chosen = number = 0
+    while True:
+        begin = table + number * size
+        if table >= 0 and not low_plain:
+            for j in range(size):
+                mixed[j] = tables[begin + j]
+            scale_row_by(mixed, 0, size, row, 0, 1.0, 0.0)
+        inner = 0
+        while True:
+            j = chosen | inner
+            at = offset + j * size
+            re, im = high_row[2 * j], high_row[2 * j + 1]
+            if table >= 0 and low_plain:
+                scale_row_by(state, at, size, tables, begin, re, im)
+            elif table >= 0:
+                scale_row_by(state, at, size, mixed, 0, re, im)
+            elif low_plain:
+                scale_row(state, at, size, re, im)
+            else:
+                scale_row_by(state, at, size, row, 0, re, im)
+            inner = (inner - rest) & rest
+            if inner == 0:
+                break
+        number += 1
+        chosen = (chosen - select) & select
+        if chosen == 0:
+            break

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is the matrix of each operation of a program? In machine code.
+
+The matrices are those of `qfleet_worker.engines.numpy_engine.gates`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from qfleet.wire.program import PARAMS, Op
+
+# numba reads these as constants.
+X, Y, Z, H, S, SDG, T, TDG = (int(op) for op in (Op.X, Op.Y, Op.Z, Op.H, Op.S, Op.SDG, Op.T, Op.TDG))
+SX, SXDG, P, RX, RY, RZ, R, U = (int(op) for op in (Op.SX, Op.SXDG, Op.P, Op.RX, Op.RY, Op.RZ, Op.R, Op.U))
+SWAP, ISWAP, DCX, ECR = (int(op) for op in (Op.SWAP, Op.ISWAP, Op.DCX, Op.ECR))
+RXX, RYY, RZZ, RZX = (int(op) for op in (Op.RXX, Op.RYY, Op.RZZ, Op.RZX))
+XX_MINUS_YY, XX_PLUS_YY, RCCX, RC3X = (int(op) for op in (Op.XX_MINUS_YY, Op.XX_PLUS_YY, Op.RCCX, Op.RC3X))
+GLOBAL_PHASE, UNITARY, DIAGONAL = (int(op) for op in (Op.GLOBAL_PHASE, Op.UNITARY, Op.DIAGONAL))
+
+NUM_PARAMS = np.zeros(64, np.int64)
+for _op, _count in PARAMS.items():
+    NUM_PARAMS[_op] = _count
+
+_ROOT = math.sqrt(0.5)
+
+
+@njit(cache=True, nogil=True)
+def turn(angle: float) -> complex:
+    """``exp(i angle)``."""
+    return complex(math.cos(angle), math.sin(angle))
+
+
+@njit(cache=True, nogil=True)
+def fill_one(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> None:
+    """Write the four entries of a one-qubit gate that has no table."""
+    out[0] = 1
+    out[1] = 0
+    out[2] = 0
+    out[3] = 1
+    if code == X or code == Y:
+        out[0] = 0
+        out[1] = 1 if code == X else -1j
+        out[2] = 1 if code == X else 1j
+        out[3] = 0
+    elif code == H:
+        out[0] = _ROOT
+        out[1] = _ROOT
+        out[2] = _ROOT
+        out[3] = -_ROOT
+    elif code == SX or code == SXDG:
+        sign = 0.5 if code == SX else -0.5
+        out[0] = complex(0.5, sign)
+        out[1] = complex(0.5, -sign)
+        out[2] = complex(0.5, -sign)
+        out[3] = complex(0.5, sign)
+    elif code == Z:
+        out[3] = -1
+    elif code == S:
+        out[3] = 1j
+    elif code == SDG:
+        out[3] = -1j
+    elif code == T:
+        out[3] = complex(_ROOT, _ROOT)
+    elif code == TDG:
+        out[3] = complex(_ROOT, -_ROOT)
+    elif code == P:
+        out[3] = turn(params[at])
+    elif code == RZ:
+        out[0] = turn(-params[at] / 2)
+        out[3] = turn(params[at] / 2)
+    elif code == RX or code == RY or code == R or code == U:
+        cos, sin = math.cos(params[at] / 2), math.sin(params[at] / 2)
+        out[0] = cos
+        out[3] = cos
+        if code == RX:
+            out[1] = complex(0, -sin)
+            out[2] = complex(0, -sin)
+        elif code == RY:
+            out[1] = -sin
+            out[2] = sin
+        elif code == R:
+            out[1] = -1j * sin * turn(-params[at + 1])
+            out[2] = -1j * sin * turn(params[at + 1])
+        else:
+            out[1] = -sin * turn(params[at + 2])
+            out[2] = sin * turn(params[at + 1])
+            out[3] = cos * turn(params[at + 1] + params[at + 2])
+
+
+@njit(cache=True, nogil=True)
+def fill_many(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> None:
+    """Write the matrix, row-major, of a gate that has two to four targets and no table."""
+    if code == RCCX or code == RC3X:
+        size = 8 if code == RCCX else 16
+        out[: size * size] = 0
+        for row in range(size):
+            out[row * size + row] = 1
+        if code == RCCX:
+            out[3 * 8 + 3] = 0
+            out[3 * 8 + 7] = -1j
+            out[5 * 8 + 5] = -1
+            out[7 * 8 + 7] = 0
+            out[7 * 8 + 3] = 1j
+        else:
+            out[3 * 16 + 3] = 1j
+            out[7 * 16 + 7] = 0
+            out[7 * 16 + 15] = 1
+            out[11 * 16 + 11] = -1j
+            out[15 * 16 + 15] = 0
+            out[15 * 16 + 7] = -1
+        return
+    out[:16] = 0
+    if code == SWAP or code == ISWAP:
+        out[0] = 1
+        out[6] = 1 if code == SWAP else 1j
+        out[9] = out[6]
+        out[15] = 1
+    elif code == DCX:
+        out[0] = 1
+        out[7] = 1
+        out[9] = 1
+        out[14] = 1
+    elif code == ECR:
+        out[1] = _ROOT
+        out[3] = _ROOT * 1j
+        out[4] = _ROOT
+        out[6] = _ROOT * -1j
+        out[9] = _ROOT * 1j
+        out[11] = _ROOT
+        out[12] = _ROOT * -1j
+        out[14] = _ROOT
+    elif code == RZZ:
+        out[0] = turn(-params[at] / 2)
+        out[5] = turn(params[at] / 2)
+        out[10] = out[5]
+        out[15] = out[0]
+    else:
+        cos, off = math.cos(params[at] / 2), complex(0, -math.sin(params[at] / 2))
+        for row in range(4):
+            out[5 * row] = cos
+        if code == RXX or code == RYY:
+            out[3] = off if code == RXX else -off
+            out[12] = out[3]
+            out[6] = off
+            out[9] = off
+        elif code == RZX:
+            out[2] = off
+            out[8] = off
+            out[7] = -off
+            out[13] = -off
+        elif code == XX_MINUS_YY:
+            out[5] = 1
+            out[10] = 1
+            out[3] = off * turn(-params[at + 1])
+            out[12] = off * turn(params[at + 1])
+        else:
+            out[0] = 1
+            out[15] = 1
+            out[6] = off * turn(-params[at + 1])
+            out[9] = off * turn(params[at + 1])
+
+
+@njit(cache=True, nogil=True)
+def times_one(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) -> None:
+    """Multiply a matrix by a one-qubit gate on `bit` that comes before it."""
+    size = 1 << k
+    for row in range(size):
+        for column in range(size):
+            if column >> bit & 1:
+                continue
+            low, high = at + row * size + column, at + row * size + (column | 1 << bit)
+            a, b = pool[low], pool[high]
+            pool[low] = a * one[0] + b * one[2]
+            pool[high] = a * one[1] + b * one[3]
+
+
+@njit(cache=True, nogil=True)
+def one_times(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) -> None:
+    """Multiply a one-qubit gate on `bit` that comes after a matrix by that matrix."""
+    size = 1 << k
+    for row in range(size):
+        if row >> bit & 1:
+            continue
+        for column in range(size):
+            low, high = at + row * size + column, at + (row | 1 << bit) * size + column
+            a, b = pool[low], pool[high]
+            pool[low] = one[0] * a + one[1] * b
+            pool[high] = one[2] * a + one[3] * b
+
+
+@njit(cache=True, nogil=True)
+def product4(left: NDArray[Any], pool: NDArray[Any], at: int, right: NDArray[Any]) -> None:
+    """``pool[at:at+16] = left @ right`` for two-qubit matrices."""
+    for row in range(4):
+        for column in range(4):
+            total = 0j
+            for k in range(4):
+                total += left[4 * row + k] * right[4 * k + column]
+            pool[at + 4 * row + column] = total
