@@ -247,6 +247,6 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
             num_ops += 1
         stage_rows[stage, END_OP] = num_ops
     return (
-        stage_rows, ops[:num_ops], coefs, ints, diagonals[: num_diagonals + 1], out_terms[: num_terms + 1],
-        out_factors[: num_terms + 1], tables, high_tables, phase,
+        stage_rows, ops[:num_ops], coefs[:num_coefs], ints[:num_ints], diagonals[:num_diagonals],
+        out_terms[:num_terms], out_factors[:num_terms], tables[:num_table], high_tables[:num_high], phase,
     )  # fmt: skip
