@@ -185,10 +185,11 @@ class _Compiler:
     def _place(self, gate: Gate, wires: tuple[int, ...], diagonal: bool, alone: bool) -> None:
         """Add a gate to a block that it may commute into, or to a new one.
 
-        With `alone`, only to the last block on one of its wires. So the blocks of a circuit of matrices follow its light
-        cones, several layers deep; matrices with wires of their own would gain nothing from each other.
+        With `alone`, only to the last block on one of its wires, unless they are all in |0>: so the blocks of a circuit
+        of matrices follow its light cones, several layers deep. Matrices on separate wires gain nothing together.
         """
         last = max([self.last.get(wire, -1) for wire in wires])
+        alone = alone and not self.fresh.issuperset(wires)
         first = len(self.items) if alone else max(last + 1, len(self.items) - LOOK_BACK)
         for at in (last, *range(first, len(self.items))):
             block = self.items[at] if at >= 0 else None

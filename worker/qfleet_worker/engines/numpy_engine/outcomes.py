@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Rows that are kept before equal ones are merged.
-MERGE_ROWS = 1 << 20
+MERGE_ROWS = 1 << 19
 
 
 class Tally:
@@ -18,7 +18,7 @@ class Tally:
         self._width = -(-num_clbits // 8)
         self._rows: list[NDArray[np.uint8]] = []
         self._counts: list[NDArray[np.int64]] = []
-        self._shots: list[NDArray[np.int64]] | None = [] if memory else None
+        self._shots: list[NDArray[np.uint32]] | None = [] if memory else None
         self._held = 0
 
     def add_same(self, clbits: int, shots: int) -> None:
@@ -46,14 +46,14 @@ class Tally:
             none = np.zeros(0, np.int64)
             return np.zeros((0, 0), np.uint8), none, None if self._shots is None else none.astype(np.uint32)
         self._merge()
-        return self._rows[0], self._counts[0], None if self._shots is None else self._shots[0].astype(np.uint32)
+        return self._rows[0], self._counts[0], None if self._shots is None else self._shots[0]
 
     def _row(self, clbits: int) -> NDArray[np.uint8]:
         return np.frombuffer(clbits.to_bytes(self._width, "little"), np.uint8)[None]
 
     def _append(self, rows: NDArray[np.uint8], counts: NDArray[np.int64], shots: NDArray[np.int64]) -> None:
         if self._shots is not None:
-            self._shots.append(shots + self._held)
+            self._shots.append((shots + self._held).astype(np.uint32))
         self._rows.append(rows)
         self._counts.append(counts)
         self._held += len(rows)
@@ -67,7 +67,7 @@ class Tally:
         np.add.at(counts, place, np.concatenate(self._counts))
         self._rows, self._counts, self._held = [rows[first]], [counts], len(first)
         if self._shots is not None:
-            self._shots = [place[np.concatenate(self._shots)]]
+            self._shots = [place.astype(np.uint32)[np.concatenate(self._shots)]]
 
 
 def _keys(rows: NDArray[np.uint8]) -> NDArray[np.generic]:

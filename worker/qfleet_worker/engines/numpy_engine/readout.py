@@ -12,7 +12,7 @@ from qfleet_worker.engines.numpy_engine.state import State
 from qfleet_worker.engines.numpy_engine.trajectories import Leaf
 
 #: Shots that are drawn at a time.
-SHOTS = 1 << 19
+SHOTS = 1 << 18
 
 
 def read(
