@@ -30,6 +30,8 @@ SEED_STEP: Final = 2113
 #: What a Redis value may hold, less what surrounds the data.
 _LARGEST_VALUE: Final = codec.MAX_BLOB_BYTES - 2**20
 _MAX_CIRCUITS: Final = 1_000_000
+#: A state of more amplitudes than 2 to this power is refused without a look at the workers.
+_MOST_AMPLITUDES_LOG2: Final = 50
 
 
 def prepare(
@@ -55,6 +57,12 @@ def prepare(
     for index, circuit in enumerate(circuits):
         start = _start(circuit, options.initial_statevector, output)
         program = lower(start, unitary=output == "unitary")
+        exponent = program.num_qubits * (2 if output == "unitary" else 1)
+        if exponent > _MOST_AMPLITUDES_LOG2:
+            raise CapacityError(
+                f"circuit {circuit.name!r}: its {program.num_qubits} qubits need 2**{exponent} amplitudes; "
+                f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
+            )
         needed = required_bytes(program.num_qubits, output, options.precision)
         if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
             raise CapacityError(
