@@ -81,8 +81,6 @@ def test_a_circuit_too_wide_for_the_workers(provider: FleetProvider, backend: Fl
     width = (largest // 16).bit_length()
     expected = rf"'wide': its {width} qubits need .* GiB.*; the largest worker has .* GiB"
     with pytest.raises(CapacityError, match=expected):
-        CapacityError, match=rf"'wide': its {width} qubits need .* GiB.*; the largest worker has .* GiB"
-    ):
         backend.run([measured("c"), QuantumCircuit(width, name="wide")])
 
 
