@@ -174,6 +174,23 @@ def test_counts_memory_and_last_state_agree_with_the_oracle(name: str, program: 
     assert np.linalg.norm(outcome.amplitudes) == pytest.approx(1)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 2**63 - 1))
+@pytest.mark.parametrize("name", ENGINES)
+def test_gates_of_any_width_between_measurements(name: str, program_seed: int, seed: int) -> None:
+    """Seven qubits, some in a known state from a measurement, and gates with up to six controls."""
+    rng = np.random.default_rng(program_seed)
+    operations = [op(Op.RY, [qubit], [rng.uniform(0, 3)]) for qubit in range(7)]
+    for clbit in range(4):
+        operations.append(measure(int(rng.integers(7)), clbit))
+        operations += [oracle.random_operation(rng, 7, 0, [Op.X, Op.RY, Op.ISWAP, Op.P, Op.RZZ]) for _ in range(5)]
+    program = oracle.program(7, 4, operations)
+    outcome = ENGINES[name]().run(Experiment(program, 1, seed, output="statevector"))
+    (found,) = counts(outcome)
+    (state,) = (state for clbits, state in oracle.branches(program) if clbits == found)
+    assert abs(np.vdot(state, outcome.amplitudes)) == pytest.approx(np.linalg.norm(state), abs=1e-9)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("num_qubits", [1, 5, 13])
 def test_counts_follow_the_amplitudes(engine: Engine, num_qubits: int, precision: Precision) -> None:
