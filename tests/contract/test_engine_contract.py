@@ -144,6 +144,21 @@ def test_random_programs_on_more_qubits(name: str, seed: int, num_qubits: int) -
     assert np.abs(state - oracle.statevector(program)).max() < 1e-11
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_matrix_on_nine_of_eleven_qubits(engine: Engine, seed: int, precision: Precision) -> None:
+    dtype, tolerance = PRECISIONS[precision]
+    rng = np.random.default_rng(seed)
+    gates = [oracle.random_operation(rng, 11, 0, UNITARY_OPS) for _ in range(20)]
+    table = oracle.random_table(rng, Op.UNITARY, 9)
+    for before in ([], gates):
+        operations = [*before, op(Op.UNITARY, rng.permutation(11)[:9].tolist(), table=table), *gates]
+        program = oracle.program(11, 0, operations)
+        state = engine.run(Experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
+        assert state.dtype == dtype
+        assert np.abs(state - oracle.statevector(program)).max() < tolerance
+
+
 # --------------------------------------------------------------------------------------------------------- measurement
 
 

@@ -82,5 +82,13 @@ def test_a_matrix_over_all_qubits(precision: Precision) -> None:
 
 
 @pytest.mark.parametrize("precision", ["double", "single"])
+def test_a_wide_matrix_on_a_large_state(precision: Precision) -> None:
+    """Two buffers and little else, whatever precision the matrix comes in."""
+    table = np.roll(np.eye(1 << 9, dtype=complex), 1, axis=0)
+    operations = [op(Op.H, [qubit]) for qubit in range(22)] + [op(Op.UNITARY, list(range(0, 18, 2)), table=table)]
+    assert peak(22, operations, "counts", precision) < 0.7
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
 def test_unitary(precision: Precision) -> None:
     assert peak(11, layers(11)[11 + 1 :], "unitary", precision) < 1
