@@ -10,7 +10,7 @@ from engine_oracle import measure, op
 
 from qfleet.wire.program import Op, Program
 from qfleet_worker.engines.base import Experiment
-from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.engines.numpy_engine import NumpyEngine, trajectories
 from qfleet_worker.engines.numpy_engine.state import State
 
 CODES = [Op.H, Op.RY, Op.X, Op.UNITARY, Op.MEASURE, Op.MEASURE, Op.RESET, Op.INITIALIZE, Op.RZZ, Op.SWAP]
@@ -49,6 +49,16 @@ def test_replayed_branches_end_the_same(monkeypatch: pytest.MonkeyPatch, seed: i
         assert output == "counts" or first.amplitudes.tobytes() == other.amplitudes.tobytes()
 
 
+def test_the_budget_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one amplitude, a state is kept, taken back and another kept."""
+    saved = []
+    projected = State.projected
+    monkeypatch.setattr(State, "projected", lambda *args: saved.append(1) or projected(*args))
+    toss = [op(Op.H, [0]), measure(0, 0)]
+    NumpyEngine(16).run(Experiment(oracle.program(1, 1, [*toss * 3, op(Op.X, [0])]), 100, 1))
+    assert len(saved) > 1
+
+
 def test_memory_and_output_do_not_change_the_counts() -> None:
     program = branching(3)
     runs = [
@@ -57,6 +67,13 @@ def test_memory_and_output_do_not_change_the_counts() -> None:
         for output in ("counts", "statevector")
     ]
     assert len({run.counts.tobytes() + run.outcomes.tobytes() for run in runs}) == 1
+
+
+@pytest.mark.parametrize(("weight", "ones"), [(1e-15, 0), (1 - 1e-15, 100)])
+def test_negligible_branches_draw_nothing(weight: float, ones: int) -> None:
+    rng = np.random.default_rng(1)
+    assert trajectories._split(rng, 100, weight) == ones
+    assert rng.random() == np.random.default_rng(1).random()
 
 
 def test_few_branches_for_many_shots(monkeypatch: pytest.MonkeyPatch) -> None:
