@@ -245,6 +245,13 @@ def test_the_last_writer_of_a_clbit_wins(engine: Engine, operations: list[Operat
     assert counts(engine.run(Experiment(oracle.program(2, 1, operations), 10, 1))) == {expected: 10}
 
 
+def test_an_overwritten_measurement_still_projects(engine: Engine) -> None:
+    program = oracle.program(2, 1, [op(Op.H, [0]), op(Op.H, [1]), measure(0, 0), measure(1, 0)])
+    for seed in range(8):
+        state = engine.run(Experiment(program, 3, seed, output="statevector")).amplitudes
+        assert sorted(np.abs(state).tolist()) == pytest.approx([0, 0, 0, 1])
+
+
 def test_swapped_after_its_measurement(engine: Engine) -> None:
     program = oracle.program(2, 2, [op(Op.X, [0]), measure(0, 0), op(Op.SWAP, [0, 1]), measure(1, 1), measure(0, 0)])
     assert counts(engine.run(Experiment(program, 10, 1))) == {0b10: 10}
