@@ -167,7 +167,6 @@ class _Compiler:
         clbits = self.waiting.pop(wire, None)
         if clbits is not None:
             self._append(Measure(wire, tuple(clbits)), (wire,))
-            self.fresh.discard(wire)
 
     def _flush(self, wire: int, alone: bool = False) -> None:
         matrix = self.pending.pop(wire, None)
