@@ -10,7 +10,7 @@ from typing import TypeVar
 _Value = TypeVar("_Value")
 
 
-def until(condition: Callable[[], _Value], what: str, seconds: float = 60.0) -> _Value:
+def until(condition: Callable[[], _Value], what: str, seconds: float = 30.0) -> _Value:
     """The condition's first value that is true; fails the test with ``what`` if there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
