@@ -99,7 +99,7 @@ def test_a_measurement_waits_until_its_wire_is_used() -> None:
 
 def test_only_the_last_writer_writes() -> None:
     compiled = plan(2, measure(0, 1), measure(1, 1), op(Op.X, [0]))
-    assert compiled.steps[0] == Measure(0, ())
+    assert compiled.steps[0] == Measure(0, 1, ())
     assert compiled.readout == ((1, 1),)
     assert compiled.measured == (1,)
 

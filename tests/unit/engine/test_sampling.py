@@ -27,7 +27,7 @@ def test_frequencies(monkeypatch: pytest.MonkeyPatch, size: int, row: int, part:
     exact = np.abs(amplitudes.astype(np.complex128)) ** 2
     exact /= exact.sum()
     shots = 200_000
-    seen = np.bincount(Sampler(amplitudes).draw(np.random.default_rng(1), shots), minlength=size)
+    seen = np.bincount(Sampler(amplitudes).find(np.random.default_rng(1).random(shots)), minlength=size)
     assert (seen[exact == 0] == 0).all()
     at = exact > 0
     chi_square = ((seen[at] - shots * exact[at]) ** 2 / (shots * exact[at])).sum()
@@ -39,18 +39,12 @@ def test_the_same_points_give_the_same_samples_by_one_level_or_two(monkeypatch: 
     draws = []
     for row in (1 << 10, 8):
         monkeypatch.setattr(sampling, "ROW", row)
-        draws.append(Sampler(amplitudes).draw(np.random.default_rng(7), 50_000))
+        draws.append(Sampler(amplitudes).find(np.random.default_rng(7).random(50_000)))
     assert (draws[0] == draws[1]).mean() > 0.9999
 
 
-class Extreme(np.random.Generator):
-    """A generator that only draws the two ends of [0, 1)."""
-
-    def __init__(self) -> None:
-        super().__init__(np.random.PCG64(0))
-
-    def random(self, size: int) -> np.ndarray:  # type: ignore[override]
-        return np.where(np.arange(size) % 2, np.nextafter(1.0, 0), 0.0)
+#: The two ends of [0, 1).
+ENDS = np.where(np.arange(10) % 2, np.nextafter(1.0, 0), 0.0)
 
 
 @pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
@@ -59,7 +53,7 @@ def test_the_ends_of_the_unit_interval_find_what_is_possible(seed: int, dtype: t
     amplitudes = state(1 << 13, seed, dtype)
     amplitudes[: 1 << 11] = amplitudes[-(1 << 11) :] = 0
     amplitudes /= np.linalg.norm(amplitudes)
-    found = Sampler(amplitudes).draw(Extreme(), 10)
+    found = Sampler(amplitudes).find(ENDS)
     assert (amplitudes[found] != 0).all()
     assert set(found.tolist()) == {int(np.flatnonzero(amplitudes)[0]), int(np.flatnonzero(amplitudes)[-1])}
 
@@ -67,6 +61,12 @@ def test_the_ends_of_the_unit_interval_find_what_is_possible(seed: int, dtype: t
 def test_shots_are_in_the_order_of_the_draws() -> None:
     amplitudes = np.full(1 << 12, 2.0**-6, complex)
     points = np.random.default_rng(3).random(1000)
-    assert (
-        Sampler(amplitudes).draw(np.random.default_rng(3), 1000).tolist() == (points * (1 << 12)).astype(int).tolist()
-    )
+    assert Sampler(amplitudes).find(points).tolist() == (points * (1 << 12)).astype(int).tolist()
+
+
+def test_a_numbers_sample_does_not_depend_on_the_others() -> None:
+    sampler = Sampler(state(1 << 13, 8))
+    numbers = np.random.default_rng(4).random(3000)
+    found = sampler.find(numbers)
+    assert sampler.find(numbers[1::7]).tolist() == found[1::7].tolist()
+    assert [int(sampler.find(numbers[at : at + 1])[0]) for at in range(20)] == found[:20].tolist()

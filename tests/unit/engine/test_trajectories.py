@@ -10,7 +10,8 @@ from engine_oracle import measure, op
 
 from qfleet.wire.program import Op, Program
 from qfleet_worker.engines.base import Experiment
-from qfleet_worker.engines.numpy_engine import NumpyEngine, trajectories
+from qfleet_worker.engines.numpy_engine import NumpyEngine, engine, trajectories
+from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.state import State
 
 CODES = [Op.H, Op.RY, Op.X, Op.UNITARY, Op.MEASURE, Op.MEASURE, Op.RESET, Op.INITIALIZE, Op.RZZ, Op.SWAP]
@@ -69,11 +70,39 @@ def test_memory_and_output_do_not_change_the_counts() -> None:
     assert len({run.counts.tobytes() + run.outcomes.tobytes() for run in runs}) == 1
 
 
-@pytest.mark.parametrize(("weight", "ones"), [(1e-15, 0), (1 - 1e-15, 100)])
-def test_negligible_branches_draw_nothing(weight: float, ones: int) -> None:
-    rng = np.random.default_rng(1)
-    assert trajectories._split(rng, 100, weight) == ones
-    assert rng.random() == np.random.default_rng(1).random()
+@pytest.mark.parametrize(("weight", "one"), [(1e-15, False), (1 - 1e-15, True)])
+def test_negligible_branches_are_not_taken(weight: float, one: bool) -> None:
+    class Extreme(Uniforms):
+        def of(self, _event: int, shots: np.ndarray) -> np.ndarray:
+            return np.full(len(shots), 0.0 if one else np.nextafter(1.0, 0))
+
+    shots = np.arange(3)
+    found = trajectories._find_one(Extreme(1, 0, 3), 1, shots, weight)
+    assert found.tolist() == [one] * 3
+
+
+@pytest.mark.parametrize("output", ["counts", "statevector"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_shot_finds_the_same_whatever_others_run_beside_it(
+    monkeypatch: pytest.MonkeyPatch, seed: int, output: str
+) -> None:
+    """Blocks of shots, as jobs and the engine itself cut them, give what the whole gives."""
+    program = branching(seed)
+
+    def run(first: int, shots: int) -> list[bytes]:
+        outcome = NumpyEngine().run(Experiment(program, shots, seed, first, memory=True, output=output))
+        assert outcome.memory is not None
+        if outcome.amplitudes is not None:
+            states.append(outcome.amplitudes.tobytes())
+        return [outcome.outcomes[row].tobytes() for row in outcome.memory]
+
+    states: list[bytes] = []
+    whole = run(0, 300)
+    assert run(0, 1) + run(1, 120) + run(121, 179) == whole
+    monkeypatch.setattr(engine, "NUMBERS", 100)
+    assert run(0, 300) == whole
+    if output == "statevector":
+        assert states[0] == states[3] == states[4]
 
 
 def test_few_branches_for_many_shots(monkeypatch: pytest.MonkeyPatch) -> None:
