@@ -55,8 +55,8 @@ def prepare(
     programs: dict[str, bytes] = {}
     records, items = [], []
     for index, circuit in enumerate(circuits):
-        start = _start(circuit, options.initial_statevector, output)
-        program = lower(start, unitary=output == "unitary")
+        _check_initial_statevector(options.initial_statevector, circuit, output)
+        program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
         exponent = program.num_qubits * (2 if output == "unitary" else 1)
         if exponent > _MOST_AMPLITUDES_LOG2:
             raise CapacityError(
@@ -174,10 +174,9 @@ def _each_bound(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> Iterator[
         raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc
 
 
-def _start(circuit: QuantumCircuit, vector: NDArray[np.complex128] | None, output: Output) -> QuantumCircuit:
-    """The circuit, preceded by the preparation of the initial statevector if there is one."""
+def _check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: QuantumCircuit, output: Output) -> None:
     if vector is None:
-        return circuit
+        return
     if output == "unitary":
         raise InvalidOptionError("initial_statevector has no meaning for a unitary; leave the option out")
     if vector.size != 1 << circuit.num_qubits:
@@ -185,12 +184,6 @@ def _start(circuit: QuantumCircuit, vector: NDArray[np.complex128] | None, outpu
             f"initial_statevector has {vector.size} amplitudes; circuit {circuit.name!r} "
             f"with its {circuit.num_qubits} qubits needs {1 << circuit.num_qubits}"
         )
-    start = circuit.copy_empty_like(circuit.name)
-    if circuit.num_qubits:
-        start.initialize(vector, start.qubits)
-    for instruction in circuit.data:
-        start.append(instruction)
-    return start
 
 
 def _copied(metadata: Mapping[str, Any]) -> dict[str, Any]:

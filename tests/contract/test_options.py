@@ -263,6 +263,10 @@ class TestInitialStatevector:
         state = provider.get_backend("statevector_simulator").run(circuit, initial_statevector=[0, 1]).result()
         assert np.allclose(state.get_statevector(), Statevector([0, 1]).evolve(circuit))
 
+    def test_no_qubits_have_a_state_too(self, provider: FleetProvider) -> None:
+        state = provider.get_backend("statevector_simulator").run(QuantumCircuit(0), initial_statevector=[1j]).result()
+        assert np.allclose(state.get_statevector(), [1j])
+
     def test_it_is_taken_when_it_is_given(self, provider: FleetProvider) -> None:
         vector = np.array([0, 1], complex)
         backend = provider.get_backend("statevector_simulator", initial_statevector=vector)

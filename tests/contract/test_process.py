@@ -38,12 +38,16 @@ run(1)
 old = backend.run(QuantumCircuit(1))
 
 # A thread that submits all the time, so that locks are held and answers are on their way when the fork comes.
-stop = threading.Event()
+# It is connected by then: before Python 3.12, a fork in the moment in which kombu connects may leave the child with a
+# lock of functools.cached_property that nobody opens any more.
+stop, connected = threading.Event(), threading.Event()
 def busy():
     while not stop.is_set():
         run(2)
+        connected.set()
 thread = threading.Thread(target=busy)
 thread.start()
+assert connected.wait(30)
 
 children = []
 for number in range(3, 7):

@@ -89,6 +89,8 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
     state = np.array(amplitudes, np.complex128)
     if not _is_small(np.linalg.norm(state) - 1):
         raise RefusalError("its amplitudes don't have the norm 1")
+    if not num_qubits:
+        return Rows(phase=float(np.angle(state[0])))
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)
 
 
