@@ -12,7 +12,6 @@ time divided by ours.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import random
@@ -113,7 +112,6 @@ FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
 
 def seconds(run: Callable[[], object]) -> float:
     """How long one call takes."""
-    gc.collect()
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin

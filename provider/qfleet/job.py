@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -213,18 +214,25 @@ class FleetJob(JobV1):
         read_every: float = _READ_EVERY_SECONDS,
         callback: Callable[[str, JobStatus, FleetJob], object] | None = None,
     ) -> Snapshot:
-        """Wait for the end, woken by the job's channel."""
+        """Wait for the end."""
         self._must_be_submitted()
+        if self._snapshot is None or not self._snapshot.is_final:
+            # Called here, and not in _watch: an error of the callback is none of Redis.
+            with closing(self._watch(timeout, read_every)) as reads:
+                for snapshot in reads:
+                    if callback is not None:
+                        callback(self._job_id, job_status(snapshot.states), self)
+        return self._read_snapshot()
+
+    def _watch(self, timeout: float | None, read_every: float) -> Generator[Snapshot]:
+        """What each read of the ledger says until the job has ended; woken by the job's channel."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        if self._snapshot is not None and self._snapshot.is_final:
-            return self._snapshot
         with self._connection.ledger() as ledger, ledger.listen(self._job_id) as events:
             while True:
                 snapshot = self._read_snapshot()
-                if callback is not None:
-                    callback(self._job_id, job_status(snapshot.states), self)
+                yield snapshot
                 if snapshot.is_final:
-                    return snapshot
+                    return
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise FleetJobTimeoutError(self._why_waiting(snapshot, timeout, any_worker=bool(ledger.workers())))

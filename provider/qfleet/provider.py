@@ -23,6 +23,7 @@ from qfleet.wire.broker import BrokerUrlError, parse_broker
 from qfleet.wire.presence import Presence
 
 _DEFAULT_BACKEND: Final = "automatic"
+_MICROSECOND: Final = 1e-6
 
 
 class FleetProvider:
@@ -157,8 +158,9 @@ class FleetProvider:
             found = (
                 self._job(job)
                 for job in ledger.jobs(
-                    -math.inf if created_after is None else created_after.timestamp(),
-                    math.inf if created_before is None else created_before.timestamp(),
+                    # Jobs' own dates are rounded to microseconds; each shall find its job.
+                    -math.inf if created_after is None else created_after.timestamp() - _MICROSECOND,
+                    math.inf if created_before is None else created_before.timestamp() + _MICROSECOND,
                     descending=descending,
                 )
                 if backend_name in (None, job.snapshot.backend)

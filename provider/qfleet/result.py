@@ -108,7 +108,8 @@ def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]
         counts: Counter[str] = Counter()
         for part, outcomes in zip(parts, tables, strict=True):
             counts.update(dict(zip(outcomes, _array(part.counts, "<i8").tolist(), strict=True)))
-        data["counts"] = dict(counts)
+        # Ascending as in one block, so that not even the order shows the blocks; a longer hex number is a larger one.
+        data["counts"] = {outcome: counts[outcome] for outcome in sorted(counts, key=lambda text: (len(text), text))}
         if job.memory:
             data["memory"] = [
                 outcomes[row]

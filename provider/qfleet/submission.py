@@ -30,6 +30,8 @@ SEED_STEP: Final = 2113
 #: What a Redis value may hold, less what surrounds the data.
 _LARGEST_VALUE: Final = codec.MAX_BLOB_BYTES - 2**20
 _MAX_CIRCUITS: Final = 1_000_000
+#: A state of more amplitudes than 2 to this power is refused without a look at the workers.
+_MOST_AMPLITUDES_LOG2: Final = 50
 
 
 def prepare(
@@ -53,8 +55,14 @@ def prepare(
     programs: dict[str, bytes] = {}
     records, items = [], []
     for index, circuit in enumerate(circuits):
-        start = _start(circuit, options.initial_statevector, output)
-        program = lower(start, unitary=output == "unitary")
+        _check_initial_statevector(options.initial_statevector, circuit, output)
+        program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
+        exponent = program.num_qubits * (2 if output == "unitary" else 1)
+        if exponent > _MOST_AMPLITUDES_LOG2:
+            raise CapacityError(
+                f"circuit {circuit.name!r}: its {program.num_qubits} qubits need 2**{exponent} amplitudes; "
+                f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
+            )
         needed = required_bytes(program.num_qubits, output, options.precision)
         if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
             raise CapacityError(
@@ -166,10 +174,9 @@ def _each_bound(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> Iterator[
         raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc
 
 
-def _start(circuit: QuantumCircuit, vector: NDArray[np.complex128] | None, output: Output) -> QuantumCircuit:
-    """The circuit, preceded by the preparation of the initial statevector if there is one."""
+def _check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: QuantumCircuit, output: Output) -> None:
     if vector is None:
-        return circuit
+        return
     if output == "unitary":
         raise InvalidOptionError("initial_statevector has no meaning for a unitary; leave the option out")
     if vector.size != 1 << circuit.num_qubits:
@@ -177,12 +184,6 @@ def _start(circuit: QuantumCircuit, vector: NDArray[np.complex128] | None, outpu
             f"initial_statevector has {vector.size} amplitudes; circuit {circuit.name!r} "
             f"with its {circuit.num_qubits} qubits needs {1 << circuit.num_qubits}"
         )
-    start = circuit.copy_empty_like(circuit.name)
-    if circuit.num_qubits:
-        start.initialize(vector, start.qubits)
-    for instruction in circuit.data:
-        start.append(instruction)
-    return start
 
 
 def _copied(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import cache
 
 from qiskit.circuit import (
     Barrier,
+    BoxOp,
     BreakLoopOp,
     ContinueLoopOp,
     ForLoopOp,
@@ -41,6 +42,7 @@ _OF_ANY_WIDTH = {
 }
 #: The transpiler must let these pass, so that it is `run` that says what isn't run yet.
 _CONTROL_FLOW = {
+    "box": BoxOp,
     "break_loop": BreakLoopOp,
     "continue_loop": ContinueLoopOp,
     "for_loop": ForLoopOp,

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from qfleet.wire.codec import decode_program, encode_program
 from qfleet.wire.program import NON_UNITARY_OPS, Op, Operation, Program
+from qfleet.wire.shard import Output, Precision
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine import NumpyEngine
 
@@ -51,20 +52,17 @@ def assert_drawn_from(seen: dict[int, int], exact: dict[int, float]) -> None:
 
 
 def programs(codes: Sequence[Op], qubits: int, clbits: int, length: int) -> st.SearchStrategy[Program]:
-    """Random programs over `codes`."""
+    """Random programs over `codes`. Their sizes come from the seed, for hypothesis would prefer the small ones."""
 
-    def build(seed: int, num_qubits: int, num_clbits: int, size: int) -> Program:
+    def build(seed: int) -> Program:
         rng = np.random.default_rng(seed)
+        num_qubits = int(rng.integers(1, qubits + 1))
+        num_clbits = int(rng.integers(min(clbits, 1), clbits + 1))
+        size = rng.integers(length + 1)
         operations = [oracle.random_operation(rng, num_qubits, num_clbits, codes) for _ in range(size)]
         return oracle.program(num_qubits, num_clbits, operations)
 
-    return st.builds(
-        build,
-        st.integers(0, 2**32),
-        st.integers(1, qubits),
-        st.integers(min(clbits, 1), clbits),
-        st.integers(0, length),
-    )
+    return st.builds(build, st.integers(0, 2**32))
 
 
 # ---------------------------------------------------------------------------------------------------------------- gates
@@ -72,7 +70,7 @@ def programs(codes: Sequence[Op], qubits: int, clbits: int, length: int) -> st.S
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("code", UNITARY_OPS, ids=lambda code: code.name)
-def test_gates_with_controls_anywhere(engine: Engine, code: Op, precision: str) -> None:
+def test_gates_with_controls_anywhere(engine: Engine, code: Op, precision: Precision) -> None:
     dtype, tolerance = PRECISIONS[precision]
     width = oracle.width(code)
     num_qubits = min(width + 3, 6)
@@ -92,7 +90,7 @@ def test_gates_with_controls_anywhere(engine: Engine, code: Op, precision: str) 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("open_control", [False, True])
 @pytest.mark.parametrize("code", UNITARY_OPS, ids=lambda code: code.name)
-def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: str) -> None:
+def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: Precision) -> None:
     """With twelve controls the gate must act on the few amplitudes that they select, and only there."""
     dtype, tolerance = PRECISIONS[precision]
     width, controls = oracle.width(code), 12
@@ -121,7 +119,7 @@ def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: 
 @given(programs(UNITARY_OPS, qubits=5, clbits=0, length=30))
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", ENGINES)
-def test_random_programs_against_the_oracle(name: str, precision: str, program: Program) -> None:
+def test_random_programs_against_the_oracle(name: str, precision: Precision, program: Program) -> None:
     engine, (dtype, tolerance) = ENGINES[name](), PRECISIONS[precision]
     expected = oracle.unitary(program)
     state = engine.run(Experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
@@ -141,6 +139,21 @@ def test_random_programs_on_more_qubits(name: str, seed: int, num_qubits: int) -
     program = oracle.program(num_qubits, 0, operations)
     state = ENGINES[name]().run(Experiment(program, 1, 1, output="statevector")).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < 1e-11
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_matrix_on_nine_of_eleven_qubits(engine: Engine, seed: int, precision: Precision) -> None:
+    dtype, tolerance = PRECISIONS[precision]
+    rng = np.random.default_rng(seed)
+    gates = [oracle.random_operation(rng, 11, 0, UNITARY_OPS) for _ in range(20)]
+    table = oracle.random_table(rng, Op.UNITARY, 9)
+    for before in ([], gates):
+        operations = [*before, op(Op.UNITARY, rng.permutation(11)[:9].tolist(), table=table), *gates]
+        program = oracle.program(11, 0, operations)
+        state = engine.run(Experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
+        assert state.dtype == dtype
+        assert np.abs(state - oracle.statevector(program)).max() < tolerance
 
 
 # --------------------------------------------------------------------------------------------------------- measurement
@@ -173,9 +186,26 @@ def test_counts_memory_and_last_state_agree_with_the_oracle(name: str, program: 
     assert np.linalg.norm(outcome.amplitudes) == pytest.approx(1)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 2**63 - 1))
+@pytest.mark.parametrize("name", ENGINES)
+def test_gates_of_any_width_between_measurements(name: str, program_seed: int, seed: int) -> None:
+    """Seven qubits, some in a known state from a measurement, and gates with up to six controls."""
+    rng = np.random.default_rng(program_seed)
+    operations = [op(Op.RY, [qubit], [rng.uniform(0, 3)]) for qubit in range(7)]
+    for clbit in range(4):
+        operations.append(measure(int(rng.integers(7)), clbit))
+        operations += [oracle.random_operation(rng, 7, 0, [Op.X, Op.RY, Op.ISWAP, Op.P, Op.RZZ]) for _ in range(5)]
+    program = oracle.program(7, 4, operations)
+    outcome = ENGINES[name]().run(Experiment(program, 1, seed, output="statevector"))
+    (found,) = counts(outcome)
+    (state,) = (state for clbits, state in oracle.branches(program) if clbits == found)
+    assert abs(np.vdot(state, outcome.amplitudes)) == pytest.approx(np.linalg.norm(state), abs=1e-9)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("num_qubits", [1, 5, 13])
-def test_counts_follow_the_amplitudes(engine: Engine, num_qubits: int, precision: str) -> None:
+def test_counts_follow_the_amplitudes(engine: Engine, num_qubits: int, precision: Precision) -> None:
     rng = np.random.default_rng(num_qubits)
     gates = [oracle.random_operation(rng, num_qubits, 0, UNITARY_OPS) for _ in range(12 * num_qubits)]
     exact = (
@@ -210,6 +240,13 @@ def test_some_qubits_measured_twice_and_crosswise(engine: Engine) -> None:
 )
 def test_the_last_writer_of_a_clbit_wins(engine: Engine, operations: list[Operation], expected: int) -> None:
     assert counts(engine.run(Experiment(oracle.program(2, 1, operations), 10, 1))) == {expected: 10}
+
+
+def test_an_overwritten_measurement_still_projects(engine: Engine) -> None:
+    program = oracle.program(2, 1, [op(Op.H, [0]), op(Op.H, [1]), measure(0, 0), measure(1, 0)])
+    for seed in range(8):
+        state = engine.run(Experiment(program, 3, seed, output="statevector")).amplitudes
+        assert sorted(np.abs(state).tolist()) == pytest.approx([0, 0, 0, 1])
 
 
 def test_swapped_after_its_measurement(engine: Engine) -> None:
@@ -415,14 +452,20 @@ def test_no_unitary_with_operations_that_are_not(engine: Engine, operation: Oper
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("output", ["counts", "statevector", "unitary"])
-@pytest.mark.parametrize("tail", [[], [op(Op.MEASURE, [0], clbit=0), op(Op.H, [0])]], ids=["end", "middle"])
+@pytest.mark.parametrize(
+    ("output", "tail"),
+    [
+        ("counts", []),
+        ("statevector", []),
+        ("unitary", []),
+        ("counts", [measure(0, 0), op(Op.H, [0])]),
+        ("statevector", [measure(0, 0), op(Op.H, [0])]),
+    ],
+)
 @pytest.mark.parametrize("scale", [0, 0.99, 1.01, 1e200, 1e308])
 def test_a_table_that_is_not_unitary_is_refused(
-    engine: Engine, scale: float, tail: list[Operation], output: str, precision: str
+    engine: Engine, scale: float, output: Output, tail: list[Operation], precision: Precision
 ) -> None:
-    if output == "unitary" and tail:
-        pytest.skip("has no unitary anyway")
     matrix = scale * np.eye(4)
     program = oracle.program(2, 1, [op(Op.H, [0]), *[op(Op.UNITARY, [0, 1], table=matrix)] * 3, *tail])
     with pytest.raises(EngineError, match="the circuit isn't unitary: "):

@@ -152,7 +152,7 @@ def statevector(circuit: Program) -> Vector:
 
 
 def branches(circuit: Program) -> list[tuple[int, Vector]]:
-    """Every way the circuit can go: the clbits as a number, and the final state with its probability as squared norm."""
+    """Every way it can go: the clbits as a number, and the final state, whose squared norm is the probability."""
     zero = np.zeros(1 << circuit.num_qubits, np.complex128)
     zero[0] = 1
     ways = [(0, zero)]

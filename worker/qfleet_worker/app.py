@@ -7,9 +7,9 @@ import os
 import socket
 from typing import Any
 
+import redis
 from celery import Celery
 from celery.exceptions import Ignore, Reject
-from redis.exceptions import RedisError
 
 import qfleet_worker
 from qfleet.wire.broker import celery_settings
@@ -47,8 +47,8 @@ def make_app(settings: Settings) -> Any:
     def run_shard(job_id: str, index: int) -> None:
         try:
             wanted = runner.run(str(job_id), int(index))
-        except RedisError as exc:
-            # The message goes back on the queue, and another attempt follows.
+        except (redis.ConnectionError, redis.TimeoutError) as exc:
+            # The message goes back on the queue, and another attempt follows. Any other error would come again.
             raise Reject(str(exc), requeue=True) from exc
         if not wanted:
             raise Ignore

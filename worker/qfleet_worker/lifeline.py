@@ -14,6 +14,8 @@ import sys
 import threading
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from qfleet.wire.broker import Broker
 
@@ -28,7 +30,8 @@ def follow_stdin(broker: Broker) -> None:
         while os.read(descriptor, 1024):
             pass
         with contextlib.suppress(redis.RedisError):
-            redis.Redis(**broker.client_options).shutdown(nosave=True)
+            # once: a server that has shut down gives no answer
+            redis.Redis(retry=Retry(NoBackoff(), 0), **broker.client_options).shutdown(nosave=True)
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()

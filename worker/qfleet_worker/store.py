@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import OutOfMemoryError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -55,7 +56,7 @@ class Store:
         if not answer:
             return None
         attempt, work = answer
-        return Taken(job_id, index, owner, attempt, work)
+        return Taken(job_id, index, owner, attempt, work or b"")
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
         """The blobs of some of a job's programs; ``None`` for one that isn't there."""
@@ -72,7 +73,15 @@ class Store:
             error: what went wrong, for the user; empty on success.
 
         Returns False, and stores nothing, if the shard was cancelled, is over, or was taken by another process.
+        A result for which Redis has no memory left is an error of the shard.
         """
+        try:
+            return self._finish_with(taken, result, whole, blocks, error)
+        except OutOfMemoryError:
+            error = f"Redis is out of memory: it has no room for a result of {len(result) / 2**20:.1f} MiB"
+            return self._finish_with(taken, b"", 0, [], error)
+
+    def _finish_with(self, taken: Taken, result: bytes, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
         head = (
             celery_meta_head("FAILURE", ("qfleet.errors.JobFailedError", error))
             if error

@@ -7,9 +7,12 @@ be run is refused by name and position.
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qfleet.errors import CapacityError
+from qfleet.lowering.native import amplitude_rows
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.walk import Walk
 from qfleet.wire.codec import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
@@ -18,7 +21,9 @@ from qfleet.wire.program import Program
 __all__ = ["lower"]
 
 
-def lower(circuit: QuantumCircuit, *, unitary: bool = False) -> Program:
+def lower(
+    circuit: QuantumCircuit, *, unitary: bool = False, initial_state: NDArray[np.complex128] | None = None
+) -> Program:
     """The program of a circuit, which stays as it is.
 
     Qubits and clbits are numbered by their positions in ``circuit.qubits`` and ``circuit.clbits``. A state preparation
@@ -28,6 +33,7 @@ def lower(circuit: QuantumCircuit, *, unitary: bool = False) -> Program:
         circuit: the circuit, its parameters bound.
         unitary: whether the unitary of the circuit is wanted, so that nothing in it may be a measurement, a reset or an
             initialization.
+        initial_state: amplitudes to begin with in place of |0...0>, shape (2**num_qubits,), of norm 1.
 
     Raises:
         TypeError: it isn't a `QuantumCircuit`.
@@ -44,7 +50,8 @@ def lower(circuit: QuantumCircuit, *, unitary: bool = False) -> Program:
             raise unbound(parameter.name for parameter in circuit.parameters)
         _check_size(circuit.num_qubits, MAX_QUBITS, "qubits")
         _check_size(circuit.num_clbits, MAX_CLBITS, "clbits")
-        rows = walk.circuit(circuit, outermost=True)
+        start = None if initial_state is None else amplitude_rows(initial_state, walk.tables, circuit.num_qubits)
+        rows = walk.circuit(circuit, outermost=True, start=start)
         if circuit.num_vars:
             names = ", ".join(repr(var.name) for var in circuit.iter_vars())
             raise RefusalError(f"has classical variables ({names}), which qfleet doesn't run; take them out")

@@ -89,13 +89,14 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
     state = np.array(amplitudes, np.complex128)
     if not _is_small(np.linalg.norm(state) - 1):
         raise RefusalError("its amplitudes don't have the norm 1")
+    if not num_qubits:
+        return Rows(phase=float(np.angle(state[0])))
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)
 
 
 def has_amplitudes(operation: Initialize | StatePreparation) -> bool:
-    """Whether the parameters are amplitudes, and not the letters of a label or one integer."""
-    params = operation.params
-    return len(params) == 1 << operation.num_qubits and not isinstance(params[0], str)
+    """Whether the parameters are amplitudes: a label has fewer letters, and an integer stands alone."""
+    return bool(len(operation.params) == 1 << operation.num_qubits)
 
 
 def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:

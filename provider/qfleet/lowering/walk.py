@@ -53,11 +53,11 @@ class Walk:
         # The operation is kept beside its rows, so that its id isn't given to another one.
         self._known: dict[int, tuple[Operation, Rows]] = {}
 
-    def circuit(self, circuit: QuantumCircuit, *, outermost: bool = False) -> Rows:
-        """The rows of a circuit or definition. Raises `RefusalError`."""
+    def circuit(self, circuit: QuantumCircuit, *, outermost: bool = False, start: Rows | None = None) -> Rows:
+        """The rows of a circuit or definition, after those of `start` if it is given. Raises `RefusalError`."""
         # The data come first: a blueprint circuit builds itself, its qubits and its phase when they are asked for.
         data = circuit.data
-        rows = self._instructions(data, circuit.qubits, circuit.clbits, outermost=outermost)
+        rows = self._instructions(data, circuit.qubits, circuit.clbits, outermost=outermost, start=start)
         rows.phase += real(circuit.global_phase)
         return rows
 
@@ -74,8 +74,9 @@ class Walk:
         clbits: Sequence[Clbit],
         *,
         outermost: bool = False,
+        start: Rows | None = None,
     ) -> Rows:
-        rows = Rows()
+        rows = Rows() if start is None else start
         shapes, flat, params = rows.shapes, rows.operands, rows.params
         qubit_index = {bit: index for index, bit in enumerate(qubits)}
         clbit_index = {bit: index for index, bit in enumerate(clbits)}

@@ -17,7 +17,7 @@ from redis.sentinel import Sentinel
 
 from qfleet.queue.ledger import Ledger
 from qfleet.queue.translate import translated
-from qfleet.wire.broker import Broker, celery_settings
+from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Broker, celery_settings
 from qfleet.wire.keys import QUEUE
 from qfleet.wire.shard import RUN_SHARD
 from qfleet.wire.state import task_id
@@ -96,11 +96,23 @@ class Connection:
 
 
 def connect(broker: Broker) -> redis.Redis:
-    """A redis-py client of a broker; it doesn't connect yet."""
-    retry = Retry(NoBackoff(), 1)
+    """A redis-py client of a broker; it doesn't connect yet. Without an answer it gives up after two attempts."""
+    options = dict(broker.client_options) | {
+        "retry": Retry(NoBackoff(), 1),
+        # Holds until the server has answered for the first time: it may accept the connection and then say nothing.
+        "socket_timeout": CONNECT_TIMEOUT_SECONDS,
+        "redis_connect_func": _log_in,
+    }
     if broker.sentinels:
-        timeouts = {name: broker.client_options[name] for name in ("socket_connect_timeout", "socket_timeout")}
-        sentinel: Any = Sentinel(broker.sentinels, sentinel_kwargs=timeouts, retry=retry, **broker.client_options)  # type: ignore[no-untyped-call]
+        # One after the other is asked, and all of them once more: together they get the time of one attempt.
+        seconds = CONNECT_TIMEOUT_SECONDS / len(broker.sentinels)
+        of_sentinels = {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
+        sentinel: Any = Sentinel(broker.sentinels, sentinel_kwargs=of_sentinels, **options)  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinel.master_for(broker.master_name)
         return client
-    return redis.Redis(retry=retry, **broker.client_options)
+    return redis.Redis(**options)
+
+
+def _log_in(connection: Any) -> None:
+    connection.on_connect_check_health(check_health=False)
+    connection.update_current_socket_timeout(READ_TIMEOUT_SECONDS)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import redis.exceptions as of_redis
 from kombu.exceptions import OperationalError
+from redis.sentinel import MasterNotFoundError
 
 from qfleet.errors import BrokerAuthenticationError, BrokerError, BrokerFullError, BrokerUnreachableError
 from qfleet.wire.broker import Broker
@@ -26,9 +27,14 @@ def translate(exc: Exception, broker: Broker) -> BrokerError:
         return BrokerFullError(
             f"{broker} is out of memory: {cause}. Nothing was stored. Delete old jobs or raise its maxmemory."
         )
+    if isinstance(cause, MasterNotFoundError):
+        # Its own text holds the whole of redis-py's objects.
+        return BrokerUnreachableError(
+            f"no Redis answers at {broker}: no Sentinel there is reachable and knows a master {broker.master_name!r}"
+        )
     if isinstance(cause, (of_redis.ConnectionError, of_redis.TimeoutError, OperationalError, OSError)):
         return BrokerUnreachableError(
-            f"no Redis answers at {broker}: {cause}. Is it running, and is the url right? "
+            f"no Redis answers at {broker}: {str(cause).rstrip('.')}. Is it running, and is the url right? "
             "FleetProvider.local() or `qfleet up` start a fleet on this machine."
         )
     return BrokerError(f"{broker} answers with an error: {cause}")

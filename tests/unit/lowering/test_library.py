@@ -186,6 +186,11 @@ def test_nested_annotated_operations():
     check(alone(AnnotatedOperation(inner, [PowerModifier(2), ControlModifier(1, 0)])))
 
 
+def test_a_large_power_of_few_qubits_is_a_matrix():
+    circuit = alone(AnnotatedOperation(composite(), PowerModifier(100_001)))
+    assert [row.code for row in lower(circuit)] == [Op.UNITARY]
+
+
 def test_a_wide_power_is_repeated():
     gate = QuantumCircuit(11)
     gate.h(range(11))

@@ -145,6 +145,14 @@ def test_a_subclass_of_controlled_gate_goes_by_its_definition():
     check(circuit)
 
 
+def test_a_controlled_gate_with_an_ancilla_goes_by_its_definition():
+    body = QuantumCircuit(3)
+    body.cx(0, 1)
+    gate = ControlledGate("with_ancilla", 3, [], num_ctrl_qubits=1, definition=body, base_gate=lib.ZGate())
+    assert [row.code for row in lower(alone(gate))] == [Op.X]
+    check(alone(gate))
+
+
 def test_every_fixed_operation_of_a_program_is_reached():
     reached = {row.code for name in NAMES for row in lower(alone(standard_gate(name)))}
     assert reached == {code for code, targets in TARGETS.items() if targets is not None} - {Op.MEASURE, Op.RESET}

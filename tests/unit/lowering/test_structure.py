@@ -225,11 +225,13 @@ def test_a_state_preparation_of_touched_qubits_is_a_unitary(open_control):
     np.testing.assert_allclose(program_oracle.unitary(lower(circuit)), Operator(circuit).data, atol=1e-9)
 
 
-def test_only_the_first_preparation_finds_its_qubits_untouched():
-    circuit = QuantumCircuit(2)
+def test_a_preparation_touches_its_qubits():
+    circuit = QuantumCircuit(6)
     circuit.append(preparation(), [0, 1])
-    circuit.append(preparation(), [0, 1])
-    assert codes(circuit).count(Op.INITIALIZE) == 1
+    for qubits in ([0, 2], [3, 4], [3, 5]):
+        circuit.append(preparation(), qubits)
+    initialized = [row.targets for row in lower(circuit) if row.code is Op.INITIALIZE]
+    assert initialized == [(0, 1), (3, 4)]
 
 
 @pytest.mark.parametrize("gate", [preparation().inverse(), lib.StatePreparation("+0"), preparation().control(1)])

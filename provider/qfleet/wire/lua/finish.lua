@@ -7,7 +7,10 @@ local index, owner, to = ARGV[6], ARGV[7], ARGV[8]
 if state_of(index) ~= 'STARTED' or redis.call('HGET', SHARDS, index .. ':owner') ~= owner then
   return 0
 end
-if ARGV[9] ~= '' then
+if ARGV[9] == '' then
+  -- First, since a full Redis then lets the script write the rest, which is small.
+  redis.call('HDEL', RESULTS, index)
+else
   redis.call('HSET', RESULTS, index, ARGV[9])
 end
 if to == 'FAILURE' then

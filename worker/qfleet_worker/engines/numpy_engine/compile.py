@@ -76,11 +76,13 @@ class _Compiler:
         self.last: dict[int, int] = {}
         #: one-qubit gates that no block has yet
         self.pending: dict[int, Matrix2] = {}
-        #: for each wire measured and not used since, the clbits that it writes
-        self.waiting: dict[int, list[int]] = {}
+        #: for each wire measured and not used since, the event and the clbits that it writes
+        self.waiting: dict[int, tuple[int, list[int]]] = {}
         #: the ordinal of the measurement that writes a clbit last
         self.writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
         self.measurements = 0
+        #: random events so far, see `randomness`
+        self.events = 0
         self.phase = 1 + 0j
 
     def add(self, operation: Operation) -> None:
@@ -117,13 +119,14 @@ class _Compiler:
             steps=tuple([item.step() if isinstance(item, _Block) else item for item in self.items]),
             wires=tuple(self.wires),
             measured=tuple(self.waiting),
-            readout=tuple([(wire, clbit) for wire, clbits in self.waiting.items() for clbit in clbits]),
+            readout=tuple([(wire, clbit) for wire, (_, clbits) in self.waiting.items() for clbit in clbits]),
             phase=self.phase,
         )
 
     def _measure(self, wire: int, clbit: int) -> None:
         self._flush(wire)
-        clbits = self.waiting.setdefault(wire, [])
+        self.events += 1
+        _, clbits = self.waiting.setdefault(wire, (self.events, []))
         # Nothing reads a clbit before the end, so only its last writer counts.
         if self.writer[clbit] == self.measurements:
             clbits.append(clbit)
@@ -131,10 +134,11 @@ class _Compiler:
 
     def _reset(self, wire: int) -> None:
         self._flush(wire)
+        self.events += 1
         if wire in self.fresh and wire not in self.waiting:
             return
         self._use(wire)
-        self._append(Reset(wire), (wire,))
+        self._append(Reset(wire, self.events), (wire,))
         self.fresh.add(wire)
 
     def _initialize(self, targets: tuple[int, ...], operation: Operation) -> None:
@@ -164,10 +168,10 @@ class _Compiler:
 
     def _use(self, wire: int) -> None:
         """The wire goes on: what it was measured for must be measured now."""
-        clbits = self.waiting.pop(wire, None)
-        if clbits is not None:
-            self._append(Measure(wire, tuple(clbits)), (wire,))
-            self.fresh.discard(wire)
+        measured = self.waiting.pop(wire, None)
+        if measured is not None:
+            event, clbits = measured
+            self._append(Measure(wire, event, tuple(clbits)), (wire,))
 
     def _flush(self, wire: int, alone: bool = False) -> None:
         matrix = self.pending.pop(wire, None)
@@ -185,10 +189,11 @@ class _Compiler:
     def _place(self, gate: Gate, wires: tuple[int, ...], diagonal: bool, alone: bool) -> None:
         """Add a gate to a block that it may commute into, or to a new one.
 
-        With `alone`, only to the last block on one of its wires. So the blocks of a circuit of matrices follow its light
-        cones, several layers deep; matrices with wires of their own would gain nothing from each other.
+        With `alone`, only to the last block on one of its wires, unless they are all in |0>: so the blocks of a circuit
+        of matrices follow its light cones, several layers deep. Matrices on separate wires gain nothing together.
         """
         last = max([self.last.get(wire, -1) for wire in wires])
+        alone = alone and not self.fresh.issuperset(wires)
         first = len(self.items) if alone else max(last + 1, len(self.items) - LOOK_BACK)
         for at in (last, *range(first, len(self.items))):
             block = self.items[at] if at >= 0 else None

@@ -12,6 +12,7 @@ from qfleet_worker.engines.numpy_engine.compile import compile_program
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
+from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.state import State
 from qfleet_worker.engines.numpy_engine.trajectories import leaves
@@ -20,6 +21,9 @@ _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),
     "single": np.dtype(np.complex64),
 }
+
+#: Random numbers that are held at a time; a circuit with more is run for fewer shots at a time.
+NUMBERS = 1 << 21
 
 
 class NumpyEngine:
@@ -41,36 +45,29 @@ class NumpyEngine:
     def _simulate(self, experiment: Experiment) -> Outcome:
         plan = compile_program(experiment.program)
         state = State(plan.num_active(), _DTYPES[experiment.precision])
-        rng = np.random.default_rng(experiment.seed)
-        shots = experiment.shots
-        branches = any(isinstance(step, Measure | Reset) for step in plan.steps)
-        # Branches are simulated one after the other, and their shots come in random order. The last shot is chosen
-        # first, so that its state needn't be found again.
-        last = int(rng.random() * shots) if branches else shots - 1
-        tally = Tally(experiment.program.num_clbits, experiment.memory)
+        tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
+        budget = self._budget(experiment, state)
+        events = 1 + sum(isinstance(step, Measure | Reset) for step in plan.steps)
+        at_once = max(1, NUMBERS // events)
         amplitudes: ComplexArray | None = None
-        begin = 0
-        for leaf in leaves(plan, state, shots, rng, self._budget(experiment, state)):
-            end = begin + leaf.shots
-            wanted = experiment.output == "statevector" and begin <= last < end
-            found = read(plan, state, leaf, rng, tally, last - begin if wanted else None)
-            if wanted:
-                for wire, value in found.items():
-                    state.project(wire, value, state.weights(wire)[value])
-                amplitudes = state.statevector(plan.wires, plan.phase)
-            begin = end
-        outcomes, counts, memory = tally.result()
-        if memory is not None and branches:
-            keys = rng.random(shots)
-            keys[last] = 1
-            memory = memory[np.argsort(keys)]
-        return Outcome(outcomes, counts, memory, amplitudes)
+        for first in range(0, experiment.shots, at_once):
+            shots = min(at_once, experiment.shots - first)
+            uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
+            for leaf in leaves(plan, state, shots, uniforms, budget):
+                found = read(plan, state, leaf, uniforms, first, tally)
+                if experiment.output == "statevector" and first + leaf.shots[-1] == experiment.shots - 1:
+                    for wire, value in found.items():
+                        state.project(wire, value, state.weights(wire)[value])
+                    amplitudes = state.statevector(plan.wires, plan.phase)
+        # Sorting many outcomes takes memory of its own.
+        del state
+        return Outcome(*tally.result(), amplitudes=amplitudes)
 
     def _budget(self, experiment: Experiment, state: State) -> int:
-        """Bytes for states that wait: half the overhead and, unless the amplitudes that come back take it, a buffer."""
+        """Bytes for states that wait: a part of the overhead and, if no amplitudes come back, a buffer."""
         if self._snapshot_bytes is not None:
             return self._snapshot_bytes
-        return OVERHEAD_BYTES // 2 + (0 if experiment.output == "statevector" else state.capacity_bytes)
+        return OVERHEAD_BYTES // 4 + (0 if experiment.output == "statevector" else state.capacity_bytes)
 
 
 def _unitary(experiment: Experiment) -> Outcome:
@@ -85,7 +82,8 @@ def _unitary(experiment: Experiment) -> Outcome:
     for at in range(len(plan.steps)):
         state.apply(plan.steps, at)
     matrix = state.statevector((*range(size, 2 * size), *plan.wires), plan.phase).reshape(1 << size, -1)
-    for norm in np.linalg.norm(matrix, axis=1):
-        state.check(float(norm) ** 2)
-    none = Tally(0, experiment.memory).result()
+    rows = matrix.view(matrix.real.dtype)
+    for norm_squared in np.vecdot(rows, rows).tolist():
+        state.check(norm_squared)
+    none = Tally(0, 0 if experiment.memory else None).result()
     return Outcome(*none, amplitudes=matrix)

@@ -76,11 +76,6 @@ _DIAGONAL = frozenset(
 )
 
 
-def is_diagonal(code: Op) -> bool:
-    """Whether the gate is diagonal whatever its parameters."""
-    return code in _DIAGONAL
-
-
 def one_qubit(operation: Operation) -> Matrix2:
     """The matrix of an operation with one target, its controls left out."""
     code = operation.code
@@ -107,11 +102,11 @@ def table(operation: Operation) -> ComplexArray:
         return np.array([low, high, high, low])
     if operation.table is not None:
         return operation.table if code is Op.DIAGONAL else operation.table.reshape(1 << len(operation.targets), -1)
-    if len(operation.targets) == 1:
-        a, b, c, d = one_qubit(operation)
+    if code in _TABLES:
+        return _TABLES[code]
+    if code in _TURNED:
+        a, b, c, d = _TURNED[code](*operation.params)
         return np.array([a, d]) if code in _DIAGONAL else np.array([[a, b], [c, d]])
-    if code in _MATRICES:
-        return _MATRICES[code]
     return _ROTATIONS[code](*operation.params)
 
 
@@ -159,7 +154,8 @@ def _sparse(size: int, entries: dict[tuple[int, int], complex]) -> ComplexArray:
     return matrix
 
 
-_MATRICES: dict[Op, ComplexArray] = {
+_TABLES: dict[Op, ComplexArray] = {
+    **{code: np.array([a, d] if code in _DIAGONAL else [[a, b], [c, d]]) for code, (a, b, c, d) in _FIXED.items()},
     Op.SWAP: _sparse(4, {(1, 2): 1, (2, 1): 1}),
     Op.ISWAP: _sparse(4, {(1, 2): 1j, (2, 1): 1j}),
     Op.DCX: _sparse(4, {(1, 3): 1, (2, 1): 1, (3, 2): 1}),

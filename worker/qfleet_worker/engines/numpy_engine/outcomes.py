@@ -7,25 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Rows that are kept before equal ones are merged.
-MERGE_ROWS = 1 << 20
+MERGE_ROWS = 1 << 19
 
 
 class Tally:
     """Collects outcomes, equal ones once."""
 
-    def __init__(self, num_clbits: int, memory: bool) -> None:
-        """`memory`: whether to keep each shot's outcome."""
+    def __init__(self, num_clbits: int, shots: int | None) -> None:
+        """`shots`: how many there will be, to keep each shot's outcome; ``None`` keeps the counts only."""
         self._width = -(-num_clbits // 8)
         self._rows: list[NDArray[np.uint8]] = []
         self._counts: list[NDArray[np.int64]] = []
-        self._shots: list[NDArray[np.int64]] | None = [] if memory else None
         self._held = 0
+        #: each shot's row in the rows held, once it is known
+        self._places = None if shots is None else np.zeros(shots if num_clbits else 0, np.uint32)
 
-    def add_same(self, clbits: int, shots: int) -> None:
+    def add_same(self, clbits: int, shots: NDArray[np.int64]) -> None:
         """Add shots that all found `clbits`, a number with one bit for each clbit."""
-        self._append(self._row(clbits), np.array([shots]), np.zeros(shots if self._shots is not None else 0, np.int64))
+        self._append(self._row(clbits), np.array([len(shots)]), shots, np.zeros(1, np.int64))
 
-    def add(self, clbits: int, found: NDArray[np.int64], readout: list[tuple[int, int]]) -> None:
+    def add(
+        self, clbits: int, shots: NDArray[np.int64], found: NDArray[np.int64], readout: list[tuple[int, int]]
+    ) -> None:
         """Add shots that agree in `clbits`, a number with one bit for each clbit.
 
         `found` has what the final measurement gave in each shot, and `readout` says, as pairs of a bit of that and a
@@ -34,26 +37,33 @@ class Tally:
         mask = 0
         for bit, _ in readout:
             mask |= 1 << bit
-        distinct, shots, counts = np.unique(found & mask, return_inverse=True, return_counts=True)
+        distinct, places, counts = np.unique(found & mask, return_inverse=True, return_counts=True)
         rows = np.repeat(self._row(clbits), len(distinct), axis=0)
         for bit, clbit in readout:
             rows[:, clbit >> 3] |= ((distinct >> bit & 1) << (clbit & 7)).astype(np.uint8)
-        self._append(rows, counts, shots)
+        self._append(rows, counts, shots, places)
 
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32] | None]:
-        """The distinct outcomes in ascending order, their counts, and each shot's row in the order they were added."""
+        """The distinct outcomes in ascending order, their counts, and each shot's row."""
         if not self._width:
-            none = np.zeros(0, np.int64)
-            return np.zeros((0, 0), np.uint8), none, None if self._shots is None else none.astype(np.uint32)
+            return np.zeros((0, 0), np.uint8), np.zeros(0, np.int64), self._places
         self._merge()
-        return self._rows[0], self._counts[0], None if self._shots is None else self._shots[0].astype(np.uint32)
+        return self._rows[0], self._counts[0], self._places
 
     def _row(self, clbits: int) -> NDArray[np.uint8]:
         return np.frombuffer(clbits.to_bytes(self._width, "little"), np.uint8)[None]
 
-    def _append(self, rows: NDArray[np.uint8], counts: NDArray[np.int64], shots: NDArray[np.int64]) -> None:
-        if self._shots is not None:
-            self._shots.append(shots + self._held)
+    def _append(
+        self,
+        rows: NDArray[np.uint8],
+        counts: NDArray[np.int64],
+        shots: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> None:
+        if not self._width:
+            return
+        if self._places is not None:
+            self._places[shots] = places + self._held
         self._rows.append(rows)
         self._counts.append(counts)
         self._held += len(rows)
@@ -66,8 +76,8 @@ class Tally:
         counts = np.zeros(len(first), np.int64)
         np.add.at(counts, place, np.concatenate(self._counts))
         self._rows, self._counts, self._held = [rows[first]], [counts], len(first)
-        if self._shots is not None:
-            self._shots = [place[np.concatenate(self._shots)]]
+        if self._places is not None:
+            self._places = place.astype(np.uint32)[self._places]
 
 
 def _keys(rows: NDArray[np.uint8]) -> NDArray[np.generic]:

@@ -49,6 +49,8 @@ class Measure:
     """Measure a wire that is used again later."""
 
     wire: int
+    #: the number of its random event, see `randomness`
+    event: int
     #: the clbits whose last writer this is
     clbits: tuple[int, ...]
 
@@ -58,6 +60,8 @@ class Reset:
     """Put a wire into |0>."""
 
     wire: int
+    #: the number of its random event, see `randomness`
+    event: int
 
 
 Step: TypeAlias = Dense | Diagonal | Controlled | Measure | Reset

@@ -20,7 +20,7 @@ PART = 1 << 17
 
 
 class Sampler:
-    """Draws basis states of a statevector."""
+    """Finds basis states of a statevector."""
 
     def __init__(self, amplitudes: ComplexArray) -> None:
         """`amplitudes`: shape (2**wires,), kept as a view."""
@@ -30,17 +30,20 @@ class Sampler:
         #: the squared norm of the state
         self.total = float(self._ends[-1])
 
-    def draw(self, rng: np.random.Generator, shots: int) -> NDArray[np.int64]:
-        """Indices into the amplitudes, shape (shots,), each with its probability, independent and in shot order."""
-        points = rng.random(shots) * self.total
+    def find(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Indices into the amplitudes for numbers uniform in [0, 1): each index comes with its probability.
+
+        Shape (shots,), in the order of the numbers; a number's index doesn't depend on the others.
+        """
+        points = numbers * self.total
         if len(self._rows) == 1:
             return self._find(np.zeros(1, np.intp), points)
         # The sorted points of a row are neighbours, so that only some rows are in memory at a time.
         by_size = np.argsort(points)
         points = np.minimum(points[by_size], np.nextafter(self.total, 0))
         hit, first = np.unique(np.searchsorted(self._ends, points, side="right"), return_index=True)
-        first = np.append(first, shots)
-        found = np.empty(shots, np.int64)
+        first = np.append(first, len(numbers))
+        found = np.empty(len(numbers), np.int64)
         step = PART // self._rows.shape[1]
         for at in range(0, len(hit), step):
             rows = hit[at : at + step]

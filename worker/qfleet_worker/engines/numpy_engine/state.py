@@ -56,7 +56,7 @@ class State:
         self._buffers = [np.empty(1 << num_wires, dtype), np.empty(1 << num_wires, dtype)]
         #: active wires, the axis of the highest bit first
         self.order: list[int] = []
-        #: the values of wires that aren't active; 0 where absent
+        #: the values of wires that aren't active, 0 where absent; without meaning for active wires
         self.values: dict[int, int] = {}
         self.clear()
 
@@ -174,8 +174,6 @@ class State:
             np.matmul(matrix, source, out=target)
         self._buffers.reverse()
         self.order = [*order[:start], *reversed(step.wires), *order[end:]]
-        for wire in step.wires:
-            self.values.pop(wire, None)
 
     def _first_axis(self, wires: list[int]) -> int | None:
         """The first axis of wires that are neighbours; ``None`` where they aren't, or where matmul would be slow."""
@@ -275,7 +273,7 @@ class State:
         """Give a wire an axis."""
         size = 1 << len(self.order)
         halves = self._buffers[0][: 2 * size].reshape(2, size)
-        if self.values.pop(wire, 0):
+        if self.values.get(wire, 0):
             halves[1] = halves[0]
             halves[0] = 0
         else:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which histories do the shots of a circuit take?
 
-A measurement in mid-circuit splits the shots by the binomial law: those that found 0 go on at once, those that found 1
-later. So shots with the same history are simulated once. The state of a waiting branch is kept while the states kept
-fit into a budget; beyond it a branch is run again from the start, its outcomes forced. Either way the same random
-numbers are drawn in the same order.
+A measurement in mid-circuit divides the shots: those that found 0 go on at once, those that found 1 later. So shots
+with the same history are simulated once. The state of a waiting branch is kept while the states kept fit into a budget;
+beyond it a branch is run again from the start, its outcomes forced.
 """
 
 from __future__ import annotations
@@ -13,8 +12,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.plan import Measure, Plan, Reset
+from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.state import Snapshot, State
 
 #: Branches less probable than this are rounding errors.
@@ -24,13 +25,14 @@ NEGLIGIBLE = 1e-14
 class Leaf(NamedTuple):
     """The end of a branch. The state it ends in is the one that was handed in, until the next leaf is asked for."""
 
-    shots: int
+    #: the shots that took this branch, in ascending order
+    shots: NDArray[np.int64]
     #: what the measurements in mid-circuit wrote, one bit for each clbit
     clbits: int
 
 
 class _Branch(NamedTuple):
-    shots: int
+    shots: NDArray[np.int64]
     clbits: int
     #: the outcome of each measurement and reset so far that could have had another
     history: tuple[int, ...]
@@ -38,12 +40,12 @@ class _Branch(NamedTuple):
     saved: tuple[int, Snapshot] | None
 
 
-def leaves(plan: Plan, state: State, shots: int, rng: np.random.Generator, snapshot_bytes: int) -> Iterator[Leaf]:
-    """Run the plan on `state` for all shots. The states that wait take at most `snapshot_bytes`."""
-    stack = [_Branch(shots, 0, (), None)]
+def leaves(plan: Plan, state: State, shots: int, uniforms: Uniforms, snapshot_bytes: int) -> Iterator[Leaf]:
+    """Run the plan on `state` for shots 0 to `shots` - 1. The states that wait take at most `snapshot_bytes`."""
+    stack = [_Branch(np.arange(shots), 0, (), None)]
     held = 0
     while stack:
-        shots, clbits, history, saved = stack.pop()
+        taking, clbits, history, saved = stack.pop()
         if saved is None:
             first, clbits, replayed = 0, 0, 0
             state.clear()
@@ -64,16 +66,15 @@ def leaves(plan: Plan, state: State, shots: int, rng: np.random.Generator, snaps
                 if replayed < len(history):
                     value = history[replayed]
                 else:
-                    ones = _split(rng, shots, weights[1])
-                    if 0 < ones < shots:
+                    ones = _find_one(uniforms, step.event, taking, weights[1])
+                    value = int(ones.all())
+                    if not value and ones.any():
                         fits = held + state.amplitudes.nbytes // 2 <= snapshot_bytes
                         # Resumed at this same step, which then finds the wire in |1>.
                         waiting = (at, state.projected(step.wire, 1, weights[1])) if fits else None
                         held += waiting[1].amplitudes.nbytes if waiting else 0
-                        stack.append(_Branch(ones, clbits, (*history, 1), waiting))
-                        shots -= ones
-                        ones = 0
-                    value = int(ones > 0)
+                        stack.append(_Branch(taking[ones], clbits, (*history, 1), waiting))
+                        taking = taking[~ones]
                     history = (*history, value)
                 replayed += 1
                 state.project(step.wire, value, weights[value])
@@ -82,13 +83,11 @@ def leaves(plan: Plan, state: State, shots: int, rng: np.random.Generator, snaps
             elif value:
                 for clbit in step.clbits:
                     clbits |= 1 << clbit
-        yield Leaf(shots, clbits)
+        yield Leaf(taking, clbits)
 
 
-def _split(rng: np.random.Generator, shots: int, weight: float) -> int:
-    """How many of the shots find 1, which has the probability `weight`."""
-    if weight < NEGLIGIBLE:
-        return 0
-    if 1 - weight < NEGLIGIBLE:
-        return shots
-    return int(rng.binomial(shots, weight))
+def _find_one(uniforms: Uniforms, event: int, shots: NDArray[np.int64], weight: float) -> NDArray[np.bool_]:
+    """Which of the shots find 1, which has the probability `weight`."""
+    if weight < NEGLIGIBLE or 1 - weight < NEGLIGIBLE:
+        return np.full(len(shots), weight > NEGLIGIBLE)
+    return uniforms.of(event, shots) < weight

@@ -1,0 +1,483 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each bad input gets one clear error, and nothing is lost or left half-written."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+from circuits import bell, wide
+from monitored import monitored
+from processes import Worker, keys_with, redis_server, shard_field, worker
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.exceptions import QiskitError
+from qiskit.providers import JobStatus
+from waiting import until
+
+import qfleet.submission
+from qfleet import FleetBackend, FleetJob, FleetProvider
+from qfleet.errors import (
+    BrokerAuthenticationError,
+    BrokerError,
+    BrokerFullError,
+    BrokerUnreachableError,
+    CapacityError,
+    DamagedDataError,
+    FleetJobTimeoutError,
+    InvalidOptionError,
+    JobFailedError,
+    UnboundParameterError,
+)
+from qfleet.queue import Connection
+from qfleet.queue.connection import connect
+from qfleet.wire import codec, keys
+from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, parse_broker
+from qfleet.wire.keys import JobField
+from qfleet.wire.program import Op, Program
+from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+
+PASSWORD = "geheim"
+#: More than the 512 MiB above which the client asks what the workers have.
+MEMORY_BYTES = 600 * 2**20
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """A server with a password."""
+    with redis_server("--requirepass", PASSWORD, client={"password": PASSWORD}) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def server(port: int) -> Iterator[redis.Redis]:
+    with redis.Redis(port=port, password=PASSWORD) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def one_worker(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """The only worker of that server."""
+    url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
+    log = tmp_path_factory.mktemp("worker") / "log"
+    with worker(url, log, QFLEET_MEMORY_BYTES=str(MEMORY_BYTES)) as started:
+        yield started
+
+
+@pytest.fixture
+def backend(port: int, one_worker: Worker) -> Iterator[FleetBackend]:
+    with FleetProvider(f"redis://:{PASSWORD}@127.0.0.1:{port}/0") as provider:
+        yield provider.get_backend("automatic")
+
+
+@pytest.fixture
+def idle(redis_url: str) -> Iterator[FleetProvider]:
+    """A provider of a Redis without workers."""
+    with FleetProvider(redis_url) as provider:
+        yield provider
+
+
+# --- Redis ---
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where connections are accepted, and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield int(listening.getsockname()[1])
+
+
+def _urls(port: int) -> list[str]:
+    login = f"user:{PASSWORD}@127.0.0.1:{port}"
+    return [f"redis://{login}/0", f"rediss://{login}/0", f"sentinel://{login}/0?master_name=main"]
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2], ids=["redis", "rediss", "sentinel"])
+@pytest.mark.parametrize("how", ["refused", "silent"])
+def test_an_unreachable_redis_is_named_within_seconds(how: str, kind: int, silent_port: int) -> None:
+    port = silent_port if how == "silent" else 1
+    with FleetProvider(_urls(port)[kind]) as provider:
+        started = time.monotonic()
+        with pytest.raises(BrokerUnreachableError, match=rf"user:\*\*\*@127\.0\.0\.1:{port}") as caught:
+            provider.get_backend().run(bell())
+        assert time.monotonic() - started < 8
+    assert PASSWORD not in str(caught.value)
+    assert "object at" not in str(caught.value)
+
+
+def test_a_missing_socket_is_unreachable(tmp_path: Path) -> None:
+    with pytest.raises(BrokerUnreachableError, match="redis\\.sock"):
+        FleetProvider(f"redis+socket://{tmp_path}/redis.sock").jobs()
+
+
+@pytest.mark.parametrize("ask", ["job", "jobs", "workers", "delete_job"])
+def test_every_question_says_that_redis_is_unreachable(ask: str) -> None:
+    provider = FleetProvider("redis://127.0.0.1:1/0")
+    with pytest.raises(BrokerUnreachableError):
+        getattr(provider, ask)(*(["some-id"] if "job" in ask and ask != "jobs" else []))
+
+
+def test_a_slow_answer_is_waited_for_longer_than_a_first_one(redis_url: str) -> None:
+    with connect(parse_broker(redis_url)) as client:
+        assert client.wait(1, int(CONNECT_TIMEOUT_SECONDS * 1000) + 300) == 0
+
+
+@pytest.mark.parametrize("login", [":falsch@", "user:falsch@", ""], ids=["password", "user", "none"])
+def test_a_wrong_password(login: str, port: int) -> None:
+    provider = FleetProvider(f"redis://{login}127.0.0.1:{port}/0")
+    with pytest.raises(BrokerAuthenticationError, match="refuses the login") as caught:
+        provider.get_backend().run(bell())
+    assert "falsch" not in str(caught.value)
+    assert f"127.0.0.1:{port}" in str(caught.value)
+
+
+def test_a_full_redis_takes_no_job_and_keeps_nothing_of_it() -> None:
+    with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
+        backend = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend()
+        stored = backend.run(bell()).job_id()
+        before = keys_with(client, "")
+        client.config_set("maxmemory", 1000)
+        for circuit in (bell(), wide(10, layers=1000)):
+            with pytest.raises(BrokerFullError, match="out of memory"):
+                backend.run(circuit)
+        assert keys_with(client, "") == before
+        assert client.zrange(keys.JOBS, 0, -1) == [stored.encode()]
+        assert client.llen(f"{keys.PREFIX}{keys.QUEUE}") == 1
+        assert backend.retrieve_job(stored).status() is JobStatus.QUEUED
+        client.config_set("maxmemory", 0)
+        assert backend.run(bell()).status() is JobStatus.QUEUED
+
+
+def test_a_result_for_which_redis_has_no_room_is_an_error_of_its_circuit(tmp_path: Path) -> None:
+    with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
+        url = f"redis://127.0.0.1:{port}/0"
+        with worker(url, tmp_path / "log"), FleetProvider(url) as provider:
+            client.config_set("maxmemory", client.info("memory")["used_memory"] + 500_000)
+            circuit = QuantumCircuit(17)
+            circuit.h(range(17))
+            job = provider.get_backend("statevector_simulator").run(circuit)
+            with pytest.raises(JobFailedError, match=r"Redis is out of memory: it has no room for .* 2\.0 MiB"):
+                job.result(timeout=60)
+            assert not client.exists(keys.results(job.job_id()))
+            assert all(client.ttl(key) > 0 for key in keys_with(client, job.job_id()))
+
+
+def test_a_redis_that_fills_up_between_storing_and_queueing_keeps_nothing(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Connection, job_id: str, shards: object) -> None:
+        with self.ledger():
+            raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'")
+
+    monkeypatch.setattr(Connection, "publish", full)
+    with FleetProvider(redis_url) as provider, connect(parse_broker(redis_url)) as client:
+        before = keys_with(client, "")
+        with pytest.raises(BrokerFullError):
+            provider.get_backend().run(bell())
+        assert keys_with(client, "") == before
+
+
+# --- No worker ---
+
+
+def test_without_a_worker_the_job_waits_and_the_error_says_why(idle: FleetProvider) -> None:
+    assert idle.workers() == []
+    job = idle.get_backend().run(bell())
+    assert job.status() is JobStatus.QUEUED
+    with pytest.raises(FleetJobTimeoutError, match=r"it is QUEUED .* No worker is up at redis\+socket://"):
+        job.result(timeout=0.05)
+    assert job.status() is JobStatus.QUEUED
+
+
+def test_with_a_worker_the_error_doesnt_say_that_there_is_none(backend: FleetBackend) -> None:
+    job = backend.run(wide(20, layers=10))
+    with pytest.raises(FleetJobTimeoutError) as caught:
+        job.result(timeout=0.001)
+    assert "No worker" not in str(caught.value)
+    job.result(timeout=60)
+
+
+# --- What run() refuses ---
+
+
+@pytest.fixture
+def nothing_stored(redis_url: str) -> Iterator[None]:
+    with connect(parse_broker(redis_url)) as client:
+        before = (keys_with(client, ""), client.llen(f"{keys.PREFIX}{keys.QUEUE}"))
+        yield
+        assert (keys_with(client, ""), client.llen(f"{keys.PREFIX}{keys.QUEUE}")) == before
+
+
+def test_a_circuit_too_large_for_any_worker(backend: FleetBackend, server: redis.Redis) -> None:
+    before = keys_with(server, "job:")
+    with pytest.raises(
+        CapacityError, match=r"'huge': its 24 qubits need 0\.8 GiB of memory; the largest worker has 0\.6 GiB"
+    ):
+        backend.run([bell(), wide(24, "huge")])
+    assert keys_with(server, "job:") == before
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize(
+    ("name", "qubits", "size"), [("statevector_simulator", 26, "1024"), ("unitary_simulator", 13, "1024")]
+)
+def test_a_result_too_large_for_redis(name: str, qubits: int, size: str, idle: FleetProvider) -> None:
+    circuit = QuantumCircuit(qubits, name="broad")
+    with pytest.raises(CapacityError, match=rf"'broad': its result would take {size} MiB.*512 MiB"):
+        idle.get_backend(name).run(circuit)
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The true limit takes a unitary of gigabytes.
+    monkeypatch.setattr(qfleet.submission, "_LARGEST_VALUE", 2**20)
+    circuit = QuantumCircuit(9, 1, name="dense")
+    circuit.unitary(np.eye(2**9), range(9))
+    circuit.measure(0, 0)
+    with pytest.raises(CapacityError, match=r"'dense': its program takes 4 MiB"):
+        idle.get_backend().run(circuit)
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize(
+    ("circuits", "text"),
+    [
+        ([bell(), "OPENQASM 2.0;"], "item 1 of the list is str"),
+        ([None], "item 0 of the list is NoneType"),
+        ("OPENQASM 2.0;", "not str"),
+        (7, "not int"),
+        (None, "not NoneType"),
+    ],
+)
+def test_something_that_isnt_a_circuit(circuits: Any, text: str, idle: FleetProvider) -> None:
+    with pytest.raises((TypeError, QiskitError), match=text):
+        idle.get_backend().run(circuits)
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_an_empty_list(idle: FleetProvider) -> None:
+    with pytest.raises(InvalidOptionError, match="empty"):
+        idle.get_backend().run([])
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_an_unbound_parameter_is_named(idle: FleetProvider) -> None:
+    circuit = QuantumCircuit(1, name="ansatz")
+    circuit.rx(Parameter("ϑ_17"), 0)
+    with pytest.raises(UnboundParameterError, match="ϑ_17") as caught:
+        idle.get_backend().run([bell(), circuit])
+    assert "ansatz" in str(caught.value)
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize("shots", [0, -1, 2.5, "many", None, True, 2**31])
+def test_wrong_shots(shots: Any, idle: FleetProvider) -> None:
+    with pytest.raises(InvalidOptionError, match=r"shots=.*a whole number from 1 to") as caught:
+        idle.get_backend().run(bell(), shots=shots)
+    assert repr(shots) in str(caught.value)
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize(
+    "url", ["", "http://localhost", "localhost:6379", "redis://", "redis://host:port", "sentinel://h"]
+)
+def test_a_url_that_is_none(url: str) -> None:
+    with pytest.raises(InvalidOptionError):
+        FleetProvider(url)
+
+
+# --- What a worker finds in Redis ---
+
+WORK = ShardWork(
+    circuits=(CircuitWork(index=0, program="p", shots=10, seed=1),),
+    output="counts",
+    precision="double",
+    memory=False,
+    threads=1,
+)
+
+
+def _program(**changed: Any) -> bytes:
+    """A program of one X and one measurement, with something changed."""
+    fields: dict[str, Any] = {
+        "num_qubits": 1,
+        "num_clbits": 1,
+        "codes": np.array([Op.X, Op.MEASURE], np.uint8),
+        "num_controls": np.zeros(2, np.uint16),
+        "num_targets": np.ones(2, np.uint16),
+        "operands": np.zeros(2, np.int32),
+        "clbits": np.zeros(1, np.int32),
+        "params": np.zeros(0),
+        "table_refs": np.zeros(0, np.int32),
+        "tables": (),
+    }
+    return codec.encode_program(Program(**fields | changed))
+
+
+def _tampered(backend: FleetBackend, client: redis.Redis, tamper: Any) -> FleetJob:
+    """A job whose data are changed before its task is on the queue."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "publish", lambda *_: None)
+        job = backend.run(bell("hostile"), shots=10)
+    tamper(client, job.job_id())
+    with FleetProvider(backend._provider.url) as provider:
+        provider._connection.publish(job.job_id(), [0])
+    return job
+
+
+def _work(blob: bytes | None) -> Any:
+    def tamper(client: redis.Redis, job_id: str) -> None:
+        if blob is None:
+            client.hdel(keys.work(job_id), "0")
+        else:
+            client.hset(keys.work(job_id), "0", blob)
+
+    return tamper
+
+
+def _programs(blob: bytes | None) -> Any:
+    def tamper(client: redis.Redis, job_id: str) -> None:
+        (name,) = client.hkeys(keys.programs(job_id))
+        if blob is None:
+            client.delete(keys.programs(job_id))
+        else:
+            client.hset(keys.programs(job_id), name, blob)
+
+    return tamper
+
+
+@pytest.mark.parametrize(
+    ("tamper", "text"),
+    [
+        pytest.param(_work(b""), "not a qfleet message", id="work-empty"),
+        pytest.param(_work(None), "not a qfleet message", id="work-missing"),
+        pytest.param(_work(b"\x80\x04\x95pickle"), "not a qfleet message", id="work-foreign"),
+        pytest.param(_work(codec.encode(WORK)[:-3]), "damaged message", id="work-truncated"),
+        pytest.param(_work(codec.encode(WORK) + b"x"), "damaged message", id="work-too-long"),
+        pytest.param(_work(b"qf\x63W" + codec.encode(WORK)[4:]), "a message of format 99", id="work-newer"),
+        pytest.param(_work(_program()), "of kind b'P'", id="work-is-a-program"),
+        pytest.param(_work(b"qf\x01W" + b"\x91" * 100_000), "damaged message", id="work-deeply-nested"),
+        pytest.param(_work(codec.encode(WORK)), "its program is missing", id="work-of-unknown-program"),
+        pytest.param(_programs(None), "its program is missing", id="program-missing"),
+        pytest.param(_programs(b""), "not a qfleet message", id="program-empty"),
+        pytest.param(_programs(_program()[:-5]), "damaged message", id="program-truncated"),
+        pytest.param(_programs(codec.encode(WORK)), "of kind b'W'", id="program-is-work"),
+        pytest.param(_programs(_program(num_qubits=40)), r"its 40 qubits need 4915[0-9]", id="program-too-wide"),
+        pytest.param(_programs(_program(num_qubits=40_000)), "damaged message", id="program-far-too-wide"),
+        pytest.param(_programs(_program(codes=np.array([99, 32], np.uint8))), "unknown operation", id="program-code"),
+        pytest.param(_programs(_program(operands=np.array([0, 5], np.int32))), "names a qubit", id="program-qubit"),
+        pytest.param(_programs(_program(clbits=np.array([7], np.int32))), "writes a clbit", id="program-clbit"),
+    ],
+)
+def test_a_worker_outlives_what_it_cant_read(
+    tamper: Any, text: str, backend: FleetBackend, server: redis.Redis, one_worker: Worker
+) -> None:
+    pool = {child.pid for child in one_worker.children()}
+    job = _tampered(backend, server, tamper)
+    with pytest.raises(JobFailedError, match=text):
+        job.result(timeout=60)
+    assert job.status() is JobStatus.ERROR
+    assert "hostile" in str(job.error_message())
+
+    counters = server.hgetall(keys.job(job.job_id()))
+    assert {name: counters.get(JobField.count(name).encode()) for name in ("PENDING", "STARTED", "SUCCESS")} == {
+        "PENDING": b"0",
+        "STARTED": b"0",
+        "SUCCESS": None,
+    }
+    assert counters[JobField.count("FAILURE").encode()] == b"1"
+    assert counters[JobField.CIRCUITS_DONE.encode()] == b"0"
+    assert shard_field(server, job.job_id(), 0, "attempts") == "1"
+    assert all(server.ttl(key) > 0 for key in keys_with(server, job.job_id()))
+
+    assert backend.run(bell()).result(timeout=60).success
+    until(lambda: not server.exists(f"{keys.PREFIX}unacked"), "every message is acknowledged")
+    assert one_worker.is_alive()
+    assert {child.pid for child in one_worker.children()} == pool
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("qfleet.run_shard", ("no-such-job", 0)), ("qfleet.run_shard", ("job", "zero")), ("os.system", ("true",))],
+)
+def test_a_worker_outlives_a_foreign_message(
+    name: str, arguments: tuple[object, ...], backend: FleetBackend, one_worker: Worker, server: redis.Redis
+) -> None:
+    with FleetProvider(backend._provider.url) as provider:
+        provider._connection.app.send_task(name, args=arguments, queue=keys.QUEUE)
+    assert backend.run(bell()).result(timeout=60).success
+    assert one_worker.is_alive()
+    assert keys_with(server, "no-such-job") == []
+
+
+def test_a_worker_tries_a_task_whose_ledger_is_no_ledger_only_once(
+    backend: FleetBackend, one_worker: Worker, server: redis.Redis
+) -> None:
+    def tamper(client: redis.Redis, job_id: str) -> None:
+        client.set(keys.shards(job_id), "no hash")
+
+    backend.run(bell()).result(timeout=60)  # from now on the server knows the scripts
+    with monitored(server) as commands:
+        job = _tampered(backend, server, tamper)
+        # in turn behind that task, and behind what became of it
+        for _ in range(3):
+            assert backend.run(bell()).result(timeout=60).success
+    assert sum(command.startswith("EVALSHA") and job.job_id() in command for command in commands) == 1
+    until(lambda: not server.exists(f"{keys.PREFIX}unacked"), "every message is acknowledged")
+    assert one_worker.is_alive()
+
+
+def _result(**changed: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "index": 0,
+        "first_shot": 0,
+        "shots": 10,
+        "seconds": 0.1,
+        "engine": "hostile",
+        "outcomes": b"\x00\x03",
+        "counts": np.array([4, 6]).tobytes(),
+        "memory": np.array([0] * 4 + [1] * 6, np.uint32).tobytes(),
+    }
+    return codec.encode(ShardResult(circuits=(CircuitResult(**fields | changed),)))
+
+
+@pytest.mark.parametrize(
+    ("blob", "text"),
+    [
+        pytest.param(b"", "not a qfleet message", id="empty"),
+        pytest.param(_result()[:-5], "damaged message", id="truncated"),
+        pytest.param(codec.encode(WORK), "of kind b'W'", id="work"),
+        pytest.param(_result(outcomes=b"\x00"), "don't fit", id="outcomes"),
+        pytest.param(_result(counts=b"123"), "circuit 0|array", id="counts"),
+    ],
+)
+def test_a_damaged_result_is_told_to_who_asks(
+    blob: bytes, text: str, backend: FleetBackend, server: redis.Redis
+) -> None:
+    job = backend.run(bell(), shots=10, memory=True)
+    job.wait_for_final_state(timeout=60)
+    server.hset(keys.results(job.job_id()), "0", _result())
+    assert backend.retrieve_job(job.job_id()).result().get_counts() == {"00": 4, "11": 6}
+    server.hset(keys.results(job.job_id()), "0", blob)
+    with pytest.raises(DamagedDataError, match=text):
+        backend.retrieve_job(job.job_id()).result()
+
+
+def test_a_damaged_record_is_told_to_who_asks(backend: FleetBackend, server: redis.Redis) -> None:
+    job = backend.run(bell(), shots=10)
+    job.wait_for_final_state(timeout=60)
+    server.hset(keys.job(job.job_id()), JobField.RECORD, b"\x80\x04\x95")
+    with pytest.raises(DamagedDataError):
+        backend.retrieve_job(job.job_id()).result()
+
+
+def test_something_else_in_place_of_a_job_is_one_of_our_errors(backend: FleetBackend, server: redis.Redis) -> None:
+    server.set(keys.job("no-hash"), "x")
+    with pytest.raises(BrokerError, match="WRONGTYPE"):
+        backend.retrieve_job("no-hash")

@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The provider against real servers and workers: the fleet it starts, the jobs it finds, keeps and deletes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+from celery import Celery
+from circuits import ENDLESS_SHOTS, bell, endless, wide
+from processes import keys_with, redis_server, worker
+from qiskit.exceptions import QiskitError
+from qiskit.providers import BackendV2, JobStatus
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
+from waiting import until
+
+from qfleet import FleetProvider
+from qfleet.errors import FleetJobError, InvalidOptionError, JobExpiredError, JobNotFoundError
+from qfleet.queue.connection import connect
+from qfleet.wire import keys
+from qfleet.wire.broker import parse_broker
+
+NAMES = ["automatic", "basic_simulator", "qasm_simulator", "statevector_simulator", "unitary_simulator"]
+
+
+# --- The way in ---
+
+
+def test_the_url_is_the_argument_or_else_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidOptionError, match="QFLEET_URL"):
+        FleetProvider()
+    monkeypatch.setenv("QFLEET_URL", "redis://from-environment/0")
+    assert FleetProvider().url == "redis://from-environment/0"
+    assert FleetProvider("redis://from-argument/0").url == "redis://from-argument/0"
+
+
+def test_the_url_of_the_environment_leads_to_the_fleet(fleet_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLEET_URL", fleet_url)
+    with FleetProvider() as provider:
+        assert len(provider.workers()) == 2
+        assert provider.get_backend().run(bell()).result(timeout=60).success
+
+
+def test_repr_names_the_fleet_without_its_password() -> None:
+    assert repr(FleetProvider("redis://user:geheim@host/3")) == "<FleetProvider redis://user:***@host/3>"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", str(2**31)])
+def test_a_wrong_retention_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLEET_RETENTION_SECONDS", value)
+    with pytest.raises(InvalidOptionError, match="QFLEET_RETENTION_SECONDS"):
+        FleetProvider("redis://host/0")
+
+
+def test_backends(provider: FleetProvider) -> None:
+    assert [backend.name for backend in provider.backends()] == NAMES
+    assert [backend.name for backend in provider.backends("qasm_simulator")] == ["qasm_simulator"]
+    assert provider.backends("no_such") == []
+    for name in NAMES:
+        backend = provider.get_backend(name)
+        assert isinstance(backend, BackendV2)
+        assert (backend.name, backend.provider) == (name, provider)
+    assert provider.get_backend().name == "automatic"
+    assert provider.get_backend(shots=77).options.shots == 77
+    with pytest.raises(QiskitBackendNotFoundError, match="no_such"):
+        provider.get_backend("no_such")
+
+
+# --- A local fleet ---
+
+
+def _processes_of(session: int) -> list[psutil.Process]:
+    """All processes that a process has started, however deep; those that have ended left out."""
+    return [
+        child for child in psutil.Process(session).children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def _gone(processes: list[psutil.Process]) -> bool:
+    return not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in processes)
+
+
+def test_a_local_fleet_stops_with_its_block() -> None:
+    before = set(psutil.Process().children(recursive=True))
+    with FleetProvider.local(workers=1) as provider:
+        assert (provider.server, provider.durable) == ("redis-server", False)
+        folder = Path(provider.url.removeprefix("redis+socket://")).parent
+        started = [child for child in psutil.Process().children(recursive=True) if child not in before]
+        # server, worker, and the process of the worker's pool
+        assert len(started) >= 3
+        assert provider.get_backend().run(bell()).result(timeout=60).success
+        # It stops at once, whatever it does.
+        provider.get_backend().run(endless(), shots=ENDLESS_SHOTS)
+    assert _gone(started)
+    assert not folder.exists()
+    provider.close()
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None, True])
+def test_a_wrong_number_of_workers_starts_nothing(workers: Any) -> None:
+    with pytest.raises(InvalidOptionError, match="workers="):
+        FleetProvider.local(workers)
+
+
+def test_jobs_outlast_a_local_fleet_with_a_folder(tmp_path: Path) -> None:
+    with FleetProvider.local(workers=1, data=tmp_path / "jobs") as provider:
+        assert provider.durable
+        job = provider.get_backend().run(bell(), shots=10)
+        counts = job.result(timeout=60).get_counts()
+    with FleetProvider.local(workers=1, data=tmp_path / "jobs") as provider:
+        assert provider.job(job.job_id()).result().get_counts() == counts
+
+
+CLIENT = """
+import sys, time
+from qfleet import FleetProvider
+from qiskit import QuantumCircuit
+provider = FleetProvider.local(workers=2)
+circuit = QuantumCircuit(1, 1)
+circuit.measure(0, 0)
+provider.get_backend().run(circuit).result(timeout=60)
+print(provider.url, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("end", ["exit", "SIGKILL", "SIGTERM"])
+def test_a_local_fleet_ends_with_the_process_that_started_it(end: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        url = client.stdout.readline().decode().strip()
+        children = _processes_of(client.pid)
+        assert len(children) >= 5
+        try:
+            if end == "exit":
+                client.stdin.write(b"\n")
+                client.stdin.flush()
+                assert client.wait(60) == 0
+                # it has waited for them
+                assert _gone(children)
+                assert not Path(url.removeprefix("redis+socket://")).parent.exists()
+            else:
+                client.send_signal(signal.Signals[end])
+                client.wait(60)
+                until(lambda: _gone(children), "server and workers have ended")
+        finally:
+            for child in children:
+                if child.is_running():
+                    child.kill()
+
+
+def test_a_forked_child_leaves_the_fleet_alone() -> None:
+    with FleetProvider.local(workers=1) as provider:
+        job = provider.get_backend().run(bell())
+        pid = os.fork()
+        if pid == 0:  # pragma: no cover - in the child
+            status = 1
+            try:
+                if provider.job(job.job_id()).result(timeout=60).success:
+                    status = 0
+                provider.close()
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert provider.get_backend().run(bell()).result(timeout=60).success
+
+
+# --- Finding jobs ---
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """A server without workers, for this module."""
+    with redis_server() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def server(port: int) -> Iterator[redis.Redis]:
+    with redis.Redis(port=port) as client:
+        yield client
+
+
+@pytest.fixture
+def lonely(port: int) -> Iterator[FleetProvider]:
+    with FleetProvider(f"redis://127.0.0.1:{port}/0") as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def five(port: int) -> list[str]:
+    """Five jobs, oldest first: 1 and 3 ended; 0, 1 and 4 are red; 4 on another backend; the last also blue."""
+    provider = FleetProvider(f"redis://127.0.0.1:{port}/1")
+    jobs = [
+        provider.get_backend("basic_simulator" if number == 4 else "automatic").run(bell(), job_tags=tags)
+        for number, tags in enumerate([["red"], ["red"], [], None, ["red", "blue"]])
+    ]
+    jobs[1].cancel()
+    jobs[3].cancel()
+    provider.close()
+    return [job.job_id() for job in jobs]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, [4, 3, 2, 1, 0]),
+        ({"descending": False}, [0, 1, 2, 3, 4]),
+        ({"limit": 2}, [4, 3]),
+        ({"limit": 0}, []),
+        ({"limit": None}, [4, 3, 2, 1, 0]),
+        ({"limit": 2, "skip": 1}, [3, 2]),
+        ({"skip": 4}, [0]),
+        ({"skip": 9}, []),
+        ({"limit": 2, "skip": 1, "descending": False}, [1, 2]),
+        ({"backend_name": "basic_simulator"}, [4]),
+        ({"backend_name": "no_such"}, []),
+        ({"pending": True}, [4, 2, 0]),
+        ({"pending": False}, [3, 1]),
+        ({"job_tags": ["red"]}, [4, 1, 0]),
+        ({"job_tags": ["blue", "red"]}, [4]),
+        ({"job_tags": ("green",)}, []),
+        ({"job_tags": ["red"], "pending": True, "limit": 1, "skip": 1}, [0]),
+    ],
+)
+def test_jobs_by_every_filter(arguments: dict[str, Any], expected: list[int], five: list[str], port: int) -> None:
+    with FleetProvider(f"redis://127.0.0.1:{port}/1") as provider:
+        assert [five.index(job.job_id()) for job in provider.jobs(**arguments)] == expected
+
+
+def test_jobs_by_time(five: list[str], port: int) -> None:
+    with FleetProvider(f"redis://127.0.0.1:{port}/1") as provider:
+        dates = [provider.job(job_id).creation_date for job_id in five]
+        assert dates == sorted(dates)
+
+        def found(**span: datetime) -> list[int]:
+            return [five.index(job.job_id()) for job in provider.jobs(**span)]
+
+        assert found(created_after=dates[2]) == [4, 3, 2]
+        assert found(created_before=dates[2]) == [2, 1, 0]
+        assert found(created_after=dates[1], created_before=dates[3]) == [3, 2, 1]
+        # without a time zone it is local time; and any other zone will do
+        assert found(created_after=dates[3].replace(tzinfo=None)) == [4, 3]
+        assert found(created_after=dates[3].astimezone(UTC)) == [4, 3]
+        assert found(created_after=datetime.now(UTC) + timedelta(days=1)) == []
+
+
+def test_jobs_beyond_one_page_of_the_ledger(port: int) -> None:
+    with FleetProvider(f"redis://127.0.0.1:{port}/2") as provider:
+        backend = provider.get_backend()
+        ids = [backend.run(bell()).job_id() for _ in range(230)]
+        assert [job.job_id() for job in provider.jobs(limit=None)] == ids[::-1]
+        assert [job.job_id() for job in provider.jobs(limit=20, skip=95, descending=False)] == ids[95:115]
+
+
+@pytest.mark.parametrize("arguments", [{"limit": -1}, {"skip": -1}, {"limit": "all"}, {"job_tags": "red"}])
+def test_jobs_refuses_wrong_arguments(arguments: dict[str, Any], lonely: FleetProvider) -> None:
+    with pytest.raises(InvalidOptionError):
+        lonely.jobs(**arguments)
+
+
+def test_a_job_is_found_by_its_id(lonely: FleetProvider) -> None:
+    job = lonely.get_backend("qasm_simulator").run(bell())
+    found = lonely.job(job.job_id())
+    assert (found.job_id(), found.backend().name, found.status()) == (job.job_id(), "qasm_simulator", JobStatus.QUEUED)
+    retrieved = lonely.get_backend("qasm_simulator").retrieve_job(job.job_id())
+    assert retrieved.job_id() == job.job_id()
+
+
+# --- Unknown, expired, deleted ---
+
+
+@pytest.mark.parametrize("ask", ["job", "delete_job", "retrieve_job"])
+def test_an_unknown_id_is_its_own_error(ask: str, lonely: FleetProvider) -> None:
+    method = lonely.get_backend().retrieve_job if ask == "retrieve_job" else getattr(lonely, ask)
+    for job_id in ("no-such-job", "", "a:b*\n☃"):
+        with pytest.raises(JobNotFoundError, match="no job") as caught:
+            method(job_id)
+        assert isinstance(caught.value, QiskitError)
+
+
+def test_an_expired_job_is_its_own_error_and_leaves_nothing(
+    port: int, server: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "1")
+    url = f"redis://127.0.0.1:{port}/0"
+    with FleetProvider(url) as provider, worker(url, tmp_path / "log", QFLEET_MEMORY_BYTES=str(100 * 2**20)):
+        backend = provider.get_backend()
+        done = backend.run([bell()] * 3, max_job_size=1)
+        failed = backend.run(wide(20))
+        cancelled = backend.run(endless(), shots=ENDLESS_SHOTS)
+        until(cancelled.running, "the last job runs")
+        cancelled.cancel()
+        for job in (done, failed, cancelled):
+            job_id = job.job_id()
+            until(lambda job_id=job_id: keys_with(server, job_id) == [], "all its keys are gone")
+            for ask in (provider.job, provider.delete_job, backend.retrieve_job):
+                with pytest.raises(JobExpiredError, match=r"has expired.*QFLEET_RETENTION_SECONDS"):
+                    ask(job_id)
+            with pytest.raises(JobExpiredError):
+                job.result()
+            assert job_id not in [found.job_id() for found in provider.jobs(limit=None)]
+
+
+def test_a_job_that_waits_doesnt_expire(
+    lonely: FleetProvider, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "1")
+    with FleetProvider(lonely.url) as provider:
+        job = provider.get_backend().run(bell())
+    assert [server.ttl(key) for key in keys_with(server, job.job_id())] == [-1] * 4
+
+
+def test_a_deleted_job_leaves_nothing(port: int, server: redis.Redis, tmp_path: Path) -> None:
+    url = f"redis://127.0.0.1:{port}/0"
+    with FleetProvider(url) as provider, worker(url, tmp_path / "log"):
+        job = provider.get_backend().run([bell()] * 3, max_job_size=1)
+        job.result(timeout=60)
+        assert len(keys_with(server, job.job_id())) == 5 + 3
+        assert provider.delete_job(job.job_id()) is True
+        assert keys_with(server, job.job_id()) == []
+        assert server.zscore(keys.JOBS, job.job_id()) is None
+        with pytest.raises(JobNotFoundError):
+            provider.job(job.job_id())
+        with pytest.raises(JobNotFoundError):
+            provider.delete_job(job.job_id())
+
+
+def test_a_job_that_hasnt_ended_isnt_deleted(lonely: FleetProvider) -> None:
+    job = lonely.get_backend().run(bell())
+    with pytest.raises(FleetJobError, match="hasn't ended"):
+        lonely.delete_job(job.job_id())
+    assert job.status() is JobStatus.QUEUED
+    job.cancel()
+    assert lonely.delete_job(job.job_id()) is True
+
+
+# --- Other users of the same Redis ---
+
+
+def test_another_celery_app_shares_the_database(tmp_path: Path) -> None:
+    code = """
+import sys
+from celery import Celery
+app = Celery("other", broker=sys.argv[1], backend=sys.argv[1])
+@app.task(name="other.add")
+def add(x, y):
+    return x + y
+app.worker_main(["worker", "--pool=solo", "--loglevel=ERROR", "--without-gossip", "--without-mingle"])
+"""
+    with redis_server() as port, redis.Redis(port=port) as client:
+        url = f"redis://127.0.0.1:{port}/0"
+        other = Celery("client-of-other", broker=url, backend=url, set_as_current=False)
+        with subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.DEVNULL) as process:
+            try:
+                with FleetProvider(url) as provider, worker(url, tmp_path / "log"):
+                    before = set(keys_with(client, ""))
+                    sums = [other.send_task("other.add", (number, 1)) for number in range(5)]
+                    jobs = [provider.get_backend().run(bell()) for _ in range(5)]
+                    assert [answer.get(timeout=60) for answer in sums] == [1, 2, 3, 4, 5]
+                    assert all(job.result(timeout=60).success for job in jobs)
+                    cancelled = provider.get_backend().run(endless(), shots=ENDLESS_SHOTS)
+                    cancelled.cancel()
+                    foreign = [key for key in keys_with(client, "") if not key.startswith(keys.PREFIX)]
+                    ours = {"job", "shards", "worker"}
+                    assert not [key for key in foreign if ours & set(key.split(":"))]
+                    tasks = {f"celery-task-meta-{answer.id}" for answer in sums}
+                    assert {key for key in foreign if key not in before} <= tasks | {
+                        "unacked", "unacked_index", "unacked_mutex", "celery",
+                    } | {key for key in foreign if key.startswith("_kombu.binding")}  # fmt: skip
+            finally:
+                process.kill()
+        other.close()
+
+
+def test_no_key_lies_outside_of_the_prefix(port: int, tmp_path: Path) -> None:
+    url = f"redis://127.0.0.1:{port}/3"
+    with FleetProvider(url) as provider, worker(url, tmp_path / "log"), connect(parse_broker(url)) as client:
+        backend = provider.get_backend()
+        backend.run([bell()] * 3, max_job_size=1).result(timeout=60)
+        running = backend.run(endless(), shots=ENDLESS_SHOTS)
+        until(running.running, "it runs")
+        # while something is in flight, too
+        assert [key for key in keys_with(client, "") if not key.startswith(keys.PREFIX)] == []
+        running.cancel()
+        assert [key for key in keys_with(client, "") if not key.startswith(keys.PREFIX)] == []

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes die, messages come twice, results come late: real processes and real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from circuits import ENDLESS_SHOTS, bell, endless, wide
+from processes import owner_process, redis_server, shard_field, worker
+from qiskit.providers import JobStatus
+from waiting import until
+
+from qfleet import FleetBackend, FleetJob, FleetProvider
+from qfleet.errors import JobFailedError
+from qfleet.wire import keys
+from qfleet.wire.keys import JobField
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with redis_server() as port:
+        yield port
+
+
+@pytest.fixture
+def server(port: int) -> Iterator[redis.Redis]:
+    with redis.Redis(port=port) as client:
+        yield client
+
+
+@pytest.fixture
+def backend(port: int) -> Iterator[FleetBackend]:
+    with FleetProvider(f"redis://127.0.0.1:{port}/0") as provider:
+        yield provider.get_backend("automatic")
+
+
+@pytest.fixture
+def url(port: int) -> str:
+    return f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "worker.log"
+
+
+def _seconds_of_work(backend: FleetBackend, seed: int = 7) -> FleetJob:
+    """A job that runs for a second or two, and gives the same counts each time."""
+    return backend.run(wide(20, "steady", layers=20), shots=1000, seed_simulator=seed)
+
+
+def _counter(server: redis.Redis, job: FleetJob, name: str) -> int:
+    return int(server.hget(keys.job(job.job_id()), name) or 0)
+
+
+def _queue_is_empty(server: redis.Redis) -> bool:
+    return not server.exists(f"{keys.PREFIX}{keys.QUEUE}", f"{keys.PREFIX}unacked")
+
+
+def test_a_shard_whose_process_was_killed_runs_again_with_the_same_counts(
+    backend: FleetBackend, server: redis.Redis, url: str, log: Path
+) -> None:
+    with worker(url, log) as started:
+        expected = _seconds_of_work(backend).result(timeout=60).get_counts()
+        job = _seconds_of_work(backend)
+        victim = owner_process(server, job.job_id())
+        victim.send_signal(signal.SIGKILL)
+        assert job.result(timeout=60).get_counts() == expected
+        assert job.status() is JobStatus.DONE
+        assert shard_field(server, job.job_id(), 0, "attempts") == "2"
+        assert job.progress() == (1, 1)
+        assert not victim.is_running()
+        assert started.is_alive()
+        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+
+
+@pytest.mark.parametrize("companions", [0, 2])
+def test_a_shard_that_always_kills_its_process_is_given_up(
+    companions: int, backend: FleetBackend, server: redis.Redis, url: str, log: Path
+) -> None:
+    with worker(url, log, QFLEET_MAX_ATTEMPTS="2") as started:
+        circuits = [endless("killer"), *(bell(f"companion-{number}") for number in range(companions))]
+        with pytest.MonkeyPatch.context() as patch:
+            # All in one task: it alone must not be told from the others by its cost.
+            patch.setattr("qfleet.planning.SHARD_SECONDS", 1e12)
+            patch.setattr("qfleet.planning.SHARD_RESULT_BYTES", 1e12)
+            job = backend.run(circuits, shots=ENDLESS_SHOTS)
+        killed: set[int] = set()
+
+        def kill_who_runs_it() -> bool:
+            owner = shard_field(server, job.job_id(), 0, "owner")
+            if len(killed) < 2 and owner and job.running() and (pid := int(owner.split("/")[1])) not in killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            return job.in_final_state()
+
+        until(kill_who_runs_it, "the job is given up")
+        assert len(killed) == 2
+        text = job.error_message()
+        assert text is not None
+        assert text.startswith("circuit 0 ('killer'): given up: the worker process died 2 times while it ran this")
+        assert ("one of the 2 that ran in the same task" in text) == bool(companions)
+        with pytest.raises(JobFailedError, match="killer"):
+            job.result()
+        # No further run: the message is gone, and the worker is free for others.
+        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+        assert shard_field(server, job.job_id(), 0, "attempts") == "3"
+        assert backend.run(bell()).result(timeout=60).success
+        assert started.is_alive()
+        assert job.status() is JobStatus.ERROR
+
+
+def _published_twice(backend: FleetBackend, job: FleetJob) -> None:
+    with FleetProvider(backend._provider.url) as provider:
+        provider._connection.publish(job.job_id(), [0])
+
+
+def test_a_second_delivery_after_the_end_does_nothing(
+    backend: FleetBackend, server: redis.Redis, url: str, log: Path
+) -> None:
+    job = backend.run([bell(), bell()], shots=100, seed_simulator=3)
+    _published_twice(backend, job)
+    later = backend.run(bell())
+    with worker(url, log):
+        before = job.result(timeout=60).get_counts(0)
+        later.result(timeout=60)
+        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+    assert shard_field(server, job.job_id(), 0, "attempts") == "1"
+    assert job.progress() == (2, 2)
+    assert _counter(server, job, JobField.count("SUCCESS")) == 1
+    assert server.hkeys(keys.results(job.job_id())) == [b"0"]
+    assert backend.retrieve_job(job.job_id()).result().get_counts(0) == before
+
+
+def test_a_second_delivery_while_the_first_runs_stores_one_result(
+    backend: FleetBackend, server: redis.Redis, url: str, log: Path
+) -> None:
+    job = _seconds_of_work(backend)
+    _published_twice(backend, job)
+    with worker(url, log, QFLEET_CONCURRENCY="2"):
+        until(lambda: shard_field(server, job.job_id(), 0, "attempts") == "2", "both processes run it")
+        counts = job.result(timeout=60).get_counts()
+        until(lambda: _queue_is_empty(server), "both messages are acknowledged")
+        assert counts == _seconds_of_work(backend).result(timeout=60).get_counts()
+    assert job.progress() == (1, 1)
+    assert _counter(server, job, JobField.count("SUCCESS")) == 1
+    assert _counter(server, job, JobField.count("STARTED")) == 0
+    assert server.hkeys(keys.results(job.job_id())) == [b"0"]
+
+
+def test_a_result_that_comes_after_the_cancel_is_dropped(
+    backend: FleetBackend, server: redis.Redis, url: str, log: Path
+) -> None:
+    def scripts_run() -> int:
+        return int(server.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+    with worker(url, log) as started:
+        job = _seconds_of_work(backend)
+        owner_process(server, job.job_id())
+        # The worker's main process hears nothing, so the one that simulates isn't killed.
+        started.process.send_signal(signal.SIGSTOP)
+        try:
+            assert job.cancel() is True
+            so_far = scripts_run()
+            until(lambda: scripts_run() > so_far, "the late result was offered")
+            assert job.status() is JobStatus.CANCELLED
+            assert not server.exists(keys.results(job.job_id()))
+        finally:
+            started.process.send_signal(signal.SIGCONT)
+        assert backend.run(bell()).result(timeout=60).success
+        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+        assert job.status() is JobStatus.CANCELLED
+        assert _counter(server, job, JobField.CIRCUITS_DONE) == 0
+        assert _counter(server, job, JobField.count("REVOKED")) == 1
+        assert _counter(server, job, JobField.count("SUCCESS")) == 0
+
+
+def test_one_failing_circuit_leaves_the_others_their_data(
+    backend: FleetBackend, server: redis.Redis, url: str, log: Path
+) -> None:
+    with worker(url, log, QFLEET_MEMORY_BYTES=str(100 * 2**20)):
+        circuits = [bell("first"), wide(20, "too_large"), bell("last")]
+        job = backend.run(circuits, shots=50)
+        result = job.result(timeout=60, partial=True)
+        with pytest.raises(JobFailedError, match="circuit 1 \\('too_large'\\)"):
+            job.result()
+    assert _counter(server, job, JobField.SHARDS) == 1
+    assert (result.status, result.success) == ("PARTIAL COMPLETED", False)
+    assert [circuit.success for circuit in result.results] == [True, False, True]
+    assert sum(result.get_counts("first").values()) == sum(result.get_counts("last").values()) == 50
+    assert result.results[1].status == (
+        "ERROR: its 20 qubits need 0.1 GiB of memory; this worker has 0.1 GiB for one task"
+    )
+    assert job.status() is JobStatus.ERROR
+    assert job.progress() == (2, 3)
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_shard_first(
+    backend: FleetBackend, server: redis.Redis, url: str, log: Path
+) -> None:
+    with worker(url, log) as started:
+        job = _seconds_of_work(backend)
+        until(job.running, "the job runs")
+        started.process.send_signal(signal.SIGTERM)
+        until(lambda: not started.is_alive(), "the worker ended")
+    assert job.status() is JobStatus.DONE
+    assert shard_field(server, job.job_id(), 0, "attempts") == "1"
+    assert not server.hexists(keys.WORKERS, started.name)
+    assert _queue_is_empty(server)

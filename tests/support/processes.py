@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Redis servers and real worker processes, started by a test and gone after it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from waiting import until
+
+from qfleet import FleetProvider
+from qfleet.wire import keys
+
+
+def free_port() -> int:
+    """A port of the loopback interface on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def redis_program() -> str:
+    """The real server's program. Without one the test is skipped, and fails where CI is set."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("no redis-server on PATH; tests/support/ensure_redis.sh installs it")
+        pytest.skip("no redis-server on PATH; install it to run this test")
+    return program
+
+
+@contextmanager
+def process(arguments: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that leads its own group, which is killed at the end."""
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ | environment,
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+
+
+@contextmanager
+def redis_server(*options: str, port: int | None = None, client: dict[str, object] | None = None) -> Iterator[int]:
+    """A real server on a port of the loopback interface, nothing kept; ``options`` as on its command line.
+
+    ``client``: what a client needs beside the port to see that the server is there.
+    """
+    port = port or free_port()
+    folder = Path(tempfile.mkdtemp(prefix="qfleet-test-"))
+    arguments = [redis_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    try:
+        with process([*arguments, *options], folder / "log") as server:
+            probe = redis.Redis(**{"port": port, "socket_timeout": 5} | (client or {}))  # type: ignore[arg-type]
+
+            def answers() -> bool:
+                if server.poll() is not None:
+                    raise AssertionError(f"redis-server ended: {(folder / 'log').read_text()}")
+                with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+                    return bool(probe.ping())
+                return False
+
+            with probe:
+                until(answers, "redis-server answers")
+            yield port
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A running worker process."""
+
+    process: subprocess.Popen[bytes]
+    name: str
+    log: Path
+
+    def children(self) -> list[psutil.Process]:
+        """The processes of its pool."""
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
+
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+
+@contextmanager
+def worker(url: str, log: Path, **settings: str) -> Iterator[Worker]:
+    """A worker as a user starts it, ``python -m qfleet_worker``; it takes tasks when this begins."""
+    environment = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_LOG_LEVEL": "INFO"} | settings
+    with (
+        FleetProvider(url) as provider,
+        process([sys.executable, "-m", "qfleet_worker"], log, **environment) as started,
+    ):
+        name = f"qfleet-{started.pid}@{socket.gethostname()}"
+
+        def is_up() -> bool:
+            if started.poll() is not None:
+                raise AssertionError(f"the worker ended: {log.read_text()}")
+            return any(presence.name == name for presence in provider.workers())
+
+        until(is_up, "the worker takes tasks")
+        yield Worker(started, name, log)
+
+
+def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str | None:
+    """What the ledger says of a shard: ``state``, ``attempts`` or ``owner``."""
+    value = client.hget(keys.shards(job_id), f"{index}:{field}")
+    assert value is None or isinstance(value, bytes)
+    return None if value is None else value.decode()
+
+
+def owner_process(client: redis.Redis, job_id: str, index: int = 0) -> psutil.Process:
+    """The pool process that runs a shard, as the ledger names it."""
+    owner = until(lambda: shard_field(client, job_id, index, "owner"), "the shard was taken")
+    return psutil.Process(int(owner.split("/")[1]))
+
+
+def keys_with(client: redis.Redis, text: str) -> list[str]:
+    """Every key of the database that has a text in its name."""
+    return sorted(key.decode() for key in client.scan_iter(match=f"*{text}*", count=1000))

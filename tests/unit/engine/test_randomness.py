@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each event has a stream of random numbers, of which each shot has its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qfleet_worker.engines.numpy_engine.randomness import Uniforms
+
+
+def test_a_shots_number_depends_on_seed_event_and_shot_alone() -> None:
+    whole = Uniforms(5, 0, 1000).of(3, np.arange(1000))
+    some = np.array([0, 7, 8, 500, 999])
+    assert Uniforms(5, 0, 1000).of(3, some).tolist() == whole[some].tolist()
+    assert Uniforms(5, 0, 1000).of(3, some[3:4]).tolist() == whole[500:501].tolist()
+    assert Uniforms(5, 400, 600).of(3, np.array([100, 599])).tolist() == whole[[500, 999]].tolist()
+
+
+def test_seeds_and_events_have_streams_of_their_own() -> None:
+    shots = np.arange(20_000)
+    streams = np.array([Uniforms(seed, 0, 20_000).of(event, shots) for seed in (1, 2, 2**62) for event in range(4)])
+    correlations = np.corrcoef(streams) - np.eye(len(streams))
+    assert np.abs(correlations).max() < 6 / np.sqrt(20_000)
+
+
+def test_uniform_in_the_unit_interval() -> None:
+    numbers = Uniforms(9, 0, 100_000).of(0, np.arange(100_000))
+    counts = np.histogram(numbers, 50, (0, 1))[0]
+    assert counts.sum() == 100_000
+    assert ((counts - 2000) ** 2 / 2000).sum() < 49 + 6 * np.sqrt(98)
