@@ -22,8 +22,9 @@ from qfleet.wire.program import NON_UNITARY_OPS, Op, Operation, Program
 from qfleet.wire.shard import Output, Precision
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.engines.statevector import StatevectorEngine
 
-ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine}
+ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
 
 

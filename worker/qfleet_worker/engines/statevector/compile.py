@@ -94,8 +94,8 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     factors = np.empty(len(masks), np.complex128)
     small = num_wires <= 12
     number, phase = fuse(
-        codes, num_controls, num_targets, operands, params, table_at, table, wires, not small, gates, pool, masks,
-        factors,
+        codes, num_controls, num_targets, operands, params, table_at, table, wires, num_wires, not small, gates, pool,
+        masks, factors,
     )  # fmt: skip
     if not small:
         thin_out(gates, number, pool, num_wires)

@@ -234,14 +234,14 @@ def _one(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: ND
 
 @njit(cache=True, nogil=True)
 def fuse(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
-         params: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any], split: bool,
+         params: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any], num_wires: int, split: bool,
          gates: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any], factors: NDArray[Any]) -> tuple[int, complex]:  # fmt: skip
     """Fuse rows of unitary operations; `wires` holds each qubit's wire and is changed by SWAPs.
 
     ``split`` keeps real gates and diagonals apart instead of making complex matrices of them. Returns how many gates
     there are, and the factor of the whole state.
     """
-    n = len(wires)
+    n = num_wires
     waits = np.zeros((n, 2), np.uint8)
     ones = np.empty((n, 4), np.complex128)
     diagonals = np.empty((n, 2), np.complex128)

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The statevector engine: vector kernels made by numba, and circuits compiled in machine code to run on them."""
+
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
+
+__all__ = ["StatevectorEngine"]

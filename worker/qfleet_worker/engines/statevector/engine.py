@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How is an experiment run with vector kernels?"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from qfleet.wire.cost import OVERHEAD_BYTES
+from qfleet.wire.program import NON_UNITARY_OPS, Op
+from qfleet_worker.engines.base import EngineError, Experiment, Outcome
+from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.outcomes import Tally
+from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
+from qfleet_worker.engines.numpy_engine.randomness import Uniforms
+from qfleet_worker.engines.numpy_engine.readout import read
+from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.statevector.plan import compile_program
+from qfleet_worker.engines.statevector.state import State
+from qfleet_worker.engines.statevector.threads import Crew
+
+_DTYPES: dict[str, np.dtype[np.complexfloating]] = {
+    "double": np.dtype(np.complex128),
+    "single": np.dtype(np.complex64),
+}
+_LANE_BITS = {"double": 2, "single": 3}
+
+#: Random numbers that are held at a time; a circuit with more is run for fewer shots at a time.
+NUMBERS = 1 << 21
+
+
+class StatevectorEngine:
+    """A statevector simulator whose kernels are vector instructions, made by numba."""
+
+    name = "statevector"
+
+    def __init__(self, threads: int = 0) -> None:
+        """`threads`: how many share the work; 0 for one on each core that this process may use."""
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._crew = Crew(self._threads)
+
+    def run(self, experiment: Experiment) -> Outcome:
+        """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
+        # A hostile table may overflow; the check of the norm catches what comes of it.
+        with np.errstate(all="ignore"):
+            return self._unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
+
+    def _simulate(self, experiment: Experiment) -> Outcome:
+        plan = compile_program(experiment.program, _LANE_BITS[experiment.precision], self._threads)
+        state = State(plan.num_wires, _DTYPES[experiment.precision], self._crew)
+        tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
+        events = 1 + sum(isinstance(step, Measure | Reset) for step in plan.steps)
+        at_once = max(1, NUMBERS // events)
+        amplitudes: ComplexArray | None = None
+        wanted = experiment.output == "statevector"
+        budget = OVERHEAD_BYTES // 4 + (0 if wanted else state.capacity_bytes)
+        for first in range(0, experiment.shots, at_once):
+            shots = min(at_once, experiment.shots - first)
+            uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
+            for leaf in leaves(plan, state, shots, uniforms, budget):  # type: ignore[arg-type]
+                state.settle()
+                found = read(plan, state, leaf, uniforms, first, tally)  # type: ignore[arg-type]
+                if wanted and first + leaf.shots[-1] == experiment.shots - 1:
+                    for wire, value in found.items():
+                        state.project(wire, value, state.weights(wire)[value])
+                    amplitudes = state.statevector(plan, plan.phase)
+                    if events > 1:
+                        # Other branches may go on in the same memory.
+                        amplitudes = amplitudes.copy()
+        # Sorting many outcomes takes memory of its own.
+        del state
+        return Outcome(*tally.result(), amplitudes=amplitudes)
+
+    def _unitary(self, experiment: Experiment) -> Outcome:
+        program = experiment.program
+        for at, code in enumerate(program.codes.tolist()):
+            if code in NON_UNITARY_OPS:
+                raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
+        plan = compile_program(program, _LANE_BITS[experiment.precision], self._threads, columns=True)
+        state = State(2 * program.num_qubits, _DTYPES[experiment.precision], self._crew)
+        state.set_identity(plan.first_wires)
+        for at in range(len(plan.steps)):
+            state.apply(plan.steps, at)
+        matrix = state.amplitudes.reshape(1 << program.num_qubits, -1)
+        matrix *= matrix.dtype.type(plan.phase)
+        rows = matrix.view(matrix.real.dtype)
+        for norm_squared in np.vecdot(rows, rows).tolist():
+            state.check(norm_squared)
+        none = Tally(0, 0 if experiment.memory else None).result()
+        return Outcome(*none, amplitudes=matrix)

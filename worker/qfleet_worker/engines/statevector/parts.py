@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done to the parts of a state in which some wires have given values? In machine code.
+
+A part is given by a mask of wires that take all values, ``free``; the indices of a part ascend. All other bits are 0,
+or those of ``fixed``. Arrays are of complex numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.statevector.execute import spread
+
+
+@njit(cache=True, nogil=True)
+def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
+    """The sums of squares where the bit `wire` is 0, and where it is 1."""
+    zero = one = 0.0
+    index = 0
+    while True:
+        # Sums over 64 at a time, for little to be lost.
+        a = b = 0.0
+        for _ in range(64):
+            value = state[index]
+            a += np.float64(value.real) * value.real + np.float64(value.imag) * value.imag
+            value = state[index | wire]
+            b += np.float64(value.real) * value.real + np.float64(value.imag) * value.imag
+            index = (index - free) & free
+            if index == 0:
+                break
+        zero += a
+        one += b
+        if index == 0:
+            return zero, one
+
+
+@njit(cache=True, nogil=True)
+def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
+    """``state[x] = factor * state[x | fixed]``."""
+    index = 0
+    while True:
+        state[index] = state[index | fixed] * factor
+        index = (index - free) & free
+        if index == 0:
+            return
+
+
+@njit(cache=True, nogil=True)
+def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor: float) -> None:
+    """The same, written to `out` without gaps."""
+    index = 0
+    for at in range(len(out)):
+        out[at] = state[index | fixed] * factor
+        index = (index - free) & free
+
+
+@njit(cache=True, nogil=True)
+def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
+    """What `gather` took without ``fixed``, put back."""
+    index = 0
+    for at in range(len(values)):
+        state[index] = values[at]
+        index = (index - free) & free
+
+
+@njit(cache=True, nogil=True)
+def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
+    """Write both halves of a wire that has a value, of which there is the half at 0."""
+    index = 0
+    while True:
+        if value:
+            state[index | wire] = state[index]
+            state[index] = 0
+        else:
+            state[index | wire] = 0
+        index = (index - free) & free
+        if index == 0:
+            return
+
+
+@njit(cache=True, nogil=True)
+def spread_out(state: NDArray[Any], free: int, offsets: NDArray[Any], table: NDArray[Any]) -> None:
+    """``state[x | offsets[i]] = table[i] * state[x]``."""
+    index = 0
+    while True:
+        value = state[index]
+        for at in range(len(table)):
+            state[index | offsets[at]] = value * table[at]
+        index = (index - free) & free
+        if index == 0:
+            return
+
+
+@njit(cache=True, nogil=True)
+def multiply(state: NDArray[Any], free: int, fixed: int, offsets: NDArray[Any], table: NDArray[Any]) -> None:
+    """``state[x | offsets[i]] *= table[i]``."""
+    index = 0
+    while True:
+        for at in range(len(table)):
+            state[index | fixed | offsets[at]] *= table[at]
+        index = (index - free) & free
+        if index == 0:
+            return
+
+
+@njit(cache=True, nogil=True)
+def places(free: int, fixed: int, begin: int, out: NDArray[Any]) -> None:
+    """The indices of a part from the one numbered `begin` on."""
+    index = spread(begin, free)
+    for at in range(len(out)):
+        out[at] = index | fixed
+        index = (index - free) & free

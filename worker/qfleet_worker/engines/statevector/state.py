@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is a statevector, and how do a plan's steps act on it?
+
+Bit w of an index is the value of wire w. A wire is *known* once a step has touched it; the others are in a basis state,
+and the part of the memory where their bit is 1 is neither read nor written: all that is there of them is in the part
+where the bit is 0, whatever their value. So a state begins without being written, and a measured wire halves it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.base import EngineError
+from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.statevector import execute, parts
+from qfleet_worker.engines.statevector.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide, precise
+from qfleet_worker.engines.statevector.schedule import popcount
+from qfleet_worker.engines.statevector.threads import Crew
+
+#: Amplitudes that are multiplied by a wide matrix at a time.
+BLOCK = 1 << 16
+
+
+class Snapshot(NamedTuple):
+    """A state, put aside."""
+
+    #: over the known wires only
+    amplitudes: ComplexArray
+    known: int
+    values: dict[int, int]
+
+
+class State:
+    """A statevector over wires, which begins in |0...0>."""
+
+    def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], crew: Crew) -> None:
+        """Makes room for `num_wires` wires; work is shared by a `crew`."""
+        if num_wires > MAX_WIRES:
+            raise MemoryError(f"no machine holds the state of {num_wires} qubits")
+        self.dtype = dtype
+        self.tolerance = 1e-6 if dtype == np.complex128 else 1e-3
+        self.num_wires = num_wires
+        # A vector has 4 or 8 amplitudes.
+        self._room = max(num_wires, 2 if dtype == np.complex128 else 3)
+        self._all = np.empty(1 << self._room, dtype)
+        self._floats = self._all.view(np.float64 if dtype == np.complex128 else np.float32)
+        self._crew = crew
+        #: the values of wires that aren't known, 0 where absent; without meaning for known wires
+        self.values: dict[int, int] = {}
+        #: the wires that are known, as a mask
+        self.known = 0
+        self.clear()
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Bytes of the whole state."""
+        return self._all.nbytes
+
+    @property
+    def amplitudes(self) -> ComplexArray:
+        """All amplitudes, shape (2**wires,), a view; after `settle` they may be read."""
+        return self._all[: 1 << self.num_wires]
+
+    @property
+    def order(self) -> list[int]:
+        """The wires with a bit in `amplitudes`, the highest bit first."""
+        return [*range(self.num_wires - 1, -1, -1)]
+
+    def clear(self) -> None:
+        """Back to |0...0>."""
+        self.known = 0
+        self.values = {}
+        self._all[0] = 1
+
+    def set_identity(self, wires: Sequence[int]) -> None:
+        """The identity matrix as a state: the lower half of the wires are its columns, and ``wires[q]`` is a bit of its
+        rows, that of qubit q."""
+        columns = np.arange(1 << len(wires))
+        rows = np.zeros_like(columns)
+        for qubit, wire in enumerate(wires):
+            rows |= (columns >> qubit & 1) << wire
+        self._all[:] = 0
+        self._all[rows | columns] = 1
+        self.known = len(self._all) - 1
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot."""
+        self.known = snapshot.known
+        self.values = dict(snapshot.values)
+        parts.scatter(self._all, snapshot.amplitudes, self.known)
+
+    def value(self, wire: int) -> int | None:
+        """The value of a wire in a basis state, or ``None`` for a known wire."""
+        return None if self.known >> wire & 1 else self.values.get(wire, 0)
+
+    def apply(self, steps: Sequence[Step], at: int) -> None:
+        """Apply the unitary step ``steps[at]``."""
+        step = steps[at]
+        if isinstance(step, Segment):
+            self._run(step)
+        elif isinstance(step, Wide):
+            self._apply_wide(step)
+        elif isinstance(step, Prepare):
+            self._prepare(step)
+
+    def weights(self, wire: int) -> tuple[float, float]:
+        """The probabilities of 0 and 1 on a known wire, adding up to 1. Raises `EngineError` if they don't."""
+        zero, one = parts.weights(self._all, self.known & ~(1 << wire), 1 << wire)
+        self.check(zero + one)
+        return zero / (zero + one), one / (zero + one)
+
+    def check(self, norm_squared: float) -> None:
+        """Raise `EngineError` if a squared norm isn't 1."""
+        if not abs(math.sqrt(norm_squared) - 1) <= self.tolerance:
+            raise EngineError(
+                f"the circuit isn't unitary: the state's norm became {math.sqrt(norm_squared):.6g}, not 1"
+            )
+
+    def project(self, wire: int, value: int, weight: float) -> None:
+        """Project a known wire on a value that has the probability `weight`; it is known no more."""
+        self.known &= ~(1 << wire)
+        parts.move(self._all, self.known, value << wire, 1 / math.sqrt(weight))
+        self.values[wire] = value
+
+    def projected(self, wire: int, value: int, weight: float) -> Snapshot:
+        """What `project` would make of the state."""
+        known = self.known & ~(1 << wire)
+        amplitudes = np.empty(1 << popcount(known), self.dtype)
+        parts.gather(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
+        return Snapshot(amplitudes, known, {**self.values, wire: value})
+
+    def settle(self) -> None:
+        """Write what wires that aren't known leave unwritten, so that every amplitude may be read."""
+        full = (1 << self.num_wires) - 1
+        self._touch_ones()
+        if self.known & full != full:
+            run_bits = 0
+            while self.known >> run_bits & 1:
+                run_bits += 1
+            self._crew.share(
+                1 << (self.num_wires - run_bits),
+                lambda begin, end: execute.clear_rest(self._floats, self.num_wires, self.known, begin, end),
+            )
+            self.known = full
+
+    def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
+        """The amplitudes over the plan's qubits times `phase`, shape (2**qubits,). The state is used up."""
+        self.settle()
+        num_qubits = len(plan.wires)
+        amplitudes = self.amplitudes
+        if phase != 1:
+            np.multiply(amplitudes, self.dtype.type(phase), out=amplitudes)
+        if num_qubits == self.num_wires:
+            return amplitudes
+        axes = [wire for wire in reversed(plan.wires) if wire < self.num_wires]
+        tensor = amplitudes.reshape((2,) * len(axes))
+        result = np.zeros(1 << num_qubits, self.dtype)
+        at = [slice(None) if wire < self.num_wires else self.values.get(wire, 0) for wire in reversed(plan.wires)]
+        result.reshape((2,) * num_qubits)[(*at, ...)] = tensor
+        return result
+
+    def _run(self, segment: Segment) -> None:
+        self._touch_ones()
+        tables = precise(segment.tables, self._floats.dtype)
+        for local, first, end in tables.stages.tolist():
+            outside = ((1 << self._room) - 1) & ~local & self.known
+            known = self.known
+
+            def run(begin: int, stop: int, local: int = local, known: int = known, ops: tuple[int, int] = (first, end)) -> None:
+                room = self._crew.room(2 << popcount(local), self._floats.dtype)
+                execute.run_stage(
+                    self._floats, self._room, local, known, *ops, tables.ops, tables.coefs, tables.ints,
+                    tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, room, begin,
+                    stop,
+                )  # fmt: skip
+
+            self._crew.share(1 << popcount(outside), run)
+            self.known |= local
+
+    def _touch_ones(self) -> None:
+        """Make wires in |1> known: a stage takes those that it doesn't know for |0>."""
+        if self.values:
+            self._touch(sum(1 << wire for wire, value in self.values.items() if value and wire < self.num_wires))
+
+    def _touch(self, wires: int) -> None:
+        """Make wires known."""
+        for wire in range(self.num_wires):
+            if wires >> wire & 1 and not self.known >> wire & 1:
+                parts.enter(self._all, self.known, 1 << wire, self.values.get(wire, 0))
+                self.known |= 1 << wire
+
+    def _apply_wide(self, step: Wide) -> None:
+        targets = sum(1 << wire for wire in step.targets)
+        self._touch(targets | step.controls)
+        free = self.known & ~targets & ~step.controls
+        offsets = np.zeros(len(step.table), np.int64)
+        for bit, wire in enumerate(step.targets):
+            offsets |= (np.arange(len(offsets)) >> bit & 1) << wire
+        if step.table.ndim == 1:
+            parts.multiply(self._all, free, step.values, offsets, step.table)
+            return
+        count = 1 << popcount(free)
+        at_once = max(1, BLOCK >> len(step.targets))
+        matrix = step.table.astype(self.dtype, copy=False)
+        for begin in range(0, count, at_once):
+            bases = np.empty(min(at_once, count - begin), np.int64)
+            parts.places(free, step.values, begin, bases)
+            where = offsets[:, None] + bases
+            self._all[where] = matrix @ self._all[where]
+
+    def _prepare(self, step: Prepare) -> None:
+        offsets = np.zeros(len(step.table), np.int64)
+        for bit, wire in enumerate(step.targets):
+            offsets |= (np.arange(len(offsets)) >> bit & 1) << wire
+            self.values[wire] = 0
+        parts.spread_out(self._all, self.known, offsets, step.table)
+        self.known |= sum(1 << wire for wire in step.targets)
