@@ -17,7 +17,8 @@ from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.trajectories import leaves
 from qfleet_worker.engines.statevector.plan import compile_program
-from qfleet_worker.engines.statevector.state import State
+from qfleet_worker.engines.statevector.small import simulate
+from qfleet_worker.engines.statevector.state import State, check_norm
 from qfleet_worker.engines.statevector.threads import Crew
 
 _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
@@ -25,6 +26,10 @@ _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "single": np.dtype(np.complex64),
 }
 _LANE_BITS = {"double": 2, "single": 3}
+
+_NO_OUTCOMES = np.zeros((0, 0), np.uint8)
+_NO_COUNTS = np.zeros(0, np.int64)
+_NO_MEMORY = np.zeros(0, np.uint32)
 
 #: Random numbers that are held at a time; a circuit with more is run for fewer shots at a time.
 NUMBERS = 1 << 21
@@ -47,6 +52,11 @@ class StatevectorEngine:
             return self._unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
 
     def _simulate(self, experiment: Experiment) -> Outcome:
+        if experiment.output == "statevector" and experiment.program.num_clbits == 0:
+            small = simulate(experiment.program, _DTYPES[experiment.precision])
+            if small is not None:
+                check_norm(small[1], experiment.precision == "double")
+                return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, small[0])
         plan = compile_program(experiment.program, _LANE_BITS[experiment.precision], self._threads)
         state = State(plan.num_wires, _DTYPES[experiment.precision], self._crew)
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)

@@ -26,6 +26,12 @@ from qfleet_worker.engines.statevector.threads import Crew
 BLOCK = 1 << 16
 
 
+def check_norm(norm_squared: float, double: bool) -> None:
+    """Raise `EngineError` if a squared norm isn't 1, within what the precision gives."""
+    if not abs(math.sqrt(norm_squared) - 1) <= (1e-6 if double else 1e-3):
+        raise EngineError(f"the circuit isn't unitary: the state's norm became {math.sqrt(norm_squared):.6g}, not 1")
+
+
 class Snapshot(NamedTuple):
     """A state, put aside."""
 
@@ -43,7 +49,6 @@ class State:
         if num_wires > MAX_WIRES:
             raise MemoryError(f"no machine holds the state of {num_wires} qubits")
         self.dtype = dtype
-        self.tolerance = 1e-6 if dtype == np.complex128 else 1e-3
         self.num_wires = num_wires
         # A vector has 4 or 8 amplitudes.
         self._room = max(num_wires, 2 if dtype == np.complex128 else 3)
@@ -116,10 +121,7 @@ class State:
 
     def check(self, norm_squared: float) -> None:
         """Raise `EngineError` if a squared norm isn't 1."""
-        if not abs(math.sqrt(norm_squared) - 1) <= self.tolerance:
-            raise EngineError(
-                f"the circuit isn't unitary: the state's norm became {math.sqrt(norm_squared):.6g}, not 1"
-            )
+        check_norm(norm_squared, self.dtype == np.complex128)
 
     def project(self, wire: int, value: int, weight: float) -> None:
         """Project a known wire on a value that has the probability `weight`; it is known no more."""
