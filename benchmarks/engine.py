@@ -8,7 +8,7 @@ run         The circuit is converted and compiled beforehand, and a state is rea
 amplitudes  From a QuantumCircuit to its amplitudes, everything counted, our lowering among it.
 
 Peers are Aer's statevector method, qulacs without and with its light optimizer, qsim (single precision, compared with
-our single precision), Qiskit's BasicSimulator and Statevector (small sizes). They are the extra ``bench``:
+our single precision, gates fused to 2 and to 4 qubits), Qiskit's BasicSimulator and Statevector (small sizes). They are the extra ``bench``:
 
     pip install -e '.[bench]'
     python benchmarks/engine.py --sizes 20,24 --threads 2 --json ratios.json
@@ -33,6 +33,8 @@ from typing import Any
 import numpy as np
 
 Run = Callable[[], object]
+
+PEERS = ["aer", "qulacs", "qulacs_light", "qsim", "qsim_4"]
 
 
 def qft(num_qubits: int) -> Any:
@@ -226,8 +228,8 @@ def qulacs(circuit: Any, mode: str, light: bool) -> Run:
     return run
 
 
-def qsim(circuit: Any, threads: int) -> Run:
-    """qsim, single precision, on a circuit that was translated beforehand."""
+def qsim(circuit: Any, threads: int, fused: int) -> Run:
+    """qsim, single precision, on a circuit that was translated beforehand; its gates are fused to `fused` qubits."""
     import cirq
     import qsimcirq
 
@@ -249,7 +251,7 @@ def qsim(circuit: Any, threads: int) -> Run:
         else:
             # Cirq's first qubit is the highest bit of an index.
             operations.append(cirq.MatrixGate(instruction.operation.to_matrix())(*reversed(qubits)))
-    simulator = qsimcirq.QSimSimulator(qsimcirq.QSimOptions(cpu_threads=threads, max_fused_gate_size=4))
+    simulator = qsimcirq.QSimSimulator(qsimcirq.QSimOptions(cpu_threads=threads, max_fused_gate_size=fused))
     options = dict(simulator.qsim_options)
     options["c"], _ = simulator._translate_circuit(
         qsimcirq.QSimCircuit(cirq.Circuit(operations)), "translate_cirq_to_qsim", line
@@ -272,12 +274,14 @@ def contenders(circuit: Any, threads: int, mode: str, peers: list[str]) -> dict[
         "qulacs_light": lambda: qulacs(circuit, mode, light=True),
         "statevector": lambda: lambda: Statevector(circuit),
         "basic": lambda: basic(circuit, BasicSimulator()),
-        "qsim": lambda: qsim(circuit, threads),
+        "qsim": lambda: qsim(circuit, threads, 2),
+        "qsim_4": lambda: qsim(circuit, threads, 4),
     }
     unsuited = {"statevector", "basic"} if not small else set()
     if mode == "amplitudes":
-        unsuited |= {"qsim", "ours_single"}
-    chosen = ["ours", *(["ours_single"] if "qsim" in peers else []), *peers]
+        unsuited |= {"qsim", "qsim_4", "ours_single"}
+    single = any(name.startswith("qsim") for name in peers)
+    chosen = ["ours", *(["ours_single"] if single else []), *peers]
     return {name: makers[name]() for name in chosen if name not in unsuited}
 
 
@@ -333,7 +337,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=sizes, default="20", help="numbers of qubits, as 2-6,10 (default: 20)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--families", type=lambda text: text.split(","), default=list(FAMILIES))
-    parser.add_argument("--peers", type=lambda text: text.split(","), default=["aer", "qulacs", "qulacs_light", "qsim"])
+    parser.add_argument("--peers", type=lambda text: text.split(","), default=PEERS)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--budget", type=float, default=20, help="seconds for each circuit, roughly (default: 20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the seconds of each run here")
@@ -352,7 +356,7 @@ def main() -> None:
                 cells.append(f"single {times['ours_single'] * 1e3:8.3f}")
             for name in times:
                 if not name.startswith("ours"):
-                    ratio = times[name] / times["ours_single" if name == "qsim" else "ours"]
+                    ratio = times[name] / times["ours_single" if name.startswith("qsim") else "ours"]
                     ratios.setdefault(name, []).append(ratio)
                     cells.append(f"{name} {ratio:6.2f}")
             print(f"  {family:11s}", *cells, flush=True)

@@ -28,8 +28,11 @@ from qfleet_worker.engines.statevector.emit import (
     SECOND,
     STRIDES,
 )
-from qfleet_worker.engines.statevector.kernels import call_kernel
+from qfleet_worker.engines.statevector.kernels import call_kernel, copy_run
 from qfleet_worker.engines.statevector.schedule import popcount
+
+#: Runs that are fetched before they are copied.
+AHEAD = 2
 
 
 @njit(cache=True, nogil=True)
@@ -118,8 +121,8 @@ def run_stage(state: NDArray[Any], num_wires: int, local: int, known: int, first
                 for j in range(run):
                     room[to + j] = 0 if (j >> 1) & ~known else state[source + j]
             else:
-                for j in range(run):
-                    room[to + j] = state[source + j]
+                ahead = 2 * base + places[min(at + AHEAD, len(places) - 1)]
+                copy_run(room, to, state, source, run, state, ahead)
         if known == 0:
             room[0] = 1
         run_operations(
@@ -127,9 +130,9 @@ def run_stage(state: NDArray[Any], num_wires: int, local: int, known: int, first
             row, mixed, high_row, weights,
         )  # fmt: skip
         for at in range(len(places)):
-            source, to = 2 * base + places[at], at * run
-            for j in range(run):
-                state[source + j] = room[to + j]
+            target, source = 2 * base + places[at], at * run
+            ahead = 2 * base + places[min(at + AHEAD, len(places) - 1)]
+            copy_run(state, target, room, source, run, state, ahead)
 
 
 @njit(cache=True, nogil=True)

@@ -468,3 +468,32 @@ def scale_row_by(typingctx, state, at, size, table, begin, re, im):  # type: ign
     """Multiply `size` elements of `state` by as many of `table` and by one complex number."""
     kinds = (state, types.int64, types.int64, table, types.int64, types.float64, types.float64)
     return types.void(*kinds), _row_intrinsic(1)
+
+
+@intrinsic
+def copy_run(typingctx, target, to, source, begin, size, ahead, ahead_at):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Copy `size` elements, a whole number of vectors, and fetch as many of `ahead` into the cache meanwhile.
+
+    The places that are copied lie far apart, so that the processor doesn't foresee them.
+    """
+    index = types.int64
+    signature = types.void(target, index, source, index, index, ahead, index)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        double = sig.args[0].dtype == types.float64
+        to_data, from_data, ahead_data = (_data(context, builder, sig.args[at], args[at]) for at in (0, 2, 5))
+        body = _Body(builder, Spec(C, 0, 0), [to_data, None, None, *[None] * 9], double)
+        byte = ir.IntType(8).as_pointer()
+        prefetch = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32]), "llvm.prefetch.p0"
+        )
+        how = [ir.Constant(_I32, value) for value in (0, 3, 1)]  # to be read, and kept, as data
+        with cgutils.for_range_slice(
+            builder, ir.Constant(_I64, 0), args[4], ir.Constant(_I64, body.width), intp=_I64
+        ) as (at, _):
+            place = builder.bitcast(builder.gep(ahead_data, [builder.add(args[6], at)]), byte)
+            builder.call(prefetch, [place, *how])
+            body.store(body.load(from_data, builder.add(args[3], at)), builder.add(args[1], at))
+        return context.get_dummy_value()
+
+    return signature, codegen

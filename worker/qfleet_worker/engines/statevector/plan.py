@@ -23,8 +23,8 @@ from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
 MAX_WIRES = 50
-#: Wires whose low bits are always copied together: runs of 1 KiB.
-RUN_BITS = 6
+#: The lowest wires, which are always local: chunks are copied in runs of half a kilobyte or more.
+RUN_BITS = 5
 #: Wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has.
 LOCAL_BITS = {2: 15, 3: 16}
 
