@@ -20,7 +20,7 @@ from qfleet.errors import BrokerUnreachableError
 
 #: Runs jobs in a process and in its children, which were forked in the middle of that.
 FORKS = """
-import os, threading
+import os, signal, threading
 from qiskit import QuantumCircuit
 from qfleet import FleetProvider
 
@@ -49,21 +49,25 @@ thread = threading.Thread(target=busy)
 thread.start()
 assert connected.wait(30)
 
+def child(number):
+    code = 1
+    signal.alarm(30)  # ends the child if it hangs
+    try:
+        run(number)
+        assert old.result(timeout=30).success
+        run(number)
+        provider.close()
+        code = 0
+    finally:
+        os._exit(code)
+
 children = []
 for number in range(3, 7):
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            run(number)
-            assert old.result(timeout=30).success
-            run(number)
-            provider.close()
-            code = 0
-        finally:
-            os._exit(code)
-    children.append(pid)
+    children.append(os.fork() or child(number))
     run(number)
+# As if another thread were about to open a connection.
+with provider._connection._lock:
+    children.append(os.fork() or child(8))
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 stop.set()
 thread.join()
@@ -138,7 +142,7 @@ def python(script: str, url: str, *options: str) -> subprocess.CompletedProcess[
         env=os.environ | {"QFLEET_URL": url},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=60,
         check=False,
     )
 
