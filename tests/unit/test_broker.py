@@ -126,7 +126,8 @@ def test_a_wrong_url_is_refused_without_its_password(url: str, text: str) -> Non
         ("sentinel://:pw@a:1,b:2/0?master_name=m", "sentinel://:***@a:1,b:2/0?master_name=m"),
         ("redis+socket://u:pw@/r.sock", "redis+socket://u:***@/r.sock"),
         ("user:pw@host", "user:***@host"),
-        ("redis://redis://u:pw@host", "redis://redis://u:***@host"),
+        ("redis://redis://u:pw@host", "redis://redis:***@host"),
+        ("redis://u:p://w@host", "redis://u:***@host"),
         ("", ""),
     ],
 )

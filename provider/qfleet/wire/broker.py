@@ -38,7 +38,9 @@ class BrokerUrlError(ValueError):
 
 def redact(url: str) -> str:
     """The url with its password replaced by ``***``."""
-    scheme, separator, rest = url.rpartition("://")
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
     userinfo, at, tail = rest.rpartition("@")
     user, colon, _ = userinfo.partition(":")
     return f"{scheme}{separator}{user}{':***' if colon else ''}{at}{tail}"
