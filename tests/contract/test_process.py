@@ -193,6 +193,7 @@ def test_the_first_use_of_a_server_that_is_not_there_says_so() -> None:
 def test_a_provider_closes_what_it_opened(fleet_url: str) -> None:
     with FleetProvider(fleet_url) as warm:  # what Celery and Qiskit open once in a process
         warm.get_backend().run(number_circuit(1)).result()
+    gc.collect()
     before = psutil.Process().num_fds()
     with FleetProvider(fleet_url) as provider:
         with ThreadPoolExecutor(4) as pool:
