@@ -189,7 +189,6 @@ def test_the_first_use_of_a_server_that_is_not_there_says_so() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="kombu keeps the producers' connections in a pool of the whole process")
 def test_a_provider_closes_what_it_opened(fleet_url: str) -> None:
     with FleetProvider(fleet_url) as warm:  # what Celery and Qiskit open once in a process
         warm.get_backend().run(number_circuit(1)).result()
@@ -199,6 +198,7 @@ def test_a_provider_closes_what_it_opened(fleet_url: str) -> None:
         with ThreadPoolExecutor(4) as pool:
             jobs = list(pool.map(provider.get_backend().run, map(number_circuit, range(8))))
             list(pool.map(lambda job: job.result(), jobs))
+        provider._connection.revoke("no job", [0])
         during = psutil.Process().num_fds()
     gc.collect()
     assert psutil.Process().num_fds() == before < during
