@@ -174,7 +174,8 @@ def test_making_providers_and_backends_opens_nothing(monkeypatch: pytest.MonkeyP
                 kept += [provider, backend]
         for provider in kept[::2]:
             provider.close()
-    assert psutil.Process().num_fds() == descriptors
+    # fewer, where garbage of other tests was collected meanwhile
+    assert psutil.Process().num_fds() <= descriptors
 
 
 def test_the_first_use_of_a_server_that_is_not_there_says_so() -> None:
