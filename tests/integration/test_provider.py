@@ -17,7 +17,7 @@ import pytest
 import redis
 from celery import Celery
 from circuits import ENDLESS_SHOTS, bell, endless, wide
-from processes import keys_with, redis_server, worker
+from processes import is_dead, keys_with, redis_program, redis_server, worker
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2, JobStatus
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
@@ -80,19 +80,17 @@ def test_backends(provider: FleetProvider) -> None:
 
 def _processes_of(session: int) -> list[psutil.Process]:
     """All processes that a process has started, however deep; those that have ended left out."""
-    return [
-        child for child in psutil.Process(session).children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [child for child in psutil.Process(session).children(recursive=True) if not is_dead(child)]
 
 
 def _gone(processes: list[psutil.Process]) -> bool:
-    return not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in processes)
+    return all(map(is_dead, processes))
 
 
 def test_a_local_fleet_stops_with_its_block() -> None:
     before = set(psutil.Process().children(recursive=True))
     with FleetProvider.local(workers=1) as provider:
-        assert (provider.server, provider.durable) == ("redis-server", False)
+        assert (provider.server, provider.durable) == (Path(redis_program()).name, False)
         folder = Path(provider.url.removeprefix("redis+socket://")).parent
         started = [child for child in psutil.Process().children(recursive=True) if child not in before]
         # server, worker, and the process of the worker's pool

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless, wide
-from processes import owner_process, redis_server, shard_field, worker
+from processes import is_dead, owner_process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
 from waiting import until
 
@@ -74,7 +74,7 @@ def test_a_shard_whose_process_was_killed_runs_again_with_the_same_counts(
         assert job.status() is JobStatus.DONE
         assert shard_field(server, job.job_id(), 0, "attempts") == "2"
         assert job.progress() == (1, 1)
-        assert not victim.is_running()
+        assert is_dead(victim)
         assert started.is_alive()
         until(lambda: _queue_is_empty(server), "every message is acknowledged")
 

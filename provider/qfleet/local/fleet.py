@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -117,7 +118,9 @@ class LocalFleet:
         deadline = time.monotonic() + _START_SECONDS
         try:
             with connection.ledger() as ledger:
-                while len(ledger.workers()) < self._num_workers:
+                # By name: in a folder of jobs, workers of a fleet that was killed may still seem to be up.
+                names = {f"qfleet-{worker.pid}@{socket.gethostname()}" for worker in self._workers}
+                while not names <= {worker.name for worker in ledger.workers()}:
                     for number, worker in enumerate(self._workers):
                         if worker.poll() is not None or time.monotonic() > deadline:
                             raise LocalFleetError(f"worker {number} doesn't start: {self._log(number)}")
