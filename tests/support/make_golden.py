@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
+from qfleet.wire import expressions
 from qfleet.wire.codec import VERSION, encode, encode_program
+from qfleet.wire.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp
 from qfleet.wire.program import Op, Program
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 
@@ -51,8 +53,41 @@ def program() -> Program:
     )
 
 
+def dynamic() -> Program:
+    """A store and jumps, with every kind of expression: variable 0 is counted up until a condition holds."""
+    counter, one = expressions.Variable(0), Constant(70, b"\x01")
+    rows = [(Op.STORE, 0, 0), (Op.H, 0, 1), (Op.MEASURE, 0, 1), (Op.JUMP_UNLESS, 0, 0), (Op.JUMP, 0, 0)]
+    codes, controls, targets = zip(*rows, strict=True)
+    return Program(
+        num_qubits=1,
+        num_clbits=3,
+        codes=np.array(codes, np.uint8),
+        num_controls=np.array(controls, np.uint16),
+        num_targets=np.array(targets, np.uint16),
+        operands=np.array([0, 0], np.int32),
+        clbits=np.array([1], np.int32),
+        params=np.zeros(0),
+        table_refs=np.zeros(0, np.int32),
+        tables=(),
+        jumps=np.array([5, 0], np.int32),
+        expression_refs=np.array([0, 1, 2], np.int32),
+        expressions=(
+            counter,
+            Binary(BinaryOp.ADD, counter, one),
+            Binary(
+                BinaryOp.LOGIC_AND,
+                Binary(BinaryOp.LESS, Unary(UnaryOp.NEGATE, expressions.Variable(1)), Constant(FLOAT, 0.5)),
+                Unary(UnaryOp.LOGIC_NOT, Index(Bits((2, 1)), Cast(1, Bit(1)))),
+            ),
+        ),
+        variables=(70, FLOAT),
+        loops=((0, "while_loop at position 1"),),
+    )
+
+
 MESSAGES: dict[str, Struct | Program] = {
     "program": program(),
+    "dynamic": dynamic(),
     "work": ShardWork(
         circuits=(
             CircuitWork(index=0, program="00ff" * 8, shots=1024, seed=2**63 - 1),

@@ -15,6 +15,9 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from qfleet.wire.errors import WireError as WireError
+from qfleet.wire.expressions import Expression, Type
+from qfleet.wire.flow import check_flow
 from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
 from qfleet.wire.shard import ShardResult, ShardWork
 
@@ -29,12 +32,15 @@ MAX_CLBITS = 1 << 24
 MAX_OPERATIONS = 1 << 24
 #: A table over more qubits than this is no gate that a simulator could hold.
 MAX_TABLE_QUBITS = 30
+MAX_EXPRESSIONS = 1 << 20
+MAX_VARIABLES = 1 << 16
+#: Characters of a loop's name.
+MAX_NAME = 200
 
 _MAGIC = b"qf"
 
 
-class WireError(ValueError):
-    """A message from the wire is damaged, hostile, or of another version; the text says which and where."""
+_Loop = tuple[Annotated[int, Meta(ge=0, le=MAX_OPERATIONS)], Annotated[str, Meta(max_length=MAX_NAME)]]
 
 
 class _ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -48,6 +54,11 @@ class _ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_field
     params: bytes
     table_refs: bytes
     tables: Annotated[tuple[bytes, ...], Meta(max_length=1 << 20)]
+    jumps: bytes
+    expression_refs: bytes
+    expressions: Annotated[tuple[Expression, ...], Meta(max_length=MAX_EXPRESSIONS)]
+    variables: Annotated[tuple[Type, ...], Meta(max_length=MAX_VARIABLES)]
+    loops: Annotated[tuple[_Loop, ...], Meta(max_length=MAX_OPERATIONS)]
 
 
 _KINDS: dict[type[Struct], bytes] = {_ProgramMessage: b"P", ShardWork: b"W", ShardResult: b"R"}
@@ -85,6 +96,11 @@ def encode_program(program: Program) -> bytes:
         params=_bytes(program.params, np.float64),
         table_refs=_bytes(program.table_refs, np.int32),
         tables=tuple(_bytes(table, np.complex128) for table in program.tables),
+        jumps=_bytes(program.jumps, np.int32),
+        expression_refs=_bytes(program.expression_refs, np.int32),
+        expressions=program.expressions,
+        variables=program.variables,
+        loops=program.loops,
     )
     return _header(_ProgramMessage) + _encoder.encode(message)
 
@@ -108,6 +124,11 @@ def decode_program(blob: bytes) -> Program:
         params=_array(message.params, np.float64, "params"),
         table_refs=_array(message.table_refs, np.int32, "table_refs"),
         tables=tuple(_array(table, np.complex128, "tables") for table in message.tables),
+        jumps=_array(message.jumps, np.int32, "jumps"),
+        expression_refs=_array(message.expression_refs, np.int32, "expression_refs"),
+        expressions=message.expressions,
+        variables=message.variables,
+        loops=message.loops,
     )
     _check(program)
     return program
@@ -200,6 +221,7 @@ def _check(program: Program) -> None:
     if ((program.clbits < 0) | (program.clbits >= program.num_clbits)).any():
         raise WireError("a measurement writes a clbit that isn't there")
     _check_tables(program, targets)
+    check_flow(program)
 
 
 def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:

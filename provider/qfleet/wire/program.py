@@ -11,6 +11,8 @@ array                   what one row takes from it
 ``clbits``              ``MEASURE``: one clbit index
 ``params``              as many angles (radians) as `PARAMS` says for the code
 ``table_refs``          ``UNITARY``, ``DIAGONAL``, ``INITIALIZE``: one index into ``tables``
+``jumps``               ``JUMP``, ``JUMP_UNLESS``: the row to go on with; the number of rows to end
+``expression_refs``     ``JUMP_UNLESS``: one index into ``expressions``; ``STORE``: two, for where and what
 ======================  ==========================================================================================
 
 Qubit order is Qiskit's: the first target is the least significant bit of a matrix or vector index. Gate matrices
@@ -20,12 +22,15 @@ are Qiskit's too (``RZ(θ) = diag(exp(-iθ/2), exp(iθ/2))``, ``U(θ, φ, λ)`` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from qfleet.wire.expressions import Expression
 
 
 class Op(IntEnum):
@@ -68,6 +73,12 @@ class Op(IntEnum):
     RESET = 33
     #: Reset the targets, then give them the state of the table, ``2**targets`` amplitudes of norm 1.
     INITIALIZE = 34
+    #: Go on with another row.
+    JUMP = 35
+    #: Go on with another row if an expression of type BOOL is false.
+    JUMP_UNLESS = 36
+    #: Give clbits, a variable or one bit of either the value of an expression.
+    STORE = 37
 
 
 #: Targets of each operation; ``None`` where the row says how many.
@@ -84,6 +95,7 @@ TARGETS: dict[Op, int | None] = {
     Op.MEASURE: 1,
     Op.RESET: 1,
     Op.INITIALIZE: None,
+    **dict.fromkeys((Op.JUMP, Op.JUMP_UNLESS, Op.STORE), 0),
 }
 
 #: Angles of each operation (0 where absent): P(λ), RX(θ), RY(θ), RZ(φ), R(θ, φ), U(θ, φ, λ), RXX(θ) ...,
@@ -96,8 +108,14 @@ PARAMS: dict[Op, int] = {
 
 #: Operations that take a table.
 TABLE_OPS = frozenset({Op.UNITARY, Op.DIAGONAL, Op.INITIALIZE})
+#: Operations that go on with a row they name.
+JUMP_OPS = frozenset({Op.JUMP, Op.JUMP_UNLESS})
+#: Operations on what is classical.
+FLOW_OPS = JUMP_OPS | {Op.STORE}
 #: Operations that aren't unitary: they take no controls and have no place in a unitary.
-NON_UNITARY_OPS = frozenset({Op.MEASURE, Op.RESET, Op.INITIALIZE})
+NON_UNITARY_OPS = FLOW_OPS | {Op.MEASURE, Op.RESET, Op.INITIALIZE}
+#: Expressions of each operation (0 where absent).
+EXPRESSIONS: dict[Op, int] = {Op.JUMP_UNLESS: 1, Op.STORE: 2}
 
 
 class Operation(NamedTuple):
@@ -113,6 +131,13 @@ class Operation(NamedTuple):
     table: NDArray[np.complex128] | None
     #: The clbit that a measurement writes; -1 for all other operations.
     clbit: int
+    #: The row that a jump goes to; -1 for all other operations.
+    jump: int = -1
+    expressions: tuple[Expression, ...] = ()
+
+
+def _none() -> NDArray[np.int32]:
+    return np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +162,15 @@ class Program:
     table_refs: NDArray[np.int32]
     #: each complex128 and flat
     tables: tuple[NDArray[np.complex128], ...]
+    #: int32, flat
+    jumps: NDArray[np.int32] = field(default_factory=_none)
+    #: int32, flat
+    expression_refs: NDArray[np.int32] = field(default_factory=_none)
+    expressions: tuple[Expression, ...] = ()
+    #: the type of each variable; they begin as zero
+    variables: tuple[int, ...] = ()
+    #: pairs of a loop's first row and what to call it in an error
+    loops: tuple[tuple[int, str], ...] = ()
 
     def __len__(self) -> int:
         """Number of operations."""
@@ -148,11 +182,18 @@ class Program:
         params = self.params.tolist()
         table_refs = iter(self.table_refs.tolist())
         clbits = iter(self.clbits.tolist())
+        jumps = iter(self.jumps.tolist())
+        expressions = map(self.expressions.__getitem__, self.expression_refs.tolist())
+        first_flow = int(min(FLOW_OPS))
         at = angle = 0
         for raw, controls, targets in zip(
             self.codes.tolist(), self.num_controls.tolist(), self.num_targets.tolist(), strict=True
         ):
             code = _OPS[raw]
+            if raw >= first_flow:
+                jump = next(jumps) if code in JUMP_OPS else -1
+                yield Operation(code, (), (), (), None, -1, jump, tuple(islice(expressions, EXPRESSIONS.get(code, 0))))
+                continue
             middle, end = at + controls, at + controls + targets
             angles = _NUM_PARAMS[raw]
             yield Operation(

@@ -10,7 +10,12 @@ from qfleet.wire import codec, shard
 from qfleet.wire.program import Program
 
 FILES = sorted(make_golden.FOLDER.glob("*.bin"))
-DECODERS = {"program": codec.decode_program, "work": codec.decode_work, "result": codec.decode_result}
+DECODERS = {
+    "program": codec.decode_program,
+    "dynamic": codec.decode_program,
+    "work": codec.decode_work,
+    "result": codec.decode_result,
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
