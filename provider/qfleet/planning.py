@@ -30,6 +30,9 @@ _SECONDS_PER_OPERATION: Final = 10e-6
 _SECONDS_PER_AMPLITUDE_AND_OPERATION: Final = 2e-9
 _SECONDS_PER_SHOT: Final = 100e-9
 
+#: How often a loop whose end isn't known is taken to be run.
+_PASSES: Final = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -44,7 +47,7 @@ class Item:
 def predict_seconds(program: Program, shots: int, output: Output) -> float:
     """How long simulating a circuit takes one core, roughly."""
     amplitudes = 2.0 ** (program.num_qubits * (2 if output == "unitary" else 1))
-    run = len(program) * (_SECONDS_PER_OPERATION + _SECONDS_PER_AMPLITUDE_AND_OPERATION * amplitudes)
+    run = _operations(program) * (_SECONDS_PER_OPERATION + _SECONDS_PER_AMPLITUDE_AND_OPERATION * amplitudes)
     return _SECONDS_PER_CIRCUIT + run * _branches(program, shots) + shots * _SECONDS_PER_SHOT
 
 
@@ -97,6 +100,16 @@ def _blocks(item: Item, max_shot_size: int | None) -> Iterator[Item]:
             item.work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
         )
         yield Item(work, item.seconds / blocks, item.result_bytes)
+
+
+def _operations(program: Program) -> float:
+    """How many operations are run, roughly: each loop around an operation counts."""
+    rows = np.flatnonzero((program.codes == Op.JUMP) | (program.codes == Op.JUMP_UNLESS))
+    back = program.jumps <= rows
+    starts = np.zeros(len(program) + 1)
+    np.add.at(starts, program.jumps[back], 1)
+    np.add.at(starts, rows[back] + 1, -1)
+    return float((_PASSES ** np.minimum(np.cumsum(starts[:-1]), 4)).sum())
 
 
 def _branches(program: Program, shots: int) -> float:

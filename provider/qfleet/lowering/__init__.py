@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How does a Qiskit circuit become a program that the fleet runs?
 
-Everything composite is inlined, global phases are summed, barriers, delays and identities are dropped, and what can't
-be run is refused by name and position.
+Everything composite is inlined, control flow becomes jumps, global phases are summed, barriers, delays and identities
+are dropped, and what can't be run is refused by name and position.
 """
 
 from __future__ import annotations
@@ -52,10 +52,13 @@ def lower(
         _check_size(circuit.num_clbits, MAX_CLBITS, "clbits")
         start = None if initial_state is None else amplitude_rows(initial_state, walk.tables, circuit.num_qubits)
         rows = walk.circuit(circuit, outermost=True, start=start)
-        if circuit.num_vars:
-            names = ", ".join(repr(var.name) for var in circuit.iter_vars())
-            raise RefusalError(f"has classical variables ({names}), which qfleet doesn't run; take them out")
-        program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits)
+        given = [*circuit.iter_input_vars(), *circuit.iter_captured_vars()]
+        if given:
+            names = ", ".join(repr(var.name) for var in given)
+            raise RefusalError(
+                f"has classical variables without a value ({names}); declare them with `circuit.add_var(name, value)`"
+            )
+        program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits, walk.variables.types)
         _check_size(len(program), MAX_OPERATIONS, "operations")
     except RefusalError as refusal:
         # The cause is an exception that a definition or a matrix raised, if that was it.

@@ -12,10 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit.library import RC3XGate, iSwapGate
 
-from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape
+from qfleet.lowering.expressions import moved
+from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, shape
 from qfleet.lowering.refusal import RefusalError, too_long
-from qfleet.wire.codec import MAX_OPERATIONS
-from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
+from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
+from qfleet.wire.expressions import Expression
+from qfleet.wire.program import FLOW_OPS, NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
+
+#: Where a break and a continue jump to as long as their loop isn't complete.
+BREAK = -1
+CONTINUE = -2
+
+_JUMP = shape(Op.JUMP)
+_JUMP_UNLESS = shape(Op.JUMP_UNLESS)
+_STORE = shape(Op.STORE)
 
 
 class Tables:
@@ -48,20 +58,67 @@ class Rows:
     params: list[float] = field(default_factory=list)
     #: numbers in the walk's `Tables`
     tables: list[int] = field(default_factory=list)
+    #: rows that are jumped to, or `BREAK` or `CONTINUE`
+    jumps: list[int] = field(default_factory=list)
+    expressions: list[Expression] = field(default_factory=list)
+    #: the first row of each loop, and what to call the loop
+    loops: list[tuple[int, str]] = field(default_factory=list)
     #: radians; in no row as long as nothing controls it
     phase: float = 0.0
 
-    def splice(self, other: Rows, qubits: Sequence[int], clbits: Sequence[int]) -> None:
-        """Append other rows, whose qubit and clbit i are here ``qubits[i]`` and ``clbits[i]``."""
+    def splice(
+        self, other: Rows, qubits: Sequence[int], clbits: Sequence[int], place: tuple[str, int] = ("", 0)
+    ) -> None:
+        """Append other rows, whose qubit and clbit i are here ``qubits[i]`` and ``clbits[i]``.
+
+        `place` is the name and the position of the operation that they come from.
+        """
         if len(self.shapes) + len(other.shapes) > MAX_OPERATIONS:
             raise too_long(MAX_OPERATIONS)
         placed = _placement(qubits)
+        if other.jumps or other.expressions:
+            start = len(self.shapes)
+            self.jumps += [start + row if row >= 0 else row for row in other.jumps]
+            self.expressions += [moved(expression, clbits) for expression in other.expressions]
+            self.loops += [(start + row, "{} in {} at position {}".format(name, *place)) for row, name in other.loops]
         self.shapes += other.shapes
         self.operands += [placed[operand] for operand in other.operands]
         self.clbits += [clbits[clbit] for clbit in other.clbits]
         self.params += other.params
         self.tables += other.tables
         self.phase += other.phase
+
+    def jump(self, row: int = 0, *, unless: Expression | None = None) -> int:
+        """Append a jump to a row, with `unless` only if that is false. Returns the jump's number, for `land`."""
+        self.jumps.append(row)
+        self.shapes.append(_JUMP if unless is None else _JUMP_UNLESS)
+        if unless is not None:
+            self.expressions.append(unless)
+        return len(self.jumps) - 1
+
+    def land(self, jump: int) -> None:
+        """Let a jump lead to the row that comes next."""
+        self.jumps[jump] = len(self.shapes)
+
+    def resolve(self, first: int, kind: int, row: int) -> None:
+        """Let jumps of a kind, from the one numbered `first` on, lead to a row."""
+        self.jumps[first:] = [row if jump == kind else jump for jump in self.jumps[first:]]
+
+    def store(self, place: Expression, value: Expression) -> None:
+        """Append a store of a value to a place."""
+        self.shapes.append(_STORE)
+        self.expressions += [place, value]
+
+    def settle_phase(self) -> None:
+        """Make a row of the phase, for rows that aren't always run."""
+        phase = math.remainder(self.phase, math.tau)
+        if phase:
+            # At the front, where no jump passes it.
+            self.shapes.insert(0, GLOBAL_PHASE_SHAPE)
+            self.params.insert(0, phase)
+            self.jumps = [row + 1 if row >= 0 else row for row in self.jumps]
+            self.loops = [(row + 1, name) for row, name in self.loops]
+        self.phase = 0.0
 
     def controlled(self, num_controls: int, state: int, num_qubits: int) -> Rows:
         """These rows under controls, which are qubits 0 to ``num_controls - 1``; the rows' ``num_qubits`` move up.
@@ -104,12 +161,14 @@ class Rows:
                 result.tables.append(tables.add(table))
         return result
 
-    def program(self, tables: Tables, num_qubits: int, num_clbits: int) -> Program:
+    def program(self, tables: Tables, num_qubits: int, num_clbits: int, variables: Sequence[int] = ()) -> Program:
         """The finished program: the global phase as its first row if there is one, and only the tables in use."""
         phase = math.remainder(self.phase, math.tau)
         shapes = [GLOBAL_PHASE_SHAPE, *self.shapes] if phase else self.shapes
         params = [phase, *self.params] if phase else self.params
         codes, controls, targets = zip(*shapes, strict=True) if shapes else ((), (), ())
+        shift = len(shapes) - len(self.shapes)
+        expressions = {expression: number for number, expression in enumerate(dict.fromkeys(self.expressions))}
         used = {number: place for place, number in enumerate(dict.fromkeys(self.tables))}
         return Program(
             num_qubits=num_qubits,
@@ -122,6 +181,11 @@ class Rows:
             params=np.array(params, np.float64),
             table_refs=np.array([used[number] for number in self.tables], np.int32),
             tables=tuple(tables[number] for number in used),
+            jumps=np.array(self.jumps, np.int32) + np.int32(shift),
+            expression_refs=np.array([expressions[expression] for expression in self.expressions], np.int32),
+            expressions=tuple(expressions),
+            variables=tuple(variables),
+            loops=tuple((row + shift, name[:MAX_NAME]) for row, name in self.loops),
         )
 
     def _unpacked(self) -> Iterator[tuple[Shape, list[int], list[float], int | None]]:
@@ -136,10 +200,17 @@ class Rows:
 
 def repeated(rows: Rows, times: int) -> Rows:
     """The rows, so many times over."""
+    for code, _, _ in rows.shapes:
+        if code in FLOW_OPS:
+            raise _not_unitary(code, "repeated")
     if len(rows.shapes) * times > MAX_OPERATIONS:
         raise too_long(MAX_OPERATIONS)
     return Rows(
-        rows.shapes * times, rows.operands * times, [], rows.params * times, rows.tables * times, rows.phase * times
+        rows.shapes * times,
+        rows.operands * times,
+        params=rows.params * times,
+        tables=rows.tables * times,
+        phase=rows.phase * times,
     )
 
 
@@ -149,7 +220,8 @@ def _placement(qubits: Sequence[int]) -> list[int]:
 
 
 def _not_unitary(code: Op, done: str) -> RefusalError:
-    return RefusalError(f"it has a {code.name.lower()} inside, which can't be {done}")
+    what = "control flow" if code in FLOW_OPS else f"a {code.name.lower()}"
+    return RefusalError(f"it has {what} inside, which can't be {done}")
 
 
 _SELF_INVERSE = frozenset({Op.X, Op.Y, Op.Z, Op.H, Op.SWAP, Op.DCX, Op.ECR, Op.RCCX})

@@ -13,19 +13,19 @@ from qiskit.circuit import (
     Barrier,
     CircuitInstruction,
     Clbit,
-    ControlFlowOp,
     ControlledGate,
     Delay,
     Measure,
     Operation,
     Qubit,
     Reset,
-    Store,
 )
 from qiskit.circuit.library import DiagonalGate, Initialize, PermutationGate, StatePreparation, UnitaryGate
 
 from qfleet.lowering import gates
 from qfleet.lowering.controlled import controlled_rows, modified_rows
+from qfleet.lowering.expressions import Variables
+from qfleet.lowering.flow import FLOW, Flow
 from qfleet.lowering.native import (
     amplitude_rows,
     diagonal_rows,
@@ -49,6 +49,9 @@ class Walk:
 
     def __init__(self, *, unitary: bool) -> None:
         self.tables = Tables()
+        self.variables = Variables()
+        #: how many loops are being lowered that a break could leave
+        self.loop_depth = 0
         self._unitary = unitary
         # The operation is kept beside its rows, so that its id isn't given to another one.
         self._known: dict[int, tuple[Operation, Rows]] = {}
@@ -85,7 +88,7 @@ class Walk:
         position, operands = 0, [0]
         instruction: CircuitInstruction
         try:
-            for position, instruction in enumerate(data):  # noqa: B007 - the handlers use it
+            for position, instruction in enumerate(data):
                 operands = [qubit_index[bit] for bit in instruction.qubits]
                 # Only the names of standard gates say what they are, and their operation is slow to make.
                 if instruction.is_standard_gate():
@@ -99,11 +102,16 @@ class Walk:
                     if self._other_standard(instruction, operands, rows):
                         continue
                 operation = instruction.operation
+                place = instruction.name, position
+                if isinstance(operation, FLOW):
+                    own = [clbit_index[bit] for bit in instruction.clbits]
+                    Flow(self, rows, place, operands, own, clbit_index).append(operation)
+                    continue
                 if untouched is not None and _is_preparation(operation) and untouched.all_of(operands):
                     inner = amplitude_rows(operation.params, self.tables, operation.num_qubits)
                 else:
                     inner = self._rows(operation)
-                rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits])
+                rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits], place)
         except RefusalError as refusal:
             refusal.found_at(instruction.name, position, operands)
             raise
@@ -151,10 +159,6 @@ class Walk:
                 return diagonal_rows(operation.params, self.tables, operation.num_qubits)
             case PermutationGate():
                 return permutation_rows(operation.pattern.tolist())
-            case ControlFlowOp():
-                raise RefusalError("control flow isn't supported; unroll it, or use controlled gates")
-            case Store():
-                raise RefusalError("classical variables aren't supported; take them out of the circuit")
             case AnnotatedOperation():
                 rows = modified_rows(self, operation)
             case ControlledGate():
@@ -165,14 +169,18 @@ class Walk:
         return rows
 
     def _non_unitary(self, operation: Measure | Reset | Initialize) -> Rows:
-        if self._unitary:
-            raise RefusalError("it has no place in a unitary; take it out of the circuit")
+        self.refuse_in_unitary()
         match operation:
             case Measure():
                 return _MEASURE
             case Reset():
                 return _RESET
         return initialize_rows(operation, self.tables)
+
+    def refuse_in_unitary(self) -> None:
+        """Raise `RefusalError` if the unitary of the circuit is wanted."""
+        if self._unitary:
+            raise RefusalError("it has no place in a unitary; take it out of the circuit")
 
     def definition(self, operation: Any) -> Rows:
         """The rows of an operation's definition, or of its matrix if it has no definition. Raises `RefusalError`."""
@@ -188,7 +196,12 @@ class Walk:
             return self._matrix(operation)
         if not isinstance(definition, QuantumCircuit):
             raise RefusalError(f"its definition is a {type(definition).__name__} and no QuantumCircuit")
-        rows = self.circuit(definition)
+        # A loop around the operation is none that its definition could leave.
+        depth, self.loop_depth = self.loop_depth, 0
+        try:
+            rows = self.circuit(definition)
+        finally:
+            self.loop_depth = depth
         if (definition.num_qubits, definition.num_clbits) != (operation.num_qubits, operation.num_clbits):
             raise RefusalError(
                 f"it has {operation.num_qubits} qubits and {operation.num_clbits} clbits, and its definition has "

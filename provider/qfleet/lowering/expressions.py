@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What are Qiskit's classical expressions as expressions of a program?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from qiskit.circuit import ClassicalRegister, Clbit
+from qiskit.circuit.classical import expr, types
+
+from qfleet.errors import CapacityError
+from qfleet.lowering.refusal import RefusalError
+from qfleet.wire import expressions as wire
+from qfleet.wire.codec import MAX_VARIABLES
+from qfleet.wire.errors import WireError
+from qfleet.wire.expressions import Expression
+
+
+class Variables:
+    """The variables of one program, numbered as they are met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[expr.Var, int] = {}
+        #: the type of each, as on the wire
+        self.types: list[int] = []
+
+    def number(self, var: expr.Var) -> int:
+        """The number of a variable."""
+        number = self._numbers.setdefault(var, len(self.types))
+        if number == len(self.types):
+            if number == MAX_VARIABLES:
+                raise RefusalError(f"it has more than {MAX_VARIABLES} variables", CapacityError)
+            self.types.append(_type(var.type))
+        return number
+
+
+def lowered(
+    expression: expr.Expr, clbits: Mapping[Clbit, int], variables: Variables, kind: int | None = None
+) -> Expression:
+    """An expression over the clbits of a circuit, of the type `kind` if one is given. Raises `RefusalError`."""
+    result = _node(expression, clbits, variables, wire.MAX_DEPTH)
+    try:
+        found = wire.type_of(result, len(clbits), tuple(variables.types))
+    except WireError as exc:
+        raise RefusalError(f"its expression can't be evaluated: {exc}") from exc
+    if kind is not None and found != kind:
+        raise RefusalError(f"its expression is a {wire.name(found)} where a {wire.name(kind)} is needed")
+    return result
+
+
+def constant(value: int, kind: int) -> wire.Constant:
+    """An integer, or a BOOL, as a constant. Raises `RefusalError` if the type doesn't hold it."""
+    width = kind or 1
+    if not 0 <= value < 1 << width:
+        raise RefusalError(f"its value {value} doesn't fit a {wire.name(kind)}")
+    return wire.Constant(kind, value.to_bytes(-(-width // 8), "little"))
+
+
+def moved(expression: Expression, clbits: Sequence[int]) -> Expression:
+    """The expression with clbit i as ``clbits[i]``."""
+    match expression:
+        case wire.Bit(clbit):
+            return wire.Bit(clbits[clbit])
+        case wire.Bits(bits):
+            return wire.Bits(tuple([clbits[bit] for bit in bits]))
+        case wire.Unary(op, operand):
+            return wire.Unary(op, moved(operand, clbits))
+        case wire.Binary(op, left, right):
+            return wire.Binary(op, moved(left, clbits), moved(right, clbits))
+        case wire.Cast(kind, operand):
+            return wire.Cast(kind, moved(operand, clbits))
+        case wire.Index(target, index):
+            return wire.Index(moved(target, clbits), moved(index, clbits))
+    return expression
+
+
+def _node(expression: expr.Expr, clbits: Mapping[Clbit, int], variables: Variables, depth: int) -> Expression:
+    if not depth:
+        raise RefusalError(f"its expression has more than {wire.MAX_DEPTH} levels", CapacityError)
+
+    def inner(operand: expr.Expr) -> Expression:
+        return _node(operand, clbits, variables, depth - 1)
+
+    match expression:
+        case expr.Var():
+            return _var(expression, clbits, variables)
+        case expr.Value():
+            kind = _type(expression.type)
+            if kind == wire.FLOAT:
+                return wire.Constant(kind, float(expression.value))
+            return constant(int(expression.value), kind)
+        case expr.Unary():
+            return wire.Unary(wire.UnaryOp(expression.op.value), inner(expression.operand))
+        case expr.Binary():
+            op = wire.BinaryOp(expression.op.value)
+            return wire.Binary(op, inner(expression.left), inner(expression.right))
+        case expr.Cast():
+            return wire.Cast(_type(expression.type), inner(expression.operand))
+        case expr.Index():
+            return wire.Index(inner(expression.target), inner(expression.index))
+    raise RefusalError(f"its expression holds a {type(expression).__name__}, which has no value in a simulation")
+
+
+def _var(var: expr.Var, clbits: Mapping[Clbit, int], variables: Variables) -> Expression:
+    if var.standalone:
+        return wire.Variable(variables.number(var))
+    try:
+        if isinstance(var.var, ClassicalRegister):
+            _type(var.type)
+            return wire.Bits(tuple([clbits[bit] for bit in var.var]))
+        return wire.Bit(clbits[var.var])
+    except KeyError:
+        raise RefusalError(f"its expression reads {var.var}, which isn't in the circuit") from None
+
+
+def _type(kind: types.Type) -> int:
+    match kind:
+        case types.Bool():
+            return wire.BOOL
+        case types.Float():
+            return wire.FLOAT
+        case types.Uint():
+            if kind.width > wire.MAX_WIDTH:
+                raise RefusalError(f"its {kind} is wider than {wire.MAX_WIDTH} bits", CapacityError)
+            return int(kind.width)
+    raise RefusalError(f"its expression has the type {kind}; Bool, Uint and Float are run")
