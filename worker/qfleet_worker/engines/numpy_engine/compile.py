@@ -27,12 +27,16 @@ DIAGONAL_WIRES = 10
 LOOK_BACK = 6
 
 
-def compile_program(program: Program, from_zero: bool = True) -> Plan:
-    """The plan of a program, for a state that begins in |0...0> or, with ``from_zero=False``, anywhere."""
-    compiler = _Compiler(program, from_zero)
+def compile_program(program: Program, from_zero: bool = True, last: bool = True, events: int = 0) -> Plan:
+    """The plan of a program, for a state that begins in |0...0> or, with ``from_zero=False``, anywhere.
+
+    With ``last=False`` something comes after it, so that no measurement waits for the end; `events` are random events
+    before it.
+    """
+    compiler = _Compiler(program, from_zero, events)
     for operation in program:
         compiler.add(operation)
-    return compiler.finish()
+    return compiler.finish(last)
 
 
 class _Block:
@@ -65,7 +69,7 @@ class _Block:
 class _Compiler:
     """The steps so far, and what has not become a step yet."""
 
-    def __init__(self, program: Program, from_zero: bool) -> None:
+    def __init__(self, program: Program, from_zero: bool, events: int) -> None:
         self.num_clbits = program.num_clbits
         self.items: list[_Block | Measure | Reset] = []
         #: the wire of each qubit
@@ -82,7 +86,7 @@ class _Compiler:
         self.writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
         self.measurements = 0
         #: random events so far, see `randomness`
-        self.events = 0
+        self.events = events
         self.phase = 1 + 0j
 
     def add(self, operation: Operation) -> None:
@@ -110,8 +114,11 @@ class _Compiler:
         else:
             self.phase *= complex(gates.table(operation)[0])
 
-    def finish(self) -> Plan:
-        """The plan of everything added."""
+    def finish(self, last: bool) -> Plan:
+        """The plan of everything added; with `last`, measurements may wait for its end."""
+        if not last:
+            for wire in tuple(self.waiting):
+                self._use(wire)
         for wire in tuple(self.pending):
             self._flush(wire)
         return Plan(

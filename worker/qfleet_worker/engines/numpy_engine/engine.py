@@ -9,9 +9,10 @@ from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.compile import compile_program
+from qfleet_worker.engines.numpy_engine.flow import Stretch, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
+from qfleet_worker.engines.numpy_engine.plan import Measure, Plan, Reset
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.state import State
@@ -43,22 +44,23 @@ class NumpyEngine:
             return _unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
 
     def _simulate(self, experiment: Experiment) -> Outcome:
-        plan = compile_program(experiment.program)
-        state = State(plan.num_active(), _DTYPES[experiment.precision])
+        flow = compile_flow(experiment.program, _compile)
+        plans = [block.plan for block in flow.blocks]
+        state = State(len(set().union(*[plan.active() for plan in plans])), _DTYPES[experiment.precision])
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
         budget = self._budget(experiment, state)
-        events = 1 + sum(isinstance(step, Measure | Reset) for step in plan.steps)
+        events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
         at_once = max(1, NUMBERS // events)
         amplitudes: ComplexArray | None = None
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            for leaf in leaves(plan, state, shots, uniforms, budget):
-                found = read(plan, state, leaf, uniforms, first, tally)
+            for leaf in leaves(flow, state, shots, uniforms, budget):
+                found = read(state, leaf, uniforms, first, tally)
                 if experiment.output == "statevector" and first + leaf.shots[-1] == experiment.shots - 1:
                     for wire, value in found.items():
                         state.project(wire, value, state.weights(wire)[value])
-                    amplitudes = state.statevector(plan.wires, plan.phase)
+                    amplitudes = state.statevector(leaf.plan.wires, leaf.phase)
         # Sorting many outcomes takes memory of its own.
         del state
         return Outcome(*tally.result(), amplitudes=amplitudes)
@@ -68,6 +70,10 @@ class NumpyEngine:
         if self._snapshot_bytes is not None:
             return self._snapshot_bytes
         return OVERHEAD_BYTES // 4 + (0 if experiment.output == "statevector" else state.capacity_bytes)
+
+
+def _compile(stretch: Stretch) -> Plan:
+    return compile_program(stretch.program, stretch.first, stretch.last, stretch.events)
 
 
 def _unitary(experiment: Experiment) -> Outcome:

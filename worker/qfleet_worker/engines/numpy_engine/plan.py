@@ -82,12 +82,12 @@ class Plan:
     #: factor of the whole state
     phase: complex
 
-    def num_active(self) -> int:
-        """How many wires any step touches."""
+    def active(self) -> set[int]:
+        """The wires that any step touches."""
         wires: set[int] = set()
         for step in self.steps:
             if isinstance(step, Dense | Diagonal):
                 wires.update(step.wires)
             elif isinstance(step, Controlled):
                 wires.update(step.targets, [wire for wire, _ in step.controls])
-        return len(wires)
+        return wires

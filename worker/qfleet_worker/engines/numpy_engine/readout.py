@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from qfleet_worker.engines.numpy_engine.flow import AnyPlan
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Plan
 from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
 from qfleet_worker.engines.numpy_engine.sampling import Sampler
 from qfleet_worker.engines.numpy_engine.state import State
@@ -16,8 +16,8 @@ from qfleet_worker.engines.numpy_engine.trajectories import Leaf
 SHOTS = 1 << 18
 
 
-def read(plan: Plan, state: State, leaf: Leaf, uniforms: Uniforms, first: int, tally: Tally) -> dict[int, int]:
-    """Measure all that the plan measures at its end, for the shots of a leaf, into `tally`.
+def read(state: State, leaf: Leaf[AnyPlan], uniforms: Uniforms, first: int, tally: Tally) -> dict[int, int]:
+    """Measure all that the leaf's plan measures at its end, for the shots of a leaf, into `tally`.
 
     `first` is the tally's number of the shot that `uniforms` begins with. The state stays as it is. Returns what the
     leaf's last shot found on each active wire measured. Raises `EngineError` for a state whose norm isn't 1.
@@ -25,9 +25,9 @@ def read(plan: Plan, state: State, leaf: Leaf, uniforms: Uniforms, first: int, t
     sampler = Sampler(state.amplitudes)
     state.check(sampler.total)
     bits = {wire: bit for bit, wire in enumerate(reversed(state.order))}
-    clbits = leaf.clbits
+    plan, clbits = leaf.plan, leaf.clbits
     for wire, clbit in plan.readout:
-        clbits |= (wire not in bits and state.values.get(wire, 0)) << clbit
+        clbits = clbits & ~(1 << clbit) | (wire not in bits and state.values.get(wire, 0)) << clbit
     active = [wire for wire in plan.measured if wire in bits]
     if not active:
         tally.add_same(clbits, leaf.shots + first)

@@ -10,13 +10,14 @@ import numpy as np
 from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
+from qfleet_worker.engines.numpy_engine.flow import Flow, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.trajectories import leaves
-from qfleet_worker.engines.statevector.plan import compile_program
+from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
 from qfleet_worker.engines.statevector.small import simulate
 from qfleet_worker.engines.statevector.state import State, check_norm
 from qfleet_worker.engines.statevector.threads import Crew
@@ -57,10 +58,11 @@ class StatevectorEngine:
             if small is not None:
                 check_norm(small[1], experiment.precision == "double")
                 return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, small[0])
-        plan = compile_program(experiment.program, _LANE_BITS[experiment.precision], self._threads)
-        state = State(plan.num_wires, _DTYPES[experiment.precision], self._crew)
+        flow = self._compile(experiment)
+        plans = [block.plan for block in flow.blocks]
+        state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew)
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
-        events = 1 + sum(isinstance(step, Measure | Reset) for step in plan.steps)
+        events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
         at_once = max(1, NUMBERS // events)
         amplitudes: ComplexArray | None = None
         wanted = experiment.output == "statevector"
@@ -68,19 +70,29 @@ class StatevectorEngine:
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            for leaf in leaves(plan, state, shots, uniforms, budget):  # type: ignore[arg-type]
+            for leaf in leaves(flow, state, shots, uniforms, budget):  # type: ignore[arg-type]
                 state.settle()
-                found = read(plan, state, leaf, uniforms, first, tally)  # type: ignore[arg-type]
+                found = read(state, leaf, uniforms, first, tally)  # type: ignore[arg-type]
                 if wanted and first + leaf.shots[-1] == experiment.shots - 1:
                     for wire, value in found.items():
                         state.project(wire, value, state.weights(wire)[value])
-                    amplitudes = state.statevector(plan, plan.phase)
+                    amplitudes = state.statevector(leaf.plan, leaf.phase)
                     if events > 1:
                         # Other branches may go on in the same memory.
                         amplitudes = amplitudes.copy()
         # Sorting many outcomes takes memory of its own.
         del state
         return Outcome(*tally.result(), amplitudes=amplitudes)
+
+    def _compile(self, experiment: Experiment) -> Flow[Plan]:
+        named = named_qubits(experiment.program)
+        lane_bits = _LANE_BITS[experiment.precision]
+        return compile_flow(
+            experiment.program,
+            lambda part: compile_program(
+                part.program, lane_bits, self._threads, named=named, last=part.last, events=part.events
+            ),
+        )
 
     def _unitary(self, experiment: Experiment) -> Outcome:
         program = experiment.program

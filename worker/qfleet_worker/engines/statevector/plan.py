@@ -85,18 +85,38 @@ class Plan:
     num_wires: int
 
 
-def compile_program(program: Program, lane_bits: int, threads: int = 1, columns: bool = False) -> Plan:
+def compile_program(
+    program: Program,
+    lane_bits: int,
+    threads: int = 1,
+    columns: bool = False,
+    named: NDArray[np.bool_] | None = None,
+    last: bool = True,
+    events: int = 0,
+) -> Plan:
     """The plan of a program for vectors of ``2**lane_bits`` amplitudes.
 
-    With `columns` the state is a matrix: the wires of qubits are the upper half of its wires.
+    With `columns` the state is a matrix: the wires of qubits are the upper half of its wires. For a part of a program,
+    `named` are the qubits that have a wire, `last` says whether it is the end, and `events` are random events before.
     """
-    return _Compiler(program, lane_bits, threads, columns).plan()
+    if named is None:
+        named = named_qubits(program)
+    if columns:
+        named = np.ones_like(named)
+    return _Compiler(program, lane_bits, threads, columns, named).plan(last, events)
+
+
+def named_qubits(program: Program) -> NDArray[np.bool_]:
+    """Which qubits any operation names, shape (qubits,)."""
+    named = np.zeros(program.num_qubits, np.bool_)
+    named[np.maximum(program.operands, ~program.operands)] = True
+    return named
 
 
 class _Compiler:
     """A program on its way to a plan."""
 
-    def __init__(self, program: Program, lane_bits: int, threads: int, columns: bool) -> None:
+    def __init__(self, program: Program, lane_bits: int, threads: int, columns: bool, named: NDArray[np.bool_]) -> None:
         self.program = program
         self.codes = program.codes.astype(np.int64)
         self.num_controls = program.num_controls.astype(np.int64)
@@ -113,20 +133,15 @@ class _Compiler:
             self.table = program.tables[0] if len(program.tables) == 1 else np.concatenate(program.tables)
             self.table = np.require(self.table, np.complex128, "AWC")
         self.phase = 1 + 0j
-        self._place(columns)
+        self._place(columns, named)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
         self.local_bits = LOCAL_BITS[lane_bits]
         if threads > 1 and self.local_bits - 2 <= self.room <= self.local_bits:
             # Two chunks, that two threads may work.
             self.local_bits = self.room - 1
 
-    def _place(self, columns: bool) -> None:
+    def _place(self, columns: bool, named: NDArray[np.bool_]) -> None:
         """Give each qubit its first wire."""
-        qubits = np.maximum(self.operands, ~self.operands)
-        named = np.zeros(self.program.num_qubits, np.bool_)
-        named[qubits] = True
-        if columns:
-            named[:] = True
         self.num_wires = int(named.sum())
         if self.num_wires * (1 + columns) > MAX_WIRES:
             raise MemoryError(f"no machine holds the state of {self.num_wires} qubits")
@@ -144,15 +159,15 @@ class _Compiler:
             self.wires = np.empty_like(wires)
             self.wires[ends] = wires
 
-    def plan(self) -> Plan:
-        """Compile all of the program."""
+    def plan(self, last: bool, events: int) -> Plan:
+        """Compile all of the program; see `compile_program`."""
         steps: list[Step] = []
         measured: list[int] = []
         readout: list[tuple[int, int]] = []
         first_wires = tuple(self.wires.tolist())
         breaks = np.flatnonzero(_BREAKS[self.codes] | self._wide())
         if len(breaks):
-            self._with_breaks(breaks.tolist(), steps, measured, readout)
+            self._with_breaks(breaks.tolist(), steps, measured, readout, last, events)
         else:
             self._segment(slice(0, len(self.codes)), slice(0, None), slice(0, None), steps)
         return Plan(
@@ -172,7 +187,13 @@ class _Compiler:
         return self.num_targets > limit
 
     def _with_breaks(
-        self, breaks: list[int], steps: list[Step], measured: list[int], readout: list[tuple[int, int]]
+        self,
+        breaks: list[int],
+        steps: list[Step],
+        measured: list[int],
+        readout: list[tuple[int, int]],
+        last: bool,
+        event: int,
     ) -> None:
         widths = self.num_controls + self.num_targets
         operand_ends = np.cumsum(widths)
@@ -184,7 +205,7 @@ class _Compiler:
         last_use[qubits[used]] = rows[used]
         writer = {clbit: at for at, clbit in enumerate(self.program.clbits.tolist())}
         final: dict[int, list[int]] = {}
-        begin = event = measurement = 0
+        begin = measurement = 0
         for row in [*breaks, len(self.codes)]:
             if row > begin:
                 first = int(operand_ends[begin - 1]) if begin else 0
@@ -203,7 +224,7 @@ class _Compiler:
                 # Nothing reads a clbit before the end, so only its last writer counts.
                 clbits = [clbit] if writer[clbit] == measurement else []
                 measurement += 1
-                if row > last_use[targets[0]]:
+                if last and row > last_use[targets[0]]:
                     final.setdefault(targets[0], []).extend(clbits)
                 else:
                     steps.append(Measure(int(self.wires[targets[0]]), event, tuple(clbits)))

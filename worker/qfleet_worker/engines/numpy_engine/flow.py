@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which stretches without jumps does a program consist of, and which follows which?
+
+A program is cut at its jumps and stores, and at the rows that are jumped to. Each stretch is compiled by itself. In
+these, SWAPs are matrices: to exchange names only, as in a program of one stretch, one would have to put them back at
+the end of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.expressions import FLOAT
+from qfleet.wire.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
+from qfleet_worker.engines.numpy_engine.expressions import Compiler, Evaluate, Memory, Value
+
+
+class CompiledPlan(Protocol):
+    """What any engine's plan tells of itself."""
+
+    @property
+    def steps(self) -> tuple[Any, ...]: ...
+    @property
+    def measured(self) -> tuple[int, ...]: ...
+    @property
+    def readout(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def phase(self) -> complex: ...
+
+
+AnyPlan = TypeVar("AnyPlan", bound=CompiledPlan)
+
+_SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
+_EXCHANGES = {Op.SWAP: _SWAP, Op.ISWAP: _SWAP * np.array([1, 1j, 1j, 1])}
+
+
+_FLOW_CODES = [int(op) for op in FLOW_OPS]
+_TAKES_TABLE = [int(op) for op in TABLE_OPS]
+_NUM_PARAMS = np.zeros(256, np.int64)
+for _op, _count in PARAMS.items():
+    _NUM_PARAMS[_op] = _count
+_NO_ROWS = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows of a program that are always run together."""
+
+    program: Program
+    #: whether they are run at most once, and first of all
+    first: bool
+    #: whether the program ends after them
+    last: bool
+    #: random events before them
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Generic[AnyPlan]):
+    """A compiled stretch, and what comes after it."""
+
+    plan: AnyPlan
+    #: what is done at its end
+    store: Callable[[Memory], None] | None = None
+    condition: Evaluate | None = None
+    #: the block to go on with, if there is no condition or it holds; ``None`` at the program's end
+    following: int | None = None
+    #: the block to go on with if the condition doesn't hold
+    otherwise: int = 0
+
+    def goals(self) -> Iterator[int]:
+        """The blocks that may come next."""
+        if self.following is not None:
+            yield self.following
+        if self.condition is not None:
+            yield self.otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Flow(Generic[AnyPlan]):
+    """A program, compiled."""
+
+    blocks: tuple[Block[AnyPlan], ...]
+    #: the variables as they begin
+    variables: tuple[Value, ...] = ()
+    #: whether any block may be run again
+    loops: bool = False
+    #: what to call the loop that begins with a block
+    names: dict[int, str] = dataclasses.field(default_factory=dict)
+
+
+def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]) -> Flow[AnyPlan]:
+    """The blocks of a program, their plans made by `compile_stretch`."""
+    if not np.isin(program.codes, _FLOW_CODES).any():
+        return Flow((Block(compile_stretch(Stretch(program, True, True, 0))),))
+    rows = [row for row in program if row.code in FLOW_OPS]
+    at = np.flatnonzero(np.isin(program.codes, _FLOW_CODES))
+    starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
+    block_of = {start: number for number, start in enumerate(starts.tolist())}
+    compiler = Compiler(program.num_clbits, program.variables)
+    ends = dict(zip(at.tolist(), rows, strict=True))
+    targets = set(program.jumps.tolist())
+    blocks = []
+    cutter = _Cutter(program)
+    for number, start in enumerate(starts.tolist()):
+        end = int(starts[number + 1]) if number + 1 < len(starts) else len(program)
+        tail = ends.get(end - 1) if end > start else None
+        last = number + 1 == len(starts)
+        stretch = cutter.stretch(start, end - (tail is not None), first=not number and 0 not in targets, last=last)
+        plan = compile_stretch(stretch)
+        blocks.append(_block(plan, tail, None if last else number + 1, block_of, compiler))
+    return Flow(
+        tuple(blocks),
+        variables=tuple([0.0 if kind == FLOAT else 0 for kind in program.variables]),
+        loops=any(goal <= number for number, block in enumerate(blocks) for goal in block.goals()),
+        names={block_of[row]: name for row, name in program.loops if row in block_of},
+    )
+
+
+def _block(
+    plan: AnyPlan, tail: Operation | None, following: int | None, block_of: dict[int, int], compiler: Compiler
+) -> Block[AnyPlan]:
+    if tail is None:
+        return Block(plan, following=following)
+    if tail.code is Op.STORE:
+        return Block(plan, store=compiler.store(*tail.expressions), following=following)
+    if tail.code is Op.JUMP:
+        return Block(plan, following=block_of[tail.jump])
+    return Block(plan, condition=compiler.value(*tail.expressions), following=following, otherwise=block_of[tail.jump])
+
+
+class _Cutter:
+    """Makes programs of stretches of a program."""
+
+    def __init__(self, program: Program) -> None:
+        plain = program.num_controls == 0
+        self._tables = list(program.tables)
+        #: each row's table, -1 for none
+        self._table_at = np.full(len(program), -1, np.int64)
+        self._table_at[np.isin(program.codes, _TAKES_TABLE)] = program.table_refs
+        codes = program.codes.copy()
+        for op, matrix in _EXCHANGES.items():
+            rows = plain & (codes == op)
+            self._table_at[rows] = len(self._tables)
+            self._tables.append(matrix.reshape(-1))
+            codes[rows] = Op.UNITARY
+        self._program = dataclasses.replace(program, codes=codes)
+        widths = program.num_controls.astype(np.int64) + program.num_targets
+        self._operands = _starts(widths)
+        self._params = _starts(_NUM_PARAMS[codes])
+        self._clbits = _starts(codes == Op.MEASURE)
+        random = (codes == Op.MEASURE) | (codes == Op.RESET)
+        self._events = _starts(np.where(codes == Op.INITIALIZE, program.num_targets, random))
+
+    def stretch(self, start: int, end: int, *, first: bool, last: bool) -> Stretch:
+        """Rows `start` to ``end - 1``, none of which is a jump or a store."""
+        program, rows = self._program, slice(start, end)
+        numbers = [number for number in self._table_at[rows].tolist() if number >= 0]
+        part = dataclasses.replace(
+            program,
+            codes=program.codes[rows],
+            num_controls=program.num_controls[rows],
+            num_targets=program.num_targets[rows],
+            operands=program.operands[self._operands[start] : self._operands[end]],
+            clbits=program.clbits[self._clbits[start] : self._clbits[end]],
+            params=program.params[self._params[start] : self._params[end]],
+            table_refs=np.arange(len(numbers), dtype=np.int32),
+            tables=tuple([self._tables[number] for number in numbers]),
+            jumps=_NO_ROWS,
+            expression_refs=_NO_ROWS,
+            expressions=(),
+            variables=(),
+            loops=(),
+        )
+        return Stretch(part, first, last, int(self._events[start]))
+
+
+def _starts(counts: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Where each row's items begin, and where the last row's end."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
