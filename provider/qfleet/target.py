@@ -40,7 +40,7 @@ _OF_ANY_WIDTH = {
     "state_preparation": StatePreparation,
     "unitary": UnitaryGate,
 }
-#: The transpiler must let these pass, so that it is `run` that says what isn't run yet.
+#: The transpiler refuses circuits that hold any of these unless they stand in the target.
 _CONTROL_FLOW = {
     "box": BoxOp,
     "break_loop": BreakLoopOp,

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import flow_oracle
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import Instruction
 from qiskit.circuit import library as lib
 from qiskit.circuit.controlflow import CONTROL_FLOW_OP_NAMES
 from qiskit.quantum_info import Statevector, random_unitary
@@ -15,7 +15,6 @@ from reference import assert_drawn_from, outcome_probabilities, standard_gates
 
 from qfleet import FleetProvider
 from qfleet.backend import FleetBackend
-from qfleet.errors import UnsupportedCircuitError
 
 LEVELS = [0, 1, 2, 3]
 
@@ -70,6 +69,9 @@ def control_flow() -> dict[str, QuantumCircuit]:
             case "if_else":
                 circuit.if_else((circuit.clbits[0], 1), body, None, [0, 1], [0])
             case "while_loop":
+                body.x(0)
+                body.measure(0, 0)
+                body.h(0)
                 circuit.while_loop((circuit.clbits[0], 1), body, [0, 1], [0])
             case "for_loop":
                 circuit.for_loop(range(3), None, body, [0, 1], [0])
@@ -118,33 +120,14 @@ def test_wide_operations_stay_right(backend: FleetBackend) -> None:
             assert_drawn_from(counts, outcome_probabilities(circuit))
 
 
-def test_control_flow_transpiles_and_run_refuses_it(backend: FleetBackend) -> None:
+def test_control_flow_transpiles_and_runs(backend: FleetBackend) -> None:
     assert set(CONTROL_FLOW_OP_NAMES) <= set(backend.operation_names)
     for name, circuit in control_flow().items():
         for level in LEVELS:
-            assert name in transpile(circuit, backend, optimization_level=level).count_ops()
-        with pytest.raises(UnsupportedCircuitError, match=f"circuit 'with {name}' holds '{name}' at position 2 "):
-            backend.run(circuit)
-
-
-def test_control_flow_is_named_where_it_stands(provider: FleetProvider) -> None:
-    circuit = control_flow()["if_else"]
-    before = [job.job_id() for job in provider.jobs(limit=None)]
-    for backend in provider.backends():
-        if backend.name != "unitary_simulator":  # it refuses the measurement before
-            with pytest.raises(UnsupportedCircuitError, match=r"'if_else' at position 2 .*control flow"):
-                backend.run([QuantumCircuit(1), circuit])
-    # An initial state is no operation of the circuit.
-    with pytest.raises(UnsupportedCircuitError, match="'if_else' at position 2 "):
-        provider.get_backend().run(circuit, initial_statevector=[1, 0, 0, 0])
-    wrapped = Instruction("wrapped", 2, 1, [])
-    wrapped.definition = circuit
-    outer = QuantumCircuit(2, 1, name="outer")
-    outer.h(1)
-    outer.append(wrapped, [0, 1], [0])
-    with pytest.raises(UnsupportedCircuitError, match=r"'outer' holds 'wrapped' at position 1 .*'if_else' at .* 2"):
-        provider.get_backend().run(outer)
-    assert [job.job_id() for job in provider.jobs(limit=None)] == before
+            after = transpile(circuit, backend, optimization_level=level)
+            assert name in after.count_ops()
+            counts = backend.run(after, shots=1000, seed_simulator=1).result().get_counts()
+            assert_drawn_from(counts, {f"{key}": chance for key, chance in flow_oracle.probabilities(circuit).items()})
 
 
 def test_there_is_no_limit_to_the_qubits(provider: FleetProvider) -> None:
