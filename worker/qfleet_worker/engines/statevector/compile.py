@@ -89,7 +89,8 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     rows = len(codes)
     capacity = 3 * rows + 2 * num_wires + 8
     gates = np.empty((capacity, fusion.COLUMNS), np.int64)
-    pool = np.empty(pool_size + 8 * rows + 16, np.complex128)
+    # Products of pairs take 16 entries, and so may each row.
+    pool = np.empty(pool_size + 24 * rows + 4 * num_wires + 16, np.complex128)
     masks = np.empty((term_count + 2 * (rows + num_wires) + 8, 2), np.int64)
     factors = np.empty(len(masks), np.complex128)
     small = num_wires <= 12

@@ -25,8 +25,12 @@ from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
 MAX_WIRES = 50
 #: The lowest wires, which are always local: chunks are copied in runs of half a kilobyte or more.
 RUN_BITS = 5
-#: Wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has.
+#: Wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has. All targets of a gate must
+#: fit beside the lowest wires.
 LOCAL_BITS = {2: 15, 3: 16}
+
+#: Wires from which on a state is so large that fewer, larger chunks are faster.
+LARGE = 22
 
 _NO_TABLE = np.zeros(1, np.complex128)
 _TAKES_TABLE = np.zeros(256, np.bool_)
@@ -115,8 +119,8 @@ class _Compiler:
         self.phase = 1 + 0j
         self._place(columns)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
-        self.local_bits = LOCAL_BITS[lane_bits]
-        if threads > 1 and self.local_bits - 2 <= self.room <= self.local_bits:
+        self.local_bits = LOCAL_BITS[lane_bits] + (self.room >= LARGE)
+        if threads > 1 and max(self.local_bits - 2, RUN_BITS + kernels.MAX_TARGETS + 1) <= self.room <= self.local_bits:
             # Two chunks, that two threads may work.
             self.local_bits = self.room - 1
 
