@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much faster than its peers is the statevector engine?
 
-For each family of circuits and each number of qubits, all run the same circuit in one process, in turns; the table shows
-each peer's median time divided by ours. Two modes:
+For each family of circuits and each number of qubits, all run the same circuit in one process, in turns; the table
+shows each peer's median time divided by ours. Two modes:
 
 run         The circuit is converted and compiled beforehand, and a state is ready where the peer lets one be kept.
 amplitudes  From a QuantumCircuit to its amplitudes, everything counted, our lowering among it.
 
 Peers are Aer's statevector method, qulacs without and with its light optimizer, qsim (single precision, compared with
-our single precision, gates fused to 2 and to 4 qubits), Qiskit's BasicSimulator and Statevector (small sizes). They are the extra ``bench``:
+our single precision; gates fused to 2 and to 4 qubits), Qiskit's BasicSimulator and Statevector (small sizes). They are
+the extra ``bench``:
 
     pip install -e '.[bench]'
     python benchmarks/engine.py --sizes 20,24 --threads 2 --json ratios.json

@@ -45,9 +45,7 @@ def test_round_trip() -> None:
     assert decode_record(encode_record(written)) == written
 
 
-@pytest.mark.parametrize(
-    "value", [object(), (1, 2), {1, 2}, 2**70, np.arange(3), 1 + 2j, float("nan"), lambda: None]
-)
+@pytest.mark.parametrize("value", [object(), (1, 2), {1, 2}, 2**70, np.arange(3), 1 + 2j, float("nan"), lambda: None])
 def test_what_does_not_come_back_identical_is_left_out(value: object) -> None:
     read = decode_record(encode_record(record({"kept": 1, "lost": value, 5: "a key that is no string"})))
     assert read.metadata == {"kept": 1}

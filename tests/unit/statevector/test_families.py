@@ -16,9 +16,7 @@ from qfleet.lowering import lower
 from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.statevector import StatevectorEngine
 
-_spec = importlib.util.spec_from_file_location(
-    "_circuits", Path(__file__).parents[3] / "benchmarks" / "_circuits.py"
-)
+_spec = importlib.util.spec_from_file_location("_circuits", Path(__file__).parents[3] / "benchmarks" / "_circuits.py")
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = _module.FAMILIES

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector import emit, fusion, kernels
-from qfleet_worker.engines.statevector.execute import run_operations
+from qfleet_worker.engines.statevector.execute import run_stage
 from qfleet_worker.engines.statevector.schedule import FULL_GROUP, MIXED_GROUP, REAL_GROUP
 
 TOLERANCES = {2: 1e-13, 3: 2e-6}
@@ -61,14 +61,14 @@ class Bench:
         """What the operation makes of a state, and the code of its kernel."""
         real = np.float64 if self.lane_bits == 2 else np.float32
         floats = state.astype(np.complex128 if self.lane_bits == 2 else np.complex64).view(real)
-        # Around the chunk nothing may be written.
+        # Around the state nothing may be written.
         padded = np.full(len(floats) + 64, 7, real)
         padded[32:-32] = floats
-        none = np.zeros((1, 5), np.int64)
-        run_operations(
-            padded, 32, self.bits, 0, self.op[None], 0, 1, self.coefs.astype(real), self.ints, none,
-            np.zeros((1, 4), np.int64), np.zeros(1, np.complex128), np.zeros(1, real), np.zeros(1, np.complex128),
-            np.zeros(1, real), np.zeros(1, real), np.zeros(1), np.zeros((1, 2), np.complex128),
+        every = (1 << self.bits) - 1
+        run_stage(
+            padded[32:-32], self.bits, every, every, 0, 1, self.op[None], self.coefs.astype(real), self.ints,
+            np.zeros((1, 5), np.int64), np.zeros((1, 4), np.int64), np.zeros(1, np.complex128), np.zeros(1, real),
+            np.zeros(1, np.complex128), np.zeros(1, real), 0, 1,
         )  # fmt: skip
         assert (padded[:32] == 7).all()
         assert (padded[-32:] == 7).all()
@@ -225,5 +225,3 @@ def test_no_kernel_has_two_codes() -> None:
         assert len(set(every)) == len(every)
         for code, (kind, high, lo) in enumerate(every):
             assert kernels.CODES[lane_bits - 2, kind, high, lo] == code
-
-

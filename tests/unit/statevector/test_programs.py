@@ -21,6 +21,7 @@ from qfleet_worker.engines.statevector.state import State
 from qfleet_worker.engines.statevector.threads import Crew
 
 DIAGONAL_OPS = [Op.Z, Op.T, Op.P, Op.RZ, Op.RZZ, Op.DIAGONAL, Op.GLOBAL_PHASE, Op.H]
+FLIP_OPS = [Op.X, Op.H, Op.SWAP, Op.RZ]
 
 
 @pytest.mark.parametrize("code", [code for code in UNITARY_OPS if code not in TABLE_OPS], ids=lambda code: code.name)
@@ -43,7 +44,9 @@ def test_matrices_are_those_of_the_numpy_engine(code: Op) -> None:
     run_bits=st.integers(3, 4),
     precision=st.sampled_from(["double", "single"]),
 )
-@pytest.mark.parametrize("codes", [UNITARY_OPS, DIAGONAL_OPS, [Op.X, Op.H, Op.SWAP, Op.RZ]], ids=["all", "diagonal", "flips"])
+@pytest.mark.parametrize(
+    "codes", [UNITARY_OPS, DIAGONAL_OPS, [Op.X, Op.H, Op.SWAP, Op.RZ]], ids=["all", "diagonal", "flips"]
+)
 def test_random_programs_in_stages(
     codes: list[Op], seed: int, num_qubits: int, local_bits: int, run_bits: int, precision: str,
     small_chunks: Callable[[int, int], None],

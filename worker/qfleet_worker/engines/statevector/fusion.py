@@ -13,10 +13,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector import matrices as m
+from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.matrices import (
     NUM_PARAMS,
     fill_many,
@@ -40,22 +40,22 @@ _DIAGONAL_ONE = np.zeros(64, np.bool_)
 _DIAGONAL_ONE[[m.Z, m.S, m.SDG, m.T, m.TDG, m.P, m.RZ]] = True
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def is_real(one: NDArray[Any]) -> bool:
     """Whether a one-qubit matrix has real entries only."""
-    return one[0].imag == 0 and one[1].imag == 0 and one[2].imag == 0 and one[3].imag == 0
+    return bool(one[0].imag == 0 and one[1].imag == 0 and one[2].imag == 0 and one[3].imag == 0)
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def is_mixed(one: NDArray[Any]) -> bool:
     """Whether a one-qubit matrix is real on its diagonal and imaginary off it."""
-    return one[0].imag == 0 and one[1].real == 0 and one[2].real == 0 and one[3].imag == 0
+    return bool(one[0].imag == 0 and one[1].real == 0 and one[2].real == 0 and one[3].imag == 0)
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _append(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], kind: int, changes: int, reads: int) -> int:
     """A new gate, as the last one on its wires."""
-    at = counts[GATES]
+    at = int(counts[GATES])
     counts[GATES] += 1
     gates[at, KIND] = kind
     gates[at, CHANGES] = changes
@@ -75,7 +75,7 @@ def _append(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], kind:
     return at
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _term(gates: NDArray[Any], counts: NDArray[Any], masks: NDArray[Any], factors: NDArray[Any], at: int,
           mask: int, value: int, factor: complex) -> None:  # fmt: skip
     """Another term of the diagonal that is the last gate."""
@@ -89,7 +89,7 @@ def _term(gates: NDArray[Any], counts: NDArray[Any], masks: NDArray[Any], factor
     gates[at, SIZE] += 1
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _flush(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
            factors: NDArray[Any], waits: NDArray[Any], ones: NDArray[Any], diagonals: NDArray[Any],
            wire: int) -> None:  # fmt: skip
@@ -108,7 +108,7 @@ def _flush(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: 
         waits[wire, 1] = 0
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _small_matrix(gates: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any], factors: NDArray[Any], at: int,
                   low: int, high: int, out: NDArray[Any]) -> None:  # fmt: skip
     """The matrix of a gate that acts on two wires only, with `low` as the lower bit of its index."""
@@ -140,9 +140,9 @@ def _small_matrix(gates: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any], 
                 out[4 * to + column] = pool[gates[at, AT] + 4 * row + inside]
 
 
-@njit(cache=True, nogil=True)
-def _merge_pair(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: NDArray[Any],
-                masks: NDArray[Any], factors: NDArray[Any], before: int) -> None:  # fmt: skip
+@machine_code
+def _merge_pair(gates: NDArray[Any], counts: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
+                factors: NDArray[Any], before: int) -> None:  # fmt: skip
     """Multiply the last gate with the one before it where both act on the same two wires and one is a plain matrix."""
     at = counts[GATES] - 1
     wires = gates[at, CHANGES] | gates[at, READS]
@@ -181,7 +181,7 @@ def _merge_pair(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], p
     gates[at, TARGETS] = low | high << 8
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _one(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
          factors: NDArray[Any], waits: NDArray[Any], ones: NDArray[Any], diagonals: NDArray[Any],
          wire: int, one: NDArray[Any], split: bool) -> None:  # fmt: skip
@@ -232,10 +232,11 @@ def _one(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: ND
         waits[wire, 0] = 1
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def fuse(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
-         params: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any], num_wires: int, split: bool,
-         gates: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any], factors: NDArray[Any]) -> tuple[int, complex]:  # fmt: skip
+         params: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any],
+         num_wires: int, split: bool, gates: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
+         factors: NDArray[Any]) -> tuple[int, complex]:  # fmt: skip
     """Fuse rows of unitary operations; `wires` holds each qubit's wire and is changed by SWAPs.
 
     ``split`` keeps real gates and diagonals apart instead of making complex matrices of them. Returns how many gates
@@ -375,13 +376,13 @@ def fuse(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[A
             gates[at, CONTROLS] = controls
             gates[at, VALUES] = values
         if before >= 0:
-            _merge_pair(gates, counts, last, pool, masks, factors, before)
+            _merge_pair(gates, counts, pool, masks, factors, before)
     for wire in range(n):
         _flush(gates, counts, last, pool, masks, factors, waits, ones, diagonals, wire)
     return counts[GATES], phase
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> bool:
     """Unitaries with ``(left x right) @ matrix`` having column 0 of the form (s, 0, 0, t), s and t real.
 
@@ -421,7 +422,7 @@ def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> b
     return True
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def thin_out(gates: NDArray[Any], number: int, pool: NDArray[Any], num_wires: int) -> None:
     """Give two-qubit matrices zeros by moving one-qubit factors into the matrices that follow.
 

@@ -114,8 +114,7 @@ class _Compiler:
             starts = np.cumsum([0, *[len(table) for table in program.tables[:-1]]])
             self.table_at = np.full(len(self.codes), -1, np.int64)
             self.table_at[_TAKES_TABLE[self.codes]] = starts[program.table_refs]
-            self.table = program.tables[0] if len(program.tables) == 1 else np.concatenate(program.tables)
-            self.table = np.require(self.table, np.complex128, "AWC")
+            self.table = np.concatenate(program.tables)
         self.phase = 1 + 0j
         self._place(columns)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
@@ -240,13 +239,14 @@ class _Compiler:
         num_targets = self.num_targets[rows]
         named = self.operands[operands]
         sizes = 1 << num_targets
-        *tables, phase = compile_rows(
+        result = compile_rows(
             self.codes[rows], self.num_controls[rows], num_targets, named, self.params[params], self.table_at[rows],
             self.table, self.wires, self.room, self.lane_bits, self.local_bits, RUN_BITS,
             int((sizes * sizes * (num_targets <= kernels.MAX_TARGETS)).sum()), int(sizes.sum()),
         )  # fmt: skip
-        self.phase *= phase
-        steps.append(Segment(Tables(*tables, phase)))
+        tables = Tables(*result)
+        self.phase *= tables.phase
+        steps.append(Segment(tables))
 
 
 def precise(tables: Tables, dtype: np.dtype[Any]) -> Tables:
