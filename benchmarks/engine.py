@@ -188,7 +188,14 @@ def contenders(circuit: Any, threads: int, mode: str, peers: list[str]) -> dict[
         unsuited |= {"qsim", "qsim_4", "ours_single"}
     single = any(name.startswith("qsim") for name in peers)
     chosen = ["ours", *(["ours_single"] if single else []), *peers]
-    return {name: makers[name]() for name in chosen if name not in unsuited}
+    runs = {}
+    for name in chosen:
+        if name not in unsuited:
+            try:
+                runs[name] = makers[name]()
+            except ModuleNotFoundError as exc:
+                print(f"  {name} is left out, {exc.name} isn't installed: pip install -e '.[bench]'")
+    return runs
 
 
 def basic(circuit: Any, simulator: Any) -> Run:

@@ -30,9 +30,10 @@ from qfleet_worker.engines.statevector.emit import (
     emit_matrix,
     emit_permutation,
 )
-from qfleet_worker.engines.statevector.fusion import AT, SIZE, fuse, thin_out
+from qfleet_worker.engines.statevector.fusion import AT, SIZE, fuse
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.schedule import MERGED, SINGLE, flips_together, itemise, popcount, stages
+from qfleet_worker.engines.statevector.thinning import thin_out
 
 #: Columns of a stage: its local wires as a mask; its operations, from and to.
 LOCAL, FIRST_OP, END_OP = range(3)

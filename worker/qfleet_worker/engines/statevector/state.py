@@ -18,6 +18,7 @@ from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.statevector import execute, parts
 from qfleet_worker.engines.statevector.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide, precise
+from qfleet_worker.engines.statevector.sampling import Sampler
 from qfleet_worker.engines.statevector.schedule import popcount
 from qfleet_worker.engines.statevector.threads import Crew
 
@@ -148,6 +149,10 @@ class State:
                 lambda begin, end: execute.clear_rest(self._floats, self.num_wires, self.known, begin, end),
             )
             self.known = full
+
+    def sampler(self) -> Sampler:
+        """What finds basis states of a settled state, as long as it stays as it is."""
+        return Sampler(self.amplitudes, self._crew)
 
     def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
         """The amplitudes over the plan's qubits times `phase`, shape (2**qubits,). The state is used up."""
