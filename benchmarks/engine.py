@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much faster than its peers is the statevector engine?
 
-For each family of circuits and each number of qubits, all run the same circuit in one process, in turns; the table shows
-each peer's median time divided by ours. Two modes:
+For each family of circuits and each number of qubits, all run the same circuit in one process, in turns; the table
+shows each peer's median time divided by ours. Two modes:
 
 run         The circuit is converted and compiled beforehand, and a state is ready where the peer lets one be kept.
 amplitudes  From a QuantumCircuit to its amplitudes, everything counted, our lowering among it.
 
 Peers are Aer's statevector method, qulacs without and with its light optimizer, qsim (single precision, compared with
-our single precision, gates fused to 2 and to 4 qubits), Qiskit's BasicSimulator and Statevector (small sizes). They are the extra ``bench``:
+our single precision; gates fused to 2 and to 4 qubits), Qiskit's BasicSimulator and Statevector (small sizes). They are
+the extra ``bench``:
 
     pip install -e '.[bench]'
     python benchmarks/engine.py --sizes 20,24 --threads 2 --json ratios.json
@@ -22,120 +23,28 @@ import gc
 import json
 import math
 import os
-import random
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _circuits import FAMILIES
+from qiskit import transpile
+from qiskit.providers.basic_provider import BasicSimulator
+from qiskit.quantum_info import Statevector
+
+from qfleet.lowering import lower
+from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet_worker.engines.statevector.plan import compile_program
+from qfleet_worker.engines.statevector.state import State
+from qfleet_worker.engines.statevector.threads import Crew
 
 Run = Callable[[], object]
 
 PEERS = ["aer", "qulacs", "qulacs_light", "qsim", "qsim_4"]
-
-
-def qft(num_qubits: int) -> Any:
-    """The quantum Fourier transform of a product state."""
-    circuit = QuantumCircuit(num_qubits)
-    for qubit, angle in enumerate(np.random.default_rng(1).uniform(0, 3, num_qubits)):
-        circuit.ry(float(angle), qubit)
-    for target in reversed(range(num_qubits)):
-        circuit.h(target)
-        for control in reversed(range(target)):
-            circuit.cp(math.pi / 2 ** (target - control), control, target)
-    for qubit in range(num_qubits // 2):
-        circuit.swap(qubit, num_qubits - 1 - qubit)
-    return circuit
-
-
-def ghz(num_qubits: int) -> Any:
-    """A chain of CNOTs."""
-    circuit = QuantumCircuit(num_qubits)
-    circuit.h(0)
-    for qubit in range(num_qubits - 1):
-        circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def volume(num_qubits: int) -> Any:
-    """As many layers as qubits of random SU(4) on random pairs."""
-    return quantum_volume(num_qubits, num_qubits, seed=7)
-
-
-def ansatz(num_qubits: int) -> Any:
-    """A hardware-efficient ansatz: five layers of RY, RZ and a chain of CNOTs, and one of RY, RZ."""
-    rng = np.random.default_rng(3)
-    circuit = QuantumCircuit(num_qubits)
-    for layer in range(6):
-        for qubit in range(num_qubits):
-            circuit.ry(float(rng.uniform(0, 6)), qubit)
-            circuit.rz(float(rng.uniform(0, 6)), qubit)
-        for qubit in range(num_qubits - 1 if layer < 5 else 0):
-            circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def qaoa(num_qubits: int) -> Any:
-    """Five layers of QAOA for maximum cut on a random 3-regular graph."""
-    rng, shuffled = np.random.default_rng(4), random.Random(5)
-    edges: set[tuple[int, int]] = set()
-    while not edges:
-        points = [qubit for qubit in range(num_qubits) for _ in range(3)]
-        shuffled.shuffle(points)
-        pairs = {(min(pair), max(pair)) for pair in zip(points[::2], points[1::2], strict=True)}
-        if len(pairs) == len(points) // 2 and all(a != b for a, b in pairs):
-            edges = pairs
-    circuit = QuantumCircuit(num_qubits)
-    circuit.h(range(num_qubits))
-    for _ in range(5):
-        gamma, beta = rng.uniform(0, 3, 2)
-        for a, b in sorted(edges):
-            circuit.rzz(float(gamma), a, b)
-        circuit.rx(float(beta), range(num_qubits))
-    return circuit
-
-
-def ising(num_qubits: int) -> Any:
-    """Ten Trotter steps of the transverse-field Ising chain."""
-    circuit = QuantumCircuit(num_qubits)
-    for _ in range(10):
-        for first in (0, 1):
-            for qubit in range(first, num_qubits - 1, 2):
-                circuit.rzz(0.2, qubit, qubit + 1)
-        circuit.rx(0.3, range(num_qubits))
-    return circuit
-
-
-def clifford_t(num_qubits: int) -> Any:
-    """Twenty random Clifford+T gates per qubit."""
-    rng = random.Random(11)
-    circuit = QuantumCircuit(num_qubits)
-    for _ in range(20 * num_qubits):
-        kind = rng.random()
-        control, target = rng.sample(range(num_qubits), 2)
-        if kind < 0.35:
-            circuit.cx(control, target)
-        elif kind < 0.6:
-            circuit.h(target)
-        elif kind < 0.8:
-            circuit.s(target)
-        else:
-            circuit.t(target)
-    return circuit
-
-
-FAMILIES: dict[str, Callable[[int], Any]] = {
-    "qft": qft,
-    "ghz": ghz,
-    "volume": volume,
-    "ansatz": ansatz,
-    "qaoa": qaoa,
-    "ising": ising,
-    "clifford_t": clifford_t,
-}
 
 
 # ---------------------------------------------------------------------------------------------------------------- peers
@@ -262,9 +171,6 @@ def qsim(circuit: Any, threads: int, fused: int) -> Run:
 
 def contenders(circuit: Any, threads: int, mode: str, peers: list[str]) -> dict[str, Run]:
     """What is run: ours, and the peers that are wanted and suit the size."""
-    from qiskit.providers.basic_provider import BasicSimulator
-    from qiskit.quantum_info import Statevector
-
     small = circuit.num_qubits <= 12
     makers: dict[str, Callable[[], Run]] = {
         "ours": lambda: ours(circuit, threads, mode, "double"),
@@ -282,7 +188,14 @@ def contenders(circuit: Any, threads: int, mode: str, peers: list[str]) -> dict[
         unsuited |= {"qsim", "qsim_4", "ours_single"}
     single = any(name.startswith("qsim") for name in peers)
     chosen = ["ours", *(["ours_single"] if single else []), *peers]
-    return {name: makers[name]() for name in chosen if name not in unsuited}
+    runs = {}
+    for name in chosen:
+        if name not in unsuited:
+            try:
+                runs[name] = makers[name]()
+            except ModuleNotFoundError as exc:
+                print(f"  {name} is left out, {exc.name} isn't installed: pip install -e '.[bench]'")
+    return runs
 
 
 def basic(circuit: Any, simulator: Any) -> Run:
@@ -342,6 +255,8 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=20, help="seconds for each circuit, roughly (default: 20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the seconds of each run here")
     arguments = parser.parse_args()
+    # OpenMP reads it when the first peer is imported.
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     records = []
     for num_qubits in arguments.sizes:
         print(f"{num_qubits} qubits, {arguments.threads} threads, {arguments.mode}: our milliseconds; peer / ours")
@@ -372,17 +287,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # OpenMP reads its threads when it is loaded, so the peers are imported after the options are read.
-    if "--threads" in sys.argv:
-        os.environ["OMP_NUM_THREADS"] = sys.argv[sys.argv.index("--threads") + 1]
-    from qiskit import QuantumCircuit, transpile
-    from qiskit.circuit.library import quantum_volume
-
-    from qfleet.lowering import lower
-    from qfleet_worker.engines.base import Experiment
-    from qfleet_worker.engines.statevector import StatevectorEngine
-    from qfleet_worker.engines.statevector.plan import compile_program
-    from qfleet_worker.engines.statevector.state import State
-    from qfleet_worker.engines.statevector.threads import Crew
-
     main()

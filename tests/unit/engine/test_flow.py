@@ -408,3 +408,36 @@ def test_each_pass_of_a_loop_has_random_numbers_of_its_own(engine: Engine) -> No
     assert abs(bits.mean() - 0.5) < 0.03
     correlations = np.corrcoef(bits.T) - np.eye(16)
     assert np.abs(correlations).max() < 0.25
+
+
+@pytest.mark.parametrize("num_qubits", [11, 14, 18])
+def test_blocks_on_many_qubits(num_qubits: int) -> None:
+    """Conditions that always hold, around the same gates as in a circuit without any."""
+    rng = np.random.default_rng(num_qubits)
+    plain = QuantumCircuit(num_qubits)
+    qc = QuantumCircuit(num_qubits, 1)
+    number = qc.add_var("number", expr.lift(0, types.Uint(4)))
+
+    def layer(on: list[QuantumCircuit]) -> None:
+        for _ in range(2 * num_qubits):
+            a, b, c = (int(qubit) for qubit in rng.permutation(num_qubits)[:3])
+            angle = rng.uniform(0, 6)
+            for each in on:
+                each.ry(angle, a)
+                each.cp(angle, a, b)
+                each.swap(b, c)
+                each.iswap(a, c)
+                each.ccx(a, b, c)
+
+    layer([plain, qc])
+    with qc.if_test(expr.equal(number, 0)):
+        layer([plain, qc])
+    with qc.while_loop(expr.less(number, 1)):
+        layer([plain, qc])
+        qc.store(number, expr.add(number, 1))
+    with qc.if_test(expr.equal(number, 0)):
+        layer([qc])
+    layer([plain, qc])
+    exact = StatevectorEngine().run(Experiment(lower(plain), 1, 1, output="statevector")).amplitudes
+    for engine in (NumpyEngine(), StatevectorEngine(1), StatevectorEngine(2)):
+        assert np.abs(run(engine, qc, 1, output="statevector").amplitudes - exact).max() < 1e-11

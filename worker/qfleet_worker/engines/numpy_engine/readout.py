@@ -8,7 +8,6 @@ import numpy as np
 from qfleet_worker.engines.numpy_engine.flow import AnyPlan
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
 from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
-from qfleet_worker.engines.numpy_engine.sampling import Sampler
 from qfleet_worker.engines.numpy_engine.state import State
 from qfleet_worker.engines.numpy_engine.trajectories import Leaf
 
@@ -22,7 +21,7 @@ def read(state: State, leaf: Leaf[AnyPlan], uniforms: Uniforms, first: int, tall
     `first` is the tally's number of the shot that `uniforms` begins with. The state stays as it is. Returns what the
     leaf's last shot found on each active wire measured. Raises `EngineError` for a state whose norm isn't 1.
     """
-    sampler = Sampler(state.amplitudes)
+    sampler = state.sampler()
     state.check(sampler.total)
     bits = {wire: bit for bit, wire in enumerate(reversed(state.order))}
     plan, clbits = leaf.plan, leaf.clbits

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.plan import Controlled, Dense, Diagonal, Step
+from qfleet_worker.engines.numpy_engine.sampling import Sampler
 
 #: Entries of a matrix that are copied at a time where it may be large.
 CHUNK = 1 << 16
@@ -135,6 +136,10 @@ class State:
     def _half(self, wire: int, value: int) -> ComplexArray:
         """The amplitudes where an active wire has a value, as a view of shape (before, after)."""
         return self.amplitudes.reshape(1 << self.order.index(wire), 2, -1)[:, value]
+
+    def sampler(self) -> Sampler:
+        """What finds basis states, as long as the state stays as it is."""
+        return Sampler(self.amplitudes)
 
     def statevector(self, wires: Sequence[int], phase: complex) -> ComplexArray:
         """The amplitudes over qubits, qubit q being on ``wires[q]``, times `phase`. Shape (2**qubits,), a new array."""

@@ -6,10 +6,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import int64, njit, types
 from numpy.typing import NDArray
 
-from qfleet.wire.program import PARAMS, TABLE_OPS
 from qfleet_worker.engines.statevector import fusion
 from qfleet_worker.engines.statevector.diagonals import (
     DIAGONAL_COLUMNS,
@@ -22,7 +20,6 @@ from qfleet_worker.engines.statevector.diagonals import (
     build_tables,
 )
 from qfleet_worker.engines.statevector.emit import (
-    COEFS,
     INTS,
     KERNEL,
     OP_COLUMNS,
@@ -33,8 +30,10 @@ from qfleet_worker.engines.statevector.emit import (
     emit_matrix,
     emit_permutation,
 )
-from qfleet_worker.engines.statevector.fusion import AT, SIZE, fuse, thin_out
+from qfleet_worker.engines.statevector.fusion import AT, SIZE, fuse
+from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.schedule import MERGED, SINGLE, flips_together, itemise, popcount, stages
+from qfleet_worker.engines.statevector.thinning import thin_out
 
 #: Columns of a stage: its local wires as a mask; its operations, from and to.
 LOCAL, FIRST_OP, END_OP = range(3)
@@ -66,7 +65,7 @@ class Tables(NamedTuple):
     phase: complex
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
     """The array, or a longer copy of it."""
     if needed <= array.shape[0]:
@@ -76,10 +75,11 @@ def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
     return longer
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
                  params: NDArray[Any], table_at: NDArray[Any], table: NDArray[Any], wires: NDArray[Any],
-                 num_wires: int, lane_bits: int, local_bits: int, run_bits: int, pool_size: int, term_count: int):  # fmt: skip # type: ignore[no-untyped-def]
+                 num_wires: int, lane_bits: int, local_bits: int, run_bits: int, pool_size: int,
+                 term_count: int) -> tuple[Any, ...]:  # fmt: skip
     """Compile rows of unitary operations, all with at most four targets, for ``2**lane_bits`` amplitudes per vector.
 
     `wires` has the wire of each qubit and is changed by SWAPs; `num_wires` may be more than there are qubits;
@@ -89,7 +89,8 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     rows = len(codes)
     capacity = 3 * rows + 2 * num_wires + 8
     gates = np.empty((capacity, fusion.COLUMNS), np.int64)
-    pool = np.empty(pool_size + 8 * rows + 16, np.complex128)
+    # Products of pairs take 16 entries, and so may each row.
+    pool = np.empty(pool_size + 24 * rows + 4 * num_wires + 16, np.complex128)
     masks = np.empty((term_count + 2 * (rows + num_wires) + 8, 2), np.int64)
     factors = np.empty(len(masks), np.complex128)
     small = num_wires <= 12

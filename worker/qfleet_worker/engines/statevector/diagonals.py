@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.kernels import scale_row, scale_row_by
+from qfleet_worker.engines.statevector.machine_code import machine_code
 
 #: Bits of a row of a table.
 ROW_BITS = 8
@@ -27,7 +27,7 @@ FIRST, END, TABLE, SELECT, HIGH_TABLE = range(5)
 DIAGONAL_COLUMNS = 5
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
     """``out[2*x:2*x+2]`` times the product over `bits` bits of ``weights[first + bit, value of the bit in x]``.
 
@@ -49,7 +49,7 @@ def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any
                 low[2 * j + 1] = re * ai + im * ar
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def build_tables(masks: NDArray[Any], factors: NDArray[Any], terms: NDArray[Any], bits: int, tables: NDArray[Any],
                  at: int, high_tables: NDArray[Any], high_at: int) -> tuple[int, int, int, int]:  # fmt: skip
     """Multiply out `terms` (rows of `masks` and `factors`, whose masks are of local bits).
@@ -128,10 +128,11 @@ def build_tables(masks: NDArray[Any], factors: NDArray[Any], terms: NDArray[Any]
     return at if any_low else -1, select, high_at if any_high else -1, rows
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def apply_diagonal(state: NDArray[Any], offset: int, bits: int, base: int, diagonal: NDArray[Any],
                    terms: NDArray[Any], factors: NDArray[Any], tables: NDArray[Any], high_tables: NDArray[Any],
-                   row: NDArray[Any], mixed: NDArray[Any], high_row: NDArray[Any], weights: NDArray[Any]) -> None:  # fmt: skip
+                   row: NDArray[Any], mixed: NDArray[Any], high_row: NDArray[Any],
+                   weights: NDArray[Any]) -> None:  # fmt: skip
     """Multiply the chunk at `offset`, whose amplitudes have the index bits `base` outside of it, by a diagonal.
 
     `terms` has the columns local bit (or -1), its value, and mask and value of the bits outside. `row`, `mixed`,

@@ -9,14 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector import kernels
-from qfleet_worker.engines.statevector.fusion import AT, CHANGES, CONTROLS, FLIP, KIND, READS, SIZE, TARGETS, VALUES
-from qfleet_worker.engines.statevector.fusion import is_mixed, is_real
+from qfleet_worker.engines.statevector.fusion import (
+    AT,
+    CONTROLS,
+    FLIP,
+    KIND,
+    SIZE,
+    TARGETS,
+    VALUES,
+    is_mixed,
+    is_real,
+)
 from qfleet_worker.engines.statevector.kernels import CODES
-from qfleet_worker.engines.statevector.schedule import FULL_GROUP, MIXED_GROUP, REAL_GROUP, popcount
+from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.schedule import MIXED_GROUP, REAL_GROUP, popcount
 
 #: The columns of an operation: its kernel, or -1 for a diagonal; where its coefficients and its integers begin (of a
 #: diagonal, its number); how many groups of vectors it has; `fixed`, `pattern`, `second` and the strides of the high
@@ -29,7 +38,7 @@ _GR, _GX, _GC = kernels.GR, kernels.GX, kernels.GC
 _FLIP, _FLIPM, _FLIPL, _PERM = kernels.FLIP, kernels.FLIPM, kernels.FLIPL, kernels.PERM
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def begin_op(op: NDArray[Any], bits: int, lane_bits: int, fixed: int, pattern: int) -> None:
     """Fill in what all kernels have in common; `fixed` are high local positions."""
     op[:] = 0
@@ -43,8 +52,10 @@ def begin_op(op: NDArray[Any], bits: int, lane_bits: int, fixed: int, pattern: i
     op[SECOND] = second if free else 0
 
 
-@njit(cache=True, nogil=True)
-def _split_controls(gates: NDArray[Any], gate: int, places: NDArray[Any], num_wires: int, op: NDArray[Any]) -> tuple[int, int]:  # fmt: skip
+@machine_code
+def _split_controls(
+    gates: NDArray[Any], gate: int, places: NDArray[Any], num_wires: int, op: NDArray[Any]
+) -> tuple[int, int]:
     """The local controls of a gate and their values by position; those outside are written to `op`."""
     inside = values = 0
     controls = gates[gate, CONTROLS]
@@ -63,7 +74,7 @@ def _split_controls(gates: NDArray[Any], gate: int, places: NDArray[Any], num_wi
     return inside, values
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def emit_matrix(matrix: NDArray[Any], k: int, targets: NDArray[Any], inside: int, values: int, bits: int,
                 lane_bits: int, op: NDArray[Any], coefs: NDArray[Any], at: int) -> int:  # fmt: skip
     """A matrix on the positions `targets`, with local controls. Returns where the next coefficients go.
@@ -164,7 +175,7 @@ def emit_matrix(matrix: NDArray[Any], k: int, targets: NDArray[Any], inside: int
     return at
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def emit_gate(gates: NDArray[Any], gate: int, pool: NDArray[Any], places: NDArray[Any], num_wires: int, bits: int,
               lane_bits: int, op: NDArray[Any], coefs: NDArray[Any], at: int) -> int:  # fmt: skip
     """A matrix or an X with any controls. Returns where the next coefficients go."""
@@ -200,7 +211,7 @@ def emit_gate(gates: NDArray[Any], gate: int, pool: NDArray[Any], places: NDArra
     return at + (2 << lane_bits)
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int, kind: int, pool: NDArray[Any],
                places: NDArray[Any], bits: int, lane_bits: int, op: NDArray[Any], coefs: NDArray[Any],
                at: int) -> int:  # fmt: skip
@@ -273,7 +284,7 @@ def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int
     return at
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def emit_permutation(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int, wires: int,
                      places: NDArray[Any], num_wires: int, bits: int, lane_bits: int, op: NDArray[Any],
                      ints: NDArray[Any], at: int) -> int:  # fmt: skip

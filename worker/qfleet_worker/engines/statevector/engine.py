@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import numpy as np
@@ -17,10 +18,13 @@ from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
 from qfleet_worker.engines.statevector.small import simulate
 from qfleet_worker.engines.statevector.state import State, check_norm
 from qfleet_worker.engines.statevector.threads import Crew
+
+logger = logging.getLogger(__name__)
 
 _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),
@@ -49,8 +53,13 @@ class StatevectorEngine:
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
         # A hostile table may overflow; the check of the norm catches what comes of it.
+        before = seconds_compiling()
         with np.errstate(all="ignore"):
-            return self._unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
+            outcome = self._unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
+        seconds = seconds_compiling() - before
+        if seconds:
+            logger.warning("compiled machine code for %.1f s: numba's cache was cold", seconds)
+        return outcome
 
     def _simulate(self, experiment: Experiment) -> Outcome:
         if experiment.output == "statevector" and experiment.program.num_clbits == 0:

@@ -225,7 +225,7 @@ class _Body:
             [self.across(value, s) for value in [self.load(self.state, o) for o in group] for s in shuffles]
             for group in offsets
         ]
-        turned = [[None if kind == R else self.times_i(value) for value in group] for group in plain]
+        turned: list[list[Any]] = [[None if kind == R else self.times_i(value) for value in group] for group in plain]
         _, splat = self.coefficients()
         step = 1 if splat else self.width
         outs: list[list[Any]] = [[] for _ in bases]
@@ -235,7 +235,7 @@ class _Body:
             for column in range(size * len(shuffles)):
                 if kind == X:
                     diagonal = row == column if lo == 0 else column == 0
-                    parts = (plain,) if diagonal else (turned,)
+                    parts: tuple[list[list[Any]], ...] = (plain,) if diagonal else (turned,)
                 else:
                     parts = (plain,) if kind == R else (plain, turned)
                 for part in parts:
@@ -379,7 +379,7 @@ def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 
 @intrinsic
 def call_kernel(  # type: ignore[no-untyped-def]
-    typingctx,  # noqa: ARG001
+    typingctx,
     state,
     coefs,
     ints,
@@ -458,20 +458,20 @@ def _row_intrinsic(tables: int) -> Callable[..., Any]:
 
 
 @intrinsic
-def scale_row(typingctx, state, at, size, re, im):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def scale_row(typingctx, state, at, size, re, im):  # type: ignore[no-untyped-def]
     """Multiply `size` elements of `state` by one complex number."""
     return types.void(state, types.int64, types.int64, types.float64, types.float64), _row_intrinsic(0)
 
 
 @intrinsic
-def scale_row_by(typingctx, state, at, size, table, begin, re, im):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def scale_row_by(typingctx, state, at, size, table, begin, re, im):  # type: ignore[no-untyped-def]
     """Multiply `size` elements of `state` by as many of `table` and by one complex number."""
     kinds = (state, types.int64, types.int64, table, types.int64, types.float64, types.float64)
     return types.void(*kinds), _row_intrinsic(1)
 
 
 @intrinsic
-def copy_run(typingctx, target, to, source, begin, size, ahead, ahead_at):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def copy_run(typingctx, target, to, source, begin, size, ahead, ahead_at):  # type: ignore[no-untyped-def]
     """Copy `size` elements, a whole number of vectors, and fetch as many of `ahead` into the cache meanwhile.
 
     The places that are copied lie far apart, so that the processor doesn't foresee them.

@@ -10,10 +10,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qfleet.wire.program import PARAMS, Op
+from qfleet_worker.engines.statevector.machine_code import machine_code
 
 # numba reads these as constants.
 X, Y, Z, H, S, SDG, T, TDG = (int(op) for op in (Op.X, Op.Y, Op.Z, Op.H, Op.S, Op.SDG, Op.T, Op.TDG))
@@ -30,13 +30,13 @@ for _op, _count in PARAMS.items():
 _ROOT = math.sqrt(0.5)
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def turn(angle: float) -> complex:
     """``exp(i angle)``."""
     return complex(math.cos(angle), math.sin(angle))
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def fill_one(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> None:
     """Write the four entries of a one-qubit gate that has no table."""
     out[0] = 1
@@ -93,7 +93,7 @@ def fill_one(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> Non
             out[3] = cos * turn(params[at + 1] + params[at + 2])
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def fill_many(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> None:
     """Write the matrix, row-major, of a gate that has two to four targets and no table."""
     if code == RCCX or code == RC3X:
@@ -166,7 +166,7 @@ def fill_many(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> No
             out[9] = off * turn(params[at + 1])
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def times_one(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) -> None:
     """Multiply a matrix by a one-qubit gate on `bit` that comes before it."""
     size = 1 << k
@@ -180,7 +180,7 @@ def times_one(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) 
             pool[high] = a * one[1] + b * one[3]
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def one_times(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) -> None:
     """Multiply a one-qubit gate on `bit` that comes after a matrix by that matrix."""
     size = 1 << k
@@ -194,7 +194,7 @@ def one_times(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) 
             pool[high] = one[2] * a + one[3] * b
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def product4(left: NDArray[Any], pool: NDArray[Any], at: int, right: NDArray[Any]) -> None:
     """``pool[at:at+16] = left @ right`` for two-qubit matrices."""
     for row in range(4):

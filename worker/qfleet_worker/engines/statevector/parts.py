@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.execute import spread
+from qfleet_worker.engines.statevector.machine_code import machine_code
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
     """The sums of squares where the bit `wire` is 0, and where it is 1."""
     zero = one = 0.0
@@ -38,7 +38,7 @@ def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
             return zero, one
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
     """``state[x] = factor * state[x | fixed]``."""
     index = 0
@@ -49,7 +49,7 @@ def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
             return
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor: float) -> None:
     """The same, written to `out` without gaps."""
     index = 0
@@ -58,7 +58,7 @@ def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor
         index = (index - free) & free
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
     """What `gather` took without ``fixed``, put back."""
     index = 0
@@ -67,7 +67,7 @@ def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
         index = (index - free) & free
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
     """Write both halves of a wire that has a value, of which there is the half at 0."""
     index = 0
@@ -82,7 +82,7 @@ def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
             return
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def spread_out(state: NDArray[Any], free: int, offsets: NDArray[Any], table: NDArray[Any]) -> None:
     """``state[x | offsets[i]] = table[i] * state[x]``."""
     index = 0
@@ -95,7 +95,7 @@ def spread_out(state: NDArray[Any], free: int, offsets: NDArray[Any], table: NDA
             return
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def multiply(state: NDArray[Any], free: int, fixed: int, offsets: NDArray[Any], table: NDArray[Any]) -> None:
     """``state[x | offsets[i]] *= table[i]``."""
     index = 0
@@ -107,7 +107,7 @@ def multiply(state: NDArray[Any], free: int, fixed: int, offsets: NDArray[Any], 
             return
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def places(free: int, fixed: int, begin: int, out: NDArray[Any]) -> None:
     """The indices of a part from the one numbered `begin` on."""
     index = spread(begin, free)

@@ -25,8 +25,12 @@ from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
 MAX_WIRES = 50
 #: The lowest wires, which are always local: chunks are copied in runs of half a kilobyte or more.
 RUN_BITS = 5
-#: Wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has.
+#: Wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has. All targets of a gate must
+#: fit beside the lowest wires.
 LOCAL_BITS = {2: 15, 3: 16}
+
+#: Wires from which on a state is so large that fewer, larger chunks are faster.
+LARGE = 22
 
 _NO_TABLE = np.zeros(1, np.complex128)
 _TAKES_TABLE = np.zeros(256, np.bool_)
@@ -130,13 +134,12 @@ class _Compiler:
             starts = np.cumsum([0, *[len(table) for table in program.tables[:-1]]])
             self.table_at = np.full(len(self.codes), -1, np.int64)
             self.table_at[_TAKES_TABLE[self.codes]] = starts[program.table_refs]
-            self.table = program.tables[0] if len(program.tables) == 1 else np.concatenate(program.tables)
-            self.table = np.require(self.table, np.complex128, "AWC")
+            self.table = np.concatenate(program.tables)
         self.phase = 1 + 0j
         self._place(columns, named)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
-        self.local_bits = LOCAL_BITS[lane_bits]
-        if threads > 1 and self.local_bits - 2 <= self.room <= self.local_bits:
+        self.local_bits = LOCAL_BITS[lane_bits] + (self.room >= LARGE)
+        if threads > 1 and max(self.local_bits - 2, RUN_BITS + kernels.MAX_TARGETS + 1) <= self.room <= self.local_bits:
             # Two chunks, that two threads may work.
             self.local_bits = self.room - 1
 
@@ -257,13 +260,14 @@ class _Compiler:
         num_targets = self.num_targets[rows]
         named = self.operands[operands]
         sizes = 1 << num_targets
-        *tables, phase = compile_rows(
+        result = compile_rows(
             self.codes[rows], self.num_controls[rows], num_targets, named, self.params[params], self.table_at[rows],
             self.table, self.wires, self.room, self.lane_bits, self.local_bits, RUN_BITS,
             int((sizes * sizes * (num_targets <= kernels.MAX_TARGETS)).sum()), int(sizes.sum()),
         )  # fmt: skip
-        self.phase *= phase
-        steps.append(Segment(Tables(*tables, phase)))
+        tables = Tables(*result)
+        self.phase *= tables.phase
+        steps.append(Segment(tables))
 
 
 def precise(tables: Tables, dtype: np.dtype[Any]) -> Tables:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.fusion import (
@@ -30,6 +29,7 @@ from qfleet_worker.engines.statevector.fusion import (
     is_mixed,
     is_real,
 )
+from qfleet_worker.engines.statevector.machine_code import machine_code
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
@@ -37,7 +37,7 @@ SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
 GROUP_HIGH = 3
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def popcount(mask: int) -> int:
     """Bits that are set."""
     number = 0
@@ -47,7 +47,7 @@ def popcount(mask: int) -> int:
     return number
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, run_bits: int,
            order: NDArray[Any], local: NDArray[Any], ends: NDArray[Any]) -> int:  # fmt: skip
     """Distribute gates to stages. Returns how many there are.
@@ -97,7 +97,7 @@ def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, ru
     return stage
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def _by_turns(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, sequence: NDArray[Any],
               bounds: NDArray[Any]) -> int:  # fmt: skip
     """Reorder a stage's gates into items, so that diagonals come together; returns how many items there are."""
@@ -132,7 +132,7 @@ def _by_turns(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, se
     return items
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def itemise(gates: NDArray[Any], pool: NDArray[Any], order: NDArray[Any], begin: int, end: int, local: int,
             num_wires: int, lane_bits: int, group: bool, sequence: NDArray[Any], bounds: NDArray[Any],
             kinds: NDArray[Any]) -> int:  # fmt: skip
@@ -202,10 +202,10 @@ def itemise(gates: NDArray[Any], pool: NDArray[Any], order: NDArray[Any], begin:
     return made
 
 
-@njit(cache=True, nogil=True)
+@machine_code
 def flips_together(gates: NDArray[Any], sequence: NDArray[Any], bounds: NDArray[Any], kinds: NDArray[Any],
                    item: int, items: int, allowed: int) -> tuple[int, int]:  # fmt: skip
-    """How many items from `item` on are controlled X on together at most four of the wires `allowed`; and which wires."""
+    """How many items from `item` on are controlled X on at most four of the wires `allowed`, and which wires."""
     wires = found = 0
     while item + found < items and kinds[item + found] == SINGLE:
         gate = sequence[bounds[item + found] - 1]

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.statevector import execute, parts
 from qfleet_worker.engines.statevector.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide, precise
+from qfleet_worker.engines.statevector.sampling import Sampler
 from qfleet_worker.engines.statevector.schedule import popcount
 from qfleet_worker.engines.statevector.threads import Crew
 
@@ -150,6 +150,10 @@ class State:
             )
             self.known = full
 
+    def sampler(self) -> Sampler:
+        """What finds basis states of a settled state, as long as it stays as it is."""
+        return Sampler(self.amplitudes, self._crew)
+
     def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
         """The amplitudes over the plan's qubits times `phase`, shape (2**qubits,). The state is used up."""
         self.settle()
@@ -171,12 +175,11 @@ class State:
         tables = precise(segment.tables, self._floats.dtype)
         for local, first, end in tables.stages.tolist():
             outside = ((1 << self._room) - 1) & ~local & self.known
-            known = self.known
 
-            def run(begin: int, stop: int, local: int = local, known: int = known, ops: tuple[int, int] = (first, end)) -> None:
-                room = self._crew.room(2 << popcount(local), self._floats.dtype)
+            def run(begin: int, stop: int, stage: tuple[int, int, int, int] = (local, self.known, first, end)) -> None:
+                room = self._crew.room(2 << popcount(stage[0]), self._floats.dtype)
                 execute.run_stage(
-                    self._floats, self._room, local, known, *ops, tables.ops, tables.coefs, tables.ints,
+                    self._floats, self._room, *stage, tables.ops, tables.coefs, tables.ints,
                     tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, room, begin,
                     stop,
                 )  # fmt: skip

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filling the cache, and saying that it was cold."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import engine_oracle as oracle
+import pytest
+from numba.core import event
+
+from qfleet_worker.engines.statevector import engine, machine_code, warm
+from qfleet_worker.engines.statevector.machine_code import seconds_compiling
+
+
+def test_nothing_is_left_to_compile_once_it_is_warm() -> None:
+    warm()
+    seconds, compiling = warm()
+    assert compiling == 0
+    assert seconds > 0
+
+
+@pytest.mark.timeout(600)
+def test_another_process_finds_the_cache_warm() -> None:
+    warm()
+    script = "from qfleet_worker.engines.statevector import warm; print(warm()[1])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert float(result.stdout) == 0
+
+
+def test_compiling_is_timed_once_however_deep_it_goes() -> None:
+    before = seconds_compiling()
+    with event.trigger_event("numba:compile", {}), event.trigger_event("numba:compile", {}):
+        assert seconds_compiling() == before
+    assert seconds_compiling() > before
+
+
+def test_a_cold_cache_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([1.0, 3.5, 3.5, 3.5])
+    monkeypatch.setattr(engine, "seconds_compiling", lambda: next(times))
+    experiment = engine.Experiment(oracle.program(1, 0, []), 1, 1, output="statevector")
+    with caplog.at_level(logging.WARNING):
+        engine.StatevectorEngine(1).run(experiment)
+        engine.StatevectorEngine(1).run(experiment)
+    assert [record.getMessage() for record in caplog.records] == [
+        "compiled machine code for 2.5 s: numba's cache was cold"
+    ]
+
+
+def test_the_cache_is_good_for_the_package_as_a_whole() -> None:
+    newest = max(path.stat().st_mtime for path in Path(machine_code.__file__).parent.glob("*.py"))
+    assert machine_code._STAMP[0] == newest

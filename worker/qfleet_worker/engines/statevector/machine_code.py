@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How do the functions of this package become machine code, and how long did that take?
+
+Each is compiled by numba when it is first called, and kept in numba's cache (``NUMBA_CACHE_DIR``, or beside its
+module). numba notices when a function's own module changes, but not when one of those changes whose functions were
+built into it; so here the cache is good for the package as a whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from numba import njit
+from numba.core import event
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _package_stamp() -> tuple[float, int]:
+    """What numba compares: a time and a size, of all modules together."""
+    stats = [path.stat() for path in Path(__file__).parent.glob("*.py")]
+    return max(stat.st_mtime for stat in stats), sum(stat.st_size for stat in stats)
+
+
+_STAMP = _package_stamp()
+
+
+def machine_code(function: _Function) -> _Function:
+    """The function, compiled when it is first called; it runs without the GIL."""
+    dispatcher = njit(cache=True, nogil=True)(function)
+    index = getattr(dispatcher._cache, "_cache_file", None)
+    if index is not None and hasattr(index, "_source_stamp"):
+        index._source_stamp = _STAMP
+    compiled: _Function = dispatcher
+    return compiled
+
+
+class _Stopwatch(event.Listener):
+    """Adds up the time that numba compiles."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
+        self._begin = 0.0
+
+    def on_start(self, _event: Any) -> None:
+        if not self._depth:
+            self._begin = time.perf_counter()
+        self._depth += 1
+
+    def on_end(self, _event: Any) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self.seconds += time.perf_counter() - self._begin
+
+
+_stopwatch = _Stopwatch()
+event.register("numba:compile", _stopwatch)
+
+
+def seconds_compiling() -> float:
+    """How long this process has compiled so far; 0 where all came from the cache."""
+    return _stopwatch.seconds
