@@ -150,7 +150,8 @@ class Ledger:
     def delete(self, job_id: str) -> None:
         """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
         shards = int(self._redis.hget(keys.job(job_id), JobField.SHARDS) or 0)
-        with self._redis.pipeline(transaction=True) as pipe:
+        # No transaction: a full Redis refuses them all, and this is how one makes room.
+        with self._redis.pipeline(transaction=False) as pipe:
             pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
             pipe.zrem(keys.JOBS, job_id)
             pipe.execute()
