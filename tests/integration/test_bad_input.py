@@ -266,6 +266,13 @@ def test_a_result_too_large_for_redis(name: str, qubits: int, size: str, idle: F
 
 
 @pytest.mark.usefixtures("nothing_stored")
+def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_BLOB_BYTES", 2**20)
+    with pytest.raises(CapacityError, match=r"takes 2 MiB, and a Redis value holds 512 MiB; give less metadata"):
+        idle.get_backend().run(bell(), metadata={"notes": "x" * 2**21})
+
+
+@pytest.mark.usefixtures("nothing_stored")
 def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     # The true limit takes a unitary of gigabytes.
     monkeypatch.setattr(qfleet.submission, "_LARGEST_VALUE", 2**20)
