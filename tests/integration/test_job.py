@@ -27,7 +27,7 @@ from qiskit.result import Result
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
-from qfleet.errors import FleetJobError, JobCancelledError, JobFailedError
+from qfleet.errors import FleetJobError, JobCancelledError, JobExpiredError, JobFailedError, JobNotFoundError
 from qfleet.queue.connection import connect
 from qfleet.wire import keys
 from qfleet.wire.broker import celery_settings, parse_broker
@@ -213,6 +213,21 @@ def test_result_of_a_failed_job_says_what_failed(backend: FleetBackend) -> None:
     partial = job.result(partial=True)
     assert (partial.status, partial.success) == ("PARTIAL COMPLETED", False)
     assert [experiment.success for experiment in partial.results] == [True, False]
+
+
+@pytest.mark.parametrize("gone", ["deleted", "expired", "results"])
+def test_a_result_that_is_gone_since_the_job_ended(gone: str, backend: FleetBackend, server: redis.Redis) -> None:
+    job = backend.run([bell(), bell()], max_job_size=1)
+    until(job.done, "the job is done")
+    if gone == "results":
+        server.delete(keys.results(job.job_id()))
+    else:
+        server.delete(*keys.of_job(job.job_id()))
+    if gone == "deleted":
+        server.zrem(keys.JOBS, job.job_id())
+    expected = {"deleted": JobNotFoundError, "expired": JobExpiredError, "results": JobFailedError}[gone]
+    with pytest.raises(expected, match=r"no job|has expired|its result is missing from Redis"):
+        job.result(timeout=60)
 
 
 def test_result_of_a_cancelled_job_says_so(idle: FleetBackend) -> None:

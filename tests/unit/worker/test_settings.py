@@ -19,7 +19,7 @@ def test_the_defaults() -> None:
     assert str(settings.broker) == "redis://host/0"
     assert settings.concurrency == len(os.sched_getaffinity(0))
     assert (settings.memory_bytes, settings.workers_on_machine, settings.max_attempts) == (0, 1, 3)
-    assert (settings.log_level, settings.lifeline) == ("INFO", False)
+    assert (settings.log_level, settings.lifeline) == ("INFO", "")
 
 
 def test_everything_can_be_set() -> None:
@@ -31,11 +31,11 @@ def test_everything_can_be_set() -> None:
             "QFLEET_WORKERS_ON_MACHINE": "2",
             "QFLEET_MAX_ATTEMPTS": "5",
             "QFLEET_LOG_LEVEL": "warning",
-            "QFLEET_LIFELINE": "stdin",
+            "QFLEET_LIFELINE": "/run/fleet",
         }
     )
     assert (settings.concurrency, settings.memory_bytes, settings.workers_on_machine) == (7, 1000, 2)
-    assert (settings.max_attempts, settings.log_level, settings.lifeline) == (5, "WARNING", True)
+    assert (settings.max_attempts, settings.log_level, settings.lifeline) == (5, "WARNING", "/run/fleet")
 
 
 @pytest.mark.parametrize(

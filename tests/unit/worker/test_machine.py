@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory a worker may use, with and without the limit of a container."""
+"""How much memory a worker may use, with and without the limit of a container, and how many cores."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
 import pytest
 
-from qfleet_worker.memory import USABLE_FRACTION, usable_bytes
+from qfleet_worker.machine import USABLE_FRACTION, usable_bytes, usable_cores
 
 MACHINE = int(psutil.virtual_memory().total * USABLE_FRACTION)
 LIMIT = 256 * 2**20
@@ -40,3 +41,14 @@ def test_the_lowest_limit_holds(tmp_path: Path) -> None:
 def test_without_a_container(tmp_path: Path) -> None:
     assert usable_bytes((tmp_path / "missing",)) == MACHINE
     assert usable_bytes(()) == MACHINE
+
+
+def test_cores_where_the_system_tells_which_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 3, 5})
+    assert usable_cores() == 3
+
+
+def test_cores_where_it_tells_only_how_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert usable_cores() == 5
