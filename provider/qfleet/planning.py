@@ -104,6 +104,8 @@ def _blocks(item: Item, max_shot_size: int | None) -> Iterator[Item]:
 
 def _operations(program: Program) -> float:
     """How many operations are run, roughly: each loop around an operation counts."""
+    if not len(program.jumps):
+        return len(program)
     rows = np.flatnonzero((program.codes == Op.JUMP) | (program.codes == Op.JUMP_UNLESS))
     back = program.jumps <= rows
     starts = np.zeros(len(program) + 1)

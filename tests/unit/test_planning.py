@@ -110,3 +110,19 @@ def test_predicted_results_hold_the_real_ones() -> None:
     assert state >= 8 * 8 + 50 * 17
     unitary = predict_result_bytes(lower(circuit), 1, "unitary", "double", memory=False)
     assert unitary >= 64 * 16
+
+
+def test_loops_and_what_is_measured_before_a_condition_cost_more() -> None:
+    def seconds(make: str) -> float:
+        circuit = QuantumCircuit(18, 2)
+        circuit.h(range(18))
+        circuit.measure(0, 0)
+        if make == "if":
+            with circuit.if_test((circuit.clbits[0], 1)):
+                circuit.x(1)
+        elif make == "while":
+            with circuit.while_loop((circuit.clbits[0], 1)):
+                circuit.x(1)
+        return predict_seconds(lower(circuit), 1000, "counts")
+
+    assert 1.9 * seconds("") < seconds("if") < seconds("while") < 100 * seconds("")

@@ -7,12 +7,18 @@ import numpy as np
 
 from qfleet.wire.errors import WireError
 from qfleet.wire.expressions import BOOL, is_place, type_of
-from qfleet.wire.program import EXPRESSIONS, Op, Program
+from qfleet.wire.program import EXPRESSIONS, FLOW_OPS, Op, Program
+
+_FLOW_CODES = [int(op) for op in FLOW_OPS]
 
 
 def check_flow(program: Program) -> None:
     """Raise `WireError` unless every jump leads to a row and every expression has the type that its row needs."""
     codes = program.codes
+    if not (len(program.jumps) or len(program.expression_refs) or program.expressions or program.loops):
+        if np.isin(codes, _FLOW_CODES).any():
+            raise WireError("a jump without a target, or a store without expressions")
+        return
     jumps = (codes == Op.JUMP) | (codes == Op.JUMP_UNLESS)
     if jumps.sum() != len(program.jumps):
         raise WireError(f"{len(program.jumps)} targets for {jumps.sum()} jumps")

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from qfleet_worker.engines.numpy_engine import randomness
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 
 
@@ -28,3 +30,18 @@ def test_uniform_in_the_unit_interval() -> None:
     counts = np.histogram(numbers, 50, (0, 1))[0]
     assert counts.sum() == 100_000
     assert ((counts - 2000) ** 2 / 2000).sum() < 49 + 6 * np.sqrt(98)
+
+
+def test_each_visit_of_an_event_has_a_stream_of_its_own() -> None:
+    shots = np.arange(20_000)
+    streams = np.array([Uniforms(5, 0, 20_000).of(3, shots, visit) for visit in range(6)])
+    assert np.abs(np.corrcoef(streams) - np.eye(6)).max() < 0.04
+    assert streams[0].tolist() == Uniforms(5, 0, 20_000).of(3, shots).tolist()
+
+
+def test_numbers_that_were_dropped_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(randomness, "KEPT", 2000)
+    some, uniforms = np.array([3, 500, 999]), Uniforms(5, 0, 1000)
+    first = [uniforms.of(3, some, visit).tolist() for visit in range(8)]
+    assert [uniforms.of(3, some, visit).tolist() for visit in range(8)] == first
+    assert len(uniforms._whole) == 2

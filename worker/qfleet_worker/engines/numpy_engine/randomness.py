@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 FINAL_EVENT = 0
 
 #: Numbers that are kept; beyond it, those of the events met first are dropped and drawn again if need be.
-KEPT = 1 << 22
+KEPT = 1 << 21
 
 
 class Uniforms:
