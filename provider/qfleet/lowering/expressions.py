@@ -15,6 +15,9 @@ from qfleet.wire.codec import MAX_VARIABLES
 from qfleet.wire.errors import WireError
 from qfleet.wire.expressions import Expression
 
+#: Levels of the deepest expression; a switch puts another one on top.
+MAX_LEVELS = wire.MAX_DEPTH - 1
+
 
 class Variables:
     """The variables of one program, numbered as they are met."""
@@ -38,7 +41,7 @@ def lowered(
     expression: expr.Expr, clbits: Mapping[Clbit, int], variables: Variables, kind: int | None = None
 ) -> Expression:
     """An expression over the clbits of a circuit, of the type `kind` if one is given. Raises `RefusalError`."""
-    result = _node(expression, clbits, variables, wire.MAX_DEPTH)
+    result = _node(expression, clbits, variables, MAX_LEVELS)
     try:
         found = wire.type_of(result, len(clbits), tuple(variables.types))
     except WireError as exc:
@@ -76,7 +79,7 @@ def moved(expression: Expression, clbits: Sequence[int]) -> Expression:
 
 def _node(expression: expr.Expr, clbits: Mapping[Clbit, int], variables: Variables, depth: int) -> Expression:
     if not depth:
-        raise RefusalError(f"its expression has more than {wire.MAX_DEPTH} levels", CapacityError)
+        raise RefusalError(f"its expression has more than {MAX_LEVELS} levels", CapacityError)
 
     def inner(operand: expr.Expr) -> Expression:
         return _node(operand, clbits, variables, depth - 1)

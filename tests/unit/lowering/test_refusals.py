@@ -23,7 +23,7 @@ from qiskit.quantum_info import Kraus, SuperOp
 from qfleet import lowering
 from qfleet.errors import CapacityError, QfleetError, UnboundParameterError, UnsupportedCircuitError
 from qfleet.lowering import lower, rows
-from qfleet.wire.codec import MAX_QUBITS
+from qfleet.wire.codec import MAX_QUBITS, decode_program, encode_program
 
 
 def refused(circuit: QuantumCircuit, kind: type[QfleetError] = UnsupportedCircuitError, **options) -> str:
@@ -137,12 +137,16 @@ def test_expressions_that_have_no_value():
 
 def test_expressions_beyond_the_limits():
     deep = expr.lift(True)
-    for _ in range(100):
+    for _ in range(98):
         deep = expr.logic_not(deep)
     circuit = bell()
-    with circuit.if_test(deep):
+    with circuit.switch(deep) as case, case(1):
         circuit.x(0)
-    assert "its expression has more than 100 levels" in refused(circuit, CapacityError)
+    decode_program(encode_program(lower(circuit)))
+    circuit = bell()
+    with circuit.if_test(expr.logic_not(deep)):
+        circuit.x(0)
+    assert "its expression has more than 99 levels" in refused(circuit, CapacityError)
     circuit = bell()
     circuit.add_var("wide", expr.lift(1, types.Uint(1 << 17)))
     assert "its Uint(131072) is wider than 65536 bits" in refused(circuit, CapacityError)
