@@ -6,14 +6,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from qiskit.providers import JobStatus, JobV1
 from qiskit.result import Result
 
-from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
+from qfleet.errors import BrokerError, FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
 from qfleet.queue import Connection, JobRecord, NewJob, Snapshot
 from qfleet.result import assemble
 from qfleet.status import job_status
@@ -85,7 +85,7 @@ class FleetJob(JobV1):
             self._connection.publish(job.job_id, range(len(job.shards)))
         except BaseException:
             # Half a job is worse than none: workers do nothing with tasks of a job that isn't there.
-            with self._connection.ledger() as ledger:
+            with suppress(BrokerError), self._connection.ledger() as ledger:
                 ledger.delete(job.job_id)
             raise
         self._unsent = None
@@ -114,7 +114,7 @@ class FleetJob(JobV1):
         if status is JobStatus.CANCELLED and not partial:
             raise JobCancelledError(f"job {self._job_id} was cancelled; result(partial=True) gives what it had done")
         result = self._assemble(snapshot)
-        if status is JobStatus.ERROR and not partial:
+        if not result.success and not partial:
             raise JobFailedError(
                 f"job {self._job_id} failed: {self._failure(result, snapshot)}. result(partial=True) gives the rest"
             )
@@ -250,15 +250,21 @@ class FleetJob(JobV1):
     def _assemble(self, snapshot: Snapshot) -> Result:
         if self._full_result is None:
             record = self._read_record()
+            tasks = sum(snapshot.states.values())
+            cancelled = job_status(snapshot.states) is JobStatus.CANCELLED
             with self._connection.ledger() as ledger:
-                self._full_result = assemble(
-                    self._job_id,
-                    record,
-                    ledger.results(self._job_id, sum(snapshot.states.values())),
-                    backend_version=self._backend.backend_version,
-                    ended=snapshot.ended or time.time(),
-                    default_error=snapshot.error or "cancelled before it ran",
-                )
+                found = list(ledger.results(self._job_id, tasks))
+                if len(found) < tasks:
+                    ledger.snapshot(self._job_id)  # raises if the job has expired, or was deleted, since it ended
+            self._full_result = assemble(
+                self._job_id,
+                record,
+                found,
+                backend_version=self._backend.backend_version,
+                ended=snapshot.ended or time.time(),
+                default_error=snapshot.error
+                or ("cancelled before it ran" if cancelled else "its result is missing from Redis"),
+            )
         return self._full_result
 
     def _failure(self, result: Result, snapshot: Snapshot) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 import os
 from collections.abc import Iterable
 from datetime import datetime
@@ -72,7 +73,11 @@ class FleetProvider:
         """
         fleet = LocalFleet(workers, data)
         fleet.start()
-        provider = cls(fleet.url)
+        try:
+            provider = cls(fleet.url)
+        except BaseException:
+            fleet.stop()
+            raise
         provider._local = fleet
         return provider
 
@@ -148,9 +153,10 @@ class FleetProvider:
             created_before: those made at this time or earlier.
             descending: newest first.
         """
-        for option, value in (("limit", limit), ("skip", skip)):
-            if value is not None and (not isinstance(value, int) or value < 0):
-                raise InvalidOptionError(f"{option}={value!r}: a whole number, 0 or more, is needed")
+        bounds: dict[str, object] = {"limit": limit, "skip": skip}
+        for option, value in bounds.items():
+            if value is not None and not (isinstance(value, numbers.Integral) and 0 <= int(value) < 2**31):
+                raise InvalidOptionError(f"{option}={value!r}: a whole number from 0 to {2**31 - 1} is needed")
         if isinstance(job_tags, str):
             raise InvalidOptionError(f"job_tags={job_tags!r}: a list of strings is needed")
         wanted = set(job_tags or ())

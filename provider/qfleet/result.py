@@ -104,29 +104,38 @@ def _experiment(
 def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]) -> ExperimentResultData:
     data: dict[str, Any] = {}
     if job.output != "unitary" and (job.output == "counts" or circuit.measured):
-        tables = [_hex_outcomes(part, circuit.num_clbits) for part in parts]
         counts: Counter[str] = Counter()
-        for part, outcomes in zip(parts, tables, strict=True):
-            counts.update(dict(zip(outcomes, _array(part.counts, "<i8").tolist(), strict=True)))
+        memory: list[str] = []
+        for part in parts:
+            outcomes, times, shots = _outcomes(part, circuit.num_clbits, memory=job.memory)
+            counts.update(dict(zip(outcomes, times, strict=True)))
+            memory += [outcomes[row] for row in shots]
         # Ascending as in one block, so that not even the order shows the blocks; a longer hex number is a larger one.
         data["counts"] = {outcome: counts[outcome] for outcome in sorted(counts, key=lambda text: (len(text), text))}
         if job.memory:
-            data["memory"] = [
-                outcomes[row]
-                for part, outcomes in zip(parts, tables, strict=True)
-                for row in _array(part.memory, "<u4").tolist()
-            ]
+            data["memory"] = memory
     if job.output != "counts":
         data[job.output] = _amplitudes(job, circuit, parts[-1])
     return ExperimentResultData(**data)
 
 
-def _hex_outcomes(part: CircuitResult, num_clbits: int) -> list[str]:
+def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[list[str], list[int], list[int]]:
+    """The distinct outcomes in hex, how often each was seen, and, if asked for, each shot's place among them."""
     width = (num_clbits + 7) // 8
-    raw = part.outcomes
-    if (width and len(raw) % width) or width * (len(part.counts) // 8) != len(raw):
-        raise DamagedDataError(f"the outcomes of circuit {part.index} don't fit its {num_clbits} clbits")
-    return [hex(int.from_bytes(raw[at : at + width], "little")) for at in range(0, len(raw), width or 1)]
+    counts = _array(part.counts, "<i8")
+    shots = _array(part.memory if memory else b"", "<u4")
+    wanted = part.shots if num_clbits else 0
+    if (
+        len(part.outcomes) != width * counts.size
+        or counts.sum() != wanted
+        or (memory and shots.size != wanted)
+        or (shots >= counts.size).any()
+    ):
+        raise DamagedDataError(
+            f"the outcomes of circuit {part.index} don't fit its {num_clbits} clbits and {wanted} shots"
+        )
+    rows = [part.outcomes[at * width : (at + 1) * width] for at in range(counts.size)]
+    return [hex(int.from_bytes(row, "little")) for row in rows], counts.tolist(), shots.tolist()
 
 
 def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> NDArray[np.complexfloating]:

@@ -22,7 +22,7 @@ from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
 from qfleet.queue import CircuitRecord, JobRecord, NewJob
 from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
-from qfleet.wire.program import Op
+from qfleet.wire.program import Op, Program
 from qfleet.wire.shard import CircuitWork, Output
 
 #: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
@@ -51,30 +51,16 @@ def prepare(
         QfleetError: a circuit or an option can't be run; the subclass and the text say why.
     """
     circuits = _bound(_circuits(run_input), options.parameter_binds)
+    if len(circuits) > _MAX_CIRCUITS:
+        raise CapacityError(f"{len(circuits)} circuits in one job; at most {_MAX_CIRCUITS} are taken")
     seed = secrets.randbelow(2**31) if options.seed_simulator is None else options.seed_simulator
     programs: dict[str, bytes] = {}
     records, items = [], []
     for index, circuit in enumerate(circuits):
+        needed = _memory_bytes(circuit, options, output)
         _check_initial_statevector(options.initial_statevector, circuit, output)
         program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
-        exponent = program.num_qubits * (2 if output == "unitary" else 1)
-        if exponent > _MOST_AMPLITUDES_LOG2:
-            raise CapacityError(
-                f"circuit {circuit.name!r}: its {program.num_qubits} qubits need 2**{exponent} amplitudes; "
-                f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
-            )
-        needed = required_bytes(program.num_qubits, output, options.precision)
-        if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
-            raise CapacityError(
-                f"circuit {circuit.name!r}: its {program.num_qubits} qubits need {needed / 2**20:.0f} MiB of memory, "
-                f"and max_memory_mb={options.max_memory_mb} allows no more than that"
-            )
-        result_bytes = predict_result_bytes(program, options.shots, output, options.precision, memory=options.memory)
-        if result_bytes > _LARGEST_VALUE:
-            raise CapacityError(
-                f"circuit {circuit.name!r}: its result would take {result_bytes / 2**20:.0f} MiB, and a Redis value "
-                f"holds 512 MiB; ask for counts in place of the {output}, or for fewer shots or qubits"
-            )
+        result_bytes = _result_bytes(circuit, program, options, output)
         blob = codec.encode_program(program)
         if len(blob) > _LARGEST_VALUE:
             raise CapacityError(
@@ -135,8 +121,6 @@ def _circuits(run_input: object) -> list[QuantumCircuit]:
             raise TypeError(f"item {index} of the list is {_described(circuit)}; QuantumCircuits are needed")
     if not circuits:
         raise InvalidOptionError("the list of circuits is empty; there is nothing to run")
-    if len(circuits) > _MAX_CIRCUITS:
-        raise CapacityError(f"{len(circuits)} circuits in one job; at most {_MAX_CIRCUITS} are taken")
     return circuits
 
 
@@ -172,6 +156,34 @@ def _each_bound(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> Iterator[
     except (QiskitError, RuntimeError, TypeError, ValueError) as exc:
         reason = exc.message if isinstance(exc, QiskitError) else exc
         raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc
+
+
+def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output) -> int:
+    """What simulating a circuit is predicted to need. Raises `CapacityError` if no worker has it, or may use it."""
+    exponent = circuit.num_qubits * (2 if output == "unitary" else 1)
+    if exponent > _MOST_AMPLITUDES_LOG2:
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its {circuit.num_qubits} qubits need 2**{exponent} amplitudes; "
+            f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
+        )
+    needed = required_bytes(circuit.num_qubits, output, options.precision)
+    if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its {circuit.num_qubits} qubits need {needed / 2**20:.0f} MiB of memory, "
+            f"and max_memory_mb={options.max_memory_mb} allows no more than that"
+        )
+    return needed
+
+
+def _result_bytes(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> int:
+    """How large a circuit's result is predicted to be. Raises `CapacityError` if it fits no Redis value."""
+    size = predict_result_bytes(program, options.shots, output, options.precision, memory=options.memory)
+    if size > _LARGEST_VALUE:
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its result would take {size / 2**20:.0f} MiB, and a Redis value "
+            f"holds 512 MiB; ask for counts in place of the {output}, or for fewer shots or qubits"
+        )
+    return size
 
 
 def _check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: QuantumCircuit, output: Output) -> None:

@@ -20,7 +20,7 @@ from qfleet.errors import BrokerUnreachableError
 
 #: Runs jobs in a process and in its children, which were forked in the middle of that.
 FORKS = """
-import os, threading
+import os, signal, threading
 from qiskit import QuantumCircuit
 from qfleet import FleetProvider
 
@@ -49,21 +49,25 @@ thread = threading.Thread(target=busy)
 thread.start()
 assert connected.wait(30)
 
+def child(number):
+    code = 1
+    signal.alarm(30)  # ends the child if it hangs
+    try:
+        run(number)
+        assert old.result(timeout=30).success
+        run(number)
+        provider.close()
+        code = 0
+    finally:
+        os._exit(code)
+
 children = []
 for number in range(3, 7):
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            run(number)
-            assert old.result(timeout=30).success
-            run(number)
-            provider.close()
-            code = 0
-        finally:
-            os._exit(code)
-    children.append(pid)
+    children.append(os.fork() or child(number))
     run(number)
+# As if another thread were about to open a connection.
+with provider._connection._lock:
+    children.append(os.fork() or child(8))
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 stop.set()
 thread.join()
@@ -138,7 +142,7 @@ def python(script: str, url: str, *options: str) -> subprocess.CompletedProcess[
         env=os.environ | {"QFLEET_URL": url},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=60,
         check=False,
     )
 
@@ -170,7 +174,8 @@ def test_making_providers_and_backends_opens_nothing(monkeypatch: pytest.MonkeyP
                 kept += [provider, backend]
         for provider in kept[::2]:
             provider.close()
-    assert psutil.Process().num_fds() == descriptors
+    # fewer, where garbage of other tests was collected meanwhile
+    assert psutil.Process().num_fds() <= descriptors
 
 
 def test_the_first_use_of_a_server_that_is_not_there_says_so() -> None:
@@ -185,15 +190,16 @@ def test_the_first_use_of_a_server_that_is_not_there_says_so() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="kombu keeps the producers' connections in a pool of the whole process")
 def test_a_provider_closes_what_it_opened(fleet_url: str) -> None:
     with FleetProvider(fleet_url) as warm:  # what Celery and Qiskit open once in a process
         warm.get_backend().run(number_circuit(1)).result()
+    gc.collect()
     before = psutil.Process().num_fds()
     with FleetProvider(fleet_url) as provider:
         with ThreadPoolExecutor(4) as pool:
             jobs = list(pool.map(provider.get_backend().run, map(number_circuit, range(8))))
             list(pool.map(lambda job: job.result(), jobs))
+        provider._connection.revoke("no job", [0])
         during = psutil.Process().num_fds()
     gc.collect()
     assert psutil.Process().num_fds() == before < during

@@ -83,3 +83,9 @@ def test_seeds_of_any_size(backend: FleetBackend, seed: int) -> None:
     result = backend.run([coins("a"), coins("b")], seed_simulator=seed).result()
     assert [each.seed_simulator for each in result.results] == [int(seed), int(seed) + 2113]
     assert all(type(each.seed_simulator) is int for each in result.results)
+
+
+def test_every_bit_of_a_seed_counts(backend: FleetBackend) -> None:
+    seeds = [5, 2**31 + 5, 2**32 + 5, 2**40 + 5, 2**61 + 5]
+    memories = {tuple(backend.run(coins("c"), seed_simulator=seed).result().get_memory()) for seed in seeds}
+    assert len(memories) == len(seeds)

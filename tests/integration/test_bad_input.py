@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, parse_broker
 from qfleet.wire.keys import JobField
 from qfleet.wire.program import Op, Program
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet_worker.store import Store
 
 PASSWORD = "geheim"
 #: More than the 512 MiB above which the client asks what the workers have.
@@ -154,6 +155,34 @@ def test_a_full_redis_takes_no_job_and_keeps_nothing_of_it() -> None:
         assert backend.run(bell()).status() is JobStatus.QUEUED
 
 
+def test_a_job_is_cancelled_and_deleted_although_redis_is_full() -> None:
+    with (
+        redis_server("--maxmemory-policy", "noeviction") as port,
+        redis.Redis(port=port) as client,
+        FleetProvider(f"redis://127.0.0.1:{port}/0") as provider,
+    ):
+        job = provider.get_backend().run([bell()] * 3, max_job_size=1)
+        client.config_set("maxmemory", 1000)
+        assert job.cancel() is True
+        assert job.status() is JobStatus.CANCELLED
+        assert provider.delete_job(job.job_id()) is True
+        assert keys_with(client, job.job_id()) == []
+
+
+def test_a_full_redis_lets_a_worker_take_a_shard_and_fail_it() -> None:
+    with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
+        job = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend().run(bell())
+        store = Store(client)
+        client.config_set("maxmemory", 1000)
+        taken = store.take(job.job_id(), 0)
+        assert taken is not None
+        assert job.status() is JobStatus.RUNNING
+        assert store.finish(taken, b"result", whole=1, blocks=[], error="") is True
+        assert job.error_message() == f"circuit 0 ({job.result(partial=True).results[0].header['name']!r}): " + (
+            "Redis is out of memory: it has no room for a result of 0.0 MiB"
+        )
+
+
 def test_a_result_for_which_redis_has_no_room_is_an_error_of_its_circuit(tmp_path: Path) -> None:
     with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
         url = f"redis://127.0.0.1:{port}/0"
@@ -168,19 +197,22 @@ def test_a_result_for_which_redis_has_no_room_is_an_error_of_its_circuit(tmp_pat
             assert all(client.ttl(key) > 0 for key in keys_with(client, job.job_id()))
 
 
-def test_a_redis_that_fills_up_between_storing_and_queueing_keeps_nothing(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(self: Connection, job_id: str, shards: object) -> None:
-        with self.ledger():
-            raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'")
+def test_a_redis_that_fills_up_between_storing_and_queueing_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        redis_server("--maxmemory-policy", "noeviction") as port,
+        redis.Redis(port=port) as client,
+        FleetProvider(f"redis://127.0.0.1:{port}/0") as provider,
+    ):
+        publish = Connection.publish
 
-    monkeypatch.setattr(Connection, "publish", full)
-    with FleetProvider(redis_url) as provider, connect(parse_broker(redis_url)) as client:
-        before = keys_with(client, "")
+        def full(self: Connection, job_id: str, shards: Iterable[int]) -> None:
+            client.config_set("maxmemory", 1000)
+            publish(self, job_id, shards)
+
+        monkeypatch.setattr(Connection, "publish", full)
         with pytest.raises(BrokerFullError):
             provider.get_backend().run(bell())
-        assert keys_with(client, "") == before
+        assert [key for key in keys_with(client, "") if "_kombu" not in key] == []
 
 
 # --- No worker ---
@@ -231,6 +263,13 @@ def test_a_result_too_large_for_redis(name: str, qubits: int, size: str, idle: F
     circuit = QuantumCircuit(qubits, name="broad")
     with pytest.raises(CapacityError, match=rf"'broad': its result would take {size} MiB.*512 MiB"):
         idle.get_backend(name).run(circuit)
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_BLOB_BYTES", 2**20)
+    with pytest.raises(CapacityError, match=r"takes 2 MiB, and a Redis value holds 512 MiB; give less metadata"):
+        idle.get_backend().run(bell(), metadata={"notes": "x" * 2**21})
 
 
 @pytest.mark.usefixtures("nothing_stored")

@@ -20,14 +20,14 @@ from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 from circuits import ENDLESS_SHOTS, bell, endless, wide
 from monitored import monitored
-from processes import owner_process, redis_server, shard_field, worker
+from processes import is_dead, owner_process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
 from qiskit.providers.exceptions import JobError, JobTimeoutError
 from qiskit.result import Result
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
-from qfleet.errors import FleetJobError, JobCancelledError, JobFailedError
+from qfleet.errors import FleetJobError, JobCancelledError, JobExpiredError, JobFailedError, JobNotFoundError
 from qfleet.queue.connection import connect
 from qfleet.wire import keys
 from qfleet.wire.broker import celery_settings, parse_broker
@@ -215,6 +215,21 @@ def test_result_of_a_failed_job_says_what_failed(backend: FleetBackend) -> None:
     assert [experiment.success for experiment in partial.results] == [True, False]
 
 
+@pytest.mark.parametrize("gone", ["deleted", "expired", "results"])
+def test_a_result_that_is_gone_since_the_job_ended(gone: str, backend: FleetBackend, server: redis.Redis) -> None:
+    job = backend.run([bell(), bell()], max_job_size=1)
+    until(job.done, "the job is done")
+    if gone == "results":
+        server.delete(keys.results(job.job_id()))
+    else:
+        server.delete(*keys.of_job(job.job_id()))
+    if gone == "deleted":
+        server.zrem(keys.JOBS, job.job_id())
+    expected = {"deleted": JobNotFoundError, "expired": JobExpiredError, "results": JobFailedError}[gone]
+    with pytest.raises(expected, match=r"no job|has expired|its result is missing from Redis"):
+        job.result(timeout=60)
+
+
 def test_result_of_a_cancelled_job_says_so(idle: FleetBackend) -> None:
     job = idle.run([bell("one"), bell("two")])
     job.cancel()
@@ -254,10 +269,10 @@ def test_cancelling_a_running_job_kills_its_process(
     running: FleetJob, backend: FleetBackend, server: redis.Redis
 ) -> None:
     simulating = owner_process(server, running.job_id())
-    assert simulating.is_running()
+    assert not is_dead(simulating)
     assert running.cancel() is True
     assert running.status() is JobStatus.CANCELLED
-    until(lambda: not simulating.is_running(), "the process that simulated is gone")
+    until(lambda: is_dead(simulating), "the process that simulated is gone")
     # the fleet goes on: more jobs than it has workers
     assert all(backend.run(bell()).result(timeout=60).success for _ in range(3))
     assert running.status() is JobStatus.CANCELLED

@@ -7,24 +7,26 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import redis
 from celery import Celery
 from circuits import ENDLESS_SHOTS, bell, endless, wide
-from processes import keys_with, redis_server, worker
+from processes import is_dead, keys_with, redis_program, redis_server, worker
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2, JobStatus
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from waiting import until
 
 from qfleet import FleetProvider
-from qfleet.errors import FleetJobError, InvalidOptionError, JobExpiredError, JobNotFoundError
+from qfleet.errors import FleetJobError, InvalidOptionError, JobExpiredError, JobNotFoundError, LocalFleetError
 from qfleet.queue.connection import connect
 from qfleet.wire import keys
 from qfleet.wire.broker import parse_broker
@@ -80,19 +82,17 @@ def test_backends(provider: FleetProvider) -> None:
 
 def _processes_of(session: int) -> list[psutil.Process]:
     """All processes that a process has started, however deep; those that have ended left out."""
-    return [
-        child for child in psutil.Process(session).children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [child for child in psutil.Process(session).children(recursive=True) if not is_dead(child)]
 
 
 def _gone(processes: list[psutil.Process]) -> bool:
-    return not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in processes)
+    return all(map(is_dead, processes))
 
 
 def test_a_local_fleet_stops_with_its_block() -> None:
     before = set(psutil.Process().children(recursive=True))
     with FleetProvider.local(workers=1) as provider:
-        assert (provider.server, provider.durable) == ("redis-server", False)
+        assert (provider.server, provider.durable) == (Path(redis_program()).name, False)
         folder = Path(provider.url.removeprefix("redis+socket://")).parent
         started = [child for child in psutil.Process().children(recursive=True) if child not in before]
         # server, worker, and the process of the worker's pool
@@ -118,6 +118,33 @@ def test_jobs_outlast_a_local_fleet_with_a_folder(tmp_path: Path) -> None:
         counts = job.result(timeout=60).get_counts()
     with FleetProvider.local(workers=1, data=tmp_path / "jobs") as provider:
         assert provider.job(job.job_id()).result().get_counts() == counts
+
+
+@pytest.mark.parametrize("name", ["two words", 'odd #?%20"\\é', "long" * 30], ids=["space", "odd", "long"])
+def test_a_local_fleet_in_a_folder_of_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with FleetProvider.local(workers=1, data=folder / "jobs") as provider:
+        assert provider.get_backend().run(bell(), shots=10).result(timeout=60).success
+        assert (folder / "jobs").is_dir()
+    assert [path.name for path in folder.iterdir()] == ["jobs"]
+
+
+def test_a_folder_that_cant_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(LocalFleetError, match=r"jobs can't be kept in .*file/jobs: Not a directory"):
+        FleetProvider.local(workers=1, data=tmp_path / "file" / "jobs")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_local_fleet_is_stopped_where_its_provider_cant_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "soon")
+    with pytest.raises(InvalidOptionError, match="QFLEET_RETENTION_SECONDS"):
+        FleetProvider.local(workers=1)
+    assert _gone([child for child in psutil.Process().children(recursive=True) if child not in before])
 
 
 CLIENT = """
@@ -153,6 +180,7 @@ def test_a_local_fleet_ends_with_the_process_that_started_it(end: str) -> None:
                 client.send_signal(signal.Signals[end])
                 client.wait(60)
                 until(lambda: _gone(children), "server and workers have ended")
+                assert not Path(url.removeprefix("redis+socket://")).parent.exists()
         finally:
             for child in children:
                 if child.is_running():
@@ -220,6 +248,7 @@ def five(port: int) -> list[str]:
         ({"limit": 0}, []),
         ({"limit": None}, [4, 3, 2, 1, 0]),
         ({"limit": 2, "skip": 1}, [3, 2]),
+        ({"limit": np.int64(2), "skip": np.uint8(1)}, [3, 2]),
         ({"skip": 4}, [0]),
         ({"skip": 9}, []),
         ({"limit": 2, "skip": 1, "descending": False}, [1, 2]),
@@ -263,7 +292,9 @@ def test_jobs_beyond_one_page_of_the_ledger(port: int) -> None:
         assert [job.job_id() for job in provider.jobs(limit=20, skip=95, descending=False)] == ids[95:115]
 
 
-@pytest.mark.parametrize("arguments", [{"limit": -1}, {"skip": -1}, {"limit": "all"}, {"job_tags": "red"}])
+@pytest.mark.parametrize(
+    "arguments", [{"limit": -1}, {"limit": 10**20}, {"skip": -1}, {"limit": "all"}, {"limit": 1.0}, {"job_tags": "red"}]
+)
 def test_jobs_refuses_wrong_arguments(arguments: dict[str, Any], lonely: FleetProvider) -> None:
     with pytest.raises(InvalidOptionError):
         lonely.jobs(**arguments)

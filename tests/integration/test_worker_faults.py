@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless, wide
-from processes import owner_process, redis_server, shard_field, worker
+from processes import free_port, is_dead, owner_process, process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
 from waiting import until
 
@@ -74,7 +75,7 @@ def test_a_shard_whose_process_was_killed_runs_again_with_the_same_counts(
         assert job.status() is JobStatus.DONE
         assert shard_field(server, job.job_id(), 0, "attempts") == "2"
         assert job.progress() == (1, 1)
-        assert not victim.is_running()
+        assert is_dead(victim)
         assert started.is_alive()
         until(lambda: _queue_is_empty(server), "every message is acknowledged")
 
@@ -212,3 +213,15 @@ def test_a_worker_that_is_told_to_stop_ends_its_shard_first(
     assert shard_field(server, job.job_id(), 0, "attempts") == "1"
     assert not server.hexists(keys.WORKERS, started.name)
     assert _queue_is_empty(server)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_worker_that_never_found_its_redis_stops_in_peace(sign: signal.Signals, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    url = {"QFLEET_URL": f"redis://:geheim@127.0.0.1:{free_port()}/0", "QFLEET_CONCURRENCY": "1"}
+    with process([sys.executable, "-m", "qfleet_worker"], log, **url) as started:
+        until(lambda: "Cannot connect" in log.read_text(), "it looks for its Redis")
+        started.send_signal(sign)
+        assert started.wait(60) == 0
+    assert "Traceback" not in log.read_text()
+    assert "geheim" not in log.read_text()

@@ -139,6 +139,14 @@ def owner_process(client: redis.Redis, job_id: str, index: int = 0) -> psutil.Pr
     return psutil.Process(int(owner.split("/")[1]))
 
 
+def is_dead(process: psutil.Process) -> bool:
+    """Whether a process runs no more; its parent may not have noticed yet."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def keys_with(client: redis.Redis, text: str) -> list[str]:
     """Every key of the database that has a text in its name."""
     return sorted(key.decode() for key in client.scan_iter(match=f"*{text}*", count=1000))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -45,7 +46,21 @@ def test_round_trip() -> None:
     assert decode_record(encode_record(written)) == written
 
 
-@pytest.mark.parametrize("value", [object(), (1, 2), {1, 2}, 2**70, np.arange(3), 1 + 2j, float("nan"), lambda: None])
+@dataclasses.dataclass
+class Odd:
+    """Can be written, and not compared."""
+
+    value: int = 1
+
+    def __eq__(self, other: object) -> bool:
+        raise AttributeError("no such comparison")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "value", [object(), (1, 2), {1, 2}, 2**70, np.arange(3), 1 + 2j, float("nan"), lambda: None, "\ud800", Odd()]
+)
 def test_what_does_not_come_back_identical_is_left_out(value: object) -> None:
     read = decode_record(encode_record(record({"kept": 1, "lost": value, 5: "a key that is no string"})))
     assert read.metadata == {"kept": 1}

@@ -133,6 +133,9 @@ def test_a_unitary_in_single_precision() -> None:
     [
         (part(0, [1, 2, 3], [4]), {}),
         (msgspec.structs.replace(part(0, [1], [4]), counts=b"123"), {}),
+        (part(0, [0, 1], [3, 2], shots=4), {}),
+        (part(0, [0], [4], memory=np.zeros(3, "<u4").tobytes()), {"memory": True}),
+        (part(0, [0], [4], memory=np.full(4, 1, "<u4").tobytes()), {"memory": True}),
         (part(0, [0], [4], amplitudes=b"1234567"), {"output": "statevector"}),
         (part(0, [0], [4], amplitudes=bytes(48)), {"output": "statevector"}),
     ],

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "health":
         return 0 if is_healthy(settings.broker, socket.gethostname()) else 1
     if settings.lifeline:
-        follow_stdin(settings.broker)
+        follow_stdin(settings.broker, settings.lifeline)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     make_app(settings).worker_main(
         [

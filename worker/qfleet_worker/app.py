@@ -16,7 +16,7 @@ from qfleet.wire.broker import celery_settings
 from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
 from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.memory import usable_bytes
+from qfleet_worker.machine import usable_bytes
 from qfleet_worker.presence import presence_step
 from qfleet_worker.runner import Runner
 from qfleet_worker.settings import Settings
@@ -60,5 +60,6 @@ def make_app(settings: Settings) -> Any:
         memory_bytes=memory_bytes,
         seen=0.0,
     )
-    app.steps["consumer"].add(presence_step(Store(connect(settings.broker)), presence))
+    # One retry, since the next renewal comes soon, and the loop that takes the tasks waits for this one.
+    app.steps["consumer"].add(presence_step(Store(connect(settings.broker, retries=1)), presence))
     return app

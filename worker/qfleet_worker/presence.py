@@ -23,15 +23,19 @@ def presence_step(store: Store, presence: Presence) -> type[bootsteps.StartStopS
 
     class PresenceStep(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)
+        _timer: Any = None
 
         def start(self, consumer: Any) -> None:
             self._show()
             self._timer = consumer.timer.call_repeatedly(PERIOD_SECONDS, self._show)
 
         def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
-            self._timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
         def shutdown(self, consumer: Any) -> None:
+            if self._timer is None:  # told to stop before it got so far as to take tasks
+                return
             self.stop(consumer)
             try:
                 store.leave(presence.name)

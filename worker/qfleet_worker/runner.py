@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 from qfleet_worker.engines.base import Engine, EngineError, Experiment
+from qfleet_worker.machine import usable_cores
 from qfleet_worker.store import Taken
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Runner:
             )
             results = [self._failed(circuit, error) for circuit in work.circuits]
         else:
-            with self._blas.limit(limits=work.threads or len(os.sched_getaffinity(0)), user_api="blas"):
+            with self._blas.limit(limits=work.threads or usable_cores(), user_api="blas"):
                 results = self._circuits(taken, work)
         return self._finish(taken, work, results)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qfleet.wire.broker import Broker, parse_broker
+from qfleet_worker.machine import usable_cores
 
 
 class SettingsError(ValueError):
@@ -30,8 +31,8 @@ class Settings:
     max_attempts: int = 3
     #: ``QFLEET_LOG_LEVEL``
     log_level: str = "INFO"
-    #: ``QFLEET_LIFELINE=stdin``: end, with the private server, when standard input ends
-    lifeline: bool = False
+    #: ``QFLEET_LIFELINE``: when standard input ends, end with the private server, whose folder this is, and remove it
+    lifeline: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -46,12 +47,12 @@ class Settings:
             raise SettingsError(f"QFLEET_LOG_LEVEL={log_level!r}: DEBUG, INFO, WARNING, ERROR or CRITICAL is needed")
         return cls(
             broker=parse_broker(url),
-            concurrency=_integer(environment, "QFLEET_CONCURRENCY", len(os.sched_getaffinity(0)), lowest=1),
+            concurrency=_integer(environment, "QFLEET_CONCURRENCY", usable_cores(), lowest=1),
             memory_bytes=_integer(environment, "QFLEET_MEMORY_BYTES", 0, lowest=0),
             workers_on_machine=_integer(environment, "QFLEET_WORKERS_ON_MACHINE", 1, lowest=1),
             max_attempts=_integer(environment, "QFLEET_MAX_ATTEMPTS", 3, lowest=1),
             log_level=log_level,
-            lifeline=environment.get("QFLEET_LIFELINE", "") == "stdin",
+            lifeline=environment.get("QFLEET_LIFELINE", ""),
         )
 
 

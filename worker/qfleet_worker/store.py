@@ -7,7 +7,7 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import redis
@@ -109,9 +109,13 @@ class Store:
         return {name: seconds - when for name, when in seen.items()}
 
 
-def connect(broker: Broker) -> redis.Redis:
+#: As many retries outlast an outage of some 20 seconds.
+PATIENT: Final = 12
+
+
+def connect(broker: Broker, *, retries: int = PATIENT) -> redis.Redis:
     """A client that outlasts a short outage: a shard's result is worth waiting for."""
-    retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=5.0), 12)
+    retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=5.0), retries)
     if broker.sentinels:
         sentinel: Any = Sentinel(broker.sentinels, retry=retry, **broker.client_options)  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinel.master_for(broker.master_name)

@@ -30,6 +30,8 @@ __all__ = [
 
 #: outcomes of one circuit that a table shows; JSON has them all
 _TOP = 6
+#: columns of output that isn't a terminal
+_WIDE = 200
 
 
 def job_document(job: FleetJob) -> dict[str, Any]:
@@ -127,11 +129,12 @@ def _outcome_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
     """A table of jobs, one a row."""
+    from rich import box
     from rich.table import Table
 
-    table = Table("id", "backend", "status", "circuits", "created", "tags")
-    # a job's id is there to be copied
-    table.columns[0].no_wrap = True
+    table = Table("id", "backend", "status", "circuits", "created", "tags", box=box.SIMPLE_HEAD, pad_edge=False)
+    # a job's id is there to be copied, and its status to be seen
+    table.columns[0].no_wrap = table.columns[2].no_wrap = True
     for document in documents:
         circuits = f"{document['circuits_done']}/{document['circuits_total']}"
         created = _local_time(document["created"])
@@ -188,5 +191,7 @@ def wait_for_result(job: FleetJob, timeout: float | None = None, *, partial: boo
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
+    # a file or a pipe is as wide as a table needs
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else _WIDE
     # names and tags come from files and from other people: none of it is markup
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)

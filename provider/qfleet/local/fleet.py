@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ _START_SECONDS: Final = 60.0
 #: What a worker gets to end the task that it runs, if the jobs outlast the fleet.
 _STOP_SECONDS: Final = 10.0
 _MOST_WORKERS: Final = 1024
+#: A socket's path may have some 100 bytes on any system, of which the folder's own name and the socket's take 27.
+_LONGEST_PARENT: Final = 75
 
 
 class LocalFleet:
@@ -35,10 +38,10 @@ class LocalFleet:
         self._num_workers = workers
         self._workers: list[subprocess.Popen[bytes]] = []
         self._pid = os.getpid()
-        self._folder = Path(tempfile.mkdtemp(prefix="qfleet-"))
+        self._folder = _new_folder()
         try:
             if data is not None:
-                Path(data).mkdir(parents=True, exist_ok=True)
+                _make(Path(data))
             self._server = Server(self._folder, None if data is None else Path(data).resolve())
         except BaseException:
             shutil.rmtree(self._folder)
@@ -99,7 +102,9 @@ class LocalFleet:
             "QFLEET_CONCURRENCY": "1",
             "QFLEET_WORKERS_ON_MACHINE": str(self._num_workers),
             "QFLEET_LOG_LEVEL": "WARNING",
-            "QFLEET_LIFELINE": "stdin",
+            "QFLEET_LIFELINE": str(self._folder),
+            # What the pool's processes leave there when they are killed is removed with the folder.
+            "TMPDIR": str(self._folder),
         }
         with (self._folder / f"worker-{number}.log").open("wb") as log:
             return subprocess.Popen(
@@ -117,7 +122,9 @@ class LocalFleet:
         deadline = time.monotonic() + _START_SECONDS
         try:
             with connection.ledger() as ledger:
-                while len(ledger.workers()) < self._num_workers:
+                # By name: in a folder of jobs, workers of a fleet that was killed may still seem to be up.
+                names = {f"qfleet-{worker.pid}@{socket.gethostname()}" for worker in self._workers}
+                while not names <= {worker.name for worker in ledger.workers()}:
                     for number, worker in enumerate(self._workers):
                         if worker.poll() is not None or time.monotonic() > deadline:
                             raise LocalFleetError(f"worker {number} doesn't start: {self._log(number)}")
@@ -128,3 +135,19 @@ class LocalFleet:
     def _log(self, number: int) -> str:
         text = (self._folder / f"worker-{number}.log").read_text("utf-8", "replace").strip()
         return text[-2000:] or "it says nothing"
+
+
+def _new_folder() -> Path:
+    parent = tempfile.gettempdir()
+    if len(os.fsencode(parent)) > _LONGEST_PARENT:
+        parent = "/tmp"  # noqa: S108 - mkdtemp's folder is for this user alone
+    return Path(tempfile.mkdtemp(prefix="qfleet-", dir=parent))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise LocalFleetError(
+            f"jobs can't be kept in {folder}: {exc.strerror}. Name a folder that is there or can be made"
+        ) from exc

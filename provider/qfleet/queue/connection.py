@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 from celery import Celery
+from kombu.pools import ProducerPool
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -32,6 +33,7 @@ class Connection:
         self._pid = os.getpid()
         self._client: redis.Redis | None = None
         self._app: Any = None
+        self._producers: Any = None
 
     @property
     def client(self) -> redis.Redis:
@@ -48,6 +50,11 @@ class Connection:
             if self._app is None:
                 self._app = Celery("qfleet", set_as_current=False)
                 self._app.conf.update(celery_settings(self.broker))
+                # Celery would take kombu's pools, which belong to the whole process and outlive this connection.
+                limit = self._app.conf.broker_pool_limit
+                pool = self._app.connection_for_write().Pool(limit)
+                self._producers = ProducerPool(pool, limit)  # type: ignore[no-untyped-call]
+                self._app.control.mailbox.producer_pool = self._producers
             return self._app
 
     @contextmanager
@@ -59,7 +66,7 @@ class Connection:
     def publish(self, job_id: str, shards: Iterable[int]) -> None:
         """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
         app = self.app
-        with translated(self.broker), app.producer_pool.acquire(block=True) as producer:
+        with translated(self.broker), self._producers.acquire(block=True) as producer:
             for index in shards:
                 app.send_task(
                     RUN_SHARD,
@@ -74,24 +81,27 @@ class Connection:
     def revoke(self, job_id: str, shards: Iterable[int]) -> None:
         """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""
         ids = [task_id(job_id, index) for index in shards]
-        with translated(self.broker):
-            self.app.control.revoke(ids, terminate=True, signal="SIGKILL")
+        app = self.app
+        with translated(self.broker), self._producers.acquire(block=True) as producer:
+            app.control.revoke(ids, terminate=True, signal="SIGKILL", connection=producer.connection)
 
     def close(self) -> None:
         """Close what was opened. The connection can be used again, and then opens anew."""
         with self._of_this_process():
-            client, app = self._client, self._app
-            self._client = self._app = None
+            client, app, producers = self._client, self._app, self._producers
+            self._client = self._app = self._producers = None
         if client is not None:
             client.close()
         if app is not None:
+            producers.force_close_all()
+            producers.connections.force_close_all()
             app.close()
 
     def _of_this_process(self) -> threading.Lock:
         # A child of fork() must not write to its parent's sockets. What the parent opened is dropped, not closed.
         if self._pid != os.getpid():
             self._pid, self._lock = os.getpid(), threading.Lock()
-            self._client = self._app = None
+            self._client = self._app = self._producers = None
         return self._lock
 
 

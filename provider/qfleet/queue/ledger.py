@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import msgspec
 import redis
 
-from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.queue.record import JobRecord, decode_record, encode_record
 from qfleet.wire import codec, keys
 from qfleet.wire.keys import JobField
@@ -93,8 +93,14 @@ class Ledger:
         self._cancel = client.register_script(script("cancel"))
 
     def store(self, job: NewJob) -> None:
-        """Write a job whole, with every shard PENDING."""
+        """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value."""
         record = job.record
+        blob = encode_record(record)
+        if len(blob) > codec.MAX_BLOB_BYTES:
+            raise CapacityError(
+                f"what is kept of the job beside its programs takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
+                "holds 512 MiB; give less metadata, or cut the job"
+            )
         ledger: dict[str, str | bytes | int | float] = {
             JobField.BACKEND: record.backend,
             JobField.CREATED: repr(record.created),
@@ -103,7 +109,7 @@ class Ledger:
             JobField.CIRCUITS_DONE: 0,
             JobField.SHARDS: len(job.shards),
             JobField.TAGS: json.dumps(record.tags),
-            JobField.RECORD: encode_record(record),
+            JobField.RECORD: blob,
             JobField.count("PENDING"): len(job.shards),
         }
         key, shards, work, programs, _ = keys.of_job(job.job_id)
@@ -150,7 +156,8 @@ class Ledger:
     def delete(self, job_id: str) -> None:
         """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
         shards = int(self._redis.hget(keys.job(job_id), JobField.SHARDS) or 0)
-        with self._redis.pipeline(transaction=True) as pipe:
+        # No transaction: a full Redis refuses them all, and this is how one makes room.
+        with self._redis.pipeline(transaction=False) as pipe:
             pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
             pipe.zrem(keys.JOBS, job_id)
             pipe.execute()

@@ -73,11 +73,11 @@ def decode_record(blob: bytes) -> JobRecord:
 
 
 def _writable(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if isinstance(key, str) and _survives(value)}
+    return {key: value for key, value in metadata.items() if isinstance(key, str) and _survives([key, value])}
 
 
 def _survives(value: object) -> bool:
     try:
         return bool(msgspec.msgpack.decode(msgspec.msgpack.encode(value)) == value)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except Exception:  # noqa: BLE001 - a value may be any object, and fail at anything
         return False

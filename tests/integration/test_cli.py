@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line, as processes of their own on a real fleet."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+from circuits import endless
+from processes import redis_program
+from processes import redis_server as running_redis
+from waiting import until
+
+from qfleet import FleetProvider
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+BELL = EXAMPLES / "qasm2" / "bell.qasm"
+GHZ = EXAMPLES / "qasm3" / "ghz.qasm"
+QFLEET = [str(Path(sys.executable).with_name("qfleet"))]
+
+
+def qfleet(*arguments: object, url: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("QFLEET_")}
+    if url is not None:
+        environment["QFLEET_URL"] = url
+    words = [*QFLEET, *map(str, arguments)]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+
+@contextlib.contextmanager
+def serving(*arguments: object, url: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that goes on until it is interrupted."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("QFLEET_")}
+    if url is not None:
+        environment["QFLEET_URL"] = url
+    process = subprocess.Popen(
+        [*QFLEET, *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def document(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_run_status_result_jobs_and_cancel(fleet_url: str, tmp_path: Path) -> None:
+    picture = tmp_path / "counts.png"
+    ran = document(qfleet("run", BELL, GHZ, "--shots", 300, "--seed", 5, "--plot", picture, "--json", url=fleet_url))
+    names = [circuit["name"] for circuit in ran["circuits"]]
+    assert names == ["bell", "ghz"]
+    assert all(sum(circuit["counts"].values()) == 300 for circuit in ran["circuits"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    assert document(qfleet("result", ran["id"], "--json", url=fleet_url))["circuits"] == ran["circuits"]
+    status = document(qfleet("status", ran["id"], "--json", url=fleet_url))
+    assert (status["status"], status["workers"], status["error_message"]) == ("DONE", 2, None)
+    assert ran["id"] in [job["id"] for job in document(qfleet("jobs", "--limit", 50, "--json", url=fleet_url))["jobs"]]
+
+    late = qfleet("cancel", ran["id"], url=fleet_url)
+    assert (late.returncode, "had already ended: DONE" in late.stderr) == (1, True)
+
+
+def test_the_same_seed_gives_the_same_counts(fleet_url: str) -> None:
+    def counts(*options: object) -> Any:
+        ran = document(qfleet("run", EXAMPLES / "qasm3" / "ghz.qasm", *options, "--json", url=fleet_url))
+        return ran["circuits"][0]["counts"]
+
+    assert counts("--seed", 3) == counts("--seed", 3) != counts("--seed", 4)
+
+
+def test_a_table_for_people(fleet_url: str) -> None:
+    ran = qfleet("run", BELL, url=fleet_url)
+    assert ran.returncode == 0
+    assert "bell" in ran.stdout
+    assert "1024" in ran.stdout
+
+
+def test_backends_and_methods(fleet_url: str) -> None:
+    assert qfleet("run", BELL, "--backend", "basic_simulator", url=fleet_url).returncode == 0
+    refused = qfleet("run", BELL, "--method", "unitary", url=fleet_url)
+    assert refused.returncode == 1
+    assert "'bell' holds 'measure' at position 2" in refused.stderr
+
+
+def test_cancel_a_running_job(fleet_url: str) -> None:
+    with FleetProvider(fleet_url) as provider:
+        job = provider.get_backend().run(endless())
+        until(job.running, "the job runs")
+        assert document(qfleet("cancel", job.job_id(), "--json", url=fleet_url)) == {
+            "id": job.job_id(),
+            "cancelled": True,
+            "status": "CANCELLED",
+        }
+        until(job.cancelled, "the job is cancelled")
+        failed = qfleet("result", job.job_id(), url=fleet_url)
+        assert (failed.returncode, "was cancelled" in failed.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["run", "absent.qasm"], 2, "does not exist"),
+        (["run", BELL, "--shots", "many"], 2, "many"),
+        (["run", BELL, "--shots", "0"], 2, "shots=0"),
+        (["run", BELL, "--backend", "fast"], 2, "no backend 'fast'"),
+        (["run", __file__], 1, "test_cli.py"),
+        (["status", "no-such-job"], 1, "no job 'no-such-job'"),
+        (["cancel", "no-such-job"], 1, "no job 'no-such-job'"),
+        (["result", "no-such-job"], 1, "no job 'no-such-job'"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(fleet_url: str, arguments: list[Any], code: int, text: str) -> None:
+    told = qfleet(*arguments, url=fleet_url)
+    assert told.returncode == code
+    assert text in told.stderr
+    assert "Traceback" not in told.stderr
+    assert not told.stdout
+
+
+def test_errors_for_machines(fleet_url: str) -> None:
+    told = qfleet("status", "no-such-job", "--json", url=fleet_url)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert json.loads(told.stderr)["error"]["type"] == "JobNotFoundError"
+
+
+def test_no_worker_is_up() -> None:
+    with running_redis() as port:
+        url = f"redis://127.0.0.1:{port}/0"
+        with FleetProvider(url) as provider, serving("run", BELL, url=url) as run:
+            assert run.stderr is not None
+            assert "queued: no worker is up" in run.stderr.readline()
+            (job,) = provider.jobs()
+            for command in (["jobs"], ["status", job.job_id()]):
+                shown = qfleet(*command, url=url)
+                assert shown.returncode == 0
+                assert "QUEUED" in shown.stdout
+                assert "No worker is up" in shown.stderr
+            # Ctrl-C: the job stays, and the way to it is told.
+            os.killpg(run.pid, signal.SIGINT)
+            said = run.communicate(timeout=60)[1]
+            assert run.returncode == 130
+            assert f"qfleet result {job.job_id()} --wait" in said
+            assert provider.job(job.job_id()).status().name == "QUEUED"
+
+
+def test_a_worker_takes_over_what_waits() -> None:
+    with running_redis() as port:
+        url = f"redis://127.0.0.1:{port}/0"
+        with FleetProvider(url) as provider, serving("worker", "--url", url, "--concurrency", 1) as worker:
+            until(provider.workers, "the worker is up")
+            assert provider.workers()[0].concurrency == 1
+            # The password of a url would be in the arguments otherwise.
+            assert not any(url in word for word in psutil.Process(worker.pid).cmdline())
+            assert document(qfleet("run", BELL, "--json", url=url))["status"] == "DONE"
+            worker.terminate()
+            worker.communicate(timeout=60)
+            assert worker.returncode == 0
+            until(lambda: not provider.workers(), "the worker has left")
+
+
+def test_up_serves_until_ctrl_c() -> None:
+    with serving("up", "--workers", 1, "--json") as fleet:
+        assert fleet.stdout is not None
+        told = json.loads(fleet.stdout.readline())
+        assert told["workers"] == 1
+        started = psutil.Process(fleet.pid).children(recursive=True)
+        assert len(started) >= 3  # the server, the worker, its pool
+        assert document(qfleet("run", BELL, "--json", url=told["url"]))["status"] == "DONE"
+        os.killpg(fleet.pid, signal.SIGINT)
+        fleet.communicate(timeout=60)
+        assert fleet.returncode == 0
+        assert not psutil.wait_procs(started, timeout=30)[1]
+
+
+def test_run_without_a_fleet_starts_one_and_stops_it() -> None:
+    ran = qfleet("run", BELL, "--json")
+    assert json.loads(ran.stdout)["status"] == "DONE"
+    assert "2 local workers are started" in ran.stderr
+
+
+def test_a_password_is_never_printed() -> None:
+    redis_program()
+    told = qfleet("jobs", url="redis://:s3cret@127.0.0.1:1/0")
+    assert told.returncode == 1
+    assert "redis://:***@127.0.0.1:1/0" in told.stderr
+    assert "s3cret" not in told.stderr + told.stdout
+
+
+def test_version() -> None:
+    versions = document(qfleet("version", "--json"))
+    assert versions["redis"] == redis.__version__
+    assert set(versions) >= {"qfleet", "qiskit", "celery", "python"}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client reads of jobs and workers; on an imitated and on a real Redis."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+from jobs import new_job
+
+from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.queue import Ledger
+from qfleet.queue.ledger import TOMBSTONE_SECONDS
+from qfleet.wire import codec, keys
+from qfleet.wire.presence import STALE_SECONDS, Presence
+from qfleet.wire.shard import CircuitResult, ShardResult
+from qfleet_worker.store import Store
+
+
+@pytest.fixture
+def ledger(store_client: redis.Redis) -> Ledger:
+    return Ledger(store_client)
+
+
+@pytest.fixture
+def store(store_client: redis.Redis) -> Store:
+    return Store(store_client)
+
+
+def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
+    job = new_job(3, tags=("a", "ü"), created=1_700_000_000.123456)
+    ledger.store(job)
+    snapshot = ledger.snapshot(job.job_id)
+    assert (snapshot.backend, snapshot.circuits, snapshot.circuits_done) == ("automatic", 3, 0)
+    assert (snapshot.created, snapshot.ended, snapshot.tags) == (1_700_000_000.123456, None, ("a", "ü"))
+    assert snapshot.states["PENDING"] == 3
+
+
+def test_the_record_comes_back(ledger: Ledger) -> None:
+    job = new_job(2, metadata={"a": [1, {"b": None}]})
+    ledger.store(job)
+    assert ledger.record(job.job_id) == job.record
+
+
+def test_a_job_that_never_was_and_one_that_expired(store_client: redis.Redis, ledger: Ledger) -> None:
+    job = new_job()
+    for read in (ledger.snapshot, ledger.record):
+        with pytest.raises(JobNotFoundError, match=job.job_id):
+            read(job.job_id)
+    ledger.store(job)
+    store_client.delete(*keys.of_job(job.job_id))  # as Redis does when they expire
+    for read in (ledger.snapshot, ledger.record):
+        with pytest.raises(JobExpiredError, match=job.job_id):
+            read(job.job_id)
+
+
+def test_deleting_leaves_no_key(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
+    job = new_job(3)
+    ledger.store(job)
+    store.take(job.job_id, 1)
+    ledger.cancel(job.job_id)
+    ledger.delete(job.job_id)
+    assert list(store_client.scan_iter(match=f"*{job.job_id}*", count=1000)) == []
+    assert store_client.zscore(keys.JOBS, job.job_id) is None
+    ledger.delete(job.job_id)
+
+
+def test_jobs_by_time_and_page(store_client: redis.Redis, ledger: Ledger) -> None:
+    # A day of their own, since others write to the same Redis.
+    day = time.time() - 200 * 86_400
+    jobs = [new_job(1, created=day + number) for number in range(250)]
+    for job in reversed(jobs):
+        ledger.store(job)
+    ids = [job.job_id for job in jobs]
+
+    def found(first: int, last: int, *, descending: bool) -> list[str]:
+        return [summary.job_id for summary in ledger.jobs(day + first, day + last, descending=descending)]
+
+    assert found(0, 249, descending=False) == ids
+    assert found(0, 249, descending=True) == ids[::-1]
+    assert found(10, 12, descending=False) == ids[10:13]
+    store_client.delete(keys.job(ids[11]))
+    assert found(10, 12, descending=True) == [ids[12], ids[10]]
+    for job_id in ids:
+        ledger.delete(job_id)
+
+
+def test_expired_ids_are_forgotten_at_last(store_client: redis.Redis, ledger: Ledger) -> None:
+    old = new_job(1, created=time.time() - TOMBSTONE_SECONDS - 60)
+    ledger.store(old)
+    store_client.delete(*keys.of_job(old.job_id))
+    with pytest.raises(JobExpiredError):
+        ledger.snapshot(old.job_id)
+    list(ledger.jobs())
+    with pytest.raises(JobNotFoundError):
+        ledger.snapshot(old.job_id)
+
+
+def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, store_client: redis.Redis) -> None:
+    job = new_job(40)
+    ledger.store(job)
+    written = {}
+    for index in (39, 3, 17, 0):
+        part = CircuitResult(index=index, first_shot=0, shots=10, seconds=0.5, engine="e")
+        written[index] = ShardResult(circuits=(part,))
+        taken = store.take(job.job_id, index)
+        assert taken is not None
+        store.finish(taken, codec.encode(written[index]), whole=1, blocks=[], error="")
+    assert list(ledger.results(job.job_id, 40)) == [written[index] for index in (0, 3, 17, 39)]
+    store_client.hset(keys.results(job.job_id), "17", b"damaged")
+    with pytest.raises(DamagedDataError, match=f"result of shard 17 of job {job.job_id}"):
+        list(ledger.results(job.job_id, 40))
+
+
+def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
+    presence = Presence(name="unit@here", version="1.2", concurrency=3, memory_bytes=5, seen=0.0)
+    store.show(presence)
+    (found,) = [worker for worker in ledger.workers() if worker.name == "unit@here"]
+    assert (found.version, found.concurrency, found.memory_bytes) == ("1.2", 3, 5)
+    assert abs(store.ages()["unit@here"]) < STALE_SECONDS
+    store.leave("unit@here")
+    assert [worker for worker in ledger.workers() if worker.name == "unit@here"] == []
+    assert "unit@here" not in store.ages()
+
+
+def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger: Ledger, store: Store) -> None:
+    seconds, _ = store_client.time()
+    for age in (STALE_SECONDS - 5, STALE_SECONDS + 1):
+        seen = seconds - age
+        record = f'{{"name": "w{age}", "version": "", "concurrency": 1, "memory_bytes": 1, "seen": {seen}}}'
+        store_client.hset(keys.WORKERS, f"w{age}", record)
+    names = [worker.name for worker in ledger.workers()]
+    assert f"w{STALE_SECONDS - 5}" in names
+    assert f"w{STALE_SECONDS + 1}" not in names
+    for age in (STALE_SECONDS - 5, STALE_SECONDS + 1):
+        store.leave(f"w{age}")
+
+
+def test_a_list_of_workers_that_no_worker_wrote(store_client: redis.Redis, ledger: Ledger, store: Store) -> None:
+    store_client.hset(keys.WORKERS, "hostile", b"[]")
+    with pytest.raises(DamagedDataError, match="no worker wrote"):
+        ledger.workers()
+    store.leave("hostile")

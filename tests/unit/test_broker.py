@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every form of url, what it means to redis-py and to Celery, and that no password is ever shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kombu.utils.url import parse_url
+
+from qfleet.wire import keys
+from qfleet.wire.broker import BrokerUrlError, celery_settings, parse_broker, redact
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host", {"host": "host", "port": 6379, "db": 0}),
+        ("redis://host:7000/3", {"host": "host", "port": 7000, "db": 3}),
+        ("redis://host/", {"host": "host", "db": 0}),
+        ("redis://[::1]:7000/0", {"host": "::1", "port": 7000}),
+        ("redis://:pw@host/0", {"host": "host", "password": "pw"}),
+        ("redis://user:p%40%2F%3A%23@host", {"username": "user", "password": "p@/:#"}),
+        ("redis://user@host", {"username": "user"}),
+        ("rediss://host:1/2", {"host": "host", "port": 1, "db": 2, "ssl": True}),
+        (
+            "rediss://host?ssl_cert_reqs=none&ssl_ca_certs=/a%20b.pem&x=1",
+            {"ssl": True, "ssl_cert_reqs": "none", "ssl_ca_certs": "/a b.pem"},
+        ),
+        ("redis+socket:///run/r.sock", {"unix_socket_path": "/run/r.sock", "db": 0}),
+        ("redis+socket:///run/a%20b.sock?db=4", {"unix_socket_path": "/run/a b.sock", "db": 4}),
+        ("redis+socket://u:p%40w@/run/r.sock", {"unix_socket_path": "/run/r.sock", "username": "u", "password": "p@w"}),
+        ("unix:///run/@abstract/r.sock", {"unix_socket_path": "/run/@abstract/r.sock"}),
+        ("sentinel://:pw@a:1/5?master_name=m", {"password": "pw", "db": 5}),
+    ],
+)
+def test_what_an_url_means_to_redis_py(url: str, expected: dict[str, Any]) -> None:
+    options = parse_broker(url).client_options
+    assert {name: options.get(name) for name in expected} == expected
+    assert ("username" in options, "password" in options) == ("username" in expected, "password" in expected)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("sentinel://a/0?master_name=m", (("a", 26379),)),
+        ("sentinel://a:1,b,c:3/0?master_name=m", (("a", 1), ("b", 26379), ("c", 3))),
+        ("sentinel://user:pw@a:1,b:2?master_name=m", (("a", 1), ("b", 2))),
+    ],
+)
+def test_sentinels(url: str, hosts: tuple[tuple[str, int], ...]) -> None:
+    broker = parse_broker(url)
+    assert (broker.sentinels, broker.master_name) == (hosts, "m")
+    settings = celery_settings(broker)
+    assert settings["broker_url"].count("sentinel://") == len(hosts)
+    for name in ("broker_transport_options", "result_backend_transport_options"):
+        assert settings[name]["master_name"] == "m"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://user:p%40w@host:7000/3", ("redis", "host", 7000, "user", "p@w", "3")),
+        ("redis://host", ("redis", "host", None, None, None, "0")),
+        ("rediss://:pw@host:1/2", ("rediss", "host", 1, None, "pw", "2")),
+    ],
+)
+def test_what_an_url_means_to_celery(url: str, expected: tuple[object, ...]) -> None:
+    parsed = parse_url(parse_broker(url).celery_url)
+    found = [parsed[name] for name in ("transport", "hostname", "port", "userid", "password", "virtual_host")]
+    assert tuple(found) == expected
+
+
+def test_tls_is_checked_unless_the_url_says_otherwise() -> None:
+    assert "ssl_cert_reqs=required" in parse_broker("rediss://host").celery_url
+    assert "ssl_cert_reqs=none" in parse_broker("rediss://host?ssl_cert_reqs=none").celery_url
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("", "not a Redis url"),
+        ("host", "not a Redis url"),
+        ("host:6379", "not a Redis url"),
+        ("http://host", "begins with one of redis://"),
+        ("amqp://u:geheim@host", "begins with one of"),
+        ("redis://", "no host"),
+        ("redis://:geheim@", "no host"),
+        ("redis://:geheim@/0", "no host"),
+        ("redis://host:port", "not a Redis url"),
+        ("redis://:geheim@host:99999", "not a Redis url"),
+        ("redis://u:geheim@host/db", "'db' is no database number"),
+        ("redis://host/-1", "no database number"),
+        ("redis+socket://", "no socket path"),
+        ("redis+socket://u:geheim@/", "no socket path"),
+        ("redis+socket:///r.sock?db=x", "no database number"),
+        ("sentinel://a:1/0", "no master"),
+        ("sentinel://:geheim@a:x/0?master_name=m", "not a Redis url"),
+        ("sentinel://a,,b?master_name=m", "an empty host name"),
+        ("sentinel://?master_name=m", "an empty host name"),
+        ("redis://u:ge/heim@host/0", "%2F"),
+        ("redis://u:1/geheim@host/0", "%2F"),
+        ("redis://u:ge?heim@host/0", "%3F"),
+        ("redis://u:ge#heim@host/0", "%23"),
+        ("redis://u:[geheim]@host/0", "not a Redis url"),
+        ("redis://u:geheim@[host/0", "not a Redis url"),
+        ("u:geheim@host", "not a Redis url"),
+    ],
+)
+def test_a_wrong_url_is_refused_without_its_password(url: str, text: str) -> None:
+    with pytest.raises(BrokerUrlError) as caught:
+        parse_broker(url)
+    assert text in str(caught.value)
+    assert "heim" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host/0", "redis://host/0"),
+        ("redis://user@host/0", "redis://user@host/0"),
+        ("redis://:pw@host/0", "redis://:***@host/0"),
+        ("rediss://user:p:w@host:1/0?ssl_ca_certs=a", "rediss://user:***@host:1/0?ssl_ca_certs=a"),
+        ("redis://user:p@w@host", "redis://user:***@host"),
+        ("sentinel://:pw@a:1,b:2/0?master_name=m", "sentinel://:***@a:1,b:2/0?master_name=m"),
+        ("redis+socket://u:pw@/r.sock", "redis+socket://u:***@/r.sock"),
+        ("user:pw@host", "user:***@host"),
+        ("redis://redis://u:pw@host", "redis://redis:***@host"),
+        ("redis://u:p://w@host", "redis://u:***@host"),
+        ("", ""),
+    ],
+)
+def test_redact(url: str, shown: str) -> None:
+    assert redact(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://u:geheim@host/1", "redis+socket://u:geheim@/r.sock", "sentinel://u:geheim@a?master_name=m"]
+)
+def test_a_broker_shows_no_password(url: str) -> None:
+    broker = parse_broker(url)
+    assert "geheim" not in f"{broker} {broker!r}"
+    assert str(broker) == redact(url)
+
+
+def test_celery_keeps_to_the_prefix_and_writes_no_state() -> None:
+    settings = celery_settings(parse_broker("redis://host"))
+    for name in ("broker_transport_options", "result_backend_transport_options"):
+        assert settings[name]["global_keyprefix"] == keys.PREFIX
+    assert settings["task_default_queue"] == keys.QUEUE
+    assert settings["task_ignore_result"] is True
+    assert settings["task_track_started"] is False
+    assert settings["accept_content"] == ["json"]

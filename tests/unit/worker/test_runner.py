@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The course of a shard, with a store and an engine that only say what they were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qfleet.wire import codec
+from qfleet.wire.cost import required_bytes
+from qfleet.wire.program import Op, Program
+from qfleet.wire.shard import CircuitWork, ShardResult, ShardWork
+from qfleet_worker.engines.base import EngineError, Experiment, Outcome
+from qfleet_worker.runner import Runner
+from qfleet_worker.store import Taken
+
+GIB = 2**30
+
+
+def program(num_qubits: int = 1) -> bytes:
+    """The blob of one measurement."""
+    empty = np.zeros(0, np.int32)
+    return codec.encode_program(
+        Program(
+            num_qubits=num_qubits,
+            num_clbits=1,
+            codes=np.array([Op.MEASURE], np.uint8),
+            num_controls=np.zeros(1, np.uint16),
+            num_targets=np.ones(1, np.uint16),
+            operands=np.zeros(1, np.int32),
+            clbits=np.zeros(1, np.int32),
+            params=np.zeros(0),
+            table_refs=empty,
+            tables=(),
+        )
+    )
+
+
+def shard(*circuits: CircuitWork, **changed: Any) -> ShardWork:
+    fields: dict[str, Any] = {"output": "counts", "precision": "double", "memory": False, "threads": 1}
+    return ShardWork(circuits=circuits, **fields | changed)
+
+
+def circuit(index: int = 0, **changed: Any) -> CircuitWork:
+    return CircuitWork(**{"index": index, "program": "p", "shots": 10, "seed": 5} | changed)
+
+
+@dataclass
+class FakeStore:
+    """One shard, and what was stored of it."""
+
+    work: bytes
+    attempt: int = 1
+    is_over: bool = False
+    wanted: bool = True
+    blobs: dict[str, bytes] = field(default_factory=lambda: {"p": program()})
+    finished: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, job_id: str, index: int) -> Taken | None:
+        return None if self.is_over else Taken(job_id, index, "me", self.attempt, self.work)
+
+    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
+        assert job_id == "job"
+        return [self.blobs.get(name) for name in names]
+
+    def finish(self, taken: Taken, result: bytes, **what: Any) -> bool:
+        self.finished.append({"taken": taken, "result": result} | what)
+        return self.wanted
+
+    @property
+    def result(self) -> ShardResult:
+        (finished,) = self.finished
+        return codec.decode_result(finished["result"])
+
+
+@dataclass
+class FakeEngine:
+    """Answers each experiment alike, or as it is told."""
+
+    name: str = "fake"
+    asked: list[Experiment] = field(default_factory=list)
+    answer: Callable[[Experiment], Outcome] | None = None
+
+    def run(self, experiment: Experiment) -> Outcome:
+        self.asked.append(experiment)
+        if self.answer is not None:
+            return self.answer(experiment)
+        return Outcome(np.array([[1]], np.uint8), np.array([experiment.shots], np.int64))
+
+
+def run(store: FakeStore, engine: FakeEngine | None = None, **changed: Any) -> bool:
+    return Runner(store, engine or FakeEngine(), **{"memory_bytes": GIB, "max_attempts": 3} | changed).run("job", 0)
+
+
+def test_a_shard_that_isnt_to_be_run() -> None:
+    store, engine = FakeStore(b"", is_over=True), FakeEngine()
+    assert run(store, engine) is False
+    assert (store.finished, engine.asked) == ([], [])
+
+
+def test_a_shard_runs_and_its_result_is_stored() -> None:
+    work = shard(circuit(3), circuit(4, seed=6, shots=7), precision="single")
+    store, engine = FakeStore(codec.encode(work)), FakeEngine()
+    assert run(store, engine) is True
+    assert [(asked.seed, asked.shots, asked.precision) for asked in engine.asked] == [
+        (5, 10, "single"),
+        (6, 7, "single"),
+    ]
+    first, second = store.result.circuits
+    assert (first.index, first.shots, first.engine, first.error) == (3, 10, "fake", "")
+    assert (first.outcomes, first.counts) == (b"\x01", np.array([10], "<i8").tobytes())
+    assert (first.memory, first.amplitudes) == (b"", b"")
+    assert (second.index, second.shots) == (4, 7)
+    (finished,) = store.finished
+    assert (finished["whole"], finished["blocks"], finished["error"]) == (2, [], "")
+
+
+def test_memory_and_amplitudes_are_packed() -> None:
+    def answer(experiment: Experiment) -> Outcome:
+        amplitudes = np.arange(8, dtype=np.complex64).reshape(2, 4).T  # not contiguous
+        rows = np.array([1, 0, 1], np.int64)
+        return Outcome(np.array([[0], [1]], np.uint8), np.array([1, 2], np.int32), rows, amplitudes)
+
+    store = FakeStore(codec.encode(shard(circuit(shots=3), memory=True, output="statevector", precision="single")))
+    run(store, FakeEngine(answer=answer))
+    (result,) = store.result.circuits
+    assert np.frombuffer(result.counts, "<i8").tolist() == [1, 2]
+    assert np.frombuffer(result.memory, "<u4").tolist() == [1, 0, 1]
+    assert np.frombuffer(result.amplitudes, "<c8").tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+def test_a_result_that_isnt_wanted_any_more() -> None:
+    assert run(FakeStore(codec.encode(shard(circuit())), wanted=False)) is False
+
+
+def test_blocks_of_shots_are_counted_apart() -> None:
+    work = shard(circuit(0), circuit(1, first_shot=20, blocks=3), circuit(2, blocks=2))
+    store, engine = FakeStore(codec.encode(work)), FakeEngine()
+    run(store, engine)
+    (finished,) = store.finished
+    assert (finished["whole"], finished["blocks"]) == (1, [(1, 3), (2, 2)])
+    assert [asked.first_shot for asked in engine.asked] == [0, 20, 0]
+    assert [result.first_shot for result in store.result.circuits] == [0, 20, 0]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (EngineError("it has no unitary"), "it has no unitary"),
+        (MemoryError("1 GiB"), "its simulation ran out of memory: 1 GiB"),
+        (ZeroDivisionError("oh"), "a defect of qfleet, please report it: ZeroDivisionError: oh"),
+        (EngineError("long" * 5000), "long" * 1024),
+    ],
+    ids=["engine", "memory", "defect", "long"],
+)
+def test_an_error_of_one_circuit_leaves_the_others(error: Exception, text: str) -> None:
+    def answer(experiment: Experiment) -> Outcome:
+        if experiment.seed == 13:
+            raise error
+        return Outcome(np.array([[1]], np.uint8), np.array([10], np.int64))
+
+    store = FakeStore(codec.encode(shard(circuit(0), circuit(1, seed=13), circuit(2, blocks=2))))
+    assert run(store, FakeEngine(answer=answer)) is True
+    assert [result.error for result in store.result.circuits] == ["", text, ""]
+    (finished,) = store.finished
+    assert finished["error"] == f"circuit 1: {text}"
+    assert (finished["whole"], finished["blocks"]) == (1, [(2, 2)])
+
+
+@pytest.mark.parametrize("blob", [None, b"", program()[:-1]], ids=["missing", "empty", "truncated"])
+def test_a_program_that_cant_be_read(blob: bytes | None) -> None:
+    store, engine = FakeStore(codec.encode(shard(circuit(0, program="bad"), circuit(1)))), FakeEngine()
+    if blob is not None:
+        store.blobs["bad"] = blob
+    assert run(store, engine) is True
+    bad, good = store.result.circuits
+    assert bad.error
+    assert good.error == ""
+    assert len(engine.asked) == 1
+
+
+def test_work_that_cant_be_read_is_refused_whole() -> None:
+    store, engine = FakeStore(b"damaged"), FakeEngine()
+    assert run(store, engine) is True
+    (finished,) = store.finished
+    assert (finished["result"], finished["whole"], finished["blocks"], engine.asked) == (b"", 0, [], [])
+    assert finished["error"].startswith("shard 0 can't be read: not a qfleet message")
+
+
+def test_a_circuit_that_needs_too_much_memory_isnt_begun() -> None:
+    needed = required_bytes(25, "counts", "double")
+    for memory, ran in ((needed, 1), (needed - 1, 0)):
+        store, engine = FakeStore(codec.encode(shard(circuit())), blobs={"p": program(25)}), FakeEngine()
+        run(store, engine, memory_bytes=memory)
+        assert len(engine.asked) == ran
+        assert bool(store.result.circuits[0].error) == (not ran)
+    assert store.result.circuits[0].error == (
+        "its 25 qubits need 1.6 GiB of memory; this worker has 1.6 GiB for one task"
+    )
+
+
+@pytest.mark.parametrize(("attempt", "runs"), [(1, True), (3, True), (4, False), (100, False)])
+def test_attempts_are_bounded(attempt: int, runs: bool) -> None:
+    store, engine = FakeStore(codec.encode(shard(circuit())), attempt=attempt), FakeEngine()
+    assert run(store, engine) is True
+    assert len(engine.asked) == runs
+    (result,) = store.result.circuits
+    assert ("died 3 times" in result.error) == (not runs)
+
+
+def test_giving_up_names_every_circuit_of_the_shard() -> None:
+    store = FakeStore(codec.encode(shard(circuit(4), circuit(5), circuit(6))), attempt=4)
+    run(store)
+    assert [result.index for result in store.result.circuits] == [4, 5, 6]
+    assert all("one of the 2 that ran in the same task" in result.error for result in store.result.circuits)
+    assert store.finished[0]["whole"] == 0
+
+
+def test_an_error_of_the_store_comes_out() -> None:
+    store = FakeStore(codec.encode(shard(circuit())))
+    store.finish = lambda *_, **__: (_ for _ in ()).throw(ConnectionError("gone"))  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError, match="gone"):
+        run(store)
