@@ -233,7 +233,7 @@ def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
         raise WireError("an operation refers to a table that isn't there")
     widths = targets[takers]
     if (widths > MAX_TABLE_QUBITS).any():
-        raise WireError(f"a table over {widths.max()} qubits; at most {MAX_TABLE_QUBITS} are allowed")
+        raise WireError(f"a table over {np.max(widths)} qubits; at most {MAX_TABLE_QUBITS} are allowed")
     sizes = np.array([table.size for table in program.tables], np.int64)
     expected = 1 << np.where(program.codes[takers] == Op.UNITARY, 2 * widths, widths)
     if (sizes[refs] != expected).any():

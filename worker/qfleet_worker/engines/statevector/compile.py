@@ -31,6 +31,7 @@ from qfleet_worker.engines.statevector.emit import (
     emit_permutation,
 )
 from qfleet_worker.engines.statevector.fusion import AT, SIZE, fuse
+from qfleet_worker.engines.statevector.kernels import MAX_TARGETS
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.schedule import MERGED, SINGLE, flips_together, itemise, popcount, stages
 from qfleet_worker.engines.statevector.thinning import thin_out
@@ -40,6 +41,8 @@ LOCAL, FIRST_OP, END_OP = range(3)
 STAGE_COLUMNS = 3
 #: Qubits that one table of a DIAGONAL may have to be compiled; wider ones are steps of their own.
 MAX_DIAGONAL = 8
+#: Entries of the largest table that is compiled.
+MAX_TABLE = max(4**MAX_TARGETS, 2**MAX_DIAGONAL)
 
 
 class Tables(NamedTuple):

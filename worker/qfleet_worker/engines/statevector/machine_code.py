@@ -3,7 +3,7 @@
 
 Each is compiled by numba when it is first called, and kept in numba's cache (``NUMBA_CACHE_DIR``, or beside its
 module). numba notices when a function's own module changes, but not when one of those changes whose functions were
-built into it; so here the cache is good for the package as a whole.
+built into it; so here the cache is good for all of them together.
 """
 
 from __future__ import annotations
@@ -19,9 +19,16 @@ from numba.core import event
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+#: What a module has that machine code comes from: a function to be compiled, or an intrinsic.
+_MARKS = ("\n@machine_code\n", "\n@intrinsic\n")
+
+
 def _package_stamp() -> tuple[float, int]:
-    """What numba compares: a time and a size, of all modules together."""
-    stats = [path.stat() for path in Path(__file__).parent.glob("*.py")]
+    """What numba compares: a time and a size, of all modules together that machine code comes from."""
+    modules = [
+        path for path in Path(__file__).parent.glob("*.py") if any(mark in path.read_text("utf-8") for mark in _MARKS)
+    ]
+    stats = [path.stat() for path in modules]
     return max(stat.st_mtime for stat in stats), sum(stat.st_size for stat in stats)
 
 

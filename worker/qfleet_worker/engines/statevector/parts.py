@@ -83,25 +83,29 @@ def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
 
 
 @machine_code
-def spread_out(state: NDArray[Any], free: int, offsets: NDArray[Any], table: NDArray[Any]) -> None:
-    """``state[x | offsets[i]] = table[i] * state[x]``."""
+def spread_out(state: NDArray[Any], free: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]) -> None:
+    """``state[x | high[i] | low[j]] = table[i * len(low) + j] * state[x]``."""
     index = 0
     while True:
         value = state[index]
-        for at in range(len(table)):
-            state[index | offsets[at]] = value * table[at]
+        for i in range(len(high)):
+            for j in range(len(low)):
+                state[index | high[i] | low[j]] = value * table[i * len(low) + j]
         index = (index - free) & free
         if index == 0:
             return
 
 
 @machine_code
-def multiply(state: NDArray[Any], free: int, fixed: int, offsets: NDArray[Any], table: NDArray[Any]) -> None:
-    """``state[x | offsets[i]] *= table[i]``."""
+def multiply(
+    state: NDArray[Any], free: int, fixed: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]
+) -> None:
+    """``state[x | high[i] | low[j]] *= table[i * len(low) + j]``."""
     index = 0
     while True:
-        for at in range(len(table)):
-            state[index | fixed | offsets[at]] *= table[at]
+        for i in range(len(high)):
+            for j in range(len(low)):
+                state[index | fixed | high[i] | low[j]] *= table[i * len(low) + j]
         index = (index - free) & free
         if index == 0:
             return

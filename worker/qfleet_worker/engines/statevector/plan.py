@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
 from qfleet_worker.engines.statevector import kernels
-from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, Tables, compile_rows
+from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
@@ -131,10 +131,14 @@ class _Compiler:
         self.table_at = self.codes
         self.table = _NO_TABLE
         if program.tables:
-            starts = np.cumsum([0, *[len(table) for table in program.tables[:-1]]])
+            # Larger tables are of steps of their own, and aren't copied.
+            small = [table if len(table) <= MAX_TABLE else table[:0] for table in program.tables]
+            starts = np.cumsum([0, *[len(table) for table in small[:-1]]])
+            takers = _TAKES_TABLE[self.codes]
             self.table_at = np.full(len(self.codes), -1, np.int64)
-            self.table_at[_TAKES_TABLE[self.codes]] = starts[program.table_refs]
-            self.table = np.concatenate(program.tables)
+            self.table_at[takers] = starts[program.table_refs]
+            self.table_refs = np.cumsum(takers) - 1
+            self.table = np.concatenate([*small, _NO_TABLE])
         self.phase = 1 + 0j
         self._place(columns, named)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
@@ -233,13 +237,12 @@ class _Compiler:
                     steps.append(Measure(int(self.wires[targets[0]]), event, tuple(clbits)))
                 continue
             wires = tuple(int(self.wires[qubit]) for qubit in targets)
-            table = self.table[self.table_at[row] :] if code != Op.RESET else _NO_TABLE
             if code in (Op.RESET, Op.INITIALIZE):
                 for wire in wires:
                     event += 1
                     steps.append(Reset(wire, event))
                 if code == Op.INITIALIZE:
-                    steps.append(Prepare(wires, table[: 1 << len(wires)]))
+                    steps.append(Prepare(wires, self._table(row)))
                 continue
             controls = values = 0
             for qubit in self.operands[start : start + self.num_controls[row]].tolist():
@@ -247,12 +250,17 @@ class _Compiler:
                 controls |= 1 << wire
                 values |= (qubit >= 0) << wire
             size = 1 << len(wires)
-            matrix = table[:size] if code == Op.DIAGONAL else table[: size * size].reshape(size, size)
+            table = self._table(row)
+            matrix = table if code == Op.DIAGONAL else table.reshape(size, size)
             steps.append(Wide(wires, controls, values, matrix))
         for qubit, clbits in final.items():
             wire = int(self.wires[qubit])
             measured.append(wire)
             readout.extend((wire, clbit) for clbit in clbits)
+
+    def _table(self, row: int) -> NDArray[np.complex128]:
+        """The table of a row, aligned for machine code."""
+        return np.require(self.program.tables[self.program.table_refs[self.table_refs[row]]], np.complex128, "A")
 
     def _segment(self, rows: slice, operands: slice, params: slice, steps: list[Step]) -> None:
         if rows.stop == rows.start:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.statevector import kernels
-from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, compile_rows
+from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, compile_rows
 from qfleet_worker.engines.statevector.execute import run_stage
 from qfleet_worker.engines.statevector.machine_code import machine_code
 
@@ -39,6 +39,8 @@ def simulate(program: Program, dtype: np.dtype[np.complexfloating]) -> tuple[Com
     table, starts = _NO_TABLE, _NO_STARTS
     if program.tables:
         sizes = [len(each) for each in program.tables]
+        if max(sizes) > MAX_TABLE:
+            return None
         starts = np.cumsum([0, *sizes[:-1]])
         table = np.concatenate(program.tables)
     double = dtype == np.complex128

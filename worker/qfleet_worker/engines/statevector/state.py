@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
@@ -203,25 +204,39 @@ class State:
         targets = sum(1 << wire for wire in step.targets)
         self._touch(targets | step.controls)
         free = self.known & ~targets & ~step.controls
-        offsets = np.zeros(len(step.table), np.int64)
-        for bit, wire in enumerate(step.targets):
-            offsets |= (np.arange(len(offsets)) >> bit & 1) << wire
+        low, high = _offsets(step.targets)
         if step.table.ndim == 1:
-            parts.multiply(self._all, free, step.values, offsets, step.table)
+            parts.multiply(self._all, free, step.values, low, high, step.table)
             return
+        offsets = (high[:, None] | low).reshape(-1)
         count = 1 << popcount(free)
         at_once = max(1, BLOCK >> len(step.targets))
-        matrix = step.table.astype(self.dtype, copy=False)
+        rows = max(1, BLOCK >> len(step.targets))
         for begin in range(0, count, at_once):
             bases = np.empty(min(at_once, count - begin), np.int64)
             parts.places(free, step.values, begin, bases)
             where = offsets[:, None] + bases
-            self._all[where] = matrix @ self._all[where]
+            before = self._all[where]
+            # A few rows at a time: the matrix may be larger than the state, and of another precision.
+            for row in range(0, len(step.table), rows):
+                matrix = step.table[row : row + rows].astype(self.dtype, copy=False)
+                self._all[where[row : row + rows]] = matrix @ before
 
     def _prepare(self, step: Prepare) -> None:
-        offsets = np.zeros(len(step.table), np.int64)
-        for bit, wire in enumerate(step.targets):
-            offsets |= (np.arange(len(offsets)) >> bit & 1) << wire
+        low, high = _offsets(step.targets)
+        for wire in step.targets:
             self.values[wire] = 0
-        parts.spread_out(self._all, self.known, offsets, step.table)
+        parts.spread_out(self._all, self.known, low, high, step.table)
         self.known |= sum(1 << wire for wire in step.targets)
+
+
+def _offsets(targets: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What the values of the lower and of the upper half of some wires add to an index."""
+    half = (len(targets) + 1) // 2
+    halves = []
+    for wires in (targets[:half], targets[half:]):
+        values = np.arange(1 << len(wires))
+        halves.append(np.zeros(1 << len(wires), np.int64))
+        for bit, wire in enumerate(wires):
+            halves[-1] |= (values >> bit & 1) << wire
+    return halves[0], halves[1]
