@@ -16,6 +16,7 @@ from qfleet.lowering.native import amplitude_rows
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.walk import Walk
 from qfleet.wire.codec import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
+from qfleet.wire.flow import MAX_FLOW_OPERATIONS, num_flow_operations
 from qfleet.wire.program import Program
 
 __all__ = ["lower"]
@@ -60,6 +61,7 @@ def lower(
             )
         program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits, walk.variables.types)
         _check_size(len(program), MAX_OPERATIONS, "operations")
+        _check_size(num_flow_operations(program), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")
     except RefusalError as refusal:
         # The cause is an exception that a definition or a matrix raised, if that was it.
         raise refusal.error(circuit.name) from refusal.__cause__

@@ -9,6 +9,9 @@ from qfleet.wire.errors import WireError
 from qfleet.wire.expressions import BOOL, is_place, type_of
 from qfleet.wire.program import EXPRESSIONS, FLOW_OPS, Op, Program
 
+#: Jumps and stores of a program: a worker compiles what is between any two by itself.
+MAX_FLOW_OPERATIONS = 1 << 16
+
 _FLOW_CODES = [int(op) for op in FLOW_OPS]
 
 
@@ -16,9 +19,12 @@ def check_flow(program: Program) -> None:
     """Raise `WireError` unless every jump leads to a row and every expression has the type that its row needs."""
     codes = program.codes
     if not (len(program.jumps) or len(program.expression_refs) or program.expressions or program.loops):
-        if np.isin(codes, _FLOW_CODES).any():
+        if num_flow_operations(program):
             raise WireError("a jump without a target, or a store without expressions")
         return
+    flow_operations = num_flow_operations(program)
+    if flow_operations > MAX_FLOW_OPERATIONS:
+        raise WireError(f"{flow_operations} jumps and stores; at most {MAX_FLOW_OPERATIONS} are allowed")
     jumps = (codes == Op.JUMP) | (codes == Op.JUMP_UNLESS)
     if jumps.sum() != len(program.jumps):
         raise WireError(f"{len(program.jumps)} targets for {jumps.sum()} jumps")
@@ -35,6 +41,11 @@ def check_flow(program: Program) -> None:
     types = [type_of(expression, program.num_clbits, program.variables) for expression in program.expressions]
     if needed:
         _check_uses(program, types)
+
+
+def num_flow_operations(program: Program) -> int:
+    """How many jumps and stores a program has."""
+    return int(np.isin(program.codes, _FLOW_CODES).sum())
 
 
 def _check_uses(program: Program, types: list[int]) -> None:

@@ -461,6 +461,15 @@ def test_too_many_operations(monkeypatch):
     assert refused(bell(), CapacityError) == "circuit 'bell' has 2 operations; a program has 1 at most"
 
 
+def test_too_many_jumps():
+    circuit = bell()
+    with circuit.for_loop(range(1 << 16)), circuit.if_test((0, 1)), circuit.if_test((1, 1)):
+        circuit.x(0)
+    assert refused(circuit, CapacityError) == (
+        "circuit 'bell' has 131072 jumps and stores, its for-loops unrolled; a program has 65536 at most"
+    )
+
+
 def test_too_many_qubits():
     assert lower(QuantumCircuit(MAX_QUBITS, name="c")).num_qubits == MAX_QUBITS
     assert refused(QuantumCircuit(MAX_QUBITS + 1, name="c"), CapacityError) == (

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from qfleet.wire import codec, expressions
+from qfleet.wire import codec, expressions, flow
 from qfleet.wire.codec import WireError, decode_program, encode_program
 from qfleet.wire.expressions import (
     BOOL,
@@ -129,6 +129,17 @@ def test_types_of_operands(op: BinaryOp) -> None:
             else:
                 with pytest.raises(WireError, match=f"applies {op.name} to"):
                     decode_program(blob)
+
+
+def test_too_many_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "MAX_FLOW_OPERATIONS", 2)
+    with pytest.raises(WireError, match="3 jumps and stores; at most 2 are allowed"):
+        decode_program(changed())
+
+
+def test_jumps_without_anything() -> None:
+    with pytest.raises(WireError, match="a jump without a target"):
+        decode_program(changed(jumps=[], expression_refs=[], expressions=(), loops=()))
 
 
 def test_the_deepest_tree() -> None:
