@@ -138,24 +138,3 @@ def clear_rest(state: NDArray[Any], num_wires: int, known: int, begin: int, end:
     for block in range(begin, end):
         if (block << run_bits) & ~known:
             state[block * run : (block + 1) * run] = 0
-
-
-@machine_code
-def permute(source: NDArray[Any], target: NDArray[Any], wires: NDArray[Any], factor: complex, begin: int,
-            end: int) -> None:  # fmt: skip
-    """``target[x] = factor * source[y]`` for x from `begin` on, where bit ``wires[q]`` of y is bit q of x.
-
-    `begin` and `end` are multiples of 2**10 or of the size. Arrays of complex numbers.
-    """
-    low_bits = min(len(wires), 10)
-    size = 1 << low_bits
-    low = np.zeros(size, np.int64)
-    for x in range(size):
-        for bit in range(low_bits):
-            low[x] |= (x >> bit & 1) << wires[bit]
-    for block in range(begin, end, size):
-        high = 0
-        for bit in range(low_bits, len(wires)):
-            high |= (block >> bit & 1) << wires[bit]
-        for x in range(size):
-            target[block + x] = source[high | low[x]] * factor
