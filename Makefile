@@ -25,6 +25,7 @@ check: $(VENV)/.dev ## lint, formatting, types and import arrows
 
 test: $(VENV)/.dev ## all tests, against a real redis-server and real workers
 	@tests/support/ensure_redis.sh
+	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest
 
 bench: $(VENV)/.dev ## every benchmark

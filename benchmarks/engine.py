@@ -53,8 +53,10 @@ PEERS = ["aer", "qulacs", "qulacs_light", "qsim", "qsim_4"]
 def ours(circuit: Any, threads: int, mode: str, precision: str) -> Run:
     """Our engine."""
     if mode == "amplitudes":
-        engine = StatevectorEngine(threads)
-        return lambda: engine.run(Experiment(lower(circuit), 1, 1, output="statevector", precision=precision))
+        engine = StatevectorEngine()
+        return lambda: engine.run(
+            Experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
+        )
     lane_bits, dtype = (2, np.complex128) if precision == "double" else (3, np.complex64)
     plan = compile_program(lower(circuit), lane_bits, threads)
     state = State(plan.num_wires, np.dtype(dtype), Crew(threads))

@@ -477,3 +477,21 @@ def test_too_large_a_state_is_a_memory_error(engine: Engine) -> None:
     program = oracle.program(200, 0, [op(Op.H, [qubit]) for qubit in range(200)])
     with pytest.raises(MemoryError):
         engine.run(Experiment(program, 1, 1))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("seed", range(25))
+def test_all_engines_give_the_same_shots(seed: int, precision: Precision) -> None:
+    """A fleet may have workers with either engine, and a shard may go from one to another."""
+    rng = np.random.default_rng(seed)
+    codes = [*UNITARY_OPS, Op.SWAP, Op.SWAP, Op.MEASURE, Op.MEASURE, Op.RESET, Op.INITIALIZE]
+    operations = [oracle.random_operation(rng, 6, 7, codes) for _ in range(50)]
+    order = rng.permutation(6).tolist()
+    program = oracle.program(6, 7, [*operations, *(measure(qubit, clbit) for clbit, qubit in enumerate(order))])
+    experiment = Experiment(program, 200, seed, memory=True, precision=precision)
+    found = []
+    for make in ENGINES.values():
+        outcome = make().run(experiment)
+        assert outcome.memory is not None
+        found.append([outcome.outcomes[row].tobytes() for row in outcome.memory])
+    assert all(shots == found[0] for shots in found)

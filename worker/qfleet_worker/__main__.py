@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m qfleet_worker`` runs a worker; ``python -m qfleet_worker health`` tells if this host's worker is up."""
+"""``python -m qfleet_worker`` runs a worker; with ``health`` it tells if this host's worker is up, and with ``warm`` it
+compiles the machine code of the statevector engine, once on each machine.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("run", "health"),
+        choices=("run", "health", "warm"),
         default="run",
-        help="health: exit 0 if a worker of this host is up",
+        help="health: exit 0 if a worker of this host is up; warm: compile the engine's machine code",
     )
     command = parser.parse_args(arguments).command
+    if command == "warm":
+        return _warm()
     try:
         settings = Settings.from_environment()
     except (SettingsError, BrokerUrlError) as exc:
@@ -53,6 +57,22 @@ def main(arguments: list[str] | None = None) -> int:
             "--without-heartbeat",
         ]
     )
+    return 0
+
+
+def _warm() -> int:
+    try:
+        from qfleet_worker.engines.statevector import warm
+    except ImportError as exc:
+        print(f"qfleet worker: {exc}; without numba circuits are run by numpy", file=sys.stderr)
+        return 1
+    print("Compiling the statevector engine's machine code; this takes a minute, once on each machine ...", flush=True)
+    try:
+        seconds, _ = warm()
+    except OSError as exc:
+        print(f"qfleet worker: it can't be kept: {exc}; set NUMBA_CACHE_DIR to a folder of yours", file=sys.stderr)
+        return 1
+    print(f"Ready after {seconds:.0f} s.")
     return 0
 
 

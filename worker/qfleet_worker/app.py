@@ -15,7 +15,7 @@ import qfleet_worker
 from qfleet.wire.broker import celery_settings
 from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
-from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.engines.choose import choose_engine
 from qfleet_worker.machine import usable_bytes
 from qfleet_worker.presence import presence_step
 from qfleet_worker.runner import Runner
@@ -38,7 +38,7 @@ def make_app(settings: Settings) -> Any:
     # Made before the pool forks: its processes start with the engine imported, and connect when they first need to.
     runner = Runner(
         Store(connect(settings.broker)),
-        NumpyEngine(),
+        choose_engine(),
         memory_bytes=memory_bytes,
         max_attempts=settings.max_attempts,
     )

@@ -59,16 +59,19 @@ class Runner:
             )
             results = [self._failed(circuit, error) for circuit in work.circuits]
         else:
-            with self._blas.limit(limits=work.threads or usable_cores(), user_api="blas"):
-                results = self._circuits(taken, work)
+            threads = work.threads or usable_cores()
+            with self._blas.limit(limits=threads, user_api="blas"):
+                results = self._circuits(taken, work, threads)
         return self._finish(taken, work, results)
 
-    def _circuits(self, taken: Taken, work: ShardWork) -> list[CircuitResult]:
+    def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult]:
         names = [circuit.program for circuit in work.circuits]
         blobs = dict(zip(names, self._store.programs(taken.job_id, names), strict=True))
-        return [self._circuit(taken, circuit, work, blobs[circuit.program]) for circuit in work.circuits]
+        return [self._circuit(taken, circuit, work, blobs[circuit.program], threads) for circuit in work.circuits]
 
-    def _circuit(self, taken: Taken, circuit: CircuitWork, work: ShardWork, blob: bytes | None) -> CircuitResult:
+    def _circuit(
+        self, taken: Taken, circuit: CircuitWork, work: ShardWork, blob: bytes | None, threads: int
+    ) -> CircuitResult:
         start = time.perf_counter()
         try:
             if blob is None:
@@ -90,6 +93,7 @@ class Runner:
                     memory=work.memory,
                     output=work.output,
                     precision=work.precision,
+                    threads=threads,
                 )
             )
         except (EngineError, codec.WireError) as exc:

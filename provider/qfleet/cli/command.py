@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from qfleet.cli.fleet import up, version, worker
+from qfleet.cli.fleet import up, version, warm, worker
 from qfleet.cli.group import FleetGroup
 from qfleet.cli.jobs import cancel, jobs, result, status
 from qfleet.cli.run import run
@@ -33,5 +33,5 @@ def main() -> None:
     """
 
 
-for _command in (up, worker, run, jobs, status, result, cancel, version):
+for _command in (up, worker, warm, run, jobs, status, result, cancel, version):
     main.add_command(_command)

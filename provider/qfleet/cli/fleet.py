@@ -14,7 +14,7 @@ import click
 
 from qfleet.cli.group import interrupt_on_terminate, json_option, url_option
 
-__all__ = ["up", "version", "worker"]
+__all__ = ["up", "version", "warm", "worker"]
 
 
 @click.command()
@@ -82,6 +82,19 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
     if concurrency is not None:
         environment["QFLEET_CONCURRENCY"] = str(concurrency)
     os.execve(sys.executable, [sys.executable, "-m", "qfleet_worker"], environment)  # noqa: S606 - there is no shell to be careful of
+
+
+@click.command()
+def warm() -> NoReturn:
+    """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
+
+    It takes about a minute. Until then workers run circuits with numpy, which gives the same counts, more slowly.
+
+    \b
+    Example:
+      qfleet warm
+    """
+    os.execv(sys.executable, [sys.executable, "-m", "qfleet_worker", "warm"])  # noqa: S606 - there is no shell to be careful of
 
 
 @click.command()

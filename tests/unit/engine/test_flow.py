@@ -439,5 +439,6 @@ def test_blocks_on_many_qubits(num_qubits: int) -> None:
         layer([qc])
     layer([plain, qc])
     exact = StatevectorEngine().run(Experiment(lower(plain), 1, 1, output="statevector")).amplitudes
-    for engine in (NumpyEngine(), StatevectorEngine(1), StatevectorEngine(2)):
-        assert np.abs(run(engine, qc, 1, output="statevector").amplitudes - exact).max() < 1e-11
+    for engine, threads in ((NumpyEngine(), 1), (StatevectorEngine(), 1), (StatevectorEngine(), 2)):
+        amplitudes = run(engine, qc, 1, output="statevector", threads=threads).amplitudes
+        assert np.abs(amplitudes - exact).max() < 1e-11

@@ -25,8 +25,8 @@ TOLERANCES = {"double": 1e-10, "single": 1e-5}
 
 
 def amplitudes(circuit: QuantumCircuit, precision: str, threads: int = 1) -> np.ndarray:
-    experiment = Experiment(lower(circuit), 1, 1, output="statevector", precision=precision)
-    return StatevectorEngine(threads).run(experiment).amplitudes
+    experiment = Experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
+    return StatevectorEngine().run(experiment).amplitudes
 
 
 def sizes(family: str, *numbers: int) -> list[int]:
@@ -60,7 +60,7 @@ def test_unitaries(family: str, small_chunks: Callable[[int, int], None]) -> Non
         small_chunks(local_bits, 3)
         for num_qubits in sizes(family, 2, 4, 5):
             circuit = FAMILIES[family](num_qubits)
-            matrix = StatevectorEngine(2).run(Experiment(lower(circuit), 1, 1, output="unitary")).amplitudes
+            matrix = StatevectorEngine().run(Experiment(lower(circuit), 1, 1, output="unitary", threads=2)).amplitudes
             assert np.abs(matrix - Operator(circuit).data).max() < 1e-10
 
 

@@ -56,8 +56,8 @@ def test_random_programs_in_stages(
     program = oracle.program(
         num_qubits, 0, [oracle.random_operation(rng, num_qubits, 0, codes) for _ in range(int(rng.integers(1, 50)))]
     )
-    experiment = Experiment(program, 1, 1, output="statevector", precision=precision)
-    state = StatevectorEngine(2).run(experiment).amplitudes
+    experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
+    state = StatevectorEngine().run(experiment).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
 
@@ -72,7 +72,8 @@ def test_wide_tables(code: Op, targets: int, precision: str) -> None:
     program = oracle.program(12, 0, [*layer[:9], wide, *layer, wide])
     steps = compile_program(program, 2).steps
     assert any(isinstance(step, Wide) for step in steps) == (code is Op.UNITARY or targets > 8)
-    state = StatevectorEngine(2).run(Experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
+    experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
+    state = StatevectorEngine().run(experiment).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
 
@@ -81,7 +82,7 @@ def test_qubits_that_no_operation_names_take_no_memory() -> None:
     plan = compile_program(program, 2)
     assert plan.num_wires == 2
     assert (plan.wires[7], plan.wires[33]) == (0, 1)
-    outcome = StatevectorEngine(1).run(Experiment(program, 1000, 1))
+    outcome = StatevectorEngine().run(Experiment(program, 1000, 1))
     assert outcome.counts.sum() == 1000
 
 

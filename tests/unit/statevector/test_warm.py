@@ -44,8 +44,8 @@ def test_a_cold_cache_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: p
     monkeypatch.setattr(engine, "seconds_compiling", lambda: next(times))
     experiment = engine.Experiment(oracle.program(1, 0, []), 1, 1, output="statevector")
     with caplog.at_level(logging.WARNING):
-        engine.StatevectorEngine(1).run(experiment)
-        engine.StatevectorEngine(1).run(experiment)
+        engine.StatevectorEngine().run(experiment)
+        engine.StatevectorEngine().run(experiment)
     assert [record.getMessage() for record in caplog.records] == [
         "compiled machine code for 2.5 s: numba's cache was cold"
     ]

@@ -32,6 +32,8 @@ class Experiment:
     memory: bool = False
     output: Output = "counts"
     precision: Precision = "double"
+    #: how many threads may share the work
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class Engine(Protocol):
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit. The same experiment gives the same outcome, to the bit, in every process.
+
+        All engines draw the random numbers that `numpy_engine.randomness` says, and find samples in the order of the
+        qubits: they give the same shots, but for one in many billions that falls on a rounding error.
 
         Keeps to the memory that `qfleet.wire.cost.required_bytes` predicts. Raises `EngineError` where the circuit
         can't be run, and `MemoryError` where it doesn't fit.

@@ -56,6 +56,8 @@ class NumpyEngine:
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
             for leaf in leaves(flow, state, shots, uniforms, budget):
+                if leaf.plan.measured:
+                    state.arrange(leaf.plan.wires)
                 found = read(state, leaf, uniforms, first, tally)
                 if experiment.output == "statevector" and first + leaf.shots[-1] == experiment.shots - 1:
                     for wire, value in found.items():

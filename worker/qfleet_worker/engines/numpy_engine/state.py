@@ -137,6 +137,12 @@ class State:
         """The amplitudes where an active wire has a value, as a view of shape (before, after)."""
         return self.amplitudes.reshape(1 << self.order.index(wire), 2, -1)[:, value]
 
+    def arrange(self, wires: Sequence[int]) -> None:
+        """Put the axes into the order of the qubits, qubit q being on ``wires[q]``; samples depend on it."""
+        order = [wire for wire in reversed(wires) if wire in self.order]
+        if order != self.order:
+            self._reorder(order)
+
     def sampler(self) -> Sampler:
         """What finds basis states, as long as the state stays as it is."""
         return Sampler(self.amplitudes)
@@ -204,7 +210,9 @@ class State:
                 needed = [wire for wire in self.order if wire in step.inputs]
                 front = front + needed
                 placed.update(needed)
-        order = front + [wire for wire in self.order if wire not in placed]
+        self._reorder(front + [wire for wire in self.order if wire not in placed])
+
+    def _reorder(self, order: list[int]) -> None:
         shape = (2,) * len(order)
         moved = self.amplitudes.reshape(shape).transpose([self.order.index(wire) for wire in order])
         np.copyto(self._buffers[1][: moved.size].reshape(shape), moved)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 
 import numpy as np
 
@@ -45,10 +44,8 @@ class StatevectorEngine:
 
     name = "statevector"
 
-    def __init__(self, threads: int = 0) -> None:
-        """`threads`: how many share the work; 0 for one on each core that this process may use."""
-        self._threads = threads or len(os.sched_getaffinity(0))
-        self._crew = Crew(self._threads)
+    def __init__(self) -> None:
+        self._crews: dict[int, Crew] = {}
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
@@ -69,7 +66,7 @@ class StatevectorEngine:
                 return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, small[0])
         flow = self._compile(experiment)
         plans = [block.plan for block in flow.blocks]
-        state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew)
+        state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew(experiment))
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
         events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
         at_once = max(1, NUMBERS // events)
@@ -93,13 +90,18 @@ class StatevectorEngine:
         del state
         return Outcome(*tally.result(), amplitudes=amplitudes)
 
+    def _crew(self, experiment: Experiment) -> Crew:
+        if experiment.threads not in self._crews:
+            self._crews[experiment.threads] = Crew(experiment.threads)
+        return self._crews[experiment.threads]
+
     def _compile(self, experiment: Experiment) -> Flow[Plan]:
         named = named_qubits(experiment.program)
         lane_bits = _LANE_BITS[experiment.precision]
         return compile_flow(
             experiment.program,
             lambda part: compile_program(
-                part.program, lane_bits, self._threads, named=named, last=part.last, events=part.events
+                part.program, lane_bits, experiment.threads, named=named, last=part.last, events=part.events
             ),
         )
 
@@ -108,8 +110,8 @@ class StatevectorEngine:
         for at, code in enumerate(program.codes.tolist()):
             if code in NON_UNITARY_OPS:
                 raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
-        plan = compile_program(program, _LANE_BITS[experiment.precision], self._threads, columns=True)
-        state = State(2 * program.num_qubits, _DTYPES[experiment.precision], self._crew)
+        plan = compile_program(program, _LANE_BITS[experiment.precision], experiment.threads, columns=True)
+        state = State(2 * program.num_qubits, _DTYPES[experiment.precision], self._crew(experiment))
         state.set_identity(plan.first_wires)
         for at in range(len(plan.steps)):
             state.apply(plan.steps, at)

@@ -10,6 +10,7 @@ import numpy as np
 
 from qfleet.wire.program import Op, Operation, Program
 from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.ready import mark
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 
@@ -19,16 +20,18 @@ logger = logging.getLogger(__name__)
 def warm() -> tuple[float, float]:
     """Compile, or load from the cache, all the machine code there is, by running circuits that use it.
 
-    Returns the seconds that this took, and how many of them went into compiling.
+    Returns the seconds that this took, and how many of them went into compiling. Raises OSError where nothing can be
+    kept: set ``NUMBA_CACHE_DIR`` then.
     """
     begin, before = time.perf_counter(), seconds_compiling()
-    engine = StatevectorEngine(1)
+    engine = StatevectorEngine()
     for precision in ("double", "single"):
         for num_qubits in (3, 14):
             for program in _programs(num_qubits):
                 for output in ("counts", "statevector"):
                     engine.run(Experiment(program, 8, 1, output=output, precision=precision))
         engine.run(Experiment(_programs(3)[0], 1, 1, output="unitary", precision=precision))
+    mark()
     compiling = seconds_compiling() - before
     whole = time.perf_counter() - begin
     logger.info("machine code is ready after %.1f s, of which %.1f s were spent compiling", whole, compiling)

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which engine does this worker run circuits with?"""
+
+from __future__ import annotations
+
+import logging
+
+from qfleet_worker.engines.base import Engine
+from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.engines.ready import is_ready
+
+logger = logging.getLogger(__name__)
+
+
+def choose_engine() -> Engine:
+    """The statevector engine, if its machine code is compiled; else the numpy engine, which gives the same shots.
+
+    Compiling takes a minute, which no circuit should wait for.
+    """
+    if not is_ready():
+        logger.warning("circuits are run by numpy: compile the faster engine with `qfleet warm`, once on each machine")
+        return NumpyEngine()
+    from qfleet_worker.engines.statevector import StatevectorEngine, warm
+
+    warm()  # loads the machine code, for the first circuit not to wait for it
+    return StatevectorEngine()
