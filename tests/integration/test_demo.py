@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -33,9 +34,10 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def folder() -> Path:
-    # pytest's own folders have names too long for a unix socket
-    return Path(tempfile.mkdtemp(prefix="demo-"))
+def folder() -> Iterator[Path]:
+    # A short name: in a longer one a fleet would take its place elsewhere.
+    with tempfile.TemporaryDirectory(prefix="demo-") as name:
+        yield Path(name)
 
 
 def left_in(folder: Path) -> list[str]:

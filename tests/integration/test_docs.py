@@ -65,9 +65,9 @@ def test_commands(command: str, fleet_url: str, tmp_path: Path) -> None:
         # What the target does has tests of its own, of which this is one.
         assert subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, check=False).returncode == 0
     elif words[:3] == ["docker", "compose", "up"]:
-        if shutil.which("docker") is None or subprocess.run(["docker", "compose", "version"], check=False).returncode:
-            pytest.skip("docker compose isn't installed")
-        assert subprocess.run(["docker", "compose", "config", "-q"], cwd=ROOT, check=False).returncode == 0
+        # test_compose.py asks docker compose itself, where it is installed
+        assert (ROOT / "compose.yaml").is_file()
+        assert words[-1].startswith("worker=")
     elif words[:2] in (["qfleet", "up"], ["qfleet", "worker"]):
         serve_until_interrupted([fleet_url if word == EXAMPLE_URL else word for word in words], environment)
     else:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import redis
 from celery import Celery
@@ -22,6 +22,9 @@ from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Br
 from qfleet.wire.keys import QUEUE
 from qfleet.wire.shard import RUN_SHARD
 from qfleet.wire.state import task_id
+
+#: Messages that go to Redis in one command.
+_PUBLISHED_AT_ONCE: Final = 500
 
 
 class Connection:
@@ -66,7 +69,11 @@ class Connection:
     def publish(self, job_id: str, shards: Iterable[int]) -> None:
         """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
         app = self.app
-        with translated(self.broker), self._producers.acquire(block=True) as producer:
+        with (
+            translated(self.broker),
+            self._producers.acquire(block=True) as producer,
+            producer.batch(max_size=_PUBLISHED_AT_ONCE),
+        ):
             for index in shards:
                 app.send_task(
                     RUN_SHARD,
