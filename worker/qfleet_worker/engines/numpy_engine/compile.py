@@ -3,13 +3,14 @@
 
 One-qubit gates are multiplied first, in plain Python; SWAPs exchange names; then each gate joins the earliest of a few
 blocks that it may commute into while the block stays narrow. A block that starts on wires still in |0> needs one column
-only, so it may grow wider. Measurements wait until their wire is used again: those that wait to the end are *terminal*
-and are sampled together from the final state.
+only, so it may grow wider. Measurements of wires that nothing uses afterwards are *terminal*: they are sampled together
+from the final state.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfleet.wire.program import Op, Operation, Program
 from qfleet_worker.engines.numpy_engine import gates
@@ -30,13 +31,13 @@ LOOK_BACK = 6
 def compile_program(program: Program, from_zero: bool = True, last: bool = True, events: int = 0) -> Plan:
     """The plan of a program, for a state that begins in |0...0> or, with ``from_zero=False``, anywhere.
 
-    With ``last=False`` something comes after it, so that no measurement waits for the end; `events` are random events
+    With ``last=False`` something comes after it, so that no measurement is terminal; `events` are random events
     before it.
     """
-    compiler = _Compiler(program, from_zero, events)
+    compiler = _Compiler(program, from_zero, last, events)
     for operation in program:
         compiler.add(operation)
-    return compiler.finish(last)
+    return compiler.finish()
 
 
 class _Block:
@@ -69,7 +70,7 @@ class _Block:
 class _Compiler:
     """The steps so far, and what has not become a step yet."""
 
-    def __init__(self, program: Program, from_zero: bool, events: int) -> None:
+    def __init__(self, program: Program, from_zero: bool, last: bool, events: int) -> None:
         self.num_clbits = program.num_clbits
         self.items: list[_Block | Measure | Reset] = []
         #: the wire of each qubit
@@ -80,8 +81,11 @@ class _Compiler:
         self.last: dict[int, int] = {}
         #: one-qubit gates that no block has yet
         self.pending: dict[int, Matrix2] = {}
-        #: for each wire measured and not used since, the event and the clbits that it writes
-        self.waiting: dict[int, tuple[int, list[int]]] = {}
+        #: for each wire measured at the end, the clbits that it writes
+        self.final: dict[int, list[int]] = {}
+        #: the row from which on a qubit is only measured
+        self.last_use = _last_uses(program) if last else np.full(program.num_qubits, len(program))
+        self.row = -1
         #: the ordinal of the measurement that writes a clbit last
         self.writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
         self.measurements = 0
@@ -91,10 +95,11 @@ class _Compiler:
 
     def add(self, operation: Operation) -> None:
         """Add the next operation of the program."""
+        self.row += 1
         code = operation.code
         targets = tuple([self.wires[qubit] for qubit in operation.targets])
         if code is Op.MEASURE:
-            self._measure(targets[0], operation.clbit)
+            self._measure(operation.targets[0], targets[0], operation.clbit)
         elif code is Op.RESET:
             self._reset(targets[0])
         elif code is Op.INITIALIZE:
@@ -114,37 +119,36 @@ class _Compiler:
         else:
             self.phase *= complex(gates.table(operation)[0])
 
-    def finish(self, last: bool) -> Plan:
-        """The plan of everything added; with `last`, measurements may wait for its end."""
-        if not last:
-            for wire in tuple(self.waiting):
-                self._use(wire)
+    def finish(self) -> Plan:
+        """The plan of everything added."""
         for wire in tuple(self.pending):
             self._flush(wire)
         return Plan(
             num_clbits=self.num_clbits,
             steps=tuple([item.step() if isinstance(item, _Block) else item for item in self.items]),
             wires=tuple(self.wires),
-            measured=tuple(self.waiting),
-            readout=tuple([(wire, clbit) for wire, (_, clbits) in self.waiting.items() for clbit in clbits]),
+            measured=tuple(self.final),
+            readout=tuple([(wire, clbit) for wire, clbits in self.final.items() for clbit in clbits]),
             phase=self.phase,
         )
 
-    def _measure(self, wire: int, clbit: int) -> None:
+    def _measure(self, qubit: int, wire: int, clbit: int) -> None:
         self._flush(wire)
         self.events += 1
-        _, clbits = self.waiting.setdefault(wire, (self.events, []))
         # Nothing reads a clbit before the end, so only its last writer counts.
-        if self.writer[clbit] == self.measurements:
-            clbits.append(clbit)
+        clbits = [clbit] if self.writer[clbit] == self.measurements else []
         self.measurements += 1
+        if self.row > self.last_use[qubit]:
+            self.final.setdefault(wire, []).extend(clbits)
+        else:
+            # In the order of the program, and not when it must be: what a shot finds depends on the order.
+            self._append(Measure(wire, self.events, tuple(clbits)), (wire,))
 
     def _reset(self, wire: int) -> None:
         self._flush(wire)
         self.events += 1
-        if wire in self.fresh and wire not in self.waiting:
+        if wire in self.fresh:
             return
-        self._use(wire)
         self._append(Reset(wire, self.events), (wire,))
         self.fresh.add(wire)
 
@@ -154,7 +158,6 @@ class _Compiler:
         self._gate(Gate((), targets, gates.table(operation)))
 
     def _one_qubit(self, wire: int, matrix: Matrix2) -> None:
-        self._use(wire)
         before = self.pending.get(wire)
         if before is not None:
             a, b, c, d = matrix
@@ -166,19 +169,11 @@ class _Compiler:
         wires = gate.targets + tuple([wire for wire, _ in gate.controls])
         diagonal = gate.table.ndim == 1
         for wire in wires:
-            self._use(wire)
             before = self.pending.get(wire)
             # Diagonals commute.
             if before is not None and not (diagonal and before[1] == before[2] == 0):
                 self._flush(wire, alone=not diagonal)
         self._place(gate, wires, diagonal, alone=not diagonal)
-
-    def _use(self, wire: int) -> None:
-        """The wire goes on: what it was measured for must be measured now."""
-        measured = self.waiting.pop(wire, None)
-        if measured is not None:
-            event, clbits = measured
-            self._append(Measure(wire, event, tuple(clbits)), (wire,))
 
     def _flush(self, wire: int, alone: bool = False) -> None:
         matrix = self.pending.pop(wire, None)
@@ -228,3 +223,13 @@ class _Compiler:
         else:
             limit = FRESH_WIRES
         return len(block.wires) + len(new) <= limit
+
+
+def _last_uses(program: Program) -> NDArray[np.int64]:
+    """For each qubit the last row that names it and doesn't measure it; -1 if there is none."""
+    widths = program.num_controls.astype(np.int64) + program.num_targets
+    rows = np.repeat(np.arange(len(widths)), widths)
+    used = program.codes[rows] != Op.MEASURE
+    last = np.full(program.num_qubits, -1)
+    last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
+    return last
