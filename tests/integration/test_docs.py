@@ -85,7 +85,7 @@ def serve_until_interrupted(words: list[str], environment: dict[str, str]) -> No
     try:
         assert process.stdout is not None
         said = iter(process.stdout.readline, b"")
-        assert any(b" ready" in line or (b"://" in line and words[1] == "up") for line in said), (
+        assert any(b" ready.\n" in line or (b"://" in line and words[1] == "up") for line in said), (
             "it ended without a word"
         )
         os.killpg(process.pid, signal.SIGINT)
