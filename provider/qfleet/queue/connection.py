@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 import redis
@@ -66,13 +66,14 @@ class Connection:
         with translated(self.broker):
             yield Ledger(self.client)
 
-    def publish(self, job_id: str, shards: Iterable[int]) -> None:
+    def publish(self, job_id: str, shards: Sequence[int]) -> None:
         """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
         app = self.app
         with (
             translated(self.broker),
             self._producers.acquire(block=True) as producer,
-            producer.batch(max_size=_PUBLISHED_AT_ONCE),
+            # a batch costs more than one message does
+            producer.batch(max_size=_PUBLISHED_AT_ONCE) if len(shards) > 1 else nullcontext(),
         ):
             for index in shards:
                 app.send_task(
