@@ -111,3 +111,17 @@ FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
     "ising": ising,
     "clifford_t": clifford_t,
 }
+
+
+def exists(family: str, num_qubits: int) -> bool:
+    """Whether a family has a circuit of this size: 3-regular graphs have an even number of nodes."""
+    return family != "qaoa" or (num_qubits >= 4 and num_qubits % 2 == 0)
+
+
+def sizes(text: str) -> list[int]:
+    """``2-6,10`` as a list of numbers."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        numbers.extend(range(int(first), int(last or first) + 1))
+    return numbers

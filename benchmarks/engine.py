@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _circuits import FAMILIES
+from _circuits import FAMILIES, exists, sizes
 from qiskit import transpile
 from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.quantum_info import Statevector
@@ -236,15 +236,6 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
-def sizes(text: str) -> list[int]:
-    """``2-6,10`` as a list of numbers."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        numbers.extend(range(int(first), int(last or first) + 1))
-    return numbers
-
-
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -264,7 +255,7 @@ def main() -> None:
         print(f"{num_qubits} qubits, {arguments.threads} threads, {arguments.mode}: our milliseconds; peer / ours")
         ratios: dict[str, list[float]] = {}
         for family in arguments.families:
-            if family == "qaoa" and (num_qubits < 4 or num_qubits % 2):
+            if not exists(family, num_qubits):
                 continue
             runs = contenders(FAMILIES[family](num_qubits), arguments.threads, arguments.mode, arguments.peers)
             times = compare(runs, arguments.repeats, arguments.budget)

@@ -14,17 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import random
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+from _circuits import FAMILIES, exists, sizes
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit.library import quantum_volume
 from qiskit.providers.basic_provider import BasicSimulator
-from qiskit.synthesis.qft import synth_qft_full
 
 from qfleet.lowering import lower
 from qfleet.wire.codec import decode_program, encode_program
@@ -32,82 +29,6 @@ from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.numpy_engine import NumpyEngine
 
 SHOTS = 1024
-
-
-def qft(num_qubits: int) -> QuantumCircuit:
-    """The quantum Fourier transform of a product state."""
-    angles = np.random.default_rng(1).uniform(0, 3, num_qubits)
-    circuit = QuantumCircuit(num_qubits)
-    for qubit, angle in enumerate(angles):
-        circuit.ry(angle, qubit)
-    return circuit.compose(synth_qft_full(num_qubits))
-
-
-def ghz(num_qubits: int) -> QuantumCircuit:
-    """A chain of CNOTs."""
-    circuit = QuantumCircuit(num_qubits)
-    circuit.h(0)
-    for qubit in range(num_qubits - 1):
-        circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def volume(num_qubits: int) -> QuantumCircuit:
-    """Layers of random SU(4) on random pairs."""
-    return quantum_volume(num_qubits, min(num_qubits, 12), seed=7)
-
-
-def ansatz(num_qubits: int) -> QuantumCircuit:
-    """A hardware-efficient ansatz: five layers of RY, RZ and a chain of CNOTs."""
-    rng = np.random.default_rng(3)
-    circuit = QuantumCircuit(num_qubits)
-    for _ in range(5):
-        for qubit in range(num_qubits):
-            circuit.ry(rng.uniform(0, 6), qubit)
-            circuit.rz(rng.uniform(0, 6), qubit)
-        for qubit in range(num_qubits - 1):
-            circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def ising(num_qubits: int) -> QuantumCircuit:
-    """Ten Trotter steps of the transverse-field Ising chain."""
-    circuit = QuantumCircuit(num_qubits)
-    for _ in range(10):
-        for first in (0, 1):
-            for qubit in range(first, num_qubits - 1, 2):
-                circuit.rzz(0.2, qubit, qubit + 1)
-        for qubit in range(num_qubits):
-            circuit.rx(0.3, qubit)
-    return circuit
-
-
-def clifford_t(num_qubits: int) -> QuantumCircuit:
-    """Twenty random Clifford+T gates per qubit."""
-    rng = random.Random(11)
-    circuit = QuantumCircuit(num_qubits)
-    for _ in range(20 * num_qubits):
-        kind = rng.random()
-        control, target = rng.sample(range(num_qubits), 2)
-        if kind < 0.35:
-            circuit.cx(control, target)
-        elif kind < 0.6:
-            circuit.h(target)
-        elif kind < 0.8:
-            circuit.s(target)
-        else:
-            circuit.t(target)
-    return circuit
-
-
-FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
-    "qft": qft,
-    "ghz": ghz,
-    "volume": volume,
-    "ansatz": ansatz,
-    "ising": ising,
-    "clifford_t": clifford_t,
-}
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -137,15 +58,6 @@ def compare(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
     return statistics.median(time for time, _ in times), statistics.median(time for _, time in times)
 
 
-def sizes(text: str) -> list[int]:
-    """``2-6,10`` as a list of numbers."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        numbers.extend(range(int(first), int(last or first) + 1))
-    return numbers
-
-
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -159,6 +71,9 @@ def main() -> None:
     for num_qubits in arguments.sizes:
         cells = []
         for name in arguments.families:
+            if not exists(name, num_qubits):
+                cells.append("-".rjust(17))
+                continue
             repeats = 15 if num_qubits <= 10 else 5 if num_qubits <= 16 else 3 if num_qubits <= 18 else 1
             theirs, ours = compare(FAMILIES[name](num_qubits), repeats)
             cells.append(f"{theirs / ours:8.1f} ({ours * 1e3:.1f})".rjust(17))
