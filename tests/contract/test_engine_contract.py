@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import subprocess
@@ -495,3 +496,22 @@ def test_all_engines_give_the_same_shots(seed: int, precision: Precision) -> Non
         assert outcome.memory is not None
         found.append([outcome.outcomes[row].tobytes() for row in outcome.memory])
     assert all(shots == found[0] for shots in found)
+
+
+@pytest.mark.parametrize("output", ["counts", "statevector", "unitary"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_sweep_gives_what_its_points_give(engine: Engine, output: Output, precision: Precision) -> None:
+    rng = np.random.default_rng(4)
+    gates = [oracle.random_operation(rng, 4, 0, UNITARY_OPS) for _ in range(30)]
+    program = oracle.program(4, 4, [*gates, *([measure(2, 0)] if output != "unitary" else [])])
+    params = rng.uniform(-4, 4, (5, len(program.params)))
+    experiment = Experiment(program, 50, 1, memory=True, output=output, precision=precision)
+    swept = list(engine.sweep(experiment, params, range(5)))
+    for point, outcome in enumerate(swept):
+        bound = dataclasses.replace(program, params=params[point])
+        single = engine.run(dataclasses.replace(experiment, program=bound, seed=point))
+        np.testing.assert_array_equal(outcome.outcomes, single.outcomes)
+        np.testing.assert_array_equal(outcome.counts, single.counts)
+        np.testing.assert_array_equal(outcome.memory, single.memory)
+        if output != "counts":
+            np.testing.assert_allclose(outcome.amplitudes, single.amplitudes, rtol=0, atol=PRECISIONS[precision][1])

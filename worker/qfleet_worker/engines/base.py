@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,5 +70,13 @@ class Engine(Protocol):
 
         Keeps to the memory that `qfleet.wire.cost.required_bytes` predicts. Raises `EngineError` where the circuit
         can't be run, and `MemoryError` where it doesn't fit.
+        """
+        ...
+
+    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """Run one circuit at many points, in order: with row i of `params` in place of the program's, and ``seeds[i]``.
+
+        `params`: shape (points, len(program.params)). Each outcome is the one that `run` gives. Raises as `run` does,
+        at the point where it would.
         """
         ...

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
@@ -42,6 +46,12 @@ class NumpyEngine:
         # A hostile table may overflow; the check of the norm catches what comes of it.
         with np.errstate(all="ignore"):
             return _unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
+
+    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """Run one circuit at many points; see `qfleet_worker.engines.base.Engine`."""
+        for row, seed in zip(params, seeds, strict=True):
+            program = dataclasses.replace(experiment.program, params=row)
+            yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
 
     def _simulate(self, experiment: Experiment) -> Outcome:
         flow = compile_flow(experiment.program, _compile)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
@@ -57,6 +60,12 @@ class StatevectorEngine:
         if seconds:
             logger.warning("compiled machine code for %.1f s: numba's cache was cold", seconds)
         return outcome
+
+    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """Run one circuit at many points; see `qfleet_worker.engines.base.Engine`."""
+        for row, seed in zip(params, seeds, strict=True):
+            program = dataclasses.replace(experiment.program, params=row)
+            yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
 
     def _simulate(self, experiment: Experiment) -> Outcome:
         if experiment.output == "statevector" and experiment.program.num_clbits == 0:
