@@ -8,15 +8,17 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
-from qiskit.exceptions import QiskitError
 
-from qfleet.errors import CapacityError, InvalidOptionError
-from qfleet.lowering import lower
+from qfleet.binds import Binds, global_phases
+from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
+from qfleet.lowering import lower, unbound
 from qfleet.options import RunOptions
 from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
 from qfleet.queue import CircuitRecord, JobRecord, NewJob
@@ -52,43 +54,21 @@ def prepare(
         TypeError: something isn't a circuit.
         QfleetError: a circuit or an option can't be run; the subclass and the text say why.
     """
-    circuits = _bound(_circuits(run_input), options.parameter_binds)
-    if len(circuits) > _MAX_CIRCUITS:
-        raise CapacityError(f"{len(circuits)} circuits in one job; at most {_MAX_CIRCUITS} are taken")
     seed = secrets.randbelow(2**31) if options.seed_simulator is None else options.seed_simulator
-    programs: dict[str, bytes] = {}
-    records, items = [], []
-    for index, circuit in enumerate(circuits):
-        needed = _memory_bytes(circuit, options, output)
-        _check_initial_statevector(options.initial_statevector, circuit, output)
-        program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
-        result_bytes = _result_bytes(circuit, program, options, output)
-        blob = codec.encode_program(program)
-        if len(blob) > _LARGEST_VALUE:
-            raise CapacityError(
-                f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
-                "holds 512 MiB; cut the circuit, or give large unitaries as gates"
+    batches = list(_batches(_circuits(run_input), options, output))
+    records: list[CircuitRecord] = []
+    items: list[Item] = []
+    for loaded, table in batches:
+        circuit, template = loaded.circuit, loaded.record
+        rows = table.astype("<f8", copy=False)
+        for row, phase in zip(rows, global_phases(circuit, table), strict=True):
+            index = len(records)
+            circuit_seed = seed + SEED_STEP * index
+            records.append(replace(template, seed=circuit_seed, global_phase=phase, metadata=_copied(circuit.metadata)))
+            work = CircuitWork(
+                index=index, program=loaded.name, shots=options.shots, seed=circuit_seed, values=row.tobytes()
             )
-        name = codec.content_hash(blob)
-        programs[name] = blob
-        circuit_seed = seed + SEED_STEP * index
-        records.append(
-            CircuitRecord(
-                name=circuit.name,
-                num_qubits=circuit.num_qubits,
-                num_clbits=circuit.num_clbits,
-                qregs=tuple((register.name, register.size) for register in circuit.qregs),
-                cregs=tuple((register.name, register.size) for register in circuit.cregs),
-                global_phase=float(circuit.global_phase),
-                metadata=_copied(circuit.metadata),
-                measured=bool(np.isin(program.codes, _WRITES).any()),
-                shots=options.shots,
-                seed=circuit_seed,
-                required_bytes=needed,
-            )
-        )
-        work = CircuitWork(index=index, program=name, shots=options.shots, seed=circuit_seed)
-        items.append(Item(work, predict_seconds(program, options.shots, output), result_bytes))
+            items.append(Item(work, loaded.seconds, loaded.result_bytes + len(work.values)))
     shards = plan(
         items,
         output=output,
@@ -109,7 +89,13 @@ def prepare(
         metadata=dict(metadata),
         circuits=tuple(records),
     )
-    return NewJob(job_id=str(uuid.uuid4()), record=record, retention=retention, shards=shards, programs=programs)
+    return NewJob(
+        job_id=str(uuid.uuid4()),
+        record=record,
+        retention=retention,
+        shards=shards,
+        programs={loaded.name: loaded.blob for loaded, _ in batches},
+    )
 
 
 def _circuits(run_input: object) -> list[QuantumCircuit]:
@@ -131,33 +117,78 @@ def _described(item: object) -> str:
     return f"{type(item).__name__} ({text if len(text) <= 60 else text[:57] + '...'})"
 
 
-def _bound(circuits: list[QuantumCircuit], binds: tuple[Mapping[Any, Any], ...] | None) -> list[QuantumCircuit]:
-    """The circuits, each once for every value that ``parameter_binds`` has for it."""
-    if binds is None:
-        return circuits
-    if len(binds) != len(circuits):
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A circuit, lowered and encoded, and what all its points have in common."""
+
+    circuit: QuantumCircuit
+    #: content hash of the blob
+    name: str
+    blob: bytes
+    record: CircuitRecord
+    #: predicted, of one point
+    seconds: float
+    result_bytes: int
+
+
+def _batches(
+    circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output
+) -> Iterator[tuple[_Loaded, NDArray[np.float64]]]:
+    """Each circuit with its points: values of its parameters in their order, shape (points, parameters)."""
+    binds = options.parameter_binds
+    if binds is not None and len(binds) != len(circuits):
         raise InvalidOptionError(
             f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed"
         )
-    return [bound for circuit, values in zip(circuits, binds, strict=True) for bound in _each_bound(circuit, values)]
+    points = [Binds(circuit, binds[at] if binds else {}) for at, circuit in enumerate(circuits)]
+    number = sum(map(len, points))
+    if number > _MAX_CIRCUITS:
+        raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
+    # Circuits are often given more than once.
+    known: dict[int, _Loaded] = {}
+    for circuit, each in zip(circuits, points, strict=True):
+        table = each.table()
+        if table is not None:
+            try:
+                if id(circuit) not in known:
+                    known[id(circuit)] = _load(circuit, options, output)
+                yield known[id(circuit)], table
+                continue
+            except UnboundParameterError:
+                if not circuit.num_parameters:
+                    raise
+        for bound in each.bound():
+            if bound.num_parameters:
+                raise unbound(parameter.name for parameter in bound.parameters).error(circuit.name)
+            yield _load(bound, options, output), np.zeros((1, 0))
 
 
-def _each_bound(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> Iterator[QuantumCircuit]:
-    """The circuit with each of the values that its parameters have."""
-    try:
-        columns = {parameter: np.atleast_1d(column) for parameter, column in values.items()}
-        shapes = {column.shape for column in columns.values()} or {(1,)}
-        if len(shapes) > 1 or min(shapes) == (0,):
-            raise ValueError(
-                f"its lists have the shapes {sorted(shapes)}; all its parameters need as many values, and at least one"
-            )
-        for row in range(shapes.pop()[0]):
-            bound = circuit.assign_parameters({parameter: column[row] for parameter, column in columns.items()})
-            bound.name = circuit.name
-            yield bound
-    except (QiskitError, RuntimeError, TypeError, ValueError) as exc:
-        reason = exc.message if isinstance(exc, QiskitError) else exc
-        raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc
+def _load(circuit: QuantumCircuit, options: RunOptions, output: Output) -> _Loaded:
+    needed = _memory_bytes(circuit, options, output)
+    _check_initial_statevector(options.initial_statevector, circuit, output)
+    program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
+    result_bytes = _result_bytes(circuit, program, options, output)
+    blob = codec.encode_program(program)
+    if len(blob) > _LARGEST_VALUE:
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
+            "holds 512 MiB; cut the circuit, or give large unitaries as gates"
+        )
+    record = CircuitRecord(
+        name=circuit.name,
+        num_qubits=circuit.num_qubits,
+        num_clbits=circuit.num_clbits,
+        qregs=tuple((register.name, register.size) for register in circuit.qregs),
+        cregs=tuple((register.name, register.size) for register in circuit.cregs),
+        global_phase=0.0,
+        metadata={},
+        measured=bool(np.isin(program.codes, _WRITES).any()),
+        shots=options.shots,
+        seed=0,
+        required_bytes=needed,
+    )
+    seconds = predict_seconds(program, options.shots, output)
+    return _Loaded(circuit, codec.content_hash(blob), blob, record, seconds, result_bytes)
 
 
 def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output) -> int:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from qfleet.wire import expressions
 from qfleet.wire.codec import VERSION, encode, encode_program
 from qfleet.wire.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp
+from qfleet.wire.formulas import BINARY_STEPS, Formula, Step
 from qfleet.wire.program import Op, Program
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 
@@ -85,13 +86,45 @@ def dynamic() -> Program:
     )
 
 
+def parametrised() -> Program:
+    """Slots beside a number, with formulas that hold every kind of step."""
+    steps = [Step.PARAMETER]
+    for step in Step:
+        if step in BINARY_STEPS:
+            steps += [Step.NUMBER, step]
+        elif step not in (Step.PARAMETER, Step.NUMBER):
+            steps.append(step)
+    numbers = np.arange(1, 1 + len(BINARY_STEPS)) - 0.5j
+    return Program(
+        num_qubits=1,
+        num_clbits=0,
+        codes=np.array([Op.GLOBAL_PHASE, Op.U, Op.RX], np.uint8),
+        num_controls=np.zeros(3, np.uint16),
+        num_targets=np.array([0, 1, 1], np.uint16),
+        operands=np.array([0, 0], np.int32),
+        clbits=np.zeros(0, np.int32),
+        params=np.array([0.0, 0.0, -0.5, 0.0, 0.0], np.float64),
+        table_refs=np.zeros(0, np.int32),
+        tables=(),
+        num_parameters=3,
+        slots=np.array([0, 1, 4], np.int32),
+        slot_refs=np.array([1, 0, 1], np.int32),
+        formulas=(
+            Formula(bytes([Step.PARAMETER]), np.array([2], "<i4").tobytes()),
+            Formula(bytes(steps), np.array([1], "<i4").tobytes(), numbers.astype("<c16").tobytes()),
+        ),
+    )
+
+
 MESSAGES: dict[str, Struct | Program] = {
     "program": program(),
     "dynamic": dynamic(),
+    "parametrised": parametrised(),
     "work": ShardWork(
         circuits=(
             CircuitWork(index=0, program="00ff" * 8, shots=1024, seed=2**63 - 1),
             CircuitWork(index=7, program="a", shots=1, seed=0, first_shot=4096, blocks=3),
+            CircuitWork(index=8, program="b", shots=1, seed=0, values=np.array([0.5, -2], "<f8").tobytes()),
         ),
         output="statevector",
         precision="single",

@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
+from qfleet.wire.program import Program
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
-from qfleet_worker.engines.base import Engine, EngineError, Experiment
+from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
+from qfleet_worker.formulas import fill, points_at_once
 from qfleet_worker.machine import usable_cores
 from qfleet_worker.store import Taken
 
@@ -65,49 +71,95 @@ class Runner:
         return self._finish(taken, work, results)
 
     def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult]:
-        names = [circuit.program for circuit in work.circuits]
+        names = list(dict.fromkeys(circuit.program for circuit in work.circuits))
         blobs = dict(zip(names, self._store.programs(taken.job_id, names), strict=True))
-        return [self._circuit(taken, circuit, work, blobs[circuit.program], threads) for circuit in work.circuits]
+        programs: dict[str, Program] = {}
+        results: list[CircuitResult] = []
+        for name, same in groupby(work.circuits, lambda circuit: circuit.program):
+            circuits = list(same)
+            try:
+                if name not in programs:
+                    programs[name] = self._program(blobs[name], work)
+            except Exception as exc:  # noqa: BLE001 - it becomes the circuits' error
+                reason = self._reason(taken, circuits[0], exc)
+                results += [self._failed(circuit, reason) for circuit in circuits]
+                continue
+            for points in _sweeps(programs[name], circuits):
+                results += self._points(taken, points, programs[name], work, threads)
+        return results
 
-    def _circuit(
-        self, taken: Taken, circuit: CircuitWork, work: ShardWork, blob: bytes | None, threads: int
-    ) -> CircuitResult:
+    def _program(self, blob: bytes | None, work: ShardWork) -> Program:
+        if blob is None:
+            raise EngineError("its program is missing from Redis")
+        program = codec.decode_program(blob)
+        needed = required_bytes(program.num_qubits, work.output, work.precision)
+        if needed > self._memory_bytes:
+            raise EngineError(
+                f"its {program.num_qubits} qubits need {needed / 2**30:.1f} GiB of memory; "
+                f"this worker has {self._memory_bytes / 2**30:.1f} GiB for one task"
+            )
+        return program
+
+    def _points(
+        self, taken: Taken, circuits: Sequence[CircuitWork], program: Program, work: ShardWork, threads: int
+    ) -> list[CircuitResult]:
+        """Run circuits that differ in their values and seeds only. An error of one leaves the others."""
+        experiment = Experiment(
+            program=program,
+            shots=circuits[0].shots,
+            seed=circuits[0].seed,
+            first_shot=circuits[0].first_shot,
+            memory=work.memory,
+            output=work.output,
+            precision=work.precision,
+            threads=threads,
+        )
+        results: list[CircuitResult] = []
         start = time.perf_counter()
         try:
-            if blob is None:
-                return self._failed(circuit, "its program is missing from Redis")
-            program = codec.decode_program(blob)
-            needed = required_bytes(program.num_qubits, work.output, work.precision)
-            if needed > self._memory_bytes:
-                return self._failed(
-                    circuit,
-                    f"its {program.num_qubits} qubits need {needed / 2**30:.1f} GiB of memory; "
-                    f"this worker has {self._memory_bytes / 2**30:.1f} GiB for one task",
-                )
-            outcome = self._engine.run(
-                Experiment(
-                    program=program,
-                    shots=circuit.shots,
-                    seed=circuit.seed,
-                    first_shot=circuit.first_shot,
-                    memory=work.memory,
-                    output=work.output,
-                    precision=work.precision,
-                    threads=threads,
-                )
-            )
-        except (EngineError, codec.WireError) as exc:
-            return self._failed(circuit, str(exc))
-        except MemoryError as exc:
-            return self._failed(circuit, f"its simulation ran out of memory: {exc}")
-        except Exception as exc:
-            logger.exception("circuit %s of job %s", circuit.index, taken.job_id)
-            return self._failed(circuit, f"a defect of qfleet, please report it: {type(exc).__name__}: {exc}")
+            for circuit, outcome in zip(circuits, self._outcomes(circuits, experiment), strict=True):
+                end = time.perf_counter()
+                results.append(self._succeeded(circuit, outcome, end - start))
+                start = end
+        except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
+            if len(circuits) == 1:
+                return [self._failed(circuits[0], self._reason(taken, circuits[0], exc))]
+            # Which circuit is to blame shows when each is run on its own.
+            for circuit in circuits[len(results) :]:
+                results += self._points(taken, [circuit], program, work, threads)
+        return results
+
+    def _outcomes(self, circuits: Sequence[CircuitWork], experiment: Experiment) -> Iterator[Outcome]:
+        program = experiment.program
+        values = [_values(circuit, program) for circuit in circuits]
+        if not program.num_parameters:
+            yield self._engine.run(experiment)
+            return
+        params = fill(program, np.stack(values))
+        nothing = np.zeros(0, np.int32)
+        bound = dataclasses.replace(
+            program, params=params[0], num_parameters=0, slots=nothing, slot_refs=nothing, formulas=()
+        )
+        experiment = dataclasses.replace(experiment, program=bound)
+        if len(circuits) == 1:
+            yield self._engine.run(experiment)
+        else:
+            yield from self._engine.sweep(experiment, params, [circuit.seed for circuit in circuits])
+
+    def _reason(self, taken: Taken, circuit: CircuitWork, exc: Exception) -> str:
+        if isinstance(exc, EngineError | codec.WireError):
+            return str(exc)
+        if isinstance(exc, MemoryError):
+            return f"its simulation ran out of memory: {exc}"
+        logger.error("circuit %s of job %s", circuit.index, taken.job_id, exc_info=exc)
+        return f"a defect of qfleet, please report it: {type(exc).__name__}: {exc}"
+
+    def _succeeded(self, circuit: CircuitWork, outcome: Outcome, seconds: float) -> CircuitResult:
         return CircuitResult(
             index=circuit.index,
             first_shot=circuit.first_shot,
             shots=circuit.shots,
-            seconds=time.perf_counter() - start,
+            seconds=seconds,
             engine=self._engine.name,
             outcomes=outcome.outcomes.tobytes(),
             counts=outcome.counts.astype("<i8", copy=False).tobytes(),
@@ -149,3 +201,21 @@ class Runner:
 def _companions(work: ShardWork) -> str:
     others = len(work.circuits) - 1
     return f", or one of the {others} that ran in the same task" if others else ""
+
+
+def _sweeps(program: Program, circuits: Iterable[CircuitWork]) -> Iterator[list[CircuitWork]]:
+    """Circuits of one program, cut into what an engine can run as one sweep: without parameters, one each."""
+    most = points_at_once(program) if program.num_parameters else 1
+    for _, same in groupby(circuits, lambda circuit: (circuit.shots, circuit.first_shot)):
+        points = list(same)
+        for first in range(0, len(points), most):
+            yield points[first : first + most]
+
+
+def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:
+    if len(circuit.values) != 8 * program.num_parameters:
+        raise EngineError(
+            f"it comes with {len(circuit.values)} bytes of values; its {program.num_parameters} parameters "
+            f"take {8 * program.num_parameters}"
+        )
+    return np.frombuffer(circuit.values, "<f8")

@@ -17,9 +17,10 @@ from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.walk import Walk
 from qfleet.wire.codec import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
 from qfleet.wire.flow import MAX_FLOW_OPERATIONS, num_flow_operations
+from qfleet.wire.formulas import MAX_PARAMETERS
 from qfleet.wire.program import Program
 
-__all__ = ["lower"]
+__all__ = ["lower", "unbound"]
 
 
 def lower(
@@ -31,24 +32,26 @@ def lower(
     in the circuit itself (not inside another operation) on qubits that nothing has touched becomes an initialization.
 
     Args:
-        circuit: the circuit, its parameters bound.
+        circuit: the circuit. Its parameters may be free: the program has slots for what depends on them, and numbers
+            them as ``circuit.parameters`` does.
         unitary: whether the unitary of the circuit is wanted, so that nothing in it may be a measurement, a reset or an
             initialization.
         initial_state: amplitudes to begin with in place of |0...0>, shape (2**num_qubits,), of norm 1.
 
     Raises:
         TypeError: it isn't a `QuantumCircuit`.
-        UnboundParameterError: parameters have no value.
+        UnboundParameterError: parameters that aren't the circuit's own have no value, or an operation has to be known
+            with its value, as a fractional power has.
         UnsupportedCircuitError: the circuit holds something that qfleet doesn't run; the error names the operation and
             its position in ``circuit.data``.
         CapacityError: it has more qubits, clbits or operations than a program may have.
     """
     if not isinstance(circuit, QuantumCircuit):
         raise TypeError(f"expected a QuantumCircuit, got {type(circuit).__name__}")
-    walk = Walk(unitary=unitary)
+    parameters = list(circuit.parameters)
+    walk = Walk(unitary=unitary, free=frozenset(parameters))
     try:
-        if circuit.num_parameters:
-            raise unbound(parameter.name for parameter in circuit.parameters)
+        _check_size(len(parameters), MAX_PARAMETERS, "parameters")
         _check_size(circuit.num_qubits, MAX_QUBITS, "qubits")
         _check_size(circuit.num_clbits, MAX_CLBITS, "clbits")
         start = None if initial_state is None else amplitude_rows(initial_state, walk.tables, circuit.num_qubits)
@@ -59,7 +62,7 @@ def lower(
             raise RefusalError(
                 f"has classical variables without a value ({names}); declare them with `circuit.add_var(name, value)`"
             )
-        program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits, walk.variables.types)
+        program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits, walk.variables.types, parameters)
         _check_size(len(program), MAX_OPERATIONS, "operations")
         _check_size(num_flow_operations(program), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")
     except RefusalError as refusal:

@@ -19,8 +19,8 @@ from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator
 
 from qfleet.lowering.native import unitary_rows
-from qfleet.lowering.parameters import real
-from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.parameters import angle, free_parameters, real
+from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, repeated
 
 if TYPE_CHECKING:
@@ -50,9 +50,12 @@ def controlled_rows(walk: Walk, gate: ControlledGate) -> Rows:
     params = gate.params
     if isinstance(base, UGate) and len(params) == 4:
         # CU keeps its phase as a fourth parameter of its base gate, where it is easily lost.
-        *angles, gamma = (real(value) for value in params)
+        *angles, gamma = (angle(value, walk.free) for value in params)
         rows = walk.operation(UGate(*angles))
-        rows.phase += gamma
+        rows.turn(gamma)
+    elif getattr(base, "_standard_gate", None) is None and free_parameters(params):
+        # Where parameters were replaced, only the definition says by what.
+        return walk.definition(gate)
     else:
         try:
             rows = walk.operation(base)
@@ -78,12 +81,15 @@ def modified_rows(walk: Walk, operation: AnnotatedOperation) -> Rows:
             case PowerModifier():
                 power = real(modifier.power)
                 powers.append(power)
+                free = free_parameters(rows.params)
                 if power.is_integer() and abs(power) * len(rows.shapes) <= _MAX_REPEATED_ROWS:
                     rows = _repeated(walk, rows, int(power))
-                elif num_qubits <= _MAX_MATRIX_QUBITS:
+                elif num_qubits <= _MAX_MATRIX_QUBITS and not free:
                     rows = _power(walk, operation.base_op, powers)
                 elif power.is_integer():
                     rows = _repeated(walk, rows, int(power))
+                elif free:
+                    raise unbound(free)
                 else:
                     raise RefusalError(
                         f"a fractional power of {num_qubits} qubits isn't supported; {_MAX_MATRIX_QUBITS} are possible"

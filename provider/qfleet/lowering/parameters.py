@@ -1,15 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which number is a gate's parameter?"""
+"""Which number is a gate's parameter, or which expression gives it?"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable, Set
+from typing import Any, TypeAlias
 
 import numpy as np
-from qiskit.circuit import ParameterExpression
+from qiskit.circuit import Parameter, ParameterExpression
 
 from qfleet.lowering.refusal import RefusalError, unbound
+
+#: Radians: a number, or an expression over the circuit's parameters.
+Angle: TypeAlias = "float | ParameterExpression"
+
+
+def angle(value: Any, free: Set[Parameter]) -> Angle:
+    """A gate's parameter, over parameters that may stay free. Raises `RefusalError` as `real` does."""
+    if isinstance(value, Parameter) and value in free:
+        return value
+    if isinstance(value, ParameterExpression) and value.parameters:
+        unknown = value.parameters - free
+        if unknown:
+            raise unbound(sorted(parameter.name for parameter in unknown))
+        return value
+    return real(value)
+
+
+def free_parameters(values: Iterable[Any]) -> list[str]:
+    """The names of the parameters that gates' parameters still depend on, sorted."""
+    expressions = [value for value in values if isinstance(value, ParameterExpression)]
+    return sorted({parameter.name for expression in expressions for parameter in expression.parameters})
 
 
 def real(value: Any) -> float:

@@ -10,10 +10,13 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit.circuit import Parameter
 from qiskit.circuit.library import RC3XGate, iSwapGate
 
 from qfleet.lowering.expressions import moved
+from qfleet.lowering.formulas import Slots, slots
 from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, shape
+from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import RefusalError, too_long
 from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.expressions import Expression
@@ -55,7 +58,7 @@ class Rows:
     #: qubits, ``~qubit`` for an open control
     operands: list[int] = field(default_factory=list)
     clbits: list[int] = field(default_factory=list)
-    params: list[float] = field(default_factory=list)
+    params: list[Angle] = field(default_factory=list)
     #: numbers in the walk's `Tables`
     tables: list[int] = field(default_factory=list)
     #: rows that are jumped to, or `BREAK` or `CONTINUE`
@@ -63,7 +66,7 @@ class Rows:
     expressions: list[Expression] = field(default_factory=list)
     #: the first row of each loop, and what to call the loop
     loops: list[tuple[int, str]] = field(default_factory=list)
-    #: radians; in no row as long as nothing controls it
+    #: radians; in no row as long as nothing controls it. One with parameters is a row from the beginning.
     phase: float = 0.0
 
     def splice(
@@ -87,6 +90,14 @@ class Rows:
         self.params += other.params
         self.tables += other.tables
         self.phase += other.phase
+
+    def turn(self, angle: Angle) -> None:
+        """Turn the global phase by an angle."""
+        if isinstance(angle, float):
+            self.phase += angle
+        else:
+            self.shapes.append(GLOBAL_PHASE_SHAPE)
+            self.params.append(angle)
 
     def jump(self, row: int = 0, *, unless: Expression | None = None) -> int:
         """Append a jump to a row, with `unless` only if that is false. Returns the jump's number, for `land`."""
@@ -161,11 +172,22 @@ class Rows:
                 result.tables.append(tables.add(table))
         return result
 
-    def program(self, tables: Tables, num_qubits: int, num_clbits: int, variables: Sequence[int] = ()) -> Program:
-        """The finished program: the global phase as its first row if there is one, and only the tables in use."""
+    def program(
+        self,
+        tables: Tables,
+        num_qubits: int,
+        num_clbits: int,
+        variables: Sequence[int] = (),
+        parameters: Sequence[Parameter] = (),
+    ) -> Program:
+        """The finished program: the global phase as its first row if there is one, and only the tables in use.
+
+        Raises `RefusalError` if the formula of an angle can't be told.
+        """
         phase = math.remainder(self.phase, math.tau)
         shapes = [GLOBAL_PHASE_SHAPE, *self.shapes] if phase else self.shapes
         params = [phase, *self.params] if phase else self.params
+        filled = slots(params, parameters) if parameters else Slots(params)
         codes, controls, targets = zip(*shapes, strict=True) if shapes else ((), (), ())
         shift = len(shapes) - len(self.shapes)
         expressions = {expression: number for number, expression in enumerate(dict.fromkeys(self.expressions))}
@@ -178,7 +200,7 @@ class Rows:
             num_targets=np.array(targets, np.uint16),
             operands=np.array(self.operands, np.int32),
             clbits=np.array(self.clbits, np.int32),
-            params=np.array(params, np.float64),
+            params=np.array(filled.params, np.float64),
             table_refs=np.array([used[number] for number in self.tables], np.int32),
             tables=tuple(tables[number] for number in used),
             jumps=np.array(self.jumps, np.int32) + np.int32(shift),
@@ -186,9 +208,13 @@ class Rows:
             expressions=tuple(expressions),
             variables=tuple(variables),
             loops=tuple((row + shift, name[:MAX_NAME]) for row, name in self.loops),
+            num_parameters=len(parameters),
+            slots=np.array(filled.slots, np.int32),
+            slot_refs=np.array(filled.slot_refs, np.int32),
+            formulas=filled.formulas,
         )
 
-    def _unpacked(self) -> Iterator[tuple[Shape, list[int], list[float], int | None]]:
+    def _unpacked(self) -> Iterator[tuple[Shape, list[int], list[Angle], int | None]]:
         at = angle = 0
         numbers = iter(self.tables)
         for code, controls, targets in self.shapes:
@@ -235,8 +261,8 @@ _INVERSE_MATRICES: dict[Op, NDArray[np.complex128]] = {
 
 
 def _inverted(
-    code: Op, params: list[float], table: NDArray[np.complex128] | None
-) -> tuple[Op, list[float], NDArray[np.complex128] | None]:
+    code: Op, params: list[Angle], table: NDArray[np.complex128] | None
+) -> tuple[Op, list[Angle], NDArray[np.complex128] | None]:
     """The inverse of a unitary operation but for the order of its targets."""
     if code in _SELF_INVERSE:
         return code, params, None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -17,6 +17,7 @@ from qiskit.circuit import (
     Delay,
     Measure,
     Operation,
+    Parameter,
     Qubit,
     Reset,
 )
@@ -34,7 +35,7 @@ from qfleet.lowering.native import (
     permutation_rows,
     unitary_rows,
 )
-from qfleet.lowering.parameters import real
+from qfleet.lowering.parameters import angle
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows, Tables
 from qfleet.wire.program import Op
@@ -47,7 +48,9 @@ _RESET = Rows([(Op.RESET, 0, 1)], [0])
 class Walk:
     """One circuit's way to rows. What has been lowered once is remembered by the identity of the operation."""
 
-    def __init__(self, *, unitary: bool) -> None:
+    def __init__(self, *, unitary: bool, free: Set[Parameter] = frozenset()) -> None:
+        """`free`: the parameters that may stay in the rows."""
+        self.free = free
         self.tables = Tables()
         self.variables = Variables()
         #: how many loops are being lowered that a break could leave
@@ -60,30 +63,29 @@ class Walk:
         """The rows of a circuit or definition, after those of `start` if it is given. Raises `RefusalError`."""
         # The data come first: a blueprint circuit builds itself, its qubits and its phase when they are asked for.
         data = circuit.data
-        rows = self._instructions(data, circuit.qubits, circuit.clbits, outermost=outermost, start=start)
-        rows.phase += real(circuit.global_phase)
-        return rows
+        rows = Rows() if start is None else start
+        rows.turn(angle(circuit.global_phase, self.free))
+        return self._instructions(data, circuit.qubits, circuit.clbits, rows, outermost=outermost)
 
     def operation(self, operation: Operation) -> Rows:
         """The rows of an operation on its own. Raises `RefusalError`."""
         qubits = [Qubit() for _ in range(operation.num_qubits)]
         clbits = [Clbit() for _ in range(operation.num_clbits)]
-        return self._instructions([CircuitInstruction(operation, qubits, clbits)], qubits, clbits)
+        return self._instructions([CircuitInstruction(operation, qubits, clbits)], qubits, clbits, Rows())
 
     def _instructions(
         self,
         data: Iterable[CircuitInstruction],
         qubits: Sequence[Qubit],
         clbits: Sequence[Clbit],
+        rows: Rows,
         *,
         outermost: bool = False,
-        start: Rows | None = None,
     ) -> Rows:
-        rows = Rows() if start is None else start
         shapes, flat, params = rows.shapes, rows.operands, rows.params
         qubit_index = {bit: index for index, bit in enumerate(qubits)}
         clbit_index = {bit: index for index, bit in enumerate(clbits)}
-        standard = gates.STANDARD_SHAPES
+        standard, free = gates.STANDARD_SHAPES, self.free
         untouched = _Untouched(rows) if outermost and not self._unitary else None
         position, operands = 0, [0]
         instruction: CircuitInstruction
@@ -97,7 +99,9 @@ class Walk:
                         shapes.append(shape)
                         flat += operands
                         for value in instruction.params:
-                            params.append(value if type(value) is float and math.isfinite(value) else real(value))
+                            params.append(
+                                value if type(value) is float and math.isfinite(value) else angle(value, free)
+                            )
                         continue
                     if self._other_standard(instruction, operands, rows):
                         continue
@@ -125,12 +129,12 @@ class Walk:
 
     def _other_standard(self, instruction: CircuitInstruction, operands: list[int], rows: Rows) -> bool:
         """Append a standard gate that is no plain row; ``False`` for one that isn't known here."""
-        params = [real(value) for value in instruction.params]
+        params = [angle(value, self.free) for value in instruction.params]
         match instruction.name:
             case gates.IDENTITY:
                 pass
             case gates.GLOBAL_PHASE:
-                rows.phase += params[0]
+                rows.turn(params[0])
             case gates.U2:
                 rows.shapes.append(gates.U_SHAPE)
                 rows.operands += operands

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from qfleet.wire.errors import WireError as WireError
 from qfleet.wire.expressions import Expression, Type
 from qfleet.wire.flow import check_flow
+from qfleet.wire.formulas import MAX_FORMULAS, MAX_PARAMETERS, Formula, check_formulas
 from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
 from qfleet.wire.shard import ShardResult, ShardWork
 
 #: Raised whenever a reader of the older format could misread the newer one.
-VERSION = 1
+VERSION = 2
 
 #: Redis stores no value above 512 MB (``proto-max-bulk-len``); nothing larger is ever decoded.
 MAX_BLOB_BYTES = 512 * 1024 * 1024
@@ -59,6 +60,10 @@ class _ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_field
     expressions: Annotated[tuple[Expression, ...], Meta(max_length=MAX_EXPRESSIONS)]
     variables: Annotated[tuple[Type, ...], Meta(max_length=MAX_VARIABLES)]
     loops: Annotated[tuple[_Loop, ...], Meta(max_length=MAX_OPERATIONS)]
+    num_parameters: Annotated[int, Meta(ge=0, le=MAX_PARAMETERS)]
+    slots: bytes
+    slot_refs: bytes
+    formulas: Annotated[tuple[Formula, ...], Meta(max_length=MAX_FORMULAS)]
 
 
 _KINDS: dict[type[Struct], bytes] = {_ProgramMessage: b"P", ShardWork: b"W", ShardResult: b"R"}
@@ -101,6 +106,10 @@ def encode_program(program: Program) -> bytes:
         expressions=program.expressions,
         variables=program.variables,
         loops=program.loops,
+        num_parameters=program.num_parameters,
+        slots=_bytes(program.slots, np.int32),
+        slot_refs=_bytes(program.slot_refs, np.int32),
+        formulas=program.formulas,
     )
     return _header(_ProgramMessage) + _encoder.encode(message)
 
@@ -129,6 +138,10 @@ def decode_program(blob: bytes) -> Program:
         expressions=message.expressions,
         variables=message.variables,
         loops=message.loops,
+        num_parameters=message.num_parameters,
+        slots=_array(message.slots, np.int32, "slots"),
+        slot_refs=_array(message.slot_refs, np.int32, "slot_refs"),
+        formulas=message.formulas,
     )
     _check(program)
     return program
@@ -222,6 +235,7 @@ def _check(program: Program) -> None:
         raise WireError("a measurement writes a clbit that isn't there")
     _check_tables(program, targets)
     check_flow(program)
+    check_formulas(program)
 
 
 def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:

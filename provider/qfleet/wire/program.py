@@ -15,6 +15,9 @@ array                   what one row takes from it
 ``expression_refs``     ``JUMP_UNLESS``: one index into ``expressions``; ``STORE``: two, for where and what
 ======================  ==========================================================================================
 
+Angles that depend on parameters are slots: places in ``params`` that hold 0 until formulas fill them. Such a program is
+one for all points at which a circuit is run.
+
 Qubit order is Qiskit's: the first target is the least significant bit of a matrix or vector index. Gate matrices
 are Qiskit's too (``RZ(θ) = diag(exp(-iθ/2), exp(iθ/2))``, ``U(θ, φ, λ)`` with a real upper left entry).
 """
@@ -31,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.expressions import Expression
+from qfleet.wire.formulas import Formula
 
 
 class Op(IntEnum):
@@ -171,6 +175,13 @@ class Program:
     variables: tuple[int, ...] = ()
     #: pairs of a loop's first row and what to call it in an error
     loops: tuple[tuple[int, str], ...] = ()
+    #: parameters that need a value before the program can be run
+    num_parameters: int = 0
+    #: int32, shape (slots,), ascending: places in ``params`` that a formula fills
+    slots: NDArray[np.int32] = field(default_factory=_none)
+    #: int32, shape (slots,): which formula fills each
+    slot_refs: NDArray[np.int32] = field(default_factory=_none)
+    formulas: tuple[Formula, ...] = ()
 
     def __len__(self) -> int:
         """Number of operations."""

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from qfleet.wire.formulas import MAX_PARAMETERS
+
 #: The Celery task that runs a shard; its arguments are ``(job_id, shard_index)``.
 RUN_SHARD = "qfleet.run_shard"
 
@@ -38,6 +40,8 @@ class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True):
     first_shot: Count = 0
     #: how many blocks the circuit's shots are cut into
     blocks: Positive = 1
+    #: float64, little-endian, shape (num_parameters,): what the program's parameters are, in radians
+    values: Annotated[bytes, Meta(max_length=8 * MAX_PARAMETERS)] = b""
 
 
 class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,6 @@ from qiskit.circuit import (
     Instruction,
     Operation,
     Parameter,
-    ParameterVector,
 )
 from qiskit.circuit import library as lib
 from qiskit.circuit.annotated_operation import AnnotatedOperation, ControlModifier, InverseModifier, PowerModifier
@@ -253,20 +252,6 @@ def test_a_unitary_holds_no_measurement(add, name):
         f"circuit 'outer' holds 'bell' at position 0 (qubits 1, 0), and in it '{name}' at position 2, "
         f"which qfleet doesn't run: {what}"
     )
-
-
-def test_unbound_parameters():
-    theta = ParameterVector("θ", 12)
-    circuit = QuantumCircuit(1, name="ansatz")
-    for angle in theta:
-        circuit.rx(angle, 0)
-    assert refused(circuit, UnboundParameterError) == (
-        "circuit 'ansatz' has 12 parameters without a value "
-        "('θ[0]', 'θ[1]', 'θ[2]', 'θ[3]', 'θ[4]', 'θ[5]', 'θ[6]', ..., 'θ[11]'): "
-        "bind with `circuit.assign_parameters({...})` first"
-    )
-    phase = QuantumCircuit(1, name="phase", global_phase=Parameter("a"))
-    assert "circuit 'phase' has 1 parameter without a value ('a')" in refused(phase, UnboundParameterError)
 
 
 class Careless(Gate):

@@ -26,7 +26,13 @@ from qfleet.wire.program import EXPRESSIONS, JUMP_OPS, TABLE_OPS, TARGETS, Op, P
 
 GOOD = make_golden.program()
 BLOBS = {name: make_golden.encoded(message) for name, message in make_golden.MESSAGES.items()}
-DECODERS = {"program": decode_program, "dynamic": decode_program, "work": decode_work, "result": decode_result}
+DECODERS = {
+    "program": decode_program,
+    "dynamic": decode_program,
+    "parametrised": decode_program,
+    "work": decode_work,
+    "result": decode_result,
+}
 
 
 def changed(**fields) -> bytes:
@@ -107,7 +113,7 @@ def test_different_programs_have_different_names():
         (lambda blob: blob[:0], "not a qfleet message"),
         (lambda blob: blob[:3], "not a qfleet message"),
         (lambda blob: b"QF" + blob[2:], "not a qfleet message: it begins with b'QF"),
-        (lambda blob: blob[:2] + b"\x02" + blob[3:], "a message of format 2, and this process reads format 1"),
+        (lambda blob: blob[:2] + b"\x01" + blob[3:], "a message of format 1, and this process reads format 2"),
         (lambda blob: blob[:2] + b"\x00" + blob[3:], "a message of format 0"),
         (lambda blob: blob[:3] + b"X" + blob[4:], "a message of kind b'X' where"),
         (lambda blob: blob[:4], "damaged message"),

@@ -13,6 +13,7 @@ FILES = sorted(make_golden.FOLDER.glob("*.bin"))
 DECODERS = {
     "program": codec.decode_program,
     "dynamic": codec.decode_program,
+    "parametrised": codec.decode_program,
     "work": codec.decode_work,
     "result": codec.decode_result,
 }

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which values do a circuit's parameters have at each point where it is to be run?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import Parameter, ParameterExpression, ParameterVector, QuantumCircuit
+from qiskit.exceptions import QiskitError
+
+from qfleet.errors import InvalidOptionError
+
+#: Values that a program's slots are filled from: plain numbers. What else Qiskit takes, it binds itself.
+_PLAIN = "iuf"
+
+
+class Binds:
+    """The points at which one circuit is to be run: an entry of ``parameter_binds``.
+
+    Raises `InvalidOptionError` if it names parameters that aren't there, or its lists don't fit together.
+    """
+
+    def __init__(self, circuit: QuantumCircuit, values: Mapping[Any, Any]) -> None:
+        self._circuit = circuit
+        with _named(circuit):
+            self._columns = _columns(circuit, values)
+            shapes = {column.shape for column in self._columns.values()} or {(1,)}
+            if len(shapes) > 1 or min(shapes) == (0,):
+                raise ValueError(
+                    f"its lists have the shapes {sorted(shapes)}; all its parameters need as many values, and at least "
+                    "one"
+                )
+        self._points: int = shapes.pop()[0]
+
+    def __len__(self) -> int:
+        """Number of points."""
+        return self._points
+
+    def table(self) -> NDArray[np.float64] | None:
+        """The values in the order of ``circuit.parameters``, shape (points, parameters).
+
+        ``None`` if they aren't real, finite numbers for just the circuit's parameters.
+        """
+        parameters = list(self._circuit.parameters)
+        if self._columns.keys() != set(parameters):
+            return None
+        table = np.empty((self._points, len(parameters)))
+        for place, parameter in enumerate(parameters):
+            column = self._columns[parameter]
+            if column.dtype.kind == "c" and not column.imag.any():
+                column = column.real
+            if column.ndim != 1 or column.dtype.kind not in _PLAIN:
+                return None
+            table[:, place] = column
+        return table if np.isfinite(table).all() else None
+
+    def bound(self) -> Iterator[QuantumCircuit]:
+        """The circuit at each point, bound by Qiskit. Raises `InvalidOptionError` for what can't be bound."""
+        with _named(self._circuit):
+            for row in range(self._points):
+                bound = self._circuit.assign_parameters(
+                    {parameter: column[row] for parameter, column in self._columns.items()}
+                )
+                bound.name = self._circuit.name
+                yield bound
+
+
+def global_phases(circuit: QuantumCircuit, table: NDArray[np.float64]) -> list[float]:
+    """The circuit's global phase at each point of a table, radians. Raises `InvalidOptionError` where it has none."""
+    phase = circuit.global_phase
+    if not isinstance(phase, ParameterExpression):
+        return [float(phase)] * len(table)
+    places = [(place, free) for place, free in enumerate(circuit.parameters) if free in phase.parameters]
+    with _named(circuit):
+        return [float(phase.bind({free: row[place] for place, free in places})) % math.tau for row in table.tolist()]
+
+
+def _columns(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> dict[Parameter, NDArray[Any]]:
+    """The values of each parameter; the first axis is the points."""
+    columns: dict[Parameter, NDArray[Any]] = {}
+    for key, given in values.items():
+        column = np.atleast_1d(given)
+        if isinstance(key, ParameterVector):
+            if column.ndim == 1 and len(key) in (1, column.size):
+                column = column.reshape(-1, len(key))
+            if column.ndim != 2 or column.shape[1] != len(key):
+                raise ValueError(
+                    f"the values of {key.name!r} have the shape {column.shape}; with its {len(key)} parameters they "
+                    f"need the shape (points, {len(key)})"
+                )
+            columns.update(zip(key, column.T, strict=True))
+        else:
+            columns[circuit.get_parameter(key) if isinstance(key, str) else key] = column
+    return columns
+
+
+@contextmanager
+def _named(circuit: QuantumCircuit) -> Iterator[None]:
+    """Say which circuit's binds an error is about."""
+    try:
+        yield
+    except (ArithmeticError, KeyError, QiskitError, RuntimeError, TypeError, ValueError) as exc:
+        reason = exc.message if isinstance(exc, QiskitError) else exc.args[0] if isinstance(exc, KeyError) else exc
+        raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc

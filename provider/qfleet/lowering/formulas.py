@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which formulas give the angles that depend on a circuit's parameters?"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from qiskit.circuit import Parameter, ParameterExpression
+
+from qfleet.lowering.refusal import unbound
+from qfleet.wire.formulas import MAX_STEPS, Formula, Step, parameter
+
+#: Steps by the numbers that QPY, Qiskit's file format, gives the operations of an expression.
+_STEPS: dict[int, Step] = {
+    0: Step.ADD,
+    1: Step.SUB,
+    2: Step.MUL,
+    3: Step.DIV,
+    4: Step.POW,
+    5: Step.SIN,
+    6: Step.COS,
+    7: Step.TAN,
+    8: Step.ASIN,
+    9: Step.ACOS,
+    10: Step.EXP,
+    11: Step.LOG,
+    12: Step.SIGN,
+    14: Step.CONJUGATE,
+    16: Step.ABS,
+    17: Step.ATAN,
+    18: Step.RSUB,
+    19: Step.RDIV,
+    20: Step.RPOW,
+}
+#: The same with the operands the other way round.
+_REVERSED = {
+    Step.SUB: Step.RSUB,
+    Step.DIV: Step.RDIV,
+    Step.POW: Step.RPOW,
+    Step.RSUB: Step.SUB,
+    Step.RDIV: Step.DIV,
+    Step.RPOW: Step.POW,
+}
+#: Qiskit takes memory and time that grow with the square of an expression's length to tell how it is built.
+_MAX_PARAMETERS = 500
+
+
+class Slots(NamedTuple):
+    """Angles, of which some wait for parameters: see `qfleet.wire.program.Program`."""
+
+    params: list[float]
+    slots: Sequence[int] = ()
+    slot_refs: Sequence[int] = ()
+    formulas: tuple[Formula, ...] = ()
+
+
+def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
+    """The angles, numbers and expressions over these parameters, as numbers and slots.
+
+    Raises `RefusalError` for an expression that Qiskit doesn't tell the structure of.
+    """
+    params = list(angles)
+    numbers = {free: number for number, free in enumerate(parameters)}
+    places: list[int] = []
+    refs: list[int] = []
+    formulas: dict[Formula, int] = {}
+    bare: dict[int, int] = {}
+    for place, angle in enumerate(params):
+        if isinstance(angle, float):
+            continue
+        places.append(place)
+        params[place] = 0.0
+        if isinstance(angle, Parameter):
+            number = numbers[angle]
+            ref = bare.get(number)
+            if ref is None:
+                ref = bare[number] = formulas.setdefault(parameter(number), len(formulas))
+        else:
+            ref = formulas.setdefault(_formula(angle, numbers), len(formulas))
+        refs.append(ref)
+    return Slots(params, places, refs, tuple(formulas))
+
+
+class _Steps:
+    """A formula in the making."""
+
+    def __init__(self, numbers: dict[Parameter, int]) -> None:
+        self._numbers = numbers
+        self._steps: list[Step] = []
+        self._parameters: list[int] = []
+        self._constants: list[float] = []
+
+    def push(self, operand: Any) -> None:
+        if isinstance(operand, Parameter):
+            self._steps.append(Step.PARAMETER)
+            self._parameters.append(self._numbers[operand])
+        elif isinstance(operand, ParameterExpression):
+            self.replay(operand)
+        else:
+            number = complex(operand)
+            self._steps.append(Step.NUMBER)
+            self._constants += [number.real, number.imag]
+
+    def replay(self, expression: ParameterExpression) -> None:
+        """Push an expression, as Qiskit would build it again. An operand that is None lies on the stack."""
+        for instruction in expression._qpy_replay:
+            step = _STEPS[int(instruction.op)]
+            left, right = instruction.lhs, instruction.rhs
+            if left is None:
+                if right is not None:
+                    self.push(right)
+            elif right is None:
+                self.push(left)
+                step = _REVERSED.get(step, step)
+            else:
+                self.push(left)
+                if step is Step.ADD and type(right) is int and not right:
+                    # So Qiskit writes an expression that is nothing but its left operand.
+                    continue
+                self.push(right)
+            self._steps.append(step)
+
+    def formula(self) -> Formula:
+        if not 0 < len(self._steps) <= MAX_STEPS:
+            raise ValueError(f"{len(self._steps)} steps")
+        return Formula(
+            bytes(self._steps),
+            struct.pack(f"<{len(self._parameters)}i", *self._parameters),
+            struct.pack(f"<{len(self._constants)}d", *self._constants),
+        )
+
+
+def _formula(expression: ParameterExpression, numbers: dict[Parameter, int]) -> Formula:
+    steps = _Steps(numbers)
+    try:
+        if len(expression.parameters) > _MAX_PARAMETERS:
+            raise ValueError("too many parameters")
+        steps.replay(expression)
+        return steps.formula()
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as exc:
+        raise unbound(sorted(parameter.name for parameter in expression.parameters)) from exc
