@@ -52,19 +52,19 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
             result = _evaluate(formula, values)
             # NaN stands for what isn't real, so that the same check finds both.
             columns[at] = result if result.dtype == np.float64 else np.where(result.imag == 0, result.real, np.nan)
-    wrong = ~np.isfinite(columns)
-    if wrong.any():
-        point = int(np.argmax(wrong.any(axis=0)))
-        raise _wrong(program, int(np.argmax(wrong[program.slot_refs, point])), point, points)
     angles = np.empty((points, len(program.params)))
     angles[:] = program.params
     angles[:, program.slots] = columns[program.slot_refs].T
+    wrong = ~np.isfinite(angles)
+    if wrong.any():
+        point = int(np.argmax(wrong.any(axis=1)))
+        raise _wrong(program, int(np.argmax(wrong[point])), point, points)
     return angles
 
 
-def _wrong(program: Program, slot: int, point: int, points: int) -> EngineError:
+def _wrong(program: Program, place: int, point: int, points: int) -> EngineError:
     counts = np.array([PARAMS.get(Op(code), 0) for code in program.codes.tolist()])
-    row = int(np.searchsorted(np.cumsum(counts), program.slots[slot], side="right"))
+    row = int(np.searchsorted(np.cumsum(counts), place, side="right"))
     where = f" at point {point}" if points > 1 else ""
     name = Op(program.codes[row]).name.lower()
     return EngineError(

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from qiskit.circuit.library import Initialize, StatePreparation
 
 from qfleet.lowering.gates import shape
-from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.parameters import free_parameters
+from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
 from qfleet.wire.program import Op
 
@@ -46,7 +47,7 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
 
 def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) -> Rows:
     """One row for a diagonal of 2**num_qubits entries."""
-    entries = np.array(diagonal, np.complex128)
+    entries = _numbers(diagonal)
     if not _is_small(np.abs(entries) - 1):
         raise RefusalError("its diagonal isn't unitary")
     if not num_qubits:
@@ -86,7 +87,7 @@ def initialize_rows(operation: Initialize, tables: Tables) -> Rows:
 
 def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: int) -> Rows:
     """One row that gives its qubits a state of 2**num_qubits amplitudes."""
-    state = np.array(amplitudes, np.complex128)
+    state = _numbers(amplitudes)
     if not _is_small(np.linalg.norm(state) - 1):
         raise RefusalError("its amplitudes don't have the norm 1")
     if not num_qubits:
@@ -97,6 +98,13 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
 def has_amplitudes(operation: Initialize | StatePreparation) -> bool:
     """Whether the parameters are amplitudes: a label has fewer letters, and an integer stands alone."""
     return bool(len(operation.params) == 1 << operation.num_qubits)
+
+
+def _numbers(values: Iterable[complex]) -> NDArray[np.complex128]:
+    free = free_parameters(values)
+    if free:
+        raise unbound(free)
+    return np.array(values, np.complex128)
 
 
 def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
