@@ -141,7 +141,10 @@ def test_one_circuit_of_a_list_failing(provider: FleetProvider) -> None:
     assert len(new.programs) == 2, "good and last are one program"
     name = next(work.program for shard in new.shards for work in shard.circuits if work.index == 1)
     job = FleetJob(
-        backend, new.job_id, backend._connection, new=replace(new, programs={**new.programs, name: b"qf\x01Pdamaged"})
+        backend,
+        new.job_id,
+        backend._connection,
+        new=replace(new, programs={**new.programs, name: new.programs[name][:4] + b"damaged"}),
     )
     job.submit()
     result = job.result(timeout=60, partial=True)

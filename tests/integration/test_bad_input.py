@@ -401,7 +401,7 @@ def _programs(blob: bytes | None) -> Any:
         pytest.param(_work(codec.encode(WORK) + b"x"), "damaged message", id="work-too-long"),
         pytest.param(_work(b"qf\x63W" + codec.encode(WORK)[4:]), "a message of format 99", id="work-newer"),
         pytest.param(_work(_program()), "of kind b'P'", id="work-is-a-program"),
-        pytest.param(_work(b"qf\x01W" + b"\x91" * 100_000), "damaged message", id="work-deeply-nested"),
+        pytest.param(_work(codec.encode(WORK)[:4] + b"\x91" * 100_000), "damaged message", id="work-deeply-nested"),
         pytest.param(_work(codec.encode(WORK)), "its program is missing", id="work-of-unknown-program"),
         pytest.param(_programs(None), "its program is missing", id="program-missing"),
         pytest.param(_programs(b""), "not a qfleet message", id="program-empty"),

@@ -48,7 +48,7 @@ def lower(
     """
     if not isinstance(circuit, QuantumCircuit):
         raise TypeError(f"expected a QuantumCircuit, got {type(circuit).__name__}")
-    parameters = list(circuit.parameters)
+    parameters = list(circuit.parameters) if circuit.num_parameters else []
     walk = Walk(unitary=unitary, free=frozenset(parameters))
     try:
         _check_size(len(parameters), MAX_PARAMETERS, "parameters")
