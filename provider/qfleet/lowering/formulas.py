@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from qiskit.circuit import Parameter, ParameterExpression
 
 from qfleet.lowering.refusal import unbound
-from qfleet.wire.formulas import MAX_STEPS, Formula, Step, parameter
+from qfleet.wire.formulas import BINARY_STEPS, MAX_STEPS, Formula, Step, parameter
 
 #: Steps by the numbers that QPY, Qiskit's file format, gives the operations of an expression.
 _STEPS: dict[int, Step] = {
@@ -33,15 +33,6 @@ _STEPS: dict[int, Step] = {
     18: Step.RSUB,
     19: Step.RDIV,
     20: Step.RPOW,
-}
-#: The same with the operands the other way round.
-_REVERSED = {
-    Step.SUB: Step.RSUB,
-    Step.DIV: Step.RDIV,
-    Step.POW: Step.RPOW,
-    Step.RSUB: Step.SUB,
-    Step.RDIV: Step.DIV,
-    Step.RPOW: Step.POW,
 }
 #: Qiskit takes memory and time that grow with the square of an expression's length to tell how it is built.
 _MAX_PARAMETERS = 500
@@ -113,7 +104,9 @@ class _Steps:
                     self.push(right)
             elif right is None:
                 self.push(left)
-                step = _REVERSED.get(step, step)
+                if step in BINARY_STEPS and step not in (Step.ADD, Step.MUL):
+                    # Qiskit writes RSUB, RDIV and RPOW for these; readers of QPY disagree on what this would be.
+                    raise ValueError(f"{step.name} of a left operand and the stack")
             else:
                 self.push(left)
                 if step is Step.ADD and type(right) is int and not right:

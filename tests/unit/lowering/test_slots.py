@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from qiskit.quantum_info import Operator, SparsePauliOp
 from qfleet.errors import CapacityError, UnboundParameterError
 from qfleet.lowering import formulas, lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.formulas import parameter_of
+from qfleet.wire.formulas import Step, parameter_of
 from qfleet.wire.program import Op, Program
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.formulas import fill
@@ -388,6 +389,16 @@ def test_expressions_that_are_too_long_for_qiskit_to_tell() -> None:
     circuit.rx(long, 0)
     with pytest.raises(UnboundParameterError, match="'c' has 501 parameters without a value"):
         lower(circuit)
+
+
+def test_operands_in_an_order_that_qiskit_never_writes() -> None:
+    """Sums and products may come with the right operand on the stack; of the others nobody knows the order."""
+    steps = formulas._Steps({A: 0, B: 1})
+    inner = SimpleNamespace(op=5, lhs=A, rhs=None)
+    steps.replay(SimpleNamespace(_qpy_replay=[inner, SimpleNamespace(op=2, lhs=B, rhs=None)]))
+    assert list(steps.formula().steps) == [Step.PARAMETER, Step.SIN, Step.PARAMETER, Step.MUL]
+    with pytest.raises(ValueError, match="SUB"):
+        steps.replay(SimpleNamespace(_qpy_replay=[inner, SimpleNamespace(op=1, lhs=B, rhs=None)]))
 
 
 def test_a_qiskit_that_does_not_tell_the_structure(monkeypatch: pytest.MonkeyPatch) -> None:
