@@ -74,6 +74,9 @@ GLOBAL_PHASE = "global_phase"
 U2 = "u2"
 CU = "cu"
 
+#: What Qiskit calls a gate that is given by its matrix; it may call others so too.
+UNITARY = "unitary"
+
 GLOBAL_PHASE_SHAPE = shape(Op.GLOBAL_PHASE)
 U_SHAPE = shape(Op.U)
 CU_SHAPE = shape(Op.U, 1)

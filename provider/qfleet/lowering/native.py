@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit.circuit import CircuitInstruction
 from qiskit.circuit.library import Initialize, StatePreparation
 
-from qfleet.lowering.gates import shape
+from qfleet.lowering.gates import UNITARY, shape
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows, Tables
 from qfleet.wire.program import Op
 
 #: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
 _TOLERANCE = 1e-8
+
+_NOT_UNITARY = "its matrix isn't unitary"
 
 _HALF = math.sqrt(0.5)
 #: One-qubit states by their letter in a label.
@@ -37,11 +40,51 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
     size = 1 << num_qubits
     if matrix.shape != (size, size):
         raise RefusalError(f"its matrix has the shape {matrix.shape} where {num_qubits} qubits need {(size, size)}")
-    if not _is_small(matrix.conj().T @ matrix - np.eye(size)):
-        raise RefusalError("its matrix isn't unitary")
+    if not _are_unitary(matrix):
+        raise RefusalError(_NOT_UNITARY)
     if not num_qubits:
         return Rows(phase=float(np.angle(matrix[0, 0])))
     return _table_row(Op.UNITARY, matrix, tables, num_qubits)
+
+
+class UnitaryGates:
+    """The unitary gates of one circuit: checked together, since a check by itself takes longer than its row."""
+
+    def __init__(self, rows: Rows, tables: Tables) -> None:
+        self._rows = rows
+        self._tables = tables
+        #: position, qubits and matrix of each, by the number of its qubits
+        self._unchecked: dict[int, list[tuple[int, list[int], NDArray[np.complex128]]]] = {}
+
+    def append(self, instruction: CircuitInstruction, position: int, operands: list[int]) -> bool:
+        """Append the row of a gate, which `check` will check; ``False`` for one that is no plain matrix."""
+        try:
+            # The operation would be slow to make.
+            matrix = instruction.matrix
+        except Exception:
+            return False
+        size = 1 << len(operands)
+        if matrix is None or not operands or matrix.shape != (size, size) or matrix.dtype != np.complex128:
+            return False
+        self._rows.shapes.append((Op.UNITARY, 0, len(operands)))
+        self._rows.operands += operands
+        self._rows.tables.append(self._tables.add(matrix))
+        self._unchecked.setdefault(size, []).append((position, operands, matrix))
+        return True
+
+    def check(self) -> None:
+        """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
+        bad = [
+            (position, operands)
+            for gates in self._unchecked.values()
+            if not _are_unitary(np.array([matrix for _, _, matrix in gates]))
+            for position, operands, matrix in gates
+            if not _are_unitary(matrix)
+        ]
+        if bad:
+            refusal = RefusalError(_NOT_UNITARY)
+            refusal.found_at(UNITARY, *min(bad))
+            raise refusal
 
 
 def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) -> Rows:
@@ -106,3 +149,8 @@ def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubi
 def _is_small(errors: Any) -> bool:
     # NaN is smaller than nothing, so that it is refused too.
     return bool(np.max(np.abs(errors)) < _TOLERANCE)
+
+
+def _are_unitary(matrices: NDArray[np.complex128]) -> bool:
+    """Whether a matrix, or each of a stack of matrices, is unitary."""
+    return _is_small(matrices.conj().swapaxes(-1, -2) @ matrices - np.eye(matrices.shape[-1]))

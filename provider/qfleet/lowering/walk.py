@@ -27,6 +27,7 @@ from qfleet.lowering.controlled import controlled_rows, modified_rows
 from qfleet.lowering.expressions import Variables
 from qfleet.lowering.flow import FLOW, Flow
 from qfleet.lowering.native import (
+    UnitaryGates,
     amplitude_rows,
     diagonal_rows,
     has_amplitudes,
@@ -85,6 +86,7 @@ class Walk:
         clbit_index = {bit: index for index, bit in enumerate(clbits)}
         standard = gates.STANDARD_SHAPES
         untouched = _Untouched(rows) if outermost and not self._unitary else None
+        unitary_gates = UnitaryGates(rows, self.tables)
         position, operands = 0, [0]
         instruction: CircuitInstruction
         try:
@@ -101,6 +103,8 @@ class Walk:
                         continue
                     if self._other_standard(instruction, operands, rows):
                         continue
+                elif instruction.name == gates.UNITARY and unitary_gates.append(instruction, position, operands):
+                    continue
                 operation = instruction.operation
                 place = instruction.name, position
                 if isinstance(operation, FLOW):
@@ -113,6 +117,7 @@ class Walk:
                     inner = self._rows(operation)
                 rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits], place)
         except RefusalError as refusal:
+            unitary_gates.check()
             refusal.found_at(instruction.name, position, operands)
             raise
         except RecursionError:
@@ -121,6 +126,7 @@ class Walk:
             endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
             endless.found_at(instruction.name, position, operands)
             raise endless from None
+        unitary_gates.check()
         return rows
 
     def _other_standard(self, instruction: CircuitInstruction, operands: list[int], rows: Rows) -> bool:
