@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qfleet.wire.program import TARGETS, Op
+from qfleet.wire.program import PARAMS, TARGETS, Op
 
 #: An operation code, its number of controls, its number of targets: what a row of a program is besides its operands.
 Shape = tuple[Op, int, int]
@@ -66,6 +66,11 @@ STANDARD_SHAPES: dict[str, Shape] = {
     "ccz": shape(Op.Z, 2),
     "mcx": shape(Op.X, 3),
     "c3sx": shape(Op.SX, 3),
+}
+
+#: The same, and whether the gate has parameters.
+STANDARD: dict[str, tuple[Shape, bool]] = {
+    name: (shape, shape[0] in PARAMS) for name, shape in STANDARD_SHAPES.items()
 }
 
 #: The other standard gates: no row, two rows, or other parameters.

@@ -20,6 +20,7 @@ from qfleet.wire.program import Op
 #: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
 _TOLERANCE = 1e-8
 
+_COMPLEX = np.dtype(np.complex128)
 _NOT_UNITARY = "its matrix isn't unitary"
 
 _HALF = math.sqrt(0.5)
@@ -53,8 +54,10 @@ class UnitaryGates:
     def __init__(self, rows: Rows, tables: Tables) -> None:
         self._rows = rows
         self._tables = tables
-        #: position, qubits and matrix of each, by the number of its qubits
-        self._unchecked: dict[int, list[tuple[int, list[int], NDArray[np.complex128]]]] = {}
+        #: position and qubits of each, in order
+        self._places: list[tuple[int, list[int]]] = []
+        #: its matrix in `Tables`
+        self._numbers: list[int] = []
 
     def append(self, instruction: CircuitInstruction, position: int, operands: list[int]) -> bool:
         """Append the row of a gate, which `check` will check; ``False`` for one that is no plain matrix."""
@@ -63,28 +66,33 @@ class UnitaryGates:
             matrix = instruction.matrix
         except Exception:
             return False
-        size = 1 << len(operands)
-        if matrix is None or not operands or matrix.shape != (size, size) or matrix.dtype != np.complex128:
+        width = len(operands)
+        if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != (1 << width, 1 << width):
             return False
-        self._rows.shapes.append((Op.UNITARY, 0, len(operands)))
-        self._rows.operands += operands
-        self._rows.tables.append(self._tables.add(matrix))
-        self._unchecked.setdefault(size, []).append((position, operands, matrix))
+        number = self._tables.add(matrix)
+        rows = self._rows
+        rows.shapes.append((Op.UNITARY, 0, width))
+        rows.operands += operands
+        rows.tables.append(number)
+        self._places.append((position, operands))
+        self._numbers.append(number)
         return True
 
     def check(self) -> None:
         """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
-        bad = [
-            (position, operands)
-            for gates in self._unchecked.values()
-            if not _are_unitary(np.array([matrix for _, _, matrix in gates]))
-            for position, operands, matrix in gates
-            if not _are_unitary(matrix)
-        ]
-        if bad:
-            refusal = RefusalError(_NOT_UNITARY)
-            refusal.found_at(UNITARY, *min(bad))
-            raise refusal
+        widths: dict[int, dict[int, None]] = {}
+        for number, (_, operands) in zip(self._numbers, self._places, strict=True):
+            widths.setdefault(len(operands), {})[number] = None
+        bad: set[int] = set()
+        for width, numbers in widths.items():
+            matrices = self._tables.flat(numbers).reshape(-1, 1 << width, 1 << width)
+            if not _are_unitary(matrices):
+                bad.update(n for n, matrix in zip(numbers, matrices, strict=True) if not _are_unitary(matrix))
+        for number, (position, operands) in zip(self._numbers, self._places, strict=True) if bad else ():
+            if number in bad:
+                refusal = RefusalError(_NOT_UNITARY)
+                refusal.found_at(UNITARY, position, operands)
+                raise refusal
 
 
 def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) -> Rows:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,16 @@ class Tables:
         if number == len(self._tables):
             self._tables.append(raw)
         return number
+
+    def flat(self, numbers: Iterable[int]) -> NDArray[np.complex128]:
+        """These tables, one after the other."""
+        return np.frombuffer(b"".join([self._tables[number] for number in numbers]), np.complex128)
+
+    def each(self, numbers: Sequence[int]) -> tuple[NDArray[np.complex128], ...]:
+        """These tables, each as an array."""
+        sizes = [len(self._tables[number]) // 16 for number in numbers]
+        flat = self.flat(numbers)
+        return tuple([flat[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)])
 
 
 @dataclass(slots=True)
@@ -179,7 +189,7 @@ class Rows:
             clbits=np.array(self.clbits, np.int32),
             params=np.array(params, np.float64),
             table_refs=np.array([used[number] for number in self.tables], np.int32),
-            tables=tuple([tables[number] for number in used]),
+            tables=tables.each(list(used)) if used else (),
         )
         if not (self.jumps or self.expressions or variables or self.loops):
             return program

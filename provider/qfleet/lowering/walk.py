@@ -84,23 +84,27 @@ class Walk:
         shapes, flat, params = rows.shapes, rows.operands, rows.params
         qubit_index = {bit: index for index, bit in enumerate(qubits)}
         clbit_index = {bit: index for index, bit in enumerate(clbits)}
-        standard = gates.STANDARD_SHAPES
+        qubit_of, standard_of = qubit_index.__getitem__, gates.STANDARD.get
         untouched = _Untouched(rows) if outermost and not self._unitary else None
         unitary_gates = UnitaryGates(rows, self.tables)
-        position, operands = 0, [0]
+        position = 0
         instruction: CircuitInstruction
         try:
             for position, instruction in enumerate(data):
-                operands = [qubit_index[bit] for bit in instruction.qubits]
                 # Only the names of standard gates say what they are, and their operation is slow to make.
-                if instruction.is_standard_gate():
-                    shape = standard.get(instruction.name)
-                    if shape is not None:
+                is_standard = instruction.is_standard_gate()
+                if is_standard:
+                    known = standard_of(instruction.name)
+                    if known is not None:
+                        shape, has_params = known
                         shapes.append(shape)
-                        flat += operands
-                        for value in instruction.params:
-                            params.append(value if type(value) is float and math.isfinite(value) else real(value))
+                        flat.extend(map(qubit_of, instruction.qubits))
+                        if has_params:
+                            for value in instruction.params:
+                                params.append(value if type(value) is float and math.isfinite(value) else real(value))
                         continue
+                operands = [qubit_index[bit] for bit in instruction.qubits]
+                if is_standard:
                     if self._other_standard(instruction, operands, rows):
                         continue
                 elif instruction.name == gates.UNITARY and unitary_gates.append(instruction, position, operands):
@@ -118,13 +122,13 @@ class Walk:
                 rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits], place)
         except RefusalError as refusal:
             unitary_gates.check()
-            refusal.found_at(instruction.name, position, operands)
+            refusal.found_at(instruction.name, position, [qubit_index[bit] for bit in instruction.qubits])
             raise
         except RecursionError:
             if not outermost:
                 raise
             endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
-            endless.found_at(instruction.name, position, operands)
+            endless.found_at(instruction.name, position, [qubit_index[bit] for bit in instruction.qubits])
             raise endless from None
         unitary_gates.check()
         return rows
