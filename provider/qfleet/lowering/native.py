@@ -21,6 +21,8 @@ from qfleet.wire.program import Op
 _TOLERANCE = 1e-8
 
 _COMPLEX = np.dtype(np.complex128)
+#: Members of an enumeration are slow to look up.
+_UNITARY_CODE = Op.UNITARY
 _NOT_UNITARY = "its matrix isn't unitary"
 
 _HALF = math.sqrt(0.5)
@@ -71,7 +73,7 @@ class UnitaryGates:
             return False
         number = self._tables.add(matrix)
         rows = self._rows
-        rows.shapes.append((Op.UNITARY, 0, width))
+        rows.shapes.append((_UNITARY_CODE, 0, width))
         rows.operands += operands
         rows.tables.append(number)
         self._places.append((position, operands))

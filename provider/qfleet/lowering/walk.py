@@ -41,7 +41,7 @@ from qfleet.lowering.rows import Rows, Tables
 from qfleet.wire.program import Op
 
 _NOTHING = Rows()
-_MEASURE = Rows([(Op.MEASURE, 0, 1)], [0], [0])
+_MEASURE = gates.shape(Op.MEASURE)
 _RESET = Rows([(Op.RESET, 0, 1)], [0])
 
 
@@ -110,6 +110,15 @@ class Walk:
                 elif instruction.name == gates.UNITARY and unitary_gates.append(instruction, position, operands):
                     continue
                 operation = instruction.operation
+                # The most frequent come first: testing for a class is slow, Qiskit's operations having an abstract one.
+                if isinstance(operation, Measure):
+                    self.refuse_in_unitary()
+                    shapes.append(_MEASURE)
+                    flat += operands
+                    rows.clbits += [clbit_index[bit] for bit in instruction.clbits]
+                    continue
+                if isinstance(operation, Barrier):
+                    continue
                 place = instruction.name, position
                 if isinstance(operation, FLOW):
                     own = [clbit_index[bit] for bit in instruction.clbits]
@@ -159,9 +168,9 @@ class Walk:
         if known is not None:
             return known[1]
         match operation:
-            case Barrier() | Delay():
+            case Delay():
                 return _NOTHING
-            case Measure() | Reset() | Initialize():
+            case Reset() | Initialize():
                 rows = self._non_unitary(operation)
             case UnitaryGate():
                 return unitary_rows(operation.params[0], self.tables, operation.num_qubits)
@@ -178,14 +187,9 @@ class Walk:
         self._known[id(operation)] = operation, rows
         return rows
 
-    def _non_unitary(self, operation: Measure | Reset | Initialize) -> Rows:
+    def _non_unitary(self, operation: Reset | Initialize) -> Rows:
         self.refuse_in_unitary()
-        match operation:
-            case Measure():
-                return _MEASURE
-            case Reset():
-                return _RESET
-        return initialize_rows(operation, self.tables)
+        return _RESET if isinstance(operation, Reset) else initialize_rows(operation, self.tables)
 
     def refuse_in_unitary(self) -> None:
         """Raise `RefusalError` if the unitary of the circuit is wanted."""
