@@ -82,6 +82,8 @@ class UnitaryGates:
 
     def check(self) -> None:
         """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
+        if not self._numbers:
+            return
         widths: dict[int, dict[int, None]] = {}
         for number, (_, operands) in zip(self._numbers, self._places, strict=True):
             widths.setdefault(len(operands), {})[number] = None

@@ -27,6 +27,9 @@ _JUMP = shape(Op.JUMP)
 _JUMP_UNLESS = shape(Op.JUMP_UNLESS)
 _STORE = shape(Op.STORE)
 
+#: An array of nothing, which nobody can write to.
+_NONE: NDArray[np.int32] = np.frombuffer(b"", np.int32)
+
 
 class Tables:
     """The tables of one program; equal ones are kept once. A table is known by its number."""
@@ -186,9 +189,9 @@ class Rows:
             num_controls=np.array(controls, np.uint16),
             num_targets=np.array(targets, np.uint16),
             operands=np.array(self.operands, np.int32),
-            clbits=np.array(self.clbits, np.int32),
+            clbits=np.array(self.clbits, np.int32) if self.clbits else _NONE,
             params=np.array(params, np.float64),
-            table_refs=np.array([used[number] for number in self.tables], np.int32),
+            table_refs=np.array([used[number] for number in self.tables], np.int32) if used else _NONE,
             tables=tables.each(list(used)) if used else (),
         )
         if not (self.jumps or self.expressions or variables or self.loops):
