@@ -69,9 +69,7 @@ STANDARD_SHAPES: dict[str, Shape] = {
 }
 
 #: The same, and whether the gate has parameters.
-STANDARD: dict[str, tuple[Shape, bool]] = {
-    name: (shape, shape[0] in PARAMS) for name, shape in STANDARD_SHAPES.items()
-}
+STANDARD: dict[str, tuple[Shape, bool]] = {name: (shape, shape[0] in PARAMS) for name, shape in STANDARD_SHAPES.items()}
 
 #: The other standard gates: no row, two rows, or other parameters.
 IDENTITY = "id"

@@ -63,11 +63,8 @@ class UnitaryGates:
 
     def append(self, instruction: CircuitInstruction, position: int, operands: list[int]) -> bool:
         """Append the row of a gate, which `check` will check; ``False`` for one that is no plain matrix."""
-        try:
-            # The operation would be slow to make.
-            matrix = instruction.matrix
-        except Exception:
-            return False
+        # The operation would be slow to make. A gate whose matrix can't be made has none here.
+        matrix = instruction.matrix
         width = len(operands)
         if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != (1 << width, 1 << width):
             return False

@@ -7,9 +7,8 @@ bounds everything and raises `WireError` and nothing else. Nothing in a blob can
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -158,17 +157,17 @@ def _decode(blob: bytes, kind: type[_Message]) -> _Message:
     return cast(_Message, message)
 
 
+_LITTLE_ENDIAN: dict[type[np.generic], np.dtype[Any]] = {
+    dtype: np.dtype(dtype).newbyteorder("<") for dtype in (np.uint8, np.uint16, np.int32, np.float64, np.complex128)
+}
+
+
 def _bytes(array: NDArray[_Scalar], dtype: type[_Scalar]) -> bytes:
-    return array.astype(_little_endian(dtype), copy=False).tobytes()
-
-
-@functools.cache
-def _little_endian(dtype: type[_Scalar]) -> np.dtype[_Scalar]:
-    return np.dtype(dtype).newbyteorder("<")
+    return array.astype(_LITTLE_ENDIAN[dtype], copy=False).tobytes()
 
 
 def _array(raw: bytes, dtype: type[_Scalar], name: str) -> NDArray[_Scalar]:
-    little_endian = _little_endian(dtype)
+    little_endian = _LITTLE_ENDIAN[dtype]
     if len(raw) % little_endian.itemsize:
         raise WireError(f"{name}: {len(raw)} bytes are no whole number of {little_endian} items")
     return np.frombuffer(raw, little_endian)
