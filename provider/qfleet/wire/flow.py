@@ -12,8 +12,7 @@ from qfleet.wire.program import EXPRESSIONS, FLOW_OPS, Op, Program
 #: Jumps and stores of a program: a worker compiles what is between any two by itself.
 MAX_FLOW_OPERATIONS = 1 << 16
 
-_IS_FLOW = np.zeros(256, bool)
-_IS_FLOW[[int(op) for op in FLOW_OPS]] = True
+_IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
 
 
 def check_flow(program: Program) -> None:
