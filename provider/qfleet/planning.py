@@ -30,6 +30,9 @@ _SECONDS_PER_OPERATION: Final = 10e-6
 _SECONDS_PER_AMPLITUDE_AND_OPERATION: Final = 2e-9
 _SECONDS_PER_SHOT: Final = 100e-9
 
+#: By code, the operations that may go several ways.
+_RANDOM: Final = np.isin(np.arange(256), [Op.MEASURE, Op.RESET, Op.INITIALIZE])
+
 #: How often a loop whose end isn't known is taken to be run.
 _PASSES: Final = 8
 
@@ -116,8 +119,7 @@ def _operations(program: Program) -> float:
 
 def _branches(program: Program, shots: int) -> float:
     """How often the circuit is gone through: once, unless it is measured or reset and then goes on."""
-    codes = program.codes
-    random = (codes == Op.MEASURE) | (codes == Op.RESET) | (codes == Op.INITIALIZE)
+    random = _RANDOM[program.codes]
     gates = np.flatnonzero(~random)
-    before = int(random[: gates[-1]].sum()) if len(gates) else 0
+    before = np.count_nonzero(random[: gates[-1]]) if len(gates) else 0
     return float(min(shots, 2.0 ** min(before, 60)))

@@ -31,8 +31,8 @@ from qfleet.wire.shard import CircuitWork, Output
 SEED_STEP: Final = 2113
 #: What a Redis value may hold, less what surrounds the data.
 _LARGEST_VALUE: Final = codec.MAX_BLOB_BYTES - 2**20
-#: Operations that give a circuit outcomes.
-_WRITES: Final = [Op.MEASURE, Op.STORE]
+#: By code, the operations that give a circuit outcomes.
+_WRITES: Final = np.isin(np.arange(256), [Op.MEASURE, Op.STORE])
 _MAX_CIRCUITS: Final = 1_000_000
 #: A state of more amplitudes than 2 to this power is refused without a look at the workers.
 _MOST_AMPLITUDES_LOG2: Final = 50
@@ -182,7 +182,7 @@ def _load(circuit: QuantumCircuit, options: RunOptions, output: Output) -> _Load
         cregs=tuple((register.name, register.size) for register in circuit.cregs),
         global_phase=0.0,
         metadata={},
-        measured=bool(np.isin(program.codes, _WRITES).any()),
+        measured=bool(_WRITES[program.codes].any()),
         shots=options.shots,
         seed=0,
         required_bytes=needed,

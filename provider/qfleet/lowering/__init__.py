@@ -64,7 +64,8 @@ def lower(
             )
         program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits, walk.variables.types, parameters)
         _check_size(len(program), MAX_OPERATIONS, "operations")
-        _check_size(num_flow_operations(program), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")
+        if rows.jumps or rows.expressions:
+            _check_size(num_flow_operations(program), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")
     except RefusalError as refusal:
         # The cause is an exception that a definition or a matrix raised, if that was it.
         raise refusal.error(circuit.name) from refusal.__cause__

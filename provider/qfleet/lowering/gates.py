@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qfleet.wire.program import TARGETS, Op
+from qfleet.wire.program import PARAMS, TARGETS, Op
 
 #: An operation code, its number of controls, its number of targets: what a row of a program is besides its operands.
 Shape = tuple[Op, int, int]
@@ -68,11 +68,17 @@ STANDARD_SHAPES: dict[str, Shape] = {
     "c3sx": shape(Op.SX, 3),
 }
 
+#: The same, and whether the gate has parameters.
+STANDARD: dict[str, tuple[Shape, bool]] = {name: (shape, shape[0] in PARAMS) for name, shape in STANDARD_SHAPES.items()}
+
 #: The other standard gates: no row, two rows, or other parameters.
 IDENTITY = "id"
 GLOBAL_PHASE = "global_phase"
 U2 = "u2"
 CU = "cu"
+
+#: What Qiskit calls a gate that is given by its matrix; it may call others so too.
+UNITARY = "unitary"
 
 GLOBAL_PHASE_SHAPE = shape(Op.GLOBAL_PHASE)
 U_SHAPE = shape(Op.U)

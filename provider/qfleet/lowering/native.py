@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit.circuit import CircuitInstruction
 from qiskit.circuit.library import Initialize, StatePreparation
 
-from qfleet.lowering.gates import shape
+from qfleet.lowering.gates import UNITARY, shape
 from qfleet.lowering.parameters import free_parameters
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
@@ -19,6 +20,11 @@ from qfleet.wire.program import Op
 
 #: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
 _TOLERANCE = 1e-8
+
+_COMPLEX = np.dtype(np.complex128)
+#: Members of an enumeration are slow to look up.
+_UNITARY_CODE = Op.UNITARY
+_NOT_UNITARY = "its matrix isn't unitary"
 
 _HALF = math.sqrt(0.5)
 #: One-qubit states by their letter in a label.
@@ -38,11 +44,57 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
     size = 1 << num_qubits
     if matrix.shape != (size, size):
         raise RefusalError(f"its matrix has the shape {matrix.shape} where {num_qubits} qubits need {(size, size)}")
-    if not _is_small(matrix.conj().T @ matrix - np.eye(size)):
-        raise RefusalError("its matrix isn't unitary")
+    if not _are_unitary(matrix):
+        raise RefusalError(_NOT_UNITARY)
     if not num_qubits:
         return Rows(phase=float(np.angle(matrix[0, 0])))
     return _table_row(Op.UNITARY, matrix, tables, num_qubits)
+
+
+class UnitaryGates:
+    """The unitary gates of one circuit: checked together, since a check by itself takes longer than its row."""
+
+    def __init__(self, rows: Rows, tables: Tables) -> None:
+        self._rows = rows
+        self._tables = tables
+        #: position and qubits of each, in order
+        self._places: list[tuple[int, list[int]]] = []
+        #: its matrix in `Tables`
+        self._numbers: list[int] = []
+
+    def append(self, instruction: CircuitInstruction, position: int, operands: list[int]) -> bool:
+        """Append the row of a gate, which `check` will check; ``False`` for one that is no plain matrix."""
+        # The operation would be slow to make. A gate whose matrix can't be made has none here.
+        matrix = instruction.matrix
+        width = len(operands)
+        if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != (1 << width, 1 << width):
+            return False
+        number = self._tables.add(matrix)
+        rows = self._rows
+        rows.shapes.append((_UNITARY_CODE, 0, width))
+        rows.operands += operands
+        rows.tables.append(number)
+        self._places.append((position, operands))
+        self._numbers.append(number)
+        return True
+
+    def check(self) -> None:
+        """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
+        if not self._numbers:
+            return
+        widths: dict[int, dict[int, None]] = {}
+        for number, (_, operands) in zip(self._numbers, self._places, strict=True):
+            widths.setdefault(len(operands), {})[number] = None
+        bad: set[int] = set()
+        for width, numbers in widths.items():
+            matrices = self._tables.flat(numbers).reshape(-1, 1 << width, 1 << width)
+            if not _are_unitary(matrices):
+                bad.update(n for n, matrix in zip(numbers, matrices, strict=True) if not _are_unitary(matrix))
+        for number, (position, operands) in zip(self._numbers, self._places, strict=True) if bad else ():
+            if number in bad:
+                refusal = RefusalError(_NOT_UNITARY)
+                refusal.found_at(UNITARY, position, operands)
+                raise refusal
 
 
 def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) -> Rows:
@@ -114,3 +166,8 @@ def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubi
 def _is_small(errors: Any) -> bool:
     # NaN is smaller than nothing, so that it is refused too.
     return bool(np.max(np.abs(errors)) < _TOLERANCE)
+
+
+def _are_unitary(matrices: NDArray[np.complex128]) -> bool:
+    """Whether a matrix, or each of a stack of matrices, is unitary."""
+    return _is_small(matrices.conj().swapaxes(-1, -2) @ matrices - np.eye(matrices.shape[-1]))

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,24 +30,37 @@ _JUMP = shape(Op.JUMP)
 _JUMP_UNLESS = shape(Op.JUMP_UNLESS)
 _STORE = shape(Op.STORE)
 
+#: An array of nothing, which nobody can write to.
+_NONE: NDArray[np.int32] = np.frombuffer(b"", np.int32)
+
 
 class Tables:
     """The tables of one program; equal ones are kept once. A table is known by its number."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
-        self._tables: list[NDArray[np.complex128]] = []
+        self._tables: list[bytes] = []
 
     def __getitem__(self, number: int) -> NDArray[np.complex128]:
-        return self._tables[number]
+        return np.frombuffer(self._tables[number], np.complex128)
 
     def add(self, values: NDArray[np.complex128]) -> int:
         """The number of the table with these values, in row-major order."""
-        raw = np.ascontiguousarray(values, np.complex128).tobytes()
+        raw = values.tobytes()
         number = self._numbers.setdefault(raw, len(self._tables))
         if number == len(self._tables):
-            self._tables.append(np.frombuffer(raw, np.complex128))
+            self._tables.append(raw)
         return number
+
+    def flat(self, numbers: Iterable[int]) -> NDArray[np.complex128]:
+        """These tables, one after the other."""
+        return np.frombuffer(b"".join([self._tables[number] for number in numbers]), np.complex128)
+
+    def each(self, numbers: Sequence[int]) -> tuple[NDArray[np.complex128], ...]:
+        """These tables, each as an array."""
+        sizes = [len(self._tables[number]) // 16 for number in numbers]
+        flat = self.flat(numbers)
+        return tuple([flat[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)])
 
 
 @dataclass(slots=True)
@@ -189,20 +202,26 @@ class Rows:
         params = [phase, *self.params] if phase else self.params
         filled = slots(params, parameters) if parameters else Slots(params)
         codes, controls, targets = zip(*shapes, strict=True) if shapes else ((), (), ())
-        shift = len(shapes) - len(self.shapes)
-        expressions = {expression: number for number, expression in enumerate(dict.fromkeys(self.expressions))}
         used = {number: place for place, number in enumerate(dict.fromkeys(self.tables))}
-        return Program(
-            num_qubits=num_qubits,
-            num_clbits=num_clbits,
-            codes=np.array(codes, np.uint8),
+        program = Program(
+            num_qubits,
+            num_clbits,
+            # Many times faster than an array of members of an enumeration.
+            codes=np.frombuffer(bytes(codes), np.uint8),
             num_controls=np.array(controls, np.uint16),
             num_targets=np.array(targets, np.uint16),
             operands=np.array(self.operands, np.int32),
-            clbits=np.array(self.clbits, np.int32),
+            clbits=np.array(self.clbits, np.int32) if self.clbits else _NONE,
             params=np.array(filled.params, np.float64),
-            table_refs=np.array([used[number] for number in self.tables], np.int32),
-            tables=tuple(tables[number] for number in used),
+            table_refs=np.array([used[number] for number in self.tables], np.int32) if used else _NONE,
+            tables=tables.each(list(used)) if used else (),
+        )
+        if not (self.jumps or self.expressions or variables or self.loops or parameters):
+            return program
+        shift = len(shapes) - len(self.shapes)
+        expressions = {expression: number for number, expression in enumerate(dict.fromkeys(self.expressions))}
+        return replace(
+            program,
             jumps=np.array(self.jumps, np.int32) + np.int32(shift),
             expression_refs=np.array([expressions[expression] for expression in self.expressions], np.int32),
             expressions=tuple(expressions),

@@ -28,6 +28,7 @@ from qfleet.lowering.controlled import controlled_rows, modified_rows
 from qfleet.lowering.expressions import Variables
 from qfleet.lowering.flow import FLOW, Flow
 from qfleet.lowering.native import (
+    UnitaryGates,
     amplitude_rows,
     diagonal_rows,
     has_amplitudes,
@@ -41,7 +42,7 @@ from qfleet.lowering.rows import Rows, Tables
 from qfleet.wire.program import Op
 
 _NOTHING = Rows()
-_MEASURE = Rows([(Op.MEASURE, 0, 1)], [0], [0])
+_MEASURE = gates.shape(Op.MEASURE)
 _RESET = Rows([(Op.RESET, 0, 1)], [0])
 
 
@@ -85,27 +86,43 @@ class Walk:
         shapes, flat, params = rows.shapes, rows.operands, rows.params
         qubit_index = {bit: index for index, bit in enumerate(qubits)}
         clbit_index = {bit: index for index, bit in enumerate(clbits)}
-        standard, free = gates.STANDARD_SHAPES, self.free
+        qubit_of, standard_of, free = qubit_index.__getitem__, gates.STANDARD.get, self.free
         untouched = _Untouched(rows) if outermost and not self._unitary else None
-        position, operands = 0, [0]
+        unitary_gates = UnitaryGates(rows, self.tables)
+        position = 0
         instruction: CircuitInstruction
         try:
             for position, instruction in enumerate(data):
-                operands = [qubit_index[bit] for bit in instruction.qubits]
                 # Only the names of standard gates say what they are, and their operation is slow to make.
-                if instruction.is_standard_gate():
-                    shape = standard.get(instruction.name)
-                    if shape is not None:
+                is_standard = instruction.is_standard_gate()
+                if is_standard:
+                    known = standard_of(instruction.name)
+                    if known is not None:
+                        shape, has_params = known
                         shapes.append(shape)
-                        flat += operands
-                        for value in instruction.params:
-                            params.append(
-                                value if type(value) is float and math.isfinite(value) else angle(value, free)
-                            )
+                        flat.extend(map(qubit_of, instruction.qubits))
+                        if has_params:
+                            for value in instruction.params:
+                                params.append(
+                                    value if type(value) is float and math.isfinite(value) else angle(value, free)
+                                )
                         continue
+                operands = [qubit_index[bit] for bit in instruction.qubits]
+                if is_standard:
                     if self._other_standard(instruction, operands, rows):
                         continue
+                elif instruction.name == gates.UNITARY and unitary_gates.append(instruction, position, operands):
+                    continue
                 operation = instruction.operation
+                # The most frequent come first: testing for a class is slow, Qiskit's operations having an abstract one.
+                if isinstance(operation, Measure):
+                    self.refuse_in_unitary()
+                    shapes.append(_MEASURE)
+                    flat += operands
+                    rows.clbits += [clbit_index[bit] for bit in instruction.clbits]
+                    continue
+                if isinstance(operation, Barrier):
+                    continue
                 place = instruction.name, position
                 if isinstance(operation, FLOW):
                     own = [clbit_index[bit] for bit in instruction.clbits]
@@ -117,14 +134,16 @@ class Walk:
                     inner = self._rows(operation)
                 rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits], place)
         except RefusalError as refusal:
-            refusal.found_at(instruction.name, position, operands)
+            unitary_gates.check()
+            refusal.found_at(instruction.name, position, [qubit_index[bit] for bit in instruction.qubits])
             raise
         except RecursionError:
             if not outermost:
                 raise
             endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
-            endless.found_at(instruction.name, position, operands)
+            endless.found_at(instruction.name, position, [qubit_index[bit] for bit in instruction.qubits])
             raise endless from None
+        unitary_gates.check()
         return rows
 
     def _other_standard(self, instruction: CircuitInstruction, operands: list[int], rows: Rows) -> bool:
@@ -153,9 +172,9 @@ class Walk:
         if known is not None:
             return known[1]
         match operation:
-            case Barrier() | Delay():
+            case Delay():
                 return _NOTHING
-            case Measure() | Reset() | Initialize():
+            case Reset() | Initialize():
                 rows = self._non_unitary(operation)
             case UnitaryGate():
                 return unitary_rows(operation.params[0], self.tables, operation.num_qubits)
@@ -172,14 +191,9 @@ class Walk:
         self._known[id(operation)] = operation, rows
         return rows
 
-    def _non_unitary(self, operation: Measure | Reset | Initialize) -> Rows:
+    def _non_unitary(self, operation: Reset | Initialize) -> Rows:
         self.refuse_in_unitary()
-        match operation:
-            case Measure():
-                return _MEASURE
-            case Reset():
-                return _RESET
-        return initialize_rows(operation, self.tables)
+        return _RESET if isinstance(operation, Reset) else initialize_rows(operation, self.tables)
 
     def refuse_in_unitary(self) -> None:
         """Raise `RefusalError` if the unitary of the circuit is wanted."""

@@ -8,7 +8,7 @@ bounds everything and raises `WireError` and nothing else. Nothing in a blob can
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -170,12 +170,17 @@ def _decode(blob: bytes, kind: type[_Message]) -> _Message:
     return cast(_Message, message)
 
 
+_LITTLE_ENDIAN: dict[type[np.generic], np.dtype[Any]] = {
+    dtype: np.dtype(dtype).newbyteorder("<") for dtype in (np.uint8, np.uint16, np.int32, np.float64, np.complex128)
+}
+
+
 def _bytes(array: NDArray[_Scalar], dtype: type[_Scalar]) -> bytes:
-    return array.astype(np.dtype(dtype).newbyteorder("<"), copy=False).tobytes()
+    return array.astype(_LITTLE_ENDIAN[dtype], copy=False).tobytes()
 
 
 def _array(raw: bytes, dtype: type[_Scalar], name: str) -> NDArray[_Scalar]:
-    little_endian: np.dtype[_Scalar] = np.dtype(dtype).newbyteorder("<")
+    little_endian = _LITTLE_ENDIAN[dtype]
     if len(raw) % little_endian.itemsize:
         raise WireError(f"{name}: {len(raw)} bytes are no whole number of {little_endian} items")
     return np.frombuffer(raw, little_endian)
@@ -185,14 +190,20 @@ _KNOWN = np.zeros(256, bool)
 _FIXED_TARGETS = np.full(256, -1, np.int64)
 _PARAM_COUNT = np.zeros(256, np.int64)
 _TAKES_TABLE = np.zeros(256, bool)
-_UNITARY = np.zeros(256, bool)
+#: Limits by code.
+_LEAST_TARGETS = np.zeros(256, np.int64)
+_MOST_CONTROLS = np.full(256, 1 << 16, np.int64)
+#: Members of an enumeration are slow to look up.
+_MEASURE = int(Op.MEASURE)
 for _op in Op:
     _KNOWN[_op] = True
     _targets = TARGETS[_op]
     _FIXED_TARGETS[_op] = -1 if _targets is None else _targets
     _PARAM_COUNT[_op] = PARAMS.get(_op, 0)
     _TAKES_TABLE[_op] = _op in TABLE_OPS
-    _UNITARY[_op] = _op not in NON_UNITARY_OPS
+    _LEAST_TARGETS[_op] = int(_op in TABLE_OPS)
+    if _op in NON_UNITARY_OPS:
+        _MOST_CONTROLS[_op] = 0
 
 
 def _check(program: Program) -> None:
@@ -209,29 +220,33 @@ def _check(program: Program) -> None:
     _require(_KNOWN[codes], "has an unknown operation code")
     fixed = _FIXED_TARGETS[codes]
     _require((fixed < 0) | (fixed == targets), "has a wrong number of targets")
-    _require((targets > 0) | ~_TAKES_TABLE[codes], "has a table, but no targets")
-    _require((controls == 0) | _UNITARY[codes], "has controls, but isn't unitary")
+    _require(targets >= _LEAST_TARGETS[codes], "has a table, but no targets")
+    _require(controls <= _MOST_CONTROLS[codes], "has controls, but isn't unitary")
 
     widths = controls + targets
     if widths.sum() != len(program.operands):
         raise WireError(f"{len(program.operands)} operands where the operations need {widths.sum()}")
     rows = np.repeat(np.arange(len(codes)), widths)
-    first = np.repeat(np.cumsum(widths) - widths, widths)
-    is_control = np.arange(len(rows)) - first < controls[rows]
-    operands = program.operands.astype(np.int64)
-    qubits = np.where(is_control & (operands < 0), ~operands, operands)
+    qubits = program.operands.astype(np.int64)
+    if np.count_nonzero(qubits < 0):
+        first = np.repeat(np.cumsum(widths) - widths, widths)
+        is_control = np.arange(len(rows)) - first < controls[rows]
+        qubits = np.where(is_control & (qubits < 0), ~qubits, qubits)
     _require((qubits >= 0) & (qubits < program.num_qubits), "names a qubit that isn't there", rows)
-    slots = np.sort(rows * (MAX_QUBITS + 1) + qubits)
-    if (slots[1:] == slots[:-1]).any():
+    slots = rows * (MAX_QUBITS + 1) + qubits
+    slots.sort()
+    if np.count_nonzero(slots[1:] == slots[:-1]):
         raise WireError("an operation names the same qubit twice")
 
-    if _PARAM_COUNT[codes].sum() != len(program.params):
-        raise WireError(f"{len(program.params)} params where the operations need {_PARAM_COUNT[codes].sum()}")
-    if not np.isfinite(program.params).all():
+    num_params = _PARAM_COUNT[codes].sum()
+    if num_params != len(program.params):
+        raise WireError(f"{len(program.params)} params where the operations need {num_params}")
+    if np.count_nonzero(np.isfinite(program.params)) != len(program.params):
         raise WireError("a parameter isn't a finite number")
-    if (codes == Op.MEASURE).sum() != len(program.clbits):
-        raise WireError(f"{len(program.clbits)} clbits for {(codes == Op.MEASURE).sum()} measurements")
-    if ((program.clbits < 0) | (program.clbits >= program.num_clbits)).any():
+    measurements = np.count_nonzero(codes == _MEASURE)
+    if measurements != len(program.clbits):
+        raise WireError(f"{len(program.clbits)} clbits for {measurements} measurements")
+    if np.count_nonzero((program.clbits < 0) | (program.clbits >= program.num_clbits)):
         raise WireError("a measurement writes a clbit that isn't there")
     _check_tables(program, targets)
     check_flow(program)
@@ -241,8 +256,11 @@ def _check(program: Program) -> None:
 def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
     takers = _TAKES_TABLE[program.codes]
     refs = program.table_refs
-    if takers.sum() != len(refs):
-        raise WireError(f"{len(refs)} table references for {takers.sum()} operations that need one")
+    num_takers = np.count_nonzero(takers)
+    if num_takers != len(refs):
+        raise WireError(f"{len(refs)} table references for {num_takers} operations that need one")
+    if not (num_takers or program.tables):
+        return
     if ((refs < 0) | (refs >= len(program.tables))).any():
         raise WireError("an operation refers to a table that isn't there")
     widths = targets[takers]
@@ -257,6 +275,6 @@ def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
 
 
 def _require(holds: NDArray[np.bool_], what: str, rows: NDArray[np.int64] | None = None) -> None:
-    if not holds.all():
+    if np.count_nonzero(holds) != len(holds):
         at = int(np.argmin(holds))
         raise WireError(f"operation {at if rows is None else int(rows[at])} {what}")

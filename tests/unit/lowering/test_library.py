@@ -253,6 +253,27 @@ def test_custom_operations():
     assert [row.code for row in lower(alone(Circuitous()))] == [Op.H]
 
 
+class Broken(Gate):
+    def __init__(self):
+        super().__init__("unitary", 1, [])
+
+    def to_matrix(self):
+        raise RuntimeError("no matrix today")
+
+    def _define(self):
+        self.definition = QuantumCircuit(1)
+        self.definition.h(0)
+
+
+def test_gates_that_are_called_unitary():
+    body = QuantumCircuit(1, name="unitary")
+    body.h(0)
+    assert [row.code for row in lower(alone(body.to_gate()))] == [Op.H]
+    assert [row.code for row in lower(alone(body.to_instruction()))] == [Op.H]
+    assert [row.code for row in lower(alone(Broken()))] == [Op.H]
+    check(alone(lib.UnitaryGate(matrix(2), label="mine")))
+
+
 def test_operators_as_operations():
     circuit = QuantumCircuit(2)
     circuit.append(Operator(matrix(2)), [1, 0])

@@ -304,13 +304,35 @@ def test_a_matrix_that_is_not_unitary():
         )
 
 
-def test_a_matrix_of_another_size():
+def test_the_first_of_many_matrices_is_named():
+    wrong = np.diag([1, 1, 1, 2])
+    circuit = QuantumCircuit(3, name="c")
+    circuit.unitary(np.eye(2), 0)
+    circuit.append(lib.UnitaryGate(np.eye(4), check_input=False), [0, 2])
+    circuit.append(lib.UnitaryGate(wrong, check_input=False), [2, 1])
+    circuit.append(lib.UnitaryGate(np.diag([1, 2]), check_input=False), [0])
+    circuit.append(lib.UnitaryGate(wrong, check_input=False), [0, 1])
+    expected = "holds 'unitary' at position 2 (qubits 2, 1), which qfleet doesn't run: its matrix isn't unitary"
+    assert refused(circuit) == f"circuit 'c' {expected}"
+    circuit.append(Instruction("oracle", 1, 0, []), [0])
+    assert refused(circuit) == f"circuit 'c' {expected}"
+    outer = QuantumCircuit(3, name="outer")
+    outer.h(0)
+    outer.append(circuit.to_instruction(), [0, 1, 2])
+    assert refused(outer) == (
+        "circuit 'outer' holds 'c' at position 1 (qubits 0, 1, 2), and in it 'unitary' at position 2, "
+        "which qfleet doesn't run: its matrix isn't unitary"
+    )
+
+
+@pytest.mark.parametrize("name", ["wrong", "unitary"])
+def test_a_matrix_of_another_size(name):
     class Wrong(Gate):
         def to_matrix(self):
             return np.eye(2)
 
     circuit = QuantumCircuit(2)
-    circuit.append(Wrong("wrong", 2, []), [0, 1])
+    circuit.append(Wrong(name, 2, []), [0, 1])
     assert "its matrix has the shape (2, 2) where 2 qubits need (4, 4)" in refused(circuit)
 
 

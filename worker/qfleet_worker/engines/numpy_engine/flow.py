@@ -40,7 +40,8 @@ _SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
 _EXCHANGES = {Op.SWAP: _SWAP, Op.ISWAP: _SWAP * np.array([1, 1j, 1j, 1])}
 
 
-_FLOW_CODES = [int(op) for op in FLOW_OPS]
+#: By code, the operations on what is classical.
+_IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
 _TAKES_TABLE = [int(op) for op in TABLE_OPS]
 _NUM_PARAMS = np.zeros(256, np.int64)
 for _op, _count in PARAMS.items():
@@ -97,10 +98,10 @@ class Flow(Generic[AnyPlan]):
 
 def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]) -> Flow[AnyPlan]:
     """The blocks of a program, their plans made by `compile_stretch`."""
-    if not np.isin(program.codes, _FLOW_CODES).any():
+    if not _IS_FLOW[program.codes].any():
         return Flow((Block(compile_stretch(Stretch(program, True, True, 0))),))
     rows = [row for row in program if row.code in FLOW_OPS]
-    at = np.flatnonzero(np.isin(program.codes, _FLOW_CODES))
+    at = np.flatnonzero(_IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
     block_of = {start: number for number, start in enumerate(starts.tolist())}
     compiler = Compiler(program.num_clbits, program.variables)
