@@ -18,6 +18,7 @@ from qfleet.lowering.refusal import RefusalError, too_long
 from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.expressions import Expression
 from qfleet.wire.program import FLOW_OPS, NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
+from qfleet.wire.saves import Save
 
 #: Where a break and a continue jump to as long as their loop isn't complete.
 BREAK = -1
@@ -63,7 +64,8 @@ class Rows:
     expressions: list[Expression] = field(default_factory=list)
     #: the first row of each loop, and what to call the loop
     loops: list[tuple[int, str]] = field(default_factory=list)
-    #: radians; in no row as long as nothing controls it
+    saves: list[Save] = field(default_factory=list)
+    #: radians; in no row as long as nothing controls it, or saves the state
     phase: float = 0.0
 
     def splice(
@@ -86,6 +88,7 @@ class Rows:
         self.clbits += [clbits[clbit] for clbit in other.clbits]
         self.params += other.params
         self.tables += other.tables
+        self.saves += other.saves
         self.phase += other.phase
 
     def jump(self, row: int = 0, *, unless: Expression | None = None) -> int:
@@ -119,6 +122,20 @@ class Rows:
             self.jumps = [row + 1 if row >= 0 else row for row in self.jumps]
             self.loops = [(row + 1, name) for row, name in self.loops]
         self.phase = 0.0
+
+    def append_phase(self) -> None:
+        """Make a row of the phase at this place, for what comes next to see it."""
+        phase = math.remainder(self.phase, math.tau)
+        if phase:
+            self.shapes.append(GLOBAL_PHASE_SHAPE)
+            self.params.append(phase)
+        self.phase = 0.0
+
+    def settle_around(self, phase: float) -> None:
+        """Make rows of the phase, and of another one that comes before all other rows."""
+        self.append_phase()
+        self.phase = phase
+        self.settle_phase()
 
     def controlled(self, num_controls: int, state: int, num_qubits: int) -> Rows:
         """These rows under controls, which are qubits 0 to ``num_controls - 1``; the rows' ``num_qubits`` move up.
@@ -186,6 +203,8 @@ class Rows:
             expressions=tuple(expressions),
             variables=tuple(variables),
             loops=tuple((row + shift, name[:MAX_NAME]) for row, name in self.loops),
+            save_refs=np.arange(len(self.saves), dtype=np.int32),
+            saves=tuple(self.saves),
         )
 
     def _unpacked(self) -> Iterator[tuple[Shape, list[int], list[float], int | None]]:
@@ -201,7 +220,7 @@ class Rows:
 def repeated(rows: Rows, times: int) -> Rows:
     """The rows, so many times over."""
     for code, _, _ in rows.shapes:
-        if code in FLOW_OPS:
+        if code in FLOW_OPS or code is Op.SAVE:
             raise _not_unitary(code, "repeated")
     if len(rows.shapes) * times > MAX_OPERATIONS:
         raise too_long(MAX_OPERATIONS)

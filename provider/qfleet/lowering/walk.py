@@ -37,6 +37,7 @@ from qfleet.lowering.native import (
 from qfleet.lowering.parameters import real
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows, Tables
+from qfleet.lowering.saves import is_save, is_state, lowered_save
 from qfleet.wire.program import Op
 
 _NOTHING = Rows()
@@ -52,6 +53,8 @@ class Walk:
         self.variables = Variables()
         #: how many loops are being lowered that a break could leave
         self.loop_depth = 0
+        #: the labels of what saves the state, whatever the method has for one
+        self.saved_states: set[str] = set()
         self._unitary = unitary
         # The operation is kept beside its rows, so that its id isn't given to another one.
         self._known: dict[int, tuple[Operation, Rows]] = {}
@@ -61,7 +64,10 @@ class Walk:
         # The data come first: a blueprint circuit builds itself, its qubits and its phase when they are asked for.
         data = circuit.data
         rows = self._instructions(data, circuit.qubits, circuit.clbits, outermost=outermost, start=start)
-        rows.phase += real(circuit.global_phase)
+        if rows.saves:
+            rows.settle_around(real(circuit.global_phase))
+        else:
+            rows.phase += real(circuit.global_phase)
         return rows
 
     def operation(self, operation: Operation) -> Rows:
@@ -104,6 +110,7 @@ class Walk:
                 operation = instruction.operation
                 place = instruction.name, position
                 if isinstance(operation, FLOW):
+                    rows.append_phase()
                     own = [clbit_index[bit] for bit in instruction.clbits]
                     Flow(self, rows, place, operands, own, clbit_index).append(operation)
                     continue
@@ -111,6 +118,8 @@ class Walk:
                     inner = amplitude_rows(operation.params, self.tables, operation.num_qubits)
                 else:
                     inner = self._rows(operation)
+                if inner.saves:
+                    rows.append_phase()
                 rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits], place)
         except RefusalError as refusal:
             refusal.found_at(instruction.name, position, operands)
@@ -164,7 +173,7 @@ class Walk:
             case ControlledGate():
                 rows = controlled_rows(self, operation)
             case _:
-                rows = self.definition(operation)
+                rows = self._save(operation) if is_save(operation) else self.definition(operation)
         self._known[id(operation)] = operation, rows
         return rows
 
@@ -176,6 +185,13 @@ class Walk:
             case Reset():
                 return _RESET
         return initialize_rows(operation, self.tables)
+
+    def _save(self, operation: Any) -> Rows:
+        save = lowered_save(operation)
+        if is_state(operation):
+            self.saved_states.add(save.label)
+        width = operation.num_qubits
+        return Rows([(Op.SAVE, 0, width)], list(range(width)), saves=[save])
 
     def refuse_in_unitary(self) -> None:
         """Raise `RefusalError` if the unitary of the circuit is wanted."""

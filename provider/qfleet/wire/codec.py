@@ -19,6 +19,8 @@ from qfleet.wire.errors import WireError as WireError
 from qfleet.wire.expressions import Expression, Type
 from qfleet.wire.flow import check_flow
 from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
+from qfleet.wire.saves import MAX_SAVES, Save
+from qfleet.wire.saving import check_saves
 from qfleet.wire.shard import ShardResult, ShardWork
 
 #: Raised whenever a reader of the older format could misread the newer one.
@@ -59,6 +61,8 @@ class _ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_field
     expressions: Annotated[tuple[Expression, ...], Meta(max_length=MAX_EXPRESSIONS)]
     variables: Annotated[tuple[Type, ...], Meta(max_length=MAX_VARIABLES)]
     loops: Annotated[tuple[_Loop, ...], Meta(max_length=MAX_OPERATIONS)]
+    save_refs: bytes = b""
+    saves: Annotated[tuple[Save, ...], Meta(max_length=MAX_SAVES)] = ()
 
 
 _KINDS: dict[type[Struct], bytes] = {_ProgramMessage: b"P", ShardWork: b"W", ShardResult: b"R"}
@@ -101,6 +105,8 @@ def encode_program(program: Program) -> bytes:
         expressions=program.expressions,
         variables=program.variables,
         loops=program.loops,
+        save_refs=_bytes(program.save_refs, np.int32),
+        saves=program.saves,
     )
     return _header(_ProgramMessage) + _encoder.encode(message)
 
@@ -129,6 +135,8 @@ def decode_program(blob: bytes) -> Program:
         expressions=message.expressions,
         variables=message.variables,
         loops=message.loops,
+        save_refs=_array(message.save_refs, np.int32, "save_refs"),
+        saves=message.saves,
     )
     _check(program)
     return program
@@ -222,6 +230,7 @@ def _check(program: Program) -> None:
         raise WireError("a measurement writes a clbit that isn't there")
     _check_tables(program, targets)
     check_flow(program)
+    check_saves(program)
 
 
 def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
