@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 
-from qfleet.errors import CapacityError, InvalidOptionError
+from qfleet.errors import CapacityError, InvalidOptionError, UnsupportedCircuitError
 from qfleet.lowering import lower
 from qfleet.options import RunOptions
 from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
@@ -23,6 +23,7 @@ from qfleet.queue import CircuitRecord, JobRecord, NewJob
 from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
 from qfleet.wire.program import Op, Program
+from qfleet.wire.saving import saved_bytes, saves_unitary
 from qfleet.wire.shard import CircuitWork, Output
 
 #: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
@@ -62,6 +63,10 @@ def prepare(
         needed = _memory_bytes(circuit, options, output)
         _check_initial_statevector(options.initial_statevector, circuit, output)
         program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
+        method, method_reason = _method(circuit, program, options, output)
+        if program.saves:
+            saved = saved_bytes(program, options.shots, options.precision)
+            needed = _memory_bytes(circuit, options, "unitary" if method == "unitary" else output, saved)
         result_bytes = _result_bytes(circuit, program, options, output)
         blob = codec.encode_program(program)
         if len(blob) > _LARGEST_VALUE:
@@ -85,10 +90,13 @@ def prepare(
                 shots=options.shots,
                 seed=circuit_seed,
                 required_bytes=needed,
+                method=method,
+                method_reason=method_reason,
             )
         )
         work = CircuitWork(index=index, program=name, shots=options.shots, seed=circuit_seed)
-        items.append(Item(work, predict_seconds(program, options.shots, output), result_bytes))
+        seconds = predict_seconds(program, options.shots, "unitary" if method == "unitary" else output)
+        items.append(Item(work, seconds, result_bytes))
     shards = plan(
         items,
         output=output,
@@ -160,7 +168,22 @@ def _each_bound(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> Iterator[
         raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc
 
 
-def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output) -> int:
+def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> tuple[str, str]:
+    """How a circuit is simulated, and why so. Raises `UnsupportedCircuitError` if what it saves says otherwise."""
+    saves = saves_unitary(program)
+    if saves and options.method == "statevector":
+        raise UnsupportedCircuitError(
+            f"circuit {circuit.name!r} saves its unitary, which method='statevector' doesn't have; leave the method out"
+        )
+    method = "unitary" if saves or output == "unitary" else "statevector"
+    if options.method != "automatic":
+        return method, f"method={options.method!r} was asked for"
+    if saves:
+        return method, "automatic: the circuit saves its unitary"
+    return method, "automatic: the default where no unitary is saved"
+
+
+def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output, saved: int = 0) -> int:
     """What simulating a circuit is predicted to need. Raises `CapacityError` if no worker has it, or may use it."""
     exponent = circuit.num_qubits * (2 if output == "unitary" else 1)
     if exponent > _MOST_AMPLITUDES_LOG2:
@@ -168,7 +191,7 @@ def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output) 
             f"circuit {circuit.name!r}: its {circuit.num_qubits} qubits need 2**{exponent} amplitudes; "
             f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
         )
-    needed = required_bytes(circuit.num_qubits, output, options.precision)
+    needed = required_bytes(circuit.num_qubits, output, options.precision, saved)
     if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {circuit.num_qubits} qubits need {needed / 2**20:.0f} MiB of memory, "
@@ -183,9 +206,15 @@ def _result_bytes(circuit: QuantumCircuit, program: Program, options: RunOptions
     if size > _LARGEST_VALUE:
         raise CapacityError(
             f"circuit {circuit.name!r}: its result would take {size / 2**20:.0f} MiB, and a Redis value "
-            f"holds 512 MiB; ask for counts in place of the {output}, or for fewer shots or qubits"
+            f"holds 512 MiB; {_smaller(program, output)}, or for fewer shots or qubits"
         )
     return size
+
+
+def _smaller(program: Program, output: Output) -> str:
+    if program.saves:
+        return "save averages in place of lists and states"
+    return f"ask for counts in place of the {output}"
 
 
 def _check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: QuantumCircuit, output: Output) -> None:

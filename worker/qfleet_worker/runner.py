@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
+from qfleet.wire.saving import saved_bytes, saves_unitary
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 from qfleet_worker.engines.base import Engine, EngineError, Experiment
 from qfleet_worker.machine import usable_cores
@@ -34,11 +35,15 @@ class Runner:
     Args:
         memory_bytes: what one shard may use.
         max_attempts: a shard that was begun so often, and never ended, is given up.
+        engine_reason: why this engine, for the metadata of results.
     """
 
-    def __init__(self, store: ShardStore, engine: Engine, *, memory_bytes: int, max_attempts: int) -> None:
+    def __init__(
+        self, store: ShardStore, engine: Engine, *, memory_bytes: int, max_attempts: int, engine_reason: str = ""
+    ) -> None:
         self._store = store
         self._engine = engine
+        self._engine_reason = engine_reason
         self._memory_bytes = memory_bytes
         self._max_attempts = max_attempts
         self._blas = ThreadpoolController()
@@ -77,7 +82,9 @@ class Runner:
             if blob is None:
                 return self._failed(circuit, "its program is missing from Redis")
             program = codec.decode_program(blob)
-            needed = required_bytes(program.num_qubits, work.output, work.precision)
+            output = "unitary" if saves_unitary(program) else work.output
+            saved = saved_bytes(program, circuit.shots, work.precision)
+            needed = required_bytes(program.num_qubits, output, work.precision, saved)
             if needed > self._memory_bytes:
                 return self._failed(
                     circuit,
@@ -109,10 +116,12 @@ class Runner:
             shots=circuit.shots,
             seconds=time.perf_counter() - start,
             engine=self._engine.name,
+            engine_reason=self._engine_reason,
             outcomes=outcome.outcomes.tobytes(),
             counts=outcome.counts.astype("<i8", copy=False).tobytes(),
             memory=b"" if outcome.memory is None else outcome.memory.astype("<u4", copy=False).tobytes(),
             amplitudes=b"" if outcome.amplitudes is None else np.ascontiguousarray(outcome.amplitudes).tobytes(),
+            saved=outcome.saved,
         )
 
     def _failed(self, circuit: CircuitWork, error: str) -> CircuitResult:
@@ -122,6 +131,7 @@ class Runner:
             shots=circuit.shots,
             seconds=0.0,
             engine=self._engine.name,
+            engine_reason=self._engine_reason,
             error=error[:4096],
         )
 
