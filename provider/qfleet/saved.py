@@ -12,7 +12,7 @@ from qiskit.quantum_info import DensityMatrix, Operator, Statevector
 from qiskit.result import ProbDistribution
 
 from qfleet.errors import DamagedDataError
-from qfleet.wire.saves import SaveKind, Saved, value_type
+from qfleet.wire.saves import Saved, SaveKind, value_type
 from qfleet.wire.shard import Precision
 
 #: Amplitudes below this aren't in a dictionary: Aer's threshold.

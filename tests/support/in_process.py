@@ -30,10 +30,18 @@ class _Store:
     def take(self, job_id: str, index: int) -> Taken | None:
         return Taken(job_id=job_id, index=index, attempt=1, owner="x", work=self._shards[index])
 
-    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
+    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:  # noqa: ARG002
         return [self._programs.get(name) for name in names]
 
-    def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
+    def finish(
+        self,
+        taken: Taken,  # noqa: ARG002
+        result: bytes,
+        *,
+        whole: int,  # noqa: ARG002
+        blocks: list[tuple[int, int]],  # noqa: ARG002
+        error: str,  # noqa: ARG002
+    ) -> bool:
         self.results.append(result)
         return True
 

@@ -146,11 +146,12 @@ def _check_unitary(program: Program, saves: list[Save]) -> None:
     other = next((save for save in saves if save.kind is not SaveKind.UNITARY), None)
     if other is not None:
         raise RefusalError(
-            f"saves {_words(other.kind)} ({other.label!r}) where its unitary is computed; run it in a circuit of its own"
+            f"saves {_words(other.kind)} ({other.label!r}) where its unitary is computed; put it into another circuit"
         )
-    codes = next((Op(code) for code in program.codes.tolist() if code in NON_UNITARY_OPS and code != Op.SAVE), None)
-    if codes is not None:
-        raise RefusalError(f"saves its unitary, and has none: it holds a {codes.name.lower()}; take one of both out")
+    others = NON_UNITARY_OPS - {Op.SAVE}
+    code = next((Op(code) for code in program.codes.tolist() if code in others), None)
+    if code is not None:
+        raise RefusalError(f"saves its unitary, and has none: it holds a {code.name.lower()}; take one of both out")
 
 
 def _words(kind: SaveKind) -> str:

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def choose_engine() -> tuple[Engine, str]:
-    """The engine and the reason: *statevector*, if its machine code is compiled; else *numpy*, which gives the same shots.
+    """The engine, and why: *statevector*, if its machine code is compiled; else *numpy*, which gives the same shots.
 
     Compiling takes a minute, which no circuit should wait for.
     """

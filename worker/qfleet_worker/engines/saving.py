@@ -9,15 +9,15 @@ together: entries of a list in the order of the shots, and sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.codec import MAX_BLOB_BYTES
 from qfleet.wire.program import Program
-from qfleet.wire.saves import Saved, SaveKind, value_type
 from qfleet.wire.saves import Save as WireSave
+from qfleet.wire.saves import Saved, SaveKind, value_type
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.plan import Save
@@ -59,7 +59,7 @@ class _Kept:
     """What one save gave so far."""
 
     def __init__(self) -> None:
-        self.entries: list[NDArray[np.generic]] = []
+        self.entries: list[NDArray[Any]] = []
         self.weights: list[int] = []
         self.clbits: list[int] = []
         #: the last shot of each entry
@@ -102,7 +102,7 @@ class Saver:
         key = clbits if save.conditional else 0
         self._keep(step.save, key, shots, lambda: self._value(save, step, state.view(), phase))
 
-    def _keep(self, number: int, key: int, shots: NDArray[np.int64], value: Callable[[], NDArray[np.generic]]) -> None:
+    def _keep(self, number: int, key: int, shots: NDArray[np.int64], value: Callable[[], NDArray[Any]]) -> None:
         """Keep a value for shots whose clbits are `key`; it is made only if it is needed."""
         kept, manner = self._kept[number], self._saves[number].manner
         last = int(shots[-1])
@@ -160,7 +160,7 @@ class Saver:
                 "save averages in place of lists, or run fewer shots"
             )
 
-    def _value(self, save: WireSave, step: Save, view: View, phase: complex) -> NDArray[np.generic]:
+    def _value(self, save: WireSave, step: Save, view: View, phase: complex) -> NDArray[Any]:
         phase *= step.phase
         match save.kind:
             case SaveKind.STATEVECTOR | SaveKind.STATEVECTOR_DICT:
@@ -205,7 +205,7 @@ def _tensor(view: View, wires: Sequence[int]) -> tuple[ComplexArray, list[slice 
     tensor = view.amplitudes.reshape((2,) * len(order)).transpose([order.index(wire) for wire in active])
     inverted = [axis for axis, wire in enumerate(active) if view.flips >> bits[wire] & 1]
     at: list[slice | int] = [slice(None) if wire in bits else view.values.get(wire, 0) for wire in reversed(wires)]
-    return np.flip(tensor, inverted), at
+    return np.flip(tensor, tuple(inverted)), at
 
 
 def _vector(view: View, wires: Sequence[int], phase: complex) -> ComplexArray:
@@ -296,4 +296,3 @@ def _squares(amplitudes: ComplexArray) -> NDArray[np.float64]:
     wide = amplitudes.astype(np.complex128, copy=False)
     found: NDArray[np.float64] = wide.real**2 + wide.imag**2
     return found
-

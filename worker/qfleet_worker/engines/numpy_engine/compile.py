@@ -239,9 +239,11 @@ def _last_uses(program: Program) -> NDArray[np.int64]:
     used = program.codes[rows] != Op.MEASURE
     last = np.full(program.num_qubits, -1)
     last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
-    return np.maximum(last, last_save(program))
+    last[last < last_save(program)] = last_save(program)
+    return last
 
 
 def last_save(program: Program) -> int:
     """The last row that saves anything, which sees what any measurement before it found; -1 if there is none."""
-    return int(np.flatnonzero(program.codes == Op.SAVE)[-1]) if program.saves and Op.SAVE in program.codes else -1
+    rows = np.flatnonzero(program.codes == Op.SAVE)
+    return int(rows[-1]) if len(rows) else -1

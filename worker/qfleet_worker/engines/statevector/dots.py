@@ -2,8 +2,8 @@
 """What are products of two rows of amplitudes, summed up or transformed, as vector instructions?
 
 Beside `kernels` the only module that knows LLVM; its docstring says how amplitudes lie in vectors. A row is multiplied
-by its *partner*: the row at `b`, whose amplitude k is paired with amplitude ``k ^ flip`` (in elements, and leaving the
-bits inside a vector as they are) and lane l with lane ``l ^ lanes``; with `imaginary` a real part with an imaginary one.
+by its *partner*: element k of the row at `a` belongs to element ``k ^ flip`` of the row at `b`, where `flip` leaves the
+bits inside a vector as they are, lane l to lane ``l ^ lanes``, and with `imaginary` a real part to an imaginary one.
 """
 
 from __future__ import annotations

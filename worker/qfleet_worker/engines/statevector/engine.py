@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ class StatevectorEngine:
 
     def _saver(self, experiment: Experiment) -> Saver:
         crew = self._crew(experiment)
-        return Saver(experiment.program, experiment.precision, lambda *observable: expectation(*observable, crew))
+        return Saver(experiment.program, experiment.precision, partial(expectation, crew=crew))
 
     def _crew(self, experiment: Experiment) -> Crew:
         if experiment.threads not in self._crews:

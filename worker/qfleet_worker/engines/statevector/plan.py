@@ -237,8 +237,8 @@ class _Compiler:
                 if last and row > last_use[targets[0]]:
                     final.setdefault(targets[0], []).extend([clbit] if is_last else [])
                 else:
-                    clbits = (clbit,) if is_last or clbits_read else ()
-                    steps.append(Measure(int(self.wires[targets[0]]), event, clbits))
+                    written = (clbit,) if is_last or clbits_read else ()
+                    steps.append(Measure(int(self.wires[targets[0]]), event, written))
                 continue
             wires = tuple(int(self.wires[qubit]) for qubit in targets)
             if code in (Op.RESET, Op.INITIALIZE):
@@ -249,9 +249,7 @@ class _Compiler:
                     steps.append(Prepare(wires, self._table(row)))
                 continue
             if code == Op.SAVE:
-                steps.append(
-                    Save(int(self.program.save_refs[saves]), wires, tuple(self.wires.tolist()), self.phase)
-                )
+                steps.append(Save(int(self.program.save_refs[saves]), wires, tuple(self.wires.tolist()), self.phase))
                 saves += 1
                 continue
             controls = values = 0
