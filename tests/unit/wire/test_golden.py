@@ -13,6 +13,8 @@ FILES = sorted(make_golden.FOLDER.glob("*.bin"))
 DECODERS = {
     "program": codec.decode_program,
     "dynamic": codec.decode_program,
+    "saving": codec.decode_program,
+    "saved": codec.decode_result,
     "work": codec.decode_work,
     "result": codec.decode_result,
 }
