@@ -16,6 +16,7 @@ import numpy as np
 
 from qfleet.wire.cost import output_bytes
 from qfleet.wire.program import Op, Program
+from qfleet.wire.saving import saved_bytes
 from qfleet.wire.shard import CircuitWork, Output, Precision, ShardWork
 
 #: Predicted seconds of work that a shard is filled up to.
@@ -50,7 +51,8 @@ class Item:
 def predict_seconds(program: Program, shots: int, output: Output) -> float:
     """How long simulating a circuit takes one core, roughly."""
     amplitudes = 2.0 ** (program.num_qubits * (2 if output == "unitary" else 1))
-    run = _operations(program) * (_SECONDS_PER_OPERATION + _SECONDS_PER_AMPLITUDE_AND_OPERATION * amplitudes)
+    steps = _operations(program) + sum(len(save.x_masks) // 8 for save in program.saves)
+    run = steps * (_SECONDS_PER_OPERATION + _SECONDS_PER_AMPLITUDE_AND_OPERATION * amplitudes)
     return _SECONDS_PER_CIRCUIT + run * _branches(program, shots) + shots * _SECONDS_PER_SHOT
 
 
@@ -59,7 +61,8 @@ def predict_result_bytes(program: Program, shots: int, output: Output, precision
     row = (program.num_clbits + 7) // 8
     distinct = min(shots, 1 << min(program.num_clbits, 31))
     counts = distinct * (row + 8) + (4 * shots if memory else 0)
-    return counts + output_bytes(program.num_qubits, output, precision) + 256
+    saved = saved_bytes(program, shots, precision)
+    return counts + output_bytes(program.num_qubits, output, precision) + saved + 256
 
 
 def plan(

@@ -15,6 +15,7 @@ from qiskit.result.models import ExperimentResult, ExperimentResultData
 
 from qfleet.errors import DamagedDataError
 from qfleet.queue import CircuitRecord, JobRecord
+from qfleet.saved import saved_data
 from qfleet.wire.shard import CircuitResult, ShardResult
 
 
@@ -87,8 +88,10 @@ def _experiment(
         "header": header(circuit),
         "time_taken": seconds,
         "metadata": {
-            "method": "unitary" if job.output == "unitary" else "statevector",
+            "method": circuit.method,
+            "method_reason": circuit.method_reason,
             "engine": parts[0].engine if parts else "",
+            "engine_reason": parts[0].engine_reason if parts else "",
             "device": "CPU",
             "precision": job.precision,
             "num_qubits": circuit.num_qubits,
@@ -103,7 +106,9 @@ def _experiment(
 
 def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]) -> ExperimentResultData:
     data: dict[str, Any] = {}
-    if job.output != "unitary" and (job.output == "counts" or circuit.measured):
+    saves = any(part.saved for part in parts)
+    counted = circuit.measured if job.output == "statevector" else circuit.num_clbits or not saves
+    if job.output != "unitary" and counted:
         counts: Counter[str] = Counter()
         memory: list[str] = []
         for part in parts:
@@ -116,6 +121,13 @@ def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]
             data["memory"] = memory
     if job.output != "counts":
         data[job.output] = _amplitudes(job, circuit, parts[-1])
+    if saves:
+        data |= saved_data(
+            [part.saved for part in parts],
+            num_qubits=circuit.num_qubits,
+            num_clbits=circuit.num_clbits,
+            precision=job.precision,
+        )
     return ExperimentResultData(**data)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.binds import Binds, global_phases
-from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
+from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError, UnsupportedCircuitError
 from qfleet.lowering import lower, unbound
 from qfleet.options import RunOptions
 from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
@@ -25,6 +25,7 @@ from qfleet.queue import CircuitRecord, JobRecord, NewJob
 from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
 from qfleet.wire.program import Op, Program
+from qfleet.wire.saving import saved_bytes, saves_unitary
 from qfleet.wire.shard import CircuitWork, Output
 
 #: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
@@ -167,6 +168,10 @@ def _load(circuit: QuantumCircuit, options: RunOptions, output: Output) -> _Load
     needed = _memory_bytes(circuit, options, output)
     _check_initial_statevector(options.initial_statevector, circuit, output)
     program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
+    method, method_reason = _method(circuit, program, options, output)
+    if program.saves:
+        saved = saved_bytes(program, options.shots, options.precision)
+        needed = _memory_bytes(circuit, options, "unitary" if method == "unitary" else output, saved)
     result_bytes = _result_bytes(circuit, program, options, output)
     blob = codec.encode_program(program)
     if len(blob) > _LARGEST_VALUE:
@@ -186,12 +191,29 @@ def _load(circuit: QuantumCircuit, options: RunOptions, output: Output) -> _Load
         shots=options.shots,
         seed=0,
         required_bytes=needed,
+        method=method,
+        method_reason=method_reason,
     )
-    seconds = predict_seconds(program, options.shots, output)
+    seconds = predict_seconds(program, options.shots, "unitary" if method == "unitary" else output)
     return _Loaded(circuit, codec.content_hash(blob), blob, record, seconds, result_bytes)
 
 
-def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output) -> int:
+def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> tuple[str, str]:
+    """How a circuit is simulated, and why so. Raises `UnsupportedCircuitError` if what it saves says otherwise."""
+    saves = saves_unitary(program)
+    if saves and options.method == "statevector":
+        raise UnsupportedCircuitError(
+            f"circuit {circuit.name!r} saves its unitary, which method='statevector' doesn't have; leave the method out"
+        )
+    method = "unitary" if saves or output == "unitary" else "statevector"
+    if options.method != "automatic":
+        return method, f"method={options.method!r} was asked for"
+    if saves:
+        return method, "automatic: the circuit saves its unitary"
+    return method, "automatic: the default where no unitary is saved"
+
+
+def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output, saved: int = 0) -> int:
     """What simulating a circuit is predicted to need. Raises `CapacityError` if no worker has it, or may use it."""
     exponent = circuit.num_qubits * (2 if output == "unitary" else 1)
     if exponent > _MOST_AMPLITUDES_LOG2:
@@ -199,7 +221,7 @@ def _memory_bytes(circuit: QuantumCircuit, options: RunOptions, output: Output) 
             f"circuit {circuit.name!r}: its {circuit.num_qubits} qubits need 2**{exponent} amplitudes; "
             f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
         )
-    needed = required_bytes(circuit.num_qubits, output, options.precision)
+    needed = required_bytes(circuit.num_qubits, output, options.precision, saved)
     if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {circuit.num_qubits} qubits need {needed / 2**20:.0f} MiB of memory, "
@@ -214,9 +236,15 @@ def _result_bytes(circuit: QuantumCircuit, program: Program, options: RunOptions
     if size > _LARGEST_VALUE:
         raise CapacityError(
             f"circuit {circuit.name!r}: its result would take {size / 2**20:.0f} MiB, and a Redis value "
-            f"holds 512 MiB; ask for counts in place of the {output}, or for fewer shots or qubits"
+            f"holds 512 MiB; {_smaller(program, output)}, or for fewer shots or qubits"
         )
     return size
+
+
+def _smaller(program: Program, output: Output) -> str:
+    if program.saves:
+        return "save averages in place of lists and states"
+    return f"ask for counts in place of the {output}"
 
 
 def _check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: QuantumCircuit, output: Output) -> None:

@@ -12,6 +12,7 @@ from qiskit.circuit import (
     ContinueLoopOp,
     ForLoopOp,
     IfElseOp,
+    Instruction,
     SwitchCaseOp,
     WhileLoopOp,
 )
@@ -27,6 +28,8 @@ from qiskit.circuit.library import (
     get_standard_gate_name_mapping,
 )
 from qiskit.transpiler import Target
+
+from qfleet.lowering.saves import NAMES
 
 #: Operations of any width, by their class.
 _OF_ANY_WIDTH = {
@@ -58,6 +61,7 @@ def fleet_target() -> Target:
     target = Target(description="qfleet", num_qubits=None)
     for name, operation in get_standard_gate_name_mapping().items():
         target.add_instruction(operation, name=name)
-    for name, operation in (_OF_ANY_WIDTH | _CONTROL_FLOW).items():
+    saves = dict.fromkeys(NAMES, Instruction)
+    for name, operation in (_OF_ANY_WIDTH | _CONTROL_FLOW | saves).items():
         target.add_instruction(operation, name=name)
     return target

@@ -16,6 +16,7 @@ from qfleet.wire.codec import VERSION, encode, encode_program
 from qfleet.wire.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp
 from qfleet.wire.formulas import BINARY_STEPS, Formula, Step
 from qfleet.wire.program import Op, Program
+from qfleet.wire.saves import Save, Saved, SaveKind
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 
 FOLDER = Path(__file__).parents[1] / "wire_data"
@@ -116,10 +117,47 @@ def parametrised() -> Program:
     )
 
 
+def saving() -> Program:
+    """A save of each shape: of the state, of basis states, of a mean and a variance."""
+    masks = {"x_masks": np.array([0, 3], "<u8").tobytes(), "z_masks": np.array([1, 2], "<u8").tobytes()}
+    return Program(
+        num_qubits=2,
+        num_clbits=1,
+        codes=np.array([Op.H, Op.SAVE, Op.MEASURE, Op.SAVE, Op.SAVE, Op.SAVE], np.uint8),
+        num_controls=np.zeros(6, np.uint16),
+        num_targets=np.array([1, 2, 1, 2, 2, 2], np.uint16),
+        operands=np.array([0, 0, 1, 0, 0, 1, 1, 0, 0, 1], np.int32),
+        clbits=np.array([0], np.int32),
+        params=np.zeros(0),
+        table_refs=np.zeros(0, np.int32),
+        tables=(),
+        save_refs=np.arange(4, dtype=np.int32),
+        saves=(
+            Save(kind=SaveKind.STATEVECTOR, label="statevector", subtype="single"),
+            Save(kind=SaveKind.AMPLITUDES, label="ä", subtype="c_list", indices=np.array([3, 0], "<i8").tobytes()),
+            Save(
+                kind=SaveKind.EXPECTATION_VALUE,
+                label="e",
+                subtype="average",
+                coefficients=np.array([0.5, -1j], "<c16").tobytes(),
+                **masks,
+            ),
+            Save(
+                kind=SaveKind.EXPECTATION_VALUE_VARIANCE,
+                label="v",
+                subtype="c_accum",
+                coefficients=np.array([1, 2, 3, 4], "<c16").tobytes(),
+                **masks,
+            ),
+        ),
+    )
+
+
 MESSAGES: dict[str, Struct | Program] = {
     "program": program(),
     "dynamic": dynamic(),
     "parametrised": parametrised(),
+    "saving": saving(),
     "work": ShardWork(
         circuits=(
             CircuitWork(index=0, program="00ff" * 8, shots=1024, seed=2**63 - 1),
@@ -146,6 +184,37 @@ MESSAGES: dict[str, Struct | Program] = {
             ),
             CircuitResult(
                 index=7, first_shot=4096, shots=1, seconds=0.0, engine="", error="out of memory: 1 GiB ≠ 2 GiB"
+            ),
+        )
+    ),
+    "saved": ShardResult(
+        circuits=(
+            CircuitResult(
+                index=0,
+                first_shot=0,
+                shots=3,
+                seconds=0.5,
+                engine="numpy",
+                engine_reason="machine code isn't compiled",
+                saved=(
+                    Saved(
+                        kind=SaveKind.STATEVECTOR,
+                        label="statevector",
+                        subtype="c_list",
+                        entries=2,
+                        values=np.array([1, 0, 0, 1j], "<c16").tobytes(),
+                        clbits=b"\x00\x01",
+                        places=np.array([1, 0, 1], "<u4").tobytes(),
+                    ),
+                    Saved(
+                        kind=SaveKind.PROBABILITIES,
+                        label="probabilities",
+                        subtype="average",
+                        entries=1,
+                        values=np.array([1.5, 1.5], "<f8").tobytes(),
+                        weights=np.array([3], "<i8").tobytes(),
+                    ),
+                ),
             ),
         )
     ),

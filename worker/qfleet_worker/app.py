@@ -35,12 +35,14 @@ def make_app(settings: Settings) -> Any:
     app.conf.worker_hijack_root_logger = False
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
 
+    engine, engine_reason = choose_engine()
     # Made before the pool forks: its processes start with the engine imported, and connect when they first need to.
     runner = Runner(
         Store(connect(settings.broker)),
-        choose_engine(),
+        engine,
         memory_bytes=memory_bytes,
         max_attempts=settings.max_attempts,
+        engine_reason=engine_reason,
     )
 
     @app.task(name=RUN_SHARD, ignore_result=True)  # type: ignore[untyped-decorator]

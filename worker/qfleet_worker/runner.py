@@ -17,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
 from qfleet.wire.program import Program
+from qfleet.wire.saving import saved_bytes, saves_unitary
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.formulas import fill, points_at_once
@@ -40,11 +41,15 @@ class Runner:
     Args:
         memory_bytes: what one shard may use.
         max_attempts: a shard that was begun so often, and never ended, is given up.
+        engine_reason: why this engine, for the metadata of results.
     """
 
-    def __init__(self, store: ShardStore, engine: Engine, *, memory_bytes: int, max_attempts: int) -> None:
+    def __init__(
+        self, store: ShardStore, engine: Engine, *, memory_bytes: int, max_attempts: int, engine_reason: str = ""
+    ) -> None:
         self._store = store
         self._engine = engine
+        self._engine_reason = engine_reason
         self._memory_bytes = memory_bytes
         self._max_attempts = max_attempts
         self._blas = ThreadpoolController()
@@ -79,7 +84,8 @@ class Runner:
             circuits = list(same)
             try:
                 if name not in programs:
-                    programs[name] = self._program(blobs[name], work)
+                    shots = max(circuit.shots for circuit in circuits)
+                    programs[name] = self._program(blobs[name], work, shots)
             except Exception as exc:  # noqa: BLE001 - it becomes the circuits' error
                 reason = self._reason(taken, circuits[0], exc)
                 results += [self._failed(circuit, reason) for circuit in circuits]
@@ -88,11 +94,13 @@ class Runner:
                 results += self._points(taken, points, programs[name], work, threads)
         return results
 
-    def _program(self, blob: bytes | None, work: ShardWork) -> Program:
+    def _program(self, blob: bytes | None, work: ShardWork, shots: int) -> Program:
         if blob is None:
             raise EngineError("its program is missing from Redis")
         program = codec.decode_program(blob)
-        needed = required_bytes(program.num_qubits, work.output, work.precision)
+        output = "unitary" if saves_unitary(program) else work.output
+        saved = saved_bytes(program, shots, work.precision)
+        needed = required_bytes(program.num_qubits, output, work.precision, saved)
         if needed > self._memory_bytes:
             raise EngineError(
                 f"its {program.num_qubits} qubits need {needed / 2**30:.1f} GiB of memory; "
@@ -161,10 +169,12 @@ class Runner:
             shots=circuit.shots,
             seconds=seconds,
             engine=self._engine.name,
+            engine_reason=self._engine_reason,
             outcomes=outcome.outcomes.tobytes(),
             counts=outcome.counts.astype("<i8", copy=False).tobytes(),
             memory=b"" if outcome.memory is None else outcome.memory.astype("<u4", copy=False).tobytes(),
             amplitudes=b"" if outcome.amplitudes is None else np.ascontiguousarray(outcome.amplitudes).tobytes(),
+            saved=outcome.saved,
         )
 
     def _failed(self, circuit: CircuitWork, error: str) -> CircuitResult:
@@ -174,6 +184,7 @@ class Runner:
             shots=circuit.shots,
             seconds=0.0,
             engine=self._engine.name,
+            engine_reason=self._engine_reason,
             error=error[:4096],
         )
 

@@ -14,6 +14,7 @@ from qiskit import QuantumCircuit
 from qfleet.errors import CapacityError
 from qfleet.lowering.native import amplitude_rows
 from qfleet.lowering.refusal import RefusalError, unbound
+from qfleet.lowering.saves import resolved
 from qfleet.lowering.walk import Walk
 from qfleet.wire.codec import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
 from qfleet.wire.flow import MAX_FLOW_OPERATIONS, num_flow_operations
@@ -63,6 +64,7 @@ def lower(
                 f"has classical variables without a value ({names}); declare them with `circuit.add_var(name, value)`"
             )
         program = rows.program(walk.tables, circuit.num_qubits, circuit.num_clbits, walk.variables.types, parameters)
+        program = resolved(program, walk.saved_states, unitary=unitary)
         _check_size(len(program), MAX_OPERATIONS, "operations")
         if rows.jumps or rows.expressions:
             _check_size(num_flow_operations(program), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")

@@ -21,6 +21,7 @@ from qfleet.lowering.refusal import RefusalError, too_long
 from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.expressions import Expression
 from qfleet.wire.program import FLOW_OPS, NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
+from qfleet.wire.saves import Save
 
 #: Where a break and a continue jump to as long as their loop isn't complete.
 BREAK = -1
@@ -79,7 +80,9 @@ class Rows:
     expressions: list[Expression] = field(default_factory=list)
     #: the first row of each loop, and what to call the loop
     loops: list[tuple[int, str]] = field(default_factory=list)
-    #: radians; in no row as long as nothing controls it. One with parameters is a row from the beginning.
+    saves: list[Save] = field(default_factory=list)
+    #: radians; in no row as long as nothing controls it, or saves the state. One with parameters is a row from the
+    #: beginning.
     phase: float = 0.0
 
     def splice(
@@ -102,6 +105,7 @@ class Rows:
         self.clbits += [clbits[clbit] for clbit in other.clbits]
         self.params += other.params
         self.tables += other.tables
+        self.saves += other.saves
         self.phase += other.phase
 
     def turn(self, angle: Angle) -> None:
@@ -142,6 +146,14 @@ class Rows:
             self.params.insert(0, phase)
             self.jumps = [row + 1 if row >= 0 else row for row in self.jumps]
             self.loops = [(row + 1, name) for row, name in self.loops]
+        self.phase = 0.0
+
+    def append_phase(self) -> None:
+        """Make a row of the phase at this place, for what comes next to see it."""
+        phase = math.remainder(self.phase, math.tau)
+        if phase:
+            self.shapes.append(GLOBAL_PHASE_SHAPE)
+            self.params.append(phase)
         self.phase = 0.0
 
     def controlled(self, num_controls: int, state: int, num_qubits: int) -> Rows:
@@ -216,7 +228,7 @@ class Rows:
             table_refs=np.array([used[number] for number in self.tables], np.int32) if used else _NONE,
             tables=tables.each(list(used)) if used else (),
         )
-        if not (self.jumps or self.expressions or variables or self.loops or parameters):
+        if not (self.jumps or self.expressions or variables or self.loops or parameters or self.saves):
             return program
         shift = len(shapes) - len(self.shapes)
         expressions = {expression: number for number, expression in enumerate(dict.fromkeys(self.expressions))}
@@ -231,6 +243,8 @@ class Rows:
             slots=np.array(filled.slots, np.int32),
             slot_refs=np.array(filled.slot_refs, np.int32),
             formulas=filled.formulas,
+            save_refs=np.arange(len(self.saves), dtype=np.int32),
+            saves=tuple(self.saves),
         )
 
     def _unpacked(self) -> Iterator[tuple[Shape, list[int], list[Angle], int | None]]:
@@ -246,7 +260,7 @@ class Rows:
 def repeated(rows: Rows, times: int) -> Rows:
     """The rows, so many times over."""
     for code, _, _ in rows.shapes:
-        if code in FLOW_OPS:
+        if code in FLOW_OPS or code is Op.SAVE:
             raise _not_unitary(code, "repeated")
     if len(rows.shapes) * times > MAX_OPERATIONS:
         raise too_long(MAX_OPERATIONS)

@@ -39,6 +39,7 @@ from qfleet.lowering.native import (
 from qfleet.lowering.parameters import angle
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows, Tables
+from qfleet.lowering.saves import is_save, is_state, lowered_save
 from qfleet.wire.program import Op
 
 _NOTHING = Rows()
@@ -56,6 +57,8 @@ class Walk:
         self.variables = Variables()
         #: how many loops are being lowered that a break could leave
         self.loop_depth = 0
+        #: the labels of what saves the state, whatever the method has for one
+        self.saved_states: set[str] = set()
         self._unitary = unitary
         # The operation is kept beside its rows, so that its id isn't given to another one.
         self._known: dict[int, tuple[Operation, Rows]] = {}
@@ -66,7 +69,10 @@ class Walk:
         data = circuit.data
         rows = Rows() if start is None else start
         rows.turn(angle(circuit.global_phase, self.free))
-        return self._instructions(data, circuit.qubits, circuit.clbits, rows, outermost=outermost)
+        self._instructions(data, circuit.qubits, circuit.clbits, rows, outermost=outermost)
+        if rows.saves:
+            rows.append_phase()
+        return rows
 
     def operation(self, operation: Operation) -> Rows:
         """The rows of an operation on its own. Raises `RefusalError`."""
@@ -125,6 +131,7 @@ class Walk:
                     continue
                 place = instruction.name, position
                 if isinstance(operation, FLOW):
+                    rows.append_phase()
                     own = [clbit_index[bit] for bit in instruction.clbits]
                     Flow(self, rows, place, operands, own, clbit_index).append(operation)
                     continue
@@ -132,6 +139,8 @@ class Walk:
                     inner = amplitude_rows(operation.params, self.tables, operation.num_qubits)
                 else:
                     inner = self._rows(operation)
+                if inner.saves:
+                    rows.append_phase()
                 rows.splice(inner, operands, [clbit_index[bit] for bit in instruction.clbits], place)
         except RefusalError as refusal:
             unitary_gates.check()
@@ -187,13 +196,20 @@ class Walk:
             case ControlledGate():
                 rows = controlled_rows(self, operation)
             case _:
-                rows = self.definition(operation)
+                rows = self._save(operation) if is_save(operation) else self.definition(operation)
         self._known[id(operation)] = operation, rows
         return rows
 
     def _non_unitary(self, operation: Reset | Initialize) -> Rows:
         self.refuse_in_unitary()
         return _RESET if isinstance(operation, Reset) else initialize_rows(operation, self.tables)
+
+    def _save(self, operation: Any) -> Rows:
+        save = lowered_save(operation)
+        if is_state(operation):
+            self.saved_states.add(save.label)
+        width = operation.num_qubits
+        return Rows([(Op.SAVE, 0, width)], list(range(width)), saves=[save])
 
     def refuse_in_unitary(self) -> None:
         """Raise `RefusalError` if the unitary of the circuit is wanted."""

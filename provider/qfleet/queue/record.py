@@ -30,6 +30,9 @@ class CircuitRecord(Struct, frozen=True):
     seed: int
     #: bytes of memory that its simulation was predicted to take
     required_bytes: int
+    #: how it is simulated, and why so
+    method: str = "statevector"
+    method_reason: str = ""
 
 
 class JobRecord(Struct, frozen=True):

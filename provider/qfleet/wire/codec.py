@@ -20,6 +20,8 @@ from qfleet.wire.expressions import Expression, Type
 from qfleet.wire.flow import check_flow
 from qfleet.wire.formulas import MAX_FORMULAS, MAX_PARAMETERS, Formula, check_formulas
 from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
+from qfleet.wire.saves import MAX_SAVES, Save
+from qfleet.wire.saving import check_saves
 from qfleet.wire.shard import ShardResult, ShardWork
 
 #: Raised whenever a reader of the older format could misread the newer one.
@@ -64,6 +66,8 @@ class _ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_field
     slots: bytes
     slot_refs: bytes
     formulas: Annotated[tuple[Formula, ...], Meta(max_length=MAX_FORMULAS)]
+    save_refs: bytes
+    saves: Annotated[tuple[Save, ...], Meta(max_length=MAX_SAVES)]
 
 
 _KINDS: dict[type[Struct], bytes] = {_ProgramMessage: b"P", ShardWork: b"W", ShardResult: b"R"}
@@ -110,6 +114,8 @@ def encode_program(program: Program) -> bytes:
         slots=_bytes(program.slots, np.int32),
         slot_refs=_bytes(program.slot_refs, np.int32),
         formulas=program.formulas,
+        save_refs=_bytes(program.save_refs, np.int32),
+        saves=program.saves,
     )
     return _header(_ProgramMessage) + _encoder.encode(message)
 
@@ -142,6 +148,8 @@ def decode_program(blob: bytes) -> Program:
         slots=_array(message.slots, np.int32, "slots"),
         slot_refs=_array(message.slot_refs, np.int32, "slot_refs"),
         formulas=message.formulas,
+        save_refs=_array(message.save_refs, np.int32, "save_refs"),
+        saves=message.saves,
     )
     _check(program)
     return program
@@ -251,6 +259,7 @@ def _check(program: Program) -> None:
     _check_tables(program, targets)
     check_flow(program)
     check_formulas(program)
+    check_saves(program)
 
 
 def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:

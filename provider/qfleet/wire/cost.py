@@ -23,7 +23,7 @@ def output_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
     return AMPLITUDE_BYTES[precision] << (2 * num_qubits if output == "unitary" else num_qubits)
 
 
-def required_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
-    """Bytes of memory that simulating a circuit takes at its peak."""
+def required_bytes(num_qubits: int, output: Output, precision: Precision, saved: int = 0) -> int:
+    """Bytes of memory that simulating a circuit takes at its peak, with ``saved`` bytes of data saved on the way."""
     exponent = 2 * num_qubits if output == "unitary" else num_qubits
-    return (BUFFERS * AMPLITUDE_BYTES[precision] << exponent) + OVERHEAD_BYTES
+    return (BUFFERS * AMPLITUDE_BYTES[precision] << exponent) + OVERHEAD_BYTES + saved

@@ -13,6 +13,7 @@ array                   what one row takes from it
 ``table_refs``          ``UNITARY``, ``DIAGONAL``, ``INITIALIZE``: one index into ``tables``
 ``jumps``               ``JUMP``, ``JUMP_UNLESS``: the row to go on with; the number of rows to end
 ``expression_refs``     ``JUMP_UNLESS``: one index into ``expressions``; ``STORE``: two, for where and what
+``save_refs``           ``SAVE``: one index into ``saves``
 ======================  ==========================================================================================
 
 Angles that depend on parameters are slots: places in ``params`` that hold 0 until formulas fill them. Such a program is
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.expressions import Expression
 from qfleet.wire.formulas import Formula
+from qfleet.wire.saves import Save
 
 
 class Op(IntEnum):
@@ -83,6 +85,8 @@ class Op(IntEnum):
     JUMP_UNLESS = 36
     #: Give clbits, a variable or one bit of either the value of an expression.
     STORE = 37
+    #: Save something of the state as it is at this place, which stays as it is.
+    SAVE = 38
 
 
 #: Targets of each operation; ``None`` where the row says how many.
@@ -100,6 +104,7 @@ TARGETS: dict[Op, int | None] = {
     Op.RESET: 1,
     Op.INITIALIZE: None,
     **dict.fromkeys((Op.JUMP, Op.JUMP_UNLESS, Op.STORE), 0),
+    Op.SAVE: None,
 }
 
 #: Angles of each operation (0 where absent): P(λ), RX(θ), RY(θ), RZ(φ), R(θ, φ), U(θ, φ, λ), RXX(θ) ...,
@@ -117,7 +122,7 @@ JUMP_OPS = frozenset({Op.JUMP, Op.JUMP_UNLESS})
 #: Operations on what is classical.
 FLOW_OPS = JUMP_OPS | {Op.STORE}
 #: Operations that aren't unitary: they take no controls and have no place in a unitary.
-NON_UNITARY_OPS = FLOW_OPS | {Op.MEASURE, Op.RESET, Op.INITIALIZE}
+NON_UNITARY_OPS = FLOW_OPS | {Op.MEASURE, Op.RESET, Op.INITIALIZE, Op.SAVE}
 #: Expressions of each operation (0 where absent).
 EXPRESSIONS: dict[Op, int] = {Op.JUMP_UNLESS: 1, Op.STORE: 2}
 
@@ -138,6 +143,8 @@ class Operation(NamedTuple):
     #: The row that a jump goes to; -1 for all other operations.
     jump: int = -1
     expressions: tuple[Expression, ...] = ()
+    #: the index of what is saved; -1 for all other operations
+    save: int = -1
 
 
 def _none() -> NDArray[np.int32]:
@@ -182,6 +189,9 @@ class Program:
     #: int32, shape (slots,): which formula fills each
     slot_refs: NDArray[np.int32] = field(default_factory=_none)
     formulas: tuple[Formula, ...] = ()
+    #: int32, flat
+    save_refs: NDArray[np.int32] = field(default_factory=_none)
+    saves: tuple[Save, ...] = ()
 
     def __len__(self) -> int:
         """Number of operations."""
@@ -195,13 +205,14 @@ class Program:
         clbits = iter(self.clbits.tolist())
         jumps = iter(self.jumps.tolist())
         expressions = map(self.expressions.__getitem__, self.expression_refs.tolist())
-        first_flow = int(min(FLOW_OPS))
+        saves = iter(self.save_refs.tolist())
+        first_flow, last_flow = int(min(FLOW_OPS)), int(max(FLOW_OPS))
         at = angle = 0
         for raw, controls, targets in zip(
             self.codes.tolist(), self.num_controls.tolist(), self.num_targets.tolist(), strict=True
         ):
             code = _OPS[raw]
-            if raw >= first_flow:
+            if first_flow <= raw <= last_flow:
                 jump = next(jumps) if code in JUMP_OPS else -1
                 yield Operation(code, (), (), (), None, -1, jump, tuple(islice(expressions, EXPRESSIONS.get(code, 0))))
                 continue
@@ -214,6 +225,7 @@ class Program:
                 tuple(params[angle : angle + angles]),
                 self.tables[next(table_refs)] if code in TABLE_OPS else None,
                 next(clbits) if code is Op.MEASURE else -1,
+                save=next(saves) if code is Op.SAVE else -1,
             )
             at = end
             angle += angles

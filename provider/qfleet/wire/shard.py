@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from qfleet.wire.formulas import MAX_PARAMETERS
+from qfleet.wire.saves import MAX_SAVES, Saved
 
 #: The Celery task that runs a shard; its arguments are ``(job_id, shard_index)``.
 RUN_SHARD = "qfleet.run_shard"
@@ -67,6 +68,8 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(ge=0)]
     #: the engine that ran it, for the result's metadata
     engine: Annotated[str, Meta(max_length=128)]
+    #: why this engine, for the result's metadata
+    engine_reason: Text = ""
     #: empty if the circuit ran; else what went wrong, for the user
     error: Text = ""
     #: uint8, shape (distinct, ceil(num_clbits / 8)): each distinct outcome, clbit 0 in the lowest bit of the first byte
@@ -77,6 +80,8 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True):
     memory: bytes = b""
     #: complex128 or complex64 by precision: shape (2**num_qubits,) or (2**num_qubits, 2**num_qubits); empty for counts
     amplitudes: bytes = b""
+    #: what each of the program's saves gave, in their order
+    saved: Annotated[tuple[Saved, ...], Meta(max_length=MAX_SAVES)] = ()
 
 
 class ShardResult(Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ from qfleet.wire.codec import (
 )
 from qfleet.wire.expressions import Bit
 from qfleet.wire.program import EXPRESSIONS, JUMP_OPS, TABLE_OPS, TARGETS, Op, Program
+from qfleet.wire.saves import Save, SaveKind
 
 GOOD = make_golden.program()
 BLOBS = {name: make_golden.encoded(message) for name, message in make_golden.MESSAGES.items()}
@@ -30,8 +31,10 @@ DECODERS = {
     "program": decode_program,
     "dynamic": decode_program,
     "parametrised": decode_program,
+    "saving": decode_program,
     "work": decode_work,
     "result": decode_result,
+    "saved": decode_result,
 }
 
 
@@ -157,7 +160,7 @@ HOSTILE = {
     "more qubits than a number holds": (changed(num_qubits=2**64 - 1), "damaged message"),
     "too many clbits": (changed(num_clbits=codec.MAX_CLBITS + 1), "damaged message"),
     "code 0": (single(0), "operation 0 has an unknown operation code"),
-    "code 38": (single(38), "operation 0 has an unknown operation code"),
+    "code 39": (single(39), "operation 0 has an unknown operation code"),
     "code 255": (single(255), "operation 0 has an unknown operation code"),
     "fewer controls than codes": (changed(num_controls=[0]), "10 codes, 1 control and 10 target counts"),
     "fewer targets than codes": (changed(num_targets=[0]), "10 codes, 10 control and 1 target counts"),
@@ -246,6 +249,8 @@ def test_every_operation_passes_in_its_right_form(code):
         jumps=[1] if code in JUMP_OPS else [],
         expression_refs=[0] * EXPRESSIONS.get(code, 0),
         expressions=(Bit(0),),
+        save_refs=[0] if code is Op.SAVE else [],
+        saves=(Save(kind=SaveKind.PROBABILITIES, label="p", subtype="average"),) if code is Op.SAVE else (),
     )
     (row,) = decode_program(blob)
     assert row.code is code

@@ -14,6 +14,8 @@ DECODERS = {
     "program": codec.decode_program,
     "dynamic": codec.decode_program,
     "parametrised": codec.decode_program,
+    "saving": codec.decode_program,
+    "saved": codec.decode_result,
     "work": codec.decode_work,
     "result": codec.decode_result,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program import Program
+from qfleet.wire.saves import Saved
 from qfleet.wire.shard import Output, Precision
 
 
@@ -54,6 +55,8 @@ class Outcome:
     #: complex64 or complex128 by precision. Statevector: shape (2**n,), the state after the last shot.
     #: Unitary: shape (2**n, 2**n). ``None`` for counts.
     amplitudes: NDArray[np.complexfloating] | None = None
+    #: what each of the program's saves gave, in their order
+    saved: tuple[Saved, ...] = ()
 
 
 class Engine(Protocol):

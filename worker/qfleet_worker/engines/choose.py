@@ -12,15 +12,15 @@ from qfleet_worker.engines.ready import is_ready
 logger = logging.getLogger(__name__)
 
 
-def choose_engine() -> Engine:
-    """The statevector engine, if its machine code is compiled; else the numpy engine, which gives the same shots.
+def choose_engine() -> tuple[Engine, str]:
+    """The engine, and why: *statevector*, if its machine code is compiled; else *numpy*, which gives the same shots.
 
     Compiling takes a minute, which no circuit should wait for.
     """
     if not is_ready():
         logger.warning("circuits are run by numpy: compile the faster engine with `qfleet warm`, once on each machine")
-        return NumpyEngine()
+        return NumpyEngine(), "machine code isn't compiled on this worker; run `qfleet warm` there"
     from qfleet_worker.engines.statevector import StatevectorEngine, warm
 
     warm()  # loads the machine code, for the first circuit not to wait for it
-    return StatevectorEngine()
+    return StatevectorEngine(), "machine code is compiled"

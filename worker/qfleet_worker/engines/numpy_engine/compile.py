@@ -16,7 +16,7 @@ from qfleet.wire.program import Op, Operation, Program
 from qfleet_worker.engines.numpy_engine import gates
 from qfleet_worker.engines.numpy_engine.fusion import Gate, diagonal_product, product
 from qfleet_worker.engines.numpy_engine.gates import Matrix2
-from qfleet_worker.engines.numpy_engine.plan import Controlled, Dense, Diagonal, Measure, Plan, Reset, Step
+from qfleet_worker.engines.numpy_engine.plan import Controlled, Dense, Diagonal, Measure, Plan, Reset, Save, Step
 
 #: Widest product of gates as a matrix: at 5 wires the arithmetic per gate begins to grow faster than the gates fused.
 DENSE_WIRES = 4
@@ -72,7 +72,7 @@ class _Compiler:
 
     def __init__(self, program: Program, from_zero: bool, last: bool, events: int) -> None:
         self.num_clbits = program.num_clbits
-        self.items: list[_Block | Measure | Reset] = []
+        self.items: list[_Block | Measure | Reset | Save] = []
         #: the wire of each qubit
         self.wires = list(range(program.num_qubits))
         #: the wires in |0>
@@ -88,6 +88,8 @@ class _Compiler:
         self.row = -1
         #: the ordinal of the measurement that writes a clbit last
         self.writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
+        #: whether a save may read a clbit before the end
+        self.clbits_read = any(save.conditional for save in program.saves)
         self.measurements = 0
         #: random events so far, see `randomness`
         self.events = events
@@ -104,6 +106,10 @@ class _Compiler:
             self._reset(targets[0])
         elif code is Op.INITIALIZE:
             self._initialize(targets, operation)
+        elif code is Op.SAVE:
+            for wire in tuple(self.pending):
+                self._flush(wire)
+            self._append(Save(operation.save, targets, tuple(self.wires), self.phase), tuple(self.wires))
         elif operation.controls:
             controls = tuple(
                 [(self.wires[qubit], 1) if qubit >= 0 else (self.wires[~qubit], 0) for qubit in operation.controls]
@@ -135,14 +141,15 @@ class _Compiler:
     def _measure(self, qubit: int, wire: int, clbit: int) -> None:
         self._flush(wire)
         self.events += 1
-        # Nothing reads a clbit before the end, so only its last writer counts.
-        clbits = [clbit] if self.writer[clbit] == self.measurements else []
+        # If nothing reads a clbit before the end, only its last writer counts.
+        is_last = self.writer[clbit] == self.measurements
         self.measurements += 1
         if self.row > self.last_use[qubit]:
-            self.final.setdefault(wire, []).extend(clbits)
+            self.final.setdefault(wire, []).extend([clbit] if is_last else [])
         else:
+            clbits = (clbit,) if is_last or self.clbits_read else ()
             # In the order of the program, and not when it must be: what a shot finds depends on the order.
-            self._append(Measure(wire, self.events, tuple(clbits)), (wire,))
+            self._append(Measure(wire, self.events, clbits), (wire,))
 
     def _reset(self, wire: int) -> None:
         self._flush(wire)
@@ -183,7 +190,7 @@ class _Compiler:
             table = np.array([a, d] if diagonal else [[a, b], [c, d]])
             self._place(Gate((), (wire,), table), (wire,), diagonal, alone)
 
-    def _append(self, item: _Block | Measure | Reset, wires: tuple[int, ...]) -> None:
+    def _append(self, item: _Block | Measure | Reset | Save, wires: tuple[int, ...]) -> None:
         for wire in wires:
             self.last[wire] = len(self.items)
         self.items.append(item)
@@ -226,10 +233,17 @@ class _Compiler:
 
 
 def _last_uses(program: Program) -> NDArray[np.int64]:
-    """For each qubit the last row that names it and doesn't measure it; -1 if there is none."""
+    """For each qubit the last row that names it and doesn't measure it, or saves anything; -1 if there is none."""
     widths = program.num_controls.astype(np.int64) + program.num_targets
     rows = np.repeat(np.arange(len(widths)), widths)
     used = program.codes[rows] != Op.MEASURE
     last = np.full(program.num_qubits, -1)
     last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
+    last[last < last_save(program)] = last_save(program)
     return last
+
+
+def last_save(program: Program) -> int:
+    """The last row that saves anything, which sees what any measurement before it found; -1 if there is none."""
+    rows = np.flatnonzero(program.codes == Op.SAVE)
+    return int(rows[-1]) if len(rows) else -1

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
+from qfleet.wire.saving import saves_unitary
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.compile import compile_program
 from qfleet_worker.engines.numpy_engine.flow import Stretch, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Measure, Plan, Reset
+from qfleet_worker.engines.numpy_engine.paulis import expectation
+from qfleet_worker.engines.numpy_engine.plan import Measure, Plan, Reset, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.state import State
 from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.saving import Saver
 
 _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),
@@ -45,7 +48,8 @@ class NumpyEngine:
         """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
         # A hostile table may overflow; the check of the norm catches what comes of it.
         with np.errstate(all="ignore"):
-            return _unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
+            unitary = experiment.output == "unitary" or saves_unitary(experiment.program)
+            return _unitary(experiment) if unitary else self._simulate(experiment)
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
         """Run one circuit at many points; see `qfleet_worker.engines.base.Engine`."""
@@ -58,6 +62,7 @@ class NumpyEngine:
         plans = [block.plan for block in flow.blocks]
         state = State(len(set().union(*[plan.active() for plan in plans])), _DTYPES[experiment.precision])
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
+        saver = Saver(experiment.program, experiment.precision, expectation)
         budget = self._budget(experiment, state)
         events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
         at_once = max(1, NUMBERS // events)
@@ -65,7 +70,7 @@ class NumpyEngine:
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            for leaf in leaves(flow, state, shots, uniforms, budget):
+            for leaf in leaves(flow, state, shots, uniforms, budget, saver.taking(state, first)):
                 if leaf.plan.measured:
                     state.arrange(leaf.plan.wires)
                 found = read(state, leaf, uniforms, first, tally)
@@ -75,7 +80,7 @@ class NumpyEngine:
                     amplitudes = state.statevector(leaf.plan.wires, leaf.phase)
         # Sorting many outcomes takes memory of its own.
         del state
-        return Outcome(*tally.result(), amplitudes=amplitudes)
+        return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
 
     def _budget(self, experiment: Experiment, state: State) -> int:
         """Bytes for states that wait: a part of the overhead and, if no amplitudes come back, a buffer."""
@@ -91,17 +96,21 @@ def _compile(stretch: Stretch) -> Plan:
 def _unitary(experiment: Experiment) -> Outcome:
     program = experiment.program
     for at, code in enumerate(program.codes.tolist()):
-        if code in NON_UNITARY_OPS:
+        if code in NON_UNITARY_OPS and code != Op.SAVE:
             raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
     size = program.num_qubits
     plan = compile_program(program, from_zero=False)
     state = State(2 * size, _DTYPES[experiment.precision])
     state.set_identity(size)
-    for at in range(len(plan.steps)):
-        state.apply(plan.steps, at)
+    saver = Saver(program, experiment.precision, expectation)
+    for at, step in enumerate(plan.steps):
+        if isinstance(step, Save):
+            saver.take_matrix(step, state, range(size, 2 * size))
+        else:
+            state.apply(plan.steps, at)
     matrix = state.statevector((*range(size, 2 * size), *plan.wires), plan.phase).reshape(1 << size, -1)
     rows = matrix.view(matrix.real.dtype)
     for norm_squared in np.vecdot(rows, rows).tolist():
         state.check(norm_squared)
     none = Tally(0, 0 if experiment.memory else None).result()
-    return Outcome(*none, amplitudes=matrix)
+    return Outcome(*none, amplitudes=matrix if experiment.output == "unitary" else None, saved=saver.result())

@@ -156,6 +156,7 @@ class _Cutter:
         self._operands = _starts(widths)
         self._params = _starts(_NUM_PARAMS[codes])
         self._clbits = _starts(codes == Op.MEASURE)
+        self._saves = _starts(codes == Op.SAVE)
         random = (codes == Op.MEASURE) | (codes == Op.RESET)
         self._events = _starts(np.where(codes == Op.INITIALIZE, program.num_targets, random))
 
@@ -178,6 +179,7 @@ class _Cutter:
             expressions=(),
             variables=(),
             loops=(),
+            save_refs=program.save_refs[self._saves[start] : self._saves[end]],
         )
         return Stretch(part, first, last, int(self._events[start]))
 

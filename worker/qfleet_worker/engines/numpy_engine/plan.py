@@ -56,6 +56,19 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Save:
+    """Save something of the state, which stays as it is."""
+
+    #: which of the program's saves
+    save: int
+    targets: tuple[int, ...]
+    #: the wire of each qubit at this place
+    wires: tuple[int, ...]
+    #: factor of the whole state, from what of the program comes before
+    phase: complex
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Put a wire into |0>."""
 
@@ -64,7 +77,7 @@ class Reset:
     event: int
 
 
-Step: TypeAlias = Dense | Diagonal | Controlled | Measure | Reset
+Step: TypeAlias = Dense | Diagonal | Controlled | Measure | Reset | Save
 
 
 @dataclass(frozen=True, slots=True)

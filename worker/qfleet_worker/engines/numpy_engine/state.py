@@ -22,6 +22,7 @@ from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.plan import Controlled, Dense, Diagonal, Step
 from qfleet_worker.engines.numpy_engine.sampling import Sampler
+from qfleet_worker.engines.saving import View
 
 #: Entries of a matrix that are copied at a time where it may be large.
 CHUNK = 1 << 16
@@ -146,6 +147,10 @@ class State:
     def sampler(self) -> Sampler:
         """What finds basis states, as long as the state stays as it is."""
         return Sampler(self.amplitudes)
+
+    def view(self) -> View:
+        """The state as it is, until the next step."""
+        return View(self.amplitudes, self.order, self.values)
 
     def statevector(self, wires: Sequence[int], phase: complex) -> ComplexArray:
         """The amplitudes over qubits, qubit q being on ``wires[q]``, times `phase`. Shape (2**qubits,), a new array."""

@@ -8,7 +8,7 @@ beyond it a branch is run again from the start, its outcomes forced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Generic, NamedTuple
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.expressions import Memory
 from qfleet_worker.engines.numpy_engine.flow import AnyPlan, Flow
-from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
+from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.state import Snapshot, State
 
@@ -26,6 +26,10 @@ from qfleet_worker.engines.numpy_engine.state import Snapshot, State
 NEGLIGIBLE = 1e-14
 #: How often a shot may go back to an earlier operation.
 MAX_PASSES = 100_000
+
+
+#: What is done at a save: of the step, the factor of the state, the shots, and the clbits as a number.
+Take = Callable[[Save, complex, NDArray[np.int64], int], None]
 
 
 class Leaf(NamedTuple, Generic[AnyPlan]):
@@ -70,9 +74,15 @@ class _Branch(NamedTuple):
 
 
 def leaves(
-    flow: Flow[AnyPlan], state: State, shots: int, uniforms: Uniforms, snapshot_bytes: int
+    flow: Flow[AnyPlan],
+    state: State,
+    shots: int,
+    uniforms: Uniforms,
+    snapshot_bytes: int,
+    take: Take | None = None,
 ) -> Iterator[Leaf[AnyPlan]]:
     """Run a program on `state` for shots 0 to `shots` - 1. The states that wait take at most `snapshot_bytes`.
+    `take` is called once for each save and branch.
 
     Raises `EngineError` for a loop that doesn't end, and for expressions that have no value.
     """
@@ -94,6 +104,11 @@ def leaves(
             plan, memory = flow.blocks[place.block].plan, place.memory
             for at in range(place.step, len(plan.steps)):
                 step = plan.steps[at]
+                if isinstance(step, Save):
+                    # Shots that follow an old branch once more have been there with it.
+                    if take is not None and replayed == len(history):
+                        take(step, place.phase, taking, memory.clbits)
+                    continue
                 if not isinstance(step, Measure | Reset):
                     state.apply(plan.steps, at)
                     continue

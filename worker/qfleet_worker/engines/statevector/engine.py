@@ -6,21 +6,25 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
+from qfleet.wire.saving import saves_unitary
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.flow import Flow, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
+from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.saving import Saver
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
+from qfleet_worker.engines.statevector.paulis import expectation
 from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
 from qfleet_worker.engines.statevector.small import simulate
 from qfleet_worker.engines.statevector.state import State, check_norm
@@ -55,7 +59,8 @@ class StatevectorEngine:
         # A hostile table may overflow; the check of the norm catches what comes of it.
         before = seconds_compiling()
         with np.errstate(all="ignore"):
-            outcome = self._unitary(experiment) if experiment.output == "unitary" else self._simulate(experiment)
+            unitary = experiment.output == "unitary" or saves_unitary(experiment.program)
+            outcome = self._unitary(experiment) if unitary else self._simulate(experiment)
         seconds = seconds_compiling() - before
         if seconds:
             logger.warning("compiled machine code for %.1f s: numba's cache was cold", seconds)
@@ -77,6 +82,7 @@ class StatevectorEngine:
         plans = [block.plan for block in flow.blocks]
         state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew(experiment))
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
+        saver = self._saver(experiment)
         events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
         at_once = max(1, NUMBERS // events)
         amplitudes: ComplexArray | None = None
@@ -85,7 +91,8 @@ class StatevectorEngine:
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            for leaf in leaves(flow, state, shots, uniforms, budget):  # type: ignore[arg-type]
+            take = saver.taking(state, first)
+            for leaf in leaves(flow, state, shots, uniforms, budget, take):  # type: ignore[arg-type]
                 state.settle()
                 found = read(state, leaf, uniforms, first, tally)  # type: ignore[arg-type]
                 if wanted and first + leaf.shots[-1] == experiment.shots - 1:
@@ -97,7 +104,11 @@ class StatevectorEngine:
                         amplitudes = amplitudes.copy()
         # Sorting many outcomes takes memory of its own.
         del state
-        return Outcome(*tally.result(), amplitudes=amplitudes)
+        return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+
+    def _saver(self, experiment: Experiment) -> Saver:
+        crew = self._crew(experiment)
+        return Saver(experiment.program, experiment.precision, partial(expectation, crew=crew))
 
     def _crew(self, experiment: Experiment) -> Crew:
         if experiment.threads not in self._crews:
@@ -117,17 +128,21 @@ class StatevectorEngine:
     def _unitary(self, experiment: Experiment) -> Outcome:
         program = experiment.program
         for at, code in enumerate(program.codes.tolist()):
-            if code in NON_UNITARY_OPS:
+            if code in NON_UNITARY_OPS and code != Op.SAVE:
                 raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
         plan = compile_program(program, _LANE_BITS[experiment.precision], experiment.threads, columns=True)
         state = State(2 * program.num_qubits, _DTYPES[experiment.precision], self._crew(experiment))
         state.set_identity(plan.first_wires)
-        for at in range(len(plan.steps)):
-            state.apply(plan.steps, at)
+        saver = self._saver(experiment)
+        for at, step in enumerate(plan.steps):
+            if isinstance(step, Save):
+                saver.take_matrix(step, state, range(program.num_qubits))
+            else:
+                state.apply(plan.steps, at)
         matrix = state.amplitudes.reshape(1 << program.num_qubits, -1)
         matrix *= matrix.dtype.type(plan.phase)
         rows = matrix.view(matrix.real.dtype)
         for norm_squared in np.vecdot(rows, rows).tolist():
             state.check(norm_squared)
         none = Tally(0, 0 if experiment.memory else None).result()
-        return Outcome(*none, amplitudes=matrix)
+        return Outcome(*none, amplitudes=matrix if experiment.output == "unitary" else None, saved=saver.result())

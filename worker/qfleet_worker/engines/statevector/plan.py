@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
-from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
+from qfleet_worker.engines.numpy_engine.compile import last_save
+from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.statevector import kernels
 from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
@@ -67,7 +68,7 @@ class Prepare:
     table: NDArray[np.complex128]
 
 
-Step: TypeAlias = Segment | Wide | Prepare | Measure | Reset
+Step: TypeAlias = Segment | Wide | Prepare | Measure | Reset | Save
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,9 +211,11 @@ class _Compiler:
         last_use = np.full(self.program.num_qubits, -1, np.int64)
         qubits = np.maximum(self.operands, ~self.operands)
         last_use[qubits[used]] = rows[used]
+        last_use = np.maximum(last_use, last_save(self.program))
+        clbits_read = any(save.conditional for save in self.program.saves)
         writer = {clbit: at for at, clbit in enumerate(self.program.clbits.tolist())}
         final: dict[int, list[int]] = {}
-        begin = measurement = 0
+        begin = measurement = saves = 0
         for row in [*breaks, len(self.codes)]:
             if row > begin:
                 first = int(operand_ends[begin - 1]) if begin else 0
@@ -228,13 +231,14 @@ class _Compiler:
             if code == Op.MEASURE:
                 event += 1
                 clbit = int(self.program.clbits[measurement])
-                # Nothing reads a clbit before the end, so only its last writer counts.
-                clbits = [clbit] if writer[clbit] == measurement else []
+                # If nothing reads a clbit before the end, only its last writer counts.
+                is_last = writer[clbit] == measurement
                 measurement += 1
                 if last and row > last_use[targets[0]]:
-                    final.setdefault(targets[0], []).extend(clbits)
+                    final.setdefault(targets[0], []).extend([clbit] if is_last else [])
                 else:
-                    steps.append(Measure(int(self.wires[targets[0]]), event, tuple(clbits)))
+                    written = (clbit,) if is_last or clbits_read else ()
+                    steps.append(Measure(int(self.wires[targets[0]]), event, written))
                 continue
             wires = tuple(int(self.wires[qubit]) for qubit in targets)
             if code in (Op.RESET, Op.INITIALIZE):
@@ -243,6 +247,10 @@ class _Compiler:
                     steps.append(Reset(wire, event))
                 if code == Op.INITIALIZE:
                     steps.append(Prepare(wires, self._table(row)))
+                continue
+            if code == Op.SAVE:
+                steps.append(Save(int(self.program.save_refs[saves]), wires, tuple(self.wires.tolist()), self.phase))
+                saves += 1
                 continue
             controls = values = 0
             for qubit in self.operands[start : start + self.num_controls[row]].tolist():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.saving import View
 from qfleet_worker.engines.statevector import execute, parts
 from qfleet_worker.engines.statevector.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide, precise
 from qfleet_worker.engines.statevector.sampling import Sampler
@@ -139,17 +140,28 @@ class State:
 
     def settle(self) -> None:
         """Write what wires that aren't known leave unwritten, so that every amplitude may be read."""
-        full = (1 << self.num_wires) - 1
         self._touch_ones()
-        if self.known & full != full:
-            run_bits = 0
-            while self.known >> run_bits & 1:
-                run_bits += 1
-            self._crew.share(
-                1 << (self.num_wires - run_bits),
-                lambda begin, end: execute.clear_rest(self._floats, self.num_wires, self.known, begin, end),
-            )
-            self.known = full
+        self._clear_rest()
+        self.known |= (1 << self.num_wires) - 1
+
+    def view(self) -> View:
+        """The state as it is, until the next step. What is known stays as it is too, unlike with `settle`."""
+        self._clear_rest()
+        flips = sum(value << wire for wire, value in self.values.items() if wire < self.num_wires)
+        return View(self.amplitudes, self.order, self.values, flips & ~self.known)
+
+    def _clear_rest(self) -> None:
+        """Write the zeros of the part of the memory where a wire that isn't known is 1."""
+        full = (1 << self.num_wires) - 1
+        if self.known & full == full:
+            return
+        run_bits = 0
+        while self.known >> run_bits & 1:
+            run_bits += 1
+        self._crew.share(
+            1 << (self.num_wires - run_bits),
+            lambda begin, end: execute.clear_rest(self._floats, self.num_wires, self.known, begin, end),
+        )
 
     def sampler(self) -> Sampler:
         """What finds basis states of a settled state, as long as it stays as it is."""

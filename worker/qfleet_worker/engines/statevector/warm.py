@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from qfleet.wire.program import Op, Operation, Program
+from qfleet.wire.saves import Save, SaveKind
 from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.ready import mark
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
@@ -49,13 +50,14 @@ def _programs(num_qubits: int) -> list[Program]:
     measured = [
         *gates,
         Operation(Op.MEASURE, (), (0,), (), None, 0),
+        Operation(Op.SAVE, (), (0, 1), (), None, -1, save=0),
         Operation(Op.H, (), (0,), (), None, -1),
         Operation(Op.RESET, (), (0,), (), None, -1),
         Operation(Op.INITIALIZE, (), (0,), (), np.array([0.6, 0.8], np.complex128), -1),
         Operation(Op.MEASURE, (), (1,), (), None, 0),
     ]
     if num_qubits > 9:
-        measured[4:4] = [
+        measured[5:5] = [
             Operation(Op.UNITARY, (), (0, 1, 2, 3, 4), (), wide, -1),
             Operation(Op.DIAGONAL, (), tuple(range(9)), (), np.ones(512, np.complex128), -1),
         ]
@@ -63,8 +65,23 @@ def _programs(num_qubits: int) -> list[Program]:
     return [_program(num_qubits, 0, [*gates, spread]), _program(num_qubits, 1, [*measured, spread])]
 
 
+def _observable() -> Save:
+    """A mean of one term by itself, and of several that are transformed together."""
+    x = np.array([1, 2, 2, 2, 2, 2, 2, 2, 2], "<u8")
+    z = np.array([1, 0, 1, 2, 3, 0, 1, 2, 3], "<u8")
+    return Save(
+        kind=SaveKind.EXPECTATION_VALUE,
+        label="",
+        subtype="average",
+        x_masks=x.tobytes(),
+        z_masks=z.tobytes(),
+        coefficients=np.ones(len(x), "<c16").tobytes(),
+    )
+
+
 def _program(num_qubits: int, num_clbits: int, operations: list[Operation]) -> Program:
     tables = [each.table for each in operations if each.table is not None]
+    saves = (_observable(),) if any(each.code is Op.SAVE for each in operations) else ()
     return Program(
         num_qubits=num_qubits,
         num_clbits=num_clbits,
@@ -76,4 +93,6 @@ def _program(num_qubits: int, num_clbits: int, operations: list[Operation]) -> P
         params=np.array([angle for each in operations for angle in each.params], np.float64),
         table_refs=np.arange(len(tables), dtype=np.int32),
         tables=tuple(tables),
+        save_refs=np.arange(len(saves), dtype=np.int32),
+        saves=saves,
     )

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What do Aer's ``save_*`` instructions save?
+
+They are known by their names and attributes: Aer need not be installed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection
+from typing import Any, Final, get_args
+
+import msgspec
+import numpy as np
+
+from qfleet.lowering.refusal import RefusalError
+from qfleet.wire.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.saves import (
+    FULL_WIDTH,
+    INDEXED,
+    MAX_LABEL,
+    MAX_PAULI_QUBITS,
+    MAX_PROBABILITY_QUBITS,
+    MAX_SAVES,
+    NOT_AVERAGED,
+    OBSERVABLES,
+    Save,
+    SaveKind,
+    Subtype,
+)
+from qfleet.wire.saving import saves_unitary
+
+_KINDS: Final = {
+    "save_statevector": SaveKind.STATEVECTOR,
+    "save_statevector_dict": SaveKind.STATEVECTOR_DICT,
+    "save_amplitudes": SaveKind.AMPLITUDES,
+    "save_amplitudes_sq": SaveKind.AMPLITUDES_SQUARED,
+    "save_probabilities": SaveKind.PROBABILITIES,
+    "save_probabilities_dict": SaveKind.PROBABILITIES_DICT,
+    "save_expval": SaveKind.EXPECTATION_VALUE,
+    "save_expval_var": SaveKind.EXPECTATION_VALUE_VARIANCE,
+    "save_density_matrix": SaveKind.DENSITY_MATRIX,
+    "save_unitary": SaveKind.UNITARY,
+}
+#: Saves the statevector, or the matrix where the circuit is run by the unitary method.
+_STATE: Final = "save_state"
+#: The label that stands for the kind of what `_STATE` saves.
+_BY_METHOD: Final = "_method_"
+
+#: The names of the instructions that are run.
+NAMES: Final = (_STATE, *_KINDS)
+#: What to use in place of the instructions that aren't.
+_INSTEAD: Final = {
+    "save_clifford": "`save_statevector` or `save_unitary`",
+    "save_matrix_product_state": "`save_statevector`",
+    "save_stabilizer": "`save_statevector`",
+    "save_superop": "`save_unitary`",
+}
+#: Labels under which a result has other data.
+_RESERVED: Final = frozenset({"counts", "memory"})
+_MOST_QUBITS: Final = {
+    SaveKind.PROBABILITIES: MAX_PROBABILITY_QUBITS,
+    SaveKind.PROBABILITIES_DICT: MAX_PROBABILITY_QUBITS,
+    SaveKind.DENSITY_MATRIX: MAX_PROBABILITY_QUBITS // 2,
+}
+
+_X_BITS: Final = str.maketrans("IXYZ", "0110")
+_Z_BITS: Final = str.maketrans("IXYZ", "0011")
+
+
+def is_save(operation: Any) -> bool:
+    """Whether an operation is one of Aer's ``save_*`` instructions, run or not."""
+    return (operation.name in NAMES or operation.name in _INSTEAD) and hasattr(operation, "_subtype")
+
+
+def lowered_save(operation: Any) -> Save:
+    """What an instruction saves; for ``save_state``, which depends on the method, as if it was the statevector.
+
+    Raises `RefusalError` for what isn't run.
+    """
+    name, num_qubits = operation.name, operation.num_qubits
+    if name in _INSTEAD:
+        raise RefusalError(f"no method of qfleet has what it saves; use {_INSTEAD[name]}")
+    label, subtype = getattr(operation, "_label", None), operation._subtype
+    if not isinstance(label, str) or len(label) > MAX_LABEL:
+        raise RefusalError(f"its label {label!r} is no string of at most {MAX_LABEL} characters")
+    if label in _RESERVED:
+        raise RefusalError(f"its label {label!r} is what results have their own data under; give another")
+    kind = _KINDS.get(name, SaveKind.STATEVECTOR)
+    allowed = ("single", "list") if kind in NOT_AVERAGED else ("average", "accum", "list")
+    if subtype not in get_args(Subtype) or subtype.removeprefix("c_") not in allowed:
+        raise RefusalError(f"its subtype is {subtype!r}; {', '.join(allowed)} are possible, also after 'c_'")
+    limit = _MOST_QUBITS.get(kind, MAX_PAULI_QUBITS)
+    if num_qubits > limit:
+        raise RefusalError(f"it acts on {num_qubits} qubits; at most {limit} are possible")
+    save = Save(kind=kind, label=label, subtype=subtype)
+    if kind in INDEXED:
+        return msgspec.structs.replace(save, indices=_basis_states(operation.params, num_qubits))
+    if kind in OBSERVABLES:
+        return _with_observable(save, operation.params, num_qubits)
+    return save
+
+
+def is_state(operation: Any) -> bool:
+    """Whether an instruction saves what the method has, whatever that is."""
+    return bool(operation.name == _STATE)
+
+
+def resolved(program: Program, states: Collection[str], *, unitary: bool) -> Program:
+    """The program, its saves checked and those of the labels `states` made what its method has.
+
+    `unitary`: whether the circuit's unitary is wanted. Raises `RefusalError` for saves that don't fit the circuit.
+    """
+    if not program.saves:
+        return program
+    unitary = unitary or saves_unitary(program)
+    kind = SaveKind.UNITARY if unitary else SaveKind.STATEVECTOR
+    saves = [
+        msgspec.structs.replace(save, kind=kind, label=kind.name.lower() if save.label == _BY_METHOD else save.label)
+        if save.label in states
+        else save
+        for save in program.saves
+    ]
+    if len(saves) > MAX_SAVES:
+        raise RefusalError(f"has {len(saves)} save instructions; {MAX_SAVES} at most are possible")
+    label, times = Counter(save.label for save in saves).most_common(1)[0]
+    if times > 1:
+        raise RefusalError(
+            f"saves under the label {label!r} in {times} instructions, or turns of a for-loop; "
+            "give each its own with `label=...`"
+        )
+    if unitary:
+        _check_unitary(program, saves)
+    widths = program.num_targets[program.codes == Op.SAVE].tolist()
+    for save, width in zip(saves, widths, strict=True):
+        if save.kind in FULL_WIDTH and width != program.num_qubits:
+            raise RefusalError(
+                f"saves {_words(save.kind)} of {width} of its {program.num_qubits} qubits ({save.label!r}); "
+                "only that of all can be saved"
+            )
+    return dataclasses.replace(program, saves=tuple(saves))
+
+
+def _check_unitary(program: Program, saves: list[Save]) -> None:
+    other = next((save for save in saves if save.kind is not SaveKind.UNITARY), None)
+    if other is not None:
+        raise RefusalError(
+            f"saves {_words(other.kind)} ({other.label!r}) where its unitary is computed; put it into another circuit"
+        )
+    others = NON_UNITARY_OPS - {Op.SAVE}
+    code = next((Op(code) for code in program.codes.tolist() if code in others), None)
+    if code is not None:
+        raise RefusalError(f"saves its unitary, and has none: it holds a {code.name.lower()}; take one of both out")
+
+
+def _words(kind: SaveKind) -> str:
+    return f"the {kind.name.lower().replace('_', ' ')}"
+
+
+def _basis_states(params: list[Any], num_qubits: int) -> bytes:
+    states = [int(value) for value in params]
+    if not states or min(states) < 0 or max(states) >> num_qubits:
+        raise RefusalError(f"its basis states aren't all between 0 and {2**num_qubits - 1}")
+    return np.array(states, "<i8").tobytes()
+
+
+def _with_observable(save: Save, params: list[Any], num_qubits: int) -> Save:
+    try:
+        labels = [label for label, _ in params]
+        pairs = np.array([pair for _, pair in params], np.float64).reshape(-1, 2)
+        if any(len(label) != num_qubits for label in labels):
+            raise ValueError("a Pauli has another number of qubits")
+        x = [int(label.translate(_X_BITS), 2) for label in labels]
+        z = [int(label.translate(_Z_BITS), 2) for label in labels]
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise RefusalError(f"its operator isn't known: {exc}") from exc
+    if not np.isfinite(pairs).all():
+        raise RefusalError("its operator has a coefficient that isn't a finite number")
+    # With a variance, the second of each pair is of the operator's square; else it is an imaginary part.
+    variance = save.kind is SaveKind.EXPECTATION_VALUE_VARIANCE
+    coefficients = pairs.T if variance else pairs[:, 0] + 1j * pairs[:, 1]
+    return msgspec.structs.replace(
+        save,
+        x_masks=np.array(x, "<u8").tobytes(),
+        z_masks=np.array(z, "<u8").tobytes(),
+        coefficients=np.ascontiguousarray(coefficients, "<c16").tobytes(),
+    )

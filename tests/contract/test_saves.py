@@ -1,0 +1,516 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every engine saves of a state, and how the result gives it: exact values, and Aer's where it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from aer_like import LABELS, LikeAer, expval, variance
+from in_process import run_in_process
+from qiskit import QuantumCircuit, transpile
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import DensityMatrix, Operator, SparsePauliOp, Statevector, partial_trace
+from qiskit.result import ProbDistribution
+
+from qfleet import FleetProvider
+from qfleet.target import fleet_target
+from qfleet_worker.engines.base import Engine
+from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.engines.statevector import StatevectorEngine
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "numpy": NumpyEngine,
+    "replaying": lambda: NumpyEngine(snapshot_bytes=0),
+    "statevector": StatevectorEngine,
+}
+SHOTS = 24
+OPERATOR = SparsePauliOp(["ZZY", "XYI", "III", "IXZ"], [1, 2, 0.5, 0.3])
+STATES = [5, 0, 3]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return ENGINES[request.param]()
+
+
+def prefix() -> QuantumCircuit:
+    """Gates, relabelled qubits and a measurement with two outcomes."""
+    circuit = QuantumCircuit(3, 2, global_phase=0.3)
+    circuit.ry(1.2, 0)
+    circuit.ry(0.7, 1)
+    circuit.t(0)
+    circuit.cx(0, 1)
+    circuit.swap(1, 2)
+    circuit.ry(0.9, 1)
+    circuit.measure(0, 1)
+    circuit.rx(0.4, 0)
+    circuit.cx(0, 2)
+    circuit.p(0.3, 1)
+    return circuit
+
+
+def suffix(circuit: QuantumCircuit) -> QuantumCircuit:
+    """What comes after a save, and must not be seen by it."""
+    circuit.global_phase += 0.2
+    circuit.h(1)
+    circuit.append(QuantumCircuit(1, global_phase=0.4).to_instruction(), [0])
+    circuit.measure(1, 0)
+    return circuit
+
+
+def states() -> dict[str, Statevector]:
+    """The state that `prefix` has for each value of its clbits. The whole circuit's phase is there from the start."""
+    before, after = QuantumCircuit(3, global_phase=0.5), QuantumCircuit(3)
+    full = prefix()
+    at = next(place for place, step in enumerate(full.data) if step.operation.name == "measure")
+    for place, step in enumerate(full.data):
+        if step.operation.name != "measure":
+            (before if place < at else after).append(step.operation, [full.find_bit(bit).index for bit in step.qubits])
+    whole = Statevector(before)
+    found = {}
+    for value in (0, 1):
+        part = np.where((np.arange(8) & 1) == value, whole.data, 0)
+        found[hex(value << 1)] = Statevector(part / np.linalg.norm(part)).evolve(after)
+    return found
+
+
+Value = Callable[[Statevector], Any]
+#: The instruction's name, its parameters, the qubits that it is put on, and what it gives of a state.
+KINDS: dict[str, tuple[list[Any], list[int], Value]] = {
+    "save_state": ([], [0, 1, 2], lambda state: state),
+    "save_statevector": ([], [0, 1, 2], lambda state: state),
+    "save_statevector_dict": (
+        [],
+        [0, 1, 2],
+        lambda state: {hex(at): complex(z) for at, z in enumerate(state.data) if z},
+    ),
+    "save_amplitudes": (STATES, [0, 1, 2], lambda state: state.data[STATES]),
+    "save_amplitudes_sq": (STATES, [0, 1, 2], lambda state: state.probabilities()[STATES]),
+    "save_probabilities": ([], [2, 0], lambda state: state.probabilities([2, 0])),
+    "save_probabilities_dict": (
+        [],
+        [1, 2],
+        lambda state: ProbDistribution(dict(enumerate(state.probabilities([1, 2]).tolist()))),
+    ),
+    "save_density_matrix": ([], [1, 0], lambda state: reduced(state)),
+}
+OBSERVABLES: dict[str, tuple[Callable[..., LikeAer], Value]] = {
+    "save_expval": (expval, lambda state: float(state.expectation_value(OPERATOR, [1, 2, 0]).real)),
+    "save_expval_var": (variance, lambda state: mean_and_variance(state)),
+}
+ALL = [*KINDS, *OBSERVABLES]
+SINGLE = {"save_state", "save_statevector", "save_statevector_dict", "save_amplitudes"}
+
+
+def reduced(state: Statevector) -> DensityMatrix:
+    return DensityMatrix(partial_trace(state, [2]).reverse_qargs())
+
+
+def mean_and_variance(state: Statevector) -> np.ndarray[Any, Any]:
+    mean = state.expectation_value(OPERATOR, [1, 2, 0]).real
+    square = state.expectation_value(OPERATOR.dot(OPERATOR), [1, 2, 0]).real
+    return np.array([mean, square - mean**2])
+
+
+def instruction(name: str, subtype: str) -> tuple[LikeAer, list[int], Value]:
+    if name in OBSERVABLES:
+        make, value = OBSERVABLES[name]
+        return make(OPERATOR, subtype), [1, 2, 0], value
+    params, qubits, value = KINDS[name]
+    return LikeAer(name, len(qubits), subtype, params), qubits, value
+
+
+def subtypes(name: str) -> list[str]:
+    manners = ["single", "list"] if name in SINGLE else ["average", "accum", "list"]
+    return [*manners, *(f"c_{manner}" for manner in manners)]
+
+
+def label_of(name: str) -> str:
+    return "statevector" if name == "save_state" else LABELS[name]
+
+
+def total(values: list[Any]) -> Any:
+    if isinstance(values[0], ProbDistribution):
+        return ProbDistribution({key: sum(value.get(key, 0) for value in values) for key in values[0]})
+    first, *rest = [value.data if isinstance(value, DensityMatrix) else value for value in values]
+    for value in rest:
+        first = first + value
+    return DensityMatrix(first) if isinstance(values[0], DensityMatrix) else first
+
+
+def mean(values: list[Any]) -> Any:
+    found = total(values)
+    if isinstance(found, ProbDistribution):
+        return ProbDistribution({key: value / len(values) for key, value in found.items()})
+    return DensityMatrix(found.data / len(values)) if isinstance(found, DensityMatrix) else found / len(values)
+
+
+def reduced_by(manner: str, values: list[Any]) -> Any:
+    """What a manner makes of the values of the shots, in their order."""
+    if manner == "list":
+        return np.array(values) if isinstance(values[0], float) else values
+    return {"single": lambda all_: all_[-1], "average": mean, "accum": total}[manner](values)
+
+
+def assert_same(got: Any, want: Any, tolerance: float = 1e-10) -> None:
+    """Equal types, shapes and keys, and values within the tolerance."""
+    if isinstance(want, (Statevector, DensityMatrix, Operator)):
+        assert type(got).__name__ == type(want).__name__
+        np.testing.assert_allclose(got.data, want.data, atol=tolerance, rtol=0)
+        return
+    assert type(got) is type(want)
+    if isinstance(want, dict):
+        assert set(got) == set(want)
+        for key in want:
+            assert_same(got[key], want[key], tolerance)
+    elif isinstance(want, list):
+        assert len(got) == len(want)
+        for one, other in zip(got, want, strict=True):
+            assert_same(one, other, tolerance)
+    elif isinstance(want, np.ndarray):
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, atol=tolerance, rtol=0)
+    else:
+        assert got == pytest.approx(want, abs=tolerance)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize(("name", "subtype"), [(name, subtype) for name in ALL for subtype in subtypes(name)])
+def test_each_kind_and_subtype_after_a_measurement(engine: Engine, name: str, subtype: str, precision: str) -> None:
+    save, qubits, value = instruction(name, subtype)
+    circuit = prefix()
+    circuit.append(save, qubits)
+    suffix(circuit)
+    exact = states()
+    result = run_in_process(circuit, engine, shots=SHOTS, seed_simulator=3, memory=True, precision=precision)
+    data = result.data(0)
+    found = [hex(int(shot, 16) & 2) for shot in data["memory"]]
+    assert len(set(found)) == 2
+    manner = subtype.removeprefix("c_")
+    values = [value(exact[clbits]) for clbits in found]
+    if subtype == manner:
+        want = reduced_by(manner, values)
+    else:
+        of = {clbits: [v for v, at in zip(values, found, strict=True) if at == clbits] for clbits in set(found)}
+        want = {clbits: reduced_by(manner, each) for clbits, each in of.items()}
+    assert set(data) == {"counts", "memory", label_of(name)}
+    assert_same(
+        data[label_of(name)], want, (1e-10 if precision == "double" else 1e-5) * (SHOTS if "accum" in subtype else 1)
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_blocks_of_shots_give_what_one_block_gives(engine: Engine, name: str) -> None:
+    for subtype in subtypes(name):
+        save, qubits, _ = instruction(name, subtype)
+        circuit = prefix()
+        circuit.append(save, qubits)
+        suffix(circuit)
+        whole, cut = (
+            run_in_process(circuit, engine, shots=SHOTS, seed_simulator=3, max_shot_size=size).data(0)
+            for size in (None, 5)
+        )
+        assert_same(cut, whole, 1e-12 * SHOTS)
+
+
+def test_engines_save_the_same_for_random_circuits_with_measurements() -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(12):
+        num_qubits = int(rng.integers(2, 6))
+        circuit = QuantumCircuit(num_qubits, 3)
+        for at in range(14):
+            a, b = rng.choice(num_qubits, 2, replace=False).tolist()
+            choice = rng.integers(7)
+            if choice < 2:
+                circuit.u(*rng.uniform(0, 3, 3), a)
+            elif choice == 2:
+                circuit.cx(a, b)
+            elif choice == 3:
+                circuit.swap(a, b)
+            elif choice == 4:
+                circuit.measure(a, int(rng.integers(3)))
+            elif choice == 5:
+                circuit.reset(a)
+            else:
+                label = f"s{at}"
+                circuit.append(LikeAer("save_statevector", num_qubits, "list", label=label), range(num_qubits))
+                circuit.append(LikeAer("save_probabilities", 2, "c_average", label=label + "p"), [b, a])
+                operator = SparsePauliOp(["XY", "ZI", "YY"], rng.normal(size=3))
+                circuit.append(expval(operator, "list", label + "e"), [a, b])
+        results = [run_in_process(circuit, make(), shots=9, seed_simulator=5).data(0) for make in ENGINES.values()]
+        for other in results[1:]:
+            assert_same(other, results[0], 1e-11)
+
+
+def test_a_save_sees_nothing_of_what_comes_after_it(engine: Engine) -> None:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.append(LikeAer("save_statevector", 2, "single", label="first"), [0, 1])
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.append(LikeAer("save_statevector", 2, "single", label="second"), [1, 0])
+    circuit.x(0)
+    data = run_in_process(circuit, engine).data(0)
+    half = 0.5**0.5
+    assert_same(data, {"first": Statevector([half, half, 0, 0]), "second": Statevector([1, 0, 0, 0])})
+
+
+def test_the_last_measurement_of_a_qubit_is_seen_by_a_later_save(engine: Engine) -> None:
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure(0, 1)
+    circuit.append(LikeAer("save_probabilities", 1, "c_average"), [1])
+    circuit.measure(1, 0)
+    data = run_in_process(circuit, engine, shots=20, seed_simulator=1).data(0)
+    assert set(data["counts"]) == {"0x0", "0x3"}
+    assert_same(data["probabilities"], {"0x0": np.array([1.0, 0]), "0x2": np.array([0, 1.0])})
+
+
+def test_clbits_that_are_written_again_are_those_of_the_moment(engine: Engine) -> None:
+    circuit = QuantumCircuit(2, 1)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    circuit.append(LikeAer("save_probabilities", 1, "c_average"), [0])
+    circuit.measure(1, 0)
+    data = run_in_process(circuit, engine, shots=4).data(0)
+    assert_same(data, {"counts": {"0x0": 4}, "probabilities": {"0x1": np.array([0, 1.0])}})
+
+
+def test_saves_in_control_flow(engine: Engine) -> None:
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((0, 1)):
+        circuit.x(1)
+        circuit.append(expval(SparsePauliOp(["Z"]), "average", "z"), [1])
+        circuit.append(LikeAer("save_statevector", 2, "list"), [0, 1])
+    with circuit.if_test((1, 1)):
+        circuit.append(LikeAer("save_probabilities", 1, "average", label="never"), [0])
+    data = run_in_process(circuit, engine, shots=10, seed_simulator=1).data(0)
+    ones = data["counts"]["0x1"]
+    assert 0 < ones < 10
+    assert_same(data, {"counts": data["counts"], "z": -1.0, "statevector": [Statevector([0, 0, 0, 1])] * ones})
+
+
+def test_a_save_in_a_loop_is_done_in_each_turn(engine: Engine) -> None:
+    circuit = QuantumCircuit(2, 1)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.while_loop((0, 1)):
+        circuit.ry(0.3, 1)
+        circuit.append(expval(SparsePauliOp(["Z"]), "list", "z"), [1])
+        circuit.append(expval(SparsePauliOp(["Z"]), "average", "mean"), [1])
+        circuit.h(0)
+        circuit.measure(0, 0)
+    data = run_in_process(circuit, engine, shots=30, seed_simulator=1).data(0)
+    turns = np.flatnonzero(np.isclose(data["z"], np.cos(0.3), atol=1e-12))
+    assert 1 < len(turns) < 30
+    lengths = np.diff([*turns, len(data["z"])])
+    assert lengths.max() > 1
+    np.testing.assert_allclose(
+        data["z"], np.concatenate([np.cos(0.3 * np.arange(1, n + 1)) for n in lengths]), atol=1e-12
+    )
+    assert data["mean"] == pytest.approx(np.mean(data["z"]), abs=1e-12)
+
+
+def test_saves_inside_of_composite_instructions(engine: Engine) -> None:
+    inner = QuantumCircuit(2, global_phase=0.7)
+    inner.x(0)
+    inner.append(LikeAer("save_probabilities", 2, "average"), [0, 1])
+    circuit = QuantumCircuit(2)
+    circuit.ry(1.0, 0)
+    circuit.append(inner.to_instruction(), [1, 0])
+    circuit.append(LikeAer("save_statevector", 2, "single"), [0, 1])
+    data = run_in_process(circuit, engine).data(0)
+    cos, sin = np.cos(0.5), np.sin(0.5)
+    assert_same(data["probabilities"], np.array([0, cos**2, 0, sin**2]))
+    assert_same(data["statevector"], Statevector(np.array([0, 0, cos, sin]) * np.exp(0.7j)))
+
+
+def test_qubits_that_nothing_touches(engine: Engine) -> None:
+    circuit = QuantumCircuit(5, 1)
+    circuit.x(3)
+    circuit.measure(3, 0)
+    circuit.append(LikeAer("save_probabilities_dict", 3, "average"), [4, 3, 0])
+    circuit.append(expval(SparsePauliOp(["ZZ", "XZ", "IZ"], [1, 1, 1])), [3, 1])
+    circuit.append(LikeAer("save_density_matrix", 2, "average"), [3, 2])
+    circuit.append(LikeAer("save_amplitudes", 5, "single", [8, 0]), range(5))
+    data = run_in_process(circuit, engine, shots=2).data(0)
+    assert_same(data["probabilities"], ProbDistribution({2: 1.0}))
+    assert data["expectation_value"] == pytest.approx(-2)
+    assert_same(data["density_matrix"], DensityMatrix(np.diag([0, 1, 0, 0])))
+    assert_same(data["amplitudes"], np.array([1, 0], complex))
+
+
+# -------------------------------------------------------------------------------------------------------------- unitary
+
+
+@pytest.mark.parametrize("name", ["save_unitary", "save_state"])
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_a_unitary_on_the_way(engine: Engine, name: str, precision: str) -> None:
+    circuit = QuantumCircuit(3, global_phase=0.2)
+    circuit.h(0)
+    circuit.cx(0, 2)
+    circuit.swap(0, 1)
+    circuit.cp(0.4, 2, 1)
+    want = Operator(circuit)
+    circuit.append(LikeAer(name, 3, "single"), [0, 1, 2])
+    circuit.h(1)
+    circuit.append(LikeAer("save_unitary", 3, "list", label="end"), [0, 1, 2])
+    result = run_in_process(circuit, engine, precision=precision)
+    end = want.compose(Operator(_hadamard()))
+    assert_same(result.data(0), {"unitary": want, "end": [end]}, 1e-10 if precision == "double" else 1e-5)
+    assert result.results[0].metadata["method"] == "unitary"
+    assert "saves its unitary" in result.results[0].metadata["method_reason"]
+    assert_same(result.get_unitary(), want, 1e-5)
+
+
+def _hadamard() -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    circuit.h(1)
+    return circuit
+
+
+def test_a_unitary_and_counts_in_one_job(engine: Engine) -> None:
+    unitary = QuantumCircuit(1)
+    unitary.x(0)
+    unitary.append(LikeAer("save_unitary", 1, "single"), [0])
+    counted = QuantumCircuit(1, 1)
+    counted.x(0)
+    counted.measure(0, 0)
+    result = run_in_process([unitary, counted], engine, shots=7, max_shot_size=3)
+    assert_same(result.data(0), {"unitary": Operator([[0, 1], [1, 0]])})
+    assert_same(result.data(1), {"counts": {"0x1": 7}})
+    assert [each.metadata["method"] for each in result.results] == ["unitary", "statevector"]
+
+
+# ------------------------------------------------------------------------------------------------- results as Qiskit's
+
+
+def test_the_result_gives_its_statevector_and_counts(engine: Engine) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.h(0)
+    circuit.append(LikeAer("save_statevector", 1, "single"), [0])
+    result = run_in_process(circuit, engine)
+    assert_same(result.get_statevector(), Statevector([0.5**0.5] * 2))
+    assert set(result.data(0)) == {"statevector"}
+    # Qiskit takes them from the statevector.
+    assert {key: round(float(value), 9) for key, value in result.get_counts().items()} == {"0": 0.5, "1": 0.5}
+
+
+def test_without_data_there_are_no_counts_to_have(engine: Engine) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.append(expval(SparsePauliOp(["Z"])), [0])
+    result = run_in_process(circuit, engine)
+    assert result.data(0) == {"expectation_value": 1.0}
+    with pytest.raises(QiskitError):
+        result.get_counts()
+
+
+def test_what_a_circuit_saves_wins_over_what_the_backend_returns(engine: Engine) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.append(LikeAer("save_statevector", 1, "single"), [0])
+    circuit.x(0)
+    circuit.append(LikeAer("save_statevector", 1, "single", label="end"), [0])
+    data = run_in_process(circuit, engine, output="statevector").data(0)
+    assert_same(data, {"statevector": Statevector([1, 0]), "end": Statevector([0, 1])})
+
+
+def test_metadata_say_what_ran_and_why(engine: Engine) -> None:
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    for options, reason in (({}, "automatic"), ({"method": "statevector"}, "method='statevector'")):
+        metadata = run_in_process(circuit, engine, engine_reason="it was built", **options).results[0].metadata
+        assert metadata["method"] == "statevector"
+        assert metadata["method_reason"].startswith(reason)
+        assert metadata["engine"] == engine.name
+        assert metadata["engine_reason"] == "it was built"
+
+
+# ----------------------------------------------------------------------------------------------- transpiler, and fleet
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_the_transpiler_keeps_saves(level: int) -> None:
+    inner = QuantumCircuit(2)
+    inner.append(LikeAer("save_probabilities", 2, "average", label="inner"), [0, 1])
+    circuit = prefix()
+    for name in ALL:
+        save, qubits, _ = instruction(name, subtypes(name)[0])
+        circuit.append(save, qubits)
+    circuit.append(LikeAer("save_unitary", 3, "single"), [0, 1, 2])
+    circuit.append(inner.to_instruction(), [2, 0])
+    with circuit.if_test((0, 1)):
+        circuit.append(LikeAer("save_probabilities", 1, "average", label="in if"), [0])
+    kept = transpile(circuit, target=fleet_target(), optimization_level=level).count_ops()
+    assert all(kept[name] == (2 if name == "save_probabilities" else 1) for name in [*ALL, "save_unitary"])
+
+
+def test_a_fleet_gives_what_an_engine_gives(provider: FleetProvider, engine: Engine) -> None:
+    circuit = prefix()
+    for name in ALL:
+        if name not in ("save_state", "save_statevector_dict", "save_probabilities_dict"):
+            save, qubits, _ = instruction(name, f"c_{subtypes(name)[0]}")
+            circuit.append(save, qubits)
+    suffix(circuit)
+    backend = provider.get_backend()
+    job = backend.run(circuit, shots=SHOTS, seed_simulator=3, max_shot_size=7)
+    result = job.result(timeout=120)
+    assert_same(result.data(0), run_in_process(circuit, engine, shots=SHOTS, seed_simulator=3).data(0), 1e-9)
+    metadata = result.results[0].metadata
+    assert metadata["engine"] in ("numpy", "statevector")
+    assert "machine code" in metadata["engine_reason"]
+
+
+# ------------------------------------------------------------------------------------------------------------------ Aer
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("pershot", [False, True])
+def test_whole_data_as_aer_gives_them(engine: Engine, pershot: bool, conditional: bool) -> None:
+    aer = pytest.importorskip("qiskit_aer")
+    how = {"pershot": pershot, "conditional": conditional}
+    circuit = prefix()
+    circuit.save_state(**how)
+    circuit.save_statevector("sv", **how)
+    circuit.save_statevector_dict("ket", **how)
+    circuit.save_amplitudes(STATES, **how)
+    circuit.save_amplitudes_squared(STATES, **how)
+    circuit.save_probabilities([2, 0], **how)
+    circuit.save_probabilities_dict([1], "dict", **how)
+    circuit.save_expectation_value(OPERATOR, [1, 2, 0], **how)
+    circuit.save_expectation_value(OPERATOR, [0, 2, 1], "accum", unnormalized=True, **how)
+    circuit.save_expectation_value_variance(OPERATOR, [2, 0, 1], **how)
+    circuit.save_density_matrix([2, 0], **how)
+    circuit.measure(1, 0)
+    simulator = aer.AerSimulator(method="statevector")
+    # One shot: Aer's random numbers are others, so that runs are compared that found the same.
+    seen = set()
+    for seed in range(30):
+        ours = run_in_process(circuit, engine, shots=1, seed_simulator=seed).data(0)
+        theirs = next(
+            data
+            for other in range(200)
+            if (data := simulator.run(circuit, shots=1, seed_simulator=other).result().data(0))["counts"]
+            == ours["counts"]
+        )
+        assert_same(ours, theirs)
+        seen.update(ours["counts"])
+        if len(seen) > 2:
+            return
+    pytest.fail(f"only {seen} were found")
+
+
+def test_a_unitary_as_aer_gives_it(engine: Engine) -> None:
+    aer = pytest.importorskip("qiskit_aer")
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.cx(0, 2)
+    circuit.save_unitary()
+    circuit.x(1)
+    circuit.save_unitary("later", pershot=True)
+    assert_same(run_in_process(circuit, engine).data(0), aer.AerSimulator().run(circuit).result().data(0))

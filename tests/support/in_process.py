@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job from circuits to Qiskit's `Result` without Redis, Celery or another process: all but the transport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qiskit import QuantumCircuit
+from qiskit.result import Result
+
+from qfleet.options import RunOptions, check_option
+from qfleet.queue.record import decode_record, encode_record
+from qfleet.result import assemble
+from qfleet.submission import prepare
+from qfleet.wire import codec
+from qfleet.wire.shard import Output
+from qfleet_worker.engines.base import Engine
+from qfleet_worker.runner import Runner
+from qfleet_worker.store import Taken
+
+
+class _Store:
+    """One job's shards, and their results."""
+
+    def __init__(self, shards: Sequence[bytes], programs: dict[str, bytes]) -> None:
+        self._shards = shards
+        self._programs = programs
+        self.results: list[bytes] = []
+
+    def take(self, job_id: str, index: int) -> Taken | None:
+        return Taken(job_id=job_id, index=index, attempt=1, owner="x", work=self._shards[index])
+
+    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:  # noqa: ARG002
+        return [self._programs.get(name) for name in names]
+
+    def finish(
+        self,
+        taken: Taken,  # noqa: ARG002
+        result: bytes,
+        *,
+        whole: int,  # noqa: ARG002
+        blocks: list[tuple[int, int]],  # noqa: ARG002
+        error: str,  # noqa: ARG002
+    ) -> bool:
+        self.results.append(result)
+        return True
+
+
+def run_in_process(
+    circuits: QuantumCircuit | list[QuantumCircuit],
+    engine: Engine,
+    *,
+    output: Output = "counts",
+    engine_reason: str = "",
+    **options: object,
+) -> Result:
+    """The result of a job whose shards an engine runs, one after the other."""
+    chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
+    new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)
+    store = _Store([codec.encode(shard) for shard in new.shards], new.programs)
+    runner = Runner(store, engine, memory_bytes=2**31, max_attempts=3, engine_reason=engine_reason)
+    for index in range(len(new.shards)):
+        assert runner.run(new.job_id, index)
+    return assemble(
+        new.job_id,
+        decode_record(encode_record(new.record)),
+        [codec.decode_result(blob) for blob in store.results],
+        backend_version="0",
+        ended=new.record.created,
+        default_error="",
+    )
