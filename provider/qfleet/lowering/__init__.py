@@ -50,7 +50,7 @@ def lower(
     if not isinstance(circuit, QuantumCircuit):
         raise TypeError(f"expected a QuantumCircuit, got {type(circuit).__name__}")
     parameters = list(circuit.parameters) if circuit.num_parameters else []
-    walk = Walk(unitary=unitary, free=frozenset(parameters))
+    walk = Walk(unitary=unitary, free={parameter: parameter for parameter in parameters})
     try:
         _check_size(len(parameters), MAX_PARAMETERS, "parameters")
         _check_size(circuit.num_qubits, MAX_QUBITS, "qubits")

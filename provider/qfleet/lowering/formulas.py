@@ -50,26 +50,30 @@ class Slots(NamedTuple):
 def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
     """The angles, numbers and expressions over these parameters, as numbers and slots.
 
+    A parameter by itself is one of the objects in `parameters`.
+
     Raises `RefusalError` for an expression that Qiskit doesn't tell the structure of.
     """
     params = list(angles)
     numbers = {free: number for number, free in enumerate(parameters)}
+    by_identity = {id(free): number for number, free in enumerate(parameters)}
     places: list[int] = []
     refs: list[int] = []
     formulas: dict[Formula, int] = {}
+    #: the formula of each parameter by itself
     bare: dict[int, int] = {}
     for place, angle in enumerate(params):
         if isinstance(angle, float):
             continue
         places.append(place)
         params[place] = 0.0
-        if isinstance(angle, Parameter):
-            number = numbers[angle]
-            ref = bare.get(number)
-            if ref is None:
-                ref = bare[number] = formulas.setdefault(parameter(number), len(formulas))
-        else:
+        number = by_identity.get(id(angle))
+        if number is None:
             ref = formulas.setdefault(_formula(angle, numbers), len(formulas))
+        elif number in bare:
+            ref = bare[number]
+        else:
+            ref = bare[number] = formulas.setdefault(parameter(number), len(formulas))
         refs.append(ref)
     return Slots(params, places, refs, tuple(formulas))
 
@@ -130,7 +134,7 @@ def _formula(expression: ParameterExpression, numbers: dict[Parameter, int]) -> 
     try:
         if len(expression.parameters) > _MAX_PARAMETERS:
             raise ValueError("too many parameters")
-        steps.replay(expression)
+        steps.push(expression)
         return steps.formula()
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise unbound(sorted(parameter.name for parameter in expression.parameters)) from exc

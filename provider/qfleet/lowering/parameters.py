@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,15 +16,22 @@ from qfleet.lowering.refusal import RefusalError, unbound
 Angle: TypeAlias = "float | ParameterExpression"
 
 
-def angle(value: Any, free: Set[Parameter]) -> Angle:
-    """A gate's parameter, over parameters that may stay free. Raises `RefusalError` as `real` does."""
-    if isinstance(value, Parameter) and value in free:
-        return value
-    if isinstance(value, ParameterExpression) and value.parameters:
-        unknown = value.parameters - free
-        if unknown:
-            raise unbound(sorted(parameter.name for parameter in unknown))
-        return value
+def angle(value: Any, free: Mapping[Parameter, Parameter]) -> Angle:
+    """A gate's parameter. Raises `RefusalError` as `real` does.
+
+    `free`: the parameters that may stay free, each with the object that stands for it in the rows: a look at its
+    identity is faster than its hash.
+    """
+    if isinstance(value, ParameterExpression):
+        known = free.get(value) if isinstance(value, Parameter) else None
+        if known is not None:
+            return known
+        parameters = value.parameters
+        if parameters:
+            unknown = sorted(parameter.name for parameter in parameters if parameter not in free)
+            if unknown:
+                raise unbound(unknown)
+            return value
     return real(value)
 
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -42,6 +43,7 @@ from qfleet.lowering.rows import Rows, Tables
 from qfleet.lowering.saves import is_save, is_state, lowered_save
 from qfleet.wire.program import Op
 
+_NO_PARAMETERS: Mapping[Parameter, Parameter] = MappingProxyType({})
 _NOTHING = Rows()
 _MEASURE = gates.shape(Op.MEASURE)
 _RESET = Rows([(Op.RESET, 0, 1)], [0])
@@ -50,8 +52,8 @@ _RESET = Rows([(Op.RESET, 0, 1)], [0])
 class Walk:
     """One circuit's way to rows. What has been lowered once is remembered by the identity of the operation."""
 
-    def __init__(self, *, unitary: bool, free: Set[Parameter] = frozenset()) -> None:
-        """`free`: the parameters that may stay in the rows."""
+    def __init__(self, *, unitary: bool, free: Mapping[Parameter, Parameter] = _NO_PARAMETERS) -> None:
+        """`free`: see `qfleet.lowering.parameters.angle`."""
         self.free = free
         self.tables = Tables()
         self.variables = Variables()
