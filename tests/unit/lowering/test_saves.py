@@ -130,7 +130,10 @@ REFUSED = {
         "saves the statevector ('statevector') where its unitary is computed",
     ),
     "a unitary and a measurement": (measured_unitary(), "it holds a measure"),
-    "counts as a label": (with_save((LikeAer("save_statevector", 2, "single", label="counts"), [0, 1])), "give another"),
+    "counts as a label": (
+        with_save((LikeAer("save_statevector", 2, "single", label="counts"), [0, 1])),
+        "give another",
+    ),
     "a long label": (
         with_save((LikeAer("save_statevector", 2, "single", label="x" * 257), [0, 1])),
         "is no string of at most 256 characters",

@@ -66,7 +66,9 @@ HOSTILE = {
     "a save below zero": (one(save(S.STATEVECTOR), save_refs=np.array([-1])), "refers to a save that isn't there"),
     "a save that isn't done": (one(mean(), saves=(mean(), mean())), "isn't done by exactly one operation"),
     "two with one label": (
-        dataclasses.replace(GOOD, saves=(GOOD.saves[0], *GOOD.saves[1:3], msgspec.structs.replace(GOOD.saves[3], label="e"))),
+        dataclasses.replace(
+            GOOD, saves=(GOOD.saves[0], *GOOD.saves[1:3], msgspec.structs.replace(GOOD.saves[3], label="e"))
+        ),
         "two saves have the same label",
     ),
     "no targets": (one(save(S.PROBABILITIES), targets=0), "acts on 0 qubits"),
@@ -121,7 +123,10 @@ HOSTILE = {
         ),
         "a unitary is saved together with a state",
     ),
-    "controls": (one(save(S.PROBABILITIES), targets=1, num_controls=np.array([1]), operands=np.arange(2)), "has controls"),
+    "controls": (
+        one(save(S.PROBABILITIES), targets=1, num_controls=np.array([1]), operands=np.arange(2)),
+        "has controls",
+    ),
 }
 
 
