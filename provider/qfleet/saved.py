@@ -82,7 +82,7 @@ def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: in
     flat = _array(block.values, value_type(block.kind, precision))
     size, rest = divmod(flat.size, block.entries) if block.entries else (0, flat.size)
     weights = _array(block.weights, "<i8")
-    wrong_size = block.entries and size != _expected_size(block.kind, size, num_qubits)
+    wrong_size = block.entries and (not size or size != _expected_size(block.kind, size, num_qubits))
     if rest or wrong_size or len(block.clbits) != width * block.entries:
         raise DamagedDataError(f"what was saved as {block.label!r} doesn't fit its {block.entries} entries")
     if len(weights) != (block.entries if averaged else 0) or (weights < 1).any():

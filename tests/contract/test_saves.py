@@ -177,8 +177,12 @@ def assert_same(got: Any, want: Any, tolerance: float = 1e-10) -> None:
         assert got == pytest.approx(want, abs=tolerance)
 
 
-@pytest.mark.parametrize("precision", ["double", "single"])
-@pytest.mark.parametrize(("name", "subtype"), [(name, subtype) for name in ALL for subtype in subtypes(name)])
+@pytest.mark.timeout(600)  # the first may have to compile
+@pytest.mark.parametrize(
+    ("name", "subtype", "precision"),
+    [(name, subtype, "double") for name in ALL for subtype in subtypes(name)]
+    + [(name, subtypes(name)[0], "single") for name in ALL],
+)
 def test_each_kind_and_subtype_after_a_measurement(engine: Engine, name: str, subtype: str, precision: str) -> None:
     save, qubits, value = instruction(name, subtype)
     circuit = prefix()

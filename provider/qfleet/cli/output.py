@@ -79,16 +79,18 @@ def _circuit_document(result: Result, index: int) -> dict[str, Any]:
         "counts": counts,
     }
     for name in ("statevector", "unitary"):
-        if name in data:
-            document[name] = _complex_pairs(data[name])
+        pairs = _complex_pairs(data.get(name))
+        if pairs is not None:
+            document[name] = pairs
     return document
 
 
 def _complex_pairs(values: Any) -> Any:
+    """Complex numbers as pairs of real ones; ``None`` for what else a circuit may have saved under such a name."""
     import numpy as np
 
     array = np.asarray(values)
-    return np.stack([array.real, array.imag], axis=-1).tolist()
+    return np.stack([array.real, array.imag], axis=-1).tolist() if array.ndim and array.dtype.kind in "cfi" else None
 
 
 def write_json(document: object) -> None:

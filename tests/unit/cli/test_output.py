@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from qiskit.providers import JobStatus
+from qiskit.quantum_info import Statevector
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
@@ -54,6 +55,12 @@ def test_amplitudes_are_pairs_of_real_and_imaginary_part(capsys: pytest.CaptureF
     assert unitary["unitary"] == [[[1, 0], [0, 0]], [[0, 0], [0, 1]]]
     print_counts(found)
     assert "statevector: see --json" in capsys.readouterr().out
+
+
+def test_what_was_saved_under_the_name_of_a_statevector_is_shown_if_it_is_one() -> None:
+    saved = [Statevector([1, 0]), [Statevector([1, 0])], {"0x0": 1 + 0j}, 0.5]
+    documents = circuit_documents(result_of(*[experiment(statevector=each) for each in saved]))
+    assert [document.get("statevector") for document in documents] == [[[1, 0], [0, 0]], [[[1, 0], [0, 0]]], None, None]
 
 
 def test_a_table_shows_the_most_frequent_and_sums_up_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,8 +21,10 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_without_machine_code_numpy_is_taken_and_the_way_out_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert choose_engine()[0].name == "numpy"
+        engine, reason = choose_engine()
+    assert engine.name == "numpy"
     assert "qfleet warm" in caplog.text
+    assert "qfleet warm" in reason
 
 
 def test_without_numba_numpy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +40,8 @@ def test_without_numba_numpy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_machine_code_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qfleet_worker.engines.statevector.warm", lambda: (0.0, 0.0))
     ready.mark()
-    assert choose_engine()[0].name == "statevector"
+    engine, reason = choose_engine()
+    assert (engine.name, reason) == ("statevector", "machine code is compiled")
 
 
 def test_newer_sources_are_not_compiled_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
