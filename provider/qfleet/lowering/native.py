@@ -57,40 +57,37 @@ class UnitaryGates:
     def __init__(self, rows: Rows, tables: Tables) -> None:
         self._rows = rows
         self._tables = tables
-        #: position and qubits of each, in order
-        self._places: list[tuple[int, list[int]]] = []
-        #: its matrix in `Tables`
-        self._numbers: list[int] = []
+        #: position, qubits, and number of the matrix in `Tables`
+        self._gates: list[tuple[int, list[int], int]] = []
 
     def append(self, instruction: CircuitInstruction, position: int, operands: list[int]) -> bool:
         """Append the row of a gate, which `check` will check; ``False`` for one that is no plain matrix."""
         # The operation would be slow to make. A gate whose matrix can't be made has none here.
         matrix = instruction.matrix
-        width = len(operands)
-        if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != (1 << width, 1 << width):
+        size = 1 << len(operands)
+        if matrix is None or size == 1 or matrix.dtype is not _COMPLEX or matrix.shape != (size, size):
             return False
         number = self._tables.add(matrix)
         rows = self._rows
-        rows.shapes.append((_UNITARY_CODE, 0, width))
+        rows.shapes.append((_UNITARY_CODE, 0, len(operands)))
         rows.operands += operands
         rows.tables.append(number)
-        self._places.append((position, operands))
-        self._numbers.append(number)
+        self._gates.append((position, operands, number))
         return True
 
     def check(self) -> None:
         """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
-        if not self._numbers:
+        if not self._gates:
             return
         widths: dict[int, dict[int, None]] = {}
-        for number, (_, operands) in zip(self._numbers, self._places, strict=True):
+        for _, operands, number in self._gates:
             widths.setdefault(len(operands), {})[number] = None
         bad: set[int] = set()
         for width, numbers in widths.items():
             matrices = self._tables.flat(numbers).reshape(-1, 1 << width, 1 << width)
             if not _are_unitary(matrices):
                 bad.update(n for n, matrix in zip(numbers, matrices, strict=True) if not _are_unitary(matrix))
-        for number, (position, operands) in zip(self._numbers, self._places, strict=True) if bad else ():
+        for position, operands, number in self._gates:
             if number in bad:
                 refusal = RefusalError(_NOT_UNITARY)
                 refusal.found_at(UNITARY, position, operands)

@@ -61,6 +61,8 @@ class Tables:
         """These tables, each as an array."""
         sizes = [len(self._tables[number]) // 16 for number in numbers]
         flat = self.flat(numbers)
+        if len(set(sizes)) == 1:
+            return tuple(flat.reshape(len(sizes), -1))
         return tuple([flat[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)])
 
 
