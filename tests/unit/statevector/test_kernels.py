@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector import emit, fusion, kernels
-from qfleet_worker.engines.statevector.execute import run_stage
+from qfleet_worker.engines.statevector import draft, emit, kernels, shapes
+from qfleet_worker.engines.statevector.execute import ONE_STATE, run_stage
 from qfleet_worker.engines.statevector.schedule import FULL_GROUP, MIXED_GROUP, REAL_GROUP
 
 TOLERANCES = {2: 1e-13, 3: 2e-6}
 BITS = 8
 Vector = NDArray[np.complex128]
+SHAPES = {"full": 0, "real": shapes.REAL, "mixed": shapes.MIXED, "schmidt": shapes.THIN}
 
 
 def apply(state: Vector, matrix: Vector, targets: list[int], controls: int = 0, values: int = 0) -> Vector:
@@ -54,8 +55,15 @@ class Bench:
     def __init__(self, lane_bits: int, bits: int = BITS) -> None:
         self.lane_bits, self.bits = lane_bits, bits
         self.op = np.zeros(emit.OP_COLUMNS, np.int64)
-        self.coefs = np.zeros(1 << 16)
+        self.sources = np.zeros(1 << 16, np.int64)
+        #: the entries of matrices; 1 first, as in a draft's pool
+        self.pool = np.ones(1, np.complex128)
         self.ints = np.zeros(64, np.int64)
+
+    def add(self, matrix: Vector) -> int:
+        """Put a matrix into the pool; returns its place."""
+        self.pool = np.concatenate([self.pool, matrix.reshape(-1)])
+        return len(self.pool) - matrix.size
 
     def run(self, state: Vector) -> tuple[Vector, int]:
         """What the operation makes of a state, and the code of its kernel."""
@@ -65,10 +73,11 @@ class Bench:
         padded = np.full(len(floats) + 64, 7, real)
         padded[32:-32] = floats
         every = (1 << self.bits) - 1
+        coefs = self.pool.view(np.float64)[self.sources].astype(real)
         run_stage(
-            padded[32:-32], self.bits, every, every, 0, 1, self.op[None], self.coefs.astype(real), self.ints,
+            padded[32:-32], self.bits, every, every, 0, 1, self.op[None], coefs, self.ints,
             np.zeros((1, 5), np.int64), np.zeros((1, 4), np.int64), np.zeros(1, np.complex128), np.zeros(1, real),
-            np.zeros(1, np.complex128), np.zeros(1, real), 0, 1,
+            np.zeros(1, np.complex128), np.zeros(1, real), ONE_STATE, 0, 1,
         )  # fmt: skip
         assert (padded[:32] == 7).all()
         assert (padded[-32:] == 7).all()
@@ -97,8 +106,8 @@ def test_matrices_on_all_lanes(lane_bits: int) -> None:
                         matrix = random_matrix(rng, kind, 1 << k)
                         bench = Bench(lane_bits)
                         emit.emit_matrix(
-                            matrix.reshape(-1), k, np.array(targets), inside, values, BITS, lane_bits, bench.op,
-                            bench.coefs, 0,
+                            bench.add(matrix), SHAPES[kind], k, np.array(targets), inside, values, BITS, lane_bits,
+                            bench.op, bench.sources, 0,
                         )  # fmt: skip
                         state = random_state(rng)
                         result, code = bench.run(state)
@@ -112,7 +121,7 @@ def test_matrices_on_all_lanes(lane_bits: int) -> None:
             matrix = random_matrix(rng, "full", 1 << k)
             bench = Bench(lane_bits)
             emit.emit_matrix(
-                matrix.reshape(-1), k, np.array(targets), 1 << lane, 0, BITS, lane_bits, bench.op, bench.coefs, 0
+                bench.add(matrix), 0, k, np.array(targets), 1 << lane, 0, BITS, lane_bits, bench.op, bench.sources, 0
             )
             state = random_state(rng)
             result, code = bench.run(state)
@@ -123,7 +132,7 @@ def test_matrices_on_all_lanes(lane_bits: int) -> None:
 
 
 def make_gates(rows: list[dict[int, int]]) -> NDArray[np.int64]:
-    gates = np.zeros((len(rows), fusion.COLUMNS), np.int64)
+    gates = np.zeros((len(rows), draft.COLUMNS), np.int64)
     for at, row in enumerate(rows):
         for column, value in row.items():
             gates[at, column] = value
@@ -143,12 +152,16 @@ def test_groups(lane_bits: int, kind: int, name: str) -> None:
                 continue
             rng.shuffle(targets)
             matrices = [random_matrix(rng, name, 2) for _ in targets]
-            pool = np.concatenate([matrix.reshape(-1) for matrix in matrices])
-            gates = make_gates([{fusion.TARGETS: bit, fusion.AT: 4 * at} for at, bit in enumerate(targets)])
             bench = Bench(lane_bits)
+            gates = make_gates(
+                [
+                    {draft.TARGETS: bit, draft.AT: bench.add(matrix)}
+                    for bit, matrix in zip(targets, matrices, strict=True)
+                ]
+            )
             emit.emit_group(
-                gates, np.arange(len(targets)), 0, len(targets), kind, pool, np.arange(BITS), BITS, lane_bits,
-                bench.op, bench.coefs, 0,
+                gates, np.arange(len(targets)), 0, len(targets), kind, np.arange(BITS), BITS, lane_bits, bench.op,
+                bench.sources, 0,
             )  # fmt: skip
             expected = state = random_state(rng)
             for matrix, target in zip(matrices, targets, strict=True):
@@ -175,18 +188,16 @@ def test_flips(lane_bits: int) -> None:
             gates = make_gates(
                 [
                     {
-                        fusion.KIND: fusion.FLIP,
-                        fusion.TARGETS: target,
-                        fusion.CHANGES: 1 << target,
-                        fusion.CONTROLS: controls,
-                        fusion.VALUES: values,
+                        draft.KIND: draft.FLIP,
+                        draft.TARGETS: target,
+                        draft.CHANGES: 1 << target,
+                        draft.CONTROLS: controls,
+                        draft.VALUES: values,
                     }
                 ]
             )
             bench = Bench(lane_bits)
-            emit.emit_gate(
-                gates, 0, np.zeros(1, np.complex128), np.arange(BITS), BITS, BITS, lane_bits, bench.op, bench.coefs, 0
-            )
+            emit.emit_gate(gates, 0, np.arange(BITS), BITS, BITS, lane_bits, bench.op, bench.sources, 0)
             state = random_state(rng)
             result, code = bench.run(state)
             assert np.abs(result - apply(state, X, [target], controls, values)).max() < TOLERANCES[lane_bits]
@@ -207,7 +218,7 @@ def test_permutations(lane_bits: int, k: int) -> None:
             target, *controls = rng.permutation(wires)[: int(rng.integers(2, k + 1))].tolist()
             mask = sum(1 << bit for bit in controls)
             values = mask & int(rng.integers(1 << BITS))
-            rows.append({fusion.TARGETS: target, fusion.CONTROLS: mask, fusion.VALUES: values})
+            rows.append({draft.TARGETS: target, draft.CONTROLS: mask, draft.VALUES: values})
             expected = apply(expected, X, [target], mask, values)
         bench = Bench(lane_bits)
         emit.emit_permutation(

@@ -4,7 +4,7 @@
 A diagonal is a product of terms, each a factor for the indices with given values of some bits. A term with one local
 bit or none (its other bits say in which chunks it counts) goes into a *product form*: a factor for each value of each
 local bit, multiplied out over the low 8 bits and over the high bits of a chunk once per chunk. Terms with more local
-bits are multiplied out when the circuit is compiled: over the low bits into a table with a row for each value of those
+bits are multiplied out once for all chunks: over the low bits into a table with a row for each value of those
 high bits that share a term with low bits, and over the high bits into a second table.
 """
 
@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.statevector.draft import FACTOR, MASK, VALUE
 from qfleet_worker.engines.statevector.kernels import scale_row, scale_row_by
 from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.schedule import popcount
 
 #: Bits of a row of a table.
 ROW_BITS = 8
@@ -50,34 +52,41 @@ def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any
 
 
 @machine_code
-def build_tables(masks: NDArray[Any], factors: NDArray[Any], terms: NDArray[Any], bits: int, tables: NDArray[Any],
-                 at: int, high_tables: NDArray[Any], high_at: int) -> tuple[int, int, int, int]:  # fmt: skip
-    """Multiply out `terms` (rows of `masks` and `factors`, whose masks are of local bits).
-
-    Writes the table at `at` and the one of high bits at `high_at`. Returns its ``TABLE``, ``SELECT`` and
-    ``HIGH_TABLE``, and how many rows there are.
-    """
+def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int]:
+    """What the table of `terms` over `bits` local bits is like: the bits that select its rows; its real numbers, 0 if it
+    isn't needed; and the entries of the table of high bits, 0 if it isn't."""
     low_bits = min(bits, ROW_BITS)
-    low_mask = (1 << low_bits) - 1
-    size = 1 << low_bits
     select = 0
     any_low = any_high = False
-    for term in terms:
-        mask = masks[term, 0]
-        if mask & low_mask:
+    for at in range(len(terms)):
+        mask = terms[at, MASK]
+        if mask & ((1 << low_bits) - 1):
             any_low = True
             select |= mask >> low_bits
         else:
             any_high = True
-    base = np.ones(size, np.complex128)
-    for term in terms:
-        mask, value = masks[term, 0], masks[term, 1]
-        if mask >> low_bits == 0:
-            for j in range(size):
-                if j & mask == value:
-                    base[j] *= factors[term]
-    rows = 0
-    if any_low:
+    size = 2 << (low_bits + popcount(select)) if any_low else 0
+    return select, size, 1 << (bits - low_bits) if any_high else 0
+
+
+@machine_code
+def build_tables(terms: NDArray[Any], pool: NDArray[Any], bits: int, select: int, tables: NDArray[Any], at: int,
+                 high_tables: NDArray[Any], high_at: int) -> None:  # fmt: skip
+    """Multiply out `terms`: mask and value of local bits, and where in the pool the factor lies.
+
+    Writes the table at `at` and the one of high bits at `high_at`, each unless that is -1.
+    """
+    low_bits = min(bits, ROW_BITS)
+    low_mask = (1 << low_bits) - 1
+    size = 1 << low_bits
+    if at >= 0:
+        base = np.ones(size, np.complex128)
+        for term in range(len(terms)):
+            mask, value = terms[term, MASK], terms[term, VALUE]
+            if mask >> low_bits == 0:
+                for j in range(size):
+                    if j & mask == value:
+                        base[j] *= pool[terms[term, FACTOR]]
         weights = np.empty((low_bits, 2), np.complex128)
         row = np.empty(2 * size, np.float64)
         chosen = 0
@@ -86,46 +95,46 @@ def build_tables(masks: NDArray[Any], factors: NDArray[Any], terms: NDArray[Any]
             row[0] = 1
             row[1] = 0
             plain = True
-            for term in terms:
-                mask, value = masks[term, 0], masks[term, 1]
-                high = mask >> low_bits
-                if high == 0 or mask & low_mask == 0 or chosen & high != value >> low_bits:
+            for term in range(len(terms)):
+                mask, value = terms[term, MASK], terms[term, VALUE]
+                high, low = mask >> low_bits, mask & low_mask
+                if high == 0 or low == 0 or low & (low - 1) or chosen & high != value >> low_bits:
                     continue
-                low = mask & low_mask
-                if low & (low - 1) == 0:
-                    bit = 0
-                    while low >> bit != 1:
-                        bit += 1
-                    weights[bit, 1 if value & low else 0] *= factors[term]
-                    plain = False
-            _multiply_out(weights, 0, 0 if plain else low_bits, row)
-            out = tables[at + rows * 2 * size : at + (rows + 1) * 2 * size]
+                bit = 0
+                while low >> bit != 1:
+                    bit += 1
+                weights[bit, 1 if value & low else 0] *= pool[terms[term, FACTOR]]
+                plain = False
+            if not plain:
+                _multiply_out(weights, 0, low_bits, row)
             for j in range(size):
                 re, im = (1.0, 0.0) if plain else (row[2 * j], row[2 * j + 1])
-                out[2 * j] = re * base[j].real - im * base[j].imag
-                out[2 * j + 1] = re * base[j].imag + im * base[j].real
-            for term in terms:
-                mask, value = masks[term, 0], masks[term, 1]
+                row[2 * j] = re * base[j].real - im * base[j].imag
+                row[2 * j + 1] = re * base[j].imag + im * base[j].real
+            for term in range(len(terms)):
+                mask, value = terms[term, MASK], terms[term, VALUE]
                 high, low = mask >> low_bits, mask & low_mask
                 if high and low & (low - 1) and chosen & high == value >> low_bits:
+                    factor = pool[terms[term, FACTOR]]
                     for j in range(size):
                         if j & low == value & low:
-                            re, im = out[2 * j], out[2 * j + 1]
-                            out[2 * j] = re * factors[term].real - im * factors[term].imag
-                            out[2 * j + 1] = re * factors[term].imag + im * factors[term].real
-            rows += 1
+                            re, im = row[2 * j], row[2 * j + 1]
+                            row[2 * j] = re * factor.real - im * factor.imag
+                            row[2 * j + 1] = re * factor.imag + im * factor.real
+            for j in range(2 * size):
+                tables[at + j] = row[j]
+            at += 2 * size
             chosen = (chosen - select) & select
             if chosen == 0:
                 break
-    if any_high:
+    if high_at >= 0:
         for j in range(1 << (bits - low_bits)):
-            factor = 1 + 0j
-            for term in terms:
-                mask, value = masks[term, 0], masks[term, 1]
+            product = 1 + 0j
+            for term in range(len(terms)):
+                mask, value = terms[term, MASK], terms[term, VALUE]
                 if mask & low_mask == 0 and j & (mask >> low_bits) == value >> low_bits:
-                    factor *= factors[term]
-            high_tables[high_at + j] = factor
-    return at if any_low else -1, select, high_at if any_high else -1, rows
+                    product *= pool[terms[term, FACTOR]]
+            high_tables[high_at + j] = product
 
 
 @machine_code

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which kernel runs for an item of a stage, and with which coefficients? In machine code.
 
-Each operation of a compiled circuit is one row of integers (`OP_COLUMNS` of them) and its coefficients.
+Each operation of a compiled circuit is one row of integers (`OP_COLUMNS` of them) and its coefficients. Of these only
+the *sources* are found here: the places of the pool's real and imaginary parts, those of entry e being 2e and 2e + 1.
 """
 
 from __future__ import annotations
@@ -12,20 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector import kernels
-from qfleet_worker.engines.statevector.fusion import (
-    AT,
-    CONTROLS,
-    FLIP,
-    KIND,
-    SIZE,
-    TARGETS,
-    VALUES,
-    is_mixed,
-    is_real,
-)
+from qfleet_worker.engines.statevector.draft import AT, CONTROLS, FLIP, KIND, SHAPE, SIZE, TARGETS, VALUES
 from qfleet_worker.engines.statevector.kernels import CODES
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.schedule import MIXED_GROUP, REAL_GROUP, popcount
+from qfleet_worker.engines.statevector.shapes import MIXED, REAL, THIN
+from qfleet_worker.engines.statevector.tape import ONE
 
 #: The columns of an operation: its kernel, or -1 for a diagonal; where its coefficients and its integers begin (of a
 #: diagonal, its number); how many groups of vectors it has; `fixed`, `pattern`, `second` and the strides of the high
@@ -36,6 +29,9 @@ OP_COLUMNS = 13
 _C, _R, _X, _V, _S = kernels.C, kernels.R, kernels.X, kernels.V, kernels.S
 _GR, _GX, _GC = kernels.GR, kernels.GX, kernels.GC
 _FLIP, _FLIPM, _FLIPL, _PERM = kernels.FLIP, kernels.FLIPM, kernels.FLIPL, kernels.PERM
+
+#: The sources of 1 and 0.
+_ONE, _ZERO = 2 * ONE, 2 * ONE + 1
 
 
 @machine_code
@@ -75,9 +71,9 @@ def _split_controls(
 
 
 @machine_code
-def emit_matrix(matrix: NDArray[Any], k: int, targets: NDArray[Any], inside: int, values: int, bits: int,
-                lane_bits: int, op: NDArray[Any], coefs: NDArray[Any], at: int) -> int:  # fmt: skip
-    """A matrix on the positions `targets`, with local controls. Returns where the next coefficients go.
+def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: int, values: int, bits: int,
+                lane_bits: int, op: NDArray[Any], sources: NDArray[Any], at: int) -> int:  # fmt: skip
+    """The matrix at a place, on the positions `targets`, with local controls. Returns where the next coefficients go.
 
     Leaves the columns ``OUTSIDE`` as they are.
     """
@@ -111,9 +107,9 @@ def emit_matrix(matrix: NDArray[Any], k: int, targets: NDArray[Any], inside: int
                 for lane in range(lanes):
                     index[r, lane] |= 1 << bit
     kind = _C
-    if k == 1 and is_real(matrix):
+    if k == 1 and shape & REAL:
         kind = _R
-    elif k == 1 and is_mixed(matrix):
+    elif k == 1 and shape & MIXED:
         kind = _X
     size = 1 << k
     splat = lo == 0
@@ -121,28 +117,28 @@ def emit_matrix(matrix: NDArray[Any], k: int, targets: NDArray[Any], inside: int
         splat = False
         kind = _V
     if splat:
-        if k == 2 and matrix[4] == 0 and matrix[8] == 0 and matrix[0].imag == 0 and matrix[12].imag == 0:
+        if k == 2 and shape & THIN:
             op[KERNEL] = CODES[lane_bits - 2, _S, 2, 0]
-            coefs[at] = matrix[0].real
-            coefs[at + 1] = matrix[12].real
+            sources[at] = 2 * matrix
+            sources[at + 1] = 2 * (matrix + 12)
             at += 2
             for r in range(4):
                 for c in range(1, 4):
-                    entry = matrix[index[r, 0] * 4 + index[c, 0]]
-                    coefs[at] = entry.real
-                    coefs[at + 1] = entry.imag
+                    entry = 2 * (matrix + index[r, 0] * 4 + index[c, 0])
+                    sources[at] = entry
+                    sources[at + 1] = entry + 1
                     at += 2
             return at
         op[KERNEL] = CODES[lane_bits - 2, kind, high, 0]
         for r in range(1 << high):
             for c in range(1 << high):
-                entry = matrix[index[r, 0] * size + index[c, 0]]
+                entry = 2 * (matrix + index[r, 0] * size + index[c, 0])
                 if kind == _C:
-                    coefs[at] = entry.real
-                    coefs[at + 1] = entry.imag
+                    sources[at] = entry
+                    sources[at + 1] = entry + 1
                     at += 2
                 else:
-                    coefs[at] = entry.imag if kind == _X and r != c else entry.real
+                    sources[at] = entry + 1 if kind == _X and r != c else entry
                     at += 1
         return at
     op[KERNEL] = CODES[lane_bits - 2, kind, high, lo]
@@ -156,28 +152,30 @@ def emit_matrix(matrix: NDArray[Any], k: int, targets: NDArray[Any], inside: int
                     continue
                 for lane in range(lanes):
                     if lane & lane_controls == lane_values:
-                        entry = matrix[index[r, lane] * size + index[c, lane ^ shuffle]]
+                        real = 2 * (matrix + index[r, lane] * size + index[c, lane ^ shuffle])
+                        imaginary = real + 1
                     else:
-                        entry = 1 + 0j if r == c and shuffle == 0 else 0j
+                        real = _ONE if r == c and shuffle == 0 else _ZERO
+                        imaginary = _ZERO
                     place = at + 2 * lane
                     if kind == _R or (kind == _X and shuffle == 0):
-                        coefs[place] = entry.real
-                        coefs[place + 1] = entry.real
+                        sources[place] = real
+                        sources[place + 1] = real
                     elif kind == _X:
-                        coefs[place] = entry.imag
-                        coefs[place + 1] = entry.imag
+                        sources[place] = imaginary
+                        sources[place + 1] = imaginary
                     else:
-                        coefs[place] = entry.real
-                        coefs[place + 1] = entry.real
-                        coefs[place + width] = entry.imag
-                        coefs[place + width + 1] = entry.imag
+                        sources[place] = real
+                        sources[place + 1] = real
+                        sources[place + width] = imaginary
+                        sources[place + width + 1] = imaginary
                 at += width if kind == _R or kind == _X else 2 * width
     return at
 
 
 @machine_code
-def emit_gate(gates: NDArray[Any], gate: int, pool: NDArray[Any], places: NDArray[Any], num_wires: int, bits: int,
-              lane_bits: int, op: NDArray[Any], coefs: NDArray[Any], at: int) -> int:  # fmt: skip
+def emit_gate(gates: NDArray[Any], gate: int, places: NDArray[Any], num_wires: int, bits: int,
+              lane_bits: int, op: NDArray[Any], sources: NDArray[Any], at: int) -> int:  # fmt: skip
     """A matrix or an X with any controls. Returns where the next coefficients go."""
     inside, values = _split_controls(gates, gate, places, num_wires, op)
     if gates[gate, KIND] != FLIP:
@@ -185,9 +183,8 @@ def emit_gate(gates: NDArray[Any], gate: int, pool: NDArray[Any], places: NDArra
         targets = np.empty(4, np.int64)
         for bit in range(k):
             targets[bit] = places[gates[gate, TARGETS] >> 8 * bit & 255]
-        first = gates[gate, AT]
         return emit_matrix(
-            pool[first : first + (1 << 2 * k)], k, targets, inside, values, bits, lane_bits, op, coefs, at
+            gates[gate, AT], gates[gate, SHAPE], k, targets, inside, values, bits, lane_bits, op, sources, at
         )
     outside, outside_values = op[OUTSIDE], op[OUTSIDE_VALUES]
     lane_mask = (1 << lane_bits) - 1
@@ -205,16 +202,23 @@ def emit_gate(gates: NDArray[Any], gate: int, pool: NDArray[Any], places: NDArra
     else:
         op[KERNEL] = CODES[lane_bits - 2, _FLIPL, 0, 1 << place]
     for lane in range(1 << lane_bits):
-        chosen = 1.0 if lane & inside & lane_mask == values & lane_mask else 0.0
-        coefs[at + 2 * lane] = chosen
-        coefs[at + 2 * lane + 1] = chosen
+        chosen = _ONE if lane & inside & lane_mask == values & lane_mask else _ZERO
+        sources[at + 2 * lane] = chosen
+        sources[at + 2 * lane + 1] = chosen
     return at + (2 << lane_bits)
 
 
 @machine_code
-def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int, kind: int, pool: NDArray[Any],
-               places: NDArray[Any], bits: int, lane_bits: int, op: NDArray[Any], coefs: NDArray[Any],
-               at: int) -> int:  # fmt: skip
+def _part(one: int, entry: int, real: bool) -> int:
+    """The source of a part of an entry of the one-qubit matrix at a place, of the identity for -1."""
+    if one < 0:
+        return _ONE if real and (entry == 0 or entry == 3) else _ZERO
+    return 2 * (one + entry) + (0 if real else 1)
+
+
+@machine_code
+def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int, kind: int, places: NDArray[Any],
+               bits: int, lane_bits: int, op: NDArray[Any], sources: NDArray[Any], at: int) -> int:  # fmt: skip
     """One-qubit gates of one kind in one pass. Returns where the next coefficients go."""
     on_lane = np.full(3, -1, np.int64)
     by_place = np.full(bits, -1, np.int64)
@@ -240,27 +244,21 @@ def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int
     every = (1 << lane_bits) - 1
     op[KERNEL] = CODES[lane_bits - 2, code, high, every if any_lane else 0]
     width = 2 << lane_bits
-    one = np.empty(4, np.complex128)
     if any_lane:
         for lane_bit in range(lane_bits):
-            one[:] = 0
-            one[0] = 1
-            one[3] = 1
-            if on_lane[lane_bit] >= 0:
-                one[:] = pool[on_lane[lane_bit] : on_lane[lane_bit] + 4]
+            one = on_lane[lane_bit]
             for lane in range(1 << lane_bits):
                 value = lane >> lane_bit & 1
-                diagonal, off = one[3 * value], one[2 * value + 1 - value]
+                diagonal = _part(one, 3 * value, True)
                 for part in range(2):
                     place = at + 2 * lane + part
+                    sources[place] = diagonal
                     if code == _GC:
-                        coefs[place] = diagonal.real
-                        coefs[place + width] = diagonal.imag
-                        coefs[place + 2 * width] = off.real
-                        coefs[place + 3 * width] = off.imag
+                        sources[place + width] = _part(one, 3 * value, False)
+                        sources[place + 2 * width] = _part(one, 1 + value, True)
+                        sources[place + 3 * width] = _part(one, 1 + value, False)
                     else:
-                        coefs[place] = diagonal.real
-                        coefs[place + width] = off.real if code == _GR else off.imag
+                        sources[place + width] = _part(one, 1 + value, code == _GR)
             at += 4 * width if code == _GC else 2 * width
     rank = 0
     for place in range(lane_bits, bits):
@@ -268,18 +266,14 @@ def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int
             continue
         op[STRIDES + rank] = 2 << place
         rank += 1
-        one[:] = 0
-        one[0] = 1
-        one[3] = 1
-        if by_place[place] >= 0:
-            one[:] = pool[by_place[place] : by_place[place] + 4]
+        one = by_place[place]
         for entry in range(4):
             if code == _GC:
-                coefs[at] = one[entry].real
-                coefs[at + 1] = one[entry].imag
+                sources[at] = _part(one, entry, True)
+                sources[at + 1] = _part(one, entry, False)
                 at += 2
             else:
-                coefs[at] = one[entry].imag if code == _GX and (entry == 1 or entry == 2) else one[entry].real
+                sources[at] = _part(one, entry, code == _GR or entry == 0 or entry == 3)
                 at += 1
     return at
 

@@ -15,7 +15,7 @@ from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
 from qfleet.wire.saving import saves_unitary
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
-from qfleet_worker.engines.numpy_engine.flow import Flow, compile_flow
+from qfleet_worker.engines.numpy_engine.flow import Flow, Stretch, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
@@ -23,11 +23,14 @@ from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.trajectories import leaves
 from qfleet_worker.engines.saving import Saver
+from qfleet_worker.engines.statevector.cache import Cache, structure
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 from qfleet_worker.engines.statevector.paulis import expectation
 from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
-from qfleet_worker.engines.statevector.small import simulate
+from qfleet_worker.engines.statevector.points import run_point
+from qfleet_worker.engines.statevector.small import compile_small
 from qfleet_worker.engines.statevector.state import State, check_norm
+from qfleet_worker.engines.statevector.sweeping import is_plain, suits, sweep_counts, sweep_states
 from qfleet_worker.engines.statevector.threads import Crew
 
 logger = logging.getLogger(__name__)
@@ -53,31 +56,55 @@ class StatevectorEngine:
 
     def __init__(self) -> None:
         self._crews: dict[int, Crew] = {}
+        self._cache = Cache()
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
-        # A hostile table may overflow; the check of the norm catches what comes of it.
         before = seconds_compiling()
+        # A hostile table may overflow; the check of the norm catches what comes of it.
         with np.errstate(all="ignore"):
             unitary = experiment.output == "unitary" or saves_unitary(experiment.program)
             outcome = self._unitary(experiment) if unitary else self._simulate(experiment)
-        seconds = seconds_compiling() - before
-        if seconds:
-            logger.warning("compiled machine code for %.1f s: numba's cache was cold", seconds)
+        _warn(before)
         return outcome
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
         """Run one circuit at many points; see `qfleet_worker.engines.base.Engine`."""
+        if len(params) != len(seeds):
+            raise ValueError(f"{len(params)} points have {len(seeds)} seeds")
+        before = seconds_compiling()
+        outcomes = self._sweep(experiment, params, seeds) if len(params) else None
+        if outcomes is not None:
+            yield from outcomes
+            _warn(before)
+            return
         for row, seed in zip(params, seeds, strict=True):
             program = dataclasses.replace(experiment.program, params=row)
             yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
 
+    def _sweep(
+        self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
+    ) -> Iterator[Outcome] | None:
+        """The outcomes of all points; ``None`` for an experiment that doesn't suit to run many at a time."""
+        program = experiment.program
+        if experiment.output == "statevector" and not program.num_clbits:
+            tables = compile_small(program, _LANE_BITS[experiment.precision], self._cache)
+            if tables is not None:
+                return sweep_states(experiment, tables, params, self._crew(experiment))
+        if experiment.output == "counts" and 0 < experiment.shots <= NUMBERS and suits(program):
+            plan = self._compile(experiment).blocks[0].plan
+            if is_plain(plan):
+                return sweep_counts(experiment, plan, params, seeds, self._crew(experiment))
+        return None
+
     def _simulate(self, experiment: Experiment) -> Outcome:
         if experiment.output == "statevector" and experiment.program.num_clbits == 0:
-            small = simulate(experiment.program, _DTYPES[experiment.precision])
-            if small is not None:
-                check_norm(small[1], experiment.precision == "double")
-                return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, small[0])
+            tables = compile_small(experiment.program, _LANE_BITS[experiment.precision], self._cache)
+            if tables is not None:
+                num_qubits, dtype = experiment.program.num_qubits, _DTYPES[experiment.precision]
+                final, norm_squared = run_point(tables, num_qubits, dtype)
+                check_norm(norm_squared, experiment.precision == "double")
+                return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, final)
         flow = self._compile(experiment)
         plans = [block.plan for block in flow.blocks]
         state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew(experiment))
@@ -118,12 +145,20 @@ class StatevectorEngine:
     def _compile(self, experiment: Experiment) -> Flow[Plan]:
         named = named_qubits(experiment.program)
         lane_bits = _LANE_BITS[experiment.precision]
-        return compile_flow(
-            experiment.program,
-            lambda part: compile_program(
-                part.program, lane_bits, experiment.threads, named=named, last=part.last, events=part.events
-            ),
-        )
+
+        def plan(part: Stretch) -> Plan:
+            program = part.program
+            key = (lane_bits, experiment.threads, named.tobytes(), part.last, part.events, *structure(program))
+            kept: Plan | None = self._cache.get(key)
+            if kept is not None:
+                return kept.bind(program.params)
+            made = compile_program(
+                program, lane_bits, experiment.threads, named=named, last=part.last, events=part.events
+            )
+            self._cache.put(key, made, made.nbytes)
+            return made
+
+        return compile_flow(experiment.program, plan)
 
     def _unitary(self, experiment: Experiment) -> Outcome:
         program = experiment.program
@@ -146,3 +181,10 @@ class StatevectorEngine:
             state.check(norm_squared)
         none = Tally(0, 0 if experiment.memory else None).result()
         return Outcome(*none, amplitudes=matrix if experiment.output == "unitary" else None, saved=saver.result())
+
+
+def _warn(before: float) -> None:
+    """Say that machine code was compiled since `before`."""
+    seconds = seconds_compiling() - before
+    if seconds:
+        logger.warning("compiled machine code for %.1f s: numba's cache was cold", seconds)

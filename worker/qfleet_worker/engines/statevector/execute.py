@@ -34,6 +34,11 @@ from qfleet_worker.engines.statevector.schedule import popcount
 #: Runs that are fetched before they are copied.
 AHEAD = 2
 
+#: Steps from one state to the next, of its real numbers, its coefficients, its factors and its two sorts of tables; and
+#: those where there is one state only.
+STATE_STEP, COEF_STEP, FACTOR_STEP, TABLE_STEP, HIGH_STEP = range(5)
+ONE_STATE = np.zeros(5, np.int64)
+
 
 @machine_code
 def spread(number: int, mask: int) -> int:
@@ -70,13 +75,15 @@ def _gather(state: NDArray[Any], room: NDArray[Any], base: int, places: NDArray[
 def run_stage(
     state: NDArray[Any], num_wires: int, local: int, known: int, first_op: int, end_op: int, ops: NDArray[Any],
     coefs: NDArray[Any], ints: NDArray[Any], diagonals: NDArray[Any], terms: NDArray[Any], factors: NDArray[Any],
-    tables: NDArray[Any], high_tables: NDArray[Any], room: NDArray[Any], begin: int, end: int,
+    tables: NDArray[Any], high_tables: NDArray[Any], room: NDArray[Any], steps: NDArray[Any], begin: int, end: int,
 ) -> None:  # fmt: skip
     """Run the operations of a stage over the chunks ``begin`` to ``end - 1``.
 
     `known` are the wires that may be other than |0>; with none at all the state is |0...0>, whatever the memory holds.
-    `room` is for one chunk; it isn't used where chunks are contiguous. The only function that calls kernels: each that
-    did would have them compiled once more.
+    `room` is for one chunk; it isn't used where chunks are contiguous. `steps` is `ONE_STATE`; or, if all wires are
+    local, each chunk is a state of its own, with values of its own, and `steps` says how far apart they lie.
+
+    The only function that calls kernels: each that did would have them compiled once more.
     """
     bits = popcount(local)
     low_bits = min(bits, ROW_BITS)
@@ -96,11 +103,14 @@ def run_stage(
         places[at] = 2 * spread(at, upper)
     for chunk in range(begin, end):
         base = spread(chunk, outside)
+        coef_at = chunk * steps[COEF_STEP]
+        own_factors, own_tables = factors[chunk * steps[FACTOR_STEP] :], tables[chunk * steps[TABLE_STEP] :]
+        own_high_tables = high_tables[chunk * steps[HIGH_STEP] :]
         if in_place:
-            work, offset = state, 2 * base
+            work, offset = state, 2 * base + chunk * steps[STATE_STEP]
             if known == 0:
-                state[2 * base : 2 * base + (2 << bits)] = 0
-                state[2 * base] = 1
+                state[offset : offset + (2 << bits)] = 0
+                state[offset] = 1
         else:
             work, offset = room, 0
             _gather(state, room, base, places, run, known)
@@ -110,14 +120,14 @@ def run_stage(
             code = ops[at, KERNEL]
             if code >= 0:
                 call_kernel(
-                    work, coefs, ints, code, ops[at, COEFS], ops[at, INTS], offset, ops[at, COUNT], ops[at, FIXED],
-                    ops[at, PATTERN], ops[at, SECOND], ops[at, STRIDES], ops[at, STRIDES + 1], ops[at, STRIDES + 2],
-                    ops[at, STRIDES + 3],
+                    work, coefs, ints, code, coef_at + ops[at, COEFS], ops[at, INTS], offset, ops[at, COUNT],
+                    ops[at, FIXED], ops[at, PATTERN], ops[at, SECOND], ops[at, STRIDES], ops[at, STRIDES + 1],
+                    ops[at, STRIDES + 2], ops[at, STRIDES + 3],
                 )  # fmt: skip
             else:
                 apply_diagonal(
-                    work, offset, bits, base, diagonals[ops[at, INTS]], terms, factors, tables, high_tables, row,
-                    mixed, high_row, weights,
+                    work, offset, bits, base, diagonals[ops[at, INTS]], terms, own_factors, own_tables,
+                    own_high_tables, row, mixed, high_row, weights,
                 )  # fmt: skip
         if not in_place:
             for at in range(len(places)):

@@ -5,6 +5,8 @@ One-qubit gates wait on their wire until another gate needs it, and are multipli
 SWAPs exchange the wires of two qubits; two-qubit matrices take up what follows and precedes on the same two wires.
 What comes out are rows of four kinds: a matrix on up to four targets with any controls, an X with controls, a diagonal
 as a product of *terms*, each a factor for the amplitudes whose index has a value under a mask, and nothing.
+
+Nothing here depends on angles: what does is written to the tape.
 """
 
 from __future__ import annotations
@@ -15,241 +17,162 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector import matrices as m
-from qfleet_worker.engines.statevector.machine_code import machine_code
-from qfleet_worker.engines.statevector.matrices import (
-    NUM_PARAMS,
-    fill_many,
-    fill_one,
-    one_times,
-    product4,
-    times_one,
-    turn,
+from qfleet_worker.engines.statevector.draft import (
+    AT,
+    CHANGES,
+    CONTROLS,
+    DENSE,
+    DIAGONAL,
+    FLIP,
+    GATES,
+    KIND,
+    SHAPE,
+    SIZE,
+    TARGETS,
+    VALUES,
+    Draft,
+    add_gate,
+    add_term,
+    constant,
+    instruct,
+    product,
+    room,
+    varying,
 )
-
-NOTHING, DENSE, FLIP, DIAGONAL = range(4)
-#: The columns of a gate: its kind; the wires that it changes, and those it only looks at, as masks; its controls and
-#: the values they must have; where its matrix or its terms begin; how many targets or terms; the targets, 8 bits each.
-KIND, CHANGES, READS, CONTROLS, VALUES, AT, SIZE, TARGETS = range(8)
-COLUMNS = 8
-
-#: Rows of the counters.
-GATES, POOL, TERMS = range(3)
-
-_DIAGONAL_ONE = np.zeros(64, np.bool_)
-_DIAGONAL_ONE[[m.Z, m.S, m.SDG, m.T, m.TDG, m.P, m.RZ]] = True
-
-
-@machine_code
-def is_real(one: NDArray[Any]) -> bool:
-    """Whether a one-qubit matrix has real entries only."""
-    return bool(one[0].imag == 0 and one[1].imag == 0 and one[2].imag == 0 and one[3].imag == 0)
+from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
+from qfleet_worker.engines.statevector.pairs import merge_pair
+from qfleet_worker.engines.statevector.shapes import (
+    FIRST_IS_ONE,
+    MIXED,
+    REAL,
+    SHAPES,
+    shape_of_one,
+    shape_of_two,
+)
+from qfleet_worker.engines.statevector.shapes import DIAGONAL as IS_DIAGONAL
+from qfleet_worker.engines.statevector.tape import AFTER, BEFORE, FILL, HALVES, PHASE, SCALE, TURN
 
 
 @machine_code
-def is_mixed(one: NDArray[Any]) -> bool:
-    """Whether a one-qubit matrix is real on its diagonal and imaginary off it."""
-    return bool(one[0].imag == 0 and one[1].real == 0 and one[2].real == 0 and one[3].imag == 0)
-
-
-@machine_code
-def _append(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], kind: int, changes: int, reads: int) -> int:
-    """A new gate, as the last one on its wires."""
-    at = int(counts[GATES])
-    counts[GATES] += 1
-    gates[at, KIND] = kind
-    gates[at, CHANGES] = changes
-    gates[at, READS] = reads
-    gates[at, CONTROLS] = 0
-    gates[at, VALUES] = 0
-    gates[at, SIZE] = 0
-    gates[at, TARGETS] = 0
-    gates[at, AT] = counts[TERMS] if kind == DIAGONAL else counts[POOL]
-    left = changes | reads
-    wire = 0
-    while left:
-        if left & 1:
-            last[wire] = at
-        left >>= 1
-        wire += 1
-    return at
-
-
-@machine_code
-def _term(gates: NDArray[Any], counts: NDArray[Any], masks: NDArray[Any], factors: NDArray[Any], at: int,
-          mask: int, value: int, factor: complex) -> None:  # fmt: skip
-    """Another term of the diagonal that is the last gate."""
-    if factor == 1:
+def _flush(draft: Draft, wire: int) -> None:
+    """Turn what waits on a wire into a gate."""
+    place, shape = draft.waits[wire], draft.wait_shapes[wire]
+    if place < 0:
         return
-    place = counts[TERMS]
-    masks[place, 0] = mask
-    masks[place, 1] = value
-    factors[place] = factor
-    counts[TERMS] += 1
-    gates[at, SIZE] += 1
-
-
-@machine_code
-def _flush(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
-           factors: NDArray[Any], waits: NDArray[Any], ones: NDArray[Any], diagonals: NDArray[Any],
-           wire: int) -> None:  # fmt: skip
-    """Turn what waits on a wire into gates."""
-    if waits[wire, 0]:
-        at = _append(gates, counts, last, DENSE, 1 << wire, 0)
-        gates[at, SIZE] = 1
-        gates[at, TARGETS] = wire
-        pool[gates[at, AT] : gates[at, AT] + 4] = ones[wire]
-        counts[POOL] += 4
-        waits[wire, 0] = 0
-    if waits[wire, 1]:
-        at = _append(gates, counts, last, DIAGONAL, 0, 1 << wire)
-        _term(gates, counts, masks, factors, at, 1 << wire, 0, diagonals[wire, 0])
-        _term(gates, counts, masks, factors, at, 1 << wire, 1 << wire, diagonals[wire, 1])
-        waits[wire, 1] = 0
-
-
-@machine_code
-def _small_matrix(gates: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any], factors: NDArray[Any], at: int,
-                  low: int, high: int, out: NDArray[Any]) -> None:  # fmt: skip
-    """The matrix of a gate that acts on two wires only, with `low` as the lower bit of its index."""
-    out[:] = 0
-    kind = gates[at, KIND]
-    for column in range(4):
-        index = (column & 1) << low | (column >> 1) << high
-        if kind == DIAGONAL:
-            factor = 1 + 0j
-            for term in range(gates[at, AT], gates[at, AT] + gates[at, SIZE]):
-                if index & masks[term, 0] == masks[term, 1]:
-                    factor *= factors[term]
-            out[5 * column] = factor
-            continue
-        if index & gates[at, CONTROLS] != gates[at, VALUES]:
-            out[5 * column] = 1
-        elif kind == FLIP:
-            out[4 * (column ^ (1 if gates[at, TARGETS] == low else 2)) + column] = 1
-        elif gates[at, SIZE] == 1:
-            bit = 0 if gates[at, TARGETS] == low else 1
-            inside = column >> bit & 1
-            for row in range(2):
-                out[4 * (column & ~(1 << bit) | row << bit) + column] = pool[gates[at, AT] + 2 * row + inside]
-        else:
-            same = gates[at, TARGETS] & 255 == low
-            inside = column if same else (column & 1) << 1 | column >> 1
-            for row in range(4):
-                to = row if same else (row & 1) << 1 | row >> 1
-                out[4 * to + column] = pool[gates[at, AT] + 4 * row + inside]
-
-
-@machine_code
-def _merge_pair(gates: NDArray[Any], counts: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
-                factors: NDArray[Any], before: int) -> None:  # fmt: skip
-    """Multiply the last gate with the one before it where both act on the same two wires and one is a plain matrix."""
-    at = counts[GATES] - 1
-    wires = gates[at, CHANGES] | gates[at, READS]
-    if before < 0 or gates[before, KIND] == NOTHING or gates[before, CHANGES] | gates[before, READS] != wires:
+    draft.waits[wire] = -1
+    if shape & IS_DIAGONAL:
+        at = add_gate(draft, DIAGONAL, 0, 1 << wire)
+        if not shape & FIRST_IS_ONE:
+            add_term(draft, at, 1 << wire, 0, place)
+        add_term(draft, at, 1 << wire, 1 << wire, place + 3)
         return
-    plain = gates[at, KIND] == DENSE and gates[at, SIZE] == 2
-    plain_before = gates[before, KIND] == DENSE and gates[before, SIZE] == 2
-    if not (plain or plain_before):
-        return
-    low = high = -1
-    for wire in range(64):
-        if wires >> wire & 1:
-            if low < 0:
-                low = wire
-            else:
-                high = wire
-                break
-    left, right = np.empty(16, np.complex128), np.empty(16, np.complex128)
-    _small_matrix(gates, pool, masks, factors, at, low, high, left)
-    _small_matrix(gates, pool, masks, factors, before, low, high, right)
-    if gates[at, KIND] == DIAGONAL:
-        counts[TERMS] = gates[at, AT]
-    else:
-        counts[POOL] = gates[at, AT]
-    gates[before, KIND] = NOTHING
-    place = counts[POOL]
-    counts[POOL] += 16
-    product4(left, pool, place, right)
-    gates[at, KIND] = DENSE
-    gates[at, CHANGES] = wires
-    gates[at, READS] = 0
-    gates[at, CONTROLS] = 0
-    gates[at, VALUES] = 0
-    gates[at, AT] = place
-    gates[at, SIZE] = 2
-    gates[at, TARGETS] = low | high << 8
+    at = add_gate(draft, DENSE, 1 << wire, 0)
+    draft.gates[at, AT] = place
+    draft.gates[at, SIZE] = 1
+    draft.gates[at, TARGETS] = wire
+    draft.gates[at, SHAPE] = shape
 
 
 @machine_code
-def _one(gates: NDArray[Any], counts: NDArray[Any], last: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
-         factors: NDArray[Any], waits: NDArray[Any], ones: NDArray[Any], diagonals: NDArray[Any],
-         wire: int, one: NDArray[Any], split: bool) -> None:  # fmt: skip
+def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
     """A one-qubit gate without controls."""
-    diagonal = one[1] == 0 and one[2] == 0
-    at = last[wire]
-    if at >= 0 and not waits[wire, 0] and not waits[wire, 1]:
-        wide = gates[at, KIND] == DENSE and gates[at, SIZE] > 1
-        if wide and gates[at, CONTROLS] == 0 and gates[at, CHANGES] >> wire & 1:
+    at, before = draft.last[wire], draft.waits[wire]
+    if at >= 0 and before < 0:
+        gate = draft.gates[at]
+        if gate[KIND] == DENSE and gate[SIZE] > 1 and gate[CONTROLS] == 0 and gate[CHANGES] >> wire & 1:
             bit = 0
-            while gates[at, TARGETS] >> (8 * bit) & 255 != wire:
+            while gate[TARGETS] >> (8 * bit) & 255 != wire:
                 bit += 1
-            one_times(pool, gates[at, AT], gates[at, SIZE], bit, one)
+            size = 1 << 2 * gate[SIZE]
+            if draft.varies[place]:
+                gate[AT] = varying(draft, gate[AT], size)
+            instruct(draft, draft.varies[gate[AT]], AFTER, gate[AT], size, gate[SIZE], bit, place)
             return
-    if diagonal:
-        if waits[wire, 0] and split and (is_real(ones[wire]) or is_mixed(ones[wire])):
-            _flush(gates, counts, last, pool, masks, factors, waits, ones, diagonals, wire)
-        if waits[wire, 0]:
-            ones[wire, 0] *= one[0]
-            ones[wire, 1] *= one[0]
-            ones[wire, 2] *= one[3]
-            ones[wire, 3] *= one[3]
-        elif waits[wire, 1]:
-            diagonals[wire, 0] *= one[0]
-            diagonals[wire, 1] *= one[3]
+    if before >= 0:
+        shape_before = draft.wait_shapes[wire]
+        dense = shape if shape_before & IS_DIAGONAL else shape_before
+        if split and (shape ^ shape_before) & IS_DIAGONAL and dense & (REAL | MIXED):
+            _flush(draft, wire)
         else:
-            diagonals[wire, 0] = one[0]
-            diagonals[wire, 1] = one[3]
-            waits[wire, 1] = 1
-        return
-    if waits[wire, 1]:
-        if split and (is_real(one) or is_mixed(one)):
-            _flush(gates, counts, last, pool, masks, factors, waits, ones, diagonals, wire)
-        else:
-            one[0] *= diagonals[wire, 0]
-            one[1] *= diagonals[wire, 1]
-            one[2] *= diagonals[wire, 0]
-            one[3] *= diagonals[wire, 1]
-            waits[wire, 1] = 0
-    if waits[wire, 0]:
-        a, b, c, d = ones[wire, 0], ones[wire, 1], ones[wire, 2], ones[wire, 3]
-        ones[wire, 0] = one[0] * a + one[1] * c
-        ones[wire, 1] = one[0] * b + one[1] * d
-        ones[wire, 2] = one[2] * a + one[3] * c
-        ones[wire, 3] = one[2] * b + one[3] * d
-    else:
-        ones[wire] = one
-        waits[wire, 0] = 1
+            place = product(draft, place, before)
+            shape &= shape_before
+    draft.waits[wire] = place
+    draft.wait_shapes[wire] = shape
 
 
 @machine_code
-def fuse(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
-         params: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any],
-         num_wires: int, split: bool, gates: NDArray[Any], pool: NDArray[Any], masks: NDArray[Any],
-         factors: NDArray[Any]) -> tuple[int, complex]:  # fmt: skip
-    """Fuse rows of unitary operations; `wires` holds each qubit's wire and is changed by SWAPs.
+def _diagonal(draft: Draft, code: int, angle: int, mask: int, values: int, target: NDArray[Any], k: int,
+              places: NDArray[Any], start: int, tables: NDArray[Any]) -> None:  # fmt: skip
+    """A diagonal of two targets or more, or of a table, as the last gate.
 
-    ``split`` keeps real gates and diagonals apart instead of making complex matrices of them. Returns how many gates
-    there are, and the factor of the whole state.
+    `mask` has its targets and controls, `values` the controls' values; ``places[bit]`` is the mask of a target.
     """
-    n = num_wires
-    waits = np.zeros((n, 2), np.uint8)
-    ones = np.empty((n, 4), np.complex128)
-    diagonals = np.empty((n, 2), np.complex128)
-    last = np.full(n, -1, np.int64)
-    counts = np.zeros(3, np.int64)
-    one = np.empty(4, np.complex128)
+    at = draft.counts[GATES] - 1
+    if code == m.ISWAP:
+        i, minus = constant(draft, 1j), constant(draft, -1 + 0j)
+        add_term(draft, at, places[0], places[0], i)
+        add_term(draft, at, places[1], places[1], i)
+        add_term(draft, at, mask, mask, minus)
+        return
+    if code == m.RZZ:
+        halves = room(draft, 4)
+        instruct(draft, True, HALVES, halves, 4, angle, 0, 0)
+        if values == 0 and mask == places[0] | places[1]:
+            instruct(draft, True, SCALE, PHASE, 1, halves, 0, 0)
+            add_term(draft, at, places[0], places[0], halves + 2)
+            add_term(draft, at, places[1], places[1], halves + 2)
+            add_term(draft, at, mask, mask, halves + 3)
+            return
+    for index in range(1 << k):
+        value = values
+        for bit in range(k):
+            if index >> bit & 1:
+                value |= places[bit]
+        if code == m.RZZ:
+            add_term(draft, at, mask, value, halves + ((index ^ index >> 1) & 1))
+        else:
+            add_term(draft, at, mask, value, constant(draft, tables[start + index]))
+
+
+@machine_code
+def _matrix(draft: Draft, at: int, code: int, angle: int, k: int, target: NDArray[Any], one: int, shape: int,
+            plain: bool, start: int, tables: NDArray[Any]) -> None:  # fmt: skip
+    """Give the last gate its matrix, multiplied with what waits on its targets if it is `plain`."""
+    gate, size = draft.gates[at], 1 << 2 * k
+    place = one
+    if k > 1:
+        place = room(draft, size)
+        if code == m.UNITARY:
+            draft.pool[place : place + size] = tables[start : start + size]
+        else:
+            instruct(draft, NUM_PARAMS[code] > 0, FILL, place, size, code, angle, size)
+    gate[SIZE] = k
+    gate[SHAPE] = shape if k == 1 else 0
+    for bit in range(k):
+        wire = target[bit]
+        gate[TARGETS] |= wire << (8 * bit)
+        before = draft.waits[wire]
+        if plain and before >= 0:
+            if draft.varies[before]:
+                place = varying(draft, place, size)
+            instruct(draft, draft.varies[place], BEFORE, place, size, k, bit, before)
+            draft.waits[wire] = -1
+    gate[AT] = place
+
+
+@machine_code
+def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any],
+         operands: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any],
+         split: bool) -> None:  # fmt: skip
+    """Fuse rows of unitary operations into a draft; `wires` holds each qubit's wire and is changed by SWAPs.
+
+    ``split`` keeps real gates and diagonals apart instead of making complex matrices of them.
+    """
+    n = len(draft.last)
+    waits, wait_shapes, last = draft.waits, draft.wait_shapes, draft.last
     target = np.empty(4, np.int64)
-    phase = 1 + 0j
+    places = np.empty(64, np.int64)
     operand = param = 0
     for row in range(len(codes)):
         code, width, k = codes[row], num_controls[row], num_targets[row]
@@ -264,6 +187,7 @@ def fuse(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[A
         changes = 0
         for at in range(k):
             wire = wires[operands[operand + at]]
+            places[at] = 1 << wire
             changes |= 1 << wire
             if at < 4:
                 target[at] = wire
@@ -271,35 +195,43 @@ def fuse(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[A
         operand += k
         angle = param
         param += NUM_PARAMS[code]
+        one, shape, start = -1, 0, 0
+        if code == m.UNITARY or code == m.DIAGONAL:
+            start = table_at[row]
         if code == m.GLOBAL_PHASE:
+            one = room(draft, 1)
+            instruct(draft, True, TURN, one, 1, angle, 0, 0)
             if width == 0:
-                phase *= turn(params[angle])
+                instruct(draft, True, SCALE, PHASE, 1, one, 0, 0)
                 continue
-        elif width == 0 and code == m.SWAP:
+        elif width == 0 and (code == m.SWAP or code == m.ISWAP):
             a, b = operands[first], operands[first + 1]
             wires[a], wires[b] = wires[b], wires[a]
-            continue
+            if code == m.SWAP:
+                continue
         elif k == 1 and code != m.UNITARY and code != m.DIAGONAL:
-            fill_one(code, params, angle, one)
+            one, shape = room(draft, 4), SHAPES[code]
+            instruct(draft, NUM_PARAMS[code] > 0, FILL, one, 4, code, angle, 4)
         elif k == 1:
-            start = table_at[row]
-            one[0] = tables[start]
-            one[1] = tables[start + 1] if code == m.UNITARY else 0
-            one[2] = tables[start + 2] if code == m.UNITARY else 0
-            one[3] = tables[start + (3 if code == m.UNITARY else 1)]
+            one = room(draft, 4)
+            draft.pool[one] = tables[start]
+            draft.pool[one + 1] = tables[start + 1] if code == m.UNITARY else 0
+            draft.pool[one + 2] = tables[start + 2] if code == m.UNITARY else 0
+            draft.pool[one + 3] = tables[start + (3 if code == m.UNITARY else 1)]
+            shape = shape_of_one(draft.pool, one)
         if k == 1 and width == 0:
-            _one(gates, counts, last, pool, masks, factors, waits, ones, diagonals, target[0], one, split)
+            _one(draft, target[0], one, shape, split)
             continue
         diagonal = code == m.RZZ or code == m.DIAGONAL or code == m.GLOBAL_PHASE or (width == 0 and code == m.ISWAP)
-        diagonal = diagonal or (k == 1 and one[1] == 0 and one[2] == 0)
+        diagonal = diagonal or (k == 1 and shape & IS_DIAGONAL != 0)
         plain = width == 0 and not diagonal and code != m.DCX
         for wire in range(n):
-            if changes >> wire & 1:
-                # What waits is multiplied into a plain matrix, and commutes with a diagonal if it is one itself.
-                if not plain and (waits[wire, 0] or (waits[wire, 1] and not diagonal)):
-                    _flush(gates, counts, last, pool, masks, factors, waits, ones, diagonals, wire)
-            elif controls >> wire & 1 and waits[wire, 0]:
-                _flush(gates, counts, last, pool, masks, factors, waits, ones, diagonals, wire)
+            if (changes | controls) >> wire & 1 and waits[wire] >= 0:
+                # What waits is multiplied into a plain matrix, and commutes with a diagonal or a control if it is
+                # diagonal itself.
+                commutes = wait_shapes[wire] & IS_DIAGONAL and (diagonal or controls >> wire & 1)
+                if not (commutes or (plain and changes >> wire & 1)):
+                    _flush(draft, wire)
         before = -1
         if k == 2 and width == 0:
             before = last[target[0]] if last[target[0]] == last[target[1]] else -1
@@ -308,74 +240,42 @@ def fuse(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[A
                 if controls >> wire & 1 and last[wire] == last[target[0]]:
                     before = last[wire]
         if diagonal:
-            at = _append(gates, counts, last, DIAGONAL, 0, changes | controls)
+            at = add_gate(draft, DIAGONAL, 0, changes | controls)
             mask = changes | controls
             if code == m.GLOBAL_PHASE:
-                _term(gates, counts, masks, factors, at, controls, values, turn(params[angle]))
+                add_term(draft, at, controls, values, one)
             elif k == 1:
-                _term(gates, counts, masks, factors, at, mask, values, one[0])
-                _term(gates, counts, masks, factors, at, mask, values | changes, one[3])
-            elif code == m.RZZ and width == 0:
-                phase *= turn(-params[angle] / 2)
-                _term(gates, counts, masks, factors, at, 1 << target[0], 1 << target[0], turn(params[angle]))
-                _term(gates, counts, masks, factors, at, 1 << target[1], 1 << target[1], turn(params[angle]))
-                _term(gates, counts, masks, factors, at, changes, changes, turn(-2 * params[angle]))
-            elif code == m.ISWAP:
-                a, b = operands[first], operands[first + 1]
-                wires[a], wires[b] = wires[b], wires[a]
-                _term(gates, counts, masks, factors, at, 1 << target[0], 1 << target[0], 1j)
-                _term(gates, counts, masks, factors, at, 1 << target[1], 1 << target[1], 1j)
-                _term(gates, counts, masks, factors, at, changes, changes, -1 + 0j)
+                if not shape & FIRST_IS_ONE:
+                    add_term(draft, at, mask, values, one)
+                add_term(draft, at, mask, values | changes, one + 3)
             else:
-                for index in range(1 << k):
-                    value = values
-                    for bit in range(k):
-                        value |= (index >> bit & 1) << wires[operands[first + bit]]
-                    if code == m.RZZ:
-                        odd = (index ^ index >> 1) & 1
-                        factor = turn(params[angle] / 2 if odd else -params[angle] / 2)
-                    else:
-                        factor = tables[table_at[row] + index]
-                    _term(gates, counts, masks, factors, at, mask, value, factor)
+                _diagonal(draft, code, angle, mask, values, target, k, places, start, tables)
         elif k == 1 and code == m.X:
-            at = _append(gates, counts, last, FLIP, changes, controls)
-            gates[at, TARGETS] = target[0]
+            at = add_gate(draft, FLIP, changes, controls)
+            draft.gates[at, TARGETS] = target[0]
         elif code == m.DCX and width == 0:
             for control in range(2):
-                at = _append(gates, counts, last, FLIP, 1 << target[1 - control], 1 << target[control])
-                gates[at, TARGETS] = target[1 - control]
-                gates[at, CONTROLS] = 1 << target[control]
-                gates[at, VALUES] = 1 << target[control]
+                at = add_gate(draft, FLIP, 1 << target[1 - control], 1 << target[control])
+                draft.gates[at, TARGETS] = target[1 - control]
+                draft.gates[at, CONTROLS] = 1 << target[control]
+                draft.gates[at, VALUES] = 1 << target[control]
             continue
         else:
-            at = _append(gates, counts, last, DENSE, changes, controls)
-            place, size = gates[at, AT], 1 << 2 * k
-            if k == 1:
-                pool[place : place + 4] = one
-            elif code == m.UNITARY:
-                pool[place : place + size] = tables[table_at[row] : table_at[row] + size]
-            else:
-                fill_many(code, params, angle, pool[place : place + size])
-            counts[POOL] += size
-            gates[at, SIZE] = k
-            for bit in range(k):
-                gates[at, TARGETS] |= target[bit] << (8 * bit)
-                wire = target[bit]
-                if plain and (waits[wire, 0] or waits[wire, 1]):
-                    if not waits[wire, 0]:
-                        ones[wire] = 0
-                        ones[wire, 0] = diagonals[wire, 0]
-                        ones[wire, 3] = diagonals[wire, 1]
-                    elif waits[wire, 1]:
-                        ones[wire, :2] *= diagonals[wire, 0]
-                        ones[wire, 2:] *= diagonals[wire, 1]
-                    times_one(pool, place, k, bit, ones[wire])
-                    waits[wire] = 0
+            at = add_gate(draft, DENSE, changes, controls)
+            _matrix(draft, at, code, angle, k, target, one, shape, plain, start, tables)
         if not diagonal:
-            gates[at, CONTROLS] = controls
-            gates[at, VALUES] = values
+            draft.gates[at, CONTROLS] = controls
+            draft.gates[at, VALUES] = values
         if before >= 0:
-            _merge_pair(gates, counts, pool, masks, factors, before)
+            merge_pair(draft, before)
     for wire in range(n):
-        _flush(gates, counts, last, pool, masks, factors, waits, ones, diagonals, wire)
-    return counts[GATES], phase
+        _flush(draft, wire)
+
+
+@machine_code
+def classify(draft: Draft) -> None:
+    """Find the shapes of two-qubit matrices."""
+    for at in range(draft.counts[GATES]):
+        gate = draft.gates[at]
+        if gate[KIND] == DENSE and gate[SIZE] == 2 and not draft.varies[gate[AT]]:
+            gate[SHAPE] = shape_of_two(draft.pool, gate[AT])

@@ -72,8 +72,9 @@ def fill_one(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> Non
     elif code == P:
         out[3] = turn(params[at])
     elif code == RZ:
-        out[0] = turn(-params[at] / 2)
-        out[3] = turn(params[at] / 2)
+        half = turn(params[at] / 2)
+        out[0] = half.conjugate()
+        out[3] = half
     elif code == RX or code == RY or code == R or code == U:
         cos, sin = math.cos(params[at] / 2), math.sin(params[at] / 2)
         out[0] = cos
@@ -195,11 +196,11 @@ def one_times(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) 
 
 
 @machine_code
-def product4(left: NDArray[Any], pool: NDArray[Any], at: int, right: NDArray[Any]) -> None:
-    """``pool[at:at+16] = left @ right`` for two-qubit matrices."""
+def product4(pool: NDArray[Any], to: int, left: int, right: int) -> None:
+    """The product of the two-qubit matrices at `left` and `right`, written to `to`, which overlaps neither."""
     for row in range(4):
         for column in range(4):
             total = 0j
             for k in range(4):
-                total += left[4 * row + k] * right[4 * k + column]
-            pool[at + 4 * row + column] = total
+                total += pool[left + 4 * row + k] * pool[right + 4 * k + column]
+            pool[to + 4 * row + column] = total

@@ -9,7 +9,7 @@ numbered so that each qubit ends on the wire of its own rank: the state needs no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.statevector import kernels
 from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
+from qfleet_worker.engines.statevector.values import refill
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
 MAX_WIRES = 50
@@ -45,6 +46,8 @@ class Segment:
     """A compiled stretch of unitary operations."""
 
     tables: Tables
+    #: the number of its first angle in the program
+    first_param: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +91,26 @@ class Plan:
     phase: complex
     #: wires with a bit of the state's index
     num_wires: int
+
+    def bind(self, params: NDArray[np.float64]) -> Plan:
+        """The same plan at other angles, shape (angles,); this one stays as it is."""
+        steps = []
+        phase = 1 + 0j
+        for step in self.steps:
+            if isinstance(step, Segment):
+                step = Segment(bind(step.tables, params, step.first_param), step.first_param)
+                phase *= step.tables.phase
+            steps.append(step)
+        return replace(self, steps=tuple(steps), phase=phase)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return sum(
+            size_of(step.tables) if isinstance(step, Segment) else step.table.nbytes
+            for step in self.steps
+            if isinstance(step, Segment | Wide | Prepare)
+        )
 
 
 def compile_program(
@@ -177,7 +200,7 @@ class _Compiler:
         if len(breaks):
             self._with_breaks(breaks.tolist(), steps, measured, readout, last, events)
         else:
-            self._segment(slice(0, len(self.codes)), slice(0, None), slice(0, None), steps)
+            self._segment(slice(0, len(self.codes)), slice(0, None), slice(0, len(self.params)), steps)
         return Plan(
             num_clbits=self.program.num_clbits,
             steps=tuple(steps),
@@ -283,7 +306,28 @@ class _Compiler:
         )  # fmt: skip
         tables = Tables(*result)
         self.phase *= tables.phase
-        steps.append(Segment(tables))
+        steps.append(Segment(tables, params.start))
+
+
+def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
+    """The tables at other angles, of which ``params[first]`` is their first."""
+    if not len(tables.recipe):
+        return tables
+    coefs, factors = tables.coefs.copy(), tables.factors.copy()
+    diagonals, high_diagonals = tables.tables.copy(), tables.high_tables.copy()
+    phases = np.empty(1, np.complex128)
+    refill(
+        tables.recipe, tables.pool.copy(), params.astype(np.float64)[None], first, 0, 1, coefs, factors, diagonals,
+        high_diagonals, phases,
+    )  # fmt: skip
+    return tables._replace(
+        coefs=coefs, factors=factors, tables=diagonals, high_tables=high_diagonals, phase=complex(phases[0])
+    )
+
+
+def size_of(tables: Tables) -> int:
+    """Bytes of the arrays."""
+    return sum(member.nbytes for member in tables if isinstance(member, np.ndarray))
 
 
 def precise(tables: Tables, dtype: np.dtype[Any]) -> Tables:

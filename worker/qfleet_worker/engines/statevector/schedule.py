@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.fusion import (
-    AT,
+from qfleet_worker.engines.statevector.draft import (
     CHANGES,
     CONTROLS,
     DENSE,
@@ -24,12 +23,12 @@ from qfleet_worker.engines.statevector.fusion import (
     KIND,
     NOTHING,
     READS,
+    SHAPE,
     SIZE,
     TARGETS,
-    is_mixed,
-    is_real,
 )
 from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.shapes import MIXED, REAL
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
@@ -133,7 +132,7 @@ def _by_turns(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, se
 
 
 @machine_code
-def itemise(gates: NDArray[Any], pool: NDArray[Any], order: NDArray[Any], begin: int, end: int, local: int,
+def itemise(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, local: int,
             num_wires: int, lane_bits: int, group: bool, sequence: NDArray[Any], bounds: NDArray[Any],
             kinds: NDArray[Any]) -> int:  # fmt: skip
     """Make a stage's gates into items that become one pass over a chunk each.
@@ -164,8 +163,8 @@ def itemise(gates: NDArray[Any], pool: NDArray[Any], order: NDArray[Any], begin:
         if gates[gate, KIND] == DIAGONAL:
             kind = MERGED
         elif group and gates[gate, KIND] == DENSE and gates[gate, SIZE] == 1 and gates[gate, CONTROLS] == 0:
-            one = pool[gates[gate, AT] : gates[gate, AT] + 4]
-            kind = REAL_GROUP if is_real(one) else MIXED_GROUP if is_mixed(one) else FULL_GROUP
+            shape = gates[gate, SHAPE]
+            kind = REAL_GROUP if shape & REAL else MIXED_GROUP if shape & MIXED else FULL_GROUP
             wire = gates[gate, TARGETS]
             to = open_group[kind - REAL_GROUP]
             on_lane = lanes >> wire & 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are a few qubits simulated in two calls of machine code?
+"""How are a few qubits simulated in few calls of machine code?
 
 For up to 12 qubits what Python does around a circuit takes longer than the circuit. So a program of unitary operations
 only is read and compiled in one call, and run in another.
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
-from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.statevector import kernels
-from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, compile_rows
-from qfleet_worker.engines.statevector.execute import run_stage
+from qfleet_worker.engines.statevector.cache import Cache, structure
+from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.plan import bind, size_of
 
 #: Qubits at most.
 MAX_QUBITS = 12
@@ -31,11 +31,15 @@ _NO_TABLE = np.zeros(1, np.complex128)
 _NO_STARTS = np.zeros(1, np.int64)
 
 
-def simulate(program: Program, dtype: np.dtype[np.complexfloating]) -> tuple[ComplexArray, float] | None:
-    """The amplitudes of a program, and their squared norm; ``None`` for a program that doesn't suit this way."""
+def compile_small(program: Program, lane_bits: int, cache: Cache) -> Tables | None:
+    """A program's tables at its angles; ``None`` for a program that doesn't suit this way."""
     num_qubits = program.num_qubits
     if num_qubits > MAX_QUBITS:
         return None
+    key = ("small", lane_bits, *structure(program))
+    tables: Tables | None = cache.get(key)
+    if tables is not None:
+        return bind(tables, program.params, 0)
     table, starts = _NO_TABLE, _NO_STARTS
     if program.tables:
         sizes = [len(each) for each in program.tables]
@@ -43,27 +47,16 @@ def simulate(program: Program, dtype: np.dtype[np.complexfloating]) -> tuple[Com
             return None
         starts = np.cumsum([0, *sizes[:-1]])
         table = np.concatenate(program.tables)
-    double = dtype == np.complex128
-    lane_bits = 2 if double else 3
-    state = np.empty(1 << max(num_qubits, lane_bits), dtype)
-    floats = state.view(np.float64 if double else np.float32)
-    suits, _, ops, coefs, ints, diagonals, terms, factors, tables, high_tables, phase = _compile(
+    suits, *members = _compile(
         program.codes.astype(np.int64), program.num_controls.astype(np.int64), program.num_targets.astype(np.int64),
         program.operands.astype(np.int64), program.params.astype(np.float64), program.table_refs.astype(np.int64),
         table, starts, num_qubits, lane_bits,
     )  # fmt: skip
     if not suits:
         return None
-    if not double:
-        coefs, tables = coefs.astype(np.float32), tables.astype(np.float32)
-    wires = max(num_qubits, lane_bits)
-    run_stage(
-        floats, wires, (1 << wires) - 1, 0, 0, len(ops), ops, coefs, ints, diagonals, terms, factors, tables,
-        high_tables, floats, 0, 1,
-    )  # fmt: skip
-    if phase != 1:
-        state *= dtype.type(phase)
-    return state[: 1 << num_qubits], float(np.dot(floats, floats))
+    tables = Tables(*members)
+    cache.put(key, tables, size_of(tables))
+    return tables
 
 
 @machine_code
@@ -76,7 +69,7 @@ def _compile(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArr
     num_wires = max(num_qubits, lane_bits)
     table_at = np.empty(rows, np.int64)
     ends = np.arange(num_qubits)
-    pool_size = terms = used = operand = 0
+    entries = terms = used = operand = 0
     for row in range(rows):
         code, targets = codes[row], num_targets[row]
         if _BREAKS[code] or targets > (MAX_DIAGONAL if code == _DIAGONAL else kernels.MAX_TARGETS):
@@ -85,7 +78,7 @@ def _compile(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArr
             break
         terms += 1 << targets
         if targets <= kernels.MAX_TARGETS:
-            pool_size += 1 << 2 * targets
+            entries += 1 << 2 * targets
         if _TAKES_TABLE[code]:
             table_at[row] = starts[table_refs[used]]
             used += 1
@@ -98,6 +91,6 @@ def _compile(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArr
         wires[ends[qubit]] = qubit
     tables = compile_rows(
         codes[:rows], num_controls, num_targets, operands, params, table_at, table, wires, num_wires, lane_bits,
-        num_wires, num_wires, pool_size, terms,
+        num_wires, num_wires, entries, terms,
     )  # fmt: skip
     return suits, *tables

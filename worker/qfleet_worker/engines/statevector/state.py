@@ -193,8 +193,8 @@ class State:
                 room = self._crew.room(2 << popcount(stage[0]), self._floats.dtype)
                 execute.run_stage(
                     self._floats, self._room, *stage, tables.ops, tables.coefs, tables.ints,
-                    tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, room, begin,
-                    stop,
+                    tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, room,
+                    execute.ONE_STATE, begin, stop,
                 )  # fmt: skip
 
             self._crew.share(1 << popcount(outside), run)

@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.fusion import AT, CHANGES, CONTROLS, DENSE, KIND, NOTHING, READS, SIZE, TARGETS
+from qfleet_worker.engines.statevector.draft import (
+    AT,
+    CHANGES,
+    CONTROLS,
+    DENSE,
+    GATES,
+    KIND,
+    NOTHING,
+    READS,
+    SIZE,
+    TARGETS,
+    Draft,
+)
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.matrices import one_times, times_one
 
@@ -55,19 +67,21 @@ def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> b
 
 
 @machine_code
-def thin_out(gates: NDArray[Any], number: int, pool: NDArray[Any], num_wires: int) -> None:
+def thin_out(draft: Draft) -> None:
     """Give two-qubit matrices zeros by moving one-qubit factors into the matrices that follow.
 
     A matrix that is followed on both of its wires by plain two-qubit matrices may be multiplied by any unitaries on
     these wires, if the followers take up the inverses. They are chosen so that column 0 becomes (s, 0, 0, t), which
-    saves a fifth of the multiplications: what the kernel S is for.
+    saves a fifth of the multiplications: what the kernel S is for. Matrices that depend on angles stay as they are.
     """
+    gates, pool, number, num_wires = draft.gates, draft.pool, draft.counts[GATES], len(draft.last)
     following = np.full((number, 2), -1, np.int64)
     nearest = np.full(num_wires, -1, np.int64)
     for at in range(number - 1, -1, -1):
         if gates[at, KIND] == NOTHING:
             continue
         plain = gates[at, KIND] == DENSE and gates[at, SIZE] == 2 and gates[at, CONTROLS] == 0
+        plain = plain and not draft.varies[gates[at, AT]]
         if plain:
             for bit in range(2):
                 following[at, bit] = nearest[gates[at, TARGETS] >> 8 * bit & 255]

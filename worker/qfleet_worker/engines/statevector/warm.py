@@ -30,7 +30,10 @@ def warm() -> tuple[float, float]:
         for num_qubits in (3, 14):
             for program in _programs(num_qubits):
                 for output in ("counts", "statevector"):
-                    engine.run(Experiment(program, 8, 1, output=output, precision=precision))
+                    experiment = Experiment(program, 8, 1, output=output, precision=precision)
+                    engine.run(experiment)
+                    for _ in engine.sweep(experiment, program.params[None].repeat(2, axis=0), (1, 2)):
+                        pass
         engine.run(Experiment(_programs(3)[0], 1, 1, output="unitary", precision=precision))
     mark()
     compiling = seconds_compiling() - before

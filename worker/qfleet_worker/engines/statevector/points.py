@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How is a compiled circuit of few qubits run at many points?
+
+The values of some points are written one after the other, and then run in one call, each on a state of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.statevector.compile import Tables
+from qfleet_worker.engines.statevector.execute import ONE_STATE, run_stage
+from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.plan import Segment, precise
+from qfleet_worker.engines.statevector.threads import Crew
+from qfleet_worker.engines.statevector.values import refill
+
+#: Bytes of values that are written at a time, and points at most: they stay in a core's cache.
+BATCH_BYTES = 1 << 18
+BATCH_POINTS = 256
+
+
+def run_points(
+    segments: Sequence[Segment], num_qubits: int, dtype: np.dtype[np.complexfloating], params: NDArray[np.float64],
+    crew: Crew,
+) -> tuple[ComplexArray, NDArray[np.float64]]:  # fmt: skip
+    """The amplitudes of |0...0> after some segments, each of one stage, at all points, and their squared norms.
+
+    `params`: shape (points, angles), float64 and contiguous. Returns shapes (points, 2**num_qubits) and (points,).
+    """
+    # A vector has 4 or 8 amplitudes.
+    wires = max(num_qubits, 2 if dtype == np.complex128 else 3)
+    states = np.empty((len(params), 1 << wires), dtype)
+    norms = np.empty(len(params))
+
+    def work(begin: int, end: int) -> None:
+        _run(segments, wires, params[begin:end], states[begin:end], norms[begin:end])
+
+    crew.share(len(params), work)
+    return states[:, : 1 << num_qubits], norms
+
+
+def run_point(tables: Tables, num_qubits: int, dtype: np.dtype[np.complexfloating]) -> tuple[ComplexArray, float]:
+    """The same at the one point that the tables are bound to."""
+    wires = max(num_qubits, 2 if dtype == np.complex128 else 3)
+    state = np.empty(1 << wires, dtype)
+    floats = state.view(np.float64 if dtype == np.complex128 else np.float32)
+    tables = precise(tables, floats.dtype)
+    run_stage(
+        floats, wires, (1 << wires) - 1, 0, 0, len(tables.ops), tables.ops, tables.coefs, tables.ints,
+        tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, floats, ONE_STATE, 0, 1,
+    )  # fmt: skip
+    norm = np.empty(1)
+    _finish(floats, np.array([tables.phase]), norm)
+    return state[: 1 << num_qubits], float(norm[0])
+
+
+class _Values:
+    """The values of a segment for a number of points."""
+
+    def __init__(self, segment: Segment, points: int, wires: int, dtype: np.dtype[Any]) -> None:
+        tables = precise(segment.tables, dtype)
+        self._segment = segment
+        self._tables = tables
+        self._all = (1 << wires) - 1
+        self._wires = wires
+        self._pool = tables.pool.copy()
+        # Without a recipe all points have the same values.
+        self._copies = points if len(tables.recipe) else 1
+        self._coefs, self._factors, self._diagonals, self._high_diagonals = [
+            np.tile(array, self._copies) for array in (tables.coefs, tables.factors, tables.tables, tables.high_tables)
+        ]
+
+    def run(
+        self, params: NDArray[np.float64], floats: NDArray[Any], known: int, phases: NDArray[np.complex128]
+    ) -> None:
+        """Run all points, multiplying their phases by this segment's."""
+        tables, points = self._tables, len(params)
+        copies = points if len(tables.recipe) else 1
+        values = [
+            array[: len(array) // self._copies * copies]
+            for array in (self._coefs, self._factors, self._diagonals, self._high_diagonals)
+        ]
+        steps = np.zeros(5, np.int64)
+        steps[0] = 2 << self._wires
+        if len(tables.recipe):
+            steps[1:] = [len(array) // copies for array in values]
+            own = np.empty(points, np.complex128)
+            refill(tables.recipe, self._pool, params, self._segment.first_param, 0, points, *values, own)
+            phases *= own
+        else:
+            phases *= tables.phase
+        run_stage(
+            floats, self._wires, self._all, known, 0, len(tables.ops), tables.ops, values[0], tables.ints,
+            tables.diagonals, tables.terms, *values[1:], floats, steps, 0, points,
+        )  # fmt: skip
+
+
+def _run(
+    segments: Sequence[Segment], wires: int, params: NDArray[np.float64], states: ComplexArray,
+    norms: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Run some points, a few at a time."""
+    real = states.real.dtype
+    sizes = [sum(part.nbytes for part in segment.tables[5:9]) for segment in segments]
+    at_once = max(1, min(BATCH_POINTS, len(params), BATCH_BYTES // max([1, *sizes])))
+    values = [_Values(segment, at_once, wires, real) for segment in segments]
+    for begin in range(0, len(params), at_once):
+        part = params[begin : begin + at_once]
+        floats = states[begin : begin + at_once].reshape(-1).view(real)
+        phases = np.ones(len(part), np.complex128)
+        if not segments:
+            states[begin : begin + at_once] = 0
+            states[begin : begin + at_once, 0] = 1
+        known = 0
+        for each in values:
+            each.run(part, floats, known, phases)
+            known = (1 << wires) - 1
+        _finish(floats, phases, norms[begin : begin + at_once])
+
+
+@machine_code
+def _finish(floats: NDArray[Any], phases: NDArray[Any], norms: NDArray[Any]) -> None:
+    """Multiply states that lie one after the other by their phases, and write their squared norms."""
+    size = len(floats) // len(phases)
+    for point in range(len(phases)):
+        re, im = phases[point].real, phases[point].imag
+        reals = imaginaries = 0.0
+        for at in range(point * size, (point + 1) * size, 2):
+            a, b = np.float64(floats[at]), np.float64(floats[at + 1])
+            reals += a * a
+            imaginaries += b * b
+            if re != 1 or im != 0:
+                floats[at] = a * re - b * im
+                floats[at + 1] = a * im + b * re
+        norms[point] = reals + imaginaries

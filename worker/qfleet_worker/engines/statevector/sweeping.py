@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How does a sweep of one circuit become outcomes, one for each point?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program import NON_UNITARY_OPS, Op, Program
+from qfleet_worker.engines.base import Experiment, Outcome
+from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.outcomes import Tally
+from qfleet_worker.engines.numpy_engine.randomness import Uniforms
+from qfleet_worker.engines.numpy_engine.readout import read
+from qfleet_worker.engines.numpy_engine.trajectories import Leaf
+from qfleet_worker.engines.statevector.compile import Tables
+from qfleet_worker.engines.statevector.plan import Plan, Segment, named_qubits
+from qfleet_worker.engines.statevector.points import run_points
+from qfleet_worker.engines.statevector.small import MAX_QUBITS
+from qfleet_worker.engines.statevector.state import State, check_norm
+from qfleet_worker.engines.statevector.threads import Crew
+
+#: Bytes of amplitudes that are computed at a time.
+CHUNK_BYTES = 1 << 22
+#: What `check_norm` certainly allows.
+CLEARLY_ONE = 1e-7
+
+_DTYPES: dict[str, np.dtype[np.complexfloating]] = {
+    "double": np.dtype(np.complex128),
+    "single": np.dtype(np.complex64),
+}
+_NO_OUTCOMES = np.zeros((0, 0), np.uint8)
+_NO_COUNTS = np.zeros(0, np.int64)
+_NO_MEMORY = np.zeros(0, np.uint32)
+
+
+def sweep_states(experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew) -> Iterator[Outcome]:
+    """The final states of a program that `small.compile_small` compiled, at all points."""
+    memory = _NO_MEMORY if experiment.memory else None
+    double = experiment.precision == "double"
+    for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
+        checked = bool((np.abs(norms - 1) < CLEARLY_ONE).all())
+        for amplitudes, norm_squared in zip(states, norms, strict=True):
+            if not checked:
+                check_norm(float(norm_squared), double)
+            yield Outcome(_NO_OUTCOMES, _NO_COUNTS, memory, amplitudes)
+
+
+def suits(program: Program) -> bool:
+    """Whether a program may be one for `sweep_counts`: few qubits, and at most measurements beside its gates."""
+    others = [int(op) for op in NON_UNITARY_OPS if op is not Op.MEASURE]
+    return not np.isin(program.codes, others).any() and int(named_qubits(program).sum()) <= MAX_QUBITS
+
+
+def is_plain(plan: Plan) -> bool:
+    """Whether a plan consists of stretches of one stage each, and of measurements at its end."""
+    return all(isinstance(step, Segment) and len(step.tables.stages) == 1 for step in plan.steps)
+
+
+def sweep_counts(
+    experiment: Experiment, plan: Plan, params: NDArray[np.float64], seeds: Sequence[int], crew: Crew
+) -> Iterator[Outcome]:
+    """The counts of a plain plan at all points."""
+    shots, num_clbits = experiment.shots, experiment.program.num_clbits
+    state = State(plan.num_wires, _DTYPES[experiment.precision], crew)
+    leaf = Leaf(np.arange(shots), 0, plan, 1 + 0j)
+    segments = [step for step in plan.steps if isinstance(step, Segment)]
+    of_points = iter(seeds)
+    for states, _ in _chunks(segments, experiment, plan.num_wires, params, crew):
+        for amplitudes in states:
+            state.amplitudes[:] = amplitudes
+            state.known = len(amplitudes) - 1
+            tally = Tally(num_clbits, shots if experiment.memory else None)
+            read(state, leaf, Uniforms(next(of_points), experiment.first_shot, shots), 0, tally)  # type: ignore[arg-type]
+            yield Outcome(*tally.result())
+
+
+def _chunks(
+    segments: Sequence[Segment], experiment: Experiment, num_qubits: int, params: NDArray[np.float64], crew: Crew
+) -> Iterator[tuple[ComplexArray, NDArray[np.float64]]]:
+    """States of shape (points, 2**num_qubits) and their squared norms, for a part of the points after the other."""
+    dtype = _DTYPES[experiment.precision]
+    params = np.ascontiguousarray(params, np.float64)
+    at_once = max(1, CHUNK_BYTES // (dtype.itemsize << num_qubits))
+    for begin in range(0, len(params), at_once):
+        # A hostile table may overflow; the check of the norm catches what comes of it.
+        with np.errstate(all="ignore"):
+            found = run_points(segments, num_qubits, dtype, params[begin : begin + at_once], crew)
+        yield found

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What are the coefficients of a compiled circuit at given angles? In machine code.
+
+A *recipe* says it, a flat array of integers that holds one table after the other: the tape that computes the pool; pairs
+of a coefficient and its source; pairs of a factor and its place in the pool; tables of diagonals (`TABLE_COLUMNS`) and
+the terms that they are multiplied out of. Only what depends on angles is in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.statevector.diagonals import build_tables
+from qfleet_worker.engines.statevector.draft import FACTOR
+from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.tape import PHASE, TAPE_COLUMNS, run_tape
+
+#: The columns of a table of a diagonal: its local bits; the bits that select its rows; where it begins, or -1; where
+#: its table of high bits begins, or -1; and its terms, from and to.
+BITS, SELECT, AT, HIGH_AT, FIRST, END = range(6)
+TABLE_COLUMNS = 6
+
+#: A recipe begins with the number of rows of each of its tables, which have these columns.
+_COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, 3)
+_TAPE, _COEFS, _FACTORS, _TABLES, _TERMS = range(5)
+
+
+@machine_code
+def _part(recipe: NDArray[Any], number: int) -> NDArray[Any]:
+    """One of the tables of a recipe."""
+    begin = len(_COLUMNS)
+    for at in range(number):
+        begin += recipe[at] * _COLUMNS[at]
+    return recipe[begin : begin + recipe[number] * _COLUMNS[number]].reshape((recipe[number], _COLUMNS[number]))
+
+
+@machine_code
+def write_recipe(varies: NDArray[Any], tape: NDArray[Any], sources: NDArray[Any], factor_sources: NDArray[Any],
+                 table_rows: NDArray[Any], table_terms: NDArray[Any]) -> NDArray[Any]:  # fmt: skip
+    """The recipe of what depends on those entries of the pool that vary; empty if none does."""
+    if len(tape) == 0:
+        return np.empty(0, np.int64)
+    coefs = factors = tables = 0
+    for source in sources:
+        coefs += varies[source >> 1]
+    for source in factor_sources:
+        factors += varies[source]
+    chosen = np.zeros(len(table_rows), np.bool_)
+    for at in range(len(table_rows)):
+        for term in range(table_rows[at, FIRST], table_rows[at, END]):
+            chosen[at] |= varies[table_terms[term, FACTOR]]
+        tables += chosen[at]
+    terms = len(table_terms) if tables else 0
+    rows = (len(tape), coefs, factors, tables, terms)
+    size = len(rows)
+    for number in range(len(rows)):
+        size += rows[number] * _COLUMNS[number]
+    recipe = np.empty(size, np.int64)
+    for number in range(len(rows)):
+        recipe[number] = rows[number]
+    _part(recipe, _TAPE)[:] = tape
+    _write_pairs(_part(recipe, _COEFS), varies, sources, 1)
+    _write_pairs(_part(recipe, _FACTORS), varies, factor_sources, 0)
+    part, number = _part(recipe, _TABLES), 0
+    for at in range(len(table_rows)):
+        if chosen[at]:
+            part[number] = table_rows[at]
+            number += 1
+    if terms:
+        _part(recipe, _TERMS)[:] = table_terms
+    return recipe
+
+
+@machine_code
+def _write_pairs(part: NDArray[Any], varies: NDArray[Any], sources: NDArray[Any], shift: int) -> None:
+    number = 0
+    for at in range(len(sources)):
+        if varies[sources[at] >> shift]:
+            part[number, 0] = at
+            part[number, 1] = sources[at]
+            number += 1
+
+
+@machine_code
+def fill_tables(table_rows: NDArray[Any], table_terms: NDArray[Any], pool: NDArray[Any], tables: NDArray[Any],
+                high_tables: NDArray[Any]) -> None:  # fmt: skip
+    """Multiply out the tables of diagonals."""
+    for at in range(len(table_rows)):
+        row = table_rows[at]
+        build_tables(
+            table_terms[row[FIRST] : row[END]], pool, row[BITS], row[SELECT], tables, row[AT], high_tables, row[HIGH_AT]
+        )
+
+
+@machine_code
+def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first: int, begin: int, end: int,
+           coefs: NDArray[Any], factors: NDArray[Any], tables: NDArray[Any], high_tables: NDArray[Any],
+           phases: NDArray[Any]) -> None:  # fmt: skip
+    """Write all values that depend on angles, for the points ``begin`` to ``end - 1``.
+
+    `params`: shape (points, angles), of which ``params[:, first]`` is the recipe's angle 0. The other arrays have room
+    for ``end - begin`` points, one after the other, and hold what doesn't depend on angles. `pool` is worked in.
+    """
+    points = end - begin
+    tape, coef_pairs, factor_pairs = _part(recipe, _TAPE), _part(recipe, _COEFS), _part(recipe, _FACTORS)
+    table_rows, table_terms = _part(recipe, _TABLES), _part(recipe, _TERMS)
+    parts = pool.view(np.float64)
+    num_coefs, num_factors = len(coefs) // points, len(factors) // points
+    num_table, num_high = len(tables) // points, len(high_tables) // points
+    for point in range(points):
+        run_tape(tape, pool, params[begin + point], first)
+        for at in range(len(coef_pairs)):
+            coefs[point * num_coefs + coef_pairs[at, 0]] = parts[coef_pairs[at, 1]]
+        for at in range(len(factor_pairs)):
+            factors[point * num_factors + factor_pairs[at, 0]] = pool[factor_pairs[at, 1]]
+        if len(table_rows):
+            fill_tables(
+                table_rows, table_terms, pool, tables[point * num_table : (point + 1) * num_table],
+                high_tables[point * num_high : (point + 1) * num_high],
+            )  # fmt: skip
+        phases[point] = pool[PHASE]
