@@ -13,7 +13,17 @@ import engine_oracle as oracle
 import pytest
 from numba.core import event
 
-from qfleet_worker.engines.statevector import engine, execute, fusion, kernels, machine_code, matrices, warm
+from qfleet_worker.engines.statevector import (
+    engine,
+    execute,
+    fusion,
+    kernels,
+    machine_code,
+    matrices,
+    runs,
+    vectors,
+    warm,
+)
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 
 
@@ -51,6 +61,6 @@ def test_a_cold_cache_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: p
     ]
 
 
-@pytest.mark.parametrize("module", [kernels, fusion, execute, matrices])
+@pytest.mark.parametrize("module", [vectors, kernels, runs, fusion, execute, matrices])
 def test_the_cache_is_as_new_as_all_that_it_was_made_of(module: ModuleType) -> None:
     assert machine_code._STAMP[0] >= Path(module.__file__).stat().st_mtime

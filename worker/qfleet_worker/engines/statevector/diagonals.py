@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.kernels import scale_row, scale_row_by
 from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.runs import scale_row, scale_row_by
 
 #: Bits of a row of a table.
 ROW_BITS = 8
