@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
@@ -119,6 +119,14 @@ FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
 def exists(family: str, num_qubits: int) -> bool:
     """Whether a family has a circuit of this size: 3-regular graphs have an even number of nodes."""
     return family != "qaoa" or (num_qubits >= 4 and num_qubits % 2 == 0)
+
+
+def circuits(sizes: Sequence[int], families: Sequence[str]) -> Iterator[tuple[int, str, QuantumCircuit]]:
+    """Size, family and circuit, of those that there are."""
+    for num_qubits in sizes:
+        for family in families:
+            if exists(family, num_qubits):
+                yield num_qubits, family, FAMILIES[family](num_qubits)
 
 
 def sizes(text: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from _circuits import FAMILIES, exists
+from _circuits import FAMILIES, circuits
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_amplitudes, basic_run, qulacs_amplitudes, statevector_run
 from qiskit import QuantumCircuit
@@ -41,10 +41,6 @@ def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], 
 
 def measure(options: Options) -> Iterator[Row]:
     """A row for each family and size."""
-    comparison, threads = Comparison(options), options.threads
-    for num_qubits in options.sizes or SIZES:
-        for family in options.families or FAMILIES:
-            if not exists(family, num_qubits):
-                continue
-            circuit = FAMILIES[family](num_qubits)
-            yield comparison.compare("amplitudes", family, num_qubits, contenders(circuit, threads))
+    comparison = Comparison(options)
+    for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or [*FAMILIES]):
+        yield comparison.compare("amplitudes", family, num_qubits, contenders(circuit, options.threads))

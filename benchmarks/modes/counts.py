@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from _circuits import FAMILIES
+from _circuits import circuits
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_counts
 from qiskit import QuantumCircuit
@@ -42,12 +42,9 @@ def contenders(circuit: QuantumCircuit, shots: int, threads: int) -> dict[str, C
 
 def measure(options: Options) -> Iterator[Row]:
     """A row for each size, family and number of shots."""
-    comparison, threads = Comparison(options), options.threads
-    for num_qubits in options.sizes or SIZES:
-        for family in options.families or DEFAULT_FAMILIES:
-            circuit = FAMILIES[family](num_qubits)
-            circuit.measure_all()
-            for shots in SHOTS:
-                yield comparison.compare(
-                    "counts", f"{family}, {shots} shots", num_qubits, contenders(circuit, shots, threads)
-                )
+    comparison = Comparison(options)
+    for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or DEFAULT_FAMILIES):
+        circuit.measure_all()
+        for shots in SHOTS:
+            makers = contenders(circuit, shots, options.threads)
+            yield comparison.compare("counts", f"{family}, {shots} shots", num_qubits, makers)

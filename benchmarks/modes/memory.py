@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from _circuits import FAMILIES
+from _circuits import circuits
 from _measure import Options, Row
 
 from qfleet.lowering import lower
@@ -40,13 +40,11 @@ def peak(program: bytes, num_qubits: int, output: str, precision: str, threads: 
 
 def measure(options: Options) -> Iterator[Row]:
     """A row for each size, family, output and precision."""
-    for num_qubits in options.sizes or SIZES:
-        for family in options.families or DEFAULT_FAMILIES:
-            circuit = FAMILIES[family](num_qubits)
-            amplitudes = encode_program(lower(circuit))
-            circuit.measure_all()
-            counts = encode_program(lower(circuit))
-            for output, program in (("counts", counts), ("statevector", amplitudes)):
-                for precision in _BYTES:
-                    values = peak(program, num_qubits, output, precision, options.threads)
-                    yield Row("memory", f"{family}, {output}, {precision}", num_qubits, values)
+    for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or DEFAULT_FAMILIES):
+        amplitudes = encode_program(lower(circuit))
+        circuit.measure_all()
+        counts = encode_program(lower(circuit))
+        for output, program in (("counts", counts), ("statevector", amplitudes)):
+            for precision in _BYTES:
+                values = peak(program, num_qubits, output, precision, options.threads)
+                yield Row("memory", f"{family}, {output}, {precision}", num_qubits, values)

@@ -14,9 +14,11 @@ from _circuits import ansatz, molecular, random_paulis
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_backend
 from numpy.typing import NDArray
-from qfleet_worker.engines.statevector.paulis import expectation
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp, Statevector
+
+from qfleet_worker.engines.statevector import paulis
+from qfleet_worker.engines.statevector.threads import Crew
 
 #: Qubits and terms.
 SIZES = {12: 5000, 16: 5000, 20: 1000}
@@ -25,12 +27,12 @@ OBSERVABLES: dict[str, Callable[[int, int], SparsePauliOp]] = {"molecular": mole
 Amplitudes = NDArray[np.complex128]
 
 
-def ours_expectation(amplitudes: Amplitudes, observable: SparsePauliOp) -> Run:
+def ours_expectation(amplitudes: Amplitudes, observable: SparsePauliOp, threads: int) -> Run:
     """The engine's, with the terms as masks."""
     bits = 1 << np.arange(observable.num_qubits, dtype=np.int64)
     x_masks, z_masks = observable.paulis.x @ bits, observable.paulis.z @ bits
-    coefficients = observable.coeffs.real.copy()
-    return lambda: expectation(amplitudes, x_masks, z_masks, coefficients)
+    coefficients, crew = observable.coeffs.copy(), Crew(threads)
+    return lambda: paulis.expectation(amplitudes, x_masks, z_masks, coefficients, crew)
 
 
 def aer_expectation(circuit: QuantumCircuit, observable: SparsePauliOp, threads: int) -> Run:
@@ -57,7 +59,7 @@ def contenders(
 ) -> dict[str, Callable[[], Run]]:
     """Makes the runs that are compared."""
     return {
-        "ours": lambda: ours_expectation(state.data, observable),
+        "ours": lambda: ours_expectation(state.data, observable, threads),
         "aer": lambda: aer_expectation(circuit, observable, threads),
         "aer_state": lambda: aer_expectation(circuit, observable[:1], threads),
         "qulacs": lambda: qulacs_expectation(state.data, observable),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from _circuits import FAMILIES, exists
+from _circuits import FAMILIES, circuits
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_run, basic_run, qsim_run, qulacs_run, statevector_run
 from qiskit import QuantumCircuit
@@ -58,10 +58,6 @@ def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], 
 
 def measure(options: Options) -> Iterator[Row]:
     """A row for each family and size."""
-    comparison, threads = Comparison(options), options.threads
-    for num_qubits in options.sizes or SIZES:
-        for family in options.families or FAMILIES:
-            if not exists(family, num_qubits):
-                continue
-            circuit = FAMILIES[family](num_qubits)
-            yield comparison.compare("run", family, num_qubits, contenders(circuit, threads))
+    comparison = Comparison(options)
+    for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or [*FAMILIES]):
+        yield comparison.compare("run", family, num_qubits, contenders(circuit, options.threads))
