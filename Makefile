@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench up clean
+.PHONY: help setup demo check test test-slow bench up clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.dev ## install everything for development into .venv
 
@@ -27,6 +27,10 @@ test: $(VENV)/.dev ## all tests, against a real redis-server and real workers
 	@tests/support/ensure_redis.sh
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest
+
+test-slow: $(VENV)/.dev ## only the tests that take minutes and up to 5 GiB; those against Aer need the extra "bench"
+	@$(BIN)/python -m qfleet_worker warm
+	$(BIN)/pytest -m slow
 
 bench: $(VENV)/.dev ## every benchmark
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

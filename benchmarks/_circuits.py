@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The families of circuits that the engine is measured with, by number of qubits."""
+"""The circuits and observables that the engine is measured with: families by number of qubits, and some of one size."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit import ParameterVector
+from qiskit.circuit.classical import expr
 from qiskit.circuit.library import quantum_volume
+from qiskit.quantum_info import PauliList, SparsePauliOp
 
 
 def qft(num_qubits: int) -> QuantumCircuit:
@@ -118,6 +121,14 @@ def exists(family: str, num_qubits: int) -> bool:
     return family != "qaoa" or (num_qubits >= 4 and num_qubits % 2 == 0)
 
 
+def circuits(sizes: Sequence[int], families: Sequence[str]) -> Iterator[tuple[int, str, QuantumCircuit]]:
+    """Size, family and circuit, of those that there are."""
+    for num_qubits in sizes:
+        for family in families:
+            if exists(family, num_qubits):
+                yield num_qubits, family, FAMILIES[family](num_qubits)
+
+
 def sizes(text: str) -> list[int]:
     """``2-6,10`` as a list of numbers."""
     numbers: list[int] = []
@@ -125,3 +136,115 @@ def sizes(text: str) -> list[int]:
         first, _, last = part.partition("-")
         numbers.extend(range(int(first), int(last or first) + 1))
     return numbers
+
+
+# ------------------------------------------------------------------------------------------- circuits that are dynamic
+
+
+def teleportation() -> QuantumCircuit:
+    """One qubit is teleported, with two corrections that depend on what was measured."""
+    circuit = QuantumCircuit(3, 3)
+    circuit.ry(1.1, 0)
+    circuit.rz(0.3, 0)
+    circuit.h(1)
+    circuit.cx(1, 2)
+    circuit.cx(0, 1)
+    circuit.h(0)
+    circuit.measure([0, 1], [0, 1])
+    with circuit.if_test((circuit.clbits[1], 1)):
+        circuit.x(2)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.z(2)
+    circuit.measure(2, 2)
+    return circuit
+
+
+def repetition_code(distance: int = 5, rounds: int = 5) -> QuantumCircuit:
+    """A repetition code with a coherent error on each qubit; ancillas are measured and reset in every round."""
+    ancillas = distance - 1
+    circuit = QuantumCircuit(distance + ancillas, rounds * ancillas + distance)
+    circuit.ry(0.4, range(distance))
+    for number in range(rounds):
+        for ancilla in range(ancillas):
+            circuit.cx(ancilla, distance + ancilla)
+            circuit.cx(ancilla + 1, distance + ancilla)
+        for ancilla in range(ancillas):
+            circuit.measure(distance + ancilla, number * ancillas + ancilla)
+            circuit.reset(distance + ancilla)
+    circuit.measure(range(distance), range(rounds * ancillas, rounds * ancillas + distance))
+    return circuit
+
+
+def repeat_until_success() -> QuantumCircuit:
+    """An RX by Cliffords and Toffolis that is tried until both ancillas are found in 0 (arXiv:1311.1074)."""
+    target, ancillas = QuantumRegister(1), QuantumRegister(2)
+    tries, found = ClassicalRegister(2), ClassicalRegister(1)
+    circuit = QuantumCircuit(target, ancillas, tries, found)
+
+    def attempt() -> None:
+        circuit.h(ancillas)
+        circuit.ccx(*ancillas, target[0])
+        circuit.s(target)
+        circuit.ccx(*ancillas, target[0])
+        circuit.h(ancillas)
+        circuit.measure(ancillas, tries)
+
+    attempt()
+    with circuit.while_loop(expr.not_equal(tries, 0)):
+        circuit.x(target)
+        circuit.reset(ancillas)
+        attempt()
+    circuit.measure(target, found)
+    return circuit
+
+
+DYNAMIC: dict[str, Callable[[], QuantumCircuit]] = {
+    "teleportation": teleportation,
+    "repetition code, 5 rounds": repetition_code,
+    "repeat until success": repeat_until_success,
+}
+
+
+# ----------------------------------------------------------------------------------------- sweeps, observables, lengths
+
+
+def layers(num_qubits: int, reps: int = 3) -> tuple[QuantumCircuit, ParameterVector]:
+    """A hardware-efficient ansatz whose angles are parameters, numbered in the order of the circuit."""
+    angles = ParameterVector("angle", 2 * num_qubits * (reps + 1))
+    circuit, at = QuantumCircuit(num_qubits), iter(angles)
+    for layer in range(reps + 1):
+        for qubit in range(num_qubits):
+            circuit.ry(next(at), qubit)
+            circuit.rz(next(at), qubit)
+        for qubit in range(num_qubits - 1 if layer < reps else 0):
+            circuit.cx(qubit, qubit + 1)
+    return circuit, angles
+
+
+def molecular(num_qubits: int, terms: int) -> SparsePauliOp:
+    """An observable as molecules have them: up to four X or Y in a term, eight terms each at the same places."""
+    rng = np.random.default_rng(1)
+    x, z = np.zeros((2, terms, num_qubits), np.bool_)
+    for at in range(terms):
+        if at % 8 == 0:
+            flipped = rng.choice(num_qubits, 2 * int(rng.integers(3)), replace=False)
+        x[at, flipped] = True
+        z[at] = rng.random(num_qubits) < 0.3
+    return SparsePauliOp(PauliList.from_symplectic(z, x), rng.normal(size=terms))
+
+
+def random_paulis(num_qubits: int, terms: int) -> SparsePauliOp:
+    """An observable of random terms."""
+    rng = np.random.default_rng(2)
+    x, z = rng.random((2, terms, num_qubits)) < 0.5
+    return SparsePauliOp(PauliList.from_symplectic(z, x), rng.normal(size=terms))
+
+
+def repeated(family: str, num_qubits: int, gates: int) -> QuantumCircuit:
+    """A family's circuit again and again, until it has so many gates."""
+    once = FAMILIES[family](num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    for number in range(gates):
+        instruction = once.data[number % len(once.data)]
+        circuit.append(instruction.operation, [once.find_bit(qubit).index for qubit in instruction.qubits])
+    return circuit

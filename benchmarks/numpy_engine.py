@@ -14,12 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from _circuits import FAMILIES, exists, sizes
+from _measure import compare, geometric_mean
 from qiskit import QuantumCircuit, transpile
 from qiskit.providers.basic_provider import BasicSimulator
 
@@ -31,14 +29,7 @@ from qfleet_worker.engines.numpy_engine import NumpyEngine
 SHOTS = 1024
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """How long one call takes."""
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
-
-
-def compare(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
+def against_basic(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
     """Median seconds of BasicSimulator and of the engine, runs alternating."""
     basic, engine = BasicSimulator(), NumpyEngine()
     circuit = transpile(circuit, basic, optimization_level=0)
@@ -51,11 +42,8 @@ def compare(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
     def ours() -> object:
         return engine.run(Experiment(decode_program(blob), SHOTS, seed=1))
 
-    if repeats > 1:
-        theirs()
-        ours()
-    times = [(seconds(theirs), seconds(ours)) for _ in range(repeats)]
-    return statistics.median(time for time, _ in times), statistics.median(time for _, time in times)
+    times = compare({"theirs": theirs, "ours": ours}, repeats, math.inf)
+    return times["theirs"], times["ours"]
 
 
 def main() -> None:
@@ -75,15 +63,12 @@ def main() -> None:
                 cells.append("-".rjust(17))
                 continue
             repeats = 15 if num_qubits <= 10 else 5 if num_qubits <= 16 else 3 if num_qubits <= 18 else 1
-            theirs, ours = compare(FAMILIES[name](num_qubits), repeats)
+            theirs, ours = against_basic(FAMILIES[name](num_qubits), repeats)
             cells.append(f"{theirs / ours:8.1f} ({ours * 1e3:.1f})".rjust(17))
             records.append({"family": name, "qubits": num_qubits, "basic_seconds": theirs, "engine_seconds": ours})
         print(str(num_qubits).ljust(7), *cells, flush=True)
-    smallest = min(record["basic_seconds"] / record["engine_seconds"] for record in records)
-    mean = math.exp(
-        statistics.fmean(math.log(record["basic_seconds"] / record["engine_seconds"]) for record in records)
-    )
-    print(f"smallest {smallest:.1f}, geometric mean {mean:.1f}")
+    ratios = [record["basic_seconds"] / record["engine_seconds"] for record in records]
+    print(f"smallest {min(ratios):.1f}, geometric mean {geometric_mean(ratios):.1f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(records, indent=2) + "\n")
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import fakeredis
 import pytest
 import redis
+from numba.core import event
 
 from qfleet import FleetProvider
 from qfleet.local import LocalFleet
@@ -57,6 +58,30 @@ def store_client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
         client = connect(parse_broker(request.getfixturevalue("redis_url")))
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def _warm() -> None:
+    from qfleet_worker.engines.statevector import warm
+
+    warm()
+
+
+@pytest.fixture
+def nothing_compiles(_warm: None) -> Iterator[None]:
+    """Fails a test in which machine code is compiled that `warm` should have compiled."""
+    compiled: list[str] = []
+
+    class Recorder(event.Listener):
+        def on_start(self, event: event.Event) -> None:
+            compiled.append(f"{event.data['dispatcher'].py_func.__qualname__}{event.data['args']}")
+
+        def on_end(self, event: event.Event) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Recorder()):
+        yield
+    assert compiled == []
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.program import NON_UNITARY_OPS, Op, Operation, Program
+from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Operation, Program
 from qfleet.wire.shard import Output, Precision
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine import NumpyEngine
@@ -27,6 +27,9 @@ from qfleet_worker.engines.statevector import StatevectorEngine
 
 ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
+
+#: A first circuit never waits for the compiler.
+pytestmark = pytest.mark.usefixtures("nothing_compiles")
 
 
 @pytest.fixture(params=ENGINES)
@@ -115,6 +118,25 @@ def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: 
     expected[places] = oracle.matrix(gate) @ expected[places]
     assert state.dtype == dtype
     assert np.abs(state - expected).max() < tolerance
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("output", ["counts", "statevector"])
+@pytest.mark.parametrize("targets", [1, 4, 5, 9, 10])
+@pytest.mark.parametrize("code", TABLE_OPS, ids=lambda code: code.name)
+def test_tables_from_the_wire(engine: Engine, code: Op, targets: int, output: Output, precision: Precision) -> None:
+    """They are read-only, and may lie at any address; those that were made here may be strided."""
+    table = oracle.random_table(np.random.default_rng(targets), code, targets)
+    layer = [op(Op.RY, [qubit], [0.3 + 0.1 * qubit]) for qubit in range(10)]
+    program = oracle.program(
+        10, 10, [op(code, range(targets), table=table), *layer, *map(measure, range(10), range(10))]
+    )
+    decoded = decode_program(encode_program(program))
+    strided = dataclasses.replace(program, tables=tuple(np.repeat(each, 2)[::2] for each in program.tables))
+    outcomes = [
+        engine.run(Experiment(each, 100, 1, output=output, precision=precision)) for each in (program, decoded, strided)
+    ]
+    assert all(counts(outcome) == counts(outcomes[0]) for outcome in outcomes)
 
 
 @settings(max_examples=250, deadline=None)

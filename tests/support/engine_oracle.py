@@ -7,44 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from gate_library import GATES, matrix
 from numpy.typing import NDArray
-from qiskit.circuit import library
 
 from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
 
 Vector = NDArray[np.complex128]
-
-GATES = {
-    Op.X: library.XGate,
-    Op.Y: library.YGate,
-    Op.Z: library.ZGate,
-    Op.H: library.HGate,
-    Op.S: library.SGate,
-    Op.SDG: library.SdgGate,
-    Op.T: library.TGate,
-    Op.TDG: library.TdgGate,
-    Op.SX: library.SXGate,
-    Op.SXDG: library.SXdgGate,
-    Op.P: library.PhaseGate,
-    Op.RX: library.RXGate,
-    Op.RY: library.RYGate,
-    Op.RZ: library.RZGate,
-    Op.R: library.RGate,
-    Op.U: library.UGate,
-    Op.SWAP: library.SwapGate,
-    Op.ISWAP: library.iSwapGate,
-    Op.DCX: library.DCXGate,
-    Op.ECR: library.ECRGate,
-    Op.RXX: library.RXXGate,
-    Op.RYY: library.RYYGate,
-    Op.RZZ: library.RZZGate,
-    Op.RZX: library.RZXGate,
-    Op.XX_MINUS_YY: library.XXMinusYYGate,
-    Op.XX_PLUS_YY: library.XXPlusYYGate,
-    Op.RCCX: library.RCCXGate,
-    Op.RC3X: library.RC3XGate,
-    Op.GLOBAL_PHASE: library.GlobalPhaseGate,
-}
 
 UNITARY_OPS = [code for code in Op if code not in NON_UNITARY_OPS]
 
@@ -89,16 +57,6 @@ def program(num_qubits: int, num_clbits: int, operations: Sequence[Operation]) -
         table_refs=np.arange(len(tables), dtype=np.int32),
         tables=tuple(tables),
     )
-
-
-def matrix(operation: Operation) -> Vector:
-    """What a unitary operation does to its targets, by Qiskit."""
-    if operation.code is Op.DIAGONAL:
-        return np.diag(operation.table)
-    if operation.code is Op.UNITARY:
-        size = 1 << len(operation.targets)
-        return operation.table.reshape(size, size)
-    return np.asarray(GATES[operation.code](*operation.params).to_matrix(), np.complex128)
 
 
 def full_matrix(operation: Operation, num_qubits: int) -> Vector:

@@ -4,56 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+from gate_library import matrix
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate
-from qiskit.circuit import library as lib
 
 from qfleet.wire.program import Op, Operation, Program
-
-_GATES: dict[Op, type[Gate]] = {
-    Op.X: lib.XGate,
-    Op.Y: lib.YGate,
-    Op.Z: lib.ZGate,
-    Op.H: lib.HGate,
-    Op.S: lib.SGate,
-    Op.SDG: lib.SdgGate,
-    Op.T: lib.TGate,
-    Op.TDG: lib.TdgGate,
-    Op.SX: lib.SXGate,
-    Op.SXDG: lib.SXdgGate,
-    Op.P: lib.PhaseGate,
-    Op.RX: lib.RXGate,
-    Op.RY: lib.RYGate,
-    Op.RZ: lib.RZGate,
-    Op.R: lib.RGate,
-    Op.U: lib.UGate,
-    Op.SWAP: lib.SwapGate,
-    Op.ISWAP: lib.iSwapGate,
-    Op.DCX: lib.DCXGate,
-    Op.ECR: lib.ECRGate,
-    Op.RXX: lib.RXXGate,
-    Op.RYY: lib.RYYGate,
-    Op.RZZ: lib.RZZGate,
-    Op.RZX: lib.RZXGate,
-    Op.XX_MINUS_YY: lib.XXMinusYYGate,
-    Op.XX_PLUS_YY: lib.XXPlusYYGate,
-    Op.RCCX: lib.RCCXGate,
-    Op.RC3X: lib.RC3XGate,
-    Op.GLOBAL_PHASE: lib.GlobalPhaseGate,
-}
-
-
-def target_matrix(operation: Operation) -> NDArray[np.complex128]:
-    """The matrix of a unitary operation on its targets, its controls aside."""
-    if operation.code in _GATES:
-        return np.asarray(_GATES[operation.code](*operation.params).to_matrix(), np.complex128)
-    assert operation.table is not None
-    if operation.code is Op.DIAGONAL:
-        return np.diag(operation.table)
-    assert operation.code is Op.UNITARY
-    size = 1 << len(operation.targets)
-    return operation.table.reshape(size, size)
 
 
 def unitary(program: Program) -> NDArray[np.complex128]:
@@ -66,7 +21,7 @@ def unitary(program: Program) -> NDArray[np.complex128]:
 
 def apply(operation: Operation, columns: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """The columns, shape (2**num_qubits, any), after a unitary operation; one amplitude at a time."""
-    matrix = target_matrix(operation)
+    table = matrix(operation)
     result = np.zeros_like(columns)
     mask = sum(1 << target for target in operation.targets)
     for index in range(len(columns)):
@@ -74,9 +29,9 @@ def apply(operation: Operation, columns: NDArray[np.complex128]) -> NDArray[np.c
             result[index] += columns[index]
             continue
         column = sum((index >> target & 1) << place for place, target in enumerate(operation.targets))
-        for row in range(len(matrix)):
+        for row in range(len(table)):
             moved = sum((row >> place & 1) << target for place, target in enumerate(operation.targets))
-            result[(index & ~mask) | moved] += matrix[row, column] * columns[index]
+            result[(index & ~mask) | moved] += table[row, column] * columns[index]
     return result
 
 

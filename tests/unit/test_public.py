@@ -8,11 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.providers.exceptions import JobError, JobTimeoutError
 
 import qfleet
 from qfleet import errors
+from qfleet.lowering import lower
+from qfleet.wire.codec import encode_program
 
 
 def test_all_is_sorted_and_there() -> None:
@@ -52,16 +55,44 @@ def test_the_text_of_an_error_is_its_message() -> None:
     assert str(errors.CapacityError("too large")) == "too large"
 
 
+#: What only workers need.
+ENGINE = ["qfleet_worker", "numba", "llvmlite"]
+
+
+def imported(code: str, names: list[str]) -> str:
+    """Which of some modules are there once a fresh process has run the code."""
+    code += f"\nimport sys; print(sorted(set({names!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
         ("qfleet_worker.app", ["qiskit", "rich", "click.testing", "matplotlib", "fakeredis"]),
         ("qfleet.wire.codec", ["qiskit", "celery", "redis"]),
         ("qfleet", ["qiskit", "celery", "redis", "numpy"]),
-        ("qfleet.provider", ["matplotlib", "fakeredis", "rich"]),
+        ("qfleet.provider", ["matplotlib", "fakeredis", "rich", *ENGINE]),
     ],
 )
 def test_what_a_module_does_not_import(module: str, absent: list[str]) -> None:
-    code = f"import sys, {module}; print(sorted(set({absent!r}) & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert imported(f"import {module}", absent) == "[]"
+
+
+def test_what_a_client_does_not_import() -> None:
+    code = "from qfleet import FleetProvider; FleetProvider('redis://127.0.0.1:1/0').get_backend('automatic')"
+    assert imported(code, ["celery.app.trace", "celery.worker", "celery.bin", "celery.concurrency", *ENGINE]) == "[]"
+
+
+def test_a_worker_runs_circuits_without_qiskit() -> None:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.measure_all()
+    code = f"""
+from qfleet.wire.codec import decode_program
+from qfleet_worker import app
+from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.choose import choose_engine
+assert choose_engine().run(Experiment(decode_program({encode_program(lower(circuit))!r}), 10, 1)).counts.sum() == 10
+"""
+    assert imported(code, ["qiskit", "qiskit_aer"]) == "[]"

@@ -23,6 +23,8 @@ from qfleet_worker.engines.statevector import (
     machine_code,
     matrices,
     paulis,
+    runs,
+    vectors,
     warm,
 )
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
@@ -74,6 +76,6 @@ def test_a_cold_cache_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: p
     ]
 
 
-@pytest.mark.parametrize("module", [kernels, fusion, execute, matrices, dots, paulis])
+@pytest.mark.parametrize("module", [vectors, kernels, runs, fusion, execute, matrices, dots, paulis])
 def test_the_cache_is_as_new_as_all_that_it_was_made_of(module: ModuleType) -> None:
     assert machine_code._STAMP[0] >= Path(module.__file__).stat().st_mtime

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.draft import FACTOR, MASK, VALUE
-from qfleet_worker.engines.statevector.kernels import scale_row, scale_row_by
 from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.runs import scale_row, scale_row_by
 from qfleet_worker.engines.statevector.schedule import popcount
 
 #: Bits of a row of a table.

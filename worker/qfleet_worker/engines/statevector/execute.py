@@ -27,8 +27,9 @@ from qfleet_worker.engines.statevector.emit import (
     SECOND,
     STRIDES,
 )
-from qfleet_worker.engines.statevector.kernels import call_kernel, copy_run
+from qfleet_worker.engines.statevector.kernels import call_kernel
 from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.runs import copy_run
 from qfleet_worker.engines.statevector.schedule import popcount
 
 #: Runs that are fetched before they are copied.

@@ -42,6 +42,7 @@ from qfleet_worker.engines.statevector.draft import (
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
 from qfleet_worker.engines.statevector.pairs import merge_pair
+from qfleet_worker.engines.statevector.shapes import DIAGONAL as IS_DIAGONAL
 from qfleet_worker.engines.statevector.shapes import (
     FIRST_IS_ONE,
     MIXED,
@@ -50,7 +51,6 @@ from qfleet_worker.engines.statevector.shapes import (
     shape_of_one,
     shape_of_two,
 )
-from qfleet_worker.engines.statevector.shapes import DIAGONAL as IS_DIAGONAL
 from qfleet_worker.engines.statevector.tape import AFTER, BEFORE, FILL, HALVES, PHASE, SCALE, TURN
 
 

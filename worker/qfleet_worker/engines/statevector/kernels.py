@@ -1,19 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How does one gate act on a chunk of amplitudes, as vector instructions?
 
-This is the only module that knows LLVM. A state is a flat array of real numbers, real and imaginary parts in turn, and
-is worked on in vectors of 8 doubles (4 amplitudes) or 16 floats (8 amplitudes)::
-
-    index bits of an amplitude     [ b-1 ............ 3 | 2 |  1 | 0 ]      complex64: bits 0, 1, 2 lie inside a vector
-                                   [ ........ high bits     | lanes  ]      complex128: bits 0, 1
-
-    one vector of 8 doubles        | re im | re im | re im | re im |
-                             lane      0       1       2       3            = the lowest bits of the index
-
-A target on a *high* bit pairs amplitudes that lie in different vectors: a kernel for h high targets loads 2**h vectors
-and multiplies each by a splat coefficient. A target on a *lane* bit pairs amplitudes of one vector: the kernel shuffles
-the vector, and the coefficients are vectors themselves, one entry for each lane. Multiplication by i is a shuffle and
-a change of sign, so that a complex coefficient is two fused multiply-adds.
+How amplitudes lie in vectors is drawn in `vectors`. A target on a high bit pairs amplitudes of different vectors: a
+kernel for h high targets loads 2**h vectors and multiplies each by a splat coefficient. A target on a lane bit pairs
+amplitudes of one vector: the kernel shuffles it, and the coefficients are vectors themselves, an entry for each lane.
 
 All kernels visit their vectors in the same way. ``fixed`` are the high bits that the kernel doesn't iterate over, its
 targets and its controls; the next index is ``((x | fixed) + 1) & ~fixed`` (with 1 standing for the first high bit), so
@@ -39,21 +29,18 @@ PERM   vector r of the 2**h goes where vector ``order[r]`` was             none;
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
+
+from qfleet_worker.engines.statevector.vectors import I64, Vectors, data, is_double
 
 C, R, X, V, S, GR, GX, GC, FLIP, FLIPM, FLIPL, PERM = range(12)
 #: Most targets of a kernel.
 MAX_TARGETS = 4
-
-_I64 = ir.IntType(64)
-_I32 = ir.IntType(32)
 
 
 class Spec(NamedTuple):
@@ -95,73 +82,26 @@ def _code_table() -> np.ndarray[Any, np.dtype[np.int64]]:
 CODES = _code_table()
 
 
-class _Body:
+class _Body(Vectors):
     """Builds the loop body of one kernel."""
 
     def __init__(self, builder: Any, spec: Spec, args: Any, double: bool) -> None:
-        self.builder = builder
+        super().__init__(builder, double)
         self.spec = spec
-        self.element = ir.DoubleType() if double else ir.FloatType()
-        self.width = 8 if double else 16
-        self.lane_bits = 2 if double else 3
-        self.vector = ir.VectorType(self.element, self.width)
-        suffix = "f64" if double else "f32"
-        self.fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(self.vector, [self.vector] * 3), f"llvm.fmuladd.v{self.width}{suffix}"
-        )
-        self.align = 8 if double else 4
         self.state, self.coefs, self.ints = args[0], args[1], args[2]
         self.strides = args[8:12]
         #: coefficients already loaded, by place
         self.loaded: dict[tuple[int, bool], Any] = {}
-
-    # ------------------------------------------------------------------------------------------------------ primitives
-
-    def shuffle(self, value: Any, places: list[int], other: Any = None) -> Any:
-        """A vector's elements, or those of two, in another order."""
-        mask = ir.Constant(ir.VectorType(_I32, len(places)), places)
-        return self.builder.shuffle_vector(value, value if other is None else other, mask)
-
-    def load(self, pointer: Any, offset: Any) -> Any:
-        """The vector at an offset in elements."""
-        place = self.builder.bitcast(self.builder.gep(pointer, [offset]), self.vector.as_pointer())
-        return self.builder.load(place, align=self.align)
-
-    def store(self, value: Any, offset: Any) -> None:
-        """Put a vector into the state."""
-        place = self.builder.bitcast(self.builder.gep(self.state, [offset]), self.vector.as_pointer())
-        self.builder.store(value, place, align=self.align)
-
-    def splat(self, scalar: Any) -> Any:
-        """A vector of equal elements."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
-        return self.builder.shuffle_vector(
-            first, undefined, ir.Constant(ir.VectorType(_I32, self.width), [0] * self.width)
-        )
 
     def coef(self, place: int, splat: bool) -> Any:
         """A coefficient as a vector."""
         known = self.loaded.get((place, splat))
         if known is not None:
             return known
-        offset = ir.Constant(_I64, place)
+        offset = ir.Constant(I64, place)
         if not splat:
             return self.load(self.coefs, offset)
         return self.splat(self.builder.load(self.builder.gep(self.coefs, [offset]), align=self.align))
-
-    def times_i(self, value: Any) -> Any:
-        """``i * value``: (re, im) becomes (-im, re)."""
-        places = [self.width + i + 1 if i % 2 == 0 else i - 1 for i in range(self.width)]
-        return self.shuffle(value, places, self.builder.fneg(value))
-
-    def across(self, value: Any, lanes: int) -> Any:
-        """The vector whose lane l is lane ``l ^ lanes`` of the given one."""
-        return self.shuffle(value, [(i // 2 ^ lanes) * 2 + i % 2 for i in range(self.width)]) if lanes else value
-
-    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """``a * b + c``, or the product where `c` is ``None``."""
-        return self.builder.fmul(a, b) if c is None else self.builder.call(self.fma, [a, b, c])
 
     def offsets(self, base: Any) -> list[Any]:
         """Where the 2**high vectors of a group begin."""
@@ -173,8 +113,6 @@ class _Body:
                     offset = self.builder.add(offset, self.strides[bit])
             found.append(offset)
         return found
-
-    # --------------------------------------------------------------------------------------------------------- kernels
 
     def coefficients(self) -> tuple[int, bool]:
         """How many coefficients a matrix kernel has, and whether each is a splat."""
@@ -247,7 +185,7 @@ class _Body:
                 outs[at].append(value)
         for group, values in zip(offsets, outs, strict=True):
             for offset, value in zip(group, values, strict=True):
-                self.store(value, offset)
+                self.store(value, self.state, offset)
 
     def schmidt(self, base: Any) -> None:
         """A matrix on two high bits whose column 0 is (s, 0, 0, t)."""
@@ -262,7 +200,7 @@ class _Body:
                 place = 2 + 6 * row + 2 * (column - 1)
                 total = self.multiply_add(self.coef(place, True), plain[column], total)
                 total = self.multiply_add(self.coef(place + 1, True), turned[column], total)
-            self.store(total, offset)
+            self.store(total, self.state, offset)
 
     def group(self, base: Any) -> None:
         """One-qubit gates on several bits."""
@@ -303,17 +241,17 @@ class _Body:
                 values[at] = self.multiply_add(m[1], off_b, self.builder.fmul(m[0], a))
                 values[at | 1 << bit] = self.multiply_add(m[2], off_a, self.builder.fmul(m[3], b))
         for offset, value in zip(offsets, values, strict=True):
-            self.store(value, offset)
+            self.store(value, self.state, offset)
 
     def permutation(self, base: Any) -> None:
         """Vectors change places."""
         offsets = self.offsets(base)
         values = []
         for at in range(len(offsets)):
-            shift = self.builder.load(self.builder.gep(self.ints, [ir.Constant(_I64, at)]))
+            shift = self.builder.load(self.builder.gep(self.ints, [ir.Constant(I64, at)]))
             values.append(self.load(self.state, self.builder.add(base, shift)))
         for offset, value in zip(offsets, values, strict=True):
-            self.store(value, offset)
+            self.store(value, self.state, offset)
 
     def flip(self, base: Any) -> None:
         """X on one bit."""
@@ -324,21 +262,21 @@ class _Body:
             chosen = self.builder.fcmp_ordered(">", self.coef(0, False), half)
         if kind == FLIPL:
             value = self.load(self.state, base)
-            self.store(self.builder.select(chosen, self.across(value, lo), value), base)
+            self.store(self.builder.select(chosen, self.across(value, lo), value), self.state, base)
             return
         low, high = self.offsets(base)
         a, b = self.load(self.state, low), self.load(self.state, high)
         if kind == FLIPM:
             a, b = self.builder.select(chosen, a, b), self.builder.select(chosen, b, a)
-        self.store(b, low)
-        self.store(a, high)
+        self.store(b, self.state, low)
+        self.store(a, self.state, high)
 
 
 def _define(module: Any, spec: Spec, code: int, double: bool) -> Any:
     """The function of one kernel, with its loop; see `call_kernel` for the arguments."""
     element = ir.DoubleType() if double else ir.FloatType()
     pointer = element.as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [pointer, pointer, _I64.as_pointer(), *[_I64] * 9])
+    kind = ir.FunctionType(ir.VoidType(), [pointer, pointer, I64.as_pointer(), *[I64] * 9])
     function = ir.Function(module, kind, name=f"qfleet_kernel_{code}_{'f64' if double else 'f32'}")
     function.linkage = "internal"
     function.attributes.add("noinline")
@@ -348,21 +286,21 @@ def _define(module: Any, spec: Spec, code: int, double: bool) -> Any:
     builder = ir.IRBuilder(entry)
     body = _Body(builder, spec, args, double)
     body.preload()
-    one = ir.Constant(_I64, 1)
+    one = ir.Constant(I64, 1)
     if body.unrolled:
         half = builder.lshr(count, one)
-        count = builder.select(builder.icmp_unsigned("==", half, ir.Constant(_I64, 0)), one, half)
+        count = builder.select(builder.icmp_unsigned("==", half, ir.Constant(I64, 0)), one, half)
     builder.branch(loop)
     builder.position_at_end(loop)
-    index, done = builder.phi(_I64), builder.phi(_I64)
-    index.add_incoming(ir.Constant(_I64, 0), entry)
-    done.add_incoming(ir.Constant(_I64, 0), entry)
+    index, done = builder.phi(I64), builder.phi(I64)
+    index.add_incoming(ir.Constant(I64, 0), entry)
+    done.add_incoming(ir.Constant(I64, 0), entry)
     place = builder.or_(index, pattern)
     bases = [builder.add(offset, builder.shl(place, one))]
     if body.unrolled:
         bases.append(builder.add(offset, builder.shl(builder.or_(place, second), one)))
     body.emit(bases)
-    following = builder.add(builder.or_(index, fixed), ir.Constant(_I64, 1 << body.lane_bits))
+    following = builder.add(builder.or_(index, fixed), ir.Constant(I64, 1 << body.lane_bits))
     following = builder.and_(following, builder.not_(fixed))
     counted = builder.add(done, one)
     index.add_incoming(following, loop)
@@ -371,10 +309,6 @@ def _define(module: Any, spec: Spec, code: int, double: bool) -> Any:
     builder.position_at_end(end)
     builder.ret_void()
     return function
-
-
-def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    return context.make_array(kind)(context, builder, value).data
 
 
 @intrinsic
@@ -405,9 +339,9 @@ def call_kernel(  # type: ignore[no-untyped-def]
     signature = types.void(state, coefs, ints, code, *[types.int64] * 11)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        double = sig.args[0].dtype == types.float64
+        double = is_double(sig.args[0])
         every = specs(2 if double else 3)
-        pointers = [_data(context, builder, kind, value) for kind, value in zip(sig.args[:3], args[:3], strict=True)]
+        pointers = [data(context, builder, kind, value) for kind, value in zip(sig.args[:3], args[:3], strict=True)]
         pointers[1] = builder.gep(pointers[1], [args[4]])
         pointers[2] = builder.gep(pointers[2], [args[5]])
         blocks = [builder.append_basic_block(f"kernel{at}") for at in range(len(every))]
@@ -419,81 +353,6 @@ def call_kernel(  # type: ignore[no-untyped-def]
             builder.call(_define(builder.module, spec, at, double), [*pointers, *args[6:]])
             builder.branch(end)
         builder.position_at_end(end)
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-def _row_intrinsic(tables: int) -> Callable[..., Any]:
-    """``state[at:at+size] *= (re + i im) * table[from:from+size]``, for one table or two."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        double = sig.args[0].dtype == types.float64
-        state = _data(context, builder, sig.args[0], args[0])
-        body = _Body(builder, Spec(C, 0, 0), [state, None, None, *[None] * 9], double)
-        sources = [
-            (_data(context, builder, sig.args[3 + 2 * at], args[3 + 2 * at]), args[4 + 2 * at]) for at in range(tables)
-        ]
-        real, imaginary = (
-            body.splat(value if double else builder.fptrunc(value, body.element)) for value in args[3 + 2 * tables :]
-        )
-
-        def times(value: Any, re: Any, im: Any) -> Any:
-            return body.multiply_add(im, body.times_i(value), builder.fmul(re, value))
-
-        with cgutils.for_range_slice(
-            builder, ir.Constant(_I64, 0), args[2], ir.Constant(_I64, body.width), intp=_I64
-        ) as (at, _):
-            offset = builder.add(args[1], at)
-            value = times(body.load(state, offset), real, imaginary)
-            for pointer, begin in sources:
-                factor = body.load(pointer, builder.add(begin, at))
-                re = body.shuffle(factor, [i // 2 * 2 for i in range(body.width)])
-                im = body.shuffle(factor, [i // 2 * 2 + 1 for i in range(body.width)])
-                value = times(value, re, im)
-            body.store(value, offset)
-        return context.get_dummy_value()
-
-    return codegen
-
-
-@intrinsic
-def scale_row(typingctx, state, at, size, re, im):  # type: ignore[no-untyped-def]
-    """Multiply `size` elements of `state` by one complex number."""
-    return types.void(state, types.int64, types.int64, types.float64, types.float64), _row_intrinsic(0)
-
-
-@intrinsic
-def scale_row_by(typingctx, state, at, size, table, begin, re, im):  # type: ignore[no-untyped-def]
-    """Multiply `size` elements of `state` by as many of `table` and by one complex number."""
-    kinds = (state, types.int64, types.int64, table, types.int64, types.float64, types.float64)
-    return types.void(*kinds), _row_intrinsic(1)
-
-
-@intrinsic
-def copy_run(typingctx, target, to, source, begin, size, ahead, ahead_at):  # type: ignore[no-untyped-def]
-    """Copy `size` elements, a whole number of vectors, and fetch as many of `ahead` into the cache meanwhile.
-
-    The places that are copied lie far apart, so that the processor doesn't foresee them.
-    """
-    index = types.int64
-    signature = types.void(target, index, source, index, index, ahead, index)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        double = sig.args[0].dtype == types.float64
-        to_data, from_data, ahead_data = (_data(context, builder, sig.args[at], args[at]) for at in (0, 2, 5))
-        body = _Body(builder, Spec(C, 0, 0), [to_data, None, None, *[None] * 9], double)
-        byte = ir.IntType(8).as_pointer()
-        prefetch = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32]), "llvm.prefetch.p0"
-        )
-        how = [ir.Constant(_I32, value) for value in (0, 3, 1)]  # to be read, and kept, as data
-        with cgutils.for_range_slice(
-            builder, ir.Constant(_I64, 0), args[4], ir.Constant(_I64, body.width), intp=_I64
-        ) as (at, _):
-            place = builder.bitcast(builder.gep(ahead_data, [builder.add(args[6], at)]), byte)
-            builder.call(prefetch, [place, *how])
-            body.store(body.load(from_data, builder.add(args[3], at)), builder.add(args[1], at))
         return context.get_dummy_value()
 
     return signature, codegen

@@ -19,8 +19,8 @@ from numba.core import event
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-#: What a module has that machine code comes from: a function to be compiled, or an intrinsic.
-_MARKS = ("\n@machine_code\n", "\n@intrinsic\n")
+#: What a module has that machine code comes from: a function to be compiled, or instructions.
+_MARKS = ("\n@machine_code\n", "\nfrom llvmlite import ir\n")
 
 
 def _package_stamp() -> tuple[float, int]:

@@ -290,8 +290,11 @@ class _Compiler:
             readout.extend((wire, clbit) for clbit in clbits)
 
     def _table(self, row: int) -> NDArray[np.complex128]:
-        """The table of a row, aligned for machine code."""
-        return np.require(self.program.tables[self.program.table_refs[self.table_refs[row]]], np.complex128, "A")
+        """The table of a row, whatever its memory is like, as one kind of array: each kind is compiled for."""
+        table = self.program.tables[self.program.table_refs[self.table_refs[row]]]
+        alike = np.require(table, np.complex128, ["C", "A"]).view()
+        alike.flags.writeable = False
+        return alike
 
     def _segment(self, rows: slice, operands: slice, params: slice, steps: list[Step]) -> None:
         if rows.stop == rows.start:

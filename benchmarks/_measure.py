@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How are contenders compared? In turns within one process, by their medians, and with the machine written down."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+Run = Callable[[], object]
+
+#: The modules of the peers, none of which has to be installed.
+PEER_MODULES = {"qiskit_aer", "qulacs", "qsimcirq", "cirq"}
+#: A run of so many seconds has nothing to warm up: its first time counts.
+LONG_SECONDS = 2.0
+#: Of turns that take less, there are so many times as many.
+QUICK_SECONDS, MORE = 0.25, 5
+_PACKAGES = ["qfleet", "numpy", "numba", "qiskit", "qiskit-aer", "qulacs", "qsimcirq"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is measured, and for how long."""
+
+    threads: int
+    peers: Sequence[str]
+    repeats: int
+    #: seconds for all runs of one circuit, roughly
+    budget_seconds: float
+    #: None: what the mode takes by itself
+    sizes: Sequence[int] | None = None
+    families: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured for one circuit."""
+
+    mode: str
+    case: str
+    qubits: int
+    #: median seconds by contender; in the modes that compare nothing with a peer, numbers by what they say
+    values: dict[str, float]
+
+
+@dataclass
+class Comparison:
+    """Makes the runs that are wanted and can be made."""
+
+    options: Options
+    _missing: set[str] = field(default_factory=set)
+
+    def runs(self, makers: dict[str, Callable[[], Run]]) -> dict[str, Run]:
+        """Ours and the wanted peers among `makers`; what isn't installed is left out, and said so once."""
+        made = {}
+        for name, make in makers.items():
+            if not name.startswith("ours") and name not in self.options.peers:
+                continue
+            try:
+                made[name] = make()
+            except ModuleNotFoundError as exc:
+                if exc.name not in PEER_MODULES:
+                    raise
+                if name not in self._missing:
+                    print(f"{name} is left out, {exc.name} isn't installed: pip install -e '.[bench]'", file=sys.stderr)
+                self._missing.add(name)
+        return made
+
+    def compare(self, mode: str, case: str, qubits: int, makers: dict[str, Callable[[], Run]]) -> Row:
+        """The row of one circuit."""
+        runs = self.runs(makers)
+        values = compare(runs, self.options.repeats, self.options.budget_seconds)
+        del runs
+        gc.collect()
+        return Row(mode, case, qubits, values)
+
+
+def seconds(run: Run) -> float:
+    """How long one call takes."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[str, float]:
+    """Median seconds of each, all running in turns; at least one turn after the one that warms up.
+
+    What took seconds even then takes part in the turns only while the budget lasts. There are more turns where all of
+    them are quick.
+    """
+    begin = time.perf_counter()
+    first = {name: seconds(run) for name, run in runs.items()}
+    times = {name: [value] if value > LONG_SECONDS else [] for name, value in first.items()}
+    for _ in range(repeats * (MORE if sum(first.values()) < QUICK_SECONDS else 1)):
+        over = time.perf_counter() - begin > budget_seconds
+        for name, run in runs.items():
+            if not (over and times[name]):
+                times[name].append(seconds(run))
+        if over:
+            break
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """The geometric mean."""
+    return math.exp(statistics.fmean(math.log(value) for value in values))
+
+
+def machine() -> dict[str, Any]:
+    """Where and when something is measured, and with which versions."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "versions": versions,
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "command": " ".join(["python", "benchmarks/" + Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    names = {key.strip(): value.strip() for key, value in fields.items()}
+    model = names.get("model name", platform.machine())
+    return f"{model} (family {names.get('cpu family')}, model {names.get('model')})"

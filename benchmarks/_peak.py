@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much memory does a worker's process take for one program? Imports no Qiskit, as workers don't.
+
+The encoded program comes on the standard input; the peaks before and after its run go to the standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from qfleet.wire.codec import decode_program
+from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.choose import choose_engine
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had; rusage's would be its parent's where that had more."""
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def main() -> None:
+    """Run it."""
+    output, precision, threads = sys.argv[1:]
+    program = decode_program(sys.stdin.buffer.read())
+    engine = choose_engine()
+    idle = peak_bytes()
+    shots = 1024 if output == "counts" else 1
+    outcome = engine.run(
+        Experiment(program, shots, 1, output=output, precision=precision, threads=int(threads))  # type: ignore[arg-type]
+    )
+    assert outcome.counts.sum() == (shots if output == "counts" else 0)
+    print(json.dumps({"engine": engine.name, "idle_bytes": idle, "peak_bytes": peak_bytes()}))
+
+
+if __name__ == "__main__":
+    main()

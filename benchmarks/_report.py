@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How do the rows become tables? In Markdown, that is read in a terminal as well as it is pasted into a document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from _measure import Row, geometric_mean
+
+
+def heading(machine: dict[str, Any]) -> str:
+    """Where, when and how it was measured."""
+    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {machine['system']}; Python "
+        f"{machine['python']}, {versions}.\n{machine['date']}, `{machine['command']}`, load before {machine['load']}."
+    )
+
+
+def table(title: str, rows: Sequence[Row]) -> str:
+    """The rows of one mode."""
+    lines = _compared(rows) if "ours" in rows[0].values else _plain(rows)
+    columns = [_column(list(texts), right=at > 1) for at, texts in enumerate(zip(*lines, strict=True))]
+    return "\n".join([f"**{title}**", "", *(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))])
+
+
+def _column(texts: list[str], right: bool) -> list[str]:
+    """A column's cells, made equally wide, with the rule below the first."""
+    width = max(map(len, texts))
+    first, *rest = (text.rjust(width) if right else text.ljust(width) for text in texts)
+    return [first, "-" * (width - 1) + ":" if right else "-" * width, *rest]
+
+
+def _compared(rows: Sequence[Row]) -> list[list[str]]:
+    """Our milliseconds, and how many times as long each peer takes; geometric means of a size's families."""
+    names = list(dict.fromkeys(name for row in rows for name in row.values))
+    ours = [name for name in names if name.startswith("ours")]
+    peers = [name for name in names if name not in ours]
+    heads = [*(f"{name.replace('_', ' ')}, ms" for name in ours), *(f"{name} / ours" for name in peers)]
+    lines = [["qubits", "circuit", *heads]]
+    for num_qubits in dict.fromkeys(row.qubits for row in rows):
+        group = [row for row in rows if row.qubits == num_qubits]
+        for row in group:
+            times = [_number(row.values[name] * 1e3) if name in row.values else "" for name in ours]
+            ratios = [_number(_ratio(row, name)) if name in row.values else "" for name in peers]
+            lines.append([str(num_qubits), row.case, *times, *ratios])
+        if len(group) > 2:
+            by_peer = [[_ratio(row, name) for row in group if name in row.values] for name in peers]
+            means = [_number(geometric_mean(ratios)) if ratios else "" for ratios in by_peer]
+            lines.append([str(num_qubits), "*geometric mean*", *[""] * len(ours), *means])
+    return lines
+
+
+def _plain(rows: Sequence[Row]) -> list[list[str]]:
+    names = list(dict.fromkeys(name for row in rows for name in row.values))
+    cells = [[str(row.qubits), row.case, *(_number(row.values[name]) for name in names)] for row in rows]
+    return [["qubits", "circuit", *names], *cells]
+
+
+def _ratio(row: Row, name: str) -> float:
+    """A peer's time over ours, of the same precision."""
+    return row.values[name] / row.values["ours_single" if name.startswith("qsim") else "ours"]
+
+
+def _number(value: float) -> str:
+    """Three digits."""
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Peak memory of a process that runs one circuit as a worker does, over the size of its state.
+
+A process that has loaded its machine code and has run nothing else takes some memory too, which is shown apart.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from _circuits import circuits
+from _measure import Options, Row
+
+from qfleet.lowering import lower
+from qfleet.wire.codec import encode_program
+
+SIZES = (26,)
+DEFAULT_FAMILIES = ("ansatz", "qft")
+_BYTES = {"double": 16, "single": 8}
+
+
+def peak(program: bytes, num_qubits: int, output: str, precision: str, threads: int) -> dict[str, float]:
+    """Peak bytes of a process with nothing done, and with the program run, over those of the state."""
+    script = Path(__file__).parents[1] / "_peak.py"
+    done = subprocess.run(
+        [sys.executable, str(script), output, precision, str(threads)], input=program, capture_output=True, check=True
+    )
+    found = json.loads(done.stdout)
+    state = _BYTES[precision] << num_qubits
+    return {
+        "peak / state": found["peak_bytes"] / state,
+        "beyond an idle worker / state": (found["peak_bytes"] - found["idle_bytes"]) / state,
+        "idle worker, MiB": found["idle_bytes"] / 2**20,
+    }
+
+
+def measure(options: Options) -> Iterator[Row]:
+    """A row for each size, family, output and precision."""
+    for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or DEFAULT_FAMILIES):
+        amplitudes = encode_program(lower(circuit))
+        circuit.measure_all()
+        counts = encode_program(lower(circuit))
+        for output, program in (("counts", counts), ("statevector", amplitudes)):
+            for precision in _BYTES:
+                values = peak(program, num_qubits, output, precision, options.threads)
+                yield Row("memory", f"{family}, {output}, {precision}", num_qubits, values)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Only the run: circuits are translated and compiled beforehand, and a state is ready where the peer lets one be kept.
+
+qsim computes in single precision and is compared with ours; `qsim` fuses gates to 2 qubits, `qsim_4` to 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from _circuits import FAMILIES, circuits
+from _measure import Comparison, Options, Row, Run
+from _peers import aer_run, basic_run, qsim_run, qulacs_run, statevector_run
+from qiskit import QuantumCircuit
+
+from qfleet.lowering import lower
+from qfleet_worker.engines.statevector.plan import compile_program
+from qfleet_worker.engines.statevector.state import State
+from qfleet_worker.engines.statevector.threads import Crew
+
+SIZES = (20, 24)
+#: Qubits at most for Qiskit's own simulators.
+SMALL = 12
+
+
+def ours(circuit: QuantumCircuit, threads: int, precision: str) -> Run:
+    """A compiled circuit on a state that is there."""
+    lane_bits, dtype = (2, np.complex128) if precision == "double" else (3, np.complex64)
+    plan = compile_program(lower(circuit), lane_bits, threads)
+    state = State(plan.num_wires, np.dtype(dtype), Crew(threads))
+
+    def run() -> None:
+        state.clear()
+        for at in range(len(plan.steps)):
+            state.apply(plan.steps, at)
+        state.settle()
+
+    return run
+
+
+def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], Run]]:
+    """Makes the runs that are compared."""
+    makers = {
+        "ours": lambda: ours(circuit, threads, "double"),
+        "ours_single": lambda: ours(circuit, threads, "single"),
+        "aer": lambda: aer_run(circuit, threads),
+        "qulacs": lambda: qulacs_run(circuit, light=False),
+        "qulacs_light": lambda: qulacs_run(circuit, light=True),
+        "qsim": lambda: qsim_run(circuit, threads, 2),
+        "qsim_4": lambda: qsim_run(circuit, threads, 4),
+    }
+    if circuit.num_qubits <= SMALL:
+        makers["statevector"] = lambda: statevector_run(circuit)
+        makers["basic"] = lambda: basic_run(circuit)
+    return makers
+
+
+def measure(options: Options) -> Iterator[Row]:
+    """A row for each family and size."""
+    comparison = Comparison(options)
+    for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or [*FAMILIES]):
+        yield comparison.compare("run", family, num_qubits, contenders(circuit, options.threads))

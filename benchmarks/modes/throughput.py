@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is lost when workers share a machine's cores?
+
+Circuits per second, 1024 shots each, of one process with a thread per core, of as many processes of one thread as there
+are cores, and of twice as many.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from typing import Any
+
+from _circuits import FAMILIES
+from _measure import Options, Row
+from _peers import aer_counts
+
+SIZES = (20,)
+DEFAULT_FAMILIES = ("ansatz", "volume")
+SHOTS = 1024
+ROUNDS = 5
+
+
+def _work(connection: Connection, contender: str, family: str, num_qubits: int, threads: int) -> None:
+    """A process: runs the circuit for as many seconds as it is told to, and answers circuits per second."""
+    from qfleet.lowering import lower
+    from qfleet_worker.engines.base import Experiment
+    from qfleet_worker.engines.statevector import StatevectorEngine
+
+    circuit = FAMILIES[family](num_qubits)
+    circuit.measure_all()
+    if contender == "ours":
+        engine, experiment = StatevectorEngine(), Experiment(lower(circuit), SHOTS, 1, threads=threads)
+
+        def run() -> object:
+            return engine.run(experiment)
+    else:
+        run = aer_counts(circuit, SHOTS, threads)
+    run()
+    connection.send("ready")
+    while (seconds := connection.recv()) is not None:
+        begin, done = time.perf_counter(), 0
+        while time.perf_counter() - begin < seconds:
+            run()
+            done += 1
+        connection.send(done / (time.perf_counter() - begin))
+
+
+def _team(
+    stack: ExitStack, contender: str, family: str, num_qubits: int, processes: int, threads: int
+) -> list[Connection]:
+    """Processes that are ready to work; they end with the `stack`."""
+    context = multiprocessing.get_context("spawn")
+    ends = []
+    before = os.environ.get("OMP_NUM_THREADS", "")
+    # OpenMP reads it when a process first imports a peer.
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    for _ in range(processes):
+        ours, theirs = context.Pipe()
+        process: Any = context.Process(target=_work, args=(theirs, contender, family, num_qubits, threads))
+        process.start()
+        theirs.close()
+        stack.callback(process.join)
+        stack.callback(ours.send, None)
+        ends.append(ours)
+    os.environ["OMP_NUM_THREADS"] = before
+    for end in ends:
+        end.recv()
+    return ends
+
+
+def measure(options: Options) -> Iterator[Row]:
+    """A row for each contender, family and size; the teams work in turns."""
+    cores = options.threads
+    seconds = max(1.0, options.budget_seconds / 10)
+    for num_qubits in options.sizes or SIZES:
+        for family in options.families or DEFAULT_FAMILIES:
+            for contender in ("ours", *(["aer"] if "aer" in options.peers else [])):
+                with ExitStack() as stack:
+                    try:
+                        teams = {
+                            f"{processes} x {threads}": _team(stack, contender, family, num_qubits, processes, threads)
+                            for processes, threads in ((1, cores), (cores, 1), (2 * cores, 1))
+                        }
+                    except EOFError:
+                        print(f"{contender} is left out: its processes ended", file=sys.stderr)
+                        continue
+                    found: dict[str, list[float]] = {name: [] for name in teams}
+                    for _ in range(ROUNDS):
+                        for name, ends in teams.items():
+                            for end in ends:
+                                end.send(seconds)
+                            found[name].append(sum(end.recv() for end in ends))
+                values = {f"{name}, circuits/s": statistics.median(rates) for name, rates in found.items()}
+                one, *many = values.values()
+                values["most that is lost, %"] = max(0.0, (1 - min(many) / one) * 100)
+                yield Row("throughput", f"{contender}, {family}", num_qubits, values)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks' families of circuits, and what the statevector engine and Aer make of them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+
+from qfleet.lowering import lower
+from qfleet.wire.shard import Precision
+from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.statevector import StatevectorEngine
+
+_spec = importlib.util.spec_from_file_location("_circuits", Path(__file__).parents[2] / "benchmarks" / "_circuits.py")
+assert _spec is not None
+assert _spec.loader is not None
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+
+FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = _module.FAMILIES
+#: Whether a family has a circuit of a size.
+exists: Callable[[str, int], bool] = _module.exists
+
+#: How far an amplitude may be off.
+TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
+
+
+def amplitudes(circuit: QuantumCircuit, precision: Precision, threads: int = 1) -> NDArray[np.complexfloating]:
+    """Our amplitudes of a circuit without measurements."""
+    experiment = Experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
+    found = StatevectorEngine().run(experiment).amplitudes
+    assert found is not None
+    return found
+
+
+def aer_amplitudes(circuit: QuantumCircuit) -> NDArray[np.complex128]:
+    """Aer's. Skips the test where Aer isn't installed."""
+    aer: Any = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    saving = circuit.copy()
+    saving.save_statevector()
+    return np.asarray(aer.AerSimulator(method="statevector").run(saving).result().data(0)["statevector"])
+
+
+def largest_difference(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]) -> float:
+    """Over all amplitudes, without an array of their number."""
+    step = 1 << 20
+    return max(float(np.abs(a[at : at + step] - b[at : at + step]).max()) for at in range(0, len(a), step))
