@@ -274,6 +274,19 @@ def test_the_last_measurement_of_a_qubit_is_seen_by_a_later_save(engine: Engine)
     assert_same(data["probabilities"], {"0x0": np.array([1.0, 0]), "0x2": np.array([0, 1.0])})
 
 
+def test_a_save_before_shots_part_is_done_once_for_each(engine: Engine) -> None:
+    circuit = QuantumCircuit(1, 1)
+    circuit.h(0)
+    circuit.append(LikeAer("save_probabilities", 1, "list"), [0])
+    circuit.append(expval(SparsePauliOp(["X"]), "accum"), [0])
+    circuit.measure(0, 0)
+    circuit.h(0)
+    data = run_in_process(circuit, engine, shots=9, seed_simulator=1).data(0)
+    assert len(data["counts"]) == 2
+    assert_same(data["probabilities"], [np.array([0.5, 0.5])] * 9)
+    assert data["expectation_value"] == pytest.approx(9)
+
+
 def test_clbits_that_are_written_again_are_those_of_the_moment(engine: Engine) -> None:
     circuit = QuantumCircuit(2, 1)
     circuit.x(0)
