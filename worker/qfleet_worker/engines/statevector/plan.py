@@ -261,7 +261,7 @@ class _Compiler:
     def _table(self, row: int) -> NDArray[np.complex128]:
         """The table of a row, whatever its memory is like, as one kind of array: each kind is compiled for."""
         table = self.program.tables[self.program.table_refs[self.table_refs[row]]]
-        alike = np.require(table, np.complex128, "CA").view()
+        alike = np.require(table, np.complex128, ["C", "A"]).view()
         alike.flags.writeable = False
         return alike
 
