@@ -68,6 +68,12 @@ def test_commands(command: str, fleet_url: str, tmp_path: Path) -> None:
         # test_compose.py asks docker compose itself, where it is installed
         assert (ROOT / "compose.yaml").is_file()
         assert words[-1].startswith("worker=")
+    elif words[0] == "python":
+        # Measuring takes up to an hour: only whether there is such a script, and what it is told.
+        assert words[1].startswith("benchmarks/")
+        done = subprocess.run([sys.executable, *words[1:], "--help"], cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z]+", done.stdout.decode()))
     elif words[:2] in (["qfleet", "up"], ["qfleet", "worker"]):
         serve_until_interrupted([fleet_url if word == EXAMPLE_URL else word for word in words], environment)
     else:
