@@ -97,9 +97,9 @@ class StatevectorEngine:
             tables = compile_small(experiment.program, _LANE_BITS[experiment.precision], self._cache)
             if tables is not None:
                 num_qubits, dtype = experiment.program.num_qubits, _DTYPES[experiment.precision]
-                amplitudes, norm_squared = run_point(tables, num_qubits, dtype)
+                final, norm_squared = run_point(tables, num_qubits, dtype)
                 check_norm(norm_squared, experiment.precision == "double")
-                return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, amplitudes)
+                return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, final)
         flow = self._compile(experiment)
         plans = [block.plan for block in flow.blocks]
         state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew(experiment))
