@@ -29,9 +29,9 @@ def test_matrices_are_those_of_the_numpy_engine(code: Op) -> None:
     if code is Op.GLOBAL_PHASE:
         return
     gate = sample_gate(code, list(range(oracle.width(code))))
-    params, size = np.array([*gate.params, 0.0]), 1 << len(gate.targets)
+    half_turns, size = np.exp(0.5j * np.array([*gate.params, 0.0])), 1 << len(gate.targets)
     out = np.empty(size * size, np.complex128)
-    (matrices.fill_one if size == 2 else matrices.fill_many)(int(code), params, 0, out)
+    (matrices.fill_one if size == 2 else matrices.fill_many)(int(code), half_turns, 0, out)
     table = reference.table(gate)
     assert np.abs(out.reshape(size, size) - (np.diag(table) if table.ndim == 1 else table)).max() < 1e-15
 

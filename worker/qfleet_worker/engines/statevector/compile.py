@@ -31,6 +31,7 @@ from qfleet_worker.engines.statevector.merging import (
 from qfleet_worker.engines.statevector.schedule import MERGED, SINGLE, flips_together, itemise, popcount, stages
 from qfleet_worker.engines.statevector.tape import PHASE, run_tape
 from qfleet_worker.engines.statevector.thinning import thin_out
+from qfleet_worker.engines.statevector.turns import half_turns
 from qfleet_worker.engines.statevector.values import fill_tables, write_recipe
 
 #: Columns of a stage: its local wires as a mask; its operations, from and to.
@@ -40,6 +41,8 @@ STAGE_COLUMNS = 3
 MAX_DIAGONAL = 8
 #: Entries of the largest table that is compiled.
 MAX_TABLE = max(4**MAX_TARGETS, 2**MAX_DIAGONAL)
+#: Wires from which on it pays to keep real gates apart from diagonals, and to give matrices zeros.
+SPLIT_WIRES, THIN_WIRES = 10, 13
 #: Coefficients of an operation at most, the matrices of `emit_diagonals` aside.
 MAX_COEFS = 64 * 4**MAX_TARGETS
 
@@ -94,10 +97,9 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     and diagonals. Returns the members of `Tables`, coefficients in double precision.
     """
     draft = new_draft(len(codes), num_wires, matrix_entries, term_count)
-    small = num_wires <= 12
-    fuse(draft, codes, num_controls, num_targets, operands, table_at, table, wires, not small)
+    fuse(draft, codes, num_controls, num_targets, operands, table_at, table, wires, num_wires >= SPLIT_WIRES)
     run_constants(draft)
-    if not small:
+    if num_wires >= THIN_WIRES:
         thin_out(draft)
     classify(draft)
     stage_rows, emitted, sources = _emit(draft, num_wires, lane_bits, local_bits, run_bits)
@@ -106,8 +108,10 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     table_rows, table_terms = emitted.table_rows[: counts[TABLE_ROWS]], emitted.table_terms[: counts[TABLE_TERMS]]
     tape = draft.tape[: draft.counts[TAPE]]
     pool = draft.pool[: draft.counts[POOL]]
-    recipe = write_recipe(draft.varies, tape, sources, factor_sources, table_rows, table_terms)
-    run_tape(tape, pool, params, 0)
+    recipe = write_recipe(len(params), draft.varies, tape, sources, factor_sources, table_rows, table_terms)
+    turns = np.empty(len(params), np.complex128)
+    half_turns(params, turns)
+    run_tape(tape, pool, turns)
     parts = pool.view(np.float64)
     coefs = np.empty(len(sources), np.float64)
     for at in range(len(sources)):

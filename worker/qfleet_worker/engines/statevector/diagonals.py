@@ -53,8 +53,8 @@ def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any
 
 @machine_code
 def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int]:
-    """What the table of `terms` over `bits` local bits is like: the bits that select its rows; its real numbers, 0 if it
-    isn't needed; and the entries of the table of high bits, 0 if it isn't."""
+    """What the tables of `terms` over `bits` local bits are like: the bits that select the rows of the first, its real
+    numbers, 0 if it isn't needed, and the entries of the table of high bits, 0 if it isn't."""
     low_bits = min(bits, ROW_BITS)
     select = 0
     any_low = any_high = False

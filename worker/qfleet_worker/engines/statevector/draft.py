@@ -105,13 +105,13 @@ def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b:
 def run_constants(draft: Draft) -> None:
     """Carry out the instructions that don't depend on angles, and take them off the tape."""
     tape, kept = draft.tape, 0
-    none = np.empty(0, np.float64)
+    none = np.empty(0, np.complex128)
     for at in range(draft.counts[TAPE]):
         if tape[at, VARIES]:
             tape[kept] = tape[at]
             kept += 1
         else:
-            perform(tape[at, OP], tape[at, TO], tape[at, A], tape[at, B], tape[at, C], draft.pool, none, 0)
+            perform(tape[at, OP], tape[at, TO], tape[at, A], tape[at, B], tape[at, C], draft.pool, none)
     draft.counts[TAPE] = kept
 
 

@@ -51,7 +51,7 @@ from qfleet_worker.engines.statevector.shapes import (
     shape_of_one,
     shape_of_two,
 )
-from qfleet_worker.engines.statevector.tape import AFTER, BEFORE, FILL, HALVES, PHASE, SCALE, TURN
+from qfleet_worker.engines.statevector.tape import AFTER, BEFORE, FILL, HALVES, PHASE, ROTATE, SCALE, TURN
 
 
 @machine_code
@@ -102,8 +102,19 @@ def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
 
 
 @machine_code
-def _diagonal(draft: Draft, code: int, angle: int, mask: int, values: int, target: NDArray[Any], k: int,
-              places: NDArray[Any], start: int, tables: NDArray[Any]) -> None:  # fmt: skip
+def _rotate(draft: Draft, wire: int, angle: int, split: bool) -> bool:
+    """Multiply RZ into a matrix that waits and depends on angles, if there is one that it may be multiplied into."""
+    place, shape = draft.waits[wire], draft.wait_shapes[wire]
+    if place < 0 or not draft.varies[place] or (split and not shape & IS_DIAGONAL and shape & (REAL | MIXED)):
+        return False
+    instruct(draft, True, ROTATE, place, 4, angle, 0, 0)
+    draft.wait_shapes[wire] = shape & SHAPES[m.RZ]
+    return True
+
+
+@machine_code
+def _diagonal(draft: Draft, code: int, angle: int, mask: int, values: int, k: int, places: NDArray[Any],
+              start: int, tables: NDArray[Any]) -> None:  # fmt: skip
     """A diagonal of two targets or more, or of a table, as the last gate.
 
     `mask` has its targets and controls, `values` the controls' values; ``places[bit]`` is the mask of a target.
@@ -209,6 +220,8 @@ def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targ
             wires[a], wires[b] = wires[b], wires[a]
             if code == m.SWAP:
                 continue
+        elif code == m.RZ and width == 0 and _rotate(draft, target[0], angle, split):
+            continue
         elif k == 1 and code != m.UNITARY and code != m.DIAGONAL:
             one, shape = room(draft, 4), SHAPES[code]
             instruct(draft, NUM_PARAMS[code] > 0, FILL, one, 4, code, angle, 4)
@@ -249,7 +262,7 @@ def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targ
                     add_term(draft, at, mask, values, one)
                 add_term(draft, at, mask, values | changes, one + 3)
             else:
-                _diagonal(draft, code, angle, mask, values, target, k, places, start, tables)
+                _diagonal(draft, code, angle, mask, values, k, places, start, tables)
         elif k == 1 and code == m.X:
             at = add_gate(draft, FLIP, changes, controls)
             draft.gates[at, TARGETS] = target[0]

@@ -31,14 +31,8 @@ _ROOT = math.sqrt(0.5)
 
 
 @machine_code
-def turn(angle: float) -> complex:
-    """``exp(i angle)``."""
-    return complex(math.cos(angle), math.sin(angle))
-
-
-@machine_code
-def fill_one(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> None:
-    """Write the four entries of a one-qubit gate that has no table."""
+def fill_one(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None:
+    """Write the four entries of a one-qubit gate that has no table; its first angle's half turn is ``turns[at]``."""
     out[0] = 1
     out[1] = 0
     out[2] = 0
@@ -70,13 +64,12 @@ def fill_one(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> Non
     elif code == TDG:
         out[3] = complex(_ROOT, -_ROOT)
     elif code == P:
-        out[3] = turn(params[at])
+        out[3] = turns[at] * turns[at]
     elif code == RZ:
-        half = turn(params[at] / 2)
-        out[0] = half.conjugate()
-        out[3] = half
+        out[0] = turns[at].conjugate()
+        out[3] = turns[at]
     elif code == RX or code == RY or code == R or code == U:
-        cos, sin = math.cos(params[at] / 2), math.sin(params[at] / 2)
+        cos, sin = turns[at].real, turns[at].imag
         out[0] = cos
         out[3] = cos
         if code == RX:
@@ -86,17 +79,19 @@ def fill_one(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> Non
             out[1] = -sin
             out[2] = sin
         elif code == R:
-            out[1] = -1j * sin * turn(-params[at + 1])
-            out[2] = -1j * sin * turn(params[at + 1])
+            phi = turns[at + 1] * turns[at + 1]
+            out[1] = complex(0, -sin) * phi.conjugate()
+            out[2] = complex(0, -sin) * phi
         else:
-            out[1] = -sin * turn(params[at + 2])
-            out[2] = sin * turn(params[at + 1])
-            out[3] = cos * turn(params[at + 1] + params[at + 2])
+            phi, lam = turns[at + 1] * turns[at + 1], turns[at + 2] * turns[at + 2]
+            out[1] = -sin * lam
+            out[2] = sin * phi
+            out[3] = cos * (phi * lam)
 
 
 @machine_code
-def fill_many(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> None:
-    """Write the matrix, row-major, of a gate that has two to four targets and no table."""
+def fill_many(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None:
+    """Write the matrix, row-major, of a gate that has two to four targets and no table; as `fill_one`."""
     if code == RCCX or code == RC3X:
         size = 8 if code == RCCX else 16
         out[: size * size] = 0
@@ -137,12 +132,12 @@ def fill_many(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> No
         out[12] = _ROOT * -1j
         out[14] = _ROOT
     elif code == RZZ:
-        out[0] = turn(-params[at] / 2)
-        out[5] = turn(params[at] / 2)
+        out[0] = turns[at].conjugate()
+        out[5] = turns[at]
         out[10] = out[5]
         out[15] = out[0]
     else:
-        cos, off = math.cos(params[at] / 2), complex(0, -math.sin(params[at] / 2))
+        cos, off = turns[at].real, complex(0, -turns[at].imag)
         for row in range(4):
             out[5 * row] = cos
         if code == RXX or code == RYY:
@@ -158,13 +153,15 @@ def fill_many(code: int, params: NDArray[Any], at: int, out: NDArray[Any]) -> No
         elif code == XX_MINUS_YY:
             out[5] = 1
             out[10] = 1
-            out[3] = off * turn(-params[at + 1])
-            out[12] = off * turn(params[at + 1])
+            beta = turns[at + 1] * turns[at + 1]
+            out[3] = off * beta.conjugate()
+            out[12] = off * beta
         else:
             out[0] = 1
             out[15] = 1
-            out[6] = off * turn(-params[at + 1])
-            out[9] = off * turn(params[at + 1])
+            beta = turns[at + 1] * turns[at + 1]
+            out[6] = off * beta.conjugate()
+            out[9] = off * beta
 
 
 @machine_code

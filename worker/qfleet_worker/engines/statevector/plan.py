@@ -10,7 +10,7 @@ numbered so that each qubit ends on the wire of its own rank: the state needs no
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
 from qfleet_worker.engines.numpy_engine.compile import last_save
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.statevector import kernels
+from qfleet_worker.engines.statevector.binding import bind, size_of
 from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.matrices import NUM_PARAMS
-from qfleet_worker.engines.statevector.values import refill
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
 MAX_WIRES = 50
@@ -310,31 +310,3 @@ class _Compiler:
         tables = Tables(*result)
         self.phase *= tables.phase
         steps.append(Segment(tables, params.start))
-
-
-def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
-    """The tables at other angles, of which ``params[first]`` is their first."""
-    if not len(tables.recipe):
-        return tables
-    coefs, factors = tables.coefs.copy(), tables.factors.copy()
-    diagonals, high_diagonals = tables.tables.copy(), tables.high_tables.copy()
-    phases = np.empty(1, np.complex128)
-    refill(
-        tables.recipe, tables.pool.copy(), params.astype(np.float64)[None], first, 0, 1, coefs, factors, diagonals,
-        high_diagonals, phases,
-    )  # fmt: skip
-    return tables._replace(
-        coefs=coefs, factors=factors, tables=diagonals, high_tables=high_diagonals, phase=complex(phases[0])
-    )
-
-
-def size_of(tables: Tables) -> int:
-    """Bytes of the arrays."""
-    return sum(member.nbytes for member in tables if isinstance(member, np.ndarray))
-
-
-def precise(tables: Tables, dtype: np.dtype[Any]) -> Tables:
-    """The tables with coefficients in the precision of the state's real numbers."""
-    if dtype == np.float64:
-        return tables
-    return tables._replace(coefs=tables.coefs.astype(dtype), tables=tables.tables.astype(dtype))

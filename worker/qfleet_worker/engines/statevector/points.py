@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.statevector.binding import precise
 from qfleet_worker.engines.statevector.compile import Tables
 from qfleet_worker.engines.statevector.execute import ONE_STATE, run_stage
 from qfleet_worker.engines.statevector.machine_code import machine_code
-from qfleet_worker.engines.statevector.plan import Segment, precise
+from qfleet_worker.engines.statevector.plan import Segment
 from qfleet_worker.engines.statevector.threads import Crew
 from qfleet_worker.engines.statevector.values import refill
 
 #: Bytes of values that are written at a time, and points at most: they stay in a core's cache.
-BATCH_BYTES = 1 << 18
+BATCH_BYTES = 1 << 20
 BATCH_POINTS = 256
 
 
@@ -82,22 +83,25 @@ class _Values:
         """Run all points, multiplying their phases by this segment's."""
         tables, points = self._tables, len(params)
         copies = points if len(tables.recipe) else 1
-        values = [
+        coefs, factors, diagonals, high_diagonals = [
             array[: len(array) // self._copies * copies]
             for array in (self._coefs, self._factors, self._diagonals, self._high_diagonals)
         ]
         steps = np.zeros(5, np.int64)
         steps[0] = 2 << self._wires
         if len(tables.recipe):
-            steps[1:] = [len(array) // copies for array in values]
+            steps[1:] = [len(array) // copies for array in (coefs, factors, diagonals, high_diagonals)]
             own = np.empty(points, np.complex128)
-            refill(tables.recipe, self._pool, params, self._segment.first_param, 0, points, *values, own)
+            refill(
+                tables.recipe, self._pool, params, self._segment.first_param, 0, points, coefs, factors, diagonals,
+                high_diagonals, own,
+            )  # fmt: skip
             phases *= own
         else:
             phases *= tables.phase
         run_stage(
-            floats, self._wires, self._all, known, 0, len(tables.ops), tables.ops, values[0], tables.ints,
-            tables.diagonals, tables.terms, *values[1:], floats, steps, 0, points,
+            floats, self._wires, self._all, known, 0, len(tables.ops), tables.ops, coefs, tables.ints,
+            tables.diagonals, tables.terms, factors, diagonals, high_diagonals, floats, steps, 0, points,
         )  # fmt: skip
 
 
@@ -129,13 +133,18 @@ def _finish(floats: NDArray[Any], phases: NDArray[Any], norms: NDArray[Any]) -> 
     """Multiply states that lie one after the other by their phases, and write their squared norms."""
     size = len(floats) // len(phases)
     for point in range(len(phases)):
+        begin, end = point * size, (point + 1) * size
+        # Four sums that don't wait for each other.
+        a = b = c = d = 0.0
+        for at in range(begin, end, 4):
+            a += np.float64(floats[at]) * floats[at]
+            b += np.float64(floats[at + 1]) * floats[at + 1]
+            c += np.float64(floats[at + 2]) * floats[at + 2]
+            d += np.float64(floats[at + 3]) * floats[at + 3]
+        norms[point] = (a + b) + (c + d)
         re, im = phases[point].real, phases[point].imag
-        reals = imaginaries = 0.0
-        for at in range(point * size, (point + 1) * size, 2):
-            a, b = np.float64(floats[at]), np.float64(floats[at + 1])
-            reals += a * a
-            imaginaries += b * b
-            if re != 1 or im != 0:
-                floats[at] = a * re - b * im
-                floats[at + 1] = a * im + b * re
-        norms[point] = reals + imaginaries
+        if re != 1 or im != 0:
+            for at in range(begin, end, 2):
+                x, y = np.float64(floats[at]), np.float64(floats[at + 1])
+                floats[at] = x * re - y * im
+                floats[at + 1] = x * im + y * re

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
 from qfleet_worker.engines.statevector import kernels
+from qfleet_worker.engines.statevector.binding import bind, size_of
 from qfleet_worker.engines.statevector.cache import Cache, structure
 from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.machine_code import machine_code
-from qfleet_worker.engines.statevector.plan import bind, size_of
 
 #: Qubits at most.
 MAX_QUBITS = 12

@@ -19,7 +19,8 @@ from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.saving import View
 from qfleet_worker.engines.statevector import execute, parts
-from qfleet_worker.engines.statevector.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide, precise
+from qfleet_worker.engines.statevector.binding import precise
+from qfleet_worker.engines.statevector.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide
 from qfleet_worker.engines.statevector.sampling import Sampler
 from qfleet_worker.engines.statevector.schedule import popcount
 from qfleet_worker.engines.statevector.threads import Crew

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What are the coefficients of a compiled circuit at given angles? In machine code.
 
-A *recipe* says it, a flat array of integers that holds one table after the other: the tape that computes the pool; pairs
+A *recipe* says it, a flat array of integers that holds how many angles there are, how many rows each of the following
+tables has, and these, one after the other: the tape that computes the pool; pairs
 of a coefficient and its source; pairs of a factor and its place in the pool; tables of diagonals (`TABLE_COLUMNS`) and
 the terms that they are multiplied out of. Only what depends on angles is in it.
 """
@@ -17,13 +18,14 @@ from qfleet_worker.engines.statevector.diagonals import build_tables
 from qfleet_worker.engines.statevector.draft import FACTOR
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.tape import PHASE, TAPE_COLUMNS, run_tape
+from qfleet_worker.engines.statevector.turns import half_turns
 
 #: The columns of a table of a diagonal: its local bits; the bits that select its rows; where it begins, or -1; where
 #: its table of high bits begins, or -1; and its terms, from and to.
 BITS, SELECT, AT, HIGH_AT, FIRST, END = range(6)
 TABLE_COLUMNS = 6
 
-#: A recipe begins with the number of rows of each of its tables, which have these columns.
+#: The columns of a recipe's tables.
 _COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, 3)
 _TAPE, _COEFS, _FACTORS, _TABLES, _TERMS = range(5)
 
@@ -31,15 +33,17 @@ _TAPE, _COEFS, _FACTORS, _TABLES, _TERMS = range(5)
 @machine_code
 def _part(recipe: NDArray[Any], number: int) -> NDArray[Any]:
     """One of the tables of a recipe."""
-    begin = len(_COLUMNS)
+    begin = 1 + len(_COLUMNS)
     for at in range(number):
-        begin += recipe[at] * _COLUMNS[at]
-    return recipe[begin : begin + recipe[number] * _COLUMNS[number]].reshape((recipe[number], _COLUMNS[number]))
+        begin += recipe[1 + at] * _COLUMNS[at]
+    rows, columns = recipe[1 + number], _COLUMNS[number]
+    return recipe[begin : begin + rows * columns].reshape((rows, columns))
 
 
 @machine_code
-def write_recipe(varies: NDArray[Any], tape: NDArray[Any], sources: NDArray[Any], factor_sources: NDArray[Any],
-                 table_rows: NDArray[Any], table_terms: NDArray[Any]) -> NDArray[Any]:  # fmt: skip
+def write_recipe(angles: int, varies: NDArray[Any], tape: NDArray[Any], sources: NDArray[Any],
+                 factor_sources: NDArray[Any], table_rows: NDArray[Any],
+                 table_terms: NDArray[Any]) -> NDArray[Any]:  # fmt: skip
     """The recipe of what depends on those entries of the pool that vary; empty if none does."""
     if len(tape) == 0:
         return np.empty(0, np.int64)
@@ -55,12 +59,13 @@ def write_recipe(varies: NDArray[Any], tape: NDArray[Any], sources: NDArray[Any]
         tables += chosen[at]
     terms = len(table_terms) if tables else 0
     rows = (len(tape), coefs, factors, tables, terms)
-    size = len(rows)
+    size = 1 + len(rows)
     for number in range(len(rows)):
         size += rows[number] * _COLUMNS[number]
     recipe = np.empty(size, np.int64)
+    recipe[0] = angles
     for number in range(len(rows)):
-        recipe[number] = rows[number]
+        recipe[1 + number] = rows[number]
     _part(recipe, _TAPE)[:] = tape
     _write_pairs(_part(recipe, _COEFS), varies, sources, 1)
     _write_pairs(_part(recipe, _FACTORS), varies, factor_sources, 0)
@@ -110,8 +115,10 @@ def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first
     parts = pool.view(np.float64)
     num_coefs, num_factors = len(coefs) // points, len(factors) // points
     num_table, num_high = len(tables) // points, len(high_tables) // points
+    turns = np.empty(recipe[0], np.complex128)
     for point in range(points):
-        run_tape(tape, pool, params[begin + point], first)
+        half_turns(params[begin + point, first : first + recipe[0]], turns)
+        run_tape(tape, pool, turns)
         for at in range(len(coef_pairs)):
             coefs[point * num_coefs + coef_pairs[at, 0]] = parts[coef_pairs[at, 1]]
         for at in range(len(factor_pairs)):
