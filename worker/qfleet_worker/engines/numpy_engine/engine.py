@@ -15,12 +15,14 @@ from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.compile import compile_program
 from qfleet_worker.engines.numpy_engine.flow import Stretch, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.members import Desk
+from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Measure, Plan, Reset
+from qfleet_worker.engines.numpy_engine.plan import Plan
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.state import State
-from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
 
 _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),
@@ -58,23 +60,25 @@ class NumpyEngine:
         plans = [block.plan for block in flow.blocks]
         state = State(len(set().union(*[plan.active() for plan in plans])), _DTYPES[experiment.precision])
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
-        budget = self._budget(experiment, state)
-        events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
-        at_once = max(1, NUMBERS // events)
+        at_once = max(1, NUMBERS // numbers_per_shot(flow))
+        desk = Desk(
+            state,
+            self._budget(experiment, state),
+            lambda plan: state.arrange(plan.wires) if plan.measured else None,
+            lambda plan, phase: state.statevector(plan.wires, phase),
+        )
         amplitudes: ComplexArray | None = None
+        last = experiment.shots - 1 if experiment.output == "statevector" else -1
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            for leaf in leaves(flow, state, shots, uniforms, budget):
-                if leaf.plan.measured:
-                    state.arrange(leaf.plan.wires)
-                found = read(state, leaf, uniforms, first, tally)
-                if experiment.output == "statevector" and first + leaf.shots[-1] == experiment.shots - 1:
-                    for wire, value in found.items():
-                        state.project(wire, value, state.weights(wire)[value])
-                    amplitudes = state.statevector(leaf.plan.wires, leaf.phase)
+            notes = Notes(shots)
+            for front in ends(flow, desk, shots, uniforms, notes):
+                plan = flow.blocks[front.block].plan
+                after = read(front, plan, notes, uniforms, first, tally, last - first)
+                amplitudes = amplitudes if after is None else after
         # Sorting many outcomes takes memory of its own.
-        del state
+        del desk, state, front
         return Outcome(*tally.result(), amplitudes=amplitudes)
 
     def _budget(self, experiment: Experiment, state: State) -> int:

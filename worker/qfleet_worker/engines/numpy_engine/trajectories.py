@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which histories do the shots of a circuit take?
 
-A measurement in mid-circuit divides the shots: those that found 0 go on at once, those that found 1 later. So shots
-with the same history are simulated once. The state of a waiting branch is kept while the states kept fit into a budget;
-beyond it a branch is run again from the start, its outcomes forced.
+A measurement in mid-circuit divides the shots: those that found 0 and those that found 1 go on with a state of each.
+All go on together, the ones that are behind first, and where several come to the same place in the same state, with the
+same values in all clbits and variables that may still be read, they go on as one. So shots are simulated together
+wherever they can't be told apart by what comes.
+
+Where there is no room for another state, its shots are put off and run again from the start, when the others are done:
+what a shot finds doesn't depend on which others run beside it.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
-from copy import copy
-from typing import Generic, NamedTuple
+from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
-from qfleet_worker.engines.numpy_engine.expressions import Memory
-from qfleet_worker.engines.numpy_engine.flow import AnyPlan, Flow
+from qfleet_worker.engines.numpy_engine.expressions import Memory, Value
+from qfleet_worker.engines.numpy_engine.flow import AnyPlan, Block, Flow
+from qfleet_worker.engines.numpy_engine.liveness import places
+from qfleet_worker.engines.numpy_engine.members import Ensemble, Members
+from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
-from qfleet_worker.engines.numpy_engine.state import Snapshot, State
 
 #: Branches less probable than this are rounding errors.
 NEGLIGIBLE = 1e-14
@@ -28,131 +35,308 @@ NEGLIGIBLE = 1e-14
 MAX_PASSES = 100_000
 
 
-class Leaf(NamedTuple, Generic[AnyPlan]):
-    """The end of a branch. The state it ends in is the one that was handed in, until the next leaf is asked for."""
+@dataclass(slots=True)
+class Front:
+    """Shots that have come to the same place."""
 
-    #: the shots that took this branch, in ascending order
+    #: the block that they are in, or have come to the end of
+    block: int
+    #: in ascending order
     shots: NDArray[np.int64]
-    #: what was written in mid-circuit, one bit for each clbit
-    clbits: int
-    #: the plan that was run last, with the measurements at its end
-    plan: AnyPlan
-    #: factor of the whole state
-    phase: complex
+    #: the state of each shot, as a number in `states`; shape (shots,)
+    members: NDArray[np.int64]
+    states: Members
+    #: factors of the states, shape (states,)
+    phases: NDArray[np.complex128]
+    #: the variables beside each state
+    variables: list[tuple[Value, ...]]
+    #: how often the shots went back to an earlier operation: one number where it is the same for all
+    passes: int | NDArray[np.int64] = 0
 
-
-class _Place:
-    """How far a branch has come, its state aside."""
-
-    __slots__ = ("block", "memory", "passes", "phase", "step", "visits")
-
-    def __init__(self, flow: Flow[AnyPlan]) -> None:
-        self.block = self.step = self.passes = 0
-        self.memory = Memory(0, list(flow.variables))
-        #: how often each event was met, in a program with loops
-        self.visits: dict[int, int] = {}
-        self.phase = 1 + 0j
-
-    def copy(self) -> _Place:
-        """The same place, for another branch."""
-        other = copy(self)
-        other.memory = Memory(self.memory.clbits, self.memory.variables.copy())
-        other.visits = self.visits.copy()
+    def split_off(self, out: NDArray[np.bool_]) -> Front:
+        """Take some states out, with their shots."""
+        moved = out[self.members]
+        number = np.where(out, np.cumsum(out), np.cumsum(~out)) - 1
+        members = number[self.members]
+        passes = self.passes
+        other = Front(
+            self.block,
+            self.shots[moved],
+            members[moved],
+            self.states.split_off(out),
+            self.phases[out],
+            [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if leaves],
+            passes if isinstance(passes, int) else passes[moved],
+        )
+        self.shots, self.members, self.phases = self.shots[~moved], members[~moved], self.phases[~out]
+        self.variables = [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if not leaves]
+        if not isinstance(passes, int):
+            self.passes = passes[~moved]
         return other
 
+    def join(self, other: Front) -> None:
+        """Take the shots and states of another in."""
+        shots = np.concatenate([self.shots, other.shots])
+        order = np.argsort(shots, kind="stable")
+        members = np.concatenate([self.members, other.members + len(self.states)])
+        same = isinstance(self.passes, int) and isinstance(other.passes, int) and self.passes == other.passes
+        if not same:
+            passes = [np.broadcast_to(front.passes, front.shots.shape) for front in (self, other)]
+            self.passes = np.concatenate(passes)[order]
+        self.shots, self.members = shots[order], members[order]
+        self.states.join(other.states)
+        self.phases = np.concatenate([self.phases, other.phases])
+        self.variables = self.variables + other.variables
 
-class _Branch(NamedTuple):
-    shots: NDArray[np.int64]
-    #: the outcome of each measurement and reset so far that could have had another
-    history: list[int]
-    #: where to go on and the state there; ``None`` to run again from the start
-    saved: tuple[_Place, Snapshot] | None
+
+def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
+    """How many numbers are held for each shot, at most: random ones, and what it wrote."""
+    events = 1 + sum(len(block.events) for block in flow.blocks)
+    return max(events, flow.num_clbits if any(block.store is not None for block in flow.blocks) else 0)
 
 
-def leaves(
-    flow: Flow[AnyPlan], state: State, shots: int, uniforms: Uniforms, snapshot_bytes: int
-) -> Iterator[Leaf[AnyPlan]]:
-    """Run a program on `state` for shots 0 to `shots` - 1. The states that wait take at most `snapshot_bytes`.
+def ends(
+    flow: Flow[AnyPlan], ensemble: Ensemble, shots: int, uniforms: Uniforms, notes: Notes
+) -> Iterator[Front]:
+    """Run a program for shots 0 to `shots` - 1, and give those that come to its end together.
 
-    Raises `EngineError` for a loop that doesn't end, and for expressions that have no value.
+    `notes` is where the shots leave what they write. The states of a front are those of the program's end until the
+    next front is asked for. Raises `EngineError` for a loop that doesn't end, and for expressions that have no value.
     """
-    stack = [_Branch(np.arange(shots), [], None)]
-    held = 0
-    while stack:
-        taking, history, saved = stack.pop()
-        if saved is None:
-            place, replayed = _Place(flow), 0
-            state.clear()
+    left = np.arange(shots)
+    while len(left):
+        run = _Run(flow, ensemble, uniforms, notes)
+        yield from run.run(left)
+        left = run.put_off()
+        notes.forget(left)
+
+
+class _Run(Generic[AnyPlan]):
+    """Shots on their way through a program."""
+
+    def __init__(self, flow: Flow[AnyPlan], ensemble: Ensemble, uniforms: Uniforms, notes: Notes) -> None:
+        self._flow = flow
+        self._ensemble = ensemble
+        self._uniforms = uniforms
+        self._notes = notes
+        #: blocks that a front waits for, and the fronts by block
+        self._blocks: list[int] = []
+        self._waiting: dict[int, Front] = {}
+        self._put_off: list[NDArray[np.int64]] = []
+
+    def put_off(self) -> NDArray[np.int64]:
+        """The shots that are to be run again."""
+        return np.sort(np.concatenate(self._put_off)) if self._put_off else np.zeros(0, np.int64)
+
+    def run(self, shots: NDArray[np.int64]) -> Iterator[Front]:
+        """Run these shots; see `ends`."""
+        first = Front(
+            0, shots, np.broadcast_to(np.int64(0), shots.shape), self._ensemble.begin(), np.ones(1, np.complex128),
+            [self._flow.variables],
+        )  # fmt: skip
+        self._wait(first, 0)
+        while self._blocks:
+            # The first block in the program: whoever comes to a later one waits there for those who may still come.
+            front = self._waiting.pop(heapq.heappop(self._blocks))
+            self._give_up(front)
+            if not len(front.shots):
+                continue
+            self._merge(front, self._flow.live[front.block][0])
+            self._run_block(front)
+            if self._go_on(front):
+                yield front
+                front.states.keep(np.zeros(0, np.int64))
+
+    def _wait(self, front: Front, block: int) -> None:
+        front.block = block
+        other = self._waiting.get(block)
+        if other is None:
+            self._waiting[block] = front
+            heapq.heappush(self._blocks, block)
         else:
-            place, snapshot = saved
-            replayed = len(history)
-            state.restore(snapshot)
-            held -= snapshot.amplitudes.nbytes
-            del saved, snapshot
-        at_end = False
-        while not at_end:
-            plan, memory = flow.blocks[place.block].plan, place.memory
-            for at in range(place.step, len(plan.steps)):
-                step = plan.steps[at]
-                if not isinstance(step, Measure | Reset):
-                    state.apply(plan.steps, at)
-                    continue
-                visit = place.visits.get(step.event, 0)
-                value = state.value(step.wire)
-                if value is None:
-                    weights = state.weights(step.wire)
-                    if replayed < len(history):
-                        value = history[replayed]
-                    else:
-                        ones = _find_one(uniforms, step.event, visit, taking, weights[1])
-                        value = int(ones.all())
-                        if not value and ones.any():
-                            waiting = None
-                            if held + state.amplitudes.nbytes // 2 <= snapshot_bytes:
-                                # Resumed at this same step, which then finds the wire in |1>.
-                                place.step = at
-                                waiting = place.copy(), state.projected(step.wire, 1, weights[1])
-                                held += waiting[1].amplitudes.nbytes
-                            stack.append(_Branch(taking[ones], [*history, 1], waiting))
-                            taking = taking[~ones]
-                        history.append(value)
-                    replayed += 1
-                    state.project(step.wire, value, weights[value])
-                if flow.loops:
-                    place.visits[step.event] = visit + 1
-                if isinstance(step, Reset):
-                    state.values[step.wire] = 0
-                else:
-                    for clbit in step.clbits:
-                        memory.clbits = memory.clbits & ~(1 << clbit) | value << clbit
-            place.phase *= plan.phase
-            at_end = _go_on(flow, place)
-        yield Leaf(taking, place.memory.clbits, flow.blocks[place.block].plan, place.phase)
+            other.join(front)
 
+    def _run_block(self, front: Front) -> None:
+        block = self._flow.blocks[front.block]
+        steps, live = block.plan.steps, self._flow.live[front.block]
+        begin = 0
+        for at in block.events:
+            if at > begin:
+                front.states.apply(steps, begin, at)
+            self._event(front, steps[at], live[at + 1])
+            begin = at + 1
+        if len(steps) > begin:
+            front.states.apply(steps, begin, len(steps))
+            self._give_up(front)
+        if block.plan.phase != 1:
+            front.phases = front.phases * block.plan.phase
 
-def _go_on(flow: Flow[AnyPlan], place: _Place) -> bool:
-    """Move a branch from the end of a block to the next one. Returns whether there is none."""
-    block = flow.blocks[place.block]
-    if block.store is not None:
-        block.store(place.memory)
-    goal = block.following
-    if block.condition is not None and not block.condition(place.memory):
-        goal = block.otherwise
-    if goal is None:
+    def _event(self, front: Front, step: Measure | Reset, live: int) -> None:
+        while True:
+            weights = front.states.weights(step.wire)
+            if not self._give_up(front):
+                break
+        states, shots, members = front.states, front.shots, front.members
+        number = len(states)
+        visit = self._notes.visit(step.event, shots) if self._flow.loops else 0
+        ones = _find_one(
+            self._uniforms, step.event, visit, shots, weights[members] if number > 1 else float(weights[0])
+        )
+        found = np.bincount(members[ones], minlength=number)
+        values = found == np.bincount(members, minlength=number)
+        both = (found > 0) & ~values
+        room = states.collapse(step.wire, values, both, weights, isinstance(step, Reset))
+        if isinstance(step, Measure):
+            for clbit in step.clbits:
+                self._notes.write(clbit, shots, ones)
+        if both.any():
+            place = np.full(number, -1)
+            place[room] = number + np.arange(int(room.sum()))
+            front.members = np.where(ones & both[members], place[members], members)
+            front.phases = np.concatenate([front.phases, front.phases[room]])
+            front.variables = front.variables + [front.variables[at] for at in np.flatnonzero(room).tolist()]
+            self._without(front, front.members < 0)
+        self._give_up(front)
+        self._merge(front, live)
+
+    def _without(self, front: Front, off: NDArray[np.bool_]) -> None:
+        """Put some shots off."""
+        if off.any():
+            self._put_off.append(front.shots[off])
+            front.shots, front.members = front.shots[~off], front.members[~off]
+            if not isinstance(front.passes, int):
+                front.passes = front.passes[~off]
+
+    def _give_up(self, front: Front) -> bool:
+        """Put the shots off whose states were given up. Returns whether there were any."""
+        gone = front.states.given_up()
+        if gone is None:
+            return False
+        self._put_off.append(front.split_off(gone).shots)
         return True
-    if goal <= place.block:
-        place.passes += 1
-        if place.passes > MAX_PASSES:
-            raise EngineError(
-                f"{flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
-                f"{MAX_PASSES} times, and more is not run"
-            )
-    place.block, place.step = goal, 0
-    return False
+
+    def _merge(self, front: Front, live: int) -> None:
+        """Make one of the states that are the same, where `live` are the names that may still be read."""
+        number = len(front.states)
+        if number < 2:
+            return
+        last = self._last_shots(front)
+        leaders = front.states.leaders(self._kinds(front, last, live))
+        distinct, members = np.unique(leaders, return_inverse=True)
+        if len(distinct) == number:
+            return
+        # What the last of all shots comes to is its own, to the last bit, whoever goes with it.
+        best = np.full(len(distinct), -1)
+        np.maximum.at(best, members, last)
+        chosen = np.empty(len(distinct), np.int64)
+        owners = np.flatnonzero(last == best[members])
+        chosen[members[owners]] = owners
+        front.states.keep(chosen)
+        front.phases = front.phases[chosen]
+        front.variables = [front.variables[at] for at in chosen.tolist()]
+        front.members = members[front.members]
+
+    def _last_shots(self, front: Front) -> NDArray[np.int64]:
+        """The last shot of each state."""
+        if len(front.states) == 1:
+            return front.shots[-1:]
+        last = np.empty(len(front.states), np.int64)
+        # The shots ascend, and where a state has several the last one stays.
+        last[front.members] = front.shots
+        return last
+
+    def _kinds(self, front: Front, last: NDArray[np.int64], names: int) -> NDArray[np.int64]:
+        """A number for each state, the same for those who agree in these names; `last` has a shot of each."""
+        kinds = np.zeros(len(last), np.int64)
+        if not names or len(last) == 1:
+            return kinds
+        num_clbits, clbits = self._flow.num_clbits, self._notes.clbits
+        columns = [clbits[place][last] for place in places(names & ((1 << num_clbits) - 1)) if place in clbits]
+        for column in columns[:60]:
+            kinds = kinds << 1 | column
+        variables = places(names >> num_clbits)
+        if len(columns) <= 60 and not variables:
+            return kinds
+        rows = np.stack(columns, axis=1) if columns else np.zeros((len(last), 0), np.uint8)
+        numbers: dict[tuple[bytes, tuple[Value, ...]], int] = {}
+        for at, values in enumerate(front.variables):
+            key = rows[at].tobytes(), tuple([values[place] for place in variables])
+            kinds[at] = numbers.setdefault(key, len(numbers))
+        return kinds
+
+    def _memories(self, front: Front, names: int) -> tuple[list[Memory], NDArray[np.int64]]:
+        """What is read of these names, once for all states that agree in them, and which of these each state has."""
+        last = self._last_shots(front)
+        _, first, which = np.unique(self._kinds(front, last, names), return_index=True, return_inverse=True)
+        clbits = places(names & ((1 << self._flow.num_clbits) - 1))
+        memories = [Memory(self._notes.of(clbits, int(last[at])), list(front.variables[at])) for at in first.tolist()]
+        return memories, which
+
+    def _store(self, front: Front, block: Block[AnyPlan]) -> None:
+        assert block.store is not None
+        num_clbits, changes = self._flow.num_clbits, block.names.changes
+        clbits = places(changes & ((1 << num_clbits) - 1))
+        # What a store to a part of a place leaves alone is written again.
+        memories, which = self._memories(front, block.names.reads | changes)
+        for memory in memories:
+            block.store(memory)
+        for clbit in clbits:
+            column = np.array([memory.clbits >> clbit & 1 for memory in memories], np.uint8)
+            self._notes.write(clbit, front.shots, column[which][front.members])
+        variables = places(changes >> num_clbits)
+        if variables:
+            front.variables = [list(values) for values in front.variables]  # type: ignore[misc]
+            for at, number in enumerate(which.tolist()):
+                values = list(front.variables[at])
+                for place in variables:
+                    values[place] = memories[number].variables[place]
+                front.variables[at] = tuple(values)
+
+    def _go_on(self, front: Front) -> bool:
+        """Move a front from the end of a block to where its shots go. Returns whether the program ends here."""
+        block = self._flow.blocks[front.block]
+        if block.store is not None:
+            self._store(front, block)
+        if block.following is None and block.condition is None:
+            return True
+        if block.condition is None:
+            self._move(front, block.following)
+            return False
+        memories, which = self._memories(front, block.names.reads)
+        holds = np.array([bool(block.condition(memory)) for memory in memories])[which]
+        if holds.all():
+            self._move(front, block.following)
+        elif not holds.any():
+            self._move(front, block.otherwise)
+        else:
+            other = front.split_off(~holds)
+            self._move(front, block.following)
+            self._move(other, block.otherwise)
+        return False
+
+    def _move(self, front: Front, goal: int | None) -> None:
+        assert goal is not None
+        if goal <= front.block:
+            front.passes = front.passes + 1
+            if np.max(front.passes) > MAX_PASSES:
+                raise EngineError(
+                    f"{self._flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
+                    f"{MAX_PASSES} times, and more is not run"
+                )
+        self._wait(front, goal)
 
 
-def _find_one(uniforms: Uniforms, event: int, visit: int, shots: NDArray[np.int64], weight: float) -> NDArray[np.bool_]:
-    """Which of the shots find 1, which has the probability `weight`."""
-    if weight < NEGLIGIBLE or 1 - weight < NEGLIGIBLE:
-        return np.full(len(shots), weight > NEGLIGIBLE)
-    return uniforms.of(event, shots, visit) < weight
+def _find_one(
+    uniforms: Uniforms,
+    event: int,
+    visit: int | NDArray[np.int32],
+    shots: NDArray[np.int64],
+    weight: float | NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Which of the shots find 1, which has the probability `weight`: of all, or of each."""
+    high = weight > NEGLIGIBLE
+    certain = (weight < NEGLIGIBLE) | (1 - weight < NEGLIGIBLE)
+    if np.all(certain):
+        return np.full(len(shots), high)
+    found = uniforms.of(event, shots, visit) < weight
+    return np.where(certain, high, found) if np.any(certain) else found

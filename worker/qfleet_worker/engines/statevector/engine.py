@@ -15,11 +15,13 @@ from qfleet.wire.program import NON_UNITARY_OPS, Op
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.flow import Flow, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.members import Desk, Ensemble
+from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
-from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
+from qfleet_worker.engines.statevector.batch import MAX_WIRES, Room
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
 from qfleet_worker.engines.statevector.small import simulate
@@ -74,30 +76,33 @@ class StatevectorEngine:
                 check_norm(small[1], experiment.precision == "double")
                 return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, small[0])
         flow = self._compile(experiment)
-        plans = [block.plan for block in flow.blocks]
-        state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew(experiment))
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
-        events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
-        at_once = max(1, NUMBERS // events)
+        at_once = max(1, NUMBERS // numbers_per_shot(flow))
         amplitudes: ComplexArray | None = None
-        wanted = experiment.output == "statevector"
-        budget = OVERHEAD_BYTES // 4 + (0 if wanted else state.capacity_bytes)
+        ensemble = self._ensemble(experiment, flow)
+        last = experiment.shots - 1 if experiment.output == "statevector" else -1
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            for leaf in leaves(flow, state, shots, uniforms, budget):  # type: ignore[arg-type]
-                state.settle()
-                found = read(state, leaf, uniforms, first, tally)  # type: ignore[arg-type]
-                if wanted and first + leaf.shots[-1] == experiment.shots - 1:
-                    for wire, value in found.items():
-                        state.project(wire, value, state.weights(wire)[value])
-                    amplitudes = state.statevector(leaf.plan, leaf.phase)
-                    if events > 1:
-                        # Other branches may go on in the same memory.
-                        amplitudes = amplitudes.copy()
+            notes = Notes(shots)
+            for front in ends(flow, ensemble, shots, uniforms, notes):
+                plan = flow.blocks[front.block].plan
+                after = read(front, plan, notes, uniforms, first, tally, last - first)
+                amplitudes = amplitudes if after is None else after
         # Sorting many outcomes takes memory of its own.
-        del state
+        del ensemble, front
         return Outcome(*tally.result(), amplitudes=amplitudes)
+
+    def _ensemble(self, experiment: Experiment, flow: Flow[Plan]) -> Ensemble:
+        dtype = _DTYPES[experiment.precision]
+        num_wires = flow.blocks[0].plan.num_wires
+        state = State(num_wires, dtype, self._crew(experiment))
+        budget = OVERHEAD_BYTES // 4 + (0 if experiment.output == "statevector" else state.capacity_bytes)
+        dynamic = any(block.events for block in flow.blocks)
+        if dynamic and num_wires <= MAX_WIRES:
+            return Room(state, budget)
+        # States are exchanged, not copied: the one that is taken out of those aside makes room for the other.
+        return Desk(state, budget, lambda _: state.settle(), state.statevector)
 
     def _crew(self, experiment: Experiment) -> Crew:
         if experiment.threads not in self._crews:
