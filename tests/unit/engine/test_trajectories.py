@@ -49,7 +49,8 @@ def test_replayed_branches_end_the_same(monkeypatch: pytest.MonkeyPatch, seed: i
         results.append((NumpyEngine(snapshot_bytes).run(experiment), saved))
         saves.append(saved)
         begins.append(begun)
-    assert saves[0] > 0 and saves[1] > 0 and saves[2] == 0
+    assert min(saves[:2]) > 0
+    assert saves[2] == 0
     # Once when the state is made, and once for all branches that fit.
     assert begins[0] == 2 < begins[1] < begins[2]
     first = results[0][0]

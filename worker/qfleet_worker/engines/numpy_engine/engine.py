@@ -56,30 +56,32 @@ class NumpyEngine:
             yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
 
     def _simulate(self, experiment: Experiment) -> Outcome:
-        flow = compile_flow(experiment.program, _compile)
-        plans = [block.plan for block in flow.blocks]
-        state = State(len(set().union(*[plan.active() for plan in plans])), _DTYPES[experiment.precision])
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
-        at_once = max(1, NUMBERS // numbers_per_shot(flow))
+        # Sorting many outcomes takes memory of its own, when that of the states is given back.
+        amplitudes = self._fill(tally, experiment)
+        return Outcome(*tally.result(), amplitudes=amplitudes)
+
+    def _fill(self, tally: Tally, experiment: Experiment) -> ComplexArray | None:
+        """Run all shots, and return the amplitudes after the last one if they are asked for."""
+        flow = compile_flow(experiment.program, _compile)
+        state = State(len(set().union(*[block.plan.active() for block in flow.blocks])), _DTYPES[experiment.precision])
         desk = Desk(
             state,
             self._budget(experiment, state),
             lambda plan: state.arrange(plan.wires) if plan.measured else None,
             lambda plan, phase: state.statevector(plan.wires, phase),
         )
-        amplitudes: ComplexArray | None = None
+        at_once = max(1, NUMBERS // numbers_per_shot(flow))
         last = experiment.shots - 1 if experiment.output == "statevector" else -1
+        amplitudes: ComplexArray | None = None
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
             notes = Notes(shots)
             for front in ends(flow, desk, shots, uniforms, notes):
-                plan = flow.blocks[front.block].plan
-                after = read(front, plan, notes, uniforms, first, tally, last - first)
+                after = read(front, flow.blocks[front.block].plan, notes, uniforms, first, tally, last - first)
                 amplitudes = amplitudes if after is None else after
-        # Sorting many outcomes takes memory of its own.
-        del desk, state, front
-        return Outcome(*tally.result(), amplitudes=amplitudes)
+        return amplitudes
 
     def _budget(self, experiment: Experiment, state: State) -> int:
         """Bytes for states that wait: a part of the overhead and, if no amplitudes come back, a buffer."""

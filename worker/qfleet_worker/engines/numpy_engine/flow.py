@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from qfleet.wire.expressions import FLOAT
 from qfleet.wire.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
 from qfleet_worker.engines.numpy_engine.expressions import Compiler, Evaluate, Memory, Value
-from qfleet_worker.engines.numpy_engine.liveness import InNames, Names, live_names, of_condition, of_store
+from qfleet_worker.engines.numpy_engine.liveness import NOTHING, InNames, Names, live_names, of_condition, of_store
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset
 
 
@@ -76,7 +76,7 @@ class Block(Generic[AnyPlan]):
     #: the block to go on with if the condition doesn't hold
     otherwise: int = 0
     #: what is done with names at its end
-    names: Names = Names()
+    names: Names = NOTHING
     #: the steps that are measurements and resets
     events: tuple[int, ...] = ()
 
@@ -149,13 +149,13 @@ def _block(
     if tail is None:
         return Block(plan, following=following, events=events)
     if tail.code is Op.STORE:
-        names = of_store(*tail.expressions, num_clbits)
+        names = of_store(num_clbits, *tail.expressions)
         store = compiler.store(*tail.expressions)
         return Block(plan, store=store, following=following, names=names, events=events)
     if tail.code is Op.JUMP:
         return Block(plan, following=block_of[tail.jump], events=events)
     condition = compiler.value(*tail.expressions)
-    names = of_condition(*tail.expressions, num_clbits)
+    names = of_condition(num_clbits, *tail.expressions)
     return Block(plan, None, condition, following, block_of[tail.jump], names, events)
 
 

@@ -25,12 +25,15 @@ class Names(NamedTuple):
     overwrites: int = 0
 
 
-def of_condition(expression: Expression, num_clbits: int) -> Names:
+NOTHING = Names()
+
+
+def of_condition(num_clbits: int, expression: Expression) -> Names:
     """The names of an expression's value."""
     return Names(_mentioned(expression, num_clbits))
 
 
-def of_store(place: Expression, value: Expression, num_clbits: int) -> Names:
+def of_store(num_clbits: int, place: Expression, value: Expression) -> Names:
     """The names of a value that is stored."""
     reads = _mentioned(value, num_clbits)
     if isinstance(place, Index):

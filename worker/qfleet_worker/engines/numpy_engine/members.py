@@ -19,6 +19,7 @@ from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
 #: Shots that are sampled at a time.
 SHOTS = 1 << 18
 
+
 class Found(NamedTuple):
     """What the measurements at the end of a circuit found in some shots."""
 
@@ -79,7 +80,8 @@ class Members(Protocol):
     ) -> Iterator[Found]:
         """Measure all that `plan` measures at its end, for shots of which ``members`` says whose they are.
 
-        `statevector` may be asked for a member's state when its last shots have just been found. Raises `EngineError` for a norm that isn't 1.
+        `statevector` may be asked for a member's state when its last shots have just been found. Raises `EngineError`
+        for a norm that isn't 1.
         """
         ...
 
@@ -135,17 +137,19 @@ class Desk:
     def take(self, member: _Member) -> Any:
         """The simulator, with a member's state."""
         if self._present is not member:
-            self._clear_away()
+            self._clear_away(member.aside.amplitudes.nbytes)
             self._held -= member.aside.amplitudes.nbytes
             self.state.restore(member.aside)
             member.aside = None
             self._present = member
         return self.state
 
-    def _clear_away(self) -> None:
+    def _clear_away(self, wanted: int) -> None:
+        """Put the present state aside, or give it up, for one of `wanted` bytes to come."""
         present = self._present
         if present is not None:
-            if self._held + self.state.aside_bytes() <= self._budget:
+            exchanged = wanted if self.state.EXCHANGES else 0
+            if self._held - exchanged + self.state.aside_bytes() <= self._budget:
                 present.aside = self.state.put_aside()
                 self._held += present.aside.amplitudes.nbytes
             else:

@@ -38,8 +38,10 @@ class Notes:
 
     def forget(self, shots: NDArray[np.int64]) -> None:
         """These shots begin again."""
-        for plane in (*self.clbits.values(), *self._visits.values()):
+        for plane in self.clbits.values():
             plane[shots] = 0
+        for visits in self._visits.values():
+            visits[shots] = 0
 
     def of(self, clbits: tuple[int, ...], shot: int) -> int:
         """Some clbits of one shot, as a number with one bit for each clbit."""

@@ -46,12 +46,20 @@ class Tally:
     def add_rows(self, rows: NDArray[np.uint8], shots: NDArray[np.int64]) -> None:
         """Add shots of which each found a row of its own, shape (shots, ceil(num_clbits / 8))."""
         keys = _keys(rows)
-        if self._places is None:
-            _, first, counts = np.unique(keys, return_index=True, return_counts=True)
-            places = shots[:0]
+        if self.width <= 2:
+            # Few enough outcomes to count each without sorting.
+            numbers = keys.astype(np.int64)
+            every = np.bincount(numbers)
+            counts = every[every > 0]
+            distinct = np.flatnonzero(every).astype("<u8").view(np.uint8).reshape(-1, 8)[:, : self.width]
+            places = shots[:0] if self._places is None else (np.cumsum(every > 0) - 1)[numbers]
+        elif self.width <= 8 and self._places is None:
+            values, counts = np.unique(keys, return_counts=True)
+            distinct, places = values.view(np.uint8).reshape(-1, 8)[:, : self.width], shots[:0]
         else:
             _, first, places, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-        self._append(rows[first], counts, shots, places)
+            distinct = rows[first]
+        self._append(distinct, counts, shots, places)
 
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32] | None]:
         """The distinct outcomes in ascending order, their counts, and each shot's row."""

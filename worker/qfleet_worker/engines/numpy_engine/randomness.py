@@ -29,9 +29,7 @@ class Uniforms:
         self._shots = shots
         self._whole: dict[tuple[int, int], NDArray[np.float64]] = {}
 
-    def of(
-        self, event: int, shots: NDArray[np.int64], visit: int | NDArray[np.int32] = 0
-    ) -> NDArray[np.float64]:
+    def of(self, event: int, shots: NDArray[np.int64], visit: int | NDArray[np.int32] = 0) -> NDArray[np.float64]:
         """The numbers of an event for some shots, given in ascending order as offsets from ``first_shot``.
 
         `visit`: how often these shots have met the event before; of all, or of each.

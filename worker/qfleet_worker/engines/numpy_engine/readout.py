@@ -24,14 +24,15 @@ def read(
     the number `last`, the last one of all, if it is among these. Raises `EngineError` for a state whose norm isn't 1.
     """
     amplitudes: ComplexArray | None = None
-    for found in front.states.find(plan, front.shots, front.members, uniforms):
+    shots, members = front.crowd.settle()
+    for found in front.states.find(plan, shots, members, uniforms):
         active = [wire for wire in plan.measured if wire in found.bits]
         if notes.clbits:
             _add_rows(found, plan, notes, first, tally)
         else:
             _add(found, plan, active, first, tally)
         if found.shots[-1] == last:
-            member = int(front.members[-1])
+            member = int(members[-1])
             values = {wire: int(found.states[-1]) >> found.bits[wire] & 1 for wire in active}
             amplitudes = front.states.statevector(member, plan, values, complex(front.phases[member]))
     return amplitudes
@@ -55,13 +56,13 @@ def _add_rows(found: Found, plan: CompiledPlan, notes: Notes, first: int, tally:
     whole = all(len(plane) == len(found.shots) for plane in notes.clbits.values())
     for clbit in notes.clbits.keys() | at_end.keys():
         wire = at_end.get(clbit)
-        bits: NDArray[np.generic] | int
+        bits: NDArray[np.uint8] | np.uint8
         if wire is None:
             plane = notes.clbits[clbit]
             bits = plane if whole else plane[found.shots]
         elif wire in found.bits:
             bits = (found.states >> found.bits[wire] & 1).astype(np.uint8)
         else:
-            bits = found.values.get(wire, 0)
-        rows[:, clbit >> 3] |= np.uint8(1 << (clbit & 7)) * bits
+            bits = np.uint8(found.values.get(wire, 0))
+        rows[:, clbit >> 3] |= bits << np.uint8(clbit & 7)
     tally.add_rows(rows, found.shots + first)

@@ -48,6 +48,9 @@ class Snapshot(NamedTuple):
 class State:
     """A statevector over wires, which begins in |0...0>."""
 
+    #: whether a state that is put aside keeps its memory, and another is restored with its own; here they are copied
+    EXCHANGES = False
+
     def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating]) -> None:
         """Makes room for `num_wires` active wires."""
         self.dtype = dtype

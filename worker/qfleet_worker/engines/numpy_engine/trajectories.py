@@ -13,7 +13,7 @@ what a shot finds doesn't depend on which others run beside it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
+from qfleet_worker.engines.numpy_engine.crowd import Crowd
 from qfleet_worker.engines.numpy_engine.expressions import Memory, Value
 from qfleet_worker.engines.numpy_engine.flow import AnyPlan, Block, Flow
 from qfleet_worker.engines.numpy_engine.liveness import places
@@ -33,6 +34,8 @@ from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 NEGLIGIBLE = 1e-14
 #: How often a shot may go back to an earlier operation.
 MAX_PASSES = 100_000
+#: Fronts that wait at a place before they are made one.
+JOINED = 16
 
 
 @dataclass(slots=True)
@@ -41,10 +44,7 @@ class Front:
 
     #: the block that they are in, or have come to the end of
     block: int
-    #: in ascending order
-    shots: NDArray[np.int64]
-    #: the state of each shot, as a number in `states`; shape (shots,)
-    members: NDArray[np.int64]
+    crowd: Crowd
     states: Members
     #: factors of the states, shape (states,)
     phases: NDArray[np.complex128]
@@ -55,49 +55,51 @@ class Front:
 
     def split_off(self, out: NDArray[np.bool_]) -> Front:
         """Take some states out, with their shots."""
-        moved = out[self.members]
-        number = np.where(out, np.cumsum(out), np.cumsum(~out)) - 1
-        members = number[self.members]
-        passes = self.passes
+        passes: int | NDArray[np.int64] = self.passes
+        if not isinstance(passes, int):
+            moved = out[self.crowd.settle()[1]]
+            passes, self.passes = passes[moved], passes[~moved]
         other = Front(
             self.block,
-            self.shots[moved],
-            members[moved],
+            self.crowd.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1),
             self.states.split_off(out),
             self.phases[out],
             [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if leaves],
-            passes if isinstance(passes, int) else passes[moved],
+            passes,
         )
-        self.shots, self.members, self.phases = self.shots[~moved], members[~moved], self.phases[~out]
+        self.phases = self.phases[~out]
         self.variables = [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if not leaves]
-        if not isinstance(passes, int):
-            self.passes = passes[~moved]
         return other
 
-    def join(self, other: Front) -> None:
-        """Take the shots and states of another in."""
-        shots = np.concatenate([self.shots, other.shots])
-        order = np.argsort(shots, kind="stable")
-        members = np.concatenate([self.members, other.members + len(self.states)])
-        same = isinstance(self.passes, int) and isinstance(other.passes, int) and self.passes == other.passes
-        if not same:
-            passes = [np.broadcast_to(front.passes, front.shots.shape) for front in (self, other)]
-            self.passes = np.concatenate(passes)[order]
-        self.shots, self.members = shots[order], members[order]
-        self.states.join(other.states)
-        self.phases = np.concatenate([self.phases, other.phases])
-        self.variables = self.variables + other.variables
+    def join(self, others: list[Front]) -> None:
+        """Take the shots and states of others in."""
+        fronts = [self, *others]
+        if any(not isinstance(front.passes, int) or front.passes != self.passes for front in fronts):
+            shots = [front.crowd.settle()[0] for front in fronts]
+            passes = [np.broadcast_to(front.passes, at.shape) for front, at in zip(fronts, shots, strict=True)]
+            self.passes = np.concatenate(passes)[np.argsort(np.concatenate(shots), kind="stable")]
+        self.crowd.join([front.crowd for front in others], [len(front.states) for front in fronts])
+        for front in others:
+            self.states.join(front.states)
+        self.phases = np.concatenate([front.phases for front in fronts])
+        self.variables = [values for front in fronts for values in front.variables]
 
 
 def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
-    """How many numbers are held for each shot, at most: random ones, and what it wrote."""
-    events = 1 + sum(len(block.events) for block in flow.blocks)
-    return max(events, flow.num_clbits if any(block.store is not None for block in flow.blocks) else 0)
+    """How many numbers of 8 bytes are held for each shot, at most: random ones, and its notes."""
+    if not any(block.events or block.store is not None for block in flow.blocks):
+        return 1
+    names = 0
+    for block in flow.blocks:
+        names |= block.names.changes
+        for at in block.events:
+            step = block.plan.steps[at]
+            names |= sum([1 << clbit for clbit in step.clbits]) if isinstance(step, Measure) else 0
+    visits = sum(len(block.events) for block in flow.blocks) if flow.loops else 0
+    return 2 + ((names & ((1 << flow.num_clbits) - 1)).bit_count() + 4 * visits) // 8
 
 
-def ends(
-    flow: Flow[AnyPlan], ensemble: Ensemble, shots: int, uniforms: Uniforms, notes: Notes
-) -> Iterator[Front]:
+def ends(flow: Flow[AnyPlan], ensemble: Ensemble, shots: int, uniforms: Uniforms, notes: Notes) -> Iterator[Front]:
     """Run a program for shots 0 to `shots` - 1, and give those that come to its end together.
 
     `notes` is where the shots leave what they write. The states of a front are those of the program's end until the
@@ -121,7 +123,7 @@ class _Run(Generic[AnyPlan]):
         self._notes = notes
         #: blocks that a front waits for, and the fronts by block
         self._blocks: list[int] = []
-        self._waiting: dict[int, Front] = {}
+        self._waiting: dict[int, list[Front]] = {}
         self._put_off: list[NDArray[np.int64]] = []
 
     def put_off(self) -> NDArray[np.int64]:
@@ -130,18 +132,13 @@ class _Run(Generic[AnyPlan]):
 
     def run(self, shots: NDArray[np.int64]) -> Iterator[Front]:
         """Run these shots; see `ends`."""
-        first = Front(
-            0, shots, np.broadcast_to(np.int64(0), shots.shape), self._ensemble.begin(), np.ones(1, np.complex128),
-            [self._flow.variables],
-        )  # fmt: skip
+        first = Front(0, Crowd(shots), self._ensemble.begin(), np.ones(1, np.complex128), [self._flow.variables])
         self._wait(first, 0)
         while self._blocks:
             # The first block in the program: whoever comes to a later one waits there for those who may still come.
-            front = self._waiting.pop(heapq.heappop(self._blocks))
-            self._give_up(front)
-            if not len(front.shots):
+            front = self._joined(self._waiting.pop(heapq.heappop(self._blocks)))
+            if not len(front.states):
                 continue
-            self._merge(front, self._flow.live[front.block][0])
             self._run_block(front)
             if self._go_on(front):
                 yield front
@@ -149,12 +146,25 @@ class _Run(Generic[AnyPlan]):
 
     def _wait(self, front: Front, block: int) -> None:
         front.block = block
-        other = self._waiting.get(block)
-        if other is None:
-            self._waiting[block] = front
+        others = self._waiting.get(block)
+        if others is None:
+            self._waiting[block] = [front]
             heapq.heappush(self._blocks, block)
-        else:
-            other.join(front)
+            return
+        others.append(front)
+        if len(others) == JOINED:
+            # Those who leave a loop one by one would need a state each.
+            self._waiting[block] = [self._joined(others)]
+
+    def _joined(self, fronts: list[Front]) -> Front:
+        """One front of several at the beginning of a block."""
+        first, *others = fronts
+        for front in fronts:
+            self._give_up(front)
+        if others:
+            first.join(others)
+        self._merge(first, self._flow.live[first.block][0])
+        return first
 
     def _run_block(self, front: Front) -> None:
         block = self._flow.blocks[front.block]
@@ -176,43 +186,59 @@ class _Run(Generic[AnyPlan]):
             weights = front.states.weights(step.wire)
             if not self._give_up(front):
                 break
-        states, shots, members = front.states, front.shots, front.members
-        number = len(states)
+        if not ((weights > NEGLIGIBLE) & (1 - weights > NEGLIGIBLE)).any():
+            self._certain_event(front, step, weights)
+            return self._merge(front, live)
+        states, number = front.states, len(front.states)
+        shots, members = front.crowd.settle()
         visit = self._notes.visit(step.event, shots) if self._flow.loops else 0
-        ones = _find_one(
-            self._uniforms, step.event, visit, shots, weights[members] if number > 1 else float(weights[0])
-        )
-        found = np.bincount(members[ones], minlength=number)
-        values = found == np.bincount(members, minlength=number)
-        both = (found > 0) & ~values
-        room = states.collapse(step.wire, values, both, weights, isinstance(step, Reset))
+        chance = weights[members] if number > 1 else float(weights[0])
+        ones = _find_one(self._uniforms, step.event, visit, shots, chance)
         if isinstance(step, Measure):
             for clbit in step.clbits:
                 self._notes.write(clbit, shots, ones)
+        ways = members << 1 | ones
+        counts = np.bincount(ways, minlength=2 * number).reshape(number, 2)
+        values = counts[:, 0] == 0
+        both = (counts[:, 0] > 0) & (counts[:, 1] > 0)
+        room = states.collapse(step.wire, values, both, weights, isinstance(step, Reset))
         if both.any():
-            place = np.full(number, -1)
-            place[room] = number + np.arange(int(room.sum()))
-            front.members = np.where(ones & both[members], place[members], members)
+            place = np.repeat(np.arange(number)[:, None], 2, axis=1)
+            place[both, 1] = -1
+            place[room, 1] = np.arange(number, len(states))
+            members = place.reshape(-1)[ways]
+            if room.sum() < both.sum():
+                off = members < 0
+                self._put_off.append(shots[off])
+                shots, members = shots[~off], members[~off]
+                if not isinstance(front.passes, int):
+                    front.passes = front.passes[~off]
+            front.crowd.replace(shots, members, len(states))
             front.phases = np.concatenate([front.phases, front.phases[room]])
             front.variables = front.variables + [front.variables[at] for at in np.flatnonzero(room).tolist()]
-            self._without(front, front.members < 0)
         self._give_up(front)
         self._merge(front, live)
+        return None
 
-    def _without(self, front: Front, off: NDArray[np.bool_]) -> None:
-        """Put some shots off."""
-        if off.any():
-            self._put_off.append(front.shots[off])
-            front.shots, front.members = front.shots[~off], front.members[~off]
-            if not isinstance(front.passes, int):
-                front.passes = front.passes[~off]
+    def _certain_event(self, front: Front, step: Measure | Reset, weights: NDArray[np.float64]) -> None:
+        """A measurement or reset that divides no state's shots."""
+        values = weights > NEGLIGIBLE
+        clbits = step.clbits if isinstance(step, Measure) else ()
+        if clbits or self._flow.loops:
+            shots, members = front.crowd.settle()
+            if self._flow.loops:
+                self._notes.visit(step.event, shots)
+            for clbit in clbits:
+                self._notes.write(clbit, shots, values[members])
+        front.states.collapse(step.wire, values, np.zeros(len(values), np.bool_), weights, isinstance(step, Reset))
+        self._give_up(front)
 
     def _give_up(self, front: Front) -> bool:
         """Put the shots off whose states were given up. Returns whether there were any."""
         gone = front.states.given_up()
         if gone is None:
             return False
-        self._put_off.append(front.split_off(gone).shots)
+        self._put_off.append(front.split_off(gone).crowd.settle()[0])
         return True
 
     def _merge(self, front: Front, live: int) -> None:
@@ -220,7 +246,7 @@ class _Run(Generic[AnyPlan]):
         number = len(front.states)
         if number < 2:
             return
-        last = self._last_shots(front)
+        last = front.crowd.last_shots()
         leaders = front.states.leaders(self._kinds(front, last, live))
         distinct, members = np.unique(leaders, return_inverse=True)
         if len(distinct) == number:
@@ -234,16 +260,7 @@ class _Run(Generic[AnyPlan]):
         front.states.keep(chosen)
         front.phases = front.phases[chosen]
         front.variables = [front.variables[at] for at in chosen.tolist()]
-        front.members = members[front.members]
-
-    def _last_shots(self, front: Front) -> NDArray[np.int64]:
-        """The last shot of each state."""
-        if len(front.states) == 1:
-            return front.shots[-1:]
-        last = np.empty(len(front.states), np.int64)
-        # The shots ascend, and where a state has several the last one stays.
-        last[front.members] = front.shots
-        return last
+        front.crowd.renumber(members)
 
     def _kinds(self, front: Front, last: NDArray[np.int64], names: int) -> NDArray[np.int64]:
         """A number for each state, the same for those who agree in these names; `last` has a shot of each."""
@@ -266,26 +283,28 @@ class _Run(Generic[AnyPlan]):
 
     def _memories(self, front: Front, names: int) -> tuple[list[Memory], NDArray[np.int64]]:
         """What is read of these names, once for all states that agree in them, and which of these each state has."""
-        last = self._last_shots(front)
-        _, first, which = np.unique(self._kinds(front, last, names), return_index=True, return_inverse=True)
+        last = front.crowd.last_shots()
+        if len(last) == 1:
+            first = which = np.zeros(1, np.int64)
+        else:
+            _, first, which = np.unique(self._kinds(front, last, names), return_index=True, return_inverse=True)
         clbits = places(names & ((1 << self._flow.num_clbits) - 1))
         memories = [Memory(self._notes.of(clbits, int(last[at])), list(front.variables[at])) for at in first.tolist()]
         return memories, which
 
-    def _store(self, front: Front, block: Block[AnyPlan]) -> None:
-        assert block.store is not None
+    def _store(self, front: Front, block: Block[AnyPlan], store: Callable[[Memory], None]) -> None:
         num_clbits, changes = self._flow.num_clbits, block.names.changes
         clbits = places(changes & ((1 << num_clbits) - 1))
         # What a store to a part of a place leaves alone is written again.
         memories, which = self._memories(front, block.names.reads | changes)
         for memory in memories:
-            block.store(memory)
+            store(memory)
+        shots, members = front.crowd.settle()
         for clbit in clbits:
             column = np.array([memory.clbits >> clbit & 1 for memory in memories], np.uint8)
-            self._notes.write(clbit, front.shots, column[which][front.members])
+            self._notes.write(clbit, shots, column[which][members])
         variables = places(changes >> num_clbits)
         if variables:
-            front.variables = [list(values) for values in front.variables]  # type: ignore[misc]
             for at, number in enumerate(which.tolist()):
                 values = list(front.variables[at])
                 for place in variables:
@@ -296,29 +315,29 @@ class _Run(Generic[AnyPlan]):
         """Move a front from the end of a block to where its shots go. Returns whether the program ends here."""
         block = self._flow.blocks[front.block]
         if block.store is not None:
-            self._store(front, block)
-        if block.following is None and block.condition is None:
+            self._store(front, block, block.store)
+        following = block.following
+        if following is None:
             return True
         if block.condition is None:
-            self._move(front, block.following)
+            self._move(front, following)
             return False
         memories, which = self._memories(front, block.names.reads)
         holds = np.array([bool(block.condition(memory)) for memory in memories])[which]
         if holds.all():
-            self._move(front, block.following)
+            self._move(front, following)
         elif not holds.any():
             self._move(front, block.otherwise)
         else:
             other = front.split_off(~holds)
-            self._move(front, block.following)
+            self._move(front, following)
             self._move(other, block.otherwise)
         return False
 
-    def _move(self, front: Front, goal: int | None) -> None:
-        assert goal is not None
+    def _move(self, front: Front, goal: int) -> None:
         if goal <= front.block:
             front.passes = front.passes + 1
-            if np.max(front.passes) > MAX_PASSES:
+            if (front.passes if isinstance(front.passes, int) else front.passes.max()) > MAX_PASSES:
                 raise EngineError(
                     f"{self._flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
                     f"{MAX_PASSES} times, and more is not run"

@@ -75,23 +75,26 @@ class StatevectorEngine:
             if small is not None:
                 check_norm(small[1], experiment.precision == "double")
                 return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, small[0])
-        flow = self._compile(experiment)
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
-        at_once = max(1, NUMBERS // numbers_per_shot(flow))
-        amplitudes: ComplexArray | None = None
+        # Sorting many outcomes takes memory of its own, when that of the states is given back.
+        amplitudes = self._fill(tally, experiment)
+        return Outcome(*tally.result(), amplitudes=amplitudes)
+
+    def _fill(self, tally: Tally, experiment: Experiment) -> ComplexArray | None:
+        """Run all shots, and return the amplitudes after the last one if they are asked for."""
+        flow = self._compile(experiment)
         ensemble = self._ensemble(experiment, flow)
+        at_once = max(1, NUMBERS // numbers_per_shot(flow))
         last = experiment.shots - 1 if experiment.output == "statevector" else -1
+        amplitudes: ComplexArray | None = None
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
             notes = Notes(shots)
             for front in ends(flow, ensemble, shots, uniforms, notes):
-                plan = flow.blocks[front.block].plan
-                after = read(front, plan, notes, uniforms, first, tally, last - first)
+                after = read(front, flow.blocks[front.block].plan, notes, uniforms, first, tally, last - first)
                 amplitudes = amplitudes if after is None else after
-        # Sorting many outcomes takes memory of its own.
-        del ensemble, front
-        return Outcome(*tally.result(), amplitudes=amplitudes)
+        return amplitudes
 
     def _ensemble(self, experiment: Experiment, flow: Flow[Plan]) -> Ensemble:
         dtype = _DTYPES[experiment.precision]
@@ -101,8 +104,13 @@ class StatevectorEngine:
         dynamic = any(block.events for block in flow.blocks)
         if dynamic and num_wires <= MAX_WIRES:
             return Room(state, budget)
-        # States are exchanged, not copied: the one that is taken out of those aside makes room for the other.
-        return Desk(state, budget, lambda _: state.settle(), state.statevector)
+
+        def statevector(plan: Plan, phase: complex) -> ComplexArray:
+            amplitudes = state.statevector(plan, phase)
+            # Shots that were put off begin again in the same memory.
+            return amplitudes.copy() if dynamic else amplitudes
+
+        return Desk(state, budget, lambda _: state.settle(), statevector)
 
     def _crew(self, experiment: Experiment) -> Crew:
         if experiment.threads not in self._crews:

@@ -46,6 +46,9 @@ class Snapshot(NamedTuple):
 class State:
     """A statevector over wires, which begins in |0...0>."""
 
+    #: whether a state that is put aside keeps its memory, and another is restored with its own
+    EXCHANGES = True
+
     def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], crew: Crew) -> None:
         """Makes room for `num_wires` wires; work is shared by a `crew`."""
         if num_wires > MAX_WIRES:
