@@ -133,3 +133,28 @@ def test_random_dynamic_circuits(name: str, circuit_seed: int, seed: int) -> Non
         for way in ways
         if way.clbits == last
     )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 2**62))
+@pytest.mark.parametrize("name", ENGINES)
+def test_shots_run_alone_find_the_same(name: str, circuit_seed: int, seed: int) -> None:
+    """A shot by itself is never merged with others, nor put off."""
+    program = lower(Maker(circuit_seed).circuit)
+    shots = 40
+    outcome = ENGINES[name]().run(Experiment(program, shots, seed, memory=True))
+    alone = [ENGINES[name]().run(Experiment(program, 1, seed, first_shot=shot)).outcomes[0] for shot in range(shots)]
+    assert [outcome.outcomes[row].tobytes() for row in outcome.memory] == [row.tobytes() for row in alone]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 2**62))
+def test_memory_changes_nothing(circuit_seed: int, seed: int) -> None:
+    program = lower(Maker(circuit_seed).circuit)
+    experiment = Experiment(program, 200, seed, memory=True, output="statevector")
+    whole = NumpyEngine(1 << 30).run(experiment)
+    for budget in (200, 0):
+        outcome = NumpyEngine(budget).run(experiment)
+        assert outcome.outcomes.tobytes() == whole.outcomes.tobytes()
+        assert outcome.memory.tobytes() == whole.memory.tobytes()
+        assert outcome.amplitudes.tobytes() == whole.amplitudes.tobytes()

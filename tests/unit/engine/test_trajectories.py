@@ -26,22 +26,33 @@ def branching(seed: int) -> Program:
 @pytest.mark.parametrize("output", ["counts", "statevector"])
 @pytest.mark.parametrize("seed", range(12))
 def test_replayed_branches_end_the_same(monkeypatch: pytest.MonkeyPatch, seed: int, output: str) -> None:
-    saved = 0
-    projected = State.projected
+    saved = begun = 0
+    projected, clear = State.projected, State.clear
 
-    def counting(*args: object) -> object:
+    def saving(*args: object) -> object:
         nonlocal saved
         saved += 1
         return projected(*args)
 
-    monkeypatch.setattr(State, "projected", counting)
+    def beginning(*args: object) -> None:
+        nonlocal begun
+        begun += 1
+        clear(*args)
+
+    monkeypatch.setattr(State, "projected", saving)
+    monkeypatch.setattr(State, "clear", beginning)
     experiment = Experiment(branching(seed), 300, seed, memory=True, output=output)
-    results = []
+    results, saves, begins = [], [], []
     # 300 bytes hold the states of a few small branches, so that the ways mix.
     for snapshot_bytes in (1 << 30, 300, 0):
-        saved = 0
+        saved = begun = 0
         results.append((NumpyEngine(snapshot_bytes).run(experiment), saved))
-    assert results[0][1] > results[1][1] > results[2][1] == 0
+        saves.append(saved)
+        begins.append(begun)
+    assert min(saves[:2]) > 0
+    assert saves[2] == 0
+    # Once when the state is made, and once for all branches that fit.
+    assert begins[0] == 2 < begins[1] < begins[2]
     first = results[0][0]
     for other, _ in results[1:]:
         assert first.outcomes.tobytes() == other.outcomes.tobytes()

@@ -8,7 +8,7 @@ together: entries of a list in the order of the shots, and sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,6 +26,8 @@ from qfleet_worker.engines.numpy_engine.plan import Save
 BLOCK = 1 << 16
 #: Probabilities below this aren't in a dictionary: Aer's threshold.
 NEGLIGIBLE = 1e-10
+
+_WITH_PHASE = (SaveKind.STATEVECTOR, SaveKind.STATEVECTOR_DICT, SaveKind.AMPLITUDES)
 
 #: The mean of a sum of Paulis: of amplitudes, X masks, Z masks, coefficients.
 Expectation = Callable[
@@ -47,12 +49,16 @@ class View(NamedTuple):
     flips: int = 0
 
 
-class Viewed(Protocol):
-    """A state of any engine."""
+class Clbits(Protocol):
+    """What shots have written so far."""
 
-    def view(self) -> View:
-        """The state as it is, until the next step."""
+    def groups(self, shots: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The values of all clbits, as a number, and the shots that have them."""
         ...
+
+
+#: What is done at a save: of the step, a state, its factor, the shots in it in ascending order, and their clbits.
+Take = Callable[[Save, View, complex, NDArray[np.int64], Clbits], None]
 
 
 class _Kept:
@@ -80,27 +86,36 @@ class Saver:
         self._expectation = expectation
         self._kept = [_Kept() for _ in program.saves]
         self._bytes = 0
+        #: whether states other than the last shot's are kept, with their global phases
+        self.phases = any(
+            save.kind in _WITH_PHASE and (save.manner == "list" or save.conditional) for save in program.saves
+        )
 
-    def taking(self, state: Viewed, first: int) -> Callable[[Save, complex, NDArray[np.int64], int], None] | None:
-        """`take` for shots counted from `first`, all on one state; ``None`` where nothing is saved."""
+    def taking(self, first: int) -> Take | None:
+        """`take` for shots counted from `first`; ``None`` where nothing is saved."""
         if not self._saves:
             return None
-        return lambda step, phase, shots, clbits: self.take(step, state, phase, shots + first, clbits)
 
-    def take_matrix(self, step: Save, state: Viewed, columns: Sequence[int]) -> None:
+        def take(step: Save, view: View, phase: complex, shots: NDArray[np.int64], clbits: Clbits) -> None:
+            groups = clbits.groups(shots) if self._saves[step.save].conditional else [(0, shots)]
+            for key, own in groups:
+                self.take(step, view, phase, own + first, key)
+
+        return take
+
+    def take_matrix(self, step: Save, view: View, columns: Sequence[int]) -> None:
         """Save a unitary, whose columns are wires of the state; it is the same for all shots, and saved once."""
         once = np.zeros(1, np.int64)
-        self._keep(step.save, 0, once, lambda: _vector(state.view(), (*columns, *step.wires), step.phase))
+        self._keep(step.save, 0, once, lambda: _vector(view, (*columns, *step.wires), step.phase))
 
-    def take(self, step: Save, state: Viewed, phase: complex, shots: NDArray[np.int64], clbits: int) -> None:
+    def take(self, step: Save, view: View, phase: complex, shots: NDArray[np.int64], clbits: int) -> None:
         """Save what a step says, for shots in ascending order that share a state.
 
-        `phase` is a factor of the state; `clbits` has a bit for each clbit.
+        `phase` is a factor of the state; `clbits` has a bit for each clbit, and is 0 unless the save is conditional.
         Raises `EngineError` once the data are too large to be sent.
         """
         save = self._saves[step.save]
-        key = clbits if save.conditional else 0
-        self._keep(step.save, key, shots, lambda: self._value(save, step, state.view(), phase))
+        self._keep(step.save, clbits, shots, lambda: self._value(save, step, view, phase))
 
     def _keep(self, number: int, key: int, shots: NDArray[np.int64], value: Callable[[], NDArray[Any]]) -> None:
         """Keep a value for shots whose clbits are `key`; it is made only if it is needed."""

@@ -16,13 +16,15 @@ from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.compile import compile_program
 from qfleet_worker.engines.numpy_engine.flow import Stretch, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.members import Desk
+from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
 from qfleet_worker.engines.numpy_engine.paulis import expectation
-from qfleet_worker.engines.numpy_engine.plan import Measure, Plan, Reset, Save
+from qfleet_worker.engines.numpy_engine.plan import Plan, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.state import State
-from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
 from qfleet_worker.engines.saving import Saver
 
 _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
@@ -58,29 +60,33 @@ class NumpyEngine:
             yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
 
     def _simulate(self, experiment: Experiment) -> Outcome:
-        flow = compile_flow(experiment.program, _compile)
-        plans = [block.plan for block in flow.blocks]
-        state = State(len(set().union(*[plan.active() for plan in plans])), _DTYPES[experiment.precision])
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
         saver = Saver(experiment.program, experiment.precision, expectation)
-        budget = self._budget(experiment, state)
-        events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
-        at_once = max(1, NUMBERS // events)
+        # Sorting many outcomes takes memory of its own, when that of the states is given back.
+        amplitudes = self._fill(tally, saver, experiment)
+        return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+
+    def _fill(self, tally: Tally, saver: Saver, experiment: Experiment) -> ComplexArray | None:
+        """Run all shots, and return the amplitudes after the last one if they are asked for."""
+        flow = compile_flow(experiment.program, _compile)
+        state = State(len(set().union(*[block.plan.active() for block in flow.blocks])), _DTYPES[experiment.precision])
+        desk = Desk(
+            state,
+            self._budget(experiment, state),
+            lambda plan: state.arrange(plan.wires) if plan.measured else None,
+            lambda plan, phase: state.statevector(plan.wires, phase),
+        )
+        at_once = max(1, NUMBERS // numbers_per_shot(flow))
+        last = experiment.shots - 1 if experiment.output == "statevector" else -1
         amplitudes: ComplexArray | None = None
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            for leaf in leaves(flow, state, shots, uniforms, budget, saver.taking(state, first)):
-                if leaf.plan.measured:
-                    state.arrange(leaf.plan.wires)
-                found = read(state, leaf, uniforms, first, tally)
-                if experiment.output == "statevector" and first + leaf.shots[-1] == experiment.shots - 1:
-                    for wire, value in found.items():
-                        state.project(wire, value, state.weights(wire)[value])
-                    amplitudes = state.statevector(leaf.plan.wires, leaf.phase)
-        # Sorting many outcomes takes memory of its own.
-        del state
-        return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+            notes = Notes(shots)
+            for front in ends(flow, desk, shots, uniforms, notes, saver.taking(first), saver.phases):
+                after = read(front, flow.blocks[front.block].plan, notes, uniforms, first, tally, last - first)
+                amplitudes = amplitudes if after is None else after
+        return amplitudes
 
     def _budget(self, experiment: Experiment, state: State) -> int:
         """Bytes for states that wait: a part of the overhead and, if no amplitudes come back, a buffer."""
@@ -105,7 +111,7 @@ def _unitary(experiment: Experiment) -> Outcome:
     saver = Saver(program, experiment.precision, expectation)
     for at, step in enumerate(plan.steps):
         if isinstance(step, Save):
-            saver.take_matrix(step, state, range(size, 2 * size))
+            saver.take_matrix(step, state.view(), range(size, 2 * size))
         else:
             state.apply(plan.steps, at)
     matrix = state.statevector((*range(size, 2 * size), *plan.wires), plan.phase).reshape(1 << size, -1)

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from qfleet.wire.expressions import FLOAT
 from qfleet.wire.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
 from qfleet_worker.engines.numpy_engine.expressions import Compiler, Evaluate, Memory, Value
+from qfleet_worker.engines.numpy_engine.liveness import NOTHING, InNames, Names, live_names, of_condition, of_store
+from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 
 
 class CompiledPlan(Protocol):
@@ -74,6 +76,10 @@ class Block(Generic[AnyPlan]):
     following: int | None = None
     #: the block to go on with if the condition doesn't hold
     otherwise: int = 0
+    #: what is done with names at its end
+    names: Names = NOTHING
+    #: the steps that are measurements, resets and saves
+    events: tuple[int, ...] = ()
 
     def goals(self) -> Iterator[int]:
         """The blocks that may come next."""
@@ -88,6 +94,9 @@ class Flow(Generic[AnyPlan]):
     """A program, compiled."""
 
     blocks: tuple[Block[AnyPlan], ...]
+    num_clbits: int
+    #: for each block the names that may still be read, before each step and after the last; see `liveness`
+    live: list[list[int]]
     #: the variables as they begin
     variables: tuple[Value, ...] = ()
     #: whether any block may be run again
@@ -99,7 +108,8 @@ class Flow(Generic[AnyPlan]):
 def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]) -> Flow[AnyPlan]:
     """The blocks of a program, their plans made by `compile_stretch`."""
     if not _IS_FLOW[program.codes].any():
-        return Flow((Block(compile_stretch(Stretch(program, True, True, 0))),))
+        plan = compile_stretch(Stretch(program, True, True, 0))
+        return Flow((Block(plan, events=_events(plan)),), program.num_clbits, [[0] * (len(plan.steps) + 1)])
     rows = [row for row in program if row.code in FLOW_OPS]
     at = np.flatnonzero(_IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
@@ -109,15 +119,19 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
     targets = set(program.jumps.tolist())
     blocks = []
     cutter = _Cutter(program)
+    compile_once = _Once(compile_stretch)
     for number, start in enumerate(starts.tolist()):
         end = int(starts[number + 1]) if number + 1 < len(starts) else len(program)
         tail = ends.get(end - 1) if end > start else None
         last = number + 1 == len(starts)
         stretch = cutter.stretch(start, end - (tail is not None), first=not number and 0 not in targets, last=last)
-        plan = compile_stretch(stretch)
-        blocks.append(_block(plan, tail, None if last else number + 1, block_of, compiler))
+        plan = compile_once(stretch)
+        block = _block(plan, tail, None if last else number + 1, block_of, compiler, program.num_clbits)
+        blocks.append(block)
     return Flow(
         tuple(blocks),
+        program.num_clbits,
+        live_names([_in_names(block) for block in blocks]),
         variables=tuple([0.0 if kind == FLOAT else 0 for kind in program.variables]),
         loops=any(goal <= number for number, block in enumerate(blocks) for goal in block.goals()),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
@@ -125,15 +139,76 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
 
 
 def _block(
-    plan: AnyPlan, tail: Operation | None, following: int | None, block_of: dict[int, int], compiler: Compiler
+    plan: AnyPlan,
+    tail: Operation | None,
+    following: int | None,
+    block_of: dict[int, int],
+    compiler: Compiler,
+    num_clbits: int,
 ) -> Block[AnyPlan]:
+    events = _events(plan)
     if tail is None:
-        return Block(plan, following=following)
+        return Block(plan, following=following, events=events)
     if tail.code is Op.STORE:
-        return Block(plan, store=compiler.store(*tail.expressions), following=following)
+        names = of_store(num_clbits, *tail.expressions)
+        store = compiler.store(*tail.expressions)
+        return Block(plan, store=store, following=following, names=names, events=events)
     if tail.code is Op.JUMP:
-        return Block(plan, following=block_of[tail.jump])
-    return Block(plan, condition=compiler.value(*tail.expressions), following=following, otherwise=block_of[tail.jump])
+        return Block(plan, following=block_of[tail.jump], events=events)
+    condition = compiler.value(*tail.expressions)
+    names = of_condition(num_clbits, *tail.expressions)
+    return Block(plan, None, condition, following, block_of[tail.jump], names, events)
+
+
+def _events(plan: CompiledPlan) -> tuple[int, ...]:
+    return tuple([at for at, step in enumerate(plan.steps) if isinstance(step, Measure | Reset | Save)])
+
+
+def _in_names(block: Block[AnyPlan]) -> InNames:
+    """What a block means for names."""
+    steps = [
+        sum([1 << clbit for clbit in step.clbits]) if isinstance(step, Measure) else 0 for step in block.plan.steps
+    ]
+    return InNames(steps, block.names, list(block.goals()))
+
+
+class _Once(Generic[AnyPlan]):
+    """Compiles stretches, equal ones once: what is unrolled repeats."""
+
+    def __init__(self, compile_stretch: Callable[[Stretch], AnyPlan]) -> None:
+        self._compile = compile_stretch
+        #: the plans, and the events before each
+        self._plans: dict[tuple[Any, ...], tuple[AnyPlan, int]] = {}
+
+    def __call__(self, stretch: Stretch) -> AnyPlan:
+        part = stretch.program
+        key = (
+            stretch.first,
+            stretch.last,
+            part.codes.tobytes(),
+            part.num_controls.tobytes(),
+            part.num_targets.tobytes(),
+            part.operands.tobytes(),
+            part.clbits.tobytes(),
+            part.params.tobytes(),
+            part.save_refs.tobytes(),
+            tuple([id(table) for table in part.tables]),
+        )
+        known = self._plans.get(key)
+        if known is None:
+            plan = self._compile(stretch)
+            self._plans[key] = plan, stretch.events
+            return plan
+        plan, events = known
+        later = stretch.events - events
+        if not later or not _events(plan):
+            return plan
+        steps = [
+            dataclasses.replace(step, event=step.event + later) if isinstance(step, Measure | Reset) else step
+            for step in plan.steps
+        ]
+        again: AnyPlan = dataclasses.replace(plan, steps=tuple(steps))  # type: ignore[type-var]
+        return again
 
 
 class _Cutter:

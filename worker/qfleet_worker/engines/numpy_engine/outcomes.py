@@ -15,7 +15,7 @@ class Tally:
 
     def __init__(self, num_clbits: int, shots: int | None) -> None:
         """`shots`: how many there will be, to keep each shot's outcome; ``None`` keeps the counts only."""
-        self._width = -(-num_clbits // 8)
+        self.width = -(-num_clbits // 8)
         self._rows: list[NDArray[np.uint8]] = []
         self._counts: list[NDArray[np.int64]] = []
         self._held = 0
@@ -43,15 +43,33 @@ class Tally:
             rows[:, clbit >> 3] |= ((distinct >> bit & 1) << (clbit & 7)).astype(np.uint8)
         self._append(rows, counts, shots, places)
 
+    def add_rows(self, rows: NDArray[np.uint8], shots: NDArray[np.int64]) -> None:
+        """Add shots of which each found a row of its own, shape (shots, ceil(num_clbits / 8))."""
+        keys = _keys(rows)
+        if self.width <= 2:
+            # Few enough outcomes to count each without sorting.
+            numbers = keys.astype(np.int64)
+            every = np.bincount(numbers)
+            counts = every[every > 0]
+            distinct = np.flatnonzero(every).astype("<u8").view(np.uint8).reshape(-1, 8)[:, : self.width]
+            places = shots[:0] if self._places is None else (np.cumsum(every > 0) - 1)[numbers]
+        elif self.width <= 8 and self._places is None:
+            values, counts = np.unique(keys, return_counts=True)
+            distinct, places = values.view(np.uint8).reshape(-1, 8)[:, : self.width], shots[:0]
+        else:
+            _, first, places, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+            distinct = rows[first]
+        self._append(distinct, counts, shots, places)
+
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32] | None]:
         """The distinct outcomes in ascending order, their counts, and each shot's row."""
-        if not self._width:
+        if not self.width:
             return np.zeros((0, 0), np.uint8), np.zeros(0, np.int64), self._places
         self._merge()
         return self._rows[0], self._counts[0], self._places
 
     def _row(self, clbits: int) -> NDArray[np.uint8]:
-        return np.frombuffer(clbits.to_bytes(self._width, "little"), np.uint8)[None]
+        return np.frombuffer(clbits.to_bytes(self.width, "little"), np.uint8)[None]
 
     def _append(
         self,
@@ -60,7 +78,7 @@ class Tally:
         shots: NDArray[np.int64],
         places: NDArray[np.int64],
     ) -> None:
-        if not self._width:
+        if not self.width:
             return
         if self._places is not None:
             self._places[shots] = places + self._held

@@ -29,11 +29,16 @@ class Uniforms:
         self._shots = shots
         self._whole: dict[tuple[int, int], NDArray[np.float64]] = {}
 
-    def of(self, event: int, shots: NDArray[np.int64], visit: int = 0) -> NDArray[np.float64]:
+    def of(self, event: int, shots: NDArray[np.int64], visit: int | NDArray[np.int32] = 0) -> NDArray[np.float64]:
         """The numbers of an event for some shots, given in ascending order as offsets from ``first_shot``.
 
-        `visit`: how often these shots have met the event before.
+        `visit`: how often these shots have met the event before; of all, or of each.
         """
+        if not isinstance(visit, int):
+            numbers = np.empty(len(shots))
+            for each in np.unique(visit).tolist():
+                numbers[visit == each] = self.of(event, shots[visit == each], each)
+            return numbers
         first, last = int(shots[0]), int(shots[-1])
         if last - first + 1 == len(shots):
             return self._draw(event, visit, first, len(shots))

@@ -1,40 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What do the measurements at the end of a circuit find?"""
+"""What did shots find that have come to the end of a circuit?"""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qfleet_worker.engines.numpy_engine.flow import AnyPlan
+from qfleet_worker.engines.numpy_engine.flow import CompiledPlan
+from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.members import Found
+from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
-from qfleet_worker.engines.numpy_engine.state import State
-from qfleet_worker.engines.numpy_engine.trajectories import Leaf
-
-#: Shots that are sampled at a time.
-SHOTS = 1 << 18
+from qfleet_worker.engines.numpy_engine.randomness import Uniforms
+from qfleet_worker.engines.numpy_engine.trajectories import Front
 
 
-def read(state: State, leaf: Leaf[AnyPlan], uniforms: Uniforms, first: int, tally: Tally) -> dict[int, int]:
-    """Measure all that the leaf's plan measures at its end, for the shots of a leaf, into `tally`.
+def read(
+    front: Front, plan: CompiledPlan, notes: Notes, uniforms: Uniforms, first: int, tally: Tally, last: int = -1
+) -> ComplexArray | None:
+    """Measure all that a plan measures at its end, for shots that have come there, into `tally`.
 
-    `first` is the tally's number of the shot that `uniforms` begins with. The state stays as it is. Returns what the
-    leaf's last shot found on each active wire measured. Raises `EngineError` for a state whose norm isn't 1.
+    `first` is the tally's number of the shot that `uniforms` begins with. Returns the amplitudes after the shot with
+    the number `last`, the last one of all, if it is among these. Raises `EngineError` for a state whose norm isn't 1.
     """
-    sampler = state.sampler()
-    state.check(sampler.total)
-    bits = {wire: bit for bit, wire in enumerate(reversed(state.order))}
-    plan, clbits = leaf.plan, leaf.clbits
+    amplitudes: ComplexArray | None = None
+    shots, members = front.crowd.settle()
+    for found in front.states.find(plan, shots, members, uniforms):
+        active = [wire for wire in plan.measured if wire in found.bits]
+        if notes.clbits:
+            _add_rows(found, plan, notes, first, tally)
+        else:
+            _add(found, plan, active, first, tally)
+        if found.shots[-1] == last:
+            member = int(members[-1])
+            values = {wire: int(found.states[-1]) >> found.bits[wire] & 1 for wire in active}
+            amplitudes = front.states.statevector(member, plan, values, complex(front.phases[member]))
+    return amplitudes
+
+
+def _add(found: Found, plan: CompiledPlan, active: list[int], first: int, tally: Tally) -> None:
+    clbits = 0
     for wire, clbit in plan.readout:
-        clbits = clbits & ~(1 << clbit) | (wire not in bits and state.values.get(wire, 0)) << clbit
-    active = [wire for wire in plan.measured if wire in bits]
-    if not active:
-        tally.add_same(clbits, leaf.shots + first)
-        return {}
-    readout = [(bits[wire], clbit) for wire, clbit in plan.readout if wire in bits]
-    found = np.zeros(0, np.int64)
-    for begin in range(0, len(leaf.shots), SHOTS):
-        shots = leaf.shots[begin : begin + SHOTS]
-        found = sampler.find(uniforms.of(FINAL_EVENT, shots))
-        tally.add(clbits, shots + first, found, readout)
-    return {wire: int(found[-1]) >> bits[wire] & 1 for wire in active}
+        if wire not in found.bits and found.values.get(wire, 0):
+            clbits |= 1 << clbit
+    if active:
+        readout = [(found.bits[wire], clbit) for wire, clbit in plan.readout if wire in found.bits]
+        tally.add(clbits, found.shots + first, found.states, readout)
+    else:
+        tally.add_same(clbits, found.shots + first)
+
+
+def _add_rows(found: Found, plan: CompiledPlan, notes: Notes, first: int, tally: Tally) -> None:
+    rows = np.zeros((len(found.shots), tally.width), np.uint8)
+    at_end = {clbit: wire for wire, clbit in plan.readout}
+    whole = all(len(plane) == len(found.shots) for plane in notes.clbits.values())
+    for clbit in notes.clbits.keys() | at_end.keys():
+        wire = at_end.get(clbit)
+        bits: NDArray[np.uint8] | np.uint8
+        if wire is None:
+            plane = notes.clbits[clbit]
+            bits = plane if whole else plane[found.shots]
+        elif wire in found.bits:
+            bits = (found.states >> found.bits[wire] & 1).astype(np.uint8)
+        else:
+            bits = np.uint8(found.values.get(wire, 0))
+        rows[:, clbit >> 3] |= bits << np.uint8(clbit & 7)
+    tally.add_rows(rows, found.shots + first)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.picture import COMPARED, Picture
 from qfleet_worker.engines.numpy_engine.plan import Controlled, Dense, Diagonal, Step
 from qfleet_worker.engines.numpy_engine.sampling import Sampler
 from qfleet_worker.engines.saving import View
@@ -47,6 +48,9 @@ class Snapshot(NamedTuple):
 
 class State:
     """A statevector over wires, which begins in |0...0>."""
+
+    #: whether a state that is put aside keeps its memory, and another is restored with its own; here they are copied
+    EXCHANGES = False
 
     def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating]) -> None:
         """Makes room for `num_wires` active wires."""
@@ -133,6 +137,23 @@ class State:
         """What `project` would make of the state."""
         amplitudes = (self._half(wire, value) * self.dtype.type(1 / math.sqrt(weight))).reshape(-1)
         return Snapshot(amplitudes, tuple(at for at in self.order if at != wire), {**self.values, wire: value})
+
+    def projected_bytes(self) -> int:
+        """Bytes of what `projected` makes."""
+        return self.amplitudes.nbytes // 2
+
+    def aside_bytes(self) -> int:
+        """Bytes of what `put_aside` makes."""
+        return self.amplitudes.nbytes
+
+    def put_aside(self) -> Snapshot:
+        """The state as it is. Another has to be restored before anything else is done."""
+        return Snapshot(self.amplitudes.copy(), tuple(self.order), self.values)
+
+    def picture(self, aside: Snapshot | None) -> Picture | None:
+        """What the present state or another looks like; ``None`` for one too large to be compared."""
+        shown = Snapshot(self.amplitudes, tuple(self.order), self.values) if aside is None else aside
+        return Picture(*shown) if len(shown.amplitudes) <= COMPARED else None
 
     def _half(self, wire: int, value: int) -> ComplexArray:
         """The amplitudes where an active wire has a value, as a view of shape (before, after)."""

@@ -1,173 +1,396 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which histories do the shots of a circuit take?
 
-A measurement in mid-circuit divides the shots: those that found 0 go on at once, those that found 1 later. So shots
-with the same history are simulated once. The state of a waiting branch is kept while the states kept fit into a budget;
-beyond it a branch is run again from the start, its outcomes forced.
+A measurement in mid-circuit divides the shots: those that found 0 and those that found 1 go on with a state of each.
+All go on together, the ones that are behind first, and where several come to the same place in the same state, with the
+same values in all clbits and variables that may still be read, they go on as one. So shots are simulated together
+wherever they can't be told apart by what comes.
+
+Where there is no room for another state, its shots are put off and run again from the start, when the others are done:
+what a shot finds doesn't depend on which others run beside it.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
-from copy import copy
-from typing import Generic, NamedTuple
+from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
-from qfleet_worker.engines.numpy_engine.expressions import Memory
-from qfleet_worker.engines.numpy_engine.flow import AnyPlan, Flow
+from qfleet_worker.engines.numpy_engine.crowd import Crowd
+from qfleet_worker.engines.numpy_engine.expressions import Memory, Value
+from qfleet_worker.engines.numpy_engine.flow import AnyPlan, Block, Flow
+from qfleet_worker.engines.numpy_engine.liveness import places
+from qfleet_worker.engines.numpy_engine.members import Ensemble, Members
+from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
-from qfleet_worker.engines.numpy_engine.state import Snapshot, State
+from qfleet_worker.engines.saving import Take
 
 #: Branches less probable than this are rounding errors.
 NEGLIGIBLE = 1e-14
 #: How often a shot may go back to an earlier operation.
 MAX_PASSES = 100_000
+#: Fronts that wait at a place before they are made one.
+JOINED = 16
 
 
-#: What is done at a save: of the step, the factor of the state, the shots, and the clbits as a number.
-Take = Callable[[Save, complex, NDArray[np.int64], int], None]
+@dataclass(slots=True)
+class Front:
+    """Shots that have come to the same place."""
 
+    #: the block that they are in, or have come to the end of
+    block: int
+    crowd: Crowd
+    states: Members
+    #: factors of the states, shape (states,)
+    phases: NDArray[np.complex128]
+    #: the variables beside each state
+    variables: list[tuple[Value, ...]]
+    #: how often the shots went back to an earlier operation: one number where it is the same for all
+    passes: int | NDArray[np.int64] = 0
 
-class Leaf(NamedTuple, Generic[AnyPlan]):
-    """The end of a branch. The state it ends in is the one that was handed in, until the next leaf is asked for."""
-
-    #: the shots that took this branch, in ascending order
-    shots: NDArray[np.int64]
-    #: what was written in mid-circuit, one bit for each clbit
-    clbits: int
-    #: the plan that was run last, with the measurements at its end
-    plan: AnyPlan
-    #: factor of the whole state
-    phase: complex
-
-
-class _Place:
-    """How far a branch has come, its state aside."""
-
-    __slots__ = ("block", "memory", "passes", "phase", "step", "visits")
-
-    def __init__(self, flow: Flow[AnyPlan]) -> None:
-        self.block = self.step = self.passes = 0
-        self.memory = Memory(0, list(flow.variables))
-        #: how often each event was met, in a program with loops
-        self.visits: dict[int, int] = {}
-        self.phase = 1 + 0j
-
-    def copy(self) -> _Place:
-        """The same place, for another branch."""
-        other = copy(self)
-        other.memory = Memory(self.memory.clbits, self.memory.variables.copy())
-        other.visits = self.visits.copy()
+    def split_off(self, out: NDArray[np.bool_]) -> Front:
+        """Take some states out, with their shots."""
+        passes: int | NDArray[np.int64] = self.passes
+        if not isinstance(passes, int):
+            moved = out[self.crowd.settle()[1]]
+            passes, self.passes = passes[moved], passes[~moved]
+        other = Front(
+            self.block,
+            self.crowd.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1),
+            self.states.split_off(out),
+            self.phases[out],
+            [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if leaves],
+            passes,
+        )
+        self.phases = self.phases[~out]
+        self.variables = [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if not leaves]
         return other
 
+    def join(self, others: list[Front]) -> None:
+        """Take the shots and states of others in."""
+        fronts = [self, *others]
+        if any(not isinstance(front.passes, int) or front.passes != self.passes for front in fronts):
+            shots = [front.crowd.settle()[0] for front in fronts]
+            passes = [np.broadcast_to(front.passes, at.shape) for front, at in zip(fronts, shots, strict=True)]
+            self.passes = np.concatenate(passes)[np.argsort(np.concatenate(shots), kind="stable")]
+        self.crowd.join([front.crowd for front in others], [len(front.states) for front in fronts])
+        for front in others:
+            self.states.join(front.states)
+        self.phases = np.concatenate([front.phases for front in fronts])
+        self.variables = [values for front in fronts for values in front.variables]
 
-class _Branch(NamedTuple):
-    shots: NDArray[np.int64]
-    #: the outcome of each measurement and reset so far that could have had another
-    history: list[int]
-    #: where to go on and the state there; ``None`` to run again from the start
-    saved: tuple[_Place, Snapshot] | None
+
+def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
+    """How many numbers of 8 bytes are held for each shot, at most: random ones, and its notes."""
+    if not any(block.events or block.store is not None for block in flow.blocks):
+        return 1
+    names = 0
+    for block in flow.blocks:
+        names |= block.names.changes
+        for at in block.events:
+            step = block.plan.steps[at]
+            names |= sum([1 << clbit for clbit in step.clbits]) if isinstance(step, Measure) else 0
+    visits = sum(len(block.events) for block in flow.blocks) if flow.loops else 0
+    return 2 + ((names & ((1 << flow.num_clbits) - 1)).bit_count() + 4 * visits) // 8
 
 
-def leaves(
+def ends(
     flow: Flow[AnyPlan],
-    state: State,
+    ensemble: Ensemble,
     shots: int,
     uniforms: Uniforms,
-    snapshot_bytes: int,
+    notes: Notes,
     take: Take | None = None,
-) -> Iterator[Leaf[AnyPlan]]:
-    """Run a program on `state` for shots 0 to `shots` - 1. The states that wait take at most `snapshot_bytes`.
-    `take` is called once for each save and branch.
+    phases: bool = False,
+) -> Iterator[Front]:
+    """Run a program for shots 0 to `shots` - 1, and give those that come to its end together.
 
-    Raises `EngineError` for a loop that doesn't end, and for expressions that have no value.
+    `notes` is where the shots leave what they write; `take` is called at saves. The states of a front are those of the
+    program's end until the next front is asked for, their global phases those of the last shot of each. With `phases`
+    it is that of every shot, at the price that fewer are simulated together. Raises `EngineError` for a loop that
+    doesn't end, and for expressions that have no value.
     """
-    stack = [_Branch(np.arange(shots), [], None)]
-    held = 0
-    while stack:
-        taking, history, saved = stack.pop()
-        if saved is None:
-            place, replayed = _Place(flow), 0
-            state.clear()
-        else:
-            place, snapshot = saved
-            replayed = len(history)
-            state.restore(snapshot)
-            held -= snapshot.amplitudes.nbytes
-            del saved, snapshot
-        at_end = False
-        while not at_end:
-            plan, memory = flow.blocks[place.block].plan, place.memory
-            for at in range(place.step, len(plan.steps)):
-                step = plan.steps[at]
-                if isinstance(step, Save):
-                    # Shots that follow an old branch once more have been there with it.
-                    if take is not None and replayed == len(history):
-                        take(step, place.phase, taking, memory.clbits)
-                    continue
-                if not isinstance(step, Measure | Reset):
-                    state.apply(plan.steps, at)
-                    continue
-                visit = place.visits.get(step.event, 0)
-                value = state.value(step.wire)
-                if value is None:
-                    weights = state.weights(step.wire)
-                    if replayed < len(history):
-                        value = history[replayed]
-                    else:
-                        ones = _find_one(uniforms, step.event, visit, taking, weights[1])
-                        value = int(ones.all())
-                        if not value and ones.any():
-                            waiting = None
-                            if held + state.amplitudes.nbytes // 2 <= snapshot_bytes:
-                                # Resumed at this same step, which then finds the wire in |1>.
-                                place.step = at
-                                waiting = place.copy(), state.projected(step.wire, 1, weights[1])
-                                held += waiting[1].amplitudes.nbytes
-                            stack.append(_Branch(taking[ones], [*history, 1], waiting))
-                            taking = taking[~ones]
-                        history.append(value)
-                    replayed += 1
-                    state.project(step.wire, value, weights[value])
-                if flow.loops:
-                    place.visits[step.event] = visit + 1
-                if isinstance(step, Reset):
-                    state.values[step.wire] = 0
-                else:
-                    for clbit in step.clbits:
-                        memory.clbits = memory.clbits & ~(1 << clbit) | value << clbit
-            place.phase *= plan.phase
-            at_end = _go_on(flow, place)
-        yield Leaf(taking, place.memory.clbits, flow.blocks[place.block].plan, place.phase)
+    left = np.arange(shots)
+    while len(left):
+        run = _Run(flow, ensemble, uniforms, notes, take, phases)
+        yield from run.run(left)
+        left = run.put_off()
+        notes.forget(left)
 
 
-def _go_on(flow: Flow[AnyPlan], place: _Place) -> bool:
-    """Move a branch from the end of a block to the next one. Returns whether there is none."""
-    block = flow.blocks[place.block]
-    if block.store is not None:
-        block.store(place.memory)
-    goal = block.following
-    if block.condition is not None and not block.condition(place.memory):
-        goal = block.otherwise
-    if goal is None:
+class _Run(Generic[AnyPlan]):
+    """Shots on their way through a program."""
+
+    def __init__(
+        self,
+        flow: Flow[AnyPlan],
+        ensemble: Ensemble,
+        uniforms: Uniforms,
+        notes: Notes,
+        take: Take | None,
+        phases: bool,
+    ) -> None:
+        self._flow = flow
+        self._ensemble = ensemble
+        self._uniforms = uniforms
+        self._notes = notes
+        self._take = take
+        self._phases = phases
+        #: blocks that a front waits for, and the fronts by block
+        self._blocks: list[int] = []
+        self._waiting: dict[int, list[Front]] = {}
+        self._put_off: list[NDArray[np.int64]] = []
+
+    def put_off(self) -> NDArray[np.int64]:
+        """The shots that are to be run again."""
+        return np.sort(np.concatenate(self._put_off)) if self._put_off else np.zeros(0, np.int64)
+
+    def run(self, shots: NDArray[np.int64]) -> Iterator[Front]:
+        """Run these shots; see `ends`."""
+        first = Front(0, Crowd(shots), self._ensemble.begin(), np.ones(1, np.complex128), [self._flow.variables])
+        self._wait(first, 0)
+        while self._blocks:
+            # The first block in the program: whoever comes to a later one waits there for those who may still come.
+            front = self._joined(self._waiting.pop(heapq.heappop(self._blocks)))
+            if not len(front.states):
+                continue
+            self._run_block(front)
+            if self._go_on(front):
+                yield front
+                front.states.keep(np.zeros(0, np.int64))
+
+    def _wait(self, front: Front, block: int) -> None:
+        front.block = block
+        others = self._waiting.get(block)
+        if others is None:
+            self._waiting[block] = [front]
+            heapq.heappush(self._blocks, block)
+            return
+        others.append(front)
+        if len(others) == JOINED:
+            # Those who leave a loop one by one would need a state each.
+            self._waiting[block] = [self._joined(others)]
+
+    def _joined(self, fronts: list[Front]) -> Front:
+        """One front of several at the beginning of a block."""
+        first, *others = fronts
+        for front in fronts:
+            self._give_up(front)
+        if others:
+            first.join(others)
+        self._merge(first, self._flow.live[first.block][0])
+        return first
+
+    def _run_block(self, front: Front) -> None:
+        block = self._flow.blocks[front.block]
+        steps, live = block.plan.steps, self._flow.live[front.block]
+        begin = 0
+        for at in block.events:
+            if at > begin:
+                front.states.apply(steps, begin, at)
+            if isinstance(steps[at], Save):
+                self._save(front, steps[at])
+            else:
+                self._event(front, steps[at], live[at + 1])
+            begin = at + 1
+        if len(steps) > begin:
+            front.states.apply(steps, begin, len(steps))
+            self._give_up(front)
+        if block.plan.phase != 1:
+            front.phases = front.phases * block.plan.phase
+
+    def _save(self, front: Front, step: Save) -> None:
+        if self._take is None:
+            return
+        shots, members = front.crowd.settle()
+        for number, view in front.states.views():
+            # Shots that were put off, and come here once more, have been here.
+            own = self._notes.to_save(step.save, shots[members == number])
+            if len(own):
+                self._take(step, view, complex(front.phases[number]), own, self._notes)
+        self._give_up(front)
+
+    def _event(self, front: Front, step: Measure | Reset, live: int) -> None:
+        while True:
+            weights = front.states.weights(step.wire)
+            if not self._give_up(front):
+                break
+        if not ((weights > NEGLIGIBLE) & (1 - weights > NEGLIGIBLE)).any():
+            self._certain_event(front, step, weights)
+            return self._merge(front, live)
+        states, number = front.states, len(front.states)
+        shots, members = front.crowd.settle()
+        visit = self._notes.visit(step.event, shots) if self._flow.loops else 0
+        chance = weights[members] if number > 1 else float(weights[0])
+        ones = _find_one(self._uniforms, step.event, visit, shots, chance)
+        if isinstance(step, Measure):
+            for clbit in step.clbits:
+                self._notes.write(clbit, shots, ones)
+        ways = members << 1 | ones
+        counts = np.bincount(ways, minlength=2 * number).reshape(number, 2)
+        values = counts[:, 0] == 0
+        both = (counts[:, 0] > 0) & (counts[:, 1] > 0)
+        room = states.collapse(step.wire, values, both, weights, isinstance(step, Reset))
+        if both.any():
+            place = np.repeat(np.arange(number)[:, None], 2, axis=1)
+            place[both, 1] = -1
+            place[room, 1] = np.arange(number, len(states))
+            members = place.reshape(-1)[ways]
+            if room.sum() < both.sum():
+                off = members < 0
+                self._put_off.append(shots[off])
+                shots, members = shots[~off], members[~off]
+                if not isinstance(front.passes, int):
+                    front.passes = front.passes[~off]
+            front.crowd.replace(shots, members, len(states))
+            front.phases = np.concatenate([front.phases, front.phases[room]])
+            front.variables = front.variables + [front.variables[at] for at in np.flatnonzero(room).tolist()]
+        self._give_up(front)
+        self._merge(front, live)
+        return None
+
+    def _certain_event(self, front: Front, step: Measure | Reset, weights: NDArray[np.float64]) -> None:
+        """A measurement or reset that divides no state's shots."""
+        values = weights > NEGLIGIBLE
+        clbits = step.clbits if isinstance(step, Measure) else ()
+        if clbits or self._flow.loops:
+            shots, members = front.crowd.settle()
+            if self._flow.loops:
+                self._notes.visit(step.event, shots)
+            for clbit in clbits:
+                self._notes.write(clbit, shots, values[members])
+        front.states.collapse(step.wire, values, np.zeros(len(values), np.bool_), weights, isinstance(step, Reset))
+        self._give_up(front)
+
+    def _give_up(self, front: Front) -> bool:
+        """Put the shots off whose states were given up. Returns whether there were any."""
+        gone = front.states.given_up()
+        if gone is None:
+            return False
+        self._put_off.append(front.split_off(gone).crowd.settle()[0])
         return True
-    if goal <= place.block:
-        place.passes += 1
-        if place.passes > MAX_PASSES:
-            raise EngineError(
-                f"{flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
-                f"{MAX_PASSES} times, and more is not run"
-            )
-    place.block, place.step = goal, 0
-    return False
+
+    def _merge(self, front: Front, live: int) -> None:
+        """Make one of the states that are the same, where `live` are the names that may still be read."""
+        number = len(front.states)
+        if number < 2 or self._phases:
+            return
+        last = front.crowd.last_shots()
+        leaders = front.states.leaders(self._kinds(front, last, live))
+        distinct, members = np.unique(leaders, return_inverse=True)
+        if len(distinct) == number:
+            return
+        # What the last of all shots comes to is its own, to the last bit, whoever goes with it.
+        best = np.full(len(distinct), -1)
+        np.maximum.at(best, members, last)
+        chosen = np.empty(len(distinct), np.int64)
+        owners = np.flatnonzero(last == best[members])
+        chosen[members[owners]] = owners
+        front.states.keep(chosen)
+        front.phases = front.phases[chosen]
+        front.variables = [front.variables[at] for at in chosen.tolist()]
+        front.crowd.renumber(members)
+
+    def _kinds(self, front: Front, last: NDArray[np.int64], names: int) -> NDArray[np.int64]:
+        """A number for each state, the same for those who agree in these names; `last` has a shot of each."""
+        kinds = np.zeros(len(last), np.int64)
+        if not names or len(last) == 1:
+            return kinds
+        num_clbits, clbits = self._flow.num_clbits, self._notes.clbits
+        columns = [clbits[place][last] for place in places(names & ((1 << num_clbits) - 1)) if place in clbits]
+        for column in columns[:60]:
+            kinds = kinds << 1 | column
+        variables = places(names >> num_clbits)
+        if len(columns) <= 60 and not variables:
+            return kinds
+        rows = np.stack(columns, axis=1) if columns else np.zeros((len(last), 0), np.uint8)
+        numbers: dict[tuple[bytes, tuple[Value, ...]], int] = {}
+        for at, values in enumerate(front.variables):
+            key = rows[at].tobytes(), tuple([values[place] for place in variables])
+            kinds[at] = numbers.setdefault(key, len(numbers))
+        return kinds
+
+    def _memories(self, front: Front, names: int) -> tuple[list[Memory], NDArray[np.int64]]:
+        """What is read of these names, once for all states that agree in them, and which of these each state has."""
+        last = front.crowd.last_shots()
+        if len(last) == 1:
+            first = which = np.zeros(1, np.int64)
+        else:
+            _, first, which = np.unique(self._kinds(front, last, names), return_index=True, return_inverse=True)
+        clbits = places(names & ((1 << self._flow.num_clbits) - 1))
+        memories = [Memory(self._notes.of(clbits, int(last[at])), list(front.variables[at])) for at in first.tolist()]
+        return memories, which
+
+    def _store(self, front: Front, block: Block[AnyPlan], store: Callable[[Memory], None]) -> None:
+        num_clbits, changes = self._flow.num_clbits, block.names.changes
+        clbits = places(changes & ((1 << num_clbits) - 1))
+        # What a store to a part of a place leaves alone is written again.
+        memories, which = self._memories(front, block.names.reads | changes)
+        for memory in memories:
+            store(memory)
+        shots, members = front.crowd.settle()
+        for clbit in clbits:
+            column = np.array([memory.clbits >> clbit & 1 for memory in memories], np.uint8)
+            self._notes.write(clbit, shots, column[which][members])
+        variables = places(changes >> num_clbits)
+        if variables:
+            for at, number in enumerate(which.tolist()):
+                values = list(front.variables[at])
+                for place in variables:
+                    values[place] = memories[number].variables[place]
+                front.variables[at] = tuple(values)
+
+    def _go_on(self, front: Front) -> bool:
+        """Move a front from the end of a block to where its shots go. Returns whether the program ends here."""
+        block = self._flow.blocks[front.block]
+        if block.store is not None:
+            self._store(front, block, block.store)
+        following = block.following
+        if following is None:
+            return True
+        if block.condition is None:
+            self._move(front, following)
+            return False
+        memories, which = self._memories(front, block.names.reads)
+        holds = np.array([bool(block.condition(memory)) for memory in memories])[which]
+        if holds.all():
+            self._move(front, following)
+        elif not holds.any():
+            self._move(front, block.otherwise)
+        else:
+            other = front.split_off(~holds)
+            self._move(front, following)
+            self._move(other, block.otherwise)
+        return False
+
+    def _move(self, front: Front, goal: int) -> None:
+        if goal <= front.block:
+            front.passes = front.passes + 1
+            if (front.passes if isinstance(front.passes, int) else front.passes.max()) > MAX_PASSES:
+                raise EngineError(
+                    f"{self._flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
+                    f"{MAX_PASSES} times, and more is not run"
+                )
+        self._wait(front, goal)
 
 
-def _find_one(uniforms: Uniforms, event: int, visit: int, shots: NDArray[np.int64], weight: float) -> NDArray[np.bool_]:
-    """Which of the shots find 1, which has the probability `weight`."""
-    if weight < NEGLIGIBLE or 1 - weight < NEGLIGIBLE:
-        return np.full(len(shots), weight > NEGLIGIBLE)
-    return uniforms.of(event, shots, visit) < weight
+def _find_one(
+    uniforms: Uniforms,
+    event: int,
+    visit: int | NDArray[np.int32],
+    shots: NDArray[np.int64],
+    weight: float | NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Which of the shots find 1, which has the probability `weight`: of all, or of each."""
+    high = weight > NEGLIGIBLE
+    certain = (weight < NEGLIGIBLE) | (1 - weight < NEGLIGIBLE)
+    if np.all(certain):
+        return np.full(len(shots), high)
+    found = uniforms.of(event, shots, visit) < weight
+    return np.where(certain, high, found) if np.any(certain) else found

@@ -17,12 +17,15 @@ from qfleet.wire.saving import saves_unitary
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.flow import Flow, Stretch, compile_flow
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.members import Desk, Ensemble
+from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
+from qfleet_worker.engines.numpy_engine.plan import Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
-from qfleet_worker.engines.numpy_engine.trajectories import leaves
+from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
 from qfleet_worker.engines.saving import Saver
+from qfleet_worker.engines.statevector.batch import MAX_WIRES, Room
 from qfleet_worker.engines.statevector.cache import Cache, structure
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 from qfleet_worker.engines.statevector.paulis import expectation
@@ -105,33 +108,43 @@ class StatevectorEngine:
                 final, norm_squared = run_point(tables, num_qubits, dtype)
                 check_norm(norm_squared, experiment.precision == "double")
                 return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, final)
-        flow = self._compile(experiment)
-        plans = [block.plan for block in flow.blocks]
-        state = State(plans[0].num_wires, _DTYPES[experiment.precision], self._crew(experiment))
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
         saver = self._saver(experiment)
-        events = 1 + sum(isinstance(step, Measure | Reset) for plan in plans for step in plan.steps)
-        at_once = max(1, NUMBERS // events)
+        # Sorting many outcomes takes memory of its own, when that of the states is given back.
+        amplitudes = self._fill(tally, saver, experiment)
+        return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+
+    def _fill(self, tally: Tally, saver: Saver, experiment: Experiment) -> ComplexArray | None:
+        """Run all shots, and return the amplitudes after the last one if they are asked for."""
+        flow = self._compile(experiment)
+        ensemble = self._ensemble(experiment, flow)
+        at_once = max(1, NUMBERS // numbers_per_shot(flow))
+        last = experiment.shots - 1 if experiment.output == "statevector" else -1
         amplitudes: ComplexArray | None = None
-        wanted = experiment.output == "statevector"
-        budget = OVERHEAD_BYTES // 4 + (0 if wanted else state.capacity_bytes)
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            take = saver.taking(state, first)
-            for leaf in leaves(flow, state, shots, uniforms, budget, take):  # type: ignore[arg-type]
-                state.settle()
-                found = read(state, leaf, uniforms, first, tally)  # type: ignore[arg-type]
-                if wanted and first + leaf.shots[-1] == experiment.shots - 1:
-                    for wire, value in found.items():
-                        state.project(wire, value, state.weights(wire)[value])
-                    amplitudes = state.statevector(leaf.plan, leaf.phase)
-                    if events > 1:
-                        # Other branches may go on in the same memory.
-                        amplitudes = amplitudes.copy()
-        # Sorting many outcomes takes memory of its own.
-        del state
-        return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+            notes = Notes(shots)
+            for front in ends(flow, ensemble, shots, uniforms, notes, saver.taking(first), saver.phases):
+                after = read(front, flow.blocks[front.block].plan, notes, uniforms, first, tally, last - first)
+                amplitudes = amplitudes if after is None else after
+        return amplitudes
+
+    def _ensemble(self, experiment: Experiment, flow: Flow[Plan]) -> Ensemble:
+        dtype = _DTYPES[experiment.precision]
+        num_wires = flow.blocks[0].plan.num_wires
+        state = State(num_wires, dtype, self._crew(experiment))
+        budget = OVERHEAD_BYTES // 4 + (0 if experiment.output == "statevector" else state.capacity_bytes)
+        dynamic = any(block.events for block in flow.blocks)
+        if dynamic and num_wires <= MAX_WIRES:
+            return Room(state, budget)
+
+        def statevector(plan: Plan, phase: complex) -> ComplexArray:
+            amplitudes = state.statevector(plan, phase)
+            # Shots that were put off begin again in the same memory.
+            return amplitudes.copy() if dynamic else amplitudes
+
+        return Desk(state, budget, lambda _: state.settle(), statevector)
 
     def _saver(self, experiment: Experiment) -> Saver:
         crew = self._crew(experiment)
@@ -171,7 +184,7 @@ class StatevectorEngine:
         saver = self._saver(experiment)
         for at, step in enumerate(plan.steps):
             if isinstance(step, Save):
-                saver.take_matrix(step, state, range(program.num_qubits))
+                saver.take_matrix(step, state.view(), range(program.num_qubits))
             else:
                 state.apply(plan.steps, at)
         matrix = state.amplitudes.reshape(1 << program.num_qubits, -1)

@@ -59,12 +59,14 @@ def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor
 
 
 @machine_code
-def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
-    """What `gather` took without ``fixed``, put back."""
+def copy(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor: float) -> None:
+    """``out[x] = factor * state[x | fixed]``."""
     index = 0
-    for at in range(len(values)):
-        state[index] = values[at]
+    while True:
+        out[index] = state[index | fixed] * factor
         index = (index - free) & free
+        if index == 0:
+            return
 
 
 @machine_code

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.picture import COMPARED, Picture
 from qfleet_worker.engines.saving import View
 from qfleet_worker.engines.statevector import execute, parts
 from qfleet_worker.engines.statevector.binding import precise
@@ -38,7 +39,7 @@ def check_norm(norm_squared: float, double: bool) -> None:
 class Snapshot(NamedTuple):
     """A state, put aside."""
 
-    #: over the known wires only
+    #: all of the memory, of which only what is known counts
     amplitudes: ComplexArray
     known: int
     values: dict[int, int]
@@ -46,6 +47,9 @@ class Snapshot(NamedTuple):
 
 class State:
     """A statevector over wires, which begins in |0...0>."""
+
+    #: whether a state that is put aside keeps its memory, and another is restored with its own
+    EXCHANGES = True
 
     def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], crew: Crew) -> None:
         """Makes room for `num_wires` wires; work is shared by a `crew`."""
@@ -97,10 +101,36 @@ class State:
         self.known = len(self._all) - 1
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot."""
+        """Go on from a snapshot, which is used up."""
         self.known = snapshot.known
-        self.values = dict(snapshot.values)
-        parts.scatter(self._all, snapshot.amplitudes, self.known)
+        self.values = snapshot.values
+        self._use(snapshot.amplitudes)
+
+    def put_aside(self) -> Snapshot:
+        """The state as it is. Another has to be restored before anything else is done."""
+        return Snapshot(self._all, self.known, self.values)
+
+    def _use(self, amplitudes: ComplexArray) -> None:
+        self._all = amplitudes
+        self._floats = self._all.view(np.float64 if self.dtype == np.complex128 else np.float32)
+
+    def aside_bytes(self) -> int:
+        """Bytes of a state that is put aside."""
+        return self._all.nbytes
+
+    def projected_bytes(self) -> int:
+        """Bytes of what `projected` makes."""
+        return self._all.nbytes
+
+    def picture(self, aside: Snapshot | None) -> Picture | None:
+        """What the present state or another looks like; ``None`` for one too large to be compared."""
+        shown = Snapshot(self._all, self.known, self.values) if aside is None else aside
+        if 1 << popcount(shown.known) > COMPARED:
+            return None
+        amplitudes = np.empty(1 << popcount(shown.known), self.dtype)
+        parts.gather(shown.amplitudes, amplitudes, shown.known, 0, 1.0)
+        order = tuple([wire for wire in range(self.num_wires - 1, -1, -1) if shown.known >> wire & 1])
+        return Picture(amplitudes, order, shown.values)
 
     def value(self, wire: int) -> int | None:
         """The value of a wire in a basis state, or ``None`` for a known wire."""
@@ -135,8 +165,8 @@ class State:
     def projected(self, wire: int, value: int, weight: float) -> Snapshot:
         """What `project` would make of the state."""
         known = self.known & ~(1 << wire)
-        amplitudes = np.empty(1 << popcount(known), self.dtype)
-        parts.gather(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
+        amplitudes = np.empty_like(self._all)
+        parts.copy(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
         return Snapshot(amplitudes, known, {**self.values, wire: value})
 
     def settle(self) -> None:
@@ -183,6 +213,20 @@ class State:
         at = [slice(None) if wire < self.num_wires else self.values.get(wire, 0) for wire in reversed(plan.wires)]
         result.reshape((2,) * num_qubits)[(*at, ...)] = tensor
         return result
+
+    def take_over(self, amplitudes: ComplexArray) -> None:
+        """Go on with these amplitudes over all wires, shape (2**wires,) with room for a vector."""
+        self.known = len(amplitudes) - 1
+        self.values = {}
+        self._use(amplitudes)
+
+    def apply_to(self, amplitudes: ComplexArray, step: Step) -> None:
+        """Apply a unitary step to amplitudes over all wires, in place; the state is used up."""
+        self.take_over(amplitudes)
+        if isinstance(step, Prepare):
+            # The targets were reset.
+            self.known &= ~sum(1 << wire for wire in step.targets)
+        self.apply([step], 0)
 
     def _run(self, segment: Segment) -> None:
         self._touch_ones()

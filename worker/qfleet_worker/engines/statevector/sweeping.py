@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from qfleet.wire.program import NON_UNITARY_OPS, Op, Program
 from qfleet_worker.engines.base import Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.members import SHOTS
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.randomness import Uniforms
-from qfleet_worker.engines.numpy_engine.readout import read
-from qfleet_worker.engines.numpy_engine.trajectories import Leaf
+from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
 from qfleet_worker.engines.statevector.compile import Tables
 from qfleet_worker.engines.statevector.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.points import run_points
+from qfleet_worker.engines.statevector.sampling import Sampler
 from qfleet_worker.engines.statevector.small import MAX_QUBITS
-from qfleet_worker.engines.statevector.state import State, check_norm
+from qfleet_worker.engines.statevector.state import check_norm
 from qfleet_worker.engines.statevector.threads import Crew
 
 #: Bytes of amplitudes that are computed at a time. From 4 MiB on, numpy asks for large pages.
@@ -65,17 +65,22 @@ def sweep_counts(
     experiment: Experiment, plan: Plan, params: NDArray[np.float64], seeds: Sequence[int], crew: Crew
 ) -> Iterator[Outcome]:
     """The counts of a plain plan at all points."""
-    shots, num_clbits = experiment.shots, experiment.program.num_clbits
-    state = State(plan.num_wires, _DTYPES[experiment.precision], crew)
-    leaf = Leaf(np.arange(shots), 0, plan, 1 + 0j)
+    shots, num_clbits = np.arange(experiment.shots), experiment.program.num_clbits
     segments = [step for step in plan.steps if isinstance(step, Segment)]
+    # All wires have a bit of the index: their own.
+    readout = list(plan.readout)
     of_points = iter(seeds)
     for states, _ in _chunks(segments, experiment, plan.num_wires, params, crew):
         for amplitudes in states:
-            state.amplitudes[:] = amplitudes
-            state.known = len(amplitudes) - 1
-            tally = Tally(num_clbits, shots if experiment.memory else None)
-            read(state, leaf, Uniforms(next(of_points), experiment.first_shot, shots), 0, tally)  # type: ignore[arg-type]
+            tally = Tally(num_clbits, experiment.shots if experiment.memory else None)
+            uniforms = Uniforms(next(of_points), experiment.first_shot, experiment.shots)
+            sampler = Sampler(amplitudes, crew)
+            check_norm(sampler.total, experiment.precision == "double")
+            if not plan.measured:
+                tally.add_same(0, shots)
+            for begin in range(0, experiment.shots if plan.measured else 0, SHOTS):
+                part = shots[begin : begin + SHOTS]
+                tally.add(0, part, sampler.find(uniforms.of(FINAL_EVENT, part)), readout)
             yield Outcome(*tally.result())
 
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which shots does each of several states belong to?
+
+There may be many shots and few states, and shots part and meet again without anything happening to them in between. So
+a crowd that was divided shares its arrays with the other part, and says only which of their entries are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Crowd:
+    """Shots, and the number of each one's state."""
+
+    def __init__(self, shots: NDArray[np.int64]) -> None:
+        """`shots`, in ascending order, are all of state 0."""
+        self._set(shots, np.zeros(len(shots), np.int64), 1, shots[-1:])
+
+    def _set(
+        self, shots: NDArray[np.int64], entries: NDArray[np.int64], states: int, last: NDArray[np.int64] | None = None
+    ) -> None:
+        self._shots = shots
+        #: for each shot a place in `_numbers`
+        self._entries = entries
+        #: the number of a state, -1 where the shots belong to another crowd
+        self._numbers = np.arange(states)
+        #: the last shot of each entry, once it is known
+        self._last = last
+        self._plain = True
+
+    def divide(self, out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> Crowd:
+        """Take the shots of some states out; then the states have new numbers, here and there."""
+        self._last_of_entries()
+        own = self._numbers >= 0
+        leaving = own & out[self._numbers]
+        new = numbers[self._numbers]
+        other = Crowd.__new__(Crowd)
+        other._shots, other._entries, other._last, other._plain = self._shots, self._entries, self._last, False
+        other._numbers = np.where(leaving, new, -1)
+        self._numbers = np.where(own & ~leaving, new, -1)
+        self._plain = False
+        return other
+
+    def join(self, others: Sequence[Crowd], states: Sequence[int]) -> None:
+        """Take the shots of others in. Their states get numbers behind those here; `states` has how many there are
+        here, and in each of the others."""
+        begins = np.cumsum(states).tolist()
+        if all(other._entries is self._entries for other in others):
+            for other, begin in zip(others, begins, strict=False):
+                theirs = np.where(other._numbers >= 0, other._numbers + begin, -1)
+                self._numbers = np.where(self._numbers >= 0, self._numbers, theirs)
+            return
+        parts = [crowd.settle() for crowd in (self, *others)]
+        shots = np.concatenate([part[0] for part in parts])
+        numbers = np.concatenate([part[1] + begin for part, begin in zip(parts, [0, *begins[:-1]], strict=True)])
+        order = np.argsort(shots, kind="stable")
+        self._set(shots[order], numbers[order], begins[-1])
+
+    def renumber(self, numbers: NDArray[np.int64]) -> None:
+        """Give state i the number ``numbers[i]``, which several may share."""
+        self._numbers = np.where(self._numbers >= 0, numbers[self._numbers], -1)
+        self._plain = False
+
+    def replace(self, shots: NDArray[np.int64], numbers: NDArray[np.int64], states: int) -> None:
+        """Put others in the place of all shots, and say how many states they have."""
+        self._set(shots, numbers, states)
+
+    def settle(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The shots, in ascending order, and the state of each, both of shape (shots,)."""
+        if not self._plain:
+            states = 1 + int(self._numbers.max())
+            own = self._numbers >= 0
+            numbers = self._numbers[self._entries]
+            shots = self._shots
+            if not own.all():
+                mine = np.flatnonzero(numbers >= 0)
+                shots, numbers = shots[mine], numbers[mine]
+            self._set(shots, numbers, states)
+        return self._shots, self._entries
+
+    def last_shots(self) -> NDArray[np.int64]:
+        """The last shot of each state."""
+        last = self._last_of_entries()
+        if self._plain:
+            return last
+        own = self._numbers >= 0
+        found = np.full(1 + int(self._numbers.max()), -1)
+        np.maximum.at(found, self._numbers[own], last[own])
+        return found
+
+    def _last_of_entries(self) -> NDArray[np.int64]:
+        if self._last is None:
+            self._last = np.zeros(len(self._numbers), np.int64)
+            # The shots ascend, and where an entry has several the last one stays.
+            self._last[self._entries] = self._shots
+        return self._last

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What has each shot written so far, and how often has it met each event?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Notes:
+    """The clbits of shots, and their visits to events that may be met again."""
+
+    def __init__(self, shots: int) -> None:
+        self._shots = shots
+        #: by clbit that was written in mid-circuit: uint8, shape (shots,)
+        self.clbits: dict[int, NDArray[np.uint8]] = {}
+        self._visits: dict[int, NDArray[np.int32]] = {}
+        #: by save: how often each shot has come to it, in this run and in any
+        self._saves: dict[int, NDArray[np.int32]] = {}
+
+    def write(self, clbit: int, shots: NDArray[np.int64], values: NDArray[np.generic]) -> None:
+        """Give a clbit values, one for each of the shots."""
+        plane = self.clbits.get(clbit)
+        if plane is None:
+            plane = self.clbits[clbit] = np.zeros(self._shots, np.uint8)
+        if len(shots) == self._shots:
+            plane[:] = values
+        else:
+            plane[shots] = values
+
+    def visit(self, event: int, shots: NDArray[np.int64]) -> int | NDArray[np.int32]:
+        """How often shots have met an event before; they meet it now. One number if it is the same for all."""
+        plane = self._visits.get(event)
+        if plane is None:
+            plane = self._visits[event] = np.zeros(self._shots, np.int32)
+        before = plane[shots]
+        plane[shots] = before + 1
+        first = int(before[0])
+        return before if (before != first).any() else first
+
+    def to_save(self, save: int, shots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The shots that come to a save and haven't been there yet; for those that began again, as often as before."""
+        planes = self._saves.get(save)
+        if planes is None:
+            planes = self._saves[save] = np.zeros((2, self._shots), np.int32)
+        planes[0, shots] += 1
+        new: NDArray[np.int64] = shots[planes[0, shots] > planes[1, shots]]
+        planes[1, new] += 1
+        return new
+
+    def groups(self, shots: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The values of all clbits, as a number, and the shots that have them."""
+        clbits = sorted(self.clbits)
+        if not clbits:
+            yield 0, shots
+            return
+        rows = np.stack([self.clbits[clbit][shots] for clbit in clbits], axis=1)
+        distinct, which = np.unique(rows, axis=0, return_inverse=True)
+        for number, row in enumerate(distinct.tolist()):
+            yield sum(bit << clbit for clbit, bit in zip(clbits, row, strict=True)), shots[which.reshape(-1) == number]
+
+    def forget(self, shots: NDArray[np.int64]) -> None:
+        """These shots begin again."""
+        for plane in self.clbits.values():
+            plane[shots] = 0
+        for visits in self._visits.values():
+            visits[shots] = 0
+        for planes in self._saves.values():
+            planes[0, shots] = 0
+
+    def of(self, clbits: tuple[int, ...], shot: int) -> int:
+        """Some clbits of one shot, as a number with one bit for each clbit."""
+        found = 0
+        for clbit in clbits:
+            plane = self.clbits.get(clbit)
+            if plane is not None:
+                found |= int(plane[shot]) << clbit
+        return found
