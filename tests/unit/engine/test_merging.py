@@ -175,7 +175,7 @@ def test_pictures_know_a_wire_in_a_basis_state_however_it_is_held() -> None:
 def test_shots_that_were_put_off_find_the_same(
     monkeypatch: pytest.MonkeyPatch, seed: int, output: str, max_wires: int
 ) -> None:
-    """With room for one state or two, all others are run again."""
+    """With room for one state or a few, all others are run again."""
     rng = np.random.default_rng(seed)
     qc = QuantumCircuit(4, 6)
     for at in range(6):
@@ -191,7 +191,7 @@ def test_shots_that_were_put_off_find_the_same(
     most = Most(monkeypatch)
     monkeypatch.setattr(statevector_engine, "OVERHEAD_BYTES", 0)
     again = StatevectorEngine().run(experiment)
-    assert most.states == (2 if max_wires < 0 and output == "counts" else 1)
+    assert (most.states > 1) == (max_wires < 0 and output == "counts")
     assert again.outcomes[again.memory].tobytes() == whole.outcomes[whole.memory].tobytes()
     if output == "statevector":
         assert again.amplitudes.tobytes() == whole.amplitudes.tobytes()
