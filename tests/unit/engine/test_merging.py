@@ -167,3 +167,31 @@ def test_pictures_know_a_wire_in_a_basis_state_however_it_is_held() -> None:
     assert not half.same(Picture(plus, (0,), {1: 0}))
     assert not half.same(Picture(plus * [1, -1], (0,), {1: 1}))
     assert not half.same(Picture(plus * [1, 1 + 1e-9j], (0,), {1: 1}))
+
+
+@pytest.mark.parametrize("max_wires", [-1, 10])
+@pytest.mark.parametrize("output", ["counts", "statevector"])
+@pytest.mark.parametrize("seed", range(4))
+def test_shots_that_were_put_off_find_the_same(
+    monkeypatch: pytest.MonkeyPatch, seed: int, output: str, max_wires: int
+) -> None:
+    """With room for one state or a few, all others are run again."""
+    rng = np.random.default_rng(seed)
+    qc = QuantumCircuit(4, 6)
+    for at in range(6):
+        qc.ry(float(rng.uniform(0, 3)), at % 3)
+        qc.cx(at % 3, 3)
+        qc.measure(at % 4, at)
+        with qc.if_test((qc.clbits[at], 1)):
+            qc.rx(0.4, (at + 1) % 4)
+            qc.reset(at % 4)
+    monkeypatch.setattr(statevector_engine, "MAX_WIRES", max_wires)
+    experiment = Experiment(lower(qc), 200, seed, memory=True, output=output)
+    whole = StatevectorEngine().run(experiment)
+    most = Most(monkeypatch)
+    monkeypatch.setattr(statevector_engine, "OVERHEAD_BYTES", 0)
+    again = StatevectorEngine().run(experiment)
+    assert (most.states > 1) == (max_wires < 0 and output == "counts")
+    assert again.outcomes[again.memory].tobytes() == whole.outcomes[whole.memory].tobytes()
+    if output == "statevector":
+        assert again.amplitudes.tobytes() == whole.amplitudes.tobytes()

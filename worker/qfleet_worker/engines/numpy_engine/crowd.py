@@ -18,7 +18,7 @@ class Crowd:
 
     def __init__(self, shots: NDArray[np.int64]) -> None:
         """`shots`, in ascending order, are all of state 0."""
-        self._set(shots, np.zeros(len(shots), np.int64), 1, shots[-1:])
+        self._set(shots, np.broadcast_to(np.int64(0), shots.shape), 1, shots[-1:])
 
     def _set(
         self, shots: NDArray[np.int64], entries: NDArray[np.int64], states: int, last: NDArray[np.int64] | None = None

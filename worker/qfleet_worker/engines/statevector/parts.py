@@ -59,14 +59,12 @@ def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor
 
 
 @machine_code
-def copy(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor: float) -> None:
-    """``out[x] = factor * state[x | fixed]``."""
+def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
+    """What `gather` took without ``fixed``, put back."""
     index = 0
-    while True:
-        out[index] = state[index | fixed] * factor
+    for at in range(len(values)):
+        state[index] = values[at]
         index = (index - free) & free
-        if index == 0:
-            return
 
 
 @machine_code

@@ -39,7 +39,7 @@ def check_norm(norm_squared: float, double: bool) -> None:
 class Snapshot(NamedTuple):
     """A state, put aside."""
 
-    #: all of the memory, of which only what is known counts
+    #: over the known wires only; or as long as the state's memory and laid out like it
     amplitudes: ComplexArray
     known: int
     values: dict[int, int]
@@ -104,7 +104,12 @@ class State:
         """Go on from a snapshot, which is used up."""
         self.known = snapshot.known
         self.values = snapshot.values
-        self._use(snapshot.amplitudes)
+        if len(snapshot.amplitudes) == len(self._all):
+            self._use(snapshot.amplitudes)
+            return
+        # What is here may have been put aside.
+        self._use(np.empty_like(self._all))
+        parts.scatter(self._all, snapshot.amplitudes, self.known)
 
     def put_aside(self) -> Snapshot:
         """The state as it is. Another has to be restored before anything else is done."""
@@ -120,15 +125,17 @@ class State:
 
     def projected_bytes(self) -> int:
         """Bytes of what `projected` makes."""
-        return self._all.nbytes
+        return self._all.nbytes // 2
 
     def picture(self, aside: Snapshot | None) -> Picture | None:
         """What the present state or another looks like; ``None`` for one too large to be compared."""
         shown = Snapshot(self._all, self.known, self.values) if aside is None else aside
         if 1 << popcount(shown.known) > COMPARED:
             return None
-        amplitudes = np.empty(1 << popcount(shown.known), self.dtype)
-        parts.gather(shown.amplitudes, amplitudes, shown.known, 0, 1.0)
+        amplitudes = shown.amplitudes
+        if len(amplitudes) == len(self._all):
+            amplitudes = np.empty(1 << popcount(shown.known), self.dtype)
+            parts.gather(shown.amplitudes, amplitudes, shown.known, 0, 1.0)
         order = tuple([wire for wire in range(self.num_wires - 1, -1, -1) if shown.known >> wire & 1])
         return Picture(amplitudes, order, shown.values)
 
@@ -165,8 +172,8 @@ class State:
     def projected(self, wire: int, value: int, weight: float) -> Snapshot:
         """What `project` would make of the state."""
         known = self.known & ~(1 << wire)
-        amplitudes = np.empty_like(self._all)
-        parts.copy(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
+        amplitudes = np.empty(1 << popcount(known), self.dtype)
+        parts.gather(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
         return Snapshot(amplitudes, known, {**self.values, wire: value})
 
     def settle(self) -> None:
