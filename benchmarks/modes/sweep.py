@@ -19,6 +19,7 @@ from qiskit.circuit import ParameterVector
 from qfleet.lowering import lower
 from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet_worker.formulas import fill, filled
 
 SIZES = (4, 8, 12)
 POINTS = 1000
@@ -27,13 +28,14 @@ Points = NDArray[np.float64]
 
 
 def ours_sweep(circuit: QuantumCircuit, points: Points, threads: int) -> Run:
-    """The circuit is lowered once; a program's parameters are its angles in the order of the circuit, as ours are."""
+    """As a worker does it: the circuit is lowered once, and the slots of all points are filled together."""
     engine = StatevectorEngine()
 
     def sweep() -> list[object]:
-        program = lower(circuit.assign_parameters(points[0]))
-        experiment = Experiment(program, 1, 1, output="statevector", threads=threads)
-        return [outcome.amplitudes for outcome in engine.sweep(experiment, points, range(len(points)))]
+        program = lower(circuit)
+        params = fill(program, points)
+        experiment = Experiment(filled(program, params[0]), 1, 1, output="statevector", threads=threads)
+        return [outcome.amplitudes for outcome in engine.sweep(experiment, params, range(len(points)))]
 
     return sweep
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -60,6 +61,12 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
         point = int(np.argmax(wrong.any(axis=1)))
         raise _wrong(program, int(np.argmax(wrong[point])), point, points)
     return angles
+
+
+def filled(program: Program, params: NDArray[np.float64]) -> Program:
+    """The program with these angles, a row of what `fill` gave, in place of slots."""
+    nothing = np.zeros(0, np.int32)
+    return dataclasses.replace(program, params=params, num_parameters=0, slots=nothing, slot_refs=nothing, formulas=())
 
 
 def _wrong(program: Program, place: int, point: int, points: int) -> EngineError:

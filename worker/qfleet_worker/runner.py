@@ -20,7 +20,7 @@ from qfleet.wire.program import Program
 from qfleet.wire.saving import saved_bytes, saves_unitary
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
-from qfleet_worker.formulas import fill, points_at_once
+from qfleet_worker.formulas import fill, filled, points_at_once
 from qfleet_worker.machine import usable_cores
 from qfleet_worker.store import Taken
 
@@ -144,11 +144,7 @@ class Runner:
             yield self._engine.run(experiment)
             return
         params = fill(program, np.stack(values))
-        nothing = np.zeros(0, np.int32)
-        bound = dataclasses.replace(
-            program, params=params[0], num_parameters=0, slots=nothing, slot_refs=nothing, formulas=()
-        )
-        experiment = dataclasses.replace(experiment, program=bound)
+        experiment = dataclasses.replace(experiment, program=filled(program, params[0]))
         if len(circuits) == 1:
             yield self._engine.run(experiment)
         else:

@@ -29,6 +29,7 @@ def random_program(seed: int, num_qubits: int, num_clbits: int = 0, length: int 
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few points at a time, and fewer at once."""
     monkeypatch.setattr(sweeping, "CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(sweeping, "SHARED_BYTES", 0)
     monkeypatch.setattr(points, "BATCH_POINTS", 3)
 
 

@@ -24,6 +24,8 @@ from qfleet_worker.engines.statevector.threads import Crew
 
 #: Bytes of amplitudes that are computed at a time. From 4 MiB on, numpy asks for large pages.
 CHUNK_BYTES = 1 << 24
+#: Bytes of amplitudes of all points from which on threads pay.
+SHARED_BYTES = 1 << 20
 #: What `check_norm` certainly allows.
 CLEARLY_ONE = 1e-7
 
@@ -91,6 +93,8 @@ def _chunks(
     dtype = _DTYPES[experiment.precision]
     params = np.ascontiguousarray(params, np.float64)
     at_once = max(1, CHUNK_BYTES // (dtype.itemsize << num_qubits))
+    if len(params) * dtype.itemsize << num_qubits < SHARED_BYTES:
+        crew = Crew(1)
     for begin in range(0, len(params), at_once):
         # A hostile table may overflow; the check of the norm catches what comes of it.
         with np.errstate(all="ignore"):
