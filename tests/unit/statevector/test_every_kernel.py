@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector import emit, kernels, runs
-from qfleet_worker.engines.statevector.execute import run_stage
+from qfleet_worker.engines.statevector.execute import ONE_STATE, run_stage
 from qfleet_worker.engines.statevector.kernels import Spec
 
 NAMES = ["C", "R", "X", "V", "S", "GR", "GX", "GC", "FLIP", "FLIPM", "FLIPL", "PERM"]
@@ -86,7 +86,7 @@ def run(
     run_stage(
         inside, bits, all_bits, all_bits, 0, 1, op[None], np.array([*coefs, 0], real), np.array(order or [0]),
         np.zeros((1, 5), np.int64), np.zeros((1, 4), np.int64), np.zeros(1, np.complex128), np.zeros(1, real),
-        np.zeros(1, np.complex128), np.zeros(1, real), 0, 1,
+        np.zeros(1, np.complex128), np.zeros(1, real), ONE_STATE, 0, 1,
     )  # fmt: skip
     assert (padded[:EDGE_LENGTH] == EDGE).all()
     assert (padded[-EDGE_LENGTH:] == EDGE).all()

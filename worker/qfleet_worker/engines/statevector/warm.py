@@ -61,6 +61,9 @@ def _programs(num_qubits: int) -> list[Program]:
     ]
     if num_qubits > 9:
         measured[5:5] = [
+            # A wire that is known to be 1 when something else comes to it.
+            Operation(Op.X, (), (3,), (), None, -1),
+            Operation(Op.MEASURE, (), (3,), (), None, 0),
             Operation(Op.UNITARY, (), (0, 1, 2, 3, 4), (), wide, -1),
             Operation(Op.DIAGONAL, (), tuple(range(9)), (), np.ones(512, np.complex128), -1),
         ]
