@@ -93,6 +93,6 @@ from qfleet.wire.codec import decode_program
 from qfleet_worker import app
 from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.choose import choose_engine
-assert choose_engine().run(Experiment(decode_program({encode_program(lower(circuit))!r}), 10, 1)).counts.sum() == 10
+assert choose_engine()[0].run(Experiment(decode_program({encode_program(lower(circuit))!r}), 10, 1)).counts.sum() == 10
 """
     assert imported(code, ["qiskit", "qiskit_aer"]) == "[]"

@@ -122,6 +122,14 @@ class _Steps:
     def formula(self) -> Formula:
         if not 0 < len(self._steps) <= MAX_STEPS:
             raise ValueError(f"{len(self._steps)} steps")
+        depth = 0
+        for step in self._steps:
+            depth += 1 if step in (Step.PARAMETER, Step.NUMBER) else -1 if step in BINARY_STEPS else 0
+            if depth < 1:
+                break
+        if depth != 1:
+            # Where terms cancel, what Qiskit tells isn't always an expression.
+            raise ValueError("operands that aren't there, or more than one number")
         return Formula(
             bytes(self._steps),
             struct.pack(f"<{len(self._parameters)}i", *self._parameters),

@@ -122,6 +122,9 @@ def test_any_expression(data: st.DataObject) -> None:
     assume("sign" not in str(expression) or not isinstance(expected, complex))
     circuit = QuantumCircuit(1)
     circuit.rx(expression, 0)
+    if any(type(each.lhs) is float and each.rhs is None for each in expression._qpy_replay):
+        # Terms cancelled, and Qiskit tells of a function of a number; see the next test.
+        return
     if isinstance(expected, complex):
         assume(abs(expected.imag) > 1e-6)
         with pytest.raises(EngineError, match=r"operation 0 \(rx\)"):
@@ -248,6 +251,14 @@ def test_whole_powers(power: int) -> None:
     matrix = np.linalg.matrix_power(Operator(inner.assign_parameters(point)).data, power)
     expected = Operator(lib.UnitaryGate(matrix).control(1)).data
     np.testing.assert_allclose(program_oracle.unitary(filled(circuit, point)), expected, atol=1e-9)
+
+
+def test_where_terms_cancel_qiskit_may_tell_no_expression() -> None:
+    quotient = A / (0.5 - 2j)
+    circuit = QuantumCircuit(1)
+    circuit.rx((quotient - quotient).cos(), 0)
+    with pytest.raises(UnboundParameterError, match="'a'"):
+        lower(circuit)
 
 
 def test_a_fractional_power_of_parameters_is_refused() -> None:
