@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -82,13 +82,18 @@ class FleetJob(JobV1):
         with self._connection.ledger() as ledger:
             ledger.store(job)
         try:
-            self._connection.publish(job.job_id, range(len(job.shards)))
+            self._publish(range(len(job.shards)))
         except BaseException:
             # Half a job is worse than none: workers do nothing with tasks of a job that isn't there.
             with suppress(BrokerError), self._connection.ledger() as ledger:
                 ledger.delete(job.job_id)
             raise
         self._unsent = None
+
+    def _publish(self, shards: Sequence[int]) -> None:
+        self._connection.publish(self._job_id, shards)
+        with self._connection.ledger() as ledger:
+            ledger.published(self._job_id)
 
     def status(self) -> JobStatus:
         """The job's status, from the Celery states of its tasks."""

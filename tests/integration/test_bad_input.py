@@ -172,7 +172,7 @@ def test_a_job_is_cancelled_and_deleted_although_redis_is_full() -> None:
 def test_a_full_redis_lets_a_worker_take_a_shard_and_fail_it() -> None:
     with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
         job = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend().run(bell())
-        store = Store(client)
+        store = Store(client, "unit@test")
         client.config_set("maxmemory", 1000)
         taken = store.take(job.job_id(), 0)
         assert taken is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -20,10 +20,15 @@ from qfleet_worker.store import Taken
 logger = logging.getLogger(__name__)
 
 
+#: A shard of many circuits may have several that kill their process; beyond so many attempts all its circuits fail.
+MORE_ATTEMPTS: Final = 30
+
+
 class ShardStore(Protocol):
     """Where shards come from and results go; see `qfleet_worker.store.Store`."""
 
     def take(self, job_id: str, index: int) -> Taken | None: ...
+    def begin(self, taken: Taken, circuit: int) -> int | None: ...
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]: ...
     def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool: ...
 
@@ -33,7 +38,7 @@ class Runner:
 
     Args:
         memory_bytes: what one shard may use.
-        max_attempts: a shard that was begun so often, and never ended, is given up.
+        max_attempts: a circuit that was begun so often, and whose process died each time, is given up.
     """
 
     def __init__(self, store: ShardStore, engine: Engine, *, memory_bytes: int, max_attempts: int) -> None:
@@ -52,22 +57,36 @@ class Runner:
             work = codec.decode_work(taken.work)
         except codec.WireError as exc:
             return self._refuse(taken, f"shard {index} can't be read: {exc}")
-        if taken.attempt > self._max_attempts:
-            error = (
-                f"given up: the worker process died {self._max_attempts} times while it ran this circuit"
-                f"{_companions(work)}; it was killed, or ran out of memory"
-            )
-            results = [self._failed(circuit, error) for circuit in work.circuits]
-        else:
-            threads = work.threads or usable_cores()
-            with self._blas.limit(limits=threads, user_api="blas"):
-                results = self._circuits(taken, work, threads)
-        return self._finish(taken, work, results)
+        threads = work.threads or usable_cores()
+        with self._blas.limit(limits=threads, user_api="blas"):
+            results = self._circuits(taken, work, threads)
+        return results is not None and self._finish(taken, work, results)
 
-    def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult]:
+    def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult] | None:
+        """What the circuits gave; ``None`` if the shard was lost to somebody else."""
         names = [circuit.program for circuit in work.circuits]
         blobs = dict(zip(names, self._store.programs(taken.job_id, names), strict=True))
-        return [self._circuit(taken, circuit, work, blobs[circuit.program], threads) for circuit in work.circuits]
+        results = []
+        for circuit in work.circuits:
+            deaths = self._deaths(taken, circuit, alone=len(work.circuits) == 1)
+            if deaths is None:
+                return None
+            if deaths >= self._max_attempts or taken.attempt > self._max_attempts + MORE_ATTEMPTS:
+                results.append(self._failed(circuit, _given_up(deaths or taken.attempt - 1, taken.cause)))
+            else:
+                results.append(self._circuit(taken, circuit, work, blobs[circuit.program], threads))
+        return results
+
+    def _deaths(self, taken: Taken, circuit: CircuitWork, *, alone: bool) -> int | None:
+        """How many processes are known to have died while they ran a circuit; ``None`` if the shard was lost.
+
+        Once a process died, it is noted which circuit is run, so that the others of the shard don't fail with it. The
+        first process to die is taken to have died of each.
+        """
+        if alone or taken.attempt == 1:
+            return taken.attempt - 1
+        deaths = self._store.begin(taken, circuit.index)
+        return None if deaths is None else deaths + (deaths > 0)
 
     def _circuit(
         self, taken: Taken, circuit: CircuitWork, work: ShardWork, blob: bytes | None, threads: int
@@ -146,6 +165,6 @@ class Runner:
         return self._store.finish(taken, b"", whole=0, blocks=[], error=error)
 
 
-def _companions(work: ShardWork) -> str:
-    others = len(work.circuits) - 1
-    return f", or one of the {others} that ran in the same task" if others else ""
+def _given_up(deaths: int, cause: str) -> str:
+    last = cause or "unknown, its worker is gone with it"
+    return f"given up: the worker process died {deaths} times while it ran this circuit; the last cause: {last}"

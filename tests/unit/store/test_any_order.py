@@ -25,7 +25,7 @@ class Shards(RuleBasedStateMachine):
     def __init__(self, client: redis.Redis) -> None:
         super().__init__()
         self.client = client
-        self.store = Store(client)
+        self.store = Store(client, "unit@test")
         self.ledger = Ledger(client)
         self.job = new_job(SHARDS, blocks=BLOCKS)
         self.ledger.store(self.job)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells the ledger of a process of the pool that died, and why, or whose time was over.
+
+Celery calls these methods in the worker's main process.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+from collections.abc import Callable
+from typing import Any, Final
+
+import psutil
+from billiard.exceptions import WorkerLostError
+from celery.worker.request import Request
+from redis.exceptions import RedisError
+
+from qfleet_worker.store import Store
+
+logger = logging.getLogger(__name__)
+
+#: A process that was sent SIGKILL is dead after a few milliseconds, unless the kernel can't let go of it.
+DEATH_SECONDS: Final = 1.0
+
+
+def shard_request(store: Store) -> type[Request]:
+    """The class of the requests of a task whose arguments are (job id, shard index)."""
+
+    class ShardRequest(Request):
+        def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+            if isinstance(exc_info.exception, WorkerLostError):
+                cause = cause_of_death(str(exc_info.exception))
+                self._tell(lambda job_id, index: store.stopped(job_id, index, cause))
+            return super().on_failure(exc_info, send_failed_event, return_ok)
+
+        def on_timeout(self, soft: bool, timeout: float) -> None:
+            if not soft:
+                error = (
+                    f"its task took longer than the {timeout:.0f} s that this worker allows "
+                    "(QFLEET_TIME_LIMIT_SECONDS); raise the limit, or give max_job_size or max_shot_size"
+                )
+                self._tell(lambda job_id, index: store.fail(job_id, index, error))
+            super().on_timeout(soft, timeout)
+
+        def terminate(self, pool: Any, signal: Any = None) -> None:
+            process = self.worker_pid if self.time_start else None
+            super().terminate(pool, signal)
+            if process is not None and _is_gone(process):
+                self._tell(store.stopped)
+
+        def _tell(self, tell: Callable[[str, int], None]) -> None:
+            job_id, index = self.args
+            try:
+                tell(str(job_id), int(index))
+            except RedisError as exc:
+                logger.warning("the ledger doesn't know yet that the process of shard %s ended: %s", self.id, exc)
+
+    return ShardRequest
+
+
+def cause_of_death(text: str) -> str:
+    """Why a process ended, from the text of billiard's error."""
+    found = re.search(r"signal (\d+)", text)
+    if found is None:
+        code = re.search(r"exitcode (\d+)", text)
+        return f"exit code {code[1]}" if code else "for no reason that is known"
+    number = int(found[1])
+    name = signal.Signals(number).name if number in set(signal.Signals) else ""
+    hint = ", which is also how Linux ends a process when memory runs out" if number == signal.SIGKILL else ""
+    return f"signal {number} ({name}){hint}"
+
+
+def _is_gone(pid: int) -> bool:
+    """Wait for a killed process to be dead, whether its parent has noticed or not."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        process.wait(DEATH_SECONDS)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return True
