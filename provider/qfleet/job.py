@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: While it waits for a message, a client reads the ledger so often: messages may get lost.
 _READ_EVERY_SECONDS: Final = 2.0
+#: How long a cancel waits for the processes that it kills to be dead.
+_DEATH_SECONDS: Final = 2.0
 #: How many failed circuits an error names.
 _NAMED_FAILURES: Final = 3
 
@@ -129,7 +131,8 @@ class FleetJob(JobV1):
         """Stop the job, queued or running, for good.
 
         Returns True if that stopped it, False if it had ended already. Cancelled tasks never run, even if no worker
-        hears of it now; processes that run one are killed.
+        hears of it now; processes that run one are killed. The job is CANCELLED once they are dead, which this waits
+        for, a few seconds at most.
         """
         self._must_be_submitted()
         with self._connection.ledger() as ledger:
@@ -138,6 +141,8 @@ class FleetJob(JobV1):
                 ledger.snapshot(self._job_id)  # raises if there is no such job
                 return False
         self._connection.revoke(self._job_id, stopped)
+        with suppress(FleetJobTimeoutError):
+            self._wait(_DEATH_SECONDS)
         return True
 
     def wait_for_final_state(

@@ -20,6 +20,7 @@ from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
 from qfleet_worker.engines.choose import choose_engine
 from qfleet_worker.lifecycle.limits import limit_memory
+from qfleet_worker.lifecycle.pool import PoolStep
 from qfleet_worker.lifecycle.presence import presence_step
 from qfleet_worker.lifecycle.reconciler import reconciler_step
 from qfleet_worker.lifecycle.request import shard_request
@@ -75,6 +76,7 @@ def make_app(settings: Settings) -> Any:
     publish = partial(send_shard, app)
     app.steps["consumer"].add(presence_step(main, presence))
     app.steps["consumer"].add(reconciler_step(main, publish))
+    app.steps["consumer"].add(PoolStep)
     limit_shutdown(main, settings.grace_seconds, publish)
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]

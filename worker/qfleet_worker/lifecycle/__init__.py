@@ -8,6 +8,7 @@ of the queue loses a shard, and none runs one whose result is stored already:
 - `presence` says every few seconds which shards this worker has.
 - `reconciler` publishes shards again that nobody has, and whose message must be gone.
 - `request` tells the ledger of a process that died, and why, or that ran out of time.
+- `pool` notices at once that a process died.
 - `shutdown` hands back what a worker that stops doesn't get done.
 - `limits` bounds the memory of a process.
 - `lifeline` ends a local fleet with the process that started it.

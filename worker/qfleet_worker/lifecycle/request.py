@@ -30,8 +30,10 @@ def shard_request(store: Store) -> type[Request]:
 
     class ShardRequest(Request):
         def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-            if isinstance(exc_info.exception, WorkerLostError):
-                cause = cause_of_death(str(exc_info.exception))
+            # billiard wraps what it raises in the main process
+            error = getattr(exc_info.exception, "exc", exc_info.exception)
+            if isinstance(error, WorkerLostError):
+                cause = cause_of_death(str(error))
                 self._tell(lambda job_id, index: store.stopped(job_id, index, cause))
             return super().on_failure(exc_info, send_failed_event, return_ok)
 
