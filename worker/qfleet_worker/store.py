@@ -19,6 +19,7 @@ from redis.sentinel import Sentinel
 
 from qfleet.wire import keys
 from qfleet.wire.broker import Broker
+from qfleet.wire.keys import ShardField
 from qfleet.wire.lua import Scripts
 from qfleet.wire.presence import Presence
 from qfleet.wire.state import ShardState
@@ -107,6 +108,15 @@ class Store:
             error=("qfleet.errors.JobFailedError", error) if error else None,
         )
         return bool(answer)
+
+    def runs(self, job_id: str, index: int) -> int | None:
+        """The process of this worker that runs a shard, or ran it when it was cancelled; ``None`` if there is none."""
+        fields = [ShardField.of(index, name) for name in (ShardField.STATE, ShardField.STOPPING, ShardField.OWNER)]
+        state, stopping, owner = self._redis.hmget(keys.shards(job_id), fields)
+        if owner is None or (state != b"STARTED" and not stopping):
+            return None
+        worker, pid, _ = owner.decode().rsplit("/", 2)
+        return int(pid) if worker == self._worker else None
 
     def stopped(self, job_id: str, index: int, cause: str = "") -> None:
         """Tell that the process that ran a shard here is dead, and why, unless it was cancelled."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -48,9 +49,19 @@ def shard_request(store: Store) -> type[Request]:
 
         def terminate(self, pool: Any, signal: Any = None) -> None:
             process = self.worker_pid if self.time_start else None
+            if process is not None and not self._is_run_by(process):
+                # It is done with this shard, and may be at another one (celery #2142).
+                return
             super().terminate(pool, signal)
             if process is not None and _is_gone(process):
                 self._tell(store.stopped)
+
+        def _is_run_by(self, process: int) -> bool:
+            job_id, index = self.args
+            try:
+                return store.runs(str(job_id), int(index)) == process
+            except RedisError:
+                return True
 
         def _tell(self, tell: Callable[[str, int], None]) -> None:
             job_id, index = self.args
@@ -75,14 +86,13 @@ def cause_of_death(text: str) -> str:
 
 
 def _is_gone(pid: int) -> bool:
-    """Wait for a killed process to be dead, whether its parent has noticed or not."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+    """Wait for a killed process to be dead. It isn't reaped, which would hide its end from the pool."""
+    deadline = time.monotonic() + DEATH_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
             return True
-        process.wait(DEATH_SECONDS)
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.TimeoutExpired:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    return True
+        time.sleep(0.001)
+    return False
