@@ -95,7 +95,7 @@ def test_a_process_that_dies_while_redis_is_full(
     with held(client, job) as runner:
         _fill(client)
         runner.kill()
-    until(lambda: "could not" in started.log.read_text(), "its worker noticed that nothing can be written")
+    until(lambda: "could not tell" in started.log.read_text(), "its message could not go back on the queue")
     _make_room(client)
     assert counts(job) == expected
     assert started.is_alive()

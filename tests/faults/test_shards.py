@@ -179,12 +179,12 @@ def test_celerys_own_results_agree_with_the_job_at_every_moment(
     for child in first.children():
         child.kill()
     until(lambda: looked() or job.progress().done > 5, "more have run")
-    start_worker()
+    assert cancelled.cancel() is True
     first.lose_machine()
-    cancelled.cancel()
+    start_worker()
     until(looked, "the job ends", seconds=90)
     assert _celery_says(backend, job, shards) == ["SUCCESS"] * shards
-    assert set(_celery_says(backend, cancelled, shards)) == {"REVOKED"}
+    assert _celery_says(backend, cancelled, shards) == ["REVOKED"] * shards
     assert seen <= set(SHARD_STATES)
     assert looks > 20
 

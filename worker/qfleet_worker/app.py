@@ -56,7 +56,9 @@ def make_app(settings: Settings) -> Any:
     # What the main process asks has one retry: it is asked again soon, and the loop that takes the tasks waits for it.
     main = Store(connect(settings.broker, retries=1), name)
 
-    @app.task(name=RUN_SHARD, ignore_result=True, Request=shard_request(main))  # type: ignore[untyped-decorator]
+    publish = partial(send_shard, app)
+
+    @app.task(name=RUN_SHARD, ignore_result=True, Request=shard_request(main, publish))  # type: ignore[untyped-decorator]
     def run_shard(job_id: str, index: int) -> None:
         try:
             wanted = runner.run(str(job_id), int(index))
@@ -73,7 +75,6 @@ def make_app(settings: Settings) -> Any:
         memory_bytes=memory_bytes,
         seen=0.0,
     )
-    publish = partial(send_shard, app)
     app.steps["consumer"].add(presence_step(main, presence))
     app.steps["consumer"].add(reconciler_step(main, publish))
     app.steps["consumer"].add(PoolStep)

@@ -58,9 +58,13 @@ class Runner:
         except codec.WireError as exc:
             return self._refuse(taken, f"shard {index} can't be read: {exc}")
         threads = work.threads or usable_cores()
-        with self._blas.limit(limits=threads, user_api="blas"):
-            results = self._circuits(taken, work, threads)
-        return results is not None and self._finish(taken, work, results)
+        try:
+            with self._blas.limit(limits=threads, user_api="blas"):
+                results = self._circuits(taken, work, threads)
+            return results is not None and self._finish(taken, work, results)
+        except MemoryError as exc:
+            # Celery would end the whole worker.
+            return self._refuse(taken, f"shard {index}: its results together take too much memory: {exc}")
 
     def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult] | None:
         """What the circuits gave; ``None`` if the shard was lost to somebody else."""

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,12 +22,17 @@ from redis.sentinel import Sentinel
 from qfleet.wire import keys
 from qfleet.wire.broker import Broker
 from qfleet.wire.keys import ShardField
-from qfleet.wire.lua import Scripts
+from qfleet.wire.lua import Scripts, plain_script
 from qfleet.wire.presence import Presence
 from qfleet.wire.state import ShardState
 
 #: Seconds between two looks for lost shards.
 RECONCILE_SECONDS: Final = 5.0
+#: How long a result waits for room in a Redis that is full, and how often it is tried meanwhile.
+ROOM_SECONDS: Final = 60.0
+_ROOM_LOOK_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
 
 _decoder = msgspec.json.Decoder(Presence)
 
@@ -49,11 +56,18 @@ class Taken:
 class Store:
     """The ledger in one Redis, for the processes of one worker."""
 
-    def __init__(self, client: redis.Redis, worker: str) -> None:
-        """`worker`: the name under which it shows its presence."""
+    def __init__(self, client: redis.Redis, worker: str, *, room_seconds: float = ROOM_SECONDS) -> None:
+        """The ledger as one worker sees it.
+
+        Args:
+            worker: the name under which it shows its presence.
+            room_seconds: how long a result waits for room in a Redis that is full.
+        """
         self._redis: Any = client
         self._worker = worker
+        self._room_seconds = room_seconds
         self._scripts = Scripts(client)
+        self._show = self._redis.register_script(plain_script("show"))
 
     def take(self, job_id: str, index: int) -> Taken | None:
         """Take a shard to run it; ``None`` if it is over or cancelled, somebody runs it, or its job is gone."""
@@ -89,13 +103,19 @@ class Store:
             error: what went wrong, for the user; empty on success.
 
         Returns False, and stores nothing, if the shard was cancelled, is over, or was taken by another process.
-        A result for which Redis has no memory left is an error of the shard.
+        A result for which a full Redis has no room waits for some; in the end that is an error of the shard.
         """
-        try:
-            return self._finish_with(taken, result, whole, blocks, error)
-        except OutOfMemoryError:
-            error = f"Redis is out of memory: it has no room for a result of {len(result) / 2**20:.1f} MiB"
-            return self._finish_with(taken, b"", 0, [], error)
+        deadline = time.monotonic() + self._room_seconds
+        while True:
+            try:
+                return self._finish_with(taken, result, whole, blocks, error)
+            except OutOfMemoryError:
+                if time.monotonic() >= deadline:
+                    break
+            logger.warning("Redis has no room for the result of shard %s of job %s yet", taken.index, taken.job_id)
+            time.sleep(_ROOM_LOOK_SECONDS)
+        error = f"Redis is out of memory: it has no room for a result of {len(result) / 2**20:.1f} MiB"
+        return self._finish_with(taken, b"", 0, [], error)
 
     def _finish_with(self, taken: Taken, result: bytes, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
         state: ShardState = "FAILURE" if error else "SUCCESS"
@@ -118,9 +138,13 @@ class Store:
         worker, pid, _ = owner.decode().rsplit("/", 2)
         return int(pid) if worker == self._worker else None
 
-    def stopped(self, job_id: str, index: int, cause: str = "") -> None:
-        """Tell that the process that ran a shard here is dead, and why, unless it was cancelled."""
-        self._scripts.call("stopped", job_id, "REVOKED", index, self._worker, cause)
+    def stopped(self, job_id: str, index: int, process: int | None, cause: str = "") -> None:
+        """Tell that the process that ran a shard here is dead, and why, unless it was cancelled.
+
+        `process`: its id; ``None`` if it died before it said so.
+        """
+        owner = f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
+        self._scripts.call("stopped", job_id, "PENDING", index, owner, cause)
 
     def fail(self, job_id: str, index: int, error: str) -> None:
         """Give a shard up that runs here."""
@@ -149,9 +173,9 @@ class Store:
 
     def show(self, presence: Presence) -> None:
         """Renew this worker's presence, by the clock of Redis."""
-        seconds, microseconds = self._redis.time()
-        seen = msgspec.structs.replace(presence, seen=seconds + microseconds * 1e-6)
-        self._redis.hset(keys.WORKERS, presence.name, msgspec.json.encode(seen))
+        said = msgspec.to_builtins(presence)
+        del said["seen"]
+        self._show(keys=[keys.WORKERS], args=[presence.name, msgspec.json.encode(said)[:-1] + b',"seen":'])
 
     def leave(self) -> None:
         """Take this worker's presence away."""

@@ -7,7 +7,7 @@ A shard's state is a Celery state. The scripts in ``lua/`` are the only writers,
        v                                       |
     PENDING ---take---> STARTED ---finish---> FAILURE, SUCCESS
        |  ^                |
-       |  +----------------+  release (its worker stops), reconcile (its worker is gone)
+       |  +----------------+  release (its worker stops), stopped (its process died), reconcile (its worker is gone)
        +----- cancel ------+--------------> REVOKED
 """
 

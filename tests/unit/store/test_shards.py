@@ -125,7 +125,10 @@ def test_a_failure_without_a_result(store_client: redis.Redis, store: Store, job
 
 
 @pytest.mark.parametrize("result", [RESULT, b""], ids=["result", "none"])
-def test_a_full_redis_makes_a_result_an_error(result: bytes, store: Store, ledger: Ledger, job: NewJob) -> None:
+def test_a_full_redis_makes_a_result_an_error(
+    result: bytes, store_client: redis.Redis, ledger: Ledger, job: NewJob
+) -> None:
+    store = Store(store_client, "unit@test", room_seconds=0)
     taken = _take(store, job)
     call, calls = store._scripts.call, []
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import psutil
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from qfleet_worker.store import Store
@@ -26,8 +27,11 @@ logger = logging.getLogger(__name__)
 DEATH_SECONDS: Final = 1.0
 
 
-def shard_request(store: Store) -> type[Request]:
-    """The class of the requests of a task whose arguments are (job id, shard index)."""
+def shard_request(store: Store, publish: Callable[[str, int], None]) -> type[Request]:
+    """The class of the requests of a task whose arguments are (job id, shard index).
+
+    Those that have to run again are put on the queue by ``publish(job_id, index)``.
+    """
 
     class ShardRequest(Request):
         def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
@@ -35,7 +39,8 @@ def shard_request(store: Store) -> type[Request]:
             error = getattr(exc_info.exception, "exc", exc_info.exception)
             if isinstance(error, WorkerLostError):
                 cause = cause_of_death(str(error))
-                self._tell(lambda job_id, index: store.stopped(job_id, index, cause))
+                process = self.worker_pid
+                self._tell(lambda job_id, index: store.stopped(job_id, index, process, cause))
             return super().on_failure(exc_info, send_failed_event, return_ok)
 
         def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -47,6 +52,13 @@ def shard_request(store: Store) -> type[Request]:
                 self._tell(lambda job_id, index: store.fail(job_id, index, error))
             super().on_timeout(soft, timeout)
 
+        def reject(self, requeue: bool = False) -> None:
+            # kombu's own way ends the worker if Redis refuses the message, being full. A shard without one is missed.
+            if not self.acknowledged:
+                self.acknowledge()
+                if requeue:
+                    self._tell(publish)
+
         def terminate(self, pool: Any, signal: Any = None) -> None:
             process = self.worker_pid if self.time_start else None
             if process is not None and not self._is_run_by(process):
@@ -54,7 +66,7 @@ def shard_request(store: Store) -> type[Request]:
                 return
             super().terminate(pool, signal)
             if process is not None and _is_gone(process):
-                self._tell(store.stopped)
+                self._tell(lambda job_id, index: store.stopped(job_id, index, process))
 
         def _is_run_by(self, process: int) -> bool:
             job_id, index = self.args
@@ -67,8 +79,8 @@ def shard_request(store: Store) -> type[Request]:
             job_id, index = self.args
             try:
                 tell(str(job_id), int(index))
-            except RedisError as exc:
-                logger.warning("the ledger doesn't know yet that the process of shard %s ended: %s", self.id, exc)
+            except (RedisError, OperationalError) as exc:
+                logger.warning("could not tell what became of shard %s; it will be missed: %s", self.id, exc)
 
     return ShardRequest
 

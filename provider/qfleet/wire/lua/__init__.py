@@ -27,6 +27,12 @@ def script(name: Name) -> str:
     return head + (here / "moves.lua").read_text("utf-8") + (here / f"{name}.lua").read_text("utf-8")
 
 
+@cache
+def plain_script(name: Literal["show"]) -> str:
+    """The text of a script that is about no job."""
+    return (files(__name__) / f"{name}.lua").read_text("utf-8")
+
+
 class Scripts:
     """The scripts, on one Redis."""
 
