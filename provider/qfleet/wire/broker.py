@@ -152,6 +152,8 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A full Redis refuses what a worker writes when it connects: it tries again, rather than end.
+        "broker_channel_error_retry": True,
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 2000,
         "redis_socket_timeout": READ_TIMEOUT_SECONDS,
