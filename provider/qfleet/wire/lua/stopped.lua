@@ -12,7 +12,7 @@ if get(index, 'stopping') then
 elseif get(index, 'state') == 'STARTED' and ARGV[7] ~= '' then
   -- Any worker may have it now, on this machine or another.
   put(index, 'cause', ARGV[7])
-  drop(index, 'owner')
+  drop(index, 'owner', 'missed')
   move(index, 'STARTED', 'PENDING')
   tell()
 end
