@@ -24,9 +24,11 @@ local function put(index, field, value)
 end
 
 local function drop(index, ...)
-  for _, field in ipairs({ ... }) do
-    redis.call('HDEL', SHARDS, index .. ':' .. field)
+  local fields = {}
+  for at, field in ipairs({ ... }) do
+    fields[at] = index .. ':' .. field
   end
+  redis.call('HDEL', SHARDS, unpack(fields))
 end
 
 local function count(name, by)
@@ -79,8 +81,8 @@ end
 -- After one or more moves: end the job if they were the last, and tell who waits.
 local function tell()
   local left = 0
-  for _, field in ipairs({ 'n:PENDING', 'n:STARTED', 'stopping' }) do
-    left = left + tonumber(redis.call('HGET', LEDGER, field) or 0)
+  for _, number in ipairs(redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping')) do
+    left = left + tonumber(number or 0)
   end
   if left == 0 then
     end_job()
