@@ -3,9 +3,9 @@
 
 python tests/soak.py [--shards 2000] [--jobs 50] [--seconds 900] [--seed 1] [--workers 3]
 
-Fleets of real processes on a private Redis (appendonly yes, appendfsync always). First an undisturbed fleet
-runs the circuits; then as many jobs of the same circuits run while faults are injected. Every job must end DONE with the
-same counts to the bit, or CANCELLED because it was asked to be. Exit code 1 if anything is lost or wrong.
+A fleet of real processes on a private Redis (appendonly yes, appendfsync always). First it runs all jobs undisturbed; then
+the same jobs run again while faults are injected. Every one must end DONE with the same counts to the bit, or CANCELLED
+because it was asked to be. Exit code 1 if anything is lost or wrong.
 
 QFLEET_MAX_ATTEMPTS is 1000: kills at random must not be taken for circuits that kill their process.
 """
@@ -159,7 +159,15 @@ class Soak:
     def inject(self) -> None:
         """One fault, at random."""
         kind = self.rng.choice(
-            ["kill -9 of a worker", "kill -9 of a process", "SIGTERM", "SIGSTOP", "CLIENT KILL", "Redis restart", "cancel"]
+            [
+                "kill -9 of a worker",
+                "kill -9 of a process",
+                "SIGTERM",
+                "SIGSTOP",
+                "CLIENT KILL",
+                "Redis restart",
+                "cancel",
+            ]
         )
         victims = [found for found in self.fleet.workers if found.process.pid not in self.fleet.stopped]
         if kind == "cancel":
@@ -256,7 +264,9 @@ def run(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> int:
     return report(soak, reference, shards, disturbed, waiting)
 
 
-def report(soak: Soak, reference: dict[int, list[dict[str, int]]], shards: int, seconds: float, unsent: list[int]) -> int:
+def report(
+    soak: Soak, reference: dict[int, list[dict[str, int]]], shards: int, seconds: float, unsent: list[int]
+) -> int:
     """Print what happened; the exit code."""
     lost = wrong = twice = 0
     for number, job in (soak.running | soak.ended).items():
@@ -284,7 +294,9 @@ def report(soak: Soak, reference: dict[int, list[dict[str, int]]], shards: int, 
         }
     total = shards * (len(soak.ended) + len(soak.running))
     print(f"shards: {total} in {len(soak.ended)} jobs, {seconds:.0f} s with faults")
-    print(f"faults: {sum(soak.injected.values())}: " + ", ".join(f"{n} x {k}" for k, n in sorted(soak.injected.items())))
+    print(
+        f"faults: {sum(soak.injected.values())}: " + ", ".join(f"{n} x {k}" for k, n in sorted(soak.injected.items()))
+    )
     print(f"jobs cancelled: {len(soak.cancelled)}")
     print(f"lost: {lost}")
     print(f"wrong: {wrong}")

@@ -84,7 +84,11 @@ def test_the_same_answer_for_1_2_and_8_workers_any_packing_and_a_crash(
 ) -> None:
     workers = [start_worker()]
     expected = _answer(backend)
-    packings: list[dict[str, int]] = [{"max_job_size": 1}, {"max_job_size": 3, "max_shot_size": 100}, {"max_shot_size": 333}]
+    packings: list[dict[str, int]] = [
+        {"max_job_size": 1},
+        {"max_job_size": 3, "max_shot_size": 100},
+        {"max_shot_size": 333},
+    ]
     for number in (1, 2, 8):
         while len(workers) < number:
             workers.append(start_worker())

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever happens to a job's shards, in any order: the ledger does what a model in plain Python does.
 
-Deliveries once, twice or late, from workers that are up, stale or gone; processes that die; cancels, time limits, shards that
-are handed back; looks for lost shards, and retries.
+Deliveries once, twice or late, from workers that are up, stale or gone; processes that die; cancels, time limits,
+shards that are handed back; looks for lost shards, and retries.
 """
 
 from __future__ import annotations
@@ -267,9 +267,7 @@ class Shards(RuleBasedStateMachine):
         seen = ["STARTED" if shard.stopping else shard.state for shard in self.shards]
         assert snapshot.states == {state: seen.count(state) for state in SHARD_STATES}
         counted = [shard.counted for shard in self.shards]
-        assert snapshot.circuits_done == sum(
-            all(counted[first : first + BLOCKS]) for first in range(0, SHARDS, BLOCKS)
-        )
+        assert snapshot.circuits_done == sum(all(counted[first : first + BLOCKS]) for first in range(0, SHARDS, BLOCKS))
         results = {int(index) for index in self.client.hkeys(keys.results(self.id))}
         assert results == {index for index, shard in enumerate(self.shards) if shard.has_result}
         is_over = all(shard.is_over and not shard.stopping for shard in self.shards)

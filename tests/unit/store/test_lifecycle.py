@@ -177,7 +177,9 @@ def test_who_lost_a_shard_is_told_so_when_it_begins_a_circuit(store: Store, job:
 # --- fail, release ---
 
 
-def test_a_shard_whose_time_was_over(store_client: redis.Redis, store: Store, other: Store, ledger: Ledger, job: NewJob) -> None:
+def test_a_shard_whose_time_was_over(
+    store_client: redis.Redis, store: Store, other: Store, ledger: Ledger, job: NewJob
+) -> None:
     taken = _take(store, job)
     other.fail(job.job_id, 0, "too long")
     assert _field(store_client, job, ShardField.STATE) == b"STARTED"
@@ -187,7 +189,9 @@ def test_a_shard_whose_time_was_over(store_client: redis.Redis, store: Store, ot
     assert store.finish(taken, b"late", whole=1, blocks=[], error="") is False
 
 
-def test_a_shard_that_is_handed_back_was_no_attempt(store_client: redis.Redis, store: Store, other: Store, job: NewJob) -> None:
+def test_a_shard_that_is_handed_back_was_no_attempt(
+    store_client: redis.Redis, store: Store, other: Store, job: NewJob
+) -> None:
     first = _take(store, job)
     _show(store)
     assert other.release(job.job_id, 0) is False

@@ -257,3 +257,18 @@ def test_an_error_of_the_store_comes_out() -> None:
     store.finish = lambda *_, **__: (_ for _ in ()).throw(ConnectionError("gone"))  # type: ignore[method-assign]
     with pytest.raises(ConnectionError, match="gone"):
         run(store)
+
+
+def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() -> None:
+    store = FakeStore(codec.encode(shard(circuit())))
+    finish = store.finish
+
+    def refuse_results(taken: Taken, result: bytes, **what: Any) -> bool:
+        if result:
+            raise MemoryError("no room")
+        return finish(taken, result, **what)
+
+    store.finish = refuse_results  # type: ignore[method-assign]
+    assert run(store) is True
+    (finished,) = store.finished
+    assert finished["error"] == "shard 0: its results together take too much memory: no room"
