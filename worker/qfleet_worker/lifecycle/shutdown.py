@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -29,20 +30,19 @@ def limit_shutdown(store: Store, grace_seconds: float, publish: Callable[[str, i
     """From the first signal to stop on, allow running shards this time; then hand them back and end all at once."""
 
     def hand_back() -> None:
-        for request in tuple(state.active_requests):
-            job_id, index = request.args
-            try:
+        try:
+            # Celery's own thread may change the set meanwhile.
+            for request in tuple(state.active_requests):
+                job_id, index = request.args
                 if store.release(str(job_id), int(index)):
                     publish(str(job_id), int(index))
-            except (RedisError, OperationalError) as exc:
-                logger.warning("could not hand shard %s back; another worker will miss it: %s", request.id, exc)
-        try:
             store.leave()
-        except RedisError as exc:
-            logger.warning("could not take this worker off the list of workers: %s", exc)
+            logger.warning("shards that still ran after %.0f s of grace were handed back", grace_seconds)
+        except (RedisError, OperationalError, RuntimeError) as exc:
+            logger.warning("could not hand all shards back; other workers will miss them: %s", exc)
         for child in psutil.Process().children(recursive=True):
-            child.send_signal(signal.SIGKILL)
-        logger.warning("shards that still ran after %.0f s of grace were handed back", grace_seconds)
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(signal.SIGKILL)
         os._exit(0)
 
     def begin(**_: Any) -> None:

@@ -13,18 +13,22 @@ if total == 0 then
   redis.call('ZREM', ACTIVE, ARGV[1])
   return { 0 }
 end
+local left_queue = redis.call('LLEN', QUEUE) == 0
+if not redis.call('HGET', LEDGER, 'published') then
+  -- Its client is at it, or gave up or died while it was.
+  left_queue = true
+  patience = math.max(patience, UNPUBLISHED_SECONDS)
+end
+if not left_queue and not taken and tonumber(redis.call('HGET', LEDGER, 'n:PENDING')) == total then
+  -- A whole job that waits: most of them, where the queue is long. Redis waits for this script.
+  return { 0 }
+end
 local held = {}
 for _, worker in ipairs(redis.call('HKEYS', WORKERS)) do
   local said = presence(worker)
   for _, id in ipairs(said and said.holds or {}) do
     held[id] = true
   end
-end
-local left_queue = redis.call('LLEN', QUEUE) == 0
-if not redis.call('HGET', LEDGER, 'published') then
-  -- Its client is at it, or gave up or died while it was.
-  left_queue = true
-  patience = math.max(patience, UNPUBLISHED_SECONDS)
 end
 local answer = { 0 }
 write_though_full()
