@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,7 +137,12 @@ def test_a_task_of_a_worker_that_is_gone_runs_elsewhere(
     job = steady(backend)
     with held(client, job):
         start_worker()
+        name = task_id(job.job_id(), 0)
+        until(lambda: any(name in up.holds for up in backend.provider.workers()), "its worker says that it has it")
         first.lose_machine()
+        begin = time.monotonic()
+        until(lambda: attempts(client, job) == 2, "another worker has it", seconds=60)
+        print(f"taken again {time.monotonic() - begin:.1f} s after its worker was killed")
     assert counts(job) == expected
     assert attempts(client, job) == 2
     until(lambda: nothing_left(client), "nothing is left over")
