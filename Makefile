@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-slow bench up clean
+.PHONY: help setup demo check test test-slow test-faults soak bench up clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.dev ## install everything for development into .venv
 
@@ -23,10 +23,20 @@ check: $(VENV)/.dev ## lint, formatting, types and import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev ## all tests, against a real redis-server and real workers
+test: $(VENV)/.dev ## all tests but those of faults, against a real redis-server and real workers
 	@tests/support/ensure_redis.sh
 	@$(BIN)/python -m qfleet_worker warm
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/faults
+
+test-faults: $(VENV)/.dev ## kill, stop, freeze and fill what there is, with real processes; some ten minutes
+	@tests/support/ensure_redis.sh
+	@$(BIN)/python -m qfleet_worker warm
+	$(BIN)/pytest tests/faults
+
+soak: $(VENV)/.dev ## 2,000 shards while faults are injected at random; make soak SOAK='--seed 7 --shards 4000'
+	@tests/support/ensure_redis.sh
+	@$(BIN)/python -m qfleet_worker warm
+	$(BIN)/python tests/soak.py $(SOAK)
 
 test-slow: $(VENV)/.dev ## only the tests that take minutes and up to 5 GiB; those against Aer need the extra "bench"
 	@$(BIN)/python -m qfleet_worker warm

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: While it waits for a message, a client reads the ledger so often: messages may get lost.
 _READ_EVERY_SECONDS: Final = 2.0
+#: How long a cancel waits for the processes that it kills to be dead.
+_DEATH_SECONDS: Final = 2.0
 #: How many failed circuits an error names.
 _NAMED_FAILURES: Final = 3
 
@@ -82,13 +84,18 @@ class FleetJob(JobV1):
         with self._connection.ledger() as ledger:
             ledger.store(job)
         try:
-            self._connection.publish(job.job_id, range(len(job.shards)))
+            self._publish(range(len(job.shards)))
         except BaseException:
             # Half a job is worse than none: workers do nothing with tasks of a job that isn't there.
             with suppress(BrokerError), self._connection.ledger() as ledger:
                 ledger.delete(job.job_id)
             raise
         self._unsent = None
+
+    def _publish(self, shards: Sequence[int]) -> None:
+        self._connection.publish(self._job_id, shards)
+        with self._connection.ledger() as ledger:
+            ledger.published(self._job_id)
 
     def status(self) -> JobStatus:
         """The job's status, from the Celery states of its tasks."""
@@ -124,7 +131,8 @@ class FleetJob(JobV1):
         """Stop the job, queued or running, for good.
 
         Returns True if that stopped it, False if it had ended already. Cancelled tasks never run, even if no worker
-        hears of it now; processes that run one are killed.
+        hears of it now; processes that run one are killed. The job is CANCELLED once they are dead, which this waits
+        for, a few seconds at most.
         """
         self._must_be_submitted()
         with self._connection.ledger() as ledger:
@@ -133,6 +141,8 @@ class FleetJob(JobV1):
                 ledger.snapshot(self._job_id)  # raises if there is no such job
                 return False
         self._connection.revoke(self._job_id, stopped)
+        with suppress(FleetJobTimeoutError):
+            self._wait(_DEATH_SECONDS)
         return True
 
     def wait_for_final_state(

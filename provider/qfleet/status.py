@@ -31,13 +31,13 @@ def job_status(states: Mapping[str, int]) -> JobStatus:
     Args:
         states: how many of its tasks are in each Celery state.
 
-    A cancelled job is CANCELLED. While anything is left to run a job is RUNNING once anything was started, and QUEUED
-    before; then it is ERROR if anything failed, else DONE.
+    A cancelled job is CANCELLED once nothing of it runs any more. While anything is left to run a job is RUNNING once
+    anything was started, and QUEUED before; then it is ERROR if anything failed, else DONE.
     """
     tasks = {status: 0 for status in JobStatus}
     for state, count in states.items():
         tasks[JOB_STATUS[state]] += count
-    if tasks[JobStatus.CANCELLED]:
+    if tasks[JobStatus.CANCELLED] and not tasks[JobStatus.RUNNING]:
         return JobStatus.CANCELLED
     if tasks[JobStatus.QUEUED] or tasks[JobStatus.RUNNING]:
         started = tasks[JobStatus.RUNNING] or tasks[JobStatus.DONE] or tasks[JobStatus.ERROR]

@@ -172,7 +172,7 @@ def test_a_job_is_cancelled_and_deleted_although_redis_is_full() -> None:
 def test_a_full_redis_lets_a_worker_take_a_shard_and_fail_it() -> None:
     with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
         job = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend().run(bell())
-        store = Store(client)
+        store = Store(client, "unit@test", room_seconds=0)
         client.config_set("maxmemory", 1000)
         taken = store.take(job.job_id(), 0)
         assert taken is not None
@@ -183,10 +183,19 @@ def test_a_full_redis_lets_a_worker_take_a_shard_and_fail_it() -> None:
         )
 
 
+#: A worker whose results wait for room but a second.
+HASTY = (
+    "-c",
+    "import sys, qfleet_worker.store as store; "
+    "store.Store.__init__.__kwdefaults__['room_seconds'] = 1.0; "
+    "from qfleet_worker.__main__ import main; sys.exit(main([]))",
+)
+
+
 def test_a_result_for_which_redis_has_no_room_is_an_error_of_its_circuit(tmp_path: Path) -> None:
     with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
         url = f"redis://127.0.0.1:{port}/0"
-        with worker(url, tmp_path / "log"), FleetProvider(url) as provider:
+        with worker(url, tmp_path / "log", program=HASTY), FleetProvider(url) as provider:
             client.config_set("maxmemory", client.info("memory")["used_memory"] + 500_000)
             circuit = QuantumCircuit(17)
             circuit.h(range(17))

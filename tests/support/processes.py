@@ -106,14 +106,21 @@ class Worker:
         """Whether it still runs."""
         return self.process.poll() is None
 
+    def lose_machine(self) -> None:
+        """Kill all its processes at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
 
 @contextmanager
-def worker(url: str, log: Path, **settings: str) -> Iterator[Worker]:
+def worker(
+    url: str, log: Path, *, program: tuple[str, ...] = ("-m", "qfleet_worker"), **settings: str
+) -> Iterator[Worker]:
     """A worker as a user starts it, ``python -m qfleet_worker``; it takes tasks when this begins."""
     environment = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_LOG_LEVEL": "INFO"} | settings
     with (
         FleetProvider(url) as provider,
-        process([sys.executable, "-m", "qfleet_worker"], log, **environment) as started,
+        process([sys.executable, *program], log, **environment) as started,
     ):
         name = f"qfleet-{started.pid}@{socket.gethostname()}"
 

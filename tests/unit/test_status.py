@@ -53,8 +53,8 @@ def test_a_status_is_final_exactly_when_nothing_is_left_to_run() -> None:
         if not any(counts):
             continue
         states = dict(zip(SHARD_STATES, counts, strict=True))
-        # Cancelling moves every shard that is left at once: with one REVOKED none is left.
-        left = 0 if states["REVOKED"] else states["PENDING"] + states["STARTED"]
+        # Cancelling moves every shard that is left at once: with one REVOKED only processes are left to die.
+        left = states["STARTED"] + (0 if states["REVOKED"] else states["PENDING"])
         assert (job_status(states) in JOB_FINAL_STATES) == (left == 0)
 
 

@@ -13,7 +13,7 @@ import sys
 from qfleet.wire.broker import BrokerUrlError
 from qfleet_worker.app import make_app, node_name
 from qfleet_worker.health import is_healthy
-from qfleet_worker.lifeline import follow_stdin
+from qfleet_worker.lifecycle.lifeline import follow_stdin
 from qfleet_worker.settings import Settings, SettingsError
 
 
@@ -22,7 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m qfleet_worker",
         description="Run a qfleet worker. It reads QFLEET_URL, QFLEET_CONCURRENCY, QFLEET_MEMORY_BYTES, "
-        "QFLEET_MAX_ATTEMPTS and QFLEET_LOG_LEVEL from its environment.",
+        "QFLEET_MAX_ATTEMPTS, QFLEET_TIME_LIMIT_SECONDS, QFLEET_GRACE_SECONDS and QFLEET_LOG_LEVEL from its "
+        "environment.",
         epilog="example: QFLEET_URL=redis://localhost:6379/0 python -m qfleet_worker",
     )
     parser.add_argument(

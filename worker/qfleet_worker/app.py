@@ -5,19 +5,27 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from typing import Any
 
 import redis
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from celery.signals import worker_process_init
 
 import qfleet_worker
 from qfleet.wire.broker import celery_settings
+from qfleet.wire.message import send_shard
 from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
 from qfleet_worker.engines.choose import choose_engine
+from qfleet_worker.lifecycle.limits import limit_memory
+from qfleet_worker.lifecycle.pool import PoolStep
+from qfleet_worker.lifecycle.presence import presence_step
+from qfleet_worker.lifecycle.reconciler import reconciler_step
+from qfleet_worker.lifecycle.request import shard_request
+from qfleet_worker.lifecycle.shutdown import limit_shutdown
 from qfleet_worker.machine import usable_bytes
-from qfleet_worker.presence import presence_step
 from qfleet_worker.runner import Runner
 from qfleet_worker.settings import Settings
 from qfleet_worker.store import Store, connect
@@ -33,19 +41,26 @@ def make_app(settings: Settings) -> Any:
     app = Celery("qfleet_worker", set_as_current=False)
     app.conf.update(celery_settings(settings.broker))
     app.conf.worker_hijack_root_logger = False
+    app.conf.task_time_limit = settings.time_limit_seconds or None
+    name = node_name()
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
 
     engine, engine_reason = choose_engine()
     # Made before the pool forks: its processes start with the engine imported, and connect when they first need to.
     runner = Runner(
-        Store(connect(settings.broker)),
+        Store(connect(settings.broker), name),
         engine,
         memory_bytes=memory_bytes,
         max_attempts=settings.max_attempts,
         engine_reason=engine_reason,
     )
 
-    @app.task(name=RUN_SHARD, ignore_result=True)  # type: ignore[untyped-decorator]
+    # What the main process asks has one retry: it is asked again soon, and the loop that takes the tasks waits for it.
+    main = Store(connect(settings.broker, retries=1), name)
+
+    publish = partial(send_shard, app)
+
+    @app.task(name=RUN_SHARD, ignore_result=True, Request=shard_request(main, publish))  # type: ignore[untyped-decorator]
     def run_shard(job_id: str, index: int) -> None:
         try:
             wanted = runner.run(str(job_id), int(index))
@@ -56,12 +71,19 @@ def make_app(settings: Settings) -> Any:
             raise Ignore
 
     presence = Presence(
-        name=node_name(),
+        name=name,
         version=qfleet_worker.__version__,
         concurrency=settings.concurrency,
         memory_bytes=memory_bytes,
         seen=0.0,
     )
-    # One retry, since the next renewal comes soon, and the loop that takes the tasks waits for this one.
-    app.steps["consumer"].add(presence_step(Store(connect(settings.broker, retries=1)), presence))
+    app.steps["consumer"].add(presence_step(main, presence))
+    app.steps["consumer"].add(reconciler_step(main, publish))
+    app.steps["consumer"].add(PoolStep)
+    limit_shutdown(main, settings.grace_seconds, publish)
+
+    @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+    def begin_process(**_: Any) -> None:
+        limit_memory(memory_bytes)
+
     return app

@@ -13,7 +13,7 @@ from qfleet_worker.store import Store, connect
 def is_healthy(broker: Broker, host: str) -> bool:
     """Whether a worker of a host has renewed its presence lately, as Redis knows it."""
     try:
-        ages = Store(connect(broker, retries=1)).ages()
+        ages = Store(connect(broker, retries=1), "").ages()
     except redis.RedisError:
         return False
     return any(name.rpartition("@")[2] == host and age < STALE_SECONDS for name, age in ages.items())

@@ -6,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,15 @@ from qfleet_worker.store import Taken
 logger = logging.getLogger(__name__)
 
 
+#: A shard of many circuits may have several that kill their process; beyond so many attempts all its circuits fail.
+MORE_ATTEMPTS: Final = 30
+
+
 class ShardStore(Protocol):
     """Where shards come from and results go; see `qfleet_worker.store.Store`."""
 
     def take(self, job_id: str, index: int) -> Taken | None: ...
+    def begin(self, taken: Taken, circuit: int) -> int | None: ...
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]: ...
     def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool: ...
 
@@ -40,7 +45,7 @@ class Runner:
 
     Args:
         memory_bytes: what one shard may use.
-        max_attempts: a shard that was begun so often, and never ended, is given up.
+        max_attempts: a circuit that was begun so often, and whose process died each time, is given up.
         engine_reason: why this engine, for the metadata of results.
     """
 
@@ -63,34 +68,65 @@ class Runner:
             work = codec.decode_work(taken.work)
         except codec.WireError as exc:
             return self._refuse(taken, f"shard {index} can't be read: {exc}")
-        if taken.attempt > self._max_attempts:
-            error = (
-                f"given up: the worker process died {self._max_attempts} times while it ran this circuit"
-                f"{_companions(work)}; it was killed, or ran out of memory"
-            )
-            results = [self._failed(circuit, error) for circuit in work.circuits]
-        else:
-            threads = work.threads or usable_cores()
+        threads = work.threads or usable_cores()
+        try:
             with self._blas.limit(limits=threads, user_api="blas"):
                 results = self._circuits(taken, work, threads)
-        return self._finish(taken, work, results)
+            return results is not None and self._finish(taken, work, results)
+        except MemoryError as exc:
+            # Celery would end the whole worker.
+            return self._refuse(taken, f"shard {index}: its results together take too much memory: {exc}")
 
-    def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult]:
+    def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult] | None:
+        """What the circuits gave; ``None`` if the shard was lost to somebody else."""
         names = list(dict.fromkeys(circuit.program for circuit in work.circuits))
         blobs = dict(zip(names, self._store.programs(taken.job_id, names), strict=True))
+        if taken.attempt == 1:
+            return self._run(taken, work, work.circuits, blobs, threads)
+        results = []
+        for circuit in work.circuits:
+            deaths = self._deaths(taken, circuit, alone=len(work.circuits) == 1)
+            if deaths is None:
+                return None
+            if deaths >= self._max_attempts or taken.attempt > self._max_attempts + MORE_ATTEMPTS:
+                results.append(self._failed(circuit, _given_up(deaths or taken.attempt - 1, taken.cause)))
+            else:
+                results += self._run(taken, work, [circuit], blobs, threads)
+        return results
+
+    def _deaths(self, taken: Taken, circuit: CircuitWork, *, alone: bool) -> int | None:
+        """How many processes are known to have died while they ran a circuit; ``None`` if the shard was lost.
+
+        Once a process died, it is noted which circuit is run, so that the others of the shard don't fail with it. The
+        first process to die is taken to have died of each.
+        """
+        if alone:
+            return taken.attempt - 1
+        deaths = self._store.begin(taken, circuit.index)
+        return None if deaths is None else deaths + (deaths > 0)
+
+    def _run(
+        self,
+        taken: Taken,
+        work: ShardWork,
+        circuits: Sequence[CircuitWork],
+        blobs: Mapping[str, bytes | None],
+        threads: int,
+    ) -> list[CircuitResult]:
+        """Run some of the circuits, neighbours with the same program together."""
         programs: dict[str, Program] = {}
         results: list[CircuitResult] = []
-        for name, same in groupby(work.circuits, lambda circuit: circuit.program):
-            circuits = list(same)
+        for name, same in groupby(circuits, lambda circuit: circuit.program):
+            together = list(same)
             try:
                 if name not in programs:
-                    shots = max(circuit.shots for circuit in circuits)
+                    shots = max(circuit.shots for circuit in together)
                     programs[name] = self._program(blobs[name], work, shots)
             except Exception as exc:  # noqa: BLE001 - it becomes the circuits' error
-                reason = self._reason(taken, circuits[0], exc)
-                results += [self._failed(circuit, reason) for circuit in circuits]
+                reason = self._reason(taken, together[0], exc)
+                results += [self._failed(circuit, reason) for circuit in together]
                 continue
-            for points in _sweeps(programs[name], circuits):
+            for points in _sweeps(programs[name], together):
                 results += self._points(taken, points, programs[name], work, threads)
         return results
 
@@ -205,11 +241,6 @@ class Runner:
         return self._store.finish(taken, b"", whole=0, blocks=[], error=error)
 
 
-def _companions(work: ShardWork) -> str:
-    others = len(work.circuits) - 1
-    return f", or one of the {others} that ran in the same task" if others else ""
-
-
 def _sweeps(program: Program, circuits: Iterable[CircuitWork]) -> Iterator[list[CircuitWork]]:
     """Circuits of one program, cut into what an engine can run as one sweep: without parameters, one each."""
     most = points_at_once(program) if program.num_parameters else 1
@@ -226,3 +257,8 @@ def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:
             f"take {8 * program.num_parameters}"
         )
     return np.frombuffer(circuit.values, "<f8")
+
+
+def _given_up(deaths: int, cause: str) -> str:
+    last = cause or "unknown, its worker is gone with it"
+    return f"given up: the worker process died {deaths} times while it ran this circuit; the last cause: {last}"

@@ -29,6 +29,10 @@ class Settings:
     workers_on_machine: int = 1
     #: ``QFLEET_MAX_ATTEMPTS``: a shard whose process died so often is given up
     max_attempts: int = 3
+    #: ``QFLEET_TIME_LIMIT_SECONDS``: a shard that runs longer is given up; 0 = no limit
+    time_limit_seconds: int = 0
+    #: ``QFLEET_GRACE_SECONDS``: how long shards may go on to run after SIGTERM, before they are handed back
+    grace_seconds: int = 30
     #: ``QFLEET_LOG_LEVEL``
     log_level: str = "INFO"
     #: ``QFLEET_LIFELINE``: when standard input ends, end with the private server, whose folder this is, and remove it
@@ -51,6 +55,8 @@ class Settings:
             memory_bytes=_integer(environment, "QFLEET_MEMORY_BYTES", 0, lowest=0),
             workers_on_machine=_integer(environment, "QFLEET_WORKERS_ON_MACHINE", 1, lowest=1),
             max_attempts=_integer(environment, "QFLEET_MAX_ATTEMPTS", 3, lowest=1),
+            time_limit_seconds=_integer(environment, "QFLEET_TIME_LIMIT_SECONDS", 0, lowest=0),
+            grace_seconds=_integer(environment, "QFLEET_GRACE_SECONDS", 30, lowest=0),
             log_level=log_level,
             lifeline=environment.get("QFLEET_LIFELINE", ""),
         )

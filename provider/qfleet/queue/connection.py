@@ -19,8 +19,7 @@ from redis.sentinel import Sentinel
 from qfleet.queue.ledger import Ledger
 from qfleet.queue.translate import translated
 from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Broker, celery_settings
-from qfleet.wire.keys import QUEUE
-from qfleet.wire.shard import RUN_SHARD
+from qfleet.wire.message import send_shard
 from qfleet.wire.state import task_id
 
 #: Messages that go to Redis in one command.
@@ -76,15 +75,7 @@ class Connection:
             producer.batch(max_size=_PUBLISHED_AT_ONCE) if len(shards) > 1 else nullcontext(),
         ):
             for index in shards:
-                app.send_task(
-                    RUN_SHARD,
-                    args=(job_id, index),
-                    task_id=task_id(job_id, index),
-                    queue=QUEUE,
-                    producer=producer,
-                    ignore_result=True,
-                    retry=False,
-                )
+                send_shard(app, job_id, index, producer=producer)
 
     def revoke(self, job_id: str, shards: Iterable[int]) -> None:
         """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""

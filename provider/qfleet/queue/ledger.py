@@ -18,10 +18,10 @@ from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobN
 from qfleet.queue.record import JobRecord, decode_record, encode_record
 from qfleet.wire import codec, keys
 from qfleet.wire.keys import JobField
-from qfleet.wire.lua import script
+from qfleet.wire.lua import Scripts
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.shard import ShardResult, ShardWork
-from qfleet.wire.state import FINAL_STATES, SHARD_STATES, celery_meta_head, script_arguments
+from qfleet.wire.state import FINAL_STATES, SHARD_STATES
 
 #: An expired job's id is remembered for so long after the job was made.
 TOMBSTONE_SECONDS: Final = 365 * 86_400
@@ -30,6 +30,7 @@ _READ_AT_ONCE: Final = 16
 
 _SUMMARY_FIELDS: Final = (
     *(JobField.count(state) for state in SHARD_STATES),
+    JobField.STOPPING,
     JobField.BACKEND,
     JobField.CREATED,
     JobField.ENDED,
@@ -59,7 +60,7 @@ class Snapshot:
     """What one read of the ledger says of a job."""
 
     backend: str
-    #: how many shards are in each Celery state
+    #: how many shards are in each Celery state; cancelled ones whose process still runs count as STARTED
     states: Mapping[str, int]
     circuits: int
     circuits_done: int
@@ -90,7 +91,7 @@ class Ledger:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
-        self._cancel = client.register_script(script("cancel"))
+        self._scripts = Scripts(client)
 
     def store(self, job: NewJob) -> None:
         """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value."""
@@ -119,7 +120,12 @@ class Ledger:
             pipe.hset(work, mapping={index: codec.encode(shard) for index, shard in enumerate(job.shards)})
             pipe.hset(programs, mapping=job.programs)
             pipe.zadd(keys.JOBS, {job.job_id: record.created})
+            pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
             pipe.execute()
+
+    def published(self, job_id: str) -> None:
+        """Note that every shard's message is on the queue."""
+        self._redis.hset(keys.job(job_id), JobField.PUBLISHED, 1)
 
     def snapshot(self, job_id: str) -> Snapshot:
         """The job's state now, by one read. Raises `JobNotFoundError` or `JobExpiredError`."""
@@ -149,9 +155,12 @@ class Ledger:
 
     def cancel(self, job_id: str) -> list[int]:
         """Stop every shard that isn't over, for good; the indices of those that were stopped."""
-        head = celery_meta_head("REVOKED", ("celery.exceptions.TaskRevokedError", "cancelled"))
-        answer = self._cancel(keys=list(keys.of_job(job_id)), args=script_arguments(job_id, head))
-        return cast("list[int]", answer)
+        revoked = "celery.exceptions.TaskRevokedError", "cancelled"
+        return cast("list[int]", self._scripts.call("cancel", job_id, "REVOKED", error=revoked))
+
+    def retry(self, job_id: str) -> list[int]:
+        """Let every shard that failed run again; their indices."""
+        return cast("list[int]", self._scripts.call("retry", job_id, "PENDING"))
 
     def delete(self, job_id: str) -> None:
         """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
@@ -160,6 +169,7 @@ class Ledger:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
             pipe.zrem(keys.JOBS, job_id)
+            pipe.zrem(keys.ACTIVE, job_id)
             pipe.execute()
 
     def jobs(
@@ -235,9 +245,14 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
     if backend is None or created is None or circuits is None:
         return None
     ended = values[JobField.ENDED]
+    states: dict[str, int] = {state: int(values[JobField.count(state)] or 0) for state in SHARD_STATES}
+    # A cancelled shard isn't over before its process is.
+    stopping = int(values[JobField.STOPPING] or 0)
+    states["STARTED"] += stopping
+    states["REVOKED"] -= stopping
     return Snapshot(
         backend=backend.decode(),
-        states={state: int(values[JobField.count(state)] or 0) for state in SHARD_STATES},
+        states=states,
         circuits=int(circuits),
         circuits_done=int(values[JobField.CIRCUITS_DONE] or 0),
         created=float(created),

@@ -24,10 +24,6 @@ CONNECT_TIMEOUT_SECONDS: Final = 2.0
 #: Seconds until an answer that was begun counts as lost.
 READ_TIMEOUT_SECONDS: Final = 30.0
 
-#: Seconds until kombu hands an unacknowledged message to another worker. A shard that runs longer is started a second
-#: time beside the first; the one that was started last stores the result.
-VISIBILITY_TIMEOUT_SECONDS: Final = 3600
-
 _LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F and # as %23"
 _SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix", "sentinel")
 
@@ -127,10 +123,9 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
     keepalive = "unix_socket_path" not in broker.client_options
     transport: dict[str, Any] = {
         "global_keyprefix": keys.PREFIX,
-        "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        "unacked_mutex_expire": 30,
+        # The ledger says what is left to run, and the reconciler finds what has lost its message. kombu's own list of
+        # messages that aren't acknowledged would lose some, and hand out others twice.
+        "ack_emulation": False,
         "socket_timeout": READ_TIMEOUT_SECONDS,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "socket_keepalive": keepalive,
@@ -157,6 +152,8 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A full Redis refuses what a worker writes when it connects: it tries again, rather than end.
+        "broker_channel_error_retry": True,
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 2000,
         "redis_socket_timeout": READ_TIMEOUT_SECONDS,

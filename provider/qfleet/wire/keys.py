@@ -3,11 +3,13 @@
 
 ``qfleet:jobs``
     zset: job ids by time of creation (seconds since the epoch). An id whose ledger is gone belongs to an expired job.
+``qfleet:active``
+    zset: ids of jobs that have something left to run, by time of creation.
 ``qfleet:job:<id>``
     hash: the ledger of a job, see `JobField`.
 ``qfleet:job:<id>:shards``
-    hash: per shard ``<index>:state``, ``<index>:attempts`` and ``<index>:owner``; per circuit that is cut into blocks
-    of shots ``blocks:<circuit>``, how many of them ran.
+    hash: per shard ``<index>:<field>``, see `ShardField`; per circuit that is cut into blocks of shots
+    ``blocks:<circuit>``, how many of them ran.
 ``qfleet:job:<id>:work``
     hash: shard index -> `qfleet.wire.shard.ShardWork`.
 ``qfleet:job:<id>:programs``
@@ -18,10 +20,12 @@
     channel: a message at every move of a shard, ``moved``, or ``ended`` with the job's last.
 ``qfleet:workers``
     hash: worker name -> `qfleet.wire.presence.Presence` as JSON.
+``qfleet:reconciler``
+    string: the worker that looked for lost shards last; it expires when another one may.
 ``qfleet:celery-task-meta-<task id>``
     string: the shard's record in Celery's result backend, written by our scripts.
 ``qfleet:shards``
-    list: the Celery queue. kombu keeps ``qfleet:unacked*`` and ``qfleet:_kombu*`` beside it.
+    list: the Celery queue. kombu keeps ``qfleet:_kombu*`` beside it.
 
 All keys of a job expire together, a retention time after its last shard ended.
 """
@@ -34,6 +38,8 @@ from typing import Final
 PREFIX: Final = "qfleet:"
 QUEUE: Final = "shards"
 JOBS: Final = f"{PREFIX}jobs"
+ACTIVE: Final = f"{PREFIX}active"
+RECONCILER: Final = f"{PREFIX}reconciler"
 WORKERS: Final = f"{PREFIX}workers"
 #: What Celery's result backend puts before a task id.
 CELERY_META: Final = f"{PREFIX}celery-task-meta-"
@@ -58,11 +64,42 @@ class JobField:
     CIRCUITS_DONE: Final = "circuits_done"
     #: text of the first error
     ERROR: Final = "error"
+    #: 1 once every shard's message is on the queue
+    PUBLISHED: Final = "published"
+    #: cancelled shards whose process is still alive
+    STOPPING: Final = "stopping"
 
     @staticmethod
     def count(state: str) -> str:
         """The field that holds how many shards are in a state."""
         return f"n:{state}"
+
+
+class ShardField:
+    """Fields of a shard. All but the state are absent where they have nothing to say."""
+
+    STATE: Final = "state"
+    #: how often the shard was taken
+    ATTEMPTS: Final = "attempts"
+    #: who took it last: ``<worker>/<process id>/<token>``
+    OWNER: Final = "owner"
+    #: why the process that had it died
+    CAUSE: Final = "cause"
+    #: the circuit that is being run, and (``deaths:<circuit>``) how many processes died running it
+    CIRCUIT: Final = "circuit"
+    DEATHS: Final = "deaths"
+    #: 1 if it was cancelled and its process is still alive
+    STOPPING: Final = "stopping"
+    #: since when nobody holds it, and how often it was published again
+    MISSED: Final = "missed"
+    AGAIN: Final = "again"
+    #: what a failed shard added to the count of circuits done, as JSON
+    COUNTED: Final = "counted"
+
+    @staticmethod
+    def of(index: int, field: str) -> str:
+        """The field of one shard."""
+        return f"{index}:{field}"
 
 
 def job(job_id: str) -> str:
@@ -96,8 +133,13 @@ def events(job_id: str) -> str:
 
 
 def of_job(job_id: str) -> tuple[str, str, str, str, str]:
-    """The five keys of a job, in the order in which the scripts take them."""
+    """The five keys of a job."""
     return job(job_id), shards(job_id), work(job_id), programs(job_id), results(job_id)
+
+
+def of_script(job_id: str) -> tuple[str, ...]:
+    """The keys that every script takes."""
+    return *of_job(job_id), WORKERS, ACTIVE, f"{PREFIX}{QUEUE}"
 
 
 def celery_meta(task_id: str) -> str:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 #: Seconds between two renewals.
 PERIOD_SECONDS: Final = 3.0
@@ -25,3 +25,5 @@ class Presence(Struct, frozen=True):
     memory_bytes: int
     #: seconds since the epoch, by the clock of Redis
     seen: float
+    #: task ids of the shards whose messages it has
+    holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()

@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """The states of a shard, and the record by which Celery's ``AsyncResult`` sees them.
 
-A shard's state is a Celery state. The scripts in ``lua/`` are the only writers, and check every move::
+A shard's state is a Celery state. The scripts in ``lua/`` are the only writers, and make the moves of `MOVES` only::
 
-    PENDING --take--> STARTED --finish--> SUCCESS | FAILURE
-       |                 |  ^
-       |                 +--+ take (a second delivery, or the first one's process died)
-       +----- cancel ----+-----------> REVOKED
+       +---------- retry ----------------------+
+       v                                       |
+    PENDING ---take---> STARTED ---finish---> FAILURE, SUCCESS
+       |  ^                |
+       |  +----------------+  release (its worker stops), stopped (its process died), reconcile (its worker is gone)
+       +----- cancel ------+--------------> REVOKED
 """
 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
-
-from qfleet.wire import keys
 
 ShardState = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"]
 SHARD_STATES: Final[tuple[ShardState, ...]] = ("PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED")
 FINAL_STATES: Final[frozenset[ShardState]] = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+
+#: The states that a shard may move to from each.
+MOVES: Final[Mapping[ShardState, frozenset[ShardState]]] = {
+    "PENDING": frozenset({"STARTED", "REVOKED"}),
+    "STARTED": frozenset({"PENDING", "SUCCESS", "FAILURE", "REVOKED"}),
+    "SUCCESS": frozenset(),
+    "FAILURE": frozenset({"PENDING"}),
+    "REVOKED": frozenset(),
+}
 
 
 def task_id(job_id: str, index: int) -> str:
@@ -48,8 +57,3 @@ def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) ->
     }
     # The scripts append the task id and close the JSON: they may move many shards in one call.
     return json.dumps(meta)[:-1] + ', "task_id": "'
-
-
-def script_arguments(job_id: str, head: str) -> list[str]:
-    """The arguments that every script begins with; ``head`` is the `celery_meta_head` of the state to move to."""
-    return [job_id, keys.CELERY_META, keys.events(job_id), head, repr(time.time())]

@@ -25,7 +25,7 @@ def ledger(store_client: redis.Redis) -> Ledger:
 
 @pytest.fixture
 def store(store_client: redis.Redis) -> Store:
-    return Store(store_client)
+    return Store(store_client, "unit@test")
 
 
 def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
@@ -114,17 +114,17 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
 
 
 def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
-    presence = Presence(name="unit@here", version="1.2", concurrency=3, memory_bytes=5, seen=0.0)
+    presence = Presence(name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0)
     store.show(presence)
-    (found,) = [worker for worker in ledger.workers() if worker.name == "unit@here"]
+    (found,) = [worker for worker in ledger.workers() if worker.name == "unit@test"]
     assert (found.version, found.concurrency, found.memory_bytes) == ("1.2", 3, 5)
-    assert abs(store.ages()["unit@here"]) < STALE_SECONDS
-    store.leave("unit@here")
-    assert [worker for worker in ledger.workers() if worker.name == "unit@here"] == []
-    assert "unit@here" not in store.ages()
+    assert abs(store.ages()["unit@test"]) < STALE_SECONDS
+    store.leave()
+    assert [worker for worker in ledger.workers() if worker.name == "unit@test"] == []
+    assert "unit@test" not in store.ages()
 
 
-def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger: Ledger, store: Store) -> None:
+def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger: Ledger) -> None:
     seconds, _ = store_client.time()
     for age in (STALE_SECONDS - 5, STALE_SECONDS + 1):
         seen = seconds - age
@@ -134,11 +134,11 @@ def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger
     assert f"w{STALE_SECONDS - 5}" in names
     assert f"w{STALE_SECONDS + 1}" not in names
     for age in (STALE_SECONDS - 5, STALE_SECONDS + 1):
-        store.leave(f"w{age}")
+        store_client.hdel(keys.WORKERS, f"w{age}")
 
 
-def test_a_list_of_workers_that_no_worker_wrote(store_client: redis.Redis, ledger: Ledger, store: Store) -> None:
+def test_a_list_of_workers_that_no_worker_wrote(store_client: redis.Redis, ledger: Ledger) -> None:
     store_client.hset(keys.WORKERS, "hostile", b"[]")
     with pytest.raises(DamagedDataError, match="no worker wrote"):
         ledger.workers()
-    store.leave("hostile")
+    store_client.hdel(keys.WORKERS, "hostile")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import redis
@@ -26,7 +27,7 @@ def ledger(store_client: redis.Redis) -> Ledger:
 
 @pytest.fixture
 def store(store_client: redis.Redis) -> Store:
-    return Store(store_client)
+    return Store(store_client, "unit@test")
 
 
 @pytest.fixture
@@ -124,17 +125,21 @@ def test_a_failure_without_a_result(store_client: redis.Redis, store: Store, job
 
 
 @pytest.mark.parametrize("result", [RESULT, b""], ids=["result", "none"])
-def test_a_full_redis_makes_a_result_an_error(result: bytes, store: Store, ledger: Ledger, job: NewJob) -> None:
-    script, calls = store._finish, []
+def test_a_full_redis_makes_a_result_an_error(
+    result: bytes, store_client: redis.Redis, ledger: Ledger, job: NewJob
+) -> None:
+    store = Store(store_client, "unit@test", room_seconds=0)
+    taken = _take(store, job)
+    call, calls = store._scripts.call, []
 
-    def full_at_first(*, keys: list[str], args: list[object]) -> object:
-        calls.append(args)
+    def full_at_first(*arguments: Any, **error: Any) -> object:
+        calls.append(arguments)
         if len(calls) == 1:
             raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'")
-        return script(keys=keys, args=args)
+        return call(*arguments, **error)
 
-    store._finish = full_at_first
-    assert store.finish(_take(store, job), result, whole=1, blocks=[], error="") is True
+    store._scripts.call = full_at_first
+    assert store.finish(taken, result, whole=1, blocks=[], error="") is True
     assert ledger.snapshot(job.job_id).error.startswith("Redis is out of memory")
     assert ledger.snapshot(job.job_id).circuits_done == 0
     assert list(ledger.results(job.job_id, 2)) == []

@@ -18,7 +18,7 @@ from qfleet.wire.formulas import Formula, Step, parameter
 from qfleet.wire.program import Op, Program
 from qfleet.wire.shard import CircuitWork, ShardResult, ShardWork
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
-from qfleet_worker.runner import Runner
+from qfleet_worker.runner import MORE_ATTEMPTS, Runner
 from qfleet_worker.store import Taken
 
 GIB = 2**30
@@ -62,9 +62,18 @@ class FakeStore:
     wanted: bool = True
     blobs: dict[str, bytes] = field(default_factory=lambda: {"p": program()})
     finished: list[dict[str, Any]] = field(default_factory=list)
+    #: how many processes died running a circuit, once that is noted; -1: the shard was lost then
+    deaths: dict[int, int] = field(default_factory=dict)
+    begun: list[int] = field(default_factory=list)
 
     def take(self, job_id: str, index: int) -> Taken | None:
-        return None if self.is_over else Taken(job_id, index, "me", self.attempt, self.work)
+        return None if self.is_over else Taken(job_id, index, "me", self.attempt, self.work, "signal 9")
+
+    def begin(self, taken: Taken, circuit: int) -> int | None:
+        assert taken.owner == "me"
+        self.begun.append(circuit)
+        deaths = self.deaths.get(circuit, 0)
+        return None if deaths < 0 else deaths
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
         assert job_id == "job"
@@ -220,15 +229,38 @@ def test_attempts_are_bounded(attempt: int, runs: bool) -> None:
     assert run(store, engine) is True
     assert len(engine.asked) == runs
     (result,) = store.result.circuits
-    assert ("died 3 times" in result.error) == (not runs)
+    assert (f"died {attempt - 1} times while it ran this circuit; the last cause: signal 9" in result.error) != runs
+    assert store.begun == []
 
 
-def test_giving_up_names_every_circuit_of_the_shard() -> None:
-    store = FakeStore(codec.encode(shard(circuit(4), circuit(5), circuit(6))), attempt=4)
+def test_only_the_circuit_that_kills_is_given_up() -> None:
+    work = codec.encode(shard(circuit(4), circuit(5), circuit(6)))
+    # One process died of the whole shard, and two that had noted which circuit they were at.
+    store, engine = FakeStore(work, attempt=4, deaths={5: 2}), FakeEngine()
+    assert run(store, engine) is True
+    assert [bool(result.error) for result in store.result.circuits] == [False, True, False]
+    assert "died 3 times while it ran this circuit" in store.result.circuits[1].error
+    assert store.begun == [4, 5, 6]
+    assert store.finished[0]["whole"] == len(engine.asked) == 2
+
+
+def test_a_first_attempt_notes_nothing() -> None:
+    store = FakeStore(codec.encode(shard(circuit(4), circuit(5))))
     run(store)
-    assert [result.index for result in store.result.circuits] == [4, 5, 6]
-    assert all("one of the 2 that ran in the same task" in result.error for result in store.result.circuits)
-    assert store.finished[0]["whole"] == 0
+    assert store.begun == []
+
+
+def test_a_shard_that_was_lost_meanwhile_is_left() -> None:
+    store, engine = FakeStore(codec.encode(shard(circuit(4), circuit(5))), attempt=2, deaths={5: -1}), FakeEngine()
+    assert run(store, engine) is False
+    assert (store.begun, len(engine.asked), store.finished) == ([4, 5], 1, [])
+
+
+@pytest.mark.parametrize(("attempt", "runs"), [(3 + MORE_ATTEMPTS, True), (4 + MORE_ATTEMPTS, False)])
+def test_a_shard_with_many_circuits_that_kill_is_given_up_at_last(attempt: int, runs: bool) -> None:
+    store = FakeStore(codec.encode(shard(circuit(4), circuit(5))), attempt=attempt)
+    run(store)
+    assert [not result.error for result in store.result.circuits] == [runs, runs]
 
 
 def test_an_error_of_the_store_comes_out() -> None:
@@ -378,3 +410,18 @@ def test_points_that_need_too_much_memory_arent_begun() -> None:
     run(store, engine, memory_bytes=1)
     assert engine.asked == []
     assert all("its 1 qubits need" in result.error for result in store.result.circuits)
+
+
+def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() -> None:
+    store = FakeStore(codec.encode(shard(circuit())))
+    finish = store.finish
+
+    def refuse_results(taken: Taken, result: bytes, **what: Any) -> bool:
+        if result:
+            raise MemoryError("no room")
+        return finish(taken, result, **what)
+
+    store.finish = refuse_results  # type: ignore[method-assign]
+    assert run(store) is True
+    (finished,) = store.finished
+    assert finished["error"] == "shard 0: its results together take too much memory: no room"

@@ -5,11 +5,55 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Final, Literal
+
+from qfleet.wire import keys
+from qfleet.wire.presence import STALE_SECONDS
+from qfleet.wire.state import MOVES, ShardState, celery_meta_head
+
+Name = Literal["take", "begin", "finish", "cancel", "stopped", "fail", "release", "reconcile", "retry"]
+
+#: A job that isn't published whole so long after it was stored was left by its client.
+UNPUBLISHED_SECONDS: Final = 60
 
 
 @cache
-def script(name: Literal["take", "finish", "cancel"]) -> str:
-    """The text of a script, the functions of ``moves.lua`` in front of it."""
+def script(name: Name) -> str:
+    """The text of a script: the legal moves, the functions of ``moves.lua``, then its own."""
     here = files(__name__)
-    return (here / "moves.lua").read_text("utf-8") + (here / f"{name}.lua").read_text("utf-8")
+    legal = ", ".join(f"['{start}>{end}'] = true" for start, ends in MOVES.items() for end in sorted(ends))
+    constants = f"local STALE_SECONDS, UNPUBLISHED_SECONDS = {STALE_SECONDS}, {UNPUBLISHED_SECONDS}"
+    head = f"local LEGAL = {{ {legal} }}\n{constants}\n"
+    return head + (here / "moves.lua").read_text("utf-8") + (here / f"{name}.lua").read_text("utf-8")
+
+
+@cache
+def plain_script(name: Literal["show"]) -> str:
+    """The text of a script that is about no job."""
+    return (files(__name__) / f"{name}.lua").read_text("utf-8")
+
+
+class Scripts:
+    """The scripts, on one Redis."""
+
+    def __init__(self, client: Any) -> None:
+        """`client`: a ``redis.Redis``."""
+        self._client = client
+        self._ready: dict[Name, Any] = {}
+
+    def call(
+        self, name: Name, job_id: str, moves_to: ShardState, *own: object, error: tuple[str, str] | None = None
+    ) -> Any:
+        """Run a script. Raises redis-py's errors.
+
+        Args:
+            moves_to: the state that the script moves shards to.
+            own: the script's own arguments.
+            error: see `celery_meta_head`.
+        """
+        if name not in self._ready:
+            self._ready[name] = self._client.register_script(script(name))
+        head = celery_meta_head(moves_to, error)
+        return self._ready[name](
+            keys=keys.of_script(job_id), args=(job_id, keys.CELERY_META, keys.events(job_id), head, *own)
+        )

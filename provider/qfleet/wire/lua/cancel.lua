@@ -1,16 +1,21 @@
 -- Stop every shard that isn't over. Returns the indices of the shards that were stopped.
+-- The job isn't over before the processes that run one of them are.
 
 write_though_full()
-local stopped = {}
+local ended = {}
 local total = tonumber(redis.call('HGET', LEDGER, 'shards') or 0)
 for index = 0, total - 1 do
-  local state = state_of(index)
+  local state = get(index, 'state')
   if not FINAL[state] then
+    if state == 'STARTED' and presence(worker_of(get(index, 'owner'))) then
+      put(index, 'stopping', 1)
+      count('stopping', 1)
+    end
     move(index, state, 'REVOKED')
-    table.insert(stopped, index)
+    table.insert(ended, index)
   end
 end
-if #stopped > 0 then
+if #ended > 0 then
   tell()
 end
-return stopped
+return ended

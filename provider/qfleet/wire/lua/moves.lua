@@ -1,18 +1,51 @@
 -- SPDX-License-Identifier: Apache-2.0
--- In front of every script. KEYS: the job's ledger, shards, work, programs, results (qfleet.wire.keys.of_job).
+-- In front of every script. KEYS: those of qfleet.wire.keys.of_script, in its order.
 -- ARGV[1]: job id. ARGV[2]: prefix of Celery's records. ARGV[3]: the job's channel.
 -- ARGV[4]: the start of the Celery record of the state that shards move to (qfleet.wire.state.celery_meta_head).
--- ARGV[5]: the time, in seconds since the epoch; not from TIME, which Redis before 7 lets no script read that writes.
+-- LEGAL, the moves that there are, and STALE_SECONDS stand before this text (qfleet.wire.lua.script).
 
 local LEDGER, SHARDS, WORK, PROGRAMS, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local WORKERS, ACTIVE, QUEUE = KEYS[6], KEYS[7], KEYS[8]
 local FINAL = { SUCCESS = true, FAILURE = true, REVOKED = true }
+
+local clock = redis.call('TIME')
+local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 
 local function task_id(index)
   return ARGV[1] .. '.' .. index
 end
 
-local function state_of(index)
-  return redis.call('HGET', SHARDS, index .. ':state')
+local function get(index, field)
+  return redis.call('HGET', SHARDS, index .. ':' .. field)
+end
+
+local function put(index, field, value)
+  redis.call('HSET', SHARDS, index .. ':' .. field, value)
+end
+
+local function drop(index, ...)
+  local fields = {}
+  for at, field in ipairs({ ... }) do
+    fields[at] = index .. ':' .. field
+  end
+  redis.call('HDEL', SHARDS, unpack(fields))
+end
+
+local function count(name, by)
+  return redis.call('HINCRBY', LEDGER, name, by)
+end
+
+-- The worker that an owner belongs to: "<worker>/<process>/<token>".
+local function worker_of(owner)
+  return string.match(owner or '', '^(.*)/%d+/%w+$') or ''
+end
+
+-- What a worker that is up says of itself; nothing of one that is gone.
+local function presence(worker)
+  local readable, said = pcall(cjson.decode, redis.call('HGET', WORKERS, worker) or '')
+  if readable and NOW - (said.seen or 0) < STALE_SECONDS then
+    return said
+  end
 end
 
 -- Lets the rest of the script write although Redis is full: only the first write of a script is ever refused for that,
@@ -21,38 +54,47 @@ local function write_though_full()
   redis.call('HDEL', SHARDS, '')
 end
 
--- Once no shard is left to run: note the time, and let all keys of the job expire together.
-local function end_job(total)
-  local retention = redis.call('HGET', LEDGER, 'retention')
-  redis.call('HSET', LEDGER, 'ended', ARGV[5])
-  for _, key in ipairs(KEYS) do
-    redis.call('EXPIRE', key, retention)
-  end
-  for index = 0, total - 1 do
-    redis.call('EXPIRE', ARGV[2] .. task_id(index), retention)
-  end
-end
-
 -- Move a shard to another state, in the ledger and in Celery's record alike.
 local function move(index, from, to)
-  redis.call('HSET', SHARDS, index .. ':state', to)
-  redis.call('HINCRBY', LEDGER, 'n:' .. from, -1)
-  redis.call('HINCRBY', LEDGER, 'n:' .. to, 1)
+  assert(LEGAL[from .. '>' .. to], 'shard ' .. index .. ' does not move from ' .. from .. ' to ' .. to)
+  put(index, 'state', to)
+  count('n:' .. from, -1)
+  count('n:' .. to, 1)
   local record = ARGV[4] .. task_id(index) .. '"}'
   redis.call('SET', ARGV[2] .. task_id(index), record)
   redis.call('PUBLISH', ARGV[2] .. task_id(index), record)
 end
 
+-- Once no shard is left to run: note the time, and let all keys of the job expire together.
+local function end_job()
+  local retention = redis.call('HGET', LEDGER, 'retention')
+  redis.call('HSET', LEDGER, 'ended', string.format('%.6f', NOW))
+  for at = 1, 5 do
+    redis.call('EXPIRE', KEYS[at], retention)
+  end
+  for index = 0, tonumber(redis.call('HGET', LEDGER, 'shards')) - 1 do
+    redis.call('EXPIRE', ARGV[2] .. task_id(index), retention)
+  end
+  redis.call('ZREM', ACTIVE, ARGV[1])
+end
+
 -- After one or more moves: end the job if they were the last, and tell who waits.
 local function tell()
   local left = 0
-  for _, field in ipairs({ 'n:PENDING', 'n:STARTED' }) do
-    left = left + tonumber(redis.call('HGET', LEDGER, field) or 0)
+  for _, number in ipairs(redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping')) do
+    left = left + tonumber(number or 0)
   end
   if left == 0 then
-    end_job(tonumber(redis.call('HGET', LEDGER, 'shards')))
+    end_job()
     redis.call('PUBLISH', ARGV[3], 'ended')
   else
     redis.call('PUBLISH', ARGV[3], 'moved')
   end
+end
+
+-- A cancelled shard's process has stopped.
+local function stopped(index)
+  drop(index, 'stopping')
+  count('stopping', -1)
+  tell()
 end

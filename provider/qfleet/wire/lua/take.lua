@@ -1,16 +1,28 @@
--- The gate: may this worker run the shard? ARGV[6]: shard index. ARGV[7]: who takes it, a name used once.
--- Returns the number of this attempt and the work; nothing if the shard is over, or its job is gone.
+-- The gate: may this process run the shard? ARGV[5]: shard index. ARGV[6]: who takes it, a name used once.
+-- ARGV[7]: an owner whose process is known to be dead, or nothing.
+-- Returns the number of this attempt, the work, and why the attempt before ended; the owner, if a worker that is up has
+-- the shard; nothing if the shard is over, or its job is gone.
 
-local index, owner = ARGV[6], ARGV[7]
-local state = state_of(index)
+local index, owner, dead = ARGV[5], ARGV[6], ARGV[7]
+local state = get(index, 'state')
 if not state or FINAL[state] then
   return {}
 end
+local held = get(index, 'owner')
+if state == 'STARTED' and held ~= dead and presence(worker_of(held)) then
+  return { held }
+end
 write_though_full()
-redis.call('HSET', SHARDS, index .. ':owner', owner)
+put(index, 'owner', owner)
 local attempt = redis.call('HINCRBY', SHARDS, index .. ':attempts', 1)
+-- The circuit that was being run when the process before this one died.
+local circuit = get(index, 'circuit')
+if circuit then
+  redis.call('HINCRBY', SHARDS, index .. ':deaths:' .. circuit, 1)
+end
+drop(index, 'circuit', 'missed', 'again')
 if state ~= 'STARTED' then
   move(index, state, 'STARTED')
   tell()
 end
-return { attempt, redis.call('HGET', WORK, index) }
+return { attempt, redis.call('HGET', WORK, index), get(index, 'cause') or '' }

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows, every few seconds, that this worker takes tasks."""
+"""Shows, every few seconds, that this worker takes tasks, and which shards it has."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
+import msgspec
 from celery import bootsteps
+from celery.worker import state
 from redis.exceptions import RedisError
 
 from qfleet.wire.presence import PERIOD_SECONDS, Presence
@@ -38,13 +40,15 @@ def presence_step(store: Store, presence: Presence) -> type[bootsteps.StartStopS
                 return
             self.stop(consumer)
             try:
-                store.leave(presence.name)
+                store.leave()
             except RedisError as exc:
                 logger.warning("could not take this worker off the list of workers: %s", exc)
 
         def _show(self) -> None:
+            # Each message that was taken off the queue, whether its task runs yet or not.
+            holds = tuple(sorted(request.id for request in tuple(state.reserved_requests)))
             try:
-                store.show(presence)
+                store.show(msgspec.structs.replace(presence, holds=holds))
             except RedisError as exc:
                 logger.warning("could not renew this worker's presence: %s", exc)
 

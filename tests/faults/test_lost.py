@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages and workers are lost: every shard runs all the same, and none is stored twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import redis
+from circuits import bell
+from fleet_state import attempts, counts, drop_message, held, many, nothing_left, state, steady
+from processes import Worker
+from qiskit.providers import JobStatus
+from waiting import until
+
+from qfleet import FleetBackend
+from qfleet.wire import keys
+from qfleet.wire.keys import JobField
+
+StartWorker = Callable[..., Worker]
+
+
+def test_messages_that_left_the_queue_and_reached_no_worker(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    job = many(backend, 8)
+    for _ in range(3):
+        assert job.job_id() in drop_message(client)
+    start_worker()
+    assert len(counts(job)) == 8
+    until(lambda: nothing_left(client), "nothing is left over")
+
+
+def test_all_messages_are_gone_and_the_queue_with_them(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    job = many(backend, 5)
+    client.delete(f"{keys.PREFIX}{keys.QUEUE}")
+    start_worker()
+    assert len(counts(job)) == 5
+    until(lambda: nothing_left(client), "nothing is left over")
+
+
+def test_a_lost_message_is_noticed_while_other_jobs_keep_the_queue_busy(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    job = many(backend, 1)
+    drop_message(client)
+    others = [many(backend, 40)]
+    start_worker()
+
+    def is_done() -> bool:
+        queued = client.llen(f"{keys.PREFIX}{keys.QUEUE}")
+        if queued < 20:
+            assert queued > 0, "the queue ran empty, which is another test"
+            others.append(many(backend, 40))
+        return job.status() is JobStatus.DONE
+
+    until(is_done, "the shard whose message was lost has run", seconds=60)
+    assert attempts(client, job) == 1
+
+
+def test_the_shard_of_a_stopped_worker_runs_elsewhere_and_its_late_result_is_dropped(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    first = start_worker()
+    expected = counts(steady(backend))
+    job = steady(backend)
+    with held(client, job) as runner:
+        first.process.send_signal(signal.SIGSTOP)
+        start_worker()
+        assert counts(job) == expected
+        assert attempts(client, job) == 2
+        stored = client.hget(keys.results(job.job_id()), "0")
+    # The one that took it first now gets to its end.
+    first.process.send_signal(signal.SIGCONT)
+    until(lambda: "no longer wanted" in first.log.read_text(), "the late result was offered and refused")
+    assert client.hget(keys.results(job.job_id()), "0") == stored
+    assert client.hget(keys.job(job.job_id()), JobField.CIRCUITS_DONE) == b"1"
+    assert counts(job) == expected
+    assert runner.is_running()
+    until(lambda: nothing_left(client), "nothing is left over")
+
+
+def test_the_processes_of_a_worker_whose_main_process_was_killed_end(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    first = start_worker()
+    expected = counts(steady(backend))
+    job = steady(backend)
+    with held(client, job):
+        children = first.children()
+        first.process.kill()
+        first.process.wait()
+        start_worker()
+        assert counts(job) == expected
+    until(lambda: not any(child.is_running() for child in children), "its pool is gone too")
+    assert state(client, job) == "SUCCESS"
+    assert counts(job) == expected
+
+
+def test_a_message_that_comes_three_times_runs_once(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    for _ in range(2):
+        start_worker()
+    job = steady(backend)
+    with held(client, job):
+        for _ in range(3):
+            backend.provider._connection.publish(job.job_id(), [0])
+        # One is dropped by the other worker; what the busy one has it drops later.
+        assert backend.run(bell()).result(timeout=60).success
+        assert attempts(client, job) == 1
+    assert job.result(timeout=60).success
+    until(lambda: nothing_left(client), "every message is gone")
+    assert attempts(client, job) == 1

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers are told to stop: what runs gets a time of grace, the rest goes on elsewhere at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import redis
+from circuits import ENDLESS_SHOTS, endless
+from fleet_state import attempts, counts, held, many, nothing_left, state, steady
+from processes import Worker
+from qiskit.providers import JobStatus
+from waiting import until
+
+from qfleet import FleetBackend
+from qfleet.wire import keys
+
+StartWorker = Callable[..., Worker]
+
+
+def test_a_short_shard_is_finished(backend: FleetBackend, client: redis.Redis, start_worker: StartWorker) -> None:
+    worker = start_worker()
+    job, waits = steady(backend), steady(backend)
+    with held(client, job):
+        worker.process.send_signal(signal.SIGTERM)
+        until(lambda: "Warm shutdown" in worker.log.read_text(), "it was told")
+    assert worker.process.wait(60) == 0
+    assert job.status() is JobStatus.DONE
+    assert attempts(client, job) == 1
+    # What it had taken off the queue beside is there again.
+    assert client.llen(f"{keys.PREFIX}{keys.QUEUE}") == 1
+    assert (state(client, waits), attempts(client, waits)) == ("PENDING", 0)
+    start_worker()
+    assert waits.result(timeout=60).success
+
+
+def test_a_long_shard_is_handed_back_after_the_grace(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    first = start_worker(QFLEET_GRACE_SECONDS="1")
+    job = backend.run(endless(), shots=ENDLESS_SHOTS)
+    until(job.running, "it runs")
+    pool = first.children()
+    first.process.send_signal(signal.SIGTERM)
+    assert first.process.wait(60) == 0
+    assert (state(client, job), attempts(client, job)) == ("PENDING", 0)
+    assert client.llen(f"{keys.PREFIX}{keys.QUEUE}") == 1
+    assert not client.hexists(keys.WORKERS, first.name)
+    until(lambda: not any(child.is_running() for child in pool), "its processes are gone")
+    # The next takes it from the queue at once, as the first to run it.
+    start_worker()
+    until(lambda: state(client, job) == "STARTED", "it runs again")
+    assert attempts(client, job) == 1
+    assert job.cancel() is True
+    until(lambda: nothing_left(client), "nothing is left over")
+
+
+def test_a_rolling_restart_loses_nothing_and_runs_nothing_twice(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    workers = [start_worker(), start_worker()]
+    expected = counts(many(backend, 200))
+    job = many(backend, 200)
+    for number, worker in enumerate(workers):
+        until(lambda: job.progress().done > 20 * number, "the fleet is busy")  # noqa: B023
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(60) == 0
+        start_worker()
+    assert counts(job) == expected
+    assert {attempts(client, job, index) for index in range(200)} == {1}
+    until(lambda: nothing_left(client), "nothing is left over")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Redis that can be killed, frozen, and started again on its port with what it had stored."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import redis
+from processes import free_port, redis_program
+from waiting import until
+
+#: Every write is on the disk before it is answered.
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+class RedisProcess:
+    """A server with its own folder. Not started yet."""
+
+    def __init__(self, folder: Path, options: Sequence[str] = DURABLE, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """What workers and clients are given."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> redis.Redis:
+        """A new client, to be closed by who asked for it."""
+        return redis.Redis(port=self.port, socket_timeout=60)
+
+    def start(self) -> None:
+        """Start it, and wait until it has read its data and answers."""
+        arguments = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [*arguments, "--save", "", *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._process = process
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise AssertionError(f"redis-server ended: {(self.folder / 'log').read_text()}")
+            # It refuses with a ResponseError while it reads its data.
+            with contextlib.suppress(redis.RedisError):
+                return bool(probe.ping())
+            return False
+
+        with redis.Redis(port=self.port, socket_timeout=1) as probe:
+            until(answers, "redis-server answers")
+
+    def kill(self) -> None:
+        """As a loss of power does."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def freeze(self) -> None:
+        """Let it say nothing, with all its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, sign: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(sign)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps a worker's processes in bounds, and tells why they ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis.exceptions import OutOfMemoryError
+
+from qfleet_worker.lifecycle.limits import limit_memory
+from qfleet_worker.lifecycle.request import cause_of_death, shard_request
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no memory")
+@pytest.mark.parametrize(("allocated_mib", "expected"), [(100, "fits"), (4096, "too much")])
+def test_a_process_may_take_no_more_memory_than_it_was_given(allocated_mib: int, expected: str) -> None:
+    text = (
+        "from qfleet_worker.lifecycle.limits import limit_memory\n"
+        "import numpy as np\n"
+        "limit_memory(200 * 2**20)\n"
+        "try:\n"
+        f"    np.empty({allocated_mib} * 2**20, np.uint8)\n"
+        "    print('fits')\n"
+        "except MemoryError:\n"
+        "    print('too much')\n"
+        # It goes on.
+        "np.ones(1000)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.strip() == expected
+
+
+def test_other_systems_bound_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qfleet_worker.lifecycle.limits.sys.platform", "darwin")
+    monkeypatch.delattr("qfleet_worker.lifecycle.limits.Path")
+    limit_memory(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (
+            "Worker exited prematurely: signal 9 (SIGKILL) Job: 3.",
+            "signal 9 (SIGKILL), which is also how Linux ends a process when memory runs out",
+        ),
+        ("Worker exited prematurely: signal 11 (SIGSEGV) Job: 0.", "signal 11 (SIGSEGV)"),
+        ("Worker exited prematurely: exitcode 3 Job: 0.", "exit code 3"),
+        ("Worker exited prematurely.", "for no reason that is known"),
+    ],
+)
+def test_causes_of_death(text: str, cause: str) -> None:
+    assert cause_of_death(text) == cause
+
+
+class _Request:
+    """What `shard_request`'s class needs of Celery's, for `reject`."""
+
+    args = ("job", 3)
+    id = "job.3"
+    acknowledged = False
+
+    def acknowledge(self) -> None:
+        self.acknowledged = True
+
+
+def _reject(publish: Any, *, requeue: bool = True, times: int = 1) -> _Request:
+    cls: Any = shard_request(None, publish)  # type: ignore[arg-type]
+    request = _Request()
+    request._tell = lambda tell: cls._tell(request, tell)  # type: ignore[attr-defined]
+    for _ in range(times):
+        cls.reject(request, requeue)
+    return request
+
+
+@pytest.mark.parametrize(("requeue", "expected"), [(True, [("job", 3)]), (False, [])])
+def test_a_rejected_message_goes_back_on_the_queue_once(requeue: bool, expected: list[tuple[str, int]]) -> None:
+    sent: list[tuple[str, int]] = []
+    request = _reject(lambda *shard: sent.append(shard), requeue=requeue, times=2)  # type: ignore[arg-type]
+    assert sent == expected
+    assert request.acknowledged
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("full"), OperationalError("gone")])
+def test_a_queue_that_takes_no_message_ends_no_worker(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    assert _reject(refuse).acknowledged
+    assert "it will be missed" in caplog.text
