@@ -17,7 +17,7 @@ from qiskit.exceptions import QiskitError
 
 from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.lowering import lower
-from qfleet.options import RunOptions
+from qfleet.options import RunOptions, check_text
 from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
 from qfleet.queue import CircuitRecord, JobRecord, NewJob
 from qfleet.wire import codec
@@ -59,6 +59,8 @@ def prepare(
     programs: dict[str, bytes] = {}
     records, items = [], []
     for index, circuit in enumerate(circuits):
+        for name in (circuit.name, *(register.name for register in (*circuit.qregs, *circuit.cregs))):
+            check_text("the name of a circuit or register", name)
         needed = _memory_bytes(circuit, options, output)
         _check_initial_statevector(options.initial_statevector, circuit, output)
         program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
