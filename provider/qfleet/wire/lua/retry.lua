@@ -11,7 +11,7 @@ for index = 0, total - 1 do
         done = done + 1
       end
     end
-    count('circuits_done', -done)
+    count('circuits_done', 0 - done) -- -done would be "-0" for none, which Redis takes for no integer
     redis.call('HDEL', RESULTS, index)
     drop(index, 'counted', 'attempts', 'owner', 'cause', 'again')
     move(index, 'FAILURE', 'PENDING')
