@@ -107,10 +107,10 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
         taken = store.take(job.job_id, index)
         assert taken is not None
         store.finish(taken, codec.encode(written[index]), whole=1, blocks=[], error="")
-    assert list(ledger.results(job.job_id, 40)) == [written[index] for index in (0, 3, 17, 39)]
+    assert list(ledger.results(job.job_id, range(40))) == [written[index] for index in (0, 3, 17, 39)]
     store_client.hset(keys.results(job.job_id), "17", b"damaged")
     with pytest.raises(DamagedDataError, match=f"result of shard 17 of job {job.job_id}"):
-        list(ledger.results(job.job_id, 40))
+        list(ledger.results(job.job_id, range(40)))
 
 
 def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
