@@ -5,7 +5,7 @@ from qfleet.queue.connection import Connection
 from qfleet.queue.facts import Facts, gather_facts
 from qfleet.queue.ledger import JobSummary, Ledger, NewJob, Snapshot
 from qfleet.queue.record import CircuitRecord, JobRecord
-from qfleet.queue.send import publish, send
+from qfleet.queue.sending import publish, send
 from qfleet.wire.broker import redact
 
 __all__ = [
