@@ -19,6 +19,7 @@ from qfleet.doctor import Finding, diagnose
 from qfleet.errors import FleetJobError, InvalidOptionError
 from qfleet.job import FleetJob
 from qfleet.local import LocalFleet
+from qfleet.options import check_text
 from qfleet.queue import Connection, JobSummary, gather_facts
 from qfleet.settings import Settings
 from qfleet.wire.broker import BrokerUrlError, parse_broker
@@ -129,7 +130,8 @@ class FleetProvider:
     def job(self, job_id: str) -> FleetJob:
         """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
         if not isinstance(job_id, str):
-            raise TypeError(f"job_id={job_id!r}: a string is needed, the id that job.job_id() gives")
+            raise TypeError(f"job_id={job_id!r}: a string is needed, as job.job_id() gives it")
+        check_text("job_id", job_id)
         with self._connection.ledger() as ledger:
             return self._job(JobSummary(job_id, ledger.snapshot(job_id)))
 

@@ -59,8 +59,7 @@ def prepare(
     programs: dict[str, bytes] = {}
     records, items = [], []
     for index, circuit in enumerate(circuits):
-        for name in (circuit.name, *(register.name for register in (*circuit.qregs, *circuit.cregs))):
-            check_text("the name of a circuit or register", name)
+        check_text("the name of a circuit", circuit.name)
         needed = _memory_bytes(circuit, options, output)
         _check_initial_statevector(options.initial_statevector, circuit, output)
         program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
