@@ -24,6 +24,7 @@ from processes import free_port, process, redis_program, redis_server
 from qiskit.providers import JobStatus
 from waiting import until
 
+import qfleet.job
 import qfleet.waiting
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import (
@@ -36,6 +37,7 @@ from qfleet.errors import (
 )
 from qfleet.job import Progress
 from qfleet.queue.connection import connect
+from qfleet.waiting import watch
 from qfleet.wire import keys
 from qfleet.wire.broker import parse_broker
 
@@ -123,6 +125,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits hears of a change by the job's channel, or not at all."""
+    monkeypatch.setattr(qfleet.job, "watch", lambda *given, **named: watch(*given, **named | {"read_every": 10_000}))
 
 
 @contextmanager
@@ -351,6 +359,7 @@ def test_a_wait_of_zero_is_no_busy_loop(backend: FleetBackend, client: redis.Red
     assert len([command for command in commands if command.startswith("HMGET")]) == len(seen)
 
 
+@pytest.mark.usefixtures("woken_only")
 def test_each_result_is_read_once_and_states_in_order(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run([bell()] * 40, shots=10, max_job_size=1)
     found = []
@@ -424,6 +433,7 @@ def test_too_late_for_the_rest(backend: FleetBackend, client: redis.Redis) -> No
         next(stream)
 
 
+@pytest.mark.usefixtures("woken_only")
 def test_progress_is_told_at_first_and_when_it_changes(
     backend: FleetBackend, client: redis.Redis, waits: Waits
 ) -> None:
@@ -451,6 +461,7 @@ def test_what_failed_runs_again_in_the_same_job(backend: FleetBackend, client: r
     with pytest.raises(JobFailedError, match=r"retry_failed\(\) runs what failed again"):
         job.result()
     assert elsewhere.status() is JobStatus.ERROR
+    assert [circuit.success for circuit in elsewhere.result(partial=True).results] == [False, True, False]
     kept = job.result(partial=True).results[1].to_dict()
     queue = f"{keys.PREFIX}{keys.QUEUE}"
     before = client.llen(queue)

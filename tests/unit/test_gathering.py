@@ -105,6 +105,23 @@ def test_a_result_that_cant_be_read(client: redis.Redis, connection: Connection)
         _gathered(connection, job, iter([Ledger(client).snapshot(job.job_id)]))
 
 
+def test_a_result_of_another_circuit_is_nobodys(client: redis.Redis, connection: Connection) -> None:
+    job, other = new_job(2), new_job(100)
+    ledger = Ledger(client)
+    for each in (job, other):
+        ledger.store(each)
+    for index in (0, 1):
+        run_shard(client, job.job_id, index)
+    run_shard(client, other.job_id, 99)
+    foreign = client.hget(keys.results(other.job_id), "99")
+    assert isinstance(foreign, bytes)
+    client.hset(keys.results(job.job_id), "0", foreign)
+    last = ledger.snapshot(job.job_id)
+    found = dict(gather(connection, Patience(job.job_id, None), job.record, [last]))
+    assert {index: circuit.success for index, circuit in found.items()} == {0: False, 1: True}
+    assert found[0].status == "ERROR: its result is missing from Redis"
+
+
 def test_a_circuit_comes_once_although_its_block_comes_again(client: redis.Redis, connection: Connection) -> None:
     # Shard 1 ran, was read, and then ran again, in a job that was tried again meanwhile.
     job = new_job(2)

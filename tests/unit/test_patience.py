@@ -6,11 +6,15 @@ from __future__ import annotations
 import threading
 from concurrent.futures import CancelledError
 
+import fakeredis
 import pytest
+import redis
 
 import qfleet.waiting
 from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError
+from qfleet.queue import Connection, Ledger
 from qfleet.waiting import OUTAGE_SECONDS, Patience
+from qfleet.wire.broker import parse_broker
 
 GONE = BrokerUnreachableError("no Redis answers at redis://broker")
 
@@ -87,3 +91,22 @@ def test_who_is_told_to_stop_stops(clock: Clock) -> None:
 @pytest.mark.parametrize("timeout", [0, -1, float("-inf")])
 def test_no_time_at_all_is_a_timeout(timeout: float, clock: Clock) -> None:
     assert Patience("the-job", timeout).left() <= 0
+
+
+def test_a_question_is_asked_until_it_is_answered(clock: Clock) -> None:
+    connection = Connection(parse_broker("redis://not-used"))
+    connection._client = fakeredis.FakeRedis()
+    asked = []
+
+    def question(ledger: Ledger) -> str:
+        asked.append(ledger)
+        if len(asked) < 4:
+            raise redis.ConnectionError("refused")
+        return "answer"
+
+    patience = Patience("the-job", None)
+    assert patience.ask(connection, question) == "answer"
+    assert clock.pauses == [0.05, 0.1, 0.2]
+    # The outage is over.
+    patience.endure(GONE)
+    assert clock.pauses[-1] == 0.05
