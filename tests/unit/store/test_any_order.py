@@ -33,8 +33,6 @@ class Shards(RuleBasedStateMachine):
         self.attempts = [0] * SHARDS
         self.holder: list[Taken | None] = [None] * SHARDS
         self.taken: list[Taken] = []
-        #: whether a shard's block of shots was counted
-        self.ran = [False] * SHARDS
 
     @rule(index=st.integers(0, SHARDS - 1))
     def take(self, index: int) -> None:
@@ -50,27 +48,16 @@ class Shards(RuleBasedStateMachine):
         self.taken.append(taken)
 
     @precondition(lambda self: self.taken)
-    @rule(data=st.data(), fails=st.booleans(), ran=st.booleans())
-    def finish(self, data: st.DataObject, fails: bool, ran: bool) -> None:
+    @rule(data=st.data(), fails=st.booleans())
+    def finish(self, data: st.DataObject, fails: bool) -> None:
         taken = data.draw(st.sampled_from(self.taken))
         index = taken.index
-        # A shard that fails may hold a block that ran.
-        ran = ran or not fails
-        blocks = [(index // BLOCKS, BLOCKS)] if ran else []
+        blocks = [] if fails else [(index // BLOCKS, BLOCKS)]
         stored = self.store.finish(taken, b"result", whole=0, blocks=blocks, error="no" if fails else "")
         may = self.states[index] == "STARTED" and self.holder[index] is taken
         assert stored is may
         if may:
             self.states[index] = "FAILURE" if fails else "SUCCESS"
-            self.ran[index] = ran
-
-    @rule()
-    def retry(self) -> None:
-        failed = [index for index, state in enumerate(self.states) if state == "FAILURE"]
-        assert self.ledger.retry(self.job.job_id) == failed
-        for index in failed:
-            self.states[index], self.attempts[index] = "PENDING", 0
-            self.holder[index], self.ran[index] = None, False
 
     @rule()
     def cancel(self) -> None:
@@ -83,7 +70,7 @@ class Shards(RuleBasedStateMachine):
     def agrees(self) -> None:
         snapshot = self.ledger.snapshot(self.job.job_id)
         assert snapshot.states == {state: self.states.count(state) for state in SHARD_STATES}
-        whole = [all(self.ran[first : first + BLOCKS]) for first in range(0, SHARDS, BLOCKS)]
+        whole = [self.states[first : first + BLOCKS] == ["SUCCESS"] * BLOCKS for first in range(0, SHARDS, BLOCKS)]
         assert snapshot.circuits_done == sum(whole)
         results = {int(index) for index in self.client.hkeys(keys.results(self.job.job_id))}
         assert results == {index for index, state in enumerate(self.states) if state in ("SUCCESS", "FAILURE")}

@@ -11,9 +11,10 @@ for index = 0, total - 1 do
         done = done + 1
       end
     end
-    count('circuits_done', 0 - done) -- -done would be "-0" for none, which Redis takes for no integer
+    -- In Lua, -done may be a negative zero, which Redis takes for no whole number.
+    count('circuits_done', 0 - done)
     redis.call('HDEL', RESULTS, index)
-    drop(index, 'counted', 'attempts', 'owner', 'cause', 'again')
+    drop(index, 'counted', 'attempts', 'owner', 'cause', 'missed', 'again')
     move(index, 'FAILURE', 'PENDING')
     table.insert(again, index)
   end
