@@ -15,8 +15,8 @@ from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
 from qfleet.errors import CapacityError, InvalidOptionError
-from qfleet.job import FleetJob, check_labels
-from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_option
+from qfleet.job import FleetJob
+from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labels, check_option
 from qfleet.queue import Connection, NewJob
 from qfleet.submission import prepare
 from qfleet.target import fleet_target

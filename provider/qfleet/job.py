@@ -3,30 +3,27 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from qiskit.providers import JobStatus, JobV1
 from qiskit.result import Result
+from qiskit.result.models import ExperimentResult
 
-from qfleet.errors import BrokerError, FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
-from qfleet.queue import Connection, JobRecord, NewJob, Snapshot
-from qfleet.result import assemble
+from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
+from qfleet.gathering import gather, whole_result
+from qfleet.queue import Connection, JobRecord, NewJob, Snapshot, publish, send
+from qfleet.result import failure
 from qfleet.status import job_status
+from qfleet.waiting import READ_EVERY_SECONDS, Patience, in_thread, interruptible, seconds, watch
 
 if TYPE_CHECKING:
     from qfleet.backend import FleetBackend
 
-#: While it waits for a message, a client reads the ledger so often: messages may get lost.
-_READ_EVERY_SECONDS: Final = 2.0
 #: How long a cancel waits for the processes that it kills to be dead.
 _DEATH_SECONDS: Final = 2.0
-#: How many failed circuits an error names.
-_NAMED_FAILURES: Final = 3
 
 
 class Progress(NamedTuple):
@@ -41,7 +38,10 @@ class FleetJob(JobV1):
 
     The job lives in the fleet's Redis, not in this object: any process finds it by its id, and it goes on when this
     process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if it can't be asked, `JobNotFoundError` if
-    there is no such job, and `JobExpiredError` once its retention is over.
+    there is no such job, and `JobExpiredError` once its retention is over. Those that wait go on through an outage of
+    Redis of up to a minute (`qfleet.waiting.OUTAGE_SECONDS`); Ctrl-C ends the wait and not the job.
+
+    ``await job`` is `result` for coroutines.
     """
 
     _backend: FleetBackend
@@ -62,7 +62,8 @@ class FleetJob(JobV1):
         self._record = new.record if new else None
         self._snapshot = snapshot
         self._metadata = dict(new.record.metadata) if new else None
-        self._full_result: Result | None = None
+        #: put together when the job had ended at this time; a job may be tried again
+        self._full_result: tuple[float | None, Result] | None = None
 
     def __repr__(self) -> str:
         known = self._snapshot
@@ -81,21 +82,8 @@ class FleetJob(JobV1):
         job = self._unsent
         if job is None:
             raise FleetJobError(f"job {self._job_id} was submitted already; run the circuits again for another job")
-        with self._connection.ledger() as ledger:
-            ledger.store(job)
-        try:
-            self._publish(range(len(job.shards)))
-        except BaseException:
-            # Half a job is worse than none: workers do nothing with tasks of a job that isn't there.
-            with suppress(BrokerError), self._connection.ledger() as ledger:
-                ledger.delete(job.job_id)
-            raise
+        send(self._connection, job)
         self._unsent = None
-
-    def _publish(self, shards: Sequence[int]) -> None:
-        self._connection.publish(self._job_id, shards)
-        with self._connection.ledger() as ledger:
-            ledger.published(self._job_id)
 
     def status(self) -> JobStatus:
         """The job's status, from the Celery states of its tasks."""
@@ -103,29 +91,68 @@ class FleetJob(JobV1):
             return JobStatus.INITIALIZING
         return job_status(self._read_snapshot().states)
 
-    def result(self, timeout: float | None = None, *, partial: bool = False) -> Result:
+    def result(
+        self,
+        timeout: float | None = None,
+        *,
+        partial: bool = False,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Result:
         """Wait for the job to end, and return what its circuits gave, in their order.
 
         Args:
             timeout: seconds to wait; ``None`` waits for ever. The job goes on after a timeout.
             partial: return what there is of a job that failed or was cancelled. Circuits without data then have
                 ``success=False`` and a ``status`` that says why, and the result's status is "PARTIAL COMPLETED".
+            progress: called with the job's progress at first, and each time it has changed.
 
         Raises:
             JobTimeoutError: the job didn't end in time.
             JobFailedError: it failed; the text says which circuit, and why. A `JobError`.
             JobCancelledError: it was cancelled. A `JobError`.
         """
-        snapshot = self._wait(timeout)
+        return self._result(Patience(self._job_id, timeout), partial=partial, progress=progress)
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return in_thread(lambda stop: self._result(Patience(self._job_id, None, stop))).__await__()
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, ExperimentResult]]:
+        """The circuits as they end: each once, its index in the job and its result.
+
+        A circuit is there when all its shots have run. One that failed has ``success=False`` and a ``status`` that says
+        why; so have those that a cancelled job didn't run.
+
+        Args:
+            timeout: seconds from now until the last of them; ``None`` waits for ever.
+
+        Raises:
+            JobTimeoutError: there are more to come, but not in time. The job goes on.
+        """
+        self._must_be_submitted()
+        return self._as_completed(Patience(self._job_id, timeout))
+
+    def retry_failed(self) -> int:
+        """Run the circuits that failed again, in the same job; how many there are.
+
+        Raises:
+            FleetJobError: the job hasn't ended, or was cancelled, or nothing of it failed.
+        """
+        self._must_be_submitted()
+        snapshot = self._read_snapshot()
         status = job_status(snapshot.states)
-        if status is JobStatus.CANCELLED and not partial:
-            raise JobCancelledError(f"job {self._job_id} was cancelled; result(partial=True) gives what it had done")
-        result = self._assemble(snapshot)
-        if not result.success and not partial:
-            raise JobFailedError(
-                f"job {self._job_id} failed: {self._failure(result, snapshot)}. result(partial=True) gives the rest"
-            )
-        return result
+        if status is not JobStatus.ERROR:
+            why = {
+                JobStatus.DONE: "nothing of it failed",
+                JobStatus.CANCELLED: "it was cancelled, which is for good; run the circuits again as another job",
+            }.get(status, f"it is {status.name}; wait until it has ended")
+            raise FleetJobError(f"job {self._job_id} has nothing to try again: {why}")
+        with self._connection.ledger() as ledger:
+            again = ledger.retry(self._job_id)
+        self._snapshot = self._full_result = None
+        if not again:
+            raise FleetJobError(f"job {self._job_id} has nothing to try again: somebody else did so just now")
+        publish(self._connection, self._job_id, again)
+        return snapshot.circuits - snapshot.circuits_done
 
     def cancel(self) -> bool:
         """Stop the job, queued or running, for good.
@@ -142,7 +169,8 @@ class FleetJob(JobV1):
                 return False
         self._connection.revoke(self._job_id, stopped)
         with suppress(FleetJobTimeoutError):
-            self._wait(_DEATH_SECONDS)
+            for _ in self._reads(Patience(self._job_id, _DEATH_SECONDS)):
+                pass
         return True
 
     def wait_for_final_state(
@@ -155,13 +183,18 @@ class FleetJob(JobV1):
 
         Args:
             timeout: seconds to wait; ``None`` waits for ever.
-            wait: seconds between two queries; the end of the job is noticed at once.
+            wait: seconds between two queries, at least 0.05; the end of the job is noticed at once.
             callback: called as ``callback(job_id, status, job)`` after each query.
 
         Raises:
             JobTimeoutError: the job didn't end in time.
         """
-        self._wait(timeout, wait, callback)
+        patience, read_every = Patience(self._job_id, timeout), seconds("wait", wait)
+        # Called here, and not in watch: an error of the callback is none of Redis.
+        with interruptible(self._job_id), closing(self._reads(patience, read_every)) as reads:
+            for snapshot in reads:
+                if callback is not None:
+                    callback(self._job_id, job_status(snapshot.states), self)
 
     def progress(self) -> Progress:
         """How many of the job's circuits have run."""
@@ -177,7 +210,7 @@ class FleetJob(JobV1):
         snapshot = self._read_snapshot()
         if job_status(snapshot.states) is not JobStatus.ERROR:
             return None
-        return self._failure(self._assemble(snapshot), snapshot)
+        return failure(self._assemble(snapshot, Patience(self._job_id, 0))) or snapshot.error
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -207,97 +240,73 @@ class FleetJob(JobV1):
             raise FleetJobError(f"job {self._job_id} isn't submitted; call submit() first")
 
     def _read_snapshot(self) -> Snapshot:
-        if self._snapshot is None or not self._snapshot.is_final:
+        if self._snapshot is None or not _is_for_good(self._snapshot):
             with self._connection.ledger() as ledger:
                 self._snapshot = ledger.snapshot(self._job_id)
         return self._snapshot
 
-    def _read_record(self) -> JobRecord:
+    def _read_record(self, patience: Patience | None = None) -> JobRecord:
         if self._record is None:
-            with self._connection.ledger() as ledger:
-                self._record = ledger.record(self._job_id)
+            patience = patience or Patience(self._job_id, 0)
+            self._record = patience.ask(self._connection, lambda ledger: ledger.record(self._job_id))
         return self._record
 
-    def _wait(
-        self,
-        timeout: float | None,
-        read_every: float = _READ_EVERY_SECONDS,
-        callback: Callable[[str, JobStatus, FleetJob], object] | None = None,
-    ) -> Snapshot:
-        """Wait for the end."""
+    def _reads(
+        self, patience: Patience, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
+    ) -> Generator[Snapshot]:
+        """What each read of the ledger says until the job has ended; see `watch`."""
         self._must_be_submitted()
-        if self._snapshot is None or not self._snapshot.is_final:
-            # Called here, and not in _watch: an error of the callback is none of Redis.
-            with closing(self._watch(timeout, read_every)) as reads:
-                for snapshot in reads:
-                    if callback is not None:
-                        callback(self._job_id, job_status(snapshot.states), self)
-        return self._read_snapshot()
-
-    def _watch(self, timeout: float | None, read_every: float) -> Generator[Snapshot]:
-        """What each read of the ledger says until the job has ended; woken by the job's channel."""
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        with self._connection.ledger() as ledger, ledger.listen(self._job_id) as events:
-            while True:
-                snapshot = self._read_snapshot()
+        if self._snapshot is not None and _is_for_good(self._snapshot):
+            yield self._snapshot
+            return
+        with closing(watch(self._connection, patience, read_every=read_every, moves=moves)) as reads:
+            for snapshot in reads:
+                self._snapshot = snapshot
                 yield snapshot
-                if snapshot.is_final:
-                    return
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise FleetJobTimeoutError(self._why_waiting(snapshot, timeout, any_worker=bool(ledger.workers())))
-                events.wait(min(read_every, left))
 
-    def _why_waiting(self, snapshot: Snapshot, timeout: float | None, *, any_worker: bool) -> str:
-        text = (
-            f"job {self._job_id} did not end within {timeout} s; it is {job_status(snapshot.states).name} "
-            f"with {snapshot.circuits_done} of {snapshot.circuits} circuits done, and goes on"
-        )
-        if not any_worker:
-            text += f". No worker is up at {self._connection.broker}: start one with `qfleet worker --url ...`"
-        return text
-
-    def _assemble(self, snapshot: Snapshot) -> Result:
-        if self._full_result is None:
-            record = self._read_record()
-            tasks = sum(snapshot.states.values())
-            cancelled = job_status(snapshot.states) is JobStatus.CANCELLED
-            with self._connection.ledger() as ledger:
-                found = list(ledger.results(self._job_id, tasks))
-                if len(found) < tasks:
-                    ledger.snapshot(self._job_id)  # raises if the job has expired, or was deleted, since it ended
-            self._full_result = assemble(
-                self._job_id,
-                record,
-                found,
-                backend_version=self._backend.backend_version,
-                ended=snapshot.ended or time.time(),
-                default_error=snapshot.error
-                or ("cancelled before it ran" if cancelled else "its result is missing from Redis"),
+    def _result(
+        self, patience: Patience, *, partial: bool = False, progress: Callable[[Progress], object] | None = None
+    ) -> Result:
+        told = None
+        with interruptible(self._job_id):
+            with closing(self._reads(patience, moves=progress is not None)) as reads:
+                for snapshot in reads:
+                    now = Progress(snapshot.circuits_done, snapshot.circuits)
+                    if progress is not None and now != told:
+                        progress(now)
+                        told = now
+            status = job_status(snapshot.states)
+            if status is JobStatus.CANCELLED and not partial:
+                raise JobCancelledError(
+                    f"job {self._job_id} was cancelled; result(partial=True) gives what it had done"
+                )
+            result = self._assemble(snapshot, patience)
+        if not result.success and not partial:
+            raise JobFailedError(
+                f"job {self._job_id} failed: {failure(result) or snapshot.error}. result(partial=True) gives the rest, "
+                "retry_failed() runs what failed again"
             )
-        return self._full_result
+        return result
 
-    def _failure(self, result: Result, snapshot: Snapshot) -> str:
-        failed = [
-            f"circuit {index} ({experiment.header['name']!r}): {experiment.status.removeprefix('ERROR: ')}"
-            for index, experiment in enumerate(result.results)
-            if not experiment.success
-        ]
-        text = "; ".join(failed[:_NAMED_FAILURES]) or snapshot.error
-        more = len(failed) - _NAMED_FAILURES
-        return f"{text}; and {more} more circuits" if more > 0 else text
+    def _as_completed(self, patience: Patience) -> Iterator[tuple[int, ExperimentResult]]:
+        with interruptible(self._job_id):
+            record = self._read_record(patience)
+            with closing(self._reads(patience, moves=True)) as reads:
+                yield from gather(self._connection, patience, record, reads)
+
+    def _assemble(self, snapshot: Snapshot, patience: Patience) -> Result:
+        if self._full_result is None or self._full_result[0] != snapshot.ended:
+            result = whole_result(
+                self._connection,
+                patience,
+                self._read_record(patience),
+                snapshot,
+                backend_version=self._backend.backend_version,
+            )
+            self._full_result = snapshot.ended, result
+        return self._full_result[1]
 
 
-def check_labels(tags: object, metadata: object) -> tuple[list[str], dict[str, Any]]:
-    """The tags and metadata of a new job. Raises TypeError."""
-    if tags is None:
-        tags = []
-    if isinstance(tags, str) or not isinstance(tags, (list, tuple, set, frozenset)):
-        raise TypeError(f"job_tags={tags!r}: a list of strings is needed")
-    if not all(isinstance(tag, str) for tag in tags):
-        raise TypeError(f"job_tags={tags!r}: every tag must be a string")
-    if metadata is None:
-        metadata = {}
-    if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata={metadata!r}: a dictionary is needed")
-    return list(tags), dict(metadata)
+def _is_for_good(snapshot: Snapshot) -> bool:
+    """Whether a job can change no more: what failed may be tried again."""
+    return snapshot.is_final and not snapshot.states["FAILURE"]

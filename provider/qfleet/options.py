@@ -59,6 +59,33 @@ def check_option(name: str, value: object) -> object:
     return _CHECKS[name](name, value)
 
 
+def check_labels(tags: object, metadata: object) -> tuple[list[str], dict[str, Any]]:
+    """The tags and metadata of a new job. Raises TypeError, or `InvalidOptionError` for a tag that is no text."""
+    if tags is None:
+        tags = []
+    if isinstance(tags, str) or not isinstance(tags, (list, tuple, set, frozenset)):
+        raise TypeError(f"job_tags={tags!r}: a list of strings is needed")
+    if not all(isinstance(tag, str) for tag in tags):
+        raise TypeError(f"job_tags={tags!r}: every tag must be a string")
+    for tag in tags:
+        check_text("job_tags", tag)
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata={metadata!r}: a dictionary is needed")
+    return list(tags), dict(metadata)
+
+
+def check_text(what: str, text: str) -> None:
+    """Raise `InvalidOptionError` if a text can't be written as UTF-8: it has half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidOptionError(
+            f"{what}: {text!r} has a character that is none, {text[exc.start]!r}; give text without lone surrogates"
+        ) from exc
+
+
 class CheckedOptions(Options):
     """Qiskit's `Options`, which refuses a wrong value when it is set."""
 

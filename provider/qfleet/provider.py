@@ -15,10 +15,12 @@ from typing import Final
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
 from qfleet.backend import KINDS, FleetBackend
+from qfleet.doctor import Finding, diagnose
 from qfleet.errors import FleetJobError, InvalidOptionError
 from qfleet.job import FleetJob
 from qfleet.local import LocalFleet
-from qfleet.queue import Connection, JobSummary
+from qfleet.options import check_text
+from qfleet.queue import Connection, JobSummary, gather_facts
 from qfleet.settings import Settings
 from qfleet.wire.broker import BrokerUrlError, parse_broker
 from qfleet.wire.presence import Presence
@@ -127,6 +129,9 @@ class FleetProvider:
 
     def job(self, job_id: str) -> FleetJob:
         """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
+        if not isinstance(job_id, str):
+            raise TypeError(f"job_id={job_id!r}: a string is needed, as job.job_id() gives it")
+        check_text("job_id", job_id)
         with self._connection.ledger() as ledger:
             return self._job(JobSummary(job_id, ledger.snapshot(job_id)))
 
@@ -182,9 +187,9 @@ class FleetProvider:
             JobNotFoundError: there is no such job; `JobExpiredError` once its retention is over.
             FleetJobError: it hasn't ended.
         """
+        if not self.job(job_id).in_final_state():
+            raise FleetJobError(f"job {job_id} hasn't ended; cancel() it before it can be deleted")
         with self._connection.ledger() as ledger:
-            if not ledger.snapshot(job_id).is_final:
-                raise FleetJobError(f"job {job_id} hasn't ended; cancel() it before it can be deleted")
             ledger.delete(job_id)
         return True
 
@@ -192,6 +197,10 @@ class FleetProvider:
         """The workers that are up now."""
         with self._connection.ledger() as ledger:
             return ledger.workers()
+
+    def examine(self) -> list[Finding]:
+        """What is wrong with the fleet, and what to do about it: one finding for each check. Nothing is changed."""
+        return diagnose(gather_facts(self._connection))
 
     def _backend(self, name: str, **options: object) -> FleetBackend:
         return FleetBackend(self, KINDS[name], self._connection, self._retention, **options)

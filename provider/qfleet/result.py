@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from qfleet.errors import DamagedDataError
 from qfleet.queue import CircuitRecord, JobRecord
 from qfleet.saved import saved_data
 from qfleet.wire.shard import CircuitResult, ShardResult
+
+#: How many failed circuits an error names.
+_NAMED_FAILURES: Final = 3
 
 
 def assemble(
@@ -42,11 +45,10 @@ def assemble(
     for shard in shards:
         for circuit in shard.circuits:
             blocks.setdefault(circuit.index, []).append(circuit)
-    experiments = []
-    for index, circuit_record in enumerate(record.circuits):
-        parts = sorted(blocks.get(index, ()), key=lambda part: part.first_shot)
-        experiments.append(_experiment(record, circuit_record, parts, default_error))
-    succeeded = [experiment.success for experiment in experiments]
+    experiments = [
+        experiment(record, index, blocks.get(index, ()), default_error) for index in range(len(record.circuits))
+    ]
+    succeeded = [found.success for found in experiments]
     return Result(
         backend_name=record.backend,
         backend_version=backend_version,
@@ -74,9 +76,17 @@ def header(circuit: CircuitRecord) -> dict[str, Any]:
     }
 
 
-def _experiment(
-    job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult], default_error: str
-) -> ExperimentResult:
+def experiment(job: JobRecord, index: int, blocks: Sequence[CircuitResult], default_error: str) -> ExperimentResult:
+    """The result of one circuit of a job.
+
+    Args:
+        blocks: what its blocks of shots gave, in any order. If there are too few, it failed with ``default_error``.
+
+    Raises:
+        DamagedDataError: the data don't fit the job.
+    """
+    circuit = job.circuits[index]
+    parts = sorted(blocks, key=lambda part: part.first_shot)
     error = next((part.error for part in parts if part.error), "")
     # Blocks that a dead worker never returned leave a gap in the shots.
     if not error and sum(part.shots for part in parts) != circuit.shots:
@@ -102,6 +112,17 @@ def _experiment(
     if error:
         return ExperimentResult(circuit.shots, False, ExperimentResultData(), status=f"ERROR: {error}", **common)
     return ExperimentResult(circuit.shots, True, _data(job, circuit, parts), status="DONE", **common)
+
+
+def failure(result: Result) -> str:
+    """Which circuits of a result failed, and why; empty if none did."""
+    failed = [
+        f"circuit {index} ({circuit.header['name']!r}): {circuit.status.removeprefix('ERROR: ')}"
+        for index, circuit in enumerate(result.results)
+        if not circuit.success
+    ]
+    more = len(failed) - _NAMED_FAILURES
+    return "; ".join(failed[:_NAMED_FAILURES]) + (f"; and {more} more circuits" if more > 0 else "")
 
 
 def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]) -> ExperimentResultData:

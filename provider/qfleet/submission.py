@@ -19,7 +19,7 @@ from qiskit.circuit import QuantumCircuit
 from qfleet.binds import Binds, global_phases
 from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError, UnsupportedCircuitError
 from qfleet.lowering import lower, unbound
-from qfleet.options import RunOptions
+from qfleet.options import RunOptions, check_text
 from qfleet.planning import Item, plan, predict_result_bytes, predict_seconds
 from qfleet.queue import CircuitRecord, JobRecord, NewJob
 from qfleet.wire import codec
@@ -165,6 +165,7 @@ def _batches(
 
 
 def _load(circuit: QuantumCircuit, options: RunOptions, output: Output) -> _Loaded:
+    check_text("the name of a circuit", circuit.name)
     needed = _memory_bytes(circuit, options, output)
     _check_initial_statevector(options.initial_statevector, circuit, output)
     program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)

@@ -294,6 +294,40 @@ def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.
 
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize(
+    ("name", "tags", "text"),
+    [
+        ("a\ud800b", [], r"name of a circuit: 'a\\ud800b' has a character that is none, '\\ud800'"),
+        ("a", ["\ud800"], r"job_tags: '\\ud800' has a character that is none"),
+    ],
+    ids=["circuit", "tag"],
+)
+def test_text_that_no_encoding_can_write(name: str, tags: list[str], text: str, idle: FleetProvider) -> None:
+    with pytest.raises(InvalidOptionError, match=text):
+        idle.get_backend().run(bell(name), job_tags=tags)
+
+
+def test_metadata_that_no_encoding_can_write_stay_here(idle: FleetProvider) -> None:
+    circuit = bell()
+    circuit.metadata = {"a": "\ud800", "b": 1}
+    job = idle.get_backend().run(circuit, metadata={"\ud800": 1, "b": 2})
+    assert job.metadata == {"\ud800": 1, "b": 2}
+    assert idle.job(job.job_id()).metadata == {"b": 2}
+
+
+@pytest.mark.parametrize("job_id", [None, 7, b"abc"])
+def test_an_id_that_isnt_a_string(job_id: Any, idle: FleetProvider) -> None:
+    for find in (idle.job, idle.delete_job, idle.get_backend().retrieve_job):
+        with pytest.raises(TypeError, match=r"job_id=.*a string is needed"):
+            find(job_id)
+
+
+def test_an_id_that_no_encoding_can_write(idle: FleetProvider) -> None:
+    with pytest.raises(InvalidOptionError, match=r"job_id: .* has a character that is none"):
+        idle.job("\ud800")
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize(
     ("circuits", "text"),
     [
         ([bell(), "OPENQASM 2.0;"], "item 1 of the list is str"),

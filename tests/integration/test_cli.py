@@ -166,6 +166,30 @@ def test_no_worker_is_up() -> None:
             assert provider.job(job.job_id()).status().name == "QUEUED"
 
 
+def test_the_doctor_finds_a_good_fleet_good_and_tells_what_a_bad_one_lacks() -> None:
+    with running_redis("--appendonly", "yes") as port:
+        url = f"redis://127.0.0.1:{port}/0"
+        told = qfleet("doctor", "--json", url=url)
+        assert told.returncode == 1
+        problems = [check for check in json.loads(told.stdout)["checks"] if check["verdict"] == "problem"]
+        assert [(check["check"], check["remedy"]) for check in problems] == [
+            ("workers", "start one: qfleet worker --url URL")
+        ]
+        with FleetProvider(url) as provider, serving("worker", "--url", url, "--concurrency", 1):
+            until(provider.workers, "the worker is up")
+            document(qfleet("run", BELL, "--json", url=url))
+            checks = document(qfleet("doctor", "--json", url=url))["checks"]
+            assert {check["verdict"] for check in checks} == {"ok"}
+            assert qfleet("doctor", url=url).stdout.count("\n") == len(checks)
+
+
+def test_retry_refuses_a_job_in_which_nothing_failed(fleet_url: str) -> None:
+    ran = document(qfleet("run", BELL, "--json", url=fleet_url))
+    told = qfleet("retry", ran["id"], "--json", url=fleet_url)
+    assert told.returncode == 1
+    assert "nothing of it failed" in json.loads(told.stderr)["error"]["message"]
+
+
 def test_a_worker_takes_over_what_waits() -> None:
     with running_redis() as port:
         url = f"redis://127.0.0.1:{port}/0"

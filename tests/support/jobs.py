@@ -7,8 +7,14 @@ import time
 import uuid
 from typing import Any
 
+import msgspec
+import numpy as np
+import redis
+
 from qfleet.queue import CircuitRecord, JobRecord, NewJob
-from qfleet.wire.shard import CircuitWork, ShardWork
+from qfleet.wire import codec
+from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet_worker.store import Store
 
 
 def new_job(shards: int = 2, *, circuits: int | None = None, blocks: int = 1, **changed: Any) -> NewJob:
@@ -70,3 +76,32 @@ def new_job(shards: int = 2, *, circuits: int | None = None, blocks: int = 1, **
         "programs": {"p": b"program"},
     }
     return NewJob(**fields | changed)
+
+
+def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> bool:
+    """Do a worker's part without one: each circuit of the shard gives 0 in all its shots, or fails.
+
+    Returns whether the result was stored.
+    """
+    store = Store(client, "unit@test")
+    taken = store.take(job_id, index)
+    assert taken is not None
+    circuits = codec.decode_work(taken.work).circuits
+    results = [
+        CircuitResult(index=circuit.index, first_shot=circuit.first_shot, shots=circuit.shots, seconds=0.1, engine="e")
+        for circuit in circuits
+    ]
+    if error:
+        results = [msgspec.structs.replace(result, error=error) for result in results]
+    else:
+        results = [
+            msgspec.structs.replace(result, outcomes=b"\0", counts=np.array([result.shots], "<i8").tobytes())
+            for result in results
+        ]
+    return store.finish(
+        taken,
+        codec.encode(ShardResult(circuits=tuple(results))),
+        whole=0 if error else sum(circuit.blocks == 1 for circuit in circuits),
+        blocks=[] if error else [(circuit.index, circuit.blocks) for circuit in circuits if circuit.blocks > 1],
+        error=error,
+    )

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import pytest
+from celery import Celery
 from kombu.utils.url import parse_url
 
 from qfleet.wire import keys
@@ -74,6 +76,32 @@ def test_what_an_url_means_to_celery(url: str, expected: tuple[object, ...]) -> 
 def test_tls_is_checked_unless_the_url_says_otherwise() -> None:
     assert "ssl_cert_reqs=required" in parse_broker("rediss://host").celery_url
     assert "ssl_cert_reqs=none" in parse_broker("rediss://host?ssl_cert_reqs=none").celery_url
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
+def test_whether_the_host_name_is_checked_means_the_same_to_all(text: str, value: bool) -> None:
+    broker = parse_broker(f"rediss://host?ssl_check_hostname={text}")
+    assert broker.client_options["ssl_check_hostname"] is value
+    settings = celery_settings(broker)
+    assert parse_url(settings["broker_url"])["ssl"]["ssl_check_hostname"] is value
+    app = Celery(set_as_current=False)
+    app.conf.update(settings)
+    assert app.backend.connparams["ssl_check_hostname"] is value
+    assert app.backend.connparams["ssl_cert_reqs"] == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("ssl_check_hostname=maybe", "ssl_check_hostname=maybe in .*: one of true, false is needed"),
+        ("ssl_cert_reqs=never", "ssl_cert_reqs=never in .*: one of required, optional, none is needed"),
+        ("ssl_pony=1", "ssl_pony in .* isn't known; there are ssl_ca_certs"),
+    ],
+)
+def test_what_is_wrong_about_tls_is_told_when_the_url_is_read(query: str, text: str) -> None:
+    with pytest.raises(BrokerUrlError, match=text) as caught:
+        parse_broker(f"rediss://:geheim@host?{query}")
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import redis.exceptions as of_redis
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 from redis.sentinel import MasterNotFoundError
 
 from qfleet.errors import BrokerAuthenticationError, BrokerError, BrokerFullError, BrokerUnreachableError
@@ -53,6 +53,9 @@ def test_every_error_of_redis_is_caught(kind: type[Exception]) -> None:
     [
         (of_redis.ConnectionError("refused"), BrokerUnreachableError),
         (of_redis.TimeoutError("timed out"), BrokerUnreachableError),
+        (of_redis.ReadOnlyError("You can't write against a read only replica."), BrokerUnreachableError),
+        (of_redis.MasterDownError("Link with MASTER is down"), BrokerUnreachableError),
+        (BatchPublishError("kombu says so"), BrokerError),
         (of_redis.BusyLoadingError("loading"), BrokerUnreachableError),
         (MasterNotFoundError("<redis.client.Redis(...)>"), BrokerUnreachableError),
         (ConnectionRefusedError(111, "refused"), BrokerUnreachableError),
@@ -79,10 +82,11 @@ def test_what_becomes_of_an_error(cause: Exception, expected: type[BrokerError])
         (of_redis.ConnectionError("refused"), BrokerUnreachableError),
     ],
 )
-def test_kombus_wrapping_is_looked_into(cause: Exception, expected: type[BrokerError]) -> None:
-    wrapped = OperationalError("wrapped")
-    wrapped.__cause__ = cause
-    assert type(translate(wrapped, BROKER)) is expected
+@pytest.mark.parametrize("kind", [OperationalError, BatchPublishError])
+def test_kombus_wrapping_is_looked_into(kind: type[Exception], cause: Exception, expected: type[BrokerError]) -> None:
+    with pytest.raises(BrokerError) as caught, translated(BROKER):
+        raise kind("wrapped") from cause
+    assert type(caught.value) is expected
 
 
 def test_a_sentinels_error_is_told_shortly() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import click
 
+from qfleet.cli.doctor import doctor
 from qfleet.cli.fleet import up, version, warm, worker
 from qfleet.cli.group import FleetGroup
-from qfleet.cli.jobs import cancel, jobs, result, status
+from qfleet.cli.jobs import cancel, jobs, result, retry, status
 from qfleet.cli.run import run
 
 __all__ = ["main"]
@@ -33,5 +34,5 @@ def main() -> None:
     """
 
 
-for _command in (up, worker, warm, run, jobs, status, result, cancel, version):
+for _command in (up, worker, warm, run, jobs, status, result, retry, cancel, doctor, version):
     main.add_command(_command)

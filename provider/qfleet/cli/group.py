@@ -25,6 +25,7 @@ __all__ = [
     "interrupt_on_terminate",
     "json_option",
     "message_of",
+    "printable",
     "url_option",
 ]
 
@@ -85,7 +86,11 @@ def _tell(kind: str, message: str, *, as_json: bool) -> None:
 def message_of(exc: Exception) -> str:
     """An error's message in one line that is safe to print: a file's bytes may be quoted in it."""
     # QiskitError's str() is the repr of its message
-    text = str(getattr(exc, "message", None) or exc)
+    return printable(str(getattr(exc, "message", None) or exc))
+
+
+def printable(text: str) -> str:
+    """A text in one line that is safe to print, whoever wrote it."""
     return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands about jobs that were submitted: list, status, result, cancel."""
+"""The commands about jobs that were submitted: list, status, result, retry, cancel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from qfleet.cli.group import FAILED, connect, json_option, url_option
 
-__all__ = ["cancel", "jobs", "result", "status"]
+__all__ = ["cancel", "jobs", "result", "retry", "status"]
 
 _NO_WORKER = "No worker is up: queued jobs wait. Start one with 'qfleet worker'."
 
@@ -33,6 +33,8 @@ def jobs(
     provider = connect(url)
     from qfleet.cli.output import job_document, print_jobs, write_json
 
+    if backend_name is not None:
+        provider.get_backend(backend_name)  # raises if there is none of this name
     found = provider.jobs(limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None)
     documents = [job_document(job) for job in found]
     workers = len(provider.workers())
@@ -103,7 +105,10 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
             f"job {job_id} has not ended: {job.status().name}, {progress.done} of {progress.total} circuits done. "
             f"Wait for it: qfleet result {job_id} --wait 60"
         )
-    found = wait_for_result(job, wait or None, partial=partial)
+    try:
+        found = wait_for_result(job, wait or None, partial=partial)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; job {job_id} goes on") from None
     if as_json:
         write_json(result_document(job, found))
     else:
@@ -112,6 +117,27 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
         save_histograms(found, plot)
         if not as_json:
             click.echo(f"Histograms: {plot}")
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@url_option
+@json_option
+def retry(job_id: str, url: str | None, as_json: bool) -> None:
+    """Run the circuits of a job that failed again, in the same job.
+
+    \b
+    Example:
+      qfleet retry 1d8c2f0e
+    """
+    job = connect(url).job(job_id)
+    circuits = job.retry_failed()
+    if as_json:
+        from qfleet.cli.output import write_json
+
+        write_json({"id": job.job_id(), "circuits": circuits, "status": job.status().name})
+    else:
+        click.echo(f"{circuits} circuits of job {job.job_id()} run again.")
 
 
 @click.command()

@@ -34,6 +34,7 @@ _LOCAL_WORKERS = 2
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG", help="Write histograms to this picture."
 )
+@click.option("--partial", is_flag=True, help="Print what succeeded of a job that fails in part.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds to wait. The job goes on after.")
 @click.option(
     "--local", type=click.IntRange(min=1), metavar="N", help="Run on a local fleet of N workers, just for this."
@@ -49,6 +50,7 @@ def run(
     method: str | None,
     backend_name: str,
     plot: Path | None,
+    partial: bool,
     timeout: float | None,
     local: int | None,
     url: str | None,
@@ -81,10 +83,12 @@ def run(
     interrupt_on_terminate()
     with ExitStack() as stack:
         if local is None and url:
-            job, result = _run_on(_given_fleet(url), circuits, backend_name, given, timeout, goes_on=True)
+            job, result = _run_on(
+                _given_fleet(url), circuits, backend_name, given, timeout, partial=partial, goes_on=True
+            )
         else:
             provider = stack.enter_context(_local_fleet(local))
-            job, result = _run_on(provider, circuits, backend_name, given, timeout, goes_on=False)
+            job, result = _run_on(provider, circuits, backend_name, given, timeout, partial=partial, goes_on=False)
         # within the block: a local fleet takes the job with it when it stops
         if as_json:
             write_json(result_document(job, result))
@@ -120,6 +124,7 @@ def _run_on(
     options: dict[str, Any],
     timeout: float | None,
     *,
+    partial: bool,
     goes_on: bool,
 ) -> tuple[Any, Any]:
     from qfleet.cli.output import wait_for_result
@@ -130,7 +135,7 @@ def _run_on(
     try:
         if goes_on and not provider.workers():
             click.echo(f"Job {job.job_id()} is queued: no worker is up. Start one with 'qfleet worker'.", err=True)
-        return job, wait_for_result(job, timeout)
+        return job, wait_for_result(job, timeout, partial=partial)
     except FleetJobTimeoutError:
         if goes_on:
             click.echo(f"The job goes on: {next_step}", err=True)
@@ -138,4 +143,4 @@ def _run_on(
     except KeyboardInterrupt:
         if goes_on:
             raise KeyboardInterrupt(f"interrupted; job {job.job_id()} goes on: {next_step}") from None
-        raise
+        raise KeyboardInterrupt from None

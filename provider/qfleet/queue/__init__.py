@@ -2,8 +2,23 @@
 """The client's only access to Redis and Celery: the ledger of jobs, publishing, waiting, cancelling."""
 
 from qfleet.queue.connection import Connection
+from qfleet.queue.facts import Facts, gather_facts
 from qfleet.queue.ledger import JobSummary, Ledger, NewJob, Snapshot
 from qfleet.queue.record import CircuitRecord, JobRecord
+from qfleet.queue.sending import publish, send
 from qfleet.wire.broker import redact
 
-__all__ = ["CircuitRecord", "Connection", "JobRecord", "JobSummary", "Ledger", "NewJob", "Snapshot", "redact"]
+__all__ = [
+    "CircuitRecord",
+    "Connection",
+    "Facts",
+    "JobRecord",
+    "JobSummary",
+    "Ledger",
+    "NewJob",
+    "Snapshot",
+    "gather_facts",
+    "publish",
+    "redact",
+    "send",
+]

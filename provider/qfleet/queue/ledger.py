@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import redis
 from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.queue.record import JobRecord, decode_record, encode_record
 from qfleet.wire import codec, keys
-from qfleet.wire.keys import JobField
+from qfleet.wire.keys import JobField, ShardField
 from qfleet.wire.lua import Scripts
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.shard import ShardResult, ShardWork
@@ -27,6 +28,12 @@ from qfleet.wire.state import FINAL_STATES, SHARD_STATES
 TOMBSTONE_SECONDS: Final = 365 * 86_400
 #: Shards whose results are read at once.
 _READ_AT_ONCE: Final = 16
+#: Jobs that are listed at once.
+_PAGE: Final = 100
+#: Moves of shards that follow each other so soon wake who listens once.
+_GATHER_SECONDS: Final = 0.01
+#: How soon who waits notices that another thread wants no answer any more.
+_STOP_SECONDS: Final = 0.1
 
 _SUMMARY_FIELDS: Final = (
     *(JobField.count(state) for state in SHARD_STATES),
@@ -123,6 +130,10 @@ class Ledger:
             pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
             pipe.execute()
 
+    def ping(self) -> None:
+        """Raise unless Redis answers."""
+        self._redis.ping()
+
     def published(self, job_id: str) -> None:
         """Note that every shard's message is on the queue."""
         self._redis.hset(keys.job(job_id), JobField.PUBLISHED, 1)
@@ -141,10 +152,15 @@ class Ledger:
             raise self._why_missing(job_id)
         return decode_record(blob)
 
-    def results(self, job_id: str, shards: int) -> Iterator[ShardResult]:
-        """What the job's shards gave, those that gave anything. Raises `DamagedDataError`."""
-        for start in range(0, shards, _READ_AT_ONCE):
-            indices = range(start, min(start + _READ_AT_ONCE, shards))
+    def ended(self, job_id: str, shards: Sequence[int]) -> list[int]:
+        """Those of some shards that are over."""
+        states = self._redis.hmget(keys.shards(job_id), [ShardField.of(index, ShardField.STATE) for index in shards])
+        return [index for index, state in zip(shards, states, strict=True) if state and state.decode() in FINAL_STATES]
+
+    def results(self, job_id: str, shards: Sequence[int]) -> Iterator[ShardResult]:
+        """What some shards gave, those that gave anything. Raises `DamagedDataError`."""
+        for start in range(0, len(shards), _READ_AT_ONCE):
+            indices = shards[start : start + _READ_AT_ONCE]
             for index, blob in zip(indices, self._redis.hmget(keys.results(job_id), indices), strict=True):
                 if blob is None:
                     continue
@@ -175,15 +191,20 @@ class Ledger:
     def jobs(
         self, created_after: float = -math.inf, created_before: float = math.inf, *, descending: bool = True
     ) -> Iterator[JobSummary]:
-        """The jobs made in a span of time, by time of creation; read page by page."""
-        self._redis.zremrangebyscore(keys.JOBS, "-inf", time.time() - TOMBSTONE_SECONDS)
-        page, start = 100, 0
-        lowest, highest = repr(created_after), repr(created_before)
+        """The jobs made in a span of time, by time of creation; read page by page.
+
+        Each is there once, and none is left out because another one comes or goes meanwhile.
+        """
+        oldest = self._redis.time()[0] - TOMBSTONE_SECONDS
+        self._redis.zremrangebyscore(keys.JOBS, "-inf", oldest)
+        lowest, highest = created_after, created_before
+        read = self._redis.zrevrangebyscore if descending else self._redis.zrangebyscore
+        #: those of the last page that were made at its very last moment: the next page begins with them
+        seen: set[bytes] = set()
         while True:
-            if descending:
-                ids = self._redis.zrevrangebyscore(keys.JOBS, highest, lowest, start=start, num=page)
-            else:
-                ids = self._redis.zrangebyscore(keys.JOBS, lowest, highest, start=start, num=page)
+            bounds = (repr(highest), repr(lowest)) if descending else (repr(lowest), repr(highest))
+            page = read(keys.JOBS, *bounds, start=0, num=_PAGE + len(seen), withscores=True)
+            ids = [raw for raw, _ in page if raw not in seen]
             with self._redis.pipeline(transaction=False) as pipe:
                 for raw in ids:
                     pipe.hmget(keys.job(raw.decode()), _SUMMARY_FIELDS)
@@ -192,9 +213,11 @@ class Ledger:
                 snapshot = _snapshot(fields)
                 if snapshot is not None:
                     yield JobSummary(raw.decode(), snapshot)
-            if len(ids) < page:
+            if len(page) < _PAGE + len(seen):
                 return
-            start += page
+            last = page[-1][1]
+            lowest, highest = (lowest, last) if descending else (last, highest)
+            seen = {raw for raw, score in page if score == last}
 
     def workers(self) -> list[Presence]:
         """The workers that are up."""
@@ -230,13 +253,17 @@ class Events:
     def __init__(self, pubsub: Any) -> None:
         self._pubsub = pubsub
 
-    def wait(self, seconds: float) -> None:
-        """Return when the job ended; after ``seconds`` at the latest."""
+    def wait(self, seconds: float, *, moves: bool = False, stop: threading.Event | None = None) -> None:
+        """Return when the job ended, or a shard moved if ``moves``; after ``seconds`` or at ``stop`` at the latest."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            message = self._pubsub.get_message(timeout=left)
-            if message is not None and message["data"] == b"ended":
+        while (left := deadline - time.monotonic()) > 0 and not (stop and stop.is_set()):
+            message = self._pubsub.get_message(timeout=min(left, _STOP_SECONDS) if stop else left)
+            if message is None:
+                continue
+            if message["data"] == b"ended":
                 return
+            if moves:
+                deadline = min(deadline, time.monotonic() + _GATHER_SECONDS)
 
 
 def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis.exceptions as of_redis
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 from redis.sentinel import MasterNotFoundError
 
 from qfleet.errors import BrokerAuthenticationError, BrokerError, BrokerFullError, BrokerUnreachableError
@@ -17,7 +17,8 @@ from qfleet.wire.broker import Broker
 def translate(exc: Exception, broker: Broker) -> BrokerError:
     """Our error for one of redis-py's or kombu's; it names the url without its password."""
     # kombu wraps what redis-py raised
-    cause = exc.__cause__ if isinstance(exc, OperationalError) and isinstance(exc.__cause__, Exception) else exc
+    wrapped = isinstance(exc, (OperationalError, BatchPublishError)) and isinstance(exc.__cause__, Exception)
+    cause = exc.__cause__ if wrapped else exc
     text = str(cause).lower()
     if (
         isinstance(cause, (of_redis.AuthenticationError, of_redis.AuthorizationError, of_redis.NoPermissionError))
@@ -35,6 +36,9 @@ def translate(exc: Exception, broker: Broker) -> BrokerError:
         return BrokerUnreachableError(
             f"no Redis answers at {broker}: no Sentinel there is reachable and knows a master {broker.master_name!r}"
         )
+    if isinstance(cause, (of_redis.ReadOnlyError, of_redis.MasterDownError)):
+        # As for a moment after a failover, until this client has heard of the new master.
+        return BrokerUnreachableError(f"{broker} is no master: {cause}. Is a failover under way, and is the url right?")
     if isinstance(cause, (of_redis.ConnectionError, of_redis.TimeoutError, OperationalError, OSError)):
         return BrokerUnreachableError(
             f"no Redis answers at {broker}: {str(cause).rstrip('.')}. Is it running, and is the url right? "
@@ -48,5 +52,5 @@ def translated(broker: Broker) -> Iterator[None]:
     """Raise our errors in place of those of redis-py and kombu."""
     try:
         yield
-    except (of_redis.RedisError, OperationalError, OSError) as exc:
+    except (of_redis.RedisError, OperationalError, BatchPublishError, OSError) as exc:
         raise translate(exc, broker) from exc

@@ -4,7 +4,7 @@
 Pure: nothing here connects. Accepted urls::
 
     redis://[[user]:password@]host[:port][/db]
-    rediss://...                      the same over TLS (?ssl_cert_reqs=none, ?ssl_ca_certs=FILE ...)
+    rediss://...                      the same over TLS (?ssl_ca_certs=FILE, ?ssl_check_hostname=false ...)
     redis+socket:///path[?db=N]       a unix socket; unix:///path is the same
     sentinel://[:password@]host[:port][,host[:port]...][/db]?master_name=NAME
 """
@@ -25,6 +25,20 @@ CONNECT_TIMEOUT_SECONDS: Final = 2.0
 READ_TIMEOUT_SECONDS: Final = 30.0
 
 _LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F and # as %23"
+_TLS_OPTIONS: Final = frozenset(
+    {
+        "ssl_ca_certs",
+        "ssl_ca_data",
+        "ssl_ca_path",
+        "ssl_cert_reqs",
+        "ssl_certfile",
+        "ssl_check_hostname",
+        "ssl_ciphers",
+        "ssl_keyfile",
+        "ssl_password",
+    }
+)
+_TLS_VALUES: Final = {"ssl_cert_reqs": ("required", "optional", "none"), "ssl_check_hostname": ("true", "false")}
 _SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix", "sentinel")
 
 
@@ -110,7 +124,7 @@ def parse_broker(url: str) -> Broker:
         raise BrokerUrlError(f"no host in {redact(url)}; for example redis://localhost:6379/0")
     options |= {"host": parts.hostname, "port": port or 6379}
     if parts.scheme == "rediss":
-        options |= {"ssl": True, **{name: value for name, value in query.items() if name.startswith("ssl_")}}
+        options |= {"ssl": True, **_tls_options(query, url)}
         # Celery demands that this be written out; "required" is redis-py's own default.
         query.setdefault("ssl_cert_reqs", "required")
     celery_url = f"{parts.scheme}://{parts.netloc}/{options['db']}" + (f"?{urlencode(query)}" if query else "")
@@ -132,11 +146,20 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "health_check_interval": 10,
     }
     results: dict[str, Any] = {"global_keyprefix": keys.PREFIX}
+    tls: dict[str, Any] = {}
+    result_url = broker.celery_url
+    if "ssl_check_hostname" in broker.client_options:
+        # Celery's result backend takes "false" in an url for true.
+        address, _, query = broker.celery_url.partition("?")
+        kept = [(name, value) for name, value in parse_qsl(query) if name != "ssl_check_hostname"]
+        result_url = f"{address}?{urlencode(kept)}"
+        tls["redis_backend_use_ssl"] = {"ssl_check_hostname": broker.client_options["ssl_check_hostname"]}
     if broker.sentinels:
         transport["master_name"] = results["master_name"] = broker.master_name
     return {
         "broker_url": broker.celery_url,
-        "result_backend": broker.celery_url,
+        "result_backend": result_url,
+        **tls,
         "broker_transport_options": transport,
         "result_backend_transport_options": results,
         "task_default_queue": keys.QUEUE,
@@ -165,6 +188,23 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "task_send_sent_event": False,
         "task_routes": {RUN_SHARD: {"queue": keys.QUEUE}},
     }
+
+
+def _tls_options(query: dict[str, str], url: str) -> dict[str, Any]:
+    """What an url says of TLS, as redis-py takes it."""
+    options: dict[str, Any] = {name: value for name, value in query.items() if name.startswith("ssl_")}
+    unknown = sorted(options.keys() - _TLS_OPTIONS)
+    if unknown:
+        raise BrokerUrlError(f"{unknown[0]} in {redact(url)} isn't known; there are {', '.join(sorted(_TLS_OPTIONS))}")
+    for name, allowed in (
+        ("ssl_check_hostname", ("true", "false")),
+        ("ssl_cert_reqs", ("required", "optional", "none")),
+    ):
+        if name in options and options[name] not in allowed:
+            raise BrokerUrlError(f"{name}={options[name]} in {redact(url)}: one of {', '.join(allowed)} is needed")
+    if "ssl_check_hostname" in options:
+        options["ssl_check_hostname"] = options["ssl_check_hostname"] == "true"
+    return options
 
 
 def _hosts(netloc: str) -> list[tuple[str, int]]:

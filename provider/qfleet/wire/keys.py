@@ -145,3 +145,13 @@ def of_script(job_id: str) -> tuple[str, ...]:
 def celery_meta(task_id: str) -> str:
     """The record that ``AsyncResult(task_id)`` reads."""
     return CELERY_META + task_id
+
+
+def job_of(key: str) -> str | None:
+    """The id of the job that a key belongs to; ``None`` for a key of no job."""
+    prefix = f"{PREFIX}job:"
+    if key.startswith(prefix):
+        return key.removeprefix(prefix).partition(":")[0]
+    if key.startswith(CELERY_META):
+        return key.removeprefix(CELERY_META).rpartition(".")[0]
+    return None

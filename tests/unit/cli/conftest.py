@@ -19,7 +19,8 @@ from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
 import qfleet
 from qfleet.cli import main
-from qfleet.errors import JobNotFoundError
+from qfleet.doctor import Finding
+from qfleet.errors import FleetJobError, JobNotFoundError
 
 BELL = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0], q[1];\nmeasure q -> c;\n'
 
@@ -64,6 +65,12 @@ class FakeJob:
         # a seed that BasicSimulator picks itself is a numpy integer, which a fleet's never is
         return BasicSimulator().run(self.circuits, **{"seed_simulator": 1, **options}).result()
 
+    def retry_failed(self) -> int:
+        if self.state is not JobStatus.ERROR:
+            raise FleetJobError("job job-1 has nothing to try again: nothing of it failed")
+        self.state = JobStatus.QUEUED
+        return len(self.circuits)
+
     def cancel(self) -> bool:
         if self.ended_before_cancel:
             return False
@@ -83,6 +90,7 @@ class FakeFleet:
     local_fleets: list[tuple[int, Any]] = field(default_factory=list)
     stopped: int = 0
     queries: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     def provider_class(self) -> type:
         fleet = self
@@ -128,6 +136,9 @@ class FakeFleet:
 
             def workers(self) -> list[Any]:
                 return [SimpleNamespace(name=f"worker-{index}") for index in range(fleet.workers)]
+
+            def examine(self) -> list[Finding]:
+                return fleet.findings
 
         return FakeProvider
 

@@ -63,6 +63,7 @@ class TestUsageErrors:
             (["run", "BELL", "--local", "0"], "not in the range"),
             (["run", "BELL", "--local", "2", "--url", URL], "give one of them"),
             (["run", "BELL", "--backend", "none-such"], "none-such"),
+            (["jobs", "--backend", "none-such", "--url", URL], "none-such"),
             (["run", "BELL", "--plot", "x.doc"], "kind of picture"),
             (["run", "BELL", "--nonsense"], "No such option"),
             (["jobs"], "--url or in QFLEET_URL"),

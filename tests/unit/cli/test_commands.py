@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from qiskit.providers import JobStatus
 
+from qfleet.doctor import Finding
 from qfleet.errors import FleetJobTimeoutError, JobFailedError
 
 URL = "redis://broker:6379/0"
@@ -79,6 +80,12 @@ class TestRun:
         fleet.job_settings = {"error": JobFailedError("circuit bell failed")}
         assert qfleet_command("run", bell).exit_code == 1
         assert fleet.stopped == 1
+
+    def test_part_of_a_job_that_failed(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        fleet.job_settings = {"error": JobFailedError("circuit bell failed")}
+        result = qfleet_command("run", bell, "--partial", "--json", "--url", URL)
+        assert result.exit_code == 0
+        assert len(json.loads(result.stdout)["circuits"]) == 1
 
     def test_a_picture(self, qfleet_command: Any, bell: Path, tmp_path: Path) -> None:
         picture = tmp_path / "out" / "counts.png"
@@ -229,12 +236,78 @@ class TestResult:
         assert qfleet_command("result", "job-1", "--url", URL, "--wait", "5").exit_code == 0
         assert job.waited == [5]
 
+    def test_an_interrupt_leaves_the_job(self, qfleet_command: Any, make_job: Any) -> None:
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        make_job(before_result=interrupt)
+        result = qfleet_command("result", "job-1", "--wait", "60", "--url", URL)
+        assert result.exit_code == 130
+        assert "interrupted; job job-1 goes on" in result.stderr
+
     def test_of_a_job_that_failed(self, qfleet_command: Any, make_job: Any) -> None:
         make_job(state=JobStatus.ERROR, error=JobFailedError("circuit bell: out of memory"))
         result = qfleet_command("result", "job-1", "--url", URL)
         assert result.exit_code == 1
         assert result.stderr == "Error: circuit bell: out of memory\n"
         assert qfleet_command("result", "job-1", "--url", URL, "--partial").exit_code == 0
+
+
+class TestRetry:
+    def test_a_failed_job(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(state=JobStatus.ERROR)
+        result = qfleet_command("retry", "job-1", "--url", URL)
+        assert (result.exit_code, result.stdout) == (0, "1 circuits of job job-1 run again.\n")
+
+    def test_as_json(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(state=JobStatus.ERROR)
+        result = qfleet_command("retry", "job-1", "--url", URL, "--json")
+        assert json.loads(result.stdout) == {"id": "job-1", "circuits": 1, "status": "QUEUED"}
+
+    def test_nothing_failed(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job()
+        result = qfleet_command("retry", "job-1", "--url", URL, "--json")
+        assert result.exit_code == 1
+        assert "nothing of it failed" in error_of(result)["message"]
+
+
+@pytest.mark.usefixtures("fleet")
+class TestDoctor:
+    well = Finding("workers", "ok", "2 up")
+    unknown = Finding("disk", "unknown", "could not be checked", "ask who runs it")
+    ill = Finding("orphan keys", "problem", "qfleet:job:\x1b[2J", "UNLINK them", ("qfleet:job:x",))
+
+    def test_all_is_well(self, qfleet_command: Any, fleet: Any) -> None:
+        fleet.findings = [self.well, self.unknown]
+        result = qfleet_command("doctor", "--url", URL)
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == [
+            "ok       workers: 2 up",
+            "unknown  disk: could not be checked",
+            "         -> ask who runs it",
+        ]
+
+    def test_a_problem(self, qfleet_command: Any, fleet: Any) -> None:
+        fleet.findings = [self.well, self.ill]
+        result = qfleet_command("doctor", "--url", URL)
+        assert result.exit_code == 1
+        assert "problem  orphan keys" in result.stdout
+        assert "-> UNLINK them" in result.stdout
+        assert "\x1b" not in result.stdout
+
+    def test_as_json(self, qfleet_command: Any, fleet: Any) -> None:
+        fleet.findings = [self.well, self.ill]
+        result = qfleet_command("doctor", "--url", URL, "--json")
+        assert result.exit_code == 1
+        document = json.loads(result.stdout)
+        assert document["problems"] == 1
+        assert document["checks"][1] == {
+            "check": "orphan keys",
+            "verdict": "problem",
+            "text": "qfleet:job:\x1b[2J",
+            "remedy": "UNLINK them",
+            "names": ["qfleet:job:x"],
+        }
 
 
 class TestCancel:

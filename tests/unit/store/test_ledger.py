@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 import redis
@@ -86,6 +87,40 @@ def test_jobs_by_time_and_page(store_client: redis.Redis, ledger: Ledger) -> Non
         ledger.delete(job_id)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: redis.Redis, ledger: Ledger) -> None:
+    day = time.time() - 100 * 86_400
+    # More of one moment than a page holds, too.
+    jobs = [new_job(1, created=day + max(0, number - 150)) for number in range(300)]
+    for job in jobs:
+        ledger.store(job)
+    ids = [job.job_id for job in jobs]
+    listed = ledger.jobs(day, day + 1000, descending=descending)
+    found = [next(listed).job_id for _ in range(120)]
+    # One that was listed goes, and one comes that is before those that were.
+    ledger.delete(found[7])
+    late = new_job(1, created=day + (500 if descending else 0))
+    if descending:
+        ledger.store(late)
+    found += [summary.job_id for summary in listed]
+    assert sorted(found) == sorted(ids)
+    times = dict(zip(ids, (job.record.created for job in jobs), strict=True))
+    assert [times[job_id] for job_id in found] == sorted(times.values(), reverse=descending)
+    for job_id in (*ids, late.job_id):
+        ledger.delete(job_id)
+
+
+def test_ids_expire_by_the_clock_of_redis(
+    store_client: redis.Redis, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = new_job(1)
+    ledger.store(job)
+    ahead = SimpleNamespace(time=lambda: time.time() + 2 * TOMBSTONE_SECONDS, monotonic=time.monotonic)
+    monkeypatch.setattr("qfleet.queue.ledger.time", ahead)
+    list(ledger.jobs())
+    assert store_client.zscore(keys.JOBS, job.job_id) is not None
+
+
 def test_expired_ids_are_forgotten_at_last(store_client: redis.Redis, ledger: Ledger) -> None:
     old = new_job(1, created=time.time() - TOMBSTONE_SECONDS - 60)
     ledger.store(old)
@@ -107,10 +142,10 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
         taken = store.take(job.job_id, index)
         assert taken is not None
         store.finish(taken, codec.encode(written[index]), whole=1, blocks=[], error="")
-    assert list(ledger.results(job.job_id, 40)) == [written[index] for index in (0, 3, 17, 39)]
+    assert list(ledger.results(job.job_id, range(40))) == [written[index] for index in (0, 3, 17, 39)]
     store_client.hset(keys.results(job.job_id), "17", b"damaged")
     with pytest.raises(DamagedDataError, match=f"result of shard 17 of job {job.job_id}"):
-        list(ledger.results(job.job_id, 40))
+        list(ledger.results(job.job_id, range(40)))
 
 
 def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:

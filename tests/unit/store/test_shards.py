@@ -142,7 +142,7 @@ def test_a_full_redis_makes_a_result_an_error(
     assert store.finish(taken, result, whole=1, blocks=[], error="") is True
     assert ledger.snapshot(job.job_id).error.startswith("Redis is out of memory")
     assert ledger.snapshot(job.job_id).circuits_done == 0
-    assert list(ledger.results(job.job_id, 2)) == []
+    assert list(ledger.results(job.job_id, range(2))) == []
 
 
 def _end(how: str, store: Store, ledger: Ledger, job: NewJob) -> None:

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command that tells what is wrong with a fleet."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from qfleet.cli.group import FAILED, connect, json_option, printable, url_option
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@url_option
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, url: str | None, as_json: bool) -> None:
+    """Check a fleet: its Redis, its workers, and what they left behind.
+
+    It changes nothing, and says for each problem what to do. Exit code 1 if there is one.
+
+    \b
+    Example:
+      qfleet doctor --url redis://broker:6379/0
+    """
+    findings = connect(url).examine()
+    problems = [finding for finding in findings if finding.verdict == "problem"]
+    if as_json:
+        from qfleet.cli.output import write_json
+
+        write_json({"problems": len(problems), "checks": [dataclasses.asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            click.echo(f"{finding.verdict:<8} {finding.check}: {printable(finding.text)}")
+            if finding.remedy:
+                click.echo(f"{'':<8} -> {finding.remedy}")
+    if problems:
+        ctx.exit(FAILED)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which circuits of a job have ended, and what did they give? Results are read from the ledger once each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Final
+
+from qiskit.providers import JobStatus
+from qiskit.result import Result
+from qiskit.result.models import ExperimentResult
+
+from qfleet.queue import Connection, JobRecord, Ledger, Snapshot
+from qfleet.result import assemble, experiment
+from qfleet.status import job_status
+from qfleet.waiting import Patience
+from qfleet.wire.shard import CircuitResult
+from qfleet.wire.state import FINAL_STATES
+
+#: Shards whose states are read at once. They end in about the order of their numbers.
+_STATES_AT_ONCE: Final = 500
+#: Shards whose results are read at once.
+_RESULTS_AT_ONCE: Final = 16
+_LOST: Final = "its result is missing from Redis"
+
+
+def gather(
+    connection: Connection, patience: Patience, record: JobRecord, snapshots: Iterable[Snapshot]
+) -> Iterator[tuple[int, ExperimentResult]]:
+    """The circuits of a job, each once: its index and its result, as soon as all its shots have run.
+
+    Args:
+        snapshots: what the ledger says now, and whenever something has changed; the last one is final.
+    """
+    parts: dict[int, list[CircuitResult]] = {}
+    left = dict(enumerate(circuit.shots for circuit in record.circuits))
+    unread: dict[int, None] = {}
+    total = 0
+    for snapshot in snapshots:
+        if not total:
+            total = sum(snapshot.states.values())
+            unread = dict.fromkeys(range(total))
+        over = total if snapshot.is_final else sum(snapshot.states[state] for state in FINAL_STATES)
+        new = _ended(connection, patience, list(unread), over - (total - len(unread)))
+        for start in range(0, len(new), _RESULTS_AT_ONCE):
+            some = new[start : start + _RESULTS_AT_ONCE]
+            for part in _parts(connection, patience, some):
+                # One of another index is damage, or was whole before its shard was tried again.
+                if part.index not in left:
+                    continue
+                parts.setdefault(part.index, []).append(part)
+                left[part.index] -= part.shots
+                if left[part.index] <= 0:
+                    del left[part.index]
+                    yield part.index, experiment(record, part.index, parts.pop(part.index), _LOST)
+            for index in some:
+                del unread[index]
+        if snapshot.is_final and left:
+            # raises if the job has expired, or was deleted, since it ended
+            patience.ask(connection, lambda ledger: ledger.snapshot(patience.job_id))
+            for index in left:
+                yield index, experiment(record, index, parts.get(index, ()), _default_error(snapshot))
+
+
+def whole_result(
+    connection: Connection, patience: Patience, record: JobRecord, snapshot: Snapshot, *, backend_version: str
+) -> Result:
+    """The result of a job that has ended. Raises `JobNotFoundError` or `JobExpiredError` if it is gone since."""
+    tasks = sum(snapshot.states.values())
+    job_id = patience.job_id
+
+    def read(ledger: Ledger) -> Result:
+        found = [
+            shard
+            for start in range(0, tasks, _RESULTS_AT_ONCE)
+            for shard in ledger.results(job_id, range(start, min(start + _RESULTS_AT_ONCE, tasks)))
+        ]
+        if len(found) < tasks:
+            ledger.snapshot(job_id)  # raises if the job has expired, or was deleted, since it ended
+        return assemble(
+            job_id,
+            record,
+            found,
+            backend_version=backend_version,
+            ended=snapshot.ended or time.time(),
+            default_error=_default_error(snapshot),
+        )
+
+    return patience.ask(connection, read)
+
+
+def _ended(connection: Connection, patience: Patience, unread: list[int], at_least: int) -> list[int]:
+    """Those of some shards that have ended. Once ``at_least`` so many are found, no more are asked for."""
+    found: list[int] = []
+    for start in range(0, len(unread), _STATES_AT_ONCE):
+        if len(found) >= at_least:
+            break
+        some = unread[start : start + _STATES_AT_ONCE]
+        found += patience.ask(connection, partial(Ledger.ended, job_id=patience.job_id, shards=some))
+    return found
+
+
+def _parts(connection: Connection, patience: Patience, shards: list[int]) -> list[CircuitResult]:
+    found = patience.ask(connection, lambda ledger: list(ledger.results(patience.job_id, shards)))
+    return [part for shard in found for part in shard.circuits]
+
+
+def _default_error(snapshot: Snapshot) -> str:
+    """Why a circuit of a job that has ended has no result."""
+    cancelled = job_status(snapshot.states) is JobStatus.CANCELLED
+    return snapshot.error or ("cancelled before it ran" if cancelled else _LOST)

@@ -1,0 +1,516 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who waits for a job goes on waiting whatever Redis does, and can stop without stopping the job."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from circuits import bell
+from jobs import run_shard
+from monitored import monitored
+from processes import free_port, process, redis_program, redis_server
+from qiskit.providers import JobStatus
+from waiting import until
+
+import qfleet.job
+import qfleet.waiting
+from qfleet import FleetBackend, FleetJob, FleetProvider
+from qfleet.errors import (
+    BrokerUnreachableError,
+    FleetJobError,
+    FleetJobTimeoutError,
+    InvalidOptionError,
+    JobCancelledError,
+    JobFailedError,
+)
+from qfleet.job import Progress
+from qfleet.queue.connection import connect
+from qfleet.waiting import watch
+from qfleet.wire import keys
+from qfleet.wire.broker import parse_broker
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with connect(parse_broker(redis_url)) as client:
+        yield client
+
+
+@pytest.fixture
+def backend(redis_url: str) -> Iterator[FleetBackend]:
+    """A backend without workers: the tests do the workers' part."""
+    with FleetProvider(redis_url) as provider:
+        yield provider.get_backend("automatic")
+
+
+class Waits:
+    """Calls that wait, each in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(32)
+
+    def __call__(self, call: Callable[[], Any]) -> Future[Any]:
+        return self._pool.submit(call)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
+
+@pytest.fixture
+def waits() -> Iterator[Waits]:
+    waits = Waits()
+    yield waits
+    waits.close()
+
+
+def listeners(client: redis.Redis, job: FleetJob) -> int:
+    """How many clients listen to a job's channel."""
+    ((_, number),) = client.pubsub_numsub(keys.events(job.job_id()))
+    return int(number)
+
+
+def finish(client: redis.Redis, job: FleetJob, *shards: int, error: str = "") -> None:
+    for index in shards or (0,):
+        assert run_shard(client, job.job_id(), index, error)
+
+
+# --- Outages ---
+
+
+class Server:
+    """A real Redis that keeps its data, and can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._running: Any = None
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        durable = ["--appendonly", "yes", "--appendfsync", "always"]
+        self._running = process([redis_program(), *options, *durable], self.folder / "log")
+        self.process = self._running.__enter__()
+        with redis.Redis(port=self.port) as client:
+            until(lambda: _answers(client), "redis-server answers")
+
+    def kill(self) -> None:
+        if self._running is not None:
+            self._running.__exit__(None, None, None)
+            self._running = None
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except (redis.ConnectionError, redis.TimeoutError):
+        return False
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits hears of a change by the job's channel, or not at all."""
+    monkeypatch.setattr(qfleet.job, "watch", lambda *given, **named: watch(*given, **named | {"read_every": 10_000}))
+
+
+@contextmanager
+def everybody_waits(
+    url: str, waits: Waits, seconds: float | None = None
+) -> Iterator[tuple[FleetJob, list[Future[Any]]]]:
+    """A job of two tasks, and one waiter of each kind; what each has got when the job has ended."""
+    with FleetProvider(url) as provider:
+        job = provider.get_backend().run([bell("a"), bell("b")], shots=10, max_job_size=1)
+
+        async def awaits() -> bool:
+            return bool((await job).success)
+
+        calls: list[Callable[[], Any]] = [
+            lambda: job.result(timeout=seconds).success,
+            lambda: sorted(index for index, _ in job.as_completed(timeout=seconds)) == [0, 1],
+            lambda: job.wait_for_final_state(timeout=seconds) is None,
+            lambda: asyncio.run(awaits()),
+        ]
+        waiting = [waits(call) for call in calls]
+        with redis.Redis.from_url(url) as client:
+            until(lambda: listeners(client, job) == len(calls), "all of them listen")
+        yield job, waiting
+
+
+def test_waiting_goes_on_when_redis_is_killed_and_starts_again(server: Server, waits: Waits) -> None:
+    with everybody_waits(server.url, waits) as (job, waiting):
+        with redis.Redis(port=server.port) as client:
+            finish(client, job, 0)
+        server.kill()
+        with pytest.raises(BrokerUnreachableError):
+            job.status()
+        assert not any(wait.done() for wait in waiting)
+        server.start()
+        with redis.Redis(port=server.port) as client:
+            finish(client, job, 1)
+        assert [wait.result(timeout=60) for wait in waiting] == [True] * len(waiting)
+
+
+def test_waiting_goes_on_when_its_connections_are_dropped(server: Server, waits: Waits) -> None:
+    with everybody_waits(server.url, waits) as (job, waiting), redis.Redis(port=server.port) as client:
+        for kind in ("pubsub", "normal", "pubsub"):
+            client.client_kill_filter(_type=kind, skipme=True)
+        finish(client, job, 0, 1)
+        assert [wait.result(timeout=60) for wait in waiting] == [True] * len(waiting)
+
+
+def test_waiting_goes_on_when_redis_is_frozen(server: Server, waits: Waits) -> None:
+    with everybody_waits(server.url, waits) as (job, waiting):
+        server.process.send_signal(signal.SIGSTOP)
+        # A new client gives up on it: the outage is longer than that takes.
+        with FleetProvider(server.url) as other, pytest.raises(BrokerUnreachableError):
+            other.job(job.job_id())
+        server.process.send_signal(signal.SIGCONT)
+        with redis.Redis(port=server.port) as client:
+            finish(client, job, 0, 1)
+        assert [wait.result(timeout=60) for wait in waiting] == [True] * len(waiting)
+
+
+def test_waiting_follows_a_failover(tmp_path: Path, waits: Waits) -> None:
+    sentinel = free_port()
+    with redis_server() as first, redis_server() as second, redis.Redis(port=second) as replica:
+        replica.replicaof("127.0.0.1", first)
+        until(lambda: replica.info("replication")["master_link_status"] == "up", "the replica follows")
+        configuration = tmp_path / "sentinel.conf"
+        configuration.write_text(f"port {sentinel}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {first} 1\n")
+        with (
+            process([redis_program(), str(configuration), "--sentinel"], tmp_path / "log"),
+            redis.Redis(port=sentinel) as asked,
+        ):
+            until(lambda: _answers(asked), "the Sentinel answers")
+            until(lambda: len(asked.sentinel_slaves("main")) == 1, "the Sentinel knows the replica")
+            url = f"sentinel://127.0.0.1:{sentinel}/0?master_name=main"
+            with FleetProvider(url) as provider:
+                job = provider.get_backend().run([bell("a"), bell("b")], shots=10, max_job_size=1)
+                waiting = [waits(job.result), waits(lambda: list(job.as_completed()))]
+                with redis.Redis(port=first) as master:
+                    until(lambda: listeners(master, job) == 2, "they listen")
+                    master.wait(1, 10_000)
+                until(lambda: _fails_over(asked), "the failover begins")
+                until(lambda: replica.info("replication")["role"] == "master", "the replica is master")
+                finish(replica, job, 0, 1)
+                assert waiting[0].result(timeout=60).success
+                assert len(waiting[1].result(timeout=60)) == 2
+                assert provider.get_backend().run(bell()).status() is JobStatus.QUEUED
+
+
+def _fails_over(asked: redis.Redis) -> bool:
+    try:
+        return bool(asked.execute_command("SENTINEL", "FAILOVER", "main"))
+    except redis.ResponseError:  # the replica isn't good enough yet
+        return False
+
+
+def test_an_outage_that_is_too_long_ends_the_wait_and_says_what_goes_on(
+    server: Server, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qfleet.waiting, "OUTAGE_SECONDS", 0.2)
+    with everybody_waits(server.url, waits) as (job, waiting):
+        server.kill()
+        for wait in waiting:
+            with pytest.raises(BrokerUnreachableError, match=f"job {job.job_id()} goes on.*no Redis answers at"):
+                wait.result(timeout=60)
+
+
+def test_a_timeout_holds_in_an_outage(server: Server, waits: Waits) -> None:
+    with everybody_waits(server.url, waits, seconds=1.0) as (job, waiting):
+        server.kill()
+        for wait in waiting[:-1]:
+            with pytest.raises(FleetJobTimeoutError, match=r"within 1\.0 s: no Redis answers"):
+                wait.result(timeout=60)
+        server.start()
+        with redis.Redis(port=server.port) as client:
+            finish(client, job, 0, 1)
+        assert waiting[-1].result(timeout=60) is True
+
+
+# --- Ctrl-C ---
+
+
+@pytest.mark.parametrize("wait", ["job.result()", "list(job.as_completed())", "job.wait_for_final_state()"])
+def test_ctrl_c_leaves_the_job_and_tells_its_id(
+    wait: str, backend: FleetBackend, redis_url: str, client: redis.Redis
+) -> None:
+    job = backend.run(bell())
+    code = f"import sys; from qfleet import FleetProvider; job = FleetProvider(sys.argv[1]).job(sys.argv[2]); {wait}"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, redis_url, job.job_id()], stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        until(lambda: listeners(client, job) == 1, "it waits")
+        waiting.send_signal(signal.SIGINT)
+        said = waiting.communicate(timeout=60)[1]
+    assert said.rstrip().endswith(
+        f"KeyboardInterrupt\nJob {job.job_id()} goes on: provider.job('{job.job_id()}') finds it again, "
+        f"job.cancel() or `qfleet cancel {job.job_id()}` stops it."
+    )
+    assert said.count("goes on") == 1
+    assert job.status() is JobStatus.QUEUED
+
+
+# --- Threads, processes, coroutines ---
+
+
+def test_many_threads_wait_for_one_job(backend: FleetBackend, client: redis.Redis, waits: Waits) -> None:
+    job = backend.run([bell()] * 20, shots=10, max_job_size=1)
+    waiting = [waits(job.result) for _ in range(10)]
+    streams = [waits(lambda: [index for index, _ in job.as_completed()]) for _ in range(10)]
+    until(lambda: listeners(client, job) == 20, "all of them listen")
+    finish(client, job, *range(20))
+    assert all(wait.result(timeout=60).success for wait in waiting)
+    assert all(sorted(stream.result(timeout=60)) == list(range(20)) for stream in streams)
+
+
+def test_a_child_waits_for_its_parents_job(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell()] * 2, shots=10, max_job_size=1)
+    waiting = threading.Thread(target=job.wait_for_final_state)
+    waiting.start()
+    until(lambda: listeners(client, job) == 1, "the parent listens")
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = 0 if sorted(index for index, _ in job.as_completed(timeout=60)) == [0, 1] else 2
+        finally:
+            os._exit(code)
+    until(lambda: listeners(client, job) == 2, "the child listens too")
+    finish(client, job, 0, 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    waiting.join(60)
+    assert not waiting.is_alive()
+    assert job.result(timeout=60).success
+
+
+def test_awaiting_jobs(backend: FleetBackend, client: redis.Redis, waits: Waits) -> None:
+    jobs = [backend.run(bell(), shots=10) for _ in range(12)]
+
+    async def last_first() -> list[str]:
+        waiting = [asyncio.ensure_future(job) for job in jobs]
+        ended = []
+        for job in reversed(jobs):
+            await asyncio.to_thread(until, lambda job=job: listeners(client, job) == 1, "it is waited for")
+            await asyncio.to_thread(finish, client, job)
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            (found,) = done
+            waiting.remove(found)
+            ended.append(found.result().job_id)
+        return ended
+
+    # More jobs than asyncio has threads; each is waited for.
+    assert asyncio.run(last_first()) == [job.job_id() for job in reversed(jobs)]
+
+
+def test_awaiting_a_failed_job_raises(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run(bell("poor"), shots=10)
+    finish(client, job, error="it was bad")
+
+    async def wait() -> None:
+        await job
+
+    with pytest.raises(JobFailedError, match=r"circuit 0 \('poor'\): it was bad"):
+        asyncio.run(wait())
+
+
+def test_a_cancelled_await_leaves_the_job_and_no_thread(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run(bell(), shots=10)
+
+    async def give_up() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(job, 0.2)
+
+    asyncio.run(give_up())
+    until(lambda: not any("qfleet-await" in thread.name for thread in threading.enumerate()), "the thread has ended")
+    assert listeners(client, job) == 0
+    assert job.status() is JobStatus.QUEUED
+
+
+# --- How often Redis is asked ---
+
+
+def test_a_wait_of_zero_is_no_busy_loop(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run(bell())
+    seen: list[JobStatus] = []
+    with monitored(client) as commands, pytest.raises(FleetJobTimeoutError):
+        job.wait_for_final_state(timeout=1, wait=0, callback=lambda *call: seen.append(call[1]))
+    assert 2 <= len(seen) <= 1 / qfleet.waiting.LEAST_SECONDS + 2
+    assert len([command for command in commands if command.startswith("HMGET")]) == len(seen)
+
+
+@pytest.mark.usefixtures("woken_only")
+def test_each_result_is_read_once_and_states_in_order(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell()] * 40, shots=10, max_job_size=1)
+    found = []
+    with monitored(client) as commands:
+        stream = job.as_completed(timeout=60)
+        for index in range(40):
+            finish(client, job, index)
+            found.append(next(stream)[0])
+        assert list(stream) == []
+    assert found == list(range(40))
+    asked = [command.split()[2:] for command in commands if command.startswith(f"HMGET {keys.results(job.job_id())} ")]
+    assert sorted(int(index) for indices in asked for index in indices) == list(range(40))
+
+
+# --- What a wait tells ---
+
+
+def test_circuits_come_as_they_end_and_blocks_of_shots_together(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell("a"), bell("b")], shots=30, max_job_size=1, max_shot_size=10)
+    stream = job.as_completed(timeout=60)
+    # Shards 0 to 2 are blocks of the first circuit, 3 to 5 of the second.
+    finish(client, job, 0, 3, 5, 1)
+    finish(client, job, 4)
+    index, experiment = next(stream)
+    assert (index, experiment.success, experiment.shots) == (1, True, 30)
+    assert experiment.header["name"] == "b"
+    assert experiment.data.counts == {"0x0": 30}
+    finish(client, job, 2)
+    assert [index for index, _ in stream] == [0]
+    assert job.result().results[1].to_dict() == experiment.to_dict()
+
+
+def test_what_failed_comes_too(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell("a"), bell("b"), bell("c")], shots=20, max_job_size=1, max_shot_size=10)
+    finish(client, job, 0, 2, 4, 5)
+    finish(client, job, 1, 3, error="too bad")
+    found = dict(job.as_completed(timeout=60))
+    assert {index: experiment.success for index, experiment in found.items()} == {0: False, 1: False, 2: True}
+    assert found[0].status == "ERROR: too bad"
+
+
+def test_a_failure_without_a_result_comes_at_the_end(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell("a"), bell("b")], shots=10, max_job_size=1)
+    finish(client, job, 0, error="too slow")
+    client.hdel(keys.results(job.job_id()), "0")
+    stream = job.as_completed(timeout=60)
+    finish(client, job, 1)
+    assert [(index, found.success, found.status) for index, found in stream] == [
+        (1, True, "DONE"),
+        (0, False, "ERROR: too slow"),
+    ]
+
+
+def test_a_cancelled_job_tells_what_it_had_done_and_what_not(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell("a"), bell("b")], shots=10, max_job_size=1)
+    stream = job.as_completed(timeout=60)
+    finish(client, job, 1)
+    assert next(stream)[0] == 1
+    job.cancel()
+    assert [(index, found.status) for index, found in stream] == [(0, "ERROR: cancelled before it ran")]
+    with pytest.raises(JobCancelledError):
+        job.result()
+
+
+def test_too_late_for_the_rest(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell("a"), bell("b")], shots=10, max_job_size=1)
+    finish(client, job, 0)
+    stream = job.as_completed(timeout=0.3)
+    assert next(stream)[0] == 0
+    with pytest.raises(FleetJobTimeoutError, match="1 of 2 circuits done, and goes on"):
+        next(stream)
+
+
+@pytest.mark.usefixtures("woken_only")
+def test_progress_is_told_at_first_and_when_it_changes(
+    backend: FleetBackend, client: redis.Redis, waits: Waits
+) -> None:
+    job = backend.run([bell()] * 3, shots=20, max_job_size=1, max_shot_size=10)
+    told: list[Progress] = []
+    waiting = waits(lambda: job.result(progress=told.append))
+    for index in range(6):
+        until(lambda index=index: told[-1:] == [(index // 2, 3)], "the progress is told")
+        finish(client, job, index)
+    assert waiting.result(timeout=60).success
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    again: list[Progress] = []
+    job.result(progress=again.append)
+    assert again == [(3, 3)]
+
+
+# --- Trying again ---
+
+
+def test_what_failed_runs_again_in_the_same_job(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell("a"), bell("b"), bell("c")], shots=10, max_job_size=1)
+    elsewhere = backend.retrieve_job(job.job_id())
+    finish(client, job, 0, 2, error="too bad")
+    finish(client, job, 1)
+    with pytest.raises(JobFailedError, match=r"retry_failed\(\) runs what failed again"):
+        job.result()
+    assert elsewhere.status() is JobStatus.ERROR
+    assert [circuit.success for circuit in elsewhere.result(partial=True).results] == [False, True, False]
+    kept = job.result(partial=True).results[1].to_dict()
+    queue = f"{keys.PREFIX}{keys.QUEUE}"
+    before = client.llen(queue)
+    assert job.retry_failed() == 2
+    assert client.llen(queue) == before + 2
+    assert job.status() is elsewhere.status() is JobStatus.RUNNING
+    assert job.progress() == elsewhere.progress() == (1, 3)
+    assert job.error_message() is None
+    finish(client, job, 0, 2)
+    for each in (job, elsewhere):
+        assert each.status() is JobStatus.DONE
+        assert each.result().success
+        assert each.result().results[1].to_dict() == kept
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("queued", "it is QUEUED; wait until it has ended"),
+        ("running", "it is RUNNING; wait until it has ended"),
+        ("done", "nothing of it failed"),
+        ("cancelled", "it was cancelled, which is for good"),
+        ("retried", "it is QUEUED"),
+    ],
+)
+def test_trying_again_is_refused(state: str, reason: str, backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell(), bell()], shots=10, max_job_size=1)
+    if state == "running":
+        finish(client, job, 0, error="too bad")
+    if state == "done":
+        finish(client, job, 0, 1)
+    if state == "retried":
+        finish(client, job, 0, 1, error="too bad")
+        job.retry_failed()
+    if state == "cancelled":
+        finish(client, job, 0, error="too bad")
+        job.cancel()
+    with pytest.raises(FleetJobError, match=f"job {job.job_id()} has nothing to try again: {reason}"):
+        job.retry_failed()
+
+
+# --- Wrong arguments ---
+
+
+@pytest.mark.parametrize("value", ["5", float("nan"), True, [1], 1j])
+def test_a_timeout_must_be_a_number(value: Any, backend: FleetBackend) -> None:
+    job = backend.run(bell())
+    for call in (job.result, job.as_completed, job.wait_for_final_state):
+        with pytest.raises(InvalidOptionError, match=r"timeout=.*: a number of seconds is needed"):
+            call(timeout=value)
+    with pytest.raises(InvalidOptionError, match=r"wait=.*: a number of seconds is needed"):
+        job.wait_for_final_state(wait=value)

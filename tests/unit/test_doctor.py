@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each check of a fleet: when it finds a problem, what it says, and that it doesn't cry wolf."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from qfleet.doctor import Finding, diagnose
+from qfleet.queue import Facts
+from qfleet.wire.presence import Presence
+
+
+def worker(name: str = "w@host", version: str = "1.0", holds: tuple[str, ...] = ()) -> Presence:
+    return Presence(name=name, version=version, concurrency=2, memory_bytes=1, seen=0.0, holds=holds)
+
+
+WELL = Facts(
+    redis_version="7.0.15",
+    maxmemory_policy="noeviction",
+    append_only=True,
+    save="",
+    writes_succeed=True,
+    clock_ahead_seconds=0.1,
+    client_version="1.0",
+    workers=(worker(),),
+    silent_workers=(),
+    messages=5,
+    waiting_shards=5,
+    gone_jobs=(),
+    orphan_keys=(),
+)
+
+
+def finding(check: str, **changed: Any) -> Finding:
+    """What one check finds; the others must find what they find in a fleet that is well."""
+    findings = {found.check: found for found in diagnose(dataclasses.replace(WELL, **changed))}
+    well = {found.check: found for found in diagnose(WELL)}
+    assert list(findings) == list(well)
+    found = findings.pop(check)
+    del well[check]
+    assert {name: other.verdict for name, other in findings.items()} == dict.fromkeys(well, "ok")
+    return found
+
+
+def test_a_fleet_that_is_well() -> None:
+    findings = diagnose(WELL)
+    assert {found.verdict for found in findings} == {"ok"}
+    assert all(found.text and not found.remedy for found in findings)
+    assert len({found.check for found in findings}) == len(findings)
+
+
+@pytest.mark.parametrize(
+    ("check", "changed", "text", "remedy"),
+    [
+        ("Redis version", {"redis_version": "6.0.16"}, "6.0.16", "install Redis 6.2 or newer"),
+        ("Redis version", {"redis_version": "5.0.7"}, "5.0.7", "install"),
+        ("maxmemory-policy", {"maxmemory_policy": "allkeys-lru"}, "allkeys-lru: when memory is full", "CONFIG SET"),
+        ("maxmemory-policy", {"maxmemory_policy": "volatile-ttl"}, "volatile-ttl", "noeviction"),
+        ("appendonly", {"append_only": False}, "all jobs are lost", "CONFIG SET appendonly yes"),
+        ("appendonly", {"append_only": False, "save": "3600 1"}, "only snapshots (save 3600 1)", "appendonly yes"),
+        ("appendonly", {"append_only": False, "save": None}, "after the last snapshot", "appendonly yes"),
+        ("Redis's disk", {"writes_succeed": False}, "failed", "make room"),
+        ("clock", {"clock_ahead_seconds": 7.25}, "this machine is 7.2 s ahead of Redis", "NTP"),
+        ("clock", {"clock_ahead_seconds": -7.25}, "7.2 s behind Redis", "NTP"),
+        ("workers", {"workers": (), "messages": 5}, "none is up", "qfleet worker --url"),
+        ("versions", {"workers": (worker(), worker("x@y", "0.9"))}, "1.0 here, and 0.9 on x@y", "pip install"),
+        ("silent workers", {"silent_workers": ("a@b",)}, "a@b stopped to show up", "HDEL qfleet:workers"),
+        ("queue", {"waiting_shards": 8, "messages": 5}, "5 messages for 8 tasks that wait: some were lost", "within"),
+        ("active jobs", {"gone_jobs": ("j1", "j2")}, "j1, j2 called active", "ZREM qfleet:active"),
+        ("orphan keys", {"orphan_keys": tuple("abcde")}, "a, b, c and 2 more", "UNLINK"),
+    ],
+)
+def test_a_problem(check: str, changed: dict[str, Any], text: str, remedy: str) -> None:
+    found = finding(check, **changed)
+    assert found.verdict == "problem"
+    assert text in found.text
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("check", "changed"),
+    [
+        ("Redis version", {"redis_version": None}),
+        ("maxmemory-policy", {"maxmemory_policy": None}),
+        ("appendonly", {"append_only": None}),
+        ("Redis's disk", {"writes_succeed": None}),
+    ],
+)
+def test_what_cant_be_seen_is_no_problem(check: str, changed: dict[str, Any]) -> None:
+    found = finding(check, **changed)
+    assert found.verdict == "unknown"
+    assert "could not be checked" in found.text
+    assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("check", "changed"),
+    [
+        ("Redis version", {"redis_version": "6.2.0"}),
+        ("Redis version", {"redis_version": "255.255.255"}),
+        ("clock", {"clock_ahead_seconds": 1.9}),
+        ("appendonly", {"save": "3600 1"}),
+        # Messages that a worker has, or has taken just now.
+        ("queue", {"waiting_shards": 9, "workers": (worker(holds=("a", "b")),)}),
+        ("queue", {"waiting_shards": 0}),
+    ],
+)
+def test_what_is_no_problem(check: str, changed: dict[str, Any]) -> None:
+    assert finding(check, **changed).verdict == "ok"
+
+
+def test_all_names_are_there_for_machines() -> None:
+    keys = tuple(f"key{number}" for number in range(100))
+    assert finding("orphan keys", orphan_keys=keys).names == keys
