@@ -25,6 +25,8 @@ Run = Callable[[], object]
 PEER_MODULES = {"qiskit_aer", "qulacs", "qsimcirq", "cirq"}
 #: A run of so many seconds has nothing to warm up: its first time counts.
 LONG_SECONDS = 2.0
+#: A turn's shortest time.
+TURN_SECONDS = 0.01
 #: Of turns that take less, there are so many times as many.
 QUICK_SECONDS, MORE = 0.25, 5
 _PACKAGES = ["qfleet", "numpy", "numba", "qiskit", "qiskit-aer", "qulacs", "qsimcirq"]
@@ -88,10 +90,13 @@ class Comparison:
 
 
 def seconds(run: Run) -> float:
-    """How long one call takes."""
+    """How long one call takes. A quick one is repeated: the first would mostly fetch code that others have displaced."""
     begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
+    calls = 0
+    while (elapsed := time.perf_counter() - begin) < TURN_SECONDS:
+        run()
+        calls += 1
+    return elapsed / calls
 
 
 def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[str, float]:
