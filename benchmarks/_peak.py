@@ -25,7 +25,7 @@ def main() -> None:
     """Run it."""
     output, precision, threads = sys.argv[1:]
     program = decode_program(sys.stdin.buffer.read())
-    engine = choose_engine()
+    engine, _ = choose_engine()
     idle = peak_bytes()
     shots = 1024 if output == "counts" else 1
     outcome = engine.run(
