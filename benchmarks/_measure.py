@@ -90,7 +90,7 @@ class Comparison:
 
 
 def seconds(run: Run) -> float:
-    """How long one call takes. A quick one is repeated: the first would mostly fetch code that others have displaced."""
+    """How long one call takes. A quick one is repeated, since the first mostly fetches code that others displaced."""
     begin = time.perf_counter()
     calls = 0
     while (elapsed := time.perf_counter() - begin) < TURN_SECONDS:
