@@ -175,11 +175,14 @@ def repetition_code(distance: int = 5, rounds: int = 5) -> QuantumCircuit:
     return circuit
 
 
-def repeat_until_success() -> QuantumCircuit:
-    """An RX by Cliffords and Toffolis that is tried until both ancillas are found in 0 (arXiv:1311.1074)."""
+def repeat_until_success(tries: int | None = None) -> QuantumCircuit:
+    """An RX by Cliffords and Toffolis that is tried until both ancillas are found in 0 (arXiv:1311.1074).
+
+    In a loop; or unrolled, so many times at most.
+    """
     target, ancillas = QuantumRegister(1), QuantumRegister(2)
-    tries, found = ClassicalRegister(2), ClassicalRegister(1)
-    circuit = QuantumCircuit(target, ancillas, tries, found)
+    failure, found = ClassicalRegister(2), ClassicalRegister(1)
+    circuit = QuantumCircuit(target, ancillas, failure, found)
 
     def attempt() -> None:
         circuit.h(ancillas)
@@ -187,13 +190,20 @@ def repeat_until_success() -> QuantumCircuit:
         circuit.s(target)
         circuit.ccx(*ancillas, target[0])
         circuit.h(ancillas)
-        circuit.measure(ancillas, tries)
+        circuit.measure(ancillas, failure)
 
-    attempt()
-    with circuit.while_loop(expr.not_equal(tries, 0)):
+    def another() -> None:
         circuit.x(target)
         circuit.reset(ancillas)
         attempt()
+
+    attempt()
+    if tries is None:
+        with circuit.while_loop(expr.not_equal(failure, 0)):
+            another()
+    for _ in range((tries or 1) - 1):
+        with circuit.if_test(expr.not_equal(failure, 0)):
+            another()
     circuit.measure(target, found)
     return circuit
 
@@ -202,6 +212,7 @@ DYNAMIC: dict[str, Callable[[], QuantumCircuit]] = {
     "teleportation": teleportation,
     "repetition code, 5 rounds": repetition_code,
     "repeat until success": repeat_until_success,
+    "repeat until success, 6 tries": lambda: repeat_until_success(6),
 }
 
 
