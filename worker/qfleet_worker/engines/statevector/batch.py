@@ -150,10 +150,13 @@ class Batch:
         if not plan.measured:
             yield Found(shots, np.zeros(0, np.int64), bits, {})
             return
+        # One kind of array for machine code: it may be read-only or not.
+        members = np.ascontiguousarray(members).view()
+        members.flags.writeable = False
         for begin in range(0, len(shots), SHOTS):
             part = shots[begin : begin + SHOTS]
             found = np.empty(len(part), np.int64)
-            rows.find(sums, np.ascontiguousarray(members[begin : begin + SHOTS]), uniforms.of(FINAL_EVENT, part), found)
+            rows.find(sums, members[begin : begin + SHOTS], uniforms.of(FINAL_EVENT, part), found)
             yield Found(part, found, bits, {})
 
     def statevector(self, member: int, plan: Plan, values: dict[int, int], phase: complex) -> ComplexArray:

@@ -43,7 +43,7 @@ def warm() -> tuple[float, float]:
 
 
 def _programs(num_qubits: int) -> list[Program]:
-    """A circuit of gates; one with everything else."""
+    """A circuit of gates; one that is measured at the end; one with everything else."""
     wide = np.eye(32, dtype=np.complex128).reshape(-1)
     gates = [
         Operation(Op.H, (), (0,), (), None, -1),
@@ -67,8 +67,14 @@ def _programs(num_qubits: int) -> list[Program]:
             Operation(Op.UNITARY, (), (0, 1, 2, 3, 4), (), wide, -1),
             Operation(Op.DIAGONAL, (), tuple(range(9)), (), np.ones(512, np.complex128), -1),
         ]
-    spread = Operation(Op.T, (), (num_qubits - 1,), (), None, -1)
-    return [_program(num_qubits, 0, [*gates, spread]), _program(num_qubits, 1, [*measured, spread])]
+    # Only qubits that something is done to have a place in the state.
+    spread = [Operation(Op.T, (), (qubit,), (), None, -1) for qubit in range(num_qubits)]
+    end = Operation(Op.MEASURE, (), (0,), (), None, 0)
+    return [
+        _program(num_qubits, 0, [*gates, *spread]),
+        _program(num_qubits, 1, [*gates, *spread, end]),
+        _program(num_qubits, 1, [*measured, *spread, end]),
+    ]
 
 
 def _observable() -> Save:
