@@ -31,6 +31,7 @@ from qfleet.errors import FleetJobError, JobCancelledError, JobExpiredError, Job
 from qfleet.queue.connection import connect
 from qfleet.wire import keys
 from qfleet.wire.broker import celery_settings, parse_broker
+from qfleet.wire.keys import JobField
 
 #: 20 qubits fit a worker of this fleet, 22 don't, and the client lets both pass.
 MEMORY_BYTES = 150 * 2**20
@@ -185,7 +186,9 @@ def test_result_is_woken_by_the_end_of_the_job(backend: FleetBackend, server: re
     with monitored(server) as commands:
         job.result(timeout=60)
     seconds = time.monotonic() - started
-    reads = [command for command in commands if command.startswith(f"HMGET {keys.job(job.job_id())} ")]
+    # A client reads the name of the backend too; scripts read the counters alone.
+    begin = f"HMGET {keys.job(job.job_id())} "
+    reads = [command for command in commands if command.startswith(begin) and JobField.BACKEND in command.split()]
     assert 1 <= len(reads) <= 2 + seconds // 2
 
 
