@@ -16,11 +16,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qfleet.backend import FleetBackend
     from qfleet.job import FleetJob
+    from qfleet.primitives.estimator import EstimatorV2
+    from qfleet.primitives.job import PrimitiveFleetJob
+    from qfleet.primitives.options import EstimatorOptions, SamplerOptions
+    from qfleet.primitives.sampler import SamplerV2
     from qfleet.provider import FleetProvider
 
-__all__ = ["FleetBackend", "FleetJob", "FleetProvider"]
+__all__ = [
+    "EstimatorOptions",
+    "EstimatorV2",
+    "FleetBackend",
+    "FleetJob",
+    "FleetProvider",
+    "PrimitiveFleetJob",
+    "SamplerOptions",
+    "SamplerV2",
+]
 
-_HOMES = {"FleetBackend": "qfleet.backend", "FleetJob": "qfleet.job", "FleetProvider": "qfleet.provider"}
+_HOMES = {
+    "EstimatorOptions": "qfleet.primitives.options",
+    "EstimatorV2": "qfleet.primitives.estimator",
+    "FleetBackend": "qfleet.backend",
+    "FleetJob": "qfleet.job",
+    "FleetProvider": "qfleet.provider",
+    "PrimitiveFleetJob": "qfleet.primitives.job",
+    "SamplerOptions": "qfleet.primitives.options",
+    "SamplerV2": "qfleet.primitives.sampler",
+}
 
 
 def __getattr__(name: str) -> Any:

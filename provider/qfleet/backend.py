@@ -17,8 +17,9 @@ from qiskit.transpiler import Target
 from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.job import FleetJob
 from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labels, check_option
+from qfleet.primitives.job import PrimitiveFleetJob
 from qfleet.queue import Connection, NewJob
-from qfleet.submission import prepare
+from qfleet.submission import Entry, new_job, prepare
 from qfleet.target import fleet_target
 from qfleet.wire.shard import Output
 
@@ -131,7 +132,26 @@ class FleetBackend(BackendV2):
         job.submit()
         return job
 
-    def retrieve_job(self, job_id: str) -> FleetJob:
+    def run_primitive(
+        self, entries: Sequence[Entry], options: RunOptions, output: Output, *, job_tags: Sequence[str] | None = None
+    ) -> PrimitiveFleetJob:
+        """Send the PUBs of a primitive, already lowered: `qfleet.SamplerV2` and `qfleet.EstimatorV2` do that."""
+        tags, labels = check_labels(job_tags, None)
+        new = new_job(
+            entries,
+            options,
+            backend_name=self.name,
+            output=output,
+            tags=tags,
+            metadata=labels,
+            retention=self._retention,
+        )
+        self._check_capacity(new)
+        job = PrimitiveFleetJob(self, new.job_id, self._connection, new=new)
+        job.submit()
+        return job
+
+    def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
         """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
         return self._provider.job(job_id)
 
@@ -143,8 +163,8 @@ class FleetBackend(BackendV2):
         return "unitary" if method == "unitary" else self._kind.output
 
     def _check_capacity(self, job: NewJob) -> None:
-        largest = max(job.record.circuits, key=lambda circuit: circuit.required_bytes)
-        if largest.required_bytes <= _FITS_ANYWHERE_BYTES:
+        largest = max(job.record.circuits, key=lambda circuit: circuit.required_bytes, default=None)
+        if largest is None or largest.required_bytes <= _FITS_ANYWHERE_BYTES:
             return
         with self._connection.ledger() as ledger:
             memory = max((worker.memory_bytes for worker in ledger.workers()), default=None)

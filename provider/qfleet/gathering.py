@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Final
 
 from qiskit.providers import JobStatus
-from qiskit.result import Result
 from qiskit.result.models import ExperimentResult
 
 from qfleet.queue import Connection, JobRecord, Ledger, Snapshot
-from qfleet.result import assemble, experiment
+from qfleet.result import experiment, split
 from qfleet.status import job_status
 from qfleet.waiting import Patience
 from qfleet.wire.shard import CircuitResult
@@ -26,6 +24,10 @@ _RESULTS_AT_ONCE: Final = 16
 _LOST: Final = "its result is missing from Redis"
 
 
+#: The units of a job that a result is about, each with those of its points.
+Place = Callable[[CircuitResult], Iterable[tuple[int, CircuitResult]]]
+
+
 def gather(
     connection: Connection, patience: Patience, record: JobRecord, snapshots: Iterable[Snapshot]
 ) -> Iterator[tuple[int, ExperimentResult]]:
@@ -34,10 +36,31 @@ def gather(
     Args:
         snapshots: what the ledger says now, and whenever something has changed; the last one is final.
     """
+    circuits = record.points()
+    left = {index: circuit.shots for index, (circuit, _) in enumerate(circuits)}
+
+    def place(found: CircuitResult) -> Iterable[tuple[int, CircuitResult]]:
+        return [(part.index, part) for part in split(found)]
+
+    for index, parts, error in gather_units(connection, patience, left, place, snapshots):
+        circuit, point = circuits[index]
+        yield index, experiment(record, circuit, point, parts, error)
+
+
+def gather_units(
+    connection: Connection, patience: Patience, left: dict[int, int], place: Place, snapshots: Iterable[Snapshot]
+) -> Iterator[tuple[int, list[CircuitResult], str]]:
+    """The units of a job, each once, as soon as all its shots have run: its number, what it gave, why some is missing.
+
+    Args:
+        left: how many shots each unit has, all its points together.
+        place: to which units a result belongs.
+        snapshots: as for `gather`.
+    """
     parts: dict[int, list[CircuitResult]] = {}
-    left = dict(enumerate(circuit.shots for circuit in record.circuits))
     unread: dict[int, None] = {}
     total = 0
+    left = dict(left)
     for snapshot in snapshots:
         if not total:
             total = sum(snapshot.states.values())
@@ -46,32 +69,31 @@ def gather(
         new = _ended(connection, patience, list(unread), over - (total - len(unread)))
         for start in range(0, len(new), _RESULTS_AT_ONCE):
             some = new[start : start + _RESULTS_AT_ONCE]
-            for part in _parts(connection, patience, some):
-                # One of another index is damage, or was whole before its shard was tried again.
-                if part.index not in left:
-                    continue
-                parts.setdefault(part.index, []).append(part)
-                left[part.index] -= part.shots
-                if left[part.index] <= 0:
-                    del left[part.index]
-                    yield part.index, experiment(record, part.index, parts.pop(part.index), _LOST)
+            for found in _parts(connection, patience, some):
+                for unit, part in place(found):
+                    # One of another unit is damage, or was whole before its shard was tried again.
+                    if unit not in left:
+                        continue
+                    parts.setdefault(unit, []).append(part)
+                    left[unit] -= part.shots * part.points
+                    if left[unit] <= 0:
+                        del left[unit]
+                        yield unit, parts.pop(unit), _LOST
             for index in some:
                 del unread[index]
         if snapshot.is_final and left:
             # raises if the job has expired, or was deleted, since it ended
             patience.ask(connection, lambda ledger: ledger.snapshot(patience.job_id))
-            for index in left:
-                yield index, experiment(record, index, parts.get(index, ()), _default_error(snapshot))
+            for unit in left:
+                yield unit, parts.get(unit, []), default_error(snapshot)
 
 
-def whole_result(
-    connection: Connection, patience: Patience, record: JobRecord, snapshot: Snapshot, *, backend_version: str
-) -> Result:
-    """The result of a job that has ended. Raises `JobNotFoundError` or `JobExpiredError` if it is gone since."""
+def all_parts(connection: Connection, patience: Patience, snapshot: Snapshot) -> list[CircuitResult]:
+    """What the circuits of a job that has ended gave. Raises `JobNotFoundError` or `JobExpiredError` if it is gone."""
     tasks = sum(snapshot.states.values())
     job_id = patience.job_id
 
-    def read(ledger: Ledger) -> Result:
+    def read(ledger: Ledger) -> list[CircuitResult]:
         found = [
             shard
             for start in range(0, tasks, _RESULTS_AT_ONCE)
@@ -79,14 +101,7 @@ def whole_result(
         ]
         if len(found) < tasks:
             ledger.snapshot(job_id)  # raises if the job has expired, or was deleted, since it ended
-        return assemble(
-            job_id,
-            record,
-            found,
-            backend_version=backend_version,
-            ended=snapshot.ended or time.time(),
-            default_error=_default_error(snapshot),
-        )
+        return [part for shard in found for part in shard.circuits]
 
     return patience.ask(connection, read)
 
@@ -107,7 +122,7 @@ def _parts(connection: Connection, patience: Patience, shards: list[int]) -> lis
     return [part for shard in found for part in shard.circuits]
 
 
-def _default_error(snapshot: Snapshot) -> str:
+def default_error(snapshot: Snapshot) -> str:
     """Why a circuit of a job that has ended has no result."""
     cancelled = job_status(snapshot.states) is JobStatus.CANCELLED
     return snapshot.error or ("cancelled before it ran" if cancelled else _LOST)

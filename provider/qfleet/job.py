@@ -1,50 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job on the fleet, as Qiskit sees it."""
+"""A job of circuits, as Qiskit sees it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
 
-from qiskit.providers import JobStatus, JobV1
+from qiskit.providers import JobV1
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult
 
-from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
-from qfleet.gathering import gather, whole_result
-from qfleet.queue import Connection, JobRecord, NewJob, Snapshot, publish, send
-from qfleet.result import failure
-from qfleet.status import job_status
-from qfleet.waiting import READ_EVERY_SECONDS, Patience, in_thread, interruptible, seconds, watch
+from qfleet.gathering import default_error, gather
+from qfleet.ledger_job import LedgerJob
+from qfleet.queue import Connection, JobRecord, NewJob, Snapshot
+from qfleet.result import assemble, failure
+from qfleet.waiting import Patience, interruptible
+from qfleet.wire.shard import CircuitResult
 
 if TYPE_CHECKING:
     from qfleet.backend import FleetBackend
 
-#: How long a cancel waits for the processes that it kills to be dead.
-_DEATH_SECONDS: Final = 2.0
 
-
-class Progress(NamedTuple):
-    """How far a job is, in circuits."""
-
-    done: int
-    total: int
-
-
-class FleetJob(JobV1):
+class FleetJob(LedgerJob[Result], JobV1):
     """Circuits that run, or ran, on a fleet. `FleetBackend.run` and `FleetProvider.job` make them.
 
-    The job lives in the fleet's Redis, not in this object: any process finds it by its id, and it goes on when this
-    process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if it can't be asked, `JobNotFoundError` if
-    there is no such job, and `JobExpiredError` once its retention is over. Those that wait go on through an outage of
-    Redis of up to a minute (`qfleet.waiting.OUTAGE_SECONDS`); Ctrl-C ends the wait and not the job.
-
-    ``await job`` is `result` for coroutines.
+    Of a job that failed, or was cancelled, ``result(partial=True)`` has all circuits: those without data have
+    ``success=False`` and a ``status`` that says why, and the result's status is "PARTIAL COMPLETED".
     """
-
-    _backend: FleetBackend
 
     def __init__(
         self,
@@ -56,65 +40,8 @@ class FleetJob(JobV1):
         snapshot: Snapshot | None = None,
     ) -> None:
         """A job to be submitted, ``new``, or one that is in the fleet's Redis already."""
-        super().__init__(backend, job_id)
-        self._connection = connection
-        self._unsent = new
-        self._record = new.record if new else None
-        self._snapshot = snapshot
-        self._metadata = dict(new.record.metadata) if new else None
-        #: put together when the job had ended at this time; a job may be tried again
-        self._full_result: tuple[float | None, Result] | None = None
-
-    def __repr__(self) -> str:
-        known = self._snapshot
-        if self._unsent is not None:
-            state = "not submitted"
-        elif known is None:
-            state = "submitted"
-        else:
-            state = (
-                f"{job_status(known.states).name} when last asked, {known.circuits_done} of {known.circuits} circuits"
-            )
-        return f"<FleetJob {self._job_id} on {self._backend.name}: {state}>"
-
-    def submit(self) -> None:
-        """Send the job to the fleet. Raises `JobError` the second time."""
-        job = self._unsent
-        if job is None:
-            raise FleetJobError(f"job {self._job_id} was submitted already; run the circuits again for another job")
-        send(self._connection, job)
-        self._unsent = None
-
-    def status(self) -> JobStatus:
-        """The job's status, from the Celery states of its tasks."""
-        if self._unsent is not None:
-            return JobStatus.INITIALIZING
-        return job_status(self._read_snapshot().states)
-
-    def result(
-        self,
-        timeout: float | None = None,
-        *,
-        partial: bool = False,
-        progress: Callable[[Progress], object] | None = None,
-    ) -> Result:
-        """Wait for the job to end, and return what its circuits gave, in their order.
-
-        Args:
-            timeout: seconds to wait; ``None`` waits for ever. The job goes on after a timeout.
-            partial: return what there is of a job that failed or was cancelled. Circuits without data then have
-                ``success=False`` and a ``status`` that says why, and the result's status is "PARTIAL COMPLETED".
-            progress: called with the job's progress at first, and each time it has changed.
-
-        Raises:
-            JobTimeoutError: the job didn't end in time.
-            JobFailedError: it failed; the text says which circuit, and why. A `JobError`.
-            JobCancelledError: it was cancelled. A `JobError`.
-        """
-        return self._result(Patience(self._job_id, timeout), partial=partial, progress=progress)
-
-    def __await__(self) -> Generator[Any, None, Result]:
-        return in_thread(lambda stop: self._result(Patience(self._job_id, None, stop))).__await__()
+        JobV1.__init__(self, backend, job_id)
+        LedgerJob.__init__(self, connection, new=new, snapshot=snapshot)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, ExperimentResult]]:
         """The circuits as they end: each once, its index in the job and its result.
@@ -131,182 +58,21 @@ class FleetJob(JobV1):
         self._must_be_submitted()
         return self._as_completed(Patience(self._job_id, timeout))
 
-    def retry_failed(self) -> int:
-        """Run the circuits that failed again, in the same job; how many there are.
-
-        Raises:
-            FleetJobError: the job hasn't ended, or was cancelled, or nothing of it failed.
-        """
-        self._must_be_submitted()
-        snapshot = self._read_snapshot()
-        status = job_status(snapshot.states)
-        if status is not JobStatus.ERROR:
-            why = {
-                JobStatus.DONE: "nothing of it failed",
-                JobStatus.CANCELLED: "it was cancelled, which is for good; run the circuits again as another job",
-            }.get(status, f"it is {status.name}; wait until it has ended")
-            raise FleetJobError(f"job {self._job_id} has nothing to try again: {why}")
-        with self._connection.ledger() as ledger:
-            again = ledger.retry(self._job_id)
-        self._snapshot = self._full_result = None
-        if not again:
-            raise FleetJobError(f"job {self._job_id} has nothing to try again: somebody else did so just now")
-        publish(self._connection, self._job_id, again)
-        return snapshot.circuits - snapshot.circuits_done
-
-    def cancel(self) -> bool:
-        """Stop the job, queued or running, for good.
-
-        Returns True if that stopped it, False if it had ended already. Cancelled tasks never run, even if no worker
-        hears of it now; processes that run one are killed. The job is CANCELLED once they are dead, which this waits
-        for, a few seconds at most.
-        """
-        self._must_be_submitted()
-        with self._connection.ledger() as ledger:
-            stopped = ledger.cancel(self._job_id)
-            if not stopped:
-                ledger.snapshot(self._job_id)  # raises if there is no such job
-                return False
-        self._connection.revoke(self._job_id, stopped)
-        with suppress(FleetJobTimeoutError):
-            for _ in self._reads(Patience(self._job_id, _DEATH_SECONDS)):
-                pass
-        return True
-
-    def wait_for_final_state(
-        self,
-        timeout: float | None = None,
-        wait: float = 5,
-        callback: Callable[[str, JobStatus, FleetJob], object] | None = None,
-    ) -> None:
-        """Wait until the job is done, failed or cancelled.
-
-        Args:
-            timeout: seconds to wait; ``None`` waits for ever.
-            wait: seconds between two queries, at least 0.05; the end of the job is noticed at once.
-            callback: called as ``callback(job_id, status, job)`` after each query.
-
-        Raises:
-            JobTimeoutError: the job didn't end in time.
-        """
-        patience, read_every = Patience(self._job_id, timeout), seconds("wait", wait)
-        # Called here, and not in watch: an error of the callback is none of Redis.
-        with interruptible(self._job_id), closing(self._reads(patience, read_every)) as reads:
-            for snapshot in reads:
-                if callback is not None:
-                    callback(self._job_id, job_status(snapshot.states), self)
-
-    def progress(self) -> Progress:
-        """How many of the job's circuits have run."""
-        if self._unsent is not None:
-            return Progress(0, len(self._unsent.record.circuits))
-        snapshot = self._read_snapshot()
-        return Progress(snapshot.circuits_done, snapshot.circuits)
-
-    def error_message(self) -> str | None:
-        """What failed, and why; ``None`` unless the job's status is ERROR."""
-        if self._unsent is not None:
-            return None
-        snapshot = self._read_snapshot()
-        if job_status(snapshot.states) is not JobStatus.ERROR:
-            return None
-        return failure(self._assemble(snapshot, Patience(self._job_id, 0))) or snapshot.error
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata given to ``run()``. Another process gets what of them could be written down."""
-        if self._metadata is None:
-            self._metadata = dict(self._read_record().metadata)
-        return self._metadata
-
-    @metadata.setter
-    def metadata(self, metadata: dict[str, Any]) -> None:
-        self._metadata = metadata
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags given to ``run()``."""
-        known = self._record or self._snapshot or self._read_snapshot()
-        return list(known.tags)
-
-    @property
-    def creation_date(self) -> datetime:
-        """When the job was made, with its time zone."""
-        known = self._record or self._snapshot or self._read_snapshot()
-        return datetime.fromtimestamp(known.created, UTC).astimezone()
-
-    def _must_be_submitted(self) -> None:
-        if self._unsent is not None:
-            raise FleetJobError(f"job {self._job_id} isn't submitted; call submit() first")
-
-    def _read_snapshot(self) -> Snapshot:
-        if self._snapshot is None or not _is_for_good(self._snapshot):
-            with self._connection.ledger() as ledger:
-                self._snapshot = ledger.snapshot(self._job_id)
-        return self._snapshot
-
-    def _read_record(self, patience: Patience | None = None) -> JobRecord:
-        if self._record is None:
-            patience = patience or Patience(self._job_id, 0)
-            self._record = patience.ask(self._connection, lambda ledger: ledger.record(self._job_id))
-        return self._record
-
-    def _reads(
-        self, patience: Patience, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
-    ) -> Generator[Snapshot]:
-        """What each read of the ledger says until the job has ended; see `watch`."""
-        self._must_be_submitted()
-        if self._snapshot is not None and _is_for_good(self._snapshot):
-            yield self._snapshot
-            return
-        with closing(watch(self._connection, patience, read_every=read_every, moves=moves)) as reads:
-            for snapshot in reads:
-                self._snapshot = snapshot
-                yield snapshot
-
-    def _result(
-        self, patience: Patience, *, partial: bool = False, progress: Callable[[Progress], object] | None = None
-    ) -> Result:
-        told = None
-        with interruptible(self._job_id):
-            with closing(self._reads(patience, moves=progress is not None)) as reads:
-                for snapshot in reads:
-                    now = Progress(snapshot.circuits_done, snapshot.circuits)
-                    if progress is not None and now != told:
-                        progress(now)
-                        told = now
-            status = job_status(snapshot.states)
-            if status is JobStatus.CANCELLED and not partial:
-                raise JobCancelledError(
-                    f"job {self._job_id} was cancelled; result(partial=True) gives what it had done"
-                )
-            result = self._assemble(snapshot, patience)
-        if not result.success and not partial:
-            raise JobFailedError(
-                f"job {self._job_id} failed: {failure(result) or snapshot.error}. result(partial=True) gives the rest, "
-                "retry_failed() runs what failed again"
-            )
-        return result
-
     def _as_completed(self, patience: Patience) -> Iterator[tuple[int, ExperimentResult]]:
         with interruptible(self._job_id):
             record = self._read_record(patience)
             with closing(self._reads(patience, moves=True)) as reads:
                 yield from gather(self._connection, patience, record, reads)
 
-    def _assemble(self, snapshot: Snapshot, patience: Patience) -> Result:
-        if self._full_result is None or self._full_result[0] != snapshot.ended:
-            result = whole_result(
-                self._connection,
-                patience,
-                self._read_record(patience),
-                snapshot,
-                backend_version=self._backend.backend_version,
-            )
-            self._full_result = snapshot.ended, result
-        return self._full_result[1]
+    def _assembled(self, record: JobRecord, found: list[CircuitResult], snapshot: Snapshot) -> Result:
+        return assemble(
+            self._job_id,
+            record,
+            found,
+            backend_version=self._backend.backend_version,
+            ended=snapshot.ended or time.time(),
+            default_error=default_error(snapshot),
+        )
 
-
-def _is_for_good(snapshot: Snapshot) -> bool:
-    """Whether a job can change no more: what failed may be tried again."""
-    return snapshot.is_final and not snapshot.states["FAILURE"]
+    def _failure(self, result: Result) -> str:
+        return failure(result)

@@ -17,7 +17,7 @@ import numpy as np
 from qfleet.wire.cost import output_bytes
 from qfleet.wire.program import Op, Program
 from qfleet.wire.saving import saved_bytes
-from qfleet.wire.shard import CircuitWork, Output, Precision, ShardWork
+from qfleet.wire.shard import CircuitWork, Output, Precision, ShardWork, cut
 
 #: Predicted seconds of work that a shard is filled up to.
 SHARD_SECONDS: Final = 0.2
@@ -40,11 +40,12 @@ _PASSES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A circuit of the job, with what packing must know of it."""
+    """A circuit of the job at its points, with what packing must know of it."""
 
     work: CircuitWork
-    #: predicted, for all its shots
+    #: predicted, for all shots of one point
     seconds: float
+    #: of one point, its values and what is wanted there included
     result_bytes: int
 
 
@@ -60,7 +61,7 @@ def predict_result_bytes(program: Program, shots: int, output: Output, precision
     """The size of a circuit's result, roughly, and rather too large."""
     row = (program.num_clbits + 7) // 8
     distinct = min(shots, 1 << min(program.num_clbits, 31))
-    counts = distinct * (row + 8) + (4 * shots if memory else 0)
+    counts = shots * row if output == "bits" else distinct * (row + 8) + (4 * shots if memory else 0)
     saved = saved_bytes(program, shots, precision)
     return counts + output_bytes(program.num_qubits, output, precision) + saved + 256
 
@@ -75,37 +76,58 @@ def plan(
     max_job_size: int | None,
     max_shot_size: int | None,
 ) -> list[ShardWork]:
-    """Cut a job into shards, its circuits in order."""
+    """Cut a job into shards, its circuits and their points in order."""
     shards: list[list[CircuitWork]] = []
-    seconds = result_bytes = 0.0
     most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
+    points, seconds, result_bytes = 0, 0.0, 0.0
     for item in items:
         for block in _blocks(item, max_shot_size):
-            seconds += block.seconds
-            result_bytes += block.result_bytes
-            full = seconds > SHARD_SECONDS or result_bytes > SHARD_RESULT_BYTES
-            # Two blocks of one circuit in one shard would be work done twice.
-            if not shards or full or len(shards[-1]) >= most or shards[-1][-1].index == block.work.index:
-                shards.append([])
-                seconds, result_bytes = block.seconds, block.result_bytes
-            shards[-1].append(block.work)
+            first = 0
+            while first < block.work.points:
+                room = min(
+                    most - points,
+                    _room(SHARD_SECONDS - seconds, block.seconds),
+                    _room(SHARD_RESULT_BYTES - result_bytes, block.result_bytes),
+                )
+                # Two blocks of one circuit in one shard would be work done twice.
+                if not shards or room < 1 or (block.work.blocks > 1 and shards[-1][-1].index == block.work.index):
+                    shards.append([])
+                    points, seconds, result_bytes = 0, 0.0, 0.0
+                    room = min(
+                        most,
+                        max(1, _room(SHARD_SECONDS, block.seconds)),
+                        max(1, _room(SHARD_RESULT_BYTES, block.result_bytes)),
+                    )
+                taken = min(room, block.work.points - first)
+                shards[-1].append(cut(block.work, first, taken))
+                first += taken
+                points += taken
+                seconds += taken * block.seconds
+                result_bytes += taken * block.result_bytes
     return [
         ShardWork(circuits=tuple(circuits), output=output, precision=precision, memory=memory, threads=threads)
         for circuits in shards
     ]
 
 
+def _room(left: float, each: float) -> int:
+    return int(left / each) if left > 0 else 0
+
+
 def _blocks(item: Item, max_shot_size: int | None) -> Iterator[Item]:
+    """An item; or, where its shots are too many for one task, blocks of them, point by point."""
     shots = item.work.shots
     if max_shot_size is None or shots <= max_shot_size:
         yield item
         return
     blocks = -(-shots // max_shot_size)
-    for first in range(0, shots, max_shot_size):
-        work = msgspec.structs.replace(
-            item.work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
-        )
-        yield Item(work, item.seconds / blocks, item.result_bytes)
+    for point in range(item.work.points):
+        work = cut(item.work, point, 1)
+        for first in range(0, shots, max_shot_size):
+            block = msgspec.structs.replace(
+                work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
+            )
+            yield Item(block, item.seconds / blocks, item.result_bytes)
 
 
 def _operations(program: Program) -> float:

@@ -20,6 +20,7 @@ from qfleet.errors import FleetJobError, InvalidOptionError
 from qfleet.job import FleetJob
 from qfleet.local import LocalFleet
 from qfleet.options import check_text
+from qfleet.primitives.job import PrimitiveFleetJob
 from qfleet.queue import Connection, JobSummary, gather_facts
 from qfleet.settings import Settings
 from qfleet.wire.broker import BrokerUrlError, parse_broker
@@ -127,8 +128,11 @@ class FleetProvider:
             raise QiskitBackendNotFoundError(f"no backend {name!r}; there are {', '.join(KINDS)}")
         return self._backend(name, **options)
 
-    def job(self, job_id: str) -> FleetJob:
-        """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
+    def job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
+        """The job with this id, of circuits or of a primitive.
+
+        Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over.
+        """
         if not isinstance(job_id, str):
             raise TypeError(f"job_id={job_id!r}: a string is needed, as job.job_id() gives it")
         check_text("job_id", job_id)
@@ -145,7 +149,7 @@ class FleetProvider:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         descending: bool = True,
-    ) -> list[FleetJob]:
+    ) -> list[FleetJob | PrimitiveFleetJob]:
         """Jobs of this fleet, whoever submitted them.
 
         Args:
@@ -205,7 +209,8 @@ class FleetProvider:
     def _backend(self, name: str, **options: object) -> FleetBackend:
         return FleetBackend(self, KINDS[name], self._connection, self._retention, **options)
 
-    def _job(self, summary: JobSummary) -> FleetJob:
+    def _job(self, summary: JobSummary) -> FleetJob | PrimitiveFleetJob:
         # A newer client may have backends that this one doesn't know.
         name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
-        return FleetJob(self._backend(name), summary.job_id, self._connection, snapshot=summary.snapshot)
+        kind = PrimitiveFleetJob if summary.snapshot.output in ("bits", "means") else FleetJob
+        return kind(self._backend(name), summary.job_id, self._connection, snapshot=summary.snapshot)

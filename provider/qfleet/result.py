@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +18,7 @@ from qiskit.result.models import ExperimentResult, ExperimentResultData
 from qfleet.errors import DamagedDataError
 from qfleet.queue import CircuitRecord, JobRecord
 from qfleet.saved import saved_data
-from qfleet.wire.shard import CircuitResult, ShardResult
+from qfleet.wire.shard import SEED_STEP, CircuitResult
 
 #: How many failed circuits an error names.
 _NAMED_FAILURES: Final = 3
@@ -25,7 +27,7 @@ _NAMED_FAILURES: Final = 3
 def assemble(
     job_id: str,
     record: JobRecord,
-    shards: Iterable[ShardResult],
+    found: Iterable[CircuitResult],
     *,
     backend_version: str,
     ended: float,
@@ -35,20 +37,21 @@ def assemble(
 
     Args:
         record: the job as it was submitted.
-        shards: what its shards gave, in any order; circuits may be missing, and then failed with ``default_error``.
+        found: what its circuits gave, in any order; some may be missing, and then failed with ``default_error``.
         ended: when the job ended, in seconds since the epoch.
 
     Raises:
-        DamagedDataError: a shard's data don't fit the job.
+        DamagedDataError: the data don't fit the job.
     """
     blocks: dict[int, list[CircuitResult]] = {}
-    for shard in shards:
-        for circuit in shard.circuits:
-            blocks.setdefault(circuit.index, []).append(circuit)
+    for several in found:
+        for part in split(several):
+            blocks.setdefault(part.index, []).append(part)
     experiments = [
-        experiment(record, index, blocks.get(index, ()), default_error) for index in range(len(record.circuits))
+        experiment(record, circuit, point, blocks.get(index, ()), default_error)
+        for index, (circuit, point) in enumerate(record.points())
     ]
-    succeeded = [found.success for found in experiments]
+    succeeded = [each.success for each in experiments]
     return Result(
         backend_name=record.backend,
         backend_version=backend_version,
@@ -61,8 +64,49 @@ def assemble(
     )
 
 
-def header(circuit: CircuitRecord) -> dict[str, Any]:
-    """The header of an experiment, as Qiskit's own simulators write it."""
+def split(found: CircuitResult) -> list[CircuitResult]:
+    """The results of single points in that of several. Raises `DamagedDataError` if the data don't fit them."""
+    points = found.points
+    if points == 1:
+        return [found]
+    common: dict[str, Any] = {
+        "first_shot": found.first_shot,
+        "shots": found.shots,
+        "seconds": found.seconds / points,
+        "engine": found.engine,
+        "engine_reason": found.engine_reason,
+        "error": found.error,
+    }
+    if found.error:
+        return [CircuitResult(index=found.index + point, **common) for point in range(points)]
+    distinct = _array(found.distinct, "<i8")
+    ends = [0, *np.cumsum(distinct).tolist()]
+    width, rest = divmod(len(found.outcomes), ends[-1]) if ends[-1] else (0, len(found.outcomes))
+    memory, amplitudes = len(found.memory) // points, len(found.amplitudes) // points
+    if (
+        len(distinct) != points
+        or (distinct < 0).any()
+        or rest
+        or len(found.counts) != 8 * ends[-1]
+        or memory * points != len(found.memory)
+        or amplitudes * points != len(found.amplitudes)
+    ):
+        raise DamagedDataError(f"the data of circuits {found.index} to {found.index + points - 1} don't fit them")
+    return [
+        CircuitResult(
+            index=found.index + point,
+            outcomes=found.outcomes[width * begin : width * end],
+            counts=found.counts[8 * begin : 8 * end],
+            memory=found.memory[memory * point : memory * (point + 1)],
+            amplitudes=found.amplitudes[amplitudes * point : amplitudes * (point + 1)],
+            **common,
+        )
+        for point, (begin, end) in enumerate(pairwise(ends))
+    ]
+
+
+def header(circuit: CircuitRecord, point: int = 0) -> dict[str, Any]:
+    """The header of the experiment at one of a circuit's points, as Qiskit's own simulators write it."""
     return {
         "name": circuit.name,
         "n_qubits": circuit.num_qubits,
@@ -71,13 +115,16 @@ def header(circuit: CircuitRecord) -> dict[str, Any]:
         "qubit_labels": [[name, bit] for name, size in circuit.qregs for bit in range(size)],
         "clbit_labels": [[name, bit] for name, size in circuit.cregs for bit in range(size)],
         "memory_slots": circuit.num_clbits,
-        "global_phase": circuit.global_phase,
-        "metadata": circuit.metadata,
+        "global_phase": _array(circuit.phases, "<f8")[point].item() if circuit.phases else circuit.global_phase,
+        # The points have it in common; who changes that of one shall not change the others'.
+        "metadata": copied(circuit.metadata) if circuit.points > 1 else circuit.metadata,
     }
 
 
-def experiment(job: JobRecord, index: int, blocks: Sequence[CircuitResult], default_error: str) -> ExperimentResult:
-    """The result of one circuit of a job.
+def experiment(
+    job: JobRecord, circuit: CircuitRecord, point: int, blocks: Sequence[CircuitResult], default_error: str
+) -> ExperimentResult:
+    """The result of one circuit of a job, at one of its points.
 
     Args:
         blocks: what its blocks of shots gave, in any order. If there are too few, it failed with ``default_error``.
@@ -85,7 +132,6 @@ def experiment(job: JobRecord, index: int, blocks: Sequence[CircuitResult], defa
     Raises:
         DamagedDataError: the data don't fit the job.
     """
-    circuit = job.circuits[index]
     parts = sorted(blocks, key=lambda part: part.first_shot)
     error = next((part.error for part in parts if part.error), "")
     # Blocks that a dead worker never returned leave a gap in the shots.
@@ -94,8 +140,8 @@ def experiment(job: JobRecord, index: int, blocks: Sequence[CircuitResult], defa
     seconds = sum(part.seconds for part in parts)
     common: dict[str, Any] = {
         "name": circuit.name,
-        "seed_simulator": circuit.seed,
-        "header": header(circuit),
+        "seed_simulator": circuit.seed + SEED_STEP * point,
+        "header": header(circuit, point),
         "time_taken": seconds,
         "metadata": {
             "method": circuit.method,
@@ -178,6 +224,18 @@ def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> 
     if amplitudes.size != np.prod(shape):
         raise DamagedDataError(f"circuit {part.index} gave {amplitudes.size} amplitudes where {shape} were expected")
     return amplitudes.reshape(shape).copy()
+
+
+def copied(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy that nobody can change by changing the original; what refuses to be copied is in it itself."""
+    return {key: _copied_value(value) for key, value in metadata.items()}
+
+
+def _copied_value(value: object) -> object:
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - a value may be any object, and refuse to be copied in any way
+        return value
 
 
 def _array(raw: bytes, dtype: str) -> NDArray[Any]:

@@ -4,7 +4,7 @@
 from qfleet.queue.connection import Connection
 from qfleet.queue.facts import Facts, gather_facts
 from qfleet.queue.ledger import JobSummary, Ledger, NewJob, Snapshot
-from qfleet.queue.record import CircuitRecord, JobRecord
+from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord
 from qfleet.queue.sending import publish, send
 from qfleet.wire.broker import redact
 
@@ -16,6 +16,7 @@ __all__ = [
     "JobSummary",
     "Ledger",
     "NewJob",
+    "PubRecord",
     "Snapshot",
     "gather_facts",
     "publish",

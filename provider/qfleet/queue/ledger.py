@@ -39,6 +39,7 @@ _SUMMARY_FIELDS: Final = (
     *(JobField.count(state) for state in SHARD_STATES),
     JobField.STOPPING,
     JobField.BACKEND,
+    JobField.OUTPUT,
     JobField.CREATED,
     JobField.ENDED,
     JobField.CIRCUITS,
@@ -67,6 +68,8 @@ class Snapshot:
     """What one read of the ledger says of a job."""
 
     backend: str
+    #: what comes back of each circuit: `qfleet.wire.shard.Output`
+    output: str
     #: how many shards are in each Celery state; cancelled ones whose process still runs count as STARTED
     states: Mapping[str, int]
     circuits: int
@@ -111,9 +114,10 @@ class Ledger:
             )
         ledger: dict[str, str | bytes | int | float] = {
             JobField.BACKEND: record.backend,
+            JobField.OUTPUT: record.output,
             JobField.CREATED: repr(record.created),
             JobField.RETENTION: job.retention,
-            JobField.CIRCUITS: len(record.circuits),
+            JobField.CIRCUITS: record.num_circuits,
             JobField.CIRCUITS_DONE: 0,
             JobField.SHARDS: len(job.shards),
             JobField.TAGS: json.dumps(record.tags),
@@ -279,6 +283,7 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
     states["REVOKED"] -= stopping
     return Snapshot(
         backend=backend.decode(),
+        output=(values[JobField.OUTPUT] or b"").decode(),
         states=states,
         circuits=int(circuits),
         circuits_done=int(values[JobField.CIRCUITS_DONE] or 0),

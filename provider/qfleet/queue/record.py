@@ -12,8 +12,8 @@ from qfleet.errors import DamagedDataError
 from qfleet.wire.shard import Output, Precision
 
 
-class CircuitRecord(Struct, frozen=True):
-    """One circuit of a job, without its operations."""
+class CircuitRecord(Struct, frozen=True, omit_defaults=True):
+    """A circuit of a job at one or more points, each of which counts as a circuit; without its operations."""
 
     name: str
     num_qubits: int
@@ -21,21 +21,41 @@ class CircuitRecord(Struct, frozen=True):
     #: (name, size) of each register
     qregs: tuple[tuple[str, int], ...]
     cregs: tuple[tuple[str, int], ...]
-    #: radians
+    #: radians; see ``phases``
     global_phase: float
     #: the circuit's own metadata
     metadata: dict[str, Any]
     measured: bool
+    #: of each point
     shots: int
+    #: of the first point; the others' follow by `qfleet.wire.shard.SEED_STEP`
     seed: int
     #: bytes of memory that its simulation was predicted to take
     required_bytes: int
     #: how it is simulated, and why so
     method: str = "statevector"
     method_reason: str = ""
+    points: int = 1
+    #: float64, shape (points,): the global phases where they differ; else empty
+    phases: bytes = b""
 
 
-class JobRecord(Struct, frozen=True):
+class PubRecord(Struct, frozen=True, omit_defaults=True):
+    """A primitive unified bloc: a circuit of the job, whose points are the elements of an array."""
+
+    #: of the array of the parameters' values
+    shape: tuple[int, ...]
+    #: of the array of observables, which is broadcast against that
+    observables_shape: tuple[int, ...] = ()
+    #: the precision that was asked for; 0 for exact means
+    precision: float = 0.0
+    #: whether means come from several shots with randomness of their own
+    sampled: bool = False
+    #: each classical register's name and its clbits, int32
+    registers: tuple[tuple[str, bytes], ...] = ()
+
+
+class JobRecord(Struct, frozen=True, omit_defaults=True):
     """A job, as it was submitted."""
 
     backend: str
@@ -48,6 +68,17 @@ class JobRecord(Struct, frozen=True):
     tags: tuple[str, ...]
     metadata: dict[str, Any]
     circuits: tuple[CircuitRecord, ...]
+    #: one for each circuit of a primitive's job; else empty
+    pubs: tuple[PubRecord, ...] = ()
+
+    @property
+    def num_circuits(self) -> int:
+        """How many circuits the job has, each point being one."""
+        return sum(circuit.points for circuit in self.circuits)
+
+    def points(self) -> list[tuple[CircuitRecord, int]]:
+        """The job's circuits in their order: each with the number of its point."""
+        return [(circuit, point) for circuit in self.circuits for point in range(circuit.points)]
 
 
 _decoder = msgspec.msgpack.Decoder(JobRecord)

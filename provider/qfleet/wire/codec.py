@@ -25,7 +25,7 @@ from qfleet.wire.saving import check_saves
 from qfleet.wire.shard import ShardResult, ShardWork
 
 #: Raised whenever a reader of the older format could misread the newer one.
-VERSION = 2
+VERSION = 3
 
 #: Redis stores no value above 512 MB (``proto-max-bulk-len``); nothing larger is ever decoded.
 MAX_BLOB_BYTES = 512 * 1024 * 1024

@@ -17,8 +17,8 @@ BUFFERS = 3
 
 
 def output_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
-    """Bytes of the amplitudes that come back from one circuit; 0 for counts."""
-    if output == "counts":
+    """Bytes of the amplitudes that come back from one circuit; 0 where none do."""
+    if output not in ("statevector", "unitary"):
         return 0
     return AMPLITUDE_BYTES[precision] << (2 * num_qubits if output == "unitary" else num_qubits)
 

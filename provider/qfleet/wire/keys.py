@@ -54,6 +54,8 @@ class JobField:
     ENDED: Final = "ended"
     #: seconds that the job is kept after it ended
     RETENTION: Final = "retention"
+    #: what comes back of each circuit: `qfleet.wire.shard.Output`
+    OUTPUT: Final = "output"
     CIRCUITS: Final = "circuits"
     SHARDS: Final = "shards"
     #: JSON list of strings

@@ -37,6 +37,10 @@ class SaveKind(IntEnum):
     DENSITY_MATRIX = 9
     #: the matrix of all operations so far
     UNITARY = 10
+    #: the means of several sums of Paulis on the targets
+    EXPECTATION_VALUES = 11
+    #: the same, and their squares: over several shots, these tell how far the means are sure
+    EXPECTATION_VALUES_AND_SQUARES = 12
 
 
 #: ``single``: from the last shot; ``list``: from each shot; ``accum``: added up over shots; ``average``: their mean.
@@ -57,8 +61,10 @@ FULL_WIDTH = frozenset(
 NOT_AVERAGED = frozenset({SaveKind.STATEVECTOR, SaveKind.STATEVECTOR_DICT, SaveKind.AMPLITUDES, SaveKind.UNITARY})
 #: Kinds with the indices of basis states.
 INDEXED = frozenset({SaveKind.AMPLITUDES, SaveKind.AMPLITUDES_SQUARED})
-#: Kinds with a sum of Paulis.
-OBSERVABLES = frozenset({SaveKind.EXPECTATION_VALUE, SaveKind.EXPECTATION_VALUE_VARIANCE})
+#: Kinds with several sums of Paulis.
+MANY_OBSERVABLES = frozenset({SaveKind.EXPECTATION_VALUES, SaveKind.EXPECTATION_VALUES_AND_SQUARES})
+#: Kinds with a sum of Paulis, or several.
+OBSERVABLES = frozenset({SaveKind.EXPECTATION_VALUE, SaveKind.EXPECTATION_VALUE_VARIANCE}) | MANY_OBSERVABLES
 
 #: Saves of one program.
 MAX_SAVES = 1 << 12
@@ -85,6 +91,8 @@ class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     z_masks: bytes = b""
     #: complex128, shape (terms,); with a variance shape (2, terms), the second row that of the operator's square
     coefficients: bytes = b""
+    #: int32, shape (sums + 1,): where the terms of each of several sums begin, and the last one's end
+    starts: bytes = b""
 
     def basis_states(self) -> NDArray[np.int64]:
         """The basis states to be saved, shape (states,)."""
@@ -97,6 +105,10 @@ class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
         rows = 2 if self.kind is SaveKind.EXPECTATION_VALUE_VARIANCE else 1
         coefficients = np.frombuffer(self.coefficients, "<c16").astype(np.complex128, copy=False)
         return x, z, coefficients.reshape(rows, -1)
+
+    def sums(self) -> NDArray[np.int64]:
+        """Where the terms of each of several sums begin, and the last one's end; shape (sums + 1,)."""
+        return np.frombuffer(self.starts, "<i4").astype(np.int64)
 
     @property
     def conditional(self) -> bool:
@@ -148,4 +160,8 @@ def value_size(save: Save, num_qubits: int, num_targets: int) -> int:
             return 1
         case SaveKind.EXPECTATION_VALUE_VARIANCE:
             return 2
+        case SaveKind.EXPECTATION_VALUES:
+            return len(save.starts) // 4 - 1
+        case SaveKind.EXPECTATION_VALUES_AND_SQUARES:
+            return 2 * (len(save.starts) // 4 - 1)
     return len(save.indices) // 8

@@ -10,6 +10,7 @@ from qfleet.wire.program import NON_UNITARY_OPS, Op, Program
 from qfleet.wire.saves import (
     FULL_WIDTH,
     INDEXED,
+    MANY_OBSERVABLES,
     MAX_PAULI_QUBITS,
     MAX_PROBABILITY_QUBITS,
     NOT_AVERAGED,
@@ -73,7 +74,8 @@ def check_saves(program: Program) -> None:
 def _check(save: Save, num_qubits: int, width: int) -> None:
     if not width or (save.kind in FULL_WIDTH and width != num_qubits):
         raise WireError(f"save {save.label!r} acts on {width} qubits")
-    if save.manner not in ({"single", "list"} if save.kind in NOT_AVERAGED else {"average", "accum", "list"}):
+    allowed = {"single", "list"} if save.kind in NOT_AVERAGED else {"average", "accum", "list"}
+    if save.manner not in ({"average"} if save.kind in MANY_OBSERVABLES else allowed):
         raise WireError(f"save {save.label!r} can't be of the subtype {save.subtype!r}")
     limit = {
         SaveKind.PROBABILITIES: MAX_PROBABILITY_QUBITS,
@@ -101,3 +103,14 @@ def _check(save: Save, num_qubits: int, width: int) -> None:
             raise WireError(f"save {save.label!r} has a Pauli on a qubit that isn't there")
         if not np.isfinite(coefficients).all():
             raise WireError(f"save {save.label!r} has a coefficient that isn't a finite number")
+    _check_sums(save, terms)
+
+
+def _check_sums(save: Save, terms: int) -> None:
+    several = save.kind in MANY_OBSERVABLES
+    if bool(save.starts) != several or len(save.starts) % 4:
+        raise WireError(f"save {save.label!r} has {len(save.starts)} bytes that say where its sums begin")
+    if several:
+        starts = save.sums()
+        if len(starts) < 2 or starts[0] != 0 or starts[-1] != terms or (starts[1:] < starts[:-1]).any():
+            raise WireError(f"save {save.label!r} has sums that don't consist of its {terms} terms")

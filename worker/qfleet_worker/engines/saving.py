@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from qfleet.wire.codec import MAX_BLOB_BYTES
 from qfleet.wire.program import Program
+from qfleet.wire.saves import MANY_OBSERVABLES, Saved, SaveKind, value_type
 from qfleet.wire.saves import Save as WireSave
-from qfleet.wire.saves import Saved, SaveKind, value_type
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
+from qfleet_worker.engines.numpy_engine.paulis import Paulis, grouped
 from qfleet_worker.engines.numpy_engine.plan import Save
 
 #: Amplitudes that are worked on at a time.
@@ -29,11 +30,8 @@ NEGLIGIBLE = 1e-10
 
 _WITH_PHASE = (SaveKind.STATEVECTOR, SaveKind.STATEVECTOR_DICT, SaveKind.AMPLITUDES)
 
-#: The mean of a sum of Paulis: of amplitudes, X masks, Z masks, coefficients.
-Expectation = Callable[
-    [ComplexArray, NDArray[np.int64], NDArray[np.int64], NDArray[np.complex128]],
-    complex,
-]
+#: The mean of each Pauli in a state.
+Means = Callable[[ComplexArray, Paulis], NDArray[np.float64]]
 
 
 class View(NamedTuple):
@@ -79,11 +77,11 @@ class _Kept:
 class Saver:
     """Collects what the saves of one program find."""
 
-    def __init__(self, program: Program, precision: str, expectation: Expectation) -> None:
+    def __init__(self, program: Program, precision: str, means: Means) -> None:
         self._saves = program.saves
         self._num_clbits = program.num_clbits
         self._precision = precision
-        self._expectation = expectation
+        self._means_of = means
         self._kept = [_Kept() for _ in program.saves]
         self._bytes = 0
         #: whether states other than the last shot's are kept, with their global phases
@@ -195,16 +193,36 @@ class Saver:
         return self._means(save, step, view)
 
     def _means(self, save: WireSave, step: Save, view: View) -> NDArray[np.float64]:
-        """The mean of a sum of Paulis; with a variance that too."""
+        """The mean of a sum of Paulis, or several; with a variance or squares these too."""
         x, z, signs = _moved(save, step.targets, view)
-        found = []
-        for coefficients in save.paulis()[2]:
-            used = signs != 0
-            factors = coefficients * signs
-            found.append(self._expectation(view.amplitudes, x[used], z[used], factors[used]).real)
+        used = signs != 0
+        terms = np.zeros(len(signs))
+        terms[used] = self._means_of(view.amplitudes, grouped(x[used], z[used])) * signs[used]
+        return means_of_sums(save, terms)
+
+
+def means_of_sums(save: WireSave, terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a save of observables saves, by the means of its Paulis: shapes (..., numbers) and (..., terms)."""
+    coefficients = save.paulis()[2]
+    if save.kind not in MANY_OBSERVABLES:
+        found: NDArray[np.float64] = (terms @ coefficients.T).real
         if save.kind is SaveKind.EXPECTATION_VALUE_VARIANCE:
-            found[1] -= found[0] ** 2
-        return np.array(found)
+            found[..., 1] -= found[..., 0] ** 2
+        return found
+    starts = save.sums()
+    filled = starts[1:] > starts[:-1]
+    found = np.zeros((*terms.shape[:-1], len(starts) - 1))
+    if filled.any():
+        found[..., filled] = np.add.reduceat(coefficients[0].real * terms, starts[:-1][filled], axis=-1)
+    return found if save.kind is SaveKind.EXPECTATION_VALUES else np.concatenate([found, found**2], axis=-1)
+
+
+def spread(masks: NDArray[np.int64], places: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int64]:
+    """Masks whose bit i is moved to bit ``places[i]``."""
+    found = np.zeros_like(masks)
+    for bit, place in enumerate(places):
+        found |= (masks >> bit & 1) << int(place)
+    return found
 
 
 def _bits(view: View) -> dict[int, int]:

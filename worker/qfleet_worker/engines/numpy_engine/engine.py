@@ -19,7 +19,7 @@ from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.members import Desk
 from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.paulis import expectation
+from qfleet_worker.engines.numpy_engine.paulis import means
 from qfleet_worker.engines.numpy_engine.plan import Plan, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
@@ -61,7 +61,7 @@ class NumpyEngine:
 
     def _simulate(self, experiment: Experiment) -> Outcome:
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
-        saver = Saver(experiment.program, experiment.precision, expectation)
+        saver = Saver(experiment.program, experiment.precision, means)
         # Sorting many outcomes takes memory of its own, when that of the states is given back.
         amplitudes = self._fill(tally, saver, experiment)
         return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
@@ -108,7 +108,7 @@ def _unitary(experiment: Experiment) -> Outcome:
     plan = compile_program(program, from_zero=False)
     state = State(2 * size, _DTYPES[experiment.precision])
     state.set_identity(size)
-    saver = Saver(program, experiment.precision, expectation)
+    saver = Saver(program, experiment.precision, means)
     for at, step in enumerate(plan.steps):
         if isinstance(step, Save):
             saver.take_matrix(step, state.view(), range(size, 2 * size))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is the mean of a sum of Paulis, by numpy alone?
+"""What are the means of Paulis, by numpy alone?
 
-Term t is ``i**popcount(x & z) * X**x * Z**z``. Terms with the same X mask share one product of the state with itself,
-bits flipped; where there are several, a Walsh-Hadamard transform of it gives the sums for all Z masks at once.
+Pauli t is ``i**popcount(x & z) * X**x * Z**z``. Those with the same X mask share one product of the state with itself,
+bits flipped; where there are several, a Walsh-Hadamard transform of it gives the sums for all Z masks at once. Paulis
+are put into groups by their X masks once, and then looked at in any number of states.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ BLOCK_BITS = 14
 TRANSFORM = 8
 
 
-class Observable(NamedTuple):
-    """A sum of Paulis, in ascending order of the X masks."""
+class Paulis(NamedTuple):
+    """Paulis in groups, in ascending order of the X masks."""
 
+    #: int64, shape (terms,): the place that each had before
+    order: NDArray[np.int64]
     #: int64, shape (terms,)
     z_masks: NDArray[np.int64]
-    #: complex128, shape (terms,): what the real or the imaginary part of a sum is multiplied by, signs included
-    factors: NDArray[np.complex128]
+    #: float64, shape (terms,): what the real or the imaginary part of a sum is multiplied by
+    signs: NDArray[np.float64]
     #: whether it is the imaginary part, shape (terms,)
     imaginary: NDArray[np.bool_]
     #: int64, shape (groups,): the distinct X masks
@@ -35,20 +38,18 @@ class Observable(NamedTuple):
     starts: NDArray[np.int64]
 
 
-def observable(
-    x_masks: NDArray[np.integer], z_masks: NDArray[np.integer], coefficients: NDArray[np.complexfloating]
-) -> Observable:
-    """A sum of Paulis by its masks and coefficients, each of shape (terms,)."""
+def grouped(x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]) -> Paulis:
+    """Paulis by their masks, each of shape (terms,); bit i of a mask is bit i of a state's index."""
     x, z = x_masks.astype(np.int64), z_masks.astype(np.int64)
     order = np.argsort(x, kind="stable")
     x, z = x[order], z[order]
     ys = np.bitwise_count((x & z).astype(np.uint64)) & 3
     # i**ys times a sum that is real for an even number of Y, else imaginary.
-    signs = np.array([1.0, -1.0, -1.0, 1.0])[ys]
     firsts = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]])) if len(x) else np.zeros(0, np.int64)
-    return Observable(
+    return Paulis(
+        order=order,
         z_masks=z,
-        factors=signs * coefficients[order],
+        signs=np.array([1.0, -1.0, -1.0, 1.0])[ys],
         imaginary=(ys & 1).astype(np.bool_),
         x_masks=x[firsts],
         starts=np.append(firsts, len(x)).astype(np.int64),
@@ -61,14 +62,18 @@ def expectation(
     z_masks: NDArray[np.integer],
     coefficients: NDArray[np.complexfloating],
 ) -> complex:
-    """The mean of a sum of Paulis in a state of shape (2**n,); bit i of a mask is bit i of an index."""
-    sums = observable(x_masks, z_masks, coefficients)
+    """The mean of a sum of Paulis in a state of shape (2**n,)."""
+    return complex(np.dot(means(amplitudes, grouped(x_masks, z_masks)), coefficients))
+
+
+def means(amplitudes: ComplexArray, paulis: Paulis) -> NDArray[np.float64]:
+    """The mean of each Pauli in a state of shape (2**n,); shape (terms,), in the order before they were grouped."""
+    sums = np.zeros(len(paulis.order))
     size = min(len(amplitudes), 1 << BLOCK_BITS)
     low = np.arange(size)
-    total = 0j
-    for group, x in enumerate(sums.x_masks.tolist()):
-        terms = slice(int(sums.starts[group]), int(sums.starts[group + 1]))
-        z_masks, factors, imaginary = sums.z_masks[terms], sums.factors[terms], sums.imaginary[terms]
+    for group, x in enumerate(paulis.x_masks.tolist()):
+        terms = slice(int(paulis.starts[group]), int(paulis.starts[group + 1]))
+        z_masks, imaginary = paulis.z_masks[terms], paulis.imaginary[terms]
         for base in range(0, len(amplitudes), size):
             other = amplitudes[base ^ (x & ~(size - 1)) :][:size]
             if x & (size - 1):
@@ -80,8 +85,10 @@ def expectation(
                 found = _transformed(product)[z_masks & (size - 1)]
             parts = np.where(imaginary, found.imag, found.real)
             odd = np.bitwise_count((z_masks & base).astype(np.uint64)) & 1
-            total += complex(np.dot(np.where(odd, -parts, parts), factors))
-    return total
+            sums[terms] += np.where(odd, -parts, parts)
+    found = np.empty(len(sums))
+    found[paulis.order] = sums * paulis.signs
+    return found
 
 
 def _signs(mask: int, size: int) -> NDArray[np.float64]:

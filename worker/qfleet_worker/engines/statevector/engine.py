@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.cost import OVERHEAD_BYTES
 from qfleet.wire.program import NON_UNITARY_OPS, Op
+from qfleet.wire.saves import Save
 from qfleet.wire.saving import saves_unitary
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.flow import Flow, Stretch, compile_flow
@@ -20,20 +21,29 @@ from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.members import Desk, Ensemble
 from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.plan import Save
+from qfleet_worker.engines.numpy_engine.paulis import Paulis, grouped
+from qfleet_worker.engines.numpy_engine.plan import Save as SaveStep
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
 from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
-from qfleet_worker.engines.saving import Saver
+from qfleet_worker.engines.saving import Saver, spread
 from qfleet_worker.engines.statevector.batch import MAX_WIRES, Room
 from qfleet_worker.engines.statevector.cache import Cache, structure
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
-from qfleet_worker.engines.statevector.paulis import expectation
+from qfleet_worker.engines.statevector.paulis import means
 from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
 from qfleet_worker.engines.statevector.points import run_point
 from qfleet_worker.engines.statevector.small import compile_small
 from qfleet_worker.engines.statevector.state import State, check_norm
-from qfleet_worker.engines.statevector.sweeping import is_plain, suits, sweep_counts, sweep_states
+from qfleet_worker.engines.statevector.sweeping import (
+    final_means,
+    is_plain,
+    suits,
+    sweep_counts,
+    sweep_means,
+    sweep_states,
+    without_last,
+)
 from qfleet_worker.engines.statevector.threads import Crew
 
 logger = logging.getLogger(__name__)
@@ -90,6 +100,12 @@ class StatevectorEngine:
     ) -> Iterator[Outcome] | None:
         """The outcomes of all points; ``None`` for an experiment that doesn't suit to run many at a time."""
         program = experiment.program
+        save = final_means(program)
+        if save is not None and experiment.output == "counts":
+            tables = compile_small(without_last(program), _LANE_BITS[experiment.precision], self._cache)
+            if tables is not None:
+                paulis = self._grouped(save, program.operands[-int(program.num_targets[-1]) :])
+                return sweep_means(experiment, save, paulis, tables, params, self._crew(experiment))
         if experiment.output == "statevector" and not program.num_clbits:
             tables = compile_small(program, _LANE_BITS[experiment.precision], self._cache)
             if tables is not None:
@@ -99,6 +115,16 @@ class StatevectorEngine:
             if is_plain(plan):
                 return sweep_counts(experiment, plan, params, seeds, self._crew(experiment))
         return None
+
+    def _grouped(self, save: Save, targets: NDArray[np.int32]) -> Paulis:
+        """A save's Paulis as masks over all qubits, of which it acts on some."""
+        key = "paulis", save.x_masks, save.z_masks, targets.tobytes()
+        kept: Paulis | None = self._cache.get(key)
+        if kept is None:
+            x, z, _ = save.paulis()
+            kept = grouped(*[spread(masks.astype(np.int64), targets) for masks in (x, z)])
+            self._cache.put(key, kept, sum(array.nbytes for array in kept))
+        return kept
 
     def _simulate(self, experiment: Experiment) -> Outcome:
         if experiment.output == "statevector" and experiment.program.num_clbits == 0:
@@ -148,7 +174,7 @@ class StatevectorEngine:
 
     def _saver(self, experiment: Experiment) -> Saver:
         crew = self._crew(experiment)
-        return Saver(experiment.program, experiment.precision, partial(expectation, crew=crew))
+        return Saver(experiment.program, experiment.precision, partial(means, crew=crew))
 
     def _crew(self, experiment: Experiment) -> Crew:
         if experiment.threads not in self._crews:
@@ -183,7 +209,7 @@ class StatevectorEngine:
         state.set_identity(plan.first_wires)
         saver = self._saver(experiment)
         for at, step in enumerate(plan.steps):
-            if isinstance(step, Save):
+            if isinstance(step, SaveStep):
                 saver.take_matrix(step, state.view(), range(program.num_qubits))
             else:
                 state.apply(plan.steps, at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is the mean of a sum of Paulis? In machine code.
+"""What are the means of Paulis? In machine code.
 
 As in `qfleet_worker.engines.numpy_engine.paulis`, terms with the same X mask share a product. Where there are several,
 it is transformed in blocks that stay in the first cache; where there are few, each is an inner product of vectors. The
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
-from qfleet_worker.engines.numpy_engine.paulis import observable
+from qfleet_worker.engines.numpy_engine.paulis import Paulis, grouped
 from qfleet_worker.engines.statevector.dots import MIN_ELEMENTS, dot_row, mix_eight, mix_two, product_row
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.threads import Crew
@@ -24,6 +24,8 @@ BLOCK_BITS = 9
 CHUNK_BITS = 14
 #: X masks that are worked on together, for threads to have something to share.
 GROUPS = 32
+#: Slices of the chunks, each of which is added up on its own, at most.
+SLICES = 64
 #: Terms with one X mask from which on a transform is faster than an inner product for each.
 TRANSFORM = 4
 
@@ -39,26 +41,61 @@ def expectation(
 
     Term t is ``i**popcount(x & z) * X**x * Z**z``. Work is shared by a `crew`, however large it is with one result.
     """
-    sums = observable(x_masks, z_masks, coefficients)
+    return complex(np.dot(means(amplitudes, grouped(x_masks, z_masks), crew), coefficients))
+
+
+def means(amplitudes: ComplexArray, paulis: Paulis, crew: Crew) -> NDArray[np.float64]:
+    """The mean of each Pauli in a state of shape (2**n,); shape (terms,), in the order before they were grouped.
+
+    Work is shared by a `crew`, however large it is with one result.
+    """
     num_bits = len(amplitudes).bit_length() - 1
     chunk_bits = min(CHUNK_BITS, num_bits)
-    high = sums.x_masks >> chunk_bits
+    chunks = 1 << (num_bits - chunk_bits)
+    slices = min(chunks, SLICES)
+    high = paulis.x_masks >> chunk_bits
     changes = np.flatnonzero(high[1:] != high[:-1]) + 1
     batches = np.unique(np.concatenate([changes, np.arange(0, len(high), GROUPS)]))
     bounds = np.append(batches, len(high)).astype(np.int64)
-    chunks = 1 << (num_bits - chunk_bits)
-    found = np.zeros(len(batches) * chunks, np.complex128)
+    sums = np.zeros((slices, len(paulis.order)))
     floats = amplitudes.view(amplitudes.real.dtype)
-    # Vectors are worked on several at a time.
-    transform = TRANSFORM if len(floats) >= MIN_ELEMENTS[floats.itemsize] else -1
+    transform = _transform_from(floats)
     crew.share(
-        len(found),
+        len(batches) * slices,
         lambda begin, end: _sum_up(
-            floats, num_bits, chunk_bits, sums.x_masks, sums.starts, sums.z_masks, sums.factors, sums.imaginary,
-            bounds, transform, found, begin, end,
+            floats, num_bits, chunk_bits, paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary, bounds,
+            transform, sums, begin, end,
         ),
     )  # fmt: skip
-    return complex(found.sum())
+    return _in_order(sums.sum(axis=0), paulis)
+
+
+def means_at_points(states: ComplexArray, paulis: Paulis, crew: Crew) -> NDArray[np.float64]:
+    """The same in each of many small states, shape (points, 2**n), contiguous; shape (points, terms)."""
+    num_bits = states.shape[1].bit_length() - 1
+    sums = np.zeros((len(states), len(paulis.order)))
+    floats = states.reshape(-1).view(states.real.dtype)
+    transform = _transform_from(floats[: 2 << num_bits])
+    crew.share(
+        len(states),
+        lambda begin, end: _sum_up_points(
+            floats, num_bits, paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary, transform, sums, begin,
+            end,
+        ),
+    )  # fmt: skip
+    return _in_order(sums, paulis)
+
+
+def _transform_from(floats: NDArray[Any]) -> int:
+    """Terms with one X mask from which on they are transformed; -1 where vectors are too long for the state."""
+    # Vectors are worked on several at a time.
+    return TRANSFORM if len(floats) >= MIN_ELEMENTS[floats.itemsize] else -1
+
+
+def _in_order(sums: NDArray[np.float64], paulis: Paulis) -> NDArray[np.float64]:
+    found = np.empty_like(sums)
+    found[..., paulis.order] = sums * paulis.signs
+    return found
 
 
 @machine_code
@@ -74,85 +111,115 @@ def _odd(number: int) -> bool:
 @machine_code
 def _sum_up(
     floats: NDArray[Any], num_bits: int, chunk_bits: int, x_masks: NDArray[Any], starts: NDArray[Any],
-    z_masks: NDArray[Any], factors: NDArray[Any], imaginary: NDArray[Any], bounds: NDArray[Any], transform: int,
-    found: NDArray[Any], begin: int, end: int,
+    z_masks: NDArray[Any], imaginary: NDArray[Any], bounds: NDArray[Any], transform: int, found: NDArray[Any],
+    begin: int, end: int,
 ) -> None:  # fmt: skip
-    """The parts ``begin`` to ``end - 1`` of a mean: each is a batch of X masks on one pair of chunks."""
-    block_bits = min(BLOCK_BITS, num_bits)
-    size = 1 << block_bits
-    low = size - 1
-    chunk = (1 << chunk_bits) - 1
-    chunks = 1 << (num_bits - chunk_bits)
+    """The parts ``begin`` to ``end - 1`` of the means: each is a batch of X masks on a slice of the chunks."""
+    size = 1 << min(BLOCK_BITS, num_bits)
     sums = np.empty(size, floats.dtype)
     signs = np.empty(2 * size, floats.dtype)
+    chunks = 1 << (num_bits - chunk_bits)
+    slices = len(found)
     for part in range(begin, end):
-        batch, first = part // chunks, (part % chunks) << chunk_bits
-        total = 0j
-        for group in range(bounds[batch], bounds[batch + 1]):
-            x = x_masks[group]
-            # Of two blocks that are each other's partner, one is enough: its twin gives the same.
-            top = 0
-            if x & ~low:
-                top = 1
-                while x >> 1 >= top:
-                    top <<= 1
-            if first & top & ~chunk:
-                continue
-            weight = 2.0 if top else 1.0
-            begin_term, end_term = starts[group], starts[group + 1]
-            lanes = x & (3 if floats.itemsize == 8 else 7)
-            flip = 2 * ((x & low) - lanes)
-            partner = x & ~low
-            if transform < 0:
-                for base in range(first, first + chunk + 1, size):
-                    if not base & top:
-                        total += weight * _few(floats, base, x, size, z_masks, factors, imaginary, begin_term, end_term)
-            elif end_term - begin_term >= transform:
-                for kind in range(2):
-                    count = 0
-                    for term in range(begin_term, end_term):
-                        count += imaginary[term] == (kind == 1)
-                    if count == 0:
-                        continue
-                    for base in range(first, first + chunk + 1, size):
-                        if base & top:
-                            continue
-                        product_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, sums)
-                        _transform(sums)
-                        for term in range(begin_term, end_term):
-                            if imaginary[term] == (kind == 1):
-                                z = z_masks[term]
-                                value = weight * sums[z & low]
-                                total += factors[term] * (-value if _odd(z & base) else value)
-            else:
+        batch, place = part // slices, part % slices
+        for chunk in range(place * chunks // slices, (place + 1) * chunks // slices):
+            _add_chunk(
+                floats, chunk << chunk_bits, chunk_bits, size, x_masks, starts, z_masks, imaginary, bounds[batch],
+                bounds[batch + 1], transform, sums, signs, found[place],
+            )  # fmt: skip
+
+
+@machine_code
+def _sum_up_points(
+    floats: NDArray[Any], num_bits: int, x_masks: NDArray[Any], starts: NDArray[Any], z_masks: NDArray[Any],
+    imaginary: NDArray[Any], transform: int, found: NDArray[Any], begin: int, end: int,
+) -> None:  # fmt: skip
+    """The means in the states ``begin`` to ``end - 1``, which lie one after the other and are a chunk each."""
+    size = 1 << min(BLOCK_BITS, num_bits)
+    sums = np.empty(size, floats.dtype)
+    signs = np.empty(2 * size, floats.dtype)
+    length = 2 << num_bits
+    for point in range(begin, end):
+        _add_chunk(
+            floats[point * length : (point + 1) * length], 0, num_bits, size, x_masks, starts, z_masks, imaginary, 0,
+            len(x_masks), transform, sums, signs, found[point],
+        )  # fmt: skip
+
+
+@machine_code
+def _add_chunk(
+    floats: NDArray[Any], first: int, chunk_bits: int, size: int, x_masks: NDArray[Any], starts: NDArray[Any],
+    z_masks: NDArray[Any], imaginary: NDArray[Any], begin: int, end: int, transform: int, sums: NDArray[Any],
+    signs: NDArray[Any], found: NDArray[Any],
+) -> None:  # fmt: skip
+    """Add what the chunk of amplitudes from `first` on, and those that it is paired with, give for some X masks.
+
+    `sums` and `signs` are room to work in: for a block of `size` amplitudes, and for twice as many signs.
+    """
+    low = size - 1
+    chunk = (1 << chunk_bits) - 1
+    for group in range(begin, end):
+        x = x_masks[group]
+        # Of two blocks that are each other's partner, one is enough: its twin gives the same.
+        top = 0
+        if x & ~low:
+            top = 1
+            while x >> 1 >= top:
+                top <<= 1
+        if first & top & ~chunk:
+            continue
+        weight = 2.0 if top else 1.0
+        begin_term, end_term = starts[group], starts[group + 1]
+        lanes = x & (3 if floats.itemsize == 8 else 7)
+        flip = 2 * ((x & low) - lanes)
+        partner = x & ~low
+        if transform < 0:
+            for base in range(first, first + chunk + 1, size):
+                if not base & top:
+                    _few(floats, base, x, size, z_masks, imaginary, begin_term, end_term, weight, found)
+        elif end_term - begin_term >= transform:
+            for kind in range(2):
+                count = 0
                 for term in range(begin_term, end_term):
-                    z, kind = z_masks[term], int(imaginary[term])
-                    _fill_signs(signs, z & low, kind)
-                    value = 0.0
-                    for base in range(first, first + chunk + 1, size):
-                        if base & top:
-                            continue
-                        row = dot_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, signs)
-                        value += -row if _odd(z & base) else row
-                    total += factors[term] * (weight * value)
-        found[part] = total
+                    count += imaginary[term] == (kind == 1)
+                if count == 0:
+                    continue
+                for base in range(first, first + chunk + 1, size):
+                    if base & top:
+                        continue
+                    product_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, sums)
+                    _transform(sums)
+                    for term in range(begin_term, end_term):
+                        if imaginary[term] == (kind == 1):
+                            z = z_masks[term]
+                            value = weight * sums[z & low]
+                            found[term] += -value if _odd(z & base) else value
+        else:
+            for term in range(begin_term, end_term):
+                z, kind = z_masks[term], int(imaginary[term])
+                _fill_signs(signs, z & low, kind)
+                value = 0.0
+                for base in range(first, first + chunk + 1, size):
+                    if base & top:
+                        continue
+                    row = dot_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, signs)
+                    value += -row if _odd(z & base) else row
+                found[term] += weight * value
 
 
 @machine_code
 def _few(
-    floats: NDArray[Any], base: int, x: int, size: int, z_masks: NDArray[Any], factors: NDArray[Any],
-    imaginary: NDArray[Any], begin: int, end: int,
-) -> complex:  # fmt: skip
-    """The terms ``begin`` to ``end - 1``, all with the X mask `x`, for fewer amplitudes than vectors need."""
-    total = 0j
+    floats: NDArray[Any], base: int, x: int, size: int, z_masks: NDArray[Any], imaginary: NDArray[Any], begin: int,
+    end: int, weight: float, found: NDArray[Any],
+) -> None:  # fmt: skip
+    """Add to the terms ``begin`` to ``end - 1``, all with the X mask `x`, for fewer amplitudes than vectors need."""
     for index in range(base, base + size):
         a, b = 2 * index, 2 * (index ^ x)
         real = np.float64(floats[a]) * floats[b] + np.float64(floats[a + 1]) * floats[b + 1]
         imag = np.float64(floats[a + 1]) * floats[b] - np.float64(floats[a]) * floats[b + 1]
         for term in range(begin, end):
-            value = imag if imaginary[term] else real
-            total += factors[term] * (-value if _odd(z_masks[term] & index) else value)
-    return total
+            value = weight * (imag if imaginary[term] else real)
+            found[term] += -value if _odd(z_masks[term] & index) else value
 
 
 @machine_code

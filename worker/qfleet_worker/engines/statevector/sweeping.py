@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.saves import MANY_OBSERVABLES, Save, Saved
 from qfleet_worker.engines.base import Experiment, Outcome
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.members import SHOTS
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
+from qfleet_worker.engines.numpy_engine.paulis import Paulis
 from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
+from qfleet_worker.engines.saving import means_of_sums
 from qfleet_worker.engines.statevector.compile import Tables
+from qfleet_worker.engines.statevector.paulis import means_at_points
 from qfleet_worker.engines.statevector.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.points import run_points
 from qfleet_worker.engines.statevector.sampling import Sampler
@@ -50,6 +55,43 @@ def sweep_states(experiment: Experiment, tables: Tables, params: NDArray[np.floa
         for amplitudes, norm_squared in zip(states, norms.tolist(), strict=True):
             check_norm(norm_squared, double)
             yield Outcome(_NO_OUTCOMES, _NO_COUNTS, memory, amplitudes)
+
+
+def final_means(program: Program) -> Save | None:
+    """The means that a program saves as its last operation, if that is all it gives; else ``None``."""
+    if len(program.saves) == 1 and program.codes[-1] == Op.SAVE and not program.num_clbits:
+        save = program.saves[0]
+        return save if save.kind in MANY_OBSERVABLES else None
+    return None
+
+
+def without_last(program: Program) -> Program:
+    """The program without its last operation, its only save."""
+    end = len(program.operands) - int(program.num_targets[-1])
+    return dataclasses.replace(
+        program, codes=program.codes[:-1], num_controls=program.num_controls[:-1], num_targets=program.num_targets[:-1],
+        operands=program.operands[:end], save_refs=program.save_refs[:0], saves=(),
+    )  # fmt: skip
+
+
+def sweep_means(
+    experiment: Experiment, save: Save, paulis: Paulis, tables: Tables, params: NDArray[np.float64], crew: Crew
+) -> Iterator[Outcome]:
+    """The means of Paulis after a program that `small.compile_small` compiled, at all points."""
+    memory = _NO_MEMORY if experiment.memory else None
+    double = experiment.precision == "double"
+    weights = np.array([experiment.shots], "<i8").tobytes()
+    for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
+        if not (np.abs(norms - 1) < CLEARLY_ONE).all():
+            for norm_squared in norms.tolist():
+                check_norm(norm_squared, double)
+        terms = means_at_points(np.ascontiguousarray(states), paulis, crew)
+        for values in (means_of_sums(save, terms) * experiment.shots).astype("<f8", copy=False):
+            saved = Saved(
+                kind=save.kind, label=save.label, subtype=save.subtype, entries=1, values=values.tobytes(),
+                weights=weights,
+            )  # fmt: skip
+            yield Outcome(_NO_OUTCOMES, _NO_COUNTS, memory, saved=(saved,))
 
 
 def suits(program: Program) -> bool:

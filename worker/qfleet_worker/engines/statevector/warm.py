@@ -34,6 +34,9 @@ def warm() -> tuple[float, float]:
                     engine.run(experiment)
                     for _ in engine.sweep(experiment, program.params[None].repeat(2, axis=0), (1, 2)):
                         pass
+        means = _program(8, 0, [*_gates(), Operation(Op.SAVE, (), (0, 1), (), None, -1, save=0)], many=True)
+        for _ in engine.sweep(Experiment(means, 1, 1, precision=precision), means.params[None], (1,)):
+            pass
         engine.run(Experiment(_programs(3)[0], 1, 1, output="unitary", precision=precision))
     mark()
     compiling = seconds_compiling() - before
@@ -45,11 +48,7 @@ def warm() -> tuple[float, float]:
 def _programs(num_qubits: int) -> list[Program]:
     """A circuit of gates; one that is measured at the end; one with everything else."""
     wide = np.eye(32, dtype=np.complex128).reshape(-1)
-    gates = [
-        Operation(Op.H, (), (0,), (), None, -1),
-        Operation(Op.RZZ, (), (0, 1), (0.5,), None, -1),
-        Operation(Op.X, (0,), (2,), (), None, -1),
-    ]
+    gates = _gates()
     measured = [
         *gates,
         Operation(Op.MEASURE, (), (0,), (), None, 0),
@@ -77,23 +76,32 @@ def _programs(num_qubits: int) -> list[Program]:
     ]
 
 
-def _observable() -> Save:
-    """A mean of one term by itself, and of several that are transformed together."""
+def _gates() -> list[Operation]:
+    return [
+        Operation(Op.H, (), (0,), (), None, -1),
+        Operation(Op.RZZ, (), (0, 1), (0.5,), None, -1),
+        Operation(Op.X, (0,), (2,), (), None, -1),
+    ]
+
+
+def _observable(*, many: bool) -> Save:
+    """Means of one term by itself, and of several that are transformed together; the only one, or one of many."""
     x = np.array([1, 2, 2, 2, 2, 2, 2, 2, 2], "<u8")
     z = np.array([1, 0, 1, 2, 3, 0, 1, 2, 3], "<u8")
     return Save(
-        kind=SaveKind.EXPECTATION_VALUE,
+        kind=SaveKind.EXPECTATION_VALUES if many else SaveKind.EXPECTATION_VALUE,
         label="",
         subtype="average",
         x_masks=x.tobytes(),
         z_masks=z.tobytes(),
         coefficients=np.ones(len(x), "<c16").tobytes(),
+        starts=np.array([0, len(x)], "<i4").tobytes() if many else b"",
     )
 
 
-def _program(num_qubits: int, num_clbits: int, operations: list[Operation]) -> Program:
+def _program(num_qubits: int, num_clbits: int, operations: list[Operation], *, many: bool = False) -> Program:
     tables = [each.table for each in operations if each.table is not None]
-    saves = (_observable(),) if any(each.code is Op.SAVE for each in operations) else ()
+    saves = (_observable(many=many),) if any(each.code is Op.SAVE for each in operations) else ()
     return Program(
         num_qubits=num_qubits,
         num_clbits=num_clbits,

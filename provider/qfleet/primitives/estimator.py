@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Qiskit's `BaseEstimatorV2` on the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from qiskit.primitives import BaseEstimatorV2
+from qiskit.primitives.containers import EstimatorPubLike
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+
+from qfleet.backend import FleetBackend
+from qfleet.primitives.fleet import backend_of, own_options, primitive_options
+from qfleet.primitives.job import PrimitiveFleetJob
+from qfleet.primitives.options import EstimatorOptions, chosen, precision_of
+from qfleet.primitives.pubs import coerced, estimator_entries
+from qfleet.provider import FleetProvider
+
+
+class EstimatorV2(BaseEstimatorV2):
+    """Estimates means of observables on the fleet.
+
+    Circuits need not be transpiled. Each is sent once, with its observables and an array of its parameters' values, and
+    its points are shared among the workers.
+
+    With precision 0 means are exact. Above it, those of a circuit without chance are exact ones to which a normal error
+    of that standard deviation is added, as Qiskit's `StatevectorEstimator` and Aer's estimator do; a circuit that
+    measures or resets qubits in use is run for ``1 / precision**2`` shots, and the standard errors are what these show.
+
+    Args:
+        fleet: a provider, one of its backends, or the url of a fleet's Redis; default: the environment variable
+            ``QFLEET_URL``.
+        options: an `EstimatorOptions` or a dictionary; those that aren't given are the backend's own.
+        given: options by name, which win.
+
+    Raises:
+        InvalidOptionError: an option has a wrong value, or no fleet is named.
+        TypeError: there is no such option.
+    """
+
+    def __init__(
+        self,
+        fleet: FleetBackend | FleetProvider | str | None = None,
+        *,
+        options: EstimatorOptions | Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        self._backend = backend_of(fleet)
+        self._options = chosen(EstimatorOptions, own_options(self._backend), options, given)
+
+    @property
+    def backend(self) -> FleetBackend:
+        """The backend that it estimates with."""
+        return self._backend
+
+    @property
+    def options(self) -> EstimatorOptions:
+        """The options, which may be changed for the runs to come."""
+        return self._options
+
+    def run(
+        self,
+        pubs: Iterable[EstimatorPubLike],
+        *,
+        precision: float | None = None,
+        job_tags: Sequence[str] | None = None,
+    ) -> PrimitiveFleetJob:
+        """Send PUBs to the fleet, as one job, and return at once.
+
+        Args:
+            pubs: tuples of a circuit, observables, values of the circuit's parameters, and a precision.
+            precision: of the PUBs that don't say; default: the option ``default_precision``.
+            job_tags: strings by which `FleetProvider.jobs` finds the job.
+
+        Raises:
+            TypeError, ValueError: a PUB is wrong; the text has its index, and says why.
+            UnsupportedCircuitError: a circuit holds an operation that isn't run.
+            CapacityError: a circuit fits no worker that is up, or the observables have too many terms.
+            BrokerError: Redis can't be used. In each of these cases nothing is queued.
+        """
+        given = self._options.default_precision if precision is None else precision_of("precision", precision)
+        found = coerced(pubs, lambda pub: EstimatorPub.coerce(pub, given))
+        options = primitive_options(self._backend, self._options)
+        return self._backend.run_primitive(estimator_entries(found, options), options, "means", job_tags=job_tags)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of the primitives: closed, typed, and checked when they are set."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from qfleet.errors import InvalidOptionError
+from qfleet.options import RunOptions, check_option
+
+Method = Literal["automatic", "statevector"]
+
+
+@dataclass(kw_only=True)
+class PrimitiveOptions:
+    """What both primitives have. Setting a wrong value raises `InvalidOptionError`, an unknown name AttributeError."""
+
+    #: makes each ``run()`` give the same again; ``None`` picks a seed for each
+    seed: int | None = None
+    #: how circuits are simulated
+    method: Method = "automatic"
+    #: threads that a task may use; 0 = all cores of its machine
+    max_parallel_threads: int = 1
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in (names := [field.name for field in dataclasses.fields(self)]):
+            raise AttributeError(f"no option {name!r}; the options are {', '.join(names)}")
+        object.__setattr__(self, name, _CHECKS[name](value))
+
+
+@dataclass(kw_only=True)
+class SamplerOptions(PrimitiveOptions):
+    """The options of `qfleet.SamplerV2`."""
+
+    #: shots of a PUB that says nothing of its own
+    default_shots: int = 1024
+
+
+@dataclass(kw_only=True)
+class EstimatorOptions(PrimitiveOptions):
+    """The options of `qfleet.EstimatorV2`."""
+
+    #: standard error of the means of a PUB that says nothing of its own; 0 for exact ones
+    default_precision: float = 0.0
+
+
+_Kind = TypeVar("_Kind", bound=PrimitiveOptions)
+
+
+def chosen(kind: type[_Kind], of_backend: RunOptions, options: object, given: Mapping[str, object]) -> _Kind:
+    """The options of a primitive: those given by name, else those of ``options``, else the backend's own.
+
+    Raises:
+        InvalidOptionError: a value is wrong.
+        TypeError: there is no such option, or ``options`` are no options.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
+    if options is None:
+        options = {}
+    elif isinstance(options, kind):
+        options = dataclasses.asdict(options)
+    elif not isinstance(options, Mapping):
+        raise TypeError(f"options={options!r}: {kind.__name__} or a dictionary is needed")
+    values = {
+        "seed": of_backend.seed_simulator,
+        "method": of_backend.method,
+        "max_parallel_threads": of_backend.max_parallel_threads,
+        **options,
+        **given,
+    }
+    unknown = sorted(map(str, values.keys() - set(names)))
+    if unknown:
+        raise TypeError(f"no option {unknown[0]!r}; the options are {', '.join(names)}")
+    return kind(**values)
+
+
+def _method(value: object) -> object:
+    if value not in ("automatic", "statevector"):
+        raise InvalidOptionError(f"method={value!r}: one of 'automatic', 'statevector' is needed")
+    return value
+
+
+def precision_of(name: str, value: object) -> float:
+    """A standard error. Raises `InvalidOptionError`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
+        raise InvalidOptionError(f"{name}={value!r}: a number of at least 0 is needed, 0 for exact means")
+    return float(value)
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "seed": lambda value: check_option("seed_simulator", value),
+    "method": _method,
+    "max_parallel_threads": lambda value: check_option("max_parallel_threads", value),
+    "default_shots": lambda value: check_option("shots", value),
+    "default_precision": lambda value: precision_of("default_precision", value),
+}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Qiskit's `BaseSamplerV2` on the fleet."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from qiskit.primitives import BaseSamplerV2
+from qiskit.primitives.containers import SamplerPubLike
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+
+from qfleet.backend import FleetBackend
+from qfleet.options import check_option
+from qfleet.primitives.fleet import backend_of, own_options, primitive_options
+from qfleet.primitives.job import PrimitiveFleetJob
+from qfleet.primitives.options import SamplerOptions, chosen
+from qfleet.primitives.pubs import coerced, sampler_entries
+from qfleet.provider import FleetProvider
+
+
+class SamplerV2(BaseSamplerV2):
+    """Samples circuits on the fleet.
+
+    Circuits need not be transpiled. Each is sent once, with its parameters' values as an array, and its points are
+    shared among the workers. Measurements may be anywhere, and control flow is run.
+
+    Args:
+        fleet: a provider, one of its backends, or the url of a fleet's Redis; default: the environment variable
+            ``QFLEET_URL``.
+        options: a `SamplerOptions` or a dictionary; those that aren't given are the backend's own.
+        given: options by name, which win.
+
+    Raises:
+        InvalidOptionError: an option has a wrong value, or no fleet is named.
+        TypeError: there is no such option.
+    """
+
+    def __init__(
+        self,
+        fleet: FleetBackend | FleetProvider | str | None = None,
+        *,
+        options: SamplerOptions | Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        self._backend = backend_of(fleet)
+        self._options = chosen(SamplerOptions, own_options(self._backend), options, given)
+
+    @property
+    def backend(self) -> FleetBackend:
+        """The backend that it samples with."""
+        return self._backend
+
+    @property
+    def options(self) -> SamplerOptions:
+        """The options, which may be changed for the runs to come."""
+        return self._options
+
+    def run(
+        self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None, job_tags: Sequence[str] | None = None
+    ) -> PrimitiveFleetJob:
+        """Send PUBs to the fleet, as one job, and return at once.
+
+        Args:
+            pubs: circuits, or tuples of a circuit, values of its parameters, and shots.
+            shots: of the PUBs that don't say; default: the option ``default_shots``.
+            job_tags: strings by which `FleetProvider.jobs` finds the job.
+
+        Raises:
+            TypeError, ValueError: a PUB is wrong; the text has its index, and says why.
+            UnsupportedCircuitError: a circuit holds an operation that isn't run.
+            CapacityError: a circuit fits no worker that is up.
+            BrokerError: Redis can't be used. In each of these cases nothing is queued.
+        """
+        given = self._options.default_shots if shots is None else check_option("shots", shots)
+        found = coerced(pubs, lambda pub: SamplerPub.coerce(pub, given))
+        if any(not pub.circuit.cregs for pub in found):
+            warnings.warn(
+                "One of your circuits has no output classical registers and so the result will be empty. Did you mean "
+                "to add measurement instructions?",
+                UserWarning,
+                stacklevel=2,
+            )
+        options = primitive_options(self._backend, self._options)
+        return self._backend.run_primitive(sampler_entries(found, options), options, "bits", job_tags=job_tags)
