@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qfleet.primitives.options import EstimatorOptions, SamplerOptions
     from qfleet.primitives.sampler import SamplerV2
     from qfleet.provider import FleetProvider
+    from qfleet.sweeps import iter_sweep, sweep
 
 __all__ = [
     "EstimatorOptions",
@@ -31,6 +32,8 @@ __all__ = [
     "PrimitiveFleetJob",
     "SamplerOptions",
     "SamplerV2",
+    "iter_sweep",
+    "sweep",
 ]
 
 _HOMES = {
@@ -42,6 +45,8 @@ _HOMES = {
     "PrimitiveFleetJob": "qfleet.primitives.job",
     "SamplerOptions": "qfleet.primitives.options",
     "SamplerV2": "qfleet.primitives.sampler",
+    "iter_sweep": "qfleet.sweeps",
+    "sweep": "qfleet.sweeps",
 }
 
 

@@ -58,9 +58,34 @@ def gather_units(
         snapshots: as for `gather`.
     """
     parts: dict[int, list[CircuitResult]] = {}
+    left = dict(left)
+    for found, snapshot in arriving(connection, patience, snapshots):
+        for unit, part in [placed for each in found for placed in place(each)]:
+            # One of another unit is damage, or was whole before its shard was tried again.
+            if unit not in left:
+                continue
+            parts.setdefault(unit, []).append(part)
+            left[unit] -= part.shots * part.points
+            if left[unit] <= 0:
+                del left[unit]
+                yield unit, parts.pop(unit), _LOST
+        if snapshot.is_final and not found and left:
+            # raises if the job has expired, or was deleted, since it ended
+            patience.ask(connection, lambda ledger: ledger.snapshot(patience.job_id))
+            for unit in left:
+                yield unit, parts.get(unit, []), default_error(snapshot)
+
+
+def arriving(
+    connection: Connection, patience: Patience, snapshots: Iterable[Snapshot]
+) -> Iterator[tuple[list[CircuitResult], Snapshot]]:
+    """What circuits of a job gave, a few shards at a time, as these end; at last nothing, with the final snapshot.
+
+    Args:
+        snapshots: as for `gather`.
+    """
     unread: dict[int, None] = {}
     total = 0
-    left = dict(left)
     for snapshot in snapshots:
         if not total:
             total = sum(snapshot.states.values())
@@ -69,23 +94,11 @@ def gather_units(
         new = _ended(connection, patience, list(unread), over - (total - len(unread)))
         for start in range(0, len(new), _RESULTS_AT_ONCE):
             some = new[start : start + _RESULTS_AT_ONCE]
-            for found in _parts(connection, patience, some):
-                for unit, part in place(found):
-                    # One of another unit is damage, or was whole before its shard was tried again.
-                    if unit not in left:
-                        continue
-                    parts.setdefault(unit, []).append(part)
-                    left[unit] -= part.shots * part.points
-                    if left[unit] <= 0:
-                        del left[unit]
-                        yield unit, parts.pop(unit), _LOST
+            yield _parts(connection, patience, some), snapshot
             for index in some:
                 del unread[index]
-        if snapshot.is_final and left:
-            # raises if the job has expired, or was deleted, since it ended
-            patience.ask(connection, lambda ledger: ledger.snapshot(patience.job_id))
-            for unit in left:
-                yield unit, parts.get(unit, []), default_error(snapshot)
+        if snapshot.is_final:
+            yield [], snapshot
 
 
 def all_parts(connection: Connection, patience: Patience, snapshot: Snapshot) -> list[CircuitResult]:

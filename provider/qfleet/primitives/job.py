@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from qiskit.primitives import BasePrimitiveJob, PrimitiveResult, PubResult
 from qiskit.providers import JobStatus
 from qiskit.providers.jobstatus import JOB_FINAL_STATES
 
-from qfleet.gathering import default_error, gather_units
+from qfleet.errors import FleetJobError
+from qfleet.gathering import arriving, default_error, gather_units
 from qfleet.ledger_job import LedgerJob
+from qfleet.primitives.pubs import layout
 from qfleet.primitives.results import ERROR, pub_result
 from qfleet.queue import Connection, JobRecord, NewJob, Snapshot
 from qfleet.waiting import Patience, interruptible
@@ -84,6 +89,39 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         """
         self._must_be_submitted()
         return self._as_completed(Patience(self._job_id, timeout))
+
+    def means_as_completed(self, timeout: float | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """The points of an estimator's only PUB as they end, some at a time. Points that fail don't come.
+
+        Args:
+            timeout: as for `as_completed`.
+
+        Yields:
+            Where the points are in the flat array of the PUB's points; and their means, shape (points, means of each).
+
+        Raises:
+            FleetJobError: it is a sampler's job, or has several PUBs.
+            JobTimeoutError: there are more to come, but not in time. The job goes on.
+        """
+        self._must_be_submitted()
+        record = self._read_record()
+        if record.output != "means" or len(record.pubs) != 1:
+            raise FleetJobError(f"job {self._job_id} isn't an estimator's with one PUB; use as_completed()")
+        return self._means_as_completed(Patience(self._job_id, timeout), record)
+
+    def _means_as_completed(self, patience: Patience, record: JobRecord) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        (circuit,), blocks = record.circuits, defaultdict[int, list[CircuitResult]](list)
+        _, places = layout(record.pubs[0].shape, record.pubs[0].observables_shape)
+        with interruptible(self._job_id), closing(self._reads(patience, moves=True)) as reads:
+            for found, _ in arriving(self._connection, patience, reads):
+                for part in found:
+                    own = blocks[part.index]
+                    own.append(part)
+                    if part.error or sum(block.shots for block in own) < circuit.shots:
+                        continue
+                    points = slice(part.index, part.index + part.points)
+                    evs = pub_result(record, 0, 0, blocks.pop(part.index), "").data.evs.reshape(-1)
+                    yield points, evs[places].reshape(circuit.points, -1)[points]
 
     def _as_completed(self, patience: Patience) -> Iterator[tuple[int, PubResult]]:
         with interruptible(self._job_id):

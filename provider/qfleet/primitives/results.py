@@ -34,6 +34,7 @@ def pub_result(
     metadata have the key ``error``. Raises `DamagedDataError` if the data don't fit the job.
     """
     circuit, pub = record.circuits[number], record.pubs[number]
+    # In order, so that not even the last bit of a mean depends on which shard ended first.
     parts = sorted(found, key=lambda part: (part.index, part.first_shot))
     good = [part for part in parts if not part.error]
     errors = [f"point {part.index - first}: {part.error}" for part in parts if part.error]

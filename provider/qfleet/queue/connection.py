@@ -17,6 +17,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from qfleet.queue.ledger import Ledger
+from qfleet.queue.repeated import Repeated
 from qfleet.queue.translate import translated
 from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Broker, celery_settings
 from qfleet.wire.message import send_shard
@@ -31,6 +32,7 @@ class Connection:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
+        self.repeated: Final = Repeated()
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._client: redis.Redis | None = None

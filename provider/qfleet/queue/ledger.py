@@ -7,7 +7,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -26,6 +26,14 @@ from qfleet.wire.state import FINAL_STATES, SHARD_STATES
 
 #: An expired job's id is remembered for so long after the job was made.
 TOMBSTONE_SECONDS: Final = 365 * 86_400
+#: A program that several jobs had is kept for so long after its last use.
+PROGRAM_SECONDS: Final = 600
+#: Give a job a program that Redis has a copy of. KEYS: the job's programs, the copy. ARGV: its name.
+_COPY: Final = """
+local blob = redis.call('GET', KEYS[2])
+if blob then redis.call('HSET', KEYS[1], ARGV[1], blob) end
+return blob and 1 or 0
+"""
 #: Shards whose results are read at once.
 _READ_AT_ONCE: Final = 16
 #: Jobs that are listed at once.
@@ -103,8 +111,22 @@ class Ledger:
         self._redis: Any = client
         self._scripts = Scripts(client)
 
-    def store(self, job: NewJob) -> None:
-        """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value."""
+    def keep(self, names: Sequence[str]) -> set[str]:
+        """Those of some programs that Redis has a copy of; it keeps them for a while from now on."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.ping()
+            for name in names:
+                pipe.expire(keys.program(name), PROGRAM_SECONDS)
+            _, *there = pipe.execute()
+        return {name for name, found in zip(names, there, strict=True) if found}
+
+    def store(self, job: NewJob, *, again: Sequence[str] = (), there: Collection[str] = ()) -> None:
+        """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value.
+
+        Args:
+            again: programs that an earlier job had too: Redis keeps a copy of them.
+            there: those of them that it has a copy of, so that they need not be sent.
+        """
         record = job.record
         blob = encode_record(record)
         if len(blob) > codec.MAX_BLOB_BYTES:
@@ -125,14 +147,31 @@ class Ledger:
             JobField.count("PENDING"): len(job.shards),
         }
         key, shards, work, programs, _ = keys.of_job(job.job_id)
+        copied = [name for name in again if name in there]
+        sent = {name: blob for name, blob in job.programs.items() if name not in there}
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(key, mapping=ledger)
-            pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
-            pipe.hset(work, mapping={index: codec.encode(shard) for index, shard in enumerate(job.shards)})
-            pipe.hset(programs, mapping=job.programs)
+            if job.shards:
+                pipe.hset(key, mapping=ledger)
+                pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
+                pipe.hset(work, mapping={index: codec.encode(shard) for index, shard in enumerate(job.shards)})
+                pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
+            else:
+                # With nothing to run it has ended.
+                pipe.hset(key, mapping=ledger | {JobField.ENDED: repr(record.created), JobField.PUBLISHED: 1})
+                pipe.expire(key, job.retention)
+            if sent:
+                pipe.hset(programs, mapping=sent)
+            for name in again:
+                if name not in there:
+                    pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
             pipe.zadd(keys.JOBS, {job.job_id: record.created})
-            pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
-            pipe.execute()
+            for name in copied:
+                pipe.eval(_COPY, 2, programs, keys.program(name), name)
+            answers = pipe.execute()
+        lost = [name for name, found in zip(copied, answers[len(answers) - len(copied) :], strict=True) if not found]
+        if lost:
+            # Redis has dropped it since it was asked: it was emptied, or failed over.
+            self._redis.hset(programs, mapping={name: job.programs[name] for name in lost})
 
     def ping(self) -> None:
         """Raise unless Redis answers."""

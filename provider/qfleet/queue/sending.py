@@ -28,14 +28,17 @@ def send(connection: Connection, job: NewJob) -> None:
         BrokerError: Redis can't be used, and nothing is stored; or, as the text then says, nobody knows.
         CapacityError: the job's metadata fit no Redis value.
     """
+    again = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
         # From now on an error of the connection may come after the job was stored.
-        ledger.ping()
+        there = ledger.keep(again)
     try:
         with connection.ledger() as ledger:
-            ledger.store(job)
+            ledger.store(job, again=again, there=there)
     except BrokerUnreachableError as exc:
         _settle(connection, job.job_id, exc)
+    if not job.shards:
+        return
     try:
         publish(connection, job.job_id, range(len(job.shards)))
     except BaseException:

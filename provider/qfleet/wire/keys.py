@@ -18,6 +18,8 @@
     hash: shard index -> `qfleet.wire.shard.ShardResult`.
 ``qfleet:job:<id>:events``
     channel: a message at every move of a shard, ``moved``, or ``ended`` with the job's last.
+``qfleet:program:<content hash>``
+    string: a program that several jobs had; expires by itself some time after its last use.
 ``qfleet:workers``
     hash: worker name -> `qfleet.wire.presence.Presence` as JSON.
 ``qfleet:reconciler``
@@ -122,6 +124,11 @@ def work(job_id: str) -> str:
 def programs(job_id: str) -> str:
     """The programs of a job's circuits."""
     return f"{PREFIX}job:{job_id}:programs"
+
+
+def program(name: str) -> str:
+    """A program that several jobs had, by its content hash."""
+    return f"{PREFIX}program:{name}"
 
 
 def results(job_id: str) -> str:
