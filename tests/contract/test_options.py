@@ -308,17 +308,34 @@ class TestMethod:
 class TestMemoryLimit:
     """``max_memory_mb`` refuses what is predicted to need more."""
 
+    @staticmethod
+    def wide() -> QuantumCircuit:
+        circuit = QuantumCircuit(20, name="wide")
+        circuit.h(range(20))
+        return circuit
+
+    def test_qubits_that_nothing_acts_on_need_none(self, backend: FleetBackend) -> None:
+        circuit = QuantumCircuit(5000, 2, name="laid out")
+        circuit.h(17)
+        circuit.cx(17, 4999)
+        circuit.measure([17, 4999], [0, 1])
+        result = backend.run(circuit, shots=100, seed_simulator=1).result()
+        assert result.get_counts().keys() == {"00", "11"}
+        assert result.results[0].header["n_qubits"] == 5000
+        needed = result.results[0].metadata["required_memory_mb"]
+        assert needed == backend.run(coin()).result().results[0].metadata["required_memory_mb"]
+
     def test_what_needs_more_is_refused_by_run(self, provider: FleetProvider, backend: FleetBackend) -> None:
-        needed = backend.run(QuantumCircuit(20, name="wide")).result().results[0].metadata["required_memory_mb"]
+        needed = backend.run(self.wide()).result().results[0].metadata["required_memory_mb"]
         assert needed >= 2**20 * 16 / 2**20
         before = [job.job_id() for job in provider.jobs(limit=None)]
         with pytest.raises(CapacityError, match=f"circuit 'wide': its 20 qubits need .*max_memory_mb={needed - 1}"):
-            backend.run([coin(), QuantumCircuit(20, name="wide")], max_memory_mb=needed - 1)
+            backend.run([coin(), self.wide()], max_memory_mb=needed - 1)
         assert [job.job_id() for job in provider.jobs(limit=None)] == before
-        assert backend.run(QuantumCircuit(20), max_memory_mb=needed).result().success
+        assert backend.run(self.wide(), max_memory_mb=needed).result().success
 
     def test_single_precision_needs_less(self, backend: FleetBackend) -> None:
-        circuit = QuantumCircuit(20)
+        circuit = self.wide()
         double, single = (
             backend.run(circuit, precision=precision).result().results[0].metadata["required_memory_mb"]
             for precision in ("double", "single")

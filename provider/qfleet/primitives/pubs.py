@@ -183,6 +183,10 @@ def _named(number: int) -> Iterator[None]:
     """Say which PUB an error is about."""
     try:
         yield
-    except (TypeError, ValueError, QiskitError) as exc:
-        text = exc.message if isinstance(exc, QiskitError) else exc
-        raise type(exc)(f"PUB {number}: {text}") from exc
+    except QiskitError as exc:
+        raise type(exc)(f"PUB {number}: {exc.message}") from exc
+    except ValueError as exc:
+        raise ValueError(f"PUB {number}: {exc}") from exc
+    except (AttributeError, TypeError) as exc:
+        # Qiskit asks for the parameters of what need not be a circuit.
+        raise TypeError(f"PUB {number}: {exc}") from exc

@@ -62,7 +62,8 @@ def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[Ci
     arrays = {}
     for name, places in pub.registers:
         clbits = np.frombuffer(places, "<i4")
-        arrays[name] = BitArray(_register(rows, clbits).reshape(*pub.shape, circuit.shots, -1), len(clbits))
+        packed = _register(rows, clbits)
+        arrays[name] = BitArray(packed.reshape(*pub.shape, *packed.shape[1:]), len(clbits))
     return DataBin(**arrays, shape=pub.shape)
 
 
