@@ -94,7 +94,9 @@ def arriving(
         new = _ended(connection, patience, list(unread), over - (total - len(unread)))
         for start in range(0, len(new), _RESULTS_AT_ONCE):
             some = new[start : start + _RESULTS_AT_ONCE]
-            yield _parts(connection, patience, some), snapshot
+            found = _parts(connection, patience, some)
+            if found:
+                yield found, snapshot
             for index in some:
                 del unread[index]
         if snapshot.is_final:

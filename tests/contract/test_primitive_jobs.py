@@ -223,7 +223,7 @@ def test_options(provider: FleetProvider) -> None:
     for precision in (-0.1, float("nan"), "exact", True):
         with pytest.raises(InvalidOptionError):
             EstimatorV2(provider, default_precision=precision)
-    with pytest.raises(TypeError, match="no option 'shots'; the options are .*default_shots"):
+    with pytest.raises(TypeError, match=r"no option 'shots'; the options are .*default_shots"):
         SamplerV2(provider, shots=3)
     with pytest.raises(AttributeError, match="no option 'default_precision'"):
         sampler.options.default_precision = 0.1
@@ -234,5 +234,5 @@ def test_options(provider: FleetProvider) -> None:
 def test_what_a_primitive_has_no_place_for(provider: FleetProvider) -> None:
     circuit = QuantumCircuit(1)
     circuit.append(LikeAer("save_statevector", 1, "single"), [0])
-    with pytest.raises(UnsupportedCircuitError, match="PUB 0: .*save instructions"):
+    with pytest.raises(UnsupportedCircuitError, match=r"PUB 0: .*save instructions"):
         EstimatorV2(provider).run([(circuit, "Z")])

@@ -48,7 +48,7 @@ def kill_in_the_middle(client: redis.Redis, job: PrimitiveFleetJob, workers: lis
     process.kill()
     _, name = caught(client, job)
     assert job.progress().done < POINTS
-    next(worker for worker in workers if worker.name == name).kill()
+    next(worker for worker in workers if worker.name == name).lose_machine()
 
 
 def test_the_means_of_a_sweep(provider: FleetProvider, client: redis.Redis, start_worker: StartWorker) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ import pytest
 import redis
 from circuits import bell, wide
 from monitored import monitored
+from msgspec.structs import replace
 from processes import Worker, keys_with, redis_server, shard_field, worker
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -21,7 +23,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.providers import JobStatus
 from waiting import until
 
-import qfleet.submission
+import qfleet.loading
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import (
     BrokerAuthenticationError,
@@ -284,7 +286,7 @@ def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.M
 @pytest.mark.usefixtures("nothing_stored")
 def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     # The true limit takes a unitary of gigabytes.
-    monkeypatch.setattr(qfleet.submission, "_LARGEST_VALUE", 2**20)
+    monkeypatch.setattr(qfleet.loading, "LARGEST_VALUE", 2**20)
     circuit = QuantumCircuit(9, 1, name="dense")
     circuit.unitary(np.eye(2**9), range(9))
     circuit.measure(0, 0)
@@ -406,7 +408,11 @@ def _tampered(backend: FleetBackend, client: redis.Redis, tamper: Any) -> FleetJ
     """A job whose data are changed before its task is on the queue."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Connection, "publish", lambda *_: None)
-        job = backend.run(bell("hostile"), shots=10)
+        # Workers keep the programs that they had.
+        circuit = QuantumCircuit(1, 1, name="hostile")
+        circuit.rx(random.random(), 0)
+        circuit.measure(0, 0)
+        job = backend.run(circuit, shots=10)
     tamper(client, job.job_id())
     with FleetProvider(backend._provider.url) as provider:
         provider._connection.publish(job.job_id(), [0])
@@ -423,13 +429,20 @@ def _work(blob: bytes | None) -> Any:
     return tamper
 
 
-def _programs(blob: bytes | None) -> Any:
+def _programs(blob: bytes | None, *, renamed: bool = True) -> Any:
+    """Another program in place of the job's; ``renamed``, so that it's what its name says."""
+
     def tamper(client: redis.Redis, job_id: str) -> None:
         (name,) = client.hkeys(keys.programs(job_id))
+        client.delete(keys.programs(job_id))
         if blob is None:
-            client.delete(keys.programs(job_id))
-        else:
-            client.hset(keys.programs(job_id), name, blob)
+            return
+        if renamed:
+            work = codec.decode_work(client.hget(keys.work(job_id), "0"))
+            name = codec.content_hash(blob)
+            circuits = tuple(replace(circuit, program=name) for circuit in work.circuits)
+            client.hset(keys.work(job_id), "0", codec.encode(replace(work, circuits=circuits)))
+        client.hset(keys.programs(job_id), name, blob)
 
     return tamper
 
@@ -447,6 +460,7 @@ def _programs(blob: bytes | None) -> Any:
         pytest.param(_work(codec.encode(WORK)[:4] + b"\x91" * 100_000), "damaged message", id="work-deeply-nested"),
         pytest.param(_work(codec.encode(WORK)), "its program is missing", id="work-of-unknown-program"),
         pytest.param(_programs(None), "its program is missing", id="program-missing"),
+        pytest.param(_programs(_program(), renamed=False), "isn't the one that its name says", id="program-of-another"),
         pytest.param(_programs(b""), "not a qfleet message", id="program-empty"),
         pytest.param(_programs(_program()[:-5]), "damaged message", id="program-truncated"),
         pytest.param(_programs(codec.encode(WORK)), "of kind b'W'", id="program-is-work"),

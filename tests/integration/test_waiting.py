@@ -24,7 +24,7 @@ from processes import free_port, process, redis_program, redis_server
 from qiskit.providers import JobStatus
 from waiting import until
 
-import qfleet.job
+import qfleet.ledger_job
 import qfleet.waiting
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import (
@@ -35,7 +35,7 @@ from qfleet.errors import (
     JobCancelledError,
     JobFailedError,
 )
-from qfleet.job import Progress
+from qfleet.ledger_job import Progress
 from qfleet.queue.connection import connect
 from qfleet.waiting import watch
 from qfleet.wire import keys
@@ -130,7 +130,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits hears of a change by the job's channel, or not at all."""
-    monkeypatch.setattr(qfleet.job, "watch", lambda *given, **named: watch(*given, **named | {"read_every": 10_000}))
+    monkeypatch.setattr(
+        qfleet.ledger_job, "watch", lambda *given, **named: watch(*given, **named | {"read_every": 10_000})
+    )
 
 
 @contextmanager

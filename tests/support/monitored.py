@@ -11,8 +11,11 @@ import redis
 
 
 @contextmanager
-def monitored(client: redis.Redis) -> Iterator[list[str]]:
-    """The commands that the server gets meanwhile, from anybody; the list is filled when the block ends."""
+def monitored(client: redis.Redis, *, scripts: bool = True) -> Iterator[list[str]]:
+    """The commands that the server gets meanwhile, from anybody; the list is filled when the block ends.
+
+    `scripts`: those that scripts run too.
+    """
     seen: list[str] = []
     mark = uuid.uuid4().hex
     with client.monitor() as monitor:
@@ -22,5 +25,6 @@ def monitored(client: redis.Redis) -> Iterator[list[str]]:
             pass
         yield seen
         client.echo(f"end-{mark}")
-        while f"end-{mark}" not in (command := monitor.next_command()["command"]):
-            seen.append(command)
+        while f"end-{mark}" not in (said := monitor.next_command())["command"]:
+            if scripts or said["client_type"] != "lua":
+                seen.append(said["command"])
