@@ -68,7 +68,7 @@ def test_a_loop_sends_its_circuit_once(kind: str, tmp_path: Path) -> None:
             job = SamplerV2(provider).run([(circuit, point)], shots=10)
         else:
             job = provider.get_backend().run(
-                circuit, parameter_binds=[dict(zip(circuit.parameters, point, strict=True))]
+                circuit, parameter_binds=[dict(zip(circuit.parameters, point, strict=True))], shots=10
             )
         job.result(timeout=60)
         return job.job_id()
