@@ -176,14 +176,15 @@ def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]
     saves = any(part.saved for part in parts)
     counted = circuit.measured if job.output == "statevector" else circuit.num_clbits or not saves
     if job.output != "unitary" and counted:
-        counts: Counter[str] = Counter()
+        counts: Counter[int] = Counter()
         memory: list[str] = []
         for part in parts:
             outcomes, times, shots = _outcomes(part, circuit.num_clbits, memory=job.memory)
             counts.update(dict(zip(outcomes, times, strict=True)))
-            memory += [outcomes[row] for row in shots]
-        # Ascending as in one block, so that not even the order shows the blocks; a longer hex number is a larger one.
-        data["counts"] = {outcome: counts[outcome] for outcome in sorted(counts, key=lambda text: (len(text), text))}
+            memory += [hex(outcomes[row]) for row in shots]
+        # Ascending as in one block, so that not even the order shows the blocks.
+        ascending = sorted(counts.items()) if len(parts) > 1 else counts.items()
+        data["counts"] = {hex(outcome): times for outcome, times in ascending}
         if job.memory:
             data["memory"] = memory
     if job.output != "counts":
@@ -198,8 +199,8 @@ def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]
     return ExperimentResultData(**data)
 
 
-def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[list[str], list[int], list[int]]:
-    """The distinct outcomes in hex, how often each was seen, and, if asked for, each shot's place among them."""
+def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[list[int], list[int], list[int]]:
+    """The distinct outcomes as numbers, how often each was seen, and, if asked for, each shot's place among them."""
     width = (num_clbits + 7) // 8
     counts = _array(part.counts, "<i8")
     shots = _array(part.memory if memory else b"", "<u4")
@@ -213,8 +214,14 @@ def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[li
         raise DamagedDataError(
             f"the outcomes of circuit {part.index} don't fit its {num_clbits} clbits and {wanted} shots"
         )
-    rows = [part.outcomes[at * width : (at + 1) * width] for at in range(counts.size)]
-    return [hex(int.from_bytes(row, "little")) for row in rows], counts.tolist(), shots.tolist()
+    if width <= 8:
+        padded = np.zeros((counts.size, 8), np.uint8)
+        padded[:, :width] = np.frombuffer(part.outcomes, np.uint8).reshape(counts.size, width)
+        numbers: list[int] = padded.view("<u8")[:, 0].tolist()
+    else:
+        rows = [part.outcomes[at * width : (at + 1) * width] for at in range(counts.size)]
+        numbers = [int.from_bytes(row, "little") for row in rows]
+    return numbers, counts.tolist(), shots.tolist()
 
 
 def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> NDArray[np.complexfloating]:
