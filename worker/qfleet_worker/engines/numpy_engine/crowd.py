@@ -105,7 +105,7 @@ class Crowd:
 def _merged(
     parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All shots in ascending order, with their numbers; those of each part ascend. A part that is alone may be empty."""
+    """All shots in ascending order, with their numbers. Each part ascends; one that is alone may be empty."""
     if len(parts) == 1:
         return parts[0]
     first, last = min([int(shots[0]) for shots, _ in parts]), max([int(shots[-1]) for shots, _ in parts])
