@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qfleet_worker.engines.numpy_engine.crowd import Crowd
+from qfleet_worker.engines.numpy_engine.crowd import TAIL, Crowd
 
 
 def owners(crowd: Crowd) -> dict[int, int]:
@@ -45,3 +45,13 @@ def test_a_crowd_may_have_lost_all_of_its_states() -> None:
     assert owners(empty) == {}
     empty.join([gone, others], [0, 1, 1])
     assert owners(empty) == dict.fromkeys(range(5), 0) | dict.fromkeys(range(5, 9), 1)
+
+
+def test_the_last_shot_of_a_state_may_be_far_from_the_end() -> None:
+    shots = np.arange(10, 10 + 5 * TAIL)
+    numbers = np.zeros(len(shots), np.int64)
+    numbers[3] = 1
+    numbers[-2] = 2
+    crowd = Crowd(shots)
+    crowd.replace(shots, numbers, 3)
+    assert crowd.last_shots().tolist() == [shots[-1], 13, shots[-2]]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 #: Where there are fewer shots than one in so many, they are sorted.
 SPARSE = 8
+#: Shots at the end among which each state has one, mostly.
+TAIL = 1 << 10
 
 
 class Crowd:
@@ -96,10 +98,16 @@ class Crowd:
 
     def _last_of_entries(self) -> NDArray[np.int64]:
         if self._last is None:
-            self._last = np.zeros(len(self._numbers), np.int64)
-            # The shots ascend, and where an entry has several the last one stays.
-            self._last[self._entries] = self._shots
+            last = self._last_among(TAIL)
+            self._last = last if (last >= 0).all() else self._last_among(len(self._shots))
         return self._last
+
+    def _last_among(self, shots: int) -> NDArray[np.int64]:
+        """The last shot of each entry among so many at the end, -1 where it has none there."""
+        last = np.full(len(self._numbers), -1)
+        # The shots ascend, and where an entry has several the last one stays.
+        last[self._entries[-shots:]] = self._shots[-shots:]
+        return last
 
 
 def _merged(

@@ -223,8 +223,7 @@ class _Run(Generic[AnyPlan]):
         states, number = front.states, len(front.states)
         shots, members = front.crowd.settle()
         visit = front.visits.add(step.event, front.crowd) if self._flow.loops else 0
-        chance = weights[members] if number > 1 else float(weights[0])
-        ones = _find_one(self._uniforms, step.event, visit, shots, chance)
+        ones = _find_one(self._uniforms, step.event, visit, shots, weights, members)
         if isinstance(step, Measure):
             for clbit in step.clbits:
                 self._notes.write(clbit, shots, ones)
@@ -277,9 +276,9 @@ class _Run(Generic[AnyPlan]):
             return
         last = front.crowd.last_shots()
         leaders = front.states.leaders(self._kinds(front, last, live))
-        distinct, members = np.unique(leaders, return_inverse=True)
-        if len(distinct) == number:
+        if (leaders == np.arange(number)).all():
             return
+        distinct, members = np.unique(leaders, return_inverse=True)
         # What the last of all shots comes to is its own, to the last bit, whoever goes with it.
         best = np.full(len(distinct), -1)
         np.maximum.at(best, members, last)
@@ -379,12 +378,10 @@ def _find_one(
     event: int,
     visit: int | NDArray[np.int32],
     shots: NDArray[np.int64],
-    weight: float | NDArray[np.float64],
+    weights: NDArray[np.float64],
+    members: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Which of the shots find 1, which has the probability `weight`: of all, or of each."""
-    high = weight > NEGLIGIBLE
-    certain = (weight < NEGLIGIBLE) | (1 - weight < NEGLIGIBLE)
-    if np.all(certain):
-        return np.full(len(shots), high)
-    found = uniforms.of(event, shots, visit) < weight
-    return np.where(certain, high, found) if np.any(certain) else found
+    """Which of the shots find 1, which has the probability ``weights[member]``."""
+    bounds = np.where(weights < NEGLIGIBLE, 0.0, np.where(1 - weights < NEGLIGIBLE, 1.0, weights))
+    # Numbers are below 1, and not below 0.
+    return uniforms.of(event, shots, visit) < (bounds[members] if len(bounds) > 1 else bounds[0])
