@@ -108,6 +108,8 @@ def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[s
     begin = time.perf_counter()
     first = {name: seconds(run) for name, run in runs.items()}
     times = {name: [value] if value > LONG_SECONDS else [] for name, value in first.items()}
+    # Else it falls into one of the runs that what was made so far is looked through for garbage.
+    gc.collect()
     for _ in range(repeats * (MORE if sum(first.values()) < QUICK_SECONDS else 1)):
         over = time.perf_counter() - begin > budget_seconds
         for name, run in runs.items():

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from qfleet.wire.codec import decode_program
+from qfleet_worker.allocator import keep_freed_memory
 from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.choose import choose_engine
 
@@ -25,6 +26,7 @@ def main() -> None:
     """Run it."""
     output, precision, threads = sys.argv[1:]
     program = decode_program(sys.stdin.buffer.read())
+    keep_freed_memory()
     engine, _ = choose_engine()
     idle = peak_bytes()
     shots = 1024 if output == "counts" else 1

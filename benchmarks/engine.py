@@ -28,6 +28,7 @@ from _measure import Options, Row, machine
 from _report import heading, table
 from modes import TITLES
 
+from qfleet_worker.allocator import keep_freed_memory
 from qfleet_worker.engines.statevector import warm
 
 PEERS = ["aer", "aer_state", "qulacs", "qulacs_light", "qsim", "qsim_4", "statevector", "basic"]
@@ -63,6 +64,8 @@ def main() -> None:
     )
     report = {"machine": machine(), "rows": []}
     print(heading(report["machine"]), flush=True)
+    # As each process of a worker does; it is good for the peers, too.
+    keep_freed_memory()
     warm()
     for name in arguments.mode or TITLES:
         rows = []

@@ -18,6 +18,7 @@ from qfleet.wire.broker import celery_settings
 from qfleet.wire.message import send_shard
 from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
+from qfleet_worker.allocator import keep_freed_memory
 from qfleet_worker.engines.choose import choose_engine
 from qfleet_worker.lifecycle.limits import limit_memory
 from qfleet_worker.lifecycle.pool import PoolStep
@@ -85,5 +86,6 @@ def make_app(settings: Settings) -> Any:
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def begin_process(**_: Any) -> None:
         limit_memory(memory_bytes)
+        keep_freed_memory()
 
     return app

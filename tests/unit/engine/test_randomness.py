@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qfleet_worker.engines.numpy_engine import randomness
+from qfleet_worker.engines.numpy_engine.jumps import BLOCK, REACH, numbers_at
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 
 
@@ -39,9 +39,38 @@ def test_each_visit_of_an_event_has_a_stream_of_its_own() -> None:
     assert streams[0].tolist() == Uniforms(5, 0, 20_000).of(3, shots).tolist()
 
 
-def test_numbers_that_were_dropped_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(randomness, "KEPT", 2000)
-    some, uniforms = np.array([3, 500, 999]), Uniforms(5, 0, 1000)
-    first = [uniforms.of(3, some, visit).tolist() for visit in range(8)]
-    assert [uniforms.of(3, some, visit).tolist() for visit in range(8)] == first
-    assert len(uniforms._whole) == 2
+@pytest.mark.parametrize("wanted", [1, 2, 700, 4000, 20_000])
+@pytest.mark.parametrize("first_shot", [0, 1_000_003])
+def test_many_shots_and_few_get_the_numbers_that_all_get(wanted: int, first_shot: int) -> None:
+    """The numbers of numpy's PCG64, one for each shot, whichever way they are had."""
+    shots, seed, event, visit = 50_000, 2**70, 3, 7
+    key = np.random.PCG64([seed, event, visit]).advance(first_shot)
+    whole = np.random.Generator(key).random(shots)
+    some = np.sort(np.random.default_rng(wanted).choice(shots, wanted, replace=False))
+    uniforms = Uniforms(seed, first_shot, shots)
+    assert uniforms.of(event, some, visit).tolist() == whole[some].tolist()
+    assert uniforms.of(event, np.arange(shots), visit).tolist() == whole.tolist()
+    assert uniforms.of(event, some, visit).tolist() == whole[some].tolist()
+
+
+def test_numbers_stay_when_others_are_drawn() -> None:
+    uniforms = Uniforms(5, 0, 1000)
+    every_second = np.arange(0, 1000, 2)
+    first = uniforms.of(3, every_second)
+    kept = first.tolist()
+    uniforms.of(4, every_second)
+    assert first.tolist() == kept
+
+
+def test_single_numbers_as_far_as_a_stream_is_reached() -> None:
+    places = np.array([0, 1, BLOCK - 2, BLOCK - 1, BLOCK, 12_345, REACH - 2, REACH - 1])
+    stream = np.random.PCG64(1)
+    found = numbers_at(stream, places)
+    assert found.tolist() == [np.random.Generator(np.random.PCG64(1).advance(at)).random() for at in places.tolist()]
+    assert stream.state == np.random.PCG64(1).state
+
+
+def test_shots_farther_apart_than_a_stream_is_reached() -> None:
+    some = np.array([0, REACH])
+    alone = [Uniforms(5, shot, 1).of(3, np.array([0]))[0] for shot in (0, REACH)]
+    assert Uniforms(5, 0, REACH + 1).of(3, some).tolist() == alone

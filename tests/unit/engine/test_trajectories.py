@@ -85,10 +85,10 @@ def test_memory_and_output_do_not_change_the_counts() -> None:
 def test_negligible_branches_are_not_taken(weight: float, one: bool) -> None:
     class Extreme(Uniforms):
         def of(self, _event: int, shots: np.ndarray, _visit: int = 0) -> np.ndarray:
-            return np.full(len(shots), 0.0 if one else np.nextafter(1.0, 0))
+            return np.full(len(shots), np.nextafter(1.0, 0) if one else 0.0)
 
     shots = np.arange(3)
-    found = trajectories._find_one(Extreme(1, 0, 3), 1, 0, shots, weight)
+    found = trajectories._find_one(Extreme(1, 0, 3), 1, 0, shots, np.array([weight]), np.zeros(3, np.int64))
     assert found.tolist() == [one] * 3
 
 

@@ -20,6 +20,7 @@ from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.numpy_engine import NumpyEngine
 from qfleet_worker.engines.statevector import StatevectorEngine, plan, small
 from qfleet_worker.engines.statevector.cache import ENTRY_BYTES, Cache, structure
+from qfleet_worker.engines.statevector.fusion import LOOK_BACK
 from qfleet_worker.engines.statevector.turns import half_turns
 
 TOLERANCES = {"double": 1e-10, "single": 2e-5}
@@ -107,6 +108,21 @@ def test_every_operation_at_special_angles(code: Op, controls: int) -> None:
     for angles in equal + rng.choice(SPECIAL, (4, PARAMS[code])).tolist():
         other = at(program, np.array([*program.params[:5], *angles, *angles[::-1]]))
         assert np.abs(amplitudes(engine, other, "double") - oracle.statevector(other)).max() < 1e-10
+
+
+@pytest.mark.parametrize("code", [Op.RX, Op.RY])
+@pytest.mark.parametrize("num_qubits", [1, 5, LOOK_BACK + 2])
+@pytest.mark.parametrize("by_layers", [True, False])
+def test_rotations_before_rotations_about_z(code: Op, num_qubits: int, by_layers: bool) -> None:
+    """Two are computed as one, also where there are some others between them."""
+    rng = np.random.default_rng(num_qubits)
+    pairs = [(op(code, [qubit], [0.1]), op(Op.RZ, [qubit], [0.2])) for qubit in range(num_qubits)]
+    if by_layers:
+        operations = [first for first, _ in pairs] + [second for _, second in pairs]
+    else:
+        operations = [each for pair in pairs for each in pair]
+    entangled = [op(Op.X, [qubit + 1], controls=[qubit]) for qubit in range(num_qubits - 1)]
+    check_bindings(oracle.program(num_qubits, 0, (operations + entangled) * 2), "double", rng)
 
 
 def count_calls(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[None]:

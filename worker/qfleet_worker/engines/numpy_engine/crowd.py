@@ -12,6 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+#: Where there are fewer shots than one in so many, they are sorted.
+SPARSE = 8
+#: Shots at the end among which each state has one, mostly.
+TAIL = 1 << 10
+
 
 class Crowd:
     """Shots, and the number of each one's state."""
@@ -55,10 +60,9 @@ class Crowd:
                 self._numbers = np.where(self._numbers >= 0, self._numbers, theirs)
             return
         parts = [crowd.settle() for crowd in (self, *others)]
-        shots = np.concatenate([part[0] for part in parts])
-        numbers = np.concatenate([part[1] + begin for part, begin in zip(parts, [0, *begins[:-1]], strict=True)])
-        order = np.argsort(shots, kind="stable")
-        self._set(shots[order], numbers[order], begins[-1])
+        numbered = [(shots, own + begin) for (shots, own), begin in zip(parts, [0, *begins[:-1]], strict=True)]
+        shots, numbers = _merged([part for part in numbered if len(part[0])] or numbered[:1])
+        self._set(shots, numbers, begins[-1])
 
     def renumber(self, numbers: NDArray[np.int64]) -> None:
         """Give state i the number ``numbers[i]``, which several may share."""
@@ -94,7 +98,35 @@ class Crowd:
 
     def _last_of_entries(self) -> NDArray[np.int64]:
         if self._last is None:
-            self._last = np.zeros(len(self._numbers), np.int64)
-            # The shots ascend, and where an entry has several the last one stays.
-            self._last[self._entries] = self._shots
+            last = self._last_among(TAIL)
+            self._last = last if (last >= 0).all() else self._last_among(len(self._shots))
         return self._last
+
+    def _last_among(self, shots: int) -> NDArray[np.int64]:
+        """The last shot of each entry among so many at the end, -1 where it has none there."""
+        last = np.full(len(self._numbers), -1)
+        # The shots ascend, and where an entry has several the last one stays.
+        last[self._entries[-shots:]] = self._shots[-shots:]
+        return last
+
+
+def _merged(
+    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All shots in ascending order, with their numbers. Each part ascends; one that is alone may be empty."""
+    if len(parts) == 1:
+        return parts[0]
+    first, last = min([int(shots[0]) for shots, _ in parts]), max([int(shots[-1]) for shots, _ in parts])
+    together, span = sum([len(shots) for shots, _ in parts]), last + 1 - first
+    if together * SPARSE < span:
+        shots = np.concatenate([shots for shots, _ in parts])
+        order = np.argsort(shots, kind="stable")
+        return shots[order], np.concatenate([numbers for _, numbers in parts])[order]
+    # Where there are many, to put each into its place is quicker than to sort them.
+    whole = np.empty(span, np.int64) if together == span else np.full(span, -1)
+    for shots, numbers in parts:
+        whole[shots - first if first else shots] = numbers
+    if together == span:
+        return np.arange(first, last + 1), whole
+    places = np.flatnonzero(whole >= 0)
+    return places + first, whole[places]

@@ -9,9 +9,9 @@ the end of each.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,15 @@ class Block(Generic[AnyPlan]):
             yield self.otherwise
 
 
+class Ahead(NamedTuple):
+    """What shots may still meet, again or for the first time."""
+
+    #: events with a lower number are behind them
+    first_event: int
+    #: whether they may go back to an earlier operation
+    back: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Flow(Generic[AnyPlan]):
     """A program, compiled."""
@@ -99,10 +108,15 @@ class Flow(Generic[AnyPlan]):
     live: list[list[int]]
     #: the variables as they begin
     variables: tuple[Value, ...] = ()
-    #: whether any block may be run again
-    loops: bool = False
+    #: what may still be met from each block on; empty if no block may be run again
+    ahead: tuple[Ahead, ...] = ()
     #: what to call the loop that begins with a block
     names: dict[int, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def loops(self) -> bool:
+        """Whether any block may be run again."""
+        return bool(self.ahead)
 
 
 def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]) -> Flow[AnyPlan]:
@@ -117,7 +131,8 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
     compiler = Compiler(program.num_clbits, program.variables)
     ends = dict(zip(at.tolist(), rows, strict=True))
     targets = set(program.jumps.tolist())
-    blocks = []
+    blocks: list[Block[AnyPlan]] = []
+    events = []
     cutter = _Cutter(program)
     compile_once = _Once(compile_stretch)
     for number, start in enumerate(starts.tolist()):
@@ -128,14 +143,34 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
         plan = compile_once(stretch)
         block = _block(plan, tail, None if last else number + 1, block_of, compiler, program.num_clbits)
         blocks.append(block)
+        events.append(stretch.events)
     return Flow(
         tuple(blocks),
         program.num_clbits,
         live_names([_in_names(block) for block in blocks]),
         variables=tuple([0.0 if kind == FLOAT else 0 for kind in program.variables]),
-        loops=any(goal <= number for number, block in enumerate(blocks) for goal in block.goals()),
+        ahead=_ahead(blocks, events),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
     )
+
+
+def _ahead(blocks: Sequence[Block[AnyPlan]], events: Sequence[int]) -> tuple[Ahead, ...]:
+    """What may still be met from each block on; `events`: how many there are before each."""
+    back = max(
+        [number for number, block in enumerate(blocks) if any(goal <= number for goal in block.goals())], default=-1
+    )
+    if back < 0:
+        return ()
+    #: the earliest block that one may come to
+    earliest = list(range(len(blocks)))
+    changed = True
+    while changed:
+        changed = False
+        for number in range(len(blocks) - 1, -1, -1):
+            found = min([earliest[goal] for goal in blocks[number].goals()], default=number)
+            if found < earliest[number]:
+                earliest[number], changed = found, True
+    return tuple([Ahead(events[block] + 1, block <= back) for block in earliest])
 
 
 def _block(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has each shot written so far, and how often has it met each event?"""
+"""What has each shot written so far, and which states has it saved?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 
 class Notes:
-    """The clbits of shots, and their visits to events that may be met again."""
+    """The clbits of shots, and how often they have come to each save."""
 
     def __init__(self, shots: int) -> None:
         self._shots = shots
         #: by clbit that was written in mid-circuit: uint8, shape (shots,)
         self.clbits: dict[int, NDArray[np.uint8]] = {}
-        self._visits: dict[int, NDArray[np.int32]] = {}
         #: by save: how often each shot has come to it, in this run and in any
         self._saves: dict[int, NDArray[np.int32]] = {}
 
@@ -29,16 +28,6 @@ class Notes:
             plane[:] = values
         else:
             plane[shots] = values
-
-    def visit(self, event: int, shots: NDArray[np.int64]) -> int | NDArray[np.int32]:
-        """How often shots have met an event before; they meet it now. One number if it is the same for all."""
-        plane = self._visits.get(event)
-        if plane is None:
-            plane = self._visits[event] = np.zeros(self._shots, np.int32)
-        before = plane[shots]
-        plane[shots] = before + 1
-        first = int(before[0])
-        return before if (before != first).any() else first
 
     def to_save(self, save: int, shots: NDArray[np.int64]) -> NDArray[np.int64]:
         """The shots that come to a save and haven't been there yet; for those that began again, as often as before."""
@@ -65,8 +54,6 @@ class Notes:
         """These shots begin again."""
         for plane in self.clbits.values():
             plane[shots] = 0
-        for visits in self._visits.values():
-            visits[shots] = 0
         for planes in self._saves.values():
             planes[0, shots] = 0
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.numpy_engine.jumps import REACH, numbers_at
+
 FINAL_EVENT = 0
 
-#: Numbers that are kept; beyond it, those of the events met first are dropped and drawn again if need be.
-KEPT = 1 << 21
+#: Where fewer than one in so many are wanted, numbers are had one by one.
+FEW = 12
 
 
 class Uniforms:
@@ -27,7 +29,7 @@ class Uniforms:
         self._seed = seed
         self._first_shot = first_shot
         self._shots = shots
-        self._whole: dict[tuple[int, int], NDArray[np.float64]] = {}
+        self._room = np.empty(0)
 
     def of(self, event: int, shots: NDArray[np.int64], visit: int | NDArray[np.int32] = 0) -> NDArray[np.float64]:
         """The numbers of an event for some shots, given in ascending order as offsets from ``first_shot``.
@@ -39,17 +41,14 @@ class Uniforms:
             for each in np.unique(visit).tolist():
                 numbers[visit == each] = self.of(event, shots[visit == each], each)
             return numbers
-        first, last = int(shots[0]), int(shots[-1])
-        if last - first + 1 == len(shots):
-            return self._draw(event, visit, first, len(shots))
-        whole = self._whole.get((event, visit))
-        if whole is None:
-            if len(self._whole) * self._shots >= KEPT:
-                del self._whole[next(iter(self._whole))]
-            whole = self._whole[event, visit] = self._draw(event, visit, 0, self._shots)
-        return whole[shots]
-
-    def _draw(self, event: int, visit: int, first: int, count: int) -> NDArray[np.float64]:
+        first, span = int(shots[0]), int(shots[-1]) - int(shots[0]) + 1
         # One number is one step of PCG64, so that any shot's can be had without those before it.
         key = [self._seed, event, visit] if visit else [self._seed, event]
-        return np.random.Generator(np.random.PCG64(key).advance(self._first_shot + first)).random(count)
+        stream = np.random.PCG64(key).advance(self._first_shot + first)
+        if span == len(shots):
+            return np.random.Generator(stream).random(span)
+        if len(shots) * FEW < span <= REACH:
+            return numbers_at(stream, shots - first)
+        if len(self._room) < span:
+            self._room = np.empty(self._shots)
+        return np.random.Generator(stream).random(out=self._room[:span])[shots - first]

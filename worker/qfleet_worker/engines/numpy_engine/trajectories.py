@@ -29,6 +29,7 @@ from qfleet_worker.engines.numpy_engine.members import Ensemble, Members
 from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
+from qfleet_worker.engines.numpy_engine.visits import GOING_BACK, Visits
 from qfleet_worker.engines.saving import Take
 
 #: Branches less probable than this are rounding errors.
@@ -51,22 +52,17 @@ class Front:
     phases: NDArray[np.complex128]
     #: the variables beside each state
     variables: list[tuple[Value, ...]]
-    #: how often the shots went back to an earlier operation: one number where it is the same for all
-    passes: int | NDArray[np.int64] = 0
+    visits: Visits
 
     def split_off(self, out: NDArray[np.bool_]) -> Front:
         """Take some states out, with their shots."""
-        passes: int | NDArray[np.int64] = self.passes
-        if not isinstance(passes, int):
-            moved = out[self.crowd.settle()[1]]
-            passes, self.passes = passes[moved], passes[~moved]
         other = Front(
             self.block,
             self.crowd.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1),
             self.states.split_off(out),
             self.phases[out],
             [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if leaves],
-            passes,
+            self.visits.copy(),
         )
         self.phases = self.phases[~out]
         self.variables = [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if not leaves]
@@ -75,10 +71,7 @@ class Front:
     def join(self, others: list[Front]) -> None:
         """Take the shots and states of others in."""
         fronts = [self, *others]
-        if any(not isinstance(front.passes, int) or front.passes != self.passes for front in fronts):
-            shots = [front.crowd.settle()[0] for front in fronts]
-            passes = [np.broadcast_to(front.passes, at.shape) for front, at in zip(fronts, shots, strict=True)]
-            self.passes = np.concatenate(passes)[np.argsort(np.concatenate(shots), kind="stable")]
+        self.visits.join([front.visits for front in others], [front.crowd for front in fronts])
         self.crowd.join([front.crowd for front in others], [len(front.states) for front in fronts])
         for front in others:
             self.states.join(front.states)
@@ -96,7 +89,7 @@ def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
         for at in block.events:
             step = block.plan.steps[at]
             names |= sum([1 << clbit for clbit in step.clbits]) if isinstance(step, Measure) else 0
-    visits = sum(len(block.events) for block in flow.blocks) if flow.loops else 0
+    visits = 1 + sum(len(block.events) for block in flow.blocks) if flow.loops else 0
     return 2 + ((names & ((1 << flow.num_clbits) - 1)).bit_count() + 4 * visits) // 8
 
 
@@ -153,7 +146,8 @@ class _Run(Generic[AnyPlan]):
 
     def run(self, shots: NDArray[np.int64]) -> Iterator[Front]:
         """Run these shots; see `ends`."""
-        first = Front(0, Crowd(shots), self._ensemble.begin(), np.ones(1, np.complex128), [self._flow.variables])
+        crowd, visits = Crowd(shots), Visits(1 + int(shots[-1]))
+        first = Front(0, crowd, self._ensemble.begin(), np.ones(1, np.complex128), [self._flow.variables], visits)
         self._wait(first, 0)
         while self._blocks:
             # The first block in the program: whoever comes to a later one waits there for those who may still come.
@@ -167,6 +161,8 @@ class _Run(Generic[AnyPlan]):
 
     def _wait(self, front: Front, block: int) -> None:
         front.block = block
+        if self._flow.loops:
+            front.visits.forget(*self._flow.ahead[block])
         others = self._waiting.get(block)
         if others is None:
             self._waiting[block] = [front]
@@ -226,9 +222,8 @@ class _Run(Generic[AnyPlan]):
             return self._merge(front, live)
         states, number = front.states, len(front.states)
         shots, members = front.crowd.settle()
-        visit = self._notes.visit(step.event, shots) if self._flow.loops else 0
-        chance = weights[members] if number > 1 else float(weights[0])
-        ones = _find_one(self._uniforms, step.event, visit, shots, chance)
+        visit = front.visits.add(step.event, front.crowd) if self._flow.loops else 0
+        ones = _find_one(self._uniforms, step.event, visit, shots, weights, members)
         if isinstance(step, Measure):
             for clbit in step.clbits:
                 self._notes.write(clbit, shots, ones)
@@ -246,8 +241,6 @@ class _Run(Generic[AnyPlan]):
                 off = members < 0
                 self._put_off.append(shots[off])
                 shots, members = shots[~off], members[~off]
-                if not isinstance(front.passes, int):
-                    front.passes = front.passes[~off]
             front.crowd.replace(shots, members, len(states))
             front.phases = np.concatenate([front.phases, front.phases[room]])
             front.variables = front.variables + [front.variables[at] for at in np.flatnonzero(room).tolist()]
@@ -259,10 +252,10 @@ class _Run(Generic[AnyPlan]):
         """A measurement or reset that divides no state's shots."""
         values = weights > NEGLIGIBLE
         clbits = step.clbits if isinstance(step, Measure) else ()
-        if clbits or self._flow.loops:
+        if self._flow.loops:
+            front.visits.add(step.event, front.crowd)
+        if clbits:
             shots, members = front.crowd.settle()
-            if self._flow.loops:
-                self._notes.visit(step.event, shots)
             for clbit in clbits:
                 self._notes.write(clbit, shots, values[members])
         front.states.collapse(step.wire, values, np.zeros(len(values), np.bool_), weights, isinstance(step, Reset))
@@ -283,9 +276,9 @@ class _Run(Generic[AnyPlan]):
             return
         last = front.crowd.last_shots()
         leaders = front.states.leaders(self._kinds(front, last, live))
-        distinct, members = np.unique(leaders, return_inverse=True)
-        if len(distinct) == number:
+        if (leaders == np.arange(number)).all():
             return
+        distinct, members = np.unique(leaders, return_inverse=True)
         # What the last of all shots comes to is its own, to the last bit, whoever goes with it.
         best = np.full(len(distinct), -1)
         np.maximum.at(best, members, last)
@@ -371,8 +364,8 @@ class _Run(Generic[AnyPlan]):
 
     def _move(self, front: Front, goal: int) -> None:
         if goal <= front.block:
-            front.passes = front.passes + 1
-            if (front.passes if isinstance(front.passes, int) else front.passes.max()) > MAX_PASSES:
+            passes = front.visits.add(GOING_BACK, front.crowd)
+            if (passes if isinstance(passes, int) else passes.max()) >= MAX_PASSES:
                 raise EngineError(
                     f"{self._flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
                     f"{MAX_PASSES} times, and more is not run"
@@ -385,12 +378,10 @@ def _find_one(
     event: int,
     visit: int | NDArray[np.int32],
     shots: NDArray[np.int64],
-    weight: float | NDArray[np.float64],
+    weights: NDArray[np.float64],
+    members: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Which of the shots find 1, which has the probability `weight`: of all, or of each."""
-    high = weight > NEGLIGIBLE
-    certain = (weight < NEGLIGIBLE) | (1 - weight < NEGLIGIBLE)
-    if np.all(certain):
-        return np.full(len(shots), high)
-    found = uniforms.of(event, shots, visit) < weight
-    return np.where(certain, high, found) if np.any(certain) else found
+    """Which of the shots find 1, which has the probability ``weights[member]``."""
+    bounds = np.where(weights < NEGLIGIBLE, 0.0, np.where(1 - weights < NEGLIGIBLE, 1.0, weights))
+    # Numbers are below 1, and not below 0.
+    return uniforms.of(event, shots, visit) < (bounds[members] if len(bounds) > 1 else bounds[0])

@@ -28,6 +28,7 @@ from qfleet_worker.engines.statevector.draft import (
     KIND,
     SHAPE,
     SIZE,
+    TAPE,
     TARGETS,
     VALUES,
     Draft,
@@ -51,7 +52,24 @@ from qfleet_worker.engines.statevector.shapes import (
     shape_of_one,
     shape_of_two,
 )
-from qfleet_worker.engines.statevector.tape import AFTER, BEFORE, FILL, HALVES, PHASE, ROTATE, SCALE, TURN
+from qfleet_worker.engines.statevector.tape import (
+    AFTER,
+    BEFORE,
+    FILL,
+    HALVES,
+    OP,
+    PHASE,
+    ROTATE,
+    SCALE,
+    TO,
+    TURN,
+    TURNED,
+    A,
+    C,
+)
+
+#: Instructions among which one is sought that wrote a matrix: a layer's.
+LOOK_BACK = 16
 
 
 @machine_code
@@ -107,7 +125,16 @@ def _rotate(draft: Draft, wire: int, angle: int, split: bool) -> bool:
     place, shape = draft.waits[wire], draft.wait_shapes[wire]
     if place < 0 or not draft.varies[place] or (split and not shape & IS_DIAGONAL and shape & (REAL | MIXED)):
         return False
-    instruct(draft, True, ROTATE, place, 4, angle, 0, 0)
+    at = int(draft.counts[TAPE]) - 1
+    first = max(0, at - LOOK_BACK)
+    while at > first and draft.tape[at, TO] != place:
+        at -= 1
+    row = draft.tape[at]
+    if row[TO] == place and row[OP] == FILL and (row[A] == m.RX or row[A] == m.RY):
+        row[OP] = TURNED
+        row[C] = angle
+    else:
+        instruct(draft, True, ROTATE, place, 4, angle, 0, 0)
     draft.wait_shapes[wire] = shape & SHAPES[m.RZ]
     return True
 

@@ -90,6 +90,20 @@ def fill_one(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None
 
 
 @machine_code
+def fill_turned(code: int, half: complex, half_z: complex, out: NDArray[Any]) -> None:
+    """Write the four entries of RX or RY, then RZ; `half` and `half_z` are their angles' half turns."""
+    cos, sin, low = half.real, half.imag, half_z.conjugate()
+    out[0] = cos * low
+    out[3] = cos * half_z
+    if code == RY:
+        out[1] = -sin * low
+        out[2] = sin * half_z
+    else:
+        out[1] = complex(sin * low.imag, -sin * low.real)
+        out[2] = complex(sin * half_z.imag, -sin * half_z.real)
+
+
+@machine_code
 def fill_many(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None:
     """Write the matrix, row-major, of a gate that has two to four targets and no table; as `fill_one`."""
     if code == RCCX or code == RC3X:

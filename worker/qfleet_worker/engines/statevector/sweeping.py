@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +41,8 @@ _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),
     "single": np.dtype(np.complex64),
 }
+#: An outcome of all of its members. Its class is called in Python, which takes twice as long.
+_made_outcome: Callable[[tuple[Any, ...]], Outcome] = partial(tuple.__new__, Outcome)
 _NO_OUTCOMES = np.zeros((0, 0), np.uint8)
 _NO_COUNTS = np.zeros(0, np.int64)
 _NO_MEMORY = np.zeros(0, np.uint32)
@@ -46,11 +51,11 @@ _NO_MEMORY = np.zeros(0, np.uint32)
 def sweep_states(experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew) -> Iterator[Outcome]:
     """The final states of a program that `small.compile_small` compiled, at all points."""
     memory = _NO_MEMORY if experiment.memory else None
+    outcomes, counts, memories, saved = repeat(_NO_OUTCOMES), repeat(_NO_COUNTS), repeat(memory), repeat(())
     double = experiment.precision == "double"
     for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
         if (np.abs(norms - 1) < CLEARLY_ONE).all():
-            for amplitudes in states:
-                yield Outcome(_NO_OUTCOMES, _NO_COUNTS, memory, amplitudes)
+            yield from map(_made_outcome, zip(outcomes, counts, memories, states, saved, strict=False))
             continue
         for amplitudes, norm_squared in zip(states, norms.tolist(), strict=True):
             check_norm(norm_squared, double)

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.machine_code import machine_code
-from qfleet_worker.engines.statevector.matrices import fill_many, fill_one, one_times, product4, times_one
+from qfleet_worker.engines.statevector.matrices import fill_many, fill_one, fill_turned, one_times, product4, times_one
 
 #: Places of the pool: 1; the factor of the whole state that doesn't depend on angles, and the whole factor.
 ONE, CONSTANT_PHASE, PHASE = range(3)
@@ -25,8 +25,8 @@ FIRST_FREE = 3
 #: SCALE: itself times [A]. MULTIPLY: [A] [B], one qubit. ROTATE: itself with RZ of the angle A after.
 #: BEFORE: itself, on A qubits, with [C] on bit B before; AFTER: with [C] after.
 #: CONTROLLED: two qubits, the one-qubit [A] on bit B where the other one is C. EXCHANGED: [A], its bits exchanged.
-#: PRODUCT: [A] [B], two qubits.
-FILL, TURN, HALVES, COPY, SCALE, MULTIPLY, ROTATE, BEFORE, AFTER, CONTROLLED, EXCHANGED, PRODUCT = range(12)
+#: PRODUCT: [A] [B], two qubits. TURNED: RX or RY, whose code is A, of the angle B, and RZ of the angle C after.
+FILL, TURN, HALVES, COPY, SCALE, MULTIPLY, ROTATE, BEFORE, AFTER, CONTROLLED, EXCHANGED, PRODUCT, TURNED = range(13)
 #: The last column: whether it depends on angles.
 OP, TO, A, B, C, VARIES = range(6)
 TAPE_COLUMNS = 6
@@ -40,6 +40,8 @@ def perform(op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], turns:
             fill_one(a, turns, b, pool[to : to + 4])
         else:
             fill_many(a, turns, b, pool[to : to + c])
+    elif op == TURNED:
+        fill_turned(a, turns[b], turns[c], pool[to : to + 4])
     elif op == MULTIPLY:
         p, q, r, s = pool[a], pool[a + 1], pool[a + 2], pool[a + 3]
         t, u, v, w = pool[b], pool[b + 1], pool[b + 2], pool[b + 3]

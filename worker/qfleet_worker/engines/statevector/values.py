@@ -113,14 +113,17 @@ def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first
     tape, coef_pairs, factor_pairs = _part(recipe, _TAPE), _part(recipe, _COEFS), _part(recipe, _FACTORS)
     table_rows, table_terms = _part(recipe, _TABLES), _part(recipe, _TERMS)
     parts = pool.view(np.float64)
+    # Columns of their own, of numbers that can't be negative, take half the time.
+    places, sources = coef_pairs[:, 0].copy().view(np.uint64), coef_pairs[:, 1].copy().view(np.uint64)
     num_coefs, num_factors = len(coefs) // points, len(factors) // points
     num_table, num_high = len(tables) // points, len(high_tables) // points
     turns = np.empty(recipe[0], np.complex128)
     for point in range(points):
         half_turns(params[begin + point, first : first + recipe[0]], turns)
         run_tape(tape, pool, turns)
-        for at in range(len(coef_pairs)):
-            coefs[point * num_coefs + coef_pairs[at, 0]] = parts[coef_pairs[at, 1]]
+        begin_of_coefs = np.uint64(point * num_coefs)
+        for at in range(len(places)):
+            coefs[begin_of_coefs + places[at]] = parts[sources[at]]
         for at in range(len(factor_pairs)):
             factors[point * num_factors + factor_pairs[at, 0]] = pool[factor_pairs[at, 1]]
         if len(table_rows):
