@@ -90,8 +90,9 @@ def layout(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> tuple[
     observables = np.broadcast_to(np.arange(math.prod(observables_shape)).reshape(observables_shape), whole)
     # Broadcasting repeats each point equally often.
     places = np.argsort(points, kind="stable")
-    columns = len(points) // max(math.prod(shape), 1)
-    return observables.reshape(-1)[places].reshape(-1, columns).astype(np.int32), places
+    rows = math.prod(shape)
+    columns = len(points) // max(rows, 1)
+    return observables.reshape(-1)[places].reshape(rows, columns).astype(np.int32), places
 
 
 def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> Entry:
