@@ -82,8 +82,10 @@ def new_job(
     metadata: Mapping[str, Any],
     retention: int,
 ) -> NewJob:
-    """The job that runs these entries. Raises `CapacityError` for too many circuits."""
+    """The job that runs these entries. Raises `CapacityError` for too many circuits, `InvalidOptionError` for none."""
     number = sum(len(entry.phases) for entry in entries)
+    if not any(len(batch.values) for entry in entries for batch in entry.batches):
+        raise InvalidOptionError("there is nothing to run: give at least one circuit, with at least one set of values")
     if number > _MAX_CIRCUITS:
         raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
     seed = secrets.randbelow(2**31) if options.seed_simulator is None else options.seed_simulator

@@ -75,6 +75,7 @@ class EstimatorV2(BaseEstimatorV2):
 
         Raises:
             TypeError, ValueError: a PUB is wrong; the text has its index, and says why.
+            InvalidOptionError: there is nothing to run.
             UnsupportedCircuitError: a circuit holds an operation that isn't run.
             CapacityError: a circuit fits no worker that is up, or the observables have too many terms.
             BrokerError: Redis can't be used. In each of these cases nothing is queued.

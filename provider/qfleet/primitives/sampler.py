@@ -69,6 +69,7 @@ class SamplerV2(BaseSamplerV2):
 
         Raises:
             TypeError, ValueError: a PUB is wrong; the text has its index, and says why.
+            InvalidOptionError: there is nothing to run.
             UnsupportedCircuitError: a circuit holds an operation that isn't run.
             CapacityError: a circuit fits no worker that is up.
             BrokerError: Redis can't be used. In each of these cases nothing is queued.
