@@ -61,7 +61,8 @@ def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[Ci
     arrays = {}
     for name, places in pub.registers:
         clbits = np.frombuffer(places, "<i4")
-        arrays[name] = BitArray(_register(rows, clbits).reshape(*pub.shape, circuit.shots, -1), len(clbits))
+        found = _register(rows, clbits)
+        arrays[name] = BitArray(found.reshape(*pub.shape, *found.shape[1:]), len(clbits))
     return DataBin(**arrays, shape=pub.shape)
 
 
