@@ -15,11 +15,12 @@ from qiskit.circuit.library import RXGate
 
 from qfleet import binds
 from qfleet.errors import InvalidOptionError, UnboundParameterError
+from qfleet.loading import load
 from qfleet.lowering import lower
 from qfleet.options import RunOptions
 from qfleet.queue import NewJob
 from qfleet.result import header
-from qfleet.submission import prepare
+from qfleet.submission import Batch, Entry, new_job, prepare
 from qfleet.wire import codec
 from qfleet.wire.shard import SEED_STEP, CircuitWork, cut
 
@@ -255,3 +256,11 @@ def test_points_are_plain_numbers_or_nothing() -> None:
     assert binds.Binds(ansatz(), {A: [1], B: [2]}).table().tolist() == [[1.0, 2.0]]  # type: ignore[union-attr]
     for odd in ([1j], [np.nan], ["x"], [None], [[1]], [True]):
         assert binds.Binds(ansatz(), {A: [1], B: odd} if odd != [[1]] else {A: odd, B: odd}).table() is None
+
+
+def test_a_job_with_nothing_to_run_is_refused() -> None:
+    """Redis would refuse it in words of its own."""
+    entry = Entry(ansatz(), [Batch(load(ansatz(), RunOptions(), "counts"), np.zeros((0, 2)))], [])
+    for entries in ([], [entry]):
+        with pytest.raises(InvalidOptionError, match="there is nothing to run"):
+            new_job(entries, RunOptions(), backend_name="b", output="counts", tags=(), metadata={}, retention=1)

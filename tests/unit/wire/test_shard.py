@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qfleet.wire import codec
-from qfleet.wire.shard import SEED_STEP, CircuitWork, ShardWork, cut
+from qfleet.wire.shard import SEED_STEP, CircuitResult, CircuitWork, ShardResult, ShardWork, cut
 
 VALUES = np.arange(15, dtype="<f8").reshape(5, 3)
 WANTED = np.arange(10, dtype="<i4").reshape(5, 2)
@@ -60,3 +60,31 @@ def test_parts_travel() -> None:
     parts = tuple(cut(work(WANTED.tobytes(), 2), point, 1) for point in range(5))
     shard = ShardWork(circuits=parts, output="means", precision="double", memory=False, threads=1)
     assert codec.decode_work(codec.encode(shard)) == shard
+
+
+def result(points: int) -> CircuitResult:
+    return CircuitResult(index=0, first_shot=0, shots=1, seconds=0.0, engine="e", error="x", points=points)
+
+
+@pytest.mark.parametrize(
+    ("points", "good"),
+    [
+        ((100_000,), True),
+        ((100_001,), False),
+        ((2**31 - 1,), False),
+        ((50_000, 50_000), True),
+        ((50_000, 50_001), False),
+    ],
+)
+def test_the_points_of_a_shard_are_bounded(points: tuple[int, ...], good: bool) -> None:
+    """Few bytes may stand for many points, each of which may become a piece of work or a result."""
+    circuits = tuple(CircuitWork(index=0, program="p", shots=1, seed=0, points=number) for number in points)
+    shard = ShardWork(circuits=circuits, output="counts", precision="double", memory=False, threads=1)
+    results = ShardResult(circuits=tuple(map(result, points)))
+    if good:
+        assert codec.decode_work(codec.encode(shard)) == shard
+        assert codec.decode_result(codec.encode(results)) == results
+        return
+    for decode, message in ((codec.decode_work, shard), (codec.decode_result, results)):
+        with pytest.raises(codec.WireError, match=f"at {sum(points)} points; a shard has at most 100000"):
+            decode(codec.encode(message))  # type: ignore[operator]
