@@ -151,8 +151,11 @@ def test_a_pub_that_failed_has_no_arrays(parts: list[CircuitResult], error: str)
         part(-1, 6, bits=PACKED.tobytes()),
         part(0, 6, 1, bits=PACKED.tobytes()),
         part(0, 3, 0, 8, bits=PACKED.tobytes()),
+        # As many bytes as there is room for, and not as many as it says.
+        part(0, 6, 1, bits=PACKED[:, 1:].tobytes()),
+        part(1, 6, 0, bits=PACKED[1:].tobytes()),
     ],
-    ids=["short", "none", "late", "early", "late shots", "many shots"],
+    ids=["short", "none", "late", "early", "late shots", "many shots", "cut shots", "cut points"],
 )
 def test_bits_that_dont_fit(wrong: CircuitResult) -> None:
     with pytest.raises(DamagedDataError, match="don't fit"):
