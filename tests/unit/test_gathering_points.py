@@ -105,7 +105,7 @@ def test_units_of_several_points_come_when_all_of_them_are_there(client: redis.R
     found: list[tuple[int, list[int], str]] = []
 
     def snapshots() -> Iterator[Snapshot]:
-        for shard, result, units in ((2, part(4, 5), 1), (0, part(0, 1, 2), 1), (1, part(2, 3, 4), 2)):
+        for shard, result, units in ((1, part(2, 3, 4), 0), (0, part(0, 1, 2), 1), (2, part(4, 5), 2)):
             finish(client, job, shard, result)
             yield Ledger(client).snapshot(job.job_id)
             assert len(found) == units
@@ -120,7 +120,7 @@ def test_units_of_several_points_come_when_all_of_them_are_there(client: redis.R
     )
     for unit, parts, error in units:
         found.append((unit, [part.index for part in parts], error))
-    assert [(unit, indices) for unit, indices, _ in found] == [(8, [4]), (7, [0, 2])]
+    assert [(unit, indices) for unit, indices, _ in found] == [(7, [2, 0]), (8, [4])]
 
 
 def test_a_unit_that_lacks_points_comes_at_the_end_with_what_is_there(

@@ -67,6 +67,10 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "no sums": ({"starts": b""}, "has 0 bytes that say where its sums begin"),
     "no whole number": ({"starts": starts(0, 3) + b"1"}, "has 9 bytes that say where its sums begin"),
     "no end": ({"starts": starts(0)}, "sums that don't consist of its 3 terms"),
+    "no sums of no terms": (
+        {"starts": starts(0), "x_masks": b"", "z_masks": b"", "coefficients": b""},
+        "sums that don't consist of its 0 terms",
+    ),
     "terms before": ({"starts": starts(1, 2, 2, 3)}, "sums that don't consist of its 3 terms"),
     "a negative start": ({"starts": starts(-1, 2, 2, 3)}, "sums that don't consist of its 3 terms"),
     "terms after": ({"starts": starts(0, 2)}, "sums that don't consist of its 3 terms"),
