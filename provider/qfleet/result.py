@@ -85,7 +85,7 @@ def split(found: CircuitResult) -> list[CircuitResult]:
     memory, amplitudes = len(found.memory) // points, len(found.amplitudes) // points
     if (
         len(distinct) != points
-        or (distinct < 0).any()
+        or ((distinct < 0) | (distinct > len(found.counts))).any()
         or rest
         or len(found.counts) != 8 * ends[-1]
         or memory * points != len(found.memory)

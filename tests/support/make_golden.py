@@ -153,11 +153,41 @@ def saving() -> Program:
     )
 
 
+def means(kind: SaveKind) -> Program:
+    """The means of three observables, one of them without terms, as the last operation."""
+    return Program(
+        num_qubits=2,
+        num_clbits=0,
+        codes=np.array([Op.H, Op.SAVE], np.uint8),
+        num_controls=np.zeros(2, np.uint16),
+        num_targets=np.array([1, 2], np.uint16),
+        operands=np.array([1, 1, 0], np.int32),
+        clbits=np.zeros(0, np.int32),
+        params=np.zeros(0),
+        table_refs=np.zeros(0, np.int32),
+        tables=(),
+        save_refs=np.zeros(1, np.int32),
+        saves=(
+            Save(
+                kind=kind,
+                label="means",
+                subtype="average",
+                x_masks=np.array([0, 3, 1], "<u8").tobytes(),
+                z_masks=np.array([1, 2, 0], "<u8").tobytes(),
+                coefficients=np.array([0.5, -1, 2], "<c16").tobytes(),
+                starts=np.array([0, 2, 2, 3], "<i4").tobytes(),
+            ),
+        ),
+    )
+
+
 MESSAGES: dict[str, Struct | Program] = {
     "program": program(),
     "dynamic": dynamic(),
     "parametrised": parametrised(),
     "saving": saving(),
+    "means": means(SaveKind.EXPECTATION_VALUES),
+    "squares": means(SaveKind.EXPECTATION_VALUES_AND_SQUARES),
     "work": ShardWork(
         circuits=(
             CircuitWork(index=0, program="00ff" * 8, shots=1024, seed=2**63 - 1),
@@ -184,6 +214,60 @@ MESSAGES: dict[str, Struct | Program] = {
             ),
             CircuitResult(
                 index=7, first_shot=4096, shots=1, seconds=0.0, engine="", error="out of memory: 1 GiB ≠ 2 GiB"
+            ),
+        )
+    ),
+    "points": ShardWork(
+        circuits=(
+            CircuitWork(
+                index=0,
+                program="00ff" * 8,
+                shots=10,
+                seed=3,
+                points=2,
+                values=np.array([[0.5, -2], [1, 3]], "<f8").tobytes(),
+                wanted=np.array([[0, 1, 1], [2, 0, 0]], "<i4").tobytes(),
+                columns=3,
+            ),
+            CircuitWork(index=2, program="a", shots=10, seed=0, points=9, wanted=bytes(4), columns=1),
+        ),
+        output="means",
+        precision="double",
+        memory=False,
+        threads=0,
+    ),
+    "counts_of_points": ShardResult(
+        circuits=(
+            CircuitResult(
+                index=5,
+                first_shot=0,
+                shots=3,
+                seconds=0.25,
+                engine="statevector",
+                points=3,
+                distinct=np.array([2, 1, 1], "<i8").tobytes(),
+                outcomes=b"\x00\x01\x01\x00",
+                counts=np.array([1, 2, 3, 3], "<i8").tobytes(),
+            ),
+        )
+    ),
+    "bits": ShardResult(
+        circuits=(
+            CircuitResult(
+                index=5, first_shot=6, shots=2, seconds=0.25, engine="numpy", points=2, bits=b"\x00\x01\x02\x03"
+            ),
+        )
+    ),
+    "means_of_points": ShardResult(
+        circuits=(
+            CircuitResult(
+                index=0,
+                first_shot=0,
+                shots=2,
+                seconds=0.25,
+                engine="numpy",
+                points=2,
+                means=np.array([0.5, -1, 0, 1e-9], "<f8").tobytes(),
             ),
         )
     ),

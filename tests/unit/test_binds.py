@@ -15,11 +15,14 @@ from qiskit.circuit.library import RXGate
 
 from qfleet import binds
 from qfleet.errors import InvalidOptionError, UnboundParameterError
+from qfleet.loading import load
+from qfleet.lowering import lower
 from qfleet.options import RunOptions
 from qfleet.queue import NewJob
-from qfleet.submission import prepare
+from qfleet.result import header
+from qfleet.submission import Batch, Entry, new_job, prepare
 from qfleet.wire import codec
-from qfleet.wire.shard import CircuitWork
+from qfleet.wire.shard import SEED_STEP, CircuitWork, cut
 
 A, B = Parameter("a"), Parameter("b")
 V = ParameterVector("v", 3)
@@ -38,7 +41,13 @@ def prepared(circuits: Any, parameter_binds: Any = None, **options: Any) -> NewJ
 
 
 def works(job: NewJob) -> list[CircuitWork]:
-    return [work for shard in job.shards for work in shard.circuits]
+    """The work of each point."""
+    travelling = [work for shard in job.shards for work in shard.circuits]
+    return [cut(work, point, 1) for work in travelling for point in range(work.points)]
+
+
+def phases(job: NewJob) -> list[float]:
+    return [header(record, point)["global_phase"] for record, point in job.record.points()]
 
 
 def values(job: NewJob) -> list[list[float]]:
@@ -66,17 +75,18 @@ def test_a_circuit_travels_once_for_all_its_points() -> None:
     assert program.num_parameters == 2
     assert values(job) == [[1, 4], [2, 5], [3, 6]]
     assert [work.program for work in works(job)] == [*job.programs] * 3
+    assert [work.index for work in works(job)] == [0, 1, 2]
     assert [work.seed for work in works(job)] == [7, 7 + 2113, 7 + 2 * 2113]
-    assert [(record.name, record.seed) for record in job.record.circuits] == [
+    (shard,) = job.shards
+    assert [work.points for work in shard.circuits] == [3]
+    assert [(record.name, record.seed + SEED_STEP * point) for record, point in job.record.points()] == [
         ("ansatz", work.seed) for work in works(job)
     ]
 
 
 def test_a_circuit_that_is_given_twice_is_lowered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lowered = []
-    monkeypatch.setattr("qfleet.submission.lower", lambda circuit, **_: lowered.append(circuit) or lower(circuit))
-    from qfleet.lowering import lower
-
+    monkeypatch.setattr("qfleet.loading.lower", lambda circuit, **_: lowered.append(circuit) or lower(circuit))
     circuit, other = ansatz(), ansatz()
     job = prepared([circuit, other, circuit], ({A: 1, B: 2}, {A: 3, B: 4}, {A: 5, B: 6}))
     assert lowered == [circuit, other]
@@ -207,27 +217,28 @@ def test_wrong_values(given: dict[Any, Any], reason: str) -> None:
 def test_global_phases_are_bound() -> None:
     circuit = ansatz(global_phase=A * B - 1)
     points = {A: [0.5, 3.0], B: [0.25, 4.0]}
-    phases = [record.global_phase for record in prepared(circuit, (points,)).record.circuits]
+    found = phases(prepared(circuit, (points,)))
     bound = [
         circuit.assign_parameters(dict(zip(points, point, strict=True))).global_phase
         for point in zip(*points.values(), strict=True)
     ]
-    assert phases == pytest.approx([float(phase) for phase in bound], abs=1e-15)
-    assert all(0 <= phase < math.tau for phase in phases)
+    assert found == pytest.approx([float(phase) for phase in bound], abs=1e-15)
+    assert all(0 <= phase < math.tau for phase in found)
     with pytest.raises(InvalidOptionError, match="parameter_binds of circuit 'ansatz'"):
         prepared(ansatz(global_phase=1 / A), ({A: 0, B: 1},))
 
 
 def test_a_global_phase_without_parameters() -> None:
     job = prepared([ansatz(global_phase=0.5), QuantumCircuit(1, global_phase=1.5)], ({A: [1, 2], B: [1, 2]}, {}))
-    assert [record.global_phase for record in job.record.circuits] == [0.5, 0.5, 1.5]
+    assert phases(job) == [0.5, 0.5, 1.5]
 
 
 def test_the_records_of_points_share_no_metadata() -> None:
     circuit = ansatz(metadata={"key": [1]})
-    first, second = prepared(circuit, ({A: [1, 2], B: [1, 2]},)).record.circuits
-    first.metadata["key"].append(2)
-    assert (second.metadata, circuit.metadata) == ({"key": [1]}, {"key": [1]})
+    (record,) = prepared(circuit, ({A: [1, 2], B: [1, 2]},)).record.circuits
+    first, second = header(record, 0)["metadata"], header(record, 1)["metadata"]
+    first["key"].append(2)
+    assert (second, record.metadata, circuit.metadata) == ({"key": [1]},) * 3
 
 
 def test_blocks_of_shots_have_the_values_of_their_circuit() -> None:
@@ -245,3 +256,11 @@ def test_points_are_plain_numbers_or_nothing() -> None:
     assert binds.Binds(ansatz(), {A: [1], B: [2]}).table().tolist() == [[1.0, 2.0]]  # type: ignore[union-attr]
     for odd in ([1j], [np.nan], ["x"], [None], [[1]], [True]):
         assert binds.Binds(ansatz(), {A: [1], B: odd} if odd != [[1]] else {A: odd, B: odd}).table() is None
+
+
+def test_a_job_with_nothing_to_run_is_refused() -> None:
+    """Redis would refuse it in words of its own."""
+    entry = Entry(ansatz(), [Batch(load(ansatz(), RunOptions(), "counts"), np.zeros((0, 2)))], [])
+    for entries in ([], [entry]):
+        with pytest.raises(InvalidOptionError, match="there is nothing to run"):
+            new_job(entries, RunOptions(), backend_name="b", output="counts", tags=(), metadata={}, retention=1)

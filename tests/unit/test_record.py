@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qfleet.errors import DamagedDataError
-from qfleet.queue.record import CircuitRecord, JobRecord, decode_record, encode_record
+from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord, decode_record, encode_record
 
 
 def record(metadata: dict[str, Any]) -> JobRecord:
@@ -44,6 +44,22 @@ def record(metadata: dict[str, Any]) -> JobRecord:
 def test_round_trip() -> None:
     written = record({"depth": 3, "labels": ["x", None], "nested": {"pi": 3.14}})
     assert decode_record(encode_record(written)) == written
+
+
+def test_points_and_pubs_come_back() -> None:
+    plain = record({})
+    circuit = msgspec.structs.replace(plain.circuits[0], points=3, phases=np.array([0.5, 1, 2], "<f8").tobytes())
+    pub = PubRecord(
+        shape=(3,),
+        observables_shape=(2, 1),
+        precision=0.25,
+        sampled=True,
+        registers=(("a", np.arange(2, dtype="<i4").tobytes()), ("empty", b"")),
+    )
+    written = msgspec.structs.replace(plain, circuits=(circuit, plain.circuits[0]), pubs=(pub, PubRecord(shape=())))
+    assert decode_record(encode_record(written)) == written
+    assert written.num_circuits == 4
+    assert written.points() == [(circuit, 0), (circuit, 1), (circuit, 2), (plain.circuits[0], 0)]
 
 
 @dataclasses.dataclass

@@ -14,7 +14,7 @@ from qiskit.result import Result
 from qfleet.errors import DamagedDataError
 from qfleet.queue.record import CircuitRecord, JobRecord
 from qfleet.result import assemble
-from qfleet.wire.shard import CircuitResult, ShardResult
+from qfleet.wire.shard import CircuitResult
 
 
 def circuit(**changes: Any) -> CircuitRecord:
@@ -62,7 +62,7 @@ def result(circuits: list[CircuitRecord], *parts: CircuitResult, **changes: Any)
     return assemble(
         "job",
         JobRecord(**(fields | changes)),
-        [ShardResult(circuits=(one,)) for one in parts],
+        parts,
         backend_version="1",
         ended=103.0,
         default_error="it died",

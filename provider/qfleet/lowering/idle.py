@@ -11,17 +11,16 @@ import dataclasses
 import numpy as np
 
 from qfleet.wire.program import Program
-from qfleet.wire.saves import FULL_WIDTH
 
 
 def without_idle_qubits(program: Program) -> Program:
-    """The program on those qubits alone that an operation names, in their order; as it is if it saves all of them."""
+    """The program on those qubits alone that an operation names, in their order; what saves all of them names all."""
     qubits = np.maximum(program.operands, ~program.operands)
     named = np.zeros(program.num_qubits, np.bool_)
     named[qubits] = True
     # A program has a qubit at least.
     named[:1] |= not named.any()
-    if named.all() or any(save.kind in FULL_WIDTH for save in program.saves):
+    if named.all():
         return program
     places = (np.cumsum(named) - 1).astype(np.int32)
     operands = np.where(program.operands < 0, ~places[qubits], places[qubits])

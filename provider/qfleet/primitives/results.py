@@ -55,9 +55,9 @@ def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[Ci
     rows = np.empty((circuit.points, circuit.shots, width), np.uint8)
     for part in parts:
         at = part.index - first
-        if len(part.bits) != part.points * part.shots * width or not 0 <= at <= circuit.points - part.points:
+        into = rows[at : at + part.points, part.first_shot : part.first_shot + part.shots] if at >= 0 else rows[:0]
+        if into.shape != (part.points, part.shots, width) or len(part.bits) != into.size:
             raise DamagedDataError(f"the bits of circuit {part.index} don't fit its {part.shots} shots")
-        into = rows[at : at + part.points, part.first_shot : part.first_shot + part.shots]
         into[:] = np.frombuffer(part.bits, np.uint8).reshape(into.shape)
     arrays = {}
     for name, places in pub.registers:

@@ -37,6 +37,8 @@ MAX_OPERATIONS = 1 << 24
 MAX_TABLE_QUBITS = 30
 MAX_EXPRESSIONS = 1 << 20
 MAX_VARIABLES = 1 << 16
+#: Each point of a circuit may come to be run, and to give a result, on its own.
+MAX_POINTS = 100_000
 #: Characters of a loop's name.
 MAX_NAME = 200
 
@@ -74,6 +76,7 @@ _KINDS: dict[type[Struct], bytes] = {_ProgramMessage: b"P", ShardWork: b"W", Sha
 _encoder = msgspec.msgpack.Encoder()
 _decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in _KINDS}
 _Message = TypeVar("_Message", bound=Struct)
+_Shard = TypeVar("_Shard", ShardWork, ShardResult)
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
@@ -84,12 +87,19 @@ def encode(message: ShardWork | ShardResult) -> bytes:
 
 def decode_work(blob: bytes) -> ShardWork:
     """The work in a blob. Raises `WireError`."""
-    return _decode(blob, ShardWork)
+    return _bounded(_decode(blob, ShardWork))
 
 
 def decode_result(blob: bytes) -> ShardResult:
     """The result in a blob. Raises `WireError`."""
-    return _decode(blob, ShardResult)
+    return _bounded(_decode(blob, ShardResult))
+
+
+def _bounded(message: _Shard) -> _Shard:
+    points = sum(circuit.points for circuit in message.circuits)
+    if points > MAX_POINTS:
+        raise WireError(f"circuits at {points} points; a shard has at most {MAX_POINTS}")
+    return message
 
 
 def encode_program(program: Program) -> bytes:

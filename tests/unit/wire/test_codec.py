@@ -35,6 +35,12 @@ DECODERS = {
     "work": decode_work,
     "result": decode_result,
     "saved": decode_result,
+    "means": decode_program,
+    "squares": decode_program,
+    "points": decode_work,
+    "counts_of_points": decode_result,
+    "bits": decode_result,
+    "means_of_points": decode_result,
 }
 
 
@@ -59,7 +65,7 @@ def single(code: int, controls: int = 0, targets: int = 1, **fields) -> bytes:
     return changed(codes=[code], num_controls=[controls], num_targets=[targets], **empty)
 
 
-@pytest.mark.parametrize("name", ["work", "result"])
+@pytest.mark.parametrize("name", [name for name, decode in DECODERS.items() if decode is not decode_program])
 def test_messages_come_back(name):
     assert DECODERS[name](BLOBS[name]) == make_golden.MESSAGES[name]
 
@@ -116,7 +122,7 @@ def test_different_programs_have_different_names():
         (lambda blob: blob[:0], "not a qfleet message"),
         (lambda blob: blob[:3], "not a qfleet message"),
         (lambda blob: b"QF" + blob[2:], "not a qfleet message: it begins with b'QF"),
-        (lambda blob: blob[:2] + b"\x01" + blob[3:], "a message of format 1, and this process reads format 2"),
+        (lambda blob: blob[:2] + b"\x02" + blob[3:], "a message of format 2, and this process reads format 3"),
         (lambda blob: blob[:2] + b"\x00" + blob[3:], "a message of format 0"),
         (lambda blob: blob[:3] + b"X" + blob[4:], "a message of kind b'X' where"),
         (lambda blob: blob[:4], "damaged message"),
@@ -321,6 +327,11 @@ def altered(name: str, path: list, value) -> bytes:
         ("work", ["circuits", 0, "program"], ""),
         ("work", ["circuits", 0, "program"], "x" * 129),
         ("work", ["circuits", 0, "program"], b"x"),
+        ("work", ["circuits", 0, "points"], 0),
+        ("work", ["circuits", 0, "points"], -1),
+        ("work", ["circuits", 0, "columns"], -1),
+        ("work", ["circuits", 0, "columns"], 2**31),
+        ("work", ["circuits", 0, "wanted"], [0]),
         ("work", ["output"], "density"),
         ("work", ["precision"], "half"),
         ("work", ["memory"], 1),
@@ -332,6 +343,9 @@ def altered(name: str, path: list, value) -> bytes:
         ("result", ["circuits", 0, "error"], "x" * 4097),
         ("result", ["circuits", 0, "counts"], [1, 2]),
         ("result", ["circuits", 0, "engine"], None),
+        ("result", ["circuits", 0, "points"], 0),
+        ("result", ["circuits", 0, "bits"], "text"),
+        ("result", ["circuits", 0, "means"], [0.5]),
     ],
 )
 def test_values_out_of_bounds(name, path, value):

@@ -16,6 +16,12 @@ DECODERS = {
     "parametrised": codec.decode_program,
     "saving": codec.decode_program,
     "saved": codec.decode_result,
+    "means": codec.decode_program,
+    "squares": codec.decode_program,
+    "points": codec.decode_work,
+    "counts_of_points": codec.decode_result,
+    "bits": codec.decode_result,
+    "means_of_points": codec.decode_result,
     "work": codec.decode_work,
     "result": codec.decode_result,
 }

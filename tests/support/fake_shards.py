@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A store and an engine that only say what they were asked, and shards for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire import codec
+from qfleet.wire.formulas import Formula, parameter
+from qfleet.wire.program import Op, Program
+from qfleet.wire.shard import CircuitWork, ShardResult, ShardWork
+from qfleet_worker.engines.base import Experiment, Outcome
+from qfleet_worker.runner import Runner
+from qfleet_worker.store import Taken
+
+GIB = 2**30
+
+
+def program(num_qubits: int = 1) -> bytes:
+    """The blob of one measurement."""
+    empty = np.zeros(0, np.int32)
+    return codec.encode_program(
+        Program(
+            num_qubits=num_qubits,
+            num_clbits=1,
+            codes=np.array([Op.MEASURE], np.uint8),
+            num_controls=np.zeros(1, np.uint16),
+            num_targets=np.ones(1, np.uint16),
+            operands=np.zeros(1, np.int32),
+            clbits=np.zeros(1, np.int32),
+            params=np.zeros(0),
+            table_refs=empty,
+            tables=(),
+        )
+    )
+
+
+def parametrised(formula: Formula | None = None, angle: float = 0.25) -> bytes:
+    """The blob of one rotation by an angle and one by a formula of two parameters."""
+    empty = np.zeros(0, np.int32)
+    return codec.encode_program(
+        Program(
+            num_qubits=1,
+            num_clbits=1,
+            codes=np.array([Op.RX, Op.RY], np.uint8),
+            num_controls=np.zeros(2, np.uint16),
+            num_targets=np.ones(2, np.uint16),
+            operands=np.zeros(2, np.int32),
+            clbits=empty,
+            params=np.array([angle, 0.0]),
+            table_refs=empty,
+            tables=(),
+            num_parameters=2,
+            slots=np.array([1], np.int32),
+            slot_refs=np.array([0], np.int32),
+            formulas=(formula or parameter(1),),
+        )
+    )
+
+
+#: The names of `program`, and of two that are `parametrised`.
+P, TURN, TILT = map(codec.content_hash, [program(), parametrised(), parametrised(angle=0.5)])
+
+
+def shard(*circuits: CircuitWork, **changed: Any) -> ShardWork:
+    fields: dict[str, Any] = {"output": "counts", "precision": "double", "memory": False, "threads": 1}
+    return ShardWork(circuits=circuits, **fields | changed)
+
+
+def circuit(index: int = 0, **changed: Any) -> CircuitWork:
+    return CircuitWork(**{"index": index, "program": P, "shots": 10, "seed": 5} | changed)
+
+
+@dataclass
+class FakeStore:
+    """One shard, and what was stored of it."""
+
+    work: bytes
+    attempt: int = 1
+    is_over: bool = False
+    wanted: bool = True
+    blobs: dict[str, bytes] = field(default_factory=lambda: {P: program()})
+    finished: list[dict[str, Any]] = field(default_factory=list)
+    #: how many processes died running a circuit, once that is noted; -1: the shard was lost then
+    deaths: dict[int, int] = field(default_factory=dict)
+    begun: list[int] = field(default_factory=list)
+
+    def take(self, job_id: str, index: int) -> Taken | None:
+        return None if self.is_over else Taken(job_id, index, "me", self.attempt, self.work, "signal 9")
+
+    def begin(self, taken: Taken, circuit: int) -> int | None:
+        assert taken.owner == "me"
+        self.begun.append(circuit)
+        deaths = self.deaths.get(circuit, 0)
+        return None if deaths < 0 else deaths
+
+    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
+        assert job_id == "job"
+        return [self.blobs.get(name) for name in names]
+
+    def finish(self, taken: Taken, result: bytes, **what: Any) -> bool:
+        self.finished.append({"taken": taken, "result": result} | what)
+        return self.wanted
+
+    @property
+    def result(self) -> ShardResult:
+        (finished,) = self.finished
+        return codec.decode_result(finished["result"])
+
+
+@dataclass
+class FakeEngine:
+    """Answers each experiment alike, or as it is told."""
+
+    name: str = "fake"
+    asked: list[Experiment] = field(default_factory=list)
+    answer: Callable[[Experiment], Outcome] | None = None
+    #: points of each sweep
+    sweeps: list[int] = field(default_factory=list)
+
+    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
+        self.sweeps.append(len(params))
+        for row, seed in zip(params, seeds, strict=True):
+            program = dataclasses.replace(experiment.program, params=row)
+            yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
+
+    def run(self, experiment: Experiment) -> Outcome:
+        self.asked.append(experiment)
+        if self.answer is not None:
+            return self.answer(experiment)
+        return Outcome(np.array([[1]], np.uint8), np.array([experiment.shots], np.int64))
+
+
+def run(store: FakeStore, engine: FakeEngine | None = None, **changed: Any) -> bool:
+    return Runner(store, engine or FakeEngine(), **{"memory_bytes": GIB, "max_attempts": 3} | changed).run("job", 0)
+
+
+def points(index: int, *rows: Sequence[float], **changed: Any) -> CircuitWork:
+    """A circuit at a point for each row of values."""
+    values = np.array(rows, "<f8").tobytes()
+    return circuit(index, **{"program": TURN, "seed": 100, "points": len(rows), "values": values} | changed)
+
+
+def stored(*circuits: CircuitWork, formula: Formula | None = None, **changed: Any) -> FakeStore:
+    blobs = [parametrised(formula), parametrised(), parametrised(angle=0.5), program()]
+    return FakeStore(
+        codec.encode(shard(*circuits, **changed)), blobs={codec.content_hash(blob): blob for blob in blobs}
+    )
+
+
+def angles(engine: FakeEngine) -> list[list[float]]:
+    return [asked.program.params.tolist() for asked in engine.asked]
