@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.paulis import observable
-from qfleet_worker.engines.statevector.dots import MIN_ELEMENTS, dot_row, mix_eight, mix_two, product_row
+from qfleet_worker.engines.statevector.dots import (
+    MIN_ELEMENTS,
+    dot_row,
+    mix_eight,
+    mix_two,
+    product_row,
+    sign_tables,
+)
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.threads import Crew
 
@@ -51,11 +58,12 @@ def expectation(
     floats = amplitudes.view(amplitudes.real.dtype)
     # Vectors are worked on several at a time.
     transform = TRANSFORM if len(floats) >= MIN_ELEMENTS[floats.itemsize] else -1
+    signs, lane_signs = sign_tables(floats.dtype)
     crew.share(
         len(found),
         lambda begin, end: _sum_up(
             floats, num_bits, chunk_bits, sums.x_masks, sums.starts, sums.z_masks, sums.factors, sums.imaginary,
-            bounds, transform, found, begin, end,
+            bounds, transform, signs, lane_signs, found, begin, end,
         ),
     )  # fmt: skip
     return complex(found.sum())
@@ -75,67 +83,90 @@ def _odd(number: int) -> bool:
 def _sum_up(
     floats: NDArray[Any], num_bits: int, chunk_bits: int, x_masks: NDArray[Any], starts: NDArray[Any],
     z_masks: NDArray[Any], factors: NDArray[Any], imaginary: NDArray[Any], bounds: NDArray[Any], transform: int,
-    found: NDArray[Any], begin: int, end: int,
+    signs: NDArray[Any], lane_signs: NDArray[Any], found: NDArray[Any], begin: int, end: int,
 ) -> None:  # fmt: skip
     """The parts ``begin`` to ``end - 1`` of a mean: each is a batch of X masks on one pair of chunks."""
     block_bits = min(BLOCK_BITS, num_bits)
     size = 1 << block_bits
     low = size - 1
-    chunk = (1 << chunk_bits) - 1
     chunks = 1 << (num_bits - chunk_bits)
     sums = np.empty(size, floats.dtype)
-    signs = np.empty(2 * size, floats.dtype)
     for part in range(begin, end):
         batch, first = part // chunks, (part % chunks) << chunk_bits
+        last = first + (1 << chunk_bits)
         total = 0j
+        some = False
         for group in range(bounds[batch], bounds[batch + 1]):
-            x = x_masks[group]
-            # Of two blocks that are each other's partner, one is enough: its twin gives the same.
-            top = 0
-            if x & ~low:
-                top = 1
-                while x >> 1 >= top:
-                    top <<= 1
-            if first & top & ~chunk:
-                continue
-            weight = 2.0 if top else 1.0
             begin_term, end_term = starts[group], starts[group + 1]
-            lanes = x & (3 if floats.itemsize == 8 else 7)
-            flip = 2 * ((x & low) - lanes)
-            partner = x & ~low
-            if transform < 0:
-                for base in range(first, first + chunk + 1, size):
-                    if not base & top:
-                        total += weight * _few(floats, base, x, size, z_masks, factors, imaginary, begin_term, end_term)
-            elif end_term - begin_term >= transform:
-                for kind in range(2):
-                    count = 0
-                    for term in range(begin_term, end_term):
-                        count += imaginary[term] == (kind == 1)
-                    if count == 0:
-                        continue
-                    for base in range(first, first + chunk + 1, size):
-                        if base & top:
-                            continue
-                        product_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, sums)
-                        _transform(sums)
-                        for term in range(begin_term, end_term):
-                            if imaginary[term] == (kind == 1):
-                                z = z_masks[term]
-                                value = weight * sums[z & low]
-                                total += factors[term] * (-value if _odd(z & base) else value)
+            if 0 <= transform <= end_term - begin_term:
+                total += _transformed(floats, first, last, x_masks[group], sums, z_masks, factors, imaginary,
+                                      begin_term, end_term)  # fmt: skip
             else:
+                some = True
+        # X masks that pair the same blocks follow each other: two blocks stay in the first cache for all their terms.
+        for base in range(first, last if some else first, size):
+            for group in range(bounds[batch], bounds[batch + 1]):
+                x, begin_term, end_term = x_masks[group], starts[group], starts[group + 1]
+                weight = _weight(base, x & ~low)
+                if weight == 0 or 0 <= transform <= end_term - begin_term:
+                    continue
+                if transform < 0:
+                    total += weight * _few(floats, base, x, size, z_masks, factors, imaginary, begin_term, end_term)
+                    continue
+                lanes = _lanes(floats, x)
+                flip = 2 * ((x & low) - lanes)
                 for term in range(begin_term, end_term):
                     z, kind = z_masks[term], int(imaginary[term])
-                    _fill_signs(signs, z & low, kind)
-                    value = 0.0
-                    for base in range(first, first + chunk + 1, size):
-                        if base & top:
-                            continue
-                        row = dot_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, signs)
-                        value += -row if _odd(z & base) else row
-                    total += factors[term] * (weight * value)
+                    value = weight * dot_row(
+                        floats, 2 * base, 2 * (base ^ x & ~low), 2 * size, flip, lanes, kind, signs, lane_signs, z & low
+                    )
+                    total += factors[term] * (-value if _odd(z & base) else value)
         found[part] = total
+
+
+@machine_code
+def _weight(base: int, partner: int) -> float:
+    """How often a block counts. Of two that are each other's partner one is enough, since its twin gives the same."""
+    if partner == 0:
+        return 1.0
+    return 0.0 if base ^ partner < base else 2.0
+
+
+@machine_code
+def _lanes(floats: NDArray[Any], x: int) -> int:
+    """The bits of an X mask that lie inside a vector."""
+    return x & (3 if floats.itemsize == 8 else 7)
+
+
+@machine_code
+def _transformed(
+    floats: NDArray[Any], first: int, last: int, x: int, sums: NDArray[Any], z_masks: NDArray[Any],
+    factors: NDArray[Any], imaginary: NDArray[Any], begin: int, end: int,
+) -> complex:  # fmt: skip
+    """The terms ``begin`` to ``end - 1``, all with the X mask `x`, on the amplitudes from `first` to `last`."""
+    size = len(sums)
+    low = size - 1
+    lanes = _lanes(floats, x)
+    flip = 2 * ((x & low) - lanes)
+    total = 0j
+    for kind in range(2):
+        count = 0
+        for term in range(begin, end):
+            count += imaginary[term] == (kind == 1)
+        if count == 0:
+            continue
+        for base in range(first, last, size):
+            weight = _weight(base, x & ~low)
+            if weight == 0:
+                continue
+            product_row(floats, 2 * base, 2 * (base ^ x & ~low), 2 * size, flip, lanes, kind, sums)
+            _walsh(sums)
+            for term in range(begin, end):
+                if imaginary[term] == (kind == 1):
+                    z = z_masks[term]
+                    value = weight * sums[z & low]
+                    total += factors[term] * (-value if _odd(z & base) else value)
+    return total
 
 
 @machine_code
@@ -156,7 +187,7 @@ def _few(
 
 
 @machine_code
-def _transform(values: NDArray[Any]) -> None:
+def _walsh(values: NDArray[Any]) -> None:
     """The Walsh-Hadamard transform of what is transformed vector by vector, in place."""
     width = 8 if values.itemsize == 8 else 16
     half = width
@@ -169,17 +200,4 @@ def _transform(values: NDArray[Any]) -> None:
         for start in range(0, len(values), 2 * half):
             for at in range(start, start + half, width):
                 mix_two(values, at, half)
-        half *= 2
-
-
-@machine_code
-def _fill_signs(signs: NDArray[Any], mask: int, imaginary: int) -> None:
-    """(-1)**popcount(mask & j) for both parts of amplitude j; the real part's is the opposite if `imaginary`."""
-    signs[0] = -1.0 if imaginary else 1.0
-    signs[1] = 1.0
-    half = 1
-    while 2 * half < len(signs):
-        sign = -1.0 if mask & half else 1.0
-        for at in range(2 * half):
-            signs[2 * half + at] = sign * signs[at]
         half *= 2
