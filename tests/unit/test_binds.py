@@ -258,9 +258,8 @@ def test_points_are_plain_numbers_or_nothing() -> None:
         assert binds.Binds(ansatz(), {A: [1], B: odd} if odd != [[1]] else {A: odd, B: odd}).table() is None
 
 
-def test_a_job_with_nothing_to_run_is_refused() -> None:
-    """Redis would refuse it in words of its own."""
+def test_a_job_with_nothing_to_run_has_no_shards() -> None:
     entry = Entry(ansatz(), [Batch(load(ansatz(), RunOptions(), "counts"), np.zeros((0, 2)))], [])
     for entries in ([], [entry]):
-        with pytest.raises(InvalidOptionError, match="there is nothing to run"):
-            new_job(entries, RunOptions(), backend_name="b", output="counts", tags=(), metadata={}, retention=1)
+        job = new_job(entries, RunOptions(), backend_name="b", output="counts", tags=(), metadata={}, retention=1)
+        assert (list(job.shards), job.programs, job.record.num_circuits) == ([], {}, 0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction
 from qiskit.circuit.library import Initialize, StatePreparation
 
-from qfleet.lowering.gates import UNITARY, shape
+from qfleet.lowering.gates import UNITARY, Shape, shape
 from qfleet.lowering.parameters import free_parameters
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
@@ -57,40 +57,48 @@ class UnitaryGates:
     def __init__(self, rows: Rows, tables: Tables) -> None:
         self._rows = rows
         self._tables = tables
-        #: position, qubits, and number of the matrix in `Tables`
-        self._gates: list[tuple[int, list[int], int]] = []
+        #: of each gate its position, where its qubits begin in the rows' operands, and its matrix's number in `Tables`;
+        #: one list of integers, which the garbage collector has nothing to follow in
+        self._gates: list[int] = []
+        #: by number of qubits: what the matrix is shaped like, and the row
+        self._kinds: dict[int, tuple[tuple[int, int], Shape]] = {}
 
     def append(self, instruction: CircuitInstruction, position: int, operands: list[int]) -> bool:
         """Append the row of a gate, which `check` will check; ``False`` for one that is no plain matrix."""
         # The operation would be slow to make. A gate whose matrix can't be made has none here.
         matrix = instruction.matrix
-        size = 1 << len(operands)
-        if matrix is None or size == 1 or matrix.dtype is not _COMPLEX or matrix.shape != (size, size):
+        width = len(operands)
+        kind = self._kinds.get(width)
+        if kind is None:
+            kind = self._kinds[width] = (1 << width, 1 << width), (_UNITARY_CODE, 0, width)
+        if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != kind[0]:
             return False
         number = self._tables.add(matrix)
         rows = self._rows
-        rows.shapes.append((_UNITARY_CODE, 0, len(operands)))
+        rows.shapes.append(kind[1])
+        self._gates += (position, len(rows.operands), number)
         rows.operands += operands
         rows.tables.append(number)
-        self._gates.append((position, operands, number))
         return True
 
     def check(self) -> None:
         """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
         if not self._gates:
             return
-        widths: dict[int, dict[int, None]] = {}
-        for _, operands, number in self._gates:
-            widths.setdefault(len(operands), {})[number] = None
+        sizes: dict[int, list[int]] = {}
+        for number in dict.fromkeys(self._gates[2::3]):
+            sizes.setdefault(math.isqrt(len(self._tables[number])), []).append(number)
         bad: set[int] = set()
-        for width, numbers in widths.items():
-            matrices = self._tables.flat(numbers).reshape(-1, 1 << width, 1 << width)
+        for size, numbers in sizes.items():
+            matrices = self._tables.flat(numbers).reshape(-1, size, size)
             if not _are_unitary(matrices):
                 bad.update(n for n, matrix in zip(numbers, matrices, strict=True) if not _are_unitary(matrix))
-        for position, operands, number in self._gates:
+        for at, number in enumerate(self._gates[2::3]):
             if number in bad:
+                position, start, _ = self._gates[3 * at : 3 * at + 3]
+                width = len(self._tables[number]).bit_length() // 2
                 refusal = RefusalError(_NOT_UNITARY)
-                refusal.found_at(UNITARY, position, operands)
+                refusal.found_at(UNITARY, position, self._rows.operands[start : start + width])
                 raise refusal
 
 

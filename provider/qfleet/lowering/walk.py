@@ -115,7 +115,7 @@ class Walk:
                                     value if type(value) is float and math.isfinite(value) else angle(value, free)
                                 )
                         continue
-                operands = [qubit_index[bit] for bit in instruction.qubits]
+                operands = list(map(qubit_of, instruction.qubits))
                 if is_standard:
                     if self._other_standard(instruction, operands, rows):
                         continue

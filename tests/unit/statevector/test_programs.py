@@ -61,6 +61,27 @@ def test_random_programs_in_stages(
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+@pytest.mark.parametrize("seed", range(8))
+def test_chunks_of_zeros(seed: int, dtype: type, small_chunks: Callable[[int, int], None]) -> None:
+    small_chunks(8, 4)
+    rng, num_qubits = np.random.default_rng(seed), 12
+    superposed = [op(Op.H, [int(qubit)]) for qubit in rng.permutation(num_qubits)[:3]]
+    flips = [oracle.random_operation(rng, num_qubits, 0, [Op.X, Op.X, Op.Y, Op.SWAP, Op.T, Op.RZZ]) for _ in range(60)]
+    # The last qubits come last, when most of what is known is zero.
+    ladder = [op(Op.X, [qubit + 1], controls=[qubit]) for qubit in range(num_qubits - 1)]
+    program = oracle.program(num_qubits, 0, [*superposed, *ladder, *(flips if seed % 2 else [])])
+    plan = compile_program(program, 2 if dtype is np.complex128 else 3)
+    for threads in (1, 2):
+        state = State(plan.num_wires, np.dtype(dtype), Crew(threads))
+        state.amplitudes[:] = np.nan
+        state.clear()
+        for at in range(len(plan.steps)):
+            state.apply(plan.steps, at)
+        found = state.statevector(plan, plan.phase)
+        assert np.abs(found - oracle.statevector(program)).max() < (1e-12 if dtype is np.complex128 else 1e-5)
+
+
 @pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize("targets", [5, 6, 8, 9, 10])
 @pytest.mark.parametrize("code", [Op.UNITARY, Op.DIAGONAL], ids=lambda code: code.name)

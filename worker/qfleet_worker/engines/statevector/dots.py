@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.vectors import I32, I64, Vectors, data, is_double
 
@@ -23,6 +25,17 @@ _APART = 4
 #: Elements of a vector, and the fewest of a row, by the bytes of an element.
 WIDTH = {8: 8, 4: 16}
 MIN_ELEMENTS = {size: _APART * width for size, width in WIDTH.items()}
+#: Masks, and indices, that the signs of `sign_tables` are of.
+SIGNS = 32
+
+
+def sign_tables(dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(-1)**popcount(mask & j): for each mask and j below `SIGNS`; and for those that are lanes of a vector, twice, for
+    both parts of an amplitude."""
+    numbers = np.arange(SIGNS)
+    signs = 1 - 2 * (np.bitwise_count(numbers[:, None] & numbers) & 1).astype(dtype)
+    lanes = WIDTH[dtype.itemsize] // 2
+    return signs, np.repeat(signs[:lanes, :lanes], 2, axis=1)
 
 
 class _Pairs(Vectors):
@@ -44,40 +57,58 @@ class _Pairs(Vectors):
 
 
 @intrinsic
-def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs):  # type: ignore[no-untyped-def]
-    """The sum over the elements of the row at `a`, times their partners, times `signs`.
+def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_signs, z):  # type: ignore[no-untyped-def]
+    """The sum over the amplitudes j of the row at `a`, times their partners, times (-1)**popcount(z & j); the products
+    of the real parts count with the opposite sign if `imaginary`.
 
-    `size` is a multiple of `MIN_ELEMENTS`.
+    `size` is `MIN_ELEMENTS` times at most `SIGNS`. `signs` and `lane_signs` are those of `sign_tables`.
     """
     index = types.int64
-    signature = types.float64(state, index, index, index, index, index, index, signs)
+    signature = types.float64(state, index, index, index, index, index, index, signs, lane_signs, index)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         double = is_double(sig.args[0])
         vectors = _Pairs(builder, double)
         width = vectors.width
-        amplitudes, sign_data = (data(context, builder, sig.args[at], args[at]) for at in (0, 7))
+        amplitudes, sign_data, lane_data = (data(context, builder, sig.args[at], args[at]) for at in (0, 7, 8))
         result = cgutils.alloca_once(builder, ir.DoubleType())
+
+        def row_of(shift: int, bits: int, length: int) -> Any:
+            number = builder.and_(builder.lshr(args[9], ir.Constant(I64, shift)), ir.Constant(I64, (1 << bits) - 1))
+            return builder.mul(number, ir.Constant(I64, length))
+
+        def sign(row: Any, at: Any) -> Any:
+            return vectors.splat(builder.load(builder.gep(sign_data, [builder.add(row, at)])))
+
+        # The sign of a lane, and of a vector among those that are added up apart, is the same for all sums.
+        of_lanes = vectors.load(lane_data, row_of(0, vectors.lane_bits, width))
+        apart = row_of(vectors.lane_bits, _APART.bit_length() - 1, SIGNS)
+        of_apart = [sign(apart, ir.Constant(I64, place)) for place in range(_APART)]
+        row = row_of(vectors.lane_bits + _APART.bit_length() - 1, SIGNS.bit_length() - 1, SIGNS)
 
         def emit(code: int) -> None:
             sums = [cgutils.alloca_once(builder, vectors.vector) for _ in range(_APART)]
             for total in sums:
                 builder.store(ir.Constant(vectors.vector, [0.0] * width), total)
             step = ir.Constant(I64, _APART * width)
-            with cgutils.for_range_slice(builder, ir.Constant(I64, 0), args[3], step, intp=I64) as (first, _):
+            with cgutils.for_range_slice(builder, ir.Constant(I64, 0), args[3], step, intp=I64) as (first, count):
+                together = sign(row, count)
                 for place, total in enumerate(sums):
                     at = builder.add(first, ir.Constant(I64, place * width))
-                    left = builder.fmul(vectors.load(amplitudes, builder.add(args[1], at)), vectors.load(sign_data, at))
+                    left = builder.fmul(vectors.load(amplitudes, builder.add(args[1], at)), together)
                     right = vectors.load(amplitudes, builder.add(args[2], builder.xor(at, args[4])))
                     right = vectors.shuffle(right, [i ^ code for i in range(width)])
                     builder.store(vectors.multiply_add(left, right, builder.load(total)), total)
-            whole = builder.load(sums[0])
-            for total in sums[1:]:
-                whole = builder.fadd(whole, builder.load(total))
+            whole = None
+            for total, factor in zip(sums, of_apart, strict=True):
+                whole = vectors.multiply_add(builder.load(total), factor, whole)
+            whole = builder.fmul(whole, of_lanes)
             answer = ir.Constant(ir.DoubleType(), 0.0)
             for lane in range(width):
                 each = builder.extract_element(whole, ir.Constant(I32, lane))
-                answer = builder.fadd(answer, each if double else builder.fpext(each, ir.DoubleType()))
+                each = each if double else builder.fpext(each, ir.DoubleType())
+                add = builder.fsub if code & 1 and not lane & 1 else builder.fadd
+                answer = add(answer, each)
             builder.store(answer, result)
 
         vectors.each_pattern(args[5], args[6], emit)

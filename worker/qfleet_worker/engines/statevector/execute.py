@@ -4,7 +4,7 @@
 A stage copies a chunk into a thread's own room, runs every operation of the stage on it while it lies in the cache, and
 copies it back; where the local wires are the lowest ones, a chunk is contiguous and is worked on in place. Wires that
 no stage has had yet are in |0>: the part of the state where one of them is 1 is neither read nor worked on, nor was it
-ever written; `clear_rest` writes its zeros at the end.
+ever written; `clear_rest` writes its zeros at the end. A chunk that holds nothing but zeros is left out.
 """
 
 from __future__ import annotations
@@ -52,6 +52,26 @@ def spread(number: int, mask: int) -> int:
         mask ^= lowest
         number >>= 1
     return result
+
+
+@machine_code
+def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, known: int) -> bool:
+    """Whether a chunk is zero wherever it is known; its runs begin `places` after `first`. Where a run isn't known as a
+    whole, the chunk is taken for another one."""
+    if ~known & ((run >> 1) - 1):
+        return False
+    step = min(run, 16)
+    for place in places:
+        if (place >> 1) & ~known:
+            continue
+        for part in range(first + place, first + place + run, step):
+            # Some at a time, for there to be vectors.
+            some = 0
+            for at in range(part, part + step):
+                some += state[at] != 0
+            if some:
+                return False
+    return True
 
 
 @machine_code
@@ -107,6 +127,11 @@ def run_stage(
         coef_at = chunk * steps[COEF_STEP]
         own_factors, own_tables = factors[chunk * steps[FACTOR_STEP] :], tables[chunk * steps[TABLE_STEP] :]
         own_high_tables = high_tables[chunk * steps[HIGH_STEP] :]
+        if known and _is_zero(state, 2 * base + chunk * steps[STATE_STEP], places, run, known):
+            for place in places:
+                if (place >> 1) & ~known:
+                    state[2 * base + place : 2 * base + place + run] = 0
+            continue
         if in_place:
             work, offset = state, 2 * base + chunk * steps[STATE_STEP]
             if known == 0:

@@ -14,6 +14,7 @@ from qfleet_worker.engines.statevector.diagonals import (
     END,
     FIRST,
     HIGH_TABLE,
+    SECOND,
     SELECT,
     TABLE,
     table_sizes,
@@ -138,10 +139,12 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
     diagonal[END] = counts[PRODUCT_TERMS]
     diagonal[TABLE] = -1
     diagonal[SELECT] = 0
+    diagonal[SECOND] = 0
     diagonal[HIGH_TABLE] = -1
     if counts[TABLE_TERMS] > first_chosen:
-        select, size, high_size = table_sizes(emitted.table_terms[first_chosen : counts[TABLE_TERMS]], bits)
+        select, second, size, high_size = table_sizes(emitted.table_terms[first_chosen : counts[TABLE_TERMS]], bits)
         diagonal[SELECT] = select
+        diagonal[SECOND] = second
         if size:
             diagonal[TABLE] = counts[TABLE_SIZE]
         if high_size:
@@ -151,6 +154,7 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
         row = emitted.table_rows[counts[TABLE_ROWS]]
         row[values.BITS] = bits
         row[values.SELECT] = select
+        row[values.SECOND] = second
         row[values.AT] = diagonal[TABLE]
         row[values.HIGH_AT] = diagonal[HIGH_TABLE]
         row[values.FIRST] = first_chosen

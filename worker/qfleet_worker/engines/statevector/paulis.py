@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.paulis import Paulis, grouped
-from qfleet_worker.engines.statevector.dots import MIN_ELEMENTS, dot_row, mix_eight, mix_two, product_row
+from qfleet_worker.engines.statevector.dots import (
+    MIN_ELEMENTS,
+    dot_row,
+    mix_eight,
+    mix_two,
+    product_row,
+    sign_tables,
+)
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.threads import Crew
 
@@ -60,11 +67,12 @@ def means(amplitudes: ComplexArray, paulis: Paulis, crew: Crew) -> NDArray[np.fl
     sums = np.zeros((slices, len(paulis.order)))
     floats = amplitudes.view(amplitudes.real.dtype)
     transform = _transform_from(floats)
+    signs, lane_signs = sign_tables(floats.dtype)
     crew.share(
         len(batches) * slices,
         lambda begin, end: _sum_up(
             floats, num_bits, chunk_bits, paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary, bounds,
-            transform, sums, begin, end,
+            transform, signs, lane_signs, sums, begin, end,
         ),
     )  # fmt: skip
     return _in_order(sums.sum(axis=0), paulis)
@@ -76,11 +84,12 @@ def means_at_points(states: ComplexArray, paulis: Paulis, crew: Crew) -> NDArray
     sums = np.zeros((len(states), len(paulis.order)))
     floats = states.reshape(-1).view(states.real.dtype)
     transform = _transform_from(floats[: 2 << num_bits])
+    signs, lane_signs = sign_tables(floats.dtype)
     crew.share(
         len(states),
         lambda begin, end: _sum_up_points(
-            floats, num_bits, paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary, transform, sums, begin,
-            end,
+            floats, num_bits, paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary, transform, signs,
+            lane_signs, sums, begin, end,
         ),
     )  # fmt: skip
     return _in_order(sums, paulis)
@@ -111,104 +120,122 @@ def _odd(number: int) -> bool:
 @machine_code
 def _sum_up(
     floats: NDArray[Any], num_bits: int, chunk_bits: int, x_masks: NDArray[Any], starts: NDArray[Any],
-    z_masks: NDArray[Any], imaginary: NDArray[Any], bounds: NDArray[Any], transform: int, found: NDArray[Any],
-    begin: int, end: int,
+    z_masks: NDArray[Any], imaginary: NDArray[Any], bounds: NDArray[Any], transform: int, signs: NDArray[Any],
+    lane_signs: NDArray[Any], found: NDArray[Any], begin: int, end: int,
 ) -> None:  # fmt: skip
     """The parts ``begin`` to ``end - 1`` of the means: each is a batch of X masks on a slice of the chunks."""
-    size = 1 << min(BLOCK_BITS, num_bits)
-    sums = np.empty(size, floats.dtype)
-    signs = np.empty(2 * size, floats.dtype)
+    sums = np.empty(1 << min(BLOCK_BITS, num_bits), floats.dtype)
     chunks = 1 << (num_bits - chunk_bits)
     slices = len(found)
     for part in range(begin, end):
         batch, place = part // slices, part % slices
         for chunk in range(place * chunks // slices, (place + 1) * chunks // slices):
             _add_chunk(
-                floats, chunk << chunk_bits, chunk_bits, size, x_masks, starts, z_masks, imaginary, bounds[batch],
-                bounds[batch + 1], transform, sums, signs, found[place],
+                floats, chunk << chunk_bits, (chunk + 1) << chunk_bits, x_masks, starts, z_masks, imaginary,
+                bounds[batch], bounds[batch + 1], transform, signs, lane_signs, sums, found[place],
             )  # fmt: skip
 
 
 @machine_code
 def _sum_up_points(
     floats: NDArray[Any], num_bits: int, x_masks: NDArray[Any], starts: NDArray[Any], z_masks: NDArray[Any],
-    imaginary: NDArray[Any], transform: int, found: NDArray[Any], begin: int, end: int,
+    imaginary: NDArray[Any], transform: int, signs: NDArray[Any], lane_signs: NDArray[Any], found: NDArray[Any],
+    begin: int, end: int,
 ) -> None:  # fmt: skip
     """The means in the states ``begin`` to ``end - 1``, which lie one after the other and are a chunk each."""
-    size = 1 << min(BLOCK_BITS, num_bits)
-    sums = np.empty(size, floats.dtype)
-    signs = np.empty(2 * size, floats.dtype)
+    sums = np.empty(1 << min(BLOCK_BITS, num_bits), floats.dtype)
     length = 2 << num_bits
     for point in range(begin, end):
         _add_chunk(
-            floats[point * length : (point + 1) * length], 0, num_bits, size, x_masks, starts, z_masks, imaginary, 0,
-            len(x_masks), transform, sums, signs, found[point],
+            floats[point * length : (point + 1) * length], 0, 1 << num_bits, x_masks, starts, z_masks, imaginary, 0,
+            len(x_masks), transform, signs, lane_signs, sums, found[point],
         )  # fmt: skip
 
 
 @machine_code
 def _add_chunk(
-    floats: NDArray[Any], first: int, chunk_bits: int, size: int, x_masks: NDArray[Any], starts: NDArray[Any],
-    z_masks: NDArray[Any], imaginary: NDArray[Any], begin: int, end: int, transform: int, sums: NDArray[Any],
-    signs: NDArray[Any], found: NDArray[Any],
+    floats: NDArray[Any], first: int, last: int, x_masks: NDArray[Any], starts: NDArray[Any], z_masks: NDArray[Any],
+    imaginary: NDArray[Any], begin: int, end: int, transform: int, signs: NDArray[Any], lane_signs: NDArray[Any],
+    sums: NDArray[Any], found: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Add what the chunk of amplitudes from `first` on, and those that it is paired with, give for some X masks.
+    """Add what the amplitudes from `first` to `last` and their partners give, for the X masks ``begin`` to ``end - 1``.
 
-    `sums` and `signs` are room to work in: for a block of `size` amplitudes, and for twice as many signs.
+    `sums` is room to work in, for a block of amplitudes.
     """
+    size = len(sums)
     low = size - 1
-    chunk = (1 << chunk_bits) - 1
+    some = False
     for group in range(begin, end):
-        x = x_masks[group]
-        # Of two blocks that are each other's partner, one is enough: its twin gives the same.
-        top = 0
-        if x & ~low:
-            top = 1
-            while x >> 1 >= top:
-                top <<= 1
-        if first & top & ~chunk:
-            continue
-        weight = 2.0 if top else 1.0
         begin_term, end_term = starts[group], starts[group + 1]
-        lanes = x & (3 if floats.itemsize == 8 else 7)
-        flip = 2 * ((x & low) - lanes)
-        partner = x & ~low
-        if transform < 0:
-            for base in range(first, first + chunk + 1, size):
-                if not base & top:
-                    _few(floats, base, x, size, z_masks, imaginary, begin_term, end_term, weight, found)
-        elif end_term - begin_term >= transform:
-            for kind in range(2):
-                count = 0
-                for term in range(begin_term, end_term):
-                    count += imaginary[term] == (kind == 1)
-                if count == 0:
-                    continue
-                for base in range(first, first + chunk + 1, size):
-                    if base & top:
-                        continue
-                    product_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, sums)
-                    _transform(sums)
-                    for term in range(begin_term, end_term):
-                        if imaginary[term] == (kind == 1):
-                            z = z_masks[term]
-                            value = weight * sums[z & low]
-                            found[term] += -value if _odd(z & base) else value
+        if 0 <= transform <= end_term - begin_term:
+            _add_transformed(floats, first, last, x_masks[group], sums, z_masks, imaginary, begin_term, end_term, found)
         else:
+            some = True
+    # X masks that pair the same blocks follow each other: two blocks stay in the first cache for all their terms.
+    for base in range(first, last if some else first, size):
+        for group in range(begin, end):
+            x, begin_term, end_term = x_masks[group], starts[group], starts[group + 1]
+            weight = _weight(base, x & ~low)
+            if weight == 0 or 0 <= transform <= end_term - begin_term:
+                continue
+            if transform < 0:
+                _add_few(floats, base, x, size, z_masks, imaginary, begin_term, end_term, weight, found)
+                continue
+            lanes = _lanes(floats, x)
+            flip = 2 * ((x & low) - lanes)
             for term in range(begin_term, end_term):
                 z, kind = z_masks[term], int(imaginary[term])
-                _fill_signs(signs, z & low, kind)
-                value = 0.0
-                for base in range(first, first + chunk + 1, size):
-                    if base & top:
-                        continue
-                    row = dot_row(floats, 2 * base, 2 * (base ^ partner), 2 * size, flip, lanes, kind, signs)
-                    value += -row if _odd(z & base) else row
-                found[term] += weight * value
+                value = weight * dot_row(
+                    floats, 2 * base, 2 * (base ^ x & ~low), 2 * size, flip, lanes, kind, signs, lane_signs, z & low
+                )
+                found[term] += -value if _odd(z & base) else value
 
 
 @machine_code
-def _few(
+def _weight(base: int, partner: int) -> float:
+    """How often a block counts. Of two that are each other's partner one is enough, since its twin gives the same."""
+    if partner == 0:
+        return 1.0
+    return 0.0 if base ^ partner < base else 2.0
+
+
+@machine_code
+def _lanes(floats: NDArray[Any], x: int) -> int:
+    """The bits of an X mask that lie inside a vector."""
+    return x & (3 if floats.itemsize == 8 else 7)
+
+
+@machine_code
+def _add_transformed(
+    floats: NDArray[Any], first: int, last: int, x: int, sums: NDArray[Any], z_masks: NDArray[Any],
+    imaginary: NDArray[Any], begin: int, end: int, found: NDArray[Any],
+) -> None:  # fmt: skip
+    """Add to the terms ``begin`` to ``end - 1``, all with the X mask `x`, what the amplitudes from `first` on give."""
+    size = len(sums)
+    low = size - 1
+    lanes = _lanes(floats, x)
+    flip = 2 * ((x & low) - lanes)
+    for kind in range(2):
+        count = 0
+        for term in range(begin, end):
+            count += imaginary[term] == (kind == 1)
+        if count == 0:
+            continue
+        for base in range(first, last, size):
+            weight = _weight(base, x & ~low)
+            if weight == 0:
+                continue
+            product_row(floats, 2 * base, 2 * (base ^ x & ~low), 2 * size, flip, lanes, kind, sums)
+            _walsh(sums)
+            for term in range(begin, end):
+                if imaginary[term] == (kind == 1):
+                    z = z_masks[term]
+                    value = weight * sums[z & low]
+                    found[term] += -value if _odd(z & base) else value
+
+
+@machine_code
+def _add_few(
     floats: NDArray[Any], base: int, x: int, size: int, z_masks: NDArray[Any], imaginary: NDArray[Any], begin: int,
     end: int, weight: float, found: NDArray[Any],
 ) -> None:  # fmt: skip
@@ -223,7 +250,7 @@ def _few(
 
 
 @machine_code
-def _transform(values: NDArray[Any]) -> None:
+def _walsh(values: NDArray[Any]) -> None:
     """The Walsh-Hadamard transform of what is transformed vector by vector, in place."""
     width = 8 if values.itemsize == 8 else 16
     half = width
@@ -236,17 +263,4 @@ def _transform(values: NDArray[Any]) -> None:
         for start in range(0, len(values), 2 * half):
             for at in range(start, start + half, width):
                 mix_two(values, at, half)
-        half *= 2
-
-
-@machine_code
-def _fill_signs(signs: NDArray[Any], mask: int, imaginary: int) -> None:
-    """(-1)**popcount(mask & j) for both parts of amplitude j; the real part's is the opposite if `imaginary`."""
-    signs[0] = -1.0 if imaginary else 1.0
-    signs[1] = 1.0
-    half = 1
-    while 2 * half < len(signs):
-        sign = -1.0 if mask & half else 1.0
-        for at in range(2 * half):
-            signs[2 * half + at] = sign * signs[at]
         half *= 2

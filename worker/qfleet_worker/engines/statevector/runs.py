@@ -15,7 +15,7 @@ from qfleet_worker.engines.statevector.vectors import I32, I64, Vectors, data, i
 
 
 def _row_intrinsic(tables: int) -> Callable[..., Any]:
-    """``state[at:at+size] *= (re + i im) * table[from:from+size]``, for one table or none."""
+    """``state[at:at+size] *= (re + i im) * table[from:from+size]``, for so many tables."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         double = is_double(sig.args[0])
@@ -59,6 +59,13 @@ def scale_row_by(typingctx, state, at, size, table, begin, re, im):  # type: ign
     """Multiply `size` elements of `state` by as many of `table` and by one complex number."""
     kinds = (state, types.int64, types.int64, table, types.int64, types.float64, types.float64)
     return types.void(*kinds), _row_intrinsic(1)
+
+
+@intrinsic
+def scale_row_by_two(typingctx, state, at, size, a, begin_a, b, begin_b, re, im):  # type: ignore[no-untyped-def]
+    """Multiply `size` elements of `state` by as many of two tables and by one complex number."""
+    index = types.int64
+    return types.void(state, index, index, a, index, b, index, types.float64, types.float64), _row_intrinsic(2)
 
 
 @intrinsic

@@ -20,10 +20,10 @@ from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.tape import PHASE, TAPE_COLUMNS, run_tape
 from qfleet_worker.engines.statevector.turns import half_turns
 
-#: The columns of a table of a diagonal: its local bits; the bits that select its rows; where it begins, or -1; where
-#: its table of high bits begins, or -1; and its terms, from and to.
-BITS, SELECT, AT, HIGH_AT, FIRST, END = range(6)
-TABLE_COLUMNS = 6
+#: The columns of a table of a diagonal: its local bits; the bits that select its rows; those that select rows of its
+#: second part; where it begins, or -1; where its table of high bits begins, or -1; and its terms, from and to.
+BITS, SELECT, SECOND, AT, HIGH_AT, FIRST, END = range(7)
+TABLE_COLUMNS = 7
 
 #: The columns of a recipe's tables.
 _COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, 3)
@@ -96,8 +96,9 @@ def fill_tables(table_rows: NDArray[Any], table_terms: NDArray[Any], pool: NDArr
     for at in range(len(table_rows)):
         row = table_rows[at]
         build_tables(
-            table_terms[row[FIRST] : row[END]], pool, row[BITS], row[SELECT], tables, row[AT], high_tables, row[HIGH_AT]
-        )
+            table_terms[row[FIRST] : row[END]], pool, row[BITS], row[SELECT], row[SECOND], tables, row[AT],
+            high_tables, row[HIGH_AT],
+        )  # fmt: skip
 
 
 @machine_code
