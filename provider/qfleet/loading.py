@@ -6,9 +6,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import SparseObservable
@@ -23,6 +24,7 @@ from qfleet.queue import CircuitRecord
 from qfleet.wire import codec
 from qfleet.wire.cost import required_bytes
 from qfleet.wire.program import Op, Program
+from qfleet.wire.saves import SaveKind
 from qfleet.wire.saving import saved_bytes, saves_unitary
 from qfleet.wire.shard import Output
 
@@ -51,12 +53,16 @@ class Loaded:
 
 
 def load(
-    circuit: QuantumCircuit,
-    options: RunOptions,
-    output: Output,
-    observables: Sequence[SparseObservable] = (),
+    circuit: QuantumCircuit, options: RunOptions, output: Output, observables: Sequence[SparseObservable] = ()
 ) -> Loaded:
-    """Lower a circuit, and encode it.
+    """Lower a circuit, and encode it; see `lowered` and `encoded`."""
+    return encoded(circuit, lowered(circuit, options, output, observables), options, output)
+
+
+def lowered(
+    circuit: QuantumCircuit, options: RunOptions, output: Output, observables: Sequence[SparseObservable] = ()
+) -> Program:
+    """The program that gives what is wanted of a circuit.
 
     Args:
         observables: those whose means are wanted, where the output is ``means``: see `lowering.means.with_means`.
@@ -76,13 +82,20 @@ def load(
             f"circuit {circuit.name!r} has save instructions, whose data a primitive's result has no place for; "
             "use `backend.run`, or take them out"
         )
-    sampled = output == "means" and is_random(program)
     if output == "means":
-        program = with_means(program, observables, squares=sampled)
-        if not sampled:
-            options = dataclasses.replace(options, shots=1)
-    if output not in ("statevector", "unitary"):
-        program = without_idle_qubits(program)
+        program = with_means(program, observables, squares=is_random(program))
+    return program if output in ("statevector", "unitary") else without_idle_qubits(program)
+
+
+def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> Loaded:
+    """A program of a circuit, encoded, and its cost predicted.
+
+    Raises:
+        QfleetError: it needs more than there is; the subclass and the text say of what.
+    """
+    sampled = output == "means" and program.saves[-1].kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES
+    if output == "means" and not sampled:
+        options = dataclasses.replace(options, shots=1)
     method, method_reason = _method(circuit, program, options, output)
     saved = saved_bytes(program, options.shots, options.precision)
     needed = _memory_bytes(circuit, program.num_qubits, options, "unitary" if method == "unitary" else output, saved)
@@ -94,11 +107,7 @@ def load(
             "holds 512 MiB; cut the circuit, or give large unitaries as gates"
         )
     record = CircuitRecord(
-        name=circuit.name,
-        num_qubits=circuit.num_qubits,
-        num_clbits=circuit.num_clbits,
-        qregs=tuple((register.name, register.size) for register in circuit.qregs),
-        cregs=tuple((register.name, register.size) for register in circuit.cregs),
+        **_names(circuit),
         global_phase=0.0,
         metadata={},
         measured=bool(_WRITES[program.codes].any()),
@@ -110,6 +119,22 @@ def load(
     )
     seconds = predict_seconds(program, options.shots, "unitary" if method == "unitary" else output)
     return Loaded(codec.content_hash(blob), blob, record, seconds, result_bytes, sampled)
+
+
+def of(circuit: QuantumCircuit, loaded: Loaded) -> Loaded:
+    """The same for another circuit that has the same program."""
+    return dataclasses.replace(loaded, record=replace(loaded.record, **_names(circuit)))
+
+
+def _names(circuit: QuantumCircuit) -> dict[str, Any]:
+    """What of a circuit's record isn't in its program."""
+    return {
+        "name": circuit.name,
+        "num_qubits": circuit.num_qubits,
+        "num_clbits": circuit.num_clbits,
+        "qregs": tuple([(register.name, register.size) for register in circuit.qregs]),
+        "cregs": tuple([(register.name, register.size) for register in circuit.cregs]),
+    }
 
 
 def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> tuple[str, str]:

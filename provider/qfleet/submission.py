@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -15,14 +16,16 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
+from qfleet.alike import Structure, repeated, structure, with_free_angles
 from qfleet.binds import Binds, global_phases
 from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
-from qfleet.loading import Loaded, load
+from qfleet.loading import Loaded, encoded, lowered, of
 from qfleet.lowering import unbound
 from qfleet.options import RunOptions
 from qfleet.planning import SHARD_RESULT_BYTES, Item, plan
 from qfleet.queue import CircuitRecord, JobRecord, NewJob, PubRecord
 from qfleet.result import copied
+from qfleet.wire.program import Program
 from qfleet.wire.shard import SEED_STEP, CircuitWork, Output
 
 _MAX_CIRCUITS: Final = 1_000_000
@@ -98,6 +101,7 @@ def new_job(
                 programs[batch.loaded.name] = batch.loaded.blob
                 items.append(_item(batch, index, seed + SEED_STEP * index))
             index += len(batch.values)
+    items = list(_joined(items))
     most_shots = options.max_shot_size
     if output == "bits":
         rows = max([(record.num_clbits + 7) // 8 for record in records], default=0)
@@ -155,6 +159,23 @@ def _item(batch: Batch, index: int, seed: int) -> Item:
     return Item(work, loaded.seconds, loaded.result_bytes + (len(work.values) + len(wanted)) // points)
 
 
+def _joined(items: Iterable[Item]) -> Iterator[Item]:
+    """Items, neighbours of one program as one: they are points of it."""
+    for (_, _, wanted), same in groupby(items, lambda item: (item.work.program, item.work.shots, item.work.wanted)):
+        first, *others = same
+        if wanted or not others:
+            yield first
+            yield from others
+            continue
+        together = [first, *others]
+        work = replace(
+            first.work,
+            points=sum(item.work.points for item in together),
+            values=b"".join([item.work.values for item in together]),
+        )
+        yield Item(work, first.seconds, first.result_bytes)
+
+
 def _circuits(run_input: object) -> list[QuantumCircuit]:
     if isinstance(run_input, QuantumCircuit):
         return [run_input]
@@ -175,7 +196,27 @@ def _described(item: object) -> str:
 
 
 def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output) -> Iterator[Entry]:
-    """Each circuit at its points; one whose parameters Qiskit must bind, as a circuit for each point."""
+    """Each circuit at its points, with those programs that differ in their angles alone made one."""
+    programs = list(_programs(circuits, options, output))
+    # A circuit that is given several times is one program already.
+    structures = {id(program): structure(program) for _, program, _ in programs}
+    several = repeated(structures.values())
+    known: dict[Structure | int | None, Loaded] = {}
+    for circuit, program, table in programs:
+        phases = global_phases(circuit, table)
+        form = structures[id(program)]
+        alike = form in several
+        key = form if alike else id(program)
+        if key not in known:
+            known[key] = encoded(circuit, with_free_angles(program) if alike else program, options, output)
+        values = program.params[None] if alike else table
+        yield Entry(circuit, [Batch(of(circuit, known[key]), values)], phases)
+
+
+def _programs(
+    circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output
+) -> Iterator[tuple[QuantumCircuit, Program, NDArray[np.float64]]]:
+    """Each circuit, lowered, and its points; one whose parameters Qiskit must bind, as a circuit for each point."""
     binds = options.parameter_binds
     if binds is not None and len(binds) != len(circuits):
         raise InvalidOptionError(
@@ -185,15 +226,14 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
     number = sum(map(len, points))
     if number > _MAX_CIRCUITS:
         raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
-    # Circuits are often given more than once.
-    known: dict[int, Loaded] = {}
+    known: dict[int, Program] = {}
     for circuit, each in zip(circuits, points, strict=True):
         table = each.table()
         if table is not None:
             try:
                 if id(circuit) not in known:
-                    known[id(circuit)] = load(circuit, options, output)
-                yield Entry(circuit, [Batch(known[id(circuit)], table)], global_phases(circuit, table))
+                    known[id(circuit)] = lowered(circuit, options, output)
+                yield circuit, known[id(circuit)], table
                 continue
             except UnboundParameterError:
                 if not circuit.num_parameters:
@@ -201,5 +241,4 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
         for bound in each.bound():
             if bound.num_parameters:
                 raise unbound(parameter.name for parameter in bound.parameters).error(circuit.name)
-            nothing = np.zeros((1, 0))
-            yield Entry(bound, [Batch(load(bound, options, output), nothing)], global_phases(bound, nothing))
+            yield bound, lowered(bound, options, output), np.zeros((1, 0))
