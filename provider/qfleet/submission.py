@@ -101,7 +101,10 @@ def new_job(
                 programs[batch.loaded.name] = batch.loaded.blob
                 items.append(_item(batch, index, seed + SEED_STEP * index))
             index += len(batch.values)
-    items = list(_joined(items))
+    pubs = tuple([entry.pub for entry in entries if entry.pub is not None])
+    if not pubs:
+        # A result must not be of two PUBs.
+        items = list(_joined(items))
     most_shots = options.max_shot_size
     if output == "bits":
         rows = max([(record.num_clbits + 7) // 8 for record in records], default=0)
@@ -125,7 +128,7 @@ def new_job(
         tags=tuple(tags),
         metadata=dict(metadata),
         circuits=tuple(records),
-        pubs=tuple([entry.pub for entry in entries if entry.pub is not None]),
+        pubs=pubs,
     )
     return NewJob(job_id=str(uuid.uuid4()), record=record, retention=retention, shards=shards, programs=programs)
 

@@ -64,7 +64,7 @@ def run_in_process(
     return assemble(
         new.job_id,
         decode_record(encode_record(new.record)),
-        [codec.decode_result(blob) for blob in store.results],
+        [circuit for blob in store.results for circuit in codec.decode_result(blob).circuits],
         backend_version="0",
         ended=new.record.created,
         default_error="",

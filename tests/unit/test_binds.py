@@ -142,7 +142,8 @@ def test_complex_values_are_bound_by_qiskit() -> None:
     circuit = QuantumCircuit(1)
     circuit.rx(abs(A), 0)
     job = prepared(circuit, ({A: [3 + 4j, 1]},))
-    assert [codec.decode_program(blob).params.tolist() for blob in job.programs.values()] == [[5.0], [1.0]]
+    # What it gives differs in an angle alone.
+    assert values(job) == [[5.0], [1.0]]
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def _breaking(monkeypatch: pytest.MonkeyPatch, method: str, *, first: bool = Tru
     done = getattr(Ledger, method)
     calls = []
 
-    def breaks(self: Ledger, *arguments: object) -> object:
+    def breaks(self: Ledger, *arguments: object, **named: object) -> object:
         calls.append(arguments)
-        answer = done(self, *arguments) if first or len(calls) > times else None
+        answer = done(self, *arguments, **named) if first or len(calls) > times else None
         if len(calls) <= times:
             raise BROKEN
         return answer

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aer_like import LikeAer
 from fake_shards import FakeEngine
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -171,12 +172,6 @@ def test_points_of_one_shot_without_parameters() -> None:
 def test_means_of_a_program_that_saves_none(save: bool) -> None:
     built = circuit(0)
     if save:
-        built.append(_probabilities(), [0, 1, 2])
+        built.append(LikeAer("save_probabilities", 3, "average"), [0, 1, 2])
     with pytest.raises(EngineError, match="means of observables are wanted of it, and it saves none"):
         simulated(lower(built), work(), "means", FakeEngine())
-
-
-def _probabilities() -> Any:
-    from qiskit_aer.library import SaveProbabilities
-
-    return SaveProbabilities(3)
