@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
+from qfleet.counts import HEX, FleetResult
 from qfleet.errors import DamagedDataError
 from qfleet.queue import CircuitRecord, JobRecord
 from qfleet.saved import saved_data
@@ -52,7 +52,7 @@ def assemble(
         for index, (circuit, point) in enumerate(record.points())
     ]
     succeeded = [each.success for each in experiments]
-    return Result(
+    return FleetResult(
         backend_name=record.backend,
         backend_version=backend_version,
         job_id=job_id,
@@ -176,15 +176,18 @@ def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]
     saves = any(part.saved for part in parts)
     counted = circuit.measured if job.output == "statevector" else circuit.num_clbits or not saves
     if job.output != "unitary" and counted:
-        counts: Counter[int] = Counter()
+        counts: dict[int, int] = {}
         memory: list[str] = []
         for part in parts:
             outcomes, times, shots = _outcomes(part, circuit.num_clbits, memory=job.memory)
-            counts.update(dict(zip(outcomes, times, strict=True)))
-            memory += [hex(outcomes[row]) for row in shots]
-        # Ascending as in one block, so that not even the order shows the blocks.
-        ascending = sorted(counts.items()) if len(parts) > 1 else counts.items()
-        data["counts"] = {hex(outcome): times for outcome, times in ascending}
+            memory += [HEX[outcomes[row]] for row in shots]
+            if len(parts) > 1:
+                for outcome, number in zip(outcomes, times, strict=True):
+                    counts[outcome] = counts.get(outcome, 0) + number
+        if len(parts) > 1:
+            # Ascending as in one block, so that not even the order shows the blocks.
+            outcomes, times = sorted(counts), [counts[outcome] for outcome in sorted(counts)]
+        data["counts"] = dict(zip([HEX[outcome] for outcome in outcomes], times, strict=True))
         if job.memory:
             data["memory"] = memory
     if job.output != "counts":

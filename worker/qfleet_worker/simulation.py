@@ -120,10 +120,12 @@ def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp]
 
 
 def _of(save: Save, columns: NDArray[np.int64]) -> Save:
-    """Some of a save's observables."""
+    """Some of a save's observables. Raises `EngineError` for so many that some must be there twice."""
     x, z, coefficients = save.paulis()
     starts = save.sums()
     lengths = starts[columns + 1] - starts[columns]
+    if lengths.sum() > len(x):
+        raise EngineError("more terms of observables are wanted at a point than there are")
     ends = np.cumsum(lengths)
     terms = np.arange(ends[-1]) + np.repeat(starts[columns] - (ends - lengths), lengths)
     return replace(

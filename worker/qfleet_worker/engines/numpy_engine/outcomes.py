@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+#: Outcomes below this are counted in an array with a place for each.
+MOST_COUNTED = 1 << 14
 #: Rows that are kept before equal ones are merged.
 MERGE_ROWS = 1 << 19
 
@@ -19,6 +21,8 @@ class Tally:
         self._rows: list[NDArray[np.uint8]] = []
         self._counts: list[NDArray[np.int64]] = []
         self._held = 0
+        #: whether the rows held are in order, and each is there once
+        self._ascending = False
         #: each shot's row in the rows held, once it is known
         self._places = None if shots is None else np.zeros(shots if num_clbits else 0, np.uint32)
 
@@ -37,11 +41,23 @@ class Tally:
         mask = 0
         for bit, _ in readout:
             mask |= 1 << bit
-        distinct, places, counts = np.unique(found & mask, return_inverse=True, return_counts=True)
+        if mask < MOST_COUNTED:
+            # Few enough outcomes to count each without sorting.
+            every = np.bincount(found & mask)
+            distinct = np.flatnonzero(every)
+            counts = every[distinct]
+            places = shots[:0] if self._places is None else (np.cumsum(every > 0) - 1)[found & mask]
+        else:
+            distinct, places, counts = np.unique(found & mask, return_inverse=True, return_counts=True)
         rows = np.repeat(self._row(clbits), len(distinct), axis=0)
-        for bit, clbit in readout:
+        ascending = True
+        last = -1
+        for bit, clbit in sorted(readout):
             rows[:, clbit >> 3] |= ((distinct >> bit & 1) << (clbit & 7)).astype(np.uint8)
+            ascending &= clbit > last
+            last = clbit
         self._append(rows, counts, shots, places)
+        self._ascending = ascending and len(self._rows) == 1
 
     def add_rows(self, rows: NDArray[np.uint8], shots: NDArray[np.int64]) -> None:
         """Add shots of which each found a row of its own, shape (shots, ceil(num_clbits / 8))."""
@@ -82,6 +98,7 @@ class Tally:
             return
         if self._places is not None:
             self._places[shots] = places + self._held
+        self._ascending = False
         self._rows.append(rows)
         self._counts.append(counts)
         self._held += len(rows)
@@ -89,6 +106,8 @@ class Tally:
             self._merge()
 
     def _merge(self) -> None:
+        if self._ascending:
+            return
         rows = np.concatenate(self._rows)
         _, first, place = np.unique(_keys(rows), return_index=True, return_inverse=True)
         counts = np.zeros(len(first), np.int64)
