@@ -121,7 +121,7 @@ def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
     return Loaded(codec.content_hash(blob), blob, record, seconds, result_bytes, sampled)
 
 
-def of(circuit: QuantumCircuit, loaded: Loaded) -> Loaded:
+def renamed(loaded: Loaded, circuit: QuantumCircuit) -> Loaded:
     """The same for another circuit that has the same program."""
     return dataclasses.replace(loaded, record=replace(loaded.record, **_names(circuit)))
 

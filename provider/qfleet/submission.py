@@ -19,7 +19,7 @@ from qiskit.circuit import QuantumCircuit
 from qfleet.alike import Structure, repeated, structure, with_free_angles
 from qfleet.binds import Binds, global_phases
 from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
-from qfleet.loading import Loaded, encoded, lowered, of
+from qfleet.loading import Loaded, encoded, lowered, renamed
 from qfleet.lowering import unbound
 from qfleet.options import RunOptions
 from qfleet.planning import SHARD_RESULT_BYTES, Item, plan
@@ -213,7 +213,7 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
         if key not in known:
             known[key] = encoded(circuit, with_free_angles(program) if alike else program, options, output)
         values = program.params[None] if alike else table
-        yield Entry(circuit, [Batch(of(circuit, known[key]), values)], phases)
+        yield Entry(circuit, [Batch(renamed(known[key], circuit), values)], phases)
 
 
 def _programs(

@@ -19,9 +19,10 @@ import redis
 from circuits import endless
 from processes import redis_program
 from processes import redis_server as running_redis
+from qiskit import QuantumCircuit
 from waiting import until
 
-from qfleet import FleetProvider
+from qfleet import EstimatorV2, FleetProvider, SamplerV2
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BELL = EXAMPLES / "qasm2" / "bell.qasm"
@@ -63,6 +64,32 @@ def serving(*arguments: object, url: str | None = None) -> Iterator[subprocess.P
 def document(done: subprocess.CompletedProcess[str]) -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_results_of_primitives(fleet_url: str, tmp_path: Path) -> None:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    measured = circuit.measure_all(inplace=False)
+    with FleetProvider(fleet_url) as provider:
+        estimated = EstimatorV2(provider).run([(circuit, ["ZZ", "XX", "ZI"])])
+        sampled = SamplerV2(provider).run([measured], shots=50)
+        estimated.result(timeout=60)
+        sampled.result(timeout=60)
+    (pub,) = document(qfleet("result", estimated.job_id(), "--json", url=fleet_url))["pubs"]
+    assert pub["evs"] == pytest.approx([1, 1, 0], abs=1e-12)
+    (pub,) = document(qfleet("result", sampled.job_id(), "--json", url=fleet_url))["pubs"]
+    assert sum(pub["points"][0]["counts"].values()) == pub["shots"] == 50
+    assert document(qfleet("status", sampled.job_id(), "--json", url=fleet_url))["circuits_total"] == 1
+    shown = qfleet("result", estimated.job_id(), url=fleet_url)
+    assert "PUB 0 at 2" in shown.stdout
+    picture = tmp_path / "bits.png"
+    drawn = qfleet("result", sampled.job_id(), "--plot", picture, url=fleet_url)
+    assert "PUB 0" in drawn.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    refused = qfleet("result", estimated.job_id(), "--plot", tmp_path / "no.png", url=fleet_url)
+    assert refused.returncode == 1
+    assert "the job gave means, not counts" in refused.stderr
 
 
 def test_run_status_result_jobs_and_cancel(fleet_url: str, tmp_path: Path) -> None:

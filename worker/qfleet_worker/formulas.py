@@ -43,24 +43,36 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
             point.
     """
     points = len(values)
-    columns = np.empty((len(program.formulas), points))
+    indices = [parameter_of(formula) for formula in program.formulas]
+    if None not in indices:
+        filled_slots = values.take(np.array(indices, np.int64)[program.slot_refs], axis=1)
+    else:
+        columns = np.empty((len(program.formulas), points))
+        for at, (formula, index) in enumerate(zip(program.formulas, indices, strict=True)):
+            columns[at] = values[:, index] if index is not None else _real(formula, values)
+        filled_slots = columns[program.slot_refs].T
+    if len(program.slots) == len(program.params):
+        angles = np.ascontiguousarray(filled_slots)
+    else:
+        angles = np.empty((points, len(program.params)))
+        angles[:] = program.params
+        angles[:, program.slots] = filled_slots
     with np.errstate(all="ignore"):
-        for at, formula in enumerate(program.formulas):
-            index = parameter_of(formula)
-            if index is not None:
-                columns[at] = values[:, index]
-                continue
-            result = _evaluate(formula, values)
-            # NaN stands for what isn't real, so that the same check finds both.
-            columns[at] = result if result.dtype == np.float64 else np.where(result.imag == 0, result.real, np.nan)
-    angles = np.empty((points, len(program.params)))
-    angles[:] = program.params
-    angles[:, program.slots] = columns[program.slot_refs].T
+        # Whatever isn't finite makes the sum so.
+        if np.isfinite(angles.sum()):
+            return angles
     wrong = ~np.isfinite(angles)
     if wrong.any():
         point = int(np.argmax(wrong.any(axis=1)))
         raise _wrong(program, int(np.argmax(wrong[point])), point, points)
     return angles
+
+
+def _real(formula: Formula, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a formula gives at each point; NaN stands for what isn't real, so that the same check finds both."""
+    with np.errstate(all="ignore"):
+        result = _evaluate(formula, values)
+    return result if result.dtype == np.float64 else np.where(result.imag == 0, result.real, np.nan)
 
 
 def filled(program: Program, params: NDArray[np.float64]) -> Program:

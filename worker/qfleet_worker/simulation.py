@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from msgspec.structs import replace
@@ -16,6 +16,9 @@ from qfleet.wire.saves import MANY_OBSERVABLES, Save
 from qfleet.wire.shard import SEED_STEP, CircuitWork, ShardWork
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.formulas import fill, filled
+
+#: Terms of the observables wanted at a point, if these are there several times.
+_MOST_TERMS: Final = 1 << 16
 
 
 def simulate(engine: Engine, program: Program, circuit: CircuitWork, work: ShardWork, threads: int) -> dict[str, Any]:
@@ -124,8 +127,8 @@ def _of(save: Save, columns: NDArray[np.int64]) -> Save:
     x, z, coefficients = save.paulis()
     starts = save.sums()
     lengths = starts[columns + 1] - starts[columns]
-    if lengths.sum() > len(x):
-        raise EngineError("more terms of observables are wanted at a point than there are")
+    if lengths.sum() > max(len(x), _MOST_TERMS):
+        raise EngineError(f"{lengths.sum()} terms of observables are wanted at a point; there are {len(x)}")
     ends = np.cumsum(lengths)
     terms = np.arange(ends[-1]) + np.repeat(starts[columns] - (ends - lengths), lengths)
     return replace(

@@ -85,16 +85,18 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
 @url_option
 @json_option
 def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str | None, as_json: bool) -> None:
-    """Print the counts of a job that has ended.
+    """Print the counts of a job that has ended, or the means of an estimator's.
 
     \b
     Example:
       qfleet result 1d8c2f0e --wait 60 --plot counts.png
     """
     provider = connect(url)
-    from qfleet.cli.output import print_counts, result_document, wait_for_result, write_json
+    from qfleet.cli.output import circuit_documents, print_counts, result_document, wait_for_result, write_json
     from qfleet.cli.plot import check_plot, save_histograms
+    from qfleet.cli.pubs import histogram_documents, print_pubs, pub_documents
     from qfleet.errors import FleetJobTimeoutError
+    from qfleet.primitives.job import PrimitiveFleetJob
 
     if plot is not None:
         check_plot(plot)
@@ -109,12 +111,16 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
         found = wait_for_result(job, wait or None, partial=partial)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; job {job_id} goes on") from None
+    primitive = isinstance(job, PrimitiveFleetJob)
     if as_json:
-        write_json(result_document(job, found))
+        own = {"pubs": pub_documents(found)} if primitive else {"circuits": circuit_documents(found)}
+        write_json(result_document(job, own))
+    elif primitive:
+        print_pubs(found)
     else:
         print_counts(found)
     if plot is not None:
-        save_histograms(found, plot)
+        save_histograms(histogram_documents(found) if primitive else circuit_documents(found), plot)
         if not as_json:
             click.echo(f"Histograms: {plot}")
 

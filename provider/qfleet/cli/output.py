@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qfleet.job import FleetJob
+    from qfleet.primitives.job import PrimitiveFleetJob
 
 __all__ = [
     "circuit_documents",
+    "console",
     "job_document",
+    "outcome_rows",
     "print_counts",
     "print_job",
     "print_jobs",
@@ -34,7 +37,7 @@ _TOP = 6
 _WIDE = 200
 
 
-def job_document(job: FleetJob) -> dict[str, Any]:
+def job_document(job: FleetJob | PrimitiveFleetJob) -> dict[str, Any]:
     """A job as JSON: the keys that `jobs` and `status` write."""
     progress = job.progress()
     return {
@@ -48,13 +51,13 @@ def job_document(job: FleetJob) -> dict[str, Any]:
     }
 
 
-def result_document(job: FleetJob, result: Result) -> dict[str, Any]:
-    """A result as JSON: the keys that `run` and `result` write."""
+def result_document(job: FleetJob | PrimitiveFleetJob, own: dict[str, Any]) -> dict[str, Any]:
+    """A result as JSON: the keys that `run` and `result` write, and those of its own."""
     return {
         "id": job.job_id(),
         "backend": job.backend().name,
         "status": job.status().name,
-        "circuits": circuit_documents(result),
+        **own,
     }
 
 
@@ -111,7 +114,7 @@ def print_counts(result: Result) -> None:
         for number, row in enumerate(_outcome_rows(document)):
             table.add_row(name if number == 0 else "", str(shots) if number == 0 else "", *row)
         table.add_section()
-    _console().print(table)
+    console().print(table)
 
 
 def _outcome_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -121,6 +124,11 @@ def _outcome_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     if not counts:
         found = [name for name in ("statevector", "unitary") if name in document]
         return [(f"{' and '.join(found)}: see --json" if found else "nothing measured", "", "")]
+    return outcome_rows(counts)
+
+
+def outcome_rows(counts: dict[str, int]) -> list[tuple[str, str, str]]:
+    """The most frequent outcomes, their counts and shares, of counts in descending order."""
     shots = sum(counts.values())
     rows = [(bits, str(count), f"{count / shots:.1%}") for bits, count in list(counts.items())[:_TOP]]
     if len(counts) > _TOP:
@@ -143,7 +151,7 @@ def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
         table.add_row(
             document["id"], document["backend"], document["status"], circuits, created, ", ".join(document["tags"])
         )
-    _console().print(table)
+    console().print(table)
 
 
 def print_job(document: dict[str, Any]) -> None:
@@ -168,7 +176,7 @@ def _local_time(iso: str) -> str:
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def wait_for_result(job: FleetJob, timeout: float | None = None, *, partial: bool = False) -> Result:
+def wait_for_result(job: Any, timeout: float | None = None, *, partial: bool = False) -> Any:
     """The job's result; a progress bar on stderr tells how it comes, if that is a terminal.
 
     Raises what `job.result` raises; `timeout` is in seconds.
@@ -179,7 +187,7 @@ def wait_for_result(job: FleetJob, timeout: float | None = None, *, partial: boo
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     ends = None if timeout is None else time.monotonic() + timeout
-    with Progress(*columns, console=_console(stderr=True)) as bar:
+    with Progress(*columns, console=console(stderr=True)) as bar:
         task = bar.add_task("QUEUED", total=job.progress().total)
 
         def show(_job_id: str, status: Any, running: Any) -> None:
@@ -190,7 +198,8 @@ def wait_for_result(job: FleetJob, timeout: float | None = None, *, partial: boo
     return job.result(timeout=None if ends is None else max(0.0, ends - time.monotonic()), partial=partial)
 
 
-def _console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> Console:
+    """Where tables and bars are written."""
     from rich.console import Console
 
     # a file or a pipe is as wide as a table needs

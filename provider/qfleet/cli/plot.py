@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qfleet.cli.output import circuit_documents
 from qfleet.errors import InvalidOptionError, MissingExtraError, QfleetError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from qiskit.result import Result
 
 __all__ = ["check_plot", "save_histograms"]
 
@@ -40,13 +39,16 @@ def check_plot(path: Path) -> None:
         raise InvalidOptionError(f"{path} is a folder; name a file for the picture")
 
 
-def save_histograms(result: Result, path: Path) -> None:
-    """Write one histogram for each circuit that was measured (the first 24). Raises `QfleetError`."""
+def save_histograms(documents: Iterable[dict[str, Any]], path: Path) -> None:
+    """Write one histogram for each circuit that was measured (the first 24). Raises `QfleetError`.
+
+    `documents`: of each circuit its ``name``, ``shots`` and ``counts``.
+    """
     check_plot(path)
     # not pyplot: it would look for a display and keep every figure
     from matplotlib.figure import Figure
 
-    measured = [document for document in circuit_documents(result) if document["counts"]]
+    measured = [document for document in documents if document["counts"]]
     if not measured:
         raise QfleetError("there is nothing to draw: no circuit of the job has counts. Measure its qubits.")
     shown = measured[:_MAX_CIRCUITS]

@@ -71,7 +71,7 @@ def run(
     if local is not None and ctx.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--local starts a fleet and --url names one: give one of them.")
     from qfleet.cli.circuit_files import read_circuit_files
-    from qfleet.cli.output import print_counts, result_document, write_json
+    from qfleet.cli.output import circuit_documents, print_counts, result_document, write_json
     from qfleet.cli.plot import check_plot, save_histograms
 
     if plot is not None:
@@ -91,11 +91,11 @@ def run(
             job, result = _run_on(provider, circuits, backend_name, given, timeout, partial=partial, goes_on=False)
         # within the block: a local fleet takes the job with it when it stops
         if as_json:
-            write_json(result_document(job, result))
+            write_json(result_document(job, {"circuits": circuit_documents(result)}))
         else:
             print_counts(result)
     if plot is not None:
-        save_histograms(result, plot)
+        save_histograms(circuit_documents(result), plot)
         if not as_json:
             click.echo(f"Histograms: {plot}")
 

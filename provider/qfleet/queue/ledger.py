@@ -147,8 +147,7 @@ class Ledger:
             JobField.count("PENDING"): len(job.shards),
         }
         key, shards, work, programs, _ = keys.of_job(job.job_id)
-        copied = [name for name in again if name in there]
-        sent = {name: blob for name, blob in job.programs.items() if name not in there}
+        sent = {name: blob for name, blob in job.programs.items() if name not in again}
         with self._redis.pipeline(transaction=True) as pipe:
             if job.shards:
                 pipe.hset(key, mapping=ledger)
@@ -165,10 +164,10 @@ class Ledger:
                 if name not in there:
                     pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
             pipe.zadd(keys.JOBS, {job.job_id: record.created})
-            for name in copied:
+            for name in again:
                 pipe.eval(_COPY, 2, programs, keys.program(name), name)
             answers = pipe.execute()
-        lost = [name for name, found in zip(copied, answers[len(answers) - len(copied) :], strict=True) if not found]
+        lost = [name for name, found in zip(again, answers[len(answers) - len(again) :], strict=True) if not found]
         if lost:
             # Redis has dropped it since it was asked: it was emptied, or failed over.
             self._redis.hset(programs, mapping={name: job.programs[name] for name in lost})

@@ -11,6 +11,7 @@ from PIL import Image
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
+from qfleet.cli.output import circuit_documents
 from qfleet.cli.plot import check_plot, save_histograms
 from qfleet.errors import InvalidOptionError, MissingExtraError, QfleetError
 
@@ -36,7 +37,7 @@ def result_of(circuits: int, bits: int = 2, outcomes: int = 4, name: str = "bell
 )
 def test_a_picture_is_written(tmp_path: Path, result: Result) -> None:
     path = tmp_path / "new folder" / "counts.png"
-    save_histograms(result, path)
+    save_histograms(circuit_documents(result), path)
     with Image.open(path) as picture:
         picture.load()
         assert min(picture.size) > 300
@@ -45,7 +46,7 @@ def test_a_picture_is_written(tmp_path: Path, result: Result) -> None:
 
 @pytest.mark.parametrize("name", ["counts.svg", "counts.PDF"])
 def test_other_kinds(tmp_path: Path, name: str) -> None:
-    save_histograms(result_of(1), tmp_path / name)
+    save_histograms(circuit_documents(result_of(1)), tmp_path / name)
     assert (tmp_path / name).stat().st_size > 1000
 
 
@@ -69,11 +70,11 @@ def test_without_matplotlib_the_pip_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_nothing_measured(tmp_path: Path) -> None:
     with pytest.raises(QfleetError, match="no circuit of the job has counts"):
-        save_histograms(result_of(2, outcomes=0), tmp_path / "x.png")
+        save_histograms(circuit_documents(result_of(2, outcomes=0)), tmp_path / "x.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(QfleetError, match=r"file/x\.png can't be written"):
-        save_histograms(result_of(1), tmp_path / "file" / "x.png")
+        save_histograms(circuit_documents(result_of(1)), tmp_path / "file" / "x.png")

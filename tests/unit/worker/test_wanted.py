@@ -140,3 +140,8 @@ def test_observables_that_arent_there(number: int, at: int) -> None:
     with pytest.raises(EngineError, match="an observable that isn't there"):
         means(work(rows), engine)
     assert engine.asked == []
+
+
+def test_more_terms_than_there_are() -> None:
+    with pytest.raises(EngineError, match="100000 terms of observables are wanted at a point; there are"):
+        means(work([[1] * 100_000], points=1, values=VALUES[:1].tobytes()))
