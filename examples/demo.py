@@ -14,7 +14,7 @@ import click
 from qfleet import FleetProvider
 from qfleet.cli.circuit_files import read_circuit_files
 from qfleet.cli.group import FleetCommand, interrupt_on_terminate
-from qfleet.cli.output import print_counts, wait_for_result
+from qfleet.cli.output import circuit_documents, print_counts, wait_for_result
 from qfleet.cli.plot import check_plot, save_histograms
 
 FOLDER = Path(__file__).parent
@@ -42,7 +42,7 @@ def demo(out: Path, shots: int) -> None:
         click.echo(f"Job {job.job_id()}")
         result = wait_for_result(job, timeout=120)
     print_counts(result)
-    save_histograms(result, out)
+    save_histograms(circuit_documents(result), out)
     click.echo(f"Histograms: {out}")
 
 

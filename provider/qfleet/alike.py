@@ -19,6 +19,8 @@ from qfleet.wire.program import Program
 #: All of a program but its angles.
 Structure: TypeAlias = tuple[Any, ...]
 
+#: The fields of a program that have to be the same.
+_FORM: Final = [field.name for field in dataclasses.fields(Program) if field.name != "params"]
 #: Angles at most: each takes a formula.
 _MOST_ANGLES: Final = 10_000
 
@@ -27,24 +29,13 @@ def structure(program: Program) -> Structure | None:
     """What programs that differ in their angles alone have in common; ``None`` for one without free angles."""
     if program.num_parameters or not 0 < len(program.params) <= _MOST_ANGLES:
         return None
-    return (
-        program.num_qubits,
-        program.num_clbits,
-        program.codes.tobytes(),
-        program.num_controls.tobytes(),
-        program.num_targets.tobytes(),
-        program.operands.tobytes(),
-        program.clbits.tobytes(),
-        program.table_refs.tobytes(),
-        *[table.tobytes() for table in program.tables],
-        program.jumps.tobytes(),
-        program.expression_refs.tobytes(),
-        program.expressions,
-        program.variables,
-        program.loops,
-        program.save_refs.tobytes(),
-        program.saves,
-    )
+    return tuple([_hashable(getattr(program, name)) for name in _FORM])
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    return tuple(map(_hashable, value)) if isinstance(value, tuple) else value
 
 
 def repeated(structures: Iterable[Structure | None]) -> set[Structure]:

@@ -15,6 +15,8 @@ _Outcome = TypeVar("_Outcome", int, str)
 
 #: Texts that are remembered for one layout of registers.
 _REMEMBERED: Final = 1 << 14
+#: Longer ones hardly come again.
+_LONGEST: Final = 32
 
 
 class Names(dict[_Outcome, str]):
@@ -27,7 +29,7 @@ class Names(dict[_Outcome, str]):
 
     def __missing__(self, outcome: _Outcome) -> str:
         text = self._make(outcome)
-        if len(self) < _REMEMBERED:
+        if len(self) < _REMEMBERED and len(text) <= _LONGEST:
             self[outcome] = text
         return text
 
@@ -37,12 +39,13 @@ HEX: Final = Names[int](hex)
 
 
 class FleetCounts(Counts):
-    """Qiskit's `Counts`, which makes the outcomes as numbers and as hex when it is asked for them."""
+    """Qiskit's `Counts`, which makes the outcomes as numbers when it is asked for them."""
 
     def __init__(self, counts: dict[str, int], creg_sizes: list[list[Any]], memory_slots: int) -> None:
         """`counts`: by outcomes in hex; the others as Qiskit's header of an experiment has them, each clbit once."""
         names = _bitstrings(tuple([size for _, size in creg_sizes]), memory_slots)
         dict.__init__(self, zip([names[outcome] for outcome in counts], counts.values(), strict=True))
+        self.hex_raw = dict(counts)
         self.creg_sizes = creg_sizes
         self.memory_slots = memory_slots
         self.time_taken = None
@@ -50,12 +53,7 @@ class FleetCounts(Counts):
     @cached_property
     def int_raw(self) -> dict[int, int]:
         """The counts by outcomes as numbers."""
-        return {int(bits.replace(" ", ""), 2): times for bits, times in self.items()}
-
-    @cached_property
-    def hex_raw(self) -> dict[str, int]:
-        """The counts by outcomes in hex."""
-        return {hex(outcome): times for outcome, times in self.int_raw.items()}
+        return {int(outcome, 16): times for outcome, times in self.hex_raw.items()}
 
 
 class FleetResult(Result):

@@ -26,7 +26,7 @@ from qfleet.wire.cost import required_bytes
 from qfleet.wire.program import Op, Program
 from qfleet.wire.saves import SaveKind
 from qfleet.wire.saving import saved_bytes, saves_unitary
-from qfleet.wire.shard import Output
+from qfleet.wire.shard import PRIMITIVE_OUTPUTS, Output
 
 #: What a Redis value may hold, less what surrounds the data.
 LARGEST_VALUE: Final = codec.MAX_BLOB_BYTES - 2**20
@@ -77,7 +77,7 @@ def lowered(
         _memory_bytes(circuit, circuit.num_qubits, options, output)
     _check_initial_statevector(options.initial_statevector, circuit, output)
     program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
-    if output in ("bits", "means") and program.saves:
+    if output in PRIMITIVE_OUTPUTS and program.saves:
         raise UnsupportedCircuitError(
             f"circuit {circuit.name!r} has save instructions, whose data a primitive's result has no place for; "
             "use `backend.run`, or take them out"

@@ -81,7 +81,7 @@ def plan(
     most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
     points, seconds, result_bytes = 0, 0.0, 0.0
     for item in items:
-        for block in _blocks(item, max_shot_size):
+        for block in _blocks(item, output, max_shot_size):
             first = 0
             while first < block.work.points:
                 room = min(
@@ -114,7 +114,7 @@ def _room(left: float, each: float) -> int:
     return int(left / each) if left > 0 else 0
 
 
-def _blocks(item: Item, max_shot_size: int | None) -> Iterator[Item]:
+def _blocks(item: Item, output: Output, max_shot_size: int | None) -> Iterator[Item]:
     """An item; or, where its shots are too many for one task, blocks of them, point by point."""
     shots = item.work.shots
     if max_shot_size is None or shots <= max_shot_size:
@@ -127,7 +127,8 @@ def _blocks(item: Item, max_shot_size: int | None) -> Iterator[Item]:
             block = msgspec.structs.replace(
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
             )
-            yield Item(block, item.seconds / blocks, item.result_bytes)
+            # A block may have all the outcomes that its circuit has.
+            yield Item(block, item.seconds / blocks, item.result_bytes // (blocks if output == "bits" else 1))
 
 
 def _operations(program: Program) -> float:

@@ -25,6 +25,7 @@ from qfleet.queue import Connection, JobSummary, gather_facts
 from qfleet.settings import Settings
 from qfleet.wire.broker import BrokerUrlError, parse_broker
 from qfleet.wire.presence import Presence
+from qfleet.wire.shard import PRIMITIVE_OUTPUTS
 
 _DEFAULT_BACKEND: Final = "automatic"
 _MICROSECOND: Final = 1e-6
@@ -212,5 +213,5 @@ class FleetProvider:
     def _job(self, summary: JobSummary) -> FleetJob | PrimitiveFleetJob:
         # A newer client may have backends that this one doesn't know.
         name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
-        kind = PrimitiveFleetJob if summary.snapshot.output in ("bits", "means") else FleetJob
+        kind = PrimitiveFleetJob if summary.snapshot.output in PRIMITIVE_OUTPUTS else FleetJob
         return kind(self._backend(name), summary.job_id, self._connection, snapshot=summary.snapshot)

@@ -29,6 +29,8 @@ from qfleet.wire.program import Program
 from qfleet.wire.shard import SEED_STEP, CircuitWork, Output
 
 _MAX_CIRCUITS: Final = 1_000_000
+#: Shots whose bits a task gives: on the way each takes some 20 bytes of `qfleet.wire.cost.OVERHEAD_BYTES`.
+_MOST_BITS: Final = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def new_job(
     most_shots = options.max_shot_size
     if output == "bits":
         rows = max([(record.num_clbits + 7) // 8 for record in records], default=0)
-        most_shots = min(most_shots or SHARD_RESULT_BYTES, SHARD_RESULT_BYTES // max(rows, 1))
+        most_shots = min(most_shots or _MOST_BITS, _MOST_BITS, SHARD_RESULT_BYTES // max(rows, 1))
     shards = plan(
         items,
         output=output,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray, ObservablesArrayLike
 
 from qfleet.backend import FleetBackend
+from qfleet.errors import QfleetError
 from qfleet.ledger_job import Progress
 from qfleet.primitives.estimator import EstimatorV2
 from qfleet.primitives.job import PrimitiveFleetJob
@@ -72,18 +74,42 @@ def iter_sweep(
         observables. All points come, in any order.
     """
     job, shape = _submitted(circuit, values, observables, fleet, precision, seed)
-    return _arriving(job, shape)
+    return _Points(job, shape)
 
 
-def _arriving(job: PrimitiveFleetJob, shape: tuple[int, ...]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    try:
-        for points, means in job.means_as_completed():
-            yield points, means.reshape(-1, *shape)
-    except GeneratorExit:
-        job.cancel()
-        raise
-    # Raises if points failed, and so didn't come.
-    job.result()
+class _Points(Iterator[tuple[slice, NDArray[np.float64]]]):
+    """The points of a job that is there for them alone: who closes this early has no use for it any more."""
+
+    def __init__(self, job: PrimitiveFleetJob, shape: tuple[int, ...]) -> None:
+        self._job, self._shape = job, shape
+        self._arriving = job.means_as_completed()
+        self._left = job.progress().total
+        self._open = True
+
+    def __next__(self) -> tuple[slice, NDArray[np.float64]]:
+        if not self._open:
+            raise StopIteration
+        try:
+            points, means = next(self._arriving)
+        except StopIteration:
+            self._open = False
+            if self._left:
+                # Raises: points that failed, or were cancelled, don't come.
+                self._job.result()
+            raise
+        self._left -= len(means)
+        return points, means.reshape(-1, *self._shape)
+
+    def close(self) -> None:
+        """Cancel what is left."""
+        if self._open:
+            self._open = False
+            self._job.cancel()
+
+    def __del__(self) -> None:
+        # No error of Redis may come from here; what isn't cancelled ends by itself.
+        with suppress(QfleetError):
+            self.close()
 
 
 def _submitted(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,32 @@ def test_wrong_pubs_are_named_by_their_index(provider: FleetProvider) -> None:
     with pytest.raises(ValueError, match="wrap it with"):
         SamplerV2(provider).run(bound())
     assert [job.job_id() for job in provider.jobs(limit=None)] == before
+
+
+def test_precision_and_shots_have_bounds(provider: FleetProvider) -> None:
+    for precision in (-1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match=r"PUB 0: .*precision"):
+            EstimatorV2(provider).run([(bound(), "ZZI", None, precision)])
+    tiny = EstimatorV2(provider).run([(bound(), "ZZI", None, 1e-200)]).result(timeout=60)[0].data
+    exact = EstimatorV2(provider).run([(bound(), "ZZI")]).result(timeout=60)[0].data
+    assert tiny.evs == pytest.approx(exact.evs, abs=1e-12)
+    by_chance = QuantumCircuit(1, 1)
+    by_chance.h(0)
+    by_chance.measure(0, 0)
+    with pytest.raises(ValueError, match=r"PUB 0: precision=1e-200 takes .* shots"):
+        EstimatorV2(provider).run([(by_chance, "Z", None, 1e-200)])
+    with pytest.raises(ValueError, match=r"PUB 0: .*shots"):
+        SamplerV2(provider).run([(by_chance, None, 2**40)])
+
+
+def test_leaving_a_stream_early_cancels_the_rest(redis_url: str) -> None:
+    with FleetProvider(redis_url) as without_workers:
+        before = {job.job_id() for job in without_workers.jobs(limit=None)}
+        points = qfleet.iter_sweep(ansatz(), values((5,), 1), "ZZI", fleet=without_workers)
+        (job,) = [job for job in without_workers.jobs(limit=None) if job.job_id() not in before]
+        points.close()
+        assert job.cancelled()
+        assert list(points) == []
 
 
 def test_a_sweep_is_every_observable_at_every_point(provider: FleetProvider) -> None:

@@ -169,7 +169,7 @@ def test_running_done_cancelled_and_in_final_state(
 def test_result_is_qiskits_and_names_the_job(backend: FleetBackend) -> None:
     job = backend.run([bell("one"), bell("two")], shots=200, seed_simulator=5)
     result = job.result()
-    assert type(result) is Result
+    assert isinstance(result, Result)
     assert (result.job_id, result.success, result.status) == (job.job_id(), True, "COMPLETED")
     for name in ("one", "two"):
         counts = result.get_counts(name)

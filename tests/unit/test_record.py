@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from qfleet.errors import DamagedDataError
 from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord, decode_record, encode_record
@@ -56,7 +57,8 @@ def test_points_and_pubs_come_back() -> None:
         sampled=True,
         registers=(("a", np.arange(2, dtype="<i4").tobytes()), ("empty", b"")),
     )
-    written = msgspec.structs.replace(plain, circuits=(circuit, plain.circuits[0]), pubs=(pub, PubRecord(shape=())))
+    pubs = (pub, PubRecord(shape=()))
+    written = msgspec.structs.replace(plain, output="means", circuits=(circuit, plain.circuits[0]), pubs=pubs)
     assert decode_record(encode_record(written)) == written
     assert written.num_circuits == 4
     assert written.points() == [(circuit, 0), (circuit, 1), (circuit, 2), (plain.circuits[0], 0)]
@@ -94,3 +96,47 @@ def test_writing_changes_nothing() -> None:
 def test_a_damaged_record_is_one_typed_error(blob: bytes) -> None:
     with pytest.raises(DamagedDataError, match="can't be read"):
         decode_record(blob)
+
+
+def test_what_doesnt_belong_together_is_damage() -> None:
+    circuit = CircuitRecord(
+        name="c",
+        num_qubits=1,
+        num_clbits=2,
+        qregs=(),
+        cregs=(),
+        global_phase=0.0,
+        metadata={},
+        measured=True,
+        shots=1,
+        seed=1,
+        required_bytes=1,
+        points=3,
+    )
+    good = JobRecord(
+        backend="b",
+        created=1.0,
+        output="bits",
+        precision="double",
+        memory=False,
+        method="automatic",
+        tags=(),
+        metadata={},
+        circuits=(circuit,),
+        pubs=(PubRecord(shape=(3, 1), registers=(("c", np.array([1, 0], "<i4").tobytes()),)),),
+    )
+    assert decode_record(encode_record(good)) == good
+    for change in (
+        {"pubs": ()},
+        {"output": "counts"},
+        {"pubs": good.pubs * 2},
+        {"pubs": (PubRecord(shape=(2,)),)},
+        {"pubs": (PubRecord(shape=(-3,)),)},
+        {"pubs": (PubRecord(shape=(3,), observables_shape=(2,)),)},
+        {"pubs": (PubRecord(shape=(3,), registers=(("c", b"12"),)),)},
+        {"pubs": (PubRecord(shape=(3,), registers=(("c", np.array([2], "<i4").tobytes()),)),)},
+        {"circuits": (replace(circuit, phases=b"12345678"),)},
+        {"circuits": (replace(circuit, points=2**40),), "pubs": (PubRecord(shape=(2**40,)),)},
+    ):
+        with pytest.raises(DamagedDataError):
+            decode_record(encode_record(replace(good, **change)))

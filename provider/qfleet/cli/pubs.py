@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ def print_pubs(result: PrimitiveResult[PubResult]) -> None:
     """A table of each PUB's first points."""
     from rich.table import Table
 
-    documents = pub_documents(result)
+    documents = [_pub_document(number, pub, _TOP) for number, pub in enumerate(result)]
     means = any("evs" in document for document in documents)
     table = Table("point", "mean", "standard error") if means else Table("point", "shots", "outcome", "count", "share")
     for column in table.columns[1 if means else 3 :]:
@@ -62,7 +63,8 @@ def print_pubs(result: PrimitiveResult[PubResult]) -> None:
     console().print(table)
 
 
-def _pub_document(number: int, pub: PubResult) -> dict[str, Any]:
+def _pub_document(number: int, pub: PubResult, most: int | None = None) -> dict[str, Any]:
+    """`most`: points whose counts are made, which takes its time."""
     data = pub.data
     document: dict[str, Any] = {"pub": number, "error": pub.metadata.get(ERROR), "shape": list(data.shape)}
     if "evs" in data:
@@ -70,7 +72,7 @@ def _pub_document(number: int, pub: PubResult) -> dict[str, Any]:
     points = []
     if len(data):
         bits = pub.join_data()
-        for index in np.ndindex(*data.shape):
+        for index in islice(np.ndindex(*data.shape), most):
             counts = bits.get_counts(index)
             points.append({"index": list(index), "counts": dict(sorted(counts.items(), key=lambda x: (-x[1], x[0])))})
     return document | {"shots": pub.metadata["shots"], "points": points}
@@ -92,13 +94,13 @@ def _mean_rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _outcome_rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    points = document["points"]
-    for point in points[:_TOP]:
+    for point in document["points"]:
         for number, row in enumerate(outcome_rows(point["counts"])):
             first = (_place(document["pub"], point["index"]), str(document["shots"])) if number == 0 else ("", "")
             yield *first, *row
-    if len(points) > _TOP:
-        yield f"{len(points) - _TOP} others", "", "see --json", "", ""
+    others = math.prod(document["shape"]) - len(document["points"])
+    if others and document["points"]:
+        yield f"{others} others", "", "see --json", "", ""
 
 
 def _place(pub: int, index: list[int] | tuple[int, ...]) -> str:

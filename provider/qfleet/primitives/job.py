@@ -16,11 +16,10 @@ from qiskit.primitives import BasePrimitiveJob, PrimitiveResult, PubResult
 from qiskit.providers import JobStatus
 from qiskit.providers.jobstatus import JOB_FINAL_STATES
 
-from qfleet.errors import FleetJobError
+from qfleet.errors import DamagedDataError, FleetJobError
 from qfleet.gathering import arriving, default_error, gather_units
 from qfleet.ledger_job import LedgerJob
-from qfleet.primitives.pubs import layout
-from qfleet.primitives.results import ERROR, pub_result
+from qfleet.primitives.results import ERROR, Means, pub_result
 from qfleet.queue import Connection, JobRecord, NewJob, Snapshot
 from qfleet.waiting import Patience, interruptible
 from qfleet.wire.shard import CircuitResult
@@ -111,17 +110,19 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
 
     def _means_as_completed(self, patience: Patience, record: JobRecord) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         (circuit,), blocks = record.circuits, defaultdict[int, list[CircuitResult]](list)
-        _, places = layout(record.pubs[0].shape, record.pubs[0].observables_shape)
+        means = Means(circuit, record.pubs[0])
         with interruptible(self._job_id), closing(self._reads(patience, moves=True)) as reads:
             for found, _ in arriving(self._connection, patience, reads):
                 for part in found:
                     own = blocks[part.index]
                     own.append(part)
-                    if part.error or sum(block.shots for block in own) < circuit.shots:
+                    if any(block.error for block in own) or sum(block.shots for block in own) < circuit.shots:
                         continue
-                    points = slice(part.index, part.index + part.points)
-                    evs = pub_result(record, 0, 0, blocks.pop(part.index), "").data.evs.reshape(-1)
-                    yield points, evs[places].reshape(circuit.points, -1)[points]
+                    end = part.index + part.points
+                    if end > circuit.points:
+                        raise DamagedDataError(f"the job has {circuit.points} points, and gave {end}")
+                    in_order = sorted(blocks.pop(part.index), key=lambda block: block.first_shot)
+                    yield slice(part.index, end), means.of(part.index, part.points, in_order)[0]
 
     def _as_completed(self, patience: Patience) -> Iterator[tuple[int, PubResult]]:
         with interruptible(self._job_id):

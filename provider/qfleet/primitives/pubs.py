@@ -20,8 +20,9 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import UnboundParameterError
-from qfleet.loading import load
-from qfleet.options import RunOptions
+from qfleet.loading import Loaded, load
+from qfleet.options import RunOptions, check_option
+from qfleet.primitives.options import precision_of
 from qfleet.queue import PubRecord
 from qfleet.submission import Batch, Entry
 from qfleet.wire.shard import Output
@@ -53,7 +54,7 @@ def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[Ent
     for number, pub in enumerate(pubs):
         with _named(number):
             registers = _registers(pub.circuit)
-            own = dataclasses.replace(options, shots=int(pub.shots))
+            own = dataclasses.replace(options, shots=_shots(pub.shots))
             batches = _batches(pub.circuit, _values(pub.circuit, pub.parameter_values), own, "bits")
             points = sum(len(batch.values) for batch in batches)
             record = PubRecord(shape=pub.shape, registers=registers)
@@ -96,14 +97,15 @@ def layout(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> tuple[
 
 
 def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> Entry:
-    circuit, precision = pub.circuit, float(pub.precision)
+    circuit, precision = pub.circuit, precision_of("precision", pub.precision)
     shape, observables_shape = pub.parameter_values.shape, pub.observables.shape
     values = _values(circuit, pub.parameter_values)
     observables = list(pub.observables.sparse_observables_array().reshape(-1))
     wanted, _ = layout(shape, observables_shape)
     if not wanted.size:
         values, observables = values[:0], [SparseObservable.identity(circuit.num_qubits)]
-    shots = math.ceil(1 / precision**2) if precision else 1
+    # As far as it goes beyond what is possible doesn't matter.
+    shots = math.ceil(min(1 / precision, 2.0**20) ** 2) if precision else 1
     batches = _batches(circuit, values, dataclasses.replace(options, shots=shots), "means", observables)
     sampled = any(batch.loaded.sampled for batch in batches)
     if sampled and not precision:
@@ -117,19 +119,33 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> Entry:
     return Entry(circuit, _with_wanted(batches, wanted, len(observables)), [0.0] * len(values), record)
 
 
+def _shots(shots: Any) -> int:
+    check_option("shots", shots)
+    return int(shots)
+
+
 def _with_wanted(batches: list[Batch], wanted: NDArray[np.int32], observables: int) -> list[Batch]:
     """Batches of points with what is wanted at them; once, where it is the same at all."""
     if not wanted.size:
         return batches
+    if np.array_equal(wanted[0], np.arange(observables)) and (wanted == wanted[0]).all():
+        return batches
+    # Of the time and the room for all observables, each has its share.
+    share = wanted.shape[1] / observables
+    batches = [dataclasses.replace(batch, loaded=_part(batch.loaded, share)) for batch in batches]
     if (wanted == wanted[0]).all():
-        if np.array_equal(wanted[0], np.arange(observables)):
-            return batches
         return [dataclasses.replace(batch, wanted=wanted[:1]) for batch in batches]
     first, found = 0, []
     for batch in batches:
         found.append(dataclasses.replace(batch, wanted=wanted[first : first + len(batch.values)]))
         first += len(batch.values)
     return found
+
+
+def _part(loaded: Loaded, share: float) -> Loaded:
+    return dataclasses.replace(
+        loaded, seconds=loaded.seconds * share, result_bytes=math.ceil(loaded.result_bytes * share)
+    )
 
 
 def _batches(
@@ -141,10 +157,15 @@ def _batches(
 ) -> list[Batch]:
     """A circuit at its points; one whose parameters Qiskit must bind, as a circuit for each point."""
     sums = list(observables)
+    if not len(values):
+        # For the sake of its record.
+        nothing = circuit.copy_empty_like()
+        nothing.global_phase = 0
+        return [Batch(load(nothing, options, output, sums), values)]
     try:
         return [Batch(load(circuit, options, output, sums), values)]
     except UnboundParameterError:
-        if values.shape[1] == 0 or not len(values):
+        if values.shape[1] == 0:
             raise
     parameters = list(circuit.parameters)
     found = []

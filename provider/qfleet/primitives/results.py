@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.primitives import BitArray, DataBin, PubResult, SamplerPubResult
@@ -38,7 +38,12 @@ def pub_result(
     parts = sorted(found, key=lambda part: (part.index, part.first_shot))
     good = [part for part in parts if not part.error]
     errors = [f"point {part.index - first}: {part.error}" for part in parts if part.error]
-    if not errors and sum(part.points * part.shots for part in good) != circuit.points * circuit.shots:
+    seen = np.zeros(circuit.points, np.int64)
+    for part in good:
+        if part.first_shot + part.shots > circuit.shots:
+            raise DamagedDataError(f"{part.shots} shots of circuit {part.index} don't fit its {circuit.shots}")
+        seen[_places(part, first, circuit)] += part.shots
+    if not errors and (seen != circuit.shots).any():
         errors = [default_error]
     failed = {ERROR: errors[0]} if errors else {}
     if record.output == "means":
@@ -54,8 +59,7 @@ def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[Ci
     width = (circuit.num_clbits + 7) // 8
     rows = np.empty((circuit.points, circuit.shots, width), np.uint8)
     for part in parts:
-        at = part.index - first
-        into = rows[at : at + part.points, part.first_shot : part.first_shot + part.shots] if at >= 0 else rows[:0]
+        into = rows[_places(part, first, circuit), part.first_shot : part.first_shot + part.shots]
         if into.shape != (part.points, part.shots, width) or len(part.bits) != into.size:
             raise DamagedDataError(f"the bits of circuit {part.index} don't fit its {part.shots} shots")
         into[:] = np.frombuffer(part.bits, np.uint8).reshape(into.shape)
@@ -85,32 +89,65 @@ def _register(rows: NDArray[np.uint8], clbits: NDArray[np.int32]) -> NDArray[np.
     return np.packbits(bits, axis=-1, bitorder="little")[..., ::-1].copy()
 
 
-def _means(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[CircuitResult]) -> DataBin:
+def _places(part: CircuitResult, first: int, circuit: CircuitRecord) -> slice:
+    """Where the points of a part are among those of its circuit, whose first has the index ``first``."""
+    begin, end = part.index - first, part.index - first + part.points
+    if begin < 0 or end > circuit.points:
+        raise DamagedDataError(
+            f"{part.points} circuits from {part.index} on don't fit a PUB of {circuit.points} points"
+        )
+    return slice(begin, end)
+
+
+class Means:
+    """The means of an estimator's PUB, all at once or some points at a time."""
+
+    def __init__(self, circuit: CircuitRecord, pub: PubRecord) -> None:
+        self.shape = np.broadcast_shapes(pub.shape, pub.observables_shape)
+        #: the place of each mean in the flat array of all, shape (points * columns,)
+        self.places = layout(pub.shape, pub.observables_shape)[1]
+        self._columns = len(self.places) // max(circuit.points, 1)
+        self._pub = pub
+        self._errors = np.zeros(len(self.places))
+        if pub.precision and not pub.sampled:
+            random = np.random.default_rng([circuit.seed, len(self.places)])
+            self._errors = random.normal(0.0, pub.precision, len(self.places))[self.places]
+
+    def of(
+        self, first: int, points: int, parts: Iterable[CircuitResult]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The means at some points and their standard errors, each of shape (points, columns); NaN where no shots ran.
+
+        Args:
+            first: the number of the first point in the PUB, and the ``index`` of its part.
+        """
+        rows = 2 if self._pub.sampled else 1
+        sums, shots = np.zeros((points, rows, self._columns)), np.zeros((points, 1, 1), np.int64)
+        for part in parts:
+            at = part.index - first
+            if len(part.means) != 8 * part.points * rows * self._columns:
+                raise DamagedDataError(f"the means of circuit {part.index} don't fit its {self._columns} observables")
+            means = np.frombuffer(part.means, "<f8").reshape(part.points, rows, self._columns)
+            sums[at : at + part.points] += means * part.shots
+            shots[at : at + part.points] += part.shots
+        errors = self._errors.reshape(-1, self._columns)[first : first + points] if self._columns else 0.0
+        with np.errstate(invalid="ignore"):
+            means = sums / shots
+            found: NDArray[np.float64] = means[:, 0] + errors
+            if self._pub.sampled:
+                stds = np.sqrt(np.maximum(means[:, 1] - means[:, 0] ** 2, 0) / shots[:, 0])
+            else:
+                stds = np.where(np.isnan(found), np.nan, self._pub.precision)
+        return found, stds
+
+
+def _means(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Iterable[CircuitResult]) -> DataBin:
     """The means and their standard errors."""
-    whole = np.broadcast_shapes(pub.shape, pub.observables_shape)
-    _, places = layout(pub.shape, pub.observables_shape)
-    columns = math.prod(whole) // max(circuit.points, 1)
-    rows = 2 if pub.sampled else 1
-    sums = np.zeros((circuit.points, rows, columns))
-    shots = np.zeros((circuit.points, 1, 1), np.int64)
-    for part in parts:
-        at = part.index - first
-        if len(part.means) != 8 * part.points * rows * columns or not 0 <= at <= circuit.points - part.points:
-            raise DamagedDataError(f"the means of circuit {part.index} don't fit its {columns} observables")
-        means = np.frombuffer(part.means, "<f8").reshape(part.points, rows, columns)
-        sums[at : at + part.points] += means * part.shots
-        shots[at : at + part.points] += part.shots
-    with np.errstate(invalid="ignore"):
-        # NaN where there were no shots.
-        means = sums / shots
-    evs, stds = np.empty(math.prod(whole)), np.zeros(math.prod(whole))
-    evs[places] = means[:, 0].reshape(-1)
-    if pub.sampled:
-        variance = np.maximum(means[:, 1] - means[:, 0] ** 2, 0)
-        stds[places] = np.sqrt(variance / shots[:, 0]).reshape(-1)
-    elif pub.precision:
-        evs += np.random.default_rng([circuit.seed, len(evs)]).normal(0.0, pub.precision, len(evs))
-        stds[:] = pub.precision
-    stds[np.isnan(evs)] = np.nan
-    data: dict[str, Any] = {"evs": evs.reshape(whole), "stds": stds.reshape(whole)}
-    return DataBin(**data, shape=whole)
+    means = Means(circuit, pub)
+    data: dict[str, Any] = {}
+    of_pub = [msgspec.structs.replace(part, index=part.index - first) for part in parts]
+    for name, found in zip(("evs", "stds"), means.of(0, circuit.points, of_pub), strict=True):
+        flat = np.empty(len(means.places))
+        flat[means.places] = found.reshape(-1)
+        data[name] = flat.reshape(means.shape)
+    return DataBin(**data, shape=means.shape)

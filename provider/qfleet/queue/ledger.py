@@ -19,7 +19,7 @@ from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobN
 from qfleet.queue.record import JobRecord, decode_record, encode_record
 from qfleet.wire import codec, keys
 from qfleet.wire.keys import JobField, ShardField
-from qfleet.wire.lua import Scripts
+from qfleet.wire.lua import Scripts, plain_script
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.shard import ShardResult, ShardWork
 from qfleet.wire.state import FINAL_STATES, SHARD_STATES
@@ -28,12 +28,6 @@ from qfleet.wire.state import FINAL_STATES, SHARD_STATES
 TOMBSTONE_SECONDS: Final = 365 * 86_400
 #: A program that several jobs had is kept for so long after its last use.
 PROGRAM_SECONDS: Final = 600
-#: Give a job a program that Redis has a copy of. KEYS: the job's programs, the copy. ARGV: its name.
-_COPY: Final = """
-local blob = redis.call('GET', KEYS[2])
-if blob then redis.call('HSET', KEYS[1], ARGV[1], blob) end
-return blob and 1 or 0
-"""
 #: Shards whose results are read at once.
 _READ_AT_ONCE: Final = 16
 #: Jobs that are listed at once.
@@ -112,7 +106,10 @@ class Ledger:
         self._scripts = Scripts(client)
 
     def keep(self, names: Sequence[str]) -> set[str]:
-        """Those of some programs that Redis has a copy of; it keeps them for a while from now on."""
+        """Those of some programs that Redis has a copy of; it keeps them for a while from now on.
+
+        Redis is asked in any case: who goes on from here knows that it answers.
+        """
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.ping()
             for name in names:
@@ -120,8 +117,10 @@ class Ledger:
             _, *there = pipe.execute()
         return {name for name, found in zip(names, there, strict=True) if found}
 
-    def store(self, job: NewJob, *, again: Sequence[str] = (), there: Collection[str] = ()) -> None:
+    def store(self, job: NewJob, *, again: Sequence[str] = (), there: Collection[str] = ()) -> list[str]:
         """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value.
+
+        Returns the programs that it still has to be given, before it is published.
 
         Args:
             again: programs that an earlier job had too: Redis keeps a copy of them.
@@ -165,12 +164,14 @@ class Ledger:
                     pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
             pipe.zadd(keys.JOBS, {job.job_id: record.created})
             for name in again:
-                pipe.eval(_COPY, 2, programs, keys.program(name), name)
+                pipe.eval(plain_script("copy"), 2, programs, keys.program(name), name)
             answers = pipe.execute()
-        lost = [name for name, found in zip(again, answers[len(answers) - len(again) :], strict=True) if not found]
-        if lost:
-            # Redis has dropped it since it was asked: it was emptied, or failed over.
-            self._redis.hset(programs, mapping={name: job.programs[name] for name in lost})
+        # Redis may have dropped one since it was asked: it was emptied, or failed over.
+        return [name for name, found in zip(again, answers[len(answers) - len(again) :], strict=True) if not found]
+
+    def give(self, job: NewJob, names: Sequence[str]) -> None:
+        """Give a job that is stored some of its programs."""
+        self._redis.hset(keys.programs(job.job_id), mapping={name: job.programs[name] for name in names})
 
     def ping(self) -> None:
         """Raise unless Redis answers."""

@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Struct
+import numpy as np
+from msgspec import Meta, Struct
 
 from qfleet.errors import DamagedDataError
-from qfleet.wire.shard import Output, Precision
+from qfleet.wire.shard import PRIMITIVE_OUTPUTS, Output, Precision
+
+#: Points of a job at most.
+_MOST_POINTS: Final = 1_000_000
+_Side: TypeAlias = Annotated[int, Meta(ge=0, lt=2**31)]
 
 
 class CircuitRecord(Struct, frozen=True, omit_defaults=True):
@@ -35,7 +41,7 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     #: how it is simulated, and why so
     method: str = "statevector"
     method_reason: str = ""
-    points: int = 1
+    points: Annotated[int, Meta(ge=0, le=_MOST_POINTS)] = 1
     #: float64, shape (points,): the global phases where they differ; else empty
     phases: bytes = b""
 
@@ -44,9 +50,9 @@ class PubRecord(Struct, frozen=True, omit_defaults=True):
     """A primitive unified bloc: a circuit of the job, whose points are the elements of an array."""
 
     #: of the array of the parameters' values
-    shape: tuple[int, ...]
+    shape: tuple[_Side, ...]
     #: of the array of observables, which is broadcast against that
-    observables_shape: tuple[int, ...] = ()
+    observables_shape: tuple[_Side, ...] = ()
     #: the precision that was asked for; 0 for exact means
     precision: float = 0.0
     #: whether means come from several shots with randomness of their own
@@ -101,9 +107,30 @@ def encode_record(record: JobRecord) -> bytes:
 def decode_record(blob: bytes) -> JobRecord:
     """The record in bytes. Raises `DamagedDataError`."""
     try:
-        return _decoder.decode(blob)
-    except msgspec.DecodeError as exc:
+        record = _decoder.decode(blob)
+        _check(record)
+    except (msgspec.DecodeError, ValueError) as exc:
         raise DamagedDataError(f"the record of the job can't be read: {exc}") from exc
+    return record
+
+
+def _check(record: JobRecord) -> None:
+    """Raise ValueError unless what belongs together in a record is of one size."""
+    if len(record.pubs) not in (0, len(record.circuits)) or bool(record.pubs) != (
+        record.output in PRIMITIVE_OUTPUTS and bool(record.circuits)
+    ):
+        raise ValueError(f"{len(record.pubs)} PUBs for {len(record.circuits)} circuits")
+    for circuit in record.circuits:
+        if len(circuit.phases) not in (0, 8 * circuit.points):
+            raise ValueError(f"{len(circuit.phases)} bytes of phases for {circuit.points} points")
+    for circuit, pub in zip(record.circuits, record.pubs, strict=False):
+        whole = math.prod(np.broadcast_shapes(pub.shape, pub.observables_shape))
+        if circuit.points != (math.prod(pub.shape) if whole else 0):
+            raise ValueError(f"points of the shape {pub.shape}, which aren't {circuit.points}")
+        for name, places in pub.registers:
+            clbits = np.frombuffer(places, "<i4")
+            if (clbits < 0).any() or (clbits >= circuit.num_clbits).any():
+                raise ValueError(f"the register {name!r} has clbits that aren't there")
 
 
 def _writable(metadata: dict[str, Any]) -> dict[str, Any]:

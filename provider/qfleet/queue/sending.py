@@ -34,13 +34,16 @@ def send(connection: Connection, job: NewJob) -> None:
         there = ledger.keep(again)
     try:
         with connection.ledger() as ledger:
-            ledger.store(job, again=again, there=there)
+            lost = ledger.store(job, again=again, there=there)
     except BrokerUnreachableError as exc:
         _settle(connection, job.job_id, exc)
-    if not job.shards:
-        return
+        lost = again
     try:
-        publish(connection, job.job_id, range(len(job.shards)))
+        if lost:
+            with connection.ledger() as ledger:
+                ledger.give(job, lost)
+        if job.shards:
+            publish(connection, job.job_id, range(len(job.shards)))
     except BaseException:
         # Half a job is worse than none: workers do nothing with tasks of a job that isn't there.
         with suppress(BrokerError), connection.ledger() as ledger:

@@ -7,7 +7,7 @@ results are blobs in Redis (`qfleet.wire.keys`); the Celery message holds the jo
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -21,6 +21,8 @@ RUN_SHARD = "qfleet.run_shard"
 #: or the means of observables, which its program saves at its end.
 Output = Literal["counts", "statevector", "unitary", "bits", "means"]
 Precision = Literal["double", "single"]
+#: Those that Qiskit's primitives ask for.
+PRIMITIVE_OUTPUTS: Final = frozenset({"bits", "means"})
 
 #: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
 SEED_STEP = 2113

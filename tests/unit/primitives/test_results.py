@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from qiskit.primitives import BitArray, PubResult, SamplerPubResult
 
 from qfleet.errors import DamagedDataError
@@ -247,3 +248,15 @@ def test_estimates_of_nothing(shape: tuple[int, ...], observables: tuple[int, ..
 def test_means_that_dont_fit(wrong: CircuitResult) -> None:
     with pytest.raises(DamagedDataError, match="don't fit"):
         result("means", EXACT, [wrong], 2, 1)
+
+
+def test_points_that_come_twice_stand_for_no_others() -> None:
+    twice = [part(0, shots=1, means=np.array([at], "<f8").tobytes()) for at in (0.5, 0.25)]
+    found = result("means", PubRecord(shape=(2,)), twice, points=2, shots=1)
+    assert found.metadata["error"] == "it died"
+    assert np.isnan(found.data.evs[1])
+    bits_twice = [replace(each, means=b"", bits=b"\x01") for each in twice]
+    assert (
+        result("bits", PubRecord(shape=(2,)), bits_twice, points=2, shots=1, num_clbits=1).metadata["error"]
+        == "it died"
+    )

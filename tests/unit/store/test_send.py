@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import redis
@@ -156,3 +156,43 @@ def test_connections_that_were_dropped_meanwhile_are_made_anew(connection: Conne
         send(connection, job)
         assert _queued(connection, job) == shards
         assert connection.client.hget(keys.job(job.job_id), JobField.PUBLISHED) == b"1"
+
+
+def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        send(connection, new_job(1))
+    job = new_job(3)
+    (name,) = job.programs
+    keep = Ledger.keep
+
+    def lose(self: Ledger, names: Sequence[str]) -> set[str]:
+        found = keep(self, names)
+        assert found == {name}
+        connection.client.delete(keys.program(name))
+        return found
+
+    monkeypatch.setattr(Ledger, "keep", lose)
+    _breaking(monkeypatch, "store")
+    send(connection, job)
+    assert connection.client.hgetall(keys.programs(job.job_id)) == {name.encode(): job.programs[name]}
+    assert _queued(connection, job) == 3
+
+
+def test_a_program_that_cant_be_given_leaves_no_job(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = new_job(3)
+    store = Ledger.store
+
+    def lose(self: Ledger, *arguments: object, **named: object) -> list[str]:
+        store(self, *arguments, **named)  # type: ignore[arg-type]
+        return list(job.programs)
+
+    def refuse(*_: object) -> None:
+        raise BrokerFullError("Redis is out of memory")
+
+    monkeypatch.setattr(Ledger, "store", lose)
+    monkeypatch.setattr(Ledger, "give", refuse)
+    with pytest.raises(BrokerFullError):
+        send(connection, job)
+    assert _left(connection, job) == []

@@ -28,8 +28,8 @@ def script(name: Name) -> str:
 
 
 @cache
-def plain_script(name: Literal["show"]) -> str:
-    """The text of a script that is about no job."""
+def plain_script(name: Literal["show", "copy"]) -> str:
+    """The text of a script that moves no shard."""
     return (files(__name__) / f"{name}.lua").read_text("utf-8")
 
 
