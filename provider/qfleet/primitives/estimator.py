@@ -3,22 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from qiskit.primitives import BaseEstimatorV2
 from qiskit.primitives.containers import EstimatorPubLike
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
-from qfleet.backend import FleetBackend
-from qfleet.primitives.fleet import backend_of, own_options, primitive_options
+from qfleet.primitives.fleet import FleetPrimitive, primitive_options
 from qfleet.primitives.job import PrimitiveFleetJob
-from qfleet.primitives.options import EstimatorOptions, chosen, precision_of
+from qfleet.primitives.options import EstimatorOptions, precision_of
 from qfleet.primitives.pubs import coerced, estimator_entries
-from qfleet.provider import FleetProvider
 
 
-class EstimatorV2(BaseEstimatorV2):
+class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
     """Estimates means of observables on the fleet.
 
     Circuits need not be transpiled. Each is sent once, with its observables and an array of its parameters' values, and
@@ -39,25 +36,7 @@ class EstimatorV2(BaseEstimatorV2):
         TypeError: there is no such option.
     """
 
-    def __init__(
-        self,
-        fleet: FleetBackend | FleetProvider | str | None = None,
-        *,
-        options: EstimatorOptions | Mapping[str, Any] | None = None,
-        **given: Any,
-    ) -> None:
-        self._backend = backend_of(fleet)
-        self._options = chosen(EstimatorOptions, own_options(self._backend), options, given)
-
-    @property
-    def backend(self) -> FleetBackend:
-        """The backend that it estimates with."""
-        return self._backend
-
-    @property
-    def options(self) -> EstimatorOptions:
-        """The options, which may be changed for the runs to come."""
-        return self._options
+    _kind = EstimatorOptions
 
     def run(
         self,

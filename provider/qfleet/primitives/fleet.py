@@ -1,14 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which backend does a primitive use, and with which of its options?"""
+"""What do both primitives have? A backend, and options."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
 from qfleet.backend import FleetBackend
 from qfleet.options import NAMES, RunOptions
-from qfleet.primitives.options import PrimitiveOptions
+from qfleet.primitives.options import PrimitiveOptions, chosen
 from qfleet.provider import FleetProvider
+
+_Options = TypeVar("_Options", bound=PrimitiveOptions)
+
+
+class FleetPrimitive(Generic[_Options]):
+    """A primitive whose jobs run on the fleet."""
+
+    #: the class of its options
+    _kind: type[_Options]
+
+    def __init__(
+        self,
+        fleet: FleetBackend | FleetProvider | str | None = None,
+        *,
+        options: _Options | Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        """See the class."""
+        self._backend = backend_of(fleet)
+        self._options = chosen(self._kind, own_options(self._backend), options, given)
+
+    @property
+    def backend(self) -> FleetBackend:
+        """The backend that its circuits run on."""
+        return self._backend
+
+    @property
+    def options(self) -> _Options:
+        """The options, which may be changed for the runs to come."""
+        return self._options
 
 
 def backend_of(fleet: FleetBackend | FleetProvider | str | None) -> FleetBackend:

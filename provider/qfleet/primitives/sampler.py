@@ -4,23 +4,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from qiskit.primitives import BaseSamplerV2
 from qiskit.primitives.containers import SamplerPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
-from qfleet.backend import FleetBackend
 from qfleet.options import check_option
-from qfleet.primitives.fleet import backend_of, own_options, primitive_options
+from qfleet.primitives.fleet import FleetPrimitive, primitive_options
 from qfleet.primitives.job import PrimitiveFleetJob
-from qfleet.primitives.options import SamplerOptions, chosen
+from qfleet.primitives.options import SamplerOptions
 from qfleet.primitives.pubs import coerced, sampler_entries
-from qfleet.provider import FleetProvider
 
 
-class SamplerV2(BaseSamplerV2):
+class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
     """Samples circuits on the fleet.
 
     Circuits need not be transpiled. Each is sent once, with its parameters' values as an array, and its points are
@@ -37,25 +34,7 @@ class SamplerV2(BaseSamplerV2):
         TypeError: there is no such option.
     """
 
-    def __init__(
-        self,
-        fleet: FleetBackend | FleetProvider | str | None = None,
-        *,
-        options: SamplerOptions | Mapping[str, Any] | None = None,
-        **given: Any,
-    ) -> None:
-        self._backend = backend_of(fleet)
-        self._options = chosen(SamplerOptions, own_options(self._backend), options, given)
-
-    @property
-    def backend(self) -> FleetBackend:
-        """The backend that it samples with."""
-        return self._backend
-
-    @property
-    def options(self) -> SamplerOptions:
-        """The options, which may be changed for the runs to come."""
-        return self._options
+    _kind = SamplerOptions
 
     def run(
         self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None, job_tags: Sequence[str] | None = None
