@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 
 import engine_oracle as oracle
@@ -12,14 +13,17 @@ import pytest
 from engine_oracle import UNITARY_OPS, measure, op
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
+from qiskit.circuit.library import efficient_su2
+from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp, Statevector
 
+from qfleet.lowering import lower
 from qfleet.lowering.means import with_means
 from qfleet.wire.program import Op, Operation, Program
 from qfleet.wire.shard import Precision
 from qfleet_worker.engines.base import Engine, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine import NumpyEngine
 from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet_worker.formulas import fill, filled
 
 ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
 TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
@@ -195,3 +199,21 @@ def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
     found = np.array([means(outcome) for outcome in swept])
     expected = np.stack([np.cos(angles), np.sin(angles), -np.sin(0.5) * np.cos(angles)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_observables_are_grouped_once_for_all_points_of_a_larger_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
+    saving = importlib.import_module("qfleet_worker.engines.saving")
+    grouped, made = saving.grouped, []
+    saving._kept_groups.cache_clear()
+    monkeypatch.setattr(saving, "grouped", lambda x, z: made.append(len(x)) or grouped(x, z))
+    circuit = efficient_su2(13, reps=1)
+    labels = ["Z" * 13, "XY" * 6 + "I", "I" * 12 + "Y"]
+    values = np.random.default_rng(5).uniform(-3, 3, (3, circuit.num_parameters))
+    program = with_means(lower(circuit), [SparseObservable(label) for label in labels])
+    params = fill(program, values)
+    experiment = Experiment(filled(program, params[0]), 1, 1)
+    found = [np.frombuffer(outcome.saved[0].values) for outcome in NumpyEngine().sweep(experiment, params, (1, 2, 3))]
+    for row, point in zip(found, values, strict=True):
+        state = Statevector(circuit.assign_parameters(point))
+        assert row == pytest.approx([state.expectation_value(Pauli(label)).real for label in labels], abs=1e-10)
+    assert made == [3]

@@ -9,6 +9,7 @@ together: entries of a list in the order of the shots, and sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -23,6 +24,8 @@ from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.paulis import Paulis, grouped
 from qfleet_worker.engines.numpy_engine.plan import Save
 
+#: Paulis whose groups are kept, of a save; they take some 40 bytes each.
+KEPT_TERMS = 1 << 14
 #: Amplitudes that are worked on at a time.
 BLOCK = 1 << 16
 #: Probabilities below this aren't in a dictionary: Aer's threshold.
@@ -197,8 +200,18 @@ class Saver:
         x, z, signs = _moved(save, step.targets, view)
         used = signs != 0
         terms = np.zeros(len(signs))
-        terms[used] = self._means_of(view.amplitudes, grouped(x[used], z[used])) * signs[used]
+        terms[used] = self._means_of(view.amplitudes, _in_groups(x[used], z[used])) * signs[used]
         return means_of_sums(save, terms)
+
+
+def _in_groups(x: NDArray[np.int64], z: NDArray[np.int64]) -> Paulis:
+    """Paulis in groups; the last ones are kept, for the next point of the same circuit."""
+    return _kept_groups(x.tobytes(), z.tobytes()) if len(x) <= KEPT_TERMS else grouped(x, z)
+
+
+@lru_cache(maxsize=8)
+def _kept_groups(x: bytes, z: bytes) -> Paulis:
+    return grouped(np.frombuffer(x, np.int64), np.frombuffer(z, np.int64))
 
 
 def means_of_sums(save: WireSave, terms: NDArray[np.float64]) -> NDArray[np.float64]:
