@@ -124,6 +124,7 @@ def step(provider: FleetProvider, points: int) -> dict[str, Run]:
     ours, aer = EstimatorV2(provider), AerEstimator()
     for _ in range(30):
         ours.run([(circuit, observable, next(values))]).result()
+        aer.run([(circuit, observable, next(values))]).result()
     return {
         "ours": lambda: ours.run([(circuit, observable, next(values))]).result(),
         "aer": lambda: aer.run([(circuit, observable, next(values))]).result(),
