@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as shapes
 from numpy.typing import NDArray
@@ -60,6 +60,10 @@ def broadcast_pairs(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pair=broadcast_pairs(), seed=st.integers(0, 2**16))
+# Points that don't vary along the first axis, and observables that do; and each along some of the axes.
+@example(pair=((3,), (2, 1)), seed=1)
+@example(pair=((2, 1, 3), (4, 1)), seed=2)
+@example(pair=((1, 2, 1), (3, 1, 2)), seed=3)
 def test_means_on_every_broadcasting_shape(
     provider: FleetProvider, pair: tuple[tuple[int, ...], tuple[int, ...]], seed: int
 ) -> None:
