@@ -6,11 +6,11 @@ A data set that is encoded into a circuit is thousands of such circuits, bound o
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
+import msgspec
 import numpy as np
 
 from qfleet.wire.formulas import parameter
@@ -20,7 +20,7 @@ from qfleet.wire.program import Program
 Structure: TypeAlias = tuple[Any, ...]
 
 #: The fields of a program that have to be the same.
-_FORM: Final = [field.name for field in dataclasses.fields(Program) if field.name != "params"]
+_FORM: Final = [name for name in Program.__struct_fields__ if name != "params"]
 #: Angles at most: each takes a formula.
 _MOST_ANGLES: Final = 10_000
 
@@ -46,7 +46,7 @@ def repeated(structures: Iterable[Structure | None]) -> set[Structure]:
 def with_free_angles(program: Program) -> Program:
     """The program with each of its angles a parameter."""
     angles = np.arange(len(program.params), dtype=np.int32)
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         program,
         params=np.zeros_like(program.params),
         num_parameters=len(angles),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import subprocess
@@ -12,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import engine_oracle as oracle
+import msgspec
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, measure, op, sample_gate
@@ -132,7 +132,7 @@ def test_tables_from_the_wire(engine: Engine, code: Op, targets: int, output: Ou
         10, 10, [op(code, range(targets), table=table), *layer, *map(measure, range(10), range(10))]
     )
     decoded = decode_program(encode_program(program))
-    strided = dataclasses.replace(program, tables=tuple(np.repeat(each, 2)[::2] for each in program.tables))
+    strided = msgspec.structs.replace(program, tables=tuple(np.repeat(each, 2)[::2] for each in program.tables))
     outcomes = [
         engine.run(Experiment(each, 100, 1, output=output, precision=precision)) for each in (program, decoded, strided)
     ]
@@ -530,8 +530,8 @@ def test_a_sweep_gives_what_its_points_give(engine: Engine, output: Output, prec
     experiment = Experiment(program, 50, 1, memory=True, output=output, precision=precision)
     swept = list(engine.sweep(experiment, params, range(5)))
     for point, outcome in enumerate(swept):
-        bound = dataclasses.replace(program, params=params[point])
-        single = engine.run(dataclasses.replace(experiment, program=bound, seed=point))
+        bound = msgspec.structs.replace(program, params=params[point])
+        single = engine.run(msgspec.structs.replace(experiment, program=bound, seed=point))
         np.testing.assert_array_equal(outcome.outcomes, single.outcomes)
         np.testing.assert_array_equal(outcome.counts, single.counts)
         np.testing.assert_array_equal(outcome.memory, single.memory)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from collections.abc import Callable
 
 import engine_oracle as oracle
+import msgspec
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, measure, op
@@ -129,7 +129,7 @@ def test_means_after_measurements_are_those_of_the_shots(engine: Engine, seed: i
     assert whole.memory is not None
     singles = []
     for shot in range(shots):
-        one = engine.run(dataclasses.replace(experiment, shots=1, first_shot=shot))
+        one = engine.run(msgspec.structs.replace(experiment, shots=1, first_shot=shot))
         clbits = whole.outcomes[whole.memory[shot]]
         assert one.outcomes[0].tolist() == clbits.tolist()
         values = means(one)
@@ -161,8 +161,8 @@ def bit_for_bit(engine: Engine, program: Program, points: int, shots: int, preci
     few = engine.sweep(experiment, params[1:3], range(6, 8))
     assert [outcome.saved for outcome in few] == [outcome.saved for outcome in swept[1:3]]
     for point, outcome in enumerate(swept):
-        bound = dataclasses.replace(program, params=params[point])
-        single = engine.run(dataclasses.replace(experiment, program=bound, seed=5 + point))
+        bound = msgspec.structs.replace(program, params=params[point])
+        single = engine.run(msgspec.structs.replace(experiment, program=bound, seed=5 + point))
         assert outcome.saved == single.saved
         assert outcome.outcomes.tobytes() == single.outcomes.tobytes()
         assert outcome.counts.tobytes() == single.counts.tobytes()

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -127,8 +127,8 @@ class FakeEngine:
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
         self.sweeps.append(len(params))
         for row, seed in zip(params, seeds, strict=True):
-            program = dataclasses.replace(experiment.program, params=row)
-            yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
+            program = msgspec.structs.replace(experiment.program, params=row)
+            yield self.run(msgspec.structs.replace(experiment, program=program, seed=seed))
 
     def run(self, experiment: Experiment) -> Outcome:
         self.asked.append(experiment)

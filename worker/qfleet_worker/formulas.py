@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.formulas import BINARY_STEPS, Formula, Step, parameter_of
-from qfleet.wire.program import PARAMS, Op, Program
+from qfleet.wire.program import NOTHING, PARAMS, Op, Program
 from qfleet_worker.engines.base import EngineError
 
 #: float64 as long as the numbers of all points are real, else complex128; shape (points,), contiguous
@@ -77,8 +77,9 @@ def _real(formula: Formula, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def filled(program: Program, params: NDArray[np.float64]) -> Program:
     """The program with these angles, a row of what `fill` gave, in place of slots."""
-    nothing = np.zeros(0, np.int32)
-    return dataclasses.replace(program, params=params, num_parameters=0, slots=nothing, slot_refs=nothing, formulas=())
+    return msgspec.structs.replace(
+        program, params=params, num_parameters=0, slots=NOTHING, slot_refs=NOTHING, formulas=()
+    )
 
 
 def _wrong(program: Program, place: int, point: int, points: int) -> EngineError:
@@ -129,7 +130,8 @@ _FUNCTIONS: dict[int, Callable[..., _Numbers]] = {
     Step.EXP: np.exp,
     Step.LOG: np.log,
     Step.ABS: np.abs,
-    Step.SIGN: np.sign,
+    # Qiskit leaves a complex number as it is.
+    Step.SIGN: lambda x: np.sign(x) if x.dtype == np.float64 else x,
     Step.CONJUGATE: np.conjugate,
 }
 

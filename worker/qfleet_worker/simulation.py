@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
@@ -92,8 +92,8 @@ def _means(
     parts: list[tuple[NDArray[np.intp], NDArray[np.float64]]] = []
     for points, columns in _groups(circuit, save):
         saves = (*experiment.program.saves[:-1], save if columns is None else _of(save, columns))
-        program = dataclasses.replace(experiment.program, saves=saves, params=params[points[0]])
-        some = dataclasses.replace(experiment, program=program)
+        program = msgspec.structs.replace(experiment.program, saves=saves, params=params[points[0]])
+        some = msgspec.structs.replace(experiment, program=program)
         outcomes = engine.sweep(some, params[points], [seeds[at] for at in points.tolist()])
         sums = np.stack([np.frombuffer(outcome.saved[-1].values, "<f8") for outcome in outcomes])
         parts.append((points, sums / circuit.shots))

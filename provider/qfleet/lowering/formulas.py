@@ -55,7 +55,7 @@ def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
     Raises `RefusalError` for an expression that Qiskit doesn't tell the structure of.
     """
     params = list(angles)
-    numbers = {free: number for number, free in enumerate(parameters)}
+    numbers: dict[Parameter, int] = {}
     by_identity = {id(free): number for number, free in enumerate(parameters)}
     places: list[int] = []
     refs: list[int] = []
@@ -69,6 +69,8 @@ def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
         params[place] = 0.0
         number = by_identity.get(id(angle))
         if number is None:
+            # Most circuits have no such angle, and a parameter's hash takes long.
+            numbers = numbers or {free: number for number, free in enumerate(parameters)}
             ref = formulas.setdefault(_formula(angle, numbers), len(formulas))
         elif number in bare:
             ref = bare[number]

@@ -68,8 +68,8 @@ STANDARD_SHAPES: dict[str, Shape] = {
     "c3sx": shape(Op.SX, 3),
 }
 
-#: The same, and whether the gate has parameters.
-STANDARD: dict[str, tuple[Shape, bool]] = {name: (shape, shape[0] in PARAMS) for name, shape in STANDARD_SHAPES.items()}
+#: Those of them that have parameters.
+WITH_PARAMS: frozenset[Shape] = frozenset(shape for shape in STANDARD_SHAPES.values() if shape[0] in PARAMS)
 
 #: The other standard gates: no row, two rows, or other parameters.
 IDENTITY = "id"

@@ -6,8 +6,7 @@ Circuits that were laid out for a large device have many. They are in |0> and ma
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import numpy as np
 
 from qfleet.wire.program import Program
@@ -24,4 +23,4 @@ def without_idle_qubits(program: Program) -> Program:
         return program
     places = (np.cumsum(named) - 1).astype(np.int32)
     operands = np.where(program.operands < 0, ~places[qubits], places[qubits])
-    return dataclasses.replace(program, num_qubits=int(named.sum()), operands=operands)
+    return msgspec.structs.replace(program, num_qubits=int(named.sum()), operands=operands)

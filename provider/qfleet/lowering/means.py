@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import SparseObservable
@@ -60,7 +61,7 @@ def with_means(program: Program, observables: Sequence[SparseObservable], *, squ
         starts=starts.astype("<i4").tobytes(),
     )
     wires = targets if len(targets) else np.zeros(1, np.int64)
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         program,
         codes=np.append(program.codes, np.uint8(Op.SAVE)),
         num_controls=np.append(program.num_controls, np.uint16(0)),

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import CircuitInstruction
+from qiskit.circuit import CircuitInstruction, Qubit
 from qiskit.circuit.library import Initialize, StatePreparation
 
 from qfleet.lowering.gates import UNITARY, Shape, shape
@@ -54,45 +54,52 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
 class UnitaryGates:
     """The unitary gates of one circuit: checked together, since a check by itself takes longer than its row."""
 
-    def __init__(self, rows: Rows, tables: Tables) -> None:
+    def __init__(self, rows: Rows, tables: Tables, qubit_of: Callable[[Qubit], int]) -> None:
+        """`qubit_of` gives a qubit's number."""
         self._rows = rows
         self._tables = tables
+        self._qubit_of = qubit_of
         #: of each gate its position, where its qubits begin in the rows' operands, and its matrix's number in `Tables`;
         #: one list of integers, which the garbage collector has nothing to follow in
         self._gates: list[int] = []
-        #: by number of qubits: what the matrix is shaped like, and the row
-        self._kinds: dict[int, tuple[tuple[int, int], Shape]] = {}
+        #: by number of qubits: what the matrix is shaped like, the row, and the numbers of such matrices
+        self._kinds: dict[int, tuple[tuple[int, int], Shape, list[int]]] = {}
 
-    def append(self, instruction: CircuitInstruction, position: int, operands: list[int]) -> bool:
-        """Append the row of a gate, which `check` will check; ``False`` for one that is no plain matrix."""
-        # The operation would be slow to make. A gate whose matrix can't be made has none here.
-        matrix = instruction.matrix
-        width = len(operands)
-        kind = self._kinds.get(width)
-        if kind is None:
-            kind = self._kinds[width] = (1 << width, 1 << width), (_UNITARY_CODE, 0, width)
-        if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != kind[0]:
-            return False
-        number = self._tables.add(matrix)
+    def extend(self, block: Sequence[CircuitInstruction], at: int, begin: int) -> int:
+        """Append the rows of the gates from ``block[at]`` on, which `check` will check. Returns where the first is that
+        is no plain matrix; `begin` is the position of the block."""
         rows = self._rows
-        rows.shapes.append(kind[1])
-        self._gates += (position, len(rows.operands), number)
-        rows.operands += operands
-        rows.tables.append(number)
-        return True
+        for place in range(at, len(block)):
+            instruction = block[place]
+            if instruction.name != UNITARY:
+                return place
+            # The operation would be slow to make. A gate whose matrix can't be made has none here.
+            matrix, qubits = instruction.matrix, instruction.qubits
+            width = len(qubits)
+            kind = self._kinds.get(width)
+            if kind is None:
+                kind = self._kinds[width] = (1 << width, 1 << width), (_UNITARY_CODE, 0, width), []
+            square, row, numbers = kind
+            if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != square:
+                return place
+            number = self._tables.add(matrix)
+            numbers.append(number)
+            rows.shapes.append(row)
+            self._gates += (begin + place, len(rows.operands), number)
+            rows.operands += map(self._qubit_of, qubits)
+            rows.tables.append(number)
+        return len(block)
 
     def check(self) -> None:
         """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
-        if not self._gates:
-            return
-        sizes: dict[int, list[int]] = {}
-        for number in dict.fromkeys(self._gates[2::3]):
-            sizes.setdefault(math.isqrt(len(self._tables[number])), []).append(number)
         bad: set[int] = set()
-        for size, numbers in sizes.items():
-            matrices = self._tables.flat(numbers).reshape(-1, size, size)
-            if not _are_unitary(matrices):
+        for square, _, all_numbers in self._kinds.values():
+            numbers = list(dict.fromkeys(all_numbers))
+            matrices = self._tables.flat(numbers).reshape(-1, *square)
+            if numbers and not _are_unitary(matrices):
                 bad.update(n for n, matrix in zip(numbers, matrices, strict=True) if not _are_unitary(matrix))
+        if not bad:
+            return
         for at, number in enumerate(self._gates[2::3]):
             if number in bad:
                 position, start, _ = self._gates[3 * at : 3 * at + 3]
@@ -170,9 +177,13 @@ def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubi
 
 def _is_small(errors: Any) -> bool:
     # NaN is smaller than nothing, so that it is refused too.
-    return bool(np.max(np.abs(errors)) < _TOLERANCE)
+    return bool(abs(errors).max() < _TOLERANCE)
 
 
 def _are_unitary(matrices: NDArray[np.complex128]) -> bool:
     """Whether a matrix, or each of a stack of matrices, is unitary."""
-    return _is_small(matrices.conj().swapaxes(-1, -2) @ matrices - np.eye(matrices.shape[-1]))
+    errors = matrices.conj().swapaxes(-1, -2) @ matrices
+    size = errors.shape[-1]
+    # Less the identity.
+    errors.reshape(-1, size * size)[:, :: size + 1] -= 1
+    return _is_small(errors)

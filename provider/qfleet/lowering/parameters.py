@@ -22,6 +22,8 @@ def angle(value: Any, free: Mapping[Parameter, Parameter]) -> Angle:
     `free`: the parameters that may stay free, each with the object that stands for it in the rows: a look at its
     identity is faster than its hash.
     """
+    if type(value) is float and math.isfinite(value):
+        return value
     if isinstance(value, ParameterExpression):
         known = free.get(value) if isinstance(value, Parameter) else None
         if known is not None:

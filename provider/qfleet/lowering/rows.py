@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate, chain
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter
@@ -20,7 +21,7 @@ from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import RefusalError, too_long
 from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.expressions import Expression
-from qfleet.wire.program import FLOW_OPS, NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Program
+from qfleet.wire.program import FLOW_OPS, NON_UNITARY_OPS, NOTHING, PARAMS, TABLE_OPS, Op, Program
 from qfleet.wire.saves import Save
 
 #: Where a break and a continue jump to as long as their loop isn't complete.
@@ -30,9 +31,6 @@ CONTINUE = -2
 _JUMP = shape(Op.JUMP)
 _JUMP_UNLESS = shape(Op.JUMP_UNLESS)
 _STORE = shape(Op.STORE)
-
-#: An array of nothing, which nobody can write to.
-_NONE: NDArray[np.int32] = np.frombuffer(b"", np.int32)
 
 
 class Tables:
@@ -225,16 +223,16 @@ class Rows:
             num_controls=np.array(controls, np.uint16),
             num_targets=np.array(targets, np.uint16),
             operands=np.array(self.operands, np.int32),
-            clbits=np.array(self.clbits, np.int32) if self.clbits else _NONE,
+            clbits=np.array(self.clbits, np.int32) if self.clbits else NOTHING,
             params=np.array(filled.params, np.float64),
-            table_refs=np.array([used[number] for number in self.tables], np.int32) if used else _NONE,
+            table_refs=np.array([used[number] for number in self.tables], np.int32) if used else NOTHING,
             tables=tables.each(list(used)) if used else (),
         )
         if not (self.jumps or self.expressions or variables or self.loops or parameters or self.saves):
             return program
         shift = len(shapes) - len(self.shapes)
         expressions = {expression: number for number, expression in enumerate(dict.fromkeys(self.expressions))}
-        return replace(
+        return msgspec.structs.replace(
             program,
             jumps=np.array(self.jumps, np.int32) + np.int32(shift),
             expression_refs=np.array([expressions[expression] for expression in self.expressions], np.int32),

@@ -6,7 +6,6 @@ They are known by their names and attributes: Aer need not be installed.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Collection
 from typing import Any, Final, get_args
@@ -139,7 +138,7 @@ def resolved(program: Program, states: Collection[str], *, unitary: bool) -> Pro
                 f"saves {_words(save.kind)} of {width} of its {program.num_qubits} qubits ({save.label!r}); "
                 "only that of all can be saved"
             )
-    return dataclasses.replace(program, saves=tuple(saves))
+    return msgspec.structs.replace(program, saves=tuple(saves))
 
 
 def _check_unitary(program: Program, saves: list[Save]) -> None:

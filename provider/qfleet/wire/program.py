@@ -26,11 +26,11 @@ are Qiskit's too (``RZ(θ) = diag(exp(-iθ/2), exp(iθ/2))``, ``U(θ, φ, λ)`` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -147,12 +147,11 @@ class Operation(NamedTuple):
     save: int = -1
 
 
-def _none() -> NDArray[np.int32]:
-    return np.zeros(0, np.int32)
+#: An array of nothing, which nobody can write to.
+NOTHING: NDArray[np.int32] = np.frombuffer(b"", np.int32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Program:
+class Program(msgspec.Struct, frozen=True, eq=False):
     """A circuit, lowered. Arrays are read-only views or owned by nobody else; see the module for their layout."""
 
     num_qubits: int
@@ -174,9 +173,9 @@ class Program:
     #: each complex128 and flat
     tables: tuple[NDArray[np.complex128], ...]
     #: int32, flat
-    jumps: NDArray[np.int32] = field(default_factory=_none)
+    jumps: NDArray[np.int32] = NOTHING
     #: int32, flat
-    expression_refs: NDArray[np.int32] = field(default_factory=_none)
+    expression_refs: NDArray[np.int32] = NOTHING
     expressions: tuple[Expression, ...] = ()
     #: the type of each variable; they begin as zero
     variables: tuple[int, ...] = ()
@@ -185,12 +184,12 @@ class Program:
     #: parameters that need a value before the program can be run
     num_parameters: int = 0
     #: int32, shape (slots,), ascending: places in ``params`` that a formula fills
-    slots: NDArray[np.int32] = field(default_factory=_none)
+    slots: NDArray[np.int32] = NOTHING
     #: int32, shape (slots,): which formula fills each
-    slot_refs: NDArray[np.int32] = field(default_factory=_none)
+    slot_refs: NDArray[np.int32] = NOTHING
     formulas: tuple[Formula, ...] = ()
     #: int32, flat
-    save_refs: NDArray[np.int32] = field(default_factory=_none)
+    save_refs: NDArray[np.int32] = NOTHING
     saves: tuple[Save, ...] = ()
 
     def __len__(self) -> int:

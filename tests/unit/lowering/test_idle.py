@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import engine_oracle as oracle
+import msgspec
 import numpy as np
 import pytest
 from engine_oracle import measure, op
@@ -29,7 +28,7 @@ def stretched(program: Program, places: list[int], num_qubits: int) -> Program:
     table = np.array(places)
     operands = program.operands
     moved = np.where(operands < 0, ~table[~operands], table[operands])
-    return dataclasses.replace(program, num_qubits=num_qubits, operands=moved.astype(np.int32))
+    return msgspec.structs.replace(program, num_qubits=num_qubits, operands=moved.astype(np.int32))
 
 
 @settings(max_examples=100, deadline=None)
@@ -89,7 +88,7 @@ def test_a_circuit_without_idle_qubits_is_left() -> None:
 def saving(kind: SaveKind, targets: list[int]) -> Program:
     save = Save(kind=kind, label="x", subtype="single" if kind is SaveKind.STATEVECTOR else "average")
     operations = oracle.program(4, 0, [op(Op.H, [2])])
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         operations,
         codes=np.append(operations.codes, np.uint8(Op.SAVE)),
         num_controls=np.append(operations.num_controls, np.uint16(0)),

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import program_oracle
 import pytest
@@ -45,7 +46,7 @@ def filled(circuit: QuantumCircuit, point: dict[Parameter, float]) -> Program:
     program = decode_program(encode_program(lower(circuit)))
     assert program.num_parameters == circuit.num_parameters
     values = np.array([[point[parameter] for parameter in circuit.parameters]])
-    return dataclasses.replace(program, params=fill(program, values)[0])
+    return msgspec.structs.replace(program, params=fill(program, values)[0])
 
 
 def point_of(circuit: QuantumCircuit) -> dict[Parameter, float]:
@@ -117,9 +118,10 @@ def test_any_expression(data: st.DataObject) -> None:
         # It has no value at all, or Qiskit won't bind it where we would go through the complex numbers.
         assume(False)
     assume(point)
-    # Beyond, rounding is all that is left of an angle; and Qiskit's sign of a complex number isn't one.
+    # Beyond, rounding is all that is left of an angle.
     assume(1e-3 < abs(expected) < 1e3)
-    assume("sign" not in str(expression) or not isinstance(expected, complex))
+    # Qiskit's arcsin(2) is no number, whose sign is 0.
+    assume("sign" not in str(expression) or not {"asin", "acos"} & set(re.findall(r"\w+", str(expression))))
     circuit = QuantumCircuit(1)
     circuit.rx(expression, 0)
     if any(type(each.lhs) is float and each.rhs is None for each in expression._qpy_replay):

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import engine_oracle as oracle
+import msgspec
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, measure, op
@@ -39,7 +39,7 @@ def random_program(rng: np.random.Generator, num_qubits: int, codes: Sequence[Op
 
 
 def at(program: Program, params: np.ndarray) -> Program:
-    return dataclasses.replace(program, params=params)
+    return msgspec.structs.replace(program, params=params)
 
 
 def amplitudes(

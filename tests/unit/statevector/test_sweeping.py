@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import engine_oracle as oracle
+import msgspec
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, measure, op
@@ -44,8 +43,8 @@ def test_states(num_qubits: int, precision: str, threads: int) -> None:
     swept = list(StatevectorEngine().sweep(experiment, params, [1] * 37))
     assert len(swept) == 37
     for row, outcome in zip(params, swept, strict=True):
-        bound = dataclasses.replace(program, params=row)
-        single = StatevectorEngine().run(dataclasses.replace(experiment, program=bound)).amplitudes
+        bound = msgspec.structs.replace(program, params=row)
+        single = StatevectorEngine().run(msgspec.structs.replace(experiment, program=bound)).amplitudes
         assert outcome.amplitudes.tobytes() == single.tobytes()
         assert np.abs(single - oracle.statevector(bound)).max() < (1e-10 if precision == "double" else 2e-5)
 
@@ -60,8 +59,8 @@ def test_counts(num_qubits: int, num_clbits: int, precision: str, memory: bool) 
     experiment = Experiment(program, 200, 1, first_shot=70, memory=memory, precision=precision)
     seeds = [int(seed) for seed in np.random.default_rng(3).integers(1 << 40, size=19)]
     for row, seed, outcome in zip(params, seeds, StatevectorEngine().sweep(experiment, params, seeds), strict=True):
-        bound = dataclasses.replace(program, params=row)
-        single = StatevectorEngine().run(dataclasses.replace(experiment, program=bound, seed=seed))
+        bound = msgspec.structs.replace(program, params=row)
+        single = StatevectorEngine().run(msgspec.structs.replace(experiment, program=bound, seed=seed))
         np.testing.assert_array_equal(outcome.outcomes, single.outcomes)
         np.testing.assert_array_equal(outcome.counts, single.counts)
         np.testing.assert_array_equal(outcome.memory, single.memory)
@@ -85,8 +84,8 @@ def test_what_is_run_point_by_point_or_has_no_gates(operations: list[oracle.Oper
     for row, seed, outcome in zip(
         params, range(4), StatevectorEngine().sweep(experiment, params, range(4)), strict=True
     ):
-        bound = dataclasses.replace(program, params=row)
-        single = StatevectorEngine().run(dataclasses.replace(experiment, program=bound, seed=seed))
+        bound = msgspec.structs.replace(program, params=row)
+        single = StatevectorEngine().run(msgspec.structs.replace(experiment, program=bound, seed=seed))
         np.testing.assert_array_equal(outcome.outcomes, single.outcomes)
         np.testing.assert_array_equal(outcome.counts, single.counts)
 

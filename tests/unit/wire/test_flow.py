@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import make_golden
 import msgspec
 import numpy as np
@@ -41,7 +39,7 @@ def changed(**fields) -> bytes:
     for name, value in fields.items():
         if isinstance(value, list):
             fields[name] = np.array(value, np.int32)
-    return encode_program(dataclasses.replace(GOOD, **fields))
+    return encode_program(msgspec.structs.replace(GOOD, **fields))
 
 
 def condition(expression: Expression) -> bytes:
@@ -158,4 +156,4 @@ def test_a_tree_that_no_stack_holds() -> None:
 
 def test_jumps_take_no_qubits() -> None:
     with pytest.raises(WireError, match="operation 4 has a wrong number of targets"):
-        decode_program(encode_program(dataclasses.replace(GOOD, num_targets=np.array([0, 1, 1, 0, 1], np.uint16))))
+        decode_program(encode_program(msgspec.structs.replace(GOOD, num_targets=np.array([0, 1, 1, 0, 1], np.uint16))))

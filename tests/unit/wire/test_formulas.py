@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Are slots and formulas that a worker couldn't fill refused?"""
 
-import dataclasses
-
 import make_golden
 import msgspec
 import numpy as np
@@ -30,7 +28,7 @@ def changed(**fields) -> bytes:
     for name in ("slots", "slot_refs"):
         if name in fields:
             fields[name] = np.array(fields[name], np.int32)
-    return encode_program(dataclasses.replace(GOOD, **fields))
+    return encode_program(msgspec.structs.replace(GOOD, **fields))
 
 
 def with_formula(*steps: int, parameters: bytes = b"", numbers: bytes = b"") -> bytes:

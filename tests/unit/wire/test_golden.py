@@ -71,4 +71,4 @@ def test_every_public_struct_is_in_a_golden_file():
         for value in vars(shard).values()
         if isinstance(value, type) and issubclass(value, msgspec.Struct) and value is not msgspec.Struct
     }
-    assert public == seen
+    assert public <= seen

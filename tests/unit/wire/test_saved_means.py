@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import make_golden
@@ -38,7 +37,9 @@ def factors(*numbers: complex) -> bytes:
 
 
 def changed(program: Program, **fields: Any) -> bytes:
-    return encode_program(dataclasses.replace(program, saves=(msgspec.structs.replace(program.saves[0], **fields),)))
+    return encode_program(
+        msgspec.structs.replace(program, saves=(msgspec.structs.replace(program.saves[0], **fields),))
+    )
 
 
 def test_it_comes_back(good: Program) -> None:
@@ -109,12 +110,12 @@ def test_saves_that_no_engine_may_do(good: Program, fields: dict[str, Any], text
 )
 def test_other_kinds_have_no_sums(good: Program, save: Save) -> None:
     with pytest.raises(WireError, match="bytes that say where its sums begin"):
-        decode_program(encode_program(dataclasses.replace(good, saves=(save,))))
+        decode_program(encode_program(msgspec.structs.replace(good, saves=(save,))))
 
 
 @pytest.mark.parametrize(("width", "fits"), [(62, True), (63, False)])
 def test_as_many_qubits_as_a_mask_holds(good: Program, width: int, fits: bool) -> None:
-    wide = dataclasses.replace(
+    wide = msgspec.structs.replace(
         good,
         num_qubits=width,
         codes=np.array([Op.SAVE], np.uint8),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import make_golden
@@ -31,7 +30,7 @@ def one(save: Save, targets: int = 2, num_qubits: int = 2, **changed: Any) -> Pr
         "save_refs": np.array([0]),
         "saves": (save,),
     }
-    return dataclasses.replace(GOOD, **(fields | changed))
+    return msgspec.structs.replace(GOOD, **(fields | changed))
 
 
 def save(kind: SaveKind, subtype: str | None = None, **fields: Any) -> Save:
@@ -66,7 +65,7 @@ HOSTILE = {
     "a save below zero": (one(save(S.STATEVECTOR), save_refs=np.array([-1])), "refers to a save that isn't there"),
     "a save that isn't done": (one(mean(), saves=(mean(), mean())), "isn't done by exactly one operation"),
     "two with one label": (
-        dataclasses.replace(
+        msgspec.structs.replace(
             GOOD, saves=(GOOD.saves[0], *GOOD.saves[1:3], msgspec.structs.replace(GOOD.saves[3], label="e"))
         ),
         "two saves have the same label",
@@ -143,7 +142,7 @@ def test_the_size_counts_what_comes_back() -> None:
     assert 8 * big <= saved_bytes(state, 1000, "single") < 8 * big + 100
     # Without random events all shots save the same, and it is sent once.
     assert saved_bytes(one(save(S.STATEVECTOR, "list"), 10, 10), 1000, "double") < 16 * big + 4000 + 100
-    after = dataclasses.replace(
+    after = msgspec.structs.replace(
         state,
         codes=np.array([Op.MEASURE, Op.SAVE]),
         num_controls=np.zeros(2),
@@ -155,7 +154,7 @@ def test_the_size_counts_what_comes_back() -> None:
     assert saved_bytes(after, 1000, "double") >= 2 * 16 * big
     assert saved_bytes(after, 1, "double") < 2 * 16 * big
     assert saved_bytes(one(save(S.UNITARY, "list"), 5, 5), 1000, "double") >= 16 * big
-    assert saved_bytes(dataclasses.replace(GOOD, saves=()), 9, "double") == 0
+    assert saved_bytes(msgspec.structs.replace(GOOD, saves=()), 9, "double") == 0
 
 
 def test_which_programs_save_their_unitary() -> None:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import make_golden
+import msgspec
 import pytest
 
 from qfleet.wire import codec
@@ -17,7 +16,8 @@ from qfleet_worker.programs import Programs
 BLOBS = {
     codec.content_hash(blob): blob
     for blob in [
-        codec.encode_program(dataclasses.replace(make_golden.program(), num_qubits=qubits)) for qubits in (4, 5, 6, 7)
+        codec.encode_program(msgspec.structs.replace(make_golden.program(), num_qubits=qubits))
+        for qubits in (4, 5, 6, 7)
     ]
 }
 A, B, C, D = BLOBS
@@ -110,7 +110,7 @@ def test_what_goes_makes_room_again() -> None:
 
 def test_one_that_is_too_large_is_given_and_not_kept() -> None:
     shelf = Shelf()
-    small = codec.encode_program(dataclasses.replace(make_golden.program(), tables=(), **EMPTY))
+    small = codec.encode_program(msgspec.structs.replace(make_golden.program(), tables=(), **EMPTY))
     name = codec.content_hash(small)
     shelf.blobs[name] = small
     programs = Programs(shelf.read, SIZE - 1)

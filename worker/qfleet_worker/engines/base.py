@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +19,7 @@ class EngineError(Exception):
     """The engine can't run a circuit; the text is for the user who submitted it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+class Experiment(msgspec.Struct, frozen=True, eq=False):
     """One circuit, and what is asked of it."""
 
     program: Program
@@ -38,7 +37,7 @@ class Experiment:
     threads: int = 1
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What running an experiment gave.
 
     ``outcomes`` has one row per distinct outcome, in ascending order of the clbits read as a number; clbit 0 is the

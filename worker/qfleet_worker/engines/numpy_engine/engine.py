@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,8 +56,8 @@ class NumpyEngine:
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
         """Run one circuit at many points; see `qfleet_worker.engines.base.Engine`."""
         for row, seed in zip(params, seeds, strict=True):
-            program = dataclasses.replace(experiment.program, params=row)
-            yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
+            program = msgspec.structs.replace(experiment.program, params=row)
+            yield self.run(msgspec.structs.replace(experiment, program=program, seed=seed))
 
     def _simulate(self, experiment: Experiment) -> Outcome:
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -261,7 +262,7 @@ class _Cutter:
             self._table_at[rows] = len(self._tables)
             self._tables.append(matrix.reshape(-1))
             codes[rows] = Op.UNITARY
-        self._program = dataclasses.replace(program, codes=codes)
+        self._program = msgspec.structs.replace(program, codes=codes)
         widths = program.num_controls.astype(np.int64) + program.num_targets
         self._operands = _starts(widths)
         self._params = _starts(_NUM_PARAMS[codes])
@@ -274,7 +275,7 @@ class _Cutter:
         """Rows `start` to ``end - 1``, none of which is a jump or a store."""
         program, rows = self._program, slice(start, end)
         numbers = [number for number in self._table_at[rows].tolist() if number >= 0]
-        part = dataclasses.replace(
+        part = msgspec.structs.replace(
             program,
             codes=program.codes[rows],
             num_controls=program.num_controls[rows],

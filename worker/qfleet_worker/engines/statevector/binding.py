@@ -23,9 +23,8 @@ def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
         tables.recipe, tables.pool.copy(), params.astype(np.float64)[None], first, 0, 1, coefs, factors, diagonals,
         high_diagonals, phases,
     )  # fmt: skip
-    return tables._replace(
-        coefs=coefs, factors=factors, tables=diagonals, high_tables=high_diagonals, phase=complex(phases[0])
-    )
+    # `_replace` would take a third of the time of this function.
+    return Tables(*tables[:5], coefs, factors, diagonals, high_diagonals, complex(phases[0]), *tables[10:])
 
 
 def size_of(tables: Tables) -> int:
@@ -37,4 +36,6 @@ def precise(tables: Tables, dtype: np.dtype[Any]) -> Tables:
     """The tables with coefficients in the precision of the state's real numbers."""
     if dtype == np.float64:
         return tables
-    return tables._replace(coefs=tables.coefs.astype(dtype), tables=tables.tables.astype(dtype))
+    # A hostile table may overflow.
+    with np.errstate(over="ignore"):
+        return tables._replace(coefs=tables.coefs.astype(dtype), tables=tables.tables.astype(dtype))

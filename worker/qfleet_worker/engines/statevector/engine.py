@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,10 +75,12 @@ class StatevectorEngine:
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
         before = seconds_compiling()
-        # A hostile table may overflow; the check of the norm catches what comes of it.
-        with np.errstate(all="ignore"):
-            unitary = experiment.output == "unitary" or saves_unitary(experiment.program)
-            outcome = self._unitary(experiment) if unitary else self._simulate(experiment)
+        outcome = self._final_state(experiment)
+        if outcome is None:
+            # A hostile table may overflow; the check of the norm catches what comes of it.
+            with np.errstate(all="ignore"):
+                unitary = experiment.output == "unitary" or saves_unitary(experiment.program)
+                outcome = self._unitary(experiment) if unitary else self._simulate(experiment)
         _warn(before)
         return outcome
 
@@ -85,27 +88,33 @@ class StatevectorEngine:
         """Run one circuit at many points; see `qfleet_worker.engines.base.Engine`."""
         if len(params) != len(seeds):
             raise ValueError(f"{len(params)} points have {len(seeds)} seeds")
+        return chain.from_iterable(self._parts(experiment, params, seeds))
+
+    def _parts(
+        self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
+    ) -> Iterator[Iterable[Outcome]]:
+        """The outcomes of some points after the other."""
         before = seconds_compiling()
-        outcomes = self._sweep(experiment, params, seeds) if len(params) else None
-        if outcomes is not None:
-            yield from outcomes
+        parts = self._sweep(experiment, params, seeds) if len(params) else None
+        if parts is not None:
+            yield from parts
             _warn(before)
             return
         for row, seed in zip(params, seeds, strict=True):
-            program = dataclasses.replace(experiment.program, params=row)
-            yield self.run(dataclasses.replace(experiment, program=program, seed=seed))
+            program = msgspec.structs.replace(experiment.program, params=row)
+            yield (self.run(msgspec.structs.replace(experiment, program=program, seed=seed)),)
 
     def _sweep(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
-    ) -> Iterator[Outcome] | None:
-        """The outcomes of all points; ``None`` for an experiment that doesn't suit to run many at a time."""
+    ) -> Iterable[Iterable[Outcome]] | None:
+        """The same; ``None`` for an experiment that doesn't suit to run many points at a time."""
         program = experiment.program
         save = final_means(program)
         if save is not None and experiment.output == "counts":
             tables = compile_small(without_last(program), _LANE_BITS[experiment.precision], self._cache)
             if tables is not None:
                 paulis = self._grouped(save, program.operands[-int(program.num_targets[-1]) :])
-                return sweep_means(experiment, save, paulis, tables, params, self._crew(experiment))
+                return (sweep_means(experiment, save, paulis, tables, params, self._crew(experiment)),)
         if experiment.output == "statevector" and not program.num_clbits:
             tables = compile_small(program, _LANE_BITS[experiment.precision], self._cache)
             if tables is not None:
@@ -113,7 +122,7 @@ class StatevectorEngine:
         if experiment.output == "counts" and 0 < experiment.shots <= NUMBERS and suits(program):
             plan = self._compile(experiment).blocks[0].plan
             if is_plain(plan):
-                return sweep_counts(experiment, plan, params, seeds, self._crew(experiment))
+                return (sweep_counts(experiment, plan, params, seeds, self._crew(experiment)),)
         return None
 
     def _grouped(self, save: Save, targets: NDArray[np.int32]) -> Paulis:
@@ -126,19 +135,23 @@ class StatevectorEngine:
             self._cache.put(key, kept, sum(array.nbytes for array in kept))
         return kept
 
+    def _final_state(self, experiment: Experiment) -> Outcome | None:
+        """The state after gates on a few qubits; ``None`` for all else."""
+        if experiment.output != "statevector" or experiment.program.num_clbits:
+            return None
+        tables = compile_small(experiment.program, _LANE_BITS[experiment.precision], self._cache)
+        if tables is None:
+            return None
+        final, norm_squared = run_point(tables, experiment.program.num_qubits, _DTYPES[experiment.precision])
+        check_norm(norm_squared, experiment.precision == "double")
+        return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, final)
+
     def _simulate(self, experiment: Experiment) -> Outcome:
         if experiment.output == "counts" and final_means(experiment.program) is not None:
             # As in a sweep, to the bit.
             swept = self._sweep(experiment, experiment.program.params[None], [experiment.seed])
             if swept is not None:
-                return next(swept)
-        if experiment.output == "statevector" and experiment.program.num_clbits == 0:
-            tables = compile_small(experiment.program, _LANE_BITS[experiment.precision], self._cache)
-            if tables is not None:
-                num_qubits, dtype = experiment.program.num_qubits, _DTYPES[experiment.precision]
-                final, norm_squared = run_point(tables, num_qubits, dtype)
-                check_norm(norm_squared, experiment.precision == "double")
-                return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, final)
+                return next(chain.from_iterable(swept))
         tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
         saver = self._saver(experiment)
         # Sorting many outcomes takes memory of its own, when that of the states is given back.

@@ -56,9 +56,7 @@ def run_point(tables: Tables, num_qubits: int, dtype: np.dtype[np.complexfloatin
         floats, wires, (1 << wires) - 1, 0, 0, len(tables.ops), tables.ops, tables.coefs, tables.ints,
         tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, floats, ONE_STATE, 0, 1,
     )  # fmt: skip
-    norm = np.empty(1)
-    _finish(floats, np.array([tables.phase]), norm)
-    return state[: 1 << num_qubits], float(norm[0])
+    return state[: 1 << num_qubits], _finish_one(floats, tables.phase)
 
 
 class _Values:
@@ -133,18 +131,23 @@ def _finish(floats: NDArray[Any], phases: NDArray[Any], norms: NDArray[Any]) -> 
     """Multiply states that lie one after the other by their phases, and write their squared norms."""
     size = len(floats) // len(phases)
     for point in range(len(phases)):
-        begin, end = point * size, (point + 1) * size
-        # Four sums that don't wait for each other.
-        a = b = c = d = 0.0
-        for at in range(begin, end, 4):
-            a += np.float64(floats[at]) * floats[at]
-            b += np.float64(floats[at + 1]) * floats[at + 1]
-            c += np.float64(floats[at + 2]) * floats[at + 2]
-            d += np.float64(floats[at + 3]) * floats[at + 3]
-        norms[point] = (a + b) + (c + d)
-        re, im = phases[point].real, phases[point].imag
-        if re != 1 or im != 0:
-            for at in range(begin, end, 2):
-                x, y = np.float64(floats[at]), np.float64(floats[at + 1])
-                floats[at] = x * re - y * im
-                floats[at + 1] = x * im + y * re
+        norms[point] = _finish_one(floats[point * size : (point + 1) * size], phases[point])
+
+
+@machine_code
+def _finish_one(floats: NDArray[Any], phase: complex) -> float:
+    """Multiply a state by its phase, and return its squared norm."""
+    # Four sums that don't wait for each other.
+    a = b = c = d = 0.0
+    for at in range(0, len(floats), 4):
+        a += np.float64(floats[at]) * floats[at]
+        b += np.float64(floats[at + 1]) * floats[at + 1]
+        c += np.float64(floats[at + 2]) * floats[at + 2]
+        d += np.float64(floats[at + 3]) * floats[at + 3]
+    re, im = phase.real, phase.imag
+    if re != 1 or im != 0:
+        for at in range(0, len(floats), 2):
+            x, y = np.float64(floats[at]), np.float64(floats[at + 1])
+            floats[at] = x * re - y * im
+            floats[at + 1] = x * im + y * re
+    return (a + b) + (c + d)

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
-from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,25 +39,28 @@ _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),
     "single": np.dtype(np.complex64),
 }
-#: An outcome of all of its members. Its class is called in Python, which takes twice as long.
-_made_outcome: Callable[[tuple[Any, ...]], Outcome] = partial(tuple.__new__, Outcome)
 _NO_OUTCOMES = np.zeros((0, 0), np.uint8)
 _NO_COUNTS = np.zeros(0, np.int64)
 _NO_MEMORY = np.zeros(0, np.uint32)
 
 
-def sweep_states(experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew) -> Iterator[Outcome]:
-    """The final states of a program that `small.compile_small` compiled, at all points."""
-    memory = _NO_MEMORY if experiment.memory else None
-    outcomes, counts, memories, saved = repeat(_NO_OUTCOMES), repeat(_NO_COUNTS), repeat(memory), repeat(())
+def sweep_states(
+    experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew
+) -> Iterator[Iterable[Outcome]]:
+    """The final states of a program that `small.compile_small` compiled, for a part of the points after the other."""
+    outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None)
     double = experiment.precision == "double"
+
+    def checked(amplitudes: ComplexArray, norm_squared: float) -> Outcome:
+        check_norm(norm_squared, double)
+        return outcome(amplitudes)
+
     for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
+        # Python takes as long for a point as the circuit does.
         if (np.abs(norms - 1) < CLEARLY_ONE).all():
-            yield from map(_made_outcome, zip(outcomes, counts, memories, states, saved, strict=False))
-            continue
-        for amplitudes, norm_squared in zip(states, norms.tolist(), strict=True):
-            check_norm(norm_squared, double)
-            yield Outcome(_NO_OUTCOMES, _NO_COUNTS, memory, amplitudes)
+            yield map(outcome, states)
+        else:
+            yield map(checked, states, norms.tolist())
 
 
 def final_means(program: Program) -> Save | None:
@@ -73,7 +74,7 @@ def final_means(program: Program) -> Save | None:
 def without_last(program: Program) -> Program:
     """The program without its last operation, its only save."""
     end = len(program.operands) - int(program.num_targets[-1])
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         program, codes=program.codes[:-1], num_controls=program.num_controls[:-1], num_targets=program.num_targets[:-1],
         operands=program.operands[:end], save_refs=program.save_refs[:0], saves=(),
     )  # fmt: skip

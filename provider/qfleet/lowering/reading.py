@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How are the instructions of one circuit read?
+
+To ask Qiskit for an instruction's name, qubits and parameters takes longer than all that is done with them. So standard
+gates are read together, one attribute of all of them after the other, and only what stands between them by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter, methodcaller
+from typing import TYPE_CHECKING, Any, cast
+
+from qiskit.circuit import Barrier, CircuitInstruction, Clbit, Measure, Operation, Qubit
+from qiskit.circuit.library import StatePreparation
+
+from qfleet.lowering import gates
+from qfleet.lowering.flow import FLOW, Flow
+from qfleet.lowering.gates import Shape
+from qfleet.lowering.native import UnitaryGates, amplitude_rows, has_amplitudes
+from qfleet.lowering.parameters import Angle, angle
+from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.rows import Rows
+from qfleet.wire.program import Op
+
+if TYPE_CHECKING:
+    from qfleet.lowering.walk import Walk
+
+#: Instructions that are looked at together; more would only take memory.
+_BLOCK = 1024
+
+_MEASURE = gates.shape(Op.MEASURE)
+_FLOATS = {float}
+_NAME: Callable[[CircuitInstruction], str] = attrgetter("name")
+_QUBITS: Callable[[CircuitInstruction], tuple[Qubit, ...]] = attrgetter("qubits")
+_PARAMS: Callable[[CircuitInstruction], list[Any]] = attrgetter("params")
+_IS_STANDARD: Callable[[CircuitInstruction], bool] = methodcaller("is_standard_gate")
+
+
+class Reader:
+    """Appends the rows of a circuit's instructions to rows."""
+
+    def __init__(
+        self, walk: Walk, qubits: Sequence[Qubit], clbits: Sequence[Clbit], rows: Rows, *, prepares: bool
+    ) -> None:
+        """`prepares`: whether a state preparation on qubits that nothing has touched is an initialization."""
+        self._walk = walk
+        self._rows = rows
+        self._qubit_of = _places(qubits)
+        self._clbit_index: Mapping[Clbit, int] = {bit: index for index, bit in enumerate(clbits)}
+        self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of)
+        self._untouched = _Untouched(rows) if prepares else None
+        #: of the instruction that is being read
+        self._position = 0
+
+    def read(self, data: Sequence[CircuitInstruction]) -> None:
+        """Read all instructions. Raises `RefusalError`, or RecursionError for definitions without end."""
+        try:
+            for begin in range(0, len(data), _BLOCK):
+                self._block(data[begin : begin + _BLOCK], begin)
+        except RefusalError as refusal:
+            # One of those that came before may be no unitary gate.
+            self._unitary_gates.check()
+            self.found(refusal, data)
+            raise
+        self._unitary_gates.check()
+
+    def found(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
+        """Note in a refusal which instruction was being read."""
+        instruction = data[self._position]
+        refusal.found_at(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
+
+    def _block(self, block: Sequence[CircuitInstruction], begin: int) -> None:
+        shapes = list(map(gates.STANDARD_SHAPES.get, map(_NAME, block)))
+        if not all(map(_IS_STANDARD, block)):
+            # Only the names of standard gates say what they are.
+            shapes = [shape if each.is_standard_gate() else None for each, shape in zip(block, shapes, strict=True)]
+        shapes.append(None)
+        at = 0
+        while at < len(block):
+            if shapes[at] is not None:
+                end = shapes.index(None, at)
+                self._gates(block[at:end], cast("list[Shape]", shapes[at:end]), begin + at)
+                at = end
+                continue
+            end = self._unitary_gates.extend(block, at, begin)
+            if at == end:
+                self._position = begin + at
+                self._other(block[at])
+                end = at + 1
+            at = end
+
+    def _gates(self, instructions: Sequence[CircuitInstruction], shapes: Sequence[Shape], begin: int) -> None:
+        """Append standard gates that are one row each."""
+        rows = self._rows
+        angles: list[Angle] = []
+        if not gates.WITH_PARAMS.isdisjoint(shapes):
+            params = list(map(_PARAMS, instructions))
+            angles = list(chain.from_iterable(params))
+            if not (set(map(type, angles)) == _FLOATS and math.isfinite(sum(angles))):
+                angles = []
+                for self._position, values in enumerate(params, begin):
+                    angles += [angle(value, self._walk.free) for value in values]
+        rows.shapes += shapes
+        rows.operands += map(self._qubit_of, chain.from_iterable(map(_QUBITS, instructions)))
+        rows.params += angles
+
+    def _other(self, instruction: CircuitInstruction) -> None:
+        """Append what is no such gate."""
+        walk, rows = self._walk, self._rows
+        operands = list(map(self._qubit_of, instruction.qubits))
+        if instruction.is_standard_gate() and self._other_standard(instruction, operands):
+            return
+        operation = instruction.operation
+        # The most frequent come first: testing for a class is slow, Qiskit's operations having an abstract one.
+        if isinstance(operation, Measure):
+            walk.refuse_in_unitary()
+            rows.shapes.append(_MEASURE)
+            rows.operands += operands
+            rows.clbits += [self._clbit_index[bit] for bit in instruction.clbits]
+            return
+        if isinstance(operation, Barrier):
+            return
+        place = instruction.name, self._position
+        clbits = [self._clbit_index[bit] for bit in instruction.clbits]
+        if isinstance(operation, FLOW):
+            rows.append_phase()
+            Flow(walk, rows, place, operands, clbits, self._clbit_index).append(operation)
+            return
+        if self._untouched is not None and _is_preparation(operation) and self._untouched.all_of(operands):
+            inner = amplitude_rows(operation.params, walk.tables, operation.num_qubits)
+        else:
+            inner = walk.rows(operation)
+        if inner.saves:
+            rows.append_phase()
+        rows.splice(inner, operands, clbits, place)
+
+    def _other_standard(self, instruction: CircuitInstruction, operands: list[int]) -> bool:
+        """Append a standard gate that is no plain row; ``False`` for one that isn't known here."""
+        rows = self._rows
+        params = [angle(value, self._walk.free) for value in instruction.params]
+        match instruction.name:
+            case gates.IDENTITY:
+                pass
+            case gates.GLOBAL_PHASE:
+                rows.turn(params[0])
+            case gates.U2:
+                rows.shapes.append(gates.U_SHAPE)
+                rows.operands += operands
+                rows.params += [math.pi / 2, *params]
+            case gates.CU:
+                rows.shapes += [gates.CONTROLLED_PHASE_SHAPE, gates.CU_SHAPE]
+                rows.operands += [operands[0], *operands]
+                rows.params += [params[3], *params[:3]]
+            case _:
+                return False
+        return True
+
+
+def _places(qubits: Sequence[Qubit]) -> Callable[[Qubit], int]:
+    """Tells the place of a qubit among all of a circuit's."""
+    index_in_register: Callable[[Qubit], int] = attrgetter("_index")
+    # In most circuits the two are the same, and a qubit's hash takes twice as long.
+    if list(map(index_in_register, qubits)) == list(range(len(qubits))):
+        return index_in_register
+    return {qubit: place for place, qubit in enumerate(qubits)}.__getitem__
+
+
+class _Untouched:
+    """Which qubits are still in |0>, where only rows that were added since the last question are looked at."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._seen = 0
+        self._touched: set[int] = set()
+
+    def all_of(self, qubits: Sequence[int]) -> bool:
+        new = self._rows.operands[self._seen :]
+        self._seen += len(new)
+        self._touched.update(max(operand, ~operand) for operand in new)
+        return self._touched.isdisjoint(qubits)
+
+
+def _is_preparation(operation: Operation) -> bool:
+    """Whether it takes |0> to amplitudes that it lists, as its inverse doesn't."""
+    return (
+        isinstance(operation, StatePreparation) and operation.name == "state_preparation" and has_amplitudes(operation)
+    )
