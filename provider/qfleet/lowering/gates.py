@@ -3,17 +3,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
 from qfleet.wire.program import PARAMS, TARGETS, Op
 
-#: An operation code, its number of controls, its number of targets: what a row of a program is besides its operands.
-Shape = tuple[Op, int, int]
+#: What a row of a program is besides its operands: its operation code, its number of controls, its number of targets.
+#: They are the parts of 16 bits of one number, the first one lowest, since many numbers become an array quickly.
+Shape: TypeAlias = int
+_NUMBER, _PART = np.dtype("<u8"), np.dtype("<u2")
+
+
+def packed(code: Op, num_controls: int, num_targets: int) -> Shape:
+    """The shape of these three."""
+    return code | num_controls << 16 | num_targets << 32
+
+
+def unpacked(shape: Shape) -> tuple[Op, int, int]:
+    """Code, number of controls and number of targets."""
+    return Op(shape & 0xFFFF), shape >> 16 & 0xFFFF, shape >> 32
+
+
+def columns(shapes: Sequence[Shape]) -> tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint16]]:
+    """Codes, numbers of controls and numbers of targets, each of shape (shapes,)."""
+    parts = np.array(shapes, _NUMBER).view(_PART)
+    return parts[::4].astype(np.uint8), parts[1::4].copy(), parts[2::4].copy()
 
 
 def shape(code: Op, num_controls: int = 0) -> Shape:
     """The shape of an operation whose code fixes the number of its targets."""
     targets = TARGETS[code]
     assert targets is not None, code.name  # noqa: S101 - a mistake in this package, not in what it reads
-    return code, num_controls, targets
+    return packed(code, num_controls, targets)
 
 
 #: Standard gates that are one row with the gate's own parameters, by the name that Qiskit gives them.
@@ -69,7 +93,7 @@ STANDARD_SHAPES: dict[str, Shape] = {
 }
 
 #: Those of them that have parameters.
-WITH_PARAMS: frozenset[Shape] = frozenset(shape for shape in STANDARD_SHAPES.values() if shape[0] in PARAMS)
+WITH_PARAMS: frozenset[Shape] = frozenset(shape for shape in STANDARD_SHAPES.values() if unpacked(shape)[0] in PARAMS)
 
 #: The other standard gates: no row, two rows, or other parameters.
 IDENTITY = "id"

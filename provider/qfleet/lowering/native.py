@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, Qubit
 from qiskit.circuit.library import Initialize, StatePreparation
 
-from qfleet.lowering.gates import UNITARY, Shape, shape
+from qfleet.lowering.gates import UNITARY, Shape, packed, shape
 from qfleet.lowering.parameters import free_parameters
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
@@ -22,8 +22,6 @@ from qfleet.wire.program import Op
 _TOLERANCE = 1e-8
 
 _COMPLEX = np.dtype(np.complex128)
-#: Members of an enumeration are slow to look up.
-_UNITARY_CODE = Op.UNITARY
 _NOT_UNITARY = "its matrix isn't unitary"
 
 _HALF = math.sqrt(0.5)
@@ -68,7 +66,7 @@ class UnitaryGates:
     def extend(self, block: Sequence[CircuitInstruction], at: int, begin: int) -> int:
         """Append the rows of the gates from ``block[at]`` on, which `check` will check. Returns where the first is that
         is no plain matrix; `begin` is the position of the block."""
-        rows = self._rows
+        rows, kinds, tables, qubit_of = self._rows, self._kinds, self._tables, self._qubit_of
         for place in range(at, len(block)):
             instruction = block[place]
             if instruction.name != UNITARY:
@@ -76,17 +74,17 @@ class UnitaryGates:
             # The operation would be slow to make. A gate whose matrix can't be made has none here.
             matrix, qubits = instruction.matrix, instruction.qubits
             width = len(qubits)
-            kind = self._kinds.get(width)
+            kind = kinds.get(width)
             if kind is None:
-                kind = self._kinds[width] = (1 << width, 1 << width), (_UNITARY_CODE, 0, width), []
+                kind = kinds[width] = (1 << width, 1 << width), packed(Op.UNITARY, 0, width), []
             square, row, numbers = kind
             if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != square:
                 return place
-            number = self._tables.add(matrix)
+            number = tables.add(matrix)
             numbers.append(number)
             rows.shapes.append(row)
             self._gates += (begin + place, len(rows.operands), number)
-            rows.operands += map(self._qubit_of, qubits)
+            rows.operands += map(qubit_of, qubits)
             rows.tables.append(number)
         return len(block)
 
@@ -172,12 +170,13 @@ def _numbers(values: Iterable[complex]) -> NDArray[np.complex128]:
 
 
 def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
-    return Rows([(code, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(table)])
+    return Rows([packed(code, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(table)])
 
 
 def _is_small(errors: Any) -> bool:
-    # NaN is smaller than nothing, so that it is refused too.
-    return bool(abs(errors).max() < _TOLERANCE)
+    # NaN is smaller than nothing, so that it is refused too. The sum of squares is there sooner.
+    flat = errors.reshape(-1)
+    return bool(np.vdot(flat, flat).real < _TOLERANCE**2 or abs(flat).max() < _TOLERANCE)
 
 
 def _are_unitary(matrices: NDArray[np.complex128]) -> bool:

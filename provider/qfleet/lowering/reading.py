@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
-from operator import attrgetter, methodcaller
-from typing import TYPE_CHECKING, Any, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, cast
 
 from qiskit.circuit import Barrier, CircuitInstruction, Clbit, Measure, Operation, Qubit
 from qiskit.circuit.library import StatePreparation
@@ -33,10 +34,6 @@ _BLOCK = 1024
 
 _MEASURE = gates.shape(Op.MEASURE)
 _FLOATS = {float}
-_NAME: Callable[[CircuitInstruction], str] = attrgetter("name")
-_QUBITS: Callable[[CircuitInstruction], tuple[Qubit, ...]] = attrgetter("qubits")
-_PARAMS: Callable[[CircuitInstruction], list[Any]] = attrgetter("params")
-_IS_STANDARD: Callable[[CircuitInstruction], bool] = methodcaller("is_standard_gate")
 
 
 class Reader:
@@ -51,7 +48,7 @@ class Reader:
         self._qubit_of = _places(qubits)
         self._clbit_index: Mapping[Clbit, int] = {bit: index for index, bit in enumerate(clbits)}
         self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of)
-        self._untouched = _Untouched(rows) if prepares else None
+        self._prepares = prepares
         #: of the instruction that is being read
         self._position = 0
 
@@ -73,9 +70,9 @@ class Reader:
         refusal.found_at(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
 
     def _block(self, block: Sequence[CircuitInstruction], begin: int) -> None:
-        shapes = list(map(gates.STANDARD_SHAPES.get, map(_NAME, block)))
-        if not all(map(_IS_STANDARD, block)):
-            # Only the names of standard gates say what they are.
+        shapes = list(map(gates.STANDARD_SHAPES.get, [each.name for each in block]))
+        # Only the names of standard gates say what they are.
+        if not all([each.is_standard_gate() for each in block]):
             shapes = [shape if each.is_standard_gate() else None for each, shape in zip(block, shapes, strict=True)]
         shapes.append(None)
         at = 0
@@ -97,14 +94,14 @@ class Reader:
         rows = self._rows
         angles: list[Angle] = []
         if not gates.WITH_PARAMS.isdisjoint(shapes):
-            params = list(map(_PARAMS, instructions))
+            params = [each.params for each in instructions]
             angles = list(chain.from_iterable(params))
             if not (set(map(type, angles)) == _FLOATS and math.isfinite(sum(angles))):
                 angles = []
                 for self._position, values in enumerate(params, begin):
                     angles += [angle(value, self._walk.free) for value in values]
         rows.shapes += shapes
-        rows.operands += map(self._qubit_of, chain.from_iterable(map(_QUBITS, instructions)))
+        rows.operands += map(self._qubit_of, chain.from_iterable([each.qubits for each in instructions]))
         rows.params += angles
 
     def _other(self, instruction: CircuitInstruction) -> None:
@@ -129,13 +126,17 @@ class Reader:
             rows.append_phase()
             Flow(walk, rows, place, operands, clbits, self._clbit_index).append(operation)
             return
-        if self._untouched is not None and _is_preparation(operation) and self._untouched.all_of(operands):
+        if self._prepares and _is_preparation(operation) and self._untouched.all_of(operands):
             inner = amplitude_rows(operation.params, walk.tables, operation.num_qubits)
         else:
             inner = walk.rows(operation)
         if inner.saves:
             rows.append_phase()
         rows.splice(inner, operands, clbits, place)
+
+    @cached_property
+    def _untouched(self) -> _Untouched:
+        return _Untouched(self._rows)
 
     def _other_standard(self, instruction: CircuitInstruction, operands: list[int]) -> bool:
         """Append a standard gate that is no plain row; ``False`` for one that isn't known here."""

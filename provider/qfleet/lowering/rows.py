@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from qiskit.circuit.library import RC3XGate, iSwapGate
 
 from qfleet.lowering.expressions import moved
 from qfleet.lowering.formulas import Slots, slots
-from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, shape
+from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, columns, packed, shape, unpacked
 from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import RefusalError, too_long
 from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
@@ -33,6 +33,9 @@ _JUMP_UNLESS = shape(Op.JUMP_UNLESS)
 _STORE = shape(Op.STORE)
 
 
+_COMPLEX = np.dtype(np.complex128)
+
+
 class Tables:
     """The tables of one program; equal ones are kept once. A table is known by its number."""
 
@@ -41,7 +44,7 @@ class Tables:
         self._tables: list[bytes] = []
 
     def __getitem__(self, number: int) -> NDArray[np.complex128]:
-        return np.frombuffer(self._tables[number], np.complex128)
+        return np.frombuffer(self._tables[number], _COMPLEX)
 
     def add(self, values: NDArray[np.complex128]) -> int:
         """The number of the table with these values, in row-major order."""
@@ -53,15 +56,11 @@ class Tables:
 
     def flat(self, numbers: Iterable[int]) -> NDArray[np.complex128]:
         """These tables, one after the other."""
-        return np.frombuffer(b"".join([self._tables[number] for number in numbers]), np.complex128)
+        return np.frombuffer(b"".join([self._tables[number] for number in numbers]), _COMPLEX)
 
-    def each(self, numbers: Sequence[int]) -> tuple[NDArray[np.complex128], ...]:
+    def each(self, numbers: Iterable[int]) -> tuple[NDArray[np.complex128], ...]:
         """These tables, each as an array."""
-        sizes = [len(self._tables[number]) // 16 for number in numbers]
-        flat = self.flat(numbers)
-        if len(set(sizes)) == 1:
-            return tuple(flat.reshape(len(sizes), -1))
-        return tuple([flat[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)])
+        return tuple([np.frombuffer(self._tables[number], _COMPLEX) for number in numbers])
 
 
 @dataclass(slots=True)
@@ -168,14 +167,14 @@ class Rows:
         phase = math.remainder(self.phase, math.tau)
         result = Rows(params=[*([phase] if phase else []), *self.params], tables=self.tables)
         if phase:
-            result.shapes.append((Op.GLOBAL_PHASE, num_controls, 0))
+            result.shapes.append(shape(Op.GLOBAL_PHASE, num_controls))
             result.operands += controls
         at = 0
-        for code, inner_controls, targets in self.shapes:
+        for code, inner_controls, targets in map(unpacked, self.shapes):
             if code in NON_UNITARY_OPS:
                 raise _not_unitary(code, "controlled")
             end = at + inner_controls + targets
-            result.shapes.append((code, num_controls + inner_controls, targets))
+            result.shapes.append(packed(code, num_controls + inner_controls, targets))
             result.operands += controls
             result.operands += [placed[operand] for operand in self.operands[at:end]]
             at = end
@@ -188,7 +187,7 @@ class Rows:
             if code in NON_UNITARY_OPS:
                 raise _not_unitary(code, "inverted")
             code, params, table = _inverted(code, params, None if number is None else tables[number])
-            result.shapes.append((code, controls, targets))
+            result.shapes.append(packed(code, controls, targets))
             if code is Op.DCX:
                 operands = [*operands[:controls], operands[-1], operands[-2]]
             result.operands += operands
@@ -213,20 +212,19 @@ class Rows:
         shapes = [GLOBAL_PHASE_SHAPE, *self.shapes] if phase else self.shapes
         params = [phase, *self.params] if phase else self.params
         filled = slots(params, parameters) if parameters else Slots(params)
-        codes, controls, targets = zip(*shapes, strict=True) if shapes else ((), (), ())
-        used = {number: place for place, number in enumerate(dict.fromkeys(self.tables))}
+        codes, controls, targets = columns(shapes)
+        used = {number: place for place, number in enumerate(dict.fromkeys(self.tables))} if self.tables else {}
         program = Program(
             num_qubits,
             num_clbits,
-            # Many times faster than an array of members of an enumeration.
-            codes=np.frombuffer(bytes(codes), np.uint8),
-            num_controls=np.array(controls, np.uint16),
-            num_targets=np.array(targets, np.uint16),
+            codes=codes,
+            num_controls=controls,
+            num_targets=targets,
             operands=np.array(self.operands, np.int32),
             clbits=np.array(self.clbits, np.int32) if self.clbits else NOTHING,
             params=np.array(filled.params, np.float64),
-            table_refs=np.array([used[number] for number in self.tables], np.int32) if used else NOTHING,
-            tables=tables.each(list(used)) if used else (),
+            table_refs=np.array(list(map(used.__getitem__, self.tables)), np.int32) if used else NOTHING,
+            tables=tables.each(used),
         )
         if not (self.jumps or self.expressions or variables or self.loops or parameters or self.saves):
             return program
@@ -247,10 +245,10 @@ class Rows:
             saves=tuple(self.saves),
         )
 
-    def _unpacked(self) -> Iterator[tuple[Shape, list[int], list[Angle], int | None]]:
+    def _unpacked(self) -> Iterator[tuple[tuple[Op, int, int], list[int], list[Angle], int | None]]:
         at = angle = 0
         numbers = iter(self.tables)
-        for code, controls, targets in self.shapes:
+        for code, controls, targets in map(unpacked, self.shapes):
             end, last = at + controls + targets, angle + PARAMS.get(code, 0)
             number = next(numbers) if code in TABLE_OPS else None
             yield (code, controls, targets), self.operands[at:end], self.params[angle:last], number
@@ -259,7 +257,7 @@ class Rows:
 
 def repeated(rows: Rows, times: int) -> Rows:
     """The rows, so many times over."""
-    for code, _, _ in rows.shapes:
+    for code, _, _ in map(unpacked, rows.shapes):
         if code in FLOW_OPS or code is Op.SAVE:
             raise _not_unitary(code, "repeated")
     if len(rows.shapes) * times > MAX_OPERATIONS:

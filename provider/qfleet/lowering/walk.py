@@ -23,6 +23,7 @@ from qiskit.circuit.library import DiagonalGate, Initialize, PermutationGate, Un
 
 from qfleet.lowering.controlled import controlled_rows, modified_rows
 from qfleet.lowering.expressions import Variables
+from qfleet.lowering.gates import packed, shape
 from qfleet.lowering.native import (
     diagonal_rows,
     initialize_rows,
@@ -38,7 +39,7 @@ from qfleet.wire.program import Op
 
 _NO_PARAMETERS: Mapping[Parameter, Parameter] = MappingProxyType({})
 _NOTHING = Rows()
-_RESET = Rows([(Op.RESET, 0, 1)], [0])
+_RESET = Rows([shape(Op.RESET)], [0])
 
 
 class Walk:
@@ -128,7 +129,7 @@ class Walk:
         if is_state(operation):
             self.saved_states.add(save.label)
         width = operation.num_qubits
-        return Rows([(Op.SAVE, 0, width)], list(range(width)), saves=[save])
+        return Rows([packed(Op.SAVE, 0, width)], list(range(width)), saves=[save])
 
     def refuse_in_unitary(self) -> None:
         """Raise `RefusalError` if the unitary of the circuit is wanted."""

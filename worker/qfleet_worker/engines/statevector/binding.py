@@ -12,19 +12,25 @@ from qfleet_worker.engines.statevector.compile import Tables
 from qfleet_worker.engines.statevector.values import refill
 
 
-def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
-    """The tables at other angles, of which ``params[first]`` is their first."""
+def values_at(
+    tables: Tables, params: NDArray[np.float64], first: int
+) -> tuple[NDArray[Any], NDArray[np.complex128], NDArray[Any], NDArray[np.complex128], complex]:
+    """The members of the tables from ``coefs`` to ``phase`` at other angles; ``params[first]`` is their first."""
     if not len(tables.recipe):
-        return tables
+        return tables[5:10]
     coefs, factors = tables.coefs.copy(), tables.factors.copy()
     diagonals, high_diagonals = tables.tables.copy(), tables.high_tables.copy()
     phases = np.empty(1, np.complex128)
     refill(
-        tables.recipe, tables.pool.copy(), params.astype(np.float64)[None], first, 0, 1, coefs, factors, diagonals,
+        tables.recipe, tables.pool.copy(), params.copy()[None], first, 0, 1, coefs, factors, diagonals,
         high_diagonals, phases,
     )  # fmt: skip
-    # `_replace` would take a third of the time of this function.
-    return Tables(*tables[:5], coefs, factors, diagonals, high_diagonals, complex(phases[0]), *tables[10:])
+    return coefs, factors, diagonals, high_diagonals, complex(phases[0])
+
+
+def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
+    """The tables at other angles; see `values_at`."""
+    return Tables(*tables[:5], *values_at(tables, params, first), *tables[10:]) if len(tables.recipe) else tables
 
 
 def size_of(tables: Tables) -> int:
@@ -36,6 +42,13 @@ def precise(tables: Tables, dtype: np.dtype[Any]) -> Tables:
     """The tables with coefficients in the precision of the state's real numbers."""
     if dtype == np.float64:
         return tables
+    return tables._replace(coefs=rounded(tables.coefs, dtype), tables=rounded(tables.tables, dtype))
+
+
+def rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Coefficients in the precision of the state's real numbers."""
+    if values.dtype == dtype:
+        return values
     # A hostile table may overflow.
     with np.errstate(over="ignore"):
-        return tables._replace(coefs=tables.coefs.astype(dtype), tables=tables.tables.astype(dtype))
+        return values.astype(dtype)

@@ -142,7 +142,8 @@ class StatevectorEngine:
         tables = compile_small(experiment.program, _LANE_BITS[experiment.precision], self._cache)
         if tables is None:
             return None
-        final, norm_squared = run_point(tables, experiment.program.num_qubits, _DTYPES[experiment.precision])
+        program, dtype = experiment.program, _DTYPES[experiment.precision]
+        final, norm_squared = run_point(tables, program.num_qubits, dtype, program.params)
         check_norm(norm_squared, experiment.precision == "double")
         return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, final)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
-from qfleet_worker.engines.statevector.binding import precise
+from qfleet_worker.engines.statevector.binding import precise, rounded, values_at
 from qfleet_worker.engines.statevector.compile import Tables
 from qfleet_worker.engines.statevector.execute import ONE_STATE, run_stage
 from qfleet_worker.engines.statevector.machine_code import machine_code
@@ -46,17 +46,20 @@ def run_points(
     return states[:, : 1 << num_qubits], norms
 
 
-def run_point(tables: Tables, num_qubits: int, dtype: np.dtype[np.complexfloating]) -> tuple[ComplexArray, float]:
-    """The same at the one point that the tables are bound to."""
+def run_point(
+    tables: Tables, num_qubits: int, dtype: np.dtype[np.complexfloating], params: NDArray[np.float64]
+) -> tuple[ComplexArray, float]:
+    """The same of one segment at one point; `params`: shape (angles,)."""
     wires = max(num_qubits, 2 if dtype == np.complex128 else 3)
     state = np.empty(1 << wires, dtype)
     floats = state.view(np.float64 if dtype == np.complex128 else np.float32)
-    tables = precise(tables, floats.dtype)
+    coefs, factors, diagonals, high_diagonals, phase = values_at(tables, params, 0)
     run_stage(
-        floats, wires, (1 << wires) - 1, 0, 0, len(tables.ops), tables.ops, tables.coefs, tables.ints,
-        tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, floats, ONE_STATE, 0, 1,
+        floats, wires, (1 << wires) - 1, 0, 0, len(tables.ops), tables.ops, rounded(coefs, floats.dtype), tables.ints,
+        tables.diagonals, tables.terms, factors, rounded(diagonals, floats.dtype), high_diagonals, floats, ONE_STATE,
+        0, 1,
     )  # fmt: skip
-    return state[: 1 << num_qubits], _finish_one(floats, tables.phase)
+    return state[: 1 << num_qubits], _finish_one(floats, phase)
 
 
 class _Values:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
 from qfleet_worker.engines.statevector import kernels
-from qfleet_worker.engines.statevector.binding import bind, size_of
+from qfleet_worker.engines.statevector.binding import size_of
 from qfleet_worker.engines.statevector.cache import Cache, structure
 from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.machine_code import machine_code
@@ -32,14 +32,14 @@ _NO_STARTS = np.zeros(1, np.int64)
 
 
 def compile_small(program: Program, lane_bits: int, cache: Cache) -> Tables | None:
-    """A program's tables at its angles; ``None`` for a program that doesn't suit this way."""
+    """A program's tables, at some angles; ``None`` for a program that doesn't suit this way."""
     num_qubits = program.num_qubits
     if num_qubits > MAX_QUBITS:
         return None
     key = ("small", lane_bits, *structure(program))
     tables: Tables | None = cache.get(key)
     if tables is not None:
-        return bind(tables, program.params, 0)
+        return tables
     table, starts = _NO_TABLE, _NO_STARTS
     if program.tables:
         sizes = [len(each) for each in program.tables]
