@@ -12,7 +12,7 @@ from qfleet_worker.engines.statevector.draft import GATES, POOL, SIZE, TAPE, Dra
 from qfleet_worker.engines.statevector.emit import emit_gate, emit_group, emit_permutation
 from qfleet_worker.engines.statevector.fusion import classify, fuse
 from qfleet_worker.engines.statevector.kernels import MAX_TARGETS
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
 from qfleet_worker.engines.statevector.merging import (
     COEFS,
     DIAGONALS,
@@ -85,7 +85,10 @@ def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
     return longer
 
 
-@machine_code
+@compiled_for(
+    "(int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64[::1], complex128[::1], int64[::1], "
+    "int64, int64, int64, int64, int64, int64)"
+)
 def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
                  params: NDArray[Any], table_at: NDArray[Any], table: NDArray[Any], wires: NDArray[Any],
                  num_wires: int, lane_bits: int, local_bits: int, run_bits: int, matrix_entries: int,

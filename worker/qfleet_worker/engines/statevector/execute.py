@@ -28,7 +28,7 @@ from qfleet_worker.engines.statevector.emit import (
     STRIDES,
 )
 from qfleet_worker.engines.statevector.kernels import call_kernel
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
 from qfleet_worker.engines.statevector.runs import copy_run
 from qfleet_worker.engines.statevector.schedule import popcount
 
@@ -92,7 +92,10 @@ def _gather(state: NDArray[Any], room: NDArray[Any], base: int, places: NDArray[
         room[0] = 1
 
 
-@machine_code
+@compiled_for(
+    "({real}[::1], int64, int64, int64, int64, int64, int64[:, ::1], {real}[::1], int64[::1], int64[:, ::1], "
+    "int64[:, ::1], complex128[::1], {real}[::1], complex128[::1], {real}[::1], int64[::1], int64, int64)"
+)
 def run_stage(
     state: NDArray[Any], num_wires: int, local: int, known: int, first_op: int, end_op: int, ops: NDArray[Any],
     coefs: NDArray[Any], ints: NDArray[Any], diagonals: NDArray[Any], terms: NDArray[Any], factors: NDArray[Any],
@@ -161,7 +164,7 @@ def run_stage(
                 copy_run(state, 2 * base + places[at], room, at * run, run, state, ahead)
 
 
-@machine_code
+@compiled_for("({real}[::1], int64, int64, int64, int64)")
 def clear_rest(state: NDArray[Any], num_wires: int, known: int, begin: int, end: int) -> None:
     """Write the zeros of the blocks ``begin`` to ``end - 1``: the amplitudes where a wire that isn't known is 1.
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """How do the functions of this package become machine code, and how long did that take?
 
-Each is compiled by numba when it is first called, and kept in numba's cache (``NUMBA_CACHE_DIR``, or beside its
-module). numba notices when a function's own module changes, but not when one of those changes whose functions were
-built into it; so here the cache is good for all of them together.
+They are compiled by numba, and kept in numba's cache (``NUMBA_CACHE_DIR``, or beside its module). Those that Python
+calls say for which arguments, and `compile_all` compiles them; one that is called before, or for others, is compiled
+then. Those that only machine code calls are built into their callers.
+
+numba notices when a function's own module changes, but not when one of those changes whose functions were built into
+it; so here the cache is good for all of them together.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 #: What a module has that machine code comes from: a function to be compiled, or instructions.
-_MARKS = ("\n@machine_code\n", "\nfrom llvmlite import ir\n")
+_MARKS = ("\n@machine_code\n", "\n@compiled_for(", "\nfrom llvmlite import ir\n")
 
 
 def _package_stamp() -> tuple[float, int]:
@@ -35,8 +38,35 @@ def _package_stamp() -> tuple[float, int]:
 _STAMP = _package_stamp()
 
 
+#: A state's numbers in each precision.
+_PRECISIONS = ({"real": "float64", "complex": "complex128"}, {"real": "float32", "complex": "complex64"})
+#: The functions that Python calls, each with the types of arguments that it is compiled for.
+_ENTRIES: list[tuple[Any, dict[str, None]]] = []
+
+
+def compiled_for(signature: str) -> Callable[[_Function], _Function]:
+    """A function that Python calls with arguments of these types, as numba writes them.
+
+    ``{real}`` and ``{complex}`` are a state's numbers: with them, the function is compiled for each precision.
+    """
+
+    def entry(function: _Function) -> _Function:
+        compiled = machine_code(function)
+        _ENTRIES.append((compiled, dict.fromkeys(signature.format(**names) for names in _PRECISIONS)))
+        return compiled
+
+    return entry
+
+
+def compile_all() -> None:
+    """Compile, or load from the cache, the functions that Python calls, of all modules that were imported."""
+    for function, signatures in _ENTRIES:
+        for signature in signatures:
+            function.compile(signature)
+
+
 def machine_code(function: _Function) -> _Function:
-    """The function, compiled when it is first called; it runs without the GIL."""
+    """A function that machine code calls; it runs without the GIL."""
     dispatcher = njit(cache=True, nogil=True)(function)
     index = getattr(dispatcher._cache, "_cache_file", None)
     if index is not None and hasattr(index, "_source_stamp"):

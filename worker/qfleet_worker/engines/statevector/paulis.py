@@ -23,7 +23,7 @@ from qfleet_worker.engines.statevector.dots import (
     product_row,
     sign_tables,
 )
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
 from qfleet_worker.engines.statevector.threads import Crew
 
 #: Amplitudes of a block and of a chunk, as powers of 2.
@@ -117,7 +117,10 @@ def _odd(number: int) -> bool:
     return (0x6996 >> (number & 15)) & 1 == 1
 
 
-@machine_code
+@compiled_for(
+    "({real}[::1], int64, int64, int64[::1], int64[::1], int64[::1], boolean[::1], int64[::1], int64, "
+    "{real}[:, ::1], {real}[:, ::1], float64[:, ::1], int64, int64)"
+)
 def _sum_up(
     floats: NDArray[Any], num_bits: int, chunk_bits: int, x_masks: NDArray[Any], starts: NDArray[Any],
     z_masks: NDArray[Any], imaginary: NDArray[Any], bounds: NDArray[Any], transform: int, signs: NDArray[Any],
@@ -136,7 +139,10 @@ def _sum_up(
             )  # fmt: skip
 
 
-@machine_code
+@compiled_for(
+    "({real}[::1], int64, int64[::1], int64[::1], int64[::1], boolean[::1], int64, {real}[:, ::1], "
+    "{real}[:, ::1], float64[:, ::1], int64, int64)"
+)
 def _sum_up_points(
     floats: NDArray[Any], num_bits: int, x_masks: NDArray[Any], starts: NDArray[Any], z_masks: NDArray[Any],
     imaginary: NDArray[Any], transform: int, signs: NDArray[Any], lane_signs: NDArray[Any], found: NDArray[Any],

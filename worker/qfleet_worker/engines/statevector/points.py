@@ -16,7 +16,7 @@ from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.statevector.binding import precise, rounded, values_at
 from qfleet_worker.engines.statevector.compile import Tables
 from qfleet_worker.engines.statevector.execute import ONE_STATE, run_stage
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for
 from qfleet_worker.engines.statevector.plan import Segment
 from qfleet_worker.engines.statevector.threads import Crew
 from qfleet_worker.engines.statevector.values import refill
@@ -129,7 +129,7 @@ def _run(
         _finish(floats, phases, norms[begin : begin + at_once])
 
 
-@machine_code
+@compiled_for("({real}[::1], complex128[::1], float64[::1])")
 def _finish(floats: NDArray[Any], phases: NDArray[Any], norms: NDArray[Any]) -> None:
     """Multiply states that lie one after the other by their phases, and write their squared norms."""
     size = len(floats) // len(phases)
@@ -137,7 +137,7 @@ def _finish(floats: NDArray[Any], phases: NDArray[Any], norms: NDArray[Any]) -> 
         norms[point] = _finish_one(floats[point * size : (point + 1) * size], phases[point])
 
 
-@machine_code
+@compiled_for("({real}[::1], complex128)")
 def _finish_one(floats: NDArray[Any], phase: complex) -> float:
     """Multiply a state by its phase, and return its squared norm."""
     # Four sums that don't wait for each other.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for
 from qfleet_worker.engines.statevector.threads import Crew
 
 #: Amplitudes per row.
@@ -51,7 +51,7 @@ class Sampler:
         return found
 
 
-@machine_code
+@compiled_for("({real}[::1], int64, float64[::1], int64, int64)")
 def _sum_rows(floats: NDArray[Any], size: int, sums: NDArray[Any], begin: int, end: int) -> None:
     """The squared norms of rows of `size` floats."""
     for row in range(begin, end):
@@ -67,7 +67,7 @@ def _sum_rows(floats: NDArray[Any], size: int, sums: NDArray[Any], begin: int, e
         sums[row] = (a + b) + (c + d)
 
 
-@machine_code
+@compiled_for("(float64[::1], float64[::1], int64[::1], int64, int64)")
 def _find_rows(points: NDArray[Any], ends: NDArray[Any], rows: NDArray[Any], begin: int, end: int) -> None:
     """The first row whose end lies beyond each point."""
     for at in range(begin, end):
@@ -84,7 +84,7 @@ def _find_rows(points: NDArray[Any], ends: NDArray[Any], rows: NDArray[Any], beg
         rows[at] = low
 
 
-@machine_code
+@compiled_for("(int64[::1], int64)")
 def _sort(rows: NDArray[Any], number: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """The points in the order of their rows, and where each row begins among them."""
     firsts = np.zeros(number + 1, np.int64)
@@ -100,7 +100,7 @@ def _sort(rows: NDArray[Any], number: int) -> tuple[NDArray[Any], NDArray[Any]]:
     return order, firsts
 
 
-@machine_code
+@compiled_for("({real}[::1], int64, float64[::1], float64[::1], int64[::1], int64[::1], int64[::1], int64, int64)")
 def _find(
     floats: NDArray[Any], size: int, points: NDArray[Any], ends: NDArray[Any], order: NDArray[Any],
     firsts: NDArray[Any], found: NDArray[Any], begin: int, end: int,

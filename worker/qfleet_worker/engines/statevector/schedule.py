@@ -27,7 +27,7 @@ from qfleet_worker.engines.statevector.draft import (
     SIZE,
     TARGETS,
 )
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
 from qfleet_worker.engines.statevector.shapes import MIXED, REAL
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
@@ -36,7 +36,7 @@ SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
 GROUP_HIGH = 3
 
 
-@machine_code
+@compiled_for("(int64,)")
 def popcount(mask: int) -> int:
     """Bits that are set."""
     number = 0

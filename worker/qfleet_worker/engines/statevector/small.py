@@ -17,7 +17,7 @@ from qfleet_worker.engines.statevector import kernels
 from qfleet_worker.engines.statevector.binding import size_of
 from qfleet_worker.engines.statevector.cache import Cache, structure
 from qfleet_worker.engines.statevector.compile import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for
 
 #: Qubits at most.
 MAX_QUBITS = 12
@@ -59,7 +59,10 @@ def compile_small(program: Program, lane_bits: int, cache: Cache) -> Tables | No
     return tables
 
 
-@machine_code
+@compiled_for(
+    "(int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64[::1], complex128[::1], int64[::1], "
+    "int64, int64)"
+)
 def _compile(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
               params: NDArray[Any], table_refs: NDArray[Any], table: NDArray[Any], starts: NDArray[Any],
               num_qubits: int, lane_bits: int) -> tuple[Any, ...]:  # fmt: skip

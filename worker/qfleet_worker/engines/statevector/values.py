@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.diagonals import build_tables
 from qfleet_worker.engines.statevector.draft import FACTOR
-from qfleet_worker.engines.statevector.machine_code import machine_code
+from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
 from qfleet_worker.engines.statevector.tape import PHASE, TAPE_COLUMNS, run_tape
 from qfleet_worker.engines.statevector.turns import half_turns
 
@@ -101,7 +101,10 @@ def fill_tables(table_rows: NDArray[Any], table_terms: NDArray[Any], pool: NDArr
         )  # fmt: skip
 
 
-@machine_code
+@compiled_for(
+    "(int64[::1], complex128[::1], float64[:, ::1], int64, int64, int64, {real}[::1], complex128[::1], "
+    "{real}[::1], complex128[::1], complex128[::1])"
+)
 def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first: int, begin: int, end: int,
            coefs: NDArray[Any], factors: NDArray[Any], tables: NDArray[Any], high_tables: NDArray[Any],
            phases: NDArray[Any]) -> None:  # fmt: skip
