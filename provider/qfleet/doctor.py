@@ -137,7 +137,7 @@ def _silent_workers(facts: Facts) -> Finding:
         "silent workers",
         "problem",
         f"{_some(facts.silent_workers)} stopped to show up, and took no leave: killed, hung, or cut off",
-        "look at that machine; if the worker is gone for good: redis-cli HDEL qfleet:workers NAME",
+        "look at that machine; the record of a worker that is gone for good is dropped after a day",
         facts.silent_workers,
     )
 

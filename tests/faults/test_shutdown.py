@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+import pytest
 import redis
 from circuits import ENDLESS_SHOTS, endless
 from fleet_state import attempts, counts, held, many, nothing_left, state, steady
@@ -19,12 +20,16 @@ from qfleet.wire import keys
 StartWorker = Callable[..., Worker]
 
 
-def test_a_short_shard_is_finished(backend: FleetBackend, client: redis.Redis, start_worker: StartWorker) -> None:
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_short_shard_is_finished_however_often_its_worker_is_told_to_stop(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker, signals: int
+) -> None:
     worker = start_worker()
     job, waits = steady(backend), steady(backend)
     with held(client, job):
-        worker.process.send_signal(signal.SIGTERM)
-        until(lambda: "Warm shutdown" in worker.log.read_text(), "it was told")
+        for number in range(1, signals + 1):
+            worker.process.send_signal(signal.SIGTERM)
+            until(lambda: worker.log.read_text().count("Warm shutdown") == number, "it was told")  # noqa: B023
     assert worker.process.wait(60) == 0
     assert job.status() is JobStatus.DONE
     assert attempts(client, job) == 1

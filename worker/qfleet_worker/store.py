@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import time
@@ -28,6 +29,8 @@ from qfleet.wire.state import ShardState
 
 #: Seconds between two looks for lost shards.
 RECONCILE_SECONDS: Final = 5.0
+#: How long the record of a worker stays that took no leave.
+FORGOTTEN_SECONDS: Final = 86_400.0
 #: How long a result waits for room in a Redis that is full, and how often it is tried meanwhile.
 ROOM_SECONDS: Final = 60.0
 _ROOM_LOOK_SECONDS: Final = 1.0
@@ -162,6 +165,7 @@ class Store:
         """
         if not self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(RECONCILE_SECONDS * 900)):
             return []
+        self._forget_workers()
         found: list[tuple[str, int]] = []
         later_taken = 0
         for raw in self._redis.zrevrange(keys.ACTIVE, 0, -1):
@@ -181,11 +185,24 @@ class Store:
         """Take this worker's presence away."""
         self._redis.hdel(keys.WORKERS, self._worker)
 
+    def _forget_workers(self) -> None:
+        """Drop the records of workers that took no leave and won't come back: machines have names of their own."""
+        gone = [name for name, age in self.ages().items() if age > FORGOTTEN_SECONDS]
+        if gone:
+            self._redis.hdel(keys.WORKERS, *gone)
+
     def ages(self) -> dict[str, float]:
-        """For each worker that is known, the seconds since it renewed its presence."""
+        """For each worker that is known, the seconds since it renewed its presence; infinite for a damaged record."""
         seconds, _ = self._redis.time()
-        seen = {name.decode(): _decoder.decode(blob).seen for name, blob in self._redis.hgetall(keys.WORKERS).items()}
-        return {name: seconds - when for name, when in seen.items()}
+        return {name.decode(): seconds - _seen(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
+
+
+def _seen(presence: bytes) -> float:
+    """When a worker was last seen; long ago if its record can't be read."""
+    try:
+        return _decoder.decode(presence).seen
+    except msgspec.MsgspecError:
+        return -math.inf
 
 
 def _is_dead(owner: str) -> bool:

@@ -32,7 +32,6 @@ _JUMP = shape(Op.JUMP)
 _JUMP_UNLESS = shape(Op.JUMP_UNLESS)
 _STORE = shape(Op.STORE)
 
-
 _COMPLEX = np.dtype(np.complex128)
 
 

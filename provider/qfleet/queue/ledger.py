@@ -104,6 +104,7 @@ class Ledger:
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
         self._scripts = Scripts(client)
+        self._published = self._redis.register_script(plain_script("published"))
 
     def keep(self, names: Sequence[str]) -> set[str]:
         """Those of some programs that Redis has a copy of; it keeps them for a while from now on.
@@ -179,7 +180,7 @@ class Ledger:
 
     def published(self, job_id: str) -> None:
         """Note that every shard's message is on the queue."""
-        self._redis.hset(keys.job(job_id), JobField.PUBLISHED, 1)
+        self._published(keys=[keys.job(job_id)])
 
     def snapshot(self, job_id: str) -> Snapshot:
         """The job's state now, by one read. Raises `JobNotFoundError` or `JobExpiredError`."""

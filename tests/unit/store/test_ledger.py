@@ -29,6 +29,16 @@ def store(store_client: redis.Redis) -> Store:
     return Store(store_client, "unit@test")
 
 
+def test_a_job_that_was_deleted_while_it_was_published_leaves_nothing(
+    store_client: redis.Redis, ledger: Ledger
+) -> None:
+    job = new_job(1)
+    ledger.store(job)
+    ledger.delete(job.job_id)
+    ledger.published(job.job_id)
+    assert not store_client.exists(keys.job(job.job_id))
+
+
 def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
     job = new_job(3, tags=("a", "ü"), created=1_700_000_000.123456)
     ledger.store(job)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ from qfleet.wire import keys
 from qfleet.wire.keys import ShardField
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.state import task_id
-from qfleet_worker.store import Store, Taken
+from qfleet_worker.store import FORGOTTEN_SECONDS, Store, Taken
 
 QUEUE = f"{keys.PREFIX}{keys.QUEUE}"
 
@@ -258,6 +258,21 @@ def test_a_job_that_is_gone_is_no_longer_looked_at(store_client: redis.Redis, st
     store_client.delete(*keys.of_job(job.job_id))
     assert _lost(store, job) == []
     assert store_client.zscore(keys.ACTIVE, job.job_id) is None
+
+
+def test_a_worker_that_went_without_leave_is_forgotten_after_a_day(
+    store_client: redis.Redis, store: Store, other: Store
+) -> None:
+    _show(store)
+    now, _ = cast("tuple[int, int]", store_client.time())
+    record = Presence("", "1", concurrency=1, memory_bytes=1, seen=0.0)
+    for name, age in {"silent": FORGOTTEN_SECONDS - 60, "gone": FORGOTTEN_SECONDS + 60}.items():
+        told = msgspec.structs.replace(record, name=name, seen=float(now - age))
+        store_client.hset(keys.WORKERS, name, msgspec.json.encode(told))
+    store_client.hset(keys.WORKERS, "not a worker", "{")
+    store_client.delete(keys.RECONCILER)
+    other.lost(1.0)
+    assert set(store_client.hkeys(keys.WORKERS)) == {store._worker.encode(), b"silent"}
 
 
 def test_one_worker_looks_at_a_time(store_client: redis.Redis, store: Store, other: Store) -> None:

@@ -28,7 +28,7 @@ def script(name: Name) -> str:
 
 
 @cache
-def plain_script(name: Literal["show", "copy"]) -> str:
+def plain_script(name: Literal["show", "copy", "published"]) -> str:
     """The text of a script that moves no shard."""
     return (files(__name__) / f"{name}.lua").read_text("utf-8")
 
