@@ -202,7 +202,7 @@ def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
 
 
 def test_observables_are_grouped_once_for_all_points_of_a_larger_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
-    saving = importlib.import_module("qfleet_worker.engines.saving")
+    saving = importlib.import_module("qfleet_worker.engines.numpy_engine.saving")
     grouped, made = saving.grouped, []
     saving._kept_groups.cache_clear()
     monkeypatch.setattr(saving, "grouped", lambda x, z: made.append(len(x)) or grouped(x, z))

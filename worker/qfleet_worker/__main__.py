@@ -67,7 +67,7 @@ def _warm() -> int:
     except ImportError as exc:
         print(f"qfleet worker: {exc}; without numba circuits are run by numpy", file=sys.stderr)
         return 1
-    print("Compiling the statevector engine's machine code; this takes a minute, once on each machine ...", flush=True)
+    print("Compiling the statevector engine's machine code: a minute or two, once on each machine ...", flush=True)
     try:
         seconds, _ = warm()
     except OSError as exc:

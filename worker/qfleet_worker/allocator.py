@@ -5,7 +5,7 @@ What many shots find lies in arrays of some hundred kilobytes to some megabytes,
 itself glibc hands the memory of most of them back to the kernel and has it zeroed again, page by page, which took up to
 half of a dynamic circuit's time, and more than half of the time for compiling a circuit of many gates. It stops doing
 so where it saw a larger array freed; here it begins with the thresholds that it would come to in the end, and keeps
-twice as much.
+twice as much. What is kept is used before any other memory is taken: no process has more than it once needed.
 """
 
 from __future__ import annotations

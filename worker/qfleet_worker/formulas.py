@@ -130,7 +130,7 @@ _FUNCTIONS: dict[int, Callable[..., _Numbers]] = {
     Step.EXP: np.exp,
     Step.LOG: np.log,
     Step.ABS: np.abs,
-    # Qiskit leaves a complex number as it is.
+    # Qiskit 2.6 leaves a complex number as it is.
     Step.SIGN: lambda x: np.sign(x) if x.dtype == np.float64 else x,
     Step.CONJUGATE: np.conjugate,
 }

@@ -37,7 +37,14 @@ _ROOM_LOOK_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
-_decoder = msgspec.json.Decoder(Presence)
+
+class _Seen(msgspec.Struct):
+    """Of a `Presence`, which may be another version's, when it was renewed."""
+
+    seen: float
+
+
+_decoder = msgspec.json.Decoder(_Seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +194,17 @@ class Store:
 
     def _forget_workers(self) -> None:
         """Drop the records of workers that took no leave and won't come back: machines have names of their own."""
-        gone = [name for name, age in self.ages().items() if age > FORGOTTEN_SECONDS]
+        gone = [name for name, age in self._ages().items() if age > FORGOTTEN_SECONDS]
         if gone:
             self._redis.hdel(keys.WORKERS, *gone)
 
     def ages(self) -> dict[str, float]:
         """For each worker that is known, the seconds since it renewed its presence; infinite for a damaged record."""
+        return {name.decode(): age for name, age in self._ages().items()}
+
+    def _ages(self) -> dict[bytes, float]:
         seconds, _ = self._redis.time()
-        return {name.decode(): seconds - _seen(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
+        return {name: seconds - _seen(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
 
 def _seen(presence: bytes) -> float:

@@ -88,7 +88,7 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 
-    It takes about a minute. Until then workers run circuits with numpy, which gives the same counts, more slowly.
+    It takes a minute or two. Until then workers run circuits with numpy, which gives the same counts, more slowly.
 
     \b
     Example:

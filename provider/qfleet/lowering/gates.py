@@ -18,7 +18,7 @@ _NUMBER, _PART = np.dtype("<u8"), np.dtype("<u2")
 
 
 def packed(code: Op, num_controls: int, num_targets: int) -> Shape:
-    """The shape of these three."""
+    """The shape of these three; neither number reaches 2**16, since no program has as many qubits."""
     return code | num_controls << 16 | num_targets << 32
 
 

@@ -74,11 +74,13 @@ class UnitaryGates:
             # The operation would be slow to make. A gate whose matrix can't be made has none here.
             matrix, qubits = instruction.matrix, instruction.qubits
             width = len(qubits)
+            if matrix is None or not width or matrix.dtype is not _COMPLEX:
+                return place
             kind = kinds.get(width)
             if kind is None:
                 kind = kinds[width] = (1 << width, 1 << width), packed(Op.UNITARY, 0, width), []
             square, row, numbers = kind
-            if matrix is None or not width or matrix.dtype is not _COMPLEX or matrix.shape != square:
+            if matrix.shape != square:
                 return place
             number = tables.add(matrix)
             numbers.append(number)
@@ -93,7 +95,7 @@ class UnitaryGates:
         bad: set[int] = set()
         for square, _, all_numbers in self._kinds.values():
             numbers = list(dict.fromkeys(all_numbers))
-            matrices = self._tables.flat(numbers).reshape(-1, *square)
+            matrices = self._tables.flat(numbers).reshape(len(numbers), *square)
             if numbers and not _are_unitary(matrices):
                 bad.update(n for n, matrix in zip(numbers, matrices, strict=True) if not _are_unitary(matrix))
         if not bad:

@@ -40,54 +40,54 @@ class Reader:
     """Appends the rows of a circuit's instructions to rows."""
 
     def __init__(
-        self, walk: Walk, qubits: Sequence[Qubit], clbits: Sequence[Clbit], rows: Rows, *, prepares: bool
+        self, walk: Walk, qubits: Sequence[Qubit], clbits: Sequence[Clbit], rows: Rows, *, outermost: bool = False
     ) -> None:
-        """`prepares`: whether a state preparation on qubits that nothing has touched is an initialization."""
+        """`outermost`: whether it is the circuit itself, and not a block or a definition inside it."""
         self._walk = walk
         self._rows = rows
         self._qubit_of = _places(qubits)
         self._clbit_index: Mapping[Clbit, int] = {bit: index for index, bit in enumerate(clbits)}
         self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of)
-        self._prepares = prepares
+        self._outermost = outermost
         #: of the instruction that is being read
         self._position = 0
 
     def read(self, data: Sequence[CircuitInstruction]) -> None:
-        """Read all instructions. Raises `RefusalError`, or RecursionError for definitions without end."""
+        """Read all instructions. Raises `RefusalError`, or RecursionError inside of a definition without end."""
         try:
             for begin in range(0, len(data), _BLOCK):
-                self._block(data[begin : begin + _BLOCK], begin)
+                block = data[begin : begin + _BLOCK]
+                shapes = _shapes(block)
+                at = 0
+                while at < len(block):
+                    if shapes[at] is not None:
+                        end = shapes.index(None, at)
+                        self._gates(block[at:end], cast("list[Shape]", shapes[at:end]), begin + at)
+                        at = end
+                        continue
+                    end = self._unitary_gates.extend(block, at, begin)
+                    if at == end:
+                        self._position = begin + at
+                        self._other(block[at])
+                        end = at + 1
+                    at = end
         except RefusalError as refusal:
             # One of those that came before may be no unitary gate.
             self._unitary_gates.check()
-            self.found(refusal, data)
+            self._found(refusal, data)
             raise
+        except RecursionError:
+            if not self._outermost:
+                raise
+            endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
+            self._found(endless, data)
+            raise endless from None
         self._unitary_gates.check()
 
-    def found(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
+    def _found(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
         """Note in a refusal which instruction was being read."""
         instruction = data[self._position]
         refusal.found_at(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
-
-    def _block(self, block: Sequence[CircuitInstruction], begin: int) -> None:
-        shapes = list(map(gates.STANDARD_SHAPES.get, [each.name for each in block]))
-        # Only the names of standard gates say what they are.
-        if not all([each.is_standard_gate() for each in block]):
-            shapes = [shape if each.is_standard_gate() else None for each, shape in zip(block, shapes, strict=True)]
-        shapes.append(None)
-        at = 0
-        while at < len(block):
-            if shapes[at] is not None:
-                end = shapes.index(None, at)
-                self._gates(block[at:end], cast("list[Shape]", shapes[at:end]), begin + at)
-                at = end
-                continue
-            end = self._unitary_gates.extend(block, at, begin)
-            if at == end:
-                self._position = begin + at
-                self._other(block[at])
-                end = at + 1
-            at = end
 
     def _gates(self, instructions: Sequence[CircuitInstruction], shapes: Sequence[Shape], begin: int) -> None:
         """Append standard gates that are one row each."""
@@ -126,7 +126,8 @@ class Reader:
             rows.append_phase()
             Flow(walk, rows, place, operands, clbits, self._clbit_index).append(operation)
             return
-        if self._prepares and _is_preparation(operation) and self._untouched.all_of(operands):
+        # In the circuit itself, a preparation of qubits that nothing has touched is an initialization.
+        if self._outermost and not walk.unitary and _is_preparation(operation) and self._untouched.all_of(operands):
             inner = amplitude_rows(operation.params, walk.tables, operation.num_qubits)
         else:
             inner = walk.rows(operation)
@@ -158,6 +159,16 @@ class Reader:
             case _:
                 return False
         return True
+
+
+def _shapes(instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
+    """The shape of each that is a standard gate of one row, ``None`` for all others, and another ``None``."""
+    shapes = list(map(gates.STANDARD_SHAPES.get, [each.name for each in instructions]))
+    # Only the names of standard gates say what they are.
+    if not all([each.is_standard_gate() for each in instructions]):
+        shapes = [shape if each.is_standard_gate() else None for each, shape in zip(instructions, shapes, strict=True)]
+    shapes.append(None)
+    return shapes
 
 
 def _places(qubits: Sequence[Qubit]) -> Callable[[Qubit], int]:

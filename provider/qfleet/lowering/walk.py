@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -54,7 +54,8 @@ class Walk:
         self.loop_depth = 0
         #: the labels of what saves the state, whatever the method has for one
         self.saved_states: set[str] = set()
-        self._unitary = unitary
+        #: whether the unitary of the circuit is wanted
+        self.unitary = unitary
         # The operation is kept beside its rows, so that its id isn't given to another one.
         self._known: dict[int, tuple[Operation, Rows]] = {}
 
@@ -64,7 +65,7 @@ class Walk:
         data = circuit.data
         rows = Rows() if start is None else start
         rows.turn(angle(circuit.global_phase, self.free))
-        self._instructions(data, circuit.qubits, circuit.clbits, rows, outermost=outermost)
+        Reader(self, circuit.qubits, circuit.clbits, rows, outermost=outermost).read(data)
         if rows.saves:
             rows.append_phase()
         return rows
@@ -73,26 +74,8 @@ class Walk:
         """The rows of an operation on its own. Raises `RefusalError`."""
         qubits = [Qubit() for _ in range(operation.num_qubits)]
         clbits = [Clbit() for _ in range(operation.num_clbits)]
-        return self._instructions([CircuitInstruction(operation, qubits, clbits)], qubits, clbits, Rows())
-
-    def _instructions(
-        self,
-        data: Sequence[CircuitInstruction],
-        qubits: Sequence[Qubit],
-        clbits: Sequence[Clbit],
-        rows: Rows,
-        *,
-        outermost: bool = False,
-    ) -> Rows:
-        reader = Reader(self, qubits, clbits, rows, prepares=outermost and not self._unitary)
-        try:
-            reader.read(data)
-        except RecursionError:
-            if not outermost:
-                raise
-            endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
-            reader.found(endless, data)
-            raise endless from None
+        rows = Rows()
+        Reader(self, qubits, clbits, rows).read([CircuitInstruction(operation, qubits, clbits)])
         return rows
 
     def rows(self, operation: Operation) -> Rows:
@@ -133,7 +116,7 @@ class Walk:
 
     def refuse_in_unitary(self) -> None:
         """Raise `RefusalError` if the unitary of the circuit is wanted."""
-        if self._unitary:
+        if self.unitary:
             raise RefusalError("it has no place in a unitary; take it out of the circuit")
 
     def definition(self, operation: Any) -> Rows:

@@ -404,7 +404,7 @@ def nested(depth: int) -> QuantumCircuit:
 
 
 def test_definitions_nested_too_deeply():
-    assert len(lower(nested(100))) == 1
+    assert len(lower(nested(150))) == 1
     endless = QuantumCircuit(1, name="nested")
     endless.append(Endless(), [0])
     for circuit, name in ((nested(2000), "shell"), (endless, "endless")):

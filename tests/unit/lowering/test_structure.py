@@ -310,3 +310,11 @@ def test_ten_thousand_gates_are_quick():
     began = time.process_time()
     lower(circuit)
     assert time.process_time() - began < 0.25
+
+
+def test_a_wide_gate_that_is_called_unitary_and_has_no_matrix():
+    inner = QuantumCircuit(40, name="unitary")
+    inner.h(range(40))
+    circuit = QuantumCircuit(40)
+    circuit.append(inner.to_gate(), range(40))
+    assert len(lower(circuit)) == 40

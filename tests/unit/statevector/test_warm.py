@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,46 @@ def test_another_process_finds_the_cache_warm() -> None:
     script = "from qfleet_worker.engines.statevector import warm; print(warm()[1])"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert float(result.stdout) == 0
+
+
+#: Two functions, of which one calls the other, compiled for two precisions; prints how long that took.
+ENTRIES = """
+import sys
+import numpy as np
+from qfleet_worker.engines.statevector import machine_code
+
+# Those of the engine would take minutes.
+machine_code._ENTRIES.clear()
+
+@machine_code.compiled_for("({real}[::1],)")
+def twice(values):
+    return 2 * once(values)
+
+@machine_code.compiled_for("({real}[::1],)")
+def once(values):
+    return values[0]
+
+if sys.argv[1] == "compile":
+    machine_code.compile_all()
+else:
+    for dtype in (np.float32, np.float64):
+        assert (once(np.ones(1, dtype)), twice(np.ones(1, dtype))) == (1, 2)
+print(machine_code.seconds_compiling())
+"""
+
+
+@pytest.mark.parametrize("then", ["compile", "call"])
+def test_what_is_compiled_is_found_by_calls_and_by_compiling_it_again(then: str, tmp_path: Path) -> None:
+    path = tmp_path / "entries.py"
+    path.write_text(ENTRIES)
+
+    def seconds(what: str) -> float:
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, str(path), what]
+        return float(subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout)
+
+    assert seconds("compile") > 0
+    assert seconds(then) == 0
 
 
 def test_means_are_compiled_too() -> None:

@@ -147,7 +147,7 @@ def test_the_deepest_tree() -> None:
 def test_a_tree_that_no_stack_holds() -> None:
     blob = changed()
     message = msgspec.msgpack.decode(blob[4:])
-    place = list(GOOD.__slots__).index("expressions")
+    place = GOOD.__struct_fields__.index("expressions")
     before = msgspec.msgpack.encode(message[:place])[1:]
     bomb = blob[:4] + bytes([0xDC, 0, len(message)]) + before + b"\x91" + b"\x93\x06\x00" * 1_000_000
     with pytest.raises(WireError, match="damaged message"):

@@ -100,7 +100,7 @@ def test_slots_that_no_worker_can_fill(blob, text):
 
 def test_too_many_formulas():
     body = msgspec.msgpack.decode(encode_program(GOOD)[4:])
-    body[list(Program.__slots__).index("formulas")] = [[b"\x01", bytes(4), b""]] * (MAX_FORMULAS + 1)
+    body[Program.__struct_fields__.index("formulas")] = [[b"\x01", bytes(4), b""]] * (MAX_FORMULAS + 1)
     with pytest.raises(WireError, match="damaged message"):
         decode_program(encode_program(GOOD)[:4] + msgspec.msgpack.encode(body))
 

@@ -38,7 +38,7 @@ def test_a_golden_file_holds_what_it_did(path):
 
 
 def fields(program: Program) -> dict:
-    values = {name: getattr(program, name) for name in Program.__slots__}
+    values = {name: getattr(program, name) for name in Program.__struct_fields__}
     return {
         name: [table.tolist() for table in value]
         if name == "tables"

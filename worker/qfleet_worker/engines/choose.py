@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 def choose_engine() -> tuple[Engine, str]:
     """The engine, and why: *statevector*, if its machine code is compiled; else *numpy*, which gives the same shots.
 
-    Compiling takes a minute, which no circuit should wait for.
+    Compiling takes a minute or two, which no circuit should wait for.
     """
     if not is_ready():
         logger.warning("circuits are run by numpy: compile the faster engine with `qfleet warm`, once on each machine")

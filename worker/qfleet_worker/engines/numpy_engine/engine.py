@@ -23,9 +23,9 @@ from qfleet_worker.engines.numpy_engine.paulis import means
 from qfleet_worker.engines.numpy_engine.plan import Plan, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
+from qfleet_worker.engines.numpy_engine.saving import Saver
 from qfleet_worker.engines.numpy_engine.state import State
 from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
-from qfleet_worker.engines.saving import Saver
 
 _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
-from qfleet_worker.engines.saving import View
+from qfleet_worker.engines.numpy_engine.saving import View
 
 #: Shots that are sampled at a time.
 SHOTS = 1 << 18

@@ -23,7 +23,7 @@ from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.picture import COMPARED, Picture
 from qfleet_worker.engines.numpy_engine.plan import Controlled, Dense, Diagonal, Step
 from qfleet_worker.engines.numpy_engine.sampling import Sampler
-from qfleet_worker.engines.saving import View
+from qfleet_worker.engines.numpy_engine.saving import View
 
 #: Entries of a matrix that are copied at a time where it may be large.
 CHUNK = 1 << 16

@@ -29,8 +29,8 @@ from qfleet_worker.engines.numpy_engine.members import Ensemble, Members
 from qfleet_worker.engines.numpy_engine.notes import Notes
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
+from qfleet_worker.engines.numpy_engine.saving import Take
 from qfleet_worker.engines.numpy_engine.visits import GOING_BACK, Visits
-from qfleet_worker.engines.saving import Take
 
 #: Branches less probable than this are rounding errors.
 NEGLIGIBLE = 1e-14

@@ -16,7 +16,7 @@ from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.members import SHOTS, Found
 from qfleet_worker.engines.numpy_engine.picture import TOLERANCE
 from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
-from qfleet_worker.engines.saving import View
+from qfleet_worker.engines.numpy_engine.saving import View
 from qfleet_worker.engines.statevector import rows
 from qfleet_worker.engines.statevector.binding import precise
 from qfleet_worker.engines.statevector.execute import ONE_STATE, run_stage

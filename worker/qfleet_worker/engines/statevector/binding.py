@@ -30,7 +30,9 @@ def values_at(
 
 def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
     """The tables at other angles; see `values_at`."""
-    return Tables(*tables[:5], *values_at(tables, params, first), *tables[10:]) if len(tables.recipe) else tables
+    if not len(tables.recipe):
+        return tables
+    return Tables(*tables[:5], *values_at(tables, params, first), *tables[10:])
 
 
 def size_of(tables: Tables) -> int:

@@ -60,6 +60,7 @@ class Tables(NamedTuple):
     diagonals: NDArray[np.int64]
     #: int64, shape (terms, 4); see `diagonals.apply_diagonal`
     terms: NDArray[np.int64]
+    # Members 5 to 9 are values, which may depend on angles; `binding` and `points` count on their order.
     #: the state's floats: coefficients of kernels
     coefs: NDArray[Any]
     #: complex128: the factors of the terms

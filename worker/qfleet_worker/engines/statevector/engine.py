@@ -26,8 +26,8 @@ from qfleet_worker.engines.numpy_engine.paulis import Paulis, grouped
 from qfleet_worker.engines.numpy_engine.plan import Save as SaveStep
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.readout import read
+from qfleet_worker.engines.numpy_engine.saving import Saver, spread
 from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
-from qfleet_worker.engines.saving import Saver, spread
 from qfleet_worker.engines.statevector.batch import MAX_WIRES, Room
 from qfleet_worker.engines.statevector.cache import Cache, structure
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
@@ -93,7 +93,7 @@ class StatevectorEngine:
     def _parts(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
     ) -> Iterator[Iterable[Outcome]]:
-        """The outcomes of some points after the other."""
+        """The outcomes of all points, some at a time."""
         before = seconds_compiling()
         parts = self._sweep(experiment, params, seeds) if len(params) else None
         if parts is not None:
@@ -107,7 +107,7 @@ class StatevectorEngine:
     def _sweep(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
     ) -> Iterable[Iterable[Outcome]] | None:
-        """The same; ``None`` for an experiment that doesn't suit to run many points at a time."""
+        """What `_parts` gives; ``None`` for an experiment that doesn't suit to run many points at a time."""
         program = experiment.program
         save = final_means(program)
         if save is not None and experiment.output == "counts":

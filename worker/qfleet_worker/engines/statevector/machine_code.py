@@ -3,7 +3,7 @@
 
 They are compiled by numba, and kept in numba's cache (``NUMBA_CACHE_DIR``, or beside its module). Those that Python
 calls say for which arguments, and `compile_all` compiles them; one that is called before, or for others, is compiled
-then. Those that only machine code calls are built into their callers.
+then. All are built into the machine code that calls them.
 
 numba notices when a function's own module changes, but not when one of those changes whose functions were built into
 it; so here the cache is good for all of them together.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
-from numba.core import event
+from numba.core import event, sigutils
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -62,11 +62,13 @@ def compile_all() -> None:
     """Compile, or load from the cache, the functions that Python calls, of all modules that were imported."""
     for function, signatures in _ENTRIES:
         for signature in signatures:
-            function.compile(signature)
+            types, _ = sigutils.normalize_signature(signature)
+            # As a call would; with the text itself, numba would keep it where no call looks.
+            function.compile(types)
 
 
 def machine_code(function: _Function) -> _Function:
-    """A function that machine code calls; it runs without the GIL."""
+    """The function, compiled when it is first called, or before by `compile_all`; it runs without the GIL."""
     dispatcher = njit(cache=True, nogil=True)(function)
     index = getattr(dispatcher._cache, "_cache_file", None)
     if index is not None and hasattr(index, "_source_stamp"):

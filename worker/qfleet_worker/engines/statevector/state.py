@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.gates import ComplexArray
 from qfleet_worker.engines.numpy_engine.picture import COMPARED, Picture
-from qfleet_worker.engines.saving import View
+from qfleet_worker.engines.numpy_engine.saving import View
 from qfleet_worker.engines.statevector import execute, parts
 from qfleet_worker.engines.statevector.binding import precise
 from qfleet_worker.engines.statevector.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide

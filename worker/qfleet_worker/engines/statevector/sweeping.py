@@ -18,7 +18,7 @@ from qfleet_worker.engines.numpy_engine.members import SHOTS
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
 from qfleet_worker.engines.numpy_engine.paulis import Paulis
 from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
-from qfleet_worker.engines.saving import means_of_sums
+from qfleet_worker.engines.numpy_engine.saving import means_of_sums
 from qfleet_worker.engines.statevector.compile import Tables
 from qfleet_worker.engines.statevector.paulis import means_at_points
 from qfleet_worker.engines.statevector.plan import Plan, Segment, named_qubits
@@ -139,7 +139,8 @@ def _chunks(
 ) -> Iterator[tuple[ComplexArray, NDArray[np.float64]]]:
     """States of shape (points, 2**num_qubits) and their squared norms, for a part of the points after the other."""
     dtype = _DTYPES[experiment.precision]
-    params = np.ascontiguousarray(params, np.float64)
+    # One kind of array for machine code: they may be read-only or not.
+    params = np.require(params, np.float64, ["C", "W"])
     at_once = max(1, CHUNK_BYTES // (dtype.itemsize << num_qubits))
     if len(params) * dtype.itemsize << num_qubits < SHARED_BYTES:
         crew = Crew(1)
