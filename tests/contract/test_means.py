@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 
 import engine_oracle as oracle
 import msgspec
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, measure, op
+from engines import ENGINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.circuit.library import efficient_su2
@@ -22,18 +22,11 @@ from qfleet.wire.program import Op, Operation, Program
 from qfleet.wire.shard import Precision
 from qfleet_worker.engines.base import Engine, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.engines.statevector import StatevectorEngine
 from qfleet_worker.formulas import fill, filled
 
-ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
 TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 
 pytestmark = pytest.mark.usefixtures("nothing_compiles")
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]()
 
 
 def observables(rng: np.random.Generator, num_qubits: int, number: int) -> list[SparseObservable]:

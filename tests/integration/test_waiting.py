@@ -22,6 +22,7 @@ from jobs import run_shard
 from monitored import monitored
 from processes import free_port, process, redis_program, redis_server
 from qiskit.providers import JobStatus
+from redis_process import RedisProcess
 from waiting import until
 
 import qfleet.ledger_job
@@ -89,39 +90,9 @@ def finish(client: redis.Redis, job: FleetJob, *shards: int, error: str = "") ->
 # --- Outages ---
 
 
-class Server:
-    """A real Redis that keeps its data, and can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.folder = folder
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._running: Any = None
-
-    def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
-        durable = ["--appendonly", "yes", "--appendfsync", "always"]
-        self._running = process([redis_program(), *options, *durable], self.folder / "log")
-        self.process = self._running.__enter__()
-        with redis.Redis(port=self.port) as client:
-            until(lambda: _answers(client), "redis-server answers")
-
-    def kill(self) -> None:
-        if self._running is not None:
-            self._running.__exit__(None, None, None)
-            self._running = None
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except (redis.ConnectionError, redis.TimeoutError):
-        return False
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[RedisProcess]:
+    server = RedisProcess(tmp_path)
     server.start()
     yield server
     server.kill()
@@ -158,36 +129,36 @@ def everybody_waits(
         yield job, waiting
 
 
-def test_waiting_goes_on_when_redis_is_killed_and_starts_again(server: Server, waits: Waits) -> None:
+def test_waiting_goes_on_when_redis_is_killed_and_starts_again(server: RedisProcess, waits: Waits) -> None:
     with everybody_waits(server.url, waits) as (job, waiting):
-        with redis.Redis(port=server.port) as client:
+        with server.client() as client:
             finish(client, job, 0)
         server.kill()
         with pytest.raises(BrokerUnreachableError):
             job.status()
         assert not any(wait.done() for wait in waiting)
         server.start()
-        with redis.Redis(port=server.port) as client:
+        with server.client() as client:
             finish(client, job, 1)
         assert [wait.result(timeout=60) for wait in waiting] == [True] * len(waiting)
 
 
-def test_waiting_goes_on_when_its_connections_are_dropped(server: Server, waits: Waits) -> None:
-    with everybody_waits(server.url, waits) as (job, waiting), redis.Redis(port=server.port) as client:
+def test_waiting_goes_on_when_its_connections_are_dropped(server: RedisProcess, waits: Waits) -> None:
+    with everybody_waits(server.url, waits) as (job, waiting), server.client() as client:
         for kind in ("pubsub", "normal", "pubsub"):
             client.client_kill_filter(_type=kind, skipme=True)
         finish(client, job, 0, 1)
         assert [wait.result(timeout=60) for wait in waiting] == [True] * len(waiting)
 
 
-def test_waiting_goes_on_when_redis_is_frozen(server: Server, waits: Waits) -> None:
+def test_waiting_goes_on_when_redis_is_frozen(server: RedisProcess, waits: Waits) -> None:
     with everybody_waits(server.url, waits) as (job, waiting):
-        server.process.send_signal(signal.SIGSTOP)
+        server.freeze()
         # A new client gives up on it: the outage is longer than that takes.
         with FleetProvider(server.url) as other, pytest.raises(BrokerUnreachableError):
             other.job(job.job_id())
-        server.process.send_signal(signal.SIGCONT)
-        with redis.Redis(port=server.port) as client:
+        server.thaw()
+        with server.client() as client:
             finish(client, job, 0, 1)
         assert [wait.result(timeout=60) for wait in waiting] == [True] * len(waiting)
 
@@ -220,6 +191,13 @@ def test_waiting_follows_a_failover(tmp_path: Path, waits: Waits) -> None:
                 assert provider.get_backend().run(bell()).status() is JobStatus.QUEUED
 
 
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except (redis.ConnectionError, redis.TimeoutError):
+        return False
+
+
 def _fails_over(asked: redis.Redis) -> bool:
     try:
         return bool(asked.execute_command("SENTINEL", "FAILOVER", "main"))
@@ -228,7 +206,7 @@ def _fails_over(asked: redis.Redis) -> bool:
 
 
 def test_an_outage_that_is_too_long_ends_the_wait_and_says_what_goes_on(
-    server: Server, waits: Waits, monkeypatch: pytest.MonkeyPatch
+    server: RedisProcess, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(qfleet.waiting, "OUTAGE_SECONDS", 0.2)
     with everybody_waits(server.url, waits) as (job, waiting):
@@ -238,14 +216,14 @@ def test_an_outage_that_is_too_long_ends_the_wait_and_says_what_goes_on(
                 wait.result(timeout=60)
 
 
-def test_a_timeout_holds_in_an_outage(server: Server, waits: Waits) -> None:
+def test_a_timeout_holds_in_an_outage(server: RedisProcess, waits: Waits) -> None:
     with everybody_waits(server.url, waits, seconds=1.0) as (job, waiting):
         server.kill()
         for wait in waiting[:-1]:
             with pytest.raises(FleetJobTimeoutError, match=r"within 1\.0 s: no Redis answers"):
                 wait.result(timeout=60)
         server.start()
-        with redis.Redis(port=server.port) as client:
+        with server.client() as client:
             finish(client, job, 0, 1)
         assert waiting[-1].result(timeout=60) is True
 

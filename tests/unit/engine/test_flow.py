@@ -8,6 +8,7 @@ from collections.abc import Callable
 import flow_oracle
 import numpy as np
 import pytest
+from engines import ENGINES
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import BreakLoopOp, Clbit, Instruction, Parameter, Qubit
 from qiskit.circuit.classical import expr, types
@@ -19,7 +20,6 @@ from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy_engine import NumpyEngine, trajectories
 from qfleet_worker.engines.statevector import StatevectorEngine
 
-ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
 CIRCUITS: dict[str, Callable[[], QuantumCircuit]] = {}
 
 

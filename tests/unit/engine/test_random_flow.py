@@ -6,6 +6,7 @@ from __future__ import annotations
 import flow_oracle
 import numpy as np
 import pytest
+from engines import ENGINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -16,9 +17,7 @@ from qfleet.lowering import lower
 from qfleet.wire.codec import decode_program, encode_program
 from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.engines.statevector import StatevectorEngine
 
-ENGINES = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
 QUBITS = CLBITS = 3
 
 
