@@ -122,15 +122,13 @@ def worker(
         FleetProvider(url) as provider,
         process([sys.executable, *program], log, **environment) as started,
     ):
-        name = f"qfleet-{started.pid}@{socket.gethostname()}"
 
-        def is_up() -> bool:
+        def name_shown() -> str | None:
             if started.poll() is not None:
                 raise AssertionError(f"the worker ended: {log.read_text()}")
-            return any(presence.name == name for presence in provider.workers())
+            return next((shown.name for shown in provider.workers() if shown.process_id == started.pid), None)
 
-        until(is_up, "the worker takes tasks")
-        yield Worker(started, name, log)
+        yield Worker(started, until(name_shown, "the worker takes tasks"), log)
 
 
 def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str | None:

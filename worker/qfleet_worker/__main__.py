@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m qfleet_worker`` runs a worker; with ``health`` it tells if this host's worker is up, and with ``warm`` it
-compiles the machine code of the statevector engine, once on each machine.
+"""``python -m qfleet_worker`` runs a worker.
+
+With ``health`` it tells if this machine's worker is up, and with ``warm`` it compiles the machine code of the statevector
+engine, once on each machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import secrets
 import socket
 import sys
 
+from celery.worker import state
+
 from qfleet.wire.broker import BrokerUrlError
-from qfleet_worker.app import make_app, node_name
+from qfleet.wire.machine import machine_id
+from qfleet_worker.app import make_app
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
 from qfleet_worker.settings import Settings, SettingsError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a worker until it is told to stop, or look after one. The exit code is 2 for wrong settings."""
+    """Run a worker until it is told to stop, or look after one.
+
+    Returns the exit code: 2 for wrong settings, another one than 0 for a worker that can't go on.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m qfleet_worker",
         description="Run a qfleet worker. It reads QFLEET_URL, QFLEET_CONCURRENCY, QFLEET_MEMORY_BYTES, "
@@ -31,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="?",
         choices=("run", "health", "warm"),
         default="run",
-        help="health: exit 0 if a worker of this host is up; warm: compile the engine's machine code",
+        help="health: exit 0 if a worker of this machine or container is up; warm: compile the engine's machine code",
     )
     command = parser.parse_args(arguments).command
     if command == "warm":
@@ -42,23 +51,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"qfleet worker: {exc}", file=sys.stderr)
         return 2
     if command == "health":
-        return 0 if is_healthy(settings.broker, socket.gethostname()) else 1
+        return 0 if is_healthy(settings.broker, machine_id()) else 1
     if settings.lifeline:
         follow_stdin(settings.broker, settings.lifeline)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    make_app(settings).worker_main(
-        [
-            "worker",
-            f"--hostname={node_name()}",
-            f"--concurrency={settings.concurrency}",
-            f"--loglevel={settings.log_level}",
-            "--pool=prefork",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-        ]
+    # Host names and process ids repeat: in each of many containers with one host name the worker may be process 1.
+    name = f"qfleet-{secrets.token_hex(6)}@{socket.gethostname()}"
+    worker = make_app(settings, name).Worker(
+        hostname=name,
+        concurrency=settings.concurrency,
+        loglevel=settings.log_level,
+        pool_cls="prefork",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
     )
-    return 0
+    worker.start()
+    # Celery calls it a failure to be stopped by SIGINT.
+    was_told_to_stop = state.should_stop is not None and not state.should_terminate
+    return 0 if was_told_to_stop else int(worker.exitcode or 0)
 
 
 def _warm() -> int:

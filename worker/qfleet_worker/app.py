@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from functools import partial
 from typing import Any
 
@@ -15,41 +14,44 @@ from celery.signals import worker_process_init
 
 import qfleet_worker
 from qfleet.wire.broker import celery_settings
+from qfleet.wire.machine import machine_id
 from qfleet.wire.message import send_shard
 from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
 from qfleet_worker.allocator import keep_freed_memory
 from qfleet_worker.engines.choose import choose_engine
+from qfleet_worker.lifecycle.control import limit_control
 from qfleet_worker.lifecycle.limits import limit_memory
 from qfleet_worker.lifecycle.pool import PoolStep
 from qfleet_worker.lifecycle.presence import presence_step
 from qfleet_worker.lifecycle.reconciler import reconciler_step
 from qfleet_worker.lifecycle.request import shard_request
-from qfleet_worker.lifecycle.shutdown import limit_shutdown
+from qfleet_worker.lifecycle.shutdown import limit_shutdown, outlast_termination
 from qfleet_worker.machine import usable_bytes
 from qfleet_worker.runner import Runner
 from qfleet_worker.settings import Settings
 from qfleet_worker.store import Store, connect
+from qfleet_worker.transport import transport_settings
 
 
-def node_name() -> str:
-    """This worker's name, unique in the fleet."""
-    return f"qfleet-{os.getpid()}@{socket.gethostname()}"
+def make_app(settings: Settings, name: str) -> Any:
+    """Return the Celery app of a worker with these settings.
 
-
-def make_app(settings: Settings) -> Any:
-    """The Celery app of a worker with these settings."""
+    Args:
+        name: the worker's identity, which no other worker has or had.
+    """
     app = Celery("qfleet_worker", set_as_current=False)
     app.conf.update(celery_settings(settings.broker))
+    app.conf.update(transport_settings(settings.broker))
     app.conf.worker_hijack_root_logger = False
     app.conf.task_time_limit = settings.time_limit_seconds or None
-    name = node_name()
+    machine = machine_id()
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
 
     engine, engine_reason = choose_engine()
     # Made before the pool forks: its processes start with the engine imported, and connect when they first need to.
     runner = Runner(
-        Store(connect(settings.broker), name),
+        Store(connect(settings.broker), name, machine=machine),
         engine,
         memory_bytes=memory_bytes,
         max_attempts=settings.max_attempts,
@@ -57,7 +59,7 @@ def make_app(settings: Settings) -> Any:
     )
 
     # What the main process asks has one retry: it is asked again soon, and the loop that takes the tasks waits for it.
-    main = Store(connect(settings.broker, retries=1), name)
+    main = Store(connect(settings.broker, retries=1), name, machine=machine)
 
     publish = partial(send_shard, app)
 
@@ -68,6 +70,9 @@ def make_app(settings: Settings) -> Any:
         except (redis.ConnectionError, redis.TimeoutError) as exc:
             # The message goes back on the queue, and another attempt follows. Any other error would come again.
             raise Reject(str(exc), requeue=True) from exc
+        except MemoryError as exc:
+            # Celery would end the whole worker.
+            raise Reject("out of memory", requeue=True) from exc
         if not wanted:
             raise Ignore
 
@@ -77,14 +82,18 @@ def make_app(settings: Settings) -> Any:
         concurrency=settings.concurrency,
         memory_bytes=memory_bytes,
         seen=0.0,
+        machine=machine,
+        process_id=os.getpid(),
     )
     app.steps["consumer"].add(presence_step(main, presence))
     app.steps["consumer"].add(reconciler_step(main, publish))
     app.steps["consumer"].add(PoolStep)
+    limit_control()
     limit_shutdown(main, settings.grace_seconds, publish)
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def begin_process(**_: Any) -> None:
+        outlast_termination()
         limit_memory(memory_bytes)
         keep_freed_memory()
 

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a worker of this host is up, for a container's health check."""
+"""Whether a worker of this machine is up, for a container's health check."""
 
 from __future__ import annotations
 
 import redis
 
 from qfleet.wire.broker import Broker
-from qfleet.wire.presence import STALE_SECONDS
 from qfleet_worker.store import Store, connect
 
 
-def is_healthy(broker: Broker, host: str) -> bool:
-    """Whether a worker of a host has renewed its presence lately, as Redis knows it."""
+def is_healthy(broker: Broker, machine: str) -> bool:
+    """Tell whether a worker of a machine, or container, has renewed its presence lately, as Redis knows it.
+
+    Args:
+        machine: see `qfleet.wire.machine.machine_id`.
+    """
     try:
-        ages = Store(connect(broker, retries=1), "").ages()
+        return Store(connect(broker, retries=1), "").is_up_on(machine)
     except redis.RedisError:
         return False
-    return any(name.rpartition("@")[2] == host and age < STALE_SECONDS for name, age in ages.items())

@@ -30,7 +30,7 @@ class Settings:
     #: ``QFLEET_MAX_ATTEMPTS``: a shard whose process died so often is given up
     max_attempts: int = 3
     #: ``QFLEET_TIME_LIMIT_SECONDS``: a shard that runs longer is given up; 0 = no limit
-    time_limit_seconds: int = 0
+    time_limit_seconds: int = 3600
     #: ``QFLEET_GRACE_SECONDS``: how long shards may go on to run after SIGTERM, before they are handed back
     grace_seconds: int = 30
     #: ``QFLEET_LOG_LEVEL``
@@ -55,7 +55,7 @@ class Settings:
             memory_bytes=_integer(environment, "QFLEET_MEMORY_BYTES", 0, lowest=0),
             workers_on_machine=_integer(environment, "QFLEET_WORKERS_ON_MACHINE", 1, lowest=1),
             max_attempts=_integer(environment, "QFLEET_MAX_ATTEMPTS", 3, lowest=1),
-            time_limit_seconds=_integer(environment, "QFLEET_TIME_LIMIT_SECONDS", 0, lowest=0),
+            time_limit_seconds=_integer(environment, "QFLEET_TIME_LIMIT_SECONDS", 3600, lowest=0),
             grace_seconds=_integer(environment, "QFLEET_GRACE_SECONDS", 30, lowest=0),
             log_level=log_level,
             lifeline=environment.get("QFLEET_LIFELINE", ""),

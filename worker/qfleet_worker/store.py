@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import socket
 import time
 import uuid
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import msgspec
 import psutil
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -24,11 +23,13 @@ from qfleet.wire import keys
 from qfleet.wire.broker import Broker
 from qfleet.wire.keys import ShardField
 from qfleet.wire.lua import Scripts, plain_script
-from qfleet.wire.presence import Presence
-from qfleet.wire.state import ShardState
+from qfleet.wire.presence import MAX_RECORD_BYTES, STALE_SECONDS, Presence
+from qfleet.wire.state import ShardState, shard_of, task_id
 
 #: Seconds between two looks for lost shards.
 RECONCILE_SECONDS: Final = 5.0
+#: Damaged entries that are remembered, so that each is logged once.
+_MAX_SKIPPED: Final = 1000
 #: How long the record of a worker stays that took no leave.
 FORGOTTEN_SECONDS: Final = 86_400.0
 #: How long a result waits for room in a Redis that is full, and how often it is tried meanwhile.
@@ -38,13 +39,14 @@ _ROOM_LOOK_SECONDS: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
-class _Seen(msgspec.Struct):
-    """Of a `Presence`, which may be another version's, when it was renewed."""
+class Sighting(msgspec.Struct, frozen=True):
+    """Of a `Presence`, which may be another version's: when it was renewed, and where its worker runs."""
 
     seen: float
+    machine: str = ""
 
 
-_decoder = msgspec.json.Decoder(_Seen)
+_decoder = msgspec.json.Decoder(Sighting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,20 @@ class Taken:
 class Store:
     """The ledger in one Redis, for the processes of one worker."""
 
-    def __init__(self, client: redis.Redis, worker: str, *, room_seconds: float = ROOM_SECONDS) -> None:
-        """The ledger as one worker sees it.
+    def __init__(
+        self, client: redis.Redis, worker: str, *, machine: str = "", room_seconds: float = ROOM_SECONDS
+    ) -> None:
+        """Look at the ledger as one worker.
 
         Args:
             worker: the name under which it shows its presence.
+            machine: where its process ids mean something: `qfleet.wire.machine.machine_id`.
             room_seconds: how long a result waits for room in a Redis that is full.
         """
         self._redis: Any = client
         self._worker = worker
+        self._machine = machine
+        self._skipped: set[bytes] = set()
         self._room_seconds = room_seconds
         self._scripts = Scripts(client)
         self._show = self._redis.register_script(plain_script("show"))
@@ -83,12 +90,16 @@ class Store:
         """Take a shard to run it; ``None`` if it is over or cancelled, somebody runs it, or its job is gone."""
         owner = f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         answer = self._scripts.call("take", job_id, "STARTED", index, owner, "")
-        if len(answer) == 1 and _is_dead(answer[0].decode()):
+        if len(answer) == 2 and self._is_dead(*map(bytes.decode, answer)):
             answer = self._scripts.call("take", job_id, "STARTED", index, owner, answer[0])
-        if len(answer) < 2:
+        if len(answer) < 3:
             return None
         attempt, work, cause = answer
-        return Taken(job_id, index, owner, attempt, work or b"", cause.decode())
+        return Taken(job_id, index, owner, attempt, work, cause.decode())
+
+    def _is_dead(self, owner: str, machine: str) -> bool:
+        """Tell whether an owner's process ran on this machine, and has ended."""
+        return machine == self._machine != "" and not psutil.pid_exists(int(owner.rsplit("/", 2)[1]))
 
     def begin(self, taken: Taken, circuit: int) -> int | None:
         """Note which circuit is run next; how many processes died while they ran it.
@@ -165,22 +176,41 @@ class Store:
         """Hand a shard back that this worker has; ``False`` if it hasn't. Somebody has to publish it again."""
         return bool(self._scripts.call("release", job_id, "PENDING", index, self._worker))
 
-    def lost(self, patience_seconds: float) -> list[tuple[str, int]]:
-        """The shards that have lost their message or their process: (job, index), to be published again.
+    def excuse(self, job_id: str, index: int) -> None:
+        """Note that this worker was told to stop while it runs a shard: if it is killed now, that is no attempt."""
+        self._scripts.call("excuse", job_id, "STARTED", index, self._worker)
 
-        A shard must have looked lost for some time. Empty, too, if another worker looked just now.
+    def lost(self, patience_seconds: float) -> list[tuple[str, int]]:
+        """Return the shards that have lost their message or their process: (job, index), to be published again.
+
+        A shard must have looked lost for some time. A job whose records are damaged is skipped, and logged once.
+        Empty, too, if another worker looked just now.
         """
         if not self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(RECONCILE_SECONDS * 900)):
             return []
         self._forget_workers()
         found: list[tuple[str, int]] = []
-        later_taken = 0
+        last_taken = b"0"
         for raw in self._redis.zrevrange(keys.ACTIVE, 0, -1):
-            job_id = raw.decode()
-            taken, *lost = self._scripts.call("reconcile", job_id, "PENDING", patience_seconds, later_taken)
-            later_taken |= taken
+            job_id = raw.decode("ascii", "replace")
+            if shard_of(task_id(job_id, 0)) is None:
+                self._skip(raw, "it is not the id of a job")
+                continue
+            try:
+                began, *lost = self._scripts.call("reconcile", job_id, "PENDING", patience_seconds, last_taken)
+            except ResponseError as exc:
+                if type(exc) is not ResponseError:  # such as a Redis that is full, or no longer the master
+                    raise
+                self._skip(raw, exc)
+                continue
+            last_taken = max(last_taken, began, key=float)
             found += [(job_id, index) for index in lost]
         return found
+
+    def _skip(self, job_id: bytes, why: object) -> None:
+        if job_id not in self._skipped and len(self._skipped) < _MAX_SKIPPED:
+            self._skipped.add(job_id)
+            logger.warning("skipped %.100r in %s when looking for lost shards: %s", job_id, keys.ACTIVE, why)
 
     def show(self, presence: Presence) -> None:
         """Renew this worker's presence, by the clock of Redis."""
@@ -193,32 +223,37 @@ class Store:
         self._redis.hdel(keys.WORKERS, self._worker)
 
     def _forget_workers(self) -> None:
-        """Drop the records of workers that took no leave and won't come back: machines have names of their own."""
-        gone = [name for name, age in self._ages().items() if age > FORGOTTEN_SECONDS]
+        """Drop the records of workers that are long gone without leave, and what no worker wrote."""
+        now, sightings = self._sightings()
+        gone = [
+            name for name, sighting in sightings.items() if not -STALE_SECONDS < now - sighting.seen < FORGOTTEN_SECONDS
+        ]
         if gone:
             self._redis.hdel(keys.WORKERS, *gone)
 
-    def ages(self) -> dict[str, float]:
-        """For each worker that is known, the seconds since it renewed its presence; infinite for a damaged record."""
-        return {name.decode(): age for name, age in self._ages().items()}
+    def is_up_on(self, machine: str) -> bool:
+        """Tell whether a worker of a machine has renewed its presence lately."""
+        now, sightings = self._sightings()
+        return any(
+            sighting.machine == machine and abs(now - sighting.seen) < STALE_SECONDS for sighting in sightings.values()
+        )
 
-    def _ages(self) -> dict[bytes, float]:
+    def _sightings(self) -> tuple[float, dict[bytes, Sighting]]:
+        """Return the time by the clock of Redis, and each known worker's sighting.
+
+        A damaged record gives a sighting of long ago.
+        """
         seconds, _ = self._redis.time()
-        return {name: seconds - _seen(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
+        return seconds, {name: _sighting(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
 
-def _seen(presence: bytes) -> float:
-    """When a worker was last seen; long ago if its record can't be read."""
+def _sighting(presence: bytes) -> Sighting:
     try:
-        return _decoder.decode(presence).seen
-    except msgspec.MsgspecError:
-        return -math.inf
-
-
-def _is_dead(owner: str) -> bool:
-    """Whether an owner's process ran on this machine, and is no more."""
-    worker, pid, _ = owner.rsplit("/", 2)
-    return worker.rpartition("@")[2] == socket.gethostname() and not psutil.pid_exists(int(pid))
+        if len(presence) <= MAX_RECORD_BYTES:
+            return _decoder.decode(presence)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    return Sighting(seen=-math.inf)
 
 
 #: As many retries outlast an outage of some two minutes.

@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from qfleet.errors import InvalidOptionError, LocalFleetError
 from qfleet.local.server import Server
 from qfleet.queue import Connection
 from qfleet.wire.broker import parse_broker
+from qfleet.wire.machine import machine_id
 
 _START_SECONDS: Final = 60.0
 #: What a worker gets to end the task that it runs, if the jobs outlast the fleet.
@@ -122,9 +122,9 @@ class LocalFleet:
         deadline = time.monotonic() + _START_SECONDS
         try:
             with connection.ledger() as ledger:
-                # By name: in a folder of jobs, workers of a fleet that was killed may still seem to be up.
-                names = {f"qfleet-{worker.pid}@{socket.gethostname()}" for worker in self._workers}
-                while not names <= {worker.name for worker in ledger.workers()}:
+                # In a folder of jobs, workers of a fleet that was killed may still seem to be up.
+                ours = {worker.pid for worker in self._workers}
+                while not ours <= {up.process_id for up in ledger.workers() if up.machine == machine_id()}:
                     for number, worker in enumerate(self._workers):
                         if worker.poll() is not None or time.monotonic() > deadline:
                             raise LocalFleetError(f"worker {number} doesn't start: {self._log(number)}")

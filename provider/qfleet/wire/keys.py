@@ -68,7 +68,7 @@ class JobField:
     CIRCUITS_DONE: Final = "circuits_done"
     #: text of the first error
     ERROR: Final = "error"
-    #: 1 once every shard's message is on the queue
+    #: when every shard's message was on the queue, in seconds since the epoch by the clock of Redis
     PUBLISHED: Final = "published"
     #: cancelled shards whose process is still alive
     STOPPING: Final = "stopping"
@@ -85,13 +85,15 @@ class ShardField:
     STATE: Final = "state"
     #: how often the shard was taken
     ATTEMPTS: Final = "attempts"
-    #: who took it last: ``<worker>/<process id>/<token>``
+    #: the attempt that took it last: ``<worker>/<process id>/<token>``
     OWNER: Final = "owner"
     #: why the process that had it died
     CAUSE: Final = "cause"
     #: the circuit that is being run, and (``deaths:<circuit>``) how many processes died running it
     CIRCUIT: Final = "circuit"
     DEATHS: Final = "deaths"
+    #: 1 if its worker was told to stop while it ran: should the worker be killed, that was no attempt
+    EXCUSED: Final = "excused"
     #: 1 if it was cancelled and its process is still alive
     STOPPING: Final = "stopping"
     #: since when nobody holds it, and how often it was published again

@@ -11,12 +11,14 @@ from msgspec import Meta, Struct
 PERIOD_SECONDS: Final = 3.0
 #: A record older than this belongs to a worker that is gone.
 STALE_SECONDS: Final = 15.0
+#: A longer record is not a worker's.
+MAX_RECORD_BYTES: Final = 1 << 20
 
 
 class Presence(Struct, frozen=True):
     """What a worker says of itself."""
 
-    #: unique in the fleet: Celery's node name
+    #: its identity, made anew at each start: Celery's node name ``qfleet-<token>@<host>``
     name: str
     version: str
     #: shards that it runs at the same time
@@ -27,3 +29,7 @@ class Presence(Struct, frozen=True):
     seen: float
     #: task ids of the shards whose messages it has
     holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
+    #: where its process ids mean something: `qfleet.wire.machine.machine_id`
+    machine: str = ""
+    #: of its main process
+    process_id: int = 0

@@ -24,6 +24,9 @@ Precision = Literal["double", "single"]
 #: Those that Qiskit's primitives ask for.
 PRIMITIVE_OUTPUTS: Final = frozenset({"bits", "means"})
 
+#: Shards of a job at most: scripts loop over them, and Redis does nothing else meanwhile.
+MAX_SHARDS = 1_000_000
+
 #: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
 SEED_STEP = 2113
 

@@ -14,6 +14,7 @@ A shard's state is a Celery state. The scripts in ``lua/`` are the only writers,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -35,6 +36,15 @@ MOVES: Final[Mapping[ShardState, frozenset[ShardState]]] = {
 def task_id(job_id: str, index: int) -> str:
     """The Celery task id of a shard."""
     return f"{job_id}.{index}"
+
+
+_TASK_ID: Final = re.compile(r"([0-9A-Za-z_-]{1,128})\.([0-9]{1,7})", re.ASCII)
+
+
+def shard_of(task_id: str) -> tuple[str, int] | None:
+    """Return the job and the index of the shard that a task id names; ``None`` if it is not a shard's."""
+    found = _TASK_ID.fullmatch(task_id)
+    return (found[1], int(found[2])) if found else None
 
 
 def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) -> str:

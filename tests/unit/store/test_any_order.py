@@ -29,6 +29,8 @@ SHARDS = 4
 BLOCKS = 2
 WORKERS = ("a@test", "b@test")
 QUEUE = f"{keys.PREFIX}{keys.QUEUE}"
+#: A time after any that a test sees.
+LATER = 1e12
 
 indices = st.integers(0, SHARDS - 1)
 workers = st.sampled_from(WORKERS)
@@ -47,6 +49,8 @@ class Shard:
     #: the circuit that is run, and how many processes died running it
     circuit: int | None = None
     deaths: dict[int, int] = field(default_factory=dict)
+    #: its worker was told to stop while it ran
+    excused: bool = False
     #: seen without anybody who holds it
     missed: bool = False
     has_result: bool = False
@@ -131,11 +135,12 @@ class Shards(RuleBasedStateMachine):
         assert taken is not None
         if shard.state != "STARTED":
             shard.move("STARTED")
-        shard.attempts += 1
+        if not shard.excused:
+            shard.attempts += 1
+            if shard.circuit is not None:
+                shard.deaths[shard.circuit] = shard.deaths.get(shard.circuit, 0) + 1
         assert taken.attempt == shard.attempts
-        if shard.circuit is not None:
-            shard.deaths[shard.circuit] = shard.deaths.get(shard.circuit, 0) + 1
-        shard.owner, shard.circuit, shard.missed = taken, None, False
+        shard.owner, shard.circuit, shard.missed, shard.excused = taken, None, False, False
         self.taken.append(taken)
 
     @precondition(lambda self: self.taken)
@@ -169,6 +174,7 @@ class Shards(RuleBasedStateMachine):
         if may:
             shard.move("FAILURE" if fails else "SUCCESS")
             shard.circuit, shard.has_result, shard.counted = None, has_result, block_ran
+            shard.excused = False
         elif shard.owner is taken:
             shard.stopping = False
 
@@ -185,7 +191,14 @@ class Shards(RuleBasedStateMachine):
             shard.stopping = False
         elif shard.state == "STARTED" and cause:
             shard.move("PENDING")
-            shard.owner, shard.missed = None, False
+            shard.owner, shard.missed, shard.excused = None, False, False
+
+    @rule(name=workers, index=indices)
+    def told_to_stop(self, name: str, index: int) -> None:
+        shard = self.shards[index]
+        self.stores[name].excuse(self.id, index)
+        if shard.state == "STARTED" and shard.worker == name:
+            shard.excused = True
 
     @rule(name=workers, index=indices)
     def another_process_dies(self, name: str, index: int) -> None:
@@ -198,6 +211,7 @@ class Shards(RuleBasedStateMachine):
         if shard.state == "STARTED" and shard.worker == name:
             shard.move("FAILURE")
             shard.owner = shard.circuit = None
+            shard.excused = False
 
     @rule(name=workers, index=indices)
     def release(self, name: str, index: int) -> None:
@@ -207,12 +221,13 @@ class Shards(RuleBasedStateMachine):
         if may:
             shard.move("PENDING")
             shard.attempts -= 1
-            shard.owner, shard.circuit, shard.missed = None, None, False
+            shard.owner, shard.circuit, shard.missed, shard.excused = None, None, False, False
 
     @rule(later_taken=st.booleans())
     def reconcile(self, later_taken: bool) -> None:
-        taken, *lost = self.stores["a@test"]._scripts.call("reconcile", self.id, "PENDING", 0, int(later_taken))
-        assert bool(taken) is any(shard.state != "PENDING" for shard in self.shards)
+        last_taken = LATER if later_taken else 0
+        began, *lost = self.stores["a@test"]._scripts.call("reconcile", self.id, "PENDING", 0, last_taken)
+        assert bool(float(began)) is any(shard.state != "PENDING" for shard in self.shards)
         held = set().union(*self.up.values())
         left_queue = later_taken or self.queue_is_empty
         if not left_queue and all(shard.state == "PENDING" for shard in self.shards):
@@ -256,11 +271,12 @@ class Shards(RuleBasedStateMachine):
         for index in failed:
             shard = self.shards[index]
             shard.move("PENDING")
-            shard.attempts, shard.owner, shard.missed = 0, None, False
+            shard.attempts, shard.owner, shard.missed, shard.excused = 0, None, False, False
             shard.has_result = shard.counted = False
         if failed:
             for shard in self.shards:
                 shard.deaths = {}
+            self.ledger.published(self.id)
 
     # --- What everybody can see ---
 

@@ -159,14 +159,17 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
 
 
 def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
-    presence = Presence(name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0)
+    presence = Presence(
+        name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0, machine="m", process_id=7
+    )
     store.show(presence)
     (found,) = [worker for worker in ledger.workers() if worker.name == "unit@test"]
     assert (found.version, found.concurrency, found.memory_bytes) == ("1.2", 3, 5)
-    assert abs(store.ages()["unit@test"]) < STALE_SECONDS
+    assert (found.machine, found.process_id) == ("m", 7)
+    assert (store.is_up_on("m"), store.is_up_on("another")) == (True, False)
     store.leave()
     assert [worker for worker in ledger.workers() if worker.name == "unit@test"] == []
-    assert "unit@test" not in store.ages()
+    assert not store.is_up_on("m")
 
 
 def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger: Ledger) -> None:

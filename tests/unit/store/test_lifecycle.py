@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from jobs import new_job
 
 from qfleet.queue import Ledger, NewJob
 from qfleet.wire import keys
-from qfleet.wire.keys import ShardField
+from qfleet.wire.keys import JobField, ShardField
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.state import task_id
 from qfleet_worker.store import FORGOTTEN_SECONDS, Store, Taken
@@ -65,7 +66,8 @@ def _field(client: redis.Redis, job: NewJob, name: str, index: int = 0) -> bytes
 
 
 def _lost(store: Store, job: NewJob, patience: float = 0.0, *, later_taken: bool = False) -> list[int]:
-    answer: list[int] = store._scripts.call("reconcile", job.job_id, "PENDING", patience, int(later_taken))
+    last_taken = 1e12 if later_taken else 0
+    answer: list[int] = store._scripts.call("reconcile", job.job_id, "PENDING", patience, last_taken)
     return answer[1:]
 
 
@@ -100,6 +102,21 @@ def test_what_no_worker_wrote_counts_as_no_worker(store_client: redis.Redis, sto
     _take(store, job)
     store_client.hset(keys.WORKERS, "a@test", "{broken")
     assert _take(store, job).attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("machine", "process", "is_taken"),
+    [("here", 4_999_999, True), ("here", None, False), ("elsewhere", 4_999_999, False), ("", 4_999_999, False)],
+    ids=["dead here", "alive here", "unknown elsewhere", "of a worker that does not say where"],
+)
+def test_a_process_is_known_to_be_dead_only_where_its_id_means_something(
+    machine: str, process: int | None, is_taken: bool, store_client: redis.Redis, store: Store, job: NewJob
+) -> None:
+    owner = f"a@test/{process or os.getpid()}/abcdefgh"
+    assert store._scripts.call("take", job.job_id, "STARTED", 0, owner, "")[0] == 1
+    store.show(Presence("a@test", "1", concurrency=1, memory_bytes=1, seen=0.0, machine=machine))
+    other = Store(store_client, "b@test", machine="here")
+    assert (other.take(job.job_id, 0) is not None) is is_taken
 
 
 # --- stopped ---
@@ -202,6 +219,54 @@ def test_a_shard_that_is_handed_back_was_no_attempt(
     assert store.finish(first, b"late", whole=1, blocks=[], error="") is False
 
 
+# --- excuse ---
+
+
+def test_the_end_of_a_worker_that_was_told_to_stop_is_no_attempt(
+    store_client: redis.Redis, store: Store, other: Store, job: NewJob
+) -> None:
+    first = _take(store, job)
+    assert store.begin(first, 0) == 0
+    store.excuse(job.job_id, 0)
+    # Killed: its presence grows stale, and nobody hands the shard back.
+    second = _take(other, job)
+    assert (second.attempt, other.begin(second, 0)) == (1, 0)
+    assert store.finish(first, b"late", whole=1, blocks=[], error="") is False
+    # The excuse was for that end alone.
+    third = _take(store, job)
+    assert (third.attempt, store.begin(third, 0)) == (2, 1)
+
+
+def test_an_excuse_outlives_the_look_for_lost_shards(store: Store, other: Store, job: NewJob) -> None:
+    _take(store, job)
+    store.excuse(job.job_id, 0)
+    assert [0 in _lost(store, job) for _ in range(2)] == [False, True]
+    assert _take(other, job).attempt == 1
+
+
+def test_a_process_that_dies_by_itself_meanwhile_has_no_excuse(store: Store, other: Store, job: NewJob) -> None:
+    taken = _take(store, job)
+    store.excuse(job.job_id, 0)
+    store.stopped(job.job_id, 0, _process(taken), "signal 11 (SIGSEGV)")
+    assert _take(other, job).attempt == 2
+
+
+def test_a_shard_that_is_handed_back_is_excused_once(store: Store, other: Store, job: NewJob) -> None:
+    _take(store, job)
+    store.excuse(job.job_id, 0)
+    assert store.release(job.job_id, 0)
+    assert _take(other, job).attempt == 1
+    assert _take(store, job).attempt == 2
+
+
+def test_a_worker_excuses_only_what_it_runs(store_client: redis.Redis, store: Store, other: Store, job: NewJob) -> None:
+    _take(store, job)
+    other.excuse(job.job_id, 0)
+    store.excuse(job.job_id, 1)
+    for index in (0, 1):
+        assert not store_client.hexists(keys.shards(job.job_id), ShardField.of(index, ShardField.EXCUSED))
+
+
 # --- reconcile ---
 
 
@@ -229,6 +294,41 @@ def test_messages_in_front_of_one_that_was_taken_must_be_gone(
 
 def test_messages_in_front_of_a_later_jobs_must_be_gone(store_client: redis.Redis, store: Store, job: NewJob) -> None:
     store_client.lpush(QUEUE, "a message")
+    assert [_lost(store, job, later_taken=True) for _ in range(2)] == [[], [2, 1, 0]]
+
+
+def test_a_job_that_waits_beside_one_of_a_client_whose_clock_is_ahead_is_not_lost(
+    store_client: redis.Redis, store: Store, ledger: Ledger, job: NewJob
+) -> None:
+    store_client.lpush(QUEUE, "a message")
+    # Published before the job, and by its client's clock an hour later.
+    now, _ = cast("tuple[int, int]", store_client.time())
+    ahead = new_job(1, created=now + 3600.0)
+    ledger.store(ahead)
+    store_client.hset(keys.job(ahead.job_id), JobField.PUBLISHED, f"{now - 5}.0")
+    _take(store, ahead)
+    began, *_ = store._scripts.call("reconcile", ahead.job_id, "PENDING", 0.0, 0)
+    assert 0 < float(began) <= now - 5
+    for _ in range(3):
+        assert store._scripts.call("reconcile", job.job_id, "PENDING", 0.0, began)[1:] == []
+    ledger.delete(ahead.job_id)
+
+
+def test_shards_that_are_published_while_a_later_job_is_taken_are_not_lost(
+    store_client: redis.Redis, store: Store, ledger: Ledger, job: NewJob
+) -> None:
+    """The later job began to be published while the messages of this one still went on the queue."""
+    store_client.lpush(QUEUE, "a message")
+    published = float(store_client.hget(keys.job(job.job_id), JobField.PUBLISHED) or 0)
+    for later, lost in ((published - 0.001, []), (published + 0.001, [2, 1, 0])):
+        answers = [store._scripts.call("reconcile", job.job_id, "PENDING", 0.0, repr(later))[1:] for _ in range(2)]
+        assert answers == [[], lost]
+
+
+def test_a_job_that_an_older_client_published(store_client: redis.Redis, store: Store, job: NewJob) -> None:
+    store_client.lpush(QUEUE, "a message")
+    store_client.hset(keys.job(job.job_id), JobField.PUBLISHED, 1)
+    assert [_lost(store, job) for _ in range(3)] == [[]] * 3
     assert [_lost(store, job, later_taken=True) for _ in range(2)] == [[], [2, 1, 0]]
 
 

@@ -20,6 +20,7 @@ def test_the_defaults() -> None:
     assert settings.concurrency == len(os.sched_getaffinity(0))
     assert (settings.memory_bytes, settings.workers_on_machine, settings.max_attempts) == (0, 1, 3)
     assert (settings.log_level, settings.lifeline) == ("INFO", "")
+    assert settings.time_limit_seconds == 3600
 
 
 def test_everything_can_be_set() -> None:
@@ -90,5 +91,6 @@ def test_the_health_of_a_host_without_a_worker(
 def test_the_health_of_a_host_with_a_worker(fleet_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QFLEET_URL", fleet_url)
     assert main(["health"]) == 0
-    monkeypatch.setattr("socket.gethostname", lambda: "another-host")
+    # Another container of this host: its host name may be the same.
+    monkeypatch.setattr("qfleet_worker.__main__.machine_id", lambda: "another")
     assert main(["health"]) == 1

@@ -8,10 +8,11 @@ from importlib.resources import files
 from typing import Any, Final, Literal
 
 from qfleet.wire import keys
-from qfleet.wire.presence import STALE_SECONDS
+from qfleet.wire.presence import MAX_RECORD_BYTES, STALE_SECONDS
+from qfleet.wire.shard import MAX_SHARDS
 from qfleet.wire.state import MOVES, ShardState, celery_meta_head
 
-Name = Literal["take", "begin", "finish", "cancel", "stopped", "fail", "release", "reconcile", "retry"]
+Name = Literal["take", "begin", "finish", "cancel", "stopped", "fail", "release", "excuse", "reconcile", "retry"]
 
 #: A job that isn't published whole so long after it was stored was left by its client.
 UNPUBLISHED_SECONDS: Final = 60
@@ -22,8 +23,13 @@ def script(name: Name) -> str:
     """The text of a script: the legal moves, the functions of ``moves.lua``, then its own."""
     here = files(__name__)
     legal = ", ".join(f"['{start}>{end}'] = true" for start, ends in MOVES.items() for end in sorted(ends))
-    constants = f"local STALE_SECONDS, UNPUBLISHED_SECONDS = {STALE_SECONDS}, {UNPUBLISHED_SECONDS}"
-    head = f"local LEGAL = {{ {legal} }}\n{constants}\n"
+    constants = {
+        "STALE_SECONDS": STALE_SECONDS,
+        "UNPUBLISHED_SECONDS": UNPUBLISHED_SECONDS,
+        "MAX_SHARDS": MAX_SHARDS,
+        "MAX_RECORD_BYTES": MAX_RECORD_BYTES,
+    }
+    head = f"local LEGAL = {{ {legal} }}\n" + "".join(f"local {name} = {value}\n" for name, value in constants.items())
     return head + (here / "moves.lua").read_text("utf-8") + (here / f"{name}.lua").read_text("utf-8")
 
 

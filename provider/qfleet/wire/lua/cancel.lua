@@ -1,9 +1,9 @@
 -- Stop every shard that isn't over. Returns the indices of the shards that were stopped.
 -- The job isn't over before the processes that run one of them are.
 
+local total = num_shards()
 write_though_full()
 local ended = {}
-local total = tonumber(redis.call('HGET', LEDGER, 'shards') or 0)
 for index = 0, total - 1 do
   local state = get(index, 'state')
   if not FINAL[state] then

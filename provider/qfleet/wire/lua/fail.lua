@@ -7,7 +7,7 @@ if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[6]
 end
 write_though_full()
 redis.call('HSETNX', LEDGER, 'error', ARGV[7])
-drop(index, 'owner', 'circuit', 'cause')
+drop(index, 'owner', 'circuit', 'cause', 'excused')
 move(index, 'STARTED', 'FAILURE')
 tell()
 return 1

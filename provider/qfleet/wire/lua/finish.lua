@@ -37,7 +37,7 @@ if to == 'FAILURE' then
   put(index, 'counted', cjson.encode(counted))
 end
 count('circuits_done', done)
-drop(index, 'circuit', 'cause')
+drop(index, 'circuit', 'cause', 'excused')
 move(index, 'STARTED', to)
 tell()
 return 1

@@ -2,7 +2,7 @@
 -- In front of every script. KEYS: those of qfleet.wire.keys.of_script, in its order.
 -- ARGV[1]: job id. ARGV[2]: prefix of Celery's records. ARGV[3]: the job's channel.
 -- ARGV[4]: the start of the Celery record of the state that shards move to (qfleet.wire.state.celery_meta_head).
--- LEGAL, the moves that there are, and STALE_SECONDS stand before this text (qfleet.wire.lua.script).
+-- LEGAL, the moves that there are, and the constants of qfleet.wire.lua.script stand before this text.
 
 local LEDGER, SHARDS, WORK, PROGRAMS, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local WORKERS, ACTIVE, QUEUE = KEYS[6], KEYS[7], KEYS[8]
@@ -35,15 +35,27 @@ local function count(name, by)
   return redis.call('HINCRBY', LEDGER, name, by)
 end
 
+-- How many shards the job has; 0 for a job that isn't there. Redis does nothing else while a script loops over them, so
+-- a number that no client stores is an error.
+local function num_shards()
+  local text = redis.call('HGET', LEDGER, 'shards') or '0'
+  local total = tonumber(text)
+  assert(total and total >= 0 and total <= MAX_SHARDS and total % 1 == 0, 'a job does not have ' .. text .. ' shards')
+  return total
+end
+
 -- The worker that an owner belongs to: "<worker>/<process>/<token>".
 local function worker_of(owner)
   return string.match(owner or '', '^(.*)/%d+/%w+$') or ''
 end
 
--- What a worker that is up says of itself; nothing of one that is gone.
+-- What a worker that is up says of itself; nothing of one that is gone, and of a record that no worker wrote.
 local function presence(worker)
+  if redis.call('HSTRLEN', WORKERS, worker) > MAX_RECORD_BYTES then
+    return nil
+  end
   local readable, said = pcall(cjson.decode, redis.call('HGET', WORKERS, worker) or '')
-  if readable and NOW - (said.seen or 0) < STALE_SECONDS then
+  if readable and type(said) == 'table' and type(said.seen) == 'number' and math.abs(NOW - said.seen) < STALE_SECONDS then
     return said
   end
 end
@@ -72,7 +84,7 @@ local function end_job()
   for at = 1, 5 do
     redis.call('EXPIRE', KEYS[at], retention)
   end
-  for index = 0, tonumber(redis.call('HGET', LEDGER, 'shards')) - 1 do
+  for index = 0, num_shards() - 1 do
     redis.call('EXPIRE', ARGV[2] .. task_id(index), retention)
   end
   redis.call('ZREM', ACTIVE, ARGV[1])

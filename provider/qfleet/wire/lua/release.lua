@@ -7,7 +7,7 @@ if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[6]
 end
 write_though_full()
 redis.call('HINCRBY', SHARDS, index .. ':attempts', -1)
-drop(index, 'owner', 'circuit', 'missed')
+drop(index, 'owner', 'circuit', 'missed', 'excused')
 move(index, 'STARTED', 'PENDING')
 tell()
 return 1

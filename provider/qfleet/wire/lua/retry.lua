@@ -1,6 +1,6 @@
 -- Let every shard that failed run again. Returns their indices.
 
-local total = tonumber(redis.call('HGET', LEDGER, 'shards') or 0)
+local total = num_shards()
 local again = {}
 for index = 0, total - 1 do
   if get(index, 'state') == 'FAILURE' then
@@ -14,7 +14,7 @@ for index = 0, total - 1 do
     -- In Lua, -done may be a negative zero, which Redis takes for no whole number.
     count('circuits_done', 0 - done)
     redis.call('HDEL', RESULTS, index)
-    drop(index, 'counted', 'attempts', 'owner', 'cause', 'missed', 'again')
+    drop(index, 'counted', 'attempts', 'owner', 'cause', 'missed', 'again', 'excused')
     move(index, 'FAILURE', 'PENDING')
     table.insert(again, index)
   end
@@ -25,7 +25,8 @@ if #again > 0 then
       redis.call('HDEL', SHARDS, field)
     end
   end
-  redis.call('HDEL', LEDGER, 'error', 'ended')
+  -- Their messages go on the queue next.
+  redis.call('HDEL', LEDGER, 'error', 'ended', 'published')
   for at = 1, 5 do
     redis.call('PERSIST', KEYS[at])
   end

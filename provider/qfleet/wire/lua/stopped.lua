@@ -12,7 +12,7 @@ if get(index, 'stopping') then
 elseif get(index, 'state') == 'STARTED' and ARGV[7] ~= '' then
   -- Any worker may have it now, on this machine or another.
   put(index, 'cause', ARGV[7])
-  drop(index, 'owner', 'missed')
+  drop(index, 'owner', 'missed', 'excused')
   move(index, 'STARTED', 'PENDING')
   tell()
 end

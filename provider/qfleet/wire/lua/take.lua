@@ -1,7 +1,7 @@
 -- The gate: may this process run the shard? ARGV[5]: shard index. ARGV[6]: who takes it, a name used once.
 -- ARGV[7]: an owner whose process is known to be dead, or nothing.
--- Returns the number of this attempt, the work, and why the attempt before ended; the owner, if a worker that is up has
--- the shard; nothing if the shard is over, or its job is gone.
+-- Returns the number of this attempt, the work, and why the attempt before ended; the owner and its machine, if a worker
+-- that is up has the shard; nothing if the shard is over, or its job is gone.
 
 local index, owner, dead = ARGV[5], ARGV[6], ARGV[7]
 local state = get(index, 'state')
@@ -9,20 +9,28 @@ if not state or FINAL[state] then
   return {}
 end
 local held = get(index, 'owner')
-if state == 'STARTED' and held ~= dead and presence(worker_of(held)) then
-  return { held }
+if state == 'STARTED' and held ~= dead then
+  local said = presence(worker_of(held))
+  if said then
+    return { held, tostring(said.machine or '') }
+  end
 end
 write_though_full()
 put(index, 'owner', owner)
-local attempt = redis.call('HINCRBY', SHARDS, index .. ':attempts', 1)
 -- The circuit that was being run when the process before this one died.
 local circuit = get(index, 'circuit')
-if circuit then
-  redis.call('HINCRBY', SHARDS, index .. ':deaths:' .. circuit, 1)
+local attempt
+if get(index, 'excused') then
+  attempt = tonumber(get(index, 'attempts'))
+else
+  attempt = redis.call('HINCRBY', SHARDS, index .. ':attempts', 1)
+  if circuit then
+    redis.call('HINCRBY', SHARDS, index .. ':deaths:' .. circuit, 1)
+  end
 end
-drop(index, 'circuit', 'missed', 'again')
+drop(index, 'circuit', 'missed', 'again', 'excused')
 if state ~= 'STARTED' then
   move(index, state, 'STARTED')
   tell()
 end
-return { attempt, redis.call('HGET', WORK, index), get(index, 'cause') or '' }
+return { attempt, redis.call('HGET', WORK, index) or '', get(index, 'cause') or '' }

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where process ids mean the same: on one machine, in one container."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_NAMESPACE: Final = "/proc/self/ns/pid"
+
+
+@cache
+def machine_id() -> str:
+    """Return a name that processes share if, and only if, they see each other's process ids.
+
+    On Linux it stands for the boot of the kernel and the namespace of process ids. Host names don't tell: containers
+    may have equal ones, and in each of them the worker is process 1.
+    """
+    try:
+        parts = [_BOOT.read_text("ascii").strip(), os.readlink(_NAMESPACE)]
+    except OSError:
+        parts = [socket.gethostname(), f"{uuid.getnode():x}"]
+    return hashlib.blake2b("/".join(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Only a shard, a ping or a revocation is read from a message, whatever else it says."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from celery import Celery
+from hypothesis import given
+from hypothesis import strategies as st
+from kombu.transport.virtual import Message
+
+from qfleet.wire.broker import celery_settings, parse_broker
+from qfleet.wire.shard import RUN_SHARD
+from qfleet_worker.transport import (
+    MAX_SHARD_MESSAGE_BYTES,
+    MessageError,
+    control_message,
+    shard_message,
+    transport_settings,
+)
+
+ID = "0b7f0f0e-9b8e-4c7e-8a39-0b9f6c1d2e3f.12"
+
+
+class _Channel:
+    """What kombu's message needs of a channel to be read."""
+
+    def decode_body(self, body: str, encoding: str) -> bytes:
+        assert encoding == "base64"
+        return base64.b64decode(body)
+
+
+def _message(**headers: Any) -> dict[str, Any]:
+    return {
+        "body": base64.b64encode(json.dumps([["other", 1], {}, {}]).encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"lang": "py", "task": RUN_SHARD, "id": ID} | headers,
+        "properties": {"delivery_tag": "a", "delivery_info": {}, "body_encoding": "base64"},
+    }
+
+
+def _content(message: dict[str, Any]) -> Any:
+    return json.loads(base64.b64decode(message["body"]))
+
+
+def test_a_message_names_a_shard() -> None:
+    found = shard_message(json.dumps(_message()).encode())
+    args, kwargs, embedded = _content(found)
+    assert args == [ID.partition(".")[0], 12]
+    assert kwargs == {}
+    assert set(embedded.values()) == {None}
+    # It is one that Celery reads.
+    message = Message(found, channel=_Channel(), accept={"application/json"})
+    assert message.payload[0] == args
+    assert message.headers["id"] == ID
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"timelimit": [1e9, None]},
+        {"timelimit": [None, 0.001]},
+        {"eta": "2999-01-01T00:00:00"},
+        {"expires": "1999-01-01T00:00:00"},
+        {"retries": 10**30},
+        {"shadow": ["x"]},
+        {"group": "g", "chord": {"task": "celery.chord_unlock"}},
+        {"stamped_headers": ["a"], "stamps": {"a": [1]}},
+        {"compression": "application/x-bz2"},
+        {"origin": "\x1b]0;x\x07", "argsrepr": "x" * 10_000},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_nothing_else_of_a_message_counts(headers: dict[str, Any]) -> None:
+    plain = shard_message(json.dumps(_message()).encode())
+    found = shard_message(json.dumps(_message(**headers) | {"properties": [], "body": 5}).encode())
+    for each in (plain, found):
+        del each["properties"]["delivery_tag"]
+    assert found == plain
+
+
+def test_each_message_has_a_delivery_tag_of_its_own() -> None:
+    tags = [shard_message(json.dumps(_message()).encode())["properties"]["delivery_tag"] for _ in range(2)]
+    assert len(set(tags)) == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"", "truncated"),
+        (b"junk", "malformed"),
+        (b"\xff\xfe", None),
+        (b"[" * 60_000, None),
+        (b'{"headers":' * 5_000, None),
+        (b"null", "Expected `object`"),
+        (b"{}", "headers"),
+        (b'{"headers": 5}', "headers"),
+        (json.dumps(_message(id=[1])).encode(), "headers.id"),
+        (json.dumps(_message(id=None)).encode(), "headers.id"),
+        (json.dumps(_message(id="x" * 300)).encode(), "200"),
+        (json.dumps(_message(id="job")).encode(), "not the id of a shard"),
+        (json.dumps(_message(id="job.-1")).encode(), "not the id of a shard"),
+        (json.dumps(_message(id="job.12345678")).encode(), "not the id of a shard"),
+        (json.dumps(_message(id="job:x.1")).encode(), "not the id of a shard"),
+        (json.dumps(_message(id="jo\nb.1")).encode(), "not the id of a shard"),
+        (json.dumps(_message(id="job.\u0661")).encode(), "not the id of a shard"),
+        (json.dumps(_message(task="celery.map")).encode(), "for the task 'celery.map'"),
+        (json.dumps(_message(task=5)).encode(), "headers.task"),
+        (json.dumps(_message() | {"padding": "x" * MAX_SHARD_MESSAGE_BYTES}).encode(), "at most"),
+        (bz2.compress(bytes(1 << 20)), None),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_names_no_shard_is_dropped(raw: bytes, why: str | None) -> None:
+    with pytest.raises(MessageError, match=why):
+        shard_message(raw)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    raw=st.binary(max_size=200) | _json.map(json.dumps).map(str.encode),
+    headers=st.dictionaries(st.sampled_from(["id", "task", "compression", "timelimit"]), _json),
+)
+def test_anything_gives_a_message_for_a_shard_or_an_error(raw: bytes, headers: dict[str, Any]) -> None:
+    for each in (raw, json.dumps({"headers": {"task": RUN_SHARD, "id": ID} | headers}).encode()):
+        for read in (shard_message, control_message):
+            try:
+                found = read(each)
+            except MessageError:
+                continue
+            assert msgspec.json.decode(msgspec.json.encode(found)) == found
+            assert found["headers"].get("timelimit", [None, None]) == [None, None]
+
+
+# --- Remote control ---
+
+
+def _command(**fields: Any) -> bytes:
+    content: dict[str, Any] = {"method": "ping", "arguments": {}, "destination": None, "pattern": None, "matcher": None}
+    body = base64.b64encode(json.dumps(content | fields).encode()).decode()
+    return json.dumps({"body": body, "headers": {"clock": 5}, "properties": {"body_encoding": "base64"}}).encode()
+
+
+def test_a_ping_with_an_address_for_the_answer() -> None:
+    reply_to = {"exchange": "reply.celery.pidbox", "routing_key": "r"}
+    found = control_message(_command(reply_to=reply_to, ticket="t", destination=["a@host"]))
+    assert _content(found) == {
+        "method": "ping",
+        "arguments": {},
+        "destination": ["a@host"],
+        "reply_to": reply_to,
+        "ticket": "t",
+    }
+    assert found["headers"] == {"clock": 0, "expires": 0}
+
+
+@pytest.mark.parametrize("ids", [[ID], ID])
+def test_a_revocation_kills_and_does_nothing_else(ids: object) -> None:
+    found = control_message(
+        _command(method="revoke", arguments={"task_id": ids, "terminate": True, "signal": "SIGSTOP", "more": 1})
+    )
+    assert _content(found)["arguments"] == {"task_id": ids, "terminate": True}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"method": "shutdown"},
+        {"method": "pool_restart", "arguments": {"modules": ["os"], "reload": True}},
+        {"method": "add_consumer", "arguments": {"queue": "other"}},
+        {"method": "rate_limit"},
+        {"method": "time_limit"},
+        {"method": "stats"},
+        {"method": ["revoke"]},
+        {"method": None},
+        {"method": "revoke"},
+        {"method": "revoke", "arguments": {"task_id": [1]}},
+        {"method": "revoke", "arguments": {"task_id": ["x" * 300]}},
+        {"method": "revoke", "arguments": {"task_id": ID, "terminate": "yes"}},
+        {"destination": 5},
+        {"destination": "a@host"},
+        {"pattern": "(a+)+$", "matcher": "pcre"},
+        {"reply_to": {"exchange": "shards", "routing_key": "r"}, "ticket": "t"},
+        {"reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "r"}},
+        {"ticket": "t"},
+    ],
+    ids=str,
+)
+def test_other_commands_are_dropped(fields: dict[str, Any]) -> None:
+    with pytest.raises(MessageError):
+        control_message(_command(**fields))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"headers": {"compression": "application/x-bz2"}},
+        {"properties": {}},
+        {"properties": {"body_encoding": "hex"}},
+        {"body": "!"},
+        {"body": 5},
+        {"body": base64.b64encode(b"[" * 60_000).decode()},
+        {"body": base64.b64encode(b"\xff\xfe").decode()},
+    ],
+    ids=str,
+)
+def test_other_wrappings_are_dropped(changed: dict[str, Any]) -> None:
+    with pytest.raises(MessageError):
+        control_message(json.dumps(json.loads(_command()) | changed).encode())
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("redis://user:pw@host:7/3", "Transport"),
+        ("rediss://host/1", "Transport"),
+        ("redis+socket:///run/redis.sock?db=2", "SocketTransport"),
+        ("sentinel://a:1,b:2/1?master_name=m", "SentinelTransport"),
+    ],
+)
+def test_every_kind_of_url_is_read_through_it(url: str, name: str) -> None:
+    broker = parse_broker(url)
+    app = Celery("test", set_as_current=False)
+    app.conf.update(celery_settings(broker) | transport_settings(broker))
+    with app.connection_for_read() as connection:
+        assert connection.get_transport_cls().__name__ == name
+        assert connection.get_transport_cls().__module__ == "qfleet_worker.transport"
+        assert "pw" not in connection.as_uri()

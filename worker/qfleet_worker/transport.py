@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes off the queue and the control channel, checked before Celery sees it.
+
+Whoever may write to Redis can put anything there. Celery and kombu believe what a message says: they decompress it,
+take time limits and callbacks from it, and end the worker over a wrong type. So only what a
+message has to say is read from it, a shard or a revocation, and Celery gets a message that is made here.
+
+Written for kombu 5.7; `tests/integration/test_hostile_messages.py` fails if another version differs.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from queue import Empty
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from kombu.transport import redis as kombu_redis
+from kombu.utils.uuid import uuid
+from msgspec import Meta, Struct
+
+from qfleet.wire.broker import Broker
+from qfleet.wire.keys import QUEUE
+from qfleet.wire.shard import MAX_SHARDS, RUN_SHARD
+from qfleet.wire.state import shard_of
+
+logger = logging.getLogger(__name__)
+
+#: A shard's message has some 1,300 bytes. Revocations name many shards.
+MAX_SHARD_MESSAGE_BYTES: Final = 64 * 1024
+MAX_CONTROL_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+
+_TaskId = Annotated[str, Meta(max_length=200)]
+_Name = Annotated[str, Meta(max_length=200)]
+
+
+class MessageError(ValueError):
+    """A message is not one that qfleet sends; the text says why."""
+
+
+class _Headers(Struct, frozen=True):
+    id: _TaskId
+    task: _Name
+
+
+class _ShardMessage(Struct, frozen=True):
+    headers: _Headers
+
+
+class _ControlHeaders(Struct, frozen=True):
+    compression: None = None
+
+
+class _ControlProperties(Struct, frozen=True):
+    body_encoding: Literal["base64"]
+
+
+class _ControlMessage(Struct, frozen=True):
+    body: str
+    properties: _ControlProperties
+    headers: _ControlHeaders = _ControlHeaders()
+
+
+class _ReplyTo(Struct, frozen=True):
+    exchange: Literal["reply.celery.pidbox"]
+    routing_key: _Name
+
+
+class _Revocation(Struct, frozen=True):
+    task_id: Annotated[list[_TaskId], Meta(max_length=MAX_SHARDS)] | _TaskId
+    terminate: bool = False
+
+
+class _Revoke(Struct, frozen=True, tag_field="method", tag="revoke"):
+    arguments: _Revocation
+    destination: Annotated[list[_Name], Meta(max_length=10_000)] | None = None
+    pattern: None = None
+    matcher: None = None
+    reply_to: _ReplyTo | None = None
+    ticket: _Name | None = None
+
+
+class _Ping(Struct, frozen=True, tag_field="method", tag="ping"):
+    destination: Annotated[list[_Name], Meta(max_length=10_000)] | None = None
+    pattern: None = None
+    matcher: None = None
+    reply_to: _ReplyTo | None = None
+    ticket: _Name | None = None
+
+
+_shard_decoder = msgspec.json.Decoder(_ShardMessage)
+_control_decoder = msgspec.json.Decoder(_ControlMessage)
+_command_decoder: msgspec.json.Decoder[_Revoke | _Ping] = msgspec.json.Decoder(_Revoke | _Ping)
+
+
+def shard_message(raw: bytes) -> dict[str, Any]:
+    """Return the Celery message that asks for the shard that a message on the queue names.
+
+    Raises:
+        MessageError: the message names no shard.
+    """
+    headers = _decoded(raw, _shard_decoder, MAX_SHARD_MESSAGE_BYTES).headers
+    if headers.task != RUN_SHARD:
+        raise MessageError(f"it is for the task {headers.task!r}")
+    shard = shard_of(headers.id)
+    if shard is None:
+        raise MessageError(f"{headers.id!r} is not the id of a shard")
+    embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    return _message(
+        [shard, {}, embedded],
+        headers={
+            "lang": "py",
+            "task": RUN_SHARD,
+            "id": headers.id,
+            "root_id": headers.id,
+            "parent_id": None,
+            "argsrepr": repr(shard),
+            "kwargsrepr": "{}",
+            "ignore_result": True,
+            "retries": 0,
+            "timelimit": [None, None],
+        },
+        correlation_id=headers.id,
+        routing_key=QUEUE,
+    )
+
+
+def control_message(raw: bytes) -> dict[str, Any]:
+    """Return the Celery message for a remote-control command: ``ping``, or ``revoke``, which may kill by SIGKILL only.
+
+    Raises:
+        MessageError: the message is none of these.
+    """
+    outer = _decoded(raw, _control_decoder, MAX_CONTROL_MESSAGE_BYTES)
+    try:
+        body = base64.b64decode(outer.body, validate=True)
+    except ValueError as exc:
+        raise MessageError(f"its body isn't base64: {exc}") from exc
+    command = _decoded(body, _command_decoder, MAX_CONTROL_MESSAGE_BYTES)
+    arguments: dict[str, Any] = {}
+    if isinstance(command, _Revoke):
+        arguments = {"task_id": command.arguments.task_id, "terminate": command.arguments.terminate}
+    if (command.reply_to is None) != (command.ticket is None):
+        raise MessageError("it has an address for an answer without a ticket, or the other way round")
+    content: dict[str, Any] = {
+        "method": "revoke" if arguments else "ping",
+        "arguments": arguments,
+        "destination": command.destination,
+    }
+    if command.reply_to is not None:
+        content |= {"reply_to": msgspec.to_builtins(command.reply_to), "ticket": command.ticket}
+    return _message(content, headers={"clock": 0, "expires": 0}, correlation_id=None, routing_key="")
+
+
+def _decoded(raw: bytes, decoder: msgspec.json.Decoder[Any], most_bytes: int) -> Any:
+    if len(raw) > most_bytes:
+        raise MessageError(f"it has {len(raw)} bytes; at most {most_bytes} are read")
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise MessageError(str(exc)) from exc
+
+
+def _message(body: object, *, headers: dict[str, Any], correlation_id: str | None, routing_key: str) -> dict[str, Any]:
+    return {
+        "body": base64.b64encode(msgspec.json.encode(body)).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": headers,
+        "properties": {
+            "correlation_id": correlation_id,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": routing_key},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": uuid(),
+        },
+    }
+
+
+class _CheckedChannel:
+    """What our channels do otherwise than kombu's; mixed into those."""
+
+    _in_poll: Any
+    client: Any
+    connection: Any
+    connection_errors: tuple[type[Exception], ...]
+    sep: str
+    _queue_cycle: Any
+    active_fanout_queues: set[str]
+    _in_listen: Any
+    subclient: Any
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """Take the answer to BRPOP off the connection, and deliver the message if it names a shard."""
+        try:
+            try:
+                answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
+            except self.connection_errors:
+                # so that the next round connects again
+                self.client.connection.disconnect()
+                raise
+            if not answer:
+                raise Empty
+            queue = answer[0].decode().rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            try:
+                message = shard_message(answer[1])
+            except MessageError as exc:
+                _log_dropped("the queue", answer[1], exc)
+                return False
+            self.connection._deliver(message, queue)
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()  # type: ignore[attr-defined]
+
+    def _handle_message(self, client: Any, response: Any) -> dict[str, Any]:
+        """Return a message of the control channel as kombu reads it, its data empty if it is to be dropped."""
+        payload: dict[str, Any] = super()._handle_message(client, response)  # type: ignore[misc]
+        if payload["type"] == b"message":
+            raw = payload["data"]
+            try:
+                payload["data"] = msgspec.json.encode(control_message(raw))
+            except MessageError as exc:
+                _log_dropped("the control channel", raw, exc)
+                payload["data"] = b""
+        return payload
+
+    # A Redis user may be confined to channels by a pattern. That allows SUBSCRIBE to any channel that matches, but
+    # PSUBSCRIBE to the very pattern alone.
+
+    def _subscribe(self) -> None:
+        topics = [topic for queue in self.active_fanout_queues for topic in self._get_subscribe_topics(queue)]  # type: ignore[attr-defined]
+        if not topics:
+            return
+        client = self.subclient
+        if client.connection._sock is None:
+            client.connection.connect()
+        self._in_listen = client.connection
+        client.subscribe(*topics)
+
+    def _unsubscribe_from(self, queue: str) -> None:
+        client = self.subclient
+        if client.connection and client.connection._sock:
+            client.unsubscribe(*self._get_subscribe_topics(queue))  # type: ignore[attr-defined]
+
+
+def _log_dropped(place: str, raw: bytes, why: MessageError) -> None:
+    logger.warning("dropped a message from %s: %.300s; it begins with %r", place, ascii(str(why))[1:-1], raw[:60])
+
+
+class _Channel(_CheckedChannel, kombu_redis.Channel):
+    pass
+
+
+class Transport(kombu_redis.Transport):
+    """kombu's Redis transport, with the messages checked."""
+
+    Channel = _Channel
+
+
+class SocketTransport(Transport):
+    """The same for a unix socket, whose url kombu hands on whole."""
+
+    can_parse_url = True
+
+
+class _SentinelChannel(_CheckedChannel, kombu_redis.SentinelChannel):
+    pass
+
+
+class SentinelTransport(kombu_redis.SentinelTransport):
+    """The same for a Redis that Sentinels name."""
+
+    Channel = _SentinelChannel
+
+
+def transport_settings(broker: Broker) -> dict[str, str]:
+    """Return the Celery settings by which a worker reads its messages through this module."""
+    transport: type = Transport
+    if broker.sentinels:
+        transport = SentinelTransport
+    elif "unix_socket_path" in broker.client_options:
+        transport = SocketTransport
+    # kombu takes what stands before a "+" for its own transport.
+    return {
+        "broker_url": broker.celery_url.removeprefix("redis+"),
+        "broker_transport": f"{__name__}:{transport.__name__}",
+    }
