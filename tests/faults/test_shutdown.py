@@ -3,21 +3,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 
 import pytest
 import redis
-from circuits import ENDLESS_SHOTS, endless
+from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import attempts, counts, held, many, nothing_left, state, steady
-from processes import Worker
+from processes import Worker, shard_field
 from qiskit.providers import JobStatus
 from waiting import until
 
-from qfleet import FleetBackend
+from qfleet import FleetBackend, FleetJob
 from qfleet.wire import keys
 
 StartWorker = Callable[..., Worker]
+
+
+def _owner(client: redis.Redis, job: FleetJob) -> str:
+    """Return the name of the worker that took the job's shard; empty if none has it."""
+    return (shard_field(client, job.job_id(), 0, "owner") or "").partition("/")[0]
 
 
 @pytest.mark.parametrize("signals", [1, 2])
@@ -75,3 +81,52 @@ def test_a_rolling_restart_loses_nothing_and_runs_nothing_twice(
     assert counts(job) == expected
     assert {attempts(client, job, index) for index in range(200)} == {1}
     until(lambda: nothing_left(client), "nothing is left over")
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["SIGTERM before", "SIGKILL alone"])
+def test_a_kill_after_a_sigterm_is_not_the_fault_of_the_circuit(
+    is_told: bool, backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    """As `docker stop` does after 10 s, and Kubernetes after 30."""
+    first = start_worker(QFLEET_MAX_ATTEMPTS="1")
+    job = backend.run(endless(), shots=ENDLESS_SHOTS)
+    until(job.running, "it runs")
+    if is_told:
+        first.process.send_signal(signal.SIGTERM)
+        until(lambda: shard_field(client, job.job_id(), 0, "excused"), "the ledger was told")
+    first.lose_machine()
+    # So that its presence need not grow stale.
+    client.hdel(keys.WORKERS, first.name)
+    start_worker(QFLEET_MAX_ATTEMPTS="1")
+    if is_told:
+        until(lambda: _owner(client, job) not in ("", first.name), "it runs again")
+        assert attempts(client, job) == 1
+        assert job.cancel() is True
+    else:
+        until(job.in_final_state, "it is given up")
+        assert "given up: the worker process died 1 times" in str(job.error_message())
+
+
+def test_a_signal_to_every_process_stops_a_worker_in_order(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    """As systemd sends it, and `kill` to a process group."""
+    worker = start_worker()
+    job = steady(backend)
+    with held(client, job):
+        os.killpg(worker.process.pid, signal.SIGTERM)
+        until(lambda: "Warm shutdown" in worker.log.read_text(), "it was told")
+    assert worker.process.wait(60) == 0
+    assert job.status() is JobStatus.DONE
+    assert attempts(client, job) == 1
+
+
+def test_a_time_limit_ends_a_process_that_outlasts_a_sigterm(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    worker = start_worker(QFLEET_TIME_LIMIT_SECONDS="1")
+    job = backend.run(endless(), shots=ENDLESS_SHOTS)
+    until(job.in_final_state, "its time is over")
+    assert "longer than the 1 s that this worker allows (QFLEET_TIME_LIMIT_SECONDS)" in str(job.error_message())
+    assert backend.run(bell()).result(timeout=60).success
+    assert worker.is_alive()

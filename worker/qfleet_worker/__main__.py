@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m qfleet_worker`` runs a worker.
 
-With ``health`` it tells if this machine's worker is up, and with ``warm`` it compiles the machine code of the statevector
-engine, once on each machine.
+With ``health`` it tells if this machine's worker is up, and with ``warm`` it compiles the machine code of the
+statevector engine, once on each machine.
 """
 
 from __future__ import annotations
