@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from qfleet.errors import CapacityError
 from qfleet.wire.cost import output_bytes
 from qfleet.wire.program import Op, Program
 from qfleet.wire.saving import saved_bytes
-from qfleet.wire.shard import CircuitWork, Output, Precision, ShardWork, cut
+from qfleet.wire.shard import MAX_SHARDS, CircuitWork, Output, Precision, ShardWork, cut
 
 #: Predicted seconds of work that a shard is filled up to.
 SHARD_SECONDS: Final = 0.2
@@ -76,7 +77,11 @@ def plan(
     max_job_size: int | None,
     max_shot_size: int | None,
 ) -> list[ShardWork]:
-    """Cut a job into shards, its circuits and their points in order."""
+    """Cut a job into shards, its circuits and their points in order.
+
+    Raises:
+        CapacityError: they are more than a job may have.
+    """
     shards: list[list[CircuitWork]] = []
     most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
     points, seconds, result_bytes = 0, 0.0, 0.0
@@ -91,6 +96,11 @@ def plan(
                 )
                 # Two blocks of one circuit in one shard would be work done twice.
                 if not shards or room < 1 or (block.work.blocks > 1 and shards[-1][-1].index == block.work.index):
+                    if len(shards) == MAX_SHARDS:
+                        raise CapacityError(
+                            f"the job comes to more than {MAX_SHARDS} tasks; give a larger max_shot_size or max_job_size, "
+                            "or cut the job"
+                        )
                     shards.append([])
                     points, seconds, result_bytes = 0, 0.0, 0.0
                     room = min(

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit.circuit import QuantumCircuit
 
+from qfleet.errors import CapacityError
 from qfleet.lowering import lower
 from qfleet.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, Item, plan, predict_result_bytes, predict_seconds
 from qfleet.wire.shard import CircuitWork, ShardWork
@@ -126,3 +128,10 @@ def test_loops_and_what_is_measured_before_a_condition_cost_more() -> None:
         return predict_seconds(lower(circuit), 1000, "counts")
 
     assert 1.9 * seconds("") < seconds("if") < seconds("while") < 100 * seconds("")
+
+
+def test_a_job_of_more_tasks_than_scripts_may_loop_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qfleet.planning.MAX_SHARDS", 100)
+    assert len(cut(items(0.1, shots=100), max_shot_size=1)) == 100
+    with pytest.raises(CapacityError, match="more than 100 tasks; give a larger max_shot_size"):
+        cut(items(0.1, shots=2**31 - 1), max_shot_size=1)
