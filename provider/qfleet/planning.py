@@ -98,8 +98,8 @@ def plan(
                 if not shards or room < 1 or (block.work.blocks > 1 and shards[-1][-1].index == block.work.index):
                     if len(shards) == MAX_SHARDS:
                         raise CapacityError(
-                            f"the job comes to more than {MAX_SHARDS} tasks; give a larger max_shot_size or max_job_size, "
-                            "or cut the job"
+                            f"the job comes to more than {MAX_SHARDS} tasks; give a larger max_shot_size or "
+                            "max_job_size, or cut the job"
                         )
                     shards.append([])
                     points, seconds, result_bytes = 0, 0.0, 0.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ FORGOTTEN_SECONDS: Final = 86_400.0
 #: How long a result waits for room in a Redis that is full, and how often it is tried meanwhile.
 ROOM_SECONDS: Final = 60.0
 _ROOM_LOOK_SECONDS: Final = 1.0
+#: See `qfleet.wire.keys.ShardField.OWNER`.
+_OWNER: Final = re.compile(rb"(.*)/([0-9]{1,9})/\w+", re.DOTALL)
 
 logger = logging.getLogger(__name__)
 
@@ -90,16 +93,18 @@ class Store:
         """Take a shard to run it; ``None`` if it is over or cancelled, somebody runs it, or its job is gone."""
         owner = f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         answer = self._scripts.call("take", job_id, "STARTED", index, owner, "")
-        if len(answer) == 2 and self._is_dead(*map(bytes.decode, answer)):
+        if len(answer) == 2 and self._is_dead(*answer):
             answer = self._scripts.call("take", job_id, "STARTED", index, owner, answer[0])
         if len(answer) < 3:
             return None
         attempt, work, cause = answer
         return Taken(job_id, index, owner, attempt, work, cause.decode())
 
-    def _is_dead(self, owner: str, machine: str) -> bool:
+    def _is_dead(self, owner: bytes, machine: bytes) -> bool:
         """Tell whether an owner's process ran on this machine, and has ended."""
-        return machine == self._machine != "" and not psutil.pid_exists(int(owner.rsplit("/", 2)[1]))
+        _, process = _worker_and_process(owner)
+        is_here = bool(machine) and machine == self._machine.encode()
+        return is_here and process is not None and not psutil.pid_exists(process)
 
     def begin(self, taken: Taken, circuit: int) -> int | None:
         """Note which circuit is run next; how many processes died while they ran it.
@@ -156,8 +161,8 @@ class Store:
         state, stopping, owner = self._redis.hmget(keys.shards(job_id), fields)
         if owner is None or (state != b"STARTED" and not stopping):
             return None
-        worker, pid, _ = owner.decode().rsplit("/", 2)
-        return int(pid) if worker == self._worker else None
+        worker, process = _worker_and_process(owner)
+        return process if worker == self._worker.encode() else None
 
     def stopped(self, job_id: str, index: int, process: int | None, cause: str = "") -> None:
         """Tell that the process that ran a shard here is dead, and why, unless it was cancelled.
@@ -245,6 +250,12 @@ class Store:
         """
         seconds, _ = self._redis.time()
         return seconds, {name: _sighting(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
+
+
+def _worker_and_process(owner: bytes) -> tuple[bytes, int | None]:
+    """Return whom an owner's name names; no process if a worker didn't write it."""
+    found = _OWNER.fullmatch(owner)
+    return (found[1], int(found[2])) if found else (b"", None)
 
 
 def _sighting(presence: bytes) -> Sighting:
