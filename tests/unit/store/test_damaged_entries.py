@@ -118,7 +118,6 @@ def _record(seen: float, **changed: object) -> bytes:
         _record(1e18),
         _record(1e18, holds=5),
         b'{"seen": 1e999}',
-        b'{"seen": 1e18, "padding": "' + b"x" * MAX_RECORD_BYTES + b'"}',
     ],
     ids=lambda record: repr(record[:24]),
 )
@@ -131,11 +130,26 @@ def test_a_workers_record_that_no_worker_wrote(
     store_client.hset(keys.shards(job.job_id), "0:owner", "odd/1/abcdefgh")
     store_client.hset(keys.WORKERS, "odd", record)
     assert not store.is_up_on("here")
-    assert _finds(store_client, store, job)
+    for lost in ([], [0]):
+        assert store._scripts.call("reconcile", job.job_id, "PENDING", 0, 0)[1:] == lost
+    taken = store.take(job.job_id, 0)
+    assert taken is not None
+    store_client.hset(keys.shards(job.job_id), "0:owner", "odd/1/abcdefgh")
+    # The gate, too, takes it for the record of nobody.
+    assert store.take(job.job_id, 0) is not None
     # It is dropped, as the records of workers that are long gone are.
+    assert _finds(store_client, store, job)
     assert not store_client.hexists(keys.WORKERS, "odd")
-    again = store.take(job.job_id, 0)
-    assert again is not None
+
+
+def test_a_workers_record_of_a_megabyte(store_client: redis.Redis, store: Store, job: NewJob) -> None:
+    assert store.take(job.job_id, 0) is not None
+    store_client.hset(keys.shards(job.job_id), "0:owner", "odd/1/abcdefgh")
+    seconds, _ = store_client.time()  # type: ignore[misc]
+    for padding, is_taken in ((10, False), (MAX_RECORD_BYTES, True)):
+        store_client.hset(keys.WORKERS, "odd", _record(float(seconds), padding="x" * padding))
+        assert store.is_up_on("here") is not is_taken
+        assert (store.take(job.job_id, 0) is not None) is is_taken
 
 
 @pytest.mark.parametrize("holds", [5, "text", {"a": 1}, [1, None, {}, [[]]], None])
