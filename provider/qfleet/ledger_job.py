@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
@@ -15,7 +16,7 @@ from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError
 from qfleet.gathering import all_parts
 from qfleet.queue import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.status import job_status
-from qfleet.waiting import READ_EVERY_SECONDS, Patience, in_thread, interruptible, seconds, watch
+from qfleet.waiting import READ_EVERY_SECONDS, Patience, ended, interruptible, seconds, watch
 from qfleet.wire.shard import CircuitResult
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class LedgerJob(ABC, Generic[_Result]):
         return self._result(Patience(self._job_id, timeout), partial=partial, progress=progress)
 
     def __await__(self) -> Generator[Any, None, _Result]:
-        return in_thread(lambda stop: self._result(Patience(self._job_id, None, stop))).__await__()
+        return self._awaited().__await__()
 
     def retry_failed(self) -> int:
         """Run the circuits that failed again, in the same job; how many there are.
@@ -261,18 +262,29 @@ class LedgerJob(ABC, Generic[_Result]):
                     if progress is not None and now != told:
                         progress(now)
                         told = now
-            status = job_status(snapshot.states)
-            if status is JobStatus.CANCELLED and not partial:
-                raise JobCancelledError(
-                    f"job {self._job_id} was cancelled; result(partial=True) gives what it had done"
-                )
-            result = self._assemble(snapshot, patience)
+            return self._conclude(snapshot, patience, partial=partial)
+
+    def _conclude(self, snapshot: Snapshot, patience: Patience, *, partial: bool = False) -> _Result:
+        """Return what a job that has ended gave; raise an error if it failed or was cancelled."""
+        if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
+            raise JobCancelledError(f"job {self._job_id} was cancelled; result(partial=True) gives what it had done")
+        result = self._assemble(snapshot, patience)
         if not partial and (failure := self._failure(result)):
             raise JobFailedError(
                 f"job {self._job_id} failed: {failure}. result(partial=True) gives the rest, retry_failed() runs what "
                 "failed again"
             )
         return result
+
+    async def _awaited(self) -> _Result:
+        self._must_be_submitted()
+        patience = Patience(self._job_id, None)
+        snapshot = self._snapshot
+        if snapshot is None or not _is_for_good(snapshot):
+            snapshot = await ended(self._connection, patience)
+            self._snapshot = snapshot
+        threads = self._connection.threads
+        return await asyncio.get_running_loop().run_in_executor(threads, self._conclude, snapshot, patience)
 
     def _assemble(self, snapshot: Snapshot, patience: Patience) -> _Result:
         if self._full_result is None or self._full_result[0] != snapshot.ended:

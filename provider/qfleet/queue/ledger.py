@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -32,10 +29,6 @@ PROGRAM_SECONDS: Final = 600
 _READ_AT_ONCE: Final = 16
 #: Jobs that are listed at once.
 _PAGE: Final = 100
-#: Moves of shards that follow each other so soon wake who listens once.
-_GATHER_SECONDS: Final = 0.01
-#: How soon who waits notices that another thread wants no answer any more.
-_STOP_SECONDS: Final = 0.1
 
 _SUMMARY_FIELDS: Final = (
     *(JobField.count(state) for state in SHARD_STATES),
@@ -275,13 +268,6 @@ class Ledger:
             raise DamagedDataError(f"{keys.WORKERS} holds something that no worker wrote: {exc}") from exc
         return sorted((w for w in workers if seconds - w.seen < STALE_SECONDS), key=lambda w: w.name)
 
-    @contextmanager
-    def listen(self, job_id: str) -> Iterator[Events]:
-        """Hear of the job's moves from now on."""
-        with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-            pubsub.subscribe(keys.events(job_id))
-            yield Events(pubsub)
-
     def _why_missing(self, job_id: str) -> JobNotFoundError | JobExpiredError:
         if self._redis.zscore(keys.JOBS, job_id) is not None:
             return JobExpiredError(
@@ -289,25 +275,6 @@ class Ledger:
                 "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer."
             )
         return JobNotFoundError(f"no job {job_id!r} here; `qfleet jobs` and provider.jobs() list those that are there")
-
-
-class Events:
-    """What is told of a job while one listens. A hint that may be lost: read the ledger too, now and then."""
-
-    def __init__(self, pubsub: Any) -> None:
-        self._pubsub = pubsub
-
-    def wait(self, seconds: float, *, moves: bool = False, stop: threading.Event | None = None) -> None:
-        """Return when the job ended, or a shard moved if ``moves``; after ``seconds`` or at ``stop`` at the latest."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and not (stop and stop.is_set()):
-            message = self._pubsub.get_message(timeout=min(left, _STOP_SECONDS) if stop else left)
-            if message is None:
-                continue
-            if message["data"] == b"ended":
-                return
-            if moves:
-                deadline = min(deadline, time.monotonic() + _GATHER_SECONDS)
 
 
 def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
