@@ -196,6 +196,27 @@ def test_a_connection_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch:
         server.kill()
 
 
+@pytest.mark.usefixtures("woken_only")
+@pytest.mark.parametrize("options", ["?protocol=2", "?protocol=3", "?max_connections=1&client_name=lab"])
+def test_options_of_the_url_hold_for_the_hub_too(options: str) -> None:
+    with (
+        redis_server() as port,
+        redis.Redis(port=port) as client,
+        FleetProvider(f"redis://127.0.0.1:{port}{options}") as fleet,
+    ):
+        backend = fleet.get_backend()
+        jobs = [backend.run(bell(), shots=1) for _ in range(20)]
+        found: list[bool] = []
+        waiting = in_threads([lambda job=job: found.append(job.result(timeout=60).success) for job in jobs])
+        until(lambda: hub_of(backend).number_of_listeners == len(jobs), "all of them listen")
+        if "lab" in options:
+            names = {each["name"] for each in client.client_list() if each["id"] != str(client.client_id())}
+            assert names == {"lab"}
+        finish(client, *jobs)
+        joined(waiting)
+        assert found == [True] * len(jobs)
+
+
 def test_a_job_that_is_left_and_waited_for_again(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run(bell(), shots=1)
     for _ in range(5):
