@@ -152,7 +152,7 @@ class FleetBackend(BackendV2):
         return job
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
-        """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
+        """Return the job with this id, or whose id begins so. See `FleetProvider.job`."""
         return self._provider.job(job_id)
 
     def _output(self, method: Method) -> Output:

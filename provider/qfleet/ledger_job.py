@@ -85,7 +85,7 @@ class LedgerJob(ABC, Generic[_Result]):
         job = self._unsent
         if job is None:
             raise FleetJobError(f"job {self._job_id} was submitted already; run the circuits again for another job")
-        send(self._connection, job)
+        self._record = send(self._connection, job)
         self._unsent = None
 
     def status(self) -> JobStatus:

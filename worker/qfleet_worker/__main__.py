@@ -14,11 +14,14 @@ from qfleet.wire.broker import BrokerUrlError
 from qfleet_worker.app import make_app, node_name
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
+from qfleet_worker.preflight import why_unusable
 from qfleet_worker.settings import Settings, SettingsError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a worker until it is told to stop, or look after one. The exit code is 2 for wrong settings."""
+    """Run a worker until it is told to stop, or look after one. The exit code is 2 for wrong settings,
+    and 1 for a Redis that can't be used.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m qfleet_worker",
         description="Run a qfleet worker. It reads QFLEET_URL, QFLEET_CONCURRENCY, QFLEET_MEMORY_BYTES, "
@@ -46,6 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     if settings.lifeline:
         follow_stdin(settings.broker, settings.lifeline)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        refusal = why_unusable(settings.broker)
+    except KeyboardInterrupt:
+        return 130
+    if refusal:
+        print(f"qfleet worker: {refusal}", file=sys.stderr)
+        return 1
     make_app(settings).worker_main(
         [
             "worker",

@@ -4,10 +4,11 @@
 from qfleet.queue.connection import Connection
 from qfleet.queue.facts import Facts, gather_facts
 from qfleet.queue.hub import Hub
-from qfleet.queue.ledger import JobSummary, Ledger, NewJob, Snapshot
+from qfleet.queue.ledger import Ledger, NewJob
 from qfleet.queue.listener import CoroutineListener, Listener, ThreadListener
 from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord
 from qfleet.queue.sending import publish, send
+from qfleet.queue.snapshot import JobSummary, Snapshot
 from qfleet.wire.broker import redact
 
 __all__ = [
