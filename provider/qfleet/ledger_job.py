@@ -80,6 +80,11 @@ class LedgerJob(ABC, Generic[_Result]):
             )
         return f"<{type(self).__name__} {self._job_id} on {self._backend.name}: {state}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._unsent is not None:
+            raise FleetJobError(f"job {self._job_id} can't be copied or pickled before it is submitted; call submit()")
+        return _again, (type(self), self._backend, self._job_id)
+
     def submit(self) -> None:
         """Send the job to the fleet. Raises `JobError` the second time."""
         job = self._unsent
@@ -292,6 +297,11 @@ class LedgerJob(ABC, Generic[_Result]):
             found = all_parts(self._connection, patience, snapshot)
             self._full_result = snapshot.ended, self._assembled(record, found, snapshot)
         return self._full_result[1]
+
+
+def _again(kind: type[Any], backend: FleetBackend, job_id: str) -> object:
+    """Return a copy of a job, perhaps in another process."""
+    return kind(backend, job_id, backend._connection)
 
 
 def _is_for_good(snapshot: Snapshot) -> bool:

@@ -96,6 +96,10 @@ class FleetProvider:
     def __repr__(self) -> str:
         return f"<FleetProvider {self._connection.broker}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A copy has connections of its own, and doesn't stop the local fleet of its original.
+        return _again, (type(self), self.url, self._retention)
+
     def close(self) -> None:
         """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet go on."""
         self._connection.close()
@@ -227,3 +231,10 @@ class FleetProvider:
         name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
         kind = PrimitiveFleetJob if summary.snapshot.output in PRIMITIVE_OUTPUTS else FleetJob
         return kind(self._backend(name), summary.job_id, self._connection, snapshot=summary.snapshot)
+
+
+def _again(kind: type[FleetProvider], url: str, retention: int) -> FleetProvider:
+    """Return a copy of a provider, perhaps in another process."""
+    provider = kind(url)
+    provider._retention = retention
+    return provider
