@@ -71,6 +71,8 @@ def test_every_error_of_redis_is_caught(kind: type[Exception]) -> None:
         (of_redis.AuthorizationError("not allowed"), BrokerAuthenticationError),
         (of_redis.NoPermissionError("no permissions to run 'hset'"), BrokerPermissionError),
         (of_redis.ResponseError("NOPERM no permissions to run 'hset'"), BrokerPermissionError),
+        (of_redis.ResponseError("The user executing the script can't run this command: 3e"), BrokerPermissionError),
+        (of_redis.ResponseError("ACL failure in script: User a has no permissions to run"), BrokerPermissionError),
         (UnsuitedServerError("it runs in cluster mode"), BrokerModeError),
         (of_redis.MovedError("1 host:1"), BrokerModeError),
         (of_redis.AskError("1 host:1"), BrokerModeError),

@@ -29,6 +29,10 @@ _OF_CLUSTERS: Final = (
 )
 
 
+#: How a refusal begins where redis-py has no class for it: it came from within a script.
+_REFUSED: Final = ("noperm", "the user executing the script can't", "acl failure in script")
+
+
 class UnsuitedServerError(of_redis.RedisError):
     """The server can't hold jobs; the text says why."""
 
@@ -43,7 +47,7 @@ def translate(exc: Exception, broker: Broker, missing: Callable[[], str] = str) 
     wrapped = isinstance(exc, (OperationalError, BatchPublishError)) and isinstance(exc.__cause__, Exception)
     cause = exc.__cause__ if wrapped else exc
     text = str(cause).lower()
-    if isinstance(cause, of_redis.NoPermissionError) or text.startswith("noperm"):
+    if isinstance(cause, of_redis.NoPermissionError) or text.startswith(_REFUSED):
         user = broker.client_options.get("username", "default")
         return BrokerPermissionError(
             f"{broker}: {cause}. The Redis user {user!r} may not use {missing() or 'what the text says'}. The page "

@@ -29,6 +29,7 @@ _BY_BOTH: Final[tuple[_Command, ...]] = (
     ("EVAL", "return 1", "1", _JOB),
     ("EVALSHA", 40 * "0", "1", _JOB),
     ("SCRIPT", "LOAD", "return 1"),
+    ("SCRIPT", "EXISTS", 40 * "0"),
     ("EXISTS", _JOB),
     ("EXPIRE", _JOB, "1"),
     ("PERSIST", _JOB),
@@ -114,9 +115,8 @@ def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
     control = control_channel(database)
     # kombu subscribes to it as a pattern, which Redis compares letter by letter with the user's.
     commands += (("PUBLISH", control, ""),) if role == "client" else (("PSUBSCRIBE", control),)
-    answers = _asked(client, (("MULTI",), *commands))
     found: dict[str, Missing] = {}
-    for command, answer in zip((("MULTI",), *commands), answers, strict=True):
+    for command, answer in _asked(client, [("MULTI",)], commands):
         missing = _missing(command, answer)
         if missing is not None:
             found.setdefault(missing.rule, missing)
@@ -125,7 +125,7 @@ def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
 
 def problems(client: Any, role: _Role, database: int) -> list[str]:
     """Return why a Redis can't be used by this user, a line each; empty if it can. Raises redis-py's errors."""
-    hello, *_ = _asked(client, [("HELLO",)])
+    ((_, hello),) = _asked(client, [("HELLO",)])
     unsuited = why_unsuited(hello)
     if unsuited:
         return [unsuited]
@@ -133,25 +133,34 @@ def problems(client: Any, role: _Role, database: int) -> list[str]:
     return [f"its user may not use {', '.join(map(str, missing))}"] if missing else []
 
 
-def _asked(client: Any, commands: Sequence[_Command]) -> list[object]:
-    """Return the answers to some commands, refusals among them, on a connection that is closed then."""
+def _asked(client: Any, *rounds: Sequence[_Command]) -> list[tuple[_Command, object]]:
+    """Return some commands with their answers, refusals among them, on a connection that is closed then.
+
+    The commands of a round are sent together. After one with a refusal there is no other.
+    """
     connection = client.connection_pool.get_connection()
-    answers: list[object] = []
+    answers: list[tuple[_Command, object]] = []
     try:
-        for command in commands:
-            connection.send_command(*command, check_health=False)
-        for _ in commands:
-            try:
-                answers.append(connection.read_response())
-            except Exception as exc:  # redis-py isn't imported here
-                if not connection.is_connected:
-                    raise
-                answers.append(exc)
+        for commands in rounds:
+            for command in commands:
+                connection.send_command(*command, check_health=False)
+            answers += [(command, _answer(connection)) for command in commands]
+            if any(isinstance(answer, Exception) for _, answer in answers):
+                break
     finally:
         # A transaction that was begun ends with it.
         connection.disconnect()
         client.connection_pool.release(connection)
     return answers
+
+
+def _answer(connection: Any) -> object:
+    try:
+        return connection.read_response()
+    except Exception as exc:  # redis-py isn't imported here
+        if not connection.is_connected:
+            raise
+        return exc
 
 
 def _missing(command: _Command, answer: object) -> Missing | None:
