@@ -14,7 +14,7 @@ from numba.core import event
 from qfleet import FleetProvider
 from qfleet.local import LocalFleet
 from qfleet.local.server import Server
-from qfleet.queue.connection import connect
+from qfleet.queue.client import connect
 from qfleet.wire.broker import parse_broker
 
 

@@ -74,6 +74,9 @@ class FleetBackend(BackendV2):
         self._options.update_options(method=kind.method, memory=kind.memory)
         self.set_options(**options)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self._provider, self._kind.name, dict(self._options))
+
     @classmethod
     def _default_options(cls) -> Options:
         return CheckedOptions(**{field.name: field.default for field in dataclasses.fields(RunOptions)})
@@ -152,7 +155,7 @@ class FleetBackend(BackendV2):
         return job
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
-        """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
+        """Return the job with this id, or whose id begins so. See `FleetProvider.job`."""
         return self._provider.job(job_id)
 
     def _output(self, method: Method) -> Output:
@@ -174,3 +177,8 @@ class FleetBackend(BackendV2):
                 f"{largest.required_bytes / 2**30:.1f} GiB of memory; the largest worker has {memory / 2**30:.1f} GiB "
                 "for one task. Start a worker with more memory, or with a lower concurrency"
             )
+
+
+def _again(kind: type[FleetBackend], provider: FleetProvider, name: str, options: dict[str, object]) -> FleetBackend:
+    """Return a copy of a backend, perhaps in another process."""
+    return kind(provider, KINDS[name], provider._connection, provider._retention, **options)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from qfleet.errors import BrokerModeError, BrokerPermissionError
 from qfleet.queue.facts import Facts
 
 #: The oldest Redis on which the scripts run.
@@ -15,6 +16,9 @@ OLDEST_REDIS: Final = (6, 2)
 CLOCK_SECONDS: Final = 2.0
 #: How many keys, jobs or workers a text names.
 _NAMED: Final = 3
+_MODE: Final = "Redis mode"
+_RIGHTS: Final = "Redis rights"
+_RIGHTS_REMEDY: Final = "ask who runs this Redis to add the rules: docs/redis.md has them all"
 
 Verdict = Literal["ok", "problem", "unknown"]
 
@@ -36,6 +40,8 @@ class Finding:
 def diagnose(facts: Facts) -> list[Finding]:
     """One finding for each check, always in the same order."""
     return [
+        _mode(),
+        _rights(facts),
         _redis_version(facts),
         _memory_policy(facts),
         _durability(facts),
@@ -44,10 +50,32 @@ def diagnose(facts: Facts) -> list[Finding]:
         _workers(facts),
         _versions(facts),
         _silent_workers(facts),
+        _damaged_workers(facts),
         _messages(facts),
         _gone_jobs(facts),
+        _damaged_jobs(facts),
         _orphan_keys(facts),
     ]
+
+
+def refused(error: BrokerModeError | BrokerPermissionError) -> Finding:
+    """Return the finding for a Redis that doesn't let a fleet be looked at."""
+    if isinstance(error, BrokerModeError):
+        remedy = "run a Redis without cluster mode, and name that; several servers work with Sentinel"
+        return Finding(_MODE, "problem", str(error), remedy)
+    return Finding(_RIGHTS, "problem", str(error), _RIGHTS_REMEDY)
+
+
+def _mode() -> Finding:
+    # A client refuses to connect to any other: see `refused`.
+    return Finding(_MODE, "ok", "a single server")
+
+
+def _rights(facts: Facts) -> Finding:
+    if not facts.missing_rights:
+        return Finding(_RIGHTS, "ok", "this client's are enough")
+    text = f"this client's Redis user may not use {', '.join(facts.missing_rights)}"
+    return Finding(_RIGHTS, "problem", text, _RIGHTS_REMEDY, facts.missing_rights)
 
 
 def _redis_version(facts: Facts) -> Finding:
@@ -142,6 +170,18 @@ def _silent_workers(facts: Facts) -> Finding:
     )
 
 
+def _damaged_workers(facts: Facts) -> Finding:
+    if not facts.damaged_workers:
+        return Finding("workers' records", "ok", "all can be read")
+    return Finding(
+        "workers' records",
+        "problem",
+        f"{_some(facts.damaged_workers)}: what stands there wasn't written by a worker of this version",
+        'redis-cli HDEL qfleet:workers "NAME" for each',
+        facts.damaged_workers,
+    )
+
+
 def _messages(facts: Facts) -> Finding:
     # A worker may have taken some that it has not reported yet.
     accounted = facts.messages + sum(len(worker.holds) + worker.concurrency for worker in facts.workers)
@@ -161,6 +201,18 @@ def _gone_jobs(facts: Facts) -> Finding:
         f"{_some(facts.gone_jobs)} called active, and not there: deleted while running, or evicted",
         "none, if a worker is up: it strikes them off. Otherwise: redis-cli ZREM qfleet:active ID",
         facts.gone_jobs,
+    )
+
+
+def _damaged_jobs(facts: Facts) -> Finding:
+    if not facts.damaged_jobs:
+        return Finding("damaged jobs", "ok", "none")
+    return Finding(
+        "damaged jobs",
+        "problem",
+        f"{_some(facts.damaged_jobs)} can't be read: something else than qfleet wrote to this Redis",
+        'for each: redis-cli ZREM qfleet:active "ID", ZREM qfleet:jobs "ID", UNLINK "qfleet:job:ID"',
+        facts.damaged_jobs,
     )
 
 

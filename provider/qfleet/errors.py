@@ -13,6 +13,9 @@
     │   ├── BrokerError                 Redis can't be used
     │   │   ├── BrokerUnreachableError
     │   │   ├── BrokerAuthenticationError
+    │   │   ├── BrokerPermissionError
+    │   │   ├── BrokerModeError
+    │   │   ├── BrokerClosedError
     │   │   └── BrokerFullError
     │   ├── LocalFleetError             a server or worker of a local fleet doesn't start
     │   ├── DamagedDataError            what Redis holds for a job can't be read
@@ -34,8 +37,11 @@ from qiskit.providers.exceptions import JobError, JobTimeoutError
 
 __all__ = [
     "BrokerAuthenticationError",
+    "BrokerClosedError",
     "BrokerError",
     "BrokerFullError",
+    "BrokerModeError",
+    "BrokerPermissionError",
     "BrokerUnreachableError",
     "CapacityError",
     "CircuitFileError",
@@ -93,6 +99,18 @@ class BrokerUnreachableError(BrokerError):
 
 class BrokerAuthenticationError(BrokerError):
     """Redis refuses the user name or the password."""
+
+
+class BrokerPermissionError(BrokerError):
+    """Redis doesn't let its user do something that qfleet needs."""
+
+
+class BrokerModeError(BrokerError):
+    """Redis runs in a mode that qfleet doesn't support, such as cluster mode."""
+
+
+class BrokerClosedError(BrokerError):
+    """The provider was closed while it was in use."""
 
 
 class BrokerFullError(BrokerError):

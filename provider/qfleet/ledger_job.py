@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
@@ -15,7 +16,7 @@ from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError
 from qfleet.gathering import all_parts
 from qfleet.queue import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.status import job_status
-from qfleet.waiting import READ_EVERY_SECONDS, Patience, in_thread, interruptible, seconds, watch
+from qfleet.waiting import READ_EVERY_SECONDS, Patience, ended, interruptible, seconds, watch
 from qfleet.wire.shard import CircuitResult
 
 if TYPE_CHECKING:
@@ -79,12 +80,17 @@ class LedgerJob(ABC, Generic[_Result]):
             )
         return f"<{type(self).__name__} {self._job_id} on {self._backend.name}: {state}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._unsent is not None:
+            raise FleetJobError(f"job {self._job_id} can't be copied or pickled before it is submitted; call submit()")
+        return _again, (type(self), self._backend, self._job_id)
+
     def submit(self) -> None:
         """Send the job to the fleet. Raises `JobError` the second time."""
         job = self._unsent
         if job is None:
             raise FleetJobError(f"job {self._job_id} was submitted already; run the circuits again for another job")
-        send(self._connection, job)
+        self._record = send(self._connection, job)
         self._unsent = None
 
     def status(self) -> JobStatus:
@@ -115,7 +121,7 @@ class LedgerJob(ABC, Generic[_Result]):
         return self._result(Patience(self._job_id, timeout), partial=partial, progress=progress)
 
     def __await__(self) -> Generator[Any, None, _Result]:
-        return in_thread(lambda stop: self._result(Patience(self._job_id, None, stop))).__await__()
+        return self._awaited().__await__()
 
     def retry_failed(self) -> int:
         """Run the circuits that failed again, in the same job; how many there are.
@@ -261,12 +267,13 @@ class LedgerJob(ABC, Generic[_Result]):
                     if progress is not None and now != told:
                         progress(now)
                         told = now
-            status = job_status(snapshot.states)
-            if status is JobStatus.CANCELLED and not partial:
-                raise JobCancelledError(
-                    f"job {self._job_id} was cancelled; result(partial=True) gives what it had done"
-                )
-            result = self._assemble(snapshot, patience)
+            return self._conclude(snapshot, patience, partial=partial)
+
+    def _conclude(self, snapshot: Snapshot, patience: Patience, *, partial: bool = False) -> _Result:
+        """Return what a job that has ended gave; raise an error if it failed or was cancelled."""
+        if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
+            raise JobCancelledError(f"job {self._job_id} was cancelled; result(partial=True) gives what it had done")
+        result = self._assemble(snapshot, patience)
         if not partial and (failure := self._failure(result)):
             raise JobFailedError(
                 f"job {self._job_id} failed: {failure}. result(partial=True) gives the rest, retry_failed() runs what "
@@ -274,12 +281,27 @@ class LedgerJob(ABC, Generic[_Result]):
             )
         return result
 
+    async def _awaited(self) -> _Result:
+        self._must_be_submitted()
+        patience = Patience(self._job_id, None)
+        snapshot = self._snapshot
+        if snapshot is None or not _is_for_good(snapshot):
+            snapshot = await ended(self._connection, patience)
+            self._snapshot = snapshot
+        threads = self._connection.threads
+        return await asyncio.get_running_loop().run_in_executor(threads, self._conclude, snapshot, patience)
+
     def _assemble(self, snapshot: Snapshot, patience: Patience) -> _Result:
         if self._full_result is None or self._full_result[0] != snapshot.ended:
             record = self._read_record(patience)
             found = all_parts(self._connection, patience, snapshot)
             self._full_result = snapshot.ended, self._assembled(record, found, snapshot)
         return self._full_result[1]
+
+
+def _again(kind: type[Any], backend: FleetBackend, job_id: str) -> object:
+    """Return a copy of a job, perhaps in another process."""
+    return kind(backend, job_id, backend._connection)
 
 
 def _is_for_good(snapshot: Snapshot) -> bool:

@@ -15,8 +15,8 @@ from typing import Final
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
 from qfleet.backend import KINDS, FleetBackend
-from qfleet.doctor import Finding, diagnose
-from qfleet.errors import FleetJobError, InvalidOptionError
+from qfleet.doctor import Finding, diagnose, refused
+from qfleet.errors import BrokerModeError, BrokerPermissionError, FleetJobError, InvalidOptionError
 from qfleet.job import FleetJob
 from qfleet.local import LocalFleet
 from qfleet.options import check_text
@@ -96,6 +96,10 @@ class FleetProvider:
     def __repr__(self) -> str:
         return f"<FleetProvider {self._connection.broker}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A copy has connections of its own, and doesn't stop the local fleet of its original.
+        return _again, (type(self), self.url, self._retention)
+
     def close(self) -> None:
         """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet go on."""
         self._connection.close()
@@ -130,15 +134,21 @@ class FleetProvider:
         return self._backend(name, **options)
 
     def job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
-        """The job with this id, of circuits or of a primitive.
+        """Return the job with this id, of circuits or of a primitive.
 
-        Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over.
+        Args:
+            job_id: the id; or its beginning, at least four characters, if no other job's id begins so.
+
+        Raises:
+            JobNotFoundError: there is no such job, or several.
+            JobExpiredError: its retention is over.
+            DamagedDataError: what Redis holds of it can't be read.
         """
         if not isinstance(job_id, str):
             raise TypeError(f"job_id={job_id!r}: a string is needed, as job.job_id() gives it")
         check_text("job_id", job_id)
         with self._connection.ledger() as ledger:
-            return self._job(JobSummary(job_id, ledger.snapshot(job_id)))
+            return self._job(ledger.find(job_id))
 
     def jobs(
         self,
@@ -159,7 +169,7 @@ class FleetProvider:
             backend_name: those that were run on this backend.
             pending: True: those that haven't ended; False: those that have.
             job_tags: those that have all these tags.
-            created_after: those made at this time or later; without a time zone, local time.
+            created_after: those made at this time or later, by the clock of Redis; without a time zone, local time.
             created_before: those made at this time or earlier.
             descending: newest first.
         """
@@ -178,6 +188,7 @@ class FleetProvider:
                     -math.inf if created_after is None else created_after.timestamp() - _MICROSECOND,
                     math.inf if created_before is None else created_before.timestamp() + _MICROSECOND,
                     descending=descending,
+                    active=pending is True,
                 )
                 if backend_name in (None, job.snapshot.backend)
                 and pending in (None, not job.snapshot.is_final)
@@ -186,26 +197,31 @@ class FleetProvider:
             return list(itertools.islice(found, skip, None if limit is None else skip + limit))
 
     def delete_job(self, job_id: str) -> bool:
-        """Delete a job that has ended, and its results. Returns True.
+        """Delete a job that has ended, and its results. Returns True. For ``job_id`` see `job`.
 
         Raises:
             JobNotFoundError: there is no such job; `JobExpiredError` once its retention is over.
             FleetJobError: it hasn't ended.
         """
-        if not self.job(job_id).in_final_state():
-            raise FleetJobError(f"job {job_id} hasn't ended; cancel() it before it can be deleted")
+        job = self.job(job_id)
+        if not job.in_final_state():
+            raise FleetJobError(f"job {job.job_id()} hasn't ended; cancel() it before it can be deleted")
         with self._connection.ledger() as ledger:
-            ledger.delete(job_id)
+            ledger.delete(job.job_id())
         return True
 
     def workers(self) -> list[Presence]:
-        """The workers that are up now."""
+        """Return the workers that are up now."""
         with self._connection.ledger() as ledger:
             return ledger.workers()
 
     def examine(self) -> list[Finding]:
         """What is wrong with the fleet, and what to do about it: one finding for each check. Nothing is changed."""
-        return diagnose(gather_facts(self._connection))
+        try:
+            facts = gather_facts(self._connection)
+        except (BrokerModeError, BrokerPermissionError) as exc:
+            return [refused(exc)]
+        return diagnose(facts)
 
     def _backend(self, name: str, **options: object) -> FleetBackend:
         return FleetBackend(self, KINDS[name], self._connection, self._retention, **options)
@@ -215,3 +231,10 @@ class FleetProvider:
         name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
         kind = PrimitiveFleetJob if summary.snapshot.output in PRIMITIVE_OUTPUTS else FleetJob
         return kind(self._backend(name), summary.job_id, self._connection, snapshot=summary.snapshot)
+
+
+def _again(kind: type[FleetProvider], url: str, retention: int) -> FleetProvider:
+    """Return a copy of a provider, perhaps in another process."""
+    provider = kind(url)
+    provider._retention = retention
+    return provider

@@ -32,7 +32,7 @@ from qfleet.errors import (
     UnboundParameterError,
 )
 from qfleet.queue import Connection
-from qfleet.queue.connection import connect
+from qfleet.queue.client import connect
 from qfleet.wire import codec, keys
 from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, parse_broker
 from qfleet_worker.store import Store

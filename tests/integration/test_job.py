@@ -28,7 +28,7 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import FleetJobError, JobCancelledError, JobExpiredError, JobFailedError, JobNotFoundError
-from qfleet.queue.connection import connect
+from qfleet.queue.client import connect
 from qfleet.wire import keys
 from qfleet.wire.broker import celery_settings, parse_broker
 from qfleet.wire.keys import JobField

@@ -34,7 +34,7 @@ from qfleet.errors import (
     JobNotFoundError,
     LocalFleetError,
 )
-from qfleet.queue.connection import connect
+from qfleet.queue.client import connect
 from qfleet.wire import keys
 from qfleet.wire.broker import parse_broker
 

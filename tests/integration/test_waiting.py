@@ -37,7 +37,7 @@ from qfleet.errors import (
     JobFailedError,
 )
 from qfleet.ledger_job import Progress
-from qfleet.queue.connection import connect
+from qfleet.queue.client import connect
 from qfleet.waiting import watch
 from qfleet.wire import keys
 from qfleet.wire.broker import parse_broker
@@ -76,8 +76,8 @@ def waits() -> Iterator[Waits]:
     waits.close()
 
 
-def listeners(client: redis.Redis, job: FleetJob) -> int:
-    """How many clients listen to a job's channel."""
+def subscriptions(client: redis.Redis, job: FleetJob) -> int:
+    """How many connections have subscribed to a job's channel: one for all waits of a provider."""
     ((_, number),) = client.pubsub_numsub(keys.events(job.job_id()))
     return int(number)
 
@@ -124,8 +124,10 @@ def everybody_waits(
             lambda: asyncio.run(awaits()),
         ]
         waiting = [waits(call) for call in calls]
+        hub = provider._connection.hub
         with redis.Redis.from_url(url) as client:
-            until(lambda: listeners(client, job) == len(calls), "all of them listen")
+            until(lambda: hub.number_of_listeners == len(calls), "all of them listen")
+            until(lambda: subscriptions(client, job) == 1, "Redis knows")
         yield job, waiting
 
 
@@ -181,7 +183,7 @@ def test_waiting_follows_a_failover(tmp_path: Path, waits: Waits) -> None:
                 job = provider.get_backend().run([bell("a"), bell("b")], shots=10, max_job_size=1)
                 waiting = [waits(job.result), waits(lambda: list(job.as_completed()))]
                 with redis.Redis(port=first) as master:
-                    until(lambda: listeners(master, job) == 2, "they listen")
+                    until(lambda: subscriptions(master, job) == 1, "they listen")
                     master.wait(1, 10_000)
                 until(lambda: _fails_over(asked), "the failover begins")
                 until(lambda: replica.info("replication")["role"] == "master", "the replica is master")
@@ -240,7 +242,7 @@ def test_ctrl_c_leaves_the_job_and_tells_its_id(
     with subprocess.Popen(
         [sys.executable, "-c", code, redis_url, job.job_id()], stderr=subprocess.PIPE, text=True
     ) as waiting:
-        until(lambda: listeners(client, job) == 1, "it waits")
+        until(lambda: subscriptions(client, job) == 1, "it waits")
         waiting.send_signal(signal.SIGINT)
         said = waiting.communicate(timeout=60)[1]
     assert said.rstrip().endswith(
@@ -258,7 +260,8 @@ def test_many_threads_wait_for_one_job(backend: FleetBackend, client: redis.Redi
     job = backend.run([bell()] * 20, shots=10, max_job_size=1)
     waiting = [waits(job.result) for _ in range(10)]
     streams = [waits(lambda: [index for index, _ in job.as_completed()]) for _ in range(10)]
-    until(lambda: listeners(client, job) == 20, "all of them listen")
+    until(lambda: backend.provider._connection.hub.number_of_listeners == 20, "all of them listen")
+    assert subscriptions(client, job) == 1
     finish(client, job, *range(20))
     assert all(wait.result(timeout=60).success for wait in waiting)
     assert all(sorted(stream.result(timeout=60)) == list(range(20)) for stream in streams)
@@ -268,7 +271,7 @@ def test_a_child_waits_for_its_parents_job(backend: FleetBackend, client: redis.
     job = backend.run([bell()] * 2, shots=10, max_job_size=1)
     waiting = threading.Thread(target=job.wait_for_final_state)
     waiting.start()
-    until(lambda: listeners(client, job) == 1, "the parent listens")
+    until(lambda: subscriptions(client, job) == 1, "the parent listens")
     child = os.fork()
     if not child:
         code = 1
@@ -276,7 +279,7 @@ def test_a_child_waits_for_its_parents_job(backend: FleetBackend, client: redis.
             code = 0 if sorted(index for index, _ in job.as_completed(timeout=60)) == [0, 1] else 2
         finally:
             os._exit(code)
-    until(lambda: listeners(client, job) == 2, "the child listens too")
+    until(lambda: subscriptions(client, job) == 2, "the child listens too")
     finish(client, job, 0, 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     waiting.join(60)
@@ -291,7 +294,7 @@ def test_awaiting_jobs(backend: FleetBackend, client: redis.Redis, waits: Waits)
         waiting = [asyncio.ensure_future(job) for job in jobs]
         ended = []
         for job in reversed(jobs):
-            await asyncio.to_thread(until, lambda job=job: listeners(client, job) == 1, "it is waited for")
+            await asyncio.to_thread(until, lambda job=job: subscriptions(client, job) == 1, "it is waited for")
             await asyncio.to_thread(finish, client, job)
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             (found,) = done
@@ -314,7 +317,7 @@ def test_awaiting_a_failed_job_raises(backend: FleetBackend, client: redis.Redis
         asyncio.run(wait())
 
 
-def test_a_cancelled_await_leaves_the_job_and_no_thread(backend: FleetBackend, client: redis.Redis) -> None:
+def test_a_cancelled_await_leaves_the_job_and_no_listener(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run(bell(), shots=10)
 
     async def give_up() -> None:
@@ -322,8 +325,7 @@ def test_a_cancelled_await_leaves_the_job_and_no_thread(backend: FleetBackend, c
             await asyncio.wait_for(job, 0.2)
 
     asyncio.run(give_up())
-    until(lambda: not any("qfleet-await" in thread.name for thread in threading.enumerate()), "the thread has ended")
-    assert listeners(client, job) == 0
+    assert backend.provider._connection.hub.number_of_listeners == 0
     assert job.status() is JobStatus.QUEUED
 
 

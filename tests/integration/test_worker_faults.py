@@ -221,7 +221,7 @@ def test_a_worker_that_never_found_its_redis_stops_in_peace(sign: signal.Signals
     log = tmp_path / "log"
     url = {"QFLEET_URL": f"redis://:geheim@127.0.0.1:{free_port()}/0", "QFLEET_CONCURRENCY": "1"}
     with process([sys.executable, "-m", "qfleet_worker"], log, **url) as started:
-        until(lambda: "Cannot connect" in log.read_text(), "it looks for its Redis")
+        until(lambda: "no Redis answers" in log.read_text(), "it looks for its Redis")
         started.send_signal(sign)
         assert started.wait(60) == 0
     assert "Traceback" not in log.read_text()

@@ -26,7 +26,7 @@ from qfleet.wire.broker import BrokerUrlError, celery_settings, parse_broker, re
         ("redis://user@host", {"username": "user"}),
         ("rediss://host:1/2", {"host": "host", "port": 1, "db": 2, "ssl": True}),
         (
-            "rediss://host?ssl_cert_reqs=none&ssl_ca_certs=/a%20b.pem&x=1",
+            "rediss://host?ssl_cert_reqs=none&ssl_ca_certs=/a%20b.pem",
             {"ssl": True, "ssl_cert_reqs": "none", "ssl_ca_certs": "/a b.pem"},
         ),
         ("redis+socket:///run/r.sock", {"unix_socket_path": "/run/r.sock", "db": 0}),
@@ -73,9 +73,11 @@ def test_what_an_url_means_to_celery(url: str, expected: tuple[object, ...]) -> 
     assert tuple(found) == expected
 
 
-def test_tls_is_checked_unless_the_url_says_otherwise() -> None:
-    assert "ssl_cert_reqs=required" in parse_broker("rediss://host").celery_url
-    assert "ssl_cert_reqs=none" in parse_broker("rediss://host?ssl_cert_reqs=none").celery_url
+@pytest.mark.parametrize(("query", "needed"), [("", "required"), ("?ssl_cert_reqs=none", "none")])
+def test_tls_is_checked_unless_the_url_says_otherwise(query: str, needed: str) -> None:
+    settings = celery_settings(parse_broker(f"rediss://host{query}"))
+    assert settings["broker_use_ssl"]["ssl_cert_reqs"] == settings["redis_backend_use_ssl"]["ssl_cert_reqs"] == needed
+    assert celery_settings(parse_broker("redis://host"))["broker_use_ssl"] is None
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
@@ -83,9 +85,9 @@ def test_whether_the_host_name_is_checked_means_the_same_to_all(text: str, value
     broker = parse_broker(f"rediss://host?ssl_check_hostname={text}")
     assert broker.client_options["ssl_check_hostname"] is value
     settings = celery_settings(broker)
-    assert parse_url(settings["broker_url"])["ssl"]["ssl_check_hostname"] is value
     app = Celery(set_as_current=False)
     app.conf.update(settings)
+    assert app.connection_for_write().ssl["ssl_check_hostname"] is value
     assert app.backend.connparams["ssl_check_hostname"] is value
     assert app.backend.connparams["ssl_cert_reqs"] == ssl.CERT_REQUIRED
 
@@ -93,9 +95,9 @@ def test_whether_the_host_name_is_checked_means_the_same_to_all(text: str, value
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ("ssl_check_hostname=maybe", "ssl_check_hostname=maybe in .*: one of true, false is needed"),
-        ("ssl_cert_reqs=never", "ssl_cert_reqs=never in .*: one of required, optional, none is needed"),
-        ("ssl_pony=1", "ssl_pony in .* isn't known; there are ssl_ca_certs"),
+        ("ssl_check_hostname=maybe", "ssl_check_hostname='maybe': true or false is needed"),
+        ("ssl_cert_reqs=never", "ssl_cert_reqs='never': one of required, optional, none is needed"),
+        ("ssl_pony=1", "the option ssl_pony isn't known; there are .*ssl_ca_certs"),
     ],
 )
 def test_what_is_wrong_about_tls_is_told_when_the_url_is_read(query: str, text: str) -> None:
@@ -117,11 +119,11 @@ def test_what_is_wrong_about_tls_is_told_when_the_url_is_read(query: str, text: 
         ("redis://:geheim@/0", "no host"),
         ("redis://host:port", "not a Redis url"),
         ("redis://:geheim@host:99999", "not a Redis url"),
-        ("redis://u:geheim@host/db", "'db' is no database number"),
-        ("redis://host/-1", "no database number"),
+        ("redis://u:geheim@host/db", "'db' isn't a database number"),
+        ("redis://host/-1", "isn't a database number"),
         ("redis+socket://", "no socket path"),
         ("redis+socket://u:geheim@/", "no socket path"),
-        ("redis+socket:///r.sock?db=x", "no database number"),
+        ("redis+socket:///r.sock?db=x", "db='x': a whole number from 0"),
         ("sentinel://a:1/0", "no master"),
         ("sentinel://:geheim@a:x/0?master_name=m", "not a Redis url"),
         ("sentinel://a,,b?master_name=m", "an empty host name"),
@@ -147,15 +149,29 @@ def test_a_wrong_url_is_refused_without_its_password(url: str, text: str) -> Non
     ("url", "shown"),
     [
         ("redis://host/0", "redis://host/0"),
-        ("redis://user@host/0", "redis://user@host/0"),
+        ("redis://geheim@host/0", "redis://***@host/0"),
         ("redis://:pw@host/0", "redis://:***@host/0"),
         ("rediss://user:p:w@host:1/0?ssl_ca_certs=a", "rediss://user:***@host:1/0?ssl_ca_certs=a"),
         ("redis://user:p@w@host", "redis://user:***@host"),
         ("sentinel://:pw@a:1,b:2/0?master_name=m", "sentinel://:***@a:1,b:2/0?master_name=m"),
         ("redis+socket://u:pw@/r.sock", "redis+socket://u:***@/r.sock"),
         ("user:pw@host", "user:***@host"),
-        ("redis://redis://u:pw@host", "redis://redis:***@host"),
-        ("redis://u:p://w@host", "redis://u:***@host"),
+        ("redis://redis://u:pw@host", "redis://***"),
+        ("redis://u:p://w@host", "redis://***"),
+        ("redis://host?password=geheim&db=3", "redis://host?password=***&db=3"),
+        ("rediss://host/0?ssl_password=geheim&ssl_keyfile=k", "rediss://host/0?ssl_password=***&ssl_keyfile=k"),
+        ("redis://host?pasword=geheim&geheim", "redis://host?***&***"),
+        ("redis://host/0?password=ge@heim", "redis://***"),
+        ("redis://host/0?password=ge#heim", "redis://host/0?password=***#***"),
+        ("redis://host/0#geheim", "redis://host/0#***"),
+        ("redis://:geheim", "redis://***"),
+        ("redis://:12345", "redis://***"),
+        ("redis://user:geheim", "redis://***"),
+        ("redis://geheim@:x@host", "redis://***@host"),
+        ("redis://u:geheim@[host/0", "redis://***"),
+        ("redis://u:pw@[::1]:7000/0", "redis://u:***@[::1]:7000/0"),
+        ("unix:///run/@abstract/r.sock?db=3&password=geheim", "unix:///run/@abstract/r.sock?db=3&password=***"),
+        ("sentinel://a:1,b/0?master_name=m&password=geheim", "sentinel://a:1,b/0?master_name=m&password=***"),
         ("", ""),
     ],
 )

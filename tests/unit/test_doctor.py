@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from qfleet.doctor import Finding, diagnose
+from qfleet.doctor import Finding, diagnose, refused
+from qfleet.errors import BrokerModeError, BrokerPermissionError
 from qfleet.queue import Facts
 from qfleet.wire.presence import Presence
 
@@ -25,11 +26,14 @@ WELL = Facts(
     writes_succeed=True,
     clock_ahead_seconds=0.1,
     client_version="1.0",
+    missing_rights=(),
     workers=(worker(),),
     silent_workers=(),
+    damaged_workers=(),
     messages=5,
     waiting_shards=5,
     gone_jobs=(),
+    damaged_jobs=(),
     orphan_keys=(),
 )
 
@@ -70,6 +74,9 @@ def test_a_fleet_that_is_well() -> None:
         ("silent workers", {"silent_workers": ("a@b",)}, "a@b stopped to show up", "dropped after a day"),
         ("queue", {"waiting_shards": 8, "messages": 5}, "5 messages for 8 tasks that wait: some were lost", "within"),
         ("active jobs", {"gone_jobs": ("j1", "j2")}, "j1, j2 called active", "ZREM qfleet:active"),
+        ("workers' records", {"damaged_workers": ("odd",)}, "odd: what stands there", "HDEL qfleet:workers"),
+        ("damaged jobs", {"damaged_jobs": ("j1", "\\xff")}, "j1, \\xff can't be read", "ZREM qfleet:active"),
+        ("Redis rights", {"missing_rights": ("SCAN (add +scan)",)}, "may not use SCAN (add +scan)", "docs/redis.md"),
         ("orphan keys", {"orphan_keys": tuple("abcde")}, "a, b, c and 2 more", "UNLINK"),
     ],
 )
@@ -115,3 +122,19 @@ def test_what_is_no_problem(check: str, changed: dict[str, Any]) -> None:
 def test_all_names_are_there_for_machines() -> None:
     keys = tuple(f"key{number}" for number in range(100))
     assert finding("orphan keys", orphan_keys=keys).names == keys
+
+
+@pytest.mark.parametrize(
+    ("error", "check", "remedy"),
+    [
+        (BrokerModeError("it runs in cluster mode"), "Redis mode", "Sentinel"),
+        (BrokerPermissionError("may not use HVALS (add +hvals)"), "Redis rights", "docs/redis.md"),
+    ],
+)
+def test_a_redis_that_refuses_is_a_finding(
+    error: BrokerModeError | BrokerPermissionError, check: str, remedy: str
+) -> None:
+    found = refused(error)
+    assert (found.check, found.verdict, found.text) == (check, "problem", str(error))
+    assert remedy in found.remedy
+    assert check in {finding.check for finding in diagnose(WELL)}

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import CancelledError
-
 import fakeredis
 import pytest
 import redis
@@ -32,9 +29,9 @@ class Clock:
         self.now += seconds
 
 
-def _endure(patience: Patience) -> None:
+def _endure(patience: Patience, clock: Clock) -> None:
     while True:
-        patience.endure(GONE)
+        clock.sleep(patience.pause_after(GONE))
 
 
 @pytest.fixture
@@ -47,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_an_outage_is_endured_for_a_minute_and_not_much_longer(clock: Clock) -> None:
     patience = Patience("the-job", None)
     with pytest.raises(BrokerUnreachableError, match=r"job the-job goes on.*provider\.job\('the-job'\)") as caught:
-        _endure(patience)
+        _endure(patience, clock)
     assert caught.value.__cause__ is GONE
     assert OUTAGE_SECONDS < clock.now - 1000 < OUTAGE_SECONDS + 2
 
@@ -55,18 +52,18 @@ def test_an_outage_is_endured_for_a_minute_and_not_much_longer(clock: Clock) -> 
 def test_pauses_grow_up_to_a_second_and_start_again_after_an_answer(clock: Clock) -> None:
     patience = Patience("the-job", None)
     for _ in range(8):
-        patience.endure(GONE)
+        clock.sleep(patience.pause_after(GONE))
     patience.answered()
-    patience.endure(GONE)
+    clock.sleep(patience.pause_after(GONE))
     assert clock.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 0.05]
 
 
 def test_each_outage_has_its_own_minute(clock: Clock) -> None:
     patience = Patience("the-job", None)
     for _ in range(5):
-        patience.endure(GONE)
+        clock.sleep(patience.pause_after(GONE))
         clock.now += OUTAGE_SECONDS - 1
-        patience.endure(GONE)
+        clock.sleep(patience.pause_after(GONE))
         patience.answered()
         clock.now += 10_000  # waiting for the job, say
 
@@ -74,18 +71,8 @@ def test_each_outage_has_its_own_minute(clock: Clock) -> None:
 def test_a_timeout_ends_before_an_outage_does(clock: Clock) -> None:
     patience = Patience("the-job", 1.0)
     with pytest.raises(FleetJobTimeoutError, match=r"the-job is not known to have ended within 1\.0 s: no Redis"):
-        _endure(patience)
+        _endure(patience, clock)
     assert clock.now - 1000 == pytest.approx(1.0)
-
-
-def test_who_is_told_to_stop_stops(clock: Clock) -> None:
-    stop = threading.Event()
-    patience = Patience("the-job", None, stop)
-    assert patience.left() > 0
-    stop.set()
-    for call in (patience.left, lambda: patience.endure(GONE)):
-        with pytest.raises(CancelledError):
-            call()
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("-inf")])
@@ -108,5 +95,5 @@ def test_a_question_is_asked_until_it_is_answered(clock: Clock) -> None:
     assert patience.ask(connection, question) == "answer"
     assert clock.pauses == [0.05, 0.1, 0.2]
     # The outage is over.
-    patience.endure(GONE)
+    clock.sleep(patience.pause_after(GONE))
     assert clock.pauses[-1] == 0.05

@@ -11,8 +11,15 @@ import redis.exceptions as of_redis
 from kombu.exceptions import BatchPublishError, OperationalError
 from redis.sentinel import MasterNotFoundError
 
-from qfleet.errors import BrokerAuthenticationError, BrokerError, BrokerFullError, BrokerUnreachableError
-from qfleet.queue.translate import translate, translated
+from qfleet.errors import (
+    BrokerAuthenticationError,
+    BrokerError,
+    BrokerFullError,
+    BrokerModeError,
+    BrokerPermissionError,
+    BrokerUnreachableError,
+)
+from qfleet.queue.translate import UnsuitedServerError, translate, translated
 from qfleet.wire.broker import parse_broker
 
 BROKER = parse_broker("redis://user:geheim@host:6379/0")
@@ -62,7 +69,15 @@ def test_every_error_of_redis_is_caught(kind: type[Exception]) -> None:
         (OperationalError("kombu says so"), BrokerUnreachableError),
         (of_redis.AuthenticationError("invalid username-password pair"), BrokerAuthenticationError),
         (of_redis.AuthorizationError("not allowed"), BrokerAuthenticationError),
-        (of_redis.NoPermissionError("no permissions to run 'hset'"), BrokerAuthenticationError),
+        (of_redis.NoPermissionError("no permissions to run 'hset'"), BrokerPermissionError),
+        (of_redis.ResponseError("NOPERM no permissions to run 'hset'"), BrokerPermissionError),
+        (of_redis.ResponseError("The user executing the script can't run this command: 3e"), BrokerPermissionError),
+        (of_redis.ResponseError("ACL failure in script: User a has no permissions to run"), BrokerPermissionError),
+        (UnsuitedServerError("it runs in cluster mode"), BrokerModeError),
+        (of_redis.MovedError("1 host:1"), BrokerModeError),
+        (of_redis.AskError("1 host:1"), BrokerModeError),
+        (of_redis.ClusterCrossSlotError("Keys in request don't hash to the same slot"), BrokerModeError),
+        (of_redis.ClusterDownError("The cluster is down"), BrokerModeError),
         (of_redis.ResponseError("NOAUTH Authentication required."), BrokerAuthenticationError),
         (of_redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), BrokerFullError),
         (of_redis.ResponseError("OOM command not allowed"), BrokerFullError),
@@ -110,3 +125,18 @@ def test_our_own_errors_pass() -> None:
     with pytest.raises(BrokerFullError) as caught, translated(BROKER):
         raise error
     assert caught.value is error
+
+
+def test_what_a_user_may_not_do_is_asked_for_only_if_redis_refused_a_command() -> None:
+    asked = []
+
+    def missing() -> str:
+        asked.append(1)
+        return "the command HSET (add +hset)"
+
+    translate(of_redis.ResponseError("WRONGTYPE"), BROKER, missing)
+    translate(of_redis.AuthenticationError("wrong"), BROKER, missing)
+    assert asked == []
+    text = str(translate(of_redis.NoPermissionError("no permissions"), BROKER, missing))
+    assert "user 'user' may not use the command HSET (add +hset)" in text
+    assert "password" not in text

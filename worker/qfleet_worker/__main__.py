@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import secrets
+import signal
 import socket
 import sys
 
@@ -20,13 +21,15 @@ from qfleet.wire.machine import machine_id
 from qfleet_worker.app import make_app
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
+from qfleet_worker.preflight import why_unusable
 from qfleet_worker.settings import Settings, SettingsError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a worker until it is told to stop, or look after one.
 
-    Returns the exit code: 2 for wrong settings, another one than 0 for a worker that can't go on.
+    Returns the exit code: 2 for wrong settings, 1 for a Redis that can't be used, another one than 0 for a worker that
+    can't go on.
     """
     parser = argparse.ArgumentParser(
         prog="python -m qfleet_worker",
@@ -55,6 +58,19 @@ def main(arguments: list[str] | None = None) -> int:
     if settings.lifeline:
         follow_stdin(settings.broker, settings.lifeline)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Until Celery has its own handler: a worker that still looks for its Redis may be told to stop, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(settings)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _run(settings: Settings) -> int:
+    refusal = why_unusable(settings.broker)
+    if refusal:
+        print(f"qfleet worker: {refusal}", file=sys.stderr)
+        return 1
     # Host names and process ids repeat: in each of many containers with one host name the worker may be process 1.
     name = f"qfleet-{secrets.token_hex(6)}@{socket.gethostname()}"
     worker = make_app(settings, name).Worker(

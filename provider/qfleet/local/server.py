@@ -16,7 +16,7 @@ from urllib.parse import quote
 import redis
 
 from qfleet.errors import LocalFleetError
-from qfleet.queue.connection import connect
+from qfleet.queue.client import connect
 from qfleet.wire.broker import parse_broker
 
 _START_SECONDS: Final = 20.0

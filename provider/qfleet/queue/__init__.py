@@ -3,21 +3,28 @@
 
 from qfleet.queue.connection import Connection
 from qfleet.queue.facts import Facts, gather_facts
-from qfleet.queue.ledger import JobSummary, Ledger, NewJob, Snapshot
+from qfleet.queue.hub import Hub
+from qfleet.queue.ledger import Ledger, NewJob
+from qfleet.queue.listener import CoroutineListener, Listener, ThreadListener
 from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord
 from qfleet.queue.sending import publish, send
+from qfleet.queue.snapshot import JobSummary, Snapshot
 from qfleet.wire.broker import redact
 
 __all__ = [
     "CircuitRecord",
     "Connection",
+    "CoroutineListener",
     "Facts",
+    "Hub",
     "JobRecord",
     "JobSummary",
     "Ledger",
+    "Listener",
     "NewJob",
     "PubRecord",
     "Snapshot",
+    "ThreadListener",
     "gather_facts",
     "publish",
     "redact",

@@ -6,25 +6,30 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 import redis
 from celery import Celery
 from kombu.pools import ProducerPool
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from redis.sentinel import Sentinel
 
+from qfleet.errors import BrokerClosedError
+from qfleet.queue.client import connect
+from qfleet.queue.hub import Hub
 from qfleet.queue.ledger import Ledger
+from qfleet.queue.listener import Listener
 from qfleet.queue.repeated import Repeated
-from qfleet.queue.translate import translated
-from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Broker, celery_settings
+from qfleet.queue.translate import translate, translated
+from qfleet.wire.broker import Broker, celery_settings
 from qfleet.wire.message import send_shard
+from qfleet.wire.preflight import missing_rights
 from qfleet.wire.state import task_id
 
 #: Messages that go to Redis in one command.
 _PUBLISHED_AT_ONCE: Final = 500
+#: Threads in which coroutines ask Redis.
+_THREADS: Final = 8
 
 
 class Connection:
@@ -33,9 +38,13 @@ class Connection:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.repeated: Final = Repeated()
+        #: how often it was closed
+        self.closings = 0
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._client: redis.Redis | None = None
+        self._hub: Hub | None = None
+        self._threads: ThreadPoolExecutor | None = None
         self._app: Any = None
         self._producers: Any = None
 
@@ -48,8 +57,28 @@ class Connection:
             return self._client
 
     @property
+    def hub(self) -> Hub:
+        """What hears of jobs' moves, in this process."""
+        with self._of_this_process():
+            if self._hub is None:
+                self._hub = Hub(lambda: connect(self.broker, max_connections=1))
+            return self._hub
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Threads in which the coroutines of this process ask Redis. Nothing that waits for a job belongs there."""
+        with self._of_this_process():
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_THREADS, "qfleet-await")
+            return self._threads
+
+    @property
     def app(self) -> Any:
         """The Celery app of this process, as a sender of tasks and a reader of results."""
+        return self._sender()[0]
+
+    def _sender(self) -> tuple[Any, Any]:
+        """The Celery app of this process, and its producers."""
         with self._of_this_process():
             if self._app is None:
                 self._app = Celery("qfleet", set_as_current=False)
@@ -58,21 +87,29 @@ class Connection:
                 limit = self._app.conf.broker_pool_limit
                 pool = self._app.connection_for_write().Pool(limit)
                 self._producers = ProducerPool(pool, limit)  # type: ignore[no-untyped-call]
-                self._app.control.mailbox.producer_pool = self._producers
-            return self._app
+                # A command goes out on the connection that it is given.
+                self._app.control.mailbox.producer_pool = None
+            return self._app, self._producers
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         """The jobs in this Redis; its errors are raised as `qfleet.errors.BrokerError`."""
-        with translated(self.broker):
+        with translated(self.broker, self._missing):
             yield Ledger(self.client)
+
+    def check(self, listener: Listener) -> None:
+        """Raise `qfleet.errors.BrokerError` if a listener can't hear its job's moves."""
+        if listener.error is not None:
+            raise translate(listener.error, self.broker, self._missing) from listener.error
+
+    def closed_error(self) -> BrokerClosedError:
+        """Return the error for somebody who used this connection when it was closed."""
+        return BrokerClosedError(f"the provider of {self.broker} was closed by close() while it was in use")
 
     def publish(self, job_id: str, shards: Sequence[int]) -> None:
         """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
-        app = self.app
         with (
-            translated(self.broker),
-            self._producers.acquire(block=True) as producer,
+            self._producer() as (app, producer),
             # a batch costs more than one message does
             producer.batch(max_size=_PUBLISHED_AT_ONCE) if len(shards) > 1 else nullcontext(),
         ):
@@ -82,15 +119,19 @@ class Connection:
     def revoke(self, job_id: str, shards: Iterable[int]) -> None:
         """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""
         ids = [task_id(job_id, index) for index in shards]
-        app = self.app
-        with translated(self.broker), self._producers.acquire(block=True) as producer:
+        with self._producer() as (app, producer):
             app.control.revoke(ids, terminate=True, signal="SIGKILL", connection=producer.connection)
 
     def close(self) -> None:
-        """Close what was opened. The connection can be used again, and then opens anew."""
+        """Close what was opened; who waits gets an error. The connection can be used again, and then opens anew."""
         with self._of_this_process():
-            client, app, producers = self._client, self._app, self._producers
-            self._client = self._app = self._producers = None
+            client, hub, threads, app, producers = self._client, self._hub, self._threads, self._app, self._producers
+            self._client = self._hub = self._threads = self._app = self._producers = None
+            self.closings += 1
+        if hub is not None:
+            hub.close()
+        if threads is not None:
+            threads.shutdown(wait=False)
         if client is not None:
             client.close()
         if app is not None:
@@ -98,32 +139,29 @@ class Connection:
             producers.connections.force_close_all()
             app.close()
 
+    @contextmanager
+    def _producer(self) -> Iterator[tuple[Any, Any]]:
+        """Lend the Celery app and one of its producers; who needs one more waits for it."""
+        app, producers = self._sender()
+        with translated(self.broker, self._missing):
+            try:
+                producer = producers.acquire(block=True)
+            except RuntimeError as exc:  # the pool is closed
+                raise self.closed_error() from exc
+            with producer:
+                yield app, producer
+
+    def _missing(self) -> str:
+        """Which rights the user of this broker doesn't have; empty if that can't be found out."""
+        try:
+            found = missing_rights(self.client, "client", self.broker.client_options["db"])
+        except redis.RedisError:
+            return ""
+        return ", ".join(map(str, found))
+
     def _of_this_process(self) -> threading.Lock:
         # A child of fork() must not write to its parent's sockets. What the parent opened is dropped, not closed.
         if self._pid != os.getpid():
             self._pid, self._lock = os.getpid(), threading.Lock()
-            self._client = self._app = self._producers = None
+            self._client = self._hub = self._threads = self._app = self._producers = None
         return self._lock
-
-
-def connect(broker: Broker) -> redis.Redis:
-    """A redis-py client of a broker; it doesn't connect yet. Without an answer it gives up after two attempts."""
-    options = dict(broker.client_options) | {
-        "retry": Retry(NoBackoff(), 1),
-        # Holds until the server has answered for the first time: it may accept the connection and then say nothing.
-        "socket_timeout": CONNECT_TIMEOUT_SECONDS,
-        "redis_connect_func": _log_in,
-    }
-    if broker.sentinels:
-        # One after the other is asked, and all of them once more: together they get the time of one attempt.
-        seconds = CONNECT_TIMEOUT_SECONDS / len(broker.sentinels)
-        of_sentinels = {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
-        sentinel: Any = Sentinel(broker.sentinels, sentinel_kwargs=of_sentinels, **options)  # type: ignore[no-untyped-call]
-        client: redis.Redis = sentinel.master_for(broker.master_name)
-        return client
-    return redis.Redis(**options)
-
-
-def _log_in(connection: Any) -> None:
-    connection.on_connect_check_health(check_health=False)
-    connection.update_current_socket_timeout(READ_TIMEOUT_SECONDS)

@@ -15,10 +15,12 @@ from qfleet.queue.connection import Connection
 from qfleet.wire import keys
 from qfleet.wire.keys import JobField
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
+from qfleet.wire.preflight import missing_rights
 from qfleet.wire.presence import Presence
 
 #: Keys that one step of the search for orphans looks at.
 _SCANNED_AT_ONCE: Final = 1000
+_LEDGER: Final = keys.job("").encode()
 
 _Answer = TypeVar("_Answer")
 
@@ -39,18 +41,33 @@ class Facts:
     #: this machine's clock less that of Redis, in seconds
     clock_ahead_seconds: float
     client_version: str
+    #: what Redis doesn't let this client do that it needs to, each with the ACL rule that is missing
+    missing_rights: tuple[str, ...]
     #: those that are up
     workers: tuple[Presence, ...]
     #: names of those that stopped to show themselves, and didn't leave
     silent_workers: tuple[str, ...]
+    #: names under which something stands that no worker wrote; bytes that can't be shown are escaped
+    damaged_workers: tuple[str, ...]
     #: messages on the queue
     messages: int
     #: shards that nobody has taken, of jobs whose messages must all be there
     waiting_shards: int
     #: ids of jobs that are listed as active, and aren't there
     gone_jobs: tuple[str, ...]
+    #: ids of jobs that can't be read
+    damaged_jobs: tuple[str, ...]
     #: keys of jobs that aren't there
     orphan_keys: tuple[str, ...]
+
+
+def shown(name: bytes) -> str:
+    """Return a name in Redis as text; as an escaped one, if it isn't UTF-8 or can't be printed."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        text = ""
+    return text if text.isprintable() and (text or not name) else repr(name)[2:-1]
 
 
 def gather_facts(connection: Connection) -> Facts:
@@ -68,8 +85,11 @@ def gather_facts(connection: Connection) -> Facts:
         now = seconds + microseconds * 1e-6
         clock_ahead = (before + time.time()) / 2 - now
         workers = tuple(ledger.workers())
-        known = {raw.decode() for raw in client.hkeys(keys.WORKERS)}
-        waiting, gone = _active_jobs(client, now)
+        records = ledger.worker_records()
+        readable = {shown(name) for name, record in records.items() if record is not None}
+        waiting, gone, damaged = _active_jobs(client, now)
+        for _ in ledger.jobs(damaged=damaged):
+            pass
         return Facts(
             redis_version=server.get("redis_version"),
             maxmemory_policy=settings.get("maxmemory-policy") or memory.get("maxmemory_policy"),
@@ -78,11 +98,14 @@ def gather_facts(connection: Connection) -> Facts:
             writes_succeed=_writes_succeed(disk),
             clock_ahead_seconds=clock_ahead,
             client_version=version("qfleet"),
+            missing_rights=tuple(map(str, missing_rights(client, "client", connection.broker.client_options["db"]))),
             workers=workers,
-            silent_workers=tuple(sorted(known - {worker.name for worker in workers})),
+            silent_workers=tuple(sorted(readable - {worker.name for worker in workers})),
+            damaged_workers=tuple(sorted(shown(name) for name, record in records.items() if record is None)),
             messages=client.llen(f"{keys.PREFIX}{keys.QUEUE}"),
             waiting_shards=waiting,
             gone_jobs=gone,
+            damaged_jobs=tuple(sorted(set(damaged))),
             orphan_keys=_orphans(client),
         )
 
@@ -105,44 +128,49 @@ def _writes_succeed(disk: dict[str, Any]) -> bool | None:
     return all(state == "ok" for state in states) if states else None
 
 
-def _active_jobs(client: Any, now: float) -> tuple[int, tuple[str, ...]]:
-    """How many shards of active jobs wait to be taken, and the active jobs that aren't there."""
-    ids = [raw.decode() for raw in client.zrange(keys.ACTIVE, 0, -1)]
+def _active_jobs(client: Any, now: float) -> tuple[int, tuple[str, ...], list[str]]:
+    """Return how many shards of active jobs wait to be taken, the active jobs that aren't there, and damaged ones."""
+    ids = client.zrange(keys.ACTIVE, 0, -1)
     fields = (JobField.CREATED, JobField.PUBLISHED, JobField.count("PENDING"))
-    with client.pipeline(transaction=False) as pipe:
-        for job_id in ids:
-            pipe.hmget(keys.job(job_id), fields)
-        answers = pipe.execute()
-    waiting, gone = 0, []
-    for job_id, (created, published, pending) in zip(ids, answers, strict=True):
-        if created is None:
-            gone.append(job_id)
-        elif published or now - float(created) > UNPUBLISHED_SECONDS:
-            waiting += int(pending or 0)
-    return waiting, tuple(gone)
+    answers = _each(client, ids, lambda pipe, job_id: pipe.hmget(_LEDGER + job_id, fields))
+    waiting, gone, damaged = 0, list[str](), list[str]()
+    for job_id, answer in answers.items():
+        try:
+            if isinstance(answer, redis.ResponseError):
+                raise answer
+            created, published, pending = answer
+            if created is None:
+                gone.append(shown(job_id))
+            elif published or now - float(created) > UNPUBLISHED_SECONDS:
+                waiting += int(pending or 0)
+        except (ValueError, redis.ResponseError):
+            damaged.append(shown(job_id))
+    return waiting, tuple(gone), damaged
 
 
 def _orphans(client: Any) -> tuple[str, ...]:
-    of_jobs: dict[str, list[str]] = {}
+    of_jobs: dict[bytes, list[bytes]] = {}
     for raw in client.scan_iter(match=f"{keys.PREFIX}*", count=_SCANNED_AT_ONCE):
-        key = raw.decode(errors="replace")
-        job_id = keys.job_of(key)
+        # Each byte as a character: a key may be any bytes.
+        job_id = keys.job_of(raw.decode("latin-1"))
         if job_id is not None:
-            of_jobs.setdefault(job_id, []).append(key)
+            of_jobs.setdefault(job_id.encode("latin-1"), []).append(raw)
     # Asked after the scan: whatever belongs to a job was stored with its ledger, or later.
-    there = _each(client, of_jobs, lambda pipe, job_id: pipe.hexists(keys.job(job_id), JobField.CREATED))
-    lost = [key for job_id, found in of_jobs.items() if not there[job_id] for key in found]
+    there = _each(client, of_jobs, lambda pipe, job_id: pipe.hexists(_LEDGER + job_id, JobField.CREATED))
+    # A ledger that isn't a hash belongs to a damaged job.
+    lost = [key for job_id, found in of_jobs.items() if there[job_id] == 0 for key in found]
     # Those of a job that was deleted meanwhile are no more.
     left = _each(client, lost, lambda pipe, key: pipe.exists(key))
-    return tuple(sorted(key for key in lost if left[key]))
+    return tuple(sorted(shown(key) for key in lost if left[key]))
 
 
-def _each(client: Any, names: Iterable[str], ask: Callable[[Any, str], object]) -> dict[str, Any]:
+def _each(client: Any, names: Iterable[bytes], ask: Callable[[Any, bytes], object]) -> dict[bytes, Any]:
+    """Ask the same for each name; what Redis refuses to answer is the error."""
     names = list(names)
     answers: list[Any] = []
     for start in range(0, len(names), _SCANNED_AT_ONCE):
         with client.pipeline(transaction=False) as pipe:
             for name in names[start : start + _SCANNED_AT_ONCE]:
                 ask(pipe, name)
-            answers += pipe.execute()
+            answers += pipe.execute(raise_on_error=False)
     return dict(zip(names, answers, strict=True))

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -16,39 +13,23 @@ import msgspec
 import redis
 
 from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.queue.index import JobIndex
 from qfleet.queue.record import JobRecord, decode_record, encode_record
+from qfleet.queue.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot
 from qfleet.wire import codec, keys
 from qfleet.wire.keys import JobField, ShardField
 from qfleet.wire.lua import Scripts, plain_script
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.shard import ShardResult, ShardWork
-from qfleet.wire.state import FINAL_STATES, SHARD_STATES
+from qfleet.wire.state import FINAL_STATES
 
-#: An expired job's id is remembered for so long after the job was made.
-TOMBSTONE_SECONDS: Final = 365 * 86_400
 #: A program that several jobs had is kept for so long after its last use.
 PROGRAM_SECONDS: Final = 600
 #: Shards whose results are read at once.
 _READ_AT_ONCE: Final = 16
 #: Jobs that are listed at once.
 _PAGE: Final = 100
-#: Moves of shards that follow each other so soon wake who listens once.
-_GATHER_SECONDS: Final = 0.01
-#: How soon who waits notices that another thread wants no answer any more.
-_STOP_SECONDS: Final = 0.1
 
-_SUMMARY_FIELDS: Final = (
-    *(JobField.count(state) for state in SHARD_STATES),
-    JobField.STOPPING,
-    JobField.BACKEND,
-    JobField.OUTPUT,
-    JobField.CREATED,
-    JobField.ENDED,
-    JobField.CIRCUITS,
-    JobField.CIRCUITS_DONE,
-    JobField.TAGS,
-    JobField.ERROR,
-)
 _presence_decoder = msgspec.json.Decoder(Presence)
 
 
@@ -65,39 +46,6 @@ class NewJob:
     programs: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What one read of the ledger says of a job."""
-
-    backend: str
-    #: what comes back of each circuit: `qfleet.wire.shard.Output`
-    output: str
-    #: how many shards are in each Celery state; cancelled ones whose process still runs count as STARTED
-    states: Mapping[str, int]
-    circuits: int
-    circuits_done: int
-    #: seconds since the epoch
-    created: float
-    #: ``None`` while anything is left to run
-    ended: float | None
-    tags: tuple[str, ...]
-    #: the first error; empty if there is none
-    error: str
-
-    @property
-    def is_final(self) -> bool:
-        """Whether every shard is over."""
-        return all(state in FINAL_STATES for state, count in self.states.items() if count)
-
-
-@dataclass(frozen=True, slots=True)
-class JobSummary:
-    """A line of the list of jobs."""
-
-    job_id: str
-    snapshot: Snapshot
-
-
 class Ledger:
     """The jobs in one Redis. Raises redis-py's errors as they come; `Connection.ledger` translates them."""
 
@@ -106,17 +54,17 @@ class Ledger:
         self._scripts = Scripts(client)
         self._published = self._redis.register_script(plain_script("published"))
 
-    def keep(self, names: Sequence[str]) -> set[str]:
-        """Those of some programs that Redis has a copy of; it keeps them for a while from now on.
+    def keep(self, names: Sequence[str]) -> tuple[float, set[str]]:
+        """Return the time by Redis's clock, and those of some programs that it has a copy of and keeps for a while.
 
-        Redis is asked in any case: who goes on from here knows that it answers.
+        The time is in seconds since the epoch. Redis is asked in any case: who goes on from here knows that it answers.
         """
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.ping()
+            pipe.time()
             for name in names:
                 pipe.expire(keys.program(name), PROGRAM_SECONDS)
-            _, *there = pipe.execute()
-        return {name for name, found in zip(names, there, strict=True) if found}
+            (seconds, microseconds), *there = pipe.execute()
+        return seconds + microseconds * 1e-6, {name for name, found in zip(names, there, strict=True) if found}
 
     def store(self, job: NewJob, *, again: Sequence[str] = (), there: Collection[str] = ()) -> list[str]:
         """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value.
@@ -164,6 +112,7 @@ class Ledger:
                 if name not in there:
                     pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
             pipe.zadd(keys.JOBS, {job.job_id: record.created})
+            pipe.zadd(keys.IDS, {job.job_id: 0})
             for name in again:
                 pipe.eval(plain_script("copy"), 2, programs, keys.program(name), name)
             answers = pipe.execute()
@@ -183,15 +132,29 @@ class Ledger:
         self._published(keys=[keys.job(job_id)])
 
     def snapshot(self, job_id: str) -> Snapshot:
-        """The job's state now, by one read. Raises `JobNotFoundError` or `JobExpiredError`."""
-        snapshot = _snapshot(self._redis.hmget(keys.job(job_id), _SUMMARY_FIELDS))
+        """Return the job's state now, by one read.
+
+        Raises `JobNotFoundError`, `JobExpiredError` or `DamagedDataError`.
+        """
+        try:
+            answer = self._redis.hmget(keys.job(job_id), SUMMARY_FIELDS)
+        except redis.ResponseError as exc:
+            if not _is_wrong_type(exc):
+                raise
+            answer = exc
+        snapshot = read_snapshot(job_id, answer)
         if snapshot is None:
             raise self._why_missing(job_id)
         return snapshot
 
     def record(self, job_id: str) -> JobRecord:
         """The job as it was submitted. Raises `JobNotFoundError`, `JobExpiredError` or `DamagedDataError`."""
-        blob = self._redis.hget(keys.job(job_id), JobField.RECORD)
+        try:
+            blob = self._redis.hget(keys.job(job_id), JobField.RECORD)
+        except redis.ResponseError as exc:
+            if not _is_wrong_type(exc):
+                raise
+            raise DamagedDataError(f"what Redis holds of job {job_id} can't be read: {exc}") from exc
         if blob is None:
             raise self._why_missing(job_id)
         return decode_record(blob)
@@ -199,7 +162,11 @@ class Ledger:
     def ended(self, job_id: str, shards: Sequence[int]) -> list[int]:
         """Those of some shards that are over."""
         states = self._redis.hmget(keys.shards(job_id), [ShardField.of(index, ShardField.STATE) for index in shards])
-        return [index for index, state in zip(shards, states, strict=True) if state and state.decode() in FINAL_STATES]
+        return [
+            index
+            for index, state in zip(shards, states, strict=True)
+            if state and state.decode(errors="replace") in FINAL_STATES
+        ]
 
     def results(self, job_id: str, shards: Sequence[int]) -> Iterator[ShardResult]:
         """What some shards gave, those that gave anything. Raises `DamagedDataError`."""
@@ -229,106 +196,102 @@ class Ledger:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
             pipe.zrem(keys.JOBS, job_id)
+            pipe.zrem(keys.IDS, job_id)
             pipe.zrem(keys.ACTIVE, job_id)
             pipe.execute()
 
     def jobs(
-        self, created_after: float = -math.inf, created_before: float = math.inf, *, descending: bool = True
+        self,
+        created_after: float = -math.inf,
+        created_before: float = math.inf,
+        *,
+        descending: bool = True,
+        active: bool = False,
+        damaged: list[str] | None = None,
     ) -> Iterator[JobSummary]:
-        """The jobs made in a span of time, by time of creation; read page by page.
+        """Yield the jobs made in a span of time, by time of creation; read page by page.
 
-        Each is there once, and none is left out because another one comes or goes meanwhile.
+        Each is there once, and none is left out because another one comes or goes meanwhile. Jobs that can't be read
+        are left out.
+
+        Args:
+            active: only those that are listed as having something left to run.
+            damaged: gets the ids of the jobs that can't be read.
         """
-        oldest = self._redis.time()[0] - TOMBSTONE_SECONDS
-        self._redis.zremrangebyscore(keys.JOBS, "-inf", oldest)
-        lowest, highest = created_after, created_before
-        read = self._redis.zrevrangebyscore if descending else self._redis.zrangebyscore
-        #: those of the last page that were made at its very last moment: the next page begins with them
-        seen: set[bytes] = set()
-        while True:
-            bounds = (repr(highest), repr(lowest)) if descending else (repr(lowest), repr(highest))
-            page = read(keys.JOBS, *bounds, start=0, num=_PAGE + len(seen), withscores=True)
-            ids = [raw for raw, _ in page if raw not in seen]
-            with self._redis.pipeline(transaction=False) as pipe:
-                for raw in ids:
-                    pipe.hmget(keys.job(raw.decode()), _SUMMARY_FIELDS)
-                answers = pipe.execute()
-            for raw, fields in zip(ids, answers, strict=True):
-                snapshot = _snapshot(fields)
-                if snapshot is not None:
-                    yield JobSummary(raw.decode(), snapshot)
-            if len(page) < _PAGE + len(seen):
-                return
-            last = page[-1][1]
-            lowest, highest = (lowest, last) if descending else (last, highest)
-            seen = {raw for raw, score in page if score == last}
+        for ids in JobIndex(self._redis).ids(created_after, created_before, descending=descending, active=active):
+            for start in range(0, len(ids), _PAGE):
+                some = ids[start : start + _PAGE]
+                with self._redis.pipeline(transaction=False) as pipe:
+                    for job_id in some:
+                        pipe.hmget(keys.job(job_id), SUMMARY_FIELDS)
+                    answers = pipe.execute(raise_on_error=False)
+                for job_id, answer in zip(some, answers, strict=True):
+                    try:
+                        snapshot = read_snapshot(job_id, answer)
+                    except DamagedDataError:
+                        if damaged is not None:
+                            damaged.append(job_id)
+                    else:
+                        if snapshot is not None:
+                            yield JobSummary(job_id, snapshot)
+
+    def find(self, job_id: str) -> JobSummary:
+        """Return the job with this id, or whose id alone begins so.
+
+        Raises:
+            JobNotFoundError: no id is so, or begins so; or several do.
+            JobExpiredError: the job has expired.
+            DamagedDataError: what Redis holds of it can't be read.
+        """
+        try:
+            return JobSummary(job_id, self.snapshot(job_id))
+        except JobNotFoundError:
+            jobs, expired = JobIndex(self._redis).starting_with(job_id)
+            if len(jobs) == 1:
+                return JobSummary(jobs[0], self.snapshot(jobs[0]))
+            if jobs:
+                raise JobNotFoundError(
+                    f"several jobs' ids begin with {job_id!r}: {', '.join(jobs)}; give more of the one that is meant"
+                ) from None
+            if expired:
+                raise self._expired(" and ".join(expired)) from None
+            raise
+
+    def trim(self) -> None:
+        """Forget some ids of jobs that expired long ago."""
+        JobIndex(self._redis).trim()
 
     def workers(self) -> list[Presence]:
-        """The workers that are up."""
+        """Return the workers that are up. A record that no worker wrote is left out; `damaged_workers` names it."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hvals(keys.WORKERS)
             (seconds, _), blobs = pipe.execute()
-        try:
-            workers = [_presence_decoder.decode(blob) for blob in blobs]
-        except msgspec.DecodeError as exc:
-            raise DamagedDataError(f"{keys.WORKERS} holds something that no worker wrote: {exc}") from exc
+        workers = [worker for worker in map(_presence, blobs) if worker is not None]
         return sorted((w for w in workers if seconds - w.seen < STALE_SECONDS), key=lambda w: w.name)
 
-    @contextmanager
-    def listen(self, job_id: str) -> Iterator[Events]:
-        """Hear of the job's moves from now on."""
-        with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-            pubsub.subscribe(keys.events(job_id))
-            yield Events(pubsub)
+    def worker_records(self) -> dict[bytes, Presence | None]:
+        """Return what each worker said last, by its name; ``None`` for a record that no worker wrote."""
+        return {name: _presence(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
+
+    def _expired(self, job_id: str) -> JobExpiredError:
+        return JobExpiredError(
+            f"job {job_id} has expired: its retention is over, and its data are deleted. "
+            "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer."
+        )
 
     def _why_missing(self, job_id: str) -> JobNotFoundError | JobExpiredError:
         if self._redis.zscore(keys.JOBS, job_id) is not None:
-            return JobExpiredError(
-                f"job {job_id} has expired: its retention is over, and its data are deleted. "
-                "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer."
-            )
+            return self._expired(job_id)
         return JobNotFoundError(f"no job {job_id!r} here; `qfleet jobs` and provider.jobs() list those that are there")
 
 
-class Events:
-    """What is told of a job while one listens. A hint that may be lost: read the ledger too, now and then."""
-
-    def __init__(self, pubsub: Any) -> None:
-        self._pubsub = pubsub
-
-    def wait(self, seconds: float, *, moves: bool = False, stop: threading.Event | None = None) -> None:
-        """Return when the job ended, or a shard moved if ``moves``; after ``seconds`` or at ``stop`` at the latest."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and not (stop and stop.is_set()):
-            message = self._pubsub.get_message(timeout=min(left, _STOP_SECONDS) if stop else left)
-            if message is None:
-                continue
-            if message["data"] == b"ended":
-                return
-            if moves:
-                deadline = min(deadline, time.monotonic() + _GATHER_SECONDS)
+def _is_wrong_type(error: redis.ResponseError) -> bool:
+    return str(error).startswith("WRONGTYPE")
 
 
-def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
-    values = dict(zip(_SUMMARY_FIELDS, fields, strict=True))
-    backend, created, circuits = (values[f] for f in (JobField.BACKEND, JobField.CREATED, JobField.CIRCUITS))
-    if backend is None or created is None or circuits is None:
+def _presence(blob: bytes) -> Presence | None:
+    try:
+        return _presence_decoder.decode(blob)
+    except msgspec.MsgspecError:
         return None
-    ended = values[JobField.ENDED]
-    states: dict[str, int] = {state: int(values[JobField.count(state)] or 0) for state in SHARD_STATES}
-    # A cancelled shard isn't over before its process is.
-    stopping = int(values[JobField.STOPPING] or 0)
-    states["STARTED"] += stopping
-    states["REVOKED"] -= stopping
-    return Snapshot(
-        backend=backend.decode(),
-        output=(values[JobField.OUTPUT] or b"").decode(),
-        states=states,
-        circuits=int(circuits),
-        circuits_done=int(values[JobField.CIRCUITS_DONE] or 0),
-        created=float(created),
-        ended=float(ended) if ended else None,
-        tags=tuple(json.loads(values[JobField.TAGS] or b"[]")),
-        error=(values[JobField.ERROR] or b"").decode(),
-    )

@@ -7,11 +7,15 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from qfleet.errors import BrokerError, BrokerUnreachableError, JobNotFoundError
 from qfleet.queue.connection import Connection
 from qfleet.queue.ledger import NewJob
+from qfleet.queue.record import JobRecord
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -19,10 +23,12 @@ logger = logging.getLogger(__name__)
 #: How long Redis is asked whether it stored a job, after the connection broke while it did.
 SETTLE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.2
+#: Each 256th job, whose id is random, forgets some ids of expired jobs.
+_TRIMS: Final = "00"
 
 
-def send(connection: Connection, job: NewJob) -> None:
-    """Store a job whole, and publish its shards.
+def send(connection: Connection, job: NewJob) -> JobRecord:
+    """Store a job whole, and publish its shards; return its record, with the time of creation by Redis's clock.
 
     Raises:
         BrokerError: Redis can't be used, and nothing is stored; or, as the text then says, nobody knows.
@@ -30,8 +36,11 @@ def send(connection: Connection, job: NewJob) -> None:
     """
     again = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
+        if job.job_id.startswith(_TRIMS):
+            ledger.trim()
         # From now on an error of the connection may come after the job was stored.
-        there = ledger.keep(again)
+        now, there = ledger.keep(again)
+        job = replace(job, record=msgspec.structs.replace(job.record, created=now))
     try:
         with connection.ledger() as ledger:
             lost = ledger.store(job, again=again, there=there)
@@ -49,6 +58,7 @@ def send(connection: Connection, job: NewJob) -> None:
         with suppress(BrokerError), connection.ledger() as ledger:
             ledger.delete(job.job_id)
         raise
+    return job.record
 
 
 def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:

@@ -7,6 +7,8 @@ Pure: nothing here connects. Accepted urls::
     rediss://...                      the same over TLS (?ssl_ca_certs=FILE, ?ssl_check_hostname=false ...)
     redis+socket:///path[?db=N]       a unix socket; unix:///path is the same
     sentinel://[:password@]host[:port][,host[:port]...][/db]?master_name=NAME
+
+`qfleet.wire.url_options` has the options that may follow the ``?``.
 """
 
 from __future__ import annotations
@@ -14,46 +16,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from qfleet.wire import keys
 from qfleet.wire.shard import RUN_SHARD
+from qfleet.wire.url_options import parse_options, redact
 
 #: Seconds until a server that doesn't answer counts as unreachable; every connection is tried at most twice.
 CONNECT_TIMEOUT_SECONDS: Final = 2.0
 #: Seconds until an answer that was begun counts as lost.
 READ_TIMEOUT_SECONDS: Final = 30.0
 
-_LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F and # as %23"
-_TLS_OPTIONS: Final = frozenset(
-    {
-        "ssl_ca_certs",
-        "ssl_ca_data",
-        "ssl_ca_path",
-        "ssl_cert_reqs",
-        "ssl_certfile",
-        "ssl_check_hostname",
-        "ssl_ciphers",
-        "ssl_keyfile",
-        "ssl_password",
-    }
-)
-_TLS_VALUES: Final = {"ssl_cert_reqs": ("required", "optional", "none"), "ssl_check_hostname": ("true", "false")}
+_LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F, # as %23 and @ as %40"
 _SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix", "sentinel")
 
 
 class BrokerUrlError(ValueError):
-    """The url names no Redis that can be used; the text holds it without its password."""
-
-
-def redact(url: str) -> str:
-    """The url with its password replaced by ``***``."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    userinfo, at, tail = rest.rpartition("@")
-    user, colon, _ = userinfo.partition(":")
-    return f"{scheme}{separator}{user}{':***' if colon else ''}{at}{tail}"
+    """The url names no Redis that can be used; the text holds it without its secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +55,11 @@ class Broker:
 
 
 def parse_broker(url: str) -> Broker:
-    """The Redis that an url names. Raises `BrokerUrlError`."""
+    """Return the Redis that a url names. Raises `BrokerUrlError`."""
     try:
         parts = urlsplit(url)
-        hosts = _hosts(parts.netloc.rpartition("@")[2]) if parts.scheme == "sentinel" else []
+        login, _, address = parts.netloc.rpartition("@")
+        hosts = _hosts(address) if parts.scheme == "sentinel" else []
         port = None if hosts else parts.port
     except ValueError as exc:
         # Python's text may hold a piece of the password.
@@ -88,78 +68,66 @@ def parse_broker(url: str) -> Broker:
         raise BrokerUrlError(
             f"not a Redis url: {redact(url)!r}; it begins with one of " + ", ".join(f"{s}://" for s in _SCHEMES)
         )
-    if parts.scheme in ("redis", "rediss", "sentinel") and "@" in parts.path + parts.query + parts.fragment:
+    by_socket = parts.scheme in ("redis+socket", "unix")
+    if parts.fragment or "@" in parts.query or ("@" in parts.path and not by_socket):
         raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT}")
-    query = dict(parse_qsl(parts.query))
-    options: dict[str, Any] = {
-        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "socket_timeout": READ_TIMEOUT_SECONDS,
-        "health_check_interval": 10,
-    }
-    userinfo = parts.netloc.rpartition("@")[0]
-    user, _, password = (unquote(part) for part in userinfo.partition(":"))
-    if user:
-        options["username"] = user
-    if password:
-        options["password"] = password
-
-    if parts.scheme in ("redis+socket", "unix"):
+    try:
+        options = dict(_DEFAULTS) | _login(login) | _given(parts.scheme, parts.query, login)
+    except ValueError as exc:
+        raise BrokerUrlError(f"{redact(url)}: {exc}") from None
+    master = options.pop("master_name", "")
+    if by_socket:
         if not parts.path.strip("/"):
             raise BrokerUrlError(f"no socket path in {redact(url)}; write it as redis+socket:///path/to/socket")
-        options |= {"unix_socket_path": unquote(parts.path), "db": _database(query.get("db", "0"), url)}
-        login = f"{userinfo}@" if userinfo else ""
-        celery_url = f"redis+socket://{login}{parts.path}?virtual_host={options['db']}"
+        options["db"] = options.pop("virtual_host", options.get("db", 0))
+        options["unix_socket_path"] = unquote(parts.path)
+        celery_url = f"redis+socket://{_login_text(options)}{parts.path}?virtual_host={options['db']}"
         return Broker(url, (), "", options, celery_url)
 
-    options |= {"db": _database(parts.path.strip("/") or "0", url), "socket_keepalive": True}
+    options.setdefault("socket_keepalive", True)
+    options.setdefault("db", _database(parts.path.strip("/") or "0", url))
     if parts.scheme == "sentinel":
-        master = query.get("master_name", "")
         if not master:
             raise BrokerUrlError(f"no master in {redact(url)}; add ?master_name=NAME, the name in sentinel.conf")
-        login = f"{userinfo}@" if userinfo else ""
-        celery_url = ";".join(f"sentinel://{login}{host}:{port}/{options['db']}" for host, port in hosts)
-        return Broker(url, tuple(hosts), master, options, celery_url)
+        ways = [f"sentinel://{_login_text(options)}{host}:{port}/{options['db']}" for host, port in hosts]
+        return Broker(url, tuple(hosts), master, options, ";".join(ways))
 
     if not parts.hostname:
         raise BrokerUrlError(f"no host in {redact(url)}; for example redis://localhost:6379/0")
-    options |= {"host": parts.hostname, "port": port or 6379}
+    options |= {"host": unquote(parts.hostname), "port": port or 6379}
     if parts.scheme == "rediss":
-        options |= {"ssl": True, **_tls_options(query, url)}
-        # Celery demands that this be written out; "required" is redis-py's own default.
-        query.setdefault("ssl_cert_reqs", "required")
-    celery_url = f"{parts.scheme}://{parts.netloc}/{options['db']}" + (f"?{urlencode(query)}" if query else "")
-    return Broker(url, (), "", options, celery_url)
+        options["ssl"] = True
+    return Broker(url, (), "", options, f"{parts.scheme}://{_login_text(options)}{address}/{options['db']}")
 
 
 def celery_settings(broker: Broker) -> dict[str, Any]:
-    """Celery's settings for a client or a worker of this broker."""
+    """Return Celery's settings for a client or a worker of this broker."""
+    options = broker.client_options
     # A unix socket has no such option, and redis-py refuses it there.
-    keepalive = "unix_socket_path" not in broker.client_options
+    keepalive = options.get("socket_keepalive", False)
     transport: dict[str, Any] = {
         "global_keyprefix": keys.PREFIX,
         # The ledger says what is left to run, and the reconciler finds what has lost its message. kombu's own list of
         # messages that aren't acknowledged would lose some, and hand out others twice.
         "ack_emulation": False,
-        "socket_timeout": READ_TIMEOUT_SECONDS,
-        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_timeout": options["socket_timeout"],
+        "socket_connect_timeout": options["socket_connect_timeout"],
         "socket_keepalive": keepalive,
-        "health_check_interval": 10,
+        "health_check_interval": options["health_check_interval"],
+        **{name: options[name] for name in ("client_name", "max_connections") if name in options},
     }
     results: dict[str, Any] = {"global_keyprefix": keys.PREFIX}
-    tls: dict[str, Any] = {}
-    result_url = broker.celery_url
-    if "ssl_check_hostname" in broker.client_options:
-        # Celery's result backend takes "false" in an url for true.
-        address, _, query = broker.celery_url.partition("?")
-        kept = [(name, value) for name, value in parse_qsl(query) if name != "ssl_check_hostname"]
-        result_url = f"{address}?{urlencode(kept)}"
-        tls["redis_backend_use_ssl"] = {"ssl_check_hostname": broker.client_options["ssl_check_hostname"]}
+    # Not in the url: Celery's result backend takes "false" there for true, and shows the url in its log.
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    if options.get("ssl"):
+        tls.setdefault("ssl_cert_reqs", "required")
     if broker.sentinels:
         transport["master_name"] = results["master_name"] = broker.master_name
     return {
         "broker_url": broker.celery_url,
-        "result_backend": result_url,
-        **tls,
+        "result_backend": broker.celery_url,
+        "broker_use_ssl": tls or None,
+        "redis_backend_use_ssl": tls or None,
         "broker_transport_options": transport,
         "result_backend_transport_options": results,
         "task_default_queue": keys.QUEUE,
@@ -179,10 +147,12 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "broker_channel_error_retry": True,
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 2000,
-        "redis_socket_timeout": READ_TIMEOUT_SECONDS,
-        "redis_socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "redis_socket_timeout": options["socket_timeout"],
+        "redis_socket_connect_timeout": options["socket_connect_timeout"],
         "redis_socket_keepalive": keepalive,
-        "redis_backend_health_check_interval": 10,
+        "redis_backend_health_check_interval": options["health_check_interval"],
+        "redis_client_name": options.get("client_name"),
+        "redis_max_connections": options.get("max_connections"),
         "worker_enable_remote_control": True,
         "worker_send_task_events": False,
         "task_send_sent_event": False,
@@ -190,21 +160,32 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
     }
 
 
-def _tls_options(query: dict[str, str], url: str) -> dict[str, Any]:
-    """What an url says of TLS, as redis-py takes it."""
-    options: dict[str, Any] = {name: value for name, value in query.items() if name.startswith("ssl_")}
-    unknown = sorted(options.keys() - _TLS_OPTIONS)
-    if unknown:
-        raise BrokerUrlError(f"{unknown[0]} in {redact(url)} isn't known; there are {', '.join(sorted(_TLS_OPTIONS))}")
-    for name, allowed in (
-        ("ssl_check_hostname", ("true", "false")),
-        ("ssl_cert_reqs", ("required", "optional", "none")),
-    ):
-        if name in options and options[name] not in allowed:
-            raise BrokerUrlError(f"{name}={options[name]} in {redact(url)}: one of {', '.join(allowed)} is needed")
-    if "ssl_check_hostname" in options:
-        options["ssl_check_hostname"] = options["ssl_check_hostname"] == "true"
-    return options
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "socket_timeout": READ_TIMEOUT_SECONDS,
+    "health_check_interval": 10,
+}
+
+
+def _login(text: str) -> dict[str, Any]:
+    user, _, password = (unquote(part) for part in text.partition(":"))
+    return {name: value for name, value in (("username", user), ("password", password)) if value}
+
+
+def _given(scheme: str, query: str, login: str) -> dict[str, Any]:
+    """The options in the query. Raises ValueError."""
+    given = parse_options(scheme, query)
+    twice = [name for name in ("username", "password") if name in given and name in _login(login)]
+    if twice:
+        raise ValueError(f"the {twice[0]} is given twice: before the @, and as an option")
+    if "db" in given and "virtual_host" in given:
+        raise ValueError("the options db and virtual_host mean the same: give one of them")
+    return given
+
+
+def _login_text(options: Mapping[str, Any]) -> str:
+    user, password = options.get("username", ""), options.get("password", "")
+    return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
 
 
 def _hosts(netloc: str) -> list[tuple[str, int]]:
@@ -218,8 +199,8 @@ def _hosts(netloc: str) -> list[tuple[str, int]]:
 
 
 def _database(text: str, url: str) -> int:
-    if not text.isdecimal():
-        raise BrokerUrlError(f"{text!r} is no database number in {redact(url)}; write a whole number, such as 0")
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BrokerUrlError(f"{text!r} isn't a database number in {redact(url)}; write a whole number, such as 0")
     return int(text)
 
 

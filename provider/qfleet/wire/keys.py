@@ -3,6 +3,10 @@
 
 ``qfleet:jobs``
     zset: job ids by time of creation (seconds since the epoch). An id whose ledger is gone belongs to an expired job.
+``qfleet:ids``
+    zset: the same ids, all with the score 0, so that they are in alphabetical order.
+``qfleet:trimmed``
+    string: how many of these ids were looked at when ids of expired jobs were forgotten last.
 ``qfleet:active``
     zset: ids of jobs that have something left to run, by time of creation.
 ``qfleet:job:<id>``
@@ -40,7 +44,9 @@ from typing import Final
 PREFIX: Final = "qfleet:"
 QUEUE: Final = "shards"
 JOBS: Final = f"{PREFIX}jobs"
+IDS: Final = f"{PREFIX}ids"
 ACTIVE: Final = f"{PREFIX}active"
+TRIMMED: Final = f"{PREFIX}trimmed"
 RECONCILER: Final = f"{PREFIX}reconciler"
 WORKERS: Final = f"{PREFIX}workers"
 #: What Celery's result backend puts before a task id.

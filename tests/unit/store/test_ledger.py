@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 
 import pytest
 import redis
@@ -12,8 +11,8 @@ from jobs import new_job
 
 from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.queue import Ledger
-from qfleet.queue.ledger import TOMBSTONE_SECONDS
 from qfleet.wire import codec, keys
+from qfleet.wire.keys import JobField
 from qfleet.wire.presence import STALE_SECONDS, Presence
 from qfleet.wire.shard import CircuitResult, ShardResult
 from qfleet_worker.store import Store
@@ -120,28 +119,6 @@ def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: red
         ledger.delete(job_id)
 
 
-def test_ids_expire_by_the_clock_of_redis(
-    store_client: redis.Redis, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = new_job(1)
-    ledger.store(job)
-    ahead = SimpleNamespace(time=lambda: time.time() + 2 * TOMBSTONE_SECONDS, monotonic=time.monotonic)
-    monkeypatch.setattr("qfleet.queue.ledger.time", ahead)
-    list(ledger.jobs())
-    assert store_client.zscore(keys.JOBS, job.job_id) is not None
-
-
-def test_expired_ids_are_forgotten_at_last(store_client: redis.Redis, ledger: Ledger) -> None:
-    old = new_job(1, created=time.time() - TOMBSTONE_SECONDS - 60)
-    ledger.store(old)
-    store_client.delete(*keys.of_job(old.job_id))
-    with pytest.raises(JobExpiredError):
-        ledger.snapshot(old.job_id)
-    list(ledger.jobs())
-    with pytest.raises(JobNotFoundError):
-        ledger.snapshot(old.job_id)
-
-
 def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, store_client: redis.Redis) -> None:
     job = new_job(40)
     ledger.store(job)
@@ -185,8 +162,60 @@ def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger
         store_client.hdel(keys.WORKERS, f"w{age}")
 
 
-def test_a_list_of_workers_that_no_worker_wrote(store_client: redis.Redis, ledger: Ledger) -> None:
-    store_client.hset(keys.WORKERS, "hostile", b"[]")
-    with pytest.raises(DamagedDataError, match="no worker wrote"):
-        ledger.workers()
-    store_client.hdel(keys.WORKERS, "hostile")
+def test_a_record_that_no_worker_wrote_is_left_out(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
+    store.show(Presence(name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0))
+    for name, junk in (
+        (b"odd", b"junk"),
+        (b"\xff", b"[]"),
+        (b"deep", b"[" * 100_000),
+        (b"no utf", b'{"name": "\xff"}'),
+    ):
+        store_client.hset(keys.WORKERS, name, junk)
+    assert "unit@test" in [worker.name for worker in ledger.workers()]
+    records = ledger.worker_records()
+    assert {name for name, record in records.items() if record is None} >= {b"odd", b"\xff", b"deep", b"no utf"}
+    assert records[b"unit@test"] is not None
+    store_client.hdel(keys.WORKERS, b"odd", b"\xff", b"deep", b"no utf", b"unit@test")
+
+
+def _junk_ledgers() -> dict[str, dict[str, bytes]]:
+    many = b"[" * 100_000
+    return {
+        "created": {JobField.CREATED: b"yesterday"},
+        "time": {JobField.CREATED: b"nan"},
+        "late": {JobField.ENDED: b"1e300"},
+        "circuits": {JobField.CIRCUITS: b"many"},
+        "negative": {JobField.count("SUCCESS"): b"-3"},
+        "huge": {JobField.CIRCUITS: b"9" * 5000},
+        "tags": {JobField.TAGS: b'{"a": 1}'},
+        "deep": {JobField.TAGS: many},
+        "not utf": {JobField.BACKEND: b"\xff"},
+        "error": {JobField.ERROR: b"\xff"},
+    }
+
+
+@pytest.mark.parametrize("kind", [*_junk_ledgers(), "string"])
+def test_a_job_that_cant_be_read_is_an_error_of_its_own(kind: str, store_client: redis.Redis, ledger: Ledger) -> None:
+    day = time.time() - 300 * 86_400
+    jobs = [new_job(1, created=day + number) for number in range(3)]
+    for job in jobs:
+        ledger.store(job)
+    bad = jobs[1].job_id
+    if kind == "string":
+        store_client.delete(keys.job(bad))
+        store_client.set(keys.job(bad), "no hash")
+    else:
+        store_client.hset(keys.job(bad), mapping=_junk_ledgers()[kind])
+    with pytest.raises(DamagedDataError, match=f"job {bad} can't be read: .*doctor"):
+        ledger.snapshot(bad)
+    with pytest.raises(DamagedDataError):
+        ledger.find(bad[:30])
+    damaged: list[str] = []
+    found = [job.job_id for job in ledger.jobs(day, day + 9, descending=False, damaged=damaged)]
+    assert (found, damaged) == ([jobs[0].job_id, jobs[2].job_id], [bad])
+    if kind == "string":
+        with pytest.raises(DamagedDataError):
+            ledger.record(bad)
+    store_client.delete(keys.job(bad))
+    for job in jobs:
+        ledger.delete(job.job_id)

@@ -167,9 +167,9 @@ def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
     (name,) = job.programs
     keep = Ledger.keep
 
-    def lose(self: Ledger, names: Sequence[str]) -> set[str]:
+    def lose(self: Ledger, names: Sequence[str]) -> tuple[float, set[str]]:
         found = keep(self, names)
-        assert found == {name}
+        assert found[1] == {name}
         connection.client.delete(keys.program(name))
         return found
 

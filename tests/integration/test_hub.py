@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All waits of a provider share one subscription, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from circuits import bell
+from jobs import run_shard
+from processes import redis_server
+from redis_process import RedisProcess
+from waiting import until
+
+import qfleet.queue.hub
+import qfleet.waiting
+from qfleet import FleetBackend, FleetJob, FleetProvider
+from qfleet.errors import BrokerClosedError, BrokerPermissionError
+from qfleet.queue import Hub, Ledger
+from qfleet.queue.client import MAX_CONNECTIONS, connect
+from qfleet.wire.broker import parse_broker
+
+MANY = 1000
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with connect(parse_broker(redis_url)) as client:
+        yield client
+
+
+@pytest.fixture
+def backend(redis_url: str) -> Iterator[FleetBackend]:
+    """A backend without workers: the tests do the workers' part."""
+    with FleetProvider(redis_url) as provider:
+        yield provider.get_backend("automatic")
+
+
+@pytest.fixture
+def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits hears of the end of a job, or waits for ever."""
+    monkeypatch.setattr(qfleet.waiting, "_SHARE_SECONDS", 10_000.0)
+
+
+def hub_of(backend: FleetBackend) -> Hub:
+    return backend.provider._connection.hub
+
+
+def finish(client: redis.Redis, *jobs: FleetJob) -> None:
+    for job in jobs:
+        assert run_shard(client, job.job_id(), 0)
+
+
+def in_threads(calls: list[Callable[[], Any]]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def joined(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+# --- Many ---
+
+
+@pytest.mark.usefixtures("woken_only")
+def test_a_thousand_threads_submit_and_wait_on_a_few_connections() -> None:
+    with redis_server() as port, redis.Redis(port=port) as client, FleetProvider(f"redis://127.0.0.1:{port}") as fleet:
+        backend = fleet.get_backend()
+        jobs: list[FleetJob] = []
+        found: list[bool] = []
+        joined(in_threads([lambda: jobs.append(backend.run(bell(), shots=1))] * MANY))
+        waiting = in_threads([lambda job=job: found.append(job.result(timeout=100).success) for job in jobs])
+        until(lambda: hub_of(backend).number_of_listeners == MANY, "all of them listen")
+        senders = fleet._connection.app.conf.broker_pool_limit
+        assert client.info("clients")["connected_clients"] <= MAX_CONNECTIONS + senders + 12
+        assert [each["sub"] for each in client.client_list(_type="pubsub")] == [str(MANY)]
+        finish(client, *jobs)
+        joined(waiting)
+        assert found == [True] * MANY
+        assert hub_of(backend).number_of_listeners == 0
+
+
+@pytest.mark.usefixtures("woken_only")
+def test_a_thousand_coroutines_take_few_threads(backend: FleetBackend, client: redis.Redis) -> None:
+    jobs = [backend.run(bell(), shots=1) for _ in range(MANY)]
+    before = threading.active_count()
+
+    async def successes() -> list[bool]:
+        async def success(job: FleetJob) -> bool:
+            return bool((await job).success)
+
+        waiting = asyncio.gather(*[success(job) for job in jobs])
+        await asyncio.to_thread(until, lambda: hub_of(backend).number_of_listeners == MANY, "all of them listen")
+        assert threading.active_count() < before + 20
+        await asyncio.to_thread(finish, client, *jobs)
+        return await waiting
+
+    assert asyncio.run(successes()) == [True] * MANY
+
+
+def test_many_threads_cancel(backend: FleetBackend) -> None:
+    jobs = [backend.run(bell(), shots=1) for _ in range(100)]
+    cancelled: list[bool] = []
+    joined(in_threads([lambda job=job: cancelled.append(job.cancel()) for job in jobs]))
+    assert cancelled == [True] * len(jobs)
+    assert all(job.cancelled() for job in jobs)
+
+
+def test_many_waits_share_the_reads_of_the_ledger() -> None:
+    class Many:
+        number_of_listeners = MANY
+
+    patience = qfleet.waiting.Patience("job", None)
+    pause = qfleet.waiting._until_read(None, patience, None, Many(), 2.0)  # type: ignore[arg-type]
+    assert MANY / pause <= 200
+
+
+# --- Nothing is missed ---
+
+
+@pytest.mark.usefixtures("woken_only")
+@pytest.mark.parametrize("way", ["thread", "coroutine"])
+def test_what_happens_right_after_a_read_is_heard(
+    way: str, backend: FleetBackend, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = backend.run(bell(), shots=1)
+    read = Ledger.snapshot
+
+    def read_and_finish(ledger: Ledger, job_id: str) -> Any:
+        answer = read(ledger, job_id)
+        if not answer.is_final:
+            finish(client, job)
+        return answer
+
+    monkeypatch.setattr(Ledger, "snapshot", read_and_finish)
+
+    async def awaited() -> Any:
+        return await job
+
+    assert (job.result(timeout=60) if way == "thread" else asyncio.run(awaited())).success
+
+
+@pytest.mark.usefixtures("woken_only")
+def test_what_happens_while_the_connection_is_lost_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = RedisProcess(tmp_path)
+    server.start()
+    try:
+        with FleetProvider(server.url) as fleet, ThreadPoolExecutor(1) as pool, server.client() as client:
+            job = fleet.get_backend().run(bell(), shots=1)
+            waiting = pool.submit(job.result, timeout=100)
+            hub, finished = hub_of(fleet.get_backend()), threading.Event()
+            until(lambda: client.pubsub_channels(), "it listens")
+            again = hub._connect
+            monkeypatch.setattr(hub, "_connect", lambda: finished.wait(60) and again())
+            client.client_kill_filter(_type="pubsub", skipme=True)
+            finish(client, job)
+            finished.set()
+            assert waiting.result(timeout=60).success
+    finally:
+        server.kill()
+
+
+@pytest.mark.usefixtures("woken_only")
+def test_a_connection_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qfleet.queue.hub, "SILENCE_SECONDS", 0.2)
+    server = RedisProcess(tmp_path)
+    server.start()
+    try:
+        with FleetProvider(server.url) as fleet, server.client() as client:
+            backend = fleet.get_backend()
+            jobs = [backend.run(bell(), shots=1) for _ in range(2)]
+            found: list[bool] = []
+            waiting = in_threads([lambda: found.append(jobs[0].result(timeout=100).success)])
+            until(lambda: client.pubsub_channels(), "it listens")
+            connections = client.info("stats")["total_connections_received"]
+            server.freeze()
+            until(lambda: not hub_of(backend)._confirmed, "the hub has given up")
+            server.thaw()
+            until(lambda: client.info("stats")["total_connections_received"] > connections, "it connects again")
+            finish(client, jobs[0])
+            joined(waiting)
+            assert found == [True]
+    finally:
+        server.kill()
+
+
+@pytest.mark.usefixtures("woken_only")
+@pytest.mark.parametrize("options", ["?protocol=2", "?protocol=3", "?max_connections=1&client_name=lab"])
+def test_options_of_the_url_hold_for_the_hub_too(options: str) -> None:
+    with (
+        redis_server() as port,
+        redis.Redis(port=port) as client,
+        FleetProvider(f"redis://127.0.0.1:{port}{options}") as fleet,
+    ):
+        backend = fleet.get_backend()
+        jobs = [backend.run(bell(), shots=1) for _ in range(20)]
+        found: list[bool] = []
+        waiting = in_threads([lambda job=job: found.append(job.result(timeout=60).success) for job in jobs])
+        until(lambda: hub_of(backend).number_of_listeners == len(jobs), "all of them listen")
+        if "lab" in options:
+            names = {each["name"] for each in client.client_list() if each["id"] != str(client.client_id())}
+            assert names == {"lab"}
+        finish(client, *jobs)
+        joined(waiting)
+        assert found == [True] * len(jobs)
+
+
+def test_a_job_that_is_left_and_waited_for_again(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run(bell(), shots=1)
+    for _ in range(5):
+        with pytest.raises(qfleet.waiting.FleetJobTimeoutError):
+            job.result(timeout=0.02)
+    waiting = in_threads([lambda: job.result(timeout=60)])
+    until(lambda: hub_of(backend).number_of_listeners == 1, "it listens")
+    finish(client, job)
+    joined(waiting)
+
+
+# --- Its life ---
+
+
+def test_an_idle_hub_disconnects_and_starts_again(
+    backend: FleetBackend, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qfleet.queue.hub, "IDLE_SECONDS", 0.1)
+    for _ in range(2):
+        job = backend.run(bell(), shots=1)
+        waiting = in_threads([lambda job=job: job.result(timeout=60)])
+        until(lambda: hub_of(backend).number_of_listeners == 1, "it listens")
+        finish(client, job)
+        joined(waiting)
+        until(lambda: not any(t.name == "qfleet-hub" for t in threading.enumerate()), "its thread has ended")
+        until(lambda job=job: not client.pubsub_channels(f"*{job.job_id()}*"), "it is disconnected")
+
+
+@pytest.mark.parametrize("way", ["result", "as_completed", "wait_for_final_state", "await"])
+def test_closing_the_provider_ends_its_waits(way: str, backend: FleetBackend) -> None:
+    job = backend.run(bell(), shots=1)
+
+    async def awaited() -> Any:
+        return await job
+
+    calls: dict[str, Callable[[], Any]] = {
+        "result": job.result,
+        "as_completed": lambda: list(job.as_completed()),
+        "wait_for_final_state": job.wait_for_final_state,
+        "await": lambda: asyncio.run(awaited()),
+    }
+    hub = hub_of(backend)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(calls[way])
+        until(lambda: hub.number_of_listeners == 1, "it listens")
+        backend.provider.close()
+        with pytest.raises(BrokerClosedError, match=r"was closed by close\(\) while it was in use"):
+            waiting.result(timeout=60)
+    assert not any(thread.name == "qfleet-hub" for thread in threading.enumerate())
+    # It opens anew.
+    assert job.cancel() is True
+
+
+def test_a_local_fleet_that_is_closed_ends_the_waits() -> None:
+    provider = FleetProvider.local(workers=1)
+    with provider:
+        job = provider.get_backend().run(bell(), shots=1)
+        job.result(timeout=60)
+        waited = provider.get_backend().run([bell()] * 50_000, shots=1, max_job_size=1000)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(waited.result)
+            until(lambda: provider._connection.hub.number_of_listeners == 1, "it listens")
+            provider.close()
+            with pytest.raises(BrokerClosedError):
+                waiting.result(timeout=60)
+
+
+def test_a_stream_that_was_begun_before_a_fork_goes_on_in_the_child(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell()] * 2, shots=1, max_job_size=1)
+    stream = job.as_completed(timeout=60)
+    assert run_shard(client, job.job_id(), 0)
+    assert next(stream)[0] == 0
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = 0 if [index for index, _ in stream] == [1] else 2
+        finally:
+            os._exit(code)
+    assert run_shard(client, job.job_id(), 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [index for index, _ in stream] == [1]
+
+
+def test_a_user_without_the_jobs_channels_is_told() -> None:
+    with redis_server() as port, redis.Redis(port=port) as client:
+        client.acl_setuser("mute", True, nopass=True, keys=["qfleet:*"], channels=["other"], commands=["+@all"])
+        with FleetProvider(f"redis://mute:x@127.0.0.1:{port}") as fleet:
+            job = fleet.get_backend().run(bell(), shots=1)
+            for _ in range(2):
+                with pytest.raises(BrokerPermissionError, match=r"'mute' may not use the channel .*add &qfleet:\*"):
+                    job.result(timeout=60)
+            client.acl_setuser("mute", True, channels=["qfleet:*"])
+            waiting = in_threads([lambda: job.result(timeout=60)])
+            until(lambda: hub_of(fleet.get_backend()).number_of_listeners == 1, "it listens")
+            finish(client, job)
+            joined(waiting)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks, before a worker starts, whether it can work with its Redis at all."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import closing
+from typing import Final
+
+import redis
+
+from qfleet.wire.broker import Broker
+from qfleet.wire.preflight import problems
+from qfleet_worker.store import connect
+
+logger = logging.getLogger(__name__)
+
+#: Between two attempts to reach Redis: the first pause, and the longest.
+_PAUSES_SECONDS: Final = (0.2, 5.0)
+
+
+def why_unusable(broker: Broker) -> str:
+    """Return why this worker can't work with its Redis, in one line; empty if it can.
+
+    Waits for a Redis that doesn't answer.
+    """
+    pause = _PAUSES_SECONDS[0]
+    while True:
+        with closing(connect(broker, retries=0)) as client:
+            try:
+                found = problems(client, "worker", broker.client_options["db"])
+            except redis.AuthenticationError as exc:
+                return f"{broker} refuses the login: {exc}; put the right user and password into QFLEET_URL"
+            except (redis.ConnectionError, redis.TimeoutError) as exc:
+                logger.warning("no Redis answers at %s: %s; trying again in %.1f s", broker, exc, pause)
+            except redis.RedisError as exc:
+                return f"{broker} answers with an error: {exc}"
+            else:
+                return f"{broker} can't be used: {'; '.join(found)}. See docs/redis.md" if found else ""
+        time.sleep(pause)
+        pause = min(2 * pause, _PAUSES_SECONDS[1])
