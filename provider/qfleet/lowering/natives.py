@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell which operations mean what their class is known for, and which carry a meaning of their own.
+
+Lowering knows some of Qiskit's classes, and doesn't ask their objects for a definition. A subclass of them may be
+something else, as a measurement along another axis is: what it defines itself counts.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable, Iterator
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from qiskit.circuit import (
+    AnnotatedOperation,
+    Barrier,
+    BoxOp,
+    BreakLoopOp,
+    ContinueLoopOp,
+    ControlFlowOp,
+    ControlledGate,
+    Delay,
+    ForLoopOp,
+    Gate,
+    IfElseOp,
+    Instruction,
+    Measure,
+    Operation,
+    Reset,
+    Store,
+    SwitchCaseOp,
+    WhileLoopOp,
+)
+from qiskit.circuit.library import (
+    DiagonalGate,
+    Initialize,
+    MCXGate,
+    PermutationGate,
+    StatePreparation,
+    UnitaryGate,
+    get_standard_gate_name_mapping,
+)
+from qiskit.circuit.library.standard_gates import C3XGate, C4XGate, MCPhaseGate, MCU1Gate
+
+#: What an operation is: one of `_CLASSES`, or where its meaning is told.
+Native: TypeAlias = "type[Any] | Literal['definition', 'matrix']"
+
+#: The classes of control flow.
+FLOW = frozenset(
+    {
+        BoxOp,
+        BreakLoopOp,
+        ContinueLoopOp,
+        ControlFlowOp,
+        ForLoopOp,
+        IfElseOp,
+        Store,
+        SwitchCaseOp,
+        WhileLoopOp,
+    }
+)
+#: The classes that lowering knows, those in front that are classes of others behind.
+_CLASSES: tuple[type[Any], ...] = (
+    Measure,
+    Barrier,
+    Delay,
+    Reset,
+    Initialize,
+    StatePreparation,
+    UnitaryGate,
+    DiagonalGate,
+    PermutationGate,
+    AnnotatedOperation,
+    ControlledGate,
+    *(FLOW - {ControlFlowOp}),
+    ControlFlowOp,
+)
+#: Those of them that make a definition when they are asked for one. Any definition of the others was given to them.
+_DEFINE_THEMSELVES = frozenset(
+    {Initialize, StatePreparation, UnitaryGate, DiagonalGate, PermutationGate, AnnotatedOperation, ControlledGate}
+)
+#: Classes whose base gate, under their controls, is all there is to them. Other subclasses may mean something else by
+#: it, as the relative-phase Toffolis do, and go by their definition.
+_PLAIN_CONTROLS = frozenset(
+    {ControlledGate, MCXGate, C3XGate, C4XGate, MCPhaseGate, MCU1Gate}
+    | {gate.base_class for gate in get_standard_gate_name_mapping().values() if isinstance(gate, ControlledGate)}
+)
+_TELL_DEFINITION = frozenset({"definition", "_define"})
+_TELL_MATRIX = frozenset({"to_matrix", "__array__"})
+_STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
+_STANDARD_AND_UNITARY: dict[str, type[Any]] = _STANDARD | {"unitary": UnitaryGate}
+
+
+@lru_cache(4096)
+def native_class(kind: type[Any]) -> Native:
+    """Return what the objects of a class are, as far as their class decides it."""
+    known = next((each for each in _CLASSES if issubclass(kind, each)), None)
+    return "definition" if known is None else _overridden(kind, _base(kind, known)) or known
+
+
+def _base(kind: type[Any], known: type[Any]) -> type[Any]:
+    """Return the class of Qiskit's whose objects are what lowering knows."""
+    if known is not ControlledGate:
+        return known
+    return next((each for each in kind.__mro__ if each in _PLAIN_CONTROLS), known)
+
+
+def native(operation: Operation) -> Native:
+    """Return what an operation is: the class that lowering knows, or where its own meaning is told."""
+    kind = native_class(type(operation))
+    if not isinstance(kind, type):
+        return kind
+    own: dict[str, Any] = getattr(operation, "__dict__", {})
+    if own.get("_definition") is not None and _is_given(operation, kind, own["_definition"]):
+        return "definition"
+    if not own.keys().isdisjoint(_TELL_DEFINITION):
+        return "definition"
+    return kind if own.keys().isdisjoint(_TELL_MATRIX) else "matrix"
+
+
+def may_differ(names: Iterator[str] | list[str]) -> bool:
+    """Tell whether any gate of these names may be of a subclass that gives it another meaning than the name's.
+
+    Qiskit calls the gates of such a class standard, and keeps no trace of the class in a copy of the circuit.
+    """
+    return any(name in _STANDARD_AND_UNITARY and _is_subclassed(_STANDARD_AND_UNITARY[name]) for name in set(names))
+
+
+def differs(operation: Operation, name: str) -> Literal["definition", "matrix"] | None:
+    """Return where a gate tells its meaning that Qiskit calls by a standard name; ``None`` for the name's meaning."""
+    base = _STANDARD_AND_UNITARY.get(name)
+    return None if base is None or type(operation) is base else _overridden(type(operation), base)
+
+
+def _is_subclassed(base: type[Any]) -> bool:
+    return _has_own_meaning_below(base, base)
+
+
+def _has_own_meaning_below(kind: type[Any], base: type[Any]) -> bool:
+    return any(
+        _overridden(each, base) is not None or _has_own_meaning_below(each, base) for each in kind.__subclasses__()
+    )
+
+
+@lru_cache(4096)
+def _overridden(kind: type[Any], base: type[Any]) -> Literal["definition", "matrix"] | None:
+    """Return what a subclass tells anew: of several the definition, of several classes that of the lowest."""
+    for each in kind.__mro__:
+        if each is base:
+            break
+        if not vars(each).keys().isdisjoint(_TELL_DEFINITION):
+            return "definition"
+        if not vars(each).keys().isdisjoint(_TELL_MATRIX):
+            return "matrix"
+    return None
+
+
+def _is_given(operation: Any, kind: type[Any], definition: Any) -> bool:
+    """Tell whether the definition that an operation has isn't the one that its class makes."""
+    if kind not in _DEFINE_THEMSELVES:
+        return True
+    if not getattr(operation, "mutable", True):
+        return False
+    if _base(type(operation), kind) is ControlledGate:
+        # So Qiskit names the registers where it makes the definition from the base gate.
+        return [register.name for register in definition.qregs] != ["control", "target"]
+    fresh = copy.copy(operation)
+    fresh._definition = None
+    fresh._define()
+    return bool(fresh._definition != definition)
+
+
+def identity(operation: Operation) -> Hashable | None:
+    """Return what equal operations of one class have in common; ``None`` if it can't be told from their attributes.
+
+    Operations without a definition so far are looked at. For a class of Qiskit's, equal identities mean that the
+    definitions are equal.
+    """
+    state = getattr(operation, "__dict__", None)
+    if state is None or state.get("_definition") is not None or type(operation) in (Gate, Instruction):
+        return None
+    found = type(operation), *[tuple(value) if type(value) is list else value for value in state.values()]
+    try:
+        hash(found)
+    except TypeError:
+        return None
+    return found
