@@ -132,9 +132,10 @@ def _main() -> None:
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     base = psutil.Process().memory_info().vms
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
     for kind, data in _requests(sys.stdin.buffer):
         limit = base + _allowed_bytes(kind, len(data)) + len(data)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
         # The signal that comes when the time is over ends the process.
         signal.setitimer(signal.ITIMER_PROF, _allowed_seconds(kind, len(data)))
         answer = _tried(kind, data)

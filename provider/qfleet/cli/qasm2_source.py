@@ -203,7 +203,9 @@ def parse(text: str) -> QuantumCircuit:
         if custom.name in defined | opaque.keys() and _is_in_library(custom)
     ]
     if own:
-        rest = " ".join(_declaration(custom) for custom in customs if _is_in_library(custom) and custom.name not in opaque)
+        rest = " ".join(
+            _declaration(custom) for custom in customs if _is_in_library(custom) and custom.name not in opaque
+        )
         text = _INCLUDE.sub(rest, text)
     return qasm2.loads(text, include_path=(), custom_instructions=customs, custom_classical=functions)
 

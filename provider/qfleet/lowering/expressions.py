@@ -41,9 +41,7 @@ class Variables:
         return number
 
 
-def lowered(
-    expression: expr.Expr, clbits: Clbits, variables: Variables, kind: int | None = None
-) -> Expression:
+def lowered(expression: expr.Expr, clbits: Clbits, variables: Variables, kind: int | None = None) -> Expression:
     """An expression over the clbits of a circuit, of the type `kind` if one is given. Raises `RefusalError`."""
     result = _node(expression, clbits, variables, MAX_LEVELS)
     try:

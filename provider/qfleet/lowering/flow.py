@@ -267,9 +267,7 @@ def _length(values: Any) -> int:
         return (values.stop - values.start) // values.step
 
 
-def _too_many_turns(
-    turns: int, number: int, limit: int = MAX_OPERATIONS, what: str = "operations"
-) -> RefusalError:
+def _too_many_turns(turns: int, number: int, limit: int = MAX_OPERATIONS, what: str = "operations") -> RefusalError:
     return RefusalError(
         f"its {turns} turns come to {number} {what} when they are unrolled; a program has {limit} at most",
         CapacityError,

@@ -136,7 +136,12 @@ class Reader:
             Flow(walk, rows, place, operands, clbits, self._clbits).append(operation)
             return
         # In the circuit itself, a preparation of qubits that nothing has touched is an initialization.
-        if self._outermost and not walk.unitary and _is_preparation(operation, kind) and self._untouched.all_of(operands):
+        if (
+            self._outermost
+            and not walk.unitary
+            and _is_preparation(operation, kind)
+            and self._untouched.all_of(operands)
+        ):
             inner = amplitude_rows(operation.params, walk.tables, operation.num_qubits)
         else:
             inner = walk.rows(operation, kind)

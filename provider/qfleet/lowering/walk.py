@@ -70,7 +70,12 @@ class Walk:
         self._written = 0
 
     def circuit(
-        self, circuit: QuantumCircuit, *, outermost: bool = False, start: Rows | None = None, clbits: Clbits | None = None
+        self,
+        circuit: QuantumCircuit,
+        *,
+        outermost: bool = False,
+        start: Rows | None = None,
+        clbits: Clbits | None = None,
     ) -> Rows:
         """Return the rows of a circuit, a definition or a block. Raises `RefusalError`.
 

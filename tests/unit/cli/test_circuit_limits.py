@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -71,15 +70,11 @@ def test_a_small_file_is_answered_soon_and_with_little_memory(tmp_path: Path, na
         "try:\n    [lower(circuit) for circuit in read_circuits(Path(sys.argv[1]))]\n"
         "except QfleetError as error:\n    print(error)\n"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ran = subprocess.run([sys.executable, "-c", reader, file], capture_output=True, text=True, timeout=60, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (ran.returncode, ran.stderr) == (0, "")
     # Those that a parser takes without going down its stack are no bombs.
     if name not in ("signs", "signs of OpenQASM 3", "powers"):
         assert str(file) in ran.stdout
-    # Of the processor, both processes together with their imports: a machine that is busy doesn't make it more.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
 
 
 class TestProbe:
@@ -90,9 +85,7 @@ class TestProbe:
                     probe.check("qasm2", b"OPENQASM 2.0; qreg q[1]; foo q[0];")
                 probe.check("qasm2", b"OPENQASM 2.0; qreg q[1]; U(0,0,0) q[0];")
 
-    @pytest.mark.parametrize(
-        ("limit", "reason"), [("_SECONDS", "takes more than 0 s"), ("_MEMORY", "MiB of memory")]
-    )
+    @pytest.mark.parametrize(("limit", "reason"), [("_SECONDS", "takes more than 0 s"), ("_MEMORY", "MiB of memory")])
     def test_a_reader_beyond_its_limits_takes_only_its_own_process(
         self, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
     ) -> None:
@@ -119,17 +112,14 @@ class TestProbe:
             probe.check("qasm2", b"OPENQASM 2.0; qreg q[1];")
 
 
-def test_a_qpy_of_nested_definitions(tmp_path: Path) -> None:
-    circuit = QuantumCircuit(1)
-    circuit.x(0)
-    for level in range(9):
-        gate = circuit.to_gate(label=f"level {level}")
-        gate.name = f"level{level}"
-        circuit = QuantumCircuit(1)
-        for _ in range(10):
-            circuit.append(gate, [0])
-    file = tmp_path / "nested.qpy"
+def test_a_qpy_of_a_loop(tmp_path: Path) -> None:
+    circuit = QuantumCircuit(1, name="turns")
+    with circuit.for_loop(range(2 * 10**9)):
+        circuit.x(0)
+    file = tmp_path / "loop.qpy"
     with file.open("wb") as out:
         qpy.dump(circuit, out)
-    with pytest.raises(CircuitFileError, match="more than 16777216 operations when its definitions are inlined"):
+    with pytest.raises(
+        CircuitFileError, match="circuit 'turns' holds 'for_loop' at position 0.* 2000000000 turns come"
+    ):
         read_circuits(file)
