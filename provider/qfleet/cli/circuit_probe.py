@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from qfleet.cli.circuit_formats import Format, UnreadableError, parse
 

@@ -55,7 +55,7 @@ class Program:
 
 
 def without_comments(text: str) -> str:
-    """Return the text with a space for each character of a comment but its line ends, so that lines keep their numbers."""
+    """Return the text with comments blanked out. Lines keep their numbers."""
     return _COMMENT.sub(lambda found: found[1] or re.sub(r"[^\n]", " ", found[0]), text)
 
 

@@ -27,7 +27,7 @@ class Clbits:
             numbers: of the first of these clbits.
             outer: the clbits of the circuit around the block; ``None`` for a circuit or a definition.
         """
-        self._numbers = dict(zip(bits, numbers, strict=False))
+        self._numbers: dict[Clbit, int] = dict(zip(bits, numbers, strict=False))
         self._outer = outer
         #: How many clbits the outermost circuit has.
         self.total: int = outer.total if outer else len(bits)

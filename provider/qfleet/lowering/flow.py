@@ -26,9 +26,9 @@ from qiskit.circuit import (
 )
 from qiskit.circuit.classical import expr
 
+from qfleet.errors import CapacityError
 from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.expressions import constant, lowered
-from qfleet.errors import CapacityError
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import BREAK, CONTINUE, Rows, with_value
 from qfleet.wire import expressions as wire
@@ -264,7 +264,7 @@ def _length(values: Any) -> int:
         return len(values)
     except OverflowError:
         # A range that is longer than any memory.
-        return (values.stop - values.start) // values.step
+        return int((values.stop - values.start) // values.step)
 
 
 def _too_many_turns(turns: int, number: int, limit: int = MAX_OPERATIONS, what: str = "operations") -> RefusalError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable, Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from qiskit.circuit import (
@@ -92,14 +92,14 @@ _STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapp
 _STANDARD_AND_UNITARY: dict[str, type[Any]] = _STANDARD | {"unitary": UnitaryGate}
 
 
-@lru_cache(4096)
-def native_class(kind: type[Any]) -> Native:
+@cache
+def native_class(kind: Any) -> Native:
     """Return what the objects of a class are, as far as their class decides it."""
     known = next((each for each in _CLASSES if issubclass(kind, each)), None)
     return "definition" if known is None else _overridden(kind, _base(kind, known)) or known
 
 
-def _base(kind: type[Any], known: type[Any]) -> type[Any]:
+def _base(kind: Any, known: Any) -> Any:
     """Return the class of Qiskit's whose objects are what lowering knows."""
     if known is not ControlledGate:
         return known
@@ -108,7 +108,8 @@ def _base(kind: type[Any], known: type[Any]) -> type[Any]:
 
 def native(operation: Operation) -> Native:
     """Return what an operation is: the class that lowering knows, or where its own meaning is told."""
-    kind = native_class(type(operation))
+    of_operation: Any = type(operation)
+    kind = native_class(of_operation)
     if not isinstance(kind, type):
         return kind
     own: dict[str, Any] = getattr(operation, "__dict__", {})
@@ -129,22 +130,23 @@ def may_differ(names: Iterator[str] | list[str]) -> bool:
 
 def differs(operation: Operation, name: str) -> Literal["definition", "matrix"] | None:
     """Return where a gate tells its meaning that Qiskit calls by a standard name; ``None`` for the name's meaning."""
-    base = _STANDARD_AND_UNITARY.get(name)
-    return None if base is None or type(operation) is base else _overridden(type(operation), base)
+    base: Any = _STANDARD_AND_UNITARY.get(name)
+    kind: Any = type(operation)
+    return None if base is None or kind is base else _overridden(kind, base)
 
 
-def _is_subclassed(base: type[Any]) -> bool:
+def _is_subclassed(base: Any) -> bool:
     return _has_own_meaning_below(base, base)
 
 
-def _has_own_meaning_below(kind: type[Any], base: type[Any]) -> bool:
+def _has_own_meaning_below(kind: Any, base: Any) -> bool:
     return any(
         _overridden(each, base) is not None or _has_own_meaning_below(each, base) for each in kind.__subclasses__()
     )
 
 
-@lru_cache(4096)
-def _overridden(kind: type[Any], base: type[Any]) -> Literal["definition", "matrix"] | None:
+@cache
+def _overridden(kind: Any, base: Any) -> Literal["definition", "matrix"] | None:
     """Return what a subclass tells anew: of several the definition, of several classes that of the lowest."""
     for each in kind.__mro__:
         if each is base:

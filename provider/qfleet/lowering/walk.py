@@ -167,7 +167,7 @@ class Walk:
     def definition(self, operation: Any) -> Rows:
         """Return the rows of an operation's definition, or of its matrix if it has none. Raises `RefusalError`."""
         # No function more than needed calls itself in here: Python limits how deep definitions may be nested.
-        key = identity(operation) if type(operation).__module__.startswith("qiskit.") else None
+        key = identity(operation) if (type(operation).__module__ or "").startswith("qiskit.") else None
         rows = None if key is None else self._equal.get(key)
         if rows is not None:
             return rows

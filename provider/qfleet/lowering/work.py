@@ -64,7 +64,8 @@ class _Counter:
         return known[1]
 
     def _operation(self, operation: Operation) -> int:
-        kind = native_class(type(operation))
+        of_operation: Any = type(operation)
+        kind = native_class(of_operation)
         if kind is AnnotatedOperation:
             return self._operation(operation.base_op)
         if kind is ControlledGate and operation.base_gate is not None:

@@ -14,8 +14,8 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator
 
 from qfleet.cli import circuit_files
-from qfleet.cli.circuit_probe import Probe
 from qfleet.cli.circuit_files import read_circuit_files, read_circuits
+from qfleet.cli.circuit_probe import Probe
 from qfleet.errors import CircuitFileError
 
 QASM2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\n'

@@ -56,6 +56,10 @@ BOMBS = {
 }
 
 
+#: What is soon done with in Qiskit's parser and in lowering.
+HARMLESS = {"signs", "powers", "nested gates of barriers", "nested gates of nothing"}
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_small_file_is_answered_soon_and_with_little_memory(tmp_path: Path, name: str) -> None:
     """In a process of its own, whose parent part has 1 GiB beside what its imports take."""
@@ -72,8 +76,7 @@ def test_a_small_file_is_answered_soon_and_with_little_memory(tmp_path: Path, na
     )
     ran = subprocess.run([sys.executable, "-c", reader, file], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
-    # Those that a parser takes without going down its stack are no bombs.
-    if name not in ("signs", "signs of OpenQASM 3", "powers"):
+    if name not in HARMLESS:
         assert str(file) in ran.stdout
 
 
@@ -103,7 +106,7 @@ class TestProbe:
         with Probe() as probe, pytest.raises(UnreadableError, match=reason):
             probe.check("qpy", b"QISKIT")
 
-    def test_bounds_hold_for_each_file_on_its_own(self, tmp_path: Path) -> None:
+    def test_bounds_hold_for_each_file_on_its_own(self) -> None:
         """What the files before took isn't counted."""
         with Probe() as probe:
             for _ in range(3):
@@ -119,7 +122,5 @@ def test_a_qpy_of_a_loop(tmp_path: Path) -> None:
     file = tmp_path / "loop.qpy"
     with file.open("wb") as out:
         qpy.dump(circuit, out)
-    with pytest.raises(
-        CircuitFileError, match="circuit 'turns' holds 'for_loop' at position 0.* 2000000000 turns come"
-    ):
+    with pytest.raises(CircuitFileError, match=r"circuit 'turns' holds 'for_loop'.* 2000000000 turns come"):
         read_circuits(file)
