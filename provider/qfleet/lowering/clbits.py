@@ -7,7 +7,7 @@ that: conditions inside of blocks then read the clbits of the circuit around the
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from qiskit.circuit import Clbit
@@ -31,11 +31,12 @@ class Clbits:
         self._outer = outer
         #: How many clbits the outermost circuit has.
         self.total: int = outer.total if outer else len(bits)
+        #: Gives the number of a clbit that an operation acts on. Raises `RefusalError` if it isn't in the circuit.
+        self.number: Callable[[Clbit], int] = self._numbers.__getitem__ if outer is None else self._find
         #: Blocks that were lowered on these clbits; see `qfleet.lowering.flow`.
         self.blocks: dict[Hashable, tuple[Rows, Any]] = {}
 
-    def number(self, bit: Clbit) -> int:
-        """Return the number of a clbit that an operation acts on. Raises `RefusalError` if it isn't in the circuit."""
+    def _find(self, bit: Clbit) -> int:
         scope: Clbits | None = self
         while scope is not None:
             number = scope._numbers.get(bit)
@@ -49,7 +50,7 @@ class Clbits:
 
         Raises `RefusalError` if it isn't in the circuit, or if it could be two of its clbits.
         """
-        number = self.number(bit)
+        number = self._find(bit)
         scope = self._outer
         while scope is not None:
             other = scope._numbers.get(bit, number)

@@ -8,7 +8,7 @@ something else, as a measurement along another axis is: what it defines itself c
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -88,6 +88,7 @@ _PLAIN_CONTROLS = frozenset(
 )
 _TELL_DEFINITION = frozenset({"definition", "_define"})
 _TELL_MATRIX = frozenset({"to_matrix", "__array__"})
+_TELL = _TELL_DEFINITION | _TELL_MATRIX
 _STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
 _STANDARD_AND_UNITARY: dict[str, type[Any]] = _STANDARD | {"unitary": UnitaryGate}
 
@@ -115,17 +116,32 @@ def native(operation: Operation) -> Native:
     own: dict[str, Any] = getattr(operation, "__dict__", {})
     if own.get("_definition") is not None and _is_given(operation, kind, own["_definition"]):
         return "definition"
-    if not own.keys().isdisjoint(_TELL_DEFINITION):
-        return "definition"
-    return kind if own.keys().isdisjoint(_TELL_MATRIX) else "matrix"
+    if _TELL.isdisjoint(own):
+        return kind
+    return "matrix" if _TELL_DEFINITION.isdisjoint(own) else "definition"
 
 
-def may_differ(names: Iterator[str] | list[str]) -> bool:
-    """Tell whether any gate of these names may be of a subclass that gives it another meaning than the name's.
+#: By name, subclasses of the name's class that have no meaning of their own, and no subclasses.
+_PLAIN_SUBCLASSES: dict[str, list[type[Any]]] = {}
+
+
+def may_differ(name: str) -> bool:
+    """Tell whether any gate of a name may be of a subclass that gives it another meaning than the name's.
 
     Qiskit calls the gates of such a class standard, and keeps no trace of the class in a copy of the circuit.
     """
-    return any(name in _STANDARD_AND_UNITARY and _is_subclassed(_STANDARD_AND_UNITARY[name]) for name in set(names))
+    base = _STANDARD_AND_UNITARY.get(name)
+    if base is None:
+        return False
+    subclasses = base.__subclasses__()
+    # This is asked for each name in a circuit, and hardly ever is there a new class.
+    if subclasses == _PLAIN_SUBCLASSES.get(name):
+        return False
+    if _has_own_meaning_below(base, base):
+        return True
+    if not any(each.__subclasses__() for each in subclasses):
+        _PLAIN_SUBCLASSES[name] = subclasses
+    return False
 
 
 def differs(operation: Operation, name: str) -> Literal["definition", "matrix"] | None:
@@ -133,10 +149,6 @@ def differs(operation: Operation, name: str) -> Literal["definition", "matrix"] 
     base: Any = _STANDARD_AND_UNITARY.get(name)
     kind: Any = type(operation)
     return None if base is None or kind is base else _overridden(kind, base)
-
-
-def _is_subclassed(base: Any) -> bool:
-    return _has_own_meaning_below(base, base)
 
 
 def _has_own_meaning_below(kind: Any, base: Any) -> bool:

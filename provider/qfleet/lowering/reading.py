@@ -22,7 +22,7 @@ from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.flow import Flow
 from qfleet.lowering.gates import Shape
 from qfleet.lowering.native import UnitaryGates, amplitude_rows, has_amplitudes
-from qfleet.lowering.natives import FLOW, Native, differs, may_differ, native
+from qfleet.lowering.natives import FLOW, Native, differs, native
 from qfleet.lowering.parameters import Angle, angle
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
@@ -59,7 +59,7 @@ class Reader:
         try:
             for begin in range(0, len(data), _BLOCK):
                 block = data[begin : begin + _BLOCK]
-                shapes = _shapes(block)
+                shapes = self._shapes(block)
                 at = 0
                 while at < len(block):
                     if shapes[at] is not None:
@@ -91,6 +91,23 @@ class Reader:
         instruction = data[self._position]
         refusal.found_at(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
 
+    def _shapes(self, instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
+        """Return the shape of each that is a standard gate of one row, ``None`` for all others, and another ``None``."""
+        names = [each.name for each in instructions]
+        shapes = list(map(gates.STANDARD_SHAPES.get, names))
+        # Only the names of standard gates say what they are.
+        if not all([each.is_standard_gate() for each in instructions]):
+            shapes = [
+                shape if each.is_standard_gate() else None for each, shape in zip(instructions, shapes, strict=True)
+            ]
+        if self._walk.any_differs(names):
+            shapes = [
+                None if shape is not None and differs(each.operation, each.name) else shape
+                for each, shape in zip(instructions, shapes, strict=True)
+            ]
+        shapes.append(None)
+        return shapes
+
     def _gates(self, instructions: Sequence[CircuitInstruction], shapes: Sequence[Shape], begin: int) -> None:
         """Append standard gates that are one row each."""
         rows = self._rows
@@ -113,7 +130,7 @@ class Reader:
         operation: Operation | None = None
         own: Native | None = None
         if instruction.is_standard_gate():
-            if may_differ([instruction.name]):
+            if self._walk.any_differs((instruction.name,)):
                 operation = instruction.operation
                 own = differs(operation, instruction.name)
             if own is None and self._other_standard(instruction, operands):
@@ -173,22 +190,6 @@ class Reader:
             case _:
                 return False
         return True
-
-
-def _shapes(instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
-    """Return the shape of each that is a standard gate of one row, ``None`` for all others, and another ``None``."""
-    names = [each.name for each in instructions]
-    shapes = list(map(gates.STANDARD_SHAPES.get, names))
-    # Only the names of standard gates say what they are.
-    if not all([each.is_standard_gate() for each in instructions]):
-        shapes = [shape if each.is_standard_gate() else None for each, shape in zip(instructions, shapes, strict=True)]
-    if may_differ(names):
-        shapes = [
-            None if shape is not None and differs(each.operation, each.name) else shape
-            for each, shape in zip(instructions, shapes, strict=True)
-        ]
-    shapes.append(None)
-    return shapes
 
 
 def _places(qubits: Sequence[Qubit]) -> Callable[[Qubit], int]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -32,7 +32,7 @@ from qfleet.lowering.native import (
     permutation_rows,
     unitary_rows,
 )
-from qfleet.lowering.natives import Native, identity
+from qfleet.lowering.natives import Native, identity, may_differ
 from qfleet.lowering.parameters import angle
 from qfleet.lowering.reading import Reader
 from qfleet.lowering.refusal import RefusalError
@@ -60,6 +60,8 @@ class Walk:
         self.saved_states: set[str] = set()
         #: whether the unitary of the circuit is wanted
         self.unitary = unitary
+        #: names of which no gate has another meaning than the name's, as far as was asked
+        self.plain_names: set[str] = set()
         # The operation is kept beside its rows, so that its id isn't given to another one.
         self._known: dict[int, tuple[Operation, Rows]] = {}
         self._definitions: dict[int, tuple[QuantumCircuit, Rows]] = {}
@@ -106,6 +108,15 @@ class Walk:
         self._written += number + ROWS_OF_A_DEFINITION
         if before <= UNCOUNTED_ROWS < self._written and self._outermost is not None:
             check_work(self._outermost)
+
+    def any_differs(self, names: Iterable[str]) -> bool:
+        """Tell whether a gate of any of these names may have another meaning than the name's."""
+        if self.plain_names.issuperset(names):
+            return False
+        differing = [name for name in set(names) if may_differ(name)]
+        if not differing:
+            self.plain_names.update(names)
+        return bool(differing)
 
     def operation(self, operation: Operation) -> Rows:
         """The rows of an operation on its own. Raises `RefusalError`."""
