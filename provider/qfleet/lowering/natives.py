@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
+from qiskit import QuantumCircuit
 from qiskit.circuit import (
     AnnotatedOperation,
     Barrier,
@@ -182,7 +183,19 @@ def _is_given(operation: Any, kind: type[Any], definition: Any) -> bool:
     fresh = copy.copy(operation)
     fresh._definition = None
     fresh._define()
-    return bool(fresh._definition != definition)
+    return _listed(fresh._definition) != _listed(definition)
+
+
+def _listed(definition: QuantumCircuit) -> list[Any]:
+    """List what a definition does, whatever its registers are called."""
+    places = {bit: place for bits in (definition.qubits, definition.clbits) for place, bit in enumerate(bits)}
+    return [
+        (definition.num_qubits, definition.num_clbits, definition.global_phase),
+        *[
+            (each.operation, [places[bit] for bit in each.qubits], [places[bit] for bit in each.clbits])
+            for each in definition.data
+        ],
+    ]
 
 
 def identity(operation: Operation) -> Hashable | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from qiskit.circuit import Barrier, CircuitInstruction, Measure, Operation, Qubit
 from qiskit.circuit.library import StatePreparation
+from qiskit.exceptions import QiskitError
 
 from qfleet.lowering import gates
 from qfleet.lowering.clbits import Clbits
@@ -49,7 +50,7 @@ class Reader:
         self._rows = rows
         self._qubit_of = _places(qubits)
         self._clbits = clbits
-        self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of)
+        self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of, walk.any_differs)
         self._outermost = outermost
         #: of the instruction that is being read
         self._position = 0
@@ -84,6 +85,11 @@ class Reader:
             endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
             self._found(endless, data)
             raise endless from None
+        except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, QiskitError) as exc:
+            # Operations may be of any class, and fail at anything that they are asked for.
+            failed = RefusalError(f"reading it raises {exc!r}")
+            self._found(failed, data)
+            raise failed from exc
         self._unitary_gates.check()
 
     def _found(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
@@ -153,12 +159,8 @@ class Reader:
             Flow(walk, rows, place, operands, clbits, self._clbits).append(operation)
             return
         # In the circuit itself, a preparation of qubits that nothing has touched is an initialization.
-        if (
-            self._outermost
-            and not walk.unitary
-            and _is_preparation(operation, kind)
-            and self._untouched.all_of(operands)
-        ):
+        starts = self._outermost and not walk.unitary and _is_preparation(operation, kind)
+        if starts and self._untouched.all_of(operands):
             inner = amplitude_rows(operation.params, walk.tables, operation.num_qubits)
         else:
             inner = walk.rows(operation, kind)
