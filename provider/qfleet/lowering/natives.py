@@ -183,7 +183,7 @@ def _is_given(operation: Any, kind: type[Any], definition: Any) -> bool:
     fresh = copy.copy(operation)
     fresh._definition = None
     fresh._define()
-    return _listed(fresh._definition) != _listed(definition)
+    return fresh._definition is None or _listed(fresh._definition) != _listed(definition)
 
 
 def _listed(definition: QuantumCircuit) -> list[Any]:

@@ -98,7 +98,7 @@ class Reader:
         refusal.found_at(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
 
     def _shapes(self, instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
-        """Return the shape of each that is a standard gate of one row, ``None`` for all others, and another ``None``."""
+        """Return the shape of each standard gate of one row, ``None`` for all others, and another ``None``."""
         names = [each.name for each in instructions]
         shapes = list(map(gates.STANDARD_SHAPES.get, names))
         # Only the names of standard gates say what they are.

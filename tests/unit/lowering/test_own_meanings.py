@@ -60,7 +60,7 @@ def _array(self: Any, dtype: Any = None, copy: Any = None) -> np.ndarray:
 
 #: Ways for a class to say what `marked` says. Qiskit sets definitions to None.
 DEFINED: dict[str, Any] = {"_define": _define}
-PROPERTY: dict[str, Any] = {"definition": property(marked, lambda self, value: None)}
+PROPERTY: dict[str, Any] = {"definition": property(marked, lambda *_: None)}
 MATRIX: dict[str, Any] = {"__array__": _array, "to_matrix": _array}
 
 
@@ -269,7 +269,7 @@ def test_a_measurement_along_another_axis() -> None:
     with circuit.if_test((circuit.clbits[0], 1)):
         circuit.append(AlongX(), [0], [1])
     assert [row.code for row in lower(circuit)][3:] == [Op.JUMP_UNLESS, Op.H, Op.MEASURE, Op.H]
-    with pytest.raises(UnsupportedCircuitError, match="'measure_along_x' at position 0 .* 'measure' at position 1"):
+    with pytest.raises(UnsupportedCircuitError, match=r"'measure_along_x' at position 0 .* 'measure' at position 1"):
         lower(circuit, unitary=True)
 
 
