@@ -124,7 +124,7 @@ class Flow:
 
     def _for(self, operation: ForLoopOp) -> None:
         values, parameter, body = operation.params
-        turns = _length(values)
+        turns = len(values)
         if isinstance(parameter, expr.Var):
             self._for_with_variable(values, turns, parameter, body)
             return
@@ -257,14 +257,6 @@ class Flow:
 
     def _lowered(self, expression: expr.Expr) -> Expression:
         return lowered(expression, self._scope, self._walk.variables)
-
-
-def _length(values: Any) -> int:
-    try:
-        return len(values)
-    except OverflowError:
-        # A range that is longer than any memory.
-        return int((values.stop - values.start) // values.step)
 
 
 def _too_many_turns(turns: int, number: int, limit: int = MAX_OPERATIONS, what: str = "operations") -> RefusalError:

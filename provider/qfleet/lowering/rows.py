@@ -269,7 +269,7 @@ class Rows:
 
 def repeated(rows: Rows, times: int) -> Rows:
     """The rows, so many times over."""
-    for code, _, _ in map(unpacked, rows.shapes):
+    for code, _, _ in map(unpacked, set(rows.shapes)):
         if code in FLOW_OPS or code is Op.SAVE:
             raise _not_unitary(code, "repeated")
     if len(rows.shapes) * times > MAX_OPERATIONS:

@@ -71,7 +71,7 @@ class _Counter:
         if kind is ControlledGate and operation.base_gate is not None:
             return self._operation(operation.base_gate)
         if isinstance(kind, type) and issubclass(kind, ControlFlowOp):
-            turns = _turns(operation) if kind is ForLoopOp else 1
+            turns = len(operation.params[0]) if kind is ForLoopOp else 1
             return turns * sum(self.circuit(block) for block in operation.blocks if block is not None)
         if kind != "definition":
             return 0
@@ -90,10 +90,3 @@ class _Counter:
         except Exception:  # noqa: BLE001 - lowering asks again, and tells the user
             return 0
         return self.circuit(definition) if isinstance(definition, QuantumCircuit) else 0
-
-
-def _turns(operation: ForLoopOp) -> int:
-    try:
-        return len(operation.params[0])
-    except OverflowError:
-        return MAX_OPERATIONS + 1

@@ -167,7 +167,9 @@ def test_composed_onto_random_bits(program: tuple[Step, ...], places: tuple[list
 
 @settings(max_examples=75, deadline=None)
 @given(steps(2), PLACES, PLACES)
-def test_composed_onto_what_becomes_a_block(program: tuple[Step, ...], first: tuple[Any, Any], second: tuple[Any, Any]) -> None:
+def test_composed_onto_what_becomes_a_block(
+    program: tuple[Step, ...], first: tuple[Any, Any], second: tuple[Any, Any]
+) -> None:
     """What is composed onto a circuit that becomes a block of another."""
     middle = QuantumCircuit(QuantumRegister(3, "m"), ClassicalRegister(5, "n"))
     compose(middle, part_of(program, "p_"), first[0], first[1][:CLBITS])
@@ -226,7 +228,9 @@ def test_what_could_be_two_clbits_is_refused_by_operation_and_position() -> None
     with pytest.raises(UnsupportedCircuitError) as caught:
         lower(whole.compose(part, [0], [1, 0]))
     message = str(caught.value)
-    assert message.startswith("circuit 'whole' holds 'if_else' at position 0 (qubit 0), and in it 'if_else' at position 0")
+    assert message.startswith(
+        "circuit 'whole' holds 'if_else' at position 0 (qubit 0), and in it 'if_else' at position 0"
+    )
     assert "compose" in message
 
 
