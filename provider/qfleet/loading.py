@@ -111,6 +111,7 @@ def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
         global_phase=0.0,
         metadata={},
         measured=bool(_WRITES[program.codes].any()),
+        saves=bool(program.saves),
         shots=options.shots,
         seed=0,
         required_bytes=needed,

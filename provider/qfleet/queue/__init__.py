@@ -4,7 +4,7 @@
 from qfleet.queue.connection import Connection
 from qfleet.queue.facts import Facts, gather_facts
 from qfleet.queue.ledger import JobSummary, Ledger, NewJob, Snapshot
-from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord
+from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord, lost_metadata
 from qfleet.queue.sending import publish, send
 from qfleet.wire.broker import redact
 
@@ -19,6 +19,7 @@ __all__ = [
     "PubRecord",
     "Snapshot",
     "gather_facts",
+    "lost_metadata",
     "publish",
     "redact",
     "send",
