@@ -42,7 +42,7 @@ def warn_of_nothing_measured(record: JobRecord) -> None:
 
 def _warn(text: str) -> None:
     """Warn, and name the line outside of this package that called it."""
-    frame, level = sys._getframe(1), 1
+    frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, UserWarning, stacklevel=level)

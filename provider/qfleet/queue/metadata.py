@@ -46,7 +46,7 @@ def unwritable(metadata: Mapping[Any, Any]) -> list[Any]:
 
 
 def split(metadata: Mapping[Any, Any]) -> tuple[dict[str, Any], bytes]:
-    """Split metadata for a record: entries that msgpack has types for, and the others as bytes, empty if there are none.
+    """Split metadata into entries that msgpack has types for, and bytes for the others, empty if there are none.
 
     What a record doesn't hold is left out.
     """
@@ -65,7 +65,7 @@ def split(metadata: Mapping[Any, Any]) -> tuple[dict[str, Any], bytes]:
 
 
 def join(plain: dict[str, Any], others: bytes) -> dict[Any, Any]:
-    """Return the metadata that `split` split. Raises ValueError, or msgspec.DecodeError, for bytes that it didn't make."""
+    """Return the metadata that `split` split. Raises ValueError or msgspec.DecodeError for other bytes."""
     if not others:
         return plain
     try:
@@ -235,8 +235,8 @@ def _from_datetime(value: datetime) -> list[Any]:
 
 
 def _datetime(parts: Any) -> datetime:
-    *fields, fold, offset = parts
-    return datetime(*fields, tzinfo=_zone(offset), fold=fold)  # type: ignore[misc]
+    year, month, day, hour, minute, second, microsecond, fold, offset = parts
+    return datetime(year, month, day, hour, minute, second, microsecond, _zone(offset), fold=fold)
 
 
 def _from_time(value: time) -> list[Any]:
@@ -244,8 +244,8 @@ def _from_time(value: time) -> list[Any]:
 
 
 def _time(parts: Any) -> time:
-    *fields, fold, offset = parts
-    return time(*fields, tzinfo=_zone(offset), fold=fold)
+    hour, minute, second, microsecond, fold, offset = parts
+    return time(hour, minute, second, microsecond, _zone(offset), fold=fold)
 
 
 _FORMS: Final[dict[type[Any], _Form]] = {

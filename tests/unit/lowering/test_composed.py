@@ -190,11 +190,14 @@ def test_equal_registers_run_right_or_are_refused(program: tuple[Step, ...], pla
     directly(program, [0, 1], range(CLBITS), part)
     directly(program, [0, 1], clbits, expected)
     compose(whole, part, [0, 1], places[1])
+    refusal = ""
     try:
         found = rows(whole)
     except UnsupportedCircuitError as error:
-        assert str(error).startswith("circuit 'whole' holds '")
-        assert "could be clbit" in str(error)
+        refusal = str(error)
+    if refusal:
+        assert refusal.startswith("circuit 'whole' holds '")
+        assert "could be clbit" in refusal
     else:
         assert found == rows(expected)
 

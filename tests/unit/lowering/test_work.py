@@ -37,6 +37,10 @@ class Nested(Gate):
                 getattr(self.definition, self.leaf)(0)
 
 
+def nothing(_: QuantumCircuit) -> None:
+    """Write nothing."""
+
+
 def only(operation: Gate) -> QuantumCircuit:
     circuit = QuantumCircuit(operation.num_qubits, name="c")
     circuit.append(operation, range(operation.num_qubits))
@@ -112,13 +116,13 @@ def test_a_loop_whose_parameter_qiskit_must_bind() -> None:
 
 
 SOON_DONE: dict[str, tuple[Callable[[], QuantumCircuit], int]] = {
-    "shared gates of nothing": (lambda: only(shared(60, leaf=lambda c: None)), 0),
+    "shared gates of nothing": (lambda: only(shared(60, leaf=nothing)), 0),
     "shared gates of identities": (lambda: only(shared(60, leaf=lambda c: c.id(0))), 0),
     "a loop of barriers": (lambda: loop(range(2 * 10**9), lambda circuit, _: circuit.barrier()), 0),
     "a loop of delays": (lambda: loop(range(2 * 10**9), lambda circuit, _: circuit.delay(5, 0)), 0),
     "a loop over nothing": (lambda: loop(range(0), lambda circuit, i: circuit.rx(i, 0)), 0),
     "a power of few qubits": (lambda: only(AnnotatedOperation(lib.HGate(), PowerModifier(10**5))), 1),
-    "a power of nothing": (lambda: only(AnnotatedOperation(shared(0, 11, lambda c: None), PowerModifier(10**9))), 0),
+    "a power of nothing": (lambda: only(AnnotatedOperation(shared(0, 11, nothing), PowerModifier(10**9))), 0),
 }
 
 

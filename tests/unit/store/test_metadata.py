@@ -37,35 +37,84 @@ def same(left: Any, right: Any) -> bool:
         case np.ndarray():
             return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
         case np.generic():
-            return (left.dtype.kind in "SU" and left == right) or (
-                left.dtype == right.dtype and left.tobytes() == right.tobytes()
-            )
+            equal = left.dtype == right.dtype and left.tobytes() == right.tobytes()
+            return bool(equal or (left.dtype.kind in "SU" and left == right))
         case list() | tuple():
             return len(left) == len(right) and all(map(same, left, right))
         case dict():
             return same(list(left.items()), list(right.items()))
-        case float():
-            return (left == right and math.copysign(1, left) == math.copysign(1, right)) or (
-                left != left and right != right
-            )
+        case float() | complex():
+            return repr(left) == repr(right)
     return bool(left == right)
 
 
 VALUES = [
-    None, True, 0, -(2**63), 2**64 - 1, 2**64, -(2**63) - 1, -1, 255, 10**300, -0.0, math.nan, math.inf, "θ", "", b"\x00\xff",
-    bytearray(b"ab"), (), (1, (2, [3])), [1, (2,)], {1, 2}, frozenset({("a", 1)}), {"a": (1,)}, {1: 2, (3, 4): None}, {},
-    1 + 2j, complex(math.nan, -0.0), Fraction(1, 3), Decimal("1.10"), UUID(int=5), range(0, 10, 3), OrderedDict(b=1, a=2),
-    datetime(2024, 2, 29, 1, 2, 3, 4), datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, fold=1),
-    datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=-5, minutes=-30))), date(1, 1, 1), time(1, 2, 3, 4),
+    None,
+    True,
+    0,
+    -(2**63),
+    2**64 - 1,
+    2**64,
+    -(2**63) - 1,
+    -1,
+    255,
+    10**300,
+    -0.0,
+    math.nan,
+    math.inf,
+    "θ",
+    "",
+    b"\x00\xff",
+    bytearray(b"ab"),
+    (),
+    (1, (2, [3])),
+    [1, (2,)],
+    {1, 2},
+    frozenset({("a", 1)}),
+    {"a": (1,)},
+    {1: 2, (3, 4): None},
+    {},
+    1 + 2j,
+    complex(math.nan, -0.0),
+    Fraction(1, 3),
+    Decimal("1.10"),
+    UUID(int=5),
+    range(0, 10, 3),
+    OrderedDict(b=1, a=2),
+    datetime(2024, 2, 29, 1, 2, 3, 4),
+    datetime(2024, 1, 1, tzinfo=UTC),
+    datetime(2024, 1, 1, fold=1),
+    datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=-5, minutes=-30))),
+    date(1, 1, 1),
+    time(1, 2, 3, 4),
     timedelta(days=-3, microseconds=7),
-    np.float64(0.5), np.float32(0.5), np.float16(0.5), np.int8(-3), np.uint64(2**64 - 1), np.bool_(True), np.complex64(1 + 2j),
-    np.complex128(1j), np.str_("ab"), np.str_(""), np.bytes_(b"ab"), np.bytes_(b""), np.datetime64("2024-01-01"),
-    np.timedelta64(5, "ns"), np.datetime64("NaT"),
-    np.arange(6).reshape(2, 3), np.zeros((0, 3)), np.array(3.5), np.eye(3)[:, ::2], np.arange(3, dtype=">i4"),
-    np.array(["a", "bcd"]), np.array([True, False]), np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    np.float64(0.5),
+    np.float32(0.5),
+    np.float16(0.5),
+    np.int8(-3),
+    np.uint64(2**64 - 1),
+    np.bool_(True),
+    np.complex64(1 + 2j),
+    np.complex128(1j),
+    np.str_("ab"),
+    np.str_(""),
+    np.bytes_(b"ab"),
+    np.bytes_(b""),
+    np.datetime64("2024-01-01"),
+    np.timedelta64(5, "ns"),
+    np.datetime64("NaT"),
+    np.arange(6).reshape(2, 3),
+    np.zeros((0, 3)),
+    np.array(3.5),
+    np.eye(3)[:, ::2],
+    np.arange(3, dtype=">i4"),
+    np.array(["a", "bcd"]),
+    np.array([True, False]),
+    np.asfortranarray(np.arange(6.0).reshape(2, 3)),
     {"deep": [{"a": (np.arange(3), {"b": {1j}})}]},
-    [1, 2.5, "x", None, 2**70], ["a"] * 1000,
-]  # fmt: skip
+    [1, 2.5, "x", None, 2**70],
+    ["a"] * 1000,
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: f"{type(value).__name__} {str(value)[:30]}")
@@ -90,11 +139,27 @@ class Number(enum.IntEnum):
 
 Point = namedtuple("Point", "x y")
 UNWRITABLE = [
-    object(), len, Colour, Colour.RED, Number.ONE, Point(1, 2), Counter("a"), "\ud800", {"\ud800": 1}, [object()],
-    {"a": {"b": {object()}}}, np.array([object()]), np.array([(1, 2)], dtype="i4,i4"), np.matrix([[1]]),
-    np.ma.masked_array([1]), np.longdouble(1), datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC")),
-    datetime(2024, 1, 1, tzinfo=timezone(timedelta(0), "mine")), np.void(b"ab"), type("MyList", (list,), {})([1]),
-]  # fmt: skip
+    object(),
+    len,
+    Colour,
+    Colour.RED,
+    Number.ONE,
+    Point(1, 2),
+    Counter("a"),
+    "\ud800",
+    {"\ud800": 1},
+    [object()],
+    {"a": {"b": {object()}}},
+    np.array([object()]),
+    np.array([(1, 2)], dtype="i4,i4"),
+    np.ones(1).view(np.recarray),
+    np.ma.masked_array([1]),
+    np.longdouble(1),
+    datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC")),
+    datetime(2024, 1, 1, tzinfo=timezone(timedelta(0), "mine")),
+    np.void(b"ab"),
+    type("MyList", (list,), {})([1]),
+]
 
 
 @pytest.mark.parametrize("value", UNWRITABLE, ids=lambda value: type(value).__name__)
@@ -126,7 +191,8 @@ def test_what_is_inside_itself() -> None:
     assert split({"endless": endless, "deep": deep}) == ({}, b"")
 
 
-simple = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers()
+simple = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+simple |= st.complex_numbers(allow_nan=False)
 hashable = st.recursive(simple, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=5)
 anything = st.recursive(
     simple | st.fractions() | st.dates() | st.timedeltas() | st.uuids(),
@@ -139,10 +205,7 @@ anything = st.recursive(
 def test_any_of_them_in_any_of_them(metadata: dict[Any, Any]) -> None:
     if unwritable(metadata):
         return  # text without meaning
-    found = join(*split(metadata))
-    assert {repr(key): repr(value) for key, value in found.items()} == {
-        repr(key): repr(value) for key, value in metadata.items()
-    }
+    assert join(*split(metadata)) == metadata
 
 
 def pair(value: Any) -> bytes:
