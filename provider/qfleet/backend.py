@@ -16,6 +16,7 @@ from qiskit.transpiler import Target
 
 from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.job import FleetJob
+from qfleet.notices import warn_of_lost_metadata, warn_of_nothing_measured
 from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labels, check_option
 from qfleet.primitives.job import PrimitiveFleetJob
 from qfleet.queue import Connection, NewJob
@@ -131,6 +132,8 @@ class FleetBackend(BackendV2):
             retention=self._retention,
         )
         self._check_capacity(new)
+        warn_of_lost_metadata(new.record)
+        warn_of_nothing_measured(new.record)
         job = FleetJob(self, new.job_id, self._connection, new=new)
         job.submit()
         return job
@@ -150,6 +153,7 @@ class FleetBackend(BackendV2):
             retention=self._retention,
         )
         self._check_capacity(new)
+        warn_of_lost_metadata(new.record)
         job = PrimitiveFleetJob(self, new.job_id, self._connection, new=new)
         job.submit()
         return job

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from qiskit.circuit import QuantumCircuit
+from qiskit.circuit import ClassicalRegister, Clbit, QuantumCircuit
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import CapacityError, InvalidOptionError, UnsupportedCircuitError
@@ -111,6 +111,7 @@ def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
         global_phase=0.0,
         metadata={},
         measured=bool(_WRITES[program.codes].any()),
+        saves=bool(program.saves),
         shots=options.shots,
         seed=0,
         required_bytes=needed,
@@ -133,8 +134,24 @@ def _names(circuit: QuantumCircuit) -> dict[str, Any]:
         "num_qubits": circuit.num_qubits,
         "num_clbits": circuit.num_clbits,
         "qregs": tuple([(register.name, register.size) for register in circuit.qregs]),
-        "cregs": tuple([(register.name, register.size) for register in circuit.cregs]),
+        "cregs": tuple([(register.name, register.size) for register in _distinct_registers(circuit)]),
     }
+
+
+def _distinct_registers(circuit: QuantumCircuit) -> list[ClassicalRegister]:
+    """Return the classical registers, without those whose clbits are all in registers before them.
+
+    `QuantumCircuit.compose` adds such registers for conditions, and outcomes would be shown with their clbits twice.
+    """
+    if sum([register.size for register in circuit.cregs]) <= circuit.num_clbits:
+        return list(circuit.cregs)
+    seen: set[Clbit] = set()
+    found = []
+    for register in circuit.cregs:
+        if not register.size or not seen.issuperset(register):
+            found.append(register)
+        seen.update(register)
+    return found
 
 
 def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> tuple[str, str]:

@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,13 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from qfleet import FleetProvider
+from qfleet import FleetProvider, SamplerV2
 
 WRITABLE = {"text": "θ", "number": 1.5, "list": [1, [2, None]], "nested": {"flag": True}, "bytes": b"\x00\xff"}
 #: Reads the metadata of a job's only circuit, in a process that has nothing but the url and the id.
 READER = """
 import json, sys
-from qfleet import FleetProvider
+from qfleet import FleetProvider, SamplerV2
 with FleetProvider() as provider:
     print(json.dumps(provider.job(sys.argv[1]).result().results[0].header["metadata"]))
 """
@@ -33,6 +35,10 @@ class Plain:
     """An object of the user's."""
 
     values: list[int] = field(default_factory=lambda: [1, 2])
+
+
+class Colour(Enum):
+    RED = 1
 
 
 class Unhelpful:
@@ -112,11 +118,41 @@ def test_none_is_no_metadata(provider: FleetProvider) -> None:
 
 
 def test_another_provider_gets_what_can_be_written(provider: FleetProvider, fleet_url: str) -> None:
-    odd = {"object": Plain(), "set": {1}, "tuple": (1, 2), 3: "key", "lock": threading.Lock(), "array": np.eye(2)}
-    _, job = run_with(provider, WRITABLE | odd)
-    assert metadata_of(job).keys() == WRITABLE.keys() | odd.keys()
+    odd = {"object": Plain(), "lock": threading.Lock(), "enum": Colour.RED}
+    writable = WRITABLE | {"set": {1}, "tuple": (1, 2), 3: "key", "number": np.float64(0.5)}
+    with pytest.warns(UserWarning, match="'object' of circuit .*, 'lock' of .*, 'enum' of circuit") as caught:
+        _, job = run_with(provider, writable | odd)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert metadata_of(job).keys() == writable.keys() | odd.keys()
     with FleetProvider(fleet_url) as other:
-        assert metadata_of(other.job(job.job_id())) == WRITABLE
+        found = metadata_of(other.job(job.job_id()))
+    assert found == writable
+    assert type(found["number"]) is np.float64
+    assert type(found["tuple"]) is tuple
+
+
+def test_a_jobs_own_metadata_warn_too(provider: FleetProvider) -> None:
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    with pytest.warns(UserWarning, match="'object' of the job") as caught:
+        job = provider.get_backend().run(circuit, metadata={"object": Plain(), "kept": (1,)})
+    assert [warning.filename for warning in caught] == [__file__]
+    assert job.metadata == {"object": Plain(), "kept": (1,)}
+    assert provider.job(job.job_id()).metadata == {"kept": (1,)}
+
+
+def test_a_primitives_circuit_warns_too(provider: FleetProvider) -> None:
+    circuit = QuantumCircuit(1, metadata={"object": Plain()})
+    circuit.measure_all()
+    with pytest.warns(UserWarning, match="'object' of circuit") as caught:
+        SamplerV2(provider).run([circuit])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_metadata_that_can_be_stored_dont_warn(provider: FleetProvider) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_with(provider, WRITABLE | {"array": np.eye(2)})
 
 
 def test_another_process_gets_what_can_be_written(provider: FleetProvider, fleet_url: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What do controls, inverses and powers make of the operation they are put on?"""
+"""Put controls, inverses and powers on the rows of an operation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from qiskit.circuit import (
     Operation,
     PowerModifier,
 )
-from qiskit.circuit.library import MCXGate, UGate, get_standard_gate_name_mapping
-from qiskit.circuit.library.standard_gates import C3XGate, C4XGate, MCPhaseGate, MCU1Gate
+from qiskit.circuit.library import UGate
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator
 
@@ -26,13 +25,6 @@ from qfleet.lowering.rows import Rows, repeated
 if TYPE_CHECKING:
     from qfleet.lowering.walk import Walk
 
-#: Classes whose base gate, under their controls, is all there is to them. Other subclasses may mean something else by
-#: it, as the relative-phase Toffolis do, and go by their definition.
-_PLAIN_CONTROLS = frozenset(
-    {ControlledGate, MCXGate, C3XGate, C4XGate, MCPhaseGate, MCU1Gate}
-    | {gate.base_class for gate in get_standard_gate_name_mapping().values() if isinstance(gate, ControlledGate)}
-)
-
 #: Rows that a power may repeat before a matrix is cheaper, and qubits up to which there is a matrix.
 _MAX_REPEATED_ROWS = 4096
 _MAX_MATRIX_QUBITS = 10
@@ -41,11 +33,7 @@ _MAX_MATRIX_QUBITS = 10
 def controlled_rows(walk: Walk, gate: ControlledGate) -> Rows:
     """The rows of a `ControlledGate`: those of its base gate, each controlled. Raises `RefusalError`."""
     base = gate.base_gate
-    if (
-        base is None
-        or gate.base_class not in _PLAIN_CONTROLS
-        or gate.num_qubits != gate.num_ctrl_qubits + base.num_qubits
-    ):
+    if base is None or gate.num_qubits != gate.num_ctrl_qubits + base.num_qubits:
         return walk.definition(gate)
     params = gate.params
     if isinstance(base, UGate) and len(params) == 4:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are Qiskit's classical expressions as expressions of a program?"""
+"""Turn Qiskit's classical expressions into expressions of a program."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from qiskit.circuit import ClassicalRegister, Clbit
+from qiskit.circuit import ClassicalRegister
 from qiskit.circuit.classical import expr, types
 
 from qfleet.errors import CapacityError
@@ -14,6 +15,9 @@ from qfleet.wire import expressions as wire
 from qfleet.wire.codec import MAX_VARIABLES
 from qfleet.wire.errors import WireError
 from qfleet.wire.expressions import Expression
+
+if TYPE_CHECKING:
+    from qfleet.lowering.clbits import Clbits
 
 #: Levels of the deepest expression; a switch puts another one on top.
 MAX_LEVELS = wire.MAX_DEPTH - 1
@@ -37,13 +41,11 @@ class Variables:
         return number
 
 
-def lowered(
-    expression: expr.Expr, clbits: Mapping[Clbit, int], variables: Variables, kind: int | None = None
-) -> Expression:
+def lowered(expression: expr.Expr, clbits: Clbits, variables: Variables, kind: int | None = None) -> Expression:
     """An expression over the clbits of a circuit, of the type `kind` if one is given. Raises `RefusalError`."""
     result = _node(expression, clbits, variables, MAX_LEVELS)
     try:
-        found = wire.type_of(result, len(clbits), tuple(variables.types))
+        found = wire.type_of(result, clbits.total, tuple(variables.types))
     except WireError as exc:
         raise RefusalError(f"its expression can't be evaluated: {exc}") from exc
     if kind is not None and found != kind:
@@ -77,7 +79,7 @@ def moved(expression: Expression, clbits: Sequence[int]) -> Expression:
     return expression
 
 
-def _node(expression: expr.Expr, clbits: Mapping[Clbit, int], variables: Variables, depth: int) -> Expression:
+def _node(expression: expr.Expr, clbits: Clbits, variables: Variables, depth: int) -> Expression:
     if not depth:
         raise RefusalError(f"its expression has more than {MAX_LEVELS} levels", CapacityError)
 
@@ -104,16 +106,13 @@ def _node(expression: expr.Expr, clbits: Mapping[Clbit, int], variables: Variabl
     raise RefusalError(f"its expression holds a {type(expression).__name__}, which has no value in a simulation")
 
 
-def _var(var: expr.Var, clbits: Mapping[Clbit, int], variables: Variables) -> Expression:
+def _var(var: expr.Var, clbits: Clbits, variables: Variables) -> Expression:
     if var.standalone:
         return wire.Variable(variables.number(var))
-    try:
-        if isinstance(var.var, ClassicalRegister):
-            _type(var.type)
-            return wire.Bits(tuple([clbits[bit] for bit in var.var]))
-        return wire.Bit(clbits[var.var])
-    except KeyError:
-        raise RefusalError(f"its expression reads {var.var}, which isn't in the circuit") from None
+    if isinstance(var.var, ClassicalRegister):
+        _type(var.type)
+        return wire.Bits(tuple(map(clbits.read, var.var)))
+    return wire.Bit(clbits.read(var.var))
 
 
 def _type(kind: types.Type) -> int:

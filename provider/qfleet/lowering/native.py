@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are matrices, diagonals, states and permutations, which need no definition, as rows?"""
+"""Turn matrices, diagonals, states and permutations, which need no definition, into rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, Qubit
-from qiskit.circuit.library import Initialize, StatePreparation
+from qiskit.circuit.library import Initialize, StatePreparation, UnitaryGate
 
 from qfleet.lowering.gates import UNITARY, Shape, packed, shape
+from qfleet.lowering.natives import native
 from qfleet.lowering.parameters import free_parameters
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
@@ -20,6 +21,10 @@ from qfleet.wire.program import Op
 
 #: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
 _TOLERANCE = 1e-8
+
+#: Qubits up to which it costs little to ask a gate for its matrix that is only called like a unitary gate.
+_SMALL = 4
+_NAMES = (UNITARY,)
 
 _COMPLEX = np.dtype(np.complex128)
 _NOT_UNITARY = "its matrix isn't unitary"
@@ -52,11 +57,14 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
 class UnitaryGates:
     """The unitary gates of one circuit: checked together, since a check by itself takes longer than its row."""
 
-    def __init__(self, rows: Rows, tables: Tables, qubit_of: Callable[[Qubit], int]) -> None:
-        """`qubit_of` gives a qubit's number."""
+    def __init__(
+        self, rows: Rows, tables: Tables, qubit_of: Callable[[Qubit], int], any_differs: Callable[[Iterable[str]], bool]
+    ) -> None:
+        """`qubit_of` gives a qubit's number; `any_differs` is `qfleet.lowering.walk.Walk.any_differs`."""
         self._rows = rows
         self._tables = tables
         self._qubit_of = qubit_of
+        self._any_differs = any_differs
         #: of each gate its position, where its qubits begin in the rows' operands, and its matrix's number in `Tables`;
         #: one list of integers, which the garbage collector has nothing to follow in
         self._gates: list[int] = []
@@ -71,9 +79,12 @@ class UnitaryGates:
             instruction = block[place]
             if instruction.name != UNITARY:
                 return place
-            # The operation would be slow to make. A gate whose matrix can't be made has none here.
-            matrix, qubits = instruction.matrix, instruction.qubits
+            qubits = instruction.qubits
             width = len(qubits)
+            # The operation would be slow to make. A gate whose matrix can't be made has none here.
+            if (width > _SMALL or self._any_differs(_NAMES)) and native(instruction.operation) is not UnitaryGate:
+                return place
+            matrix = instruction.matrix
             if matrix is None or not width or matrix.dtype is not _COMPLEX:
                 return place
             kind = kinds.get(width)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are the instructions of one circuit read?
+"""Read the instructions of one circuit.
 
 To ask Qiskit for an instruction's name, qubits and parameters takes longer than all that is done with them. So standard
 gates are read together, one attribute of all of them after the other, and only what stands between them by itself.
@@ -8,19 +8,22 @@ gates are read together, one attribute of all of them after the other, and only 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
-from qiskit.circuit import Barrier, CircuitInstruction, Clbit, Measure, Operation, Qubit
+from qiskit.circuit import Barrier, CircuitInstruction, Measure, Operation, Qubit
 from qiskit.circuit.library import StatePreparation
+from qiskit.exceptions import QiskitError
 
 from qfleet.lowering import gates
-from qfleet.lowering.flow import FLOW, Flow
+from qfleet.lowering.clbits import Clbits
+from qfleet.lowering.flow import Flow
 from qfleet.lowering.gates import Shape
 from qfleet.lowering.native import UnitaryGates, amplitude_rows, has_amplitudes
+from qfleet.lowering.natives import FLOW, Native, differs, native
 from qfleet.lowering.parameters import Angle, angle
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
@@ -40,14 +43,14 @@ class Reader:
     """Appends the rows of a circuit's instructions to rows."""
 
     def __init__(
-        self, walk: Walk, qubits: Sequence[Qubit], clbits: Sequence[Clbit], rows: Rows, *, outermost: bool = False
+        self, walk: Walk, qubits: Sequence[Qubit], clbits: Clbits, rows: Rows, *, outermost: bool = False
     ) -> None:
         """`outermost`: whether it is the circuit itself, and not a block or a definition inside it."""
         self._walk = walk
         self._rows = rows
         self._qubit_of = _places(qubits)
-        self._clbit_index: Mapping[Clbit, int] = {bit: index for index, bit in enumerate(clbits)}
-        self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of)
+        self._clbits = clbits
+        self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of, walk.any_differs)
         self._outermost = outermost
         #: of the instruction that is being read
         self._position = 0
@@ -57,7 +60,7 @@ class Reader:
         try:
             for begin in range(0, len(data), _BLOCK):
                 block = data[begin : begin + _BLOCK]
-                shapes = _shapes(block)
+                shapes = self._shapes(block)
                 at = 0
                 while at < len(block):
                     if shapes[at] is not None:
@@ -82,12 +85,34 @@ class Reader:
             endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
             self._found(endless, data)
             raise endless from None
+        except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, QiskitError) as exc:
+            # Operations may be of any class, and fail at anything that they are asked for.
+            failed = RefusalError(f"reading it raises {exc!r}")
+            self._found(failed, data)
+            raise failed from exc
         self._unitary_gates.check()
 
     def _found(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
         """Note in a refusal which instruction was being read."""
         instruction = data[self._position]
         refusal.found_at(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
+
+    def _shapes(self, instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
+        """Return the shape of each standard gate of one row, ``None`` for all others, and another ``None``."""
+        names = [each.name for each in instructions]
+        shapes = list(map(gates.STANDARD_SHAPES.get, names))
+        # Only the names of standard gates say what they are.
+        if not all([each.is_standard_gate() for each in instructions]):
+            shapes = [
+                shape if each.is_standard_gate() else None for each, shape in zip(instructions, shapes, strict=True)
+            ]
+        if self._walk.any_differs(names):
+            shapes = [
+                None if shape is not None and differs(each.operation, each.name) else shape
+                for each, shape in zip(instructions, shapes, strict=True)
+            ]
+        shapes.append(None)
+        return shapes
 
     def _gates(self, instructions: Sequence[CircuitInstruction], shapes: Sequence[Shape], begin: int) -> None:
         """Append standard gates that are one row each."""
@@ -108,29 +133,37 @@ class Reader:
         """Append what is no such gate."""
         walk, rows = self._walk, self._rows
         operands = list(map(self._qubit_of, instruction.qubits))
-        if instruction.is_standard_gate() and self._other_standard(instruction, operands):
-            return
-        operation = instruction.operation
-        # The most frequent come first: testing for a class is slow, Qiskit's operations having an abstract one.
-        if isinstance(operation, Measure):
+        operation: Operation | None = None
+        own: Native | None = None
+        if instruction.is_standard_gate():
+            if self._walk.any_differs((instruction.name,)):
+                operation = instruction.operation
+                own = differs(operation, instruction.name)
+            if own is None and self._other_standard(instruction, operands):
+                return
+        operation = operation or instruction.operation
+        kind = own or native(operation)
+        # The most frequent come first.
+        if kind is Measure:
             walk.refuse_in_unitary()
             rows.shapes.append(_MEASURE)
             rows.operands += operands
-            rows.clbits += [self._clbit_index[bit] for bit in instruction.clbits]
+            rows.clbits += map(self._clbits.number, instruction.clbits)
             return
-        if isinstance(operation, Barrier):
+        if kind is Barrier:
             return
         place = instruction.name, self._position
-        clbits = [self._clbit_index[bit] for bit in instruction.clbits]
-        if isinstance(operation, FLOW):
+        clbits = list(map(self._clbits.number, instruction.clbits))
+        if kind in FLOW:
             rows.append_phase()
-            Flow(walk, rows, place, operands, clbits, self._clbit_index).append(operation)
+            Flow(walk, rows, place, operands, clbits, self._clbits).append(operation)
             return
         # In the circuit itself, a preparation of qubits that nothing has touched is an initialization.
-        if self._outermost and not walk.unitary and _is_preparation(operation) and self._untouched.all_of(operands):
+        starts = self._outermost and not walk.unitary and _is_preparation(operation, kind)
+        if starts and self._untouched.all_of(operands):
             inner = amplitude_rows(operation.params, walk.tables, operation.num_qubits)
         else:
-            inner = walk.rows(operation)
+            inner = walk.rows(operation, kind)
         if inner.saves:
             rows.append_phase()
         rows.splice(inner, operands, clbits, place)
@@ -161,16 +194,6 @@ class Reader:
         return True
 
 
-def _shapes(instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
-    """The shape of each that is a standard gate of one row, ``None`` for all others, and another ``None``."""
-    shapes = list(map(gates.STANDARD_SHAPES.get, [each.name for each in instructions]))
-    # Only the names of standard gates say what they are.
-    if not all([each.is_standard_gate() for each in instructions]):
-        shapes = [shape if each.is_standard_gate() else None for each, shape in zip(instructions, shapes, strict=True)]
-    shapes.append(None)
-    return shapes
-
-
 def _places(qubits: Sequence[Qubit]) -> Callable[[Qubit], int]:
     """Tells the place of a qubit among all of a circuit's."""
     # In most circuits it is that in the qubit's register, which isn't public, but takes half as long as a hash.
@@ -194,8 +217,6 @@ class _Untouched:
         return self._touched.isdisjoint(qubits)
 
 
-def _is_preparation(operation: Operation) -> bool:
-    """Whether it takes |0> to amplitudes that it lists, as its inverse doesn't."""
-    return (
-        isinstance(operation, StatePreparation) and operation.name == "state_preparation" and has_amplitudes(operation)
-    )
+def _is_preparation(operation: Operation, kind: Native) -> bool:
+    """Tell whether an operation takes |0> to amplitudes that it lists, as the inverse of one doesn't."""
+    return kind is StatePreparation and operation.name == "state_preparation" and has_amplitudes(operation)

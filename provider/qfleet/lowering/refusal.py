@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is the user told about a circuit that can't be lowered?"""
+"""Tell the user about a circuit that can't be lowered."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ class RefusalError(Exception):
         self._kind = kind
         #: (operation, position, qubits) from the innermost operation outwards
         self._path: list[tuple[str, int, Sequence[int]]] = []
+
+    @property
+    def is_of_parameters(self) -> bool:
+        """Whether a parameter lacks a value."""
+        return issubclass(self._kind, UnboundParameterError)
 
     def found_at(self, operation: str, position: int, qubits: Sequence[int]) -> None:
         """Note that the refusal came from the operation at a position of a circuit or definition."""
@@ -48,6 +53,11 @@ def unbound(names: Iterable[str]) -> RefusalError:
         "bind with `circuit.assign_parameters({...})` first",
         UnboundParameterError,
     )
+
+
+def too_many_jumps(limit: int) -> RefusalError:
+    """Return the refusal of a circuit that has too much control flow."""
+    return RefusalError(f"it comes to more than {limit} jumps and stores", CapacityError)
 
 
 def too_long(limit: int) -> RefusalError:

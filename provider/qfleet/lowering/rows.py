@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are the rows of a program collected, placed on other qubits, controlled and inverted?"""
+"""Collect the rows of a program, place them on other qubits, control and invert them."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +12,17 @@ from itertools import chain
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.circuit.library import RC3XGate, iSwapGate
 
 from qfleet.lowering.expressions import moved
 from qfleet.lowering.formulas import Slots, slots
 from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, columns, packed, shape, unpacked
-from qfleet.lowering.parameters import Angle
-from qfleet.lowering.refusal import RefusalError, too_long
+from qfleet.lowering.parameters import Angle, real
+from qfleet.lowering.refusal import RefusalError, too_long, too_many_jumps
 from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.expressions import Expression
+from qfleet.wire.flow import MAX_FLOW_OPERATIONS
 from qfleet.wire.program import FLOW_OPS, NON_UNITARY_OPS, NOTHING, PARAMS, TABLE_OPS, Op, Program
 from qfleet.wire.saves import Save
 
@@ -84,23 +86,34 @@ class Rows:
     phase: float = 0.0
 
     def splice(
-        self, other: Rows, qubits: Sequence[int], clbits: Sequence[int], place: tuple[str, int] = ("", 0)
+        self, other: Rows, qubits: Sequence[int], clbits: Sequence[int] | None, place: tuple[str, int] = ("", 0)
     ) -> None:
-        """Append other rows, whose qubit and clbit i are here ``qubits[i]`` and ``clbits[i]``.
+        """Append other rows.
 
-        `place` is the name and the position of the operation that they come from.
+        Args:
+            other: the rows.
+            qubits: their qubit i is here ``qubits[i]``.
+            clbits: the same for clbits; ``None`` where they have the numbers that they have here.
+            place: the name and the position of the operation that the rows come from.
         """
         if len(self.shapes) + len(other.shapes) > MAX_OPERATIONS:
             raise too_long(MAX_OPERATIONS)
         placed = _placement(qubits)
         if other.jumps or other.expressions:
+            # A store has two expressions.
+            if max(len(self.jumps) + len(other.jumps), (len(self.expressions) + len(other.expressions)) // 2) > (
+                MAX_FLOW_OPERATIONS
+            ):
+                raise too_many_jumps(MAX_FLOW_OPERATIONS)
             start = len(self.shapes)
             self.jumps += [start + row if row >= 0 else row for row in other.jumps]
-            self.expressions += [moved(expression, clbits) for expression in other.expressions]
+            self.expressions += (
+                other.expressions if clbits is None else [moved(expression, clbits) for expression in other.expressions]
+            )
             self.loops += [(start + row, "{} in {} at position {}".format(name, *place)) for row, name in other.loops]
         self.shapes += other.shapes
         self.operands += [placed[operand] for operand in other.operands]
-        self.clbits += [clbits[clbit] for clbit in other.clbits]
+        self.clbits += other.clbits if clbits is None else [clbits[clbit] for clbit in other.clbits]
         self.params += other.params
         self.tables += other.tables
         self.saves += other.saves
@@ -256,7 +269,7 @@ class Rows:
 
 def repeated(rows: Rows, times: int) -> Rows:
     """The rows, so many times over."""
-    for code, _, _ in map(unpacked, rows.shapes):
+    for code, _, _ in map(unpacked, set(rows.shapes)):
         if code in FLOW_OPS or code is Op.SAVE:
             raise _not_unitary(code, "repeated")
     if len(rows.shapes) * times > MAX_OPERATIONS:
@@ -268,6 +281,18 @@ def repeated(rows: Rows, times: int) -> Rows:
         tables=rows.tables * times,
         phase=rows.phase * times,
     )
+
+
+def with_value(rows: Rows, parameter: Parameter, value: float) -> Rows:
+    """Return the rows with a value for a parameter that some of their angles depend on."""
+    params: list[Angle] = []
+    for angle in rows.params:
+        if isinstance(angle, ParameterExpression) and parameter in angle.parameters:
+            angle = angle.assign(parameter, value)
+            params.append(angle if angle.parameters else real(angle))
+        else:
+            params.append(angle)
+    return dataclasses.replace(rows, params=params)
 
 
 def _placement(qubits: Sequence[int]) -> list[int]:

@@ -6,7 +6,7 @@ from qfleet.queue.facts import Facts, gather_facts
 from qfleet.queue.hub import Hub
 from qfleet.queue.ledger import Ledger, NewJob
 from qfleet.queue.listener import CoroutineListener, Listener, ThreadListener
-from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord
+from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord, lost_metadata
 from qfleet.queue.sending import publish, send
 from qfleet.queue.snapshot import JobSummary, Snapshot
 from qfleet.wire.broker import redact
@@ -26,6 +26,7 @@ __all__ = [
     "Snapshot",
     "ThreadListener",
     "gather_facts",
+    "lost_metadata",
     "publish",
     "redact",
     "send",

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client stores of a job for the next client that asks for it: all that a result needs and a worker doesn't."""
+"""Keep of a job what the next client needs that asks for it: all that a result needs and a worker doesn't."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
 from qfleet.errors import DamagedDataError
+from qfleet.queue.metadata import join, split, unwritable
 from qfleet.wire.shard import PRIMITIVE_OUTPUTS, Output, Precision
 
 #: Points of a job at most.
@@ -44,6 +45,10 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     points: Annotated[int, Meta(ge=0, le=_MOST_POINTS)] = 1
     #: float64, shape (points,): the global phases where they differ; else empty
     phases: bytes = b""
+    #: whether it has save instructions
+    saves: bool = False
+    #: metadata that msgpack has no types for, as they are stored; else empty
+    other_metadata: bytes = b""
 
 
 class PubRecord(Struct, frozen=True, omit_defaults=True):
@@ -76,6 +81,8 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
     circuits: tuple[CircuitRecord, ...]
     #: one for each circuit of a primitive's job; else empty
     pubs: tuple[PubRecord, ...] = ()
+    #: as of a circuit
+    other_metadata: bytes = b""
 
     @property
     def num_circuits(self) -> int:
@@ -87,31 +94,43 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
         return [(circuit, point) for circuit in self.circuits for point in range(circuit.points)]
 
 
+_Record = TypeVar("_Record", CircuitRecord, JobRecord)
 _decoder = msgspec.msgpack.Decoder(JobRecord)
 
 
 def encode_record(record: JobRecord) -> bytes:
-    """The record as bytes. Metadata that can't be written faithfully are left out; the submitting client keeps them."""
-    return msgspec.msgpack.encode(
-        msgspec.structs.replace(
-            record,
-            metadata=_writable(record.metadata),
-            circuits=tuple(
-                msgspec.structs.replace(circuit, metadata=_writable(circuit.metadata)) if circuit.metadata else circuit
-                for circuit in record.circuits
-            ),
-        )
-    )
+    """Return the record as bytes. Metadata that it doesn't hold are left out; the submitting client keeps them."""
+    circuits = tuple([_stored(circuit) if circuit.metadata else circuit for circuit in record.circuits])
+    return msgspec.msgpack.encode(msgspec.structs.replace(_stored(record), circuits=circuits))
 
 
 def decode_record(blob: bytes) -> JobRecord:
-    """The record in bytes. Raises `DamagedDataError`."""
+    """Return the record in bytes. Raises `DamagedDataError`."""
     try:
         record = _decoder.decode(blob)
         _check(record)
-    except (msgspec.DecodeError, ValueError) as exc:
+        circuits = tuple([_restored(circuit) if circuit.other_metadata else circuit for circuit in record.circuits])
+        return msgspec.structs.replace(_restored(record), circuits=circuits)
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
         raise DamagedDataError(f"the record of the job can't be read: {exc}") from exc
-    return record
+
+
+def lost_metadata(record: JobRecord) -> list[tuple[str, Any]]:
+    """Return what of a record's metadata isn't stored: the name of each circuit, empty for the job's own, and a key."""
+    lost = [("", key) for key in unwritable(record.metadata)]
+    lost += [
+        (circuit.name, key) for circuit in record.circuits if circuit.metadata for key in unwritable(circuit.metadata)
+    ]
+    return lost
+
+
+def _stored(record: _Record) -> _Record:
+    plain, others = split(record.metadata)
+    return msgspec.structs.replace(record, metadata=plain, other_metadata=others)
+
+
+def _restored(record: _Record) -> _Record:
+    return msgspec.structs.replace(record, metadata=join(record.metadata, record.other_metadata), other_metadata=b"")
 
 
 def _check(record: JobRecord) -> None:
@@ -131,14 +150,3 @@ def _check(record: JobRecord) -> None:
             clbits = np.frombuffer(places, "<i4")
             if (clbits < 0).any() or (clbits >= circuit.num_clbits).any():
                 raise ValueError(f"the register {name!r} has clbits that aren't there")
-
-
-def _writable(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if isinstance(key, str) and _survives([key, value])}
-
-
-def _survives(value: object) -> bool:
-    try:
-        return bool(msgspec.msgpack.decode(msgspec.msgpack.encode(value)) == value)
-    except Exception:  # noqa: BLE001 - a value may be any object, and fail at anything
-        return False

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Try in a process with limits whether a circuit can be read and lowered.
+
+A small file may stand for more than any memory holds: states a length that isn't there, nests definitions, repeats a
+loop. So each file is first parsed and lowered in a child with limits, and by its reader only if that went well.
+``python -m qfleet.cli.circuit_probe`` is that child: it reads requests from stdin, and answers each with one line.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from qfleet.cli.circuit_formats import Format, UnreadableError, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Probe"]
+
+#: Bytes of memory that a circuit may take: of every file, and for each byte of it. A parser in Python takes many.
+_MEMORY: Final = 512 << 20
+_MEMORY_PER_BYTE: Final[dict[Format, int]] = {"qasm2": 500, "qasm3": 2000, "qpy": 200}
+#: The same in seconds of the processor.
+_SECONDS: Final = 3.0
+_SECONDS_PER_BYTE: Final[dict[Format, float]] = {"qasm2": 1e-5, "qasm3": 5e-5, "qpy": 1e-5}
+#: Other programs may have the processor: seconds on the clock for each of these, and for the start of the child.
+_SLOWDOWN: Final = 10
+_START_SECONDS: Final = 60
+
+#: Format and number of bytes.
+_HEAD = struct.Struct("<5sQ")
+
+
+class Probe:
+    """A child process that tries circuits, one after the other. It starts with the first, and ends with the context."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Probe:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def check(self, kind: Format, data: bytes) -> None:
+        """Try to parse and lower circuits.
+
+        Args:
+            kind: the format.
+            data: as `qfleet.cli.circuit_formats.parse` takes it.
+
+        Raises:
+            UnreadableError: it can't be done, or not within the limits.
+        """
+        child = self._child or subprocess.Popen(
+            [sys.executable, "-m", "qfleet.cli.circuit_probe"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._child = child
+        seconds = _allowed_seconds(kind, len(data))
+        answer = _answer(child, _HEAD.pack(kind.encode(), len(data)), data, seconds * _SLOWDOWN + _START_SECONDS)
+        if answer is None:
+            self._end()
+            raise UnreadableError(_death(kind, len(data), child.returncode), too_large=True)
+        found = json.loads(answer)
+        if found is not None:
+            reason, line, too_large = found
+            raise UnreadableError(reason, line, too_large=too_large)
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+
+
+def _answer(child: subprocess.Popen[bytes], head: bytes, data: bytes, seconds: float) -> bytes | None:
+    """Return the line that a child answers a request with; ``None`` if it ends without one, or takes longer."""
+    stdin, stdout = cast(BinaryIO, child.stdin), cast(BinaryIO, child.stdout)
+    try:
+        stdin.write(head)
+        stdin.write(data)
+        stdin.flush()
+    except BrokenPipeError:
+        child.wait()
+        return None
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        if not selector.select(seconds):
+            child.kill()
+    line = stdout.readline()
+    if not line:
+        child.wait()
+    return line or None
+
+
+def _death(kind: Format, size: int, code: int) -> str:
+    """Return why a child ended that gave no answer."""
+    if -code in (signal.SIGPROF, signal.SIGKILL):
+        return f"reading it takes more than {_allowed_seconds(kind, size):.0f} s"
+    return f"reading it takes more than {_allowed_bytes(kind, size) >> 20} MiB of memory, or crashes the reader"
+
+
+def _allowed_seconds(kind: Format, size: int) -> float:
+    return _SECONDS + _SECONDS_PER_BYTE[kind] * size
+
+
+def _allowed_bytes(kind: Format, size: int) -> int:
+    return _MEMORY + _MEMORY_PER_BYTE[kind] * size
+
+
+def _main() -> None:
+    # What takes long to import isn't counted for any file.
+    import psutil
+    import qiskit_qasm3_import  # noqa: F401
+    from qiskit import qasm2, qasm3, qpy  # noqa: F401
+
+    from qfleet.lowering import lower  # noqa: F401
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    base = psutil.Process().memory_info().vms
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    for kind, data in _requests(sys.stdin.buffer):
+        limit = base + _allowed_bytes(kind, len(data)) + len(data)
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+        # The signal that comes when the time is over ends the process.
+        signal.setitimer(signal.ITIMER_PROF, _allowed_seconds(kind, len(data)))
+        answer = _tried(kind, data)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        print(json.dumps(answer), flush=True)
+
+
+def _requests(stdin: BinaryIO) -> Iterator[tuple[Format, bytes]]:
+    while head := stdin.read(_HEAD.size):
+        kind, size = _HEAD.unpack(head)
+        yield cast(Format, kind.rstrip(b"\0").decode()), stdin.read(size)
+
+
+def _tried(kind: Format, data: bytes) -> tuple[str, int | None, bool] | None:
+    """Return what is wrong with circuits, in which line, and whether that is their size; ``None`` if nothing is."""
+    from qfleet.errors import CapacityError, QfleetError
+    from qfleet.lowering import lower
+
+    circuit = None
+    try:
+        for circuit in parse(kind, data):
+            lower(circuit)
+    except UnreadableError as exc:
+        return exc.reason, exc.line, False
+    except MemoryError:
+        return f"reading it takes more than {_allowed_bytes(kind, len(data)) >> 20} MiB of memory", None, True
+    except CapacityError as exc:
+        # A circuit of OpenQASM has no name of its own.
+        name = f"circuit {circuit.name!r} " if circuit is not None and kind != "qpy" else ""
+        return exc.message.replace(name, "it ", 1) if name else exc.message, None, True
+    except QfleetError:
+        # Another way to run it may take it; who runs it says so.
+        return None
+    except Exception as exc:  # noqa: BLE001 - a definition may raise anything, and will again where it is run
+        return f"lowering it raises {exc!r}", None, False
+    return None
+
+
+if __name__ == "__main__":
+    _main()

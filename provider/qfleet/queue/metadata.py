@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write metadata of any usual type into a job's record, and read them back as they were.
+
+What msgpack has no type for is an extension of it: a number that says what it is, and bytes. Reading builds values of
+the types below and nothing else, and an array no larger than its bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import numpy as np
+from msgspec.msgpack import Ext
+
+__all__ = ["join", "split", "unwritable"]
+
+#: Lists, dictionaries and the like inside each other.
+_MAX_DEPTH: Final = 32
+
+_PLAIN: Final = frozenset({type(None), bool, float})
+_LEAVES: Final = _PLAIN | {int, str, bytes}
+#: numbers, texts, bytes and times, whose bytes are all there is to them
+_DTYPE = re.compile(r"[<>|=][biufcSUMm]\d{1,9}(\[\d{0,6}[A-Za-z]{1,2}\])?")
+#: Larger ones differ from machine to machine.
+_LARGEST_ITEM: Final = {"f": 8, "c": 16}
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class _UnwritableError(Exception):
+    """A value is of a type that isn't written."""
+
+
+def unwritable(metadata: Mapping[Any, Any]) -> list[Any]:
+    """Return the keys whose values a record doesn't hold, or that are no keys of a record themselves."""
+    return [key for key, value in metadata.items() if not _is_writable(key, value)]
+
+
+def split(metadata: Mapping[Any, Any]) -> tuple[dict[str, Any], bytes]:
+    """Split metadata into entries that msgpack has types for, and bytes for the others, empty if there are none.
+
+    What a record doesn't hold is left out.
+    """
+    plain: dict[str, Any] = {}
+    others: list[Any] = []
+    for key, value in metadata.items():
+        try:
+            packed_key, packed = _packed(key, 0), _packed(value, 0)
+        except _UnwritableError:
+            continue
+        if type(key) is str and packed is value:
+            plain[key] = value
+        else:
+            others.append([packed_key, packed])
+    return plain, msgspec.msgpack.encode(others) if others else b""
+
+
+def join(plain: dict[str, Any], others: bytes) -> dict[Any, Any]:
+    """Return the metadata that `split` split. Raises ValueError or msgspec.DecodeError for other bytes."""
+    if not others:
+        return plain
+    try:
+        pairs = _Reader().read(others)
+        return {**plain, **_dictionary(pairs)}
+    except (ArithmeticError, RecursionError, TypeError) as exc:
+        raise ValueError(f"metadata that are none: {exc}") from exc
+
+
+def _is_writable(key: object, value: object) -> bool:
+    try:
+        hash(key)
+        _packed(key, 0, dry=True)
+        _packed(value, 0, dry=True)
+    except (_UnwritableError, TypeError):
+        return False
+    return True
+
+
+def _packed(value: Any, depth: int, *, dry: bool = False) -> Any:
+    """Return a value as msgpack has it: itself where nothing in it is an extension. With `dry` bytes aren't made."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is int and -(2**63) <= value < 2**64:
+        return value
+    if kind is str:
+        _check_text(value)
+        return value
+    if kind is bytes:
+        return value
+    if depth == _MAX_DEPTH:
+        raise _UnwritableError
+    if kind is list:
+        return _packed_list(value, depth, dry=dry)
+    if kind is dict and all(type(key) is str for key in value):
+        packed = {key: _packed(item, depth + 1, dry=dry) for key, item in value.items()}
+        for key in value:
+            _check_text(key)
+        return value if all(packed[key] is value[key] for key in value) else packed
+    form = _FORMS.get(np.generic if isinstance(value, np.generic) else kind)
+    if form is None:
+        raise _UnwritableError
+    if dry and kind is np.ndarray:
+        _dtype(value)
+        return value
+    inner = _packed(form.take_apart(value), depth + 1, dry=dry)
+    return value if dry else Ext(form.code, msgspec.msgpack.encode(inner))
+
+
+def _packed_list(value: list[Any], depth: int, *, dry: bool) -> list[Any]:
+    if _PLAIN.issuperset(map(type, value)) or (_LEAVES.issuperset(map(type, value)) and _is_plain(value)):
+        return value
+    packed = [_packed(item, depth + 1, dry=dry) for item in value]
+    return value if all(new is old for new, old in zip(packed, value, strict=True)) else packed
+
+
+def _is_plain(value: list[Any]) -> bool:
+    """Tell whether msgpack takes numbers and texts as they are; long lists would take long one by one."""
+    try:
+        msgspec.msgpack.encode(value)
+    except (OverflowError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise _UnwritableError from exc
+
+
+class _Reader:
+    """Reads msgpack with extensions in extensions."""
+
+    def __init__(self) -> None:
+        self._decoder = msgspec.msgpack.Decoder(ext_hook=self._extension)
+        self._depth = 0
+
+    def read(self, data: bytes | memoryview) -> Any:
+        return self._decoder.decode(data)
+
+    def _extension(self, code: int, data: memoryview) -> Any:
+        form = _BY_CODE.get(code)
+        if form is None or self._depth > _MAX_DEPTH:
+            raise ValueError("metadata of an unknown type, or too deep")
+        self._depth += 1
+        try:
+            return form.put_together(self.read(data))
+        finally:
+            self._depth -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How values of a type become msgpack."""
+
+    code: int
+    take_apart: Callable[[Any], Any]
+    #: raises ValueError, TypeError or ArithmeticError for what `take_apart` doesn't give
+    put_together: Callable[[Any], Any]
+
+
+def _dictionary(pairs: Any) -> dict[Any, Any]:
+    return {key: value for key, value in pairs}
+
+
+def _dtype(value: np.generic | np.ndarray[Any, Any]) -> str:
+    kind, text = value.dtype.kind, value.dtype.str
+    if not _DTYPE.fullmatch(text) or value.dtype.itemsize > _LARGEST_ITEM.get(kind, 2**31):
+        raise _UnwritableError
+    return text
+
+
+def _from_scalar(value: np.generic) -> list[Any]:
+    return [_dtype(value), np.asarray(value).tobytes()]
+
+
+def _from_array(value: np.ndarray[Any, Any]) -> list[Any]:
+    return [_dtype(value), list(value.shape), value.tobytes()]
+
+
+def _array(parts: Any) -> np.ndarray[Any, Any]:
+    text, shape, data = parts
+    if not isinstance(text, str) or not _DTYPE.fullmatch(text):
+        raise ValueError("an array of a type that isn't written")
+    dtype = np.dtype(text)
+    if len(shape) > 32 or not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError("an array without a shape")
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"{len(data)} bytes for an array of the shape {tuple(shape)[:8]}")
+    return np.ndarray(tuple(shape), dtype, buffer=data if data else None).copy()
+
+
+def _scalar(parts: Any) -> Any:
+    text, data = parts
+    if text in ("<U0", ">U0"):
+        return np.str_()
+    if text == "|S0":
+        return np.bytes_()
+    return _array([text, [], data])[()]
+
+
+def _from_integer(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+
+
+def _from_zone(zone: Any) -> int | None:
+    """Return the microseconds that a zone is ahead; only zones of a fixed offset are written."""
+    if zone is None:
+        return None
+    if type(zone) is not timezone or str(zone) != str(timezone(zone.utcoffset(None))):
+        raise _UnwritableError
+    return zone.utcoffset(None) // _MICROSECOND
+
+
+def _zone(offset: Any) -> timezone | None:
+    if offset is None:
+        return None
+    return UTC if offset == 0 else timezone(timedelta(microseconds=offset))
+
+
+def _from_datetime(value: datetime) -> list[Any]:
+    parts = [value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond]
+    return [*parts, value.fold, _from_zone(value.tzinfo)]
+
+
+def _datetime(parts: Any) -> datetime:
+    year, month, day, hour, minute, second, microsecond, fold, offset = parts
+    return datetime(year, month, day, hour, minute, second, microsecond, _zone(offset), fold=fold)
+
+
+def _from_time(value: time) -> list[Any]:
+    return [value.hour, value.minute, value.second, value.microsecond, value.fold, _from_zone(value.tzinfo)]
+
+
+def _time(parts: Any) -> time:
+    hour, minute, second, microsecond, fold, offset = parts
+    return time(hour, minute, second, microsecond, _zone(offset), fold=fold)
+
+
+_FORMS: Final[dict[type[Any], _Form]] = {
+    tuple: _Form(1, list, tuple),
+    set: _Form(2, list, set),
+    frozenset: _Form(3, list, frozenset),
+    dict: _Form(4, lambda value: [list(pair) for pair in value.items()], _dictionary),
+    OrderedDict: _Form(5, lambda value: [list(pair) for pair in value.items()], OrderedDict),
+    int: _Form(6, _from_integer, lambda data: int.from_bytes(data, "little", signed=True)),
+    complex: _Form(7, lambda value: [value.real, value.imag], lambda parts: complex(*parts)),
+    bytearray: _Form(8, bytes, bytearray),
+    np.generic: _Form(9, _from_scalar, _scalar),
+    np.ndarray: _Form(10, _from_array, _array),
+    datetime: _Form(11, _from_datetime, _datetime),
+    date: _Form(12, lambda value: value.toordinal(), date.fromordinal),
+    time: _Form(13, _from_time, _time),
+    timedelta: _Form(
+        14, lambda value: [value.days, value.seconds, value.microseconds], lambda parts: timedelta(*parts)
+    ),
+    Fraction: _Form(15, lambda value: [value.numerator, value.denominator], lambda parts: Fraction(*parts)),
+    Decimal: _Form(16, str, Decimal),
+    UUID: _Form(17, lambda value: value.bytes, lambda data: UUID(bytes=data)),
+    range: _Form(18, lambda value: [value.start, value.stop, value.step], lambda parts: range(*parts)),
+}
+_BY_CODE: Final = {form.code: form for form in _FORMS.values()}
