@@ -84,9 +84,7 @@ def _durability(facts: Facts) -> Finding:
     if facts.append_only:
         return Finding(check, "ok", "yes")
     if facts.in_memory:
-        return Finding(
-            check, "ok", "no: this local fleet keeps its jobs in memory; `qfleet up --data` would store them"
-        )
+        return Finding(check, "ok", "no: this local fleet keeps its jobs in memory; `qfleet up --data` stores them")
     if facts.save is None:
         return Finding(check, "problem", "no: jobs that came after the last snapshot are lost with Redis", remedy)
     if facts.save:

@@ -19,6 +19,7 @@ from qfleet.doctor import Finding, diagnose
 from qfleet.errors import FleetJobError, InvalidOptionError
 from qfleet.job import FleetJob
 from qfleet.local import LocalFleet
+from qfleet.nearest import did_you_mean
 from qfleet.options import check_text
 from qfleet.primitives.job import PrimitiveFleetJob
 from qfleet.queue import Connection, JobSummary, gather_facts
@@ -130,7 +131,9 @@ class FleetProvider:
         """
         name = _DEFAULT_BACKEND if name is None else name
         if name not in KINDS:
-            raise QiskitBackendNotFoundError(f"no backend {name!r}; there are {', '.join(KINDS)}")
+            raise QiskitBackendNotFoundError(
+                f"no backend {name!r}; there are {', '.join(KINDS)}{did_you_mean(name, KINDS)}"
+            )
         return self._backend(name, **options)
 
     def job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:

@@ -11,11 +11,11 @@ from qfleet.cli.group import FleetGroup
 from qfleet.cli.jobs import cancel, jobs, result, retry, status
 from qfleet.cli.run import run
 
-__all__ = ["main"]
+__all__ = ["qfleet"]
 
 
 @click.group(cls=FleetGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+def qfleet() -> None:
     """Run Qiskit circuits on a fleet of simulator workers.
 
     \b
@@ -30,9 +30,9 @@ def main() -> None:
       0    done
       1    failed
       2    the command line has to change: a wrong option or value, no such file
-      130  interrupted with Ctrl-C
+      130  interrupted, with Ctrl-C or by SIGTERM
     """
 
 
 for _command in (up, worker, warm, run, jobs, status, result, retry, cancel, doctor, version):
-    main.add_command(_command)
+    qfleet.add_command(_command)

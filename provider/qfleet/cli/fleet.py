@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from qfleet.cli.group import interrupt_on_terminate, json_option, url_option
+from qfleet.cli import interrupts
+from qfleet.cli.group import json_option, url_option
+from qfleet.cli.terminal import echo, write_json
+
+if TYPE_CHECKING:
+    from qfleet import FleetProvider
 
 __all__ = ["up", "version", "warm", "worker"]
 
@@ -33,34 +39,44 @@ def up(workers: int, data: Path | None, as_json: bool) -> None:
       qfleet up --workers 4 --data ~/qfleet-jobs
     """
     from qfleet import FleetProvider
-    from qfleet.cli.output import write_json
 
-    interrupt_on_terminate()
-    try:
-        with FleetProvider.local(workers=workers, data=data) as provider:
-            if as_json:
-                write_json(
-                    {
-                        "url": provider.url,
-                        "workers": workers,
-                        "server": provider.server,
-                        "durable": provider.durable,
-                    }
-                )
-            else:
-                click.echo(
-                    f"A fleet of {workers} workers on {provider.server} is up at\n\n"
-                    f"  {provider.url}\n\n"
-                    "From Python:      provider = FleetProvider(url)\n"
-                    f"In another shell: export QFLEET_URL={provider.url}\n"
-                    "                  qfleet run circuit.qasm\n\n"
-                    "Ctrl-C stops it."
-                )
-            if not provider.durable:
-                click.echo("Its jobs are kept in memory only: they are lost when it stops.", err=True)
-            threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("The fleet is stopped.", err=True)
+    if not as_json:
+        where = f"whose jobs are kept in {data}" if data else "whose jobs are kept in memory until it stops"
+        echo(f"Starting a private Redis, {where}, and {_counted(workers)} ...", err=True)
+    is_up = False
+    interrupts.say("interrupted; the fleet was not started")
+    with interrupts.raised():
+        try:
+            with FleetProvider.local(workers=workers, data=data) as provider:
+                _announce(provider, workers, as_json=as_json)
+                is_up = True
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            if not is_up:
+                raise
+            interrupts.forget()
+    echo("The fleet is stopped.", err=True)
+
+
+def _announce(provider: FleetProvider, workers: int, *, as_json: bool) -> None:
+    if as_json:
+        write_json({"url": provider.url, "workers": workers, "server": provider.server, "durable": provider.durable})
+        return
+    echo(
+        f"A fleet of {_counted(workers)} on {provider.server} is up at",
+        "",
+        f"  {provider.url}",
+        "",
+        "From Python:      provider = FleetProvider(url)",
+        f"In another shell: export QFLEET_URL={provider.url}",
+        "                  qfleet run circuit.qasm",
+        "",
+        "Ctrl-C stops it.",
+    )
+
+
+def _counted(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 @click.command()
@@ -81,7 +97,17 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
     environment = os.environ | {"QFLEET_URL": url}
     if concurrency is not None:
         environment["QFLEET_CONCURRENCY"] = str(concurrency)
-    os.execve(sys.executable, [sys.executable, "-m", "qfleet_worker"], environment)  # noqa: S606 - there is no shell to be careful of
+    _become_worker(environment)
+
+
+def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
+    """Make a worker of this process. Signals wait until the new program has its handlers."""
+    words = [sys.executable, "-m", "qfleet.cli.launch", *arguments]
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+    try:
+        os.execve(sys.executable, words, environment)  # noqa: S606 - there is no shell to be careful of
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
 
 
 @click.command()
@@ -94,7 +120,7 @@ def warm() -> NoReturn:
     Example:
       qfleet warm
     """
-    os.execv(sys.executable, [sys.executable, "-m", "qfleet_worker", "warm"])  # noqa: S606 - there is no shell to be careful of
+    _become_worker(dict(os.environ), "warm")
 
 
 @click.command()
@@ -109,9 +135,7 @@ def version(as_json: bool) -> None:
     versions = {name: version_of(name) for name in ("qfleet", "qiskit", "celery", "redis", "numpy")}
     versions["python"] = ".".join(map(str, sys.version_info[:3]))
     if as_json:
-        from qfleet.cli.output import write_json
-
         write_json(versions)
     else:
         for name, number in versions.items():
-            click.echo(f"{name} {number}")
+            echo(f"{name} {number}")

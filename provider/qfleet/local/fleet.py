@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from qfleet.errors import InvalidOptionError, LocalFleetError
 from qfleet.local.server import Server
-from qfleet.local.shielded import shielded
 from qfleet.queue import Connection
+from qfleet.shielded import shielded
 from qfleet.wire.broker import parse_broker
 
 if TYPE_CHECKING:

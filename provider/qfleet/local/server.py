@@ -18,8 +18,8 @@ import redis
 
 from qfleet.doctor import OLDEST_REDIS
 from qfleet.errors import LocalFleetError
-from qfleet.local.shielded import shielded
 from qfleet.queue.connection import connect
+from qfleet.shielded import shielded
 from qfleet.wire import keys
 from qfleet.wire.broker import parse_broker
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from qfleet.cli import main
+from qfleet.cli.command import qfleet
 from qfleet.cli.group import message_of
 from qfleet.errors import BrokerUnreachableError, InvalidOptionError
 
@@ -24,7 +24,7 @@ def error_of(result: Any) -> dict[str, str]:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("name", sorted(main.commands))
+    @pytest.mark.parametrize("name", sorted(qfleet.commands))
     def test_every_command_has_an_example_that_parses(self, qfleet_command: Any, bell: Path, name: str) -> None:
         help_text = qfleet_command(name, "--help")
         assert help_text.exit_code == 0
@@ -34,7 +34,7 @@ class TestHelp:
         assert words.pop(0) == name
         # only the files of the examples aren't there
         words = [str(bell) if word.endswith(".qasm") else word for word in words]
-        command = main.commands[name]
+        command = qfleet.commands[name]
         command.make_context(name, words, resilient_parsing=False)
 
     def test_exit_codes_are_told(self, qfleet_command: Any) -> None:
@@ -44,7 +44,8 @@ class TestHelp:
 
     def test_help_is_quick_since_it_imports_neither_qiskit_nor_celery(self) -> None:
         code = (
-            "import sys, qfleet.cli; print(sorted({'qiskit', 'celery', 'redis', 'numpy', 'rich'} & set(sys.modules)))"
+            "import sys, qfleet.cli.command; "
+            "print(sorted({'qiskit', 'celery', 'redis', 'numpy', 'rich'} & set(sys.modules)))"
         )
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert output.stdout == "[]\n"
@@ -112,7 +113,7 @@ class TestFailures:
         fleet.run_error = BrokerUnreachableError("no Redis answers\nat redis://:***@broker \x1b[31m")
         result = qfleet_command("run", bell, "--url", URL)
         assert result.exit_code == 1
-        assert result.stderr == "Error: no Redis answers at redis://:***@broker  [31m\n"
+        assert result.stderr == "Error: no Redis answers at redis://:***@broker \\x1b[31m\n"
 
     def test_as_json(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
         fleet.run_error = BrokerUnreachableError("no Redis answers")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps that no signal cuts in two: a process that was started and isn't known yet would be left behind."""
+"""Steps that no signal cuts in two: a process or a job that was made and isn't known yet would be left behind."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class shielded:  # noqa: N801 - used like a function, as contextlib's own are
-    """Hold SIGINT and SIGTERM back while a block runs; the first that came takes effect at its end.
+    """Hold SIGINT, SIGTERM and SIGHUP back while a block runs; the first that came takes effect at its end.
 
     Blocks may be nested. Outside of the main thread, where no signal interrupts anything, this does nothing.
+
+    Args:
+        patient: hold later ones back too. If not, the second one takes effect at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = True) -> None:
+        self._patient = patient
         self._handlers: dict[int, Callable[..., Any] | int] = {}
         self._came: list[tuple[int, FrameType | None]] = []
 
@@ -47,16 +51,23 @@ class shielded:  # noqa: N801 - used like a function, as contextlib's own are
     ) -> None:
         self._restore()
         if self._came:
-            signum, frame = self._came[0]
-            handler = self._handlers[signum]
-            if callable(handler):
-                handler(signum, frame)
-            else:
-                os.kill(os.getpid(), signum)
+            self._deliver(*self._came.pop(0))
 
     def _hold(self, signum: int, frame: FrameType | None) -> None:
-        self._came.append((signum, frame))
+        if self._came and not self._patient:
+            self._came.clear()
+            self._restore()
+            self._deliver(signum, frame)
+        else:
+            self._came.append((signum, frame))
 
     def _restore(self) -> None:
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
+
+    def _deliver(self, signum: int, frame: FrameType | None) -> None:
+        handler = self._handlers[signum]
+        if callable(handler):
+            handler(signum, frame)
+        else:
+            os.kill(os.getpid(), signum)
