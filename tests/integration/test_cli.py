@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import psutil
 import pytest
 import redis
 from circuits import endless
+from command_line import qfleet, serving
 from processes import redis_program
 from processes import redis_server as running_redis
 from qiskit import QuantumCircuit
@@ -27,38 +25,6 @@ from qfleet import EstimatorV2, FleetProvider, SamplerV2
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BELL = EXAMPLES / "qasm2" / "bell.qasm"
 GHZ = EXAMPLES / "qasm3" / "ghz.qasm"
-QFLEET = [str(Path(sys.executable).with_name("qfleet"))]
-
-
-def qfleet(*arguments: object, url: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("QFLEET_")}
-    if url is not None:
-        environment["QFLEET_URL"] = url
-    words = [*QFLEET, *map(str, arguments)]
-    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-
-
-@contextlib.contextmanager
-def serving(*arguments: object, url: str | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that goes on until it is interrupted."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("QFLEET_")}
-    if url is not None:
-        environment["QFLEET_URL"] = url
-    process = subprocess.Popen(
-        [*QFLEET, *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def document(done: subprocess.CompletedProcess[str]) -> Any:

@@ -7,7 +7,6 @@ that isn't there); 130 interrupted with Ctrl-C.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -54,6 +53,13 @@ class _TellsErrors(click.Command):
             code = exc.exit_code
         sys.exit(code if isinstance(code, int) else 0)
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **settings)
+        except BrokenPipeError:
+            # the help, which click prints while it reads the options
+            raise _nobody_reads() from None
+
     def invoke(self, ctx: click.Context) -> Any:
         # of a group: the arguments of its command, which click has not looked at yet
         as_json = "--json" in ctx.args
@@ -92,12 +98,17 @@ def _interrupted(ctx: click.Context, exc: KeyboardInterrupt | None, *, as_json: 
 
 
 def _system_error(ctx: click.Context, exc: OSError, *, as_json: bool) -> NoReturn:
-    if exc.errno == errno.EPIPE:
-        # Nobody reads on, as in `qfleet jobs | head -1`; what the stream still holds goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        ctx.exit(_BROKEN_PIPE)
+    if isinstance(exc, BrokenPipeError):
+        raise _nobody_reads() from None
     _tell(type(exc).__name__, str(exc), as_json=as_json)
     ctx.exit(FAILED)
+
+
+def _nobody_reads() -> click.exceptions.Exit:
+    """Return the end of a command whose output nobody reads on, as in ``qfleet jobs | head -1``."""
+    # What the stream still holds goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return click.exceptions.Exit(_BROKEN_PIPE)
 
 
 def _exit_code(exc: Exception) -> int:
