@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import redis
+import yaml
 from circuits import endless
 from command_line import qfleet, serving
 from processes import redis_program
@@ -160,7 +162,9 @@ def test_no_worker_is_up() -> None:
 
 
 def test_the_doctor_finds_a_good_fleet_good_and_tells_what_a_bad_one_lacks() -> None:
-    with running_redis("--appendonly", "yes") as port:
+    compose = yaml.safe_load((EXAMPLES.parent / "compose.yaml").read_text("utf-8"))
+    options = [word.replace("${QFLEET_REDIS_PASSWORD:-}", "") for word in compose["services"]["redis"]["command"][1:]]
+    with running_redis(*options) as port:
         url = f"redis://127.0.0.1:{port}/0"
         told = qfleet("doctor", "--json", url=url)
         assert told.returncode == 1
@@ -174,6 +178,33 @@ def test_the_doctor_finds_a_good_fleet_good_and_tells_what_a_bad_one_lacks() -> 
             checks = document(qfleet("doctor", "--json", url=url))["checks"]
             assert {check["verdict"] for check in checks} == {"ok"}
             assert qfleet("doctor", url=url).stdout.count("\n") == len(checks)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_doctor_is_content_with_a_local_fleet_at_once(kept: bool, tmp_path: Path) -> None:
+    with serving("up", "--json", *(["--data", tmp_path / "jobs"] if kept else [])) as fleet:
+        assert fleet.stdout is not None
+        started = json.loads(fleet.stdout.readline())
+        assert started["durable"] is kept
+        for _ in range(2):
+            checks = document(qfleet("doctor", "--json", url=started["url"]))["checks"]
+            assert {check["verdict"] for check in checks} == {"ok"}, checks
+            document(qfleet("run", BELL, "--json", url=started["url"]))
+        (durability,) = (check["text"] for check in checks if check["check"] == "appendonly")
+        assert durability == "yes" if kept else "qfleet up --data" in durability
+
+
+def test_up_says_what_it_starts_and_refuses_a_folder_that_is_taken(tmp_path: Path) -> None:
+    with serving("up", "--workers", 1, "--data", tmp_path / "jobs") as first:
+        assert first.stderr is not None
+        assert first.stdout is not None
+        assert f"private Redis, whose jobs are kept in {tmp_path / 'jobs'}, and 1 worker" in first.stderr.readline()
+        url = until(lambda: re.search(r"redis\+socket://\S+", first.stdout.readline()), "the url")[0]
+        second = qfleet("up", "--data", tmp_path / "jobs")
+        assert second.returncode == 1
+        assert f"process {first.pid} has started, at {url}" in second.stderr.splitlines()[-1]
+        # what the refusal says to do
+        assert document(qfleet("run", BELL, "--json", url=url))["status"] == "DONE"
 
 
 def test_retry_refuses_a_job_in_which_nothing_failed(fleet_url: str) -> None:
@@ -215,7 +246,7 @@ def test_up_serves_until_ctrl_c() -> None:
 def test_run_without_a_fleet_starts_one_and_stops_it() -> None:
     ran = qfleet("run", BELL, "--json")
     assert json.loads(ran.stdout)["status"] == "DONE"
-    assert "2 local workers are started" in ran.stderr
+    assert "a private Redis and 2 local workers are started" in ran.stderr
 
 
 def test_a_password_is_never_printed() -> None:

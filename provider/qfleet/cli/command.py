@@ -20,8 +20,9 @@ def qfleet() -> None:
 
     \b
     Example:
-      qfleet up                                 # in one terminal: prints the url
-      export QFLEET_URL=redis://127.0.0.1:...   # in another one
+      qfleet run bell.qasm                      # starts two local workers, just for this
+      qfleet up                                 # a local fleet that stays; prints its url
+      export QFLEET_URL=redis+socket://...      # in another terminal: that url
       qfleet run bell.qasm --shots 4096
       qfleet jobs
 
@@ -31,6 +32,7 @@ def qfleet() -> None:
       1    failed
       2    the command line has to change: a wrong option or value, no such file
       130  interrupted, with Ctrl-C or by SIGTERM
+      141  nobody reads the output any more, as in qfleet jobs | head -1
     """
 
 

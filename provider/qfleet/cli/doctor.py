@@ -24,6 +24,7 @@ def doctor(ctx: click.Context, url: str | None, as_json: bool) -> None:
 
     \b
     Example:
+      qfleet doctor
       qfleet doctor --url redis://broker:6379/0
     """
     findings = connect(url).examine()

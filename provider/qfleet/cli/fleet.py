@@ -28,14 +28,21 @@ __all__ = ["up", "version", "warm", "worker"]
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that keeps the jobs when the fleet stops. Without it they are deleted then.",
+    help="Folder that keeps the jobs when the fleet stops; made if it isn't there. Without it they are deleted then.",
 )
 @json_option
 def up(workers: int, data: Path | None, as_json: bool) -> None:
     """Start a local fleet, print its url, and stop it on Ctrl-C.
 
+    It starts a private Redis, which nobody else on the machine can reach, and worker processes that run one circuit at
+    a time each. All of them stop with this command.
+
+    One fleet at a time has a --data folder. A second one is refused, with the url of the first, which any number of
+    clients may use.
+
     \b
     Example:
+      qfleet up
       qfleet up --workers 4 --data ~/qfleet-jobs
     """
     from qfleet import FleetProvider
@@ -110,7 +117,7 @@ def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
 
 
-@click.command()
+@click.command(short_help="Compile the fast simulation engine, once on each machine.")
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 

@@ -2,7 +2,7 @@
 """What every command shares: exit codes, how errors are told, the options --url and --json.
 
 Exit codes: 0 done; 1 failed; 2 the command line has to change (an unknown option, a wrong value, a file or a backend
-that isn't there); 130 interrupted with Ctrl-C.
+that isn't there); 130 interrupted with Ctrl-C or by SIGTERM; 141 nobody reads the output any more.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ def jobs(
 
     \b
     Example:
-      qfleet jobs --pending --tag nightly
+      qfleet jobs
+      qfleet jobs --pending --tag nightly --limit 100
     """
     provider = connect(url)
     from qfleet.cli.output import job_document, print_jobs
@@ -56,7 +57,7 @@ def jobs(
 @url_option
 @json_option
 def status(job_id: str, url: str | None, as_json: bool) -> None:
-    """Print how far a job is.
+    """Show how far a job is, and what went wrong.
 
     \b
     Example:
@@ -87,10 +88,13 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
 @url_option
 @json_option
 def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str | None, as_json: bool) -> None:
-    """Print the counts of a job that has ended, or the means of an estimator's.
+    """Print the result of a job that has ended.
+
+    Of a job of circuits or of a sampler these are the counts, of an estimator's job the means.
 
     \b
     Example:
+      qfleet result 1d8c2f0e
       qfleet result 1d8c2f0e --wait 60 --plot counts.png
     """
     provider = connect(url)

@@ -61,15 +61,19 @@ def run(
 ) -> None:
     """Run the circuits of FILE... as one job and print their counts.
 
-    Files are OpenQASM 2, OpenQASM 3 or QPY (version 13 and newer), told apart by content. Without a url, a fleet of two
-    local workers is started for this job. Ctrl-C leaves a job on a given fleet running, and prints its id; it stops a
-    local fleet.
+    Files are OpenQASM 2, OpenQASM 3 or QPY (version 13 and newer), told apart by content.
+
+    Without --url or QFLEET_URL, a private Redis and two workers are started for this job, and stopped after it; 'qfleet
+    up' starts a fleet that stays. Ctrl-C leaves a job on a given fleet running, and prints its id; it stops a local
+    fleet.
 
     A file that doesn't exist is a usage error (exit code 2); one that isn't a circuit is a failure (1).
 
     \b
     Example:
+      qfleet run bell.qasm
       qfleet run bell.qasm grover.qasm --shots 4096 --seed 7 --plot counts.png
+      qfleet run bell.qasm --url redis://broker:6379/0 --timeout 60 --json
     """
     if local is not None and ctx.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--local starts a fleet and --url names one: give one of them.")
@@ -110,7 +114,8 @@ def _local_fleet(workers: int | None) -> Callable[[], FleetProvider]:
 
     if workers is None:
         echo(
-            f"No fleet is given (--url or QFLEET_URL): {_LOCAL_WORKERS} local workers are started for this job.",
+            f"No fleet is given (--url or QFLEET_URL): a private Redis and {_LOCAL_WORKERS} local workers are started "
+            "for this job.",
             err=True,
         )
     return functools.partial(FleetProvider.local, workers=workers or _LOCAL_WORKERS)

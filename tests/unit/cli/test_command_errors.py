@@ -25,17 +25,24 @@ def error_of(result: Any) -> dict[str, str]:
 
 class TestHelp:
     @pytest.mark.parametrize("name", sorted(qfleet.commands))
-    def test_every_command_has_an_example_that_parses(self, qfleet_command: Any, bell: Path, name: str) -> None:
+    def test_every_command_has_examples_that_parse(self, qfleet_command: Any, bell: Path, name: str) -> None:
         help_text = qfleet_command(name, "--help")
         assert help_text.exit_code == 0
         lines = help_text.stdout.splitlines()
-        words = lines[lines.index("  Example:") + 1].split()
-        words = words[words.index("qfleet") + 1 :]
-        assert words.pop(0) == name
-        # only the files of the examples aren't there
-        words = [str(bell) if word.endswith(".qasm") else word for word in words]
-        command = qfleet.commands[name]
-        command.make_context(name, words, resilient_parsing=False)
+        examples = lines[lines.index("  Example:") + 1 :]
+        for example in examples[: examples.index("")]:
+            words = example.split()
+            words = words[words.index("qfleet") + 1 :]
+            assert words.pop(0) == name
+            # only the files of the examples aren't there
+            words = [str(bell) if word.endswith(".qasm") else word for word in words]
+            qfleet.commands[name].make_context(name, words, resilient_parsing=False)
+
+    def test_every_command_is_told_in_a_line(self, qfleet_command: Any) -> None:
+        lines = qfleet_command("--help").stdout.splitlines()
+        commands = lines[lines.index("Commands:") + 1 :]
+        assert [line.split()[0] for line in commands] == sorted(qfleet.commands)
+        assert not [line for line in commands if line.endswith("...")]
 
     def test_exit_codes_are_told(self, qfleet_command: Any) -> None:
         text = qfleet_command("--help").stdout

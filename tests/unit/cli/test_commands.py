@@ -64,7 +64,7 @@ class TestRun:
         assert result.exit_code == 0
         assert fleet.local_fleets == [(2, None)]
         assert fleet.stopped == 1
-        assert "2 local workers" in result.stderr
+        assert "a private Redis and 2 local workers" in result.stderr
         json.loads(result.stdout)
 
     def test_local_wins_over_the_environment(
