@@ -15,11 +15,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from circuits import ENDLESS_SHOTS, endless
 from command_line import QFLEET, catches, on_terminal, serving
-from processes import redis_server
+from processes import left_behind, redis_server
 from qiskit import qpy
 from waiting import until
 
@@ -63,16 +62,6 @@ def assert_told(process: subprocess.Popen[str], err: str) -> None:
         assert len([line for line in err.splitlines() if "interrupted" in line]) == 1, err
     else:
         assert process.returncode == 0, (process.returncode, err)
-
-
-def left_behind(scratch: Path) -> list[object]:
-    """What is in the folder for temporary files, and the processes that were given it."""
-    left: list[object] = list(scratch.iterdir())
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("TMPDIR", "").startswith(str(scratch)):
-                left.append(process)
-    return left
 
 
 @pytest.mark.parametrize("command", ["jobs", "jobs --json", "version", "doctor --help"])

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from circuits import ENDLESS_SHOTS, bell, endless
-from processes import is_dead
+from processes import is_dead, left_behind
 from waiting import until
 
 from qfleet import FleetProvider
@@ -143,3 +145,24 @@ def test_a_forked_child_leaves_the_fleet_alone() -> None:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert provider.get_backend().run(bell()).result(timeout=60).success
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_local_fleet_starts_leaves_nothing_behind(signum: signal.Signals) -> None:
+    """In a program with Python's own handlers: SIGTERM ends it at once."""
+    code = CLIENT.replace("provider = ", "print('begins', flush=True)\nprovider = ", 1)
+    with tempfile.TemporaryDirectory(prefix="qfs-") as scratch:
+        for part in range(6):
+            with subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"TMPDIR": scratch},
+            ) as client:
+                assert client.stdout is not None
+                client.stdout.readline()
+                time.sleep((part + random.random()) / 6 * 1.5)
+                client.send_signal(signum)
+                client.communicate(timeout=60)
+            until(lambda: not left_behind(Path(scratch)), "nothing is left")

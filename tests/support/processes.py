@@ -149,6 +149,16 @@ def is_dead(process: psutil.Process) -> bool:
         return True
 
 
+def left_behind(scratch: Path) -> list[object]:
+    """What is in the folder for temporary files, and the processes that were given it."""
+    left: list[object] = list(scratch.iterdir())
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TMPDIR", "").startswith(str(scratch)):
+                left.append(process)
+    return left
+
+
 def keys_with(client: redis.Redis, text: str) -> list[str]:
     """Every key of the database that has a text in its name."""
     return sorted(key.decode() for key in client.scan_iter(match=f"*{text}*", count=1000))

@@ -100,7 +100,8 @@ class DataFolder:
                 # Its workers end the server of a fleet that was killed, unless they were killed with it.
                 for server in self._servers():
                     with contextlib.suppress(psutil.Error):
-                        server.terminate()
+                        if any(file.path == str(self.path / LOCK_NAME) for file in server.open_files()):
+                            server.terminate()
             if time.monotonic() > deadline:
                 raise LocalFleetError(
                     f"jobs can't be kept in {self._named}: a process that doesn't say who it is has locked "

@@ -69,8 +69,12 @@ class LocalFleet:
             with shielded():
                 self._folder = folder = _new_folder()
             self._server = Server(folder, data)
-            self._server.start()
-            for number in range(self._num_workers):
+            self._server.reserve()
+            # A signal may end this process at once, and then it is the workers that stop the server.
+            with shielded(patient=False):
+                self._server.start()
+                self._workers.append(self._start_worker(folder, 0))
+            for number in range(1, self._num_workers):
                 with shielded():
                     self._workers.append(self._start_worker(folder, number))
             self._wait_for_workers()

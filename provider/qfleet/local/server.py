@@ -62,18 +62,25 @@ class Server:
         self.name, self._program = find_server()
         self._folder = folder
         self._data = data
+        self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis+socket://{quote(str(folder))}/redis.sock"
 
+    def reserve(self) -> None:
+        """Take the folder of jobs, which may take a while if another fleet is just leaving it.
+
+        Raises:
+            LocalFleetError: another fleet has it, or it can't be used.
+        """
+        if self._data is not None:
+            self._lock = self._data.lock(self.url)
+
     def start(self) -> None:
         """Start the server and wait until it answers. Raises `LocalFleetError`."""
-        if self._data is None:
-            self._launch(None)
-        else:
-            try:
-                self._launch(self._data.lock(self.url))
-            finally:
-                self._data.release()
+        if self._lock is None:
+            self.reserve()
+        self._launch()
+        self._let_go()
         client = connect(parse_broker(self.url))
         deadline = time.monotonic() + _START_SECONDS
         try:
@@ -93,10 +100,11 @@ class Server:
     def stop(self) -> None:
         """Stop the server and wait until it is gone."""
         with shielded():
+            self._let_go()
             process, self._process = self._process, None
             if process is None:
                 return
-            if self._data is not None:
+            if self._data is not None and process.poll() is None:
                 self._data.leave()
             process.terminate()
             try:
@@ -105,7 +113,13 @@ class Server:
                 process.kill()
                 process.wait()
 
-    def _launch(self, lock: int | None) -> None:
+    def _let_go(self) -> None:
+        """Close this process's descriptor of the folder's lock; the server has its own."""
+        self._lock = None
+        if self._data is not None:
+            self._data.release()
+
+    def _launch(self) -> None:
         """Start the process. It inherits the lock, and so holds it for as long as it runs, whatever happens here."""
         text = _CONFIGURATION.format(
             socket=_quoted(self._folder / "redis.sock"),
@@ -121,7 +135,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=() if lock is None else (lock,),
+                pass_fds=() if self._lock is None else (self._lock,),
                 # Jobs are for this user alone, whoever may read the folder that they are kept in.
                 umask=0o077,
             )
