@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import redis
 import yaml
 from circuits import endless
-from command_line import qfleet, serving
+from command_line import QFLEET, qfleet, serving
 from processes import redis_program
 from processes import redis_server as running_redis
 from qiskit import QuantumCircuit
@@ -255,6 +256,20 @@ def test_a_password_is_never_printed() -> None:
     assert told.returncode == 1
     assert "redis://:***@127.0.0.1:1/0" in told.stderr
     assert "s3cret" not in told.stderr + told.stdout
+
+
+def test_it_is_a_module_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "qfleet", "version"], capture_output=True, text=True, check=True)
+    assert done.stdout == qfleet("version").stdout
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_is_closed(fleet_url: str, closed: int) -> None:
+    for command in ("jobs", "status no-such-job"):
+        words = f"{QFLEET[0]} {command} {closed}>&-"
+        done = subprocess.run(words, shell=True, env={"QFLEET_URL": fleet_url}, capture_output=True, check=False)  # noqa: S602
+        assert done.returncode == (0 if command == "jobs" else 1)
+        assert b"Traceback" not in done.stderr
 
 
 def test_version() -> None:
