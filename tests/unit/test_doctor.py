@@ -20,8 +20,10 @@ def worker(name: str = "w@host", version: str = "1.0", holds: tuple[str, ...] = 
 
 WELL = Facts(
     redis_version="7.0.15",
+    valkey_version=None,
     maxmemory_policy="noeviction",
     append_only=True,
+    in_memory=False,
     save="",
     writes_succeed=True,
     clock_ahead_seconds=0.1,
@@ -108,6 +110,11 @@ def test_what_cant_be_seen_is_no_problem(check: str, changed: dict[str, Any]) ->
     [
         ("Redis version", {"redis_version": "6.2.0"}),
         ("Redis version", {"redis_version": "255.255.255"}),
+        # Valkey says which Redis it is like, and that never changes
+        ("Redis version", {"redis_version": "7.2.4", "valkey_version": "9.1.2"}),
+        ("Redis version", {"redis_version": None, "valkey_version": "9.1.2"}),
+        # a local fleet without a folder
+        ("appendonly", {"append_only": False, "in_memory": True}),
         ("clock", {"clock_ahead_seconds": 1.9}),
         ("appendonly", {"save": "3600 1"}),
         # Messages that a worker has, or has taken just now.
@@ -117,6 +124,14 @@ def test_what_cant_be_seen_is_no_problem(check: str, changed: dict[str, Any]) ->
 )
 def test_what_is_no_problem(check: str, changed: dict[str, Any]) -> None:
     assert finding(check, **changed).verdict == "ok"
+
+
+def test_valkey_has_its_own_version() -> None:
+    assert finding("Redis version", redis_version="7.2.4", valkey_version="9.1.2").text == "Valkey 9.1.2"
+
+
+def test_a_redis_that_became_durable_is_no_local_fleet_any_more() -> None:
+    assert finding("appendonly", in_memory=True).text == "yes"
 
 
 def test_all_names_are_there_for_machines() -> None:

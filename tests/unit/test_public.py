@@ -69,10 +69,10 @@ def imported(code: str, names: list[str]) -> str:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("qfleet_worker.app", ["qiskit", "rich", "click.testing", "matplotlib", "fakeredis"]),
+        ("qfleet_worker.app", ["qiskit", "rich", "click.testing", "matplotlib"]),
         ("qfleet.wire.codec", ["qiskit", "celery", "redis"]),
         ("qfleet", ["qiskit", "celery", "redis", "numpy"]),
-        ("qfleet.provider", ["matplotlib", "fakeredis", "rich", *ENGINE]),
+        ("qfleet.provider", ["matplotlib", "rich", "psutil", *ENGINE]),
     ],
 )
 def test_what_a_module_does_not_import(module: str, absent: list[str]) -> None:

@@ -11,17 +11,18 @@ from qfleet.cli.group import FleetGroup
 from qfleet.cli.jobs import cancel, jobs, result, retry, status
 from qfleet.cli.run import run
 
-__all__ = ["main"]
+__all__ = ["qfleet"]
 
 
 @click.group(cls=FleetGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+def qfleet() -> None:
     """Run Qiskit circuits on a fleet of simulator workers.
 
     \b
     Example:
-      qfleet up                                 # in one terminal: prints the url
-      export QFLEET_URL=redis://127.0.0.1:...   # in another one
+      qfleet run bell.qasm                      # starts two local workers, just for this
+      qfleet up                                 # a local fleet that stays; prints its url
+      export QFLEET_URL=redis+socket://...      # in another terminal: that url
       qfleet run bell.qasm --shots 4096
       qfleet jobs
 
@@ -30,9 +31,10 @@ def main() -> None:
       0    done
       1    failed
       2    the command line has to change: a wrong option or value, no such file
-      130  interrupted with Ctrl-C
+      130  interrupted, with Ctrl-C or by SIGTERM
+      141  nobody reads the output any more, as in qfleet jobs | head -1
     """
 
 
 for _command in (up, worker, warm, run, jobs, status, result, retry, cancel, doctor, version):
-    main.add_command(_command)
+    qfleet.add_command(_command)

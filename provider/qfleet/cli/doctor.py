@@ -7,7 +7,8 @@ import dataclasses
 
 import click
 
-from qfleet.cli.group import FAILED, connect, json_option, printable, url_option
+from qfleet.cli.group import FAILED, connect, json_option, url_option
+from qfleet.cli.terminal import echo, write_json
 
 __all__ = ["doctor"]
 
@@ -23,18 +24,17 @@ def doctor(ctx: click.Context, url: str | None, as_json: bool) -> None:
 
     \b
     Example:
+      qfleet doctor
       qfleet doctor --url redis://broker:6379/0
     """
     findings = connect(url).examine()
     problems = [finding for finding in findings if finding.verdict == "problem"]
     if as_json:
-        from qfleet.cli.output import write_json
-
         write_json({"problems": len(problems), "checks": [dataclasses.asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            click.echo(f"{finding.verdict:<8} {finding.check}: {printable(finding.text)}")
+            echo(f"{finding.verdict:<8} {finding.check}: {finding.text}")
             if finding.remedy:
-                click.echo(f"{'':<8} -> {finding.remedy}")
+                echo(f"{'':<8} -> {finding.remedy}")
     if problems:
         ctx.exit(FAILED)

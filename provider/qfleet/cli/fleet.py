@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from qfleet.cli.group import interrupt_on_terminate, json_option, url_option
+from qfleet.cli import interrupts
+from qfleet.cli.group import json_option, url_option
+from qfleet.cli.terminal import echo, write_json
+
+if TYPE_CHECKING:
+    from qfleet import FleetProvider
 
 __all__ = ["up", "version", "warm", "worker"]
 
@@ -22,45 +28,62 @@ __all__ = ["up", "version", "warm", "worker"]
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that keeps the jobs when the fleet stops. Without it they are deleted then.",
+    help="Folder that keeps the jobs when the fleet stops; made if it isn't there. Without it they are deleted then.",
 )
 @json_option
 def up(workers: int, data: Path | None, as_json: bool) -> None:
     """Start a local fleet, print its url, and stop it on Ctrl-C.
 
+    It starts a private Redis, which nobody else on the machine can reach, and worker processes that run one circuit at
+    a time each. All of them stop with this command.
+
+    One fleet at a time has a --data folder. A second one is refused, with the url of the first, which any number of
+    clients may use.
+
     \b
     Example:
+      qfleet up
       qfleet up --workers 4 --data ~/qfleet-jobs
     """
     from qfleet import FleetProvider
-    from qfleet.cli.output import write_json
 
-    interrupt_on_terminate()
-    try:
-        with FleetProvider.local(workers=workers, data=data) as provider:
-            if as_json:
-                write_json(
-                    {
-                        "url": provider.url,
-                        "workers": workers,
-                        "server": provider.server,
-                        "durable": provider.durable,
-                    }
-                )
-            else:
-                click.echo(
-                    f"A fleet of {workers} workers on {provider.server} is up at\n\n"
-                    f"  {provider.url}\n\n"
-                    "From Python:      provider = FleetProvider(url)\n"
-                    f"In another shell: export QFLEET_URL={provider.url}\n"
-                    "                  qfleet run circuit.qasm\n\n"
-                    "Ctrl-C stops it."
-                )
-            if not provider.durable:
-                click.echo("Its jobs are kept in memory only: they are lost when it stops.", err=True)
-            threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("The fleet is stopped.", err=True)
+    if not as_json:
+        where = f"whose jobs are kept in {data}" if data else "whose jobs are kept in memory until it stops"
+        echo(f"Starting a private Redis, {where}, and {_counted(workers)} ...", err=True)
+    is_up = False
+    interrupts.say("interrupted; the fleet was not started")
+    with interrupts.raised():
+        try:
+            with FleetProvider.local(workers=workers, data=data) as provider:
+                _announce(provider, workers, as_json=as_json)
+                is_up = True
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            if not is_up:
+                raise
+            interrupts.forget()
+    echo("The fleet is stopped.", err=True)
+
+
+def _announce(provider: FleetProvider, workers: int, *, as_json: bool) -> None:
+    if as_json:
+        write_json({"url": provider.url, "workers": workers, "server": provider.server, "durable": provider.durable})
+        return
+    echo(
+        f"A fleet of {_counted(workers)} on {provider.server} is up at",
+        "",
+        f"  {provider.url}",
+        "",
+        "From Python:      provider = FleetProvider(url)",
+        f"In another shell: export QFLEET_URL={provider.url}",
+        "                  qfleet run circuit.qasm",
+        "",
+        "Ctrl-C stops it.",
+    )
+
+
+def _counted(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 @click.command()
@@ -81,10 +104,20 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
     environment = os.environ | {"QFLEET_URL": url}
     if concurrency is not None:
         environment["QFLEET_CONCURRENCY"] = str(concurrency)
-    os.execve(sys.executable, [sys.executable, "-m", "qfleet_worker"], environment)  # noqa: S606 - there is no shell to be careful of
+    _become_worker(environment)
 
 
-@click.command()
+def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
+    """Make a worker of this process. Signals wait until the new program has its handlers."""
+    words = [sys.executable, "-m", "qfleet.cli.launch", *arguments]
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+    try:
+        os.execve(sys.executable, words, environment)  # noqa: S606 - there is no shell to be careful of
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
+
+
+@click.command(short_help="Compile the fast simulation engine, once on each machine.")
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 
@@ -94,7 +127,7 @@ def warm() -> NoReturn:
     Example:
       qfleet warm
     """
-    os.execv(sys.executable, [sys.executable, "-m", "qfleet_worker", "warm"])  # noqa: S606 - there is no shell to be careful of
+    _become_worker(dict(os.environ), "warm")
 
 
 @click.command()
@@ -109,9 +142,7 @@ def version(as_json: bool) -> None:
     versions = {name: version_of(name) for name in ("qfleet", "qiskit", "celery", "redis", "numpy")}
     versions["python"] = ".".join(map(str, sys.version_info[:3]))
     if as_json:
-        from qfleet.cli.output import write_json
-
         write_json(versions)
     else:
         for name, number in versions.items():
-            click.echo(f"{name} {number}")
+            echo(f"{name} {number}")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from qfleet.cli import interrupts
 from qfleet.cli.group import FAILED, connect, json_option, url_option
+from qfleet.cli.terminal import echo, write_json
 
 __all__ = ["cancel", "jobs", "result", "retry", "status"]
 
@@ -28,10 +30,11 @@ def jobs(
 
     \b
     Example:
-      qfleet jobs --pending --tag nightly
+      qfleet jobs
+      qfleet jobs --pending --tag nightly --limit 100
     """
     provider = connect(url)
-    from qfleet.cli.output import job_document, print_jobs, write_json
+    from qfleet.cli.output import job_document, print_jobs
 
     if backend_name is not None:
         provider.get_backend(backend_name)  # raises if there is none of this name
@@ -44,9 +47,9 @@ def jobs(
     if documents:
         print_jobs(documents)
     else:
-        click.echo("No jobs.")
+        echo("No jobs.")
     if workers == 0:
-        click.echo(_NO_WORKER, err=True)
+        echo(_NO_WORKER, err=True)
 
 
 @click.command()
@@ -54,14 +57,14 @@ def jobs(
 @url_option
 @json_option
 def status(job_id: str, url: str | None, as_json: bool) -> None:
-    """Print how far a job is.
+    """Show how far a job is, and what went wrong.
 
     \b
     Example:
       qfleet status 1d8c2f0e
     """
     provider = connect(url)
-    from qfleet.cli.output import job_document, print_job, write_json
+    from qfleet.cli.output import job_document, print_job
 
     job = provider.job(job_id)
     document = job_document(job) | {"error_message": job.error_message(), "workers": len(provider.workers())}
@@ -70,7 +73,7 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
         return
     print_job(document)
     if document["workers"] == 0 and not job.in_final_state():
-        click.echo(_NO_WORKER, err=True)
+        echo(_NO_WORKER, err=True)
 
 
 @click.command()
@@ -85,14 +88,17 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
 @url_option
 @json_option
 def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str | None, as_json: bool) -> None:
-    """Print the counts of a job that has ended, or the means of an estimator's.
+    """Print the result of a job that has ended.
+
+    Of a job of circuits or of a sampler these are the counts, of an estimator's job the means.
 
     \b
     Example:
+      qfleet result 1d8c2f0e
       qfleet result 1d8c2f0e --wait 60 --plot counts.png
     """
     provider = connect(url)
-    from qfleet.cli.output import circuit_documents, print_counts, result_document, wait_for_result, write_json
+    from qfleet.cli.output import circuit_documents, print_counts, result_document, wait_for_result
     from qfleet.cli.plot import check_plot, save_histograms
     from qfleet.cli.pubs import histogram_documents, print_pubs, pub_documents
     from qfleet.errors import FleetJobTimeoutError
@@ -107,10 +113,9 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
             f"job {job_id} has not ended: {job.status().name}, {progress.done} of {progress.total} circuits done. "
             f"Wait for it: qfleet result {job_id} --wait 60"
         )
-    try:
-        found = wait_for_result(job, wait or None, partial=partial)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; job {job_id} goes on") from None
+    interrupts.say(f"interrupted; job {job_id} goes on")
+    found = wait_for_result(job, wait or None, partial=partial)
+    interrupts.say("interrupted; the result is still there")
     primitive = isinstance(job, PrimitiveFleetJob)
     if as_json:
         own = {"pubs": pub_documents(found)} if primitive else {"circuits": circuit_documents(found)}
@@ -122,7 +127,7 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
     if plot is not None:
         save_histograms(histogram_documents(found) if primitive else circuit_documents(found), plot)
         if not as_json:
-            click.echo(f"Histograms: {plot}")
+            echo(f"Histograms: {plot}")
 
 
 @click.command()
@@ -139,11 +144,9 @@ def retry(job_id: str, url: str | None, as_json: bool) -> None:
     job = connect(url).job(job_id)
     circuits = job.retry_failed()
     if as_json:
-        from qfleet.cli.output import write_json
-
         write_json({"id": job.job_id(), "circuits": circuits, "status": job.status().name})
     else:
-        click.echo(f"{circuits} circuits of job {job.job_id()} run again.")
+        echo(f"{circuits} circuits of job {job.job_id()} run again.")
 
 
 @click.command()
@@ -164,12 +167,10 @@ def cancel(ctx: click.Context, job_id: str, url: str | None, as_json: bool) -> N
     cancelled = job.cancel()
     state = job.status().name
     if as_json:
-        from qfleet.cli.output import write_json
-
         write_json({"id": job.job_id(), "cancelled": cancelled, "status": state})
     elif cancelled:
-        click.echo(f"Job {job.job_id()} is cancelled.")
+        echo(f"Job {job.job_id()} is cancelled.")
     else:
-        click.echo(f"Job {job.job_id()} had already ended: {state}.", err=True)
+        echo(f"Job {job.job_id()} had already ended: {state}.", err=True)
     if not cancelled:
         ctx.exit(FAILED)

@@ -3,24 +3,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
+from qfleet.cli import interrupts
+from qfleet.cli.terminal import console, echo
 
 if TYPE_CHECKING:
     from qiskit.result import Result
-    from rich.console import Console
 
     from qfleet.job import FleetJob
     from qfleet.primitives.job import PrimitiveFleetJob
 
 __all__ = [
     "circuit_documents",
-    "console",
     "job_document",
     "outcome_rows",
     "print_counts",
@@ -28,13 +26,10 @@ __all__ = [
     "print_jobs",
     "result_document",
     "wait_for_result",
-    "write_json",
 ]
 
 #: outcomes of one circuit that a table shows; JSON has them all
 _TOP = 6
-#: columns of output that isn't a terminal
-_WIDE = 200
 
 
 def job_document(job: FleetJob | PrimitiveFleetJob) -> dict[str, Any]:
@@ -94,11 +89,6 @@ def _complex_pairs(values: Any) -> Any:
 
     array = np.asarray(values)
     return np.stack([array.real, array.imag], axis=-1).tolist() if array.ndim and array.dtype.kind in "cfi" else None
-
-
-def write_json(document: object) -> None:
-    """Write one document to stdout."""
-    click.echo(json.dumps(document))
 
 
 def print_counts(result: Result) -> None:
@@ -167,7 +157,7 @@ def print_job(document: dict[str, Any]) -> None:
     }
     for name, value in lines.items():
         if value:
-            click.echo(f"{name + ':':<9} {value}")
+            echo(f"{name + ':':<9} {value}")
 
 
 def _local_time(iso: str) -> str:
@@ -181,13 +171,15 @@ def wait_for_result(job: Any, timeout: float | None = None, *, partial: bool = F
 
     Raises what `job.result` raises; `timeout` is in seconds.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         return job.result(timeout=timeout, partial=partial)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     ends = None if timeout is None else time.monotonic() + timeout
-    with Progress(*columns, console=console(stderr=True)) as bar:
+    shown_on = console(stderr=True)
+    with Progress(*columns, console=shown_on) as bar:
+        interrupts.on_bar(not shown_on.is_dumb_terminal)
         task = bar.add_task("QUEUED", total=job.progress().total)
 
         def show(_job_id: str, status: Any, running: Any) -> None:
@@ -195,14 +187,5 @@ def wait_for_result(job: Any, timeout: float | None = None, *, partial: bool = F
 
         job.wait_for_final_state(timeout=timeout, wait=0.1, callback=show)
         show(job.job_id(), job.status(), job)
+    interrupts.on_bar(False)
     return job.result(timeout=None if ends is None else max(0.0, ends - time.monotonic()), partial=partial)
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Where tables and bars are written."""
-    from rich.console import Console
-
-    # a file or a pipe is as wide as a table needs
-    width = None if (sys.stderr if stderr else sys.stdout).isatty() else _WIDE
-    # names and tags come from files and from other people: none of it is markup
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)

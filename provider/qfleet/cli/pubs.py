@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qfleet.cli.output import console, outcome_rows
+from qfleet.cli.output import outcome_rows
+from qfleet.cli.terminal import console
 from qfleet.errors import QfleetError
 from qfleet.primitives.results import ERROR
 

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qfleet.cli.group import interrupt_on_terminate, json_option, url_option
+from qfleet.cli import interrupts
+from qfleet.cli.group import json_option, url_option
+from qfleet.cli.terminal import echo, write_json
 
 if TYPE_CHECKING:
     from qfleet import FleetProvider
@@ -58,20 +61,25 @@ def run(
 ) -> None:
     """Run the circuits of FILE... as one job and print their counts.
 
-    Files are OpenQASM 2, OpenQASM 3 or QPY (version 13 and newer), told apart by content. Without a url, a fleet of two
-    local workers is started for this job. Ctrl-C leaves a job on a given fleet running, and prints its id; it stops a
-    local fleet.
+    Files are OpenQASM 2, OpenQASM 3 or QPY (version 13 and newer), told apart by content.
+
+    Without --url or QFLEET_URL, a private Redis and two workers are started for this job, and stopped after it; 'qfleet
+    up' starts a fleet that stays. Ctrl-C leaves a job on a given fleet running, and prints its id; it stops a local
+    fleet.
 
     A file that doesn't exist is a usage error (exit code 2); one that isn't a circuit is a failure (1).
 
     \b
     Example:
+      qfleet run bell.qasm
       qfleet run bell.qasm grover.qasm --shots 4096 --seed 7 --plot counts.png
+      qfleet run bell.qasm --url redis://broker:6379/0 --timeout 60 --json
     """
     if local is not None and ctx.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--local starts a fleet and --url names one: give one of them.")
+    interrupts.say("interrupted; nothing was submitted")
     from qfleet.cli.circuit_files import read_circuit_files
-    from qfleet.cli.output import circuit_documents, print_counts, result_document, write_json
+    from qfleet.cli.output import circuit_documents
     from qfleet.cli.plot import check_plot, save_histograms
 
     if plot is not None:
@@ -79,25 +87,19 @@ def run(
     circuits = read_circuit_files(files)
     options = {"shots": shots, "seed_simulator": seed, "method": method}
     given = {name: value for name, value in options.items() if value is not None}
-
-    interrupt_on_terminate()
-    with ExitStack() as stack:
-        if local is None and url:
-            job, result = _run_on(
-                _given_fleet(url), circuits, backend_name, given, timeout, partial=partial, goes_on=True
-            )
-        else:
-            provider = stack.enter_context(_local_fleet(local))
-            job, result = _run_on(provider, circuits, backend_name, given, timeout, partial=partial, goes_on=False)
-        # within the block: a local fleet takes the job with it when it stops
-        if as_json:
-            write_json(result_document(job, {"circuits": circuit_documents(result)}))
-        else:
-            print_counts(result)
+    if local is None and url:
+        job = _submit(_given_fleet(url), circuits, backend_name, given)
+        result = _result_of_given(job, timeout, partial=partial)
+        _print(job, result, as_json=as_json)
+    else:
+        start = _local_fleet(local)
+        with interrupts.raised(), start() as provider:
+            interrupts.say("interrupted; the local fleet is stopped, and its job with it")
+            result = _run_locally(provider, circuits, backend_name, given, timeout, partial=partial, as_json=as_json)
     if plot is not None:
         save_histograms(circuit_documents(result), plot)
         if not as_json:
-            click.echo(f"Histograms: {plot}")
+            echo(f"Histograms: {plot}")
 
 
 def _given_fleet(url: str) -> FleetProvider:
@@ -106,18 +108,20 @@ def _given_fleet(url: str) -> FleetProvider:
     return FleetProvider(url)
 
 
-def _local_fleet(workers: int | None) -> FleetProvider:
+def _local_fleet(workers: int | None) -> Callable[[], FleetProvider]:
+    """Return what starts a local fleet; all that takes time to import is there before it is called."""
     from qfleet import FleetProvider
 
     if workers is None:
-        click.echo(
-            f"No fleet is given (--url or QFLEET_URL): {_LOCAL_WORKERS} local workers are started for this job.",
+        echo(
+            f"No fleet is given (--url or QFLEET_URL): a private Redis and {_LOCAL_WORKERS} local workers are started "
+            "for this job.",
             err=True,
         )
-    return FleetProvider.local(workers=workers or _LOCAL_WORKERS)
+    return functools.partial(FleetProvider.local, workers=workers or _LOCAL_WORKERS)
 
 
-def _run_on(
+def _run_locally(
     provider: FleetProvider,
     circuits: list[Any],
     backend_name: str,
@@ -125,22 +129,53 @@ def _run_on(
     timeout: float | None,
     *,
     partial: bool,
-    goes_on: bool,
-) -> tuple[Any, Any]:
+    as_json: bool,
+) -> Any:
+    """Run circuits and print their result: a local fleet takes the job with it when it stops."""
+    from qfleet.cli.output import wait_for_result
+
+    try:
+        job = provider.get_backend(backend_name).run(circuits, **options)
+        result = wait_for_result(job, timeout, partial=partial)
+    except KeyboardInterrupt:
+        # without the note that the job goes on
+        raise KeyboardInterrupt from None
+    _print(job, result, as_json=as_json)
+    return result
+
+
+def _submit(provider: FleetProvider, circuits: list[Any], backend_name: str, options: dict[str, Any]) -> Any:
+    """Return the job, which from then on an interrupt says how to find."""
+    backend = provider.get_backend(backend_name)
+    with interrupts.raised():
+        job = backend.run(circuits, **options)
+        interrupts.say(f"interrupted; job {job.job_id()} goes on: {_next_step(job)}")
+    if not provider.workers():
+        echo(f"Job {job.job_id()} is queued: no worker is up. Start one with 'qfleet worker'.", err=True)
+    return job
+
+
+def _result_of_given(job: Any, timeout: float | None, *, partial: bool) -> Any:
     from qfleet.cli.output import wait_for_result
     from qfleet.errors import FleetJobTimeoutError
 
-    job = provider.get_backend(backend_name).run(circuits, **options)
-    next_step = f"qfleet result {job.job_id()} --wait 60   or   qfleet cancel {job.job_id()}"
     try:
-        if goes_on and not provider.workers():
-            click.echo(f"Job {job.job_id()} is queued: no worker is up. Start one with 'qfleet worker'.", err=True)
-        return job, wait_for_result(job, timeout, partial=partial)
+        result = wait_for_result(job, timeout, partial=partial)
     except FleetJobTimeoutError:
-        if goes_on:
-            click.echo(f"The job goes on: {next_step}", err=True)
+        echo(f"The job goes on: {_next_step(job)}", err=True)
         raise
-    except KeyboardInterrupt:
-        if goes_on:
-            raise KeyboardInterrupt(f"interrupted; job {job.job_id()} goes on: {next_step}") from None
-        raise KeyboardInterrupt from None
+    interrupts.say(f"interrupted; job {job.job_id()} has ended: qfleet result {job.job_id()}")
+    return result
+
+
+def _next_step(job: Any) -> str:
+    return f"qfleet result {job.job_id()} --wait 60   or   qfleet cancel {job.job_id()}"
+
+
+def _print(job: Any, result: Any, *, as_json: bool) -> None:
+    from qfleet.cli.output import circuit_documents, print_counts, result_document
+
+    if as_json:
+        write_json(result_document(job, {"circuits": circuit_documents(result)}))
+    else:
+        print_counts(result)

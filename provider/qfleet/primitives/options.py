@@ -8,9 +8,10 @@ import math
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from qfleet.errors import InvalidOptionError
+from qfleet.nearest import did_you_mean
 from qfleet.options import RunOptions, check_option
 
 Method = Literal["automatic", "statevector"]
@@ -29,7 +30,7 @@ class PrimitiveOptions:
 
     def __setattr__(self, name: str, value: object) -> None:
         if name not in (names := [field.name for field in dataclasses.fields(self)]):
-            raise AttributeError(f"no option {name!r}; the options are {', '.join(names)}")
+            raise AttributeError(_no_option(name, names))
         object.__setattr__(self, name, _CHECKS[name](value))
 
 
@@ -75,13 +76,19 @@ def chosen(kind: type[_Kind], of_backend: RunOptions, options: object, given: Ma
     }
     unknown = sorted(map(str, values.keys() - set(names)))
     if unknown:
-        raise TypeError(f"no option {unknown[0]!r}; the options are {', '.join(names)}")
+        raise TypeError(_no_option(unknown[0], names))
     return kind(**values)
 
 
+def _no_option(name: str, names: list[str]) -> str:
+    return f"no option {name!r}; the options are {', '.join(names)}{did_you_mean(name, names)}"
+
+
 def _method(value: object) -> object:
-    if value not in ("automatic", "statevector"):
-        raise InvalidOptionError(f"method={value!r}: one of 'automatic', 'statevector' is needed")
+    if value not in (methods := get_args(Method)):
+        raise InvalidOptionError(
+            f"method={value!r}: one of 'automatic', 'statevector' is needed{did_you_mean(value, methods)}"
+        )
     return value
 
 

@@ -29,11 +29,15 @@ _Answer = TypeVar("_Answer")
 class Facts:
     """What was seen. ``None`` stands for what this Redis doesn't let a client see."""
 
-    #: the version of Redis
+    #: the version of Redis, or the one that Valkey is compatible with
     redis_version: str | None
+    #: the version of Valkey, if that is what it is
+    valkey_version: str | None
     maxmemory_policy: str | None
     #: whether the append-only file is on
     append_only: bool | None
+    #: whether a local fleet keeps its jobs in memory on purpose
+    in_memory: bool
     #: Redis's setting ``save``; empty if there are no snapshots
     save: str | None
     #: whether Redis could write to its disk when it tried last
@@ -92,8 +96,10 @@ def gather_facts(connection: Connection) -> Facts:
             pass
         return Facts(
             redis_version=server.get("redis_version"),
+            valkey_version=server.get("valkey_version"),
             maxmemory_policy=settings.get("maxmemory-policy") or memory.get("maxmemory_policy"),
             append_only=_is_on(settings.get("appendonly"), disk.get("aof_enabled")),
+            in_memory=bool(client.exists(keys.IN_MEMORY)),
             save=settings.get("save"),
             writes_succeed=_writes_succeed(disk),
             clock_ahead_seconds=clock_ahead,

@@ -28,6 +28,8 @@
     hash: worker name -> `qfleet.wire.presence.Presence` as JSON.
 ``qfleet:reconciler``
     string: the worker that looked for lost shards last; it expires when another one may.
+``qfleet:in-memory``
+    string: there if a local fleet keeps its jobs in memory on purpose.
 ``qfleet:celery-task-meta-<task id>``
     string: the shard's record in Celery's result backend, written by our scripts.
 ``qfleet:shards``
@@ -49,6 +51,7 @@ ACTIVE: Final = f"{PREFIX}active"
 TRIMMED: Final = f"{PREFIX}trimmed"
 RECONCILER: Final = f"{PREFIX}reconciler"
 WORKERS: Final = f"{PREFIX}workers"
+IN_MEMORY: Final = f"{PREFIX}in-memory"
 #: What Celery's result backend puts before a task id.
 CELERY_META: Final = f"{PREFIX}celery-task-meta-"
 

@@ -18,7 +18,7 @@ from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
 import qfleet
-from qfleet.cli import main
+from qfleet.cli.command import qfleet as command
 from qfleet.doctor import Finding
 from qfleet.errors import FleetJobError, JobNotFoundError
 
@@ -173,7 +173,7 @@ def qfleet_command() -> Any:
     """Run `qfleet` with these arguments."""
 
     def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+        return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
     return invoke
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from qfleet.cli import main
+from qfleet.cli.command import qfleet
 from qfleet.cli.group import message_of
 from qfleet.errors import BrokerUnreachableError, InvalidOptionError
 
@@ -24,18 +24,25 @@ def error_of(result: Any) -> dict[str, str]:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("name", sorted(main.commands))
-    def test_every_command_has_an_example_that_parses(self, qfleet_command: Any, bell: Path, name: str) -> None:
+    @pytest.mark.parametrize("name", sorted(qfleet.commands))
+    def test_every_command_has_examples_that_parse(self, qfleet_command: Any, bell: Path, name: str) -> None:
         help_text = qfleet_command(name, "--help")
         assert help_text.exit_code == 0
         lines = help_text.stdout.splitlines()
-        words = lines[lines.index("  Example:") + 1].split()
-        words = words[words.index("qfleet") + 1 :]
-        assert words.pop(0) == name
-        # only the files of the examples aren't there
-        words = [str(bell) if word.endswith(".qasm") else word for word in words]
-        command = main.commands[name]
-        command.make_context(name, words, resilient_parsing=False)
+        examples = lines[lines.index("  Example:") + 1 :]
+        for example in examples[: examples.index("")]:
+            words = example.split()
+            words = words[words.index("qfleet") + 1 :]
+            assert words.pop(0) == name
+            # only the files of the examples aren't there
+            words = [str(bell) if word.endswith(".qasm") else word for word in words]
+            qfleet.commands[name].make_context(name, words, resilient_parsing=False)
+
+    def test_every_command_is_told_in_a_line(self, qfleet_command: Any) -> None:
+        lines = qfleet_command("--help").stdout.splitlines()
+        commands = lines[lines.index("Commands:") + 1 :]
+        assert [line.split()[0] for line in commands] == sorted(qfleet.commands)
+        assert not [line for line in commands if line.endswith("...")]
 
     def test_exit_codes_are_told(self, qfleet_command: Any) -> None:
         text = qfleet_command("--help").stdout
@@ -44,7 +51,8 @@ class TestHelp:
 
     def test_help_is_quick_since_it_imports_neither_qiskit_nor_celery(self) -> None:
         code = (
-            "import sys, qfleet.cli; print(sorted({'qiskit', 'celery', 'redis', 'numpy', 'rich'} & set(sys.modules)))"
+            "import sys, qfleet.cli.command; "
+            "print(sorted({'qiskit', 'celery', 'redis', 'numpy', 'rich'} & set(sys.modules)))"
         )
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert output.stdout == "[]\n"
@@ -112,7 +120,7 @@ class TestFailures:
         fleet.run_error = BrokerUnreachableError("no Redis answers\nat redis://:***@broker \x1b[31m")
         result = qfleet_command("run", bell, "--url", URL)
         assert result.exit_code == 1
-        assert result.stderr == "Error: no Redis answers at redis://:***@broker  [31m\n"
+        assert result.stderr == "Error: no Redis answers at redis://:***@broker \\x1b[31m\n"
 
     def test_as_json(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
         fleet.run_error = BrokerUnreachableError("no Redis answers")

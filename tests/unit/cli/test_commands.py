@@ -64,7 +64,7 @@ class TestRun:
         assert result.exit_code == 0
         assert fleet.local_fleets == [(2, None)]
         assert fleet.stopped == 1
-        assert "2 local workers" in result.stderr
+        assert "a private Redis and 2 local workers" in result.stderr
         json.loads(result.stdout)
 
     def test_local_wins_over_the_environment(
@@ -123,7 +123,10 @@ class TestRun:
         assert result.exit_code == 130
         assert fleet.stopped == 1
         assert "job-1" not in result.stderr
-        assert error_of(result) == {"type": "Interrupted", "message": "interrupted"}
+        assert error_of(result) == {
+            "type": "Interrupted",
+            "message": "interrupted; the local fleet is stopped, and its job with it",
+        }
 
     def test_sigterm_is_an_interrupt(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
         fleet.job_settings = {"before_result": lambda: os.kill(os.getpid(), signal.SIGTERM)}
@@ -336,7 +339,7 @@ class TestWorkerAndVersion:
         result = qfleet_command("worker", "--url", secret, "--concurrency", "3")
         [(program, arguments, environment)] = calls
         assert program == sys.executable
-        assert arguments == [sys.executable, "-m", "qfleet_worker"]
+        assert arguments == [sys.executable, "-m", "qfleet.cli.launch"]
         assert environment["QFLEET_URL"] == secret
         assert environment["QFLEET_CONCURRENCY"] == "3"
         assert "secret" not in result.output

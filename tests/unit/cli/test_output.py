@@ -14,7 +14,8 @@ from qiskit.quantum_info import Statevector
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
-from qfleet.cli.output import circuit_documents, print_counts, print_jobs, wait_for_result, write_json
+from qfleet.cli.output import circuit_documents, print_counts, print_jobs, wait_for_result
+from qfleet.cli.terminal import write_json
 
 
 def experiment(name: str = "bell", *, success: bool = True, status: str = "DONE", **data: Any) -> ExperimentResult:

@@ -112,7 +112,9 @@ def test_a_job_that_is_being_published_has_lost_nothing(own: Connection) -> None
 def test_the_settings_of_redis(own: Connection) -> None:
     seen = gather_facts(own)
     assert (seen.maxmemory_policy, seen.append_only, seen.save, seen.writes_succeed) == ("noeviction", False, "", True)
-    assert seen.redis_version == own.client.info("server")["redis_version"]
+    server = own.client.info("server")
+    assert (seen.redis_version, seen.valkey_version) == (server["redis_version"], server.get("valkey_version"))
+    assert seen.in_memory is False
     own.client.config_set("maxmemory-policy", "allkeys-lru")
     own.client.config_set("appendonly", "yes")
     own.client.config_set("save", "3600 1")
