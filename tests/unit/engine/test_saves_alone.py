@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs and stretches that differ in what they save alone are kept apart by an engine that keeps what it compiled."""
+"""Programs and stretches that differ in what they save alone are kept apart by an engine that keeps compiled ones."""
 
 from __future__ import annotations
 
