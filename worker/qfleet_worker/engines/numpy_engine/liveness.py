@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells which clbits and variables may still be read.
 
-A mask has a bit for each name of a `Scope`. What a clbit gives at the end is not a reading: each shot keeps what it wrote.
-To call too many names live is never wrong: fewer states are then taken to be the same. That is what happens where exact
-masks would take too much memory or time.
+A mask has a bit for each name of a `Scope`. What a clbit gives at the end is not a reading: each shot keeps what it
+wrote. To call too many names live is never wrong: fewer states are then taken to be the same. That is what happens
+where exact masks would take too much memory or time.
 """
 
 from __future__ import annotations

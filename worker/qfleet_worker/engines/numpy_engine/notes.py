@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.numpy_engine.scope import WIDE, from_bits
 
-
 #: What a save takes for each shot, once and in a loop.
 BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP = 2, 8
 _MOST_IN_A_BYTE = 255
