@@ -354,11 +354,11 @@ def test_values_out_of_bounds(name, path, value):
 
 @pytest.mark.parametrize("name", ["work", "result"])
 def test_text_that_is_not_utf8(name):
-    """msgspec raises a `UnicodeDecodeError` for it, which is no `msgspec.DecodeError`."""
+    """Some versions of msgspec raise a `UnicodeDecodeError` for it, which is not a `msgspec.DecodeError`."""
     text = {"work": b"\xa1a", "result": "≠".encode()}[name]
     damaged = BLOBS[name].replace(text, b"\xa1\xff" if name == "work" else b"\xff" * len(text))
     assert damaged != BLOBS[name]
-    with pytest.raises(WireError, match="damaged message: 'utf-8' codec"):
+    with pytest.raises(WireError, match=r"(?i)damaged message: .*utf-8"):
         DECODERS[name](damaged)
 
 
