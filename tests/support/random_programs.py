@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import engine_oracle as oracle
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from random_expressions import HIDDEN, random_expression, random_place
 
@@ -79,7 +80,6 @@ class _Maker:
         self.expressions: list[Expression] = []
         self.loops: list[tuple[int, str]] = []
         self.saves: list[Save] = []
-        self.formulas: list[Formula] = []
         self.num_parameters = int(rng.integers(1, 4)) if slots else 0
 
     def statements(self, count: int, *, depth: int, saves: bool, unitary: bool = False) -> None:
@@ -210,33 +210,45 @@ class _Maker:
 
     def program(self) -> Program:
         """Return the program of everything added."""
-        plain = oracle.program(self.num_qubits, self.num_clbits, self.rows)
-        refs = np.arange(sum(len(row.expressions) for row in self.rows), dtype=np.int32)
-        params, places = plain.params.copy(), np.zeros(0, np.int32)
-        if self.num_parameters:
-            places = np.flatnonzero(self.rng.random(len(params)) < 0.5).astype(np.int32)
-            params[places] = 0
-            self.formulas = [self.formula() for _ in range(int(self.rng.integers(1, 5)))]
-        return Program(
-            **{name: getattr(plain, name) for name in _PLAIN},
+        plain = program_of(
+            self.rows, self.num_qubits, self.num_clbits, variables=self.types, loops=self.loops, saves=self.saves
+        )
+        if not self.num_parameters:
+            return plain
+        places = np.flatnonzero(self.rng.random(len(plain.params)) < 0.5).astype(np.int32)
+        params = plain.params.copy()
+        params[places] = 0
+        formulas = [self.formula() for _ in range(int(self.rng.integers(1, 5)))]
+        return replace(
+            plain,
             params=params,
-            jumps=np.array([row.jump for row in self.rows if row.jump >= 0], np.int32),
-            expression_refs=refs,
-            expressions=tuple([each for row in self.rows for each in row.expressions]),
-            variables=tuple(self.types),
-            loops=tuple(self.loops),
             num_parameters=self.num_parameters,
             slots=places,
-            slot_refs=self.rng.integers(0, max(len(self.formulas), 1), len(places)).astype(np.int32),
-            formulas=tuple(self.formulas),
-            save_refs=np.array([row.save for row in self.rows if row.save >= 0], np.int32),
-            saves=tuple(self.saves),
+            slot_refs=self.rng.integers(0, len(formulas), len(places)).astype(np.int32),
+            formulas=tuple(formulas),
         )
 
 
-_PLAIN = (
-    "num_qubits", "num_clbits", "codes", "num_controls", "num_targets", "operands", "clbits", "table_refs", "tables",
-)  # fmt: skip
+def program_of(
+    rows: Sequence[Operation],
+    num_qubits: int,
+    num_clbits: int,
+    *,
+    variables: Sequence[int] = (),
+    loops: Sequence[tuple[int, str]] = (),
+    saves: Sequence[Save] = (),
+) -> Program:
+    """Return the program that consists of these rows, of any operation."""
+    return replace(
+        oracle.program(num_qubits, num_clbits, rows),
+        jumps=np.array([row.jump for row in rows if row.jump >= 0], np.int32),
+        expression_refs=np.arange(sum(len(row.expressions) for row in rows), dtype=np.int32),
+        expressions=tuple([each for row in rows for each in row.expressions]),
+        variables=tuple(variables),
+        loops=tuple(loops),
+        save_refs=np.array([row.save for row in rows if row.save >= 0], np.int32),
+        saves=tuple(saves),
+    )
 
 
 def _jump(code: Op, goal: int, expressions: tuple[Expression, ...] = ()) -> Operation:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qfleet.wire.codec import MAX_BLOB_BYTES
 from qfleet.wire.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes, result_bytes
 from qfleet.wire.program import Program
-from qfleet.wire.saves import MANY_OBSERVABLES, Save
+from qfleet.wire.saves import MANY_OBSERVABLES, Save, SaveKind
 from qfleet.wire.saving import saves_unitary
 from qfleet.wire.shard import SEED_STEP, CircuitResult, CircuitWork, ShardWork
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
@@ -79,6 +79,8 @@ def simulate(engine: Engine, program: Program, circuit: CircuitWork, work: Shard
 
     Raises `EngineError` or `MemoryError` where any of them can't be run.
     """
+    if work.output == "unitary" and not all(save.kind is SaveKind.UNITARY for save in program.saves):
+        raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
     params = fill(program, _values(circuit, program))
     experiment = Experiment(
         program=filled(program, params[0]),

@@ -112,7 +112,8 @@ def program_bytes(program: Program) -> int:
     )
     objects = len(program.formulas) + len(program.tables) + len(program.saves) + len(program.loops)
     nodes = sum(map(_nodes, program.expressions)) + objects
-    entries = int((1 << 2 * np.minimum(program.num_targets.astype(np.int64), _LARGEST_MATRIX_LOG2)).sum())
+    targets = program.num_targets[program.codes <= Op.DIAGONAL].astype(np.int64)
+    entries = int((1 << 2 * np.minimum(targets, _LARGEST_MATRIX_LOG2)).sum())
     compiled = _OPERATION_BYTES * len(program) + _ENTRY_OF_A_MATRIX_BYTES * entries
     flow = _FLOW_OPERATION_BYTES * num_flow_operations(program) + _NODE_BYTES * nodes
     variables = sum([_VARIABLE_BYTES + 2 * (max(kind, 0) // 8) for kind in program.variables])
