@@ -38,6 +38,10 @@ NEGLIGIBLE = 1e-14
 MAX_PASSES = 100_000
 #: Fronts that wait at a place before they are made one.
 JOINED = 16
+#: Bytes of a small number, or of an empty tuple.
+_NUMBER_BYTES = 40
+#: Bytes of the variables and of the live clbits of all states.
+CLASSICAL_BYTES = 1 << 24
 
 
 @dataclass(slots=True)
@@ -144,6 +148,7 @@ class _Run(Generic[AnyPlan]):
         self._blocks: list[int] = []
         self._waiting: dict[int, list[Front]] = {}
         self._put_off: list[NDArray[np.int64]] = []
+        self._most_states = _most_states(flow)
 
     def put_off(self) -> NDArray[np.int64]:
         """The shots that are to be run again."""
@@ -236,7 +241,7 @@ class _Run(Generic[AnyPlan]):
         counts = np.bincount(ways, minlength=2 * number).reshape(number, 2)
         values = counts[:, 0] == 0
         both = (counts[:, 0] > 0) & (counts[:, 1] > 0)
-        room = states.collapse(step.wire, values, both, weights, isinstance(step, Reset))
+        room = states.collapse(step.wire, values, self._allowed(both, front), weights, isinstance(step, Reset))
         if both.any():
             place = np.repeat(np.arange(number)[:, None], 2, axis=1)
             place[both, 1] = -1
@@ -252,6 +257,14 @@ class _Run(Generic[AnyPlan]):
         self._give_up(front)
         self._merge(front, live)
         return None
+
+    def _allowed(self, both: NDArray[np.bool_], front: Front) -> NDArray[np.bool_]:
+        """Those of some states that may be divided, for there to be memory for the variables of all."""
+        if self._most_states is None:
+            return both
+        others = sum([len(other.states) for fronts in self._waiting.values() for other in fronts])
+        found: NDArray[np.bool_] = both & (np.cumsum(both) <= self._most_states - others - len(front.states))
+        return found
 
     def _certain_event(self, front: Front, step: Measure | Reset, weights: NDArray[np.float64]) -> None:
         """A measurement or reset that divides no state's shots."""
@@ -379,6 +392,17 @@ class _Run(Generic[AnyPlan]):
                     f"{MAX_PASSES} times, and more is not run"
                 )
         self._wait(front, goal)
+
+
+def _most_states(flow: Flow[AnyPlan]) -> int | None:
+    """How many states there may be for the sake of what is classical in each; ``None`` where they share that."""
+    scope = flow.scope
+    stored = {place for block in flow.blocks for place in scope.parted(block.names.changes)[1]}
+    if not stored:
+        return None
+    # A state has a tuple of all variables, and numbers of its own in those that are stored to.
+    each = 8 * len(scope.types) + sum([_NUMBER_BYTES + max(scope.types[place], 0) // 8 for place in stored])
+    return max(1, CLASSICAL_BYTES // (each + len(scope.clbits) + _NUMBER_BYTES))
 
 
 def _find_one(
