@@ -19,13 +19,13 @@ from qfleet.lowering import lower
 from qfleet.lowering.idle import without_idle_qubits
 from qfleet.lowering.means import is_random, with_means
 from qfleet.options import RunOptions, check_text
-from qfleet.planning import predict_result_bytes, predict_seconds
+from qfleet.planning import predict_seconds, shots_at_once
 from qfleet.queue import CircuitRecord
 from qfleet.wire import codec
-from qfleet.wire.cost import required_bytes
+from qfleet.wire.cost import circuit_bytes, required_bytes, result_bytes
 from qfleet.wire.program import Op, Program
 from qfleet.wire.saves import SaveKind
-from qfleet.wire.saving import saved_bytes, saves_unitary
+from qfleet.wire.saving import saves_unitary
 from qfleet.wire.shard import PRIMITIVE_OUTPUTS, Output
 
 #: What a Redis value may hold, less what surrounds the data.
@@ -74,7 +74,9 @@ def lowered(
     check_text("the name of a circuit", circuit.name)
     if options.initial_statevector is not None or output in ("statevector", "unitary"):
         # What is wanted of it, or given to it, is of all qubits.
-        _memory_bytes(circuit, circuit.num_qubits, options, output)
+        _check_amplitudes(circuit, circuit.num_qubits, output)
+        needed = required_bytes(circuit.num_qubits, output, options.precision)
+        _check_memory(circuit, circuit.num_qubits, needed, options)
     _check_initial_statevector(options.initial_statevector, circuit, output)
     program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
     if output in PRIMITIVE_OUTPUTS and program.saves:
@@ -97,9 +99,11 @@ def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
     if output == "means" and not sampled:
         options = dataclasses.replace(options, shots=1)
     method, method_reason = _method(circuit, program, options, output)
-    saved = saved_bytes(program, options.shots, options.precision)
-    needed = _memory_bytes(circuit, program.num_qubits, options, "unitary" if method == "unitary" else output, saved)
-    result_bytes = _result_bytes(circuit, program, options, output)
+    _check_amplitudes(circuit, program.num_qubits, "unitary" if method == "unitary" else output)
+    shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
+    needed = circuit_bytes(program, shots, output, options.precision, memory=options.memory)
+    _check_memory(circuit, program.num_qubits, needed, options)
+    size = _result_bytes(circuit, program, options, output)
     blob = codec.encode_program(program)
     if len(blob) > LARGEST_VALUE:
         raise CapacityError(
@@ -119,7 +123,7 @@ def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
         method_reason=method_reason,
     )
     seconds = predict_seconds(program, options.shots, "unitary" if method == "unitary" else output)
-    return Loaded(codec.content_hash(blob), blob, record, seconds, result_bytes, sampled)
+    return Loaded(codec.content_hash(blob), blob, record, seconds, size, sampled)
 
 
 def renamed(loaded: Loaded, circuit: QuantumCircuit) -> Loaded:
@@ -169,26 +173,28 @@ def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
     return method, "automatic: the default where no unitary is saved"
 
 
-def _memory_bytes(circuit: QuantumCircuit, num_qubits: int, options: RunOptions, output: Output, saved: int = 0) -> int:
-    """What simulating a circuit is predicted to need. Raises `CapacityError` if no worker has it, or may use it."""
-    exponent = num_qubits * (2 if output == "unitary" else 1)
+def _check_amplitudes(circuit: QuantumCircuit, num_qubits: int, simulated: Output) -> None:
+    """Raise `CapacityError` for a circuit that no worker has the memory for."""
+    exponent = num_qubits * (2 if simulated == "unitary" else 1)
     if exponent > _MOST_AMPLITUDES_LOG2:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {num_qubits} qubits need 2**{exponent} amplitudes; "
             f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
         )
-    needed = required_bytes(num_qubits, output, options.precision, saved)
+
+
+def _check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options: RunOptions) -> None:
+    """Raise `CapacityError` for a circuit that needs more memory than a worker may use."""
     if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
         raise CapacityError(
-            f"circuit {circuit.name!r}: its {num_qubits} qubits need {needed / 2**20:.0f} MiB of memory, "
-            f"and max_memory_mb={options.max_memory_mb} allows no more than that"
+            f"circuit {circuit.name!r}: its {num_qubits} qubits, with all that it saves and gives, need "
+            f"{needed / 2**20:.0f} MiB of memory, and max_memory_mb={options.max_memory_mb} allows no more than that"
         )
-    return needed
 
 
 def _result_bytes(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> int:
     """How large a circuit's result is predicted to be. Raises `CapacityError` if it fits no Redis value."""
-    size = predict_result_bytes(program, options.shots, output, options.precision, memory=options.memory)
+    size = result_bytes(program, options.shots, output, options.precision, memory=options.memory)
     # The bits of many shots come back in blocks.
     if size > LARGEST_VALUE and output != "bits":
         raise CapacityError(

@@ -15,9 +15,7 @@ import msgspec
 import numpy as np
 
 from qfleet.errors import CapacityError
-from qfleet.wire.cost import output_bytes
 from qfleet.wire.program import Op, Program
-from qfleet.wire.saving import saved_bytes
 from qfleet.wire.shard import MAX_SHARDS, CircuitWork, Output, Precision, ShardWork, cut
 
 #: Predicted seconds of work that a shard is filled up to.
@@ -25,6 +23,8 @@ SHARD_SECONDS: Final = 0.2
 #: Predicted bytes of result that a shard is filled up to.
 SHARD_RESULT_BYTES: Final = 64 * 1024 * 1024
 SHARD_CIRCUITS: Final = 10_000
+#: Shots whose bits a task gives: on the way each takes some 20 bytes of `qfleet.wire.cost.OVERHEAD_BYTES`.
+_MOST_BITS: Final = 1 << 21
 
 # Measured on one core of a 2023 server processor, with the numpy engine.
 _SECONDS_PER_CIRCUIT: Final = 300e-6
@@ -58,13 +58,12 @@ def predict_seconds(program: Program, shots: int, output: Output) -> float:
     return _SECONDS_PER_CIRCUIT + run * _branches(program, shots) + shots * _SECONDS_PER_SHOT
 
 
-def predict_result_bytes(program: Program, shots: int, output: Output, precision: Precision, *, memory: bool) -> int:
-    """The size of a circuit's result, roughly, and rather too large."""
-    row = (program.num_clbits + 7) // 8
-    distinct = min(shots, 1 << min(program.num_clbits, 31))
-    counts = shots * row if output == "bits" else distinct * (row + 8) + (4 * shots if memory else 0)
-    saved = saved_bytes(program, shots, precision)
-    return counts + output_bytes(program.num_qubits, output, precision) + saved + 256
+def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) -> int | None:
+    """Return how many shots of a circuit one task runs at most; ``None`` for all of them."""
+    if output != "bits":
+        return max_shot_size
+    row = max((num_clbits + 7) // 8, 1)
+    return min(max_shot_size or _MOST_BITS, _MOST_BITS, max(SHARD_RESULT_BYTES // row, 1))
 
 
 def plan(

@@ -56,12 +56,20 @@ def assemble(
         backend_name=record.backend,
         backend_version=backend_version,
         job_id=job_id,
-        date=datetime.fromtimestamp(ended, UTC).isoformat(),
+        date=_date(ended),
         status="COMPLETED" if all(succeeded) else "PARTIAL COMPLETED" if any(succeeded) else "ERROR",
         success=all(succeeded),
         results=experiments,
         time_taken=ended - record.created,
     )
+
+
+def _date(seconds: float) -> str:
+    """The time so many seconds after the epoch, as ISO 8601 has it. Raises `DamagedDataError`."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (ValueError, OverflowError, OSError) as exc:
+        raise DamagedDataError(f"the job ended {seconds} seconds after 1970, which has no date: {exc}") from exc
 
 
 def split(found: CircuitResult) -> list[CircuitResult]:
@@ -210,6 +218,7 @@ def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[li
     wanted = part.shots if num_clbits else 0
     if (
         len(part.outcomes) != width * counts.size
+        or ((counts < 1) | (counts > wanted)).any()
         or counts.sum() != wanted
         or (memory and shots.size != wanted)
         or (shots >= counts.size).any()
@@ -220,10 +229,15 @@ def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[li
     if width <= 8:
         padded = np.zeros((counts.size, 8), np.uint8)
         padded[:, :width] = np.frombuffer(part.outcomes, np.uint8).reshape(counts.size, width)
-        numbers: list[int] = padded.view("<u8")[:, 0].tolist()
+        narrow = padded.view("<u8")[:, 0]
+        numbers: list[int] = narrow.tolist()
+        in_order = bool((narrow[:-1] < narrow[1:]).all())
     else:
         rows = [part.outcomes[at * width : (at + 1) * width] for at in range(counts.size)]
         numbers = [int.from_bytes(row, "little") for row in rows]
+        in_order = all([one < other for one, other in pairwise(numbers)])
+    if numbers and (not in_order or numbers[-1] >> num_clbits):
+        raise DamagedDataError(f"the outcomes of circuit {part.index} aren't in order, or have more clbits than it has")
     return numbers, counts.tolist(), shots.tolist()
 
 

@@ -51,8 +51,12 @@ def _merged(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_
     conditional = manner != blocks[0].subtype
     values: dict[str, Any] = {}
     weights: dict[str, int] = {}
+    sizes: set[int] = set()
     for block in blocks:
         entries = _entries(block, num_clbits, precision, num_qubits)
+        sizes.update([value.size for _, value, _ in entries[:1]])
+        if len(sizes) > 1:
+            raise DamagedDataError(f"the blocks of a circuit's shots saved {block.label!r} in different sizes")
         if manner == "list":
             made = [(clbits, _made(block.kind, value)) for clbits, value, _ in entries]
             for place in _places(block):

@@ -22,15 +22,13 @@ from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterErr
 from qfleet.loading import Loaded, encoded, lowered, renamed
 from qfleet.lowering import unbound
 from qfleet.options import RunOptions
-from qfleet.planning import SHARD_RESULT_BYTES, Item, plan
+from qfleet.planning import Item, plan, shots_at_once
 from qfleet.queue import CircuitRecord, JobRecord, NewJob, PubRecord
 from qfleet.result import copied
 from qfleet.wire.program import Program
 from qfleet.wire.shard import SEED_STEP, CircuitWork, Output
 
 _MAX_CIRCUITS: Final = 1_000_000
-#: Shots whose bits a task gives: on the way each takes some 20 bytes of `qfleet.wire.cost.OVERHEAD_BYTES`.
-_MOST_BITS: Final = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +105,7 @@ def new_job(
     if not pubs:
         # A result must not be of two PUBs.
         items = list(_joined(items))
-    most_shots = options.max_shot_size
-    if output == "bits":
-        rows = max([(record.num_clbits + 7) // 8 for record in records], default=0)
-        most_shots = min(most_shots or _MOST_BITS, _MOST_BITS, SHARD_RESULT_BYTES // max(rows, 1))
+    num_clbits = max([record.num_clbits for record in records], default=0)
     shards = plan(
         items,
         output=output,
@@ -118,7 +113,7 @@ def new_job(
         memory=options.memory,
         threads=options.max_parallel_threads,
         max_job_size=options.max_job_size,
-        max_shot_size=most_shots,
+        max_shot_size=shots_at_once(output, options.max_shot_size, num_clbits),
     )
     record = JobRecord(
         backend=backend_name,

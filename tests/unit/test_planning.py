@@ -12,7 +12,8 @@ from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError
 from qfleet.lowering import lower
-from qfleet.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, Item, plan, predict_result_bytes, predict_seconds
+from qfleet.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, Item, plan, predict_seconds
+from qfleet.wire.cost import result_bytes
 from qfleet.wire.shard import CircuitWork, ShardWork
 
 
@@ -106,11 +107,11 @@ def test_measurements_at_the_end_cost_no_branches() -> None:
 def test_predicted_results_hold_the_real_ones() -> None:
     circuit = QuantumCircuit(3, 70)
     circuit.measure([0, 1, 2], [0, 35, 69])
-    counts = predict_result_bytes(lower(circuit), 50, "counts", "double", memory=True)
+    counts = result_bytes(lower(circuit), 50, "counts", "double", memory=True)
     assert counts >= 50 * (9 + 8) + 50 * 4
-    state = predict_result_bytes(lower(circuit), 50, "statevector", "single", memory=False)
+    state = result_bytes(lower(circuit), 50, "statevector", "single", memory=False)
     assert state >= 8 * 8 + 50 * 17
-    unitary = predict_result_bytes(lower(circuit), 1, "unitary", "double", memory=False)
+    unitary = result_bytes(lower(circuit), 1, "unitary", "double", memory=False)
     assert unitary >= 64 * 16
 
 

@@ -20,8 +20,8 @@ from qfleet.planning import (
     SHARD_SECONDS,
     Item,
     plan,
-    predict_result_bytes,
 )
+from qfleet.wire import cost
 from qfleet.wire.shard import SEED_STEP, CircuitWork, ShardWork, cut
 
 
@@ -148,4 +148,4 @@ def test_each_shot_of_each_point_travels_once_and_in_order_within_the_limits(
 def test_bits_are_predicted_for_each_shot() -> None:
     circuit = QuantumCircuit(3, 70)
     circuit.measure([0, 1, 2], [0, 35, 69])
-    assert 50 * 9 <= predict_result_bytes(lower(circuit), 50, "bits", "double", memory=False) < 50 * 9 + 300
+    assert 50 * 9 <= cost.result_bytes(lower(circuit), 50, "bits", "double", memory=False) < 50 * 9 + 300

@@ -192,7 +192,7 @@ def test_blocks_of_points_and_a_point_that_failed() -> None:
         job(record(4)),
         part(1, [], [], error="too wide"),
         part(2, [0, 1], [2, 2], shots=2, points=2, distinct=ints(1, 1)),
-        part(2, [3, 1], [1, 1], shots=2, first_shot=2),
+        part(2, [1, 3], [1, 1], shots=2, first_shot=2),
     )
     assert [each.status for each in found.results] == ["ERROR: it died", "ERROR: too wide", "DONE", "ERROR: it died"]
     assert found.get_counts(2) == {"00": 2, "01": 1, "11": 1}

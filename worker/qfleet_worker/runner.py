@@ -10,15 +10,13 @@ from typing import Final, Protocol
 from threadpoolctl import ThreadpoolController
 
 from qfleet.wire import codec
-from qfleet.wire.cost import required_bytes
 from qfleet.wire.program import Program
-from qfleet.wire.saving import saved_bytes, saves_unitary
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork, cut
 from qfleet_worker.engines.base import Engine, EngineError
 from qfleet_worker.formulas import points_at_once
 from qfleet_worker.machine import usable_cores
 from qfleet_worker.programs import Programs
-from qfleet_worker.simulation import simulate
+from qfleet_worker.simulation import check_size, simulate, size_of
 from qfleet_worker.store import Taken
 
 logger = logging.getLogger(__name__)
@@ -79,9 +77,12 @@ class Runner:
         """What the circuits gave; ``None`` if the shard was lost to somebody else."""
         programs = self._programs.load(taken.job_id, [circuit.program for circuit in work.circuits])
         results: list[CircuitResult] = []
+        held = 0
         if taken.attempt == 1:
             for circuit in work.circuits:
-                results += self._run(taken, work, circuit, programs[circuit.program], threads)
+                found = self._run(taken, work, circuit, programs[circuit.program], threads, held)
+                held += sum(map(size_of, found))
+                results += found
             return results
         points = [cut(circuit, at, 1) for circuit in work.circuits for at in range(circuit.points)]
         for circuit in points:
@@ -91,7 +92,9 @@ class Runner:
             if deaths >= self._max_attempts or taken.attempt > self._max_attempts + MORE_ATTEMPTS:
                 results.append(self._failed(circuit, _given_up(deaths or taken.attempt - 1, taken.cause)))
             else:
-                results += self._run(taken, work, circuit, programs[circuit.program], threads)
+                found = self._run(taken, work, circuit, programs[circuit.program], threads, held)
+                held += sum(map(size_of, found))
+                results += found
         return results
 
     def _deaths(self, taken: Taken, circuit: CircuitWork, *, alone: bool) -> int | None:
@@ -106,29 +109,29 @@ class Runner:
         return None if deaths is None else deaths + (deaths > 0)
 
     def _run(
-        self, taken: Taken, work: ShardWork, circuit: CircuitWork, program: Program | codec.WireError, threads: int
+        self,
+        taken: Taken,
+        work: ShardWork,
+        circuit: CircuitWork,
+        program: Program | codec.WireError,
+        threads: int,
+        held: int,
     ) -> list[CircuitResult]:
-        """Run a circuit at all its points, as many at a time as fit."""
+        """Run a circuit at all its points, as many at a time as fit.
+
+        Args:
+            held: bytes of results that the shard has already.
+        """
         try:
             if isinstance(program, codec.WireError):
                 raise program
-            self._check_memory(program, circuit, work)
+            check_size(program, circuit, work, memory_bytes=self._memory_bytes, held=held)
             # What is saved comes back point by point.
             most = 1 if program.saves and work.output != "means" else points_at_once(program)
             parts = [cut(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             return [self._failed(circuit, self._reason(taken, circuit, exc))]
         return [result for part in parts for result in self._points(taken, part, program, work, threads)]
-
-    def _check_memory(self, program: Program, circuit: CircuitWork, work: ShardWork) -> None:
-        output = "unitary" if saves_unitary(program) else work.output
-        saved = saved_bytes(program, circuit.shots, work.precision)
-        needed = required_bytes(program.num_qubits, output, work.precision, saved)
-        if needed > self._memory_bytes:
-            raise EngineError(
-                f"its {program.num_qubits} qubits need {needed / 2**30:.1f} GiB of memory; "
-                f"this worker has {self._memory_bytes / 2**30:.1f} GiB for one task"
-            )
 
     def _points(
         self, taken: Taken, circuit: CircuitWork, program: Program, work: ShardWork, threads: int
@@ -181,9 +184,15 @@ class Runner:
         failed = [result for result in results if result.error]
         error = f"circuit {failed[0].index}: {failed[0].error}" if failed else ""
         blocks = {circuit.index: circuit.blocks for circuit in work.circuits if circuit.blocks > 1}
+        blob = codec.encode(ShardResult(circuits=tuple(results)))
+        if len(blob) > codec.MAX_BLOB_BYTES:
+            return self._refuse(
+                taken,
+                f"shard {taken.index}: its results take {len(blob) >> 20} MiB together; a Redis value holds 512 MiB",
+            )
         stored = self._store.finish(
             taken,
-            codec.encode(ShardResult(circuits=tuple(results))),
+            blob,
             whole=sum(result.points for result in ran if result.index not in blocks),
             blocks=[(result.index, blocks[result.index]) for result in ran if result.index in blocks],
             error=error,

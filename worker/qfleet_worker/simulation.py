@@ -11,14 +11,67 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from qfleet.wire.codec import MAX_BLOB_BYTES
+from qfleet.wire.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes, result_bytes
 from qfleet.wire.program import Program
-from qfleet.wire.saves import MANY_OBSERVABLES, Save
-from qfleet.wire.shard import SEED_STEP, CircuitWork, ShardWork
+from qfleet.wire.saves import MANY_OBSERVABLES, Save, SaveKind
+from qfleet.wire.saving import saves_unitary
+from qfleet.wire.shard import SEED_STEP, CircuitResult, CircuitWork, ShardWork
 from qfleet_worker.engines.base import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.formulas import fill, filled
 
+#: States of more amplitudes than 2 to this power are refused: an array's size would overflow.
+_MOST_AMPLITUDES_LOG2: Final = 50
+#: Bytes of results that the room of a process beside its memory is enough for, copied as often as they are.
+TOGETHER_BYTES: Final = OVERHEAD_BYTES
 #: Terms of the observables wanted at a point, if these are there several times.
 _MOST_TERMS: Final = 1 << 16
+
+
+def check_size(program: Program, circuit: CircuitWork, work: ShardWork, *, memory_bytes: int, held: int) -> None:
+    """Raise `EngineError` for a circuit that takes more memory than there is, or gives more than Redis holds.
+
+    Args:
+        memory_bytes: what this process may use.
+        held: bytes of results that the shard has already.
+    """
+    qubits, saves = program.num_qubits, saves_unitary(program)
+    exponent = 2 * qubits if saves or work.output == "unitary" else qubits
+    if exponent > _MOST_AMPLITUDES_LOG2:
+        raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")
+    shots, columns = circuit.shots, circuit.columns if circuit.wanted else 0
+    size = result_bytes(program, shots, work.output, work.precision, memory=work.memory, columns=columns)
+    if size * circuit.points + held > MAX_BLOB_BYTES:
+        raise EngineError(
+            f"its results would take {size * circuit.points >> 20} MiB, beside {held >> 20} MiB of others; "
+            f"a Redis value holds {MAX_BLOB_BYTES >> 20} MiB"
+        )
+    together = circuit.points if size * circuit.points > TOGETHER_BYTES else 1
+    needed = circuit_bytes(
+        program, shots, work.output, work.precision, memory=work.memory, columns=columns, points=together
+    )
+    if needed > memory_bytes:
+        states = required_bytes(qubits, "unitary" if saves else work.output, work.precision)
+        what = "" if states > memory_bytes else ", with all that it saves and gives,"
+        raise EngineError(
+            f"its {qubits} qubits{what} need {needed / 2**30:.1f} GiB of memory; "
+            f"this worker has {memory_bytes / 2**30:.1f} GiB for one task"
+        )
+
+
+def size_of(result: CircuitResult) -> int:
+    """Return the bytes of a result's data."""
+    saved = sum([len(each.values) + len(each.weights) + len(each.clbits) + len(each.places) for each in result.saved])
+    data = (
+        result.distinct,
+        result.outcomes,
+        result.counts,
+        result.memory,
+        result.amplitudes,
+        result.bits,
+        result.means,
+    )
+    return saved + sum(map(len, data))
 
 
 def simulate(engine: Engine, program: Program, circuit: CircuitWork, work: ShardWork, threads: int) -> dict[str, Any]:
@@ -26,6 +79,8 @@ def simulate(engine: Engine, program: Program, circuit: CircuitWork, work: Shard
 
     Raises `EngineError` or `MemoryError` where any of them can't be run.
     """
+    if work.output == "unitary" and not all(save.kind is SaveKind.UNITARY for save in program.saves):
+        raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
     params = fill(program, _values(circuit, program))
     experiment = Experiment(
         program=filled(program, params[0]),

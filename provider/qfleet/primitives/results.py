@@ -57,6 +57,9 @@ def pub_result(
 def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[CircuitResult]) -> DataBin:
     """Each register's bits."""
     width = (circuit.num_clbits + 7) // 8
+    # Before there is room for as many bits as the record speaks of.
+    if sum(len(part.bits) for part in parts) != circuit.points * circuit.shots * width:
+        raise DamagedDataError(f"the bits from circuit {first} on don't fit its {circuit.shots} shots")
     rows = np.empty((circuit.points, circuit.shots, width), np.uint8)
     for part in parts:
         into = rows[_places(part, first, circuit), part.first_shot : part.first_shot + part.shots]

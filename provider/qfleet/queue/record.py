@@ -12,33 +12,40 @@ from msgspec import Meta, Struct
 
 from qfleet.errors import DamagedDataError
 from qfleet.queue.metadata import join, split, unwritable
-from qfleet.wire.shard import PRIMITIVE_OUTPUTS, Output, Precision
+from qfleet.wire.codec import MAX_CLBITS, MAX_QUBITS
+from qfleet.wire.shard import PRIMITIVE_OUTPUTS, Output, Positive, Precision
 
 #: Points of a job at most.
 _MOST_POINTS: Final = 1_000_000
+#: Expectation values of a PUB at most.
+_MOST_MEANS: Final = 1 << 28
+#: Seconds from the epoch to the year 10000, which dates don't reach.
+_LATEST: Final = 253_402_300_000
 _Side: TypeAlias = Annotated[int, Meta(ge=0, lt=2**31)]
+_NotNegative: TypeAlias = Annotated[int, Meta(ge=0)]
+_Register: TypeAlias = tuple[str, _NotNegative]
 
 
 class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     """A circuit of a job at one or more points, each of which counts as a circuit; without its operations."""
 
     name: str
-    num_qubits: int
-    num_clbits: int
+    num_qubits: Annotated[int, Meta(ge=0, le=MAX_QUBITS)]
+    num_clbits: Annotated[int, Meta(ge=0, le=MAX_CLBITS)]
     #: (name, size) of each register
-    qregs: tuple[tuple[str, int], ...]
-    cregs: tuple[tuple[str, int], ...]
+    qregs: tuple[_Register, ...]
+    cregs: tuple[_Register, ...]
     #: radians; see ``phases``
     global_phase: float
     #: the circuit's own metadata
     metadata: dict[str, Any]
     measured: bool
     #: of each point
-    shots: int
+    shots: Positive
     #: of the first point; the others' follow by `qfleet.wire.shard.SEED_STEP`
-    seed: int
+    seed: _NotNegative
     #: bytes of memory that its simulation was predicted to take
-    required_bytes: int
+    required_bytes: _NotNegative
     #: how it is simulated, and why so
     method: str = "statevector"
     method_reason: str = ""
@@ -59,7 +66,7 @@ class PubRecord(Struct, frozen=True, omit_defaults=True):
     #: of the array of observables, which is broadcast against that
     observables_shape: tuple[_Side, ...] = ()
     #: the precision that was asked for; 0 for exact means
-    precision: float = 0.0
+    precision: Annotated[float, Meta(ge=0)] = 0.0
     #: whether means come from several shots with randomness of their own
     sampled: bool = False
     #: each classical register's name and its clbits, int32
@@ -71,7 +78,7 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
 
     backend: str
     #: seconds since the epoch
-    created: float
+    created: Annotated[float, Meta(ge=0, le=_LATEST)]
     output: Output
     precision: Precision
     memory: bool
@@ -139,14 +146,28 @@ def _check(record: JobRecord) -> None:
         record.output in PRIMITIVE_OUTPUTS and bool(record.circuits)
     ):
         raise ValueError(f"{len(record.pubs)} PUBs for {len(record.circuits)} circuits")
+    if record.num_circuits > _MOST_POINTS:
+        raise ValueError(f"{record.num_circuits} circuits; a job has at most {_MOST_POINTS}")
     for circuit in record.circuits:
+        _check_registers("qubits", circuit.qregs, circuit.num_qubits, MAX_QUBITS)
+        _check_registers("clbits", circuit.cregs, circuit.num_clbits, MAX_CLBITS)
         if len(circuit.phases) not in (0, 8 * circuit.points):
             raise ValueError(f"{len(circuit.phases)} bytes of phases for {circuit.points} points")
     for circuit, pub in zip(record.circuits, record.pubs, strict=False):
         whole = math.prod(np.broadcast_shapes(pub.shape, pub.observables_shape))
+        if whole > _MOST_MEANS:
+            raise ValueError(f"{whole} expectation values; a PUB has at most {_MOST_MEANS}")
         if circuit.points != (math.prod(pub.shape) if whole else 0):
             raise ValueError(f"points of the shape {pub.shape}, which aren't {circuit.points}")
         for name, places in pub.registers:
             clbits = np.frombuffer(places, "<i4")
             if (clbits < 0).any() or (clbits >= circuit.num_clbits).any():
                 raise ValueError(f"the register {name!r} has clbits that aren't there")
+
+
+def _check_registers(what: str, registers: tuple[_Register, ...], bits: int, most: int) -> None:
+    """Raise ValueError for registers that a circuit of so many qubits or clbits doesn't have."""
+    sizes = [size for _, size in registers]
+    # Registers may share bits; names are made for those of each.
+    if max(sizes, default=0) > bits or sum(sizes) > max(most, 2 * bits):
+        raise ValueError(f"registers of {sum(sizes)} {what} in a circuit of {bits}")

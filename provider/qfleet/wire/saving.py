@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from qfleet.wire.errors import WireError
@@ -27,14 +29,32 @@ def saves_unitary(program: Program) -> bool:
     return any(save.kind is SaveKind.UNITARY for save in program.saves)
 
 
+class SavedSize(NamedTuple):
+    """How much data there is."""
+
+    #: bytes
+    total: int
+    #: saved values, each of a branch
+    entries: int
+
+
 def saved_bytes(program: Program, shots: int, precision: str) -> int:
-    """How large the saved data of a program are, roughly, and rather too large."""
+    """Return how large the saved data of a program are, roughly, and rather too large."""
+    return saved_size(program, shots, precision).total
+
+
+def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -> SavedSize:
+    """Return how large the saved data of a program are, roughly, and rather too large.
+
+    Args:
+        columns: how many expectation values are wanted of the last save, if not all.
+    """
     if not program.saves:
-        return 0
+        return SavedSize(0, 0)
     random = (program.codes == Op.MEASURE) | (program.codes == Op.RESET) | (program.codes == Op.INITIALIZE)
     events = np.cumsum(np.where(random, np.where(program.codes == Op.MEASURE, 1, program.num_targets), 0))
     rows = np.flatnonzero(program.codes == Op.SAVE)
-    total = 0
+    total = entries = 0
     for row, ref in zip(rows.tolist(), program.save_refs.tolist(), strict=True):
         save = program.saves[ref]
         branches = shots if len(program.jumps) else min(shots, 1 << min(int(events[row]), 31))
@@ -42,10 +62,13 @@ def saved_bytes(program: Program, shots: int, precision: str) -> int:
             branches = 1
         if save.manner != "list":
             branches = min(branches, 1 << min(program.num_clbits, 31)) if save.conditional else 1
-        entry = value_size(save, program.num_qubits, int(program.num_targets[row]))
+        size = value_size(save, program.num_qubits, int(program.num_targets[row]))
+        if columns and ref == len(program.saves) - 1 and save.kind in MANY_OBSERVABLES:
+            size = columns * (2 if save.kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES else 1)
         item = np.dtype(value_type(save.kind, precision)).itemsize
-        total += branches * (entry * item + 16 + program.num_clbits // 8) + (4 * shots if save.manner == "list" else 0)
-    return total
+        total += branches * (size * item + 16 + program.num_clbits // 8) + (4 * shots if save.manner == "list" else 0)
+        entries += branches
+    return SavedSize(total, entries)
 
 
 def check_saves(program: Program) -> None:

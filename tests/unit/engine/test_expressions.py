@@ -19,6 +19,7 @@ from qfleet.wire.codec import decode_program, encode_program
 from qfleet.wire.expressions import BOOL, FLOAT, Cast, Constant
 from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.expressions import Compiler, Memory
+from qfleet_worker.engines.numpy_engine.scope import Scope
 
 REGISTER = ClassicalRegister(70, "wide")
 NARROW = ClassicalRegister(3, "narrow")
@@ -48,7 +49,8 @@ def both(tree: expr.Expr, clbits: int, values: tuple) -> tuple:
     made.store(result, tree)
     program = decode_program(encode_program(lower(made)))
     *_, row = program
-    value = Compiler(program.num_clbits, program.variables).value(row.expressions[1])
+    scope = Scope(range(program.num_clbits), range(len(program.variables)), program.variables)
+    value = Compiler(scope).value(row.expressions[1])
     way = flow_oracle.Way(np.ones(1), clbits, dict(zip(VARIABLES, values, strict=True)))
     places = {bit: place for place, bit in enumerate(made.clbits)}
     memory = Memory(clbits, [int(values[0]), *values[1:]])
@@ -147,8 +149,8 @@ def test_logic(op: B, table: int) -> None:
 
 def test_what_is_not_needed_is_not_evaluated() -> None:
     broken = expr.equal(expr.div(expr.lift(3), 0), 1)
-    assert Compiler(0, ()).value(_wire(expr.logic_and(False, broken)))(Memory()) == 0
-    assert Compiler(0, ()).value(_wire(expr.logic_or(True, broken)))(Memory()) == 1
+    assert Compiler(Scope()).value(_wire(expr.logic_and(False, broken)))(Memory()) == 0
+    assert Compiler(Scope()).value(_wire(expr.logic_or(True, broken)))(Memory()) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def test_a_shift_beyond_the_width() -> None:
     far = expr.lift((1 << 64) - 1, types.Uint(64))
     for shift in (expr.shift_left, expr.shift_right):
         made = shift(expr.lift(5, types.Uint(3)), far)
-        program_value = Compiler(0, ()).value(_wire(made))
+        program_value = Compiler(Scope()).value(_wire(made))
         assert program_value(Memory()) == 0
 
 
@@ -183,5 +185,5 @@ def _wire(node: expr.Expr):
 
 
 def test_casts_of_constants() -> None:
-    assert Compiler(0, ()).value(Cast(3, Constant(FLOAT, 6.9)))(Memory()) == 6
-    assert Compiler(0, ()).value(Cast(FLOAT, Constant(BOOL, b"\x01")))(Memory()) == 1.0
+    assert Compiler(Scope()).value(Cast(3, Constant(FLOAT, 6.9)))(Memory()) == 6
+    assert Compiler(Scope()).value(Cast(FLOAT, Constant(BOOL, b"\x01")))(Memory()) == 1.0

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,10 @@ from qfleet_worker.engines.numpy_engine import outcomes
 from qfleet_worker.engines.numpy_engine.outcomes import Tally
 
 
-@pytest.mark.parametrize("merge_rows", [1 << 20, 3])
-@pytest.mark.parametrize("num_clbits", [3, 9, 64, 65, 130])
-def test_against_a_list_of_numbers(monkeypatch: pytest.MonkeyPatch, num_clbits: int, merge_rows: int) -> None:
-    monkeypatch.setattr(outcomes, "MERGE_ROWS", merge_rows)
+@pytest.mark.parametrize("merge_bytes", [1 << 20, 100])
+@pytest.mark.parametrize("num_clbits", [3, 9, 64, 65, 130, 5000])
+def test_against_a_list_of_numbers(monkeypatch: pytest.MonkeyPatch, num_clbits: int, merge_bytes: int) -> None:
+    monkeypatch.setattr(outcomes, "MERGE_BYTES", merge_bytes)
     rng = np.random.default_rng(num_clbits)
     # The shots come in any order.
     order = rng.permutation(20 * 32)
@@ -42,3 +44,20 @@ def test_without_memory_nothing_is_kept_per_shot() -> None:
     tally.add_same(1, np.arange(5))
     rows, counts, memory = tally.result()
     assert (rows.tolist(), counts.tolist(), memory) == ([[1]], [5], None)
+
+
+def test_clbits_that_nothing_writes_take_memory_in_the_result_alone() -> None:
+    tracemalloc.start()
+    try:
+        tally, rng = Tally(1 << 24, None), np.random.default_rng(1)
+        for _ in range(20):
+            tally.add(0, np.arange(1000), rng.integers(0, 2, 1000), [(0, (1 << 24) - 1)])
+            columns = tally.columns([(1 << 24) - 1])
+            tally.add_rows(np.zeros((1000, len(columns)), np.uint8), np.arange(1000))
+        rows, counts, _ = tally.result()
+        # Two outcomes of 2 MiB.
+        assert tracemalloc.get_traced_memory()[1] < 6 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert [int.from_bytes(row.tobytes(), "little") for row in rows] == [0, 1 << (1 << 24) - 1]
+    assert counts.sum() == 40_000

@@ -10,7 +10,7 @@ import pytest
 from fake_shards import FakeEngine, FakeStore, P, circuit, program, run, shard
 
 from qfleet.wire import codec
-from qfleet.wire.cost import required_bytes
+from qfleet.wire.cost import circuit_bytes
 from qfleet_worker.engines.base import EngineError, Experiment, Outcome
 from qfleet_worker.runner import MORE_ATTEMPTS
 from qfleet_worker.store import Taken
@@ -124,7 +124,7 @@ def test_work_that_cant_be_read_is_refused_whole() -> None:
 
 
 def test_a_circuit_that_needs_too_much_memory_isnt_begun() -> None:
-    needed = required_bytes(25, "counts", "double")
+    needed = circuit_bytes(codec.decode_program(program(25)), 10, "counts", "double", memory=False)
     for memory, ran in ((needed, 1), (needed - 1, 0)):
         blob = program(25)
         name = codec.content_hash(blob)
@@ -133,7 +133,7 @@ def test_a_circuit_that_needs_too_much_memory_isnt_begun() -> None:
         assert len(engine.asked) == ran
         assert bool(store.result.circuits[0].error) == (not ran)
     assert store.result.circuits[0].error == (
-        "its 25 qubits need 1.6 GiB of memory; this worker has 1.6 GiB for one task"
+        "its 25 qubits, with all that it saves and gives, need 1.6 GiB of memory; this worker has 1.6 GiB for one task"
     )
 
 

@@ -17,11 +17,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.expressions import FLOAT
+from qfleet.wire.expressions import FLOAT, Expression, Index
 from qfleet.wire.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
 from qfleet_worker.engines.numpy_engine.expressions import Compiler, Evaluate, Memory, Value
-from qfleet_worker.engines.numpy_engine.liveness import NOTHING, InNames, Names, live_names, of_condition, of_store
+from qfleet_worker.engines.numpy_engine.liveness import NOTHING, InNames, Names, live_names
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
+from qfleet_worker.engines.numpy_engine.scope import Scope
 
 
 class CompiledPlan(Protocol):
@@ -104,10 +105,11 @@ class Flow(Generic[AnyPlan]):
     """A program, compiled."""
 
     blocks: tuple[Block[AnyPlan], ...]
-    num_clbits: int
+    #: what has a name
+    scope: Scope
     #: for each block the names that may still be read, before each step and after the last; see `liveness`
     live: list[list[int]]
-    #: the variables as they begin
+    #: the variables that have a name, as they begin
     variables: tuple[Value, ...] = ()
     #: what may still be met from each block on; empty if no block may be run again
     ahead: tuple[Ahead, ...] = ()
@@ -124,12 +126,13 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
     """The blocks of a program, their plans made by `compile_stretch`."""
     if not _IS_FLOW[program.codes].any():
         plan = compile_stretch(Stretch(program, True, True, 0))
-        return Flow((Block(plan, events=_events(plan)),), program.num_clbits, [[0] * (len(plan.steps) + 1)])
+        return Flow((Block(plan, events=_events(plan)),), Scope(), [[0] * (len(plan.steps) + 1)])
     rows = [row for row in program if row.code in FLOW_OPS]
     at = np.flatnonzero(_IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
     block_of = {start: number for number, start in enumerate(starts.tolist())}
-    compiler = Compiler(program.num_clbits, program.variables)
+    scope = Scope.of(program.expressions, program.variables)
+    compiler = Compiler(scope)
     ends = dict(zip(at.tolist(), rows, strict=True))
     targets = set(program.jumps.tolist())
     blocks: list[Block[AnyPlan]] = []
@@ -142,14 +145,14 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
         last = number + 1 == len(starts)
         stretch = cutter.stretch(start, end - (tail is not None), first=not number and 0 not in targets, last=last)
         plan = compile_once(stretch)
-        block = _block(plan, tail, None if last else number + 1, block_of, compiler, program.num_clbits)
+        block = _block(plan, tail, None if last else number + 1, block_of, compiler)
         blocks.append(block)
         events.append(stretch.events)
     return Flow(
         tuple(blocks),
-        program.num_clbits,
-        live_names([_in_names(block) for block in blocks]),
-        variables=tuple([0.0 if kind == FLOAT else 0 for kind in program.variables]),
+        scope,
+        live_names([_in_names(block, scope) for block in blocks], len(scope)),
+        variables=tuple([0.0 if kind == FLOAT else 0 for kind in scope.types]),
         ahead=_ahead(blocks, events),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
     )
@@ -162,15 +165,20 @@ def _ahead(blocks: Sequence[Block[AnyPlan]], events: Sequence[int]) -> tuple[Ahe
     )
     if back < 0:
         return ()
-    #: the earliest block that one may come to
-    earliest = list(range(len(blocks)))
-    changed = True
-    while changed:
-        changed = False
-        for number in range(len(blocks) - 1, -1, -1):
-            found = min([earliest[goal] for goal in blocks[number].goals()], default=number)
-            if found < earliest[number]:
-                earliest[number], changed = found, True
+    before: list[list[int]] = [[] for _ in blocks]
+    for number, block in enumerate(blocks):
+        for goal in block.goals():
+            before[goal].append(number)
+    #: the earliest block that one may come to; -1 where it isn't known yet
+    earliest = [-1] * len(blocks)
+    for goal in range(len(blocks)):
+        waiting = [goal]
+        while waiting:
+            number = waiting.pop()
+            # A block that was met before comes to an earlier one.
+            if earliest[number] < 0:
+                earliest[number] = goal
+                waiting += before[number]
     return tuple([Ahead(events[block] + 1, block <= back) for block in earliest])
 
 
@@ -180,19 +188,16 @@ def _block(
     following: int | None,
     block_of: dict[int, int],
     compiler: Compiler,
-    num_clbits: int,
 ) -> Block[AnyPlan]:
     events = _events(plan)
     if tail is None:
         return Block(plan, following=following, events=events)
     if tail.code is Op.STORE:
-        names = of_store(num_clbits, *tail.expressions)
-        store = compiler.store(*tail.expressions)
+        store, names = compiler.store(*tail.expressions), _of_store(compiler, *tail.expressions)
         return Block(plan, store=store, following=following, names=names, events=events)
     if tail.code is Op.JUMP:
         return Block(plan, following=block_of[tail.jump], events=events)
-    condition = compiler.value(*tail.expressions)
-    names = of_condition(num_clbits, *tail.expressions)
+    condition, names = compiler.value(*tail.expressions), Names((compiler.names(*tail.expressions),))
     return Block(plan, None, condition, following, block_of[tail.jump], names, events)
 
 
@@ -200,11 +205,19 @@ def _events(plan: CompiledPlan) -> tuple[int, ...]:
     return tuple([at for at, step in enumerate(plan.steps) if isinstance(step, Measure | Reset | Save)])
 
 
-def _in_names(block: Block[AnyPlan]) -> InNames:
-    """What a block means for names."""
-    steps = [
-        sum([1 << clbit for clbit in step.clbits]) if isinstance(step, Measure) else 0 for step in block.plan.steps
-    ]
+def _of_store(compiler: Compiler, place: Expression, value: Expression) -> Names:
+    """Return the names of a value that is stored."""
+    reads = compiler.names(value)
+    if isinstance(place, Index):
+        return Names((reads, compiler.names(place)), compiler.names(place.target))
+    whole = compiler.names(place)
+    return Names((reads,), whole, whole)
+
+
+def _in_names(block: Block[AnyPlan], scope: Scope) -> InNames:
+    """Return what a block means for names."""
+    nothing = frozenset[int]()
+    steps = [scope.among(step.clbits) if isinstance(step, Measure) else nothing for step in block.plan.steps]
     return InNames(steps, block.names, list(block.goals()))
 
 

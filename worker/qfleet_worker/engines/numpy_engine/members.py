@@ -19,6 +19,8 @@ from qfleet_worker.engines.numpy_engine.saving import View
 
 #: Shots that are sampled at a time.
 SHOTS = 1 << 18
+#: States beside the simulator's: each takes a kilobyte beside its amplitudes.
+MOST_ASIDE = 1 << 14
 
 
 class Found(NamedTuple):
@@ -131,6 +133,7 @@ class Desk:
         self.statevector = statevector
         self._budget = budget
         self._held = 0
+        self._aside = 0
         self._present: _Member | None = None
 
     def begin(self) -> OneByOne:
@@ -143,7 +146,7 @@ class Desk:
         """The simulator, with a member's state."""
         if self._present is not member:
             self._clear_away(member.aside.amplitudes.nbytes)
-            self._held -= member.aside.amplitudes.nbytes
+            self._count(member.aside, -1)
             self.state.restore(member.aside)
             member.aside = None
             self._present = member
@@ -156,17 +159,17 @@ class Desk:
             exchanged = wanted if self.state.EXCHANGES else 0
             if self._held - exchanged + self.state.aside_bytes() <= self._budget:
                 present.aside = self.state.put_aside()
-                self._held += present.aside.amplitudes.nbytes
+                self._count(present.aside, 1)
             else:
                 present.gone = True
             self._present = None
 
     def projected(self, wire: int, weight: float) -> _Member | None:
         """The part of the simulator's state with 1 on a wire, if there is room for it."""
-        if self._held + self.state.projected_bytes() > self._budget:
+        if self._held + self.state.projected_bytes() > self._budget or self._aside >= MOST_ASIDE:
             return None
         aside = self.state.projected(wire, 1, weight)
-        self._held += aside.amplitudes.nbytes
+        self._count(aside, 1)
         return _Member(aside)
 
     def drop(self, member: _Member) -> None:
@@ -174,8 +177,13 @@ class Desk:
         if member is self._present:
             self._present = None
         elif member.aside is not None:
-            self._held -= member.aside.amplitudes.nbytes
+            self._count(member.aside, -1)
             member.aside = None
+
+    def _count(self, aside: Any, sign: int) -> None:
+        """Count a state that is put aside, or taken back."""
+        self._held += sign * int(aside.amplitudes.nbytes)
+        self._aside += sign
 
 
 class OneByOne:

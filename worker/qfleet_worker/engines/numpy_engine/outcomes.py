@@ -1,15 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which outcomes were seen, how often, and in which shot?"""
+"""Collects which outcomes were seen, how often, and in which shot.
+
+Of a row, only the bytes that something was written to are kept while shots are collected: a program may have millions
+of clbits and measure a few.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.numpy_engine.scope import places as places_of
+
 #: Outcomes below this are counted in an array with a place for each.
-MOST_COUNTED = 1 << 14
-#: Rows that are kept before equal ones are merged.
-MERGE_ROWS = 1 << 19
+MOST_COUNTED: Final = 1 << 14
+#: Bytes of rows that are kept before equal ones are merged.
+MERGE_BYTES: Final = 8 * 1024 * 1024
+#: Bytes that each row takes beside its own, in counts and while rows are merged.
+_BESIDE: Final = 24
 
 
 class Tally:
@@ -18,9 +29,15 @@ class Tally:
     def __init__(self, num_clbits: int, shots: int | None) -> None:
         """`shots`: how many there will be, to keep each shot's outcome; ``None`` keeps the counts only."""
         self.width = -(-num_clbits // 8)
+        #: the bytes that are kept, in ascending order, and the column of each
+        self._bytes: list[int] = []
+        self._columns: dict[int, int] = {}
+        #: uint8, each of shape (outcomes, bytes kept)
         self._rows: list[NDArray[np.uint8]] = []
         self._counts: list[NDArray[np.int64]] = []
         self._held = 0
+        #: rows that are kept before the next merging: more where many are distinct, so that they are merged rarely
+        self._most = 0
         #: whether the rows held are in order, and each is there once
         self._ascending = False
         #: each shot's row in the rows held, once it is known
@@ -28,7 +45,7 @@ class Tally:
 
     def add_same(self, clbits: int, shots: NDArray[np.int64]) -> None:
         """Add shots that all found `clbits`, a number with one bit for each clbit."""
-        self._append(self._row(clbits), np.array([len(shots)]), shots, np.zeros(1, np.int64))
+        self._append(self._row(places_of(clbits)), np.array([len(shots)]), shots, np.zeros(1, np.int64))
 
     def add(
         self, clbits: int, shots: NDArray[np.int64], found: NDArray[np.int64], readout: list[tuple[int, int]]
@@ -49,29 +66,35 @@ class Tally:
             places = shots[:0] if self._places is None else (np.cumsum(every > 0) - 1)[found & mask]
         else:
             distinct, places, counts = np.unique(found & mask, return_inverse=True, return_counts=True)
-        rows = np.repeat(self._row(clbits), len(distinct), axis=0)
+        self._keep([clbit >> 3 for _, clbit in readout])
+        rows = np.repeat(self._row(places_of(clbits)), len(distinct), axis=0)
         ascending = True
         last = -1
         for bit, clbit in sorted(readout):
-            rows[:, clbit >> 3] |= ((distinct >> bit & 1) << (clbit & 7)).astype(np.uint8)
+            rows[:, self._columns[clbit >> 3]] |= ((distinct >> bit & 1) << (clbit & 7)).astype(np.uint8)
             ascending &= clbit > last
             last = clbit
         self._append(rows, counts, shots, places)
         self._ascending = ascending and len(self._rows) == 1
 
+    def columns(self, clbits: Iterable[int]) -> dict[int, int]:
+        """Return where the bytes of rows for `add_rows` are, once these clbits may be written: column by byte."""
+        self._keep([clbit >> 3 for clbit in clbits])
+        return self._columns
+
     def add_rows(self, rows: NDArray[np.uint8], shots: NDArray[np.int64]) -> None:
-        """Add shots of which each found a row of its own, shape (shots, ceil(num_clbits / 8))."""
-        keys = _keys(rows)
-        if self.width <= 2:
+        """Add shots of which each found a row of its own, shape (shots, columns)."""
+        keys, width = _keys(rows), rows.shape[1]
+        if width <= 2:
             # Few enough outcomes to count each without sorting.
             numbers = keys.astype(np.int64)
             every = np.bincount(numbers)
             counts = every[every > 0]
-            distinct = np.flatnonzero(every).astype("<u8").view(np.uint8).reshape(-1, 8)[:, : self.width]
+            distinct = np.flatnonzero(every).astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width]
             places = shots[:0] if self._places is None else (np.cumsum(every > 0) - 1)[numbers]
-        elif self.width <= 8 and self._places is None:
+        elif width <= 8 and self._places is None:
             values, counts = np.unique(keys, return_counts=True)
-            distinct, places = values.view(np.uint8).reshape(-1, 8)[:, : self.width], shots[:0]
+            distinct, places = values.view(np.uint8).reshape(-1, 8)[:, :width], shots[:0]
         else:
             _, first, places, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
             distinct = rows[first]
@@ -82,10 +105,31 @@ class Tally:
         if not self.width:
             return np.zeros((0, 0), np.uint8), np.zeros(0, np.int64), self._places
         self._merge()
-        return self._rows[0], self._counts[0], self._places
+        (rows,), (counts,) = self._rows, self._counts
+        if rows.shape[1] < self.width:
+            whole = np.zeros((len(rows), self.width), np.uint8)
+            whole[:, self._bytes] = rows
+            rows = whole
+        return rows, counts, self._places
 
-    def _row(self, clbits: int) -> NDArray[np.uint8]:
-        return np.frombuffer(clbits.to_bytes(self.width, "little"), np.uint8)[None]
+    def _keep(self, places: list[int]) -> None:
+        """Keep these bytes of rows from now on; so far they are 0."""
+        if self._columns.keys() >= set(places):
+            return
+        before = self._bytes
+        self._bytes = sorted({*before, *places})
+        self._columns = {place: column for column, place in enumerate(self._bytes)}
+        for at, rows in enumerate(self._rows):
+            self._rows[at] = np.zeros((len(rows), len(self._bytes)), np.uint8)
+            self._rows[at][:, [self._columns[place] for place in before]] = rows
+
+    def _row(self, ones: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the row where these clbits are 1, shape (1, columns)."""
+        self._keep([clbit >> 3 for clbit in ones])
+        row = np.zeros((1, len(self._bytes)), np.uint8)
+        for clbit in ones:
+            row[0, self._columns[clbit >> 3]] |= 1 << (clbit & 7)
+        return row
 
     def _append(
         self,
@@ -102,8 +146,9 @@ class Tally:
         self._rows.append(rows)
         self._counts.append(counts)
         self._held += len(rows)
-        if self._held > MERGE_ROWS:
+        if self._held > max(self._most, MERGE_BYTES // (rows.shape[1] + _BESIDE)):
             self._merge()
+            self._most = 2 * self._held
 
     def _merge(self) -> None:
         if self._ascending:

@@ -51,8 +51,9 @@ def _add(found: Found, plan: CompiledPlan, active: list[int], first: int, tally:
 
 
 def _add_rows(found: Found, plan: CompiledPlan, notes: Notes, first: int, tally: Tally) -> None:
-    rows = np.zeros((len(found.shots), tally.width), np.uint8)
     at_end = {clbit: wire for wire, clbit in plan.readout}
+    columns = tally.columns([*notes.clbits, *at_end])
+    rows = np.zeros((len(found.shots), len(columns)), np.uint8)
     whole = all(len(plane) == len(found.shots) for plane in notes.clbits.values())
     for clbit in notes.clbits.keys() | at_end.keys():
         wire = at_end.get(clbit)
@@ -64,5 +65,5 @@ def _add_rows(found: Found, plan: CompiledPlan, notes: Notes, first: int, tally:
             bits = (found.states >> found.bits[wire] & 1).astype(np.uint8)
         else:
             bits = np.uint8(found.values.get(wire, 0))
-        rows[:, clbit >> 3] |= bits << np.uint8(clbit & 7)
+        rows[:, columns[clbit >> 3]] |= bits << np.uint8(clbit & 7)
     tally.add_rows(rows, found.shots + first)

@@ -26,6 +26,8 @@ from qfleet_worker.engines.numpy_engine.plan import Save
 
 #: Paulis whose groups are kept, of a save; they take some 40 bytes each.
 KEPT_TERMS = 1 << 14
+#: Bytes of Python's own that an entry takes, roughly.
+ENTRY_BYTES = 512
 #: Amplitudes that are worked on at a time.
 BLOCK = 1 << 16
 #: Probabilities below this aren't in a dictionary: Aer's threshold.
@@ -87,6 +89,8 @@ class Saver:
         self._means_of = means
         self._kept = [_Kept() for _ in program.saves]
         self._bytes = 0
+        #: bytes that an entry takes beside its value, the clbits that belong to it among them
+        self._beside = ENTRY_BYTES + -(-program.num_clbits // 8)
         #: whether states other than the last shot's are kept, with their global phases
         self.phases = any(
             save.kind in _WITH_PHASE and (save.manner == "list" or save.conditional) for save in program.saves
@@ -132,7 +136,7 @@ class Saver:
             kept.last.append(last)
             if manner in ("average", "accum"):
                 kept.entries[at] = kept.entries[at] * len(shots)
-            self._count(kept.entries[at].nbytes)
+            self._count(kept.entries[at].nbytes + self._beside)
         elif manner == "single":
             if last >= kept.last[at]:
                 kept.entries[at], kept.last[at] = value(), last

@@ -24,12 +24,12 @@ from qfleet_worker.engines.base import EngineError
 from qfleet_worker.engines.numpy_engine.crowd import Crowd
 from qfleet_worker.engines.numpy_engine.expressions import Memory, Value
 from qfleet_worker.engines.numpy_engine.flow import AnyPlan, Block, Flow
-from qfleet_worker.engines.numpy_engine.liveness import places
 from qfleet_worker.engines.numpy_engine.members import Ensemble, Members
-from qfleet_worker.engines.numpy_engine.notes import Notes
+from qfleet_worker.engines.numpy_engine.notes import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, Notes
 from qfleet_worker.engines.numpy_engine.plan import Measure, Reset, Save
 from qfleet_worker.engines.numpy_engine.randomness import Uniforms
 from qfleet_worker.engines.numpy_engine.saving import Take
+from qfleet_worker.engines.numpy_engine.scope import mask_of, places, to_bits
 from qfleet_worker.engines.numpy_engine.visits import GOING_BACK, Visits
 
 #: Branches less probable than this are rounding errors.
@@ -38,6 +38,10 @@ NEGLIGIBLE = 1e-14
 MAX_PASSES = 100_000
 #: Fronts that wait at a place before they are made one.
 JOINED = 16
+#: Bytes of a small number, or of an empty tuple.
+_NUMBER_BYTES = 40
+#: Bytes of the variables and of the live clbits of all states.
+CLASSICAL_BYTES = 1 << 24
 
 
 @dataclass(slots=True)
@@ -83,14 +87,19 @@ def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
     """How many numbers of 8 bytes are held for each shot, at most: random ones, and its notes."""
     if not any(block.events or block.store is not None for block in flow.blocks):
         return 1
-    names = 0
+    clbits: set[int] = set()
+    saves: set[int] = set()
     for block in flow.blocks:
-        names |= block.names.changes
+        clbits.update([flow.scope.clbits[name] for name in flow.scope.parted(block.names.changes)[0]])
         for at in block.events:
             step = block.plan.steps[at]
-            names |= sum([1 << clbit for clbit in step.clbits]) if isinstance(step, Measure) else 0
+            if isinstance(step, Measure):
+                clbits.update(step.clbits)
+            elif isinstance(step, Save):
+                saves.add(step.save)
     visits = 1 + sum(len(block.events) for block in flow.blocks) if flow.loops else 0
-    return 2 + ((names & ((1 << flow.num_clbits) - 1)).bit_count() + 4 * visits) // 8
+    each = BYTES_OF_A_SAVE_IN_A_LOOP if flow.loops else BYTES_OF_A_SAVE
+    return 2 + (len(clbits) + 4 * visits + each * len(saves)) // 8
 
 
 def ends(
@@ -139,6 +148,7 @@ class _Run(Generic[AnyPlan]):
         self._blocks: list[int] = []
         self._waiting: dict[int, list[Front]] = {}
         self._put_off: list[NDArray[np.int64]] = []
+        self._most_states = _most_states(flow)
 
     def put_off(self) -> NDArray[np.int64]:
         """The shots that are to be run again."""
@@ -231,7 +241,7 @@ class _Run(Generic[AnyPlan]):
         counts = np.bincount(ways, minlength=2 * number).reshape(number, 2)
         values = counts[:, 0] == 0
         both = (counts[:, 0] > 0) & (counts[:, 1] > 0)
-        room = states.collapse(step.wire, values, both, weights, isinstance(step, Reset))
+        room = states.collapse(step.wire, values, self._allowed(both, front), weights, isinstance(step, Reset))
         if both.any():
             place = np.repeat(np.arange(number)[:, None], 2, axis=1)
             place[both, 1] = -1
@@ -247,6 +257,14 @@ class _Run(Generic[AnyPlan]):
         self._give_up(front)
         self._merge(front, live)
         return None
+
+    def _allowed(self, both: NDArray[np.bool_], front: Front) -> NDArray[np.bool_]:
+        """Those of some states that may be divided, for there to be memory for the variables of all."""
+        if self._most_states is None:
+            return both
+        others = sum([len(other.states) for fronts in self._waiting.values() for other in fronts])
+        found: NDArray[np.bool_] = both & (np.cumsum(both) <= self._most_states - others - len(front.states))
+        return found
 
     def _certain_event(self, front: Front, step: Measure | Reset, weights: NDArray[np.float64]) -> None:
         """A measurement or reset that divides no state's shots."""
@@ -295,11 +313,11 @@ class _Run(Generic[AnyPlan]):
         kinds = np.zeros(len(last), np.int64)
         if not names or len(last) == 1:
             return kinds
-        num_clbits, clbits = self._flow.num_clbits, self._notes.clbits
-        columns = [clbits[place][last] for place in places(names & ((1 << num_clbits) - 1)) if place in clbits]
+        scope, clbits = self._flow.scope, self._notes.clbits
+        named, variables = scope.parted(places(names))
+        columns = [clbits[scope.clbits[name]][last] for name in named if scope.clbits[name] in clbits]
         for column in columns[:60]:
             kinds = kinds << 1 | column
-        variables = places(names >> num_clbits)
         if len(columns) <= 60 and not variables:
             return kinds
         rows = np.stack(columns, axis=1) if columns else np.zeros((len(last), 0), np.uint8)
@@ -309,29 +327,32 @@ class _Run(Generic[AnyPlan]):
             kinds[at] = numbers.setdefault(key, len(numbers))
         return kinds
 
-    def _memories(self, front: Front, names: int) -> tuple[list[Memory], NDArray[np.int64]]:
+    def _memories(self, front: Front, names: set[int]) -> tuple[list[Memory], NDArray[np.int64]]:
         """What is read of these names, once for all states that agree in them, and which of these each state has."""
+        scope = self._flow.scope
         last = front.crowd.last_shots()
         if len(last) == 1:
             first = which = np.zeros(1, np.int64)
         else:
-            _, first, which = np.unique(self._kinds(front, last, names), return_index=True, return_inverse=True)
-        clbits = places(names & ((1 << self._flow.num_clbits) - 1))
+            kinds = self._kinds(front, last, mask_of(names, len(scope)))
+            _, first, which = np.unique(kinds, return_index=True, return_inverse=True)
+        clbits = [(name, scope.clbits[name]) for name in scope.parted(names)[0]]
         memories = [Memory(self._notes.of(clbits, int(last[at])), list(front.variables[at])) for at in first.tolist()]
         return memories, which
 
     def _store(self, front: Front, block: Block[AnyPlan], store: Callable[[Memory], None]) -> None:
-        num_clbits, changes = self._flow.num_clbits, block.names.changes
-        clbits = places(changes & ((1 << num_clbits) - 1))
+        scope, changes = self._flow.scope, block.names.changes
+        clbits, variables = scope.parted(changes)
         # What a store to a part of a place leaves alone is written again.
-        memories, which = self._memories(front, block.names.reads | changes)
+        memories, which = self._memories(front, set(changes).union(*block.names.reads))
         for memory in memories:
             store(memory)
-        shots, members = front.crowd.settle()
-        for clbit in clbits:
-            column = np.array([memory.clbits >> clbit & 1 for memory in memories], np.uint8)
-            self._notes.write(clbit, shots, column[which][members])
-        variables = places(changes >> num_clbits)
+        if clbits:
+            shots, members = front.crowd.settle()
+            width = clbits[-1] + 1
+            bits = np.stack([to_bits(memory.clbits, width) for memory in memories])
+            for name in clbits:
+                self._notes.write(scope.clbits[name], shots, bits[which, name][members])
         if variables:
             for at, number in enumerate(which.tolist()):
                 values = list(front.variables[at])
@@ -350,7 +371,7 @@ class _Run(Generic[AnyPlan]):
         if block.condition is None:
             self._move(front, following)
             return False
-        memories, which = self._memories(front, block.names.reads)
+        memories, which = self._memories(front, set().union(*block.names.reads))
         holds = np.array([bool(block.condition(memory)) for memory in memories])[which]
         if holds.all():
             self._move(front, following)
@@ -371,6 +392,17 @@ class _Run(Generic[AnyPlan]):
                     f"{MAX_PASSES} times, and more is not run"
                 )
         self._wait(front, goal)
+
+
+def _most_states(flow: Flow[AnyPlan]) -> int | None:
+    """How many states there may be for the sake of what is classical in each; ``None`` where they share that."""
+    scope = flow.scope
+    stored = {place for block in flow.blocks for place in scope.parted(block.names.changes)[1]}
+    if not stored:
+        return None
+    # A state has a tuple of all variables, and numbers of its own in those that are stored to.
+    each = 8 * len(scope.types) + sum([_NUMBER_BYTES + max(scope.types[place], 0) // 8 for place in stored])
+    return max(1, CLASSICAL_BYTES // (each + len(scope.clbits) + _NUMBER_BYTES))
 
 
 def _find_one(

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random programs that are valid by construction: every operation, jumps, expressions, saves, slots and tables.
+
+The same generator state gives the same program. Nothing here needs hypothesis or Qiskit's circuits, so that any test,
+benchmark or fuzzer can use it: ``random_program(np.random.default_rng(seed), 4)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import engine_oracle as oracle
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from random_expressions import HIDDEN, random_expression, random_place
+
+from qfleet.wire.expressions import BOOL, FLOAT, Binary, BinaryOp, Constant, Expression, Variable
+from qfleet.wire.formulas import Formula, Step, parameter
+from qfleet.wire.program import NON_UNITARY_OPS, Op, Operation, Program
+from qfleet.wire.saves import FULL_WIDTH, INDEXED, MANY_OBSERVABLES, NOT_AVERAGED, OBSERVABLES, Save, SaveKind, Subtype
+
+#: Types of variables that programs have.
+_TYPES = (BOOL, 1, 3, 8, 70, FLOAT)
+_COUNTER = 4
+#: Steps that keep numbers real and of moderate size.
+_TAME_STEPS = (Step.SIN, Step.COS, Step.ATAN, Step.ABS, Step.CONJUGATE)
+_TAME_PAIRS = (Step.ADD, Step.SUB, Step.MUL, Step.RSUB)
+_GATES = tuple(code for code in Op if code not in NON_UNITARY_OPS)
+_SAVES = tuple(kind for kind in SaveKind if kind is not SaveKind.UNITARY)
+
+
+def random_program(
+    rng: np.random.Generator,
+    num_qubits: int,
+    num_clbits: int = 4,
+    length: int = 24,
+    *,
+    flow: bool = True,
+    saves: bool = True,
+    slots: bool = False,
+    unitary: bool = False,
+    means: bool = False,
+) -> Program:
+    """Return a random program that decoding accepts and every engine runs to its end.
+
+    Args:
+        num_qubits: 1 or more.
+        length: statements, roughly; a loop is one, and so is each statement in it.
+        flow: include jumps, stores, loops and variables.
+        saves: include saves, conditional ones and lists among them.
+        slots: make some angles depend on parameters; `random_values` gives these values.
+        unitary: use gates only, and of saves only that of the matrix.
+        means: end with a save of several observables, as an estimator's program does.
+    """
+    flow = flow and not unitary
+    maker = _Maker(rng, num_qubits, 0 if unitary else num_clbits, flow, slots)
+    maker.statements(length, depth=2 if flow else 0, saves=saves and not means, unitary=unitary)
+    if means:
+        kind = SaveKind.EXPECTATION_VALUES if rng.random() < 0.5 else SaveKind.EXPECTATION_VALUES_AND_SQUARES
+        maker.save(kind)
+    return maker.program()
+
+
+def random_values(rng: np.random.Generator, program: Program, points: int) -> NDArray[np.float64]:
+    """Return values of a program's parameters, float64, shape (points, num_parameters)."""
+    return rng.uniform(-3, 3, (points, program.num_parameters))
+
+
+class _Maker:
+    """Collects the rows of one program."""
+
+    def __init__(self, rng: np.random.Generator, num_qubits: int, num_clbits: int, flow: bool, slots: bool) -> None:
+        self.rng = rng
+        self.num_qubits, self.num_clbits = num_qubits, num_clbits
+        self.rows: list[Operation] = []
+        #: the types of the variables, and the same as expressions may use them
+        self.types = rng.choice(_TYPES, int(rng.integers(5))).tolist() if flow else []
+        self.visible = self.types.copy()
+        self.expressions: list[Expression] = []
+        self.loops: list[tuple[int, str]] = []
+        self.saves: list[Save] = []
+        self.num_parameters = int(rng.integers(1, 4)) if slots else 0
+
+    def statements(self, count: int, *, depth: int, saves: bool, unitary: bool = False) -> None:
+        """Add statements; `depth` is how deep blocks may be nested in each other."""
+        for _ in range(count):
+            chance = self.rng.random()
+            if unitary:
+                self.gate(_GATES)
+                if saves and chance < 0.05:
+                    self.save(SaveKind.UNITARY)
+            elif depth and chance < 0.25:
+                self.block(depth, saves)
+            elif saves and chance < 0.35:
+                self.save(_SAVES[int(self.rng.integers(len(_SAVES)))])
+            elif chance < 0.55:
+                codes = [Op.RESET, Op.INITIALIZE] + [Op.MEASURE] * 3 * bool(self.num_clbits)
+                self.gate(codes)
+            else:
+                self.gate(_GATES)
+
+    def gate(self, codes: Sequence[Op]) -> None:
+        """Add a gate, a measurement, a reset or an initialization among `codes`."""
+        made = oracle.random_operation(self.rng, self.num_qubits, self.num_clbits, codes)
+        if self.rng.random() < 0.3:
+            made = made._replace(params=tuple((np.pi / 4 * self.rng.integers(-4, 5, len(made.params))).tolist()))
+        self.rows.append(made)
+
+    def block(self, depth: int, saves: bool) -> None:
+        """Add a store, a branch, two, a loop, or a jump to somewhere ahead."""
+        inner, kind = int(self.rng.integers(1, 5)), int(self.rng.integers(5))
+        if kind == 0 and (self.num_clbits or set(self.visible) - {HIDDEN}):
+            place, of_type = random_place(self.rng, self.num_clbits, self.visible)
+            self.store(place, random_expression(self.rng, of_type, 2, self.num_clbits, self.visible))
+        elif kind == 1:
+            skip = self.jump(Op.JUMP_UNLESS)
+            self.statements(inner, depth=depth - 1, saves=saves)
+            self.land(skip)
+        elif kind == 2:
+            otherwise = self.jump(Op.JUMP_UNLESS)
+            self.statements(inner, depth=depth - 1, saves=saves)
+            end = self.jump(Op.JUMP)
+            self.land(otherwise)
+            self.statements(inner, depth=depth - 1, saves=saves)
+            self.land(end)
+        elif kind == 3:
+            self.loop(inner, depth, saves)
+        else:
+            self.statements(1, depth=0, saves=saves)
+
+    def loop(self, inner: int, depth: int, saves: bool) -> None:
+        """Add a loop that ends after at most three rounds, with a break in some."""
+        counter, rounds = Variable(len(self.types)), int(self.rng.integers(4))
+        self.types.append(_COUNTER)
+        # What is in the loop doesn't store to its counter.
+        self.visible.append(HIDDEN)
+        self.store(counter, Constant(_COUNTER, b""))
+        begin = len(self.rows)
+        self.loops.append((begin, f"loop {begin}"))
+        leave = [self.jump(Op.JUMP_UNLESS, Binary(BinaryOp.LESS, counter, Constant(_COUNTER, bytes([rounds]))))]
+        self.store(counter, Binary(BinaryOp.ADD, counter, Constant(_COUNTER, b"\x01")))
+        self.statements(inner, depth=depth - 1, saves=saves)
+        if self.rng.random() < 0.4:
+            leave.append(self.jump(Op.JUMP_UNLESS))
+            self.statements(1, depth=0, saves=saves)
+        self.rows.append(_jump(Op.JUMP, begin))
+        for row in leave:
+            self.land(row)
+
+    def jump(self, code: Op, condition: Expression | None = None) -> int:
+        """Add a jump that has to `land` yet, and return its row."""
+        if condition is None:
+            condition = random_expression(self.rng, BOOL, 2, self.num_clbits, self.visible)
+        self.rows.append(_jump(code, -1, (condition,) if code is Op.JUMP_UNLESS else ()))
+        return len(self.rows) - 1
+
+    def land(self, row: int) -> None:
+        """Let a jump lead to the row that comes next."""
+        self.rows[row] = self.rows[row]._replace(jump=len(self.rows))
+
+    def store(self, place: Expression, value: Expression) -> None:
+        self.rows.append(Operation(Op.STORE, (), (), (), None, -1, -1, (place, value)))
+
+    def save(self, kind: SaveKind) -> None:
+        """Add a save of this kind."""
+        rng, full = self.rng, kind in FULL_WIDTH
+        width = self.num_qubits if full else int(rng.integers(1, self.num_qubits + 1))
+        targets = rng.permutation(self.num_qubits)[:width].tolist()
+        manners: tuple[str, ...] = ("single", "list") if kind in NOT_AVERAGED else ("average", "accum", "list")
+        if kind in MANY_OBSERVABLES:
+            manners = ("average",)
+        prefix = "c_" if rng.random() < 0.3 and kind not in MANY_OBSERVABLES and kind is not SaveKind.UNITARY else ""
+        subtype: Subtype = prefix + str(rng.choice(manners))  # type: ignore[assignment]
+        terms = int(rng.integers(1, 12)) if kind in OBSERVABLES else 0
+        rows = 2 if kind is SaveKind.EXPECTATION_VALUE_VARIANCE else 1
+        coefficients = rng.normal(size=rows * terms) + 0j
+        cuts = np.sort(rng.integers(0, terms + 1, 3)) if kind in MANY_OBSERVABLES else ()
+        made = Save(
+            kind=kind,
+            label=f"save {len(self.saves)}",
+            subtype=subtype,
+            indices=rng.integers(0, 1 << self.num_qubits, 3).astype("<i8").tobytes() if kind in INDEXED else b"",
+            x_masks=rng.integers(0, 1 << width, terms).astype("<u8").tobytes(),
+            z_masks=rng.integers(0, 1 << width, terms).astype("<u8").tobytes(),
+            coefficients=coefficients.astype("<c16").tobytes(),
+            starts=np.array([0, *cuts, terms], "<i4").tobytes() if kind in MANY_OBSERVABLES else b"",
+        )
+        self.rows.append(Operation(Op.SAVE, (), tuple(targets), (), None, -1, save=len(self.saves)))
+        self.saves.append(made)
+
+    def formula(self) -> Formula:
+        """Return a random formula whose result is real, finite and below 1000."""
+        index = int(self.rng.integers(self.num_parameters))
+        if self.rng.random() < 0.4:
+            return parameter(index)
+        steps, parameters, numbers = [Step.PARAMETER], [index], []
+        for _ in range(int(self.rng.integers(1, 6))):
+            if self.rng.random() < 0.5:
+                steps.append(_TAME_STEPS[int(self.rng.integers(len(_TAME_STEPS)))])
+                continue
+            if self.rng.random() < 0.5:
+                steps.append(Step.PARAMETER)
+                parameters.append(int(self.rng.integers(self.num_parameters)))
+            else:
+                steps.append(Step.NUMBER)
+                numbers.append(complex(self.rng.uniform(-2, 2)))
+            steps.append(_TAME_PAIRS[int(self.rng.integers(len(_TAME_PAIRS)))])
+        return Formula(bytes(steps), np.array(parameters, "<i4").tobytes(), np.array(numbers, "<c16").tobytes())
+
+    def program(self) -> Program:
+        """Return the program of everything added."""
+        plain = program_of(
+            self.rows, self.num_qubits, self.num_clbits, variables=self.types, loops=self.loops, saves=self.saves
+        )
+        if not self.num_parameters:
+            return plain
+        places = np.flatnonzero(self.rng.random(len(plain.params)) < 0.5).astype(np.int32)
+        params = plain.params.copy()
+        params[places] = 0
+        formulas = [self.formula() for _ in range(int(self.rng.integers(1, 5)))]
+        return replace(
+            plain,
+            params=params,
+            num_parameters=self.num_parameters,
+            slots=places,
+            slot_refs=self.rng.integers(0, len(formulas), len(places)).astype(np.int32),
+            formulas=tuple(formulas),
+        )
+
+
+def program_of(
+    rows: Sequence[Operation],
+    num_qubits: int,
+    num_clbits: int,
+    *,
+    variables: Sequence[int] = (),
+    loops: Sequence[tuple[int, str]] = (),
+    saves: Sequence[Save] = (),
+) -> Program:
+    """Return the program that consists of these rows, of any operation."""
+    return replace(
+        oracle.program(num_qubits, num_clbits, rows),
+        jumps=np.array([row.jump for row in rows if row.jump >= 0], np.int32),
+        expression_refs=np.arange(sum(len(row.expressions) for row in rows), dtype=np.int32),
+        expressions=tuple([each for row in rows for each in row.expressions]),
+        variables=tuple(variables),
+        loops=tuple(loops),
+        save_refs=np.array([row.save for row in rows if row.save >= 0], np.int32),
+        saves=tuple(saves),
+    )
+
+
+def _jump(code: Op, goal: int, expressions: tuple[Expression, ...] = ()) -> Operation:
+    return Operation(code, (), (), (), None, -1, goal, expressions)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether two engines gave the same of one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.saves import Saved
+from qfleet_worker.engines.base import Outcome
+
+
+def assert_same(outcomes: Sequence[Outcome], *, saved: bool = True) -> None:
+    """Assert that outcomes of one experiment in double precision are the same, up to rounding.
+
+    Args:
+        saved: compare what was saved too.
+    """
+    first, *others = outcomes
+    for other in others:
+        assert other.outcomes.tobytes() == first.outcomes.tobytes()
+        assert other.counts.tolist() == first.counts.tolist()
+        assert (other.memory is None) == (first.memory is None)
+        if first.memory is not None:
+            assert other.memory.tolist() == first.memory.tolist()
+        assert (other.amplitudes is None) == (first.amplitudes is None)
+        if first.amplitudes is not None:
+            assert np.abs(other.amplitudes - first.amplitudes).max() < 1e-10
+        for one, two in zip(first.saved, other.saved, strict=True) if saved else ():
+            assert (one.label, one.kind, one.subtype) == (two.label, two.kind, two.subtype)
+            (keys, values), (other_keys, other_values) = _in_order(one), _in_order(two)
+            assert keys == other_keys
+            assert np.allclose(values, other_values, rtol=1e-9, atol=1e-9)
+
+
+def _in_order(saved: Saved) -> tuple[list[tuple[bytes, int]], NDArray[np.float64]]:
+    """The entries, each with its clbits and weight: of a list for each shot, else by the clbits.
+
+    Which states are kept apart, and in which order, is up to an engine.
+    """
+    size = len(saved.values) // 8 // max(saved.entries, 1)
+    values = np.frombuffer(saved.values, np.float64).reshape(saved.entries, size)
+    width = len(saved.clbits) // max(saved.entries, 1)
+    weights = np.frombuffer(saved.weights, np.int64).tolist() or [1] * saved.entries
+    keys = [(saved.clbits[width * at : width * (at + 1)], weights[at]) for at in range(saved.entries)]
+    order = np.frombuffer(saved.places, np.uint32).tolist() or sorted(range(saved.entries), key=keys.__getitem__)
+    return [keys[at] for at in order], values[order]
