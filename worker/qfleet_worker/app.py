@@ -19,7 +19,8 @@ from qfleet.wire.message import send_shard
 from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
 from qfleet_worker.allocator import keep_freed_memory
-from qfleet_worker.engines.choose import choose_engine
+from qfleet_worker.engines.background import Background
+from qfleet_worker.engines.choose import Engines
 from qfleet_worker.lifecycle.limits import limit_memory
 from qfleet_worker.lifecycle.pool import PoolStep
 from qfleet_worker.lifecycle.presence import presence_step
@@ -46,14 +47,12 @@ def make_app(settings: Settings) -> Any:
     name = node_name()
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
 
-    engine, engine_reason = choose_engine()
-    # Made before the pool forks: its processes start with the engine imported, and connect when they first need to.
+    engines = Engines()
+    # Before the pool forks: its processes start with the engine loaded, if it is ready by then.
+    background = Background(engines, allowed=settings.warm)
+    # Its processes connect when they first need to.
     runner = Runner(
-        Store(connect(settings.broker), name),
-        engine,
-        memory_bytes=memory_bytes,
-        max_attempts=settings.max_attempts,
-        engine_reason=engine_reason,
+        Store(connect(settings.broker), name), engines, memory_bytes=memory_bytes, max_attempts=settings.max_attempts
     )
 
     # What the main process asks has one retry: it is asked again soon, and the loop that takes the tasks waits for it.
@@ -78,7 +77,7 @@ def make_app(settings: Settings) -> Any:
         memory_bytes=memory_bytes,
         seen=0.0,
     )
-    app.steps["consumer"].add(presence_step(main, presence))
+    app.steps["consumer"].add(presence_step(main, presence, background.report))
     app.steps["consumer"].add(reconciler_step(main, publish))
     app.steps["consumer"].add(PoolStep)
     limit_shutdown(main, settings.grace_seconds, publish)
@@ -86,6 +85,8 @@ def make_app(settings: Settings) -> Any:
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def begin_process(**_: Any) -> None:
         limit_memory(memory_bytes)
+        # The faster engine, loaded later, has memory of its own.
+        engines.on_load = partial(limit_memory, memory_bytes)
         keep_freed_memory()
 
     return app

@@ -25,5 +25,10 @@ class Presence(Struct, frozen=True):
     memory_bytes: int
     #: seconds since the epoch, by the clock of Redis
     seen: float
+    #: the engine that runs circuits there, and why this one; empty for a worker of an older version
+    engine: Annotated[str, Meta(max_length=200)] = ""
+    engine_reason: Annotated[str, Meta(max_length=4096)] = ""
+    #: whether a faster engine is being compiled there, in the background
+    compiling: bool = False
     #: task ids of the shards whose messages it has
     holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()

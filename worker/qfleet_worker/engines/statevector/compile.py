@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.draft import GATES, POOL, SIZE, TAPE, Draft, new_draft, run_constants
 from qfleet_worker.engines.statevector.emit import emit_gate, emit_group, emit_permutation
-from qfleet_worker.engines.statevector.fusion import classify, fuse
+from qfleet_worker.engines.statevector.fusion import check_rows, classify, fuse
 from qfleet_worker.engines.statevector.kernels import MAX_TARGETS
 from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
 from qfleet_worker.engines.statevector.merging import (
@@ -27,6 +27,7 @@ from qfleet_worker.engines.statevector.merging import (
     Emitted,
     emit_diagonals,
     new_emitted,
+    next_op,
 )
 from qfleet_worker.engines.statevector.schedule import MERGED, SINGLE, flips_together, itemise, popcount, stages
 from qfleet_worker.engines.statevector.tape import PHASE, run_tape
@@ -101,6 +102,7 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     and diagonals. Returns the members of `Tables`, coefficients in double precision.
     """
     draft = new_draft(len(codes), num_wires, matrix_entries, term_count)
+    check_rows(draft, codes, num_controls, num_targets, operands, len(params), table_at, table, wires)
     fuse(draft, codes, num_controls, num_targets, operands, table_at, table, wires, num_wires >= SPLIT_WIRES)
     run_constants(draft)
     if num_wires >= THIN_WIRES:
@@ -112,7 +114,8 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     table_rows, table_terms = emitted.table_rows[: counts[TABLE_ROWS]], emitted.table_terms[: counts[TABLE_TERMS]]
     tape = draft.tape[: draft.counts[TAPE]]
     pool = draft.pool[: draft.counts[POOL]]
-    recipe = write_recipe(len(params), draft.varies, tape, sources, factor_sources, table_rows, table_terms)
+    sizes = (len(sources), len(factor_sources), counts[TABLE_SIZE], counts[HIGH_SIZE], len(pool))
+    recipe = write_recipe(len(params), sizes, draft.varies, tape, sources, factor_sources, table_rows, table_terms)
     turns = np.empty(len(params), np.complex128)
     half_turns(params, turns)
     run_tape(tape, pool, turns)
@@ -177,7 +180,7 @@ def _emit(draft: Draft, num_wires: int, lane_bits: int, local_bits: int,
                 emit_diagonals(draft, emitted, sequence, start, end, local[stage], places, bits, lane_bits, sources)
                 item += 1
                 continue
-            op = emitted.ops[counts[OPS]]
+            op = next_op(emitted)
             sources = _grown(sources, counts[COEFS] + MAX_COEFS)
             if kinds[item] == SINGLE or end == start + 1:
                 together, together_wires = flips_together(gates, sequence, bounds, kinds, item, items, high_wires)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.shapes import REAL
 from qfleet_worker.engines.statevector.tape import (
@@ -82,6 +83,8 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
 def room(draft: Draft, size: int) -> int:
     """The place of `size` new entries of the pool."""
     place = int(draft.counts[POOL])
+    if place + size > len(draft.pool):
+        raise CapacityError("a defect of qfleet, please report it: the pool of a compiled circuit is too small")
     draft.counts[POOL] += size
     return place
 
@@ -90,6 +93,8 @@ def room(draft: Draft, size: int) -> int:
 def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b: int, c: int) -> None:
     """Have `size` entries of the pool written by an instruction; `varies` says whether they depend on angles."""
     at = draft.counts[TAPE]
+    if at >= len(draft.tape) or to + size > len(draft.varies):
+        raise CapacityError("a defect of qfleet, please report it: the tape of a compiled circuit is too short")
     draft.counts[TAPE] += 1
     row = draft.tape[at]
     row[OP] = op
@@ -138,6 +143,8 @@ def product(draft: Draft, left: int, right: int) -> int:
 def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
     """A new gate, as the last one on its wires."""
     at = int(draft.counts[GATES])
+    if at >= len(draft.gates) or (changes | reads) >> len(draft.last):
+        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many gates or wires")
     draft.counts[GATES] += 1
     gate = draft.gates[at]
     gate[:] = 0
@@ -160,6 +167,8 @@ def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
     """Another term of the diagonal that is the last gate; `factor` is a place of the pool."""
     if factor == ONE:
         return
+    if draft.counts[TERMS] >= len(draft.terms):
+        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many terms")
     term = draft.terms[draft.counts[TERMS]]
     term[MASK] = mask
     term[VALUE] = value

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector import matrices as m
 from qfleet_worker.engines.statevector.draft import (
     AT,
@@ -68,6 +69,8 @@ from qfleet_worker.engines.statevector.tape import (
     C,
 )
 
+#: Targets of a row at most: those of a diagonal.
+MOST_TARGETS = 64
 #: Instructions among which one is sought that wrote a matrix: a layer's.
 LOOK_BACK = 16
 
@@ -200,6 +203,31 @@ def _matrix(draft: Draft, at: int, code: int, angle: int, k: int, target: NDArra
 
 
 @machine_code
+def check_rows(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any],
+               operands: NDArray[Any], num_params: int, table_at: NDArray[Any], tables: NDArray[Any],
+               wires: NDArray[Any]) -> None:  # fmt: skip
+    """Raise `CapacityError` for rows that name operands, angles, wires or tables that aren't there."""
+    operand = param = 0
+    fits = True
+    for row in range(len(codes)):
+        code, k = codes[row], num_targets[row]
+        begin, operand = operand, operand + num_controls[row] + k
+        if code >= len(NUM_PARAMS) or k > (MOST_TARGETS if code == m.DIAGONAL else 4) or operand > len(operands):
+            fits = False
+            break
+        param += NUM_PARAMS[code]
+        if code == m.UNITARY:
+            fits &= table_at[row] >= 0 and table_at[row] + (1 << 2 * k) <= len(tables)
+        elif code == m.DIAGONAL:
+            fits &= table_at[row] >= 0 and table_at[row] + (1 << k) <= len(tables)
+        for at in range(begin, operand):
+            qubit = operands[at] if operands[at] >= 0 else ~operands[at]
+            fits &= qubit < len(wires) and 0 <= wires[qubit] < len(draft.last)
+    if not fits or param > num_params:
+        raise CapacityError("a defect of qfleet, please report it: the rows of a circuit don't fit together")
+
+
+@machine_code
 def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any],
          operands: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any],
          split: bool) -> None:  # fmt: skip
@@ -210,7 +238,7 @@ def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targ
     n = len(draft.last)
     waits, wait_shapes, last = draft.waits, draft.wait_shapes, draft.last
     target = np.empty(4, np.int64)
-    places = np.empty(64, np.int64)
+    places = np.empty(MOST_TARGETS, np.int64)
     operand = param = 0
     for row in range(len(codes)):
         code, width, k = codes[row], num_controls[row], num_targets[row]

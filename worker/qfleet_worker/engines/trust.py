@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells whether others could have written what lies in a folder: machine code that is loaded runs as this user."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+
+
+def distrust(path: Path) -> str:
+    """Return why a file or folder can't be trusted; empty if only this user and root can have written it.
+
+    A folder above it may be open to all where it is sticky, as /tmp is: nobody can replace there what isn't theirs.
+    """
+    real = Path(os.path.realpath(path))
+    for place in (real, *real.parents):
+        try:
+            found = place.lstat()
+        except OSError as exc:
+            return f"{place} can't be looked at: {exc.strerror}"
+        if found.st_uid not in (0, os.geteuid()):
+            return f"{place} belongs to another user (uid {found.st_uid})"
+        sticky = place != real and stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+        if sticky:
+            continue
+        if found.st_mode & stat.S_IWOTH:
+            return f"{place} can be written by everybody"
+        if found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid):
+            return f"{place} can be written by the group {found.st_gid}"
+    return ""
+
+
+def _is_own_group(gid: int) -> bool:
+    """Whether a group is root's, or this user's private one: of the same name, without other members."""
+    if gid == 0:
+        return True
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and user.pw_gid == gid and not set(group.gr_mem) - {user.pw_name}
