@@ -33,6 +33,7 @@ def up(workers: int, data: Path | None, as_json: bool) -> None:
       qfleet up --workers 4 --data ~/qfleet-jobs
     """
     from qfleet import FleetProvider
+    from qfleet.cli.engine_notes import follow_engines
     from qfleet.cli.output import write_json
 
     interrupt_on_terminate()
@@ -58,6 +59,7 @@ def up(workers: int, data: Path | None, as_json: bool) -> None:
                 )
             if not provider.durable:
                 click.echo("Its jobs are kept in memory only: they are lost when it stops.", err=True)
+            follow_engines(provider)
             threading.Event().wait()
     except KeyboardInterrupt:
         click.echo("The fleet is stopped.", err=True)
@@ -88,7 +90,8 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 
-    It takes a minute or two. Until then workers run circuits with numpy, which gives the same counts, more slowly.
+    It takes half a minute or more. Until then workers run circuits with numpy, which gives the same counts, more slowly,
+    and one of them compiles it in the background.
 
     \b
     Example:

@@ -71,6 +71,7 @@ def run(
     if local is not None and ctx.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--local starts a fleet and --url names one: give one of them.")
     from qfleet.cli.circuit_files import read_circuit_files
+    from qfleet.cli.engine_notes import tell_engine
     from qfleet.cli.output import circuit_documents, print_counts, result_document, write_json
     from qfleet.cli.plot import check_plot, save_histograms
 
@@ -94,6 +95,7 @@ def run(
             write_json(result_document(job, {"circuits": circuit_documents(result)}))
         else:
             print_counts(result)
+        tell_engine(result)
     if plot is not None:
         save_histograms(circuit_documents(result), plot)
         if not as_json:

@@ -11,6 +11,8 @@ from msgspec import Meta, Struct
 PERIOD_SECONDS: Final = 3.0
 #: A record older than this belongs to a worker that is gone.
 STALE_SECONDS: Final = 15.0
+#: The engine that every worker has, which gives the same shots as the faster one.
+SLOWER_ENGINE: Final = "numpy"
 
 
 class Presence(Struct, frozen=True):

@@ -18,18 +18,28 @@ def distrust(path: Path) -> str:
     real = Path(os.path.realpath(path))
     for place in (real, *real.parents):
         try:
-            found = place.lstat()
+            reason = distrust_alone(place, sticky_is_safe=place != real)
         except OSError as exc:
             return f"{place} can't be looked at: {exc.strerror}"
-        if found.st_uid not in (0, os.geteuid()):
-            return f"{place} belongs to another user (uid {found.st_uid})"
-        sticky = place != real and stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
-        if sticky:
-            continue
-        if found.st_mode & stat.S_IWOTH:
-            return f"{place} can be written by everybody"
-        if found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid):
-            return f"{place} can be written by the group {found.st_gid}"
+        if reason:
+            return reason
+    return ""
+
+
+def distrust_alone(path: Path, *, sticky_is_safe: bool = False) -> str:
+    """Return the same of a file or folder by itself, whatever is above it. A link isn't followed, and not trusted.
+
+    Raises OSError if it isn't there.
+    """
+    found = path.lstat()
+    if found.st_uid not in (0, os.geteuid()):
+        return f"{path} belongs to another user (uid {found.st_uid})"
+    if sticky_is_safe and found.st_mode & stat.S_ISVTX:
+        return ""
+    if found.st_mode & stat.S_IWOTH:
+        return f"{path} can be written by everybody"
+    if found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid):
+        return f"{path} can be written by the group {found.st_gid}"
     return ""
 
 
