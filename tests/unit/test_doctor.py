@@ -13,8 +13,11 @@ from qfleet.queue import Facts
 from qfleet.wire.presence import Presence
 
 
-def worker(name: str = "w@host", version: str = "1.0", holds: tuple[str, ...] = ()) -> Presence:
-    return Presence(name=name, version=version, concurrency=2, memory_bytes=1, seen=0.0, holds=holds)
+def worker(name: str = "w@host", version: str = "1.0", holds: tuple[str, ...] = (), **changed: Any) -> Presence:
+    return Presence(name=name, version=version, concurrency=2, memory_bytes=1, seen=0.0, holds=holds, **changed)
+
+
+SLOW = {"engine": "numpy", "engine_reason": "it isn't compiled"}
 
 
 WELL = Facts(
@@ -57,6 +60,8 @@ def test_a_fleet_that_is_well() -> None:
     [
         ("Redis version", {"redis_version": "6.0.16"}, "6.0.16", "install Redis 6.2 or newer"),
         ("Redis version", {"redis_version": "5.0.7"}, "5.0.7", "install"),
+        ("engine", {"workers": (worker("a@host", **SLOW), worker())}, "numpy, the slower one, on a@host: it isn't", "warm"),
+        ("engine", {"workers": (worker(**SLOW), worker(**SLOW, compiling=True))}, "it isn't compiled", "qfleet warm"),
         ("maxmemory-policy", {"maxmemory_policy": "allkeys-lru"}, "allkeys-lru: when memory is full", "CONFIG SET"),
         ("maxmemory-policy", {"maxmemory_policy": "volatile-ttl"}, "volatile-ttl", "noeviction"),
         ("appendonly", {"append_only": False}, "all jobs are lost", "CONFIG SET appendonly yes"),
@@ -115,3 +120,10 @@ def test_what_is_no_problem(check: str, changed: dict[str, Any]) -> None:
 def test_all_names_are_there_for_machines() -> None:
     keys = tuple(f"key{number}" for number in range(100))
     assert finding("orphan keys", orphan_keys=keys).names == keys
+
+
+def test_an_engine_that_is_being_compiled_is_no_problem_and_still_told() -> None:
+    found = finding("engine", workers=(worker(engine="numpy", engine_reason="it is being compiled", compiling=True),))
+    assert (found.verdict, found.remedy) == ("ok", "")
+    assert "it is being compiled" in found.text
+    assert finding("engine", workers=(worker(engine="statevector"), worker())).names == ()

@@ -21,11 +21,8 @@ _HINT: Final = "`qfleet warm` compiles the faster one, once on each machine that
 
 def tell_engine(result: Any) -> None:
     """Say in one line which circuits of a `qiskit.result.Result` the slower engine ran, and why."""
-    reasons = {
-        found.metadata.get("engine_reason", "")
-        for found in result.results
-        if (found.metadata or {}).get("engine") == SLOWER_ENGINE
-    }
+    said = [getattr(found, "metadata", None) or {} for found in result.results]
+    reasons = {metadata["engine_reason"] for metadata in said if metadata.get("engine") == SLOWER_ENGINE}
     if reasons:
         why = printable("; ".join(sorted(reasons)))
         click.echo(f"The slower engine, {SLOWER_ENGINE}, ran circuits: {why}. {_HINT}", err=True)

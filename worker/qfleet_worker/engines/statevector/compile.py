@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.draft import GATES, POOL, SIZE, TAPE, Draft, new_draft, run_constants
+from qfleet_worker.engines.base import CapacityError
+from qfleet_worker.engines.statevector.draft import (
+    GATES,
+    POOL,
+    SIZE,
+    TAPE,
+    Draft,
+    check_capacity,
+    new_draft,
+    run_constants,
+)
 from qfleet_worker.engines.statevector.emit import emit_gate, emit_group, emit_permutation
 from qfleet_worker.engines.statevector.fusion import check_rows, classify, fuse
 from qfleet_worker.engines.statevector.kernels import MAX_TARGETS
@@ -27,7 +37,6 @@ from qfleet_worker.engines.statevector.merging import (
     Emitted,
     emit_diagonals,
     new_emitted,
-    next_op,
 )
 from qfleet_worker.engines.statevector.schedule import MERGED, SINGLE, flips_together, itemise, popcount, stages
 from qfleet_worker.engines.statevector.tape import PHASE, run_tape
@@ -104,11 +113,13 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     draft = new_draft(len(codes), num_wires, matrix_entries, term_count)
     check_rows(draft, codes, num_controls, num_targets, operands, len(params), table_at, table, wires)
     fuse(draft, codes, num_controls, num_targets, operands, table_at, table, wires, num_wires >= SPLIT_WIRES)
+    check_capacity(draft)
     run_constants(draft)
     if num_wires >= THIN_WIRES:
         thin_out(draft)
     classify(draft)
     stage_rows, emitted, sources = _emit(draft, num_wires, lane_bits, local_bits, run_bits)
+    check_capacity(draft)
     counts = emitted.counts
     factor_sources = emitted.factor_sources[: counts[PRODUCT_TERMS]]
     table_rows, table_terms = emitted.table_rows[: counts[TABLE_ROWS]], emitted.table_terms[: counts[TABLE_TERMS]]
@@ -180,7 +191,9 @@ def _emit(draft: Draft, num_wires: int, lane_bits: int, local_bits: int,
                 emit_diagonals(draft, emitted, sequence, start, end, local[stage], places, bits, lane_bits, sources)
                 item += 1
                 continue
-            op = next_op(emitted)
+            if counts[OPS] >= len(emitted.ops):
+                raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
+            op = emitted.ops[counts[OPS]]
             sources = _grown(sources, counts[COEFS] + MAX_COEFS)
             if kinds[item] == SINGLE or end == start + 1:
                 together, together_wires = flips_together(gates, sequence, bounds, kinds, item, items, high_wires)

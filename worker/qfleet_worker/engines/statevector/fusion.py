@@ -207,23 +207,26 @@ def check_rows(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], nu
                operands: NDArray[Any], num_params: int, table_at: NDArray[Any], tables: NDArray[Any],
                wires: NDArray[Any]) -> None:  # fmt: skip
     """Raise `CapacityError` for rows that name operands, angles, wires or tables that aren't there."""
-    operand = param = 0
+    number = params = 0
     fits = True
     for row in range(len(codes)):
         code, k = codes[row], num_targets[row]
-        begin, operand = operand, operand + num_controls[row] + k
-        if code >= len(NUM_PARAMS) or k > (MOST_TARGETS if code == m.DIAGONAL else 4) or operand > len(operands):
-            fits = False
-            break
-        param += NUM_PARAMS[code]
-        if code == m.UNITARY:
-            fits &= table_at[row] >= 0 and table_at[row] + (1 << 2 * k) <= len(tables)
-        elif code == m.DIAGONAL:
-            fits &= table_at[row] >= 0 and table_at[row] + (1 << k) <= len(tables)
-        for at in range(begin, operand):
-            qubit = operands[at] if operands[at] >= 0 else ~operands[at]
-            fits &= qubit < len(wires) and 0 <= wires[qubit] < len(draft.last)
-    if not fits or param > num_params:
+        number += num_controls[row] + k
+        fits &= 0 <= code < len(NUM_PARAMS) and k <= (MOST_TARGETS if code == m.DIAGONAL else 4)
+        params += NUM_PARAMS[code] if fits else 0
+        if code == m.UNITARY or code == m.DIAGONAL:
+            size = 1 << (2 * k if code == m.UNITARY else k)
+            fits &= table_at[row] >= 0 and table_at[row] + size <= len(tables)
+    fits &= number <= len(operands) and params <= num_params
+    # In loops of their own, which become vector instructions.
+    qubit = lowest = highest = 0
+    for at in range(number if fits else 0):
+        qubit = max(qubit, operands[at] ^ operands[at] >> 63)
+    fits &= number == 0 or qubit < len(wires)
+    for at in range(number if fits else 0):
+        wire = wires[operands[at] ^ operands[at] >> 63]
+        lowest, highest = min(lowest, wire), max(highest, wire)
+    if not fits or lowest < 0 or (number and highest >= len(draft.last)):
         raise CapacityError("a defect of qfleet, please report it: the rows of a circuit don't fit together")
 
 

@@ -57,15 +57,21 @@ def _dispatcher(function: _Function, **options: bool) -> _Function:
     template = dispatcher.get_call_template
 
     def of_types(arguments: Any, keywords: dict[str, Any]) -> Any:
-        """As numba's own, but a constant is a number like any other: numba would compile the function again for it."""
+        """As numba's own, but a constant is a number like any other: numba would compile the function again for each.
+
+        For True and False that is as it should be: such an argument chooses what a function does.
+        """
         return template(
-            [types.unliteral(each) for each in arguments],
-            {name: types.unliteral(each) for name, each in keywords.items()},
+            [_of_any_value(each) for each in arguments], {name: _of_any_value(each) for name, each in keywords.items()}
         )
 
     dispatcher.get_call_template = of_types
     compiled: _Function = dispatcher
     return compiled
+
+
+def _of_any_value(given: Any) -> Any:
+    return types.unliteral(given) if isinstance(given, types.IntegerLiteral) else given
 
 
 def name_of(function: Callable[..., Any]) -> str:

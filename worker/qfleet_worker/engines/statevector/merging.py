@@ -67,15 +67,6 @@ def new_emitted(draft: Draft, number: int) -> Emitted:
 
 
 @machine_code
-def next_op(emitted: Emitted) -> NDArray[Any]:
-    """The row of the next operation, which isn't counted yet."""
-    at = emitted.counts[OPS]
-    if at >= len(emitted.ops):
-        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
-    return emitted.ops[at]
-
-
-@machine_code
 def _conditional(draft: Draft, emitted: Emitted, factor: int, mask: int, value: int, outside: int,
                  outside_value: int, bits: int, lane_bits: int, sources: NDArray[Any]) -> None:  # fmt: skip
     """A factor where several local bits and some outside have their values, as an operation of its own."""
@@ -94,7 +85,9 @@ def _conditional(draft: Draft, emitted: Emitted, factor: int, mask: int, value: 
         draft.pool[one + entry] = draft.pool[factor]
         shape = shape_of_one(draft.pool, one)
     target = np.full(1, position, np.int64)
-    op = next_op(emitted)
+    if counts[OPS] >= len(emitted.ops):
+        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
+    op = emitted.ops[counts[OPS]]
     op[OUTSIDE] = outside
     op[OUTSIDE_VALUES] = outside_value
     counts[COEFS] = emit_matrix(
@@ -176,7 +169,9 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
         row[values.END] = counts[TABLE_TERMS]
         counts[TABLE_ROWS] += 1
     if counts[TABLE_TERMS] > first_chosen or diagonal[END] > diagonal[FIRST]:
-        op = next_op(emitted)
+        if counts[OPS] >= len(emitted.ops):
+            raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
+        op = emitted.ops[counts[OPS]]
         op[:] = 0
         op[KERNEL] = -1
         op[INTS] = counts[DIAGONALS]
