@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-valkey test-slow test-faults soak bench up clean
+.PHONY: help setup demo check test test-valkey test-slow test-faults test-bounds test-image soak bench up clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,13 @@ soak: $(VENV)/.dev ## 2,000 shards while faults are injected at random; make soa
 test-slow: $(VENV)/.dev ## only the tests that take minutes and up to 5 GiB; those against Aer need the extra "bench"
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest -m slow
+
+test-bounds: $(VENV)/.dev ## random programs, every access to an array checked; some hours; BOUNDS='--programs 500 --seed 7'
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python tests/bounds.py $(BOUNDS)
+
+test-image: $(VENV)/.dev ## build the worker's image and run a circuit on it: with Docker or podman, or as root on Debian
+	@tests/support/ensure_redis.sh
+	$(BIN)/python tests/image.py
 
 bench: $(VENV)/.dev ## every benchmark
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

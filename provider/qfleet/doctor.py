@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from qfleet.errors import BrokerModeError, BrokerPermissionError
 from qfleet.queue.facts import Facts
+from qfleet.wire.presence import SLOWER_ENGINE
 
 #: The oldest Redis on which the scripts run.
 OLDEST_REDIS: Final = (6, 2)
@@ -49,6 +50,7 @@ def diagnose(facts: Facts) -> list[Finding]:
         _clock(facts),
         _workers(facts),
         _versions(facts),
+        _engines(facts),
         _silent_workers(facts),
         _damaged_workers(facts),
         _messages(facts),
@@ -161,6 +163,19 @@ def _versions(facts: Facts) -> Finding:
         f"pip install qfleet=={here} on the workers, or their version here",
         names,
     )
+
+
+def _engines(facts: Facts) -> Finding:
+    check = "engine"
+    slow = [worker for worker in facts.workers if worker.engine == SLOWER_ENGINE]
+    if not slow:
+        return Finding(check, "ok", "no worker runs circuits with the slower one")
+    names = tuple(worker.name for worker in slow)
+    reasons = "; ".join(sorted({worker.engine_reason for worker in slow}))
+    text = f"{SLOWER_ENGINE}, the slower one, on {_some(names)}: {reasons}"
+    if all(worker.compiling for worker in slow):
+        return Finding(check, "ok", text, names=names)
+    return Finding(check, "problem", text, "run `qfleet warm`, once on each of their machines", names)
 
 
 def _silent_workers(facts: Facts) -> Finding:

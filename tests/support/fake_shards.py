@@ -15,7 +15,8 @@ from qfleet.wire import codec
 from qfleet.wire.formulas import Formula, parameter
 from qfleet.wire.program import Op, Program
 from qfleet.wire.shard import CircuitWork, ShardResult, ShardWork
-from qfleet_worker.engines.base import Experiment, Outcome
+from qfleet_worker.engines.base import Engine, Experiment, Outcome
+from qfleet_worker.engines.choose import Engines
 from qfleet_worker.runner import Runner
 from qfleet_worker.store import Taken
 
@@ -138,7 +139,15 @@ class FakeEngine:
 
 
 def run(store: FakeStore, engine: FakeEngine | None = None, **changed: Any) -> bool:
-    return Runner(store, engine or FakeEngine(), **{"memory_bytes": GIB, "max_attempts": 3} | changed).run("job", 0)
+    runner = Runner(store, always(engine or FakeEngine()), **{"memory_bytes": GIB, "max_attempts": 3} | changed)
+    return runner.run("job", 0)
+
+
+def always(engine: Engine, reason: str = "") -> Engines:
+    """Engines that stay with one."""
+    engines = Engines(marks=[])
+    engines.engine, engines.reason = engine, reason
+    return engines
 
 
 def points(index: int, *rows: Sequence[float], **changed: Any) -> CircuitWork:

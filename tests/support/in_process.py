@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fake_shards import always
 from qiskit import QuantumCircuit
 from qiskit.result import Result
 
@@ -58,7 +59,7 @@ def run_in_process(
     chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
     new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)
     store = _Store([codec.encode(shard) for shard in new.shards], new.programs)
-    runner = Runner(store, engine, memory_bytes=2**31, max_attempts=3, engine_reason=engine_reason)
+    runner = Runner(store, always(engine, engine_reason), memory_bytes=2**31, max_attempts=3)
     for index in range(len(new.shards)):
         assert runner.run(new.job_id, index)
     return assemble(

@@ -14,8 +14,11 @@ from qfleet.queue import Facts
 from qfleet.wire.presence import Presence
 
 
-def worker(name: str = "w@host", version: str = "1.0", holds: tuple[str, ...] = ()) -> Presence:
-    return Presence(name=name, version=version, concurrency=2, memory_bytes=1, seen=0.0, holds=holds)
+def worker(name: str = "w@host", version: str = "1.0", holds: tuple[str, ...] = (), **changed: Any) -> Presence:
+    return Presence(name=name, version=version, concurrency=2, memory_bytes=1, seen=0.0, holds=holds, **changed)
+
+
+SLOW = {"engine": "numpy", "engine_reason": "it isn't compiled"}
 
 
 WELL = Facts(
@@ -63,6 +66,13 @@ def test_a_fleet_that_is_well() -> None:
     [
         ("Redis version", {"redis_version": "6.0.16"}, "6.0.16", "install Redis 6.2 or newer"),
         ("Redis version", {"redis_version": "5.0.7"}, "5.0.7", "install"),
+        (
+            "engine",
+            {"workers": (worker("a@host", **SLOW), worker())},
+            "numpy, the slower one, on a@host: it isn't",
+            "warm",
+        ),
+        ("engine", {"workers": (worker(**SLOW), worker(**SLOW, compiling=True))}, "it isn't compiled", "qfleet warm"),
         ("maxmemory-policy", {"maxmemory_policy": "allkeys-lru"}, "allkeys-lru: when memory is full", "CONFIG SET"),
         ("maxmemory-policy", {"maxmemory_policy": "volatile-ttl"}, "volatile-ttl", "noeviction"),
         ("appendonly", {"append_only": False}, "all jobs are lost", "CONFIG SET appendonly yes"),
@@ -153,3 +163,10 @@ def test_a_redis_that_refuses_is_a_finding(
     assert (found.check, found.verdict, found.text) == (check, "problem", str(error))
     assert remedy in found.remedy
     assert check in {finding.check for finding in diagnose(WELL)}
+
+
+def test_an_engine_that_is_being_compiled_is_no_problem_and_still_told() -> None:
+    found = finding("engine", workers=(worker(engine="numpy", engine_reason="it is being compiled", compiling=True),))
+    assert (found.verdict, found.remedy) == ("ok", "")
+    assert "it is being compiled" in found.text
+    assert finding("engine", workers=(worker(engine="statevector"), worker())).names == ()

@@ -19,6 +19,7 @@ from celery.worker import state
 from qfleet.wire.broker import BrokerUrlError
 from qfleet.wire.machine import machine_id
 from qfleet_worker.app import make_app
+from qfleet_worker.engines.ready import MachineCodeError, is_ready
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
 from qfleet_worker.preflight import why_unusable
@@ -34,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m qfleet_worker",
         description="Run a qfleet worker. It reads QFLEET_URL, QFLEET_CONCURRENCY, QFLEET_MEMORY_BYTES, "
-        "QFLEET_MAX_ATTEMPTS, QFLEET_TIME_LIMIT_SECONDS, QFLEET_GRACE_SECONDS and QFLEET_LOG_LEVEL from its "
-        "environment.",
+        "QFLEET_MAX_ATTEMPTS, QFLEET_TIME_LIMIT_SECONDS, QFLEET_GRACE_SECONDS, QFLEET_WARM and QFLEET_LOG_LEVEL from "
+        "its environment.",
         epilog="example: QFLEET_URL=redis://localhost:6379/0 python -m qfleet_worker",
     )
     parser.add_argument(
@@ -90,17 +91,18 @@ def _run(settings: Settings) -> int:
 
 def _warm() -> int:
     try:
-        from qfleet_worker.engines.statevector import warm
+        from qfleet_worker.engines.statevector.warm import warm
     except ImportError as exc:
         print(f"qfleet worker: {exc}; without numba circuits are run by numpy", file=sys.stderr)
         return 1
-    print("Compiling the statevector engine's machine code: a minute or two, once on each machine ...", flush=True)
+    if not is_ready():
+        print("Compiling the faster engine's machine code: half a minute or more, once on each machine ...", flush=True)
     try:
-        seconds, _ = warm()
-    except OSError as exc:
-        print(f"qfleet worker: it can't be kept: {exc}; set NUMBA_CACHE_DIR to a folder of yours", file=sys.stderr)
+        seconds, compiling = warm()
+    except MachineCodeError as exc:
+        print(f"qfleet worker: {exc}", file=sys.stderr)
         return 1
-    print(f"Ready after {seconds:.0f} s.")
+    print(f"Ready after {seconds:.0f} s." if compiling else "The faster engine's machine code is compiled already.")
     return 0
 
 

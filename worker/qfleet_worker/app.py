@@ -19,7 +19,8 @@ from qfleet.wire.message import send_shard
 from qfleet.wire.presence import Presence
 from qfleet.wire.shard import RUN_SHARD
 from qfleet_worker.allocator import keep_freed_memory
-from qfleet_worker.engines.choose import choose_engine
+from qfleet_worker.engines.background import Background
+from qfleet_worker.engines.choose import Engines
 from qfleet_worker.lifecycle.control import limit_control
 from qfleet_worker.lifecycle.limits import limit_memory
 from qfleet_worker.lifecycle.pool import PoolStep
@@ -48,14 +49,15 @@ def make_app(settings: Settings, name: str) -> Any:
     machine = machine_id()
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
 
-    engine, engine_reason = choose_engine()
-    # Made before the pool forks: its processes start with the engine imported, and connect when they first need to.
+    engines = Engines()
+    # Before the pool forks: its processes start with the engine loaded, if it is ready by then.
+    background = Background(engines, allowed=settings.warm)
+    # Its processes connect when they first need to.
     runner = Runner(
         Store(connect(settings.broker), name, machine=machine),
-        engine,
+        engines,
         memory_bytes=memory_bytes,
         max_attempts=settings.max_attempts,
-        engine_reason=engine_reason,
     )
 
     # What the main process asks has one retry: it is asked again soon, and the loop that takes the tasks waits for it.
@@ -85,7 +87,7 @@ def make_app(settings: Settings, name: str) -> Any:
         machine=machine,
         process_id=os.getpid(),
     )
-    app.steps["consumer"].add(presence_step(main, presence))
+    app.steps["consumer"].add(presence_step(main, presence, background.report))
     app.steps["consumer"].add(reconciler_step(main, publish))
     app.steps["consumer"].add(PoolStep)
     limit_control()
@@ -95,6 +97,8 @@ def make_app(settings: Settings, name: str) -> Any:
     def begin_process(**_: Any) -> None:
         outlast_termination()
         limit_memory(memory_bytes)
+        # The faster engine, loaded later, has memory of its own.
+        engines.on_load = partial(limit_memory, memory_bytes)
         keep_freed_memory()
 
     return app

@@ -12,7 +12,8 @@ from threadpoolctl import ThreadpoolController
 from qfleet.wire import codec
 from qfleet.wire.program import Program
 from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork, cut
-from qfleet_worker.engines.base import Engine, EngineError
+from qfleet_worker.engines.base import EngineError
+from qfleet_worker.engines.choose import Engines
 from qfleet_worker.formulas import points_at_once
 from qfleet_worker.machine import usable_cores
 from qfleet_worker.programs import Programs
@@ -39,18 +40,15 @@ class Runner:
     """Runs shards in this process.
 
     Args:
+        engines: asked for the engine of each shard.
         memory_bytes: what one shard may use.
         max_attempts: a circuit that was begun so often, and whose process died each time, is given up.
-        engine_reason: why this engine, for the metadata of results.
     """
 
-    def __init__(
-        self, store: ShardStore, engine: Engine, *, memory_bytes: int, max_attempts: int, engine_reason: str = ""
-    ) -> None:
+    def __init__(self, store: ShardStore, engines: Engines, *, memory_bytes: int, max_attempts: int) -> None:
         self._store = store
         self._programs = Programs(store.programs)
-        self._engine = engine
-        self._engine_reason = engine_reason
+        self._engines = engines
         self._memory_bytes = memory_bytes
         self._max_attempts = max_attempts
         self._blas = ThreadpoolController()
@@ -60,6 +58,7 @@ class Runner:
         taken = self._store.take(job_id, index)
         if taken is None:
             return False
+        self._engines.look()
         try:
             work = codec.decode_work(taken.work)
         except codec.WireError as exc:
@@ -139,7 +138,7 @@ class Runner:
         """Run a circuit at some points, together. An error of one leaves the others."""
         start = time.perf_counter()
         try:
-            found = simulate(self._engine, program, circuit, work, threads)
+            found = simulate(self._engines.engine, program, circuit, work, threads)
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             if circuit.points == 1:
                 return [self._failed(circuit, self._reason(taken, circuit, exc))]
@@ -152,8 +151,8 @@ class Runner:
                 first_shot=circuit.first_shot,
                 shots=circuit.shots,
                 seconds=time.perf_counter() - start,
-                engine=self._engine.name,
-                engine_reason=self._engine_reason,
+                engine=self._engines.engine.name,
+                engine_reason=self._engines.reason,
                 points=circuit.points,
                 **found,
             )
@@ -173,8 +172,8 @@ class Runner:
             first_shot=circuit.first_shot,
             shots=circuit.shots,
             seconds=0.0,
-            engine=self._engine.name,
-            engine_reason=self._engine_reason,
+            engine=self._engines.engine.name,
+            engine_reason=self._engines.reason,
             error=error[:4096],
             points=circuit.points,
         )

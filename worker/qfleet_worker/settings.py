@@ -33,6 +33,8 @@ class Settings:
     time_limit_seconds: int = 3600
     #: ``QFLEET_GRACE_SECONDS``: how long shards may go on to run after SIGTERM, before they are handed back
     grace_seconds: int = 30
+    #: ``QFLEET_WARM``: whether the faster engine is compiled in the background where it isn't compiled yet
+    warm: bool = True
     #: ``QFLEET_LOG_LEVEL``
     log_level: str = "INFO"
     #: ``QFLEET_LIFELINE``: when standard input ends, end with the private server, whose folder this is, and remove it
@@ -57,9 +59,17 @@ class Settings:
             max_attempts=_integer(environment, "QFLEET_MAX_ATTEMPTS", 3, lowest=1),
             time_limit_seconds=_integer(environment, "QFLEET_TIME_LIMIT_SECONDS", 3600, lowest=0),
             grace_seconds=_integer(environment, "QFLEET_GRACE_SECONDS", 30, lowest=0),
+            warm=_switch(environment, "QFLEET_WARM", default=True),
             log_level=log_level,
             lifeline=environment.get("QFLEET_LIFELINE", ""),
         )
+
+
+def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environment.get(name, "")
+    if text not in ("", "0", "1"):
+        raise SettingsError(f"{name}={text!r}: 0 or 1 is needed")
+    return text == "1" if text else default
 
 
 def _integer(environment: Mapping[str, str], name: str, default: int, *, lowest: int) -> int:

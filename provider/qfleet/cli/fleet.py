@@ -46,6 +46,7 @@ def up(workers: int, data: Path | None, as_json: bool) -> None:
       qfleet up --workers 4 --data ~/qfleet-jobs
     """
     from qfleet import FleetProvider
+    from qfleet.cli.engine_notes import follow_engines
 
     if not as_json:
         where = f"whose jobs are kept in {data}" if data else "whose jobs are kept in memory until it stops"
@@ -57,6 +58,7 @@ def up(workers: int, data: Path | None, as_json: bool) -> None:
             with FleetProvider.local(workers=workers, data=data) as provider:
                 _announce(provider, workers, as_json=as_json)
                 is_up = True
+                follow_engines(provider)
                 threading.Event().wait()
         except KeyboardInterrupt:
             if not is_up:
@@ -121,7 +123,8 @@ def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 
-    It takes a minute or two. Until then workers run circuits with numpy, which gives the same counts, more slowly.
+    It takes half a minute or more. Until then workers run circuits with numpy, which gives the same counts, more slowly,
+    and one of them compiles it in the background.
 
     \b
     Example:

@@ -79,6 +79,7 @@ def run(
         raise click.UsageError("--local starts a fleet and --url names one: give one of them.")
     interrupts.say("interrupted; nothing was submitted")
     from qfleet.cli.circuit_files import read_circuit_files
+    from qfleet.cli.engine_notes import tell_engine
     from qfleet.cli.output import circuit_documents
     from qfleet.cli.plot import check_plot, save_histograms
 
@@ -96,6 +97,7 @@ def run(
         with interrupts.raised(), start() as provider:
             interrupts.say("interrupted; the local fleet is stopped, and its job with it")
             result = _run_locally(provider, circuits, backend_name, given, timeout, partial=partial, as_json=as_json)
+    tell_engine(result)
     if plot is not None:
         save_histograms(circuit_documents(result), plot)
         if not as_json:

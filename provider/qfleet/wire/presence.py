@@ -13,6 +13,8 @@ PERIOD_SECONDS: Final = 3.0
 STALE_SECONDS: Final = 15.0
 #: A longer record is not a worker's.
 MAX_RECORD_BYTES: Final = 1 << 20
+#: The engine that every worker has, which gives the same shots as the faster one.
+SLOWER_ENGINE: Final = "numpy"
 
 
 class Presence(Struct, frozen=True):
@@ -27,6 +29,11 @@ class Presence(Struct, frozen=True):
     memory_bytes: int
     #: seconds since the epoch, by the clock of Redis
     seen: float
+    #: the engine that runs circuits there, and why this one; empty for a worker of an older version
+    engine: Annotated[str, Meta(max_length=200)] = ""
+    engine_reason: Annotated[str, Meta(max_length=4096)] = ""
+    #: whether a faster engine is being compiled there, in the background
+    compiling: bool = False
     #: task ids of the shards whose messages it has
     holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
     #: where its process ids mean something: `qfleet.wire.machine.machine_id`

@@ -78,6 +78,11 @@ class FakeJob:
         return True
 
 
+def engine(name: str, reason: str = "machine code is compiled", *, compiling: bool = False) -> dict[str, Any]:
+    """What a worker says of its engine."""
+    return {"engine": name, "engine_reason": reason, "compiling": compiling}
+
+
 @dataclass
 class FakeFleet:
     """What the fake provider does, to be set by a test, and what was asked of it."""
@@ -91,6 +96,9 @@ class FakeFleet:
     stopped: int = 0
     queries: list[dict[str, Any]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    #: what all workers say of their engine, at each look; the last of them from then on
+    engines: list[dict[str, Any]] = field(default_factory=lambda: [engine("statevector")])
+    looks: int = 0
 
     def provider_class(self) -> type:
         fleet = self
@@ -135,7 +143,9 @@ class FakeFleet:
                 return [] if fleet.job is None else [fleet.job]
 
             def workers(self) -> list[Any]:
-                return [SimpleNamespace(name=f"worker-{index}") for index in range(fleet.workers)]
+                fleet.looks += 1
+                engine = fleet.engines.pop(0) if len(fleet.engines) > 1 else fleet.engines[0]
+                return [SimpleNamespace(name=f"worker-{index}", **engine) for index in range(fleet.workers)]
 
             def examine(self) -> list[Finding]:
                 return fleet.findings

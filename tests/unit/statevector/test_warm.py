@@ -4,32 +4,25 @@
 from __future__ import annotations
 
 import logging
-import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import engine_oracle as oracle
 import numpy as np
 import pytest
+from kept_code import tree
 from numba.core import event
 
-from qfleet_worker.engines.statevector import (
-    dots,
-    engine,
-    execute,
-    fusion,
-    kernels,
-    machine_code,
-    matrices,
-    paulis,
-    runs,
-    vectors,
-    warm,
-)
+from qfleet_worker.engines import ready
+from qfleet_worker.engines.statevector import engine, machine_code, paulis, warm
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 from qfleet_worker.engines.statevector.threads import Crew
+
+#: The module, whose name in the package is the function's.
+warming = sys.modules[warm.__module__]
 
 
 def test_nothing_is_left_to_compile_once_it_is_warm() -> None:
@@ -47,14 +40,20 @@ def test_another_process_finds_the_cache_warm() -> None:
     assert float(result.stdout) == 0
 
 
-#: Two functions, of which one calls the other, compiled for two precisions; prints how long that took.
+#: Functions that call each other with constants, compiled for two precisions; prints how long that took.
 ENTRIES = """
 import sys
+from collections.abc import Callable
+from pathlib import Path
 import numpy as np
 from qfleet_worker.engines.statevector import machine_code
 
-# Those of the engine would take minutes.
+# Those of the engine would take a minute.
 machine_code._ENTRIES.clear()
+
+@machine_code.machine_code
+def shifted(values, by, back):
+    return values[by] if back else -values[by]
 
 @machine_code.compiled_for("({real}[::1],)")
 def twice(values):
@@ -62,29 +61,88 @@ def twice(values):
 
 @machine_code.compiled_for("({real}[::1],)")
 def once(values):
-    return values[0]
+    return shifted(values, 0, True) + shifted(values, 1, True) + shifted(values, len(values) - 1, False)
 
-if sys.argv[1] == "compile":
-    machine_code.compile_all()
-else:
+what, folder = sys.argv[1], Path(sys.argv[2])
+try:
+    if what == "compile":
+        machine_code.keep_in(folder)
+        machine_code.compile_all()
+        assert len(shifted.signatures) == 2, shifted.signatures
+    else:
+        machine_code.load(folder)
+except machine_code.MachineCodeError as exc:
+    sys.exit(str(exc))
+if what == "call":
     for dtype in (np.float32, np.float64):
-        assert (once(np.ones(1, dtype)), twice(np.ones(1, dtype))) == (1, 2)
+        assert (once(np.ones(2, dtype)), twice(np.ones(2, dtype))) == (1, 2)
+if what == "call for others":
+    assert once(np.ones(2, np.int64)) == 1
 print(machine_code.seconds_compiling())
 """
 
 
-@pytest.mark.parametrize("then", ["compile", "call"])
-def test_what_is_compiled_is_found_by_calls_and_by_compiling_it_again(then: str, tmp_path: Path) -> None:
-    path = tmp_path / "entries.py"
-    path.write_text(ENTRIES)
+@pytest.fixture
+def entries(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Compiles, loads or calls these functions in a fresh process."""
+    (tmp_path / "entries.py").write_text(ENTRIES)
 
-    def seconds(what: str) -> float:
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-        command = [sys.executable, str(path), what]
-        return float(subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout)
+    def run(what: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(tmp_path / "entries.py"), what, str(tmp_path / "kept")]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert seconds("compile") > 0
-    assert seconds(then) == 0
+    return run
+
+
+def test_what_is_compiled_is_loaded_and_called(entries: Callable[[str], subprocess.CompletedProcess[str]]) -> None:
+    compiled = entries("compile")
+    assert float(compiled.stdout) > 0, compiled.stderr
+    for what in ("load", "call"):
+        assert float(entries(what).stdout) == 0
+
+
+def test_what_is_not_compiled_is_not_compiled_by_loading(
+    entries: Callable[[str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    entries("compile")
+    shutil.rmtree(tmp_path / "kept" / "__main__.once")
+    assert "__main__.once isn't compiled" in entries("load").stderr
+
+
+def test_what_is_compiled_after_loading_is_not_kept(
+    entries: Callable[[str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    entries("compile")
+    before = tree(tmp_path / "kept")
+    called = entries("call for others")
+    assert float(called.stdout) > 0, called.stderr
+    assert tree(tmp_path / "kept") == before
+
+
+def test_numba_that_keeps_machine_code_elsewhere_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As one would that doesn't ask for the folder any more."""
+    monkeypatch.setattr(machine_code.Locator, "get_cache_path", lambda self: "/elsewhere")
+    with pytest.raises(ready.MachineCodeError, match="keeps .* in /elsewhere, not in"):
+        machine_code.load(tmp_path)
+
+
+def test_machine_code_that_cannot_be_loaded_is_compiled_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """That of a process that was cut short has no hashes yet."""
+    asked: list[bool] = []
+
+    def load(folder: Path) -> None:
+        if len(asked) < 2:
+            raise ready.MachineCodeError("it is damaged")
+
+    def compile_machine_code(*, anew: bool = False) -> Path:
+        asked.append(anew)
+        return tmp_path
+
+    monkeypatch.setattr(warming, "load_if_ready", lambda: False)
+    monkeypatch.setattr(warming, "load", load)
+    monkeypatch.setattr(warming, "compile_machine_code", compile_machine_code)
+    assert warm()[1] > 0
+    assert asked == [False, True]
 
 
 def test_means_are_compiled_too() -> None:
@@ -115,8 +173,3 @@ def test_a_cold_cache_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: p
     assert [record.getMessage() for record in caplog.records] == [
         "compiled machine code for 2.5 s: numba's cache was cold"
     ]
-
-
-@pytest.mark.parametrize("module", [vectors, kernels, runs, fusion, execute, matrices, dots, paulis])
-def test_the_cache_is_as_new_as_all_that_it_was_made_of(module: ModuleType) -> None:
-    assert machine_code._STAMP[0] >= Path(module.__file__).stat().st_mtime

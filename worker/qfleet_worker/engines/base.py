@@ -19,6 +19,13 @@ class EngineError(Exception):
     """The engine can't run a circuit; the text is for the user who submitted it."""
 
 
+class CapacityError(EngineError):
+    """A circuit is being compiled into an array that is too small for it: a defect of qfleet, and of no circuit.
+
+    Machine code raises it before it would write beyond the array. Its text is a constant, which says so.
+    """
+
+
 class Experiment(msgspec.Struct, frozen=True, eq=False):
     """One circuit, and what is asked of it."""
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,10 +18,12 @@ from qfleet_worker.store import Store
 logger = logging.getLogger(__name__)
 
 
-def presence_step(store: Store, presence: Presence) -> type[bootsteps.StartStopStep]:
+def presence_step(
+    store: Store, presence: Presence, report: Callable[[], dict[str, Any]] = dict
+) -> type[bootsteps.StartStopStep]:
     """A step of Celery's consumer that renews the presence from the loop that takes the tasks.
 
-    A worker whose loop hangs thus stops to show itself.
+    A worker whose loop hangs thus stops to show itself. `report` gives the fields that change as time goes by.
     """
 
     class PresenceStep(bootsteps.StartStopStep):
@@ -48,7 +51,7 @@ def presence_step(store: Store, presence: Presence) -> type[bootsteps.StartStopS
             # Each message that was taken off the queue, whether its task runs yet or not.
             holds = tuple(sorted(request.id for request in tuple(state.reserved_requests)))
             try:
-                store.show(msgspec.structs.replace(presence, holds=holds))
+                store.show(msgspec.structs.replace(presence, holds=holds, **report()))
             except RedisError as exc:
                 logger.warning("could not renew this worker's presence: %s", exc)
 

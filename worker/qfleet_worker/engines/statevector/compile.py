@@ -8,9 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.draft import GATES, POOL, SIZE, TAPE, Draft, new_draft, run_constants
+from qfleet_worker.engines.base import CapacityError
+from qfleet_worker.engines.statevector.draft import (
+    GATES,
+    POOL,
+    SIZE,
+    TAPE,
+    Draft,
+    check_capacity,
+    new_draft,
+    run_constants,
+)
 from qfleet_worker.engines.statevector.emit import emit_gate, emit_group, emit_permutation
-from qfleet_worker.engines.statevector.fusion import classify, fuse
+from qfleet_worker.engines.statevector.fusion import check_rows, classify, fuse
 from qfleet_worker.engines.statevector.kernels import MAX_TARGETS
 from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
 from qfleet_worker.engines.statevector.merging import (
@@ -101,18 +111,22 @@ def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: N
     and diagonals. Returns the members of `Tables`, coefficients in double precision.
     """
     draft = new_draft(len(codes), num_wires, matrix_entries, term_count)
+    check_rows(draft, codes, num_controls, num_targets, operands, len(params), table_at, table, wires)
     fuse(draft, codes, num_controls, num_targets, operands, table_at, table, wires, num_wires >= SPLIT_WIRES)
+    check_capacity(draft)
     run_constants(draft)
     if num_wires >= THIN_WIRES:
         thin_out(draft)
     classify(draft)
     stage_rows, emitted, sources = _emit(draft, num_wires, lane_bits, local_bits, run_bits)
+    check_capacity(draft)
     counts = emitted.counts
     factor_sources = emitted.factor_sources[: counts[PRODUCT_TERMS]]
     table_rows, table_terms = emitted.table_rows[: counts[TABLE_ROWS]], emitted.table_terms[: counts[TABLE_TERMS]]
     tape = draft.tape[: draft.counts[TAPE]]
     pool = draft.pool[: draft.counts[POOL]]
-    recipe = write_recipe(len(params), draft.varies, tape, sources, factor_sources, table_rows, table_terms)
+    sizes = (len(sources), len(factor_sources), counts[TABLE_SIZE], counts[HIGH_SIZE], len(pool))
+    recipe = write_recipe(len(params), sizes, draft.varies, tape, sources, factor_sources, table_rows, table_terms)
     turns = np.empty(len(params), np.complex128)
     half_turns(params, turns)
     run_tape(tape, pool, turns)
@@ -177,6 +191,8 @@ def _emit(draft: Draft, num_wires: int, lane_bits: int, local_bits: int,
                 emit_diagonals(draft, emitted, sequence, start, end, local[stage], places, bits, lane_bits, sources)
                 item += 1
                 continue
+            if counts[OPS] >= len(emitted.ops):
+                raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
             op = emitted.ops[counts[OPS]]
             sources = _grown(sources, counts[COEFS] + MAX_COEFS)
             if kinds[item] == SINGLE or end == start + 1:

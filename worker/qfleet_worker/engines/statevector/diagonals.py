@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector.draft import FACTOR, MASK, VALUE
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.runs import scale_row, scale_row_by, scale_row_by_two
@@ -187,10 +188,15 @@ def build_tables(terms: NDArray[Any], pool: NDArray[Any], bits: int, select: int
     high_bits = bits - low_bits
     if at >= 0:
         first = select ^ second
+        rows = (1 << popcount(first)) + (1 << popcount(second) if second else 0)
+        if at + (rows << low_bits + 1) > len(tables):
+            raise CapacityError("a defect of qfleet, please report it: there is no room for a table")
         _build_rows(terms, pool, low_bits, first, True, tables, at)
         if second:
             _build_rows(terms, pool, low_bits, second, False, tables, at + (2 << (low_bits + popcount(first))))
     if high_at >= 0:
+        if high_at + (1 << high_bits) > len(high_tables):
+            raise CapacityError("a defect of qfleet, please report it: there is no room for a table of high bits")
         products = high_tables[high_at : high_at + (1 << high_bits)]
         products[:] = 1
         for term in range(len(terms)):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector.machine_code import machine_code
 from qfleet_worker.engines.statevector.shapes import REAL
 from qfleet_worker.engines.statevector.tape import (
@@ -35,8 +36,10 @@ COLUMNS = 9
 #: The columns of a term: mask and value of the index, and where in the pool its factor lies.
 MASK, VALUE, FACTOR = range(3)
 
-#: What is counted: gates, places of the pool that are taken, terms, instructions.
-GATES, POOL, TERMS, TAPE = range(4)
+#: What is counted: gates, places of the pool that are taken, terms, instructions. And whether an array was too small.
+GATES, POOL, TERMS, TAPE, OVERFLOW = range(5)
+#: Places of the pool that a matrix takes at most.
+LARGEST = 256
 
 
 class Draft(NamedTuple):
@@ -61,16 +64,18 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
     """An empty draft. The rows' matrices have `matrix_entries` altogether, and their diagonals `num_terms` terms."""
     # Copying a matrix for it to depend on angles takes its size again, and a product of pairs four matrices at most. A
     # term may become a matrix of its own.
-    pool = np.empty(2 * matrix_entries + 5 * num_terms + 64 * rows + 4 * num_wires + FIRST_FREE, np.complex128)
+    pool = np.empty(
+        2 * matrix_entries + 5 * num_terms + 64 * rows + 4 * num_wires + FIRST_FREE + LARGEST, np.complex128
+    )
     pool[:FIRST_FREE] = 1
-    counts = np.zeros(4, np.int64)
+    counts = np.zeros(5, np.int64)
     counts[POOL] = FIRST_FREE
     return Draft(
         np.empty((3 * rows + 2 * num_wires + 8, COLUMNS), np.int64),
         np.empty((num_terms + 3 * rows + 2 * num_wires + 8, 3), np.int64),
         pool,
         np.zeros(len(pool), np.bool_),
-        np.empty((num_terms + 24 * rows, TAPE_COLUMNS), np.int64),
+        np.empty((num_terms + 24 * rows + 1, TAPE_COLUMNS), np.int64),
         counts,
         np.full(num_wires, -1, np.int64),
         np.full(num_wires, -1, np.int64),
@@ -79,9 +84,23 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
 
 
 @machine_code
+def check_capacity(draft: Draft) -> None:
+    """Raise `CapacityError` if anything that was written didn't fit into its array.
+
+    The functions below note it, and write to the beginning of the array in place of beyond its end. If they raised
+    themselves, all that calls them would take a tenth longer.
+    """
+    if draft.counts[OVERFLOW]:
+        raise CapacityError("a defect of qfleet, please report it: an array of a compiled circuit is too small")
+
+
+@machine_code
 def room(draft: Draft, size: int) -> int:
-    """The place of `size` new entries of the pool."""
+    """The place of `size` new entries of the pool, at most `LARGEST`."""
     place = int(draft.counts[POOL])
+    if place + size > len(draft.pool):
+        draft.counts[OVERFLOW] = 1
+        return 0
     draft.counts[POOL] += size
     return place
 
@@ -90,7 +109,11 @@ def room(draft: Draft, size: int) -> int:
 def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b: int, c: int) -> None:
     """Have `size` entries of the pool written by an instruction; `varies` says whether they depend on angles."""
     at = draft.counts[TAPE]
-    draft.counts[TAPE] += 1
+    if at >= len(draft.tape):
+        draft.counts[OVERFLOW] = 1
+        at = 0
+    else:
+        draft.counts[TAPE] += 1
     row = draft.tape[at]
     row[OP] = op
     row[TO] = to
@@ -138,7 +161,11 @@ def product(draft: Draft, left: int, right: int) -> int:
 def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
     """A new gate, as the last one on its wires."""
     at = int(draft.counts[GATES])
-    draft.counts[GATES] += 1
+    if at >= len(draft.gates):
+        draft.counts[OVERFLOW] = 1
+        at = 0
+    else:
+        draft.counts[GATES] += 1
     gate = draft.gates[at]
     gate[:] = 0
     gate[KIND] = kind
@@ -159,6 +186,9 @@ def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
 def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
     """Another term of the diagonal that is the last gate; `factor` is a place of the pool."""
     if factor == ONE:
+        return
+    if draft.counts[TERMS] >= len(draft.terms):
+        draft.counts[OVERFLOW] = 1
         return
     term = draft.terms[draft.counts[TERMS]]
     term[MASK] = mask

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector import kernels
 from qfleet_worker.engines.statevector.draft import AT, CONTROLS, FLIP, KIND, SHAPE, SIZE, TARGETS, VALUES
 from qfleet_worker.engines.statevector.kernels import CODES
@@ -88,6 +89,11 @@ def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: 
             fixed |= 1 << targets[bit]
             high += 1
     lane_controls, lane_values = inside & lane_mask, values & lane_mask
+    # Real and imaginary parts of each lane, for each entry of the matrix over the high targets and each shuffle.
+    if at + (4 * lanes << (2 * high + k - high)) > len(sources):
+        raise CapacityError("a defect of qfleet, please report it: an operation has too many coefficients")
+    if k > len(targets) or high > OUTSIDE - STRIDES:
+        raise CapacityError("a defect of qfleet, please report it: an operation has too many targets")
     begin_op(op, bits, lane_bits, fixed | (inside & ~lane_mask), values & ~lane_mask)
     op[OUTSIDE] = outside
     op[OUTSIDE_VALUES] = outside_values
@@ -181,6 +187,8 @@ def emit_gate(gates: NDArray[Any], gate: int, places: NDArray[Any], num_wires: i
     if gates[gate, KIND] != FLIP:
         k = gates[gate, SIZE]
         targets = np.empty(4, np.int64)
+        if k > len(targets):
+            raise CapacityError("a defect of qfleet, please report it: an operation has too many targets")
         for bit in range(k):
             targets[bit] = places[gates[gate, TARGETS] >> 8 * bit & 255]
         return emit_matrix(
@@ -201,6 +209,8 @@ def emit_gate(gates: NDArray[Any], gate: int, places: NDArray[Any], num_wires: i
             return at
     else:
         op[KERNEL] = CODES[lane_bits - 2, _FLIPL, 0, 1 << place]
+    if at + (2 << lane_bits) > len(sources):
+        raise CapacityError("a defect of qfleet, please report it: an operation has too many coefficients")
     for lane in range(1 << lane_bits):
         chosen = _ONE if lane & inside & lane_mask == values & lane_mask else _ZERO
         sources[at + 2 * lane] = chosen
@@ -238,6 +248,10 @@ def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int
         # A kernel without high targets isn't there: the identity on one.
         fixed = 1 << lane_bits
         high = 1
+    if at + lane_bits * (8 << lane_bits) + 8 * high > len(sources):
+        raise CapacityError("a defect of qfleet, please report it: a group has too many coefficients")
+    if high > OUTSIDE - STRIDES:
+        raise CapacityError("a defect of qfleet, please report it: a group has too many targets")
     begin_op(op, bits, lane_bits, fixed, 0)
     op[COEFS] = at
     code = _GR if kind == REAL_GROUP else _GX if kind == MIXED_GROUP else _GC
@@ -286,6 +300,8 @@ def emit_permutation(gates: NDArray[Any], sequence: NDArray[Any], begin: int, en
     k = fixed = 0
     strides = np.zeros(4, np.int64)
     wire_bit = np.zeros(num_wires, np.int64)
+    if popcount(wires) > len(strides) or at + (1 << popcount(wires)) > len(ints):
+        raise CapacityError("a defect of qfleet, please report it: a permutation has too many entries")
     for wire in range(num_wires):
         if wires >> wire & 1:
             fixed |= 1 << places[wire]

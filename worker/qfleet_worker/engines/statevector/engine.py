@@ -30,6 +30,7 @@ from qfleet_worker.engines.numpy_engine.saving import Saver, spread
 from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
 from qfleet_worker.engines.statevector.batch import MAX_WIRES, Room
 from qfleet_worker.engines.statevector.cache import Cache, structure
+from qfleet_worker.engines.statevector.loading import load_if_ready
 from qfleet_worker.engines.statevector.machine_code import seconds_compiling
 from qfleet_worker.engines.statevector.paulis import means
 from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
@@ -69,6 +70,7 @@ class StatevectorEngine:
     name = "statevector"
 
     def __init__(self) -> None:
+        load_if_ready()
         self._crews: dict[int, Crew] = {}
         self._cache = Cache()
 

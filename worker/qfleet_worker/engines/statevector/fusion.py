@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector import matrices as m
 from qfleet_worker.engines.statevector.draft import (
     AT,
@@ -68,6 +69,8 @@ from qfleet_worker.engines.statevector.tape import (
     C,
 )
 
+#: Targets of a row at most: those of a diagonal.
+MOST_TARGETS = 64
 #: Instructions among which one is sought that wrote a matrix: a layer's.
 LOOK_BACK = 16
 
@@ -200,6 +203,34 @@ def _matrix(draft: Draft, at: int, code: int, angle: int, k: int, target: NDArra
 
 
 @machine_code
+def check_rows(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any],
+               operands: NDArray[Any], num_params: int, table_at: NDArray[Any], tables: NDArray[Any],
+               wires: NDArray[Any]) -> None:  # fmt: skip
+    """Raise `CapacityError` for rows that name operands, angles, wires or tables that aren't there."""
+    number = params = 0
+    fits = True
+    for row in range(len(codes)):
+        code, k = codes[row], num_targets[row]
+        number += num_controls[row] + k
+        fits &= 0 <= code < len(NUM_PARAMS) and k <= (MOST_TARGETS if code == m.DIAGONAL else 4)
+        params += NUM_PARAMS[code] if fits else 0
+        if code == m.UNITARY or code == m.DIAGONAL:
+            size = 1 << (2 * k if code == m.UNITARY else k)
+            fits &= table_at[row] >= 0 and table_at[row] + size <= len(tables)
+    fits &= number <= len(operands) and params <= num_params
+    # In loops of their own, which become vector instructions.
+    qubit = lowest = highest = 0
+    for at in range(number if fits else 0):
+        qubit = max(qubit, operands[at] ^ operands[at] >> 63)
+    fits &= number == 0 or qubit < len(wires)
+    for at in range(number if fits else 0):
+        wire = wires[operands[at] ^ operands[at] >> 63]
+        lowest, highest = min(lowest, wire), max(highest, wire)
+    if not fits or lowest < 0 or (number and highest >= len(draft.last)):
+        raise CapacityError("a defect of qfleet, please report it: the rows of a circuit don't fit together")
+
+
+@machine_code
 def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any],
          operands: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any],
          split: bool) -> None:  # fmt: skip
@@ -210,7 +241,7 @@ def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targ
     n = len(draft.last)
     waits, wait_shapes, last = draft.waits, draft.wait_shapes, draft.last
     target = np.empty(4, np.int64)
-    places = np.empty(64, np.int64)
+    places = np.empty(MOST_TARGETS, np.int64)
     operand = param = 0
     for row in range(len(codes)):
         code, width, k = codes[row], num_controls[row], num_targets[row]

@@ -1,96 +1,175 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do the functions of this package become machine code, and how long did that take?
+"""Turns the functions of this package into machine code with numba, and keeps that of those that Python calls.
 
-They are compiled by numba, and kept in numba's cache (``NUMBA_CACHE_DIR``, or beside its module). Those that Python
-calls say for which arguments, and `compile_all` compiles them; one that is called before, or for others, is compiled
-then. All are built into the machine code that calls them.
-
-numba notices when a function's own module changes, but not when one of those changes whose functions were built into
-it; so here the cache is good for all of them together.
+Functions that Python calls say for which arguments (`compiled_for`); all others are built into the machine code that
+calls them (`machine_code`). What is kept lies in a folder that `qfleet_worker.engines.ready` names after all that it
+depends on: sources, libraries, processor. Processes that only run circuits load it (`load`) and write nothing; those that
+compile (`qfleet_worker.engines.compiling`) write into folders of their own. A function that is called without having been
+loaded is compiled then, for this process alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from numba import njit
+from numba import config, njit, types
 from numba.core import event, sigutils
+
+from qfleet_worker.engines.ready import MachineCodeError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-#: What a module has that machine code comes from: a function to be compiled, or instructions.
-_MARKS = ("\n@machine_code\n", "\n@compiled_for(", "\nfrom llvmlite import ir\n")
-
-
-def _package_stamp() -> tuple[float, int]:
-    """What numba compares: a time and a size, of all modules together that machine code comes from."""
-    modules = [
-        path for path in Path(__file__).parent.glob("*.py") if any(mark in path.read_text("utf-8") for mark in _MARKS)
-    ]
-    stats = [path.stat() for path in modules]
-    return max(stat.st_mtime for stat in stats), sum(stat.st_size for stat in stats)
-
-
-_STAMP = _package_stamp()
-
-
-#: A state's numbers in each precision.
+#: A state's numbers in each precision; double, which most circuits have, comes first.
 _PRECISIONS = ({"real": "float64", "complex": "complex128"}, {"real": "float32", "complex": "complex64"})
 #: The functions that Python calls, each with the types of arguments that it is compiled for.
-_ENTRIES: list[tuple[Any, dict[str, None]]] = []
+_ENTRIES: dict[str, tuple[Any, dict[str, None]]] = {}
 
 
 def compiled_for(signature: str) -> Callable[[_Function], _Function]:
-    """A function that Python calls with arguments of these types, as numba writes them.
+    """Make a function that Python calls with arguments of these types, as numba writes them.
 
     ``{real}`` and ``{complex}`` are a state's numbers: with them, the function is compiled for each precision.
     """
 
     def entry(function: _Function) -> _Function:
-        compiled = machine_code(function)
-        _ENTRIES.append((compiled, dict.fromkeys(signature.format(**names) for names in _PRECISIONS)))
+        compiled = _dispatcher(function)
+        _ENTRIES[name_of(function)] = compiled, dict.fromkeys(signature.format(**names) for names in _PRECISIONS)
         return compiled
 
     return entry
 
 
-def compile_all() -> None:
-    """Compile, or load from the cache, the functions that Python calls, of all modules that were imported."""
-    for function, signatures in _ENTRIES:
-        for signature in signatures:
-            types, _ = sigutils.normalize_signature(signature)
-            # As a call would; with the text itself, numba would keep it where no call looks.
-            function.compile(types)
-
-
 def machine_code(function: _Function) -> _Function:
-    """The function, compiled when it is first called, or before by `compile_all`; it runs without the GIL."""
-    dispatcher = njit(cache=True, nogil=True)(function)
-    index = getattr(dispatcher._cache, "_cache_file", None)
-    if index is not None and hasattr(index, "_source_stamp"):
-        index._source_stamp = _STAMP
+    """Make a function that machine code calls. Python may, and has it compiled then."""
+    # Nobody calls it through ctypes.
+    return _dispatcher(function, no_cfunc_wrapper=True)
+
+
+def _dispatcher(function: _Function, **options: bool) -> _Function:
+    """A function that numba compiles when its types are first met; it runs without the GIL."""
+    if config.DISABLE_JIT:
+        raise ImportError("NUMBA_DISABLE_JIT is set")
+    dispatcher: Any = njit(nogil=True, **options)(function)
+    template = dispatcher.get_call_template
+
+    def of_types(arguments: Any, keywords: dict[str, Any]) -> Any:
+        """As numba's own, but a constant is a number like any other: numba would compile the function again for each.
+
+        For True and False that is as it should be: such an argument chooses what a function does.
+        """
+        return template(
+            [_of_any_value(each) for each in arguments], {name: _of_any_value(each) for name, each in keywords.items()}
+        )
+
+    dispatcher.get_call_template = of_types
     compiled: _Function = dispatcher
     return compiled
 
 
+def _of_any_value(given: Any) -> Any:
+    return types.unliteral(given) if isinstance(given, types.IntegerLiteral) else given
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name under which a function's machine code is kept: its module's, without the package, and its own."""
+    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+
+
+def entry_names() -> list[str]:
+    """Return the names of all functions that Python calls, of the modules that were imported."""
+    return list(_ENTRIES)
+
+
+class Locator:
+    """Tells numba that a function's machine code is kept in a folder of its own under `root`."""
+
+    root: ClassVar[Path] = Path()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _source: str) -> Locator:
+        """Return the locator of a function. numba's own refuse a folder that can't be written."""
+        return cls(cls.root / name_of(function))
+
+    def get_cache_path(self) -> str:
+        """Return the folder."""
+        return str(self._path)
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder, before something is written into it. Raises OSError."""
+        self._path.mkdir(parents=True, exist_ok=True)
+
+    def get_source_stamp(self) -> str:
+        """Return the same for all sources: the name of the folder above stands for their contents."""
+        return ""
+
+    def get_disambiguator(self) -> str:
+        """Return what tells functions of the same name apart: each has its own folder."""
+        return ""
+
+
+def keep_in(root: Path) -> None:
+    """From now on look for machine code in a folder, and keep there what is compiled.
+
+    Raises `MachineCodeError` if numba doesn't take the folder.
+    """
+    Locator.root = root
+    before = config.CACHE_LOCATOR_CLASSES
+    config.CACHE_LOCATOR_CLASSES = f"{__name__}.{Locator.__name__}"
+    try:
+        for name, (function, _) in _ENTRIES.items():
+            function.enable_caching()
+            if function.stats.cache_path != str(root / name):
+                raise MachineCodeError(f"numba keeps {name} in {function.stats.cache_path}, not in {root}")
+    finally:
+        config.CACHE_LOCATOR_CLASSES = before
+
+
+def load(root: Path) -> None:
+    """Load all machine code from a folder; nothing is written. Raises `MachineCodeError` if any isn't there."""
+    try:
+        with _compiling_forbidden():
+            keep_in(root)
+            compile_all()
+    finally:
+        for function, _ in _ENTRIES.values():
+            # What is compiled later, for types that nobody thought of, is of this process alone.
+            function._cache.disable()
+
+
+def compile_all(names: list[str] | None = None) -> None:
+    """Compile, or load from where it is kept, some of the functions that Python calls, or all."""
+    for name in _ENTRIES if names is None else names:
+        function, signatures = _ENTRIES[name]
+        for signature in signatures:
+            arguments, _ = sigutils.normalize_signature(signature)
+            # As a call would; with the text itself, numba would keep it where no call looks.
+            function.compile(arguments)
+
+
 class _Stopwatch(event.Listener):
-    """Adds up the time that numba compiles."""
+    """Adds up the time that numba compiles, and forbids it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.forbidden = False
         self._depth = 0
         self._begin = 0.0
 
-    def on_start(self, _event: Any) -> None:
+    def on_start(self, event: Any) -> None:
         if not self._depth:
             self._begin = time.perf_counter()
         self._depth += 1
+        if self.forbidden:
+            raise MachineCodeError(f"{name_of(event.data['dispatcher'].py_func)} isn't compiled")
 
-    def on_end(self, _event: Any) -> None:
+    def on_end(self, event: Any) -> None:  # noqa: ARG002 - numba's signature
         self._depth -= 1
         if not self._depth:
             self.seconds += time.perf_counter() - self._begin
@@ -100,6 +179,15 @@ _stopwatch = _Stopwatch()
 event.register("numba:compile", _stopwatch)
 
 
+@contextmanager
+def _compiling_forbidden() -> Iterator[None]:
+    _stopwatch.forbidden = True
+    try:
+        yield
+    finally:
+        _stopwatch.forbidden = False
+
+
 def seconds_compiling() -> float:
-    """How long this process has compiled so far; 0 where all came from the cache."""
+    """Return how long this process has compiled so far; 0 where all was loaded."""
     return _stopwatch.seconds

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector import values
 from qfleet_worker.engines.statevector.diagonals import (
     DIAGONAL_COLUMNS,
@@ -60,7 +61,7 @@ def new_emitted(draft: Draft, number: int) -> Emitted:
         np.empty((terms + 1, 4), np.int64),
         np.empty(terms + 1, np.int64),
         np.empty((number + 1, TABLE_COLUMNS), np.int64),
-        np.empty((terms, 3), np.int64),
+        np.empty((terms + 1, 3), np.int64),
         np.zeros(9, np.int64),
     )
 
@@ -84,6 +85,8 @@ def _conditional(draft: Draft, emitted: Emitted, factor: int, mask: int, value: 
         draft.pool[one + entry] = draft.pool[factor]
         shape = shape_of_one(draft.pool, one)
     target = np.full(1, position, np.int64)
+    if counts[OPS] >= len(emitted.ops):
+        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
     op = emitted.ops[counts[OPS]]
     op[OUTSIDE] = outside
     op[OUTSIDE_VALUES] = outside_value
@@ -102,6 +105,8 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
     `sources` has room for `ONE_COEFS` more for each of their terms.
     """
     counts = emitted.counts
+    if counts[DIAGONALS] >= len(emitted.diagonals) or counts[TABLE_ROWS] >= len(emitted.table_rows):
+        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many diagonals")
     diagonal = emitted.diagonals[counts[DIAGONALS]]
     diagonal[FIRST] = counts[PRODUCT_TERMS]
     first_chosen = counts[TABLE_TERMS]
@@ -115,6 +120,9 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
                 if inside >> wire & 1:
                     local_mask |= 1 << places[wire]
                     local_value |= (value >> wire & 1) << places[wire]
+            if counts[PRODUCT_TERMS] >= len(emitted.terms) or counts[TABLE_TERMS] >= len(emitted.table_terms):
+                # A term goes into one of them; the second has no room beyond the terms that there are.
+                raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many terms")
             if inside & (inside - 1) == 0:
                 row = emitted.terms[counts[PRODUCT_TERMS]]
                 row[0] = -1
@@ -161,6 +169,8 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
         row[values.END] = counts[TABLE_TERMS]
         counts[TABLE_ROWS] += 1
     if counts[TABLE_TERMS] > first_chosen or diagonal[END] > diagonal[FIRST]:
+        if counts[OPS] >= len(emitted.ops):
+            raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
         op = emitted.ops[counts[OPS]]
         op[:] = 0
         op[KERNEL] = -1

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector.draft import (
     CHANGES,
     CONTROLS,
@@ -64,6 +65,9 @@ def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, ru
     every = (1 << num_wires) - 1
     taken = stage = 0
     while left or stage == 0:
+        begin = taken
+        if stage >= len(local) or left > len(order) - taken:
+            raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many stages")
         chosen = (1 << min(run_bits, num_wires)) - 1 if num_wires > local_bits else every
         size = popcount(chosen)
         changed = seen = kept = 0
@@ -84,6 +88,8 @@ def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, ru
             changed |= changes
             seen |= reads
         left = kept
+        if left and taken == begin:
+            raise CapacityError("a defect of qfleet, please report it: a gate fits into no stage")
         for wire in range(num_wires):
             if size >= local_bits:
                 break
@@ -102,7 +108,11 @@ def _by_turns(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, se
     """Reorder a stage's gates into items, so that diagonals come together; returns how many items there are."""
     waiting = order[begin:end].copy()
     left, placed, items = end - begin, 0, 0
+    # Each item takes a gate at least.
+    if left > len(sequence) or left > len(bounds):
+        raise CapacityError("a defect of qfleet, please report it: a stage has too many items")
     while left:
+        before = left
         for diagonal in (False, True):
             changed = seen = kept = found = 0
             for at in range(left):
@@ -128,6 +138,8 @@ def _by_turns(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, se
             if diagonal and found:
                 bounds[items] = placed
                 items += 1
+        if left == before:
+            raise CapacityError("a defect of qfleet, please report it: the gates of a stage wait for each other")
     return items
 
 
@@ -144,6 +156,8 @@ def itemise(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, loca
     items = _by_turns(gates, order, begin, end, sequence, bounds)
     if items == 0:
         return 0
+    if items > len(kinds):
+        raise CapacityError("a defect of qfleet, please report it: a stage has too many items")
     first_of = np.full(items, -1, np.int64)
     last_of = np.full(items, -1, np.int64)
     following = np.full(size, -1, np.int64)

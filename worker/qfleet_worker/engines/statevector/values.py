@@ -2,7 +2,7 @@
 """What are the coefficients of a compiled circuit at given angles? In machine code.
 
 A *recipe* says it, a flat array of integers that holds how many angles there are, how many rows each of the following
-tables has, and these, one after the other: the tape that computes the pool; pairs
+tables has, how long the arrays are that it writes, and the tables, one after the other: the tape that computes the pool; pairs
 of a coefficient and its source; pairs of a factor and its place in the pool; tables of diagonals (`TABLE_COLUMNS`) and
 the terms that they are multiplied out of. Only what depends on angles is in it.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.base import CapacityError
 from qfleet_worker.engines.statevector.diagonals import build_tables
 from qfleet_worker.engines.statevector.draft import FACTOR
 from qfleet_worker.engines.statevector.machine_code import compiled_for, machine_code
@@ -28,12 +29,15 @@ TABLE_COLUMNS = 7
 #: The columns of a recipe's tables.
 _COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, 3)
 _TAPE, _COEFS, _FACTORS, _TABLES, _TERMS = range(5)
+#: Where a recipe says how long an array is for one point: coefficients, factors, tables, tables of high bits, pool.
+_NUM_COEFS, _NUM_FACTORS, _NUM_TABLE, _NUM_HIGH, _NUM_POOL = range(1 + len(_COLUMNS), 6 + len(_COLUMNS))
+_BEGIN = 6 + len(_COLUMNS)
 
 
 @machine_code
 def _part(recipe: NDArray[Any], number: int) -> NDArray[Any]:
     """One of the tables of a recipe."""
-    begin = 1 + len(_COLUMNS)
+    begin = _BEGIN
     for at in range(number):
         begin += recipe[1 + at] * _COLUMNS[at]
     rows, columns = recipe[1 + number], _COLUMNS[number]
@@ -41,10 +45,13 @@ def _part(recipe: NDArray[Any], number: int) -> NDArray[Any]:
 
 
 @machine_code
-def write_recipe(angles: int, varies: NDArray[Any], tape: NDArray[Any], sources: NDArray[Any],
-                 factor_sources: NDArray[Any], table_rows: NDArray[Any],
+def write_recipe(angles: int, sizes: tuple[int, int, int, int, int], varies: NDArray[Any], tape: NDArray[Any],
+                 sources: NDArray[Any], factor_sources: NDArray[Any], table_rows: NDArray[Any],
                  table_terms: NDArray[Any]) -> NDArray[Any]:  # fmt: skip
-    """The recipe of what depends on those entries of the pool that vary; empty if none does."""
+    """The recipe of what depends on those entries of the pool that vary; empty if none does.
+
+    `sizes` are those of the arrays that it writes.
+    """
     if len(tape) == 0:
         return np.empty(0, np.int64)
     coefs = factors = tables = 0
@@ -59,13 +66,14 @@ def write_recipe(angles: int, varies: NDArray[Any], tape: NDArray[Any], sources:
         tables += chosen[at]
     terms = len(table_terms) if tables else 0
     rows = (len(tape), coefs, factors, tables, terms)
-    size = 1 + len(rows)
+    size = _BEGIN
     for number in range(len(rows)):
         size += rows[number] * _COLUMNS[number]
     recipe = np.empty(size, np.int64)
     recipe[0] = angles
     for number in range(len(rows)):
         recipe[1 + number] = rows[number]
+        recipe[_NUM_COEFS + number] = sizes[number]
     _part(recipe, _TAPE)[:] = tape
     _write_pairs(_part(recipe, _COEFS), varies, sources, 1)
     _write_pairs(_part(recipe, _FACTORS), varies, factor_sources, 0)
@@ -121,6 +129,12 @@ def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first
     places, sources = coef_pairs[:, 0].copy().view(np.uint64), coef_pairs[:, 1].copy().view(np.uint64)
     num_coefs, num_factors = len(coefs) // points, len(factors) // points
     num_table, num_high = len(tables) // points, len(high_tables) // points
+    if (
+        num_coefs < recipe[_NUM_COEFS] or num_factors < recipe[_NUM_FACTORS] or num_table < recipe[_NUM_TABLE]
+        or num_high < recipe[_NUM_HIGH] or len(pool) < recipe[_NUM_POOL] or len(phases) < points
+        or len(params) < end or params.shape[1] < first + recipe[0]
+    ):  # fmt: skip
+        raise CapacityError("a defect of qfleet, please report it: there is no room for the values of all points")
     turns = np.empty(recipe[0], np.complex128)
     for point in range(points):
         half_turns(params[begin + point, first : first + recipe[0]], turns)

@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How is numba's cache filled before the first circuit comes?"""
+"""Makes the machine code ready before the first circuit comes."""
 
 from __future__ import annotations
 
 import logging
 import time
 
-from qfleet_worker.engines.ready import mark
-from qfleet_worker.engines.statevector import engine as _engine  # noqa: F401 - imports all that there is to compile
-from qfleet_worker.engines.statevector.machine_code import compile_all, seconds_compiling
+from qfleet_worker.engines.compiling import compile_machine_code
+from qfleet_worker.engines.ready import MachineCodeError
+from qfleet_worker.engines.statevector import engine as _engine  # noqa: F401 - imports all that there is to load
+from qfleet_worker.engines.statevector.loading import load, load_if_ready
 
 logger = logging.getLogger(__name__)
 
 
 def warm() -> tuple[float, float]:
-    """Compile, or load from the cache, all the machine code that the engine calls.
+    """Compile what isn't compiled yet, and load all the machine code that the engine calls.
 
-    Returns the seconds that this took, and how many of them went into compiling. Raises OSError where nothing can be
-    kept: set ``NUMBA_CACHE_DIR`` then.
+    Returns the seconds that this took, and how many of them went into compiling. Raises `MachineCodeError` if it can't be
+    compiled or kept.
     """
-    begin, before = time.perf_counter(), seconds_compiling()
-    compile_all()
-    mark()
-    compiling = seconds_compiling() - before
+    begin, compiling = time.perf_counter(), 0.0
+    if not load_if_ready():
+        folder = compile_machine_code()
+        try:
+            load(folder)
+        except MachineCodeError as exc:
+            # Begun by a process that was cut short, and damaged since.
+            logger.warning("%s; all of it is compiled again", exc)
+            load(compile_machine_code(anew=True))
+        compiling = time.perf_counter() - begin
     whole = time.perf_counter() - begin
     logger.info("machine code is ready after %.1f s, of which %.1f s were spent compiling", whole, compiling)
     return whole, compiling

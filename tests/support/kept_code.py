@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machine code that is compiled, copied to where a test may damage it, and fresh processes that load it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qfleet_worker.engines import ready
+
+#: Prints the engine's name and the reason, and that a circuit runs.
+CHOOSE = """
+import sys
+sys.path[:0] = {support!r}
+import engine_oracle as oracle
+from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.choose import choose_engine
+{before}
+engine, reason = choose_engine()
+assert engine.run(Experiment(oracle.program(1, 1, [oracle.measure(0, 0)]), 10, 1)).counts.sum() == 10
+print(engine.name, reason, sep=": ")
+"""
+#: A function whose machine code takes some tenths of a second to compile.
+SMALL = "parts.move"
+
+
+def compiled_folder() -> Path:
+    """The folder of the machine code that this test run uses, compiled if need be."""
+    from qfleet_worker.engines.statevector import warm
+
+    warm()
+    return ready.ready_folders()[0]
+
+
+def copy(folder: Path, cache: Path, *, without: Sequence[str] = ()) -> Path:
+    """A copy of machine code as it lies in a ``NUMBA_CACHE_DIR``; `without` some functions it has no mark either."""
+    target = cache / "qfleet" / folder.name
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(*without, *([ready.MARK] if without else [])))
+    return target
+
+
+def environment(cache: Path | str, **changed: str) -> dict[str, str]:
+    """The variables of a process that has its machine code in a folder."""
+    return os.environ | {"NUMBA_CACHE_DIR": str(cache)} | changed
+
+
+def python(arguments: Sequence[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A fresh process."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=variables, check=False)
+
+
+def choose(cache: Path | str, *, before: str = "", **changed: str) -> str:
+    """The name and the reason of the engine that a fresh process chooses, and runs a circuit with."""
+    script = CHOOSE.format(support=[path for path in sys.path if path.endswith("support")], before=before)
+    done = python(["-c", script], environment(cache, **changed))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """All files and folders below one, with the times of their last changes and their sizes."""
+    found = {str(path.relative_to(folder)): path.stat() for path in folder.rglob("*")}
+    return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in found.items()}
