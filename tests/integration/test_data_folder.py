@@ -50,9 +50,17 @@ else:
 @contextmanager
 def starter(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that starts a fleet; it is gone, with all that it started, after the block."""
-    with subprocess.Popen(
-        [sys.executable, "-c", STARTER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as started:
+    with (
+        # A fleet of which all is killed leaves its own folder there.
+        tempfile.TemporaryDirectory(prefix="qfleet-test-", ignore_cleanup_errors=True) as scratch,
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TMPDIR": scratch},
+        ) as started,
+    ):
         children: list[psutil.Process] = []
         try:
             yield started
