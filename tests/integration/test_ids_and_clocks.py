@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -18,7 +19,7 @@ from circuits import bell
 from jobs import run_shard
 from processes import redis_server
 
-from qfleet import FleetBackend, FleetJob, FleetProvider
+from qfleet import FleetBackend, FleetJob, FleetProvider, SamplerV2
 from qfleet.errors import DamagedDataError, FleetJobError, JobExpiredError, JobNotFoundError
 from qfleet.wire import keys
 from qfleet.wire.keys import JobField
@@ -106,13 +107,22 @@ def test_commands_take_the_beginning_of_an_id(backend: FleetBackend, server: red
 # --- The clock of Redis ---
 
 
+def clock_ahead(seconds: float) -> Any:
+    """While this lasts, the clock of this process is wrong."""
+    right = time.time
+
+    def wrong() -> float:
+        return right() + seconds
+
+    return mock.patch("time.time", wrong)
+
+
 @pytest.mark.parametrize("ahead", [3600.0, -3600.0, 86_400.0 * 400])
 def test_a_client_whose_clock_is_wrong_gets_the_right_place(
     ahead: float, backend: FleetBackend, server: redis.Redis
 ) -> None:
-    now = time.time
     first = backend.run(bell(), job_tags=["first"])
-    with mock.patch("time.time", lambda: now() + ahead):
+    with clock_ahead(ahead):
         second = backend.run(bell())
     third = backend.run(bell())
     jobs = [first, second, third]
@@ -135,10 +145,7 @@ def test_a_client_whose_clock_is_wrong_gets_the_right_place(
 
 
 def test_a_job_without_tasks_has_the_time_of_redis_too(backend: FleetBackend, server: redis.Redis) -> None:
-    from qfleet import SamplerV2
-
-    now = time.time
-    with mock.patch("time.time", lambda: now() + 3600):
+    with clock_ahead(3600.0):
         job = SamplerV2(backend).run([])
     assert job.done()
     assert abs(job.creation_date - datetime.now(UTC)) < timedelta(seconds=60)
