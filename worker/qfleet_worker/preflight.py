@@ -21,7 +21,7 @@ _PAUSES_SECONDS: Final = (0.2, 5.0)
 
 
 def why_unusable(broker: Broker) -> str:
-    """Return why this worker can't work with its Redis, in one line; empty if it can. Waits for a Redis that is away."""
+    """Return why this worker can't work with its Redis, in one line; empty if it can. Wait for a Redis that is away."""
     pause = _PAUSES_SECONDS[0]
     while True:
         with closing(connect(broker, retries=0)) as client:

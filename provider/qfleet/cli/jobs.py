@@ -54,7 +54,7 @@ def jobs(
 @url_option
 @json_option
 def status(job_id: str, url: str | None, as_json: bool) -> None:
-    """Print how far a job is.
+    """Print how far a job is. The beginning of its ID is enough.
 
     \b
     Example:
@@ -86,6 +86,8 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
 @json_option
 def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str | None, as_json: bool) -> None:
     """Print the counts of a job that has ended, or the means of an estimator's.
+
+    The beginning of its ID is enough.
 
     \b
     Example:
@@ -130,7 +132,7 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
 @url_option
 @json_option
 def retry(job_id: str, url: str | None, as_json: bool) -> None:
-    """Run the circuits of a job that failed again, in the same job.
+    """Run the circuits of a job that failed again, in the same job. The beginning of its ID is enough.
 
     \b
     Example:
@@ -152,7 +154,7 @@ def retry(job_id: str, url: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def cancel(ctx: click.Context, job_id: str, url: str | None, as_json: bool) -> None:
-    """Cancel a job, queued or running.
+    """Cancel a job, queued or running. The beginning of its ID is enough.
 
     Exit code 1 if it had already ended: then nothing was cancelled.
 

@@ -87,7 +87,8 @@ class Connection:
                 limit = self._app.conf.broker_pool_limit
                 pool = self._app.connection_for_write().Pool(limit)
                 self._producers = ProducerPool(pool, limit)  # type: ignore[no-untyped-call]
-                self._app.control.mailbox.producer_pool = self._producers
+                # It would take a second producer for each message, and fail if there is none.
+                self._app.control.mailbox.producer_pool = None
             return self._app, self._producers
 
     @contextmanager
@@ -119,7 +120,8 @@ class Connection:
         """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""
         ids = [task_id(job_id, index) for index in shards]
         with self._producer() as (app, producer):
-            app.control.revoke(ids, terminate=True, signal="SIGKILL", connection=producer.connection)
+            link = {"connection": producer.connection, "channel": producer.channel}
+            app.control.revoke(ids, terminate=True, signal="SIGKILL", **link)
 
     def close(self) -> None:
         """Close what was opened; who waits gets an error. The connection can be used again, and then opens anew."""

@@ -60,11 +60,7 @@ class Hub:
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """Wake a listener at its job's moves. It may wait before Redis has confirmed that it hears them.
-
-        Raises:
-            RuntimeError: the hub is closed.
-        """
+        """Wake a listener at its job's moves, once it is confirmed; and when the hub is closed."""
         self._add(listener)
         try:
             yield
@@ -86,7 +82,8 @@ class Hub:
     def _add(self, listener: Listener) -> None:
         with self._lock:
             if self.closed:
-                raise RuntimeError("the hub is closed")
+                listener.tell(READ)
+                return
             self._listeners.setdefault(listener.channel, []).append(listener)
             self._number += 1
             if listener.channel in self._confirmed:
@@ -105,7 +102,9 @@ class Hub:
         if self._pid != os.getpid():  # the lock may be held by a thread of the parent, for ever
             return
         with self._lock:
-            own = self._listeners[listener.channel]
+            own = self._listeners.get(listener.channel, [])
+            if listener not in own:  # the hub was closed before it came
+                return
             own.remove(listener)
             self._number -= 1
             if not own:
