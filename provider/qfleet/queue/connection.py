@@ -58,7 +58,7 @@ class Connection:
 
     @property
     def hub(self) -> Hub:
-        """What hears of jobs' moves, in this process."""
+        """Return the hub of this process, which hears of the moves of jobs."""
         with self._of_this_process():
             if self._hub is None:
                 self._hub = Hub(lambda: connect(self.broker, max_connections=1))
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Threads in which the coroutines of this process ask Redis. Nothing that waits for a job belongs there."""
+        """Return the threads in which coroutines ask Redis. Nothing that waits for a job belongs there."""
         with self._of_this_process():
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, "qfleet-await")
@@ -78,7 +78,7 @@ class Connection:
         return self._sender()[0]
 
     def _sender(self) -> tuple[Any, Any]:
-        """The Celery app of this process, and its producers."""
+        """Return the Celery app of this process and its producers."""
         with self._of_this_process():
             if self._app is None:
                 self._app = Celery("qfleet", set_as_current=False)
@@ -103,7 +103,7 @@ class Connection:
             raise translate(listener.error, self.broker, self._missing) from listener.error
 
     def closed_error(self) -> BrokerClosedError:
-        """Return the error for somebody who used this connection when it was closed."""
+        """Return the error for a call that was using this connection when it was closed."""
         return BrokerClosedError(f"the provider of {self.broker} was closed by close() while it was in use")
 
     def publish(self, job_id: str, shards: Sequence[int]) -> None:
@@ -124,7 +124,7 @@ class Connection:
             app.control.revoke(ids, terminate=True, signal="SIGKILL", **link)
 
     def close(self) -> None:
-        """Close what was opened; who waits gets an error. The connection can be used again, and then opens anew."""
+        """Close all connections; calls that wait raise an error. The next call opens them again."""
         with self._of_this_process():
             client, hub, threads, app, producers = self._client, self._hub, self._threads, self._app, self._producers
             self._client = self._hub = self._threads = self._app = self._producers = None
@@ -142,7 +142,7 @@ class Connection:
 
     @contextmanager
     def _producer(self) -> Iterator[tuple[Any, Any]]:
-        """Lend the Celery app and one of its producers; who needs one more waits for it."""
+        """Lend the Celery app and one of its producers. Waits until one is free."""
         app, producers = self._sender()
         with translated(self.broker, self._missing):
             try:
@@ -153,7 +153,7 @@ class Connection:
                 yield app, producer
 
     def _missing(self) -> str:
-        """Which rights the user of this broker doesn't have; empty if that can't be found out."""
+        """Return the rights that the user of this broker lacks; empty if that can't be found out."""
         try:
             found = missing_rights(self.client, "client", self.broker.client_options["db"])
         except redis.RedisError:
