@@ -294,6 +294,28 @@ def test_closing_the_provider_ends_its_waits(way: str, backend: FleetBackend) ->
     assert job.cancel() is True
 
 
+def test_closing_the_provider_while_threads_submit_and_cancel(redis_url: str) -> None:
+    errors: list[BaseException] = []
+
+    def submit(provider: FleetProvider) -> None:
+        try:
+            while not stopped.is_set():
+                provider.get_backend().run(bell(), shots=1).cancel()
+        except BaseException as exc:  # noqa: BLE001 - it is looked at below
+            errors.append(exc)
+
+    for _ in range(10):
+        stopped = threading.Event()
+        provider = FleetProvider(redis_url)
+        threads = in_threads([lambda provider=provider: submit(provider)] * 6)
+        until(lambda provider=provider: len(provider.jobs(limit=3)) == 3, "they submit")
+        provider.close()
+        stopped.set()
+        joined(threads)
+        provider.close()
+    assert {type(error) for error in errors} <= {BrokerClosedError}, errors
+
+
 def test_a_local_fleet_that_is_closed_ends_the_waits() -> None:
     provider = FleetProvider.local(workers=1)
     with provider:

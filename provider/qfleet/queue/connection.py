@@ -134,7 +134,8 @@ class Connection:
         if threads is not None:
             threads.shutdown(wait=False)
         if client is not None:
-            client.close()
+            # One that a thread uses is closed when that has done with it: redis-py would fail at it in any way.
+            client.connection_pool.disconnect(inuse_connections=False)
         if app is not None:
             producers.force_close_all()
             producers.connections.force_close_all()
@@ -143,14 +144,16 @@ class Connection:
     @contextmanager
     def _producer(self) -> Iterator[tuple[Any, Any]]:
         """Lend the Celery app and one of its producers. Waits until one is free."""
+        closings = self.closings
         app, producers = self._sender()
-        with translated(self.broker, self._missing):
-            try:
-                producer = producers.acquire(block=True)
-            except RuntimeError as exc:  # the pool is closed
-                raise self.closed_error() from exc
-            with producer:
+        try:
+            with translated(self.broker, self._missing), producers.acquire(block=True) as producer:
                 yield app, producer
+        except Exception as exc:
+            if self.closings == closings:
+                raise
+            # kombu's connections were closed under its hands.
+            raise self.closed_error() from exc
 
     def _missing(self) -> str:
         """Return the rights that the user of this broker lacks; empty if that can't be found out."""
