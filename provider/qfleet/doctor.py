@@ -70,7 +70,7 @@ def refused(error: BrokerModeError | BrokerPermissionError) -> Finding:
 
 def _mode() -> Finding:
     # A client refuses to connect to any other: see `refused`.
-    return Finding(_MODE, "ok", "a single server")
+    return Finding(_MODE, "ok", "standalone")
 
 
 def _rights(facts: Facts) -> Finding:

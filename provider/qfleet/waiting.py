@@ -170,7 +170,7 @@ def _check(connection: Connection, hub: Hub, listener: Listener) -> None:
 
 
 def _until_read(connection: Connection, patience: Patience, snapshot: Snapshot, hub: Hub, read_every: float) -> float:
-    """Return the seconds until a job is asked for again that hasn't ended. Raises `FleetJobTimeoutError`."""
+    """Return the seconds until the next read of a job that hasn't ended. Raises `FleetJobTimeoutError`."""
     left = patience.left()
     if left <= 0:
         raise FleetJobTimeoutError(_why_waiting(connection, patience, snapshot))

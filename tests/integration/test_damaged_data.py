@@ -20,7 +20,6 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import (
-    BrokerError,
     DamagedDataError,
     JobFailedError,
 )
@@ -255,5 +254,5 @@ def test_a_damaged_record_is_told_to_who_asks(backend: FleetBackend, server: red
 
 def test_something_else_in_place_of_a_job_is_one_of_our_errors(backend: FleetBackend, server: redis.Redis) -> None:
     server.set(keys.job("no-hash"), "x")
-    with pytest.raises(BrokerError, match="WRONGTYPE"):
+    with pytest.raises(DamagedDataError, match="WRONGTYPE"):
         backend.retrieve_job("no-hash")

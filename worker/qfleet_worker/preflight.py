@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks, before a worker starts, whether it can work with its Redis at all."""
+"""The check of Redis before a worker starts."""
 
 from __future__ import annotations
 

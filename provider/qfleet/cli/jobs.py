@@ -59,6 +59,8 @@ def jobs(
 def status(job_id: str, url: str | None, as_json: bool) -> None:
     """Show how far a job is, and what went wrong.
 
+    The beginning of its ID is enough.
+
     \b
     Example:
       qfleet status 1d8c2f0e
@@ -91,6 +93,8 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
     """Print the result of a job that has ended.
 
     Of a job of circuits or of a sampler these are the counts, of an estimator's job the means.
+
+    The beginning of its ID is enough.
 
     \b
     Example:
@@ -135,7 +139,7 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
 @url_option
 @json_option
 def retry(job_id: str, url: str | None, as_json: bool) -> None:
-    """Run the circuits of a job that failed again, in the same job.
+    """Run the circuits of a job that failed again, in the same job. The beginning of its ID is enough.
 
     \b
     Example:
@@ -155,7 +159,7 @@ def retry(job_id: str, url: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def cancel(ctx: click.Context, job_id: str, url: str | None, as_json: bool) -> None:
-    """Cancel a job, queued or running.
+    """Cancel a job, queued or running. The beginning of its ID is enough.
 
     Exit code 1 if it had already ended: then nothing was cancelled.
 

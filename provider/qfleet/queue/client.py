@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes redis-py's clients for a broker."""
+"""The redis-py clients of a broker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_CONNECTIONS: Final = 32
 
 
 class _SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
-    """Connections to the master that a Sentinel names; who needs one more waits for it."""
+    """Connections to the master that a Sentinel names. A thread waits until one is free."""
 
 
 def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.Redis:

@@ -58,7 +58,7 @@ class Connection:
 
     @property
     def hub(self) -> Hub:
-        """What hears of jobs' moves, in this process."""
+        """Return the hub of this process, which hears of the moves of jobs."""
         with self._of_this_process():
             if self._hub is None:
                 self._hub = Hub(lambda: connect(self.broker, max_connections=1))
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Threads in which the coroutines of this process ask Redis. Nothing that waits for a job belongs there."""
+        """Return the threads in which coroutines ask Redis. Nothing that waits for a job belongs there."""
         with self._of_this_process():
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, "qfleet-await")
@@ -78,7 +78,7 @@ class Connection:
         return self._sender()[0]
 
     def _sender(self) -> tuple[Any, Any]:
-        """The Celery app of this process, and its producers."""
+        """Return the Celery app of this process and its producers."""
         with self._of_this_process():
             if self._app is None:
                 self._app = Celery("qfleet", set_as_current=False)
@@ -87,7 +87,7 @@ class Connection:
                 limit = self._app.conf.broker_pool_limit
                 pool = self._app.connection_for_write().Pool(limit)
                 self._producers = ProducerPool(pool, limit)  # type: ignore[no-untyped-call]
-                # A command goes out on the connection that it is given.
+                # It would take a second producer for each message, and fail if there is none.
                 self._app.control.mailbox.producer_pool = None
             return self._app, self._producers
 
@@ -103,7 +103,7 @@ class Connection:
             raise translate(listener.error, self.broker, self._missing) from listener.error
 
     def closed_error(self) -> BrokerClosedError:
-        """Return the error for somebody who used this connection when it was closed."""
+        """Return the error for a call that was using this connection when it was closed."""
         return BrokerClosedError(f"the provider of {self.broker} was closed by close() while it was in use")
 
     def publish(self, job_id: str, shards: Sequence[int]) -> None:
@@ -120,10 +120,11 @@ class Connection:
         """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""
         ids = [task_id(job_id, index) for index in shards]
         with self._producer() as (app, producer):
-            app.control.revoke(ids, terminate=True, signal="SIGKILL", connection=producer.connection)
+            link = {"connection": producer.connection, "channel": producer.channel}
+            app.control.revoke(ids, terminate=True, signal="SIGKILL", **link)
 
     def close(self) -> None:
-        """Close what was opened; who waits gets an error. The connection can be used again, and then opens anew."""
+        """Close all connections; calls that wait raise an error. The next call opens them again."""
         with self._of_this_process():
             client, hub, threads, app, producers = self._client, self._hub, self._threads, self._app, self._producers
             self._client = self._hub = self._threads = self._app = self._producers = None
@@ -133,7 +134,8 @@ class Connection:
         if threads is not None:
             threads.shutdown(wait=False)
         if client is not None:
-            client.close()
+            # One that a thread uses is closed when that has done with it: redis-py would fail at it in any way.
+            client.connection_pool.disconnect(inuse_connections=False)
         if app is not None:
             producers.force_close_all()
             producers.connections.force_close_all()
@@ -141,18 +143,20 @@ class Connection:
 
     @contextmanager
     def _producer(self) -> Iterator[tuple[Any, Any]]:
-        """Lend the Celery app and one of its producers; who needs one more waits for it."""
+        """Lend the Celery app and one of its producers. Waits until one is free."""
+        closings = self.closings
         app, producers = self._sender()
-        with translated(self.broker, self._missing):
-            try:
-                producer = producers.acquire(block=True)
-            except RuntimeError as exc:  # the pool is closed
-                raise self.closed_error() from exc
-            with producer:
+        try:
+            with translated(self.broker, self._missing), producers.acquire(block=True) as producer:
                 yield app, producer
+        except Exception as exc:
+            if self.closings == closings:
+                raise
+            # kombu's connections were closed under its hands.
+            raise self.closed_error() from exc
 
     def _missing(self) -> str:
-        """Which rights the user of this broker doesn't have; empty if that can't be found out."""
+        """Return the rights that the user of this broker lacks; empty if that can't be found out."""
         try:
             found = missing_rights(self.client, "client", self.broker.client_options["db"])
         except redis.RedisError:

@@ -171,7 +171,7 @@ def _orphans(client: Any) -> tuple[str, ...]:
 
 
 def _each(client: Any, names: Iterable[bytes], ask: Callable[[Any, bytes], object]) -> dict[bytes, Any]:
-    """Ask the same for each name; what Redis refuses to answer is the error."""
+    """Ask the same for each name. Where Redis refuses, the answer is its error."""
     names = list(names)
     answers: list[Any] = []
     for start in range(0, len(names), _SCANNED_AT_ONCE):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One subscription for all waits of a client: a thread hears of the jobs' moves, and wakes who waits for them.
+"""One subscription for all waits of a client: a thread hears of the moves of jobs, and wakes their listeners.
 
 Only that thread touches the connection, which may be TLS. It starts with the first listener, and ends when there has
 been none for a while.
@@ -55,24 +55,23 @@ class Hub:
 
     @property
     def number_of_listeners(self) -> int:
-        """How many listeners there are, of all jobs."""
+        """Return the number of listeners of all jobs."""
         return self._number
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """Wake a listener at its job's moves. It may wait before Redis has confirmed that it hears them.
+        """Wake a listener when its job moves, and when the hub is closed.
 
-        Raises:
-            RuntimeError: the hub is closed.
+        Nothing is missed once `Listener.confirmed` is true.
         """
-        self._add(listener)
         try:
+            self._add(listener)
             yield
         finally:
             self._remove(listener)
 
     def close(self) -> None:
-        """End the thread and its connection; every listener learns that."""
+        """End the thread and its connection, and wake every listener."""
         with self._lock:
             self.closed = True
             for listener in self._all():
@@ -86,7 +85,8 @@ class Hub:
     def _add(self, listener: Listener) -> None:
         with self._lock:
             if self.closed:
-                raise RuntimeError("the hub is closed")
+                listener.tell(READ)
+                return
             self._listeners.setdefault(listener.channel, []).append(listener)
             self._number += 1
             if listener.channel in self._confirmed:
@@ -107,7 +107,9 @@ class Hub:
         if self._pid != os.getpid():  # the lock may be held by a thread of the parent, for ever
             return
         with self._lock:
-            own = self._listeners[listener.channel]
+            own = self._listeners.get(listener.channel, [])
+            if listener not in own:  # the hub was closed, or Ctrl-C came, before it was there
+                return
             own.remove(listener)
             self._number -= 1
             if not own:
@@ -166,7 +168,7 @@ class Hub:
             poked.close()
 
     def _forget(self) -> None:
-        """Let the next listener start another thread. The lock is held."""
+        """Let the next listener start another thread. The caller holds the lock."""
         self._thread = None
         if self._poker is not None:
             self._poker.close()
@@ -174,14 +176,14 @@ class Hub:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        """Take nothing to be subscribed any more. The lock is held."""
+        """Forget all subscriptions. The caller holds the lock."""
         self._subscribed.clear()
         self._confirmed.clear()
         self._asked.clear()
         self._changed = set(self._listeners)
 
     def _lost(self, error: Exception) -> None:
-        """Let those whose channel was confirmed read the ledger, and the others fail."""
+        """Wake listeners with a confirmed channel, so that they read the ledger; let the others fail."""
         with self._lock:
             for listener in self._all():
                 if not listener.confirmed:
@@ -225,7 +227,7 @@ class Hub:
                     listener.tell(READ if data == b"ended" else MOVED)
 
     def _refused(self, error: redis.ResponseError) -> None:
-        """Tell those whose channels aren't confirmed: the answer doesn't say which was meant."""
+        """Let all listeners without a confirmed channel fail: the answer doesn't name the channel."""
         with self._lock:
             for channel in self._asked:
                 for listener in self._listeners.get(channel, ()):
@@ -236,7 +238,7 @@ class Hub:
 
 
 class _Link:
-    """The connection, and when something was heard on it."""
+    """The connection of a hub, and the time of the last answer."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client: Any = client
@@ -250,7 +252,7 @@ class _Link:
             self._asked_at = self._asked_at or time.monotonic()
 
     def messages(self) -> Iterator[object]:
-        """Read what is there; then see to it that there is an answer now and then."""
+        """Yield the messages that have come; then check that Redis still answers."""
         while self._connection.can_read(timeout=0):
             try:
                 message = self._connection.read_response(push_request=True)
@@ -275,7 +277,7 @@ class _Link:
 
 
 def _sleep(poked: socket.socket, seconds: float, *others: Any) -> None:
-    """Sleep until the hub is poked, or something comes from one of the others."""
+    """Sleep until the hub is poked, or one of the other sockets can be read."""
     poll = select.poll()
     for each in (poked, *others):
         poll.register(each, select.POLLIN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ids of jobs in Redis: by time, and by name. Of expired jobs the ids stay for a while."""
+"""The ids of jobs in Redis, by time and by name. Ids of expired jobs stay for a while."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ class JobIndex:
             number = _MIXED_SLICE if found else min(4 * number, _LARGEST_SLICE)
 
     def starting_with(self, prefix: str) -> tuple[list[str], list[str]]:
-        """Return some ids that begin with a text, which has four characters or more: of jobs, and of expired jobs."""
+        """Return ids of jobs, and ids of expired jobs, that begin with ``prefix``; not more than a few.
+
+        A prefix of less than four characters finds nothing.
+        """
         if not _SHORT.fullmatch(prefix):
             return [], []
         end = f"({prefix}\x7f"
@@ -72,7 +75,7 @@ class JobIndex:
         return jobs, [job_id for job_id in found if job_id not in jobs]
 
     def trim(self) -> int:
-        """Forget some ids of jobs that expired long ago, or are too many; return how many."""
+        """Forget ids of jobs that expired long ago, or of expired jobs if there are too many; return the number."""
         seconds, _ = self._redis.time()
         arguments = [keys.job(""), _TRIMMED_AT_ONCE, seconds - TOMBSTONE_SECONDS, MOST_IDS]
         return int(self._trim(keys=[keys.JOBS, keys.IDS, keys.TRIMMED], args=arguments))

@@ -262,7 +262,7 @@ class Ledger:
         JobIndex(self._redis).trim()
 
     def workers(self) -> list[Presence]:
-        """Return the workers that are up. A record that no worker wrote is left out; `damaged_workers` names it."""
+        """Return the workers that are up. Records that can't be read are left out; see `worker_records`."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hvals(keys.WORKERS)
@@ -271,7 +271,7 @@ class Ledger:
         return sorted((w for w in workers if seconds - w.seen < STALE_SECONDS), key=lambda w: w.name)
 
     def worker_records(self) -> dict[bytes, Presence | None]:
-        """Return what each worker said last, by its name; ``None`` for a record that no worker wrote."""
+        """Return the record of each worker by its name; ``None`` for one that can't be read."""
         return {name: _presence(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
     def _expired(self, job_id: str) -> JobExpiredError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who waits for one job: a thread, or a coroutine. The hub's thread wakes it."""
+"""Listeners: a thread or a coroutine that waits for one job, and is woken by the hub."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Listener(ABC):
         self._news = 0
 
     def confirm(self) -> None:
-        """Redis has confirmed the channel, perhaps not for the first time: something may have been missed."""
+        """Note that Redis has confirmed the channel. If not for the first time, a message may have been missed."""
         self.confirmed = True
         self.tell(READ)
 
@@ -49,7 +49,7 @@ class Listener(ABC):
             self._wake()
 
     def clear(self) -> None:
-        """Forget what was heard: the ledger is read next."""
+        """Forget the news: the ledger is read next."""
         self._news = 0
 
     @abstractmethod

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one read of the ledger says of a job."""
+"""The state of a job, as one read of the ledger gives it."""
 
 from __future__ import annotations
 

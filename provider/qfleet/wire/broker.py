@@ -173,7 +173,7 @@ def _login(text: str) -> dict[str, Any]:
 
 
 def _given(scheme: str, query: str, login: str) -> dict[str, Any]:
-    """The options in the query. Raises ValueError."""
+    """Return the options in the query. Raises ValueError."""
     given = parse_options(scheme, query)
     twice = [name for name in ("username", "password") if name in given and name in _login(login)]
     if twice:

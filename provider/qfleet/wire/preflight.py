@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Redis doesn't let this user do that a client or a worker needs; found out without changing anything.
+"""The rights that a client or a worker needs, and a check of them that changes nothing.
 
 The commands are sent inside a transaction that is never executed: Redis checks the user's rights as it queues them.
 """
@@ -81,7 +81,7 @@ _UNSUITED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A right that a user of Redis doesn't have."""
+    """A right that a Redis user lacks."""
 
     #: a command, keys, or a channel
     what: str
@@ -106,7 +106,7 @@ def why_unsuited(hello: object) -> str:
 
 
 def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
-    """Return what this user may not do, and needs to. Raises redis-py's errors if Redis can't be asked.
+    """Return the rights that this user lacks. Raises redis-py's errors if Redis doesn't answer.
 
     Args:
         client: a ``redis.Redis``.
@@ -134,7 +134,7 @@ def problems(client: Any, role: _Role, database: int) -> list[str]:
 
 
 def _asked(client: Any, *rounds: Sequence[_Command]) -> list[tuple[_Command, object]]:
-    """Return some commands with their answers, refusals among them, on a connection that is closed then.
+    """Return commands with their answers, errors among them, from a connection that is closed afterwards.
 
     The commands of a round are sent together. After one with a refusal there is no other.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that the url of a Redis may have after its ``?``, and how a url is shown without its secrets.
+"""The options of a Redis url, after its ``?``, and the url without its secrets.
 
 Their names and values are redis-py's. An option that isn't here is refused: what is silently left out can't be missed.
 """
@@ -129,7 +129,7 @@ def parse_options(scheme: str, query: str) -> dict[str, Any]:
 
 
 def redact(url: str) -> str:
-    """Return a url with ``***`` for its password, and for whatever else in it may be secret. It need not be right."""
+    """Return a url with ``***`` for all that may be secret. The url need not be valid."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "", url
