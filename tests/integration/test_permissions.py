@@ -19,7 +19,7 @@ from waiting import until
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
 from qfleet.errors import BrokerAuthenticationError, BrokerModeError, BrokerPermissionError
 from qfleet.queue.client import connect
-from qfleet.wire import preflight
+from qfleet.wire import keys, preflight
 from qfleet.wire.broker import parse_broker
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "redis.md"
@@ -188,6 +188,17 @@ def test_a_client_is_told_which_rule_to_add(call: str, missing: str, server: red
         (rights,) = [finding for finding in provider.examine() if finding.check == "Redis rights"]
         assert rights.verdict == "problem"
         assert f"(add {rule})" in rights.text
+
+
+@pytest.mark.parametrize("missing", ["-publish", "resetchannels", "resetchannels &qfleet:celery*"])
+def test_a_cancel_that_may_not_be_told_changes_nothing(missing: str, server: redis.Redis) -> None:
+    with FleetProvider(add_user(server, "client")) as provider:
+        job = provider.get_backend().run([bell(), bell()], max_job_size=1)
+        before = server.hgetall(keys.shards(job.job_id())), server.hgetall(keys.job(job.job_id()))
+        server.execute_command("ACL", "SETUSER", "qfleet-client", *missing.split())
+        with pytest.raises(BrokerPermissionError):
+            job.cancel()
+        assert (server.hgetall(keys.shards(job.job_id())), server.hgetall(keys.job(job.job_id()))) == before
 
 
 def test_a_wrong_password_is_another_error(server: redis.Redis) -> None:

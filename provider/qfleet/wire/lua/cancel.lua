@@ -2,6 +2,7 @@
 -- The job isn't over before the processes that run one of them are.
 
 local total = num_shards()
+must_be_able_to_tell()
 write_though_full()
 local ended = {}
 for index = 0, total - 1 do

@@ -60,6 +60,12 @@ local function presence(worker)
   end
 end
 
+-- Fails before anything is written if this user may not publish: nothing takes back what a script has written.
+local function must_be_able_to_tell()
+  redis.call('PUBLISH', ARGV[2], '')
+  redis.call('PUBLISH', ARGV[3], 'moved')
+end
+
 -- Lets the rest of the script write although Redis is full: only the first write of a script is ever refused for that,
 -- and one that takes no memory isn't. What follows must be small.
 local function write_though_full()

@@ -1,6 +1,7 @@
 -- Let every shard that failed run again. Returns their indices.
 
 local total = num_shards()
+must_be_able_to_tell()
 local again = {}
 for index = 0, total - 1 do
   if get(index, 'state') == 'FAILURE' then
