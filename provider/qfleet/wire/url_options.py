@@ -142,6 +142,9 @@ def redact(url: str) -> str:
     if not of_path and "@" in rest[len(address) :]:
         # A sign of the password that should have been escaped: any part may be a part of it.
         return f"{start}***"
+    if of_path and "@" in head:
+        # Perhaps a login with one slash too many in front of it.
+        head = f"/***@{head.rpartition('@')[2]}"
     if not of_path:
         login, at, _ = address.rpartition("@")
         place = head[len(login) + len(at) :]

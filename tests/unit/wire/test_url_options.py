@@ -170,6 +170,7 @@ def urls(draw: st.DrawFn) -> str:
 @example(f"redis://host/0?password=a&{SECRET}=b")
 @example(f"redis://host?pasword={SECRET}")
 @example(f"redis://a{SECRET}:x@host")
+@example(f"redis+socket:///{SECRET}@host")
 def test_no_secret_is_ever_shown(url: str) -> None:
     # What stands before the first colon is a user's name.
     said = [redact(url)]
