@@ -142,7 +142,7 @@ def redact(url: str) -> str:
     if not of_path and "@" in rest[len(address) :]:
         # A sign of the password that should have been escaped: any part may be a part of it.
         return f"{start}***"
-    if of_path and "@" in head:
+    if of_path and "@" in head.split("/")[1]:
         # Perhaps a login with one slash too many in front of it.
         head = f"/***@{head.rpartition('@')[2]}"
     if not of_path:
