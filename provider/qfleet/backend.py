@@ -21,7 +21,7 @@ from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labe
 from qfleet.primitives.job import PrimitiveFleetJob
 from qfleet.queue import Connection, NewJob
 from qfleet.submission import Entry, new_job, prepare
-from qfleet.target import fleet_target
+from qfleet.target import fleet_target, widest
 from qfleet.wire.shard import Output
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class FleetBackend(BackendV2):
 
     @property
     def target(self) -> Target:
-        """Every operation that travels whole, on any number of qubits. Shared: don't change it."""
-        return fleet_target()
+        """Every operation that travels whole, and the qubits of the widest circuit. Shared: don't change it."""
+        return fleet_target(widest(self._kind.output))
 
     @property
     def max_circuits(self) -> None:
@@ -154,6 +154,10 @@ class FleetBackend(BackendV2):
         job = PrimitiveFleetJob(self, new.job_id, self._connection, new=new)
         job.submit()
         return job
+
+    def with_options(self, **options: object) -> FleetBackend:
+        """Return this backend with other options. Raises `InvalidOptionError` for a wrong value."""
+        return FleetBackend(self._provider, self._kind, self._connection, self._retention, **options)
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
         """The job with this id. Raises `JobNotFoundError`, or `JobExpiredError` once its retention is over."""
