@@ -114,7 +114,7 @@ def with_nested(
                 continue
             if not isinstance(nested, Mapping):
                 raise TypeError(f"{place}={nested!r}: a dictionary of options of `backend.run` is needed")
-            found |= {_OF_BACKEND.get(name, name): _checked(place, name, value) for name, value in nested.items()}
+            found |= dict(_checked(place, str(name), value) for name, value in nested.items())
         if "seed_simulator" in own:
             found["seed_simulator"] = own.pop("seed_simulator")
     if "shots" in found:
@@ -129,15 +129,15 @@ def with_nested(
     return backend.with_options(**(current | found)), rest
 
 
-def _checked(place: str, name: object, value: object) -> object:
-    """Return the value of a nested option. Raises TypeError if a primitive has no such option."""
-    known = _OF_BACKEND.get(str(name), str(name))
+def _checked(place: str, name: str, value: object) -> tuple[str, object]:
+    """Return a nested option by its name at the backend. Raises TypeError if a primitive has no such option."""
+    known = _OF_BACKEND.get(name, name)
     if known in _NOT_NESTED:
         raise TypeError(f"{place}: a primitive doesn't take {name!r}; {_NOT_NESTED[known]}")
     if known not in NAMES:
         names = ", ".join(sorted(NAMES - _NOT_NESTED.keys()))
         raise TypeError(f"{place}: no option {name!r}; the options are {names}")
-    return check_option(known, value)
+    return known, check_option(known, value)
 
 
 def own_options(backend: FleetBackend) -> RunOptions:

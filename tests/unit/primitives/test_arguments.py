@@ -51,7 +51,12 @@ def test_aers_nested_options(kind: Any) -> None:
     }
     for primitive in (kind(backend, options=nested), kind.from_backend(backend, **nested)):
         run = primitive_options(primitive.backend, primitive.options)
-        assert (run.method, run.precision, run.seed_simulator, run.max_parallel_threads) == ("statevector", "single", 9, 3)
+        assert (run.method, run.precision, run.seed_simulator, run.max_parallel_threads) == (
+            "statevector",
+            "single",
+            9,
+            3,
+        )
         assert run.max_job_size == 7
     # What was given stays as it was.
     assert set(nested) == {"backend_options", "run_options"}
@@ -74,7 +79,12 @@ def test_shots_and_seeds_of_aers_primitives() -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "error", "text"),
     [
-        (SamplerV2, {"backend_options": {"device": "GPU"}}, TypeError, "backend_options: no option 'device'; the options are"),
+        (
+            SamplerV2,
+            {"backend_options": {"device": "GPU"}},
+            TypeError,
+            "backend_options: no option 'device'; the options are",
+        ),
         (SamplerV2, {"run_options": {"memory": True}}, TypeError, "run_options: a primitive doesn't take 'memory'"),
         (EstimatorV2, {"run_options": {"parameter_binds": []}}, TypeError, "give the values in a PUB"),
         (EstimatorV2, {"run_options": {"shots": 10}}, TypeError, "an estimator has no shots: give `default_precision`"),
