@@ -38,7 +38,7 @@ def angle(value: Any, free: Mapping[Parameter, Parameter]) -> Angle:
 
 
 def with_value(angles: Iterable[Angle], parameter: Parameter, value: float) -> list[Angle]:
-    """Return the angles with a value for a parameter that some of them depend on. Raises `RefusalError` as `real` does."""
+    """Return the angles with a value for a parameter. Raises `RefusalError` as `real` does."""
     found: list[Angle] = []
     for each in angles:
         if isinstance(each, ParameterExpression) and parameter in each.parameters:

@@ -123,7 +123,7 @@ def test_too_many_jumps() -> None:
     for _ in range(3):
         with circuit.for_loop(range(1 << 15)), circuit.if_test((0, 1)):
             circuit.x(0)
-    with pytest.raises(CapacityError, match="'for_loop' at position 2 .* it comes to more than 65536 jumps"):
+    with pytest.raises(CapacityError, match=r"'for_loop' at position 2 .* it comes to more than 65536 jumps"):
         lower(circuit)
 
 
