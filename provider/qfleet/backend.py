@@ -22,7 +22,7 @@ from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labe
 from qfleet.primitives.job import PrimitiveFleetJob
 from qfleet.queue import Connection, NewJob
 from qfleet.submission import Entry, new_job, prepare
-from qfleet.target import fleet_target
+from qfleet.target import fleet_target, widest
 from qfleet.wire.shard import Output
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class FleetBackend(BackendV2):
 
     @property
     def target(self) -> Target:
-        """Every operation that travels whole, on any number of qubits. Shared: don't change it."""
-        return fleet_target()
+        """Every operation that travels whole, and the qubits of the widest circuit. Shared: don't change it."""
+        return fleet_target(widest(self._kind.output))
 
     @property
     def max_circuits(self) -> None:
@@ -172,6 +172,10 @@ class FleetBackend(BackendV2):
         job = PrimitiveFleetJob(self, new.job_id, self._connection, new=new)
         job.submit()
         return job
+
+    def with_options(self, **options: object) -> FleetBackend:
+        """Return this backend with other options. Raises `InvalidOptionError` for a wrong value."""
+        return FleetBackend(self._provider, self._kind, self._connection, self._retention, **options)
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
         """Return the job with this id, or whose id begins so. See `FleetProvider.job`."""

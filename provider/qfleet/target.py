@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the backends tell Qiskit's transpiler: every operation that travels whole, on any number of qubits."""
+"""Tell Qiskit's transpiler about the backends: every operation that travels whole, and how wide a circuit may be."""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
 from qiskit.circuit import (
     Barrier,
@@ -29,7 +30,10 @@ from qiskit.circuit.library import (
 )
 from qiskit.transpiler import Target
 
+from qfleet.loading import LARGEST_VALUE
 from qfleet.lowering.saves import NAMES
+from qfleet.wire.cost import AMPLITUDE_BYTES
+from qfleet.wire.shard import Output
 
 #: Operations of any width, by their class.
 _OF_ANY_WIDTH = {
@@ -55,10 +59,27 @@ _CONTROL_FLOW = {
 }
 
 
+#: Qubits of a circuit whose counts are asked for. Those that nothing acts on cost nothing, so that this is no matter of
+#: memory; it is wider than the devices that circuits are laid out on, and programs that make circuits as wide as a
+#: backend is take no longer for it. `run()` takes wider ones.
+_WIDEST: Final = 1024
+
+
+def widest(output: Output) -> int:
+    """Return the qubits of the widest circuit that a backend takes which returns this.
+
+    A state and a unitary are of all qubits, also of idle ones, and their amplitudes must fit a Redis value.
+    """
+    if output not in ("statevector", "unitary"):
+        return _WIDEST
+    amplitudes = (LARGEST_VALUE // min(AMPLITUDE_BYTES.values())).bit_length() - 1
+    return amplitudes // 2 if output == "unitary" else amplitudes
+
+
 @cache
-def fleet_target() -> Target:
-    """The target of every backend, made once in a process. It has no number of qubits, and no coupling map."""
-    target = Target(description="qfleet", num_qubits=None)
+def fleet_target(num_qubits: int) -> Target:
+    """Return the target of backends whose circuits have up to so many qubits, made once. It has no coupling map."""
+    target = Target(description="qfleet", num_qubits=num_qubits)
     for name, operation in get_standard_gate_name_mapping().items():
         target.add_instruction(operation, name=name)
     saves = dict.fromkeys(NAMES, Instruction)

@@ -15,6 +15,7 @@ from reference import assert_drawn_from, outcome_probabilities, standard_gates
 
 from qfleet import FleetProvider
 from qfleet.backend import FleetBackend
+from qfleet.errors import CapacityError
 
 LEVELS = [0, 1, 2, 3]
 
@@ -130,19 +131,50 @@ def test_control_flow_transpiles_and_runs(backend: FleetBackend) -> None:
             assert_drawn_from(counts, {f"{key}": chance for key, chance in flow_oracle.probabilities(circuit).items()})
 
 
-def test_there_is_no_limit_to_the_qubits(provider: FleetProvider) -> None:
+def test_wide_circuits_stay_as_wide_as_they_are(provider: FleetProvider) -> None:
     circuit = QuantumCircuit(400, 400)
     circuit.h(range(400))
     for qubit in range(399):
         circuit.cx(qubit, 399 - qubit if qubit != 399 - qubit else 0)
     circuit.measure(range(400), range(400))
     for backend in provider.backends():
-        assert backend.target.num_qubits is None
-        assert backend.num_qubits is None
+        assert type(backend.num_qubits) is int
+        assert backend.target.num_qubits == backend.num_qubits
         assert backend.coupling_map is None
         assert backend.max_circuits is None
     for level in LEVELS:
         assert transpile(circuit, provider.get_backend(), optimization_level=level).num_qubits == 400
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_circuit_of_idle_qubits_is_neither_refused_nor_widened(provider: FleetProvider, level: int) -> None:
+    backend = provider.get_backend()
+    wide, narrow = QuantumCircuit(127, 2), QuantumCircuit(2)
+    wide.h(3)
+    wide.cx(3, 126)
+    wide.measure([3, 126], [0, 1])
+    narrow.h(0)
+    narrow.cx(0, 1)
+    narrow.measure_all()
+    transpiled = transpile([wide, narrow], backend, optimization_level=level)
+    assert [circuit.num_qubits for circuit in transpiled] == [127, 2]
+    for counts in backend.run(transpiled, shots=100).result().get_counts():
+        assert counts.keys() == {"00", "11"}
+
+
+def test_the_number_of_qubits_is_what_a_result_can_hold(provider: FleetProvider) -> None:
+    widths = {backend.name: backend.num_qubits for backend in provider.backends()}
+    assert widths == {
+        "automatic": 1024,
+        "qasm_simulator": 1024,
+        "basic_simulator": 1024,
+        "statevector_simulator": 25,
+        "unitary_simulator": 12,
+    }
+    for name in ("statevector_simulator", "unitary_simulator"):
+        backend = provider.get_backend(name, precision="single")
+        with pytest.raises(CapacityError):
+            backend.run(QuantumCircuit(widths[name] + 1))
 
 
 @pytest.mark.parametrize("level", LEVELS)

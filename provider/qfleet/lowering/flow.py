@@ -8,6 +8,7 @@ continues jump to `BREAK` and `CONTINUE`, until the loop knows which rows these 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qiskit import QuantumCircuit
@@ -29,8 +30,9 @@ from qiskit.circuit.classical import expr
 from qfleet.errors import CapacityError
 from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.expressions import constant, lowered
+from qfleet.lowering.parameters import with_value
 from qfleet.lowering.refusal import RefusalError
-from qfleet.lowering.rows import BREAK, CONTINUE, Rows, with_value
+from qfleet.lowering.rows import BREAK, CONTINUE, Rows
 from qfleet.wire import expressions as wire
 from qfleet.wire.codec import MAX_OPERATIONS
 from qfleet.wire.expressions import BOOL, Expression, type_of
@@ -139,7 +141,7 @@ class Flow:
             # Without rows there is nothing to repeat.
             for value in values if known.shapes else ():
                 start = len(self._rows.jumps)
-                self._append(with_value(known, parameter, value) if bound else known)
+                self._append(replace(known, params=with_value(known.params, parameter, value)) if bound else known)
                 self._rows.resolve(start, CONTINUE, len(self._rows.shapes))
         self._rows.resolve(first, BREAK, len(self._rows.shapes))
 

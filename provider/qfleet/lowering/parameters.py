@@ -37,6 +37,18 @@ def angle(value: Any, free: Mapping[Parameter, Parameter]) -> Angle:
     return real(value)
 
 
+def with_value(angles: Iterable[Angle], parameter: Parameter, value: float) -> list[Angle]:
+    """Return the angles with a value for a parameter. Raises `RefusalError` as `real` does."""
+    found: list[Angle] = []
+    for each in angles:
+        if isinstance(each, ParameterExpression) and parameter in each.parameters:
+            bound = each.assign(parameter, value)
+            found.append(bound if bound.parameters else real(bound))
+        else:
+            found.append(each)
+    return found
+
+
 def free_parameters(values: Iterable[Any]) -> list[str]:
     """The names of the parameters that gates' parameters still depend on, sorted."""
     expressions = [value for value in values if isinstance(value, ParameterExpression)]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +11,13 @@ from itertools import chain
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import Parameter
 from qiskit.circuit.library import RC3XGate, iSwapGate
 
 from qfleet.lowering.expressions import moved
 from qfleet.lowering.formulas import Slots, slots
 from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, columns, packed, shape, unpacked
-from qfleet.lowering.parameters import Angle, real
+from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import RefusalError, too_long, too_many_jumps
 from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.expressions import Expression
@@ -281,18 +280,6 @@ def repeated(rows: Rows, times: int) -> Rows:
         tables=rows.tables * times,
         phase=rows.phase * times,
     )
-
-
-def with_value(rows: Rows, parameter: Parameter, value: float) -> Rows:
-    """Return the rows with a value for a parameter that some of their angles depend on."""
-    params: list[Angle] = []
-    for angle in rows.params:
-        if isinstance(angle, ParameterExpression) and parameter in angle.parameters:
-            angle = angle.assign(parameter, value)
-            params.append(angle if angle.parameters else real(angle))
-        else:
-            params.append(angle)
-    return dataclasses.replace(rows, params=params)
 
 
 def _placement(qubits: Sequence[int]) -> list[int]:

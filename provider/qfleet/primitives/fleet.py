@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What do both primitives have? A backend, and options."""
+"""Give both primitives a backend and options."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from qfleet.backend import FleetBackend
-from qfleet.options import NAMES, RunOptions
-from qfleet.primitives.options import PrimitiveOptions, chosen
+from qfleet.options import NAMES, RunOptions, check_option
+from qfleet.primitives.options import PrimitiveOptions, SamplerOptions, chosen
 from qfleet.provider import FleetProvider
 
 _Options = TypeVar("_Options", bound=PrimitiveOptions)
+#: Where Aer's primitives and Qiskit's keep the options of their backends.
+_NESTED: Final = ("backend_options", "run_options")
+#: Options of a primitive that a backend has under another name.
+_OF_BACKEND: Final = {"seed": "seed_simulator"}
+#: Options of a backend that are an argument of the primitive, or that it has no use for, with what to give in place.
+_NOT_NESTED: Final = {
+    "memory": "leave it out: a sampler gives each shot's bits",
+    "parameter_binds": "give the values in a PUB",
+    "initial_statevector": "begin the circuit with `initialize`",
+}
 
 
 class FleetPrimitive(Generic[_Options]):
@@ -26,11 +36,26 @@ class FleetPrimitive(Generic[_Options]):
         fleet: FleetBackend | FleetProvider | str | None = None,
         *,
         options: _Options | Mapping[str, Any] | None = None,
+        mode: FleetBackend | FleetProvider | str | None = None,
+        backend: FleetBackend | FleetProvider | str | None = None,
         **given: Any,
     ) -> None:
         """See the class."""
-        self._backend = backend_of(fleet)
-        self._options = chosen(self._kind, own_options(self._backend), options, given)
+        named = [each for each in (fleet, mode, backend) if each is not None]
+        if len(named) > 1:
+            raise TypeError("`fleet`, `mode` and `backend` are names of one argument; give one of them")
+        self._backend, rest = with_nested(backend_of(named[0] if named else None), self._kind, options, given)
+        self._options = chosen(self._kind, own_options(self._backend), rest, given)
+
+    @classmethod
+    def from_backend(cls, backend: FleetBackend | FleetProvider | str, **options: Any) -> Self:
+        """Return a primitive on a backend, as `qiskit_aer.primitives` has it.
+
+        Args:
+            backend: as the argument ``fleet`` of the class.
+            options: as the class takes them.
+        """
+        return cls(backend, **options)
 
     @property
     def backend(self) -> FleetBackend:
@@ -57,6 +82,62 @@ def backend_of(fleet: FleetBackend | FleetProvider | str | None) -> FleetBackend
     if fleet is None or isinstance(fleet, str):
         return FleetProvider(fleet).get_backend()
     raise TypeError(f"{fleet!r}: a FleetProvider, one of its backends or the url of a fleet's Redis is needed")
+
+
+def with_nested(
+    backend: FleetBackend, kind: type[PrimitiveOptions], options: object, given: dict[str, Any]
+) -> tuple[FleetBackend, object]:
+    """Take the options of the backend out of those of a primitive, as Aer's and Qiskit's own nest them.
+
+    Args:
+        backend: the backend that was named.
+        kind: the class of the primitive's options.
+        options: of the primitive; in it, or in `given`, may be ``backend_options`` and ``run_options``, dictionaries of
+            `qfleet.options.RunOptions`, and ``seed_simulator``.
+        given: options by name. Those that are found are taken out, and ``default_shots`` may be added.
+
+    Returns:
+        The backend with these options, and the others.
+
+    Raises:
+        InvalidOptionError: a value is wrong.
+        TypeError: there is no such option.
+    """
+    rest: object = dict(options) if isinstance(options, Mapping) else options
+    found: dict[str, Any] = {}
+    for own in (rest, given):
+        if not isinstance(own, dict):
+            continue
+        for place in _NESTED:
+            nested = own.pop(place, None)
+            if nested is None:
+                continue
+            if not isinstance(nested, Mapping):
+                raise TypeError(f"{place}={nested!r}: a dictionary of options of `backend.run` is needed")
+            found |= dict(_checked(place, str(name), value) for name, value in nested.items())
+        if "seed_simulator" in own:
+            found["seed_simulator"] = own.pop("seed_simulator")
+    if "shots" in found:
+        shots = found.pop("shots")
+        if not issubclass(kind, SamplerOptions):
+            raise TypeError("an estimator has no shots: give `default_precision`, of which 1 / precision**2 are made")
+        if not (isinstance(rest, dict) and "default_shots" in rest):
+            given.setdefault("default_shots", shots)
+    if not found:
+        return backend, rest
+    current = {name: backend.options[name] for name in NAMES}
+    return backend.with_options(**(current | found)), rest
+
+
+def _checked(place: str, name: str, value: object) -> tuple[str, object]:
+    """Return a nested option by its name at the backend. Raises TypeError if a primitive has no such option."""
+    known = _OF_BACKEND.get(name, name)
+    if known in _NOT_NESTED:
+        raise TypeError(f"{place}: a primitive doesn't take {name!r}; {_NOT_NESTED[known]}")
+    if known not in NAMES:
+        names = ", ".join(sorted(NAMES - _NOT_NESTED.keys()))
+        raise TypeError(f"{place}: no option {name!r}; the options are {names}")
+    return known, check_option(known, value)
 
 
 def own_options(backend: FleetBackend) -> RunOptions:

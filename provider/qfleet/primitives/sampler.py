@@ -26,7 +26,9 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
     Args:
         fleet: a provider, one of its backends, or the url of a fleet's Redis; default: the environment variable
             ``QFLEET_URL``.
-        options: a `SamplerOptions` or a dictionary; those that aren't given are the backend's own.
+        mode, backend: other names of ``fleet``, which IBM's primitives and Qiskit's own have.
+        options: a `SamplerOptions` or a dictionary; those that aren't given are the backend's own. Options
+            of the backend may be nested in it, as Aer's primitives have it: ``backend_options`` and ``run_options``.
         given: options by name, which win.
 
     Raises:

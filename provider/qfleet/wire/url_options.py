@@ -151,7 +151,8 @@ def redact(url: str) -> str:
         if not all(map(_ADDRESS.fullmatch, place.partition("/")[0].split(","))):
             return f"{start}***"
         user, colon, _ = login.partition(":")
-        head = f"{user}:***@{place}" if colon and "@" not in user else f"{'***@' if at else ''}{place}"
+        is_name = colon and "@" not in user and user.isprintable()
+        head = f"{user}:***@{place}" if is_name else f"{'***@' if at else ''}{place}"
     shown = "&".join(map(_shown, query.split("&"))) if query else ""
     return f"{start}{head}{'#***' if fragment else ''}{mark}{shown}{'#***' if more else ''}"
 

@@ -468,23 +468,6 @@ def test_too_many_operations(monkeypatch):
     assert refused(bell(), CapacityError) == "circuit 'bell' has 2 operations; a program has 1 at most"
 
 
-def test_too_many_jumps():
-    circuit = bell()
-    with circuit.for_loop(range(1 << 16)), circuit.if_test((0, 1)), circuit.if_test((1, 1)):
-        circuit.x(0)
-    assert refused(circuit, CapacityError) == (
-        "circuit 'bell' holds 'for_loop' at position 2 (qubit 0), which qfleet doesn't run: "
-        "its 65536 turns come to 131072 jumps and stores when they are unrolled; a program has 65536 at most"
-    )
-    circuit = bell()
-    for _ in range(3):
-        with circuit.for_loop(range(1 << 15)), circuit.if_test((0, 1)):
-            circuit.x(0)
-    assert "'for_loop' at position 4 (qubit 0), which qfleet doesn't run: it comes to more than 65536 jumps" in refused(
-        circuit, CapacityError
-    )
-
-
 def test_too_many_qubits():
     assert lower(QuantumCircuit(MAX_QUBITS, name="c")).num_qubits == MAX_QUBITS
     assert refused(QuantumCircuit(MAX_QUBITS + 1, name="c"), CapacityError) == (

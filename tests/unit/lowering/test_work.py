@@ -109,6 +109,24 @@ def test_more_than_a_program_holds(name: str) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20
 
 
+def test_too_many_jumps() -> None:
+    circuit = QuantumCircuit(1, 2, name="c")
+    with circuit.for_loop(range(1 << 16)), circuit.if_test((0, 1)), circuit.if_test((1, 1)):
+        circuit.x(0)
+    with pytest.raises(CapacityError) as caught:
+        lower(circuit)
+    assert str(caught.value) == (
+        "circuit 'c' holds 'for_loop' at position 0 (qubit 0), which qfleet doesn't run: "
+        "its 65536 turns come to 131072 jumps and stores when they are unrolled; a program has 65536 at most"
+    )
+    circuit = QuantumCircuit(1, 1, name="c")
+    for _ in range(3):
+        with circuit.for_loop(range(1 << 15)), circuit.if_test((0, 1)):
+            circuit.x(0)
+    with pytest.raises(CapacityError, match=r"'for_loop' at position 2 .* it comes to more than 65536 jumps"):
+        lower(circuit)
+
+
 @pytest.mark.timeout(60)
 def test_a_loop_whose_parameter_qiskit_must_bind() -> None:
     with pytest.raises(CapacityError, match="2000000000 turns need their parameter's value each; 65536 such"):
