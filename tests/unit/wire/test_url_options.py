@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 import redis
 from celery import Celery
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from qfleet import FleetProvider
@@ -169,10 +169,11 @@ def urls(draw: st.DrawFn) -> str:
 @example(f"redis://host/0?password=a@{SECRET}")
 @example(f"redis://host/0?password=a&{SECRET}=b")
 @example(f"redis://host?pasword={SECRET}")
-@example(f"redis://a{SECRET}:x@host")
 @example(f"redis+socket:///{SECRET}@host")
 def test_no_secret_is_ever_shown(url: str) -> None:
-    # What stands before the first colon is a user's name.
+    user, colon, _ = url.partition("://")[2].partition(":")
+    # What stands before a colon is the user's name, which is shown.
+    assume(not colon or SECRET not in user)
     said = [redact(url)]
     try:
         broker = parse_broker(url)
@@ -185,9 +186,8 @@ def test_no_secret_is_ever_shown(url: str) -> None:
         said.append(repr(FleetProvider(url)))
     except InvalidOptionError as exc:
         said += [str(exc), repr(exc)]
-    name = url.partition("://")[2].partition(":")[0]
     for text in said:
-        assert SECRET not in text.replace(f"{name}:***@", ""), (url, text)
+        assert SECRET not in text, (url, text)
 
 
 @given(st.text(max_size=60))
