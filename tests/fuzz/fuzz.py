@@ -3,8 +3,8 @@
 
     python tests/fuzz/fuzz.py [--seconds 600] [--seed 0]
 
-An input that finds something new is kept in ``tests/fuzz/work``, which git ignores; one that breaks something is written
-to ``tests/fuzz/found``. Copy that to ``tests/fuzz/corpus`` under a name that says what it was, once it is mended.
+An input that finds something new is kept in ``tests/fuzz/work``, which git ignores; one that breaks something is
+written to ``tests/fuzz/found``. Once it is mended, copy that to ``tests/fuzz/corpus``, as ``found-`` and what it was.
 """
 
 from __future__ import annotations
