@@ -103,8 +103,8 @@ def _bounded(message: _Shard) -> _Shard:
     for circuit in message.circuits:
         if circuit.index + circuit.points > MAX_COUNT or circuit.first_shot + circuit.shots > MAX_COUNT:
             raise WireError(
-                f"{circuit.points} circuits from {circuit.index} on and {circuit.shots} shots from {circuit.first_shot} "
-                f"on; what is counted is below {MAX_COUNT}"
+                f"{circuit.points} circuits from {circuit.index} on, and {circuit.shots} shots from "
+                f"{circuit.first_shot} on; what is counted is below {MAX_COUNT}"
             )
         if isinstance(circuit, CircuitWork) and circuit.seed + SEED_STEP * (circuit.points - 1) > MAX_SEED:
             raise WireError(f"the seed of a point of circuit {circuit.index} is above {MAX_SEED}")
