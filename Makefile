@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-valkey test-slow test-faults test-bounds test-image soak bench up clean
+.PHONY: help setup demo check test test-valkey test-slow test-faults test-bounds test-image soak fuzz bench up clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,10 @@ soak: $(VENV)/.dev ## 2,000 shards while faults are injected at random; make soa
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/python tests/soak.py $(SOAK)
 
+fuzz: $(VENV)/.dev ## look for inputs that break a decoder or an engine; make fuzz FUZZ='--seconds 3600'
+	@$(BIN)/python -m qfleet_worker warm
+	$(BIN)/python tests/fuzz/fuzz.py $(FUZZ)
+
 test-slow: $(VENV)/.dev ## only the tests that take minutes and up to 5 GiB; those against Aer need the extra "bench"
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest -m slow
@@ -58,7 +62,7 @@ up: $(VENV)/.demo ## a local fleet until Ctrl-C
 	@$(BIN)/qfleet up
 
 clean: ## remove .venv and everything else that was made here
-	rm -rf $(VENV) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist out tests/fuzz/work tests/fuzz/found .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find provider worker tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp of its own, since a failed `python -m venv` leaves a .venv/bin/python behind.

@@ -188,7 +188,7 @@ def _check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options
     if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {num_qubits} qubits, with all that it saves and gives, need "
-            f"{needed / 2**20:.0f} MiB of memory, and max_memory_mb={options.max_memory_mb} allows no more than that"
+            f"{-(-needed // 2**20)} MiB of memory, and max_memory_mb={options.max_memory_mb} allows no more than that"
         )
 
 

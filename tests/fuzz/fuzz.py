@@ -3,8 +3,9 @@
 
     python tests/fuzz/fuzz.py [--seconds 600] [--seed 0]
 
-An input that finds something new is kept in ``tests/fuzz/work``, which git ignores; one that breaks something is written
-to ``tests/fuzz/found``. Copy that to ``tests/fuzz/corpus`` under a name that says what it was, once it is mended.
+An input that finds something new is kept in ``tests/fuzz/work``, which git ignores; one that breaks something is
+written to ``tests/fuzz/found``. Once it is mended, copy that to ``tests/fuzz/corpus``, as ``found-`` and what it was.
+Those named ``kept-`` there were new to the coverage once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from typing import Final
 FOLDER: Final = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "support")]
 
-import atheris  # noqa: E402
+try:
+    import atheris
+except ImportError:
+    raise SystemExit("this needs atheris, which has wheels for Linux on x86_64: pip install -e '.[dev]'") from None
 
 with atheris.instrument_imports(include=["qfleet", "qfleet_worker"], enable_loader_override=False):
     import fuzz_cases

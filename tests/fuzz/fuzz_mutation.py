@@ -25,7 +25,21 @@ _ARRAYS: Final = {
 }  # fmt: skip
 _NUMBERS: Final = (0, 1, 2, 3, 7, 8, 9, 62, 63, 64, 255, 256, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**63 - 1, -1, -2)
 _FLOATS: Final = (0.0, -0.0, 0.5, 1.0, -1.0, np.pi, 1e-300, 1e300, float("inf"), float("nan"))
-_TEXTS: Final = ("", "a", "counts", "statevector", "unitary", "bits", "means", "single", "c_list", "average", "ä" * 300)
+_TEXTS: Final = (
+    "",
+    "a",
+    "counts",
+    "statevector",
+    "unitary",
+    "bits",
+    "means",
+    "single",
+    "c_list",
+    "average",
+    "shape",
+    "self",
+    "ä" * 300,
+)
 #: Programs that are looked at row by row: larger ones take too long.
 _MOST_BYTES: Final = 1 << 14
 

@@ -135,6 +135,31 @@ def test_what_doesnt_belong_together_is_damage() -> None:
         {"pubs": (PubRecord(shape=(3,), registers=(("c", np.array([2], "<i4").tobytes()),)),)},
         {"circuits": (replace(circuit, phases=b"12345678"),)},
         {"circuits": (replace(circuit, points=2**40),), "pubs": (PubRecord(shape=(2**40,)),)},
+        {"pubs": (PubRecord(shape=(3, 1), observables_shape=(1, 2**28)),)},
+        {"pubs": (PubRecord(shape=(3, 1), precision=-0.5),)},
+        {"pubs": (PubRecord(shape=(3, 1), precision=float("nan")),)},
+        {"circuits": (circuit, replace(circuit, points=1_000_000)), "output": "counts", "pubs": ()},
+        {"circuits": (replace(circuit, num_qubits=2**15),)},
+        {"circuits": (replace(circuit, num_clbits=2**24 + 1),)},
+        {"circuits": (replace(circuit, num_clbits=-1),)},
+        {"circuits": (replace(circuit, shots=0),)},
+        {"circuits": (replace(circuit, shots=2**31),)},
+        {"circuits": (replace(circuit, seed=-1),)},
+        {"circuits": (replace(circuit, cregs=(("c", 3),)),)},
+        {"circuits": (replace(circuit, qregs=(("q", 2**31),)),)},
+        {"circuits": (replace(circuit, qregs=(("q", -1),)),)},
+        {"circuits": (replace(circuit, num_qubits=1000, qregs=(("q", 1000),) * 33),)},
+        {"created": 1e12},
+        {"created": float("nan")},
+        {"created": -1.0},
     ):
         with pytest.raises(DamagedDataError):
             decode_record(encode_record(replace(good, **change)))
+
+
+def test_metadata_in_metadata_without_end_are_one_typed_error() -> None:
+    blob = encode_record(record({"a": 1}))
+    deep = blob.replace(b"\x81\xa1a\x01", b"\x81\xa1a" + b"\x91" * 100_000 + b"\x01", 1)
+    assert deep != blob
+    with pytest.raises(DamagedDataError, match="can't be read"):
+        decode_record(deep)

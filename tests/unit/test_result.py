@@ -143,3 +143,44 @@ def test_a_unitary_in_single_precision() -> None:
 def test_data_that_do_not_fit_are_one_typed_error(broken: CircuitResult, changes: dict[str, Any]) -> None:
     with pytest.raises(DamagedDataError):
         result([circuit()], broken, **changes)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "counts"),
+    [
+        ([0, 3], [5, -1]),
+        ([0, 3], [4, 0]),
+        ([0, 1, 3], [2**63 - 1, 2**63 - 1, 6]),
+        ([3, 0], [2, 2]),
+        ([3, 3], [2, 2]),
+        ([0, 4], [2, 2]),
+    ],
+    ids=["below none", "none", "sums that wrap around", "another order", "one twice", "a clbit that isn't there"],
+)
+def test_outcomes_that_no_engine_gives_are_damage(outcomes: list[int], counts: list[int]) -> None:
+    assert result([circuit()], part(0, [0, 3], [2, 2])).get_counts() == {"0 0": 2, "1 1": 2}
+    with pytest.raises(DamagedDataError, match="the outcomes of circuit 0"):
+        result([circuit()], part(0, outcomes, counts, shots=4))
+
+
+def test_outcomes_of_many_clbits_that_no_engine_gives_are_damage() -> None:
+    wide = circuit(num_clbits=70, cregs=(("a", 70),))
+    rows = [(1).to_bytes(9, "little"), (1 << 69).to_bytes(9, "little"), (1 << 70).to_bytes(9, "little")]
+
+    def given(*of: int) -> CircuitResult:
+        return part(0, list(b"".join([rows[at] for at in of])), [2, 2])
+
+    assert sum(result([wide], given(0, 1)).get_counts().values()) == 4
+    for wrong in ((1, 0), (1, 1), (0, 2)):
+        with pytest.raises(DamagedDataError, match="the outcomes of circuit 0"):
+            result([wide], given(*wrong))
+
+
+@pytest.mark.parametrize("ended", [float("nan"), float("inf"), 1e18])
+def test_an_end_that_has_no_date_is_damage(ended: float) -> None:
+    job = JobRecord(
+        backend="b", created=1.0, output="counts", precision="double", memory=False, method="automatic", tags=(),
+        metadata={}, circuits=(),
+    )  # fmt: skip
+    with pytest.raises(DamagedDataError, match="which has no date"):
+        assemble("job", job, [], backend_version="1", ended=ended, default_error="")

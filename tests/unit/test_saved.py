@@ -85,3 +85,19 @@ def test_blocks_that_saved_different_data() -> None:
         data((MEAN,), (STATES,))
     with pytest.raises(DamagedDataError, match="different data"):
         data((MEAN,), ())
+
+
+@pytest.mark.parametrize("subtype", ["average", "list"])
+def test_blocks_that_saved_different_sizes_are_damage(subtype: str) -> None:
+    places = np.zeros(1, "<u4").tobytes() if subtype == "list" else b""
+    weights = b"" if subtype == "list" else np.array([1], "<i8").tobytes()
+    two, four = [
+        Saved(
+            kind=SaveKind.PROBABILITIES, label="p", subtype=subtype, entries=1, values=np.full(size, 0.5).tobytes(),
+            weights=weights, places=places,
+        )
+        for size in (2, 4)
+    ]  # fmt: skip
+    assert "p" in data((two,), (two,))
+    with pytest.raises(DamagedDataError, match="saved 'p' in different sizes"):
+        data((two,), (four,))

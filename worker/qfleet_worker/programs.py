@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from qfleet.wire import codec
+from qfleet.wire.cost import num_nodes
 from qfleet.wire.errors import WireError
 from qfleet.wire.program import Program
 
-#: Bytes of programs that are kept, out of `qfleet.wire.cost.OVERHEAD_BYTES`.
+#: Bytes of programs, as they are in memory, that are kept, out of `qfleet.wire.cost.OVERHEAD_BYTES`.
 LIMIT_BYTES: Final = 8 * 1024 * 1024
-#: Bytes of Python's own that each program takes beside its blob, roughly.
+#: Bytes of Python's own that each program takes beside its blob, roughly, and each node of an expression.
 _ENTRY_BYTES: Final = 4096
+_NODE_BYTES: Final = 400
 
 
 class Programs:
@@ -55,7 +57,7 @@ class Programs:
             program = codec.decode_program(blob)
         except WireError as exc:
             return exc
-        nbytes = len(blob) + _ENTRY_BYTES
+        nbytes = len(blob) + _ENTRY_BYTES + _NODE_BYTES * num_nodes(program)
         if nbytes <= self._limit_bytes:
             self._kept[name] = program, nbytes
             self._nbytes += nbytes

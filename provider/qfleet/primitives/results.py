@@ -71,7 +71,10 @@ def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[Ci
         clbits = np.frombuffer(places, "<i4")
         packed = _register(rows, clbits)
         arrays[name] = BitArray(packed.reshape(*pub.shape, *packed.shape[1:]), len(clbits))
-    return DataBin(**arrays, shape=pub.shape)
+    try:
+        return DataBin(**arrays, shape=pub.shape)
+    except (TypeError, ValueError) as exc:
+        raise DamagedDataError(f"registers named {sorted(arrays)} aren't those of a PUB: {exc}") from exc
 
 
 def _register(rows: NDArray[np.uint8], clbits: NDArray[np.int32]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ from qfleet.wire.formulas import MAX_FORMULAS, MAX_PARAMETERS, Formula, check_fo
 from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
 from qfleet.wire.saves import MAX_SAVES, Save
 from qfleet.wire.saving import check_saves
-from qfleet.wire.shard import ShardResult, ShardWork
+from qfleet.wire.shard import MAX_COUNT, MAX_SEED, SEED_STEP, CircuitWork, ShardResult, ShardWork
 
 #: Raised whenever a reader of the older format could misread the newer one.
 VERSION = 3
@@ -96,9 +96,18 @@ def decode_result(blob: bytes) -> ShardResult:
 
 
 def _bounded(message: _Shard) -> _Shard:
-    points = sum(circuit.points for circuit in message.circuits)
+    """Return a message whose points and shots are as few, and have as small numbers, as their own messages may have."""
+    points = sum([circuit.points for circuit in message.circuits])
     if points > MAX_POINTS:
         raise WireError(f"circuits at {points} points; a shard has at most {MAX_POINTS}")
+    for circuit in message.circuits:
+        if circuit.index + circuit.points > MAX_COUNT or circuit.first_shot + circuit.shots > MAX_COUNT:
+            raise WireError(
+                f"{circuit.points} circuits from {circuit.index} on, and {circuit.shots} shots from "
+                f"{circuit.first_shot} on; what is counted is below {MAX_COUNT}"
+            )
+        if isinstance(circuit, CircuitWork) and circuit.seed + SEED_STEP * (circuit.points - 1) > MAX_SEED:
+            raise WireError(f"the seed of a point of circuit {circuit.index} is above {MAX_SEED}")
     return message
 
 

@@ -111,13 +111,18 @@ def program_bytes(program: Program) -> int:
         [len(s.indices) + len(s.x_masks) + len(s.z_masks) + len(s.coefficients) + len(s.starts) for s in program.saves]
     )
     objects = len(program.formulas) + len(program.tables) + len(program.saves) + len(program.loops)
-    nodes = sum(map(_nodes, program.expressions)) + objects
+    nodes = objects + num_nodes(program)
     targets = program.num_targets[program.codes <= Op.DIAGONAL].astype(np.int64)
     entries = int((1 << 2 * np.minimum(targets, _LARGEST_MATRIX_LOG2)).sum())
     compiled = _OPERATION_BYTES * len(program) + _ENTRY_OF_A_MATRIX_BYTES * entries
     flow = _FLOW_OPERATION_BYTES * num_flow_operations(program) + _NODE_BYTES * nodes
     variables = sum([_VARIABLE_BYTES + 2 * (max(kind, 0) // 8) for kind in program.variables])
     return compiled + flow + variables + _PROGRAM_COPIES * (arrays + parts)
+
+
+def num_nodes(program: Program) -> int:
+    """Return how many nodes the expressions of a program have, roughly: ten clbits of a register count as one."""
+    return sum(map(_nodes, program.expressions))
 
 
 _ARRAYS = (

@@ -30,9 +30,13 @@ MAX_SHARDS = 1_000_000
 #: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
 SEED_STEP = 2113
 
-Count = Annotated[int, Meta(ge=0, lt=2**31)]
-Positive = Annotated[int, Meta(ge=1, lt=2**31)]
-Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+#: What is counted is below this.
+MAX_COUNT: Final = 2**31
+MAX_SEED: Final = 2**63 - 1
+
+Count = Annotated[int, Meta(ge=0, lt=MAX_COUNT)]
+Positive = Annotated[int, Meta(ge=1, lt=MAX_COUNT)]
+Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=4096)]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -260,3 +261,21 @@ def test_points_that_come_twice_stand_for_no_others() -> None:
         result("bits", PubRecord(shape=(2,)), bits_twice, points=2, shots=1, num_clbits=1).metadata["error"]
         == "it died"
     )
+
+
+def test_shots_without_bits_are_damage_before_there_is_room_for_them() -> None:
+    """A few bytes may speak of more bits than there is memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedDataError, match="don't fit its 2147483647 shots"):
+            result("bits", PubRecord(shape=()), [part(0, shots=2**31 - 1)], points=1, shots=2**31 - 1, num_clbits=8)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["shape", "keys", "self"])
+def test_registers_that_no_pub_has_are_damage(name: str) -> None:
+    pub = PubRecord(shape=(), registers=((name, np.arange(1, dtype="<i4").tobytes()),))
+    with pytest.raises(DamagedDataError, match="aren't those of a PUB"):
+        result("bits", pub, [part(0, shots=1, bits=b"\x01")], points=1, shots=1, num_clbits=1)

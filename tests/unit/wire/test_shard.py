@@ -88,3 +88,37 @@ def test_the_points_of_a_shard_are_bounded(points: tuple[int, ...], good: bool) 
     for decode, message in ((codec.decode_work, shard), (codec.decode_result, results)):
         with pytest.raises(codec.WireError, match=f"at {sum(points)} points; a shard has at most 100000"):
             decode(codec.encode(message))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("changed", "good"),
+    [
+        ({"index": 2**31 - 3, "points": 3}, True),
+        ({"index": 2**31 - 2, "points": 3}, False),
+        ({"index": 2**31 - 1}, True),
+        ({"first_shot": 2**31 - 5, "shots": 5}, True),
+        ({"first_shot": 2**31 - 5, "shots": 6}, False),
+    ],
+)
+def test_each_point_and_each_shot_has_a_number_that_can_be_sent(changed: dict[str, int], good: bool) -> None:
+    work = CircuitWork(**{"index": 0, "program": "p", "shots": 1, "seed": 0} | changed)
+    shard = ShardWork(circuits=(work,), output="counts", precision="double", memory=False, threads=1)
+    fields = {"index": 0, "first_shot": 0, "shots": 1, "seconds": 0.0, "engine": "e"} | changed
+    results = ShardResult(circuits=(CircuitResult(**fields),))
+    for decode, message in ((codec.decode_work, shard), (codec.decode_result, results)):
+        if good:
+            assert decode(codec.encode(message)) == message  # type: ignore[operator]
+        else:
+            with pytest.raises(codec.WireError, match="what is counted is below 2147483648"):
+                decode(codec.encode(message))  # type: ignore[operator]
+
+
+def test_each_point_has_a_seed_that_can_be_sent() -> None:
+    for points, good in ((2, True), (3, False)):
+        work = CircuitWork(index=0, program="p", shots=1, seed=2**63 - 1 - SEED_STEP, points=points)
+        shard = ShardWork(circuits=(work,), output="counts", precision="double", memory=False, threads=1)
+        if good:
+            assert codec.decode_work(codec.encode(shard)) == shard
+        else:
+            with pytest.raises(codec.WireError, match="the seed of a point of circuit 0 is above"):
+                codec.decode_work(codec.encode(shard))

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import engine_oracle as oracle
 import make_golden
 import msgspec
 import pytest
 
 from qfleet.wire import codec
 from qfleet.wire.errors import WireError
+from qfleet.wire.expressions import Bits
 from qfleet.wire.program import Program
 from qfleet_worker.programs import Programs
 
@@ -154,3 +156,23 @@ def test_what_cant_be_read_is_said_and_not_kept(name: str, blob: bytes | None, t
     # Another job may bring the right one.
     shelf.blobs[A] = BLOBS[A]
     assert isinstance(programs.load("job", [A])[A], Program)
+
+
+def test_expressions_count_as_what_they_are_in_memory() -> None:
+    """A clbit of a register takes three bytes on the wire, and some forty here."""
+    register = Bits(tuple(range(1000, 5000)))
+    program = msgspec.structs.replace(oracle.program(0, 5000, []), expressions=(register,) * 10)
+    blob = codec.encode_program(program)
+    name = codec.content_hash(blob)
+    asked: list[list[str]] = []
+
+    def read(_: str, names: list[str]) -> list[bytes | None]:
+        asked.append(names)
+        return [blob for _ in names]
+
+    for limit, times in ((40 * 40_000, 2), (80 * 40_000, 1)):
+        asked.clear()
+        programs = Programs(read, limit_bytes=limit)
+        for _ in range(2):
+            programs.load("job", [name])
+        assert len(asked) == times
