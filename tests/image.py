@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the worker's image and runs it: does it start with the faster engine, whichever user runs it, and run a circuit?
+"""Builds the worker's image and runs it: it must start with the faster engine, whoever runs it, and run a circuit.
 
 With Docker or podman where one of them works; else with buildah, as root on Debian, which needs neither an engine nor a
 registry: a Debian made with debootstrap then stands in for the image that the Dockerfile starts from, so that Python is
@@ -107,7 +107,9 @@ class Buildah:
         """This machine's settings of pip and its certificates, while the image is built and not in it."""
         settings = configparser.RawConfigParser()
         settings.read(["/etc/pip.conf", *(Path.home() / name for name in (".pip/pip.conf", ".config/pip/pip.conf"))])
-        variables = {name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name[:4] == "PIP_"}
+        variables = {
+            name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name[:4] == "PIP_"
+        }
         settings.read_dict({"global": variables | {"cert": str(CERTIFICATES)}})
         with (CACHE / "pip.conf").open("w") as file:
             settings.write(file)

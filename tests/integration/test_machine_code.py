@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machine code with real files and fresh processes: damaged, unsafe, out of reach, half done, and compiled at once by two."""
+"""Machine code with real files and processes: damaged, unsafe, out of reach, half done, compiled by two at once."""
 
 from __future__ import annotations
 
@@ -143,7 +143,10 @@ class TestAnotherUser:
 
 @pytest.mark.parametrize("place", ["/nonexistent/folder", "/proc/self/mem", "relative", ""])
 def test_a_cache_that_is_nowhere_keeps_no_worker_from_starting(place: str, cache: Path) -> None:
-    assert choose(place, before=f"import os; os.chdir({str(cache)!r})", HOME="").split(":")[0] in ("numpy", "statevector")
+    assert choose(place, before=f"import os; os.chdir({str(cache)!r})", HOME="").split(":")[0] in (
+        "numpy",
+        "statevector",
+    )
 
 
 def test_warm_says_why_nothing_can_be_kept(cache: Path) -> None:

@@ -60,7 +60,12 @@ def test_a_fleet_that_is_well() -> None:
     [
         ("Redis version", {"redis_version": "6.0.16"}, "6.0.16", "install Redis 6.2 or newer"),
         ("Redis version", {"redis_version": "5.0.7"}, "5.0.7", "install"),
-        ("engine", {"workers": (worker("a@host", **SLOW), worker())}, "numpy, the slower one, on a@host: it isn't", "warm"),
+        (
+            "engine",
+            {"workers": (worker("a@host", **SLOW), worker())},
+            "numpy, the slower one, on a@host: it isn't",
+            "warm",
+        ),
         ("engine", {"workers": (worker(**SLOW), worker(**SLOW, compiling=True))}, "it isn't compiled", "qfleet warm"),
         ("maxmemory-policy", {"maxmemory_policy": "allkeys-lru"}, "allkeys-lru: when memory is full", "CONFIG SET"),
         ("maxmemory-policy", {"maxmemory_policy": "volatile-ttl"}, "volatile-ttl", "noeviction"),

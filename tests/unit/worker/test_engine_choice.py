@@ -135,7 +135,7 @@ class TestPlaces:
         with pytest.raises(ready.MachineCodeError, match=r"file/qfleet can't be written .*Set NUMBA_CACHE_DIR"):
             ready.mark()
 
-    def test_outdated_machine_code_is_dropped_after_a_week(self, cache: Path) -> None:
+    def test_outdated_machine_code_is_dropped_after_a_week(self) -> None:
         folder = ready.folder_to_fill()
         platform = folder.name.partition("-")[0]
         names = [f"{platform}-old", f"{platform}-unfinished", f"{platform}-new", "other-old"]
@@ -194,7 +194,9 @@ class TestLooking:
         os.utime(self.make(tmp_path, "a") / "ready", (1, 1))
         assert engines.look().name == "statevector"
 
-    def test_another_place_is_tried_then(self, engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_place_is_tried_then(
+        self, engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         first, second = self.make(tmp_path, "a"), self.make(tmp_path, "b")
 
         def load(folder: Path) -> None:

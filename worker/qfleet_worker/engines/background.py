@@ -97,5 +97,7 @@ class Background:
         self._tries = self._compiles = False
         if code and self._engines.reason == NOT_COMPILED:
             last = (said.decode("utf-8", "replace").strip().splitlines() or [f"it ended with {code}"])[-1]
-            self._engines.reason = f"the faster engine can't be compiled: {last[:300]}; run `qfleet warm` on this worker"
+            self._engines.reason = (
+                f"the faster engine can't be compiled: {last[:300]}; run `qfleet warm` on this worker"
+            )
             logger.warning("circuits are run by numpy: %s", self._engines.reason)

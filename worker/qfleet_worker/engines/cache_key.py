@@ -18,7 +18,13 @@ PACKAGE: Final = Path(__file__).parent / "statevector"
 _SHARED: Final = (Path(qfleet.wire.__file__).with_name("program.py"),)
 #: Variables of numba that change no machine code.
 _HARMLESS: Final = frozenset(
-    ("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES", "NUMBA_DEBUG_CACHE", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")
+    (
+        "NUMBA_CACHE_DIR",
+        "NUMBA_CACHE_LOCATOR_CLASSES",
+        "NUMBA_DEBUG_CACHE",
+        "NUMBA_NUM_THREADS",
+        "NUMBA_THREADING_LAYER",
+    )
 )
 #: The file of numba's settings, in the working folder.
 _CONFIGURATION: Final = Path(".numba_config.yaml")

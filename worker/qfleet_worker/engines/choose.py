@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses the engine that circuits are run with: *statevector* once its machine code is compiled, *numpy* until then.
 
-Both give the same shots, so that a job may begin with one and end with the other. Nothing that is wrong with the machine
-code keeps a worker from starting: it says so, and goes on with numpy.
+Both give the same shots, so that a job may begin with one and end with the other. Nothing that is wrong with the
+machine code keeps a worker from starting: it says so, and goes on with numpy.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Engines:
         if isinstance(self.engine, NumpyEngine):
             for mark in self._marks:
                 try:
-                    found = os.stat(mark)  # noqa: PTH116 - a tenth of the time
+                    found = os.stat(mark)
                 except OSError:
                     continue
                 version = mark, found.st_ino, found.st_mtime_ns

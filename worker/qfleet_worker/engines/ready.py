@@ -52,8 +52,8 @@ def folders() -> list[Path]:
 def _roots() -> list[Path]:
     named = os.environ.get("NUMBA_CACHE_DIR")
     if named:
-        return [Path(os.path.abspath(named)) / "qfleet"]  # noqa: PTH100 - without asking the file system
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - no error without a home
+        return [Path(os.path.abspath(named)) / "qfleet"]
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     found = [PACKAGE / "__pycache__" / "machine-code"]
     return [*found, Path(caches) / "qfleet" / "machine-code"] if os.path.isabs(caches) else found
 
@@ -107,7 +107,7 @@ def mark(folder: Path | None = None) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raise `MachineCodeError` unless all that a folder's mark names is there, unchanged, and written by nobody else."""
+    """Raise `MachineCodeError` unless all that a folder's mark names is there, unchanged, and safe to load."""
     reason = distrust(folder)
     if reason:
         raise MachineCodeError(f"what lies in {folder} isn't safe to load: {reason}")
