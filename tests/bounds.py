@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random programs run by machine code that checks every access to an array: none may lie beyond its end.
 
-``make test-bounds`` runs it with numba's own checks on (``NUMBA_BOUNDSCHECK=1``), for which all machine code is compiled
-once more, into a folder of its own. What a program gives is compared with the numpy engine.
+``make test-bounds`` runs it with numba's own checks on (``NUMBA_BOUNDSCHECK=1``), for which all machine code is
+compiled once more, into a folder of its own. What a program gives is compared with the numpy engine.
 """
 
 from __future__ import annotations

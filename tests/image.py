@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the worker's image and runs it: does it start with the faster engine, whichever user runs it, and run a circuit?
+"""Builds the worker's image and runs it: it must start with the faster engine, whoever runs it, and run a circuit.
 
 With Docker or podman where one of them works; else with buildah, as root on Debian, which needs neither an engine nor a
 registry: a Debian made with debootstrap then stands in for the image that the Dockerfile starts from, so that Python is

@@ -332,7 +332,7 @@ def test_the_transpiler_keeps_saves(level: int) -> None:
     circuit.append(inner.to_instruction(), [2, 0])
     with circuit.if_test((0, 1)):
         circuit.append(LikeAer("save_probabilities", 1, "average", label="in if"), [0])
-    kept = transpile(circuit, target=fleet_target(), optimization_level=level).count_ops()
+    kept = transpile(circuit, target=fleet_target(5), optimization_level=level).count_ops()
     assert all(kept[name] == (2 if name == "save_probabilities" else 1) for name in [*ALL, "save_unitary"])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machine code with real files and fresh processes: damaged, unsafe, out of reach, half done, and compiled at once by two."""
+"""Machine code with real files and processes: damaged, unsafe, out of reach, half done, compiled by two at once."""
 
 from __future__ import annotations
 

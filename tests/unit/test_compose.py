@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from qfleet_worker.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +45,17 @@ def test_the_image_is_not_root_checks_its_health_and_starts_warm() -> None:
     assert users
     assert users[-1] != "USER root"
     assert any(line.startswith("HEALTHCHECK ") for line in lines)
-    assert any(line.startswith("RUN python -c") and "qfleet_worker" in line for line in lines)
+    warms = next(at for at, line in enumerate(lines) if line.startswith("RUN ") and "qfleet_worker warm" in line)
+    # Root's machine code is any user's to load and nobody's to change; and the user of the image does load it.
+    switches = lines.index(users[-1])
+    assert warms < switches
+    assert any("choose_engine" in line and "statevector" in line for line in lines[switches:])
+
+
+def test_running_circuits_may_end_before_a_worker_is_killed(services: dict[str, Any]) -> None:
+    default = next(field.default for field in dataclasses.fields(Settings) if field.name == "grace_seconds")
+    grace = services["worker"]["environment"].get("QFLEET_GRACE_SECONDS", default)
+    assert int(services["worker"]["stop_grace_period"].removesuffix("s")) >= int(grace) + 10
 
 
 def test_docker_compose_accepts_it() -> None:

@@ -96,7 +96,10 @@ def _warm() -> int:
         print(f"qfleet worker: {exc}; without numba circuits are run by numpy", file=sys.stderr)
         return 1
     if not is_ready():
-        print("Compiling the faster engine's machine code: half a minute or more, once on each machine ...", flush=True)
+        print(
+            "Compiling the faster engine's machine code: up to a minute on two cores, once on each machine ...",
+            flush=True,
+        )
     try:
         seconds, compiling = warm()
     except MachineCodeError as exc:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["follow_engines", "tell_engine"]
 
-_HINT: Final = "`qfleet warm` compiles the faster one, once on each machine that runs workers."
+_HINT: Final = ". `qfleet warm` compiles the faster one, once on each machine that runs workers"
 
 
 def tell_engine(result: Any) -> None:
@@ -22,8 +22,7 @@ def tell_engine(result: Any) -> None:
     said = [getattr(found, "metadata", None) or {} for found in result.results]
     reasons = {metadata["engine_reason"] for metadata in said if metadata.get("engine") == SLOWER_ENGINE}
     if reasons:
-        why = "; ".join(sorted(reasons))
-        echo(f"The slower engine, {SLOWER_ENGINE}, ran circuits: {why}. {_HINT}", err=True)
+        echo(f"The slower engine, {SLOWER_ENGINE}, ran circuits: {_told(reasons)}.", err=True)
 
 
 def follow_engines(provider: FleetProvider) -> None:
@@ -33,12 +32,18 @@ def follow_engines(provider: FleetProvider) -> None:
         slow = [worker for worker in provider.workers() if worker.engine == SLOWER_ENGINE]
         if not slow:
             break
-        why = "; ".join(sorted({worker.engine_reason for worker in slow}))
+        why = _told({worker.engine_reason for worker in slow})
         if why != told:
-            echo(f"Workers run the slower engine, {SLOWER_ENGINE}: {why}. {_HINT}", err=True)
+            echo(f"Workers run the slower engine, {SLOWER_ENGINE}: {why}.", err=True)
             told = why
         if not any(worker.compiling for worker in slow):
             return
         time.sleep(PERIOD_SECONDS)
     if told:
         echo("The faster engine is compiled: workers run circuits with it from now on.", err=True)
+
+
+def _told(reasons: set[str]) -> str:
+    """What workers wrote, in one line, with a way out."""
+    text = "; ".join(sorted(reasons))
+    return text if "qfleet warm" in text else text + _HINT

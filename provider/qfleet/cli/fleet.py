@@ -123,8 +123,8 @@ def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 
-    It takes half a minute or more. Until then workers run circuits with numpy, which gives the same counts, more slowly,
-    and one of them compiles it in the background.
+    It takes up to a minute on two cores. Until then workers run circuits with numpy, which gives the same counts, more
+    slowly, and one of them compiles it in the background.
 
     \b
     Example:

@@ -53,7 +53,7 @@ class Fleet:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_notes.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(engine_notes.time, "sleep", lambda _: None)
 
 
 READY, COMPILING, FAILED = ("statevector", "", False), ("numpy", "compiling", True), ("numpy", "no room", False)

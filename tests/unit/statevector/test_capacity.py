@@ -131,18 +131,25 @@ def test_values_for_other_angles_without_room(short: str) -> None:
         refill(tables.recipe, pool, params, 0, 0, 1, *arrays.values())
 
 
+def guarded(rows: int, *columns: int, dtype: type = np.int64) -> np.ndarray:
+    """An array in the midst of a larger one, which holds -9 all around it."""
+    return np.full((rows + 2 * draft.LARGEST, *columns), -9, dtype)[draft.LARGEST : draft.LARGEST + rows]
+
+
+def is_untouched(array: np.ndarray) -> bool:
+    """Whether nothing was written around a guarded array."""
+    assert array.base is not None
+    return bool((array.base[: draft.LARGEST] == -9).all() and (array.base[draft.LARGEST + len(array) :] == -9).all())
+
+
 def small_draft(**sizes: int) -> draft.Draft:
-    """A draft with room for nothing but what is named."""
-
-    def room(name: str) -> int:
-        return sizes.get(name, 0)
-
+    """A draft with as much room as is named, and that of one that must stay free."""
     return draft.Draft(
-        np.zeros((room("gates"), draft.COLUMNS), np.int64),
-        np.zeros((room("terms"), 3), np.int64),
-        np.zeros(room("pool"), np.complex128),
-        np.zeros(room("pool"), np.bool_),
-        np.zeros((room("tape"), 6), np.int64),
+        guarded(1 + sizes.get("gates", 0), draft.COLUMNS),
+        guarded(1 + sizes.get("terms", 0), 3),
+        guarded(draft.LARGEST + sizes.get("pool", 0), dtype=np.complex128),
+        np.zeros(draft.LARGEST + sizes.get("pool", 0), np.bool_),
+        guarded(1 + sizes.get("tape", 0), 6),
         np.zeros(4, np.int64),
         np.full(2, -1, np.int64),
         np.full(2, -1, np.int64),
@@ -150,49 +157,37 @@ def small_draft(**sizes: int) -> draft.Draft:
     )
 
 
-#: For each array: how much of it, and what fills one entry.
-FILLING: dict[str, tuple[dict[str, int], Callable[[draft.Draft], object]]] = {
-    "pool": ({"pool": 4}, lambda new: draft.room(new, 4)),
-    "tape": ({"tape": 1, "pool": 8}, lambda new: draft.instruct(new, True, 0, 0, 4, 0, 0, 0)),
-    "what the tape writes": (
-        {"tape": 9, "pool": 4},
-        lambda new: draft.instruct(new, True, 0, new.counts[3], 4, 0, 0, 0),
-    ),
-    "gates": ({"gates": 1}, lambda new: draft.add_gate(new, draft.DENSE, 1, 0)),
-    "terms": ({"gates": 1, "terms": 1}, lambda new: draft.add_term(new, 0, 1, 1, 2)),
+#: For each array: what fills a draft with room for one of it.
+FILLING: dict[str, Callable[[draft.Draft], object]] = {
+    "pool": lambda new: draft.room(new, draft.LARGEST),
+    "tape": lambda new: draft.instruct(new, True, 0, 0, 4, 0, 0, 0),
+    "gates": lambda new: draft.add_gate(new, draft.DENSE, 1, 0),
+    "terms": lambda new: draft.add_term(new, 0, 1, 1, 2),
 }
 
 
 @pytest.mark.parametrize("array", FILLING)
 def test_a_draft_that_is_full(array: str) -> None:
-    sizes, fill = FILLING[array]
-    new = small_draft(**sizes)
-    fill(new)
-    with raises():
-        fill(new)
-
-
-def test_a_gate_on_a_wire_that_is_not_there() -> None:
-    with raises():
-        draft.add_gate(small_draft(gates=1), draft.DENSE, 1 << 2, 0)
-
-
-def test_operations_without_room() -> None:
-    emitted = merging.new_emitted(small_draft(gates=1), 1)
-    merging.next_op(emitted)
-    emitted.counts[merging.OPS] = 1
-    with raises():
-        merging.next_op(emitted)
+    new = small_draft(**{"gates": 1, array: draft.LARGEST if array == "pool" else 1})
+    new.gates[0] = 0
+    FILLING[array](new)
+    draft.check_capacity(new)
+    for _ in range(5):
+        FILLING[array](new)
+        with raises():
+            draft.check_capacity(new)
+    assert all(map(is_untouched, (new.gates, new.terms, new.pool, new.tape)))
+    assert new.gates[0, draft.SIZE] <= len(new.terms)
 
 
 def diagonal_draft() -> draft.Draft:
-    new = small_draft(gates=1, terms=1, pool=8)
+    new = small_draft(gates=1, terms=1)
     draft.add_gate(new, draft.DIAGONAL, 0, 3)
     draft.add_term(new, 0, 3, 3, 4)
     return new
 
 
-@pytest.mark.parametrize("full", ["diagonals", "terms", "table_terms", "table_rows"])
+@pytest.mark.parametrize("full", ["diagonals", "terms", "table_terms", "table_rows", "ops"])
 def test_diagonals_without_room(full: str) -> None:
     new, none = diagonal_draft(), np.zeros(0, np.int64)
     arguments = (np.zeros(1, np.int64), 0, 1, 3, np.arange(2), 2, 2, none)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import engine_oracle as oracle
 import msgspec
 import numpy as np
@@ -12,6 +14,7 @@ from engine_oracle import UNITARY_OPS, measure, op
 from qfleet.wire.program import Op, Program
 from qfleet_worker.engines.base import EngineError, Experiment
 from qfleet_worker.engines.statevector import StatevectorEngine, points, sweeping
+from qfleet_worker.engines.statevector.plan import compile_program
 
 
 def random_program(seed: int, num_qubits: int, num_clbits: int = 0, length: int = 40) -> Program:
@@ -106,3 +109,15 @@ def test_no_points_and_too_few_seeds() -> None:
     assert list(StatevectorEngine().sweep(experiment, np.zeros((0, 1)), [])) == []
     with pytest.raises(ValueError, match="2 points have 1 seeds"):
         list(StatevectorEngine().sweep(experiment, np.zeros((2, 1)), [1]))
+
+
+def test_a_plan_whose_stages_leave_wires_out_is_not_run_at_all_points_together(
+    small_chunks: Callable[[int, int], None],
+) -> None:
+    """Where each point is a chunk of its own, all wires must be in it."""
+    program = oracle.program(10, 0, [op(Op.H if qubit < 5 else Op.T, [qubit]) for qubit in range(10)])
+    assert sweeping.is_plain(compile_program(program, 2))
+    small_chunks(7, 3)
+    plan = compile_program(program, 2)
+    assert len(plan.steps[0].tables.stages) == 1
+    assert not sweeping.is_plain(plan)

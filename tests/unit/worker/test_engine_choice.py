@@ -135,7 +135,7 @@ class TestPlaces:
         with pytest.raises(ready.MachineCodeError, match=r"file/qfleet can't be written .*Set NUMBA_CACHE_DIR"):
             ready.mark()
 
-    def test_outdated_machine_code_is_dropped_after_a_week(self, cache: Path) -> None:
+    def test_outdated_machine_code_is_dropped_after_a_week(self) -> None:
         folder = ready.folder_to_fill()
         platform = folder.name.partition("-")[0]
         names = [f"{platform}-old", f"{platform}-unfinished", f"{platform}-new", "other-old"]

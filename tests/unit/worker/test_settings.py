@@ -50,12 +50,18 @@ def test_everything_can_be_set() -> None:
         ("QFLEET_WORKERS_ON_MACHINE", "0"),
         ("QFLEET_MAX_ATTEMPTS", "0"),
         ("QFLEET_LOG_LEVEL", "LOUD"),
+        ("QFLEET_WARM", "yes"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name) as caught:
         Settings.from_environment(URL | {name: value})
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "warm"), [("", True), ("1", True), ("0", False)])
+def test_compiling_in_the_background_can_be_turned_off(value: str, warm: bool) -> None:
+    assert Settings.from_environment(URL | {"QFLEET_WARM": value}).warm is warm
 
 
 @pytest.mark.parametrize("environment", [{}, {"QFLEET_URL": ""}])

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Final
 
-from qfleet_worker.engines.choose import NO_NUMBA, NOT_COMPILED, Engines
+from qfleet_worker.engines.choose import MOST_TEXT, NO_NUMBA, NOT_COMPILED, Engines
 from qfleet_worker.engines.compiling import ELSEWHERE, MODULE
 from qfleet_worker.engines.numpy_engine import NumpyEngine
 from qfleet_worker.engines.ready import MachineCodeError, folder_to_fill
@@ -69,7 +69,7 @@ class Background:
         try:
             folder_to_fill()
         except MachineCodeError as exc:
-            self._engines.reason = f"{self._engines.reason} ({exc})"
+            self._engines.reason = f"{self._engines.reason} ({str(exc)[:MOST_TEXT]})"
             return False
         return True
 
@@ -98,6 +98,6 @@ class Background:
         if code and self._engines.reason == NOT_COMPILED:
             last = (said.decode("utf-8", "replace").strip().splitlines() or [f"it ended with {code}"])[-1]
             self._engines.reason = (
-                f"the faster engine can't be compiled: {last[:300]}; run `qfleet warm` on this worker"
+                f"the faster engine can't be compiled: {last[:MOST_TEXT]}; run `qfleet warm` on this worker"
             )
             logger.warning("circuits are run by numpy: %s", self._engines.reason)

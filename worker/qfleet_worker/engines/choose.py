@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses the engine that circuits are run with: *statevector* once its machine code is compiled, *numpy* until then.
 
-Both give the same shots, so that a job may begin with one and end with the other. Nothing that is wrong with the machine
-code keeps a worker from starting: it says so, and goes on with numpy.
+Both give the same shots, so that a job may begin with one and end with the other. Nothing that is wrong with the
+machine code keeps a worker from starting: it says so, and goes on with numpy.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 COMPILED: Final = "machine code is compiled"
 NOT_COMPILED: Final = "machine code isn't compiled on this worker; run `qfleet warm` there"
+#: Characters of a reason that is told on: it goes into results and presences.
+MOST_TEXT: Final = 500
 NO_NUMBA: Final = "numba isn't installed on this worker"
 
 
@@ -79,7 +81,7 @@ class Engines:
         return True
 
     def _refuse(self, why: str) -> None:
-        self.reason = f"{why}; run `qfleet warm` on this worker"
+        self.reason = f"{why[:MOST_TEXT]}; run `qfleet warm` on this worker"
         logger.warning("circuits are run by numpy, since %s", self.reason)
 
 

@@ -2,8 +2,8 @@
 """Compiles the statevector engine's machine code, in processes of its own that share the work.
 
 One function is compiled by one process alone: numba keeps a function's machine code in an index that it reads and
-writes anew. Each process keeps all that it compiles in a folder of its own, and moves a function's into place when it is
-complete. So what was begun and cut short is gone on with the next time.
+writes anew. Each process keeps all that it compiles in a folder of its own, and moves a function's into place when it
+is complete. The next process goes on with what was cut short.
 
 ``python -m qfleet_worker.engines.compiling PARENT`` compiles in the background, and ends with the process PARENT;
 ``python -m qfleet_worker.engines.compiling PARENT FOLDER`` is one of the processes that share the work.

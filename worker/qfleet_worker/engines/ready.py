@@ -107,7 +107,7 @@ def mark(folder: Path | None = None) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raise `MachineCodeError` unless all that a folder's mark names is there, unchanged, and written by nobody else."""
+    """Raise `MachineCodeError` unless all that a folder's mark names is there, unchanged, and safe to load."""
     reason = distrust(folder)
     if reason:
         raise MachineCodeError(f"what lies in {folder} isn't safe to load: {reason}")

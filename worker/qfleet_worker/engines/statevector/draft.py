@@ -36,8 +36,8 @@ COLUMNS = 9
 #: The columns of a term: mask and value of the index, and where in the pool its factor lies.
 MASK, VALUE, FACTOR = range(3)
 
-#: What is counted: gates, places of the pool that are taken, terms, instructions. And whether an array was too small.
-GATES, POOL, TERMS, TAPE, OVERFLOW = range(5)
+#: What is counted: gates, places of the pool that are taken, terms, instructions.
+GATES, POOL, TERMS, TAPE = range(4)
 #: Places of the pool that a matrix takes at most.
 LARGEST = 256
 
@@ -68,7 +68,7 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
         2 * matrix_entries + 5 * num_terms + 64 * rows + 4 * num_wires + FIRST_FREE + LARGEST, np.complex128
     )
     pool[:FIRST_FREE] = 1
-    counts = np.zeros(5, np.int64)
+    counts = np.zeros(4, np.int64)
     counts[POOL] = FIRST_FREE
     return Draft(
         np.empty((3 * rows + 2 * num_wires + 8, COLUMNS), np.int64),
@@ -87,33 +87,30 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
 def check_capacity(draft: Draft) -> None:
     """Raise `CapacityError` if anything that was written didn't fit into its array.
 
-    The functions below note it, and write to the beginning of the array in place of beyond its end. If they raised
-    themselves, all that calls them would take a tenth longer.
+    What doesn't is written to the end of the array, in place of beyond it, and fills it: each has room for more than
+    any circuit needs. If the functions below raised by themselves, compiling would take a tenth longer.
     """
-    if draft.counts[OVERFLOW]:
+    counts = draft.counts
+    if (
+        counts[GATES] >= len(draft.gates) or counts[TERMS] >= len(draft.terms)
+        or counts[POOL] >= len(draft.pool) or counts[TAPE] >= len(draft.tape)
+    ):  # fmt: skip
         raise CapacityError("a defect of qfleet, please report it: an array of a compiled circuit is too small")
 
 
 @machine_code
 def room(draft: Draft, size: int) -> int:
     """The place of `size` new entries of the pool, at most `LARGEST`."""
-    place = int(draft.counts[POOL])
-    if place + size > len(draft.pool):
-        draft.counts[OVERFLOW] = 1
-        return 0
-    draft.counts[POOL] += size
+    place = min(int(draft.counts[POOL]), len(draft.pool) - size)
+    draft.counts[POOL] = place + size
     return place
 
 
 @machine_code
 def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b: int, c: int) -> None:
     """Have `size` entries of the pool written by an instruction; `varies` says whether they depend on angles."""
-    at = draft.counts[TAPE]
-    if at >= len(draft.tape):
-        draft.counts[OVERFLOW] = 1
-        at = 0
-    else:
-        draft.counts[TAPE] += 1
+    at = min(int(draft.counts[TAPE]), len(draft.tape) - 1)
+    draft.counts[TAPE] = at + 1
     row = draft.tape[at]
     row[OP] = op
     row[TO] = to
@@ -160,12 +157,8 @@ def product(draft: Draft, left: int, right: int) -> int:
 @machine_code
 def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
     """A new gate, as the last one on its wires."""
-    at = int(draft.counts[GATES])
-    if at >= len(draft.gates):
-        draft.counts[OVERFLOW] = 1
-        at = 0
-    else:
-        draft.counts[GATES] += 1
+    at = min(int(draft.counts[GATES]), len(draft.gates) - 1)
+    draft.counts[GATES] = at + 1
     gate = draft.gates[at]
     gate[:] = 0
     gate[KIND] = kind
@@ -187,15 +180,13 @@ def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
     """Another term of the diagonal that is the last gate; `factor` is a place of the pool."""
     if factor == ONE:
         return
-    if draft.counts[TERMS] >= len(draft.terms):
-        draft.counts[OVERFLOW] = 1
-        return
-    term = draft.terms[draft.counts[TERMS]]
+    place = min(int(draft.counts[TERMS]), len(draft.terms) - 1)
+    draft.counts[TERMS] = place + 1
+    term = draft.terms[place]
     term[MASK] = mask
     term[VALUE] = value
     term[FACTOR] = factor
-    draft.counts[TERMS] += 1
-    draft.gates[at, SIZE] += 1
+    draft.gates[at, SIZE] = place + 1 - draft.gates[at, AT]
 
 
 @machine_code

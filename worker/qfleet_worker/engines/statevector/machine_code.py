@@ -3,9 +3,9 @@
 
 Functions that Python calls say for which arguments (`compiled_for`); all others are built into the machine code that
 calls them (`machine_code`). What is kept lies in a folder that `qfleet_worker.engines.ready` names after all that it
-depends on: sources, libraries, processor. Processes that only run circuits load it (`load`) and write nothing; those that
-compile (`qfleet_worker.engines.compiling`) write into folders of their own. A function that is called without having been
-loaded is compiled then, for this process alone.
+depends on: sources, libraries, processor. Processes that only run circuits load it (`load`) and write nothing; those
+that compile (`qfleet_worker.engines.compiling`) write into folders of their own. A function that is called without
+having been loaded is compiled then, for this process alone.
 """
 
 from __future__ import annotations

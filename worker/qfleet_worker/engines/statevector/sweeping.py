@@ -19,7 +19,7 @@ from qfleet_worker.engines.numpy_engine.outcomes import Tally
 from qfleet_worker.engines.numpy_engine.paulis import Paulis
 from qfleet_worker.engines.numpy_engine.randomness import FINAL_EVENT, Uniforms
 from qfleet_worker.engines.numpy_engine.saving import means_of_sums
-from qfleet_worker.engines.statevector.compile import Tables
+from qfleet_worker.engines.statevector.compile import LOCAL, Tables
 from qfleet_worker.engines.statevector.paulis import means_at_points
 from qfleet_worker.engines.statevector.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.points import run_points
@@ -107,8 +107,12 @@ def suits(program: Program) -> bool:
 
 
 def is_plain(plan: Plan) -> bool:
-    """Whether a plan consists of stretches of one stage each, and of measurements at its end."""
-    return all(isinstance(step, Segment) and len(step.tables.stages) == 1 for step in plan.steps)
+    """Whether a plan consists of stretches of one stage each, over all wires, and of measurements at its end."""
+    every = (1 << plan.num_wires) - 1
+    return all(
+        isinstance(step, Segment) and [local & every for local in step.tables.stages[:, LOCAL].tolist()] == [every]
+        for step in plan.steps
+    )
 
 
 def sweep_counts(

@@ -2,9 +2,9 @@
 """What are the coefficients of a compiled circuit at given angles? In machine code.
 
 A *recipe* says it, a flat array of integers that holds how many angles there are, how many rows each of the following
-tables has, how long the arrays are that it writes, and the tables, one after the other: the tape that computes the pool; pairs
-of a coefficient and its source; pairs of a factor and its place in the pool; tables of diagonals (`TABLE_COLUMNS`) and
-the terms that they are multiplied out of. Only what depends on angles is in it.
+tables has, how long the arrays are that it writes, and the tables, one after the other: the tape that computes the
+pool; pairs of a coefficient and its source; pairs of a factor and its place in the pool; tables of diagonals
+(`TABLE_COLUMNS`) and the terms that they are multiplied out of. Only what depends on angles is in it.
 """
 
 from __future__ import annotations

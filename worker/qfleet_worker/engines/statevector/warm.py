@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 def warm() -> tuple[float, float]:
     """Compile what isn't compiled yet, and load all the machine code that the engine calls.
 
-    Returns the seconds that this took, and how many of them went into compiling. Raises `MachineCodeError` if it can't be
-    compiled or kept.
+    Returns the seconds that this took, and how many of them went into compiling. Raises `MachineCodeError` if it can't
+    be compiled or kept.
     """
     begin, compiling = time.perf_counter(), 0.0
     if not load_if_ready():

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long do compiling the faster engine's machine code and loading it take, on all cores and on one?
+
+Each is done by fresh processes, in a folder for temporary files. CPU seconds are those of all processes together; they
+vary less than the others where the machine does something else as well.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+COMPILE = "from qfleet_worker.engines.compiling import compile_machine_code as c; c({processes})"
+LOAD = """
+import time
+from qfleet_worker.engines import ready
+import numba
+from qfleet_worker.engines.statevector import engine, loading
+begin = time.perf_counter()
+loading.load(ready.ready_folders()[0])
+print(time.perf_counter() - begin)
+"""
+
+
+def run(script: str, cache: str) -> tuple[float, float, str]:
+    """Wall seconds, CPU seconds and output of a fresh process and its children."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
+
+
+def main() -> None:
+    """Print a line for each."""
+    for processes in (0, 1):
+        with tempfile.TemporaryDirectory(prefix="qfleet-") as cache:
+            wall, cpu, _ = run(COMPILE.format(processes=processes), cache)
+            print(f"compiling, {processes or 'all'} processes: {wall:.1f} s, {cpu:.1f} s of CPU")
+            if processes == 0:
+                loads = [float(run(LOAD, cache)[2]) for _ in range(5)]
+                wall = min(run(LOAD, cache)[0] for _ in range(3))
+                print(f"loading: {min(loads):.2f} s; {wall:.2f} s with Python, numba and all imports")
+
+
+if __name__ == "__main__":
+    main()
