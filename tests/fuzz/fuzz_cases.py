@@ -23,8 +23,9 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from fake_shards import FakeStore
+from fake_shards import FakeStore, always
 from fuzz_limits import held_to
+from same_outcomes import assert_same_saves
 
 from qfleet.errors import DamagedDataError
 from qfleet.queue.record import decode_record, encode_record
@@ -134,7 +135,7 @@ def _run(
     passes, trajectories.MAX_PASSES = trajectories.MAX_PASSES, MOST_PASSES
     try:
         with held_to(promised, f"{engine.name}: running a shard"):
-            Runner(store, engine, memory_bytes=MEMORY_BYTES, max_attempts=3).run("job", 0)
+            Runner(store, always(engine), memory_bytes=MEMORY_BYTES, max_attempts=3).run("job", 0)
     finally:
         trajectories.MAX_PASSES = passes
         logger.removeHandler(defects)
@@ -179,7 +180,7 @@ def _same(
     one: Sequence[CircuitResult],
     two: Sequence[CircuitResult],
 ) -> None:
-    """Raise unless two engines gave the same counts, where a circuit has one answer."""
+    """Raise unless two engines gave the same counts and saves, where a circuit has one answer."""
     by_index = {circuit.index: circuit for circuit in work.circuits}
     for first, second in zip(one, two, strict=False):
         asked = by_index.get(first.index)
@@ -189,6 +190,12 @@ def _same(
         for name in ("outcomes", "counts", "memory", "bits"):
             if getattr(first, name) != getattr(second, name):
                 raise FindingError(f"engines differ in {name}: {getattr(first, name)!r}, {getattr(second, name)!r}")
+        # Of saves that hold numbers of single precision the rounding is the engine's.
+        if work.precision == "double":
+            try:
+                assert_same_saves(first.saved, second.saved)
+            except AssertionError as exc:
+                raise FindingError(f"engines differ in what is saved: {first.saved!r}, {second.saved!r}") from exc
 
 
 def _is_tame(program: Program) -> bool:

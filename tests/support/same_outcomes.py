@@ -12,12 +12,8 @@ from qfleet.wire.saves import Saved
 from qfleet_worker.engines.base import Outcome
 
 
-def assert_same(outcomes: Sequence[Outcome], *, saved: bool = True) -> None:
-    """Assert that outcomes of one experiment in double precision are the same, up to rounding.
-
-    Args:
-        saved: compare what was saved too.
-    """
+def assert_same(outcomes: Sequence[Outcome]) -> None:
+    """Assert that outcomes of one experiment in double precision are the same, up to rounding."""
     first, *others = outcomes
     for other in others:
         assert other.outcomes.tobytes() == first.outcomes.tobytes()
@@ -28,11 +24,16 @@ def assert_same(outcomes: Sequence[Outcome], *, saved: bool = True) -> None:
         assert (other.amplitudes is None) == (first.amplitudes is None)
         if first.amplitudes is not None:
             assert np.abs(other.amplitudes - first.amplitudes).max() < 1e-10
-        for one, two in zip(first.saved, other.saved, strict=True) if saved else ():
-            assert (one.label, one.kind, one.subtype) == (two.label, two.kind, two.subtype)
-            (keys, values), (other_keys, other_values) = _in_order(one), _in_order(two)
-            assert keys == other_keys
-            assert np.allclose(values, other_values, rtol=1e-9, atol=1e-9)
+        assert_same_saves(first.saved, other.saved)
+
+
+def assert_same_saves(first: Sequence[Saved], other: Sequence[Saved]) -> None:
+    """Assert that what was saved is the same, up to rounding."""
+    for one, two in zip(first, other, strict=True):
+        assert (one.label, one.kind, one.subtype) == (two.label, two.kind, two.subtype)
+        (keys, values), (other_keys, other_values) = _in_order(one), _in_order(two)
+        assert keys == other_keys
+        assert np.allclose(values, other_values, rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
 def _in_order(saved: Saved) -> tuple[list[tuple[bytes, int]], NDArray[np.float64]]:

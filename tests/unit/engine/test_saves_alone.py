@@ -16,11 +16,6 @@ from qfleet.wire.saves import Save, SaveKind, Subtype
 from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.numpy_engine import NumpyEngine
 
-KEEPS_THEM_TOGETHER = pytest.param(
-    "statevector",
-    marks=pytest.mark.xfail(strict=True, reason="`statevector.cache.structure` leaves out what is saved"),
-)
-
 
 def saving(rows: list[Operation], *saves: Save) -> Program:
     """A program of one qubit and one clbit."""
@@ -33,7 +28,7 @@ def save(number: int) -> Operation:
     return op(Op.SAVE, [0])._replace(save=number)
 
 
-@pytest.mark.parametrize("name", ["numpy", KEEPS_THEM_TOGETHER])
+@pytest.mark.parametrize("name", sorted(ENGINES))
 def test_a_conditional_save_after_one_that_is_not(name: str) -> None:
     def program(subtype: Subtype) -> Program:
         rows = [op(Op.H, [0]), measure(0, 0), save(0), op(Op.H, [0]), measure(0, 0)]
@@ -45,7 +40,7 @@ def test_a_conditional_save_after_one_that_is_not(name: str) -> None:
     assert_same([NumpyEngine().run(conditional), engine.run(conditional)])
 
 
-@pytest.mark.parametrize("name", ["numpy", KEEPS_THEM_TOGETHER])
+@pytest.mark.parametrize("name", sorted(ENGINES))
 def test_stretches_that_save_different_things(name: str) -> None:
     ahead = [Operation(Op.JUMP, (), (), (), None, -1, goal) for goal in (2, 4, 6)]
     rows = [op(Op.X, [0]), ahead[0], save(0), ahead[1], save(1), ahead[2]]

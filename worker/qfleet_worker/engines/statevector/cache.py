@@ -21,7 +21,10 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def structure(program: Program) -> Key:
-    """All of a program without flow that its compiled form depends on: everything but the angles."""
+    """Return all of a program without flow that its compiled form depends on: everything but the angles.
+
+    Of what it saves these are the saves' places among those of the whole program, and whether the clbits matter to one.
+    """
     return (
         program.num_qubits,
         program.num_clbits,
@@ -31,6 +34,8 @@ def structure(program: Program) -> Key:
         program.operands.tobytes(),
         program.clbits.tobytes(),
         program.table_refs.tobytes(),
+        program.save_refs.tobytes(),
+        any(save.conditional for save in program.saves),
         *map(_content, program.tables),
     )
 
