@@ -48,7 +48,7 @@ test-slow: $(VENV)/.dev ## only the tests that take minutes and up to 5 GiB; tho
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest -m slow
 
-test-bounds: $(VENV)/.dev ## random programs, every access to an array checked; some hours; BOUNDS='--programs 500 --seed 7'
+test-bounds: $(VENV)/.dev ## random programs, every access to an array checked; make test-bounds BOUNDS='--programs 500 --seed 7'
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python tests/bounds.py $(BOUNDS)
 
 test-image: $(VENV)/.dev ## build the worker's image and run a circuit on it: with Docker or podman, or as root on Debian
