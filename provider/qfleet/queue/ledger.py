@@ -19,8 +19,8 @@ from qfleet.queue.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_sna
 from qfleet.wire import codec, keys
 from qfleet.wire.keys import JobField, ShardField
 from qfleet.wire.lua import Scripts, plain_script
-from qfleet.wire.presence import STALE_SECONDS, Presence
-from qfleet.wire.shard import ShardResult, ShardWork
+from qfleet.wire.presence import MAX_RECORD_BYTES, STALE_SECONDS, Presence
+from qfleet.wire.shard import MAX_SHARDS, ShardResult, ShardWork
 from qfleet.wire.state import FINAL_STATES
 
 #: A program that several jobs had is kept for so long after its last use.
@@ -191,7 +191,9 @@ class Ledger:
 
     def delete(self, job_id: str) -> None:
         """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
-        shards = int(self._redis.hget(keys.job(job_id), JobField.SHARDS) or 0)
+        raw = self._redis.hget(keys.job(job_id), JobField.SHARDS) or b"0"
+        # A number that no client stores is damage: what it would name isn't there.
+        shards = int(raw) if raw.isdigit() and len(raw) < 10 and int(raw) <= MAX_SHARDS else 0
         # No transaction: a full Redis refuses them all, and this is how one makes room.
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
@@ -268,7 +270,7 @@ class Ledger:
             pipe.hvals(keys.WORKERS)
             (seconds, _), blobs = pipe.execute()
         workers = [worker for worker in map(_presence, blobs) if worker is not None]
-        return sorted((w for w in workers if seconds - w.seen < STALE_SECONDS), key=lambda w: w.name)
+        return sorted((w for w in workers if abs(seconds - w.seen) < STALE_SECONDS), key=lambda w: w.name)
 
     def worker_records(self) -> dict[bytes, Presence | None]:
         """Return the record of each worker by its name; ``None`` for one that can't be read."""
@@ -292,6 +294,6 @@ def _is_wrong_type(error: redis.ResponseError) -> bool:
 
 def _presence(blob: bytes) -> Presence | None:
     try:
-        return _presence_decoder.decode(blob)
-    except msgspec.MsgspecError:
+        return _presence_decoder.decode(blob) if len(blob) <= MAX_RECORD_BYTES else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

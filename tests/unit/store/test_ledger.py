@@ -162,6 +162,25 @@ def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger
         store_client.hdel(keys.WORKERS, f"w{age}")
 
 
+def test_a_worker_that_was_seen_in_the_future_isnt_up(store_client: redis.Redis, ledger: Ledger) -> None:
+    seconds, _ = store_client.time()
+    record = f'{{"name": "ahead", "version": "", "concurrency": 1, "memory_bytes": 1, "seen": {seconds + 1000}}}'
+    store_client.hset(keys.WORKERS, "ahead", record)
+    assert "ahead" not in [worker.name for worker in ledger.workers()]
+    store_client.hdel(keys.WORKERS, "ahead")
+
+
+@pytest.mark.parametrize("shards", ["junk", "1e9", "-1", "999999999999", ""])
+def test_a_job_of_a_number_of_shards_that_no_client_stores_can_be_deleted(
+    shards: str, store_client: redis.Redis, ledger: Ledger
+) -> None:
+    job = new_job(2)
+    ledger.store(job)
+    store_client.hset(keys.job(job.job_id), JobField.SHARDS, shards)
+    ledger.delete(job.job_id)
+    assert not store_client.exists(*keys.of_job(job.job_id))
+
+
 def test_a_record_that_no_worker_wrote_is_left_out(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
     store.show(Presence(name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0))
     for name, junk in (
