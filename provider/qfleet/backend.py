@@ -196,7 +196,7 @@ class FleetBackend(BackendV2):
             memory = max((worker.memory_bytes for worker in ledger.workers()), default=None)
         if memory is not None and largest.required_bytes > memory:
             raise CapacityError(
-                f"circuit {largest.name!r}: its {largest.num_qubits} qubits need "
+                f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
                 f"{largest.required_bytes / 2**30:.1f} GiB of memory; the largest worker has {memory / 2**30:.1f} GiB "
                 "for one task. Start a worker with more memory, or with a lower concurrency"
             )

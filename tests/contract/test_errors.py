@@ -86,7 +86,7 @@ def wide(num_qubits: int) -> QuantumCircuit:
 def test_a_circuit_too_wide_for_the_workers(provider: FleetProvider, backend: FleetBackend) -> None:
     largest = max(worker.memory_bytes for worker in provider.workers())
     width = (largest // 16).bit_length()
-    expected = rf"'wide': its {width} qubits need .* GiB.*; the largest worker has .* GiB"
+    expected = rf"'wide': its {width} qubits and \d+ shots need .* GiB.*; the largest worker has .* GiB"
     with pytest.raises(CapacityError, match=expected):
         backend.run([measured("c"), wide(width)])
 

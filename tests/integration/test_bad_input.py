@@ -251,7 +251,8 @@ def nothing_stored(redis_url: str) -> Iterator[None]:
 def test_a_circuit_too_large_for_any_worker(backend: FleetBackend, server: redis.Redis) -> None:
     before = keys_with(server, "job:")
     with pytest.raises(
-        CapacityError, match=r"'huge': its 24 qubits need 0\.8 GiB of memory; the largest worker has 0\.6 GiB"
+        CapacityError,
+        match=r"'huge': its 24 qubits and 1024 shots need 0\.8 GiB of memory; the largest worker has 0\.6 GiB",
     ):
         backend.run([bell(), wide(24, "huge")])
     assert keys_with(server, "job:") == before

