@@ -16,7 +16,7 @@ def bell(name: str = "bell") -> QuantumCircuit:
 
 
 def endless(name: str = "endless") -> QuantumCircuit:
-    """A circuit that, run with `ENDLESS_SHOTS`, takes minutes, in little memory: nearly every shot is its own branch."""
+    """A circuit that, run with `ENDLESS_SHOTS`, takes minutes, in little memory: nearly each shot is its own branch."""
     qubits = 16
     circuit = QuantumCircuit(qubits, qubits * 3, name=name)
     for layer in range(3):
