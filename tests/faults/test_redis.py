@@ -32,8 +32,9 @@ def test_a_restart_loses_neither_running_nor_queued_shards(
     for _ in range(2):
         start_worker()
     expected, expected_many = counts(steady(backend)), counts(many(backend, 60))
-    running, queued = steady(backend), many(backend, 60)
+    running = steady(backend)
     with held(client, running):
+        queued = many(backend, 60)
         for _ in range(2):
             until(lambda: queued.progress().done > 0, "some have run")
             server.kill()
@@ -48,8 +49,9 @@ def test_redis_says_nothing_for_25_seconds(
 ) -> None:
     started = start_worker()
     expected = counts(steady(backend))
-    running, queued = steady(backend), many(backend, 20)
+    running = steady(backend)
     with held(client, running) as runner:
+        queued = many(backend, 20)
         server.freeze()
         time.sleep(FROZEN_SECONDS)  # the fault itself
         server.thaw()
@@ -73,8 +75,9 @@ def test_a_full_redis_loses_nothing_that_it_has(
 ) -> None:
     started = start_worker()
     expected = counts(steady(backend))
-    running, queued = steady(backend), many(backend, 20)
+    running = steady(backend)
     with held(client, running):
+        queued = many(backend, 20)
         _fill(client)
         with pytest.raises(BrokerFullError, match="out of memory"):
             backend.run(bell())

@@ -85,8 +85,9 @@ def test_a_dropped_connection_runs_nothing_twice(
 ) -> None:
     worker = start_worker()
     expected = counts(steady(backend))
-    job, later = steady(backend), many(backend, 5)
+    job = steady(backend)
     with held(client, job):
+        later = many(backend, 5)
         for kind in ("normal", "pubsub"):
             client.client_kill_filter(_type=kind, skipme=True)
         until(lambda: client.client_list(_type="pubsub"), "the worker connects again")

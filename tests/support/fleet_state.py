@@ -18,8 +18,8 @@ from qfleet.wire.state import task_id
 
 
 def steady(backend: FleetBackend, seed: int = 7) -> FleetJob:
-    """A job of one shard that runs for half a second or more, and gives the same counts each time."""
-    return backend.run(wide(20, "steady", layers=20), shots=1000, seed_simulator=seed)
+    """A job of one shard that runs for a second or so, and gives the same counts each time."""
+    return backend.run(wide(20, "steady", layers=40), shots=1000, seed_simulator=seed)
 
 
 def many(backend: FleetBackend, shards: int, seed: int = 3) -> FleetJob:
