@@ -52,7 +52,6 @@ test-bounds: $(VENV)/.dev ## random programs, every access to an array checked; 
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python tests/bounds.py $(BOUNDS)
 
 test-image: $(VENV)/.dev ## build the worker's image and run a circuit on it: with Docker or podman, or as root on Debian
-	@tests/support/ensure_redis.sh
 	$(BIN)/python tests/image.py
 
 bench: $(VENV)/.dev ## every benchmark
