@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from qfleet.wire.codec import decode_program
-from qfleet_worker.allocator import keep_freed_memory
-from qfleet_worker.engines.base import Experiment
 from qfleet_worker.engines.choose import choose_engine
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.machine.allocator import keep_freed_memory
 
 
 def peak_bytes() -> int:

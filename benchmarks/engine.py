@@ -28,8 +28,8 @@ from _measure import Options, Row, machine
 from _report import heading, table
 from modes import TITLES
 
-from qfleet_worker.allocator import keep_freed_memory
-from qfleet_worker.engines.statevector import warm
+from qfleet_worker.engines.statevector.warm import warm
+from qfleet_worker.machine.allocator import keep_freed_memory
 
 PEERS = ["aer", "aer_state", "qulacs", "qulacs_light", "qsim", "qsim_4", "statevector", "basic"]
 

@@ -21,10 +21,10 @@ from _measure import compare, geometric_mean
 from qiskit import QuantumCircuit, transpile
 from qiskit.providers.basic_provider import BasicSimulator
 
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet_worker.engines.base import Experiment
-from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 SHOTS = 1024
 

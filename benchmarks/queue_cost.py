@@ -19,7 +19,7 @@ from qiskit.circuit import QuantumCircuit
 
 from qfleet import FleetBackend, FleetProvider
 from qfleet.local.server import Server
-from qfleet.wire.broker import parse_broker
+from qfleet.wire.redis.broker import parse_broker
 
 _WORKERS = 2
 _SHARDS = 1000

@@ -14,14 +14,14 @@ import sys
 import tempfile
 import time
 
-COMPILE = "from qfleet_worker.engines.compiling import compile_machine_code as c; c({processes})"
+COMPILE = "from qfleet_worker.engines.statevector.build import compile_machine_code as c; c({processes})"
 LOAD = """
 import time
-from qfleet_worker.engines import ready
+from qfleet_worker.engines.statevector.machine_code import folder, loading
 import numba
-from qfleet_worker.engines.statevector import engine, loading
+from qfleet_worker.engines.statevector import engine
 begin = time.perf_counter()
-loading.load(ready.ready_folders()[0])
+loading.load(folder.ready_folders()[0])
 print(time.perf_counter() - begin)
 """
 

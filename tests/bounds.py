@@ -21,10 +21,12 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 import engine_oracle as oracle
 from engine_oracle import UNITARY_OPS
 
-from qfleet.wire.program import Op, Program
-from qfleet_worker.engines.base import Engine, Experiment
-from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.engines.statevector import StatevectorEngine, plan, small, warm
+from qfleet.wire.program.program import Op, Program
+from qfleet_worker.engines.contract import Engine, Experiment
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.compiler import plan, small
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.warm import warm
 
 MIXES: dict[str, list[Op]] = {
     "all": list(UNITARY_OPS),

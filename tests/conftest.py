@@ -14,10 +14,10 @@ from numba.core import event
 
 import qfleet.local.server
 from qfleet import FleetProvider
+from qfleet.ledger.client import connect
 from qfleet.local import LocalFleet
 from qfleet.local.server import Server
-from qfleet.queue.client import connect
-from qfleet.wire.broker import parse_broker
+from qfleet.wire.redis.broker import parse_broker
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,7 +65,7 @@ def store_client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="session")
 def _warm() -> None:
-    from qfleet_worker.engines.statevector import warm
+    from qfleet_worker.engines.statevector.warm import warm
 
     warm()
 

@@ -39,7 +39,7 @@ from waiting import until
 
 from qfleet import FleetJob, FleetProvider
 from qfleet.errors import BrokerError
-from qfleet.wire import keys
+from qfleet.wire.redis import keys
 
 #: Seconds between two faults.
 _PAUSE = (0.1, 1.0)

@@ -10,9 +10,9 @@ from _measure import Comparison, Options, Row, Run
 from _peers import aer_amplitudes, basic_run, qulacs_amplitudes, statevector_run
 from qiskit import QuantumCircuit
 
-from qfleet.lowering import lower
-from qfleet_worker.engines.base import Experiment
-from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet.lowering.lower import lower
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 from . import run
 

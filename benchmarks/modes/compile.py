@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from _circuits import FAMILIES, repeated
 from _measure import Options, Row, compare
 
-from qfleet.lowering import lower
-from qfleet_worker.engines.statevector.plan import compile_program
+from qfleet.lowering.lower import lower
+from qfleet_worker.engines.statevector.compiler.plan import compile_program
 
 SIZES = (20,)
 GATES = 10_000

@@ -10,9 +10,9 @@ from _measure import Comparison, Options, Row, Run
 from _peers import aer_counts
 from qiskit import QuantumCircuit
 
-from qfleet.lowering import lower
-from qfleet_worker.engines.base import Experiment
-from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet.lowering.lower import lower
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 SIZES = (24,)
 SHOTS = (1024, 1_000_000)

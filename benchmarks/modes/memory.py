@@ -15,7 +15,7 @@ from pathlib import Path
 from _circuits import circuits
 from _measure import Options, Row
 
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import encode_program
 
 SIZES = (26,)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from qfleet_worker.engines.statevector import paulis
-from qfleet_worker.engines.statevector.threads import Crew
+from qfleet_worker.engines.statevector.runtime import paulis
+from qfleet_worker.engines.statevector.runtime.threads import Crew
 
 #: Qubits and terms.
 SIZES = {12: 5000, 16: 5000, 20: 1000}

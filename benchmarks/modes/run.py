@@ -14,10 +14,10 @@ from _measure import Comparison, Options, Row, Run
 from _peers import aer_run, basic_run, qsim_run, qulacs_run, statevector_run
 from qiskit import QuantumCircuit
 
-from qfleet.lowering import lower
-from qfleet_worker.engines.statevector.plan import compile_program
-from qfleet_worker.engines.statevector.state import State
-from qfleet_worker.engines.statevector.threads import Crew
+from qfleet.lowering.lower import lower
+from qfleet_worker.engines.statevector.compiler.plan import compile_program
+from qfleet_worker.engines.statevector.runtime.state import State
+from qfleet_worker.engines.statevector.runtime.threads import Crew
 
 SIZES = (20, 24)
 #: Qubits at most for Qiskit's own simulators.

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from qfleet.lowering import lower
-from qfleet_worker.engines.base import Experiment
-from qfleet_worker.engines.statevector import StatevectorEngine
-from qfleet_worker.formulas import fill, filled
+from qfleet.lowering.lower import lower
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.shards.angles import fill, filled
 
 SIZES = (4, 8, 12)
 POINTS = 1000

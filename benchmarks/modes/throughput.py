@@ -29,9 +29,9 @@ ROUNDS = 5
 
 def _work(connection: Connection, contender: str, family: str, num_qubits: int, threads: int) -> None:
     """A process: runs the circuit for as many seconds as it is told to, and answers circuits per second."""
-    from qfleet.lowering import lower
-    from qfleet_worker.engines.base import Experiment
-    from qfleet_worker.engines.statevector import StatevectorEngine
+    from qfleet.lowering.lower import lower
+    from qfleet_worker.engines.contract import Experiment
+    from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
     circuit = FAMILIES[family](num_qubits)
     circuit.measure_all()

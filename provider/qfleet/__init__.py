@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qfleet.backend import FleetBackend
-    from qfleet.job import FleetJob
+    from qfleet.jobs.circuits import FleetJob
+    from qfleet.jobs.primitive import PrimitiveFleetJob
     from qfleet.primitives.estimator import EstimatorV2
-    from qfleet.primitives.job import PrimitiveFleetJob
     from qfleet.primitives.options import EstimatorOptions, SamplerOptions
     from qfleet.primitives.sampler import SamplerV2
+    from qfleet.primitives.sweeps import iter_sweep, sweep
     from qfleet.provider import FleetProvider
-    from qfleet.sweeps import iter_sweep, sweep
 
 __all__ = [
     "EstimatorOptions",
@@ -40,13 +40,13 @@ _HOMES = {
     "EstimatorOptions": "qfleet.primitives.options",
     "EstimatorV2": "qfleet.primitives.estimator",
     "FleetBackend": "qfleet.backend",
-    "FleetJob": "qfleet.job",
+    "FleetJob": "qfleet.jobs.circuits",
     "FleetProvider": "qfleet.provider",
-    "PrimitiveFleetJob": "qfleet.primitives.job",
+    "PrimitiveFleetJob": "qfleet.jobs.primitive",
     "SamplerOptions": "qfleet.primitives.options",
     "SamplerV2": "qfleet.primitives.sampler",
-    "iter_sweep": "qfleet.sweeps",
-    "sweep": "qfleet.sweeps",
+    "iter_sweep": "qfleet.primitives.sweeps",
+    "sweep": "qfleet.primitives.sweeps",
 }
 
 

@@ -14,16 +14,16 @@ from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
+from qfleet._suggestions import did_you_mean
 from qfleet.errors import CapacityError, InvalidOptionError
-from qfleet.job import FleetJob
-from qfleet.nearest import did_you_mean
-from qfleet.notices import warn_of_lost_metadata, warn_of_nothing_measured
+from qfleet.jobs.circuits import FleetJob
+from qfleet.jobs.primitive import PrimitiveFleetJob
+from qfleet.ledger import Connection, NewJob
 from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labels, check_option
-from qfleet.primitives.job import PrimitiveFleetJob
-from qfleet.queue import Connection, NewJob
-from qfleet.submission import Entry, new_job, prepare
+from qfleet.submission.notices import warn_of_lost_metadata, warn_of_nothing_measured
+from qfleet.submission.prepare import Entry, new_job, prepare
 from qfleet.target import fleet_target, widest
-from qfleet.wire.shard import Output
+from qfleet.wire.messages.shard import Output
 
 if TYPE_CHECKING:
     from qfleet.provider import FleetProvider

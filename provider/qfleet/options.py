@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from qiskit.providers import Options
 from qiskit.quantum_info import Statevector
 
+from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
-from qfleet.nearest import did_you_mean
-from qfleet.wire.shard import Precision
+from qfleet.wire.messages.shard import Precision
 
 Method = Literal["automatic", "statevector", "unitary"]
 

@@ -14,19 +14,19 @@ from typing import Final
 
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
+from qfleet._suggestions import did_you_mean
 from qfleet.backend import KINDS, FleetBackend
-from qfleet.doctor import Finding, diagnose, refused
 from qfleet.errors import BrokerModeError, BrokerPermissionError, FleetJobError, InvalidOptionError
-from qfleet.job import FleetJob
+from qfleet.health.diagnosis import Finding, diagnose, refused
+from qfleet.jobs.circuits import FleetJob
+from qfleet.jobs.primitive import PrimitiveFleetJob
+from qfleet.ledger import Connection, JobSummary, gather_facts
 from qfleet.local import LocalFleet
-from qfleet.nearest import did_you_mean
 from qfleet.options import check_text
-from qfleet.primitives.job import PrimitiveFleetJob
-from qfleet.queue import Connection, JobSummary, gather_facts
 from qfleet.settings import Settings
-from qfleet.wire.broker import BrokerUrlError, parse_broker
-from qfleet.wire.presence import Presence
-from qfleet.wire.shard import PRIMITIVE_OUTPUTS
+from qfleet.wire.messages.presence import Presence
+from qfleet.wire.messages.shard import PRIMITIVE_OUTPUTS
+from qfleet.wire.redis.broker import BrokerUrlError, parse_broker
 
 _DEFAULT_BACKEND: Final = "automatic"
 _MICROSECOND: Final = 1e-6

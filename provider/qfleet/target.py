@@ -30,10 +30,10 @@ from qiskit.circuit.library import (
 )
 from qiskit.transpiler import Target
 
-from qfleet.loading import LARGEST_VALUE
 from qfleet.lowering.saves import NAMES
-from qfleet.wire.cost import AMPLITUDE_BYTES
-from qfleet.wire.shard import Output
+from qfleet.submission.encode import LARGEST_VALUE
+from qfleet.wire.cost.cost import AMPLITUDE_BYTES
+from qfleet.wire.messages.shard import Output
 
 #: Operations of any width, by their class.
 _OF_ANY_WIDTH = {

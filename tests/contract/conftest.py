@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from engines import ENGINES
 
-from qfleet_worker.engines.base import Engine
+from qfleet_worker.engines.contract import Engine
 
 
 @pytest.fixture(params=ENGINES)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.program import TABLE_OPS, Op, Operation, Program
-from qfleet.wire.shard import Output, Precision
-from qfleet_worker.engines.base import Engine, Experiment
+from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.program.program import TABLE_OPS, Op, Operation, Program
+from qfleet_worker.engines.contract import Engine, Experiment
 
 #: A first circuit never waits for the compiler.
 pytestmark = pytest.mark.usefixtures("nothing_compiles")

@@ -19,7 +19,7 @@ from qfleet import FleetJob, FleetProvider
 from qfleet.backend import KINDS, FleetBackend
 from qfleet.errors import CapacityError, InvalidOptionError, QfleetError, UnboundParameterError, UnsupportedCircuitError
 from qfleet.options import RunOptions
-from qfleet.submission import prepare
+from qfleet.submission.prepare import prepare
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp, Statevector
 
-from qfleet.lowering import lower
-from qfleet.lowering.means import with_means
-from qfleet.wire.program import Op, Operation, Program
-from qfleet.wire.shard import Precision
-from qfleet_worker.engines.base import Engine, Experiment, Outcome
-from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.formulas import fill, filled
+from qfleet.lowering.lower import lower
+from qfleet.lowering.passes.expectation_values import with_means
+from qfleet.wire.messages.shard import Precision
+from qfleet.wire.program.program import Op, Operation, Program
+from qfleet_worker.engines.contract import Engine, Experiment, Outcome
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.shards.angles import fill, filled
 
 TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 
@@ -195,7 +195,7 @@ def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
 
 
 def test_observables_are_grouped_once_for_all_points_of_a_larger_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
-    saving = importlib.import_module("qfleet_worker.engines.numpy_engine.saving")
+    saving = importlib.import_module("qfleet_worker.engines.results.saved")
     grouped, made = saving.grouped, []
     saving._kept_groups.cache_clear()
     monkeypatch.setattr(saving, "grouped", lambda x, z: made.append(len(x)) or grouped(x, z))

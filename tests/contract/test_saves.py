@@ -29,9 +29,9 @@ from saved_values import (
 
 from qfleet import FleetProvider
 from qfleet.target import fleet_target
-from qfleet_worker.engines.base import Engine
-from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "numpy": NumpyEngine,

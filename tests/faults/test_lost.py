@@ -14,8 +14,8 @@ from qiskit.providers import JobStatus
 from waiting import until
 
 from qfleet import FleetBackend
-from qfleet.wire import keys
-from qfleet.wire.keys import JobField
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
 
 StartWorker = Callable[..., Worker]
 

@@ -13,7 +13,7 @@ from qiskit.circuit.library import efficient_su2
 from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, PrimitiveFleetJob, SamplerV2
-from qfleet.wire import keys
+from qfleet.wire.redis import keys
 
 StartWorker = Callable[..., Worker]
 

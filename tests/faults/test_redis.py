@@ -18,7 +18,7 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetProvider
 from qfleet.errors import BrokerFullError
-from qfleet.wire import keys
+from qfleet.wire.redis import keys
 
 StartWorker = Callable[..., Worker]
 

@@ -19,8 +19,8 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import JobExpiredError
-from qfleet.wire import keys
-from qfleet.wire.state import SHARD_STATES, task_id
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.states import SHARD_STATES, task_id
 
 StartWorker = Callable[..., Worker]
 
@@ -30,8 +30,8 @@ def test_of_a_shard_of_many_circuits_only_the_poisonous_one_fails(
 ) -> None:
     worker = start_worker(QFLEET_CONCURRENCY="2")
     # All in one task: it alone must not be told from the others by its cost.
-    monkeypatch.setattr("qfleet.planning.SHARD_SECONDS", 1e12)
-    monkeypatch.setattr("qfleet.planning.SHARD_RESULT_BYTES", 1e12)
+    monkeypatch.setattr("qfleet.submission.planning.SHARD_SECONDS", 1e12)
+    monkeypatch.setattr("qfleet.submission.planning.SHARD_RESULT_BYTES", 1e12)
     circuits = [bell("first"), endless("poison"), bell("last")]
     job = backend.run(circuits, shots=ENDLESS_SHOTS, seed_simulator=5)
     killed: set[int] = set()

@@ -16,7 +16,7 @@ from qiskit.providers import JobStatus
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob
-from qfleet.wire import keys
+from qfleet.wire.redis import keys
 
 StartWorker = Callable[..., Worker]
 

@@ -21,8 +21,8 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetProvider
 from qfleet.errors import JobExpiredError, JobNotFoundError
-from qfleet.wire import keys
-from qfleet.wire.state import task_id
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.states import task_id
 from qfleet_worker.store import Store
 
 StartWorker = Callable[..., Worker]
@@ -277,7 +277,7 @@ def test_a_client_that_is_killed_while_it_submits_leaves_no_half_job(
 import os, signal, sys
 sys.path += sys.argv[2:]
 from qfleet import FleetProvider
-from qfleet.queue import Connection
+from qfleet.ledger import Connection
 from circuits import bell
 publish = Connection.publish
 def die_half_way(self, job_id, shards):

@@ -28,17 +28,17 @@ from fuzz_limits import held_to
 from same_outcomes import assert_same_saves
 
 from qfleet.errors import DamagedDataError
-from qfleet.queue.record import decode_record, encode_record
+from qfleet.ledger.record import decode_record, encode_record
 from qfleet.wire import codec
-from qfleet.wire.broker import BrokerUrlError, celery_settings, parse_broker
-from qfleet.wire.cost import OVERHEAD_BYTES, circuit_bytes
+from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes
 from qfleet.wire.errors import WireError
-from qfleet.wire.presence import Presence
-from qfleet.wire.program import Op, Program
-from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork, cut
-from qfleet_worker.engines.base import Engine
-from qfleet_worker.engines.numpy_engine import trajectories
-from qfleet_worker.runner import Runner
+from qfleet.wire.messages.presence import Presence
+from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork, cut
+from qfleet.wire.program.program import Op, Program
+from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
+from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.driver import trajectories
+from qfleet_worker.shards.runner import Runner
 
 #: What a process of a worker may use.
 MEMORY_BYTES: Final = 192 * 1024 * 1024
@@ -130,7 +130,7 @@ def _run(
     store = FakeStore(codec.encode(work), blobs=blobs)
     promised = max([_promised(circuit, work, programs.get(circuit.program)) for circuit in work.circuits])
     defects = _Defects()
-    logger = logging.getLogger("qfleet_worker.runner")
+    logger = logging.getLogger("qfleet_worker.shards.runner")
     logger.addHandler(defects)
     passes, trajectories.MAX_PASSES = trajectories.MAX_PASSES, MOST_PASSES
     try:

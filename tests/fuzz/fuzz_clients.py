@@ -11,10 +11,10 @@ from fuzz_limits import held_to
 from qiskit.exceptions import QiskitError
 
 from qfleet.errors import DamagedDataError
-from qfleet.primitives.results import Means, pub_result
-from qfleet.queue import JobRecord
-from qfleet.result import assemble, failure
-from qfleet.wire.shard import CircuitResult
+from qfleet.jobs.pub_results import Means, pub_result
+from qfleet.jobs.result import assemble, failure
+from qfleet.ledger import JobRecord
+from qfleet.wire.messages.shard import CircuitResult
 
 #: A record may name a million points, each of which becomes a result.
 MOST_POINTS = 2000

@@ -15,8 +15,8 @@ from random_programs import program_of, random_program, random_values
 
 from qfleet.wire import codec
 from qfleet.wire.errors import WireError
-from qfleet.wire.expressions import BOOL
-from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TARGETS, Op, Operation, Program
+from qfleet.wire.program.expressions import BOOL
+from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TARGETS, Op, Operation, Program
 
 #: The arrays of a program's message, by their place in it.
 _ARRAYS: Final = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from qfleet.queue.record import CircuitRecord, JobRecord, PubRecord
-from qfleet.wire.saves import Saved, SaveKind, Subtype
-from qfleet.wire.shard import CircuitResult, ShardResult
+from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord
+from qfleet.wire.messages.shard import CircuitResult, ShardResult
+from qfleet.wire.program.saves import Saved, SaveKind, Subtype
 
 
 def samples() -> dict[str, tuple[JobRecord, list[ShardResult]]]:

@@ -23,8 +23,8 @@ from fuzz_cases import MEMORY_BYTES, Engines, check  # noqa: E402
 from fuzz_limits import seconds_of_cpu  # noqa: E402
 from fuzz_mutation import fresh_shard, mutated  # noqa: E402
 
-from qfleet_worker.engines.numpy_engine import NumpyEngine  # noqa: E402
-from qfleet_worker.engines.ready import is_ready  # noqa: E402
+from qfleet_worker.engines.numpy.engine import NumpyEngine  # noqa: E402
+from qfleet_worker.engines.statevector.machine_code.folder import is_ready  # noqa: E402
 from qfleet_worker.lifecycle.limits import limit_memory  # noqa: E402
 
 CORPUS: Final = FOLDER / "corpus"
@@ -55,7 +55,8 @@ def engines() -> Engines:
     """All engines that this machine has compiled."""
     if not is_ready():
         return [NumpyEngine]
-    from qfleet_worker.engines.statevector import StatevectorEngine, warm
+    from qfleet_worker.engines.statevector.engine import StatevectorEngine
+    from qfleet_worker.engines.statevector.warm import warm
 
     warm()
     return [NumpyEngine, StatevectorEngine]

@@ -18,8 +18,8 @@ from fuzz_mutation import _rows, fresh_shard, mutated
 from replay import CORPUS
 
 from qfleet.wire import codec
-from qfleet_worker.engines.base import Experiment, Outcome
-from qfleet_worker.engines.numpy_engine import NumpyEngine
+from qfleet_worker.engines.contract import Experiment, Outcome
+from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 FOLDER = Path(__file__).parent
 KEPT = {path.name: path.read_bytes() for path in sorted(CORPUS.iterdir())}

@@ -19,7 +19,7 @@ from qiskit.circuit import Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.providers import JobStatus
 
-import qfleet.loading
+import qfleet.submission.encode
 from qfleet import FleetBackend, FleetProvider
 from qfleet.errors import (
     BrokerAuthenticationError,
@@ -31,10 +31,11 @@ from qfleet.errors import (
     JobFailedError,
     UnboundParameterError,
 )
-from qfleet.queue import Connection
-from qfleet.queue.client import connect
-from qfleet.wire import codec, keys
-from qfleet.wire.broker import CONNECT_TIMEOUT_SECONDS, parse_broker
+from qfleet.ledger import Connection
+from qfleet.ledger.client import connect
+from qfleet.wire import codec
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.broker import CONNECT_TIMEOUT_SECONDS, parse_broker
 from qfleet_worker.store import Store
 
 PASSWORD = "geheim"
@@ -278,7 +279,7 @@ def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.M
 @pytest.mark.usefixtures("nothing_stored")
 def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     # The true limit takes a unitary of gigabytes.
-    monkeypatch.setattr(qfleet.loading, "LARGEST_VALUE", 2**20)
+    monkeypatch.setattr(qfleet.submission.encode, "LARGEST_VALUE", 2**20)
     circuit = QuantumCircuit(9, 1, name="dense")
     circuit.unitary(np.eye(2**9), range(9))
     circuit.measure(0, 0)

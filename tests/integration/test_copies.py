@@ -20,7 +20,7 @@ from remote import counts, excited
 
 from qfleet import EstimatorV2, FleetBackend, FleetJob, FleetProvider, SamplerV2
 from qfleet.errors import FleetJobError
-from qfleet.submission import prepare
+from qfleet.submission.prepare import prepare
 
 cloudpickle = pytest.importorskip("cloudpickle")
 joblib = pytest.importorskip("joblib")
@@ -115,7 +115,7 @@ def test_a_job_that_isnt_submitted_isnt_copied(backend: FleetBackend) -> None:
 
 
 def backend_options(backend: FleetBackend) -> Any:
-    from qfleet.primitives.fleet import own_options
+    from qfleet.primitives.base import own_options
 
     return own_options(backend)
 

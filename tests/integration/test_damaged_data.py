@@ -23,11 +23,12 @@ from qfleet.errors import (
     DamagedDataError,
     JobFailedError,
 )
-from qfleet.queue import Connection
-from qfleet.wire import codec, keys
-from qfleet.wire.keys import JobField
-from qfleet.wire.program import Op, Program
-from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.ledger import Connection
+from qfleet.wire import codec
+from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.program.program import Op, Program
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
 
 
 @pytest.fixture(scope="module")

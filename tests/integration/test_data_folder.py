@@ -26,10 +26,10 @@ from waiting import until
 import qfleet.local.server
 from qfleet import FleetProvider
 from qfleet.errors import LocalFleetError
+from qfleet.ledger.connection import connect
 from qfleet.local.data_folder import LOCK_NAME, DataFolder
 from qfleet.local.server import INSTALLED, Server
-from qfleet.queue.connection import connect
-from qfleet.wire.broker import parse_broker
+from qfleet.wire.redis.broker import parse_broker
 
 #: Starts a fleet on a folder, prints its url, or why it isn't started, and goes on until its standard input ends.
 STARTER = """

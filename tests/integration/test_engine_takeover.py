@@ -19,7 +19,7 @@ from qiskit import QuantumCircuit
 from waiting import until
 
 from qfleet import FleetProvider
-from qfleet.wire.presence import Presence
+from qfleet.wire.messages.presence import Presence
 
 QFLEET = str(Path(sys.executable).with_name("qfleet"))
 
@@ -109,7 +109,9 @@ def test_while_it_is_compiled_workers_and_the_doctor_say_so_and_it_ends_with_the
         assert finding.verdict == "ok"
         assert "qfleet warm" in finding.text
         children = until(
-            lambda: [child for child in running.children() if "qfleet_worker.engines.compiling" in child.cmdline()],
+            lambda: [
+                child for child in running.children() if "qfleet_worker.engines.statevector.build" in child.cmdline()
+            ],
             "it compiles",
         )
         running.process.kill()

@@ -20,7 +20,7 @@ from processes import Worker, owner_process, process, redis_server, worker
 from waiting import until
 
 from qfleet import FleetBackend, FleetProvider
-from qfleet.wire import keys
+from qfleet.wire.redis import keys
 
 QUEUE = f"{keys.PREFIX}{keys.QUEUE}"
 CONTROL = f"{keys.PREFIX}/0.celery.pidbox"

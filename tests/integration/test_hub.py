@@ -20,13 +20,13 @@ from processes import redis_server
 from redis_process import RedisProcess
 from waiting import until
 
-import qfleet.queue.hub
-import qfleet.waiting
+import qfleet.jobs.waiting
+import qfleet.ledger.hub
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import BrokerClosedError, BrokerPermissionError
-from qfleet.queue import Hub, Ledger, ThreadListener
-from qfleet.queue.client import MAX_CONNECTIONS, connect
-from qfleet.wire.broker import parse_broker
+from qfleet.ledger import Hub, Ledger, ThreadListener
+from qfleet.ledger.client import MAX_CONNECTIONS, connect
+from qfleet.wire.redis.broker import parse_broker
 
 MANY = 1000
 
@@ -47,7 +47,7 @@ def backend(redis_url: str) -> Iterator[FleetBackend]:
 @pytest.fixture
 def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits hears of the end of a job, or waits for ever."""
-    monkeypatch.setattr(qfleet.waiting, "_SHARE_SECONDS", 10_000.0)
+    monkeypatch.setattr(qfleet.jobs.waiting, "_SHARE_SECONDS", 10_000.0)
 
 
 def hub_of(backend: FleetBackend) -> Hub:
@@ -146,8 +146,8 @@ def test_many_waits_share_the_reads_of_the_ledger() -> None:
     class Many:
         number_of_listeners = MANY
 
-    patience = qfleet.waiting.Patience("job", None)
-    pause = qfleet.waiting._until_read(None, patience, None, Many(), 2.0)  # type: ignore[arg-type]
+    patience = qfleet.jobs.waiting.Patience("job", None)
+    pause = qfleet.jobs.waiting._until_read(None, patience, None, Many(), 2.0)  # type: ignore[arg-type]
     assert MANY / pause <= 200
 
 
@@ -198,7 +198,7 @@ def test_what_happens_while_the_connection_is_lost_is_noticed(tmp_path: Path, mo
 
 @pytest.mark.usefixtures("woken_only")
 def test_a_connection_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qfleet.queue.hub, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(qfleet.ledger.hub, "SILENCE_SECONDS", 0.2)
     server = RedisProcess(tmp_path)
     server.start()
     try:
@@ -244,7 +244,7 @@ def test_options_of_the_url_hold_for_the_hub_too(options: str) -> None:
 def test_a_job_that_is_left_and_waited_for_again(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run(bell(), shots=1)
     for _ in range(5):
-        with pytest.raises(qfleet.waiting.FleetJobTimeoutError):
+        with pytest.raises(qfleet.jobs.waiting.FleetJobTimeoutError):
             job.result(timeout=0.02)
     waiting = in_threads([lambda: job.result(timeout=60)])
     until(lambda: hub_of(backend).number_of_listeners == 1, "it listens")
@@ -258,7 +258,7 @@ def test_a_job_that_is_left_and_waited_for_again(backend: FleetBackend, client: 
 def test_an_idle_hub_disconnects_and_starts_again(
     backend: FleetBackend, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qfleet.queue.hub, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(qfleet.ledger.hub, "IDLE_SECONDS", 0.1)
     for _ in range(2):
         job = backend.run(bell(), shots=1)
         waiting = in_threads([lambda job=job: job.result(timeout=60)])

@@ -18,7 +18,7 @@ from processes import process, redis_server, shard_field
 from waiting import until
 
 from qfleet import FleetProvider
-from qfleet.wire.machine import machine_id
+from qfleet.wire.messages.machine import machine_id
 
 #: Runs a program as process 1 of a namespace of its own; it ends with `unshare` itself.
 CONTAINED = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -98,7 +98,7 @@ def _process_of(machine: str) -> int | None:
             if os.readlink(folder / "ns/pid") == os.readlink("/proc/self/ns/pid"):
                 continue
             enter = ["nsenter", f"--pid={folder}/ns/pid", f"--mount={folder}/ns/mnt", sys.executable, "-c"]
-            text = "from qfleet.wire.machine import machine_id; print(machine_id())"
+            text = "from qfleet.wire.messages.machine import machine_id; print(machine_id())"
             found = subprocess.run([*enter, text], capture_output=True, text=True, check=False)
         except OSError:
             continue

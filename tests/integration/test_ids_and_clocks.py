@@ -21,8 +21,8 @@ from processes import redis_server
 
 from qfleet import FleetBackend, FleetJob, FleetProvider, SamplerV2
 from qfleet.errors import DamagedDataError, FleetJobError, JobExpiredError, JobNotFoundError
-from qfleet.wire import keys
-from qfleet.wire.keys import JobField
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_whole_id_takes_one_read(backend: FleetBackend, server: redis.Redis) -
 
 
 def test_several_jobs_are_named(backend: FleetBackend, server: redis.Redis) -> None:
-    with mock.patch("qfleet.submission.uuid.uuid4", side_effect=["abcd-1", "abcd-2", "abcd-2x", "abcd-3"]):
+    with mock.patch("qfleet.submission.prepare.uuid.uuid4", side_effect=["abcd-1", "abcd-2", "abcd-2x", "abcd-3"]):
         jobs = [backend.run(bell(), shots=10) for _ in range(4)]
     server.delete(*keys.of_job("abcd-3"))
     with pytest.raises(
@@ -157,7 +157,7 @@ def test_a_job_without_tasks_has_the_time_of_redis_too(backend: FleetBackend, se
 def test_storing_jobs_forgets_old_ids(backend: FleetBackend, server: redis.Redis) -> None:
     server.zadd(keys.JOBS, {f"old-{number}": 1e9 + number for number in range(100)})
     server.zadd(keys.IDS, {f"old-{number}": 0 for number in range(100)})
-    with mock.patch("qfleet.submission.uuid.uuid4", side_effect=["0100-job", "0001-job"]):
+    with mock.patch("qfleet.submission.prepare.uuid.uuid4", side_effect=["0100-job", "0001-job"]):
         backend.run(bell())
         assert server.zcard(keys.JOBS) == 101
         backend.run(bell())

@@ -28,10 +28,10 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import FleetJobError, JobCancelledError, JobExpiredError, JobFailedError, JobNotFoundError
-from qfleet.queue.client import connect
-from qfleet.wire import keys
-from qfleet.wire.broker import celery_settings, parse_broker
-from qfleet.wire.keys import JobField
+from qfleet.ledger.client import connect
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.broker import celery_settings, parse_broker
+from qfleet.wire.redis.keys import JobField
 
 #: 20 qubits fit a worker of this fleet, 22 don't, and the client lets both pass.
 MEMORY_BYTES = 150 * 2**20

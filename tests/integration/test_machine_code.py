@@ -17,13 +17,13 @@ import pytest
 from kept_code import SMALL, choose, compiled_folder, copy, environment, python, tree
 from waiting import until
 
-from qfleet_worker.engines import ready
-from qfleet_worker.engines.compiling import MODULE
+from qfleet_worker.engines.statevector.build import MODULE
+from qfleet_worker.engines.statevector.machine_code import folder as ready
 
 #: Runs what follows in place of the interpreter's own user, who may not be able to read the interpreter.
 AS_NOBODY = """
 import os
-import qfleet_worker.engines.statevector
+import qfleet_worker.engines.statevector.engine
 os.setgid(65534)
 os.setuid(65534)
 """

@@ -18,9 +18,9 @@ from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
 from qfleet.errors import BrokerAuthenticationError, BrokerModeError, BrokerPermissionError
-from qfleet.queue.client import connect
-from qfleet.wire import keys, preflight
-from qfleet.wire.broker import parse_broker
+from qfleet.ledger.client import connect
+from qfleet.wire.redis import keys, preflight
+from qfleet.wire.redis.broker import parse_broker
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "redis.md"
 #: Each user's rules, as the page has them.

@@ -29,9 +29,9 @@ from qfleet.errors import (
     JobExpiredError,
     JobNotFoundError,
 )
-from qfleet.queue.client import connect
-from qfleet.wire import keys
-from qfleet.wire.broker import parse_broker
+from qfleet.ledger.client import connect
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.broker import parse_broker
 
 NAMES = ["automatic", "basic_simulator", "qasm_simulator", "statevector_simulator", "unitary_simulator"]
 

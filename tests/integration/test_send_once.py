@@ -15,8 +15,9 @@ from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import SparsePauliOp
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
-from qfleet.queue.ledger import PROGRAM_SECONDS
-from qfleet.wire import codec, keys
+from qfleet.ledger.ledger import PROGRAM_SECONDS
+from qfleet.wire import codec
+from qfleet.wire.redis import keys
 
 POINTS = 10_000
 
@@ -105,7 +106,7 @@ def test_a_copy_that_is_lost_after_it_was_asked_for(monkeypatch: pytest.MonkeyPa
         client = provider._connection.client
         (programs,) = {frozenset(client.hgetall(keys.programs(job.job_id())).items()) for job in (first, second)}
         ((name, _),) = programs
-        from qfleet.queue import Ledger
+        from qfleet.ledger import Ledger
 
         keep = Ledger.keep
 

@@ -18,8 +18,8 @@ from processes import redis_server
 from qiskit import QuantumCircuit
 
 from qfleet import FleetProvider, SamplerV2
-from qfleet.wire import keys
-from qfleet.wire.keys import JobField
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
 
 #: Sets the title, a colour by C0 and C1, turns the direction, has no width, piles up accents, begins a line of its own.
 EVIL = (

@@ -25,8 +25,8 @@ from qiskit.providers import JobStatus
 from redis_process import RedisProcess
 from waiting import until
 
-import qfleet.ledger_job
-import qfleet.waiting
+import qfleet.jobs.base
+import qfleet.jobs.waiting
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import (
     BrokerUnreachableError,
@@ -36,11 +36,11 @@ from qfleet.errors import (
     JobCancelledError,
     JobFailedError,
 )
-from qfleet.ledger_job import Progress
-from qfleet.queue.client import connect
-from qfleet.waiting import watch
-from qfleet.wire import keys
-from qfleet.wire.broker import parse_broker
+from qfleet.jobs.base import Progress
+from qfleet.jobs.waiting import watch
+from qfleet.ledger.client import connect
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.broker import parse_broker
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def server(tmp_path: Path) -> Iterator[RedisProcess]:
 def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits hears of a change by the job's channel, or not at all."""
     monkeypatch.setattr(
-        qfleet.ledger_job, "watch", lambda *given, **named: watch(*given, **named | {"read_every": 10_000})
+        qfleet.jobs.base, "watch", lambda *given, **named: watch(*given, **named | {"read_every": 10_000})
     )
 
 
@@ -210,7 +210,7 @@ def _fails_over(asked: redis.Redis) -> bool:
 def test_an_outage_that_is_too_long_ends_the_wait_and_says_what_goes_on(
     server: RedisProcess, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qfleet.waiting, "OUTAGE_SECONDS", 0.2)
+    monkeypatch.setattr(qfleet.jobs.waiting, "OUTAGE_SECONDS", 0.2)
     with everybody_waits(server.url, waits) as (job, waiting):
         server.kill()
         for wait in waiting:
@@ -337,7 +337,7 @@ def test_a_wait_of_zero_is_no_busy_loop(backend: FleetBackend, client: redis.Red
     seen: list[JobStatus] = []
     with monitored(client) as commands, pytest.raises(FleetJobTimeoutError):
         job.wait_for_final_state(timeout=1, wait=0, callback=lambda *call: seen.append(call[1]))
-    assert 2 <= len(seen) <= 1 / qfleet.waiting.LEAST_SECONDS + 2
+    assert 2 <= len(seen) <= 1 / qfleet.jobs.waiting.LEAST_SECONDS + 2
     assert len([command for command in commands if command.startswith("HMGET")]) == len(seen)
 
 

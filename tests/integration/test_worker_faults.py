@@ -18,8 +18,8 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import JobFailedError
-from qfleet.wire import keys
-from qfleet.wire.keys import JobField
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
         circuits = [endless("killer"), *(bell(f"companion-{number}") for number in range(companions))]
         with pytest.MonkeyPatch.context() as patch:
             # All in one task: it alone must not be told from the others by its cost.
-            patch.setattr("qfleet.planning.SHARD_SECONDS", 1e12)
-            patch.setattr("qfleet.planning.SHARD_RESULT_BYTES", 1e12)
+            patch.setattr("qfleet.submission.planning.SHARD_SECONDS", 1e12)
+            patch.setattr("qfleet.submission.planning.SHARD_RESULT_BYTES", 1e12)
             job = backend.run(circuits, shots=ENDLESS_SHOTS)
         killed: set[int] = set()
 

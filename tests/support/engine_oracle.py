@@ -10,7 +10,7 @@ import numpy as np
 from gate_library import GATES, matrix
 from numpy.typing import NDArray
 
-from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
+from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
 
 Vector = NDArray[np.complex128]
 

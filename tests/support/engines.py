@@ -9,10 +9,10 @@ import engine_oracle as oracle
 import numpy as np
 from hypothesis import strategies as st
 
-from qfleet.wire.program import Op, Program
-from qfleet_worker.engines.base import Engine, Outcome
-from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet.wire.program.program import Op, Program
+from qfleet_worker.engines.contract import Engine, Outcome
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire import codec
-from qfleet.wire.formulas import Formula, parameter
-from qfleet.wire.program import Op, Program
-from qfleet.wire.shard import CircuitWork, ShardResult, ShardWork
-from qfleet_worker.engines.base import Engine, Experiment, Outcome
+from qfleet.wire.messages.shard import CircuitWork, ShardResult, ShardWork
+from qfleet.wire.program.formulas import Formula, parameter
+from qfleet.wire.program.program import Op, Program
 from qfleet_worker.engines.choose import Engines
-from qfleet_worker.runner import Runner
+from qfleet_worker.engines.contract import Engine, Experiment, Outcome
+from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Taken
 
 GIB = 2**30

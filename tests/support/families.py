@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
-from qfleet.lowering import lower
-from qfleet.wire.shard import Precision
-from qfleet_worker.engines.base import Experiment
-from qfleet_worker.engines.statevector import StatevectorEngine
+from qfleet.lowering.lower import lower
+from qfleet.wire.messages.shard import Precision
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 _spec = importlib.util.spec_from_file_location("_circuits", Path(__file__).parents[2] / "benchmarks" / "_circuits.py")
 assert _spec is not None

@@ -13,8 +13,8 @@ from processes import is_dead, owner_process, shard_field
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob
-from qfleet.wire import keys
-from qfleet.wire.state import task_id
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.states import task_id
 
 
 def steady(backend: FleetBackend, seed: int = 7) -> FleetJob:

@@ -9,14 +9,14 @@ from fake_shards import always
 from qiskit import QuantumCircuit
 from qiskit.result import Result
 
+from qfleet.jobs.result import assemble
+from qfleet.ledger.record import decode_record, encode_record
 from qfleet.options import RunOptions, check_option
-from qfleet.queue.record import decode_record, encode_record
-from qfleet.result import assemble
-from qfleet.submission import prepare
+from qfleet.submission.prepare import prepare
 from qfleet.wire import codec
-from qfleet.wire.shard import Output
-from qfleet_worker.engines.base import Engine
-from qfleet_worker.runner import Runner
+from qfleet.wire.messages.shard import Output
+from qfleet_worker.engines.contract import Engine
+from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Taken
 
 

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 import redis
 
-from qfleet.queue import CircuitRecord, JobRecord, NewJob
+from qfleet.ledger import CircuitRecord, JobRecord, NewJob
 from qfleet.wire import codec
-from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
 from qfleet_worker.store import Store
 
 

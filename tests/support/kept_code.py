@@ -10,14 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qfleet_worker.engines import ready
+from qfleet_worker.engines.statevector.machine_code import folder as ready
 
 #: Prints the engine's name and the reason, and that a circuit runs.
 CHOOSE = """
 import sys
 sys.path[:0] = {support!r}
 import engine_oracle as oracle
-from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.choose import choose_engine
 {before}
 engine, reason = choose_engine()
@@ -25,12 +25,12 @@ assert engine.run(Experiment(oracle.program(1, 1, [oracle.measure(0, 0)]), 10, 1
 print(engine.name, reason, sep=": ")
 """
 #: A function whose machine code takes some tenths of a second to compile.
-SMALL = "parts.move"
+SMALL = "kernels.parts.move"
 
 
 def compiled_folder() -> Path:
     """The folder of the machine code that this test run uses, compiled if need be."""
-    from qfleet_worker.engines.statevector import warm
+    from qfleet_worker.engines.statevector.warm import warm
 
     warm()
     return ready.ready_folders()[0]

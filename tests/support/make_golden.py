@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from qfleet.wire import expressions
 from qfleet.wire.codec import VERSION, encode, encode_program
-from qfleet.wire.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp
-from qfleet.wire.formulas import BINARY_STEPS, Formula, Step
-from qfleet.wire.program import Op, Program
-from qfleet.wire.saves import Save, Saved, SaveKind
-from qfleet.wire.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.program import expressions
+from qfleet.wire.program.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp
+from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step
+from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.saves import Save, Saved, SaveKind
 
 FOLDER = Path(__file__).parents[1] / "wire_data"
 

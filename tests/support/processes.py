@@ -22,7 +22,7 @@ from waiting import until
 
 import qfleet.local.server
 from qfleet import FleetProvider
-from qfleet.wire import keys
+from qfleet.wire.redis import keys
 
 
 def free_port() -> int:

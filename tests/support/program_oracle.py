@@ -8,7 +8,7 @@ from gate_library import matrix
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
-from qfleet.wire.program import Op, Operation, Program
+from qfleet.wire.program.program import Op, Operation, Program
 
 
 def unitary(program: Program) -> NDArray[np.complex128]:

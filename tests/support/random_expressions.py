@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qfleet.wire.expressions import (
+from qfleet.wire.program.expressions import (
     BITWISE,
     BOOL,
     EQUALITY,

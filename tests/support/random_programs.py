@@ -15,10 +15,19 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from random_expressions import HIDDEN, random_expression, random_place
 
-from qfleet.wire.expressions import BOOL, FLOAT, Binary, BinaryOp, Constant, Expression, Variable
-from qfleet.wire.formulas import Formula, Step, parameter
-from qfleet.wire.program import NON_UNITARY_OPS, Op, Operation, Program
-from qfleet.wire.saves import FULL_WIDTH, INDEXED, MANY_OBSERVABLES, NOT_AVERAGED, OBSERVABLES, Save, SaveKind, Subtype
+from qfleet.wire.program.expressions import BOOL, FLOAT, Binary, BinaryOp, Constant, Expression, Variable
+from qfleet.wire.program.formulas import Formula, Step, parameter
+from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Operation, Program
+from qfleet.wire.program.saves import (
+    FULL_WIDTH,
+    INDEXED,
+    MANY_OBSERVABLES,
+    NOT_AVERAGED,
+    OBSERVABLES,
+    Save,
+    SaveKind,
+    Subtype,
+)
 
 #: Types of variables that programs have.
 _TYPES = (BOOL, 1, 3, 8, 70, FLOAT)

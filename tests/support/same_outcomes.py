@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.saves import Saved
-from qfleet_worker.engines.base import Outcome
+from qfleet.wire.program.saves import Saved
+from qfleet_worker.engines.contract import Outcome
 
 
 def assert_same(outcomes: Sequence[Outcome]) -> None:

@@ -14,7 +14,7 @@ from qiskit.providers.exceptions import JobError, JobTimeoutError
 
 import qfleet
 from qfleet import errors
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import encode_program
 
 
@@ -91,7 +91,7 @@ def test_a_worker_runs_circuits_without_qiskit() -> None:
     code = f"""
 from qfleet.wire.codec import decode_program
 from qfleet_worker import app
-from qfleet_worker.engines.base import Experiment
+from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.choose import choose_engine
 assert choose_engine()[0].run(Experiment(decode_program({encode_program(lower(circuit))!r}), 10, 1)).counts.sum() == 10
 """

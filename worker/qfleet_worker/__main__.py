@@ -16,10 +16,10 @@ import sys
 
 from celery.worker import state
 
-from qfleet.wire.broker import BrokerUrlError
-from qfleet.wire.machine import machine_id
+from qfleet.wire.messages.machine import machine_id
+from qfleet.wire.redis.broker import BrokerUrlError
 from qfleet_worker.app import make_app
-from qfleet_worker.engines.ready import MachineCodeError, is_ready
+from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError, is_ready
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
 from qfleet_worker.preflight import why_unusable

@@ -13,12 +13,11 @@ from celery.exceptions import Ignore, Reject
 from celery.signals import worker_process_init
 
 import qfleet_worker
-from qfleet.wire.broker import celery_settings
-from qfleet.wire.machine import machine_id
-from qfleet.wire.message import send_shard
-from qfleet.wire.presence import Presence
-from qfleet.wire.shard import RUN_SHARD
-from qfleet_worker.allocator import keep_freed_memory
+from qfleet.wire.messages.machine import machine_id
+from qfleet.wire.messages.presence import Presence
+from qfleet.wire.messages.shard import RUN_SHARD
+from qfleet.wire.redis.broker import celery_settings
+from qfleet.wire.redis.celery_message import send_shard
 from qfleet_worker.engines.background import Background
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.lifecycle.control import limit_control
@@ -28,9 +27,10 @@ from qfleet_worker.lifecycle.presence import presence_step
 from qfleet_worker.lifecycle.reconciler import reconciler_step
 from qfleet_worker.lifecycle.request import shard_request
 from qfleet_worker.lifecycle.shutdown import limit_shutdown, outlast_termination
-from qfleet_worker.machine import usable_bytes
-from qfleet_worker.runner import Runner
+from qfleet_worker.machine.allocator import keep_freed_memory
+from qfleet_worker.machine.resources import usable_bytes
 from qfleet_worker.settings import Settings
+from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Store, connect
 from qfleet_worker.transport import transport_settings
 

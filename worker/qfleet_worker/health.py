@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import redis
 
-from qfleet.wire.broker import Broker
+from qfleet.wire.redis.broker import Broker
 from qfleet_worker.store import Store, connect
 
 
@@ -13,7 +13,7 @@ def is_healthy(broker: Broker, machine: str) -> bool:
     """Tell whether a worker of a machine, or container, has renewed its presence lately, as Redis knows it.
 
     Args:
-        machine: see `qfleet.wire.machine.machine_id`.
+        machine: see `qfleet.wire.messages.machine.machine_id`.
     """
     try:
         return Store(connect(broker, retries=1), "").is_up_on(machine)

@@ -10,8 +10,8 @@ from typing import Final
 
 import redis
 
-from qfleet.wire.broker import Broker
-from qfleet.wire.preflight import problems
+from qfleet.wire.redis.broker import Broker
+from qfleet.wire.redis.preflight import problems
 from qfleet_worker.store import connect
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qfleet.wire.broker import Broker, parse_broker
-from qfleet_worker.machine import usable_cores
+from qfleet.wire.redis.broker import Broker, parse_broker
+from qfleet_worker.machine.resources import usable_cores
 
 
 class SettingsError(ValueError):
@@ -42,7 +42,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the settings. Raises `SettingsError`, and `qfleet.wire.broker.BrokerUrlError` for a wrong url."""
+        """Read the settings. Raises `SettingsError`, and `qfleet.wire.redis.broker.BrokerUrlError` for a wrong url."""
         url = environment.get("QFLEET_URL", "")
         if not url:
             raise SettingsError(

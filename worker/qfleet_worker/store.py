@@ -20,12 +20,12 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from qfleet.wire import keys
-from qfleet.wire.broker import Broker
-from qfleet.wire.keys import ShardField
 from qfleet.wire.lua import Scripts, plain_script
-from qfleet.wire.presence import MAX_RECORD_BYTES, STALE_SECONDS, Presence
-from qfleet.wire.state import ShardState, shard_of, task_id
+from qfleet.wire.messages.presence import MAX_RECORD_BYTES, STALE_SECONDS, Presence
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.broker import Broker
+from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.states import ShardState, shard_of, task_id
 
 #: Seconds between two looks for lost shards.
 RECONCILE_SECONDS: Final = 5.0
@@ -36,7 +36,7 @@ FORGOTTEN_SECONDS: Final = 86_400.0
 #: How long a result waits for room in a Redis that is full, and how often it is tried meanwhile.
 ROOM_SECONDS: Final = 60.0
 _ROOM_LOOK_SECONDS: Final = 1.0
-#: See `qfleet.wire.keys.ShardField.OWNER`.
+#: See `qfleet.wire.redis.keys.ShardField.OWNER`.
 _OWNER: Final = re.compile(rb"(.*)/([0-9]{1,9})/\w+", re.DOTALL)
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Taken:
     owner: str
     #: 1 for the first
     attempt: int
-    #: the blob of a `qfleet.wire.shard.ShardWork`
+    #: the blob of a `qfleet.wire.messages.shard.ShardWork`
     work: bytes
     #: why the attempt before ended, if it is known
     cause: str = ""
@@ -78,7 +78,7 @@ class Store:
 
         Args:
             worker: the name under which it shows its presence.
-            machine: where its process ids mean something: `qfleet.wire.machine.machine_id`.
+            machine: where its process ids mean something: `qfleet.wire.messages.machine.machine_id`.
             room_seconds: how long a result waits for room in a Redis that is full.
         """
         self._redis: Any = client
@@ -123,7 +123,7 @@ class Store:
         """Store a shard's result, and mark it SUCCESS, or FAILURE if there is an error.
 
         Args:
-            result: the blob of a `qfleet.wire.shard.ShardResult`; empty if there is none.
+            result: the blob of a `qfleet.wire.messages.shard.ShardResult`; empty if there is none.
             whole: how many circuits ran with all their shots.
             blocks: (circuit, number of its blocks) for each block of shots that ran.
             error: what went wrong, for the user; empty on success.

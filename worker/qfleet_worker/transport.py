@@ -20,10 +20,10 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils.uuid import uuid
 from msgspec import Meta, Struct
 
-from qfleet.wire.broker import Broker
-from qfleet.wire.keys import QUEUE
-from qfleet.wire.shard import MAX_SHARDS, RUN_SHARD
-from qfleet.wire.state import shard_of
+from qfleet.wire.messages.shard import MAX_SHARDS, RUN_SHARD
+from qfleet.wire.redis.broker import Broker
+from qfleet.wire.redis.keys import QUEUE
+from qfleet.wire.redis.states import shard_of
 
 logger = logging.getLogger(__name__)
 

@@ -128,7 +128,7 @@ def _main() -> None:
     import qiskit_qasm3_import  # noqa: F401
     from qiskit import qasm2, qasm3, qpy  # noqa: F401
 
-    from qfleet.lowering import lower  # noqa: F401
+    from qfleet.lowering.lower import lower  # noqa: F401
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     base = psutil.Process().memory_info().vms
@@ -152,7 +152,7 @@ def _requests(stdin: BinaryIO) -> Iterator[tuple[Format, bytes]]:
 def _tried(kind: Format, data: bytes) -> tuple[str, int | None, bool] | None:
     """Return what is wrong with circuits, in which line, and whether that is their size; ``None`` if nothing is."""
     from qfleet.errors import CapacityError, QfleetError
-    from qfleet.lowering import lower
+    from qfleet.lowering.lower import lower
 
     circuit = None
     try:

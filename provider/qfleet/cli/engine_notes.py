@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from qfleet.cli.terminal import echo
-from qfleet.wire.presence import PERIOD_SECONDS, SLOWER_ENGINE
+from qfleet.wire.messages.presence import PERIOD_SECONDS, SLOWER_ENGINE
 
 if TYPE_CHECKING:
     from qfleet import FleetProvider

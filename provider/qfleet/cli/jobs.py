@@ -106,7 +106,7 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
     from qfleet.cli.plot import check_plot, save_histograms
     from qfleet.cli.pubs import histogram_documents, print_pubs, pub_documents
     from qfleet.errors import FleetJobTimeoutError
-    from qfleet.primitives.job import PrimitiveFleetJob
+    from qfleet.jobs.primitive import PrimitiveFleetJob
 
     if plot is not None:
         check_plot(plot)

@@ -14,8 +14,8 @@ from qfleet.cli.terminal import console, echo
 if TYPE_CHECKING:
     from qiskit.result import Result
 
-    from qfleet.job import FleetJob
-    from qfleet.primitives.job import PrimitiveFleetJob
+    from qfleet.jobs.circuits import FleetJob
+    from qfleet.jobs.primitive import PrimitiveFleetJob
 
 __all__ = [
     "circuit_documents",

@@ -12,7 +12,7 @@ import numpy as np
 from qfleet.cli.output import outcome_rows
 from qfleet.cli.terminal import console
 from qfleet.errors import QfleetError
-from qfleet.primitives.results import ERROR
+from qfleet.jobs.pub_results import ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

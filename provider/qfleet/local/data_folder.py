@@ -22,7 +22,7 @@ import msgspec
 import psutil
 
 from qfleet.errors import LocalFleetError
-from qfleet.shielded import shielded
+from qfleet.ledger.shielded import shielded
 
 LOCK_NAME: Final = "qfleet.lock"
 

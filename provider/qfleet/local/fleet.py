@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from qfleet.errors import InvalidOptionError, LocalFleetError
+from qfleet.ledger import Connection
+from qfleet.ledger.shielded import shielded
 from qfleet.local.server import Server
-from qfleet.queue import Connection
-from qfleet.shielded import shielded
-from qfleet.wire.broker import parse_broker
-from qfleet.wire.machine import machine_id
+from qfleet.wire.messages.machine import machine_id
+from qfleet.wire.redis.broker import parse_broker
 
 if TYPE_CHECKING:
     from qfleet.local.data_folder import DataFolder

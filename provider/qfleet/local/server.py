@@ -16,12 +16,12 @@ from urllib.parse import quote
 
 import redis
 
-from qfleet.doctor import OLDEST_REDIS
 from qfleet.errors import LocalFleetError
-from qfleet.queue.client import connect
-from qfleet.shielded import shielded
-from qfleet.wire import keys
-from qfleet.wire.broker import parse_broker
+from qfleet.health.diagnosis import OLDEST_REDIS
+from qfleet.ledger.client import connect
+from qfleet.ledger.shielded import shielded
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.broker import parse_broker
 
 if TYPE_CHECKING:
     from qfleet.local.data_folder import DataFolder

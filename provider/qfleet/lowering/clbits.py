@@ -33,7 +33,7 @@ class Clbits:
         self.total: int = outer.total if outer else len(bits)
         #: Gives the number of a clbit that an operation acts on. Raises `RefusalError` if it isn't in the circuit.
         self.number: Callable[[Clbit], int] = self._numbers.__getitem__ if outer is None else self._find
-        #: Blocks that were lowered on these clbits; see `qfleet.lowering.flow`.
+        #: Blocks that were lowered on these clbits; see `qfleet.lowering.control_flow`.
         self.blocks: dict[Hashable, tuple[Rows, Any]] = {}
 
     def _find(self, bit: Clbit) -> int:

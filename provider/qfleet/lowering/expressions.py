@@ -11,10 +11,10 @@ from qiskit.circuit.classical import expr, types
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.refusal import RefusalError
-from qfleet.wire import expressions as wire
 from qfleet.wire.codec import MAX_VARIABLES
 from qfleet.wire.errors import WireError
-from qfleet.wire.expressions import Expression
+from qfleet.wire.program import expressions as wire
+from qfleet.wire.program.expressions import Expression
 
 if TYPE_CHECKING:
     from qfleet.lowering.clbits import Clbits

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from qiskit.circuit import Parameter, ParameterExpression
 
 from qfleet.lowering.refusal import unbound
-from qfleet.wire.formulas import BINARY_STEPS, MAX_STEPS, Formula, Step, parameter
+from qfleet.wire.program.formulas import BINARY_STEPS, MAX_STEPS, Formula, Step, parameter
 
 #: Steps by the numbers that QPY, Qiskit's file format, gives the operations of an expression.
 _STEPS: dict[int, Step] = {
@@ -39,7 +39,7 @@ _MAX_PARAMETERS = 500
 
 
 class Slots(NamedTuple):
-    """Angles, of which some wait for parameters: see `qfleet.wire.program.Program`."""
+    """Angles, of which some wait for parameters: see `qfleet.wire.program.program.Program`."""
 
     params: list[float]
     slots: Sequence[int] = ()

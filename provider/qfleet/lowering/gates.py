@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program import PARAMS, TARGETS, Op
+from qfleet.wire.program.program import PARAMS, TARGETS, Op
 
 #: What a row of a program is besides its operands: its operation code, its number of controls, its number of targets.
 #: They are the parts of 16 bits of one number, the first one lowest, since many numbers become an array quickly.

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 
 from qfleet.lowering.refusal import RefusalError
-from qfleet.wire.program import NON_UNITARY_OPS, Op, Program
-from qfleet.wire.saves import (
+from qfleet.wire.checks.saves import saves_unitary
+from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.program.saves import (
     FULL_WIDTH,
     INDEXED,
     MAX_LABEL,
@@ -28,7 +29,6 @@ from qfleet.wire.saves import (
     SaveKind,
     Subtype,
 )
-from qfleet.wire.saving import saves_unitary
 
 _KINDS: Final = {
     "save_statevector": SaveKind.STATEVECTOR,

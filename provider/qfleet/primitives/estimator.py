@@ -9,8 +9,8 @@ from qiskit.primitives import BaseEstimatorV2
 from qiskit.primitives.containers import EstimatorPubLike
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
-from qfleet.primitives.fleet import FleetPrimitive, primitive_options
-from qfleet.primitives.job import PrimitiveFleetJob
+from qfleet.jobs.primitive import PrimitiveFleetJob
+from qfleet.primitives.base import FleetPrimitive, primitive_options
 from qfleet.primitives.options import EstimatorOptions, precision_of
 from qfleet.primitives.pubs import coerced, estimator_entries
 

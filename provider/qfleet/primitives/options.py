@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
-from qfleet.nearest import did_you_mean
 from qfleet.options import RunOptions, check_option
 
 Method = Literal["automatic", "statevector"]

@@ -20,12 +20,12 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import UnboundParameterError
-from qfleet.loading import Loaded, load
+from qfleet.ledger import PubRecord
 from qfleet.options import RunOptions, check_option
 from qfleet.primitives.options import precision_of
-from qfleet.queue import PubRecord
-from qfleet.submission import Batch, Entry
-from qfleet.wire.shard import Output
+from qfleet.submission.encode import Loaded, load
+from qfleet.submission.prepare import Batch, Entry
+from qfleet.wire.messages.shard import Output
 
 _Pub = TypeVar("_Pub")
 #: Names in a `DataBin` that aren't those of data.

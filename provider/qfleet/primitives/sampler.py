@@ -10,9 +10,9 @@ from qiskit.primitives import BaseSamplerV2
 from qiskit.primitives.containers import SamplerPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
+from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.options import check_option
-from qfleet.primitives.fleet import FleetPrimitive, primitive_options
-from qfleet.primitives.job import PrimitiveFleetJob
+from qfleet.primitives.base import FleetPrimitive, primitive_options
 from qfleet.primitives.options import SamplerOptions
 from qfleet.primitives.pubs import coerced, sampler_entries
 

@@ -15,14 +15,14 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from qfleet.wire.checks.flow import check_flow
+from qfleet.wire.checks.saves import check_saves
 from qfleet.wire.errors import WireError as WireError
-from qfleet.wire.expressions import Expression, Type
-from qfleet.wire.flow import check_flow
-from qfleet.wire.formulas import MAX_FORMULAS, MAX_PARAMETERS, Formula, check_formulas
-from qfleet.wire.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
-from qfleet.wire.saves import MAX_SAVES, Save
-from qfleet.wire.saving import check_saves
-from qfleet.wire.shard import MAX_COUNT, MAX_SEED, SEED_STEP, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.messages.shard import MAX_COUNT, MAX_SEED, SEED_STEP, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.program.expressions import Expression, Type
+from qfleet.wire.program.formulas import MAX_FORMULAS, MAX_PARAMETERS, Formula, check_formulas
+from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
+from qfleet.wire.program.saves import MAX_SAVES, Save
 
 #: Raised whenever a reader of the older format could misread the newer one.
 VERSION = 3

@@ -66,7 +66,7 @@ def test_a_small_file_is_answered_soon_and_with_little_memory(tmp_path: Path, na
     file = tmp_path / "bomb.qasm"
     file.write_text(BOMBS[name])
     reader = (
-        "import resource, sys, psutil; from pathlib import Path; from qfleet.lowering import lower\n"
+        "import resource, sys, psutil; from pathlib import Path; from qfleet.lowering.lower import lower\n"
         "from qfleet.cli.circuit_files import read_circuits\n"
         "from qfleet.errors import QfleetError\n"
         "limit = psutil.Process().memory_info().vms + (1 << 30)\n"

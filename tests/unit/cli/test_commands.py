@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from qiskit.providers import JobStatus
 
-from qfleet.doctor import Finding
 from qfleet.errors import FleetJobTimeoutError, JobFailedError
+from qfleet.health.diagnosis import Finding
 
 URL = "redis://broker:6379/0"
 

@@ -19,8 +19,8 @@ from qfleet.cli import qasm2_source
 from qfleet.cli.circuit_files import read_circuits
 from qfleet.cli.qasm2_source import expand, parse
 from qfleet.errors import CircuitFileError
-from qfleet.lowering import lower
-from qfleet.wire.program import Op
+from qfleet.lowering.lower import lower
+from qfleet.wire.program.program import Op
 
 VERSION = "OPENQASM 2.0;\n"
 LIBRARY = 'include "qelib1.inc";\n'

@@ -16,7 +16,7 @@ from qiskit.circuit.classical import expr, types
 from qiskit.circuit.exceptions import CircuitError
 
 from qfleet.errors import UnsupportedCircuitError
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from qiskit.quantum_info import (
 )
 from qiskit.synthesis import SuzukiTrotter
 
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.program import TABLE_OPS, Op
+from qfleet.wire.program.program import TABLE_OPS, Op
 
 ANGLES = [0.3, -1.1, 2.7, 0.9]
 PAULIS = SparsePauliOp(["XZI", "IYY", "ZZZ"], [0.3, 0.5, 0.2])

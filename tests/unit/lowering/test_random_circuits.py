@@ -11,7 +11,7 @@ from qiskit.circuit import library as lib
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator, SuperOp, random_statevector, random_unitary
 
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
 
 STANDARD = [

@@ -19,9 +19,10 @@ from qiskit.circuit.annotated_operation import AnnotatedOperation, ControlModifi
 from qiskit.circuit.classical import expr, types
 from qiskit.quantum_info import Kraus, SuperOp
 
-from qfleet import lowering
 from qfleet.errors import CapacityError, QfleetError, UnboundParameterError, UnsupportedCircuitError
-from qfleet.lowering import lower, rows
+from qfleet.lowering import lower as lowering
+from qfleet.lowering import rows
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import MAX_QUBITS, decode_program, encode_program
 
 

@@ -13,10 +13,10 @@ from qiskit.circuit.annotated_operation import AnnotatedOperation, InverseModifi
 from qiskit.quantum_info import SparsePauliOp
 
 from qfleet.errors import UnsupportedCircuitError
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.program import Op
-from qfleet.wire.saves import SaveKind
+from qfleet.wire.program.program import Op
+from qfleet.wire.program.saves import SaveKind
 
 
 def with_save(*saves: tuple[Any, list[int]], num_qubits: int = 2) -> QuantumCircuit:

@@ -30,12 +30,13 @@ from qiskit.circuit import library as lib
 from qiskit.quantum_info import Operator, SparsePauliOp
 
 from qfleet.errors import CapacityError, UnboundParameterError
-from qfleet.lowering import formulas, lower
+from qfleet.lowering import formulas
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.formulas import Step, parameter_of
-from qfleet.wire.program import Op, Program
-from qfleet_worker.engines.base import EngineError
-from qfleet_worker.formulas import fill
+from qfleet.wire.program.formulas import Step, parameter_of
+from qfleet.wire.program.program import Op, Program
+from qfleet_worker.engines.contract import EngineError
+from qfleet_worker.shards.angles import fill
 
 A, B = Parameter("a"), Parameter("b")
 V = ParameterVector("v", 3)
@@ -426,7 +427,7 @@ def test_a_qiskit_that_does_not_tell_the_structure(monkeypatch: pytest.MonkeyPat
 
 
 def test_too_many_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qfleet.lowering.MAX_PARAMETERS", 2)
+    monkeypatch.setattr("qfleet.lowering.lower.MAX_PARAMETERS", 2)
     circuit = QuantumCircuit(1)
     for angle in V:
         circuit.rx(angle, 0)

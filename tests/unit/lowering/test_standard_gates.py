@@ -12,9 +12,9 @@ from qiskit.circuit import library as lib
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator
 
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.program import NON_UNITARY_OPS, TARGETS, Op
+from qfleet.wire.program.program import NON_UNITARY_OPS, TARGETS, Op
 
 ANGLES = (0.3, -1.1, 2.7, 0.9)
 NAMES = sorted(set(get_standard_gate_name_mapping()) - {"measure", "reset", "delay"})

@@ -12,9 +12,9 @@ from qiskit.circuit import Clbit, Delay, Gate, Parameter, Qubit
 from qiskit.circuit import library as lib
 from qiskit.quantum_info import Operator, Statevector, SuperOp, random_statevector
 
-from qfleet.lowering import lower
+from qfleet.lowering.lower import lower
 from qfleet.wire.codec import encode_program
-from qfleet.wire.program import Op
+from qfleet.wire.program.program import Op
 
 
 def codes(circuit: QuantumCircuit, **options) -> list[Op]:

@@ -9,7 +9,7 @@ import pytest
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
 from qfleet.errors import InvalidOptionError
-from qfleet.primitives.fleet import primitive_options
+from qfleet.primitives.base import primitive_options
 
 URL = "redis://localhost:1/0"  # nothing is sent
 BOTH = [SamplerV2, EstimatorV2]

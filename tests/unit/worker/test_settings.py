@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from qfleet.wire.broker import BrokerUrlError
+from qfleet.wire.redis.broker import BrokerUrlError
 from qfleet_worker.__main__ import main
 from qfleet_worker.settings import Settings, SettingsError
 

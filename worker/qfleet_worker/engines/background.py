@@ -11,10 +11,10 @@ import time
 from typing import Final
 
 from qfleet_worker.engines.choose import MOST_TEXT, NO_NUMBA, NOT_COMPILED, Engines
-from qfleet_worker.engines.compiling import ELSEWHERE, MODULE
-from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.engines.ready import MachineCodeError, folder_to_fill
-from qfleet_worker.machine import usable_bytes
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.build import ELSEWHERE, MODULE
+from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError, folder_to_fill
+from qfleet_worker.machine.resources import usable_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Background:
         return COMPILING if self.compiles else self._engines.reason
 
     def report(self) -> dict[str, str | bool]:
-        """See what became of it, and return it as fields of a `qfleet.wire.presence.Presence`."""
+        """See what became of it, and return it as fields of a `qfleet.wire.messages.presence.Presence`."""
         before = self._engines.engine
         engine = self._engines.look()
         if engine is not before:

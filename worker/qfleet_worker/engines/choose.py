@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from qfleet_worker.engines import ready
-from qfleet_worker.engines.base import Engine
-from qfleet_worker.engines.numpy_engine import NumpyEngine
-from qfleet_worker.engines.ready import MachineCodeError
+from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.machine_code import folder as ready
+from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ class Engines:
 
     def _load(self, folder: Path) -> bool:
         try:
-            from qfleet_worker.engines.statevector import StatevectorEngine
-            from qfleet_worker.engines.statevector.loading import load
+            from qfleet_worker.engines.statevector.engine import StatevectorEngine
+            from qfleet_worker.engines.statevector.machine_code.loading import load
 
             load(folder)
             engine = StatevectorEngine()

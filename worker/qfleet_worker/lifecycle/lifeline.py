@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from qfleet.wire.broker import Broker
+from qfleet.wire.redis.broker import Broker
 
 
 def follow_stdin(broker: Broker, folder: str) -> None:

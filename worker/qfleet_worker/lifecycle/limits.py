@@ -10,7 +10,7 @@ import resource
 import sys
 from pathlib import Path
 
-from qfleet.wire.cost import OVERHEAD_BYTES
+from qfleet.wire.cost.cost import OVERHEAD_BYTES
 
 #: Stacks of threads, and what the allocator keeps.
 _ROOM_BYTES = 8 * OVERHEAD_BYTES

@@ -12,7 +12,7 @@ from celery import bootsteps
 from celery.worker import state
 from redis.exceptions import RedisError
 
-from qfleet.wire.presence import PERIOD_SECONDS, Presence
+from qfleet.wire.messages.presence import PERIOD_SECONDS, Presence
 from qfleet_worker.store import Store
 
 logger = logging.getLogger(__name__)

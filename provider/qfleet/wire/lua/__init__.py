@@ -7,10 +7,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
 
-from qfleet.wire import keys
-from qfleet.wire.presence import MAX_RECORD_BYTES, STALE_SECONDS
-from qfleet.wire.shard import MAX_SHARDS
-from qfleet.wire.state import MOVES, ShardState, celery_meta_head
+from qfleet.wire.messages.presence import MAX_RECORD_BYTES, STALE_SECONDS
+from qfleet.wire.messages.shard import MAX_SHARDS
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.states import MOVES, ShardState, celery_meta_head
 
 Name = Literal["take", "begin", "finish", "cancel", "stopped", "fail", "release", "excuse", "reconcile", "retry"]
 

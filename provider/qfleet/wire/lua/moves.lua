@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
--- In front of every script. KEYS: those of qfleet.wire.keys.of_script, in its order.
+-- In front of every script. KEYS: those of qfleet.wire.redis.keys.of_script, in its order.
 -- ARGV[1]: job id. ARGV[2]: prefix of Celery's records. ARGV[3]: the job's channel.
--- ARGV[4]: the start of the Celery record of the state that shards move to (qfleet.wire.state.celery_meta_head).
+-- ARGV[4]: the start of the Celery record of the state that shards move to (qfleet.wire.redis.states.celery_meta_head).
 -- LEGAL, the moves that there are, and the constants of qfleet.wire.lua.script stand before this text.
 
 local LEDGER, SHARDS, WORK, PROGRAMS, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]

@@ -12,32 +12,32 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.cost import OVERHEAD_BYTES
-from qfleet.wire.program import NON_UNITARY_OPS, Op
-from qfleet.wire.saves import Save
-from qfleet.wire.saving import saves_unitary
-from qfleet_worker.engines.base import EngineError, Experiment, Outcome
-from qfleet_worker.engines.numpy_engine.flow import Flow, Stretch, compile_flow
-from qfleet_worker.engines.numpy_engine.gates import ComplexArray
-from qfleet_worker.engines.numpy_engine.members import Desk, Ensemble
-from qfleet_worker.engines.numpy_engine.notes import Notes
-from qfleet_worker.engines.numpy_engine.outcomes import Tally
-from qfleet_worker.engines.numpy_engine.paulis import Paulis, grouped
-from qfleet_worker.engines.numpy_engine.plan import Save as SaveStep
-from qfleet_worker.engines.numpy_engine.randomness import Uniforms
-from qfleet_worker.engines.numpy_engine.readout import read
-from qfleet_worker.engines.numpy_engine.saving import Saver, spread
-from qfleet_worker.engines.numpy_engine.trajectories import ends, numbers_per_shot
-from qfleet_worker.engines.statevector.batch import MAX_WIRES, Room
-from qfleet_worker.engines.statevector.cache import Cache, structure
-from qfleet_worker.engines.statevector.loading import load_if_ready
-from qfleet_worker.engines.statevector.machine_code import seconds_compiling
-from qfleet_worker.engines.statevector.paulis import means
-from qfleet_worker.engines.statevector.plan import Plan, compile_program, named_qubits
-from qfleet_worker.engines.statevector.points import run_point
-from qfleet_worker.engines.statevector.small import compile_small
-from qfleet_worker.engines.statevector.state import State, check_norm
-from qfleet_worker.engines.statevector.sweeping import (
+from qfleet.wire.checks.saves import saves_unitary
+from qfleet.wire.cost.cost import OVERHEAD_BYTES
+from qfleet.wire.program.program import NON_UNITARY_OPS, Op
+from qfleet.wire.program.saves import Save
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.driver.flow import Flow, Stretch, compile_flow
+from qfleet_worker.engines.driver.readout import read
+from qfleet_worker.engines.driver.shot_records import Notes
+from qfleet_worker.engines.driver.trajectories import ends, numbers_per_shot
+from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.numpy.paulis import Paulis, grouped
+from qfleet_worker.engines.numpy.plan import Save as SaveStep
+from qfleet_worker.engines.randomness.uniforms import Uniforms
+from qfleet_worker.engines.results.outcomes import Tally
+from qfleet_worker.engines.results.saved import Saver, spread
+from qfleet_worker.engines.states.one_by_one import Desk, Ensemble
+from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
+from qfleet_worker.engines.statevector.compiler.plan import Plan, compile_program, named_qubits
+from qfleet_worker.engines.statevector.compiler.small import compile_small
+from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
+from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
+from qfleet_worker.engines.statevector.runtime.batch import MAX_WIRES, Room
+from qfleet_worker.engines.statevector.runtime.paulis import means
+from qfleet_worker.engines.statevector.runtime.points import run_point
+from qfleet_worker.engines.statevector.runtime.state import State, check_norm
+from qfleet_worker.engines.statevector.runtime.sweeping import (
     final_means,
     is_plain,
     suits,
@@ -46,7 +46,7 @@ from qfleet_worker.engines.statevector.sweeping import (
     sweep_states,
     without_last,
 )
-from qfleet_worker.engines.statevector.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import Crew
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class StatevectorEngine:
         self._cache = Cache()
 
     def run(self, experiment: Experiment) -> Outcome:
-        """Run one circuit; see `qfleet_worker.engines.base.Engine`."""
+        """Run one circuit; see `qfleet_worker.engines.contract.Engine`."""
         before = seconds_compiling()
         outcome = self._final_state(experiment)
         if outcome is None:
@@ -87,7 +87,7 @@ class StatevectorEngine:
         return outcome
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
-        """Run one circuit at many points; see `qfleet_worker.engines.base.Engine`."""
+        """Run one circuit at many points; see `qfleet_worker.engines.contract.Engine`."""
         if len(params) != len(seeds):
             raise ValueError(f"{len(params)} points have {len(seeds)} seeds")
         return chain.from_iterable(self._parts(experiment, params, seeds))

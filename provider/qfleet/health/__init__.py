@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of a fleet and its Redis server: ``qfleet doctor``."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The jobs that users hold, from waiting for their shards to Qiskit's results."""

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job in the fleet's Redis, whatever it gives: its life, as every kind of job has it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
+
+from qiskit.providers import JobStatus
+
+from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
+from qfleet.jobs.gathering import all_parts
+from qfleet.jobs.status import job_status
+from qfleet.jobs.waiting import READ_EVERY_SECONDS, Patience, ended, goes_on, interruptible, seconds, watch
+from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
+from qfleet.ledger.shielded import shielded
+from qfleet.wire.messages.shard import CircuitResult
+
+if TYPE_CHECKING:
+    from qfleet.backend import FleetBackend
+
+#: How long a cancel waits for the processes that it kills to be dead.
+_DEATH_SECONDS: Final = 2.0
+
+
+class Progress(NamedTuple):
+    """How far a job is, in circuits."""
+
+    done: int
+    total: int
+
+
+_Result = TypeVar("_Result")
+
+
+class LedgerJob(ABC, Generic[_Result]):
+    """A job in the fleet's Redis, and not in this object: any process finds it by its id.
+
+    It goes on when this process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if it can't be asked,
+    `JobNotFoundError` if there is no such job, and `JobExpiredError` once its retention is over. Those that wait go on
+    through an outage of Redis of up to a minute (`qfleet.jobs.waiting.OUTAGE_SECONDS`); Ctrl-C ends the wait and not
+    the job.
+
+    ``await job`` is `result` for coroutines.
+    """
+
+    _job_id: str
+    _backend: FleetBackend
+
+    def __init__(self, connection: Connection, *, new: NewJob | None, snapshot: Snapshot | None) -> None:
+        """A job to be submitted, ``new``, or one that is in the fleet's Redis already."""
+        self._connection = connection
+        self._unsent = new
+        self._record = new.record if new else None
+        self._snapshot = snapshot
+        self._metadata = dict(new.record.metadata) if new else None
+        #: put together when the job had ended at this time; a job may be tried again
+        self._full_result: tuple[float | None, _Result] | None = None
+
+    @abstractmethod
+    def _assembled(self, record: JobRecord, found: list[CircuitResult], snapshot: Snapshot) -> _Result:
+        """The result of the job, which has ended, from what its circuits gave."""
+
+    @abstractmethod
+    def _failure(self, result: _Result) -> str:
+        """What of a result failed, and why; empty if nothing did."""
+
+    def __repr__(self) -> str:
+        known = self._snapshot
+        if self._unsent is not None:
+            state = "not submitted"
+        elif known is None:
+            state = "submitted"
+        else:
+            state = (
+                f"{job_status(known.states).name} when last asked, {known.circuits_done} of {known.circuits} circuits"
+            )
+        return f"<{type(self).__name__} {self._job_id} on {self._backend.name}: {state}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._unsent is not None:
+            raise FleetJobError(f"job {self._job_id} can't be copied or pickled before it is submitted; call submit()")
+        return _again, (type(self), self._backend, self._job_id)
+
+    def submit(self) -> None:
+        """Send the job to the fleet. Raises `JobError` the second time."""
+        job = self._unsent
+        if job is None:
+            raise FleetJobError(f"job {self._job_id} was submitted already; run the circuits again for another job")
+        try:
+            with shielded(patient=False):
+                self._record = send(self._connection, job)
+                self._unsent = None
+        except KeyboardInterrupt as exc:
+            if self._unsent is None:
+                exc.add_note(goes_on(self._job_id))
+            raise
+
+    def status(self) -> JobStatus:
+        """The job's status, from the Celery states of its tasks."""
+        if self._unsent is not None:
+            return JobStatus.INITIALIZING
+        return job_status(self._read_snapshot().states)
+
+    def result(
+        self,
+        timeout: float | None = None,
+        *,
+        partial: bool = False,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> _Result:
+        """Wait for the job to end, and return what it gave.
+
+        Args:
+            timeout: seconds to wait; ``None`` waits for ever. The job goes on after a timeout.
+            partial: return what there is of a job that failed or was cancelled.
+            progress: called with the job's progress at first, and each time it has changed.
+
+        Raises:
+            JobTimeoutError: the job didn't end in time.
+            JobFailedError: it failed; the text says which circuit, and why. A `JobError`.
+            JobCancelledError: it was cancelled. A `JobError`.
+        """
+        return self._result(Patience(self._job_id, timeout), partial=partial, progress=progress)
+
+    def __await__(self) -> Generator[Any, None, _Result]:
+        return self._awaited().__await__()
+
+    def retry_failed(self) -> int:
+        """Run the circuits that failed again, in the same job; how many there are.
+
+        Raises:
+            FleetJobError: the job hasn't ended, or was cancelled, or nothing of it failed.
+        """
+        self._must_be_submitted()
+        snapshot = self._read_snapshot()
+        status = job_status(snapshot.states)
+        if status is not JobStatus.ERROR:
+            why = {
+                JobStatus.DONE: "nothing of it failed",
+                JobStatus.CANCELLED: "it was cancelled, which is for good; run the circuits again as another job",
+            }.get(status, f"it is {status.name}; wait until it has ended")
+            raise FleetJobError(f"job {self._job_id} has nothing to try again: {why}")
+        with self._connection.ledger() as ledger:
+            again = ledger.retry(self._job_id)
+        self._snapshot = self._full_result = None
+        if not again:
+            raise FleetJobError(f"job {self._job_id} has nothing to try again: somebody else did so just now")
+        publish(self._connection, self._job_id, again)
+        return snapshot.circuits - snapshot.circuits_done
+
+    def cancel(self) -> bool:
+        """Stop the job, queued or running, for good.
+
+        Returns True if that stopped it, False if it had ended already. Cancelled tasks never run, even if no worker
+        hears of it now; processes that run one are killed. The job is CANCELLED once they are dead, which this waits
+        for, a few seconds at most.
+        """
+        self._must_be_submitted()
+        with self._connection.ledger() as ledger:
+            stopped = ledger.cancel(self._job_id)
+            if not stopped:
+                ledger.snapshot(self._job_id)  # raises if there is no such job
+                return False
+        self._connection.revoke(self._job_id, stopped)
+        with suppress(FleetJobTimeoutError):
+            for _ in self._reads(Patience(self._job_id, _DEATH_SECONDS)):
+                pass
+        return True
+
+    def wait_for_final_state(
+        self,
+        timeout: float | None = None,
+        wait: float = 5,
+        callback: Callable[[str, JobStatus, Self], object] | None = None,
+    ) -> None:
+        """Wait until the job is done, failed or cancelled.
+
+        Args:
+            timeout: seconds to wait; ``None`` waits for ever.
+            wait: seconds between two queries, at least 0.05; the end of the job is noticed at once.
+            callback: called as ``callback(job_id, status, job)`` after each query.
+
+        Raises:
+            JobTimeoutError: the job didn't end in time.
+        """
+        patience, read_every = Patience(self._job_id, timeout), seconds("wait", wait)
+        # Called here, and not in watch: an error of the callback is none of Redis.
+        with interruptible(self._job_id), closing(self._reads(patience, read_every)) as reads:
+            for snapshot in reads:
+                if callback is not None:
+                    callback(self._job_id, job_status(snapshot.states), self)
+
+    def progress(self) -> Progress:
+        """How many of the job's circuits have run."""
+        if self._unsent is not None:
+            return Progress(0, self._unsent.record.num_circuits)
+        snapshot = self._read_snapshot()
+        return Progress(snapshot.circuits_done, snapshot.circuits)
+
+    def error_message(self) -> str | None:
+        """What failed, and why; ``None`` unless the job's status is ERROR."""
+        if self._unsent is not None:
+            return None
+        snapshot = self._read_snapshot()
+        if job_status(snapshot.states) is not JobStatus.ERROR:
+            return None
+        return self._failure(self._assemble(snapshot, Patience(self._job_id, 0))) or snapshot.error
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata given to ``run()``. Another process gets what of them could be written down."""
+        if self._metadata is None:
+            self._metadata = dict(self._read_record().metadata)
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, metadata: dict[str, Any]) -> None:
+        self._metadata = metadata
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags given to ``run()``."""
+        known = self._record or self._snapshot or self._read_snapshot()
+        return list(known.tags)
+
+    @property
+    def creation_date(self) -> datetime:
+        """When the job was made, with its time zone."""
+        known = self._record or self._snapshot or self._read_snapshot()
+        return datetime.fromtimestamp(known.created, UTC).astimezone()
+
+    def _must_be_submitted(self) -> None:
+        if self._unsent is not None:
+            raise FleetJobError(f"job {self._job_id} isn't submitted; call submit() first")
+
+    def _read_snapshot(self) -> Snapshot:
+        if self._snapshot is None or not _is_for_good(self._snapshot):
+            with self._connection.ledger() as ledger:
+                self._snapshot = ledger.snapshot(self._job_id)
+        return self._snapshot
+
+    def _read_record(self, patience: Patience | None = None) -> JobRecord:
+        if self._record is None:
+            patience = patience or Patience(self._job_id, 0)
+            self._record = patience.ask(self._connection, lambda ledger: ledger.record(self._job_id))
+        return self._record
+
+    def _reads(
+        self, patience: Patience, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
+    ) -> Generator[Snapshot]:
+        """What each read of the ledger says until the job has ended; see `watch`."""
+        self._must_be_submitted()
+        if self._snapshot is not None and _is_for_good(self._snapshot):
+            yield self._snapshot
+            return
+        with closing(watch(self._connection, patience, read_every=read_every, moves=moves)) as reads:
+            for snapshot in reads:
+                self._snapshot = snapshot
+                yield snapshot
+
+    def _result(
+        self, patience: Patience, *, partial: bool = False, progress: Callable[[Progress], object] | None = None
+    ) -> _Result:
+        told = None
+        with interruptible(self._job_id):
+            with closing(self._reads(patience, moves=progress is not None)) as reads:
+                for snapshot in reads:
+                    now = Progress(snapshot.circuits_done, snapshot.circuits)
+                    if progress is not None and now != told:
+                        progress(now)
+                        told = now
+            return self._conclude(snapshot, patience, partial=partial)
+
+    def _conclude(self, snapshot: Snapshot, patience: Patience, *, partial: bool = False) -> _Result:
+        """Return what a job that has ended gave; raise an error if it failed or was cancelled."""
+        if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
+            raise JobCancelledError(f"job {self._job_id} was cancelled; result(partial=True) gives what it had done")
+        result = self._assemble(snapshot, patience)
+        if not partial and (failure := self._failure(result)):
+            raise JobFailedError(
+                f"job {self._job_id} failed: {failure}. result(partial=True) gives the rest, retry_failed() runs what "
+                "failed again"
+            )
+        return result
+
+    async def _awaited(self) -> _Result:
+        self._must_be_submitted()
+        patience = Patience(self._job_id, None)
+        snapshot = self._snapshot
+        if snapshot is None or not _is_for_good(snapshot):
+            snapshot = await ended(self._connection, patience)
+            self._snapshot = snapshot
+        threads = self._connection.threads
+        return await asyncio.get_running_loop().run_in_executor(threads, self._conclude, snapshot, patience)
+
+    def _assemble(self, snapshot: Snapshot, patience: Patience) -> _Result:
+        if self._full_result is None or self._full_result[0] != snapshot.ended:
+            record = self._read_record(patience)
+            found = all_parts(self._connection, patience, snapshot)
+            self._full_result = snapshot.ended, self._assembled(record, found, snapshot)
+        return self._full_result[1]
+
+
+def _again(kind: type[Any], backend: FleetBackend, job_id: str) -> object:
+    """Return a copy of a job, perhaps in another process."""
+    return kind(backend, job_id, backend._connection)
+
+
+def _is_for_good(snapshot: Snapshot) -> bool:
+    """Whether a job can change no more: what failed may be tried again."""
+    return snapshot.is_final and not snapshot.states["FAILURE"]

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What does a PUB give? Arrays, put together from what its points gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.primitives import BitArray, DataBin, PubResult, SamplerPubResult
+
+from qfleet.errors import DamagedDataError
+from qfleet.jobs.result import copied
+from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
+from qfleet.primitives.pubs import layout
+from qfleet.wire.messages.shard import CircuitResult
+
+#: The key of a PUB's metadata that says why it failed.
+ERROR = "error"
+
+
+def pub_result(
+    record: JobRecord, number: int, first: int, found: Iterable[CircuitResult], default_error: str
+) -> PubResult:
+    """The result of one PUB of a job.
+
+    Args:
+        first: the index of the PUB's first point in the job.
+        found: what its points gave, in any order. If some are missing, it failed with ``default_error``.
+
+    Of a PUB that failed, an estimator's arrays are NaN where there is nothing, a sampler has no arrays, and the
+    metadata have the key ``error``. Raises `DamagedDataError` if the data don't fit the job.
+    """
+    circuit, pub = record.circuits[number], record.pubs[number]
+    # In order, so that not even the last bit of a mean depends on which shard ended first.
+    parts = sorted(found, key=lambda part: (part.index, part.first_shot))
+    good = [part for part in parts if not part.error]
+    errors = [f"point {part.index - first}: {part.error}" for part in parts if part.error]
+    seen = np.zeros(circuit.points, np.int64)
+    for part in good:
+        if part.first_shot + part.shots > circuit.shots:
+            raise DamagedDataError(f"{part.shots} shots of circuit {part.index} don't fit its {circuit.shots}")
+        seen[_places(part, first, circuit)] += part.shots
+    if not errors and (seen != circuit.shots).any():
+        errors = [default_error]
+    failed = {ERROR: errors[0]} if errors else {}
+    if record.output == "means":
+        metadata = {"target_precision": pub.precision, "circuit_metadata": copied(circuit.metadata)}
+        return PubResult(_means(circuit, pub, first, good), metadata | failed)
+    metadata = {"shots": circuit.shots, "circuit_metadata": copied(circuit.metadata)}
+    data = DataBin(shape=pub.shape) if errors else _bits(circuit, pub, first, good)
+    return SamplerPubResult(data, metadata | failed)
+
+
+def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[CircuitResult]) -> DataBin:
+    """Each register's bits."""
+    width = (circuit.num_clbits + 7) // 8
+    # Before there is room for as many bits as the record speaks of.
+    if sum(len(part.bits) for part in parts) != circuit.points * circuit.shots * width:
+        raise DamagedDataError(f"the bits from circuit {first} on don't fit its {circuit.shots} shots")
+    rows = np.empty((circuit.points, circuit.shots, width), np.uint8)
+    for part in parts:
+        into = rows[_places(part, first, circuit), part.first_shot : part.first_shot + part.shots]
+        if into.shape != (part.points, part.shots, width) or len(part.bits) != into.size:
+            raise DamagedDataError(f"the bits of circuit {part.index} don't fit its {part.shots} shots")
+        into[:] = np.frombuffer(part.bits, np.uint8).reshape(into.shape)
+    arrays = {}
+    for name, places in pub.registers:
+        clbits = np.frombuffer(places, "<i4")
+        packed = _register(rows, clbits)
+        arrays[name] = BitArray(packed.reshape(*pub.shape, *packed.shape[1:]), len(clbits))
+    try:
+        return DataBin(**arrays, shape=pub.shape)
+    except (TypeError, ValueError) as exc:
+        raise DamagedDataError(f"registers named {sorted(arrays)} aren't those of a PUB: {exc}") from exc
+
+
+def _register(rows: NDArray[np.uint8], clbits: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Some clbits as a `BitArray` has them: big-endian, the first clbit in the lowest bit of the last byte.
+
+    `rows`: shape (..., bytes), clbit 0 in the lowest bit of the first byte.
+    """
+    size = len(clbits)
+    if not size:
+        return np.zeros((*rows.shape[:-1], 0), np.uint8)
+    first = int(clbits[0])
+    if first % 8 == 0 and np.array_equal(clbits, np.arange(first, first + size)):
+        # The bytes as they are, in the other order.
+        found = rows[..., first // 8 : (first + size + 7) // 8][..., ::-1].copy()
+        found[..., 0] &= 0xFF >> -size % 8
+        return found
+    bits = rows[..., clbits >> 3] >> (clbits & 7).astype(np.uint8) & 1
+    return np.packbits(bits, axis=-1, bitorder="little")[..., ::-1].copy()
+
+
+def _places(part: CircuitResult, first: int, circuit: CircuitRecord) -> slice:
+    """Where the points of a part are among those of its circuit, whose first has the index ``first``."""
+    begin, end = part.index - first, part.index - first + part.points
+    if begin < 0 or end > circuit.points:
+        raise DamagedDataError(
+            f"{part.points} circuits from {part.index} on don't fit a PUB of {circuit.points} points"
+        )
+    return slice(begin, end)
+
+
+class Means:
+    """The means of an estimator's PUB, all at once or some points at a time."""
+
+    def __init__(self, circuit: CircuitRecord, pub: PubRecord) -> None:
+        self.shape = np.broadcast_shapes(pub.shape, pub.observables_shape)
+        #: the place of each mean in the flat array of all, shape (points * columns,)
+        self.places = layout(pub.shape, pub.observables_shape)[1]
+        self._columns = len(self.places) // max(circuit.points, 1)
+        self._pub = pub
+        self._errors = np.zeros(len(self.places))
+        if pub.precision and not pub.sampled:
+            random = np.random.default_rng([circuit.seed, len(self.places)])
+            self._errors = random.normal(0.0, pub.precision, len(self.places))[self.places]
+
+    def of(
+        self, first: int, points: int, parts: Iterable[CircuitResult]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The means at some points and their standard errors, each of shape (points, columns); NaN where no shots ran.
+
+        Args:
+            first: the number of the first point in the PUB, and the ``index`` of its part.
+        """
+        rows = 2 if self._pub.sampled else 1
+        sums, shots = np.zeros((points, rows, self._columns)), np.zeros((points, 1, 1), np.int64)
+        for part in parts:
+            at = part.index - first
+            if len(part.means) != 8 * part.points * rows * self._columns:
+                raise DamagedDataError(f"the means of circuit {part.index} don't fit its {self._columns} observables")
+            means = np.frombuffer(part.means, "<f8").reshape(part.points, rows, self._columns)
+            sums[at : at + part.points] += means * part.shots
+            shots[at : at + part.points] += part.shots
+        errors = self._errors.reshape(-1, self._columns)[first : first + points] if self._columns else 0.0
+        with np.errstate(invalid="ignore"):
+            means = sums / shots
+            found: NDArray[np.float64] = means[:, 0] + errors
+            if self._pub.sampled:
+                stds = np.sqrt(np.maximum(means[:, 1] - means[:, 0] ** 2, 0) / shots[:, 0])
+            else:
+                stds = np.where(np.isnan(found), np.nan, self._pub.precision)
+        return found, stds
+
+
+def _means(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Iterable[CircuitResult]) -> DataBin:
+    """The means and their standard errors."""
+    means = Means(circuit, pub)
+    data: dict[str, Any] = {}
+    of_pub = [msgspec.structs.replace(part, index=part.index - first) for part in parts]
+    for name, found in zip(("evs", "stds"), means.of(0, circuit.points, of_pub), strict=True):
+        flat = np.empty(len(means.places))
+        flat[means.places] = found.reshape(-1)
+        data[name] = flat.reshape(means.shape)
+    return DataBin(**data, shape=means.shape)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What do saved data look like in a Qiskit result? As Aer gives them, in Qiskit's own types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.quantum_info import DensityMatrix, Operator, Statevector
+from qiskit.result import ProbDistribution
+
+from qfleet.errors import DamagedDataError
+from qfleet.wire.messages.shard import Precision
+from qfleet.wire.program.saves import Saved, SaveKind, value_type
+
+#: Amplitudes below this aren't in a dictionary: Aer's threshold.
+_NEGLIGIBLE = 1e-10
+
+#: An entry: the clbits that it belongs to, its value, and how many times it was added to.
+_Entry = tuple[str, Any, int]
+
+
+def saved_data(
+    parts: Sequence[tuple[Saved, ...]], *, num_qubits: int, num_clbits: int, precision: Precision
+) -> dict[str, Any]:
+    """What a circuit saved, by label.
+
+    `parts`: what each block of its shots saved, in the order of the shots. Raises `DamagedDataError`.
+    """
+    if any(
+        [(save.label, save.kind, save.subtype) for save in part]
+        != [(save.label, save.kind, save.subtype) for save in parts[0]]
+        for part in parts
+    ):
+        raise DamagedDataError("the blocks of a circuit's shots saved different data")
+    data = {}
+    for number, save in enumerate(parts[0] if parts else ()):
+        # A unitary is the same for all shots.
+        blocks = [part[number] for part in (parts[:1] if save.kind is SaveKind.UNITARY else parts)]
+        found = _merged(blocks, num_clbits, precision, num_qubits)
+        if found is not None:
+            data[save.label] = found
+    return data
+
+
+def _merged(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_qubits: int) -> Any:
+    """The value of one label; ``None`` if no shot came to the save."""
+    manner = blocks[0].subtype.removeprefix("c_")
+    conditional = manner != blocks[0].subtype
+    values: dict[str, Any] = {}
+    weights: dict[str, int] = {}
+    sizes: set[int] = set()
+    for block in blocks:
+        entries = _entries(block, num_clbits, precision, num_qubits)
+        sizes.update([value.size for _, value, _ in entries[:1]])
+        if len(sizes) > 1:
+            raise DamagedDataError(f"the blocks of a circuit's shots saved {block.label!r} in different sizes")
+        if manner == "list":
+            made = [(clbits, _made(block.kind, value)) for clbits, value, _ in entries]
+            for place in _places(block):
+                clbits, value = made[place]
+                values.setdefault(clbits, []).append(value)
+            continue
+        for clbits, value, weight in entries:
+            if manner == "single":
+                values[clbits] = value
+            else:
+                values[clbits] = values[clbits] + value if clbits in values else value
+                weights[clbits] = weights.get(clbits, 0) + weight
+    if manner == "average":
+        values = {clbits: value / weights[clbits] for clbits, value in values.items()}
+    if manner != "list":
+        values = {clbits: _made(blocks[0].kind, value) for clbits, value in values.items()}
+    elif blocks[0].kind is SaveKind.EXPECTATION_VALUE:
+        values = {clbits: np.array(value) for clbits, value in values.items()}
+    return values if conditional else values.get("")
+
+
+def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: int) -> list[_Entry]:
+    """The entries of a block. Raises `DamagedDataError` if its data don't belong together."""
+    conditional = block.subtype.startswith("c_")
+    width = (num_clbits + 7) // 8 if conditional else 0
+    averaged = block.subtype.removeprefix("c_") in ("average", "accum")
+    flat = _array(block.values, value_type(block.kind, precision))
+    size, rest = divmod(flat.size, block.entries) if block.entries else (0, flat.size)
+    weights = _array(block.weights, "<i8")
+    wrong_size = block.entries and (not size or size != _expected_size(block.kind, size, num_qubits))
+    if rest or wrong_size or len(block.clbits) != width * block.entries:
+        raise DamagedDataError(f"what was saved as {block.label!r} doesn't fit its {block.entries} entries")
+    if len(weights) != (block.entries if averaged else 0) or (weights < 1).any():
+        raise DamagedDataError(f"what was saved as {block.label!r} doesn't say over how many shots")
+    return [
+        (
+            hex(int.from_bytes(block.clbits[at * width : (at + 1) * width], "little")) if width else "",
+            flat[at * size : (at + 1) * size],
+            int(weights[at]) if averaged else 1,
+        )
+        for at in range(block.entries)
+    ]
+
+
+def _expected_size(kind: SaveKind, size: int, num_qubits: int) -> int:
+    """The size of an entry, or a size that is possible where only the save itself says which."""
+    match kind:
+        case SaveKind.STATEVECTOR | SaveKind.STATEVECTOR_DICT:
+            return 1 << num_qubits
+        case SaveKind.UNITARY:
+            return 1 << 2 * num_qubits
+        case SaveKind.EXPECTATION_VALUE:
+            return 1
+        case SaveKind.EXPECTATION_VALUE_VARIANCE:
+            return 2
+        case SaveKind.PROBABILITIES | SaveKind.PROBABILITIES_DICT:
+            return 1 << max(size.bit_length() - 1, 0)
+        case SaveKind.DENSITY_MATRIX:
+            return 1 << max(size.bit_length() - 1, 0) // 2 * 2
+    return size
+
+
+def _places(block: Saved) -> Iterator[int]:
+    places = _array(block.places, "<u4")
+    if (places >= block.entries).any():
+        raise DamagedDataError(f"what was saved as {block.label!r} names an entry that isn't there")
+    yield from places.tolist()
+
+
+def _made(kind: SaveKind, value: NDArray[Any]) -> Any:
+    """One value in the type that Aer gives it."""
+    match kind:
+        case SaveKind.STATEVECTOR:
+            return Statevector(value)
+        case SaveKind.STATEVECTOR_DICT:
+            kept = np.flatnonzero(np.abs(value) > _NEGLIGIBLE)
+            return {hex(at): complex(amplitude) for at, amplitude in zip(kept.tolist(), value[kept], strict=True)}
+        case SaveKind.PROBABILITIES_DICT:
+            kept = np.flatnonzero(value)
+            return ProbDistribution(dict(zip(kept.tolist(), value[kept].tolist(), strict=True)))
+        case SaveKind.EXPECTATION_VALUE:
+            return float(value[0])
+        case SaveKind.DENSITY_MATRIX:
+            return DensityMatrix(_square(value))
+        case SaveKind.UNITARY:
+            return Operator(_square(value))
+    return value.copy()
+
+
+def _square(value: NDArray[Any]) -> NDArray[Any]:
+    return value.reshape(1 << (value.size.bit_length() - 1) // 2, -1)
+
+
+def _array(raw: bytes, kind: str) -> NDArray[Any]:
+    try:
+        return np.frombuffer(raw, kind)
+    except ValueError as exc:
+        raise DamagedDataError(f"{len(raw)} bytes are no array of {kind}") from exc

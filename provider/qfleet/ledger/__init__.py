@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client's only access to Redis and Celery: the ledger of jobs, publishing, waiting, cancelling."""
+
+from qfleet.ledger.connection import Connection
+from qfleet.ledger.facts import Facts, gather_facts
+from qfleet.ledger.hub import Hub
+from qfleet.ledger.ledger import Ledger, NewJob
+from qfleet.ledger.listener import CoroutineListener, Listener, ThreadListener
+from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord, lost_metadata
+from qfleet.ledger.sending import publish, send
+from qfleet.ledger.snapshot import JobSummary, Snapshot
+from qfleet.wire.redis.broker import redact
+
+__all__ = [
+    "CircuitRecord",
+    "Connection",
+    "CoroutineListener",
+    "Facts",
+    "Hub",
+    "JobRecord",
+    "JobSummary",
+    "Ledger",
+    "Listener",
+    "NewJob",
+    "PubRecord",
+    "Snapshot",
+    "ThreadListener",
+    "gather_facts",
+    "lost_metadata",
+    "publish",
+    "redact",
+    "send",
+]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The redis-py clients of a broker."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from qfleet.ledger.translation import UnsuitedServerError
+from qfleet.wire.redis.broker import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Broker
+from qfleet.wire.redis.preflight import why_unsuited
+
+#: Connections of one client, unless the url says otherwise. Threads that need one more wait for it.
+MAX_CONNECTIONS: Final = 32
+
+
+class _SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
+    """Connections to the master that a Sentinel names. A thread waits until one is free."""
+
+
+def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.Redis:
+    """Make a redis-py client of a broker; it doesn't connect yet. Without an answer it gives up after two attempts."""
+    options = dict(broker.client_options)
+    read_timeout = options["socket_timeout"]
+    connect_timeout = options.get("socket_connect_timeout", CONNECT_TIMEOUT_SECONDS)
+
+    def log_in(connection: Any) -> None:
+        connection.on_connect_check_health(check_health=False)
+        connection.update_current_socket_timeout(read_timeout)
+        _check_mode(connection)
+
+    options |= {
+        "retry": Retry(NoBackoff(), 1),
+        # Holds until the server has answered for the first time: it may accept the connection and then say nothing.
+        "socket_timeout": min(connect_timeout, read_timeout),
+        "redis_connect_func": log_in,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    pool: dict[str, Any] = {
+        "max_connections": options.pop("max_connections", max_connections),
+        # Each connection is free, or has failed, by then.
+        "timeout": READ_TIMEOUT_SECONDS,
+    }
+    if broker.sentinels:
+        # One after the other is asked, and all of them once more: together they get the time of one attempt.
+        seconds = connect_timeout / len(broker.sentinels)
+        of_sentinels = {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
+        sentinel: Any = Sentinel(broker.sentinels, sentinel_kwargs=of_sentinels, **options)  # type: ignore[no-untyped-call]
+        client: redis.Redis = sentinel.master_for(broker.master_name, connection_pool_class=_SentinelPool, **pool)
+        return client
+    kind: type[Any] = redis.Connection
+    path = options.pop("unix_socket_path", None)
+    if path is not None:
+        kind = redis.UnixDomainSocketConnection
+        options["path"] = path
+    elif options.pop("ssl", False):
+        kind = redis.SSLConnection
+    waited_for: Any = redis.BlockingConnectionPool(connection_class=kind, **pool, **options)  # type: ignore[no-untyped-call]
+    return redis.Redis.from_pool(waited_for)
+
+
+def _check_mode(connection: Any) -> None:
+    """Raise `UnsuitedServerError` for a server that can't hold jobs, before anything is asked of it."""
+    hello: object = getattr(connection, "handshake_metadata", None)
+    if not hello:  # RESP2 logs in without HELLO
+        connection.send_command("HELLO", check_health=False)
+        try:
+            hello = connection.read_response()
+        except redis.ResponseError:
+            return
+    reason = why_unsuited(hello)
+    if reason:
+        raise UnsuitedServerError(reason)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client's connections to one broker: made when first needed, made anew after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final
+
+import redis
+from celery import Celery
+from kombu.pools import ProducerPool
+
+from qfleet.errors import BrokerClosedError
+from qfleet.ledger.client import connect
+from qfleet.ledger.hub import Hub
+from qfleet.ledger.ledger import Ledger
+from qfleet.ledger.listener import Listener
+from qfleet.ledger.repeated_programs import Repeated
+from qfleet.ledger.translation import translate, translated
+from qfleet.wire.redis.broker import Broker, celery_settings
+from qfleet.wire.redis.celery_message import send_shard
+from qfleet.wire.redis.preflight import missing_rights
+from qfleet.wire.redis.states import task_id
+
+#: Messages that go to Redis in one command.
+_PUBLISHED_AT_ONCE: Final = 500
+#: Threads in which coroutines ask Redis.
+_THREADS: Final = 8
+
+
+class Connection:
+    """The way to one broker. Nothing connects before the first command; safe in threads and after a fork."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.repeated: Final = Repeated()
+        #: how often it was closed
+        self.closings = 0
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._client: redis.Redis | None = None
+        self._hub: Hub | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._app: Any = None
+        self._producers: Any = None
+
+    @property
+    def client(self) -> redis.Redis:
+        """The redis-py client of this process."""
+        with self._of_this_process():
+            if self._client is None:
+                self._client = connect(self.broker)
+            return self._client
+
+    @property
+    def hub(self) -> Hub:
+        """Return the hub of this process, which hears of the moves of jobs."""
+        with self._of_this_process():
+            if self._hub is None:
+                self._hub = Hub(lambda: connect(self.broker, max_connections=1))
+            return self._hub
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Return the threads in which coroutines ask Redis. Nothing that waits for a job belongs there."""
+        with self._of_this_process():
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_THREADS, "qfleet-await")
+            return self._threads
+
+    @property
+    def app(self) -> Any:
+        """The Celery app of this process, as a sender of tasks and a reader of results."""
+        return self._sender()[0]
+
+    def _sender(self) -> tuple[Any, Any]:
+        """Return the Celery app of this process and its producers."""
+        with self._of_this_process():
+            if self._app is None:
+                self._app = Celery("qfleet", set_as_current=False)
+                self._app.conf.update(celery_settings(self.broker))
+                # Celery would take kombu's pools, which belong to the whole process and outlive this connection.
+                limit = self._app.conf.broker_pool_limit
+                pool = self._app.connection_for_write().Pool(limit)
+                self._producers = ProducerPool(pool, limit)  # type: ignore[no-untyped-call]
+                # It would take a second producer for each message, and fail if there is none.
+                self._app.control.mailbox.producer_pool = None
+            return self._app, self._producers
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The jobs in this Redis; its errors are raised as `qfleet.errors.BrokerError`."""
+        with translated(self.broker, self._missing):
+            yield Ledger(self.client)
+
+    def check(self, listener: Listener) -> None:
+        """Raise `qfleet.errors.BrokerError` if a listener can't hear its job's moves."""
+        if listener.error is not None:
+            raise translate(listener.error, self.broker, self._missing) from listener.error
+
+    def closed_error(self) -> BrokerClosedError:
+        """Return the error for a call that was using this connection when it was closed."""
+        return BrokerClosedError(f"the provider of {self.broker} was closed by close() while it was in use")
+
+    def publish(self, job_id: str, shards: Sequence[int]) -> None:
+        """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
+        with (
+            self._producer() as (app, producer),
+            # a batch costs more than one message does
+            producer.batch(max_size=_PUBLISHED_AT_ONCE) if len(shards) > 1 else nullcontext(),
+        ):
+            for index in shards:
+                send_shard(app, job_id, index, producer=producer)
+
+    def revoke(self, job_id: str, shards: Iterable[int]) -> None:
+        """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""
+        ids = [task_id(job_id, index) for index in shards]
+        with self._producer() as (app, producer):
+            link = {"connection": producer.connection, "channel": producer.channel}
+            app.control.revoke(ids, terminate=True, signal="SIGKILL", **link)
+
+    def close(self) -> None:
+        """Close all connections; calls that wait raise an error. The next call opens them again."""
+        with self._of_this_process():
+            client, hub, threads, app, producers = self._client, self._hub, self._threads, self._app, self._producers
+            self._client = self._hub = self._threads = self._app = self._producers = None
+            self.closings += 1
+        if hub is not None:
+            hub.close()
+        if threads is not None:
+            threads.shutdown(wait=False)
+        if client is not None:
+            # One that a thread uses is closed when that has done with it: redis-py would fail at it in any way.
+            client.connection_pool.disconnect(inuse_connections=False)
+        if app is not None:
+            producers.force_close_all()
+            producers.connections.force_close_all()
+            app.close()
+
+    @contextmanager
+    def _producer(self) -> Iterator[tuple[Any, Any]]:
+        """Lend the Celery app and one of its producers. Waits until one is free."""
+        closings = self.closings
+        app, producers = self._sender()
+        try:
+            with translated(self.broker, self._missing), producers.acquire(block=True) as producer:
+                yield app, producer
+        except Exception as exc:
+            if self.closings == closings:
+                raise
+            # kombu's connections were closed under its hands.
+            raise self.closed_error() from exc
+
+    def _missing(self) -> str:
+        """Return the rights that the user of this broker lacks; empty if that can't be found out."""
+        try:
+            found = missing_rights(self.client, "client", self.broker.client_options["db"])
+        except redis.RedisError:
+            return ""
+        return ", ".join(map(str, found))
+
+    def _of_this_process(self) -> threading.Lock:
+        # A child of fork() must not write to its parent's sockets. What the parent opened is dropped, not closed.
+        if self._pid != os.getpid():
+            self._pid, self._lock = os.getpid(), threading.Lock()
+            self._client = self._hub = self._threads = self._app = self._producers = None
+        return self._lock

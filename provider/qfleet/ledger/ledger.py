@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: what Redis knows of jobs, read and changed by a client."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+import redis
+
+from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.ledger.job_index import JobIndex
+from qfleet.ledger.record import JobRecord, decode_record, encode_record
+from qfleet.ledger.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot
+from qfleet.wire import codec
+from qfleet.wire.lua import Scripts, plain_script
+from qfleet.wire.messages.presence import MAX_RECORD_BYTES, STALE_SECONDS, Presence
+from qfleet.wire.messages.shard import MAX_SHARDS, ShardResult, ShardWork
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField, ShardField
+from qfleet.wire.redis.states import FINAL_STATES
+
+#: A program that several jobs had is kept for so long after its last use.
+PROGRAM_SECONDS: Final = 600
+#: Shards whose results are read at once.
+_READ_AT_ONCE: Final = 16
+#: Jobs that are listed at once.
+_PAGE: Final = 100
+
+_presence_decoder = msgspec.json.Decoder(Presence)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job, ready to be stored."""
+
+    job_id: str
+    record: JobRecord
+    #: seconds to keep the job after it ended
+    retention: int
+    shards: Sequence[ShardWork]
+    #: content hash -> blob
+    programs: Mapping[str, bytes]
+
+
+class Ledger:
+    """The jobs in one Redis. Raises redis-py's errors as they come; `Connection.ledger` translates them."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client
+        self._scripts = Scripts(client)
+        self._published = self._redis.register_script(plain_script("published"))
+
+    def keep(self, names: Sequence[str]) -> tuple[float, set[str]]:
+        """Return the time by Redis's clock, and those of some programs that it has a copy of and keeps for a while.
+
+        The time is in seconds since the epoch. Redis is asked in any case: who goes on from here knows that it answers.
+        """
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for name in names:
+                pipe.expire(keys.program(name), PROGRAM_SECONDS)
+            (seconds, microseconds), *there = pipe.execute()
+        return seconds + microseconds * 1e-6, {name for name, found in zip(names, there, strict=True) if found}
+
+    def store(self, job: NewJob, *, again: Sequence[str] = (), there: Collection[str] = ()) -> list[str]:
+        """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value.
+
+        Returns the programs that it still has to be given, before it is published.
+
+        Args:
+            again: programs that an earlier job had too: Redis keeps a copy of them.
+            there: those of them that it has a copy of, so that they need not be sent.
+        """
+        record = job.record
+        blob = encode_record(record)
+        if len(blob) > codec.MAX_BLOB_BYTES:
+            raise CapacityError(
+                f"what is kept of the job beside its programs takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
+                "holds 512 MiB; give less metadata, or cut the job"
+            )
+        ledger: dict[str, str | bytes | int | float] = {
+            JobField.BACKEND: record.backend,
+            JobField.OUTPUT: record.output,
+            JobField.CREATED: repr(record.created),
+            JobField.RETENTION: job.retention,
+            JobField.CIRCUITS: record.num_circuits,
+            JobField.CIRCUITS_DONE: 0,
+            JobField.SHARDS: len(job.shards),
+            JobField.TAGS: json.dumps(record.tags),
+            JobField.RECORD: blob,
+            JobField.count("PENDING"): len(job.shards),
+        }
+        key, shards, work, programs, _ = keys.of_job(job.job_id)
+        sent = {name: blob for name, blob in job.programs.items() if name not in again}
+        with self._redis.pipeline(transaction=True) as pipe:
+            if job.shards:
+                pipe.hset(key, mapping=ledger)
+                pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
+                pipe.hset(work, mapping={index: codec.encode(shard) for index, shard in enumerate(job.shards)})
+                pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
+            else:
+                # With nothing to run it has ended.
+                pipe.hset(key, mapping=ledger | {JobField.ENDED: repr(record.created), JobField.PUBLISHED: 1})
+                pipe.expire(key, job.retention)
+            if sent:
+                pipe.hset(programs, mapping=sent)
+            for name in again:
+                if name not in there:
+                    pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
+            pipe.zadd(keys.JOBS, {job.job_id: record.created})
+            pipe.zadd(keys.IDS, {job.job_id: 0})
+            for name in again:
+                pipe.eval(plain_script("copy"), 2, programs, keys.program(name), name)
+            answers = pipe.execute()
+        # Redis may have dropped one since it was asked: it was emptied, or failed over.
+        return [name for name, found in zip(again, answers[len(answers) - len(again) :], strict=True) if not found]
+
+    def give(self, job: NewJob, names: Sequence[str]) -> None:
+        """Give a job that is stored some of its programs."""
+        self._redis.hset(keys.programs(job.job_id), mapping={name: job.programs[name] for name in names})
+
+    def ping(self) -> None:
+        """Raise unless Redis answers."""
+        self._redis.ping()
+
+    def published(self, job_id: str) -> None:
+        """Note that every shard's message is on the queue."""
+        self._published(keys=[keys.job(job_id)])
+
+    def snapshot(self, job_id: str) -> Snapshot:
+        """Return the job's state now, by one read.
+
+        Raises `JobNotFoundError`, `JobExpiredError` or `DamagedDataError`.
+        """
+        try:
+            answer = self._redis.hmget(keys.job(job_id), SUMMARY_FIELDS)
+        except redis.ResponseError as exc:
+            if not _is_wrong_type(exc):
+                raise
+            answer = exc
+        snapshot = read_snapshot(job_id, answer)
+        if snapshot is None:
+            raise self._why_missing(job_id)
+        return snapshot
+
+    def record(self, job_id: str) -> JobRecord:
+        """The job as it was submitted. Raises `JobNotFoundError`, `JobExpiredError` or `DamagedDataError`."""
+        try:
+            blob = self._redis.hget(keys.job(job_id), JobField.RECORD)
+        except redis.ResponseError as exc:
+            if not _is_wrong_type(exc):
+                raise
+            raise DamagedDataError(f"what Redis holds of job {job_id} can't be read: {exc}") from exc
+        if blob is None:
+            raise self._why_missing(job_id)
+        return decode_record(blob)
+
+    def ended(self, job_id: str, shards: Sequence[int]) -> list[int]:
+        """Those of some shards that are over."""
+        states = self._redis.hmget(keys.shards(job_id), [ShardField.of(index, ShardField.STATE) for index in shards])
+        return [
+            index
+            for index, state in zip(shards, states, strict=True)
+            if state and state.decode(errors="replace") in FINAL_STATES
+        ]
+
+    def results(self, job_id: str, shards: Sequence[int]) -> Iterator[ShardResult]:
+        """What some shards gave, those that gave anything. Raises `DamagedDataError`."""
+        for start in range(0, len(shards), _READ_AT_ONCE):
+            indices = shards[start : start + _READ_AT_ONCE]
+            for index, blob in zip(indices, self._redis.hmget(keys.results(job_id), indices), strict=True):
+                if blob is None:
+                    continue
+                try:
+                    yield codec.decode_result(blob)
+                except codec.WireError as exc:
+                    raise DamagedDataError(f"the result of shard {index} of job {job_id} can't be read: {exc}") from exc
+
+    def cancel(self, job_id: str) -> list[int]:
+        """Stop every shard that isn't over, for good; the indices of those that were stopped."""
+        revoked = "celery.exceptions.TaskRevokedError", "cancelled"
+        return cast("list[int]", self._scripts.call("cancel", job_id, "REVOKED", error=revoked))
+
+    def retry(self, job_id: str) -> list[int]:
+        """Let every shard that failed run again; their indices."""
+        return cast("list[int]", self._scripts.call("retry", job_id, "PENDING"))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
+        raw = self._redis.hget(keys.job(job_id), JobField.SHARDS) or b"0"
+        # A number that no client stores is damage: what it would name isn't there.
+        shards = int(raw) if raw.isdigit() and len(raw) < 10 and int(raw) <= MAX_SHARDS else 0
+        # No transaction: a full Redis refuses them all, and this is how one makes room.
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
+            pipe.zrem(keys.JOBS, job_id)
+            pipe.zrem(keys.IDS, job_id)
+            pipe.zrem(keys.ACTIVE, job_id)
+            pipe.execute()
+
+    def jobs(
+        self,
+        created_after: float = -math.inf,
+        created_before: float = math.inf,
+        *,
+        descending: bool = True,
+        active: bool = False,
+        damaged: list[str] | None = None,
+    ) -> Iterator[JobSummary]:
+        """Yield the jobs made in a span of time, by time of creation; read page by page.
+
+        Each is there once, and none is left out because another one comes or goes meanwhile. Jobs that can't be read
+        are left out.
+
+        Args:
+            active: only those that are listed as having something left to run.
+            damaged: gets the ids of the jobs that can't be read.
+        """
+        for ids in JobIndex(self._redis).ids(created_after, created_before, descending=descending, active=active):
+            for start in range(0, len(ids), _PAGE):
+                some = ids[start : start + _PAGE]
+                with self._redis.pipeline(transaction=False) as pipe:
+                    for job_id in some:
+                        pipe.hmget(keys.job(job_id), SUMMARY_FIELDS)
+                    answers = pipe.execute(raise_on_error=False)
+                for job_id, answer in zip(some, answers, strict=True):
+                    try:
+                        snapshot = read_snapshot(job_id, answer)
+                    except DamagedDataError:
+                        if damaged is not None:
+                            damaged.append(job_id)
+                    else:
+                        if snapshot is not None:
+                            yield JobSummary(job_id, snapshot)
+
+    def find(self, job_id: str) -> JobSummary:
+        """Return the job with this id, or whose id alone begins so.
+
+        Raises:
+            JobNotFoundError: no id is so, or begins so; or several do.
+            JobExpiredError: the job has expired.
+            DamagedDataError: what Redis holds of it can't be read.
+        """
+        try:
+            return JobSummary(job_id, self.snapshot(job_id))
+        except JobNotFoundError:
+            jobs, expired = JobIndex(self._redis).starting_with(job_id)
+            if len(jobs) == 1:
+                return JobSummary(jobs[0], self.snapshot(jobs[0]))
+            if jobs:
+                raise JobNotFoundError(
+                    f"several jobs' ids begin with {job_id!r}: {', '.join(jobs)}; give more of the one that is meant"
+                ) from None
+            if expired:
+                raise self._expired(" and ".join(expired)) from None
+            raise
+
+    def trim(self) -> None:
+        """Forget some ids of jobs that expired long ago."""
+        JobIndex(self._redis).trim()
+
+    def workers(self) -> list[Presence]:
+        """Return the workers that are up. Records that can't be read are left out; see `worker_records`."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.hvals(keys.WORKERS)
+            (seconds, _), blobs = pipe.execute()
+        workers = [worker for worker in map(_presence, blobs) if worker is not None]
+        return sorted((w for w in workers if abs(seconds - w.seen) < STALE_SECONDS), key=lambda w: w.name)
+
+    def worker_records(self) -> dict[bytes, Presence | None]:
+        """Return the record of each worker by its name; ``None`` for one that can't be read."""
+        return {name: _presence(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
+
+    def _expired(self, job_id: str) -> JobExpiredError:
+        return JobExpiredError(
+            f"job {job_id} has expired: its retention is over, and its data are deleted. "
+            "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer."
+        )
+
+    def _why_missing(self, job_id: str) -> JobNotFoundError | JobExpiredError:
+        if self._redis.zscore(keys.JOBS, job_id) is not None:
+            return self._expired(job_id)
+        return JobNotFoundError(f"no job {job_id!r} here; `qfleet jobs` and provider.jobs() list those that are there")
+
+
+def _is_wrong_type(error: redis.ResponseError) -> bool:
+    return str(error).startswith("WRONGTYPE")
+
+
+def _presence(blob: bytes) -> Presence | None:
+    try:
+        return _presence_decoder.decode(blob) if len(blob) <= MAX_RECORD_BYTES else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is the whole job stored, and will it be run? Either that, or an error."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from qfleet.errors import BrokerError, BrokerUnreachableError, JobNotFoundError
+from qfleet.ledger.connection import Connection
+from qfleet.ledger.ledger import NewJob
+from qfleet.ledger.record import JobRecord
+from qfleet.wire.lua import UNPUBLISHED_SECONDS
+
+logger = logging.getLogger(__name__)
+
+#: How long Redis is asked whether it stored a job, after the connection broke while it did.
+SETTLE_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.2
+#: Each 256th job, whose id is random, forgets some ids of expired jobs.
+_TRIMS: Final = "00"
+
+
+def send(connection: Connection, job: NewJob) -> JobRecord:
+    """Store a job whole, and publish its shards; return its record, with the time of creation by Redis's clock.
+
+    Raises:
+        BrokerError: Redis can't be used, and nothing is stored; or, as the text then says, nobody knows.
+        CapacityError: the job's metadata fit no Redis value.
+    """
+    again = connection.repeated.among(job.programs)
+    with connection.ledger() as ledger:
+        if job.job_id.startswith(_TRIMS):
+            ledger.trim()
+        # From now on an error of the connection may come after the job was stored.
+        now, there = ledger.keep(again)
+        job = replace(job, record=msgspec.structs.replace(job.record, created=now))
+    try:
+        with connection.ledger() as ledger:
+            lost = ledger.store(job, again=again, there=there)
+    except BrokerUnreachableError as exc:
+        _settle(connection, job.job_id, exc)
+        lost = again
+    try:
+        if lost:
+            with connection.ledger() as ledger:
+                ledger.give(job, lost)
+        if job.shards:
+            publish(connection, job.job_id, range(len(job.shards)))
+    except BaseException:
+        # Half a job is worse than none: workers do nothing with tasks of a job that isn't there.
+        with suppress(BrokerError), connection.ledger() as ledger:
+            ledger.delete(job.job_id)
+        raise
+    return job.record
+
+
+def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
+    """Put shards of a job that is stored on the queue. If Redis is gone meanwhile, the workers will do that.
+
+    Raises:
+        BrokerError: Redis refuses them.
+    """
+    try:
+        connection.publish(job_id, shards)
+        with connection.ledger() as ledger:
+            ledger.published(job_id)
+    except BrokerUnreachableError as exc:
+        logger.warning(
+            "job %s is stored, but the connection broke while its tasks went on the queue; "
+            "the workers put there what is missing after %d s: %s",
+            job_id,
+            UNPUBLISHED_SECONDS,
+            exc,
+        )
+
+
+def _settle(connection: Connection, job_id: str, error: BrokerUnreachableError) -> None:
+    """Return if the job was stored although the connection broke; raise ``error`` if it wasn't."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            with connection.ledger() as ledger:
+                ledger.snapshot(job_id)
+        except JobNotFoundError:
+            raise error from error.__cause__
+        except BrokerUnreachableError as exc:
+            if time.monotonic() > deadline:
+                raise BrokerUnreachableError(
+                    f"the connection broke while job {job_id} was being stored, and whether it was is not known; "
+                    f"if it was, it will run, and provider.job({job_id!r}) finds it. {exc}"
+                ) from error
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a job, as one read of the ledger gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import msgspec
+import redis
+
+from qfleet.errors import DamagedDataError
+from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES
+
+SUMMARY_FIELDS: Final = (
+    *(JobField.count(state) for state in SHARD_STATES),
+    JobField.STOPPING,
+    JobField.BACKEND,
+    JobField.OUTPUT,
+    JobField.CREATED,
+    JobField.ENDED,
+    JobField.CIRCUITS,
+    JobField.CIRCUITS_DONE,
+    JobField.TAGS,
+    JobField.ERROR,
+)
+#: No date lies behind it.
+_END_OF_TIME: Final = 253_402_300_799
+_tags_decoder = msgspec.json.Decoder(tuple[str, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one read of the ledger says of a job."""
+
+    backend: str
+    #: what comes back of each circuit: `qfleet.wire.messages.shard.Output`
+    output: str
+    #: how many shards are in each Celery state; cancelled ones whose process still runs count as STARTED
+    states: Mapping[str, int]
+    circuits: int
+    circuits_done: int
+    #: seconds since the epoch
+    created: float
+    #: ``None`` while anything is left to run
+    ended: float | None
+    tags: tuple[str, ...]
+    #: the first error; empty if there is none
+    error: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether every shard is over."""
+        return all(state in FINAL_STATES for state, count in self.states.items() if count)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A line of the list of jobs."""
+
+    job_id: str
+    snapshot: Snapshot
+
+
+def read_snapshot(job_id: str, answer: object) -> Snapshot | None:
+    """Return what an answer of Redis says of a job; ``None`` if it isn't there. Raises `DamagedDataError`."""
+    try:
+        if isinstance(answer, Exception):  # the key isn't a hash
+            raise answer
+        return _snapshot(cast("Sequence[bytes | None]", answer))
+    except (ValueError, redis.ResponseError, msgspec.MsgspecError) as exc:
+        raise DamagedDataError(
+            f"what Redis holds of job {job_id} can't be read: {exc}. `qfleet doctor` says how to remove it"
+        ) from exc
+
+
+def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
+    values = dict(zip(SUMMARY_FIELDS, fields, strict=True))
+    backend, created, circuits = (values[f] for f in (JobField.BACKEND, JobField.CREATED, JobField.CIRCUITS))
+    if backend is None or created is None or circuits is None:
+        return None
+    ended = values[JobField.ENDED]
+    states: dict[str, int] = {state: int(values[JobField.count(state)] or 0) for state in SHARD_STATES}
+    # A cancelled shard isn't over before its process is.
+    stopping = int(values[JobField.STOPPING] or 0)
+    states["STARTED"] += stopping
+    states["REVOKED"] -= stopping
+    numbers = {"circuits": int(circuits), "circuits done": int(values[JobField.CIRCUITS_DONE] or 0)} | states
+    for name, number in numbers.items():
+        if not 0 <= number < 2**53:
+            raise ValueError(f"{number} {name}")
+    return Snapshot(
+        backend=backend.decode(),
+        output=(values[JobField.OUTPUT] or b"").decode(),
+        states=states,
+        circuits=numbers["circuits"],
+        circuits_done=numbers["circuits done"],
+        created=_time(created),
+        ended=_time(ended) if ended else None,
+        tags=_tags_decoder.decode(values[JobField.TAGS] or b"[]"),
+        error=(values[JobField.ERROR] or b"").decode(),
+    )
+
+
+def _time(text: bytes) -> float:
+    time = float(text)
+    if not 0 <= time < _END_OF_TIME:
+        raise ValueError(f"{time!r} isn't a time")
+    return time

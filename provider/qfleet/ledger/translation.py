@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where errors of Redis and of Celery become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import redis.exceptions as of_redis
+from kombu.exceptions import BatchPublishError, OperationalError
+from redis.sentinel import MasterNotFoundError
+
+from qfleet.errors import (
+    BrokerAuthenticationError,
+    BrokerError,
+    BrokerFullError,
+    BrokerModeError,
+    BrokerPermissionError,
+    BrokerUnreachableError,
+)
+from qfleet.wire.redis.broker import Broker
+
+_OF_CLUSTERS: Final = (
+    of_redis.AskError,
+    of_redis.ClusterCrossSlotError,
+    of_redis.ClusterError,
+    of_redis.RedisClusterException,
+)
+
+
+#: How a refusal begins where redis-py has no class for it: it came from within a script.
+_REFUSED: Final = ("noperm", "the user executing the script can't", "acl failure in script")
+
+
+class UnsuitedServerError(of_redis.RedisError):
+    """The server can't hold jobs; the text says why."""
+
+
+def translate(exc: Exception, broker: Broker, missing: Callable[[], str] = str) -> BrokerError:
+    """Return our error for one of redis-py's or kombu's; it names the url without its secrets.
+
+    Args:
+        missing: tells which rights the user doesn't have; it is asked only if Redis refused a command.
+    """
+    # kombu wraps what redis-py raised
+    wrapped = isinstance(exc, (OperationalError, BatchPublishError)) and isinstance(exc.__cause__, Exception)
+    cause = exc.__cause__ if wrapped else exc
+    text = str(cause).lower()
+    if isinstance(cause, of_redis.NoPermissionError) or text.startswith(_REFUSED):
+        user = broker.client_options.get("username", "default")
+        return BrokerPermissionError(
+            f"{broker}: {cause}. The Redis user {user!r} may not use {missing() or 'what the text says'}. The page "
+            "docs/redis.md has the rules that a client and a worker need"
+        )
+    if isinstance(cause, UnsuitedServerError):
+        return BrokerModeError(f"{broker} can't hold jobs: {cause}")
+    if isinstance(cause, (of_redis.ReadOnlyError, of_redis.MasterDownError)):
+        # As for a moment after a failover, until this client has heard of the new master.
+        return BrokerUnreachableError(
+            f"{broker} isn't a master: {cause}. Is a failover under way, and is the url right?"
+        )
+    if isinstance(cause, _OF_CLUSTERS):
+        return BrokerModeError(
+            f"{broker} can't hold jobs: it runs in cluster mode, which qfleet doesn't support: {cause}"
+        )
+    if isinstance(cause, (of_redis.AuthenticationError, of_redis.AuthorizationError)) or "noauth" in text:
+        return BrokerAuthenticationError(
+            f"{broker} refuses the login: {cause}. Put the right user and password into the url: redis://user:password@..."
+        )
+    if isinstance(cause, of_redis.OutOfMemoryError) or text.startswith("oom "):
+        return BrokerFullError(
+            f"{broker} is out of memory: {cause}. Nothing was stored. Delete old jobs or raise its maxmemory."
+        )
+    if isinstance(cause, MasterNotFoundError):
+        # Its own text holds the whole of redis-py's objects.
+        return BrokerUnreachableError(
+            f"no Redis answers at {broker}: no Sentinel there is reachable and knows a master {broker.master_name!r}"
+        )
+    if isinstance(cause, of_redis.ConnectionError) and text.startswith("no connection available"):
+        return BrokerUnreachableError(
+            f"all connections of this client to {broker} have been busy for too long: does Redis answer? "
+            "?max_connections=... in the url allows more"
+        )
+    if isinstance(cause, (of_redis.ConnectionError, of_redis.TimeoutError, OperationalError, OSError)):
+        return BrokerUnreachableError(
+            f"no Redis answers at {broker}: {str(cause).rstrip('.')}. Is it running, and is the url right? "
+            "FleetProvider.local() or `qfleet up` start a fleet on this machine."
+        )
+    return BrokerError(f"{broker} answers with an error: {cause}")
+
+
+@contextmanager
+def translated(broker: Broker, missing: Callable[[], str] = str) -> Iterator[None]:
+    """Raise our errors in place of those of redis-py and kombu. For ``missing`` see `translate`."""
+    try:
+        yield
+    except (of_redis.RedisError, OperationalError, BatchPublishError, OSError) as exc:
+        raise translate(exc, broker, missing) from exc

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which circuits differ in their angles alone? They travel as one program, at points of its angles.
+
+A data set that is encoded into a circuit is thousands of such circuits, bound one by one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+import numpy as np
+
+from qfleet.wire.program.formulas import parameter
+from qfleet.wire.program.program import Program
+
+#: All of a program but its angles.
+Structure: TypeAlias = tuple[Any, ...]
+
+#: The fields of a program that have to be the same.
+_FORM: Final = [name for name in Program.__struct_fields__ if name != "params"]
+#: Angles at most: each takes a formula.
+_MOST_ANGLES: Final = 10_000
+
+
+def structure(program: Program) -> Structure | None:
+    """What programs that differ in their angles alone have in common; ``None`` for one without free angles."""
+    if program.num_parameters or not 0 < len(program.params) <= _MOST_ANGLES:
+        return None
+    return tuple([_hashable(getattr(program, name)) for name in _FORM])
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    return tuple(map(_hashable, value)) if isinstance(value, tuple) else value
+
+
+def repeated(structures: Iterable[Structure | None]) -> set[Structure]:
+    """Those that are there more than once."""
+    return {each for each, times in Counter(structures).items() if times > 1 and each is not None}
+
+
+def with_free_angles(program: Program) -> Program:
+    """The program with each of its angles a parameter."""
+    angles = np.arange(len(program.params), dtype=np.int32)
+    return msgspec.structs.replace(
+        program,
+        params=np.zeros_like(program.params),
+        num_parameters=len(angles),
+        slots=angles,
+        slot_refs=angles,
+        formulas=tuple([parameter(index) for index in angles.tolist()]),
+    )

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which circuits travel together: a pure function of the job, never of the fleet.
+
+What a circuit gives doesn't depend on its shard, so the packing is a matter of speed alone: large enough that the
+queue's cost per task is small beside the work, small enough that every worker gets some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from qfleet.errors import CapacityError
+from qfleet.wire.messages.shard import MAX_SHARDS, CircuitWork, Output, Precision, ShardWork, cut
+from qfleet.wire.program.program import Op, Program
+
+#: Predicted seconds of work that a shard is filled up to.
+SHARD_SECONDS: Final = 0.2
+#: Predicted bytes of result that a shard is filled up to.
+SHARD_RESULT_BYTES: Final = 64 * 1024 * 1024
+SHARD_CIRCUITS: Final = 10_000
+#: Shots whose bits a task gives: on the way each takes some 20 bytes of `qfleet.wire.cost.cost.OVERHEAD_BYTES`.
+_MOST_BITS: Final = 1 << 21
+
+# Measured on one core of a 2023 server processor, with the numpy engine.
+_SECONDS_PER_CIRCUIT: Final = 300e-6
+_SECONDS_PER_OPERATION: Final = 10e-6
+_SECONDS_PER_AMPLITUDE_AND_OPERATION: Final = 2e-9
+_SECONDS_PER_SHOT: Final = 100e-9
+
+#: By code, the operations that may go several ways.
+_RANDOM: Final = np.isin(np.arange(256), [Op.MEASURE, Op.RESET, Op.INITIALIZE])
+
+#: How often a loop whose end isn't known is taken to be run.
+_PASSES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A circuit of the job at its points, with what packing must know of it."""
+
+    work: CircuitWork
+    #: predicted, for all shots of one point
+    seconds: float
+    #: of one point, its values and what is wanted there included
+    result_bytes: int
+
+
+def predict_seconds(program: Program, shots: int, output: Output) -> float:
+    """How long simulating a circuit takes one core, roughly."""
+    amplitudes = 2.0 ** (program.num_qubits * (2 if output == "unitary" else 1))
+    steps = _operations(program) + sum(len(save.x_masks) // 8 for save in program.saves)
+    run = steps * (_SECONDS_PER_OPERATION + _SECONDS_PER_AMPLITUDE_AND_OPERATION * amplitudes)
+    return _SECONDS_PER_CIRCUIT + run * _branches(program, shots) + shots * _SECONDS_PER_SHOT
+
+
+def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) -> int | None:
+    """Return how many shots of a circuit one task runs at most; ``None`` for all of them."""
+    if output != "bits":
+        return max_shot_size
+    row = max((num_clbits + 7) // 8, 1)
+    return min(max_shot_size or _MOST_BITS, _MOST_BITS, max(SHARD_RESULT_BYTES // row, 1))
+
+
+def plan(
+    items: Sequence[Item],
+    *,
+    output: Output,
+    precision: Precision,
+    memory: bool,
+    threads: int,
+    max_job_size: int | None,
+    max_shot_size: int | None,
+) -> list[ShardWork]:
+    """Cut a job into shards, its circuits and their points in order.
+
+    Raises:
+        CapacityError: they are more than a job may have.
+    """
+    shards: list[list[CircuitWork]] = []
+    most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
+    points, seconds, result_bytes = 0, 0.0, 0.0
+    for item in items:
+        for block in _blocks(item, output, max_shot_size):
+            first = 0
+            while first < block.work.points:
+                room = min(
+                    most - points,
+                    _room(SHARD_SECONDS - seconds, block.seconds),
+                    _room(SHARD_RESULT_BYTES - result_bytes, block.result_bytes),
+                )
+                # Two blocks of one circuit in one shard would be work done twice.
+                if not shards or room < 1 or (block.work.blocks > 1 and shards[-1][-1].index == block.work.index):
+                    if len(shards) == MAX_SHARDS:
+                        raise CapacityError(
+                            f"the job comes to more than {MAX_SHARDS} tasks; give a larger max_shot_size or "
+                            "max_job_size, or cut the job"
+                        )
+                    shards.append([])
+                    points, seconds, result_bytes = 0, 0.0, 0.0
+                    room = min(
+                        most,
+                        max(1, _room(SHARD_SECONDS, block.seconds)),
+                        max(1, _room(SHARD_RESULT_BYTES, block.result_bytes)),
+                    )
+                taken = min(room, block.work.points - first)
+                shards[-1].append(cut(block.work, first, taken))
+                first += taken
+                points += taken
+                seconds += taken * block.seconds
+                result_bytes += taken * block.result_bytes
+    return [
+        ShardWork(circuits=tuple(circuits), output=output, precision=precision, memory=memory, threads=threads)
+        for circuits in shards
+    ]
+
+
+def _room(left: float, each: float) -> int:
+    return int(left / each) if left > 0 else 0
+
+
+def _blocks(item: Item, output: Output, max_shot_size: int | None) -> Iterator[Item]:
+    """An item; or, where its shots are too many for one task, blocks of them, point by point."""
+    shots = item.work.shots
+    if max_shot_size is None or shots <= max_shot_size:
+        yield item
+        return
+    blocks = -(-shots // max_shot_size)
+    for point in range(item.work.points):
+        work = cut(item.work, point, 1)
+        for first in range(0, shots, max_shot_size):
+            block = msgspec.structs.replace(
+                work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
+            )
+            # A block may have all the outcomes that its circuit has.
+            yield Item(block, item.seconds / blocks, item.result_bytes // (blocks if output == "bits" else 1))
+
+
+def _operations(program: Program) -> float:
+    """How many operations are run, roughly: each loop around an operation counts."""
+    if not len(program.jumps):
+        return len(program)
+    rows = np.flatnonzero((program.codes == Op.JUMP) | (program.codes == Op.JUMP_UNLESS))
+    back = program.jumps <= rows
+    starts = np.zeros(len(program) + 1)
+    np.add.at(starts, program.jumps[back], 1)
+    np.add.at(starts, rows[back] + 1, -1)
+    return float((_PASSES ** np.minimum(np.cumsum(starts[:-1]), 4)).sum())
+
+
+def _branches(program: Program, shots: int) -> float:
+    """How often the circuit is gone through: once, unless it is measured or reset and then goes on."""
+    random = _RANDOM[program.codes]
+    gates = np.flatnonzero(~random)
+    before = np.count_nonzero(random[: gates[-1]]) if len(gates) else 0
+    return float(min(shots, 2.0 ** min(before, 60)))

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Circuits and options, checked and lowered: a job that is ready to be stored, or an error with nothing done."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+
+from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
+from qfleet.jobs.result import copied
+from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
+from qfleet.lowering.lower import unbound
+from qfleet.options import RunOptions
+from qfleet.submission.bindings import Binds, global_phases
+from qfleet.submission.encode import Loaded, encoded, lowered, renamed
+from qfleet.submission.equal_circuits import Structure, repeated, structure, with_free_angles
+from qfleet.submission.planning import Item, plan, shots_at_once
+from qfleet.wire.messages.shard import SEED_STEP, CircuitWork, Output
+from qfleet.wire.program.program import Program
+
+_MAX_CIRCUITS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A lowered circuit and points to run it at."""
+
+    loaded: Loaded
+    #: values of the circuit's parameters in their order, shape (points, parameters)
+    values: NDArray[np.float64]
+    #: int32, shape (1 or points, columns): see `qfleet.wire.messages.shard.CircuitWork`; ``None`` for all observables
+    wanted: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A circuit as its user knows it: one entry of the job's record."""
+
+    circuit: QuantumCircuit
+    batches: Sequence[Batch]
+    #: radians, one for each point
+    phases: Sequence[float]
+    pub: PubRecord | None = None
+
+
+def prepare(
+    run_input: QuantumCircuit | Iterable[QuantumCircuit],
+    options: RunOptions,
+    *,
+    backend_name: str,
+    output: Output,
+    tags: Sequence[str],
+    metadata: Mapping[str, Any],
+    retention: int,
+) -> NewJob:
+    """The job that runs circuits with these options.
+
+    Raises:
+        TypeError: something isn't a circuit.
+        QfleetError: a circuit or an option can't be run; the subclass and the text say why.
+    """
+    entries = list(_entries(_circuits(run_input), options, output))
+    return new_job(
+        entries, options, backend_name=backend_name, output=output, tags=tags, metadata=metadata, retention=retention
+    )
+
+
+def new_job(
+    entries: Sequence[Entry],
+    options: RunOptions,
+    *,
+    backend_name: str,
+    output: Output,
+    tags: Sequence[str],
+    metadata: Mapping[str, Any],
+    retention: int,
+) -> NewJob:
+    """The job that runs these entries. Raises `CapacityError` for too many circuits."""
+    number = sum(len(entry.phases) for entry in entries)
+    if number > _MAX_CIRCUITS:
+        raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
+    seed = secrets.randbelow(2**31) if options.seed_simulator is None else options.seed_simulator
+    records: list[CircuitRecord] = []
+    items: list[Item] = []
+    programs: dict[str, bytes] = {}
+    index = 0
+    for entry in entries:
+        records.append(_record(entry, seed + SEED_STEP * index))
+        for batch in entry.batches:
+            if len(batch.values):
+                programs[batch.loaded.name] = batch.loaded.blob
+                items.append(_item(batch, index, seed + SEED_STEP * index))
+            index += len(batch.values)
+    pubs = tuple([entry.pub for entry in entries if entry.pub is not None])
+    if not pubs:
+        # A result must not be of two PUBs.
+        items = list(_joined(items))
+    num_clbits = max([record.num_clbits for record in records], default=0)
+    shards = plan(
+        items,
+        output=output,
+        precision=options.precision,
+        memory=options.memory,
+        threads=options.max_parallel_threads,
+        max_job_size=options.max_job_size,
+        max_shot_size=shots_at_once(output, options.max_shot_size, num_clbits),
+    )
+    record = JobRecord(
+        backend=backend_name,
+        created=time.time(),
+        output=output,
+        precision=options.precision,
+        memory=options.memory,
+        method=options.method,
+        tags=tuple(tags),
+        metadata=dict(metadata),
+        circuits=tuple(records),
+        pubs=pubs,
+    )
+    return NewJob(job_id=str(uuid.uuid4()), record=record, retention=retention, shards=shards, programs=programs)
+
+
+def _record(entry: Entry, seed: int) -> CircuitRecord:
+    phases = entry.phases
+    same = len(set(phases)) < 2
+    return replace(
+        entry.batches[0].loaded.record,
+        seed=seed,
+        global_phase=phases[0] if phases else 0.0,
+        phases=b"" if same else np.array(phases, "<f8").tobytes(),
+        metadata=copied(entry.circuit.metadata),
+        points=len(phases),
+    )
+
+
+def _item(batch: Batch, index: int, seed: int) -> Item:
+    loaded, points = batch.loaded, len(batch.values)
+    wanted = b"" if batch.wanted is None else batch.wanted.astype("<i4", copy=False).tobytes()
+    work = CircuitWork(
+        index=index,
+        program=loaded.name,
+        shots=loaded.record.shots,
+        seed=seed,
+        points=points,
+        values=batch.values.astype("<f8", copy=False).tobytes(),
+        wanted=wanted,
+        columns=0 if batch.wanted is None else batch.wanted.shape[1],
+    )
+    return Item(work, loaded.seconds, loaded.result_bytes + (len(work.values) + len(wanted)) // points)
+
+
+def _joined(items: Iterable[Item]) -> Iterator[Item]:
+    """Items, neighbours of one program as one: they are points of it."""
+    for (_, _, wanted), same in groupby(items, lambda item: (item.work.program, item.work.shots, item.work.wanted)):
+        first, *others = same
+        if wanted or not others:
+            yield first
+            yield from others
+            continue
+        together = [first, *others]
+        work = replace(
+            first.work,
+            points=sum(item.work.points for item in together),
+            values=b"".join([item.work.values for item in together]),
+        )
+        yield Item(work, first.seconds, first.result_bytes)
+
+
+def _circuits(run_input: object) -> list[QuantumCircuit]:
+    if isinstance(run_input, QuantumCircuit):
+        return [run_input]
+    if isinstance(run_input, (str, bytes, Mapping)) or not isinstance(run_input, Iterable):
+        raise TypeError(f"a QuantumCircuit or a list of them is needed, not {type(run_input).__name__}")
+    circuits = list(run_input)
+    for index, circuit in enumerate(circuits):
+        if not isinstance(circuit, QuantumCircuit):
+            raise TypeError(f"item {index} of the list is {_described(circuit)}; QuantumCircuits are needed")
+    if not circuits:
+        raise InvalidOptionError("the list of circuits is empty; there is nothing to run")
+    return circuits
+
+
+def _described(item: object) -> str:
+    text = repr(item)
+    return f"{type(item).__name__} ({text if len(text) <= 60 else text[:57] + '...'})"
+
+
+def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output) -> Iterator[Entry]:
+    """Each circuit at its points, with those programs that differ in their angles alone made one."""
+    programs = list(_programs(circuits, options, output))
+    # A circuit that is given several times is one program already.
+    structures = {id(program): structure(program) for _, program, _ in programs}
+    several = repeated(structures.values())
+    known: dict[Structure | int | None, Loaded] = {}
+    for circuit, program, table in programs:
+        phases = global_phases(circuit, table)
+        form = structures[id(program)]
+        alike = form in several
+        key = form if alike else id(program)
+        if key not in known:
+            known[key] = encoded(circuit, with_free_angles(program) if alike else program, options, output)
+        values = program.params[None] if alike else table
+        yield Entry(circuit, [Batch(renamed(known[key], circuit), values)], phases)
+
+
+def _programs(
+    circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output
+) -> Iterator[tuple[QuantumCircuit, Program, NDArray[np.float64]]]:
+    """Each circuit, lowered, and its points; one whose parameters Qiskit must bind, as a circuit for each point."""
+    binds = options.parameter_binds
+    if binds is not None and len(binds) != len(circuits):
+        raise InvalidOptionError(
+            f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed"
+        )
+    points = [Binds(circuit, binds[at] if binds else {}) for at, circuit in enumerate(circuits)]
+    number = sum(map(len, points))
+    if number > _MAX_CIRCUITS:
+        raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
+    known: dict[int, Program] = {}
+    for circuit, each in zip(circuits, points, strict=True):
+        table = each.table()
+        if table is not None:
+            try:
+                if id(circuit) not in known:
+                    known[id(circuit)] = lowered(circuit, options, output)
+                yield circuit, known[id(circuit)], table
+                continue
+            except UnboundParameterError:
+                if not circuit.num_parameters:
+                    raise
+        for bound in each.bound():
+            if bound.num_parameters:
+                raise unbound(parameter.name for parameter in bound.parameters).error(circuit.name)
+            yield bound, lowered(bound, options, output), np.zeros((1, 0))

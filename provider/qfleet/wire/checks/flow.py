@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold for a program's jumps, variables and expressions, so that a worker may follow them blindly?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qfleet.wire.errors import WireError
+from qfleet.wire.program.expressions import BOOL, is_place, type_of
+from qfleet.wire.program.program import EXPRESSIONS, FLOW_OPS, Op, Program
+
+#: Jumps and stores of a program: a worker compiles what is between any two by itself.
+MAX_FLOW_OPERATIONS = 1 << 16
+
+_IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
+
+
+def check_flow(program: Program) -> None:
+    """Raise `WireError` unless every jump leads to a row and every expression has the type that its row needs."""
+    codes = program.codes
+    if not (len(program.jumps) or len(program.expression_refs) or program.expressions or program.loops):
+        if num_flow_operations(program):
+            raise WireError("a jump without a target, or a store without expressions")
+        return
+    flow_operations = num_flow_operations(program)
+    if flow_operations > MAX_FLOW_OPERATIONS:
+        raise WireError(f"{flow_operations} jumps and stores; at most {MAX_FLOW_OPERATIONS} are allowed")
+    jumps = (codes == Op.JUMP) | (codes == Op.JUMP_UNLESS)
+    if jumps.sum() != len(program.jumps):
+        raise WireError(f"{len(program.jumps)} targets for {jumps.sum()} jumps")
+    if ((program.jumps < 0) | (program.jumps > len(codes))).any():
+        raise WireError("a jump leads to a row that isn't there")
+    if any(row >= len(codes) for row, _ in program.loops):
+        raise WireError("a loop begins at a row that isn't there")
+    refs = program.expression_refs
+    needed = sum(int((codes == op).sum()) * count for op, count in EXPRESSIONS.items())
+    if needed != len(refs):
+        raise WireError(f"{len(refs)} expression references where the operations need {needed}")
+    if ((refs < 0) | (refs >= len(program.expressions))).any():
+        raise WireError("an operation refers to an expression that isn't there")
+    types = [type_of(expression, program.num_clbits, program.variables) for expression in program.expressions]
+    if needed:
+        _check_uses(program, types)
+
+
+def num_flow_operations(program: Program) -> int:
+    """How many jumps and stores a program has."""
+    return int(np.count_nonzero(_IS_FLOW[program.codes]))
+
+
+def _check_uses(program: Program, types: list[int]) -> None:
+    users = program.codes[(program.codes == Op.JUMP_UNLESS) | (program.codes == Op.STORE)]
+    counts = np.where(users == Op.STORE, 2, 1)
+    first = np.cumsum(counts) - counts
+    kinds = np.array(types, np.int64)
+    refs = program.expression_refs
+    if (kinds[refs[first[users == Op.JUMP_UNLESS]]] != BOOL).any():
+        raise WireError("a condition isn't of type Bool")
+    stores = first[users == Op.STORE]
+    if (kinds[refs[stores]] != kinds[refs[stores + 1]]).any():
+        raise WireError("a value is stored to a place of another type")
+    if not all(is_place(program.expressions[ref]) for ref in set(refs[stores].tolist())):
+        raise WireError("a value is stored to what is no place")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a worker shows that it is up: a record under its name, renewed every few seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+#: Seconds between two renewals.
+PERIOD_SECONDS: Final = 3.0
+#: A record older than this belongs to a worker that is gone.
+STALE_SECONDS: Final = 15.0
+#: A longer record is not a worker's.
+MAX_RECORD_BYTES: Final = 1 << 20
+#: The engine that every worker has, which gives the same shots as the faster one.
+SLOWER_ENGINE: Final = "numpy"
+
+
+class Presence(Struct, frozen=True):
+    """What a worker says of itself."""
+
+    #: its identity, made anew at each start: Celery's node name ``qfleet-<token>@<host>``
+    name: str
+    version: str
+    #: shards that it runs at the same time
+    concurrency: int
+    #: bytes of memory that one of its shards may use
+    memory_bytes: int
+    #: seconds since the epoch, by the clock of Redis
+    seen: float
+    #: the engine that runs circuits there, and why this one; empty for a worker of an older version
+    engine: Annotated[str, Meta(max_length=200)] = ""
+    engine_reason: Annotated[str, Meta(max_length=4096)] = ""
+    #: whether a faster engine is being compiled there, in the background
+    compiling: bool = False
+    #: task ids of the shards whose messages it has
+    holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
+    #: where its process ids mean something: `qfleet.wire.messages.machine.machine_id`
+    machine: str = ""
+    #: of its main process
+    process_id: int = 0

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a Redis url means to redis-py and to Celery, and the Celery settings that both sides share.
+
+Pure: nothing here connects. Accepted urls::
+
+    redis://[[user]:password@]host[:port][/db]
+    rediss://...                      the same over TLS (?ssl_ca_certs=FILE, ?ssl_check_hostname=false ...)
+    redis+socket:///path[?db=N]       a unix socket; unix:///path is the same
+    sentinel://[:password@]host[:port][,host[:port]...][/db]?master_name=NAME
+
+`qfleet.wire.redis.url_options` has the options that may follow the ``?``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+from qfleet.wire.messages.shard import RUN_SHARD
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.url_options import parse_options, redact
+
+#: Seconds until a server that doesn't answer counts as unreachable; every connection is tried at most twice.
+CONNECT_TIMEOUT_SECONDS: Final = 2.0
+#: Seconds until an answer that was begun counts as lost.
+READ_TIMEOUT_SECONDS: Final = 30.0
+
+_LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F, # as %23 and @ as %40"
+_SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix", "sentinel")
+
+
+class BrokerUrlError(ValueError):
+    """The url names no Redis that can be used; the text holds it without its secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A Redis, as its url names it."""
+
+    #: the url as it was given
+    url: str = field(repr=False)
+    #: one (host, port) of each Sentinel; empty without Sentinel
+    sentinels: tuple[tuple[str, int], ...]
+    #: the name under which the Sentinels know the master
+    master_name: str
+    #: keyword arguments for ``redis.Redis``, or for the master that a Sentinel finds
+    client_options: Mapping[str, Any] = field(repr=False)
+    #: Celery's ``broker_url`` and ``result_backend``
+    celery_url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return redact(self.url)
+
+
+def parse_broker(url: str) -> Broker:
+    """Return the Redis that a url names. Raises `BrokerUrlError`."""
+    try:
+        parts = urlsplit(url)
+        login, _, address = parts.netloc.rpartition("@")
+        hosts = _hosts(address) if parts.scheme == "sentinel" else []
+        port = None if hosts else parts.port
+    except ValueError as exc:
+        # Python's text may hold a piece of the password.
+        raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT if '@' in url else f' ({exc})'}") from None
+    if parts.scheme not in _SCHEMES:
+        raise BrokerUrlError(
+            f"not a Redis url: {redact(url)!r}; it begins with one of " + ", ".join(f"{s}://" for s in _SCHEMES)
+        )
+    by_socket = parts.scheme in ("redis+socket", "unix")
+    if parts.fragment or "@" in parts.query or ("@" in parts.path and not by_socket):
+        raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT}")
+    try:
+        options = dict(_DEFAULTS) | _login(login) | _given(parts.scheme, parts.query, login)
+    except ValueError as exc:
+        raise BrokerUrlError(f"{redact(url)}: {exc}") from None
+    master = options.pop("master_name", "")
+    if by_socket:
+        if not parts.path.strip("/"):
+            raise BrokerUrlError(f"no socket path in {redact(url)}; write it as redis+socket:///path/to/socket")
+        options["db"] = options.pop("virtual_host", options.get("db", 0))
+        options["unix_socket_path"] = unquote(parts.path)
+        celery_url = f"redis+socket://{_login_text(options)}{parts.path}?virtual_host={options['db']}"
+        return Broker(url, (), "", options, celery_url)
+
+    options.setdefault("socket_keepalive", True)
+    options.setdefault("db", _database(parts.path.strip("/") or "0", url))
+    if parts.scheme == "sentinel":
+        if not master:
+            raise BrokerUrlError(f"no master in {redact(url)}; add ?master_name=NAME, the name in sentinel.conf")
+        ways = [f"sentinel://{_login_text(options)}{host}:{port}/{options['db']}" for host, port in hosts]
+        return Broker(url, tuple(hosts), master, options, ";".join(ways))
+
+    if not parts.hostname:
+        raise BrokerUrlError(f"no host in {redact(url)}; for example redis://localhost:6379/0")
+    options |= {"host": unquote(parts.hostname), "port": port or 6379}
+    if parts.scheme == "rediss":
+        options["ssl"] = True
+    return Broker(url, (), "", options, f"{parts.scheme}://{_login_text(options)}{address}/{options['db']}")
+
+
+def celery_settings(broker: Broker) -> dict[str, Any]:
+    """Return Celery's settings for a client or a worker of this broker."""
+    options = broker.client_options
+    # A unix socket has no such option, and redis-py refuses it there.
+    keepalive = options.get("socket_keepalive", False)
+    transport: dict[str, Any] = {
+        "global_keyprefix": keys.PREFIX,
+        # The ledger says what is left to run, and the reconciler finds what has lost its message. kombu's own list of
+        # messages that aren't acknowledged would lose some, and hand out others twice.
+        "ack_emulation": False,
+        "socket_timeout": options["socket_timeout"],
+        "socket_connect_timeout": options["socket_connect_timeout"],
+        "socket_keepalive": keepalive,
+        "health_check_interval": options["health_check_interval"],
+        **{name: options[name] for name in ("client_name", "max_connections") if name in options},
+    }
+    results: dict[str, Any] = {"global_keyprefix": keys.PREFIX}
+    # Not in the url: Celery's result backend takes "false" there for true, and shows the url in its log.
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    if options.get("ssl"):
+        tls.setdefault("ssl_cert_reqs", "required")
+    if broker.sentinels:
+        transport["master_name"] = results["master_name"] = broker.master_name
+    return {
+        "broker_url": broker.celery_url,
+        "result_backend": broker.celery_url,
+        "broker_use_ssl": tls or None,
+        "redis_backend_use_ssl": tls or None,
+        "broker_transport_options": transport,
+        "result_backend_transport_options": results,
+        "task_default_queue": keys.QUEUE,
+        "task_create_missing_queues": True,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,  # our scripts are the only writers of a task's record
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,  # the gate bounds how often
+        "task_track_started": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A full Redis refuses what a worker writes when it connects: it tries again, rather than end.
+        "broker_channel_error_retry": True,
+        "result_backend_always_retry": True,
+        "result_backend_max_sleep_between_retries_ms": 2000,
+        "redis_socket_timeout": options["socket_timeout"],
+        "redis_socket_connect_timeout": options["socket_connect_timeout"],
+        "redis_socket_keepalive": keepalive,
+        "redis_backend_health_check_interval": options["health_check_interval"],
+        "redis_client_name": options.get("client_name"),
+        "redis_max_connections": options.get("max_connections"),
+        "worker_enable_remote_control": True,
+        "worker_send_task_events": False,
+        "task_send_sent_event": False,
+        "task_routes": {RUN_SHARD: {"queue": keys.QUEUE}},
+    }
+
+
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "socket_timeout": READ_TIMEOUT_SECONDS,
+    "health_check_interval": 10,
+}
+
+
+def _login(text: str) -> dict[str, Any]:
+    user, _, password = (unquote(part) for part in text.partition(":"))
+    return {name: value for name, value in (("username", user), ("password", password)) if value}
+
+
+def _given(scheme: str, query: str, login: str) -> dict[str, Any]:
+    """Return the options in the query. Raises ValueError."""
+    given = parse_options(scheme, query)
+    twice = [name for name in ("username", "password") if name in given and name in _login(login)]
+    if twice:
+        raise ValueError(f"the {twice[0]} is given twice: before the @, and as an option")
+    if "db" in given and "virtual_host" in given:
+        raise ValueError("the options db and virtual_host mean the same: give one of them")
+    return given
+
+
+def _login_text(options: Mapping[str, Any]) -> str:
+    user, password = options.get("username", ""), options.get("password", "")
+    return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
+
+
+def _hosts(netloc: str) -> list[tuple[str, int]]:
+    hosts = []
+    for part in netloc.split(","):
+        host, colon, port = part.rpartition(":")
+        hosts.append((host, int(port)) if colon else (port, 26379))
+    if not all(host for host, _ in hosts):
+        raise ValueError("an empty host name")
+    return hosts
+
+
+def _database(text: str, url: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BrokerUrlError(f"{text!r} isn't a database number in {redact(url)}; write a whole number, such as 0")
+    return int(text)
+
+
+__all__ = [
+    "CONNECT_TIMEOUT_SECONDS",
+    "READ_TIMEOUT_SECONDS",
+    "Broker",
+    "BrokerUrlError",
+    "celery_settings",
+    "parse_broker",
+    "redact",
+]

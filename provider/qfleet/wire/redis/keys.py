@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every Redis key that qfleet uses. Nobody else formats a key.
+
+``qfleet:jobs``
+    zset: job ids by time of creation (seconds since the epoch). An id whose ledger is gone belongs to an expired job.
+``qfleet:ids``
+    zset: the same ids, all with the score 0, so that they are in alphabetical order.
+``qfleet:trimmed``
+    string: how many of these ids were looked at when ids of expired jobs were forgotten last.
+``qfleet:active``
+    zset: ids of jobs that have something left to run, by time of creation.
+``qfleet:job:<id>``
+    hash: the ledger of a job, see `JobField`.
+``qfleet:job:<id>:shards``
+    hash: per shard ``<index>:<field>``, see `ShardField`; per circuit that is cut into blocks of shots
+    ``blocks:<circuit>``, how many of them ran.
+``qfleet:job:<id>:work``
+    hash: shard index -> `qfleet.wire.messages.shard.ShardWork`.
+``qfleet:job:<id>:programs``
+    hash: content hash -> `qfleet.wire.program.program.Program`.
+``qfleet:job:<id>:results``
+    hash: shard index -> `qfleet.wire.messages.shard.ShardResult`.
+``qfleet:job:<id>:events``
+    channel: a message at every move of a shard, ``moved``, or ``ended`` with the job's last.
+``qfleet:program:<content hash>``
+    string: a program that several jobs had; expires by itself some time after its last use.
+``qfleet:workers``
+    hash: worker name -> `qfleet.wire.messages.presence.Presence` as JSON.
+``qfleet:reconciler``
+    string: the worker that looked for lost shards last; it expires when another one may.
+``qfleet:in-memory``
+    string: there if a local fleet keeps its jobs in memory on purpose.
+``qfleet:celery-task-meta-<task id>``
+    string: the shard's record in Celery's result backend, written by our scripts.
+``qfleet:shards``
+    list: the Celery queue. kombu keeps ``qfleet:_kombu*`` beside it.
+
+All keys of a job expire together, a retention time after its last shard ended.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: In front of every key, Celery's and kombu's too, so that other applications can use the same database.
+PREFIX: Final = "qfleet:"
+QUEUE: Final = "shards"
+JOBS: Final = f"{PREFIX}jobs"
+IDS: Final = f"{PREFIX}ids"
+ACTIVE: Final = f"{PREFIX}active"
+TRIMMED: Final = f"{PREFIX}trimmed"
+RECONCILER: Final = f"{PREFIX}reconciler"
+WORKERS: Final = f"{PREFIX}workers"
+IN_MEMORY: Final = f"{PREFIX}in-memory"
+#: What Celery's result backend puts before a task id.
+CELERY_META: Final = f"{PREFIX}celery-task-meta-"
+
+
+class JobField:
+    """Fields of the ledger, a job's hash."""
+
+    BACKEND: Final = "backend"
+    #: seconds since the epoch
+    CREATED: Final = "created"
+    ENDED: Final = "ended"
+    #: seconds that the job is kept after it ended
+    RETENTION: Final = "retention"
+    #: what comes back of each circuit: `qfleet.wire.messages.shard.Output`
+    OUTPUT: Final = "output"
+    CIRCUITS: Final = "circuits"
+    SHARDS: Final = "shards"
+    #: JSON list of strings
+    TAGS: Final = "tags"
+    #: what only clients read: `qfleet.ledger.record.JobRecord`
+    RECORD: Final = "record"
+    #: circuits that ran
+    CIRCUITS_DONE: Final = "circuits_done"
+    #: text of the first error
+    ERROR: Final = "error"
+    #: when every shard's message was on the queue, in seconds since the epoch by the clock of Redis
+    PUBLISHED: Final = "published"
+    #: cancelled shards whose process is still alive
+    STOPPING: Final = "stopping"
+
+    @staticmethod
+    def count(state: str) -> str:
+        """The field that holds how many shards are in a state."""
+        return f"n:{state}"
+
+
+class ShardField:
+    """Fields of a shard. All but the state are absent where they have nothing to say."""
+
+    STATE: Final = "state"
+    #: how often the shard was taken
+    ATTEMPTS: Final = "attempts"
+    #: the attempt that took it last: ``<worker>/<process id>/<token>``
+    OWNER: Final = "owner"
+    #: why the process that had it died
+    CAUSE: Final = "cause"
+    #: the circuit that is being run, and (``deaths:<circuit>``) how many processes died running it
+    CIRCUIT: Final = "circuit"
+    DEATHS: Final = "deaths"
+    #: 1 if its worker was told to stop while it ran: should the worker be killed, that was no attempt
+    EXCUSED: Final = "excused"
+    #: 1 if it was cancelled and its process is still alive
+    STOPPING: Final = "stopping"
+    #: since when nobody holds it, and how often it was published again
+    MISSED: Final = "missed"
+    AGAIN: Final = "again"
+    #: what a failed shard added to the count of circuits done, as JSON
+    COUNTED: Final = "counted"
+
+    @staticmethod
+    def of(index: int, field: str) -> str:
+        """The field of one shard."""
+        return f"{index}:{field}"
+
+
+def job(job_id: str) -> str:
+    """The ledger of a job."""
+    return f"{PREFIX}job:{job_id}"
+
+
+def shards(job_id: str) -> str:
+    """The states of a job's shards."""
+    return f"{PREFIX}job:{job_id}:shards"
+
+
+def work(job_id: str) -> str:
+    """What each shard has to do."""
+    return f"{PREFIX}job:{job_id}:work"
+
+
+def programs(job_id: str) -> str:
+    """The programs of a job's circuits."""
+    return f"{PREFIX}job:{job_id}:programs"
+
+
+def program(name: str) -> str:
+    """A program that several jobs had, by its content hash."""
+    return f"{PREFIX}program:{name}"
+
+
+def results(job_id: str) -> str:
+    """What the shards gave."""
+    return f"{PREFIX}job:{job_id}:results"
+
+
+def events(job_id: str) -> str:
+    """The channel on which the job's moves are told."""
+    return f"{PREFIX}job:{job_id}:events"
+
+
+def of_job(job_id: str) -> tuple[str, str, str, str, str]:
+    """The five keys of a job."""
+    return job(job_id), shards(job_id), work(job_id), programs(job_id), results(job_id)
+
+
+def of_script(job_id: str) -> tuple[str, ...]:
+    """The keys that every script takes."""
+    return *of_job(job_id), WORKERS, ACTIVE, f"{PREFIX}{QUEUE}"
+
+
+def celery_meta(task_id: str) -> str:
+    """The record that ``AsyncResult(task_id)`` reads."""
+    return CELERY_META + task_id
+
+
+def job_of(key: str) -> str | None:
+    """The id of the job that a key belongs to; ``None`` for a key of no job."""
+    prefix = f"{PREFIX}job:"
+    if key.startswith(prefix):
+        return key.removeprefix(prefix).partition(":")[0]
+    if key.startswith(CELERY_META):
+        return key.removeprefix(CELERY_META).rpartition(".")[0]
+    return None

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rights that a client or a worker needs, and a check of them that changes nothing.
+
+The commands are sent inside a transaction that is never executed: Redis checks the user's rights as it queues them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from qfleet.wire.redis import keys
+
+_Role = Literal["client", "worker"]
+_Command = tuple[str, ...]
+
+#: A job that never is.
+_JOB: Final = keys.job("preflight")
+_CHANNEL: Final = keys.events("preflight")
+_QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
+#: What kombu keeps of the queues that are bound to an exchange.
+_BINDING: Final = f"{keys.PREFIX}_kombu.binding.preflight"
+
+#: The commands that scripts send too, with harmless arguments.
+_BY_BOTH: Final[tuple[_Command, ...]] = (
+    ("TIME",),
+    ("PING",),
+    ("EVAL", "return 1", "1", _JOB),
+    ("EVALSHA", 40 * "0", "1", _JOB),
+    ("SCRIPT", "LOAD", "return 1"),
+    ("SCRIPT", "EXISTS", 40 * "0"),
+    ("EXISTS", _JOB),
+    ("EXPIRE", _JOB, "1"),
+    ("PERSIST", _JOB),
+    ("GET", _JOB),
+    ("SET", keys.celery_meta("preflight"), ""),
+    ("HDEL", _JOB, ""),
+    ("HGET", _JOB, ""),
+    ("HINCRBY", _JOB, "", "1"),
+    ("HKEYS", keys.WORKERS),
+    ("HMGET", _JOB, ""),
+    ("HSET", _JOB, "", ""),
+    ("HSETNX", _JOB, "", ""),
+    ("HSTRLEN", keys.WORKERS, ""),
+    ("LLEN", _QUEUE),
+    ("LPUSH", _QUEUE, ""),
+    ("SADD", _BINDING, ""),
+    ("SMEMBERS", _BINDING),
+    ("ZADD", keys.ACTIVE, "0", ""),
+    ("ZREM", keys.ACTIVE, ""),
+    ("PUBLISH", _CHANNEL, ""),
+)
+_BY_CLIENT: Final[tuple[_Command, ...]] = (
+    ("HVALS", keys.WORKERS),
+    ("HGETALL", keys.WORKERS),
+    ("HEXISTS", _JOB, ""),
+    ("SCAN", "0"),
+    ("UNLINK", _JOB),
+    ("ZCARD", keys.JOBS),
+    ("ZRANGE", keys.ACTIVE, "0", "0"),
+    ("ZRANGEBYLEX", keys.IDS, "-", "+", "LIMIT", "0", "1"),
+    ("ZRANGEBYSCORE", keys.JOBS, "0", "0"),
+    ("ZREVRANGEBYSCORE", keys.JOBS, "0", "0"),
+    ("ZSCORE", keys.JOBS, ""),
+    ("SUBSCRIBE", _CHANNEL),
+)
+_BY_WORKER: Final[tuple[_Command, ...]] = (
+    ("BRPOP", _QUEUE, "1"),
+    ("RPUSH", _QUEUE, ""),
+    ("DEL", f"{keys.PREFIX}preflight.celery.pidbox"),
+    ("HGETALL", keys.WORKERS),
+    ("SREM", _BINDING, ""),
+    ("ZREVRANGE", keys.ACTIVE, "0", "0"),
+)
+_UNSUITED: Final = {
+    "cluster": "it runs in cluster mode, which qfleet doesn't support; use a Redis without cluster mode, or Sentinel",
+    "sentinel": "it is a Sentinel, which holds no jobs; write sentinel://HOST:PORT/0?master_name=NAME",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A right that a Redis user lacks."""
+
+    #: a command, keys, or a channel
+    what: str
+    #: the ACL rule that gives it
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.what} (add {self.rule})"
+
+
+def control_channel(database: int) -> str:
+    """Return the channel on which workers are told to drop tasks."""
+    return f"{keys.PREFIX}/{database}.celery.pidbox"
+
+
+def why_unsuited(hello: object) -> str:
+    """Return why a server can't hold jobs, from its answer to HELLO; empty if it can, or doesn't tell."""
+    if isinstance(hello, (list, tuple)):  # RESP2 has no maps
+        hello = dict(zip(hello[::2], hello[1::2], strict=False))
+    mode = (hello.get(b"mode") or hello.get("mode") or b"") if isinstance(hello, dict) else b""
+    return _UNSUITED.get(mode.decode() if isinstance(mode, bytes) else str(mode), "")
+
+
+def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
+    """Return the rights that this user lacks. Raises redis-py's errors if Redis doesn't answer.
+
+    Args:
+        client: a ``redis.Redis``.
+        database: its number, which the channel of the workers has in its name.
+    """
+    commands = _BY_BOTH + (_BY_CLIENT if role == "client" else _BY_WORKER)
+    control = control_channel(database)
+    commands += (("PUBLISH", control, ""),) if role == "client" else (("SUBSCRIBE", control),)
+    found: dict[str, Missing] = {}
+    for command, answer in _asked(client, [("MULTI",)], commands):
+        missing = _missing(command, answer)
+        if missing is not None:
+            found.setdefault(missing.rule, missing)
+    return list(found.values())
+
+
+def problems(client: Any, role: _Role, database: int) -> list[str]:
+    """Return why a Redis can't be used by this user, a line each; empty if it can. Raises redis-py's errors."""
+    ((_, hello),) = _asked(client, [("HELLO",)])
+    unsuited = why_unsuited(hello)
+    if unsuited:
+        return [unsuited]
+    missing = missing_rights(client, role, database)
+    return [f"its user may not use {', '.join(map(str, missing))}"] if missing else []
+
+
+def _asked(client: Any, *rounds: Sequence[_Command]) -> list[tuple[_Command, object]]:
+    """Return commands with their answers, errors among them, from a connection that is closed afterwards.
+
+    The commands of a round are sent together. After one with a refusal there is no other.
+    """
+    connection = client.connection_pool.get_connection()
+    answers: list[tuple[_Command, object]] = []
+    try:
+        for commands in rounds:
+            for command in commands:
+                connection.send_command(*command, check_health=False)
+            answers += [(command, _answer(connection)) for command in commands]
+            if any(isinstance(answer, Exception) for _, answer in answers):
+                break
+    finally:
+        # A transaction that was begun ends with it.
+        connection.disconnect()
+        client.connection_pool.release(connection)
+    return answers
+
+
+def _answer(connection: Any) -> object:
+    try:
+        return connection.read_response()
+    except Exception as exc:  # redis-py isn't imported here
+        if not connection.is_connected:
+            raise
+        return exc
+
+
+def _missing(command: _Command, answer: object) -> Missing | None:
+    text = str(answer).lower()
+    if not isinstance(answer, Exception) or "permission" not in text:
+        return None
+    name = command[0].lower()
+    if "to run" not in text:
+        if "channel" in text:
+            return Missing(f"the channel {command[1]}", f"&{keys.PREFIX}*")
+        return Missing(f"keys under {keys.PREFIX}", f"~{keys.PREFIX}*")
+    shown = "|".join(command[:2]).lower() if name == "script" else name
+    return Missing(f"the command {shown.replace('|', ' ').upper()}", f"+{shown}")
+
+
+__all__ = ["Missing", "control_channel", "missing_rights", "problems", "why_unsuited"]

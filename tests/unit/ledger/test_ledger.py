@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client reads of jobs and workers; on an imitated and on a real Redis."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+from jobs import new_job
+
+from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.ledger import Ledger
+from qfleet.wire import codec
+from qfleet.wire.messages.presence import STALE_SECONDS, Presence
+from qfleet.wire.messages.shard import CircuitResult, ShardResult
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
+from qfleet_worker.store import Store
+
+
+@pytest.fixture
+def ledger(store_client: redis.Redis) -> Ledger:
+    return Ledger(store_client)
+
+
+@pytest.fixture
+def store(store_client: redis.Redis) -> Store:
+    return Store(store_client, "unit@test")
+
+
+def test_a_job_that_was_deleted_while_it_was_published_leaves_nothing(
+    store_client: redis.Redis, ledger: Ledger
+) -> None:
+    job = new_job(1)
+    ledger.store(job)
+    ledger.delete(job.job_id)
+    ledger.published(job.job_id)
+    assert not store_client.exists(keys.job(job.job_id))
+
+
+def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
+    job = new_job(3, tags=("a", "ü"), created=1_700_000_000.123456)
+    ledger.store(job)
+    snapshot = ledger.snapshot(job.job_id)
+    assert (snapshot.backend, snapshot.circuits, snapshot.circuits_done) == ("automatic", 3, 0)
+    assert (snapshot.created, snapshot.ended, snapshot.tags) == (1_700_000_000.123456, None, ("a", "ü"))
+    assert snapshot.states["PENDING"] == 3
+
+
+def test_the_record_comes_back(ledger: Ledger) -> None:
+    job = new_job(2, metadata={"a": [1, {"b": None}]})
+    ledger.store(job)
+    assert ledger.record(job.job_id) == job.record
+
+
+def test_a_job_that_never_was_and_one_that_expired(store_client: redis.Redis, ledger: Ledger) -> None:
+    job = new_job()
+    for read in (ledger.snapshot, ledger.record):
+        with pytest.raises(JobNotFoundError, match=job.job_id):
+            read(job.job_id)
+    ledger.store(job)
+    store_client.delete(*keys.of_job(job.job_id))  # as Redis does when they expire
+    for read in (ledger.snapshot, ledger.record):
+        with pytest.raises(JobExpiredError, match=job.job_id):
+            read(job.job_id)
+
+
+def test_deleting_leaves_no_key(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
+    job = new_job(3)
+    ledger.store(job)
+    store.take(job.job_id, 1)
+    ledger.cancel(job.job_id)
+    ledger.delete(job.job_id)
+    assert list(store_client.scan_iter(match=f"*{job.job_id}*", count=1000)) == []
+    assert store_client.zscore(keys.JOBS, job.job_id) is None
+    ledger.delete(job.job_id)
+
+
+def test_jobs_by_time_and_page(store_client: redis.Redis, ledger: Ledger) -> None:
+    # A day of their own, since others write to the same Redis.
+    day = time.time() - 200 * 86_400
+    jobs = [new_job(1, created=day + number) for number in range(250)]
+    for job in reversed(jobs):
+        ledger.store(job)
+    ids = [job.job_id for job in jobs]
+
+    def found(first: int, last: int, *, descending: bool) -> list[str]:
+        return [summary.job_id for summary in ledger.jobs(day + first, day + last, descending=descending)]
+
+    assert found(0, 249, descending=False) == ids
+    assert found(0, 249, descending=True) == ids[::-1]
+    assert found(10, 12, descending=False) == ids[10:13]
+    store_client.delete(keys.job(ids[11]))
+    assert found(10, 12, descending=True) == [ids[12], ids[10]]
+    for job_id in ids:
+        ledger.delete(job_id)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: redis.Redis, ledger: Ledger) -> None:
+    day = time.time() - 100 * 86_400
+    # More of one moment than a page holds, too.
+    jobs = [new_job(1, created=day + max(0, number - 150)) for number in range(300)]
+    for job in jobs:
+        ledger.store(job)
+    ids = [job.job_id for job in jobs]
+    listed = ledger.jobs(day, day + 1000, descending=descending)
+    found = [next(listed).job_id for _ in range(120)]
+    # One that was listed goes, and one comes that is before those that were.
+    ledger.delete(found[7])
+    late = new_job(1, created=day + (500 if descending else 0))
+    if descending:
+        ledger.store(late)
+    found += [summary.job_id for summary in listed]
+    assert sorted(found) == sorted(ids)
+    times = dict(zip(ids, (job.record.created for job in jobs), strict=True))
+    assert [times[job_id] for job_id in found] == sorted(times.values(), reverse=descending)
+    for job_id in (*ids, late.job_id):
+        ledger.delete(job_id)
+
+
+def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, store_client: redis.Redis) -> None:
+    job = new_job(40)
+    ledger.store(job)
+    written = {}
+    for index in (39, 3, 17, 0):
+        part = CircuitResult(index=index, first_shot=0, shots=10, seconds=0.5, engine="e")
+        written[index] = ShardResult(circuits=(part,))
+        taken = store.take(job.job_id, index)
+        assert taken is not None
+        store.finish(taken, codec.encode(written[index]), whole=1, blocks=[], error="")
+    assert list(ledger.results(job.job_id, range(40))) == [written[index] for index in (0, 3, 17, 39)]
+    store_client.hset(keys.results(job.job_id), "17", b"damaged")
+    with pytest.raises(DamagedDataError, match=f"result of shard 17 of job {job.job_id}"):
+        list(ledger.results(job.job_id, range(40)))
+
+
+def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
+    presence = Presence(
+        name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0, machine="m", process_id=7
+    )
+    store.show(presence)
+    (found,) = [worker for worker in ledger.workers() if worker.name == "unit@test"]
+    assert (found.version, found.concurrency, found.memory_bytes) == ("1.2", 3, 5)
+    assert (found.machine, found.process_id) == ("m", 7)
+    assert (store.is_up_on("m"), store.is_up_on("another")) == (True, False)
+    store.leave()
+    assert [worker for worker in ledger.workers() if worker.name == "unit@test"] == []
+    assert not store.is_up_on("m")
+
+
+def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger: Ledger) -> None:
+    seconds, _ = store_client.time()
+    for age in (STALE_SECONDS - 5, STALE_SECONDS + 1):
+        seen = seconds - age
+        record = f'{{"name": "w{age}", "version": "", "concurrency": 1, "memory_bytes": 1, "seen": {seen}}}'
+        store_client.hset(keys.WORKERS, f"w{age}", record)
+    names = [worker.name for worker in ledger.workers()]
+    assert f"w{STALE_SECONDS - 5}" in names
+    assert f"w{STALE_SECONDS + 1}" not in names
+    for age in (STALE_SECONDS - 5, STALE_SECONDS + 1):
+        store_client.hdel(keys.WORKERS, f"w{age}")
+
+
+def test_a_worker_that_was_seen_in_the_future_isnt_up(store_client: redis.Redis, ledger: Ledger) -> None:
+    seconds, _ = store_client.time()
+    record = f'{{"name": "ahead", "version": "", "concurrency": 1, "memory_bytes": 1, "seen": {seconds + 1000}}}'
+    store_client.hset(keys.WORKERS, "ahead", record)
+    assert "ahead" not in [worker.name for worker in ledger.workers()]
+    store_client.hdel(keys.WORKERS, "ahead")
+
+
+@pytest.mark.parametrize("shards", ["junk", "1e9", "-1", "999999999999", ""])
+def test_a_job_of_a_number_of_shards_that_no_client_stores_can_be_deleted(
+    shards: str, store_client: redis.Redis, ledger: Ledger
+) -> None:
+    job = new_job(2)
+    ledger.store(job)
+    store_client.hset(keys.job(job.job_id), JobField.SHARDS, shards)
+    ledger.delete(job.job_id)
+    assert not store_client.exists(*keys.of_job(job.job_id))
+
+
+def test_a_record_that_no_worker_wrote_is_left_out(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
+    store.show(Presence(name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0))
+    for name, junk in (
+        (b"odd", b"junk"),
+        (b"\xff", b"[]"),
+        (b"deep", b"[" * 100_000),
+        (b"no utf", b'{"name": "\xff"}'),
+    ):
+        store_client.hset(keys.WORKERS, name, junk)
+    assert "unit@test" in [worker.name for worker in ledger.workers()]
+    records = ledger.worker_records()
+    assert {name for name, record in records.items() if record is None} >= {b"odd", b"\xff", b"deep", b"no utf"}
+    assert records[b"unit@test"] is not None
+    store_client.hdel(keys.WORKERS, b"odd", b"\xff", b"deep", b"no utf", b"unit@test")
+
+
+def _junk_ledgers() -> dict[str, dict[str, bytes]]:
+    many = b"[" * 100_000
+    return {
+        "created": {JobField.CREATED: b"yesterday"},
+        "time": {JobField.CREATED: b"nan"},
+        "late": {JobField.ENDED: b"1e300"},
+        "circuits": {JobField.CIRCUITS: b"many"},
+        "negative": {JobField.count("SUCCESS"): b"-3"},
+        "huge": {JobField.CIRCUITS: b"9" * 5000},
+        "tags": {JobField.TAGS: b'{"a": 1}'},
+        "deep": {JobField.TAGS: many},
+        "not utf": {JobField.BACKEND: b"\xff"},
+        "error": {JobField.ERROR: b"\xff"},
+    }
+
+
+@pytest.mark.parametrize("kind", [*_junk_ledgers(), "string"])
+def test_a_job_that_cant_be_read_is_an_error_of_its_own(kind: str, store_client: redis.Redis, ledger: Ledger) -> None:
+    day = time.time() - 300 * 86_400
+    jobs = [new_job(1, created=day + number) for number in range(3)]
+    for job in jobs:
+        ledger.store(job)
+    bad = jobs[1].job_id
+    if kind == "string":
+        store_client.delete(keys.job(bad))
+        store_client.set(keys.job(bad), "no hash")
+    else:
+        store_client.hset(keys.job(bad), mapping=_junk_ledgers()[kind])
+    with pytest.raises(DamagedDataError, match=f"job {bad} can't be read: .*doctor"):
+        ledger.snapshot(bad)
+    with pytest.raises(DamagedDataError):
+        ledger.find(bad[:30])
+    damaged: list[str] = []
+    found = [job.job_id for job in ledger.jobs(day, day + 9, descending=False, damaged=damaged)]
+    assert (found, damaged) == ([jobs[0].job_id, jobs[2].job_id], [bad])
+    if kind == "string":
+        with pytest.raises(DamagedDataError):
+            ledger.record(bad)
+    store_client.delete(keys.job(bad))
+    for job in jobs:
+        ledger.delete(job.job_id)

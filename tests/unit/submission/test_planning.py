@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planning: which circuits travel together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qiskit.circuit import QuantumCircuit
+
+from qfleet.errors import CapacityError
+from qfleet.lowering.lower import lower
+from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, Item, plan, predict_seconds
+from qfleet.wire.cost.cost import result_bytes
+from qfleet.wire.messages.shard import CircuitWork, ShardWork
+
+
+def items(*seconds: float, shots: int = 100, result_bytes: int = 100) -> list[Item]:
+    return [
+        Item(CircuitWork(index=index, program="p", shots=shots, seed=index), cost, result_bytes)
+        for index, cost in enumerate(seconds)
+    ]
+
+
+def cut(work: list[Item], **options: Any) -> list[ShardWork]:
+    defaults = {"max_job_size": None, "max_shot_size": None}
+    return plan(work, output="counts", precision="double", memory=False, threads=1, **(defaults | options))
+
+
+def indices(shards: list[ShardWork]) -> list[list[int]]:
+    return [[circuit.index for circuit in shard.circuits] for shard in shards]
+
+
+def test_small_circuits_are_packed_up_to_the_time_of_a_shard() -> None:
+    third = SHARD_SECONDS / 3.1
+    assert indices(cut(items(*[third] * 7))) == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_a_circuit_larger_than_a_shard_travels_alone() -> None:
+    assert indices(cut(items(0.001, 10 * SHARD_SECONDS, 0.001))) == [[0], [1], [2]]
+
+
+def test_large_results_are_not_packed_together() -> None:
+    assert indices(cut(items(0.001, 0.001, 0.001, result_bytes=SHARD_RESULT_BYTES // 2))) == [[0, 1], [2]]
+
+
+def test_max_job_size_bounds_the_circuits_of_a_shard() -> None:
+    assert indices(cut(items(*[1e-6] * 5), max_job_size=2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_max_shot_size_cuts_shots_into_blocks_in_shards_of_their_own() -> None:
+    shards = cut(items(1e-6, shots=250), max_shot_size=100)
+    (blocks,) = zip(*(shard.circuits for shard in shards), strict=True)
+    assert [(block.first_shot, block.shots, block.blocks) for block in blocks] == [
+        (0, 100, 3),
+        (100, 100, 3),
+        (200, 50, 3),
+    ]
+
+
+@given(
+    st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=30),
+    st.integers(1, 500),
+    st.none() | st.integers(1, 7),
+    st.none() | st.integers(1, 200),
+)
+def test_every_shot_of_every_circuit_travels_once_and_in_order(
+    seconds: list[float], shots: int, max_job_size: int | None, max_shot_size: int | None
+) -> None:
+    shards = cut(items(*seconds, shots=shots), max_job_size=max_job_size, max_shot_size=max_shot_size)
+    travelled = [
+        (circuit.index, shot)
+        for shard in shards
+        for circuit in shard.circuits
+        for shot in range(circuit.first_shot, circuit.first_shot + circuit.shots)
+    ]
+    assert travelled == [(index, shot) for index in range(len(seconds)) for shot in range(shots)]
+    assert all(len(shard.circuits) <= (max_job_size or len(seconds)) for shard in shards)
+    assert all(circuit.shots <= (max_shot_size or shots) for shard in shards for circuit in shard.circuits)
+
+
+def test_prediction_grows_with_qubits_operations_and_branches() -> None:
+    def seconds(num_qubits: int, gates: int, *, reset: bool = False) -> float:
+        circuit = QuantumCircuit(num_qubits, num_qubits)
+        if reset:
+            circuit.reset(0)
+        for _ in range(gates):
+            circuit.h(0)
+        circuit.measure(range(num_qubits), range(num_qubits))
+        return predict_seconds(lower(circuit), 1000, "counts")
+
+    assert seconds(20, 50) > 100 * seconds(10, 50)
+    assert seconds(20, 500) > 5 * seconds(20, 50)
+    assert seconds(20, 50, reset=True) > 1.9 * seconds(20, 50)
+
+
+def test_measurements_at_the_end_cost_no_branches() -> None:
+    circuit = QuantumCircuit(10)
+    circuit.h(range(10))
+    bare = predict_seconds(lower(circuit), 1000, "counts")
+    circuit.measure_all()
+    assert predict_seconds(lower(circuit), 1000, "counts") < 3 * bare
+
+
+def test_predicted_results_hold_the_real_ones() -> None:
+    circuit = QuantumCircuit(3, 70)
+    circuit.measure([0, 1, 2], [0, 35, 69])
+    counts = result_bytes(lower(circuit), 50, "counts", "double", memory=True)
+    assert counts >= 50 * (9 + 8) + 50 * 4
+    state = result_bytes(lower(circuit), 50, "statevector", "single", memory=False)
+    assert state >= 8 * 8 + 50 * 17
+    unitary = result_bytes(lower(circuit), 1, "unitary", "double", memory=False)
+    assert unitary >= 64 * 16
+
+
+def test_loops_and_what_is_measured_before_a_condition_cost_more() -> None:
+    def seconds(make: str) -> float:
+        circuit = QuantumCircuit(18, 2)
+        circuit.h(range(18))
+        circuit.measure(0, 0)
+        if make == "if":
+            with circuit.if_test((circuit.clbits[0], 1)):
+                circuit.x(1)
+        elif make == "while":
+            with circuit.while_loop((circuit.clbits[0], 1)):
+                circuit.x(1)
+        return predict_seconds(lower(circuit), 1000, "counts")
+
+    assert 1.9 * seconds("") < seconds("if") < seconds("while") < 100 * seconds("")
+
+
+def test_a_job_of_more_tasks_than_scripts_may_loop_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qfleet.submission.planning.MAX_SHARDS", 100)
+    assert len(cut(items(0.1, shots=100), max_shot_size=1)) == 100
+    with pytest.raises(CapacityError, match="more than 100 tasks; give a larger max_shot_size"):
+        cut(items(0.1, shots=2**31 - 1), max_shot_size=1)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which saves of the means of several observables may a worker do blindly?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import make_golden
+import msgspec
+import numpy as np
+import pytest
+
+from qfleet.wire.checks.saves import saved_bytes, saves_unitary
+from qfleet.wire.codec import WireError, decode_program, encode_program
+from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.saves import Save, SaveKind, value_size, value_type
+
+KINDS = [SaveKind.EXPECTATION_VALUES, SaveKind.EXPECTATION_VALUES_AND_SQUARES]
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def good(request: pytest.FixtureRequest) -> Program:
+    """It saves sums of two terms, of none, and of one."""
+    return make_golden.means(request.param)
+
+
+def starts(*numbers: int) -> bytes:
+    return np.array(numbers, "<i4").tobytes()
+
+
+def masks(*numbers: int) -> bytes:
+    return np.array(numbers, "<u8").tobytes()
+
+
+def factors(*numbers: complex) -> bytes:
+    return np.array(numbers, "<c16").tobytes()
+
+
+def changed(program: Program, **fields: Any) -> bytes:
+    return encode_program(
+        msgspec.structs.replace(program, saves=(msgspec.structs.replace(program.saves[0], **fields),))
+    )
+
+
+def test_it_comes_back(good: Program) -> None:
+    (save,) = decode_program(encode_program(good)).saves
+    assert save == good.saves[0]
+    assert save.sums().tolist() == [0, 2, 2, 3]
+    assert save.paulis()[2].shape == (1, 3)
+    assert not saves_unitary(good)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"starts": starts(0, 3)},
+        {"starts": starts(0, 0, 3, 3, 3)},
+        {"starts": starts(0, 0), "x_masks": b"", "z_masks": b"", "coefficients": b""},
+        {"coefficients": factors(1, 2j, -3)},
+    ],
+    ids=["one sum", "empty ones", "an empty one alone", "imaginary"],
+)
+def test_other_good_ones(good: Program, fields: dict[str, Any]) -> None:
+    decode_program(changed(good, **fields))
+
+
+HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
+    "no sums": ({"starts": b""}, "has 0 bytes that say where its sums begin"),
+    "no whole number": ({"starts": starts(0, 3) + b"1"}, "has 9 bytes that say where its sums begin"),
+    "no end": ({"starts": starts(0)}, "sums that don't consist of its 3 terms"),
+    "no sums of no terms": (
+        {"starts": starts(0), "x_masks": b"", "z_masks": b"", "coefficients": b""},
+        "sums that don't consist of its 0 terms",
+    ),
+    "terms before": ({"starts": starts(1, 2, 2, 3)}, "sums that don't consist of its 3 terms"),
+    "a negative start": ({"starts": starts(-1, 2, 2, 3)}, "sums that don't consist of its 3 terms"),
+    "terms after": ({"starts": starts(0, 2)}, "sums that don't consist of its 3 terms"),
+    "an end too high": ({"starts": starts(0, 2, 4)}, "sums that don't consist of its 3 terms"),
+    "back and forth": ({"starts": starts(0, 2, 1, 3)}, "sums that don't consist of its 3 terms"),
+    "far and back": ({"starts": starts(0, 2**31 - 1, 3)}, "sums that don't consist of its 3 terms"),
+    "below and back": ({"starts": starts(0, -5, 3)}, "sums that don't consist of its 3 terms"),
+    "a list": ({"subtype": "list"}, "can't be of the subtype 'list'"),
+    "a sum over shots": ({"subtype": "accum"}, "can't be of the subtype 'accum'"),
+    "by clbits": ({"subtype": "c_accum"}, "can't be of the subtype 'c_accum'"),
+    "the last shot's": ({"subtype": "single"}, "can't be of the subtype 'single'"),
+    "fewer X masks": ({"x_masks": masks(0, 3)}, "don't belong together"),
+    "fewer Z masks": ({"z_masks": masks(1, 2)}, "don't belong together"),
+    "fewer coefficients": ({"coefficients": factors(1, 2)}, "don't belong together"),
+    "two rows of them": ({"coefficients": factors(1, 2, 3, 4, 5, 6)}, "don't belong together"),
+    "a qubit that isn't there": ({"x_masks": masks(0, 4, 1)}, "a Pauli on a qubit that isn't there"),
+    "infinite": ({"coefficients": factors(1, np.inf, 0)}, "isn't a finite number"),
+    "basis states": ({"indices": bytes(8)}, "8 bytes of basis states"),
+}
+
+
+@pytest.mark.parametrize(("fields", "text"), HOSTILE.values(), ids=HOSTILE)
+def test_saves_that_no_engine_may_do(good: Program, fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(WireError, match=text):
+        decode_program(changed(good, **fields))
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        msgspec.structs.replace(make_golden.saving().saves[2], starts=starts(0, 2)),
+        msgspec.structs.replace(make_golden.saving().saves[3], starts=starts(0, 2)),
+        Save(kind=SaveKind.STATEVECTOR, label="s", subtype="single", starts=starts(0, 0)),
+    ],
+    ids=lambda save: save.kind.name,
+)
+def test_other_kinds_have_no_sums(good: Program, save: Save) -> None:
+    with pytest.raises(WireError, match="bytes that say where its sums begin"):
+        decode_program(encode_program(msgspec.structs.replace(good, saves=(save,))))
+
+
+@pytest.mark.parametrize(("width", "fits"), [(62, True), (63, False)])
+def test_as_many_qubits_as_a_mask_holds(good: Program, width: int, fits: bool) -> None:
+    wide = msgspec.structs.replace(
+        good,
+        num_qubits=width,
+        codes=np.array([Op.SAVE], np.uint8),
+        num_controls=np.zeros(1, np.uint16),
+        num_targets=np.array([width], np.uint16),
+        operands=np.arange(width, dtype=np.int32),
+    )
+    highest = masks(1 << 61, 3, 1)
+    if fits:
+        assert decode_program(changed(wide, x_masks=highest)).saves[0].x_masks == highest
+    else:
+        with pytest.raises(WireError, match="acts on 63 qubits; at most 62 are possible"):
+            decode_program(changed(wide, x_masks=highest))
+
+
+def test_how_large_they_are() -> None:
+    means, squares = (make_golden.means(kind).saves[0] for kind in KINDS)
+    assert (value_size(means, 2, 2), value_size(squares, 2, 2)) == (3, 6)
+    assert {value_type(kind, precision) for kind in KINDS for precision in ("single", "double")} == {"<f8"}
+    for kind, numbers in zip(KINDS, (3, 6), strict=True):
+        # One entry for all shots.
+        assert 8 * numbers <= saved_bytes(make_golden.means(kind), 1000, "double") < 8 * numbers + 100

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outcomes are merged and ordered, and each shot keeps its own."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from qfleet_worker.engines.results import outcomes
+from qfleet_worker.engines.results.outcomes import Tally
+
+
+@pytest.mark.parametrize("merge_bytes", [1 << 20, 100])
+@pytest.mark.parametrize("num_clbits", [3, 9, 64, 65, 130, 5000])
+def test_against_a_list_of_numbers(monkeypatch: pytest.MonkeyPatch, num_clbits: int, merge_bytes: int) -> None:
+    monkeypatch.setattr(outcomes, "MERGE_BYTES", merge_bytes)
+    rng = np.random.default_rng(num_clbits)
+    # The shots come in any order.
+    order = rng.permutation(20 * 32)
+    tally, expected = Tally(num_clbits, len(order)), [0] * len(order)
+    for batch in order.reshape(20, 32):
+        fixed, *targets = rng.permutation(num_clbits).tolist()[:3]
+        clbits = int(rng.integers(2)) << fixed
+        readout = list(zip(rng.permutation(6).tolist(), targets, strict=False))
+        found = rng.integers(0, 64, 30)
+        tally.add(clbits, batch[:30], found, readout)
+        for shot, value in zip(batch[:30], found.tolist(), strict=True):
+            expected[shot] = clbits | sum((value >> bit & 1) << at for bit, at in readout)
+        tally.add_same(1 << num_clbits - 1, batch[30:])
+        for shot in batch[30:]:
+            expected[shot] = 1 << num_clbits - 1
+    rows, counts, memory = tally.result()
+    numbers = [int.from_bytes(row.tobytes(), "little") for row in rows]
+    assert numbers == sorted(set(expected))
+    assert counts.tolist() == [expected.count(number) for number in numbers]
+    assert memory is not None
+    assert [numbers[at] for at in memory] == expected
+
+
+def test_without_memory_nothing_is_kept_per_shot() -> None:
+    tally = Tally(1, None)
+    tally.add_same(1, np.arange(5))
+    rows, counts, memory = tally.result()
+    assert (rows.tolist(), counts.tolist(), memory) == ([[1]], [5], None)
+
+
+def test_clbits_that_nothing_writes_take_memory_in_the_result_alone() -> None:
+    tracemalloc.start()
+    try:
+        tally, rng = Tally(1 << 24, None), np.random.default_rng(1)
+        for _ in range(20):
+            tally.add(0, np.arange(1000), rng.integers(0, 2, 1000), [(0, (1 << 24) - 1)])
+            columns = tally.columns([(1 << 24) - 1])
+            tally.add_rows(np.zeros((1000, len(columns)), np.uint8), np.arange(1000))
+        rows, counts, _ = tally.result()
+        # Two outcomes of 2 MiB.
+        assert tracemalloc.get_traced_memory()[1] < 6 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert [int.from_bytes(row.tobytes(), "little") for row in rows] == [0, 1 << (1 << 24) - 1]
+    assert counts.sum() == 40_000

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A circuit is compiled once for all of its angles: what is kept, and that other angles give what they should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+
+import engine_oracle as oracle
+import msgspec
+import numpy as np
+import pytest
+from engine_oracle import UNITARY_OPS, measure, op
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qfleet.wire.program.program import PARAMS, TABLE_OPS, Op, Program
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.compiler import plan, small
+from qfleet_worker.engines.statevector.compiler.cache import ENTRY_BYTES, Cache, structure
+from qfleet_worker.engines.statevector.compiler.fusion import LOOK_BACK
+from qfleet_worker.engines.statevector.compiler.turns import half_turns
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
+
+TOLERANCES = {"double": 1e-10, "single": 2e-5}
+SPECIAL = [0.0, np.pi / 2, np.pi, -np.pi, 2 * np.pi, 4 * np.pi, 1e-9, 123.456]
+#: Beyond what `turns` computes itself. The numpy engine adds angles up, which loses digits of such.
+HUGE = [1.25e5, -1e8]
+ROTATIONS = [Op.RX, Op.RY, Op.RZ, Op.P, Op.RZZ, Op.U, Op.H, Op.X]
+DIAGONALS = [Op.P, Op.RZ, Op.RZZ, Op.T, Op.DIAGONAL, Op.GLOBAL_PHASE, Op.RY]
+PAIRS = [Op.RXX, Op.RZX, Op.XX_PLUS_YY, Op.RZZ, Op.P, Op.RY, Op.H, Op.UNITARY, Op.ISWAP, Op.ECR]
+
+
+def random_program(rng: np.random.Generator, num_qubits: int, codes: Sequence[Op], length: int) -> Program:
+    return oracle.program(
+        num_qubits, 0, [oracle.random_operation(rng, num_qubits, 0, codes) for _ in range(rng.integers(1, length))]
+    )
+
+
+def at(program: Program, params: np.ndarray) -> Program:
+    return msgspec.structs.replace(program, params=params)
+
+
+def amplitudes(
+    engine: StatevectorEngine | NumpyEngine, program: Program, precision: str, threads: int = 1
+) -> np.ndarray:
+    experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
+    return engine.run(experiment).amplitudes
+
+
+def random_params(rng: np.random.Generator, number: int) -> np.ndarray:
+    return np.where(rng.random(number) < 0.4, rng.choice(SPECIAL, number), rng.uniform(-7, 7, number))
+
+
+def check_bindings(program: Program, precision: str, rng: np.random.Generator, threads: int = 1) -> None:
+    engine = StatevectorEngine()
+    amplitudes(engine, program, precision, threads)
+    for _ in range(3):
+        other = at(program, random_params(rng, len(program.params)))
+        bound = amplitudes(engine, other, precision, threads)
+        fresh = amplitudes(StatevectorEngine(), other, precision, threads)
+        assert bound.tobytes() == fresh.tobytes()
+        assert np.abs(bound - amplitudes(NumpyEngine(), other, precision)).max() < TOLERANCES[precision]
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32), num_qubits=st.integers(1, 11), precision=st.sampled_from(["double", "single"]))
+@pytest.mark.parametrize(
+    "codes", [UNITARY_OPS, ROTATIONS, DIAGONALS, PAIRS], ids=["all", "rotations", "diagonals", "pairs"]
+)
+def test_other_angles_in_one_call(codes: list[Op], seed: int, num_qubits: int, precision: str) -> None:
+    rng = np.random.default_rng(seed)
+    if codes is PAIRS:
+        num_qubits = max(num_qubits, 2)
+    check_bindings(random_program(rng, num_qubits, codes, 60), precision, rng)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**32),
+    num_qubits=st.integers(3, 11),
+    local_bits=st.integers(8, 10),
+    precision=st.sampled_from(["double", "single"]),
+)
+@pytest.mark.parametrize(
+    "codes", [UNITARY_OPS, ROTATIONS, DIAGONALS, PAIRS], ids=["all", "rotations", "diagonals", "pairs"]
+)
+def test_other_angles_in_stages(
+    codes: list[Op], seed: int, num_qubits: int, local_bits: int, precision: str,
+    small_chunks: Callable[[int, int], None],
+) -> None:  # fmt: skip
+    small_chunks(local_bits, 3)
+    rng = np.random.default_rng(seed)
+    check_bindings(random_program(rng, num_qubits, codes, 60), precision, rng, threads=2)
+
+
+@pytest.mark.parametrize("code", [code for code in UNITARY_OPS if code in PARAMS], ids=lambda code: code.name)
+@pytest.mark.parametrize("controls", [0, 1, 2])
+def test_every_operation_at_special_angles(code: Op, controls: int) -> None:
+    rng = np.random.default_rng(code)
+    width = oracle.width(code)
+    order = list(range(width + controls))
+    gate = op(code, order[:width], [0.3] * PARAMS[code], controls=[~qubit for qubit in order[width:]])
+    program = oracle.program(5, 0, [op(Op.RY, [qubit], [0.4 + qubit]) for qubit in range(5)] + [gate] * 2)
+    engine = StatevectorEngine()
+    equal = [[value] * PARAMS[code] for value in SPECIAL + HUGE]
+    for angles in equal + rng.choice(SPECIAL, (4, PARAMS[code])).tolist():
+        other = at(program, np.array([*program.params[:5], *angles, *angles[::-1]]))
+        assert np.abs(amplitudes(engine, other, "double") - oracle.statevector(other)).max() < 1e-10
+
+
+@pytest.mark.parametrize("code", [Op.RX, Op.RY])
+@pytest.mark.parametrize("num_qubits", [1, 5, LOOK_BACK + 2])
+@pytest.mark.parametrize("by_layers", [True, False])
+def test_rotations_before_rotations_about_z(code: Op, num_qubits: int, by_layers: bool) -> None:
+    """Two are computed as one, also where there are some others between them."""
+    rng = np.random.default_rng(num_qubits)
+    pairs = [(op(code, [qubit], [0.1]), op(Op.RZ, [qubit], [0.2])) for qubit in range(num_qubits)]
+    if by_layers:
+        operations = [first for first, _ in pairs] + [second for _, second in pairs]
+    else:
+        operations = [each for pair in pairs for each in pair]
+    entangled = [op(Op.X, [qubit + 1], controls=[qubit]) for qubit in range(num_qubits - 1)]
+    check_bindings(oracle.program(num_qubits, 0, (operations + entangled) * 2), "double", rng)
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[None]:
+    calls: list[None] = []
+    function = getattr(module, name)
+
+    def counted(*arguments: object) -> object:
+        calls.append(None)
+        return function(*arguments)
+
+    monkeypatch.setattr(module, name, counted)
+    return calls
+
+
+def dynamic_program() -> Program:
+    layer = [op(Op.RY, [qubit], [0.3 + qubit]) for qubit in range(4)]
+    rotations = [op(Op.RZZ, [0, 1], [0.5]), op(Op.RX, [2], [0.25], controls=[3])]
+    return oracle.program(
+        4, 5, [*layer, measure(1, 4), *rotations, op(Op.RESET, [0]), *layer, *(measure(at, at) for at in range(4))]
+    )
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_another_binding_compiles_nothing(planned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count_calls(monkeypatch, plan, "compile_rows") if planned else count_calls(monkeypatch, small, "_compile")
+    rng = np.random.default_rng(1)
+    program = dynamic_program() if planned else random_program(rng, 5, ROTATIONS, 40)
+    output = "counts" if planned else "statevector"
+    engine = StatevectorEngine()
+    engine.run(Experiment(program, 100, 1, output=output))
+    first = len(calls)
+    assert first == (3 if planned else 1)
+    for _ in range(5):
+        other = at(program, random_params(rng, len(program.params)))
+        engine.run(Experiment(other, 100, 2, output=output))
+    list(
+        engine.sweep(
+            Experiment(program, 100, 2, output=output), rng.uniform(0, 6, (20, len(program.params))), range(20)
+        )
+    )
+    assert len(calls) == first
+    engine.run(Experiment(program, 100, 1, output=output, precision="single"))
+    assert len(calls) == 2 * first
+
+
+def test_other_angles_give_the_shots_of_a_fresh_engine() -> None:
+    rng = np.random.default_rng(1)
+    program, engine = dynamic_program(), StatevectorEngine()
+    for seed in range(6):
+        experiment = Experiment(at(program, random_params(rng, len(program.params))), 300, seed, memory=True)
+        found = engine.run(experiment)
+        for other in (StatevectorEngine(), NumpyEngine()):
+            expected = other.run(experiment)
+            np.testing.assert_array_equal(found.outcomes, expected.outcomes)
+            np.testing.assert_array_equal(found.memory, expected.memory)
+
+
+def test_circuits_that_differ_in_anything_else_are_other_circuits() -> None:
+    rng = np.random.default_rng(3)
+    table, other_table = (oracle.random_table(rng, Op.UNITARY, 1) for _ in range(2))
+    base = [op(Op.RY, [0], [0.7]), op(Op.RY, [1], [0.4]), op(Op.UNITARY, [1], table=table)]
+    variants = [
+        [*base, op(Op.RX, [0], [0.3], controls=[1])],
+        [*base, op(Op.RX, [0], [0.3], controls=[~1])],
+        [*base, op(Op.RX, [1], [0.3], controls=[0])],
+        [*base, op(Op.RY, [0], [0.3], controls=[1])],
+        [*base, op(Op.RX, [0], [0.3])],
+        [*base[:2], op(Op.UNITARY, [1], table=other_table), op(Op.RX, [0], [0.3], controls=[1])],
+    ]
+    engine = StatevectorEngine()
+    for _ in range(2):
+        for operations in variants:
+            for num_qubits in (2, 3):
+                program = oracle.program(num_qubits, 0, operations)
+                assert np.abs(amplitudes(engine, program, "double") - oracle.statevector(program)).max() < 1e-12
+    keys = {structure(oracle.program(size, 0, operations)) for operations in variants for size in (2, 3)}
+    assert len(keys) == 12
+
+
+def test_threads_may_share_an_engine() -> None:
+    rng = np.random.default_rng(5)
+    engine = StatevectorEngine()
+    programs = [random_program(rng, 6, [code for code in UNITARY_OPS if code not in TABLE_OPS], 40) for _ in range(3)]
+    experiments = [
+        at(programs[number % 3], random_params(rng, len(programs[number % 3].params))) for number in range(60)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda program: amplitudes(engine, program, "double"), experiments))
+    for program, state in zip(experiments, found, strict=True):
+        assert state.tobytes() == amplitudes(StatevectorEngine(), program, "double").tobytes()
+
+
+def test_a_cache_keeps_what_was_used_last() -> None:
+    cache = Cache(4 * (ENTRY_BYTES + 100))
+    for name in "abcd":
+        cache.put((name,), name.upper(), 100)
+    assert cache.get(("a",)) == "A"
+    cache.put(("e",), "E", 100)
+    assert [cache.get((name,)) for name in "abcde"] == ["A", None, "C", "D", "E"]
+    assert cache.nbytes == 4 * (ENTRY_BYTES + 100)
+    cache.put(("f",), "F", 2 * ENTRY_BYTES)
+    assert len(cache) == 2
+    assert cache.nbytes <= 4 * (ENTRY_BYTES + 100)
+    cache.put(("g", b"x" * 100_000), "G", 1)
+    assert cache.get(("g", b"x" * 100_000)) is None
+    assert cache.get(("f",)) == "F"
+
+
+def test_an_engine_keeps_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    engine = StatevectorEngine()
+    monkeypatch.setattr(engine, "_cache", cache := Cache(400_000))
+    for _ in range(30):
+        engine.run(Experiment(random_program(rng, 4, UNITARY_OPS, 40), 1, 1, output="statevector"))
+        assert cache.nbytes <= 400_000
+    assert len(cache) > 1
+
+
+@pytest.mark.parametrize("scale", [1, 7, 1e4, 0.99e5, 1.01e5, 1e9, 1e300])
+def test_half_turns(scale: float) -> None:
+    angles = np.random.default_rng(1).uniform(-scale, scale, 10_001)
+    angles[:80] = np.arange(-40, 40) * np.pi / 2
+    turns = np.empty(len(angles), np.complex128)
+    half_turns(angles, turns)
+    assert np.abs(turns - np.exp(0.5j * angles)).max() < 4e-16
+
+
+def test_half_turns_of_no_number() -> None:
+    turns = np.empty(3, np.complex128)
+    half_turns(np.array([np.inf, np.nan, 0.0]), turns)
+    assert np.isnan(turns[:2]).all()
+    assert turns[2] == 1

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark's families of circuits, against Qiskit and Aer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from families import FAMILIES, TOLERANCES, aer_amplitudes, amplitudes, exists, largest_difference
+from qiskit.quantum_info import Operator, Statevector
+
+from qfleet.lowering.lower import lower
+from qfleet.wire.messages.shard import Precision
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
+
+
+def sizes(family: str, *numbers: int) -> list[int]:
+    return [number for number in numbers if exists(family, number)]
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_one_call(family: str, precision: Precision) -> None:
+    for num_qubits in sizes(family, 2, 3, 4, 7, 8, 9, 10, 12):
+        circuit = FAMILIES[family](num_qubits)
+        difference = np.abs(amplitudes(circuit, precision) - np.asarray(Statevector(circuit)))
+        assert difference.max() < TOLERANCES[precision]
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_stages(family: str, precision: Precision, small_chunks: Callable[[int, int], None]) -> None:
+    for local_bits, run_bits, threads in ((7, 3, 1), (8, 4, 2), (10, 3, 2), (20, 6, 1)):
+        small_chunks(local_bits, run_bits)
+        for num_qubits in sizes(family, 8, 11, 12):
+            circuit = FAMILIES[family](num_qubits)
+            difference = np.abs(amplitudes(circuit, precision, threads) - np.asarray(Statevector(circuit)))
+            assert difference.max() < TOLERANCES[precision]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_unitaries(family: str, small_chunks: Callable[[int, int], None]) -> None:
+    for local_bits in (20, 7):
+        small_chunks(local_bits, 3)
+        for num_qubits in sizes(family, 2, 4, 5):
+            circuit = FAMILIES[family](num_qubits)
+            matrix = StatevectorEngine().run(Experiment(lower(circuit), 1, 1, output="unitary", threads=2)).amplitudes
+            assert np.abs(matrix - Operator(circuit).data).max() < 1e-10
+
+
+@pytest.mark.parametrize("num_qubits", [16, 20])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_against_aer(family: str, num_qubits: int) -> None:
+    circuit = FAMILIES[family](num_qubits)
+    exact = aer_amplitudes(circuit)
+    for precision, tolerance in TOLERANCES.items():
+        assert largest_difference(amplitudes(circuit, precision, 2), exact) < tolerance

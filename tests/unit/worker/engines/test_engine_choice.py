@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker takes the fast engine where its machine code is compiled, and numpy elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from qfleet_worker.engines import choose
+from qfleet_worker.engines.choose import Engines, choose_engine
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.machine_code import folder as ready
+from qfleet_worker.engines.statevector.machine_code import key as cache_key
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_without_machine_code_numpy_is_taken_and_the_way_out_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        engine, reason = choose_engine()
+    assert engine.name == "numpy"
+    assert "qfleet warm" in caplog.text
+    assert "qfleet warm" in reason
+
+
+def test_without_numba_numpy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_version(name: str) -> str:
+        raise ready.PackageNotFoundError(name)
+
+    ready.mark()
+    assert ready.is_ready()
+    monkeypatch.setattr(cache_key, "version", no_version)
+    engine, reason = choose_engine()
+    assert (engine.name, reason) == ("numpy", choose.NO_NUMBA)
+    with pytest.raises(ready.MachineCodeError, match="numba isn't installed"):
+        ready.folder_to_fill()
+
+
+def test_a_mark_that_names_nothing_is_no_machine_code() -> None:
+    ready.mark()
+    engine, reason = choose_engine()
+    # Of an engine that this process has loaded before, nothing is left to look for.
+    assert engine.name == "statevector" or "qfleet warm" in reason
+
+
+class TestKey:
+    """What machine code depends on is in the name of its folder."""
+
+    @pytest.fixture
+    def source(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        (tmp_path / "engine").mkdir()
+        monkeypatch.setattr(cache_key, "PACKAGE", tmp_path / "engine")
+        source = tmp_path / "engine" / "kernels.py"
+        source.write_text("old")
+        return source
+
+    def test_is_of_contents_and_not_of_times(self, source: Path) -> None:
+        key, stat = cache_key.cache_key(), source.stat()
+        os.utime(source, (1, 1))
+        assert cache_key.cache_key() == key
+        source.write_text("new")
+        os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert cache_key.cache_key() != key
+        assert cache_key.cache_key().partition("-")[0] == key.partition("-")[0]
+
+    def test_sees_another_name_and_another_file(self, source: Path) -> None:
+        keys = {cache_key.cache_key()}
+        source = source.rename(source.with_name("rows.py"))
+        keys.add(cache_key.cache_key())
+        source.with_name("more.py").touch()
+        assert len(keys | {cache_key.cache_key()}) == 3
+
+    @pytest.mark.parametrize("name", ["numba", "llvmlite", "numpy"])
+    def test_sees_other_libraries(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        key, version = cache_key.cache_key(), cache_key.version
+        monkeypatch.setattr(cache_key, "version", lambda asked: "0.0" if asked == name else version(asked))
+        assert cache_key.cache_key() != key
+
+    @pytest.mark.parametrize("asked", ["get_host_cpu_name", "get_host_cpu_features"])
+    def test_sees_another_processor(self, asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        key = cache_key.cache_key()
+        answer = "i386" if asked == "get_host_cpu_name" else SimpleNamespace(flatten=lambda: "+mmx")
+        monkeypatch.setattr(f"llvmlite.binding.{asked}", lambda: answer)
+        assert cache_key.cache_key() != key
+
+    @pytest.mark.parametrize("setting", ["NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_BOUNDSCHECK", "NUMBA_OPT"])
+    def test_sees_settings_of_numba(self, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        key = cache_key.cache_key()
+        monkeypatch.setenv(setting, "1")
+        assert cache_key.cache_key() != key
+
+    def test_sees_the_file_of_its_settings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.chdir(tmp_path)
+        key = cache_key.cache_key()
+        Path(".numba_config.yaml").write_text("opt: 0\n")
+        assert cache_key.cache_key() != key
+
+    def test_is_the_same_wherever_it_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        key = cache_key.cache_key()
+        monkeypatch.setenv("NUMBA_CACHE_DIR", "/elsewhere")
+        monkeypatch.setenv("NUMBA_NUM_THREADS", "7")
+        assert cache_key.cache_key() == key
+
+
+class TestPlaces:
+    """Where machine code lies."""
+
+    def test_beside_the_modules_then_in_the_users_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.delenv("NUMBA_CACHE_DIR")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        beside, own = ready.folders()
+        assert beside.is_relative_to(cache_key.PACKAGE / "__pycache__")
+        assert own.is_relative_to(tmp_path)
+
+    def test_a_user_without_a_home_has_none_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("NUMBA_CACHE_DIR")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr("os.path.expanduser", lambda path: path)
+        assert len(ready.folders()) == 1
+
+    def test_one_that_cannot_be_written_is_passed_over(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setattr(ready, "_roots", lambda: [tmp_path / "file", tmp_path / "folder"])
+        assert ready.folder_to_fill().parent == tmp_path / "folder"
+
+    def test_if_all_are_it_is_an_error_that_names_them(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+        with pytest.raises(ready.MachineCodeError, match=r"file/qfleet can't be written .*Set NUMBA_CACHE_DIR"):
+            ready.mark()
+
+    def test_outdated_machine_code_is_dropped_after_a_week(self) -> None:
+        folder = ready.folder_to_fill()
+        platform = folder.name.partition("-")[0]
+        names = [f"{platform}-old", f"{platform}-unfinished", f"{platform}-new", "other-old"]
+        for name in names:
+            (folder.parent / name).mkdir()
+            if "unfinished" not in name:
+                (folder.parent / name / ready.MARK).touch()
+            if "new" not in name:
+                os.utime(folder.parent / name / ("" if "unfinished" in name else ready.MARK), (1, 1))
+        ready.drop_outdated(folder)
+        left = {path.name for path in folder.parent.iterdir()}
+        assert left == {folder.name, f"{platform}-new", "other-old"}
+
+
+class TestLooking:
+    """The faster engine is taken over while a worker runs."""
+
+    @pytest.fixture
+    def engines(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engines:
+        monkeypatch.setattr("qfleet_worker.engines.statevector.machine_code.loading.load", self.load)
+        self.problem: Exception | None = None
+        self.loads: list[Path] = []
+        return Engines(marks=[tmp_path / "a" / "ready", tmp_path / "b" / "ready"])
+
+    def load(self, folder: Path) -> None:
+        self.loads.append(folder)
+        if self.problem:
+            raise self.problem
+
+    def make(self, tmp_path: Path, name: str) -> Path:
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "ready").touch()
+        return tmp_path / name
+
+    def test_once_it_is_ready(self, engines: Engines, tmp_path: Path) -> None:
+        told: list[str] = []
+        engines.on_load = lambda: told.append(engines.engine.name)
+        assert engines.look().name == "numpy"
+        folder = self.make(tmp_path, "b")
+        assert engines.look().name == "statevector"
+        assert (engines.reason, told, self.loads) == (choose.COMPILED, ["statevector"], [folder])
+        (folder / "ready").unlink()
+        assert engines.look().name == "statevector"
+
+    @pytest.mark.parametrize("problem", [ready.MachineCodeError("it is damaged"), ImportError("no numpy 9"), OSError()])
+    def test_what_cannot_be_loaded_is_tried_once(self, engines: Engines, tmp_path: Path, problem: Exception) -> None:
+        self.problem = problem
+        folder = self.make(tmp_path, "a")
+        for _ in range(3):
+            assert isinstance(engines.look(), NumpyEngine)
+        assert self.loads == [folder]
+        assert "qfleet warm" in engines.reason
+        assert str(problem) in engines.reason
+        self.problem = None
+        (folder / "ready").unlink()
+        os.utime(self.make(tmp_path, "a") / "ready", (1, 1))
+        assert engines.look().name == "statevector"
+
+    def test_another_place_is_tried_then(
+        self, engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = self.make(tmp_path, "a"), self.make(tmp_path, "b")
+
+        def load(folder: Path) -> None:
+            self.loads.append(folder)
+            if folder == first:
+                raise ready.MachineCodeError("it is damaged")
+
+        monkeypatch.setattr("qfleet_worker.engines.statevector.machine_code.loading.load", load)
+        assert engines.look().name == "statevector"
+        assert self.loads == [first, second]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random programs of every operation: decoding accepts them, and all engines give the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engines import ENGINES
+from random_programs import random_program, random_values
+from same_outcomes import assert_same
+
+from qfleet.wire.checks.saves import saves_unitary
+from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.saves import SaveKind
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.shards.angles import fill, filled
+
+SEEDS = range(40)
+KINDS = {
+    "flow": {},
+    "straight": {"flow": False},
+    "slots": {"slots": True},
+    "unitary": {"unitary": True},
+    "means": {"means": True, "slots": True},
+}
+
+
+def made(seed: int, kind: str) -> Program:
+    rng = np.random.default_rng([seed, *kind.encode()])
+    return random_program(rng, int(rng.integers(1, 7)), int(rng.integers(0, 10)), **KINDS[kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_engines_give_the_same(kind: str) -> None:
+    # With what they keep of the programs before.
+    engines = [engine() for engine in ENGINES.values()]
+    for seed in SEEDS:
+        program = decode_program(encode_program(made(seed, kind)))
+        values = random_values(np.random.default_rng(seed), program, 1)
+        program = filled(program, fill(program, values)[0])
+        output = "unitary" if kind == "unitary" else "statevector"
+        experiment = Experiment(program, 60, seed, memory=True, output=output)
+        assert_same([engine.run(experiment) for engine in engines])
+
+
+def test_every_operation_and_every_kind_of_save_is_there() -> None:
+    programs = [made(seed, kind) for kind in KINDS for seed in SEEDS]
+    assert {code for program in programs for code in program.codes.tolist()} == set(map(int, Op))
+    assert {save.kind for program in programs for save in program.saves} == set(SaveKind)
+    assert any(saves_unitary(program) for program in programs)
+    assert any(program.num_parameters and len(program.slots) for program in programs)
+    assert any((program.operands < 0).any() and (program.num_controls > 1).any() for program in programs)
+
+
+def test_the_same_seed_gives_the_same_program() -> None:
+    for kind in KINDS:
+        assert encode_program(made(3, kind)) == encode_program(made(3, kind))
+        assert encode_program(made(3, kind)) != encode_program(made(4, kind))

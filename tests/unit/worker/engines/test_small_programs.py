@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of a few bytes that could take gigabytes, or hours to compile, take what they read and write."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import engine_oracle as oracle
+import numpy as np
+import pytest
+from engine_oracle import measure, op
+from engines import ENGINES
+from random_programs import program_of, random_program
+from same_outcomes import assert_same
+
+from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.cost.cost import circuit_bytes
+from qfleet.wire.program.expressions import (
+    BOOL,
+    Binary,
+    BinaryOp,
+    Bit,
+    Bits,
+    Cast,
+    Constant,
+    Expression,
+    Unary,
+    UnaryOp,
+    Variable,
+)
+from qfleet.wire.program.program import Op, Operation, Program
+from qfleet.wire.program.saves import Save, SaveKind
+from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.driver import liveness, trajectories
+from qfleet_worker.engines.driver.flow import Flow, compile_flow
+from qfleet_worker.engines.numpy.compiler import compile_program
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.plan import Plan
+from qfleet_worker.engines.states import one_by_one as members
+
+MOST = 1 << 24
+SHOTS = 100
+
+
+def jump(goal: int, *condition: Expression) -> Operation:
+    return Operation(Op.JUMP_UNLESS if condition else Op.JUMP, (), (), (), None, -1, goal, condition)
+
+
+def store(place: Expression, value: Expression) -> Operation:
+    return Operation(Op.STORE, (), (), (), None, -1, -1, (place, value))
+
+
+def save(number: int, targets: list[int]) -> Operation:
+    return op(Op.SAVE, targets)._replace(save=number)
+
+
+def toss(clbit: int = 0) -> list[Operation]:
+    return [op(Op.H, [0]), measure(0, clbit)]
+
+
+def weak(rounds: int) -> list[Operation]:
+    """Measurements of an ancilla that nearly all leave another state behind."""
+    return [
+        each
+        for at in range(rounds)
+        for each in (
+            op(Op.RY, [1], [1.3 + 0.01 * at]),
+            op(Op.RY, [1], [0.3], [0]),
+            measure(1, 0),
+            op(Op.RX, [0], [0.7]),
+        )
+    ]
+
+
+def equal(register: Bits, value: int) -> Expression:
+    return Binary(BinaryOp.EQUAL, register, Constant(len(register.clbits), value.to_bytes(8, "little")))
+
+
+LAST = Bits(tuple(range(MOST - 100, MOST)))
+SPREAD = Bits(tuple(range(0, 1 << 13, 2)))
+
+PROGRAMS = {
+    "measures the last of many clbits": program_of([*toss(MOST - 1), *toss()], 1, MOST),
+    "reads the last of many clbits": program_of([*toss(MOST - 1), jump(4, equal(LAST, 0)), *toss()], 1, MOST),
+    "measures and reads many of many": program_of(
+        [*[each for at in range(300) for each in toss(MOST - 1 - at)], jump(601, Bit(MOST - 1))], 1, MOST
+    ),
+    "stores to each second clbit": program_of(
+        [store(SPREAD, Unary(UnaryOp.BIT_NOT, SPREAD)), jump(3, equal(SPREAD, 0)), op(Op.H, [0])], 1, 1 << 13
+    ),
+    "reads one register many times": program_of([jump(at + 1, equal(SPREAD, 0)) for at in range(100)], 1, 1 << 13),
+    "has many variables, and reads one": program_of(
+        [*weak(8), store(Variable(0), Cast(64, Bit(0))), *weak(2), jump(42, Cast(BOOL, Variable(0)))],
+        2,
+        1,
+        variables=[64] * (1 << 16),
+    ),
+    "has wide variables in many states": program_of(
+        [
+            each
+            for at in range(8)
+            for each in (*weak(1), store(Variable(at), Unary(UnaryOp.BIT_NOT, Cast(1 << 16, Bit(0)))))
+        ]
+        + [jump(41 + at, Cast(BOOL, Variable(at))) for at in range(8)],
+        2,
+        1,
+        variables=[1 << 16] * 8,
+    ),
+    "saves a thousand times after a measurement": program_of(
+        [*toss(), *[save(at, [0]) for at in range(1000)]],
+        1,
+        1,
+        saves=[Save(SaveKind.PROBABILITIES, str(at), "average") for at in range(1000)],
+    ),
+    "saves a list of many states": program_of(
+        [*weak(10), save(0, [0])], 2, 1, saves=[Save(SaveKind.PROBABILITIES, "p", "list")]
+    ),
+    "saves a large matrix": program_of(
+        [*[op(Op.H, [at]) for at in range(10)], measure(0, 0), save(0, list(range(10)))],
+        10,
+        1,
+        saves=[Save(SaveKind.DENSITY_MATRIX, "d", "average")],
+    ),
+    "has an outcome for each shot": program_of(
+        [each for at in range(30) for each in (op(Op.H, [0]), measure(0, 20 * at))], 1, 600
+    ),
+    "has many gates": program_of([op(Op.RXX, [at % 9, 9], [0.1 * at]) for at in range(20_000)], 10, 0),
+}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_memory_is_as_it_was_counted(program: Program, name: str) -> None:
+    program = decode_program(encode_program(program))
+    engine = ENGINES[name]()
+    engine.run(Experiment(oracle.program(1, 1, toss()), 1, 1))  # what is made once for all circuits
+    tracemalloc.start()
+    try:
+        engine.run(Experiment(program, SHOTS, 1, memory=True))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < circuit_bytes(program, SHOTS, "counts", "double", memory=True)
+
+
+def compiled(program: Program) -> Flow[Plan]:
+    return compile_flow(program, lambda part: compile_program(part.program, part.first, part.last, part.events))
+
+
+def test_masks_are_as_wide_as_what_is_mentioned() -> None:
+    flow = compiled(PROGRAMS["measures and reads many of many"])
+    assert len(flow.scope) == 1
+    assert {mask for rows in flow.live for mask in rows} == {0, 1}
+    many = compiled(PROGRAMS["has many variables, and reads one"])
+    assert many.variables == (0,)
+
+
+@pytest.mark.parametrize("blocks", [100, 400])
+def test_jumps_back_from_each_block_to_the_one_before_are_followed_once(
+    blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pass over all blocks would bring what is read one block further."""
+    rows = [jump(3 * blocks + 1), op(Op.X, [0]), measure(0, 1), jump(3 * blocks + 2, Bit(0))]
+    for at in range(1, blocks):
+        rows += [op(Op.X, [0]), measure(0, 1), jump(3 * at - 2)]
+    program = program_of([*rows, jump(3 * blocks - 2)], 1, 2)
+    visits = 0
+    at_end = liveness._at_end
+
+    def counting(*args: object) -> int:
+        nonlocal visits
+        visits += 1
+        return at_end(*args)
+
+    monkeypatch.setattr(liveness, "_at_end", counting)
+    flow = compiled(decode_program(encode_program(program)))
+    assert all(rows[0] for rows in flow.live[:-1])
+    # Once or twice to find them, and once to write them down.
+    assert visits < 5 * blocks
+
+
+@pytest.mark.parametrize(("place", "value"), [("MASK_BYTES", 0), ("VISITS", 0), ("MASK_BYTES", 8)])
+def test_too_many_live_names_change_nothing(monkeypatch: pytest.MonkeyPatch, place: str, value: int) -> None:
+    for seed in range(25):
+        program = random_program(np.random.default_rng(seed), 3, 6, 20)
+        experiment = Experiment(program, 60, seed, memory=True, output="statevector")
+        exact = NumpyEngine().run(experiment)
+        with monkeypatch.context() as patched:
+            patched.setattr(liveness, place, value)
+            assert_same([exact, NumpyEngine().run(experiment)])
+
+
+def test_live_names_are_coarse_where_they_take_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = program_of([*toss(0), jump(3, Bit(0)), *toss(1), jump(6, Bit(1)), *toss(2)], 1, 3)
+    exact = compiled(program)
+    assert [rows[-1] for rows in exact.live] == [1, 2, 0]
+    monkeypatch.setattr(liveness, "MASK_BYTES", 0)
+    coarse = compiled(program)
+    assert [set(rows) for rows in coarse.live] == [{3}] * 3
+    assert [len(rows) for rows in coarse.live] == [len(rows) for rows in exact.live]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"), [(trajectories, "CLASSICAL_BYTES", 1), (members, "MOST_ASIDE", 2)]
+)
+def test_few_states_at_a_time_find_the_same(
+    monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: int
+) -> None:
+    stored = [each for at in range(5) for each in (*weak(1), store(Variable(at), Cast(64, Bit(0))))]
+    program = program_of(
+        [*stored, *[jump(26 + at, Cast(BOOL, Variable(at))) for at in range(5)], op(Op.H, [1]), measure(1, 1)],
+        2,
+        2,
+        variables=[64] * 5,
+    )
+    experiment = Experiment(program, 200, 1, memory=True, output="statevector")
+    whole = NumpyEngine().run(experiment)
+    states = most_states(monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, value)
+        assert_same([whole, NumpyEngine().run(experiment)])
+    assert max(states) <= value + 1
+    states.clear()
+    NumpyEngine().run(experiment)
+    assert max(states) > 8
+
+
+def most_states(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that gets the number of states at each measurement."""
+    states: list[int] = []
+    weights = members.OneByOne.weights
+
+    def counting(self: members.OneByOne, wire: int) -> np.ndarray:
+        states.append(len(self))
+        return weights(self, wire)
+
+    monkeypatch.setattr(members.OneByOne, "weights", counting)
+    return states
+
+
+def test_a_save_in_a_loop_is_done_at_each_of_many_visits() -> None:
+    """More often than a byte counts; some shots begin again meanwhile."""
+    rounds = 300
+    counter = Variable(0)
+    loop = [
+        store(counter, Binary(BinaryOp.ADD, counter, Constant(16, b"\x01"))),
+        save(0, [0]),
+        jump(2, Binary(BinaryOp.EQUAL, counter, Constant(16, rounds.to_bytes(2, "little")))),
+    ]
+    program = program_of([*toss(), *loop], 1, 1, variables=[16], saves=[Save(SaveKind.PROBABILITIES, "p", "list")])
+    for budget in (None, 0):
+        outcome = NumpyEngine(budget).run(Experiment(decode_program(encode_program(program)), 6, 1))
+        assert len(outcome.saved[0].places) == 4 * 6 * rounds
+
+
+def test_a_wide_program_saves_with_its_clbits() -> None:
+    program = program_of(
+        [*toss(MOST - 1), save(0, [0])], 1, MOST, saves=[Save(SaveKind.PROBABILITIES, "p", "c_average")]
+    )
+    saved = NumpyEngine().run(Experiment(program, 20, 1)).saved[0]
+    width = MOST // 8
+    assert saved.entries == 2
+    keys = {int.from_bytes(saved.clbits[at * width : (at + 1) * width], "little") for at in range(2)}
+    assert keys == {0, 1 << (MOST - 1)}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What would take too much memory, or more than Redis holds, is refused in words before it is run."""
+
+from __future__ import annotations
+
+import re
+
+import engine_oracle as oracle
+import numpy as np
+import pytest
+from engine_oracle import measure, op
+from fake_shards import FakeEngine, FakeStore, circuit, run, shard
+from msgspec.structs import replace
+
+from qfleet.wire import codec
+from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.saves import Save, SaveKind
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.shards import runner
+from qfleet_worker.shards.simulation import size_of
+
+
+def store_of(
+    program: Program, output: str = "counts", *, memory: bool = False, copies: int = 1, **work: object
+) -> FakeStore:
+    blob = codec.encode_program(program)
+    name = codec.content_hash(blob)
+    circuits = [circuit(index, program=name, **work) for index in range(copies)]
+    return FakeStore(codec.encode(shard(*circuits, output=output, memory=memory)), blobs={name: blob})
+
+
+def means(observables: int) -> Program:
+    save = Save(SaveKind.EXPECTATION_VALUES, "m", "average", starts=np.zeros(observables + 1, "<i4").tobytes())
+    row = op(Op.SAVE, [0])._replace(save=0)
+    return replace(oracle.program(1, 0, [row]), saves=(save,), save_refs=np.zeros(1, np.int32))
+
+
+ONE = oracle.program(1, 1, [measure(0, 0)])
+WIDE = oracle.program(20, 1 << 24, [measure(qubit, qubit) for qubit in range(20)])
+
+REFUSED = {
+    "qubits whose amplitudes no number counts": (oracle.program(32_767, 1, []), {}, r"2\*\*32767 amplitudes"),
+    "the unitary of many qubits": (oracle.program(60, 0, []), {"output": "unitary"}, r"60 qubits need 2\*\*120"),
+    "states": (oracle.program(30, 1, [measure(0, 0)]), {}, "its 30 qubits need 48.1 GiB of memory; this worker has"),
+    "each shot's outcome": (ONE, {"memory": True, "shots": 2**31 - 1}, "its results would take 8192 MiB"),
+    "bits": (ONE, {"output": "bits", "shots": 2**31 - 1}, "its results would take 2048 MiB"),
+    "outcomes of many clbits": (WIDE, {"shots": 2000}, "its results would take 4000 MiB"),
+    "means at many points": (means(100_000), {"output": "means", "points": 3000}, "its results would take 22"),
+    "results that fit Redis alone": (
+        ONE,
+        {"memory": True, "shots": 100_000_000},
+        "its 1 qubits, with all that it saves and gives, need 1.6 GiB of memory; this worker has 1.0 GiB",
+    ),
+    "means that fit Redis alone": (
+        means(100_000),
+        {"output": "means", "points": 600},
+        "with all that it saves and gives, need 1.9 GiB",
+    ),
+}
+
+
+@pytest.mark.parametrize(("program", "asked", "text"), REFUSED.values(), ids=REFUSED)
+def test_what_is_too_large_is_refused(program: Program, asked: dict[str, object], text: str) -> None:
+    store, engine = store_of(program, **asked), FakeEngine()
+    assert run(store, engine)
+    (result,) = store.result.circuits
+    assert engine.asked == []
+    assert re.search(text, result.error), result.error
+
+
+def test_results_of_a_shard_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each alone would fit Redis."""
+    program = oracle.program(10, 0, [op(Op.H, [0])])
+    monkeypatch.setattr("qfleet_worker.shards.simulation.MAX_BLOB_BYTES", 40_000)
+    store = store_of(program, output="statevector", copies=4)
+    assert run(store, NumpyEngine())
+    errors = [result.error for result in store.result.circuits]
+    assert [bool(error) for error in errors] == [False, False, True, True]
+    assert "its results would take 0 MiB, beside 0 MiB of others; a Redis value holds 0 MiB" in errors[2]
+
+
+def test_a_result_that_became_too_large_after_all_fails_its_shard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.codec, "MAX_BLOB_BYTES", 1000)
+    store = store_of(oracle.program(10, 0, [op(Op.H, [0])]), output="statevector")
+    assert run(store, NumpyEngine())
+    (finished,) = store.finished
+    assert finished["result"] == b""
+    assert "shard 0: its results take 0 MiB together; a Redis value holds 512 MiB" in finished["error"]
+
+
+def test_a_unitary_of_a_circuit_that_saves_a_state_is_refused() -> None:
+    save = Save(SaveKind.PROBABILITIES, "p", "average")
+    row = op(Op.SAVE, [0])._replace(save=0)
+    program = replace(oracle.program(1, 0, [row]), saves=(save,), save_refs=np.zeros(1, np.int32))
+    store, engine = store_of(program, output="unitary"), FakeEngine()
+    assert run(store, engine)
+    assert "saves something of a state, which a unitary doesn't have" in store.result.circuits[0].error
+    assert engine.asked == []
+
+
+def test_the_size_of_a_result_is_that_of_its_data() -> None:
+    names = ("outcomes", "counts", "memory", "amplitudes", "bits", "means", "distinct")
+    result = CircuitResult(
+        index=0, first_shot=0, shots=1, seconds=0.0, engine="", **{name: bytes(at) for at, name in enumerate(names)}
+    )
+    assert size_of(result) == sum(range(len(names)))

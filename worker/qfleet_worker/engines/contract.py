@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an engine takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.program.program import Program
+from qfleet.wire.program.saves import Saved
+
+
+class EngineError(Exception):
+    """The engine can't run a circuit; the text is for the user who submitted it."""
+
+
+class CapacityError(EngineError):
+    """A circuit is being compiled into an array that is too small for it: a defect of qfleet, and of no circuit.
+
+    Machine code raises it before it would write beyond the array. Its text is a constant, which says so.
+    """
+
+
+class Experiment(msgspec.Struct, frozen=True, eq=False):
+    """One circuit, and what is asked of it."""
+
+    program: Program
+    shots: int
+    #: seeds the randomness of every shot
+    seed: int
+    #: the shots to run are ``first_shot .. first_shot + shots - 1``. What a shot gives depends on the program, the
+    #: seed and the shot's number alone: a circuit cut into blocks of shots gives the same outcomes as uncut.
+    first_shot: int = 0
+    #: keep each shot's outcome, in order
+    memory: bool = False
+    output: Output = "counts"
+    precision: Precision = "double"
+    #: how many threads may share the work
+    threads: int = 1
+
+
+class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What running an experiment gave.
+
+    ``outcomes`` has one row per distinct outcome, in ascending order of the clbits read as a number; clbit 0 is the
+    lowest bit of the row's first byte. Without clbits, or for a unitary, ``outcomes`` and ``counts`` are empty.
+    """
+
+    #: uint8, shape (distinct, ceil(num_clbits / 8))
+    outcomes: NDArray[np.uint8]
+    #: int64, shape (distinct,), adding up to the shots
+    counts: NDArray[np.int64]
+    #: uint32, shape (shots,): each shot's row in ``outcomes``; ``None`` unless asked for
+    memory: NDArray[np.uint32] | None = None
+    #: complex64 or complex128 by precision. Statevector: shape (2**n,), the state after the last shot.
+    #: Unitary: shape (2**n, 2**n). ``None`` for counts.
+    amplitudes: NDArray[np.complexfloating] | None = None
+    #: what each of the program's saves gave, in their order
+    saved: tuple[Saved, ...] = ()
+
+
+class Engine(Protocol):
+    """A simulator of programs."""
+
+    #: goes into the result's metadata
+    name: str
+
+    def run(self, experiment: Experiment) -> Outcome:
+        """Run one circuit. The same experiment gives the same outcome, to the bit, in every process.
+
+        All engines draw the random numbers that `numpy_engine.randomness` says, and find samples in the order of the
+        qubits: they give the same shots, but for one in many billions that falls on a rounding error.
+
+        Keeps to the memory that `qfleet.wire.cost.cost.required_bytes` predicts. Raises `EngineError` where the circuit
+        can't be run, and `MemoryError` where it doesn't fit.
+        """
+        ...
+
+    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """Run one circuit at many points, in order: with row i of `params` in place of the program's, and ``seeds[i]``.
+
+        `params`: shape (points, len(program.params)). Each outcome is the one that `run` gives. Raises as `run` does,
+        at the point where it would.
+        """
+        ...

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trajectories of a program over the states of an engine: shots, control flow, classical values."""

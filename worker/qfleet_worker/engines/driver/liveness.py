@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells which clbits and variables may still be read.
+
+A mask has a bit for each name of a `Scope`. What a clbit gives at the end is not a reading: each shot keeps what it
+wrote. To call too many names live is never wrong: fewer states are then taken to be the same. That is what happens
+where exact masks would take too much memory or time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from qfleet_worker.engines.driver.scope import mask_of
+
+#: Bytes of masks for all blocks, and for all steps.
+MASK_BYTES: Final = 16 * 1024 * 1024
+#: Bits of a mask for each of which a block's may be found anew, on average: more than loops within loops take.
+VISITS: Final = 32
+
+_NO_NAMES: Final = frozenset[int]()
+
+
+class Names(NamedTuple):
+    """What one operation does with names. Operations share these sets."""
+
+    #: read by it: all in any of these
+    reads: tuple[frozenset[int], ...] = ()
+    #: changed by it, in part or wholly
+    changes: frozenset[int] = _NO_NAMES
+    #: given values that don't depend on those before
+    overwrites: frozenset[int] = _NO_NAMES
+
+
+NOTHING: Final = Names()
+
+
+class InNames(NamedTuple):
+    """What a block means for names."""
+
+    #: for each step the names that it overwrites
+    steps: Sequence[frozenset[int]]
+    #: what is done at its end
+    end: Names
+    #: the blocks that may come next
+    goals: Sequence[int]
+
+
+def live_names(blocks: Sequence[InNames], width: int) -> list[list[int]]:
+    """Return for each block the names that may still be read: before each of its steps, and after the last of them.
+
+    Args:
+        width: how many names there are.
+    """
+    masks = _Masks(width)
+    begins = _begins(blocks, masks) if masks.fit(2 * len(blocks)) else None
+    if begins is not None:
+        rows = _rows(blocks, begins, masks)
+        if rows is not None:
+            return rows
+    every = mask_of({name for block in blocks for reads in block.end.reads for name in reads}, width)
+    return [[every] * (len(block.steps) + 1) for block in blocks]
+
+
+class _Masks:
+    """Masks of sets of names, one for each set."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._size = -(-width // 8)
+        #: by the id of a set, which is kept here
+        self._known: dict[int, tuple[frozenset[int], int]] = {}
+
+    def fit(self, number: int) -> bool:
+        """Tell whether there is memory for so many masks beside those of sets."""
+        return (number + len(self._known)) * self._size <= MASK_BYTES
+
+    def of(self, names: Iterable[frozenset[int]]) -> int:
+        """Return the mask of the names in any of these sets."""
+        mask = 0
+        for each in names:
+            if each:
+                if id(each) not in self._known:
+                    self._known[id(each)] = each, mask_of(each, self._width)
+                mask |= self._known[id(each)][1]
+        return mask
+
+
+def _begins(blocks: Sequence[InNames], masks: _Masks) -> list[int] | None:
+    """Return the live names at the beginning of each block; ``None`` where that takes too long or too much."""
+    before: list[list[int]] = [[] for _ in blocks]
+    for number, block in enumerate(blocks):
+        for goal in block.goals:
+            before[goal].append(number)
+    begins = [0] * len(blocks)
+    overwritten = [masks.of(block.steps) for block in blocks]
+    # The last block first: most of what is read is found in one go.
+    waiting = [-number for number in range(len(blocks) - 1, -1, -1)]
+    is_waiting = [True] * len(blocks)
+    for _ in range(VISITS * len(blocks)):
+        if not waiting:
+            return begins
+        number = -heapq.heappop(waiting)
+        is_waiting[number] = False
+        block = blocks[number]
+        needed = _at_end(block, begins, masks) & ~overwritten[number]
+        if not masks.fit(2 * len(blocks)):
+            return None
+        if needed != begins[number]:
+            begins[number] = needed
+            for other in before[number]:
+                if not is_waiting[other]:
+                    is_waiting[other] = True
+                    heapq.heappush(waiting, -other)
+    return None if waiting else begins
+
+
+def _at_end(block: InNames, begins: Sequence[int], masks: _Masks) -> int:
+    """Return the live names before what is done at a block's end."""
+    needed = 0
+    for goal in block.goals:
+        needed |= begins[goal]
+    return needed & ~masks.of([block.end.overwrites]) | masks.of(block.end.reads)
+
+
+def _rows(blocks: Sequence[InNames], begins: Sequence[int], masks: _Masks) -> list[list[int]] | None:
+    """Return the live names in each block; ``None`` where that takes too much memory."""
+    made = len(blocks)
+    live = []
+    for block in blocks:
+        needed = _at_end(block, begins, masks)
+        rows = [needed]
+        for overwritten in reversed(block.steps):
+            mask = masks.of([overwritten])
+            # Most steps overwrite nothing that is live, and share a mask.
+            if needed & mask:
+                needed &= ~mask
+                made += 1
+            rows.append(needed)
+        if not masks.fit(made):
+            return None
+        rows.reverse()
+        live.append(rows)
+    return live

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers what a program's expressions mention.
+
+A program may have millions of clbits of which its expressions read a few. Each clbit and each variable that is
+mentioned gets a number, its *name*: clbits first, in ascending order, then variables. What is compiled and kept for
+expressions grows with the names alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression, Index, Unary, Variable
+
+#: Bits from which on numpy takes a mask apart.
+WIDE = 64
+#: Bits of the longest masks whose places are remembered.
+REMEMBERED = 1024
+
+
+class Scope:
+    """The clbits and variables that some expressions mention."""
+
+    def __init__(self, clbits: Iterable[int] = (), variables: Iterable[int] = (), types: Sequence[int] = ()) -> None:
+        """`types`: those of all variables of the program."""
+        self.clbits = tuple(sorted(set(clbits)))
+        self.variables = tuple(sorted(set(variables)))
+        #: the types of the variables that are mentioned
+        self.types = tuple([types[index] for index in self.variables])
+        self._clbits = {clbit: name for name, clbit in enumerate(self.clbits)}
+        self._variables = {index: place for place, index in enumerate(self.variables)}
+
+    @classmethod
+    def of(cls, expressions: Iterable[Expression], types: Sequence[int]) -> Scope:
+        """Return the scope of these expressions."""
+        clbits: set[int] = set()
+        variables: set[int] = set()
+        for expression in expressions:
+            _collect(expression, clbits, variables)
+        return cls(clbits, variables, types)
+
+    def __len__(self) -> int:
+        """Return how many names there are."""
+        return len(self.clbits) + len(self.variables)
+
+    def clbit(self, clbit: int) -> int:
+        """Return the name of a clbit that is mentioned."""
+        return self._clbits[clbit]
+
+    def variable(self, index: int) -> int:
+        """Return the place of a variable among those that are mentioned."""
+        return self._variables[index]
+
+    def mentioned(self, expression: Expression) -> frozenset[int]:
+        """Return the names in an expression."""
+        clbits: set[int] = set()
+        variables: set[int] = set()
+        _collect(expression, clbits, variables)
+        first = len(self.clbits)
+        return frozenset([self._clbits[clbit] for clbit in clbits]).union(
+            [first + self._variables[index] for index in variables]
+        )
+
+    def among(self, clbits: Iterable[int]) -> frozenset[int]:
+        """Return the names of those of some clbits that are mentioned."""
+        return frozenset([self._clbits[clbit] for clbit in clbits if clbit in self._clbits])
+
+    def parted(self, names: Iterable[int]) -> tuple[list[int], list[int]]:
+        """Return the clbits' names and the variables' places among some names, each in ascending order."""
+        first = len(self.clbits)
+        ordered = sorted(names)
+        return [name for name in ordered if name < first], [name - first for name in ordered if name >= first]
+
+
+def _collect(expression: Expression, clbits: set[int], variables: set[int]) -> None:
+    """Add what an expression mentions to the sets."""
+    match expression:
+        case Bit(clbit):
+            clbits.add(clbit)
+        case Bits(several):
+            clbits.update(several)
+        case Variable(index):
+            variables.add(index)
+        case Unary(_, operand) | Cast(_, operand):
+            _collect(operand, clbits, variables)
+        case Binary(_, left, right):
+            _collect(left, clbits, variables)
+            _collect(right, clbits, variables)
+        case Index(target, index):
+            _collect(target, clbits, variables)
+            _collect(index, clbits, variables)
+
+
+def mask_of(names: Iterable[int], width: int) -> int:
+    """Return the mask with a bit for each of some names, all below `width`."""
+    if width <= WIDE:
+        mask = 0
+        for name in names:
+            mask |= 1 << name
+        return mask
+    bits = np.zeros(width, np.bool_)
+    bits[np.fromiter(names, np.int64)] = True
+    return from_bits(bits)
+
+
+def places(mask: int) -> tuple[int, ...]:
+    """Return the places of the bits that are set."""
+    return _remembered_places(mask) if mask.bit_length() <= REMEMBERED else _places(mask)
+
+
+def _places(mask: int) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(to_bits(mask, mask.bit_length())).tolist())
+
+
+_remembered_places = lru_cache(maxsize=1024)(_places)
+
+
+def to_bits(number: int, width: int) -> NDArray[np.uint8]:
+    """Return the lowest bits of a number, the lowest first; shape (width,)."""
+    raw = number.to_bytes(-(-max(number.bit_length(), width) // 8), "little")
+    return np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")[:width]
+
+
+def from_bits(bits: NDArray[np.bool_] | NDArray[np.uint8]) -> int:
+    """Return the number with these bits, the lowest first."""
+    return int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often have shots met what they may meet again?
+
+Mostly all shots of a front have met it as often, and one number says so. What can't be met again is forgotten, so that
+shots which come out of a loop one after the other have nothing left that tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.driver.shot_groups import Crowd
+
+#: What is counted beside the events of a program: that a shot goes back to an earlier operation.
+GOING_BACK = 0
+
+
+class Visits:
+    """Counts by event, 0 at first, of the shots of a crowd."""
+
+    def __init__(self, shots: int) -> None:
+        """`shots`: how many there are, in this crowd and all others."""
+        self._shots = shots
+        #: ``None`` where it isn't the same for all shots: then `_planes` has it
+        self._counts: dict[int, int | None] = {}
+        #: shared with those that came from these: int32, shape (shots,)
+        self._planes: dict[int, NDArray[np.int32]] = {}
+
+    def copy(self) -> Visits:
+        """Those of a crowd that is divided from this one."""
+        other = Visits(self._shots)
+        other._counts, other._planes = self._counts.copy(), self._planes
+        return other
+
+    def add(self, event: int, crowd: Crowd) -> int | NDArray[np.int32]:
+        """All shots of the crowd meet an event. How often have they met it before? One number if it is the same."""
+        count = self._counts.get(event, 0)
+        if count is not None:
+            self._counts[event] = count + 1
+            return count
+        plane, shots = self._planes[event], crowd.settle()[0]
+        if not len(shots):
+            return 0
+        before = plane[shots]
+        first = int(before[0])
+        if (before == first).all():
+            self._counts[event] = first + 1
+            return first
+        plane[shots] = before + 1
+        return before
+
+    def join(self, others: Sequence[Visits], crowds: Sequence[Crowd]) -> None:
+        """Take others in; `crowds` are this one's and those of each of the others."""
+        every = [self, *others]
+        for event in {event for each in every for event in each._counts}:
+            counts = [each._counts.get(event, 0) for each in every]
+            if all([count == counts[0] for count in counts]):
+                continue
+            plane = self._planes.get(event)
+            if plane is None:
+                plane = self._planes[event] = np.empty(self._shots, np.int32)
+            for count, crowd in zip(counts, crowds, strict=True):
+                if count is not None:
+                    plane[crowd.settle()[0]] = count
+            self._counts[event] = None
+
+    def forget(self, before: int, back: bool) -> None:
+        """Forget events with a lower number than `before`, and going back where shots go `back` no more."""
+        if self._counts:
+            for event in [event for event in self._counts if (not back if event == GOING_BACK else event < before)]:
+                del self._counts[event]

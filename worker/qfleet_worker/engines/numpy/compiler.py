@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which few large steps does a circuit come down to?
+
+One-qubit gates are multiplied first, in plain Python; SWAPs exchange names; then each gate joins the earliest of a few
+blocks that it may commute into while the block stays narrow. A block that starts on wires still in |0> needs one column
+only, so it may grow wider. Measurements of wires that nothing uses afterwards are *terminal*: they are sampled together
+from the final state.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program.program import Op, Operation, Program
+from qfleet_worker.engines.gates import matrices as gates
+from qfleet_worker.engines.gates.matrices import Matrix2
+from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Measure, Plan, Reset, Save, Step
+from qfleet_worker.engines.numpy.products import Gate, diagonal_product, product
+
+#: Widest product of gates as a matrix: at 5 wires the arithmetic per gate begins to grow faster than the gates fused.
+DENSE_WIRES = 4
+#: Widest product on wires that all begin in |0>.
+FRESH_WIRES = 10
+#: Widest product of diagonals.
+DIAGONAL_WIRES = 10
+#: How many of the last blocks a gate may join without sharing a wire with them.
+LOOK_BACK = 6
+
+
+def compile_program(program: Program, from_zero: bool = True, last: bool = True, events: int = 0) -> Plan:
+    """The plan of a program, for a state that begins in |0...0> or, with ``from_zero=False``, anywhere.
+
+    With ``last=False`` something comes after it, so that no measurement is terminal; `events` are random events
+    before it.
+    """
+    compiler = _Compiler(program, from_zero, last, events)
+    for operation in program:
+        compiler.add(operation)
+    return compiler.finish()
+
+
+class _Block:
+    """Gates that become one step."""
+
+    __slots__ = ("diagonal", "gates", "inputs", "wires")
+
+    def __init__(self, diagonal: bool) -> None:
+        self.gates: list[Gate] = []
+        self.wires: list[int] = []
+        #: the wires that weren't known to be in |0> when they joined
+        self.inputs: list[int] = []
+        self.diagonal = diagonal
+
+    def step(self) -> Step:
+        wires = tuple(self.wires)
+        if len(self.gates) == 1:
+            controls, targets, table = self.gates[0]
+            if controls and len(wires) > DENSE_WIRES:
+                return Controlled(controls, targets, table)
+            if not controls and table.ndim == 1:
+                return Diagonal(targets, table)
+            if not controls and table.shape[1] == 1 << len(self.inputs):
+                return Dense(targets, targets if self.inputs else (), table)
+        if self.diagonal:
+            return Diagonal(wires, diagonal_product(self.gates, self.wires))
+        return Dense(wires, tuple(self.inputs), product(self.gates, self.wires, self.inputs))
+
+
+class _Compiler:
+    """The steps so far, and what has not become a step yet."""
+
+    def __init__(self, program: Program, from_zero: bool, last: bool, events: int) -> None:
+        self.num_clbits = program.num_clbits
+        self.items: list[_Block | Measure | Reset | Save] = []
+        #: the wire of each qubit
+        self.wires = list(range(program.num_qubits))
+        #: the wires in |0>
+        self.fresh = set(self.wires) if from_zero else set()
+        #: the last item that touches a wire
+        self.last: dict[int, int] = {}
+        #: one-qubit gates that no block has yet
+        self.pending: dict[int, Matrix2] = {}
+        #: for each wire measured at the end, the clbits that it writes
+        self.final: dict[int, list[int]] = {}
+        #: the row from which on a qubit is only measured
+        self.last_use = _last_uses(program) if last else np.full(program.num_qubits, len(program))
+        self.row = -1
+        #: the ordinal of the measurement that writes a clbit last
+        self.writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
+        #: whether a save may read a clbit before the end
+        self.clbits_read = any(save.conditional for save in program.saves)
+        self.measurements = 0
+        #: random events so far, see `randomness`
+        self.events = events
+        self.phase = 1 + 0j
+
+    def add(self, operation: Operation) -> None:
+        """Add the next operation of the program."""
+        self.row += 1
+        code = operation.code
+        targets = tuple([self.wires[qubit] for qubit in operation.targets])
+        if code is Op.MEASURE:
+            self._measure(operation.targets[0], targets[0], operation.clbit)
+        elif code is Op.RESET:
+            self._reset(targets[0])
+        elif code is Op.INITIALIZE:
+            self._initialize(targets, operation)
+        elif code is Op.SAVE:
+            for wire in tuple(self.pending):
+                self._flush(wire)
+            self._append(Save(operation.save, targets, tuple(self.wires), self.phase), tuple(self.wires))
+        elif operation.controls:
+            controls = tuple(
+                [(self.wires[qubit], 1) if qubit >= 0 else (self.wires[~qubit], 0) for qubit in operation.controls]
+            )
+            self._gate(Gate(controls, targets, gates.table(operation)))
+        elif code is Op.SWAP:
+            a, b = operation.targets
+            self.wires[a], self.wires[b] = self.wires[b], self.wires[a]
+        elif len(targets) == 1:
+            self._one_qubit(targets[0], gates.one_qubit(operation))
+        elif targets:
+            self._gate(Gate((), targets, gates.table(operation)))
+        else:
+            self.phase *= complex(gates.table(operation)[0])
+
+    def finish(self) -> Plan:
+        """The plan of everything added."""
+        for wire in tuple(self.pending):
+            self._flush(wire)
+        return Plan(
+            num_clbits=self.num_clbits,
+            steps=tuple([item.step() if isinstance(item, _Block) else item for item in self.items]),
+            wires=tuple(self.wires),
+            measured=tuple(self.final),
+            readout=tuple([(wire, clbit) for wire, clbits in self.final.items() for clbit in clbits]),
+            phase=self.phase,
+        )
+
+    def _measure(self, qubit: int, wire: int, clbit: int) -> None:
+        self._flush(wire)
+        self.events += 1
+        # If nothing reads a clbit before the end, only its last writer counts.
+        is_last = self.writer[clbit] == self.measurements
+        self.measurements += 1
+        if self.row > self.last_use[qubit]:
+            self.final.setdefault(wire, []).extend([clbit] if is_last else [])
+        else:
+            clbits = (clbit,) if is_last or self.clbits_read else ()
+            # In the order of the program, and not when it must be: what a shot finds depends on the order.
+            self._append(Measure(wire, self.events, clbits), (wire,))
+
+    def _reset(self, wire: int) -> None:
+        self._flush(wire)
+        self.events += 1
+        if wire in self.fresh:
+            return
+        self._append(Reset(wire, self.events), (wire,))
+        self.fresh.add(wire)
+
+    def _initialize(self, targets: tuple[int, ...], operation: Operation) -> None:
+        for wire in targets:
+            self._reset(wire)
+        self._gate(Gate((), targets, gates.table(operation)))
+
+    def _one_qubit(self, wire: int, matrix: Matrix2) -> None:
+        before = self.pending.get(wire)
+        if before is not None:
+            a, b, c, d = matrix
+            e, f, g, h = before
+            matrix = (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
+        self.pending[wire] = matrix
+
+    def _gate(self, gate: Gate) -> None:
+        wires = gate.targets + tuple([wire for wire, _ in gate.controls])
+        diagonal = gate.table.ndim == 1
+        for wire in wires:
+            before = self.pending.get(wire)
+            # Diagonals commute.
+            if before is not None and not (diagonal and before[1] == before[2] == 0):
+                self._flush(wire, alone=not diagonal)
+        self._place(gate, wires, diagonal, alone=not diagonal)
+
+    def _flush(self, wire: int, alone: bool = False) -> None:
+        matrix = self.pending.pop(wire, None)
+        if matrix is not None:
+            a, b, c, d = matrix
+            diagonal = b == c == 0
+            table = np.array([a, d] if diagonal else [[a, b], [c, d]])
+            self._place(Gate((), (wire,), table), (wire,), diagonal, alone)
+
+    def _append(self, item: _Block | Measure | Reset | Save, wires: tuple[int, ...]) -> None:
+        for wire in wires:
+            self.last[wire] = len(self.items)
+        self.items.append(item)
+
+    def _place(self, gate: Gate, wires: tuple[int, ...], diagonal: bool, alone: bool) -> None:
+        """Add a gate to a block that it may commute into, or to a new one.
+
+        With `alone`, only to the last block on one of its wires, unless they are all in |0>: so the blocks of a circuit
+        of matrices follow its light cones, several layers deep. Matrices on separate wires gain nothing together.
+        """
+        last = max([self.last.get(wire, -1) for wire in wires])
+        alone = alone and not self.fresh.issuperset(wires)
+        first = len(self.items) if alone else max(last + 1, len(self.items) - LOOK_BACK)
+        for at in (last, *range(first, len(self.items))):
+            block = self.items[at] if at >= 0 else None
+            if isinstance(block, _Block) and self._fits(block, wires, diagonal):
+                break
+        else:
+            at, block = len(self.items), _Block(diagonal)
+            self.items.append(block)
+        block.gates.append(gate)
+        block.diagonal &= diagonal
+        for wire in wires:
+            self.last[wire] = at
+            if wire not in block.wires:
+                block.wires.append(wire)
+                if wire not in self.fresh:
+                    block.inputs.append(wire)
+        self.fresh.difference_update(wires)
+
+    def _fits(self, block: _Block, wires: tuple[int, ...], diagonal: bool) -> bool:
+        new = [wire for wire in wires if wire not in block.wires]
+        if block.diagonal and diagonal:
+            limit = DIAGONAL_WIRES
+        elif block.inputs or not self.fresh.issuperset(new):
+            limit = DENSE_WIRES
+        else:
+            limit = FRESH_WIRES
+        return len(block.wires) + len(new) <= limit
+
+
+def _last_uses(program: Program) -> NDArray[np.int64]:
+    """For each qubit the last row that names it and doesn't measure it, or saves anything; -1 if there is none."""
+    widths = program.num_controls.astype(np.int64) + program.num_targets
+    rows = np.repeat(np.arange(len(widths)), widths)
+    used = program.codes[rows] != Op.MEASURE
+    last = np.full(program.num_qubits, -1)
+    last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
+    last[last < last_save(program)] = last_save(program)
+    return last
+
+
+def last_save(program: Program) -> int:
+    """The last row that saves anything, which sees what any measurement before it found; -1 if there is none."""
+    rows = np.flatnonzero(program.codes == Op.SAVE)
+    return int(rows[-1]) if len(rows) else -1

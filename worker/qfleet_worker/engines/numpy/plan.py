@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What does a compiled circuit consist of?
+
+A plan acts on *wires*. A wire is where a qubit's amplitude axis lies; wires differ from qubits because a SWAP only
+exchanges two names. Wherever a step lists wires, the first is the lowest bit of a table's index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from qfleet_worker.engines.gates.matrices import ComplexArray
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Multiply by a matrix. Wires that aren't inputs are known to be in |0>, so the matrix has no columns for them."""
+
+    wires: tuple[int, ...]
+    #: the wires that the columns are over, in the order of ``wires``
+    inputs: tuple[int, ...]
+    #: shape (2**wires, 2**inputs)
+    matrix: ComplexArray
+
+
+@dataclass(frozen=True, slots=True)
+class Diagonal:
+    """Multiply by a diagonal."""
+
+    wires: tuple[int, ...]
+    #: shape (2**wires,)
+    table: ComplexArray
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """Apply a gate to the part of the state where the controls have their values: for gates too wide to be fused."""
+
+    #: pairs of a wire and the value (0 or 1) that it must have
+    controls: tuple[tuple[int, int], ...]
+    targets: tuple[int, ...]
+    #: shape (2**targets,) for a diagonal, (2**targets, 2**targets) for a matrix
+    table: ComplexArray
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Measure a wire that is used again later."""
+
+    wire: int
+    #: the number of its random event, see `randomness`
+    event: int
+    #: the clbits whose last writer this is
+    clbits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Save something of the state, which stays as it is."""
+
+    #: which of the program's saves
+    save: int
+    targets: tuple[int, ...]
+    #: the wire of each qubit at this place
+    wires: tuple[int, ...]
+    #: factor of the whole state, from what of the program comes before
+    phase: complex
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Put a wire into |0>."""
+
+    wire: int
+    #: the number of its random event, see `randomness`
+    event: int
+
+
+Step: TypeAlias = Dense | Diagonal | Controlled | Measure | Reset | Save
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A circuit, compiled."""
+
+    num_clbits: int
+    steps: tuple[Step, ...]
+    #: the wire of each qubit at the end
+    wires: tuple[int, ...]
+    #: the wires measured at the end
+    measured: tuple[int, ...]
+    #: pairs of a wire measured at the end and a clbit whose last writer that measurement is
+    readout: tuple[tuple[int, int], ...]
+    #: factor of the whole state
+    phase: complex
+
+    def active(self) -> set[int]:
+        """The wires that any step touches."""
+        wires: set[int] = set()
+        for step in self.steps:
+            if isinstance(step, Dense | Diagonal):
+                wires.update(step.wires)
+            elif isinstance(step, Controlled):
+                wires.update(step.targets, [wire for wire, _ in step.controls])
+        return wires

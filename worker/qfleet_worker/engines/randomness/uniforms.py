@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which random numbers does a shot get?
+
+Each random event of a program has a stream of its own, and shot i takes the i-th number of each. So what a shot finds
+depends on the program, the seed and the shot's number alone, whatever other shots are run beside it and in which order.
+
+Event 0 is the measurement at the end. The others are numbered from 1, in the order of the program: each measurement,
+each reset, and each target of an initialization, whether it can have another outcome or not. A shot that meets an
+event again, in a loop, takes its number from another stream each time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.randomness.pcg64 import REACH, numbers_at
+
+FINAL_EVENT = 0
+
+#: Where fewer than one in so many are wanted, numbers are had one by one.
+FEW = 12
+
+
+class Uniforms:
+    """The random numbers of shots ``first_shot .. first_shot + shots - 1``, uniform in [0, 1)."""
+
+    def __init__(self, seed: int, first_shot: int, shots: int) -> None:
+        self._seed = seed
+        self._first_shot = first_shot
+        self._shots = shots
+        self._room = np.empty(0)
+
+    def of(self, event: int, shots: NDArray[np.int64], visit: int | NDArray[np.int32] = 0) -> NDArray[np.float64]:
+        """The numbers of an event for some shots, given in ascending order as offsets from ``first_shot``.
+
+        `visit`: how often these shots have met the event before; of all, or of each.
+        """
+        if not isinstance(visit, int):
+            numbers = np.empty(len(shots))
+            for each in np.unique(visit).tolist():
+                numbers[visit == each] = self.of(event, shots[visit == each], each)
+            return numbers
+        first, span = int(shots[0]), int(shots[-1]) - int(shots[0]) + 1
+        # One number is one step of PCG64, so that any shot's can be had without those before it.
+        key = [self._seed, event, visit] if visit else [self._seed, event]
+        stream = np.random.PCG64(key).advance(self._first_shot + first)
+        if span == len(shots):
+            return np.random.Generator(stream).random(span)
+        if len(shots) * FEW < span <= REACH:
+            return numbers_at(stream, shots - first)
+        if len(self._room) < span:
+            self._room = np.empty(self._shots)
+        return np.random.Generator(stream).random(out=self._room[:span])[shots - first]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outcomes and saved values, collected over the shots."""

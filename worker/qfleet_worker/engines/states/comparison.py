@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Are two states the same, up to a global phase?
+
+A wire in a basis state may or may not have a bit of the amplitudes' index; it makes no difference here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from qfleet_worker.engines.gates.matrices import ComplexArray
+
+#: States that differ by less are the same, by the bytes of an amplitude: the rounding errors of long circuits are less.
+TOLERANCE = {16: 1e-11, 8: 2e-6}
+#: Amplitudes of the largest states that are compared: copies are made of them.
+COMPARED = 1 << 17
+
+_GOLDEN = 2.399963229728653
+
+
+class Picture:
+    """The amplitudes of a state, to be looked at."""
+
+    def __init__(self, amplitudes: ComplexArray, order: tuple[int, ...], values: Mapping[int, int]) -> None:
+        """`order`: the wires with a bit in `amplitudes`, the highest bit first; `values`: those of other wires, 0 where
+        absent."""
+        self.amplitudes = amplitudes
+        self._order = order
+        self._values = values
+        self.tolerance = TOLERANCE[amplitudes.dtype.itemsize]
+
+    def print(self) -> float:
+        """A number that the same states share, within ``2 * tolerance * len(amplitudes)``."""
+        rest = self.amplitudes
+        for wire in self._order:
+            low, high = rest.reshape(2, -1)
+            rest = low + high * np.exp(1j * _GOLDEN * (wire + 1))
+        return float(abs(rest[0])) ** 2
+
+    def same(self, other: Picture) -> bool:
+        """Whether the states are the same."""
+        wires = self._order
+        if self._order != other._order:
+            wires = tuple(sorted({*self._order, *other._order}))
+            if 1 << len(wires) > 2 * COMPARED:
+                return False
+        everywhere = {*self._values, *other._values}.difference(wires)
+        if any(self._values.get(wire, 0) != other._values.get(wire, 0) for wire in everywhere):
+            return False
+        mine, theirs = self._over(wires), other._over(wires)
+        inner = complex(np.vdot(theirs, mine))
+        if abs(abs(inner) - 1) > 1e-3:
+            return False
+        return float(np.linalg.norm(mine - theirs * mine.dtype.type(inner / abs(inner)))) <= self.tolerance
+
+    def _over(self, wires: tuple[int, ...]) -> ComplexArray:
+        """The amplitudes with a bit for each of these wires, among them all of its own."""
+        if wires == self._order:
+            return self.amplitudes
+        own = [wire for wire in wires if wire in self._order]
+        tensor = self.amplitudes.reshape((2,) * len(own)).transpose([self._order.index(wire) for wire in own])
+        whole = np.zeros((2,) * len(wires), self.amplitudes.dtype)
+        whole[tuple([slice(None) if wire in own else self._values.get(wire, 0) for wire in wires])] = tensor
+        return whole.reshape(-1)

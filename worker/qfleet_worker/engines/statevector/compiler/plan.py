@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which steps does a program consist of, and where does each qubit lie?
+
+Stretches of unitary operations become `Segment`s, compiled by `compile.compile_rows`. What isn't unitary, or has more
+targets than a kernel, is a step of its own. Only qubits that an operation names have a *wire*, a bit of the state's
+index; the others are in |0> and get numbers beyond. SWAPs exchange wires while the circuit is compiled, and wires are
+numbered so that each qubit ends on the wire of its own rank: the state needs no reordering at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
+from qfleet_worker.engines.numpy.compiler import last_save
+from qfleet_worker.engines.numpy.plan import Measure, Reset, Save
+from qfleet_worker.engines.statevector.compiler.binding import bind, size_of
+from qfleet_worker.engines.statevector.compiler.matrices import NUM_PARAMS
+from qfleet_worker.engines.statevector.compiler.tables import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
+from qfleet_worker.engines.statevector.kernels import gates as kernels
+
+#: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
+MAX_WIRES = 50
+#: The lowest wires, which are always local: chunks are copied in runs of half a kilobyte or more.
+RUN_BITS = 5
+#: Wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has. All targets of a gate must
+#: fit beside the lowest wires.
+LOCAL_BITS = {2: 15, 3: 16}
+
+#: Wires from which on a state is so large that fewer, larger chunks are faster.
+LARGE = 22
+
+_NO_TABLE = np.zeros(1, np.complex128)
+_TAKES_TABLE = np.zeros(256, np.bool_)
+_TAKES_TABLE[[int(op) for op in TABLE_OPS]] = True
+_BREAKS = np.zeros(256, np.bool_)
+_BREAKS[[int(op) for op in NON_UNITARY_OPS]] = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """A compiled stretch of unitary operations."""
+
+    tables: Tables
+    #: the number of its first angle in the program
+    first_param: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wide:
+    """A gate with more targets than a kernel has."""
+
+    targets: tuple[int, ...]
+    #: the controls, and the values that they must have, as masks of wires
+    controls: int
+    values: int
+    #: complex128: shape (2**targets,) for a diagonal, (2**targets, 2**targets) for a matrix
+    table: NDArray[np.complex128]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepare:
+    """Give wires that were reset the state of a table."""
+
+    targets: tuple[int, ...]
+    #: complex128, shape (2**targets,)
+    table: NDArray[np.complex128]
+
+
+Step: TypeAlias = Segment | Wide | Prepare | Measure | Reset | Save
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A program, compiled; the members that `readout` and `trajectories` read are those of the numpy engine's plan."""
+
+    num_clbits: int
+    steps: tuple[Step, ...]
+    #: the wire of each qubit at the start, and at the end
+    first_wires: tuple[int, ...]
+    wires: tuple[int, ...]
+    #: the wires measured at the end
+    measured: tuple[int, ...]
+    #: pairs of a wire measured at the end and a clbit whose last writer that measurement is
+    readout: tuple[tuple[int, int], ...]
+    #: factor of the whole state
+    phase: complex
+    #: wires with a bit of the state's index
+    num_wires: int
+
+    def bind(self, params: NDArray[np.float64]) -> Plan:
+        """The same plan at other angles, shape (angles,); this one stays as it is."""
+        steps = []
+        phase = 1 + 0j
+        for step in self.steps:
+            if isinstance(step, Segment):
+                step = Segment(bind(step.tables, params, step.first_param), step.first_param)
+                phase *= step.tables.phase
+            steps.append(step)
+        return replace(self, steps=tuple(steps), phase=phase)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return sum(
+            size_of(step.tables) if isinstance(step, Segment) else step.table.nbytes
+            for step in self.steps
+            if isinstance(step, Segment | Wide | Prepare)
+        )
+
+
+def compile_program(
+    program: Program,
+    lane_bits: int,
+    threads: int = 1,
+    columns: bool = False,
+    named: NDArray[np.bool_] | None = None,
+    last: bool = True,
+    events: int = 0,
+) -> Plan:
+    """The plan of a program for vectors of ``2**lane_bits`` amplitudes.
+
+    With `columns` the state is a matrix: the wires of qubits are the upper half of its wires. For a part of a program,
+    `named` are the qubits that have a wire, `last` says whether it is the end, and `events` are random events before.
+    """
+    if named is None:
+        named = named_qubits(program)
+    if columns:
+        named = np.ones_like(named)
+    return _Compiler(program, lane_bits, threads, columns, named).plan(last, events)
+
+
+def named_qubits(program: Program) -> NDArray[np.bool_]:
+    """Which qubits any operation names, shape (qubits,)."""
+    named = np.zeros(program.num_qubits, np.bool_)
+    named[np.maximum(program.operands, ~program.operands)] = True
+    return named
+
+
+class _Compiler:
+    """A program on its way to a plan."""
+
+    def __init__(self, program: Program, lane_bits: int, threads: int, columns: bool, named: NDArray[np.bool_]) -> None:
+        self.program = program
+        self.codes = program.codes.astype(np.int64)
+        self.num_controls = program.num_controls.astype(np.int64)
+        self.num_targets = program.num_targets.astype(np.int64)
+        self.operands = program.operands.astype(np.int64)
+        self.params = program.params.astype(np.float64)
+        self.lane_bits = lane_bits
+        self.table_at = self.codes
+        self.table = _NO_TABLE
+        if program.tables:
+            # Larger tables are of steps of their own, and aren't copied.
+            small = [table if len(table) <= MAX_TABLE else table[:0] for table in program.tables]
+            starts = np.cumsum([0, *[len(table) for table in small[:-1]]])
+            takers = _TAKES_TABLE[self.codes]
+            self.table_at = np.full(len(self.codes), -1, np.int64)
+            self.table_at[takers] = starts[program.table_refs]
+            self.table_refs = np.cumsum(takers) - 1
+            self.table = np.concatenate([*small, _NO_TABLE])
+        self.phase = 1 + 0j
+        self._place(columns, named)
+        self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
+        self.local_bits = LOCAL_BITS[lane_bits] + (self.room >= LARGE)
+        if threads > 1 and max(self.local_bits - 2, RUN_BITS + kernels.MAX_TARGETS + 1) <= self.room <= self.local_bits:
+            # Two chunks, that two threads may work.
+            self.local_bits = self.room - 1
+
+    def _place(self, columns: bool, named: NDArray[np.bool_]) -> None:
+        """Give each qubit its first wire."""
+        self.num_wires = int(named.sum())
+        if self.num_wires * (1 + columns) > MAX_WIRES:
+            raise MemoryError(f"no machine holds the state of {self.num_wires} qubits")
+        wires = np.empty(self.program.num_qubits, np.int64)
+        wires[named] = np.arange(self.num_wires) + (self.num_wires if columns else 0)
+        wires[~named] = np.arange(self.num_wires, self.program.num_qubits)
+        self.wires = wires
+        swaps = np.flatnonzero(((self.codes == Op.SWAP) | (self.codes == Op.ISWAP)) & (self.num_controls == 0))
+        if len(swaps):
+            starts = np.cumsum(self.num_controls + self.num_targets)[swaps] - 2
+            ends = list(range(len(wires)))
+            for a, b in zip(self.operands[starts].tolist(), self.operands[starts + 1].tolist(), strict=True):
+                ends[a], ends[b] = ends[b], ends[a]
+            # What begins as qubit ends[q] ends as qubit q, and is to end on the wire of q.
+            self.wires = np.empty_like(wires)
+            self.wires[ends] = wires
+
+    def plan(self, last: bool, events: int) -> Plan:
+        """Compile all of the program; see `compile_program`."""
+        steps: list[Step] = []
+        measured: list[int] = []
+        readout: list[tuple[int, int]] = []
+        first_wires = tuple(self.wires.tolist())
+        breaks = np.flatnonzero(_BREAKS[self.codes] | self._wide())
+        if len(breaks):
+            self._with_breaks(breaks.tolist(), steps, measured, readout, last, events)
+        else:
+            self._segment(slice(0, len(self.codes)), slice(0, None), slice(0, len(self.params)), steps)
+        return Plan(
+            num_clbits=self.program.num_clbits,
+            steps=tuple(steps),
+            first_wires=first_wires,
+            wires=tuple(self.wires.tolist()),
+            measured=tuple(measured),
+            readout=tuple(readout),
+            phase=self.phase,
+            num_wires=self.num_wires,
+        )
+
+    def _wide(self) -> NDArray[np.bool_]:
+        """The rows with more targets than a kernel has."""
+        limit = np.where(self.codes == Op.DIAGONAL, MAX_DIAGONAL, kernels.MAX_TARGETS)
+        return self.num_targets > limit
+
+    def _with_breaks(
+        self,
+        breaks: list[int],
+        steps: list[Step],
+        measured: list[int],
+        readout: list[tuple[int, int]],
+        last: bool,
+        event: int,
+    ) -> None:
+        widths = self.num_controls + self.num_targets
+        operand_ends = np.cumsum(widths)
+        param_ends = np.cumsum(NUM_PARAMS[self.codes])
+        rows = np.repeat(np.arange(len(self.codes)), widths)
+        used = self.codes[rows] != Op.MEASURE
+        last_use = np.full(self.program.num_qubits, -1, np.int64)
+        qubits = np.maximum(self.operands, ~self.operands)
+        last_use[qubits[used]] = rows[used]
+        last_use = np.maximum(last_use, last_save(self.program))
+        clbits_read = any(save.conditional for save in self.program.saves)
+        writer = {clbit: at for at, clbit in enumerate(self.program.clbits.tolist())}
+        final: dict[int, list[int]] = {}
+        begin = measurement = saves = 0
+        for row in [*breaks, len(self.codes)]:
+            if row > begin:
+                first = int(operand_ends[begin - 1]) if begin else 0
+                first_param = int(param_ends[begin - 1]) if begin else 0
+                operands = slice(first, int(operand_ends[row - 1]))
+                self._segment(slice(begin, row), operands, slice(first_param, int(param_ends[row - 1])), steps)
+            begin = row + 1
+            if row == len(self.codes):
+                break
+            code = int(self.codes[row])
+            start = int(operand_ends[row] - widths[row])
+            targets = self.operands[start + self.num_controls[row] : operand_ends[row]].tolist()
+            if code == Op.MEASURE:
+                event += 1
+                clbit = int(self.program.clbits[measurement])
+                # If nothing reads a clbit before the end, only its last writer counts.
+                is_last = writer[clbit] == measurement
+                measurement += 1
+                if last and row > last_use[targets[0]]:
+                    final.setdefault(targets[0], []).extend([clbit] if is_last else [])
+                else:
+                    written = (clbit,) if is_last or clbits_read else ()
+                    steps.append(Measure(int(self.wires[targets[0]]), event, written))
+                continue
+            wires = tuple(int(self.wires[qubit]) for qubit in targets)
+            if code in (Op.RESET, Op.INITIALIZE):
+                for wire in wires:
+                    event += 1
+                    steps.append(Reset(wire, event))
+                if code == Op.INITIALIZE:
+                    steps.append(Prepare(wires, self._table(row)))
+                continue
+            if code == Op.SAVE:
+                steps.append(Save(int(self.program.save_refs[saves]), wires, tuple(self.wires.tolist()), self.phase))
+                saves += 1
+                continue
+            controls = values = 0
+            for qubit in self.operands[start : start + self.num_controls[row]].tolist():
+                wire = int(self.wires[qubit if qubit >= 0 else ~qubit])
+                controls |= 1 << wire
+                values |= (qubit >= 0) << wire
+            size = 1 << len(wires)
+            table = self._table(row)
+            matrix = table if code == Op.DIAGONAL else table.reshape(size, size)
+            steps.append(Wide(wires, controls, values, matrix))
+        for qubit, clbits in final.items():
+            wire = int(self.wires[qubit])
+            measured.append(wire)
+            readout.extend((wire, clbit) for clbit in clbits)
+
+    def _table(self, row: int) -> NDArray[np.complex128]:
+        """The table of a row, whatever its memory is like, as one kind of array: each kind is compiled for."""
+        table = self.program.tables[self.program.table_refs[self.table_refs[row]]]
+        alike = np.require(table, np.complex128, ["C", "A"]).view()
+        alike.flags.writeable = False
+        return alike
+
+    def _segment(self, rows: slice, operands: slice, params: slice, steps: list[Step]) -> None:
+        if rows.stop == rows.start:
+            return
+        num_targets = self.num_targets[rows]
+        named = self.operands[operands]
+        sizes = 1 << num_targets
+        result = compile_rows(
+            self.codes[rows], self.num_controls[rows], num_targets, named, self.params[params], self.table_at[rows],
+            self.table, self.wires, self.room, self.lane_bits, self.local_bits, RUN_BITS,
+            int((sizes * sizes * (num_targets <= kernels.MAX_TARGETS)).sum()), int(sizes.sum()),
+        )  # fmt: skip
+        tables = Tables(*result)
+        self.phase *= tables.phase
+        steps.append(Segment(tables, params.start))

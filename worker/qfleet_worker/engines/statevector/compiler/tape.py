@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How are the matrices of a circuit computed again for other angles? In machine code.
+
+All matrices of a compiled circuit, and all factors of its diagonals, lie in one *pool*. What doesn't depend on angles
+is computed once. The rest is a *tape*: the instructions, in order, that compute it from the angles and the constants.
+They change nothing that they haven't written themselves, so that a tape may be run any number of times.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.statevector.compiler.matrices import (
+    fill_many,
+    fill_one,
+    fill_turned,
+    one_times,
+    product4,
+    times_one,
+)
+from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+
+#: Places of the pool: 1; the factor of the whole state that doesn't depend on angles, and the whole factor.
+ONE, CONSTANT_PHASE, PHASE = range(3)
+FIRST_FREE = 3
+
+#: Instructions, with the columns ``OP, TO, A, B, C``: what they write to ``TO``, ``[x]`` being the matrix at x.
+#: FILL: the matrix, of C entries, of the operation A with angles from B on. TURN: exp(iA), A being an angle.
+#: HALVES: of the angle A, exp(-iA/2), exp(iA/2), exp(iA), exp(-2iA). COPY: C entries from A on.
+#: SCALE: itself times [A]. MULTIPLY: [A] [B], one qubit. ROTATE: itself with RZ of the angle A after.
+#: BEFORE: itself, on A qubits, with [C] on bit B before; AFTER: with [C] after.
+#: CONTROLLED: two qubits, the one-qubit [A] on bit B where the other one is C. EXCHANGED: [A], its bits exchanged.
+#: PRODUCT: [A] [B], two qubits. TURNED: RX or RY, whose code is A, of the angle B, and RZ of the angle C after.
+FILL, TURN, HALVES, COPY, SCALE, MULTIPLY, ROTATE, BEFORE, AFTER, CONTROLLED, EXCHANGED, PRODUCT, TURNED = range(13)
+#: The last column: whether it depends on angles.
+OP, TO, A, B, C, VARIES = range(6)
+TAPE_COLUMNS = 6
+
+
+@machine_code
+def perform(op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], turns: NDArray[Any]) -> None:
+    """Carry out one instruction; `turns` are the half turns of all angles."""
+    if op == FILL:
+        if c == 4:
+            fill_one(a, turns, b, pool[to : to + 4])
+        else:
+            fill_many(a, turns, b, pool[to : to + c])
+    elif op == TURNED:
+        fill_turned(a, turns[b], turns[c], pool[to : to + 4])
+    elif op == MULTIPLY:
+        p, q, r, s = pool[a], pool[a + 1], pool[a + 2], pool[a + 3]
+        t, u, v, w = pool[b], pool[b + 1], pool[b + 2], pool[b + 3]
+        pool[to] = p * t + q * v
+        pool[to + 1] = p * u + q * w
+        pool[to + 2] = r * t + s * v
+        pool[to + 3] = r * u + s * w
+    elif op == ROTATE:
+        high = turns[a]
+        low = high.conjugate()
+        pool[to] *= low
+        pool[to + 1] *= low
+        pool[to + 2] *= high
+        pool[to + 3] *= high
+    elif op == BEFORE:
+        times_one(pool, to, a, b, pool[c : c + 4])
+    elif op == AFTER:
+        one_times(pool, to, a, b, pool[c : c + 4])
+    elif op == SCALE:
+        pool[to] *= pool[a]
+    elif op == TURN:
+        pool[to] = turns[a] * turns[a]
+    elif op == HALVES:
+        half = turns[a]
+        pool[to] = half.conjugate()
+        pool[to + 1] = half
+        pool[to + 2] = half * half
+        pool[to + 3] = (pool[to + 2] * pool[to + 2]).conjugate()
+    elif op == COPY:
+        for at in range(c):
+            pool[to + at] = pool[a + at]
+    elif op == CONTROLLED:
+        for entry in range(16):
+            row, column = entry >> 2, entry & 3
+            rest = 1 - b
+            if row >> rest & 1 != column >> rest & 1:
+                pool[to + entry] = 0
+            elif row >> rest & 1 == c:
+                pool[to + entry] = pool[a + 2 * (row >> b & 1) + (column >> b & 1)]
+            else:
+                pool[to + entry] = 1 if row == column else 0
+    elif op == EXCHANGED:
+        for entry in range(16):
+            row, column = entry >> 2, entry & 3
+            pool[to + entry] = pool[a + 4 * ((row & 1) << 1 | row >> 1) + ((column & 1) << 1 | column >> 1)]
+    else:
+        product4(pool, to, a, b)
+
+
+@machine_code
+def run_tape(tape: NDArray[Any], pool: NDArray[Any], turns: NDArray[Any]) -> None:
+    """Compute all of the pool that depends on angles, whose half turns are `turns`."""
+    pool[PHASE] = pool[CONSTANT_PHASE]
+    for at in range(len(tape)):
+        perform(tape[at, OP], tape[at, TO], tape[at, A], tape[at, B], tape[at, C], pool, turns)

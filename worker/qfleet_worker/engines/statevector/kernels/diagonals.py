@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How is a chunk multiplied by a diagonal? In machine code.
+
+A diagonal is a product of terms, each a factor for the indices with given values of some bits. A term with one local
+bit or none (its other bits say in which chunks it counts) goes into a *product form*: a factor for each value of each
+local bit, multiplied out over the low 8 bits and over the high bits of a chunk once per chunk. Terms with more local
+bits are multiplied out once for all chunks: over the low bits into a table with a row for each value of those
+high bits that share a term with low bits, and over the high bits into a table of their own. Where many high bits select
+rows, and no term has bits of both halves of them, the table has two parts, and each amplitude is multiplied by both: a
+few rows in place of many, which take longer to write than to multiply by, and leave no room in the cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.statevector.compiler.draft import FACTOR, MASK, VALUE
+from qfleet_worker.engines.statevector.compiler.schedule import popcount
+from qfleet_worker.engines.statevector.kernels.runs import scale_row, scale_row_by, scale_row_by_two
+from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+
+#: Bits of a row of a table.
+ROW_BITS = 8
+
+#: High bits that select rows from which on a table has two parts, half of the bits selecting a row of each.
+SPLIT_BITS = 4
+
+#: The columns of a diagonal: its terms in the product form, from and to; where its table begins, or -1; the high bits
+#: that select rows of the table, as a mask of high bits; those of them that select the row of its second part, which
+#: follows the first, or 0; where its table of high bits begins, or -1.
+FIRST, END, TABLE, SELECT, SECOND, HIGH_TABLE = range(6)
+DIAGONAL_COLUMNS = 6
+
+
+@machine_code
+def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
+    """``out[2*x:2*x+2]`` times the product over `bits` bits of ``weights[first + bit, value of the bit in x]``.
+
+    Doubling: what is there for the lower bits is copied for each value of the next one.
+    """
+    for bit in range(bits):
+        size = 1 << bit
+        a, b = weights[first + bit, 0], weights[first + bit, 1]
+        ar, ai, br, bi = a.real, a.imag, b.real, b.imag
+        low, high = out[: 2 * size], out[2 * size : 4 * size]
+        for j in range(size):
+            re, im = low[2 * j], low[2 * j + 1]
+            high[2 * j] = re * br - im * bi
+            high[2 * j + 1] = re * bi + im * br
+        if a != 1:
+            for j in range(size):
+                re, im = low[2 * j], low[2 * j + 1]
+                low[2 * j] = re * ar - im * ai
+                low[2 * j + 1] = re * ai + im * ar
+
+
+@machine_code
+def _multiply_where(values: NDArray[Any], bits: int, mask: int, value: int, factor: complex) -> None:
+    """Multiply those of ``2**bits`` numbers whose index has `value` under `mask` by a factor."""
+    rest = ((1 << bits) - 1) & ~mask
+    inner = 0
+    while True:
+        values[value | inner] *= factor
+        inner = (inner - rest) & rest
+        if inner == 0:
+            break
+
+
+@machine_code
+def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int, int]:
+    """What the tables of `terms` over `bits` local bits are like: the bits that select the rows of the first, those of
+    them that select the row of its second part, its real numbers, 0 if it isn't needed, and the entries of the table of
+    high bits, 0 if it isn't."""
+    low_bits = min(bits, ROW_BITS)
+    low_mask = (1 << low_bits) - 1
+    select = 0
+    any_low = any_high = False
+    for at in range(len(terms)):
+        mask = terms[at, MASK]
+        if mask & low_mask:
+            any_low = True
+            select |= mask >> low_bits
+        else:
+            any_high = True
+    chosen = popcount(select)
+    second = 0
+    if chosen >= SPLIT_BITS:
+        second = select
+        for _ in range(chosen // 2):
+            second &= second - 1
+        for at in range(len(terms)):
+            high = terms[at, MASK] >> low_bits
+            if terms[at, MASK] & low_mask and high & second and high & ~second:
+                second = 0
+    rows = 1 << popcount(select ^ second)
+    if second:
+        rows += 1 << popcount(second)
+    size = rows << (low_bits + 1) if any_low else 0
+    return select, second, size, 1 << (bits - low_bits) if any_high else 0
+
+
+@machine_code
+def _factor_row(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, high: int, value: int, several: bool,
+                weights: NDArray[Any], row: NDArray[Any]) -> bool:  # fmt: skip
+    """Multiply out, over the low bits, the terms with low bits whose high bits are `high` and have `value`; or those
+    with `several` high bits, all of them in `high`, that agree with `value`. Returns whether there are any; if not,
+    the row isn't written."""
+    low_mask = (1 << low_bits) - 1
+    weights[:] = 1
+    found = number = 0
+    wide = np.empty(len(terms), np.int64)
+    for term in range(len(terms)):
+        low, of_high = terms[term, MASK] & low_mask, terms[term, MASK] >> low_bits
+        if low == 0 or terms[term, VALUE] >> low_bits != value & of_high:
+            continue
+        if (of_high & ~high or of_high & (of_high - 1) == 0) if several else of_high != high:
+            continue
+        found += 1
+        if low & (low - 1):
+            wide[number] = term
+            number += 1
+            continue
+        bit = 0
+        while low >> bit != 1:
+            bit += 1
+        weights[bit, 1 if terms[term, VALUE] & low else 0] *= pool[terms[term, FACTOR]]
+    if found == 0:
+        return False
+    row[0] = 1
+    _multiply_out(weights, 0, low_bits, row.view(np.float64))
+    for term in wide[:number]:
+        mask, value = terms[term, MASK] & low_mask, terms[term, VALUE] & low_mask
+        _multiply_where(row, low_bits, mask, value, pool[terms[term, FACTOR]])
+    return True
+
+
+@machine_code
+def _build_rows(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: int, first: bool,
+                tables: NDArray[Any], at: int) -> None:  # fmt: skip
+    """Write a row for each value of the high bits `select`; only the `first` part has the terms without high bits.
+
+    Doubling: the rows for one more bit are those without it times one row.
+    """
+    size = 2 << low_bits
+    rows = np.empty(size << popcount(select), np.float64)
+    weights = np.empty((low_bits, 2), np.complex128)
+    factors = np.empty(1 << low_bits, np.complex128)
+    parts = factors.view(np.float64)
+    if not (first and _factor_row(terms, pool, low_bits, 0, 0, False, weights, factors)):
+        factors[:] = 1
+    rows[:size] = parts
+    filled = size
+    left = select
+    while left:
+        bit = left & -left
+        left ^= bit
+        rows[filled : 2 * filled] = rows[:filled]
+        for value in (0, bit):
+            if _factor_row(terms, pool, low_bits, bit, value, False, weights, factors):
+                begin = filled if value else 0
+                for row in range(begin, begin + filled, size):
+                    scale_row_by(rows, row, size, parts, 0, 1.0, 0.0)
+        filled *= 2
+    several = False
+    for term in range(len(terms)):
+        high = terms[term, MASK] >> low_bits
+        several |= high & (high - 1) != 0 and high & ~select == 0 and terms[term, MASK] & ((1 << low_bits) - 1) != 0
+    chosen = 0
+    for row in range(0, filled if several else 0, size):
+        if _factor_row(terms, pool, low_bits, select, chosen, True, weights, factors):
+            scale_row_by(rows, row, size, parts, 0, 1.0, 0.0)
+        chosen = (chosen - select) & select
+    tables[at : at + filled] = rows
+
+
+@machine_code
+def build_tables(terms: NDArray[Any], pool: NDArray[Any], bits: int, select: int, second: int, tables: NDArray[Any],
+                 at: int, high_tables: NDArray[Any], high_at: int) -> None:  # fmt: skip
+    """Multiply out `terms`: mask and value of local bits, and where in the pool the factor lies.
+
+    Writes the table at `at` and the one of high bits at `high_at`, each unless that is -1.
+    """
+    low_bits = min(bits, ROW_BITS)
+    high_bits = bits - low_bits
+    if at >= 0:
+        first = select ^ second
+        rows = (1 << popcount(first)) + (1 << popcount(second) if second else 0)
+        if at + (rows << low_bits + 1) > len(tables):
+            raise CapacityError("a defect of qfleet, please report it: there is no room for a table")
+        _build_rows(terms, pool, low_bits, first, True, tables, at)
+        if second:
+            _build_rows(terms, pool, low_bits, second, False, tables, at + (2 << (low_bits + popcount(first))))
+    if high_at >= 0:
+        if high_at + (1 << high_bits) > len(high_tables):
+            raise CapacityError("a defect of qfleet, please report it: there is no room for a table of high bits")
+        products = high_tables[high_at : high_at + (1 << high_bits)]
+        products[:] = 1
+        for term in range(len(terms)):
+            mask, value = terms[term, MASK], terms[term, VALUE]
+            if mask & ((1 << low_bits) - 1) == 0:
+                _multiply_where(products, high_bits, mask >> low_bits, value >> low_bits, pool[terms[term, FACTOR]])
+
+
+@machine_code
+def apply_diagonal(state: NDArray[Any], offset: int, bits: int, base: int, diagonal: NDArray[Any],
+                   terms: NDArray[Any], factors: NDArray[Any], tables: NDArray[Any], high_tables: NDArray[Any],
+                   row: NDArray[Any], mixed: NDArray[Any], high_row: NDArray[Any],
+                   weights: NDArray[Any]) -> None:  # fmt: skip
+    """Multiply the chunk at `offset`, whose amplitudes have the index bits `base` outside of it, by a diagonal.
+
+    `terms` has the columns local bit (or -1), its value, and mask and value of the bits outside. `row`, `mixed`,
+    `high_row` and `weights` are room to work in.
+    """
+    low_bits = min(bits, ROW_BITS)
+    high_bits = bits - low_bits
+    size = 2 << low_bits
+    factor = 1 + 0j
+    low_plain = high_plain = True
+    for bit in range(bits):
+        weights[bit, 0] = 1
+        weights[bit, 1] = 1
+    for term in range(diagonal[FIRST], diagonal[END]):
+        if base & terms[term, 2] != terms[term, 3]:
+            continue
+        bit = terms[term, 0]
+        if bit < 0:
+            factor *= factors[term]
+        else:
+            weights[bit, terms[term, 1]] *= factors[term]
+            if bit < low_bits:
+                low_plain = False
+            else:
+                high_plain = False
+    table, select, high_table = diagonal[TABLE], diagonal[SELECT], diagonal[HIGH_TABLE]
+    if table < 0 and high_table < 0 and low_plain and high_plain:
+        if factor != 1:
+            scale_row(state, offset, 2 << bits, factor.real, factor.imag)
+        return
+    if not low_plain:
+        row[0] = 1
+        row[1] = 0
+        _multiply_out(weights, 0, low_bits, row)
+    high_row[0] = factor.real
+    high_row[1] = factor.imag
+    if high_plain:
+        for j in range(1 << high_bits):
+            high_row[2 * j] = factor.real
+            high_row[2 * j + 1] = factor.imag
+    else:
+        _multiply_out(weights, low_bits, high_bits, high_row)
+    if high_table >= 0:
+        for j in range(1 << high_bits):
+            re, im, other = high_row[2 * j], high_row[2 * j + 1], high_tables[high_table + j]
+            high_row[2 * j] = re * other.real - im * other.imag
+            high_row[2 * j + 1] = re * other.imag + im * other.real
+    rest = ((1 << high_bits) - 1) & ~select
+    second = diagonal[SECOND]
+    first = select ^ second
+    begin = table
+    begin_second = table + (size << popcount(first))
+    chosen = 0
+    while True:
+        if table >= 0 and not low_plain:
+            for j in range(size):
+                mixed[j] = tables[begin + j]
+            scale_row_by(mixed, 0, size, row, 0, 1.0, 0.0)
+        other = 0
+        at_second = begin_second
+        while True:
+            inner = 0
+            while True:
+                j = chosen | other | inner
+                at = offset + j * size
+                re, im = high_row[2 * j], high_row[2 * j + 1]
+                if second and low_plain:
+                    scale_row_by_two(state, at, size, tables, begin, tables, at_second, re, im)
+                elif second:
+                    scale_row_by_two(state, at, size, mixed, 0, tables, at_second, re, im)
+                elif table >= 0 and low_plain:
+                    scale_row_by(state, at, size, tables, begin, re, im)
+                elif table >= 0:
+                    scale_row_by(state, at, size, mixed, 0, re, im)
+                elif low_plain:
+                    scale_row(state, at, size, re, im)
+                else:
+                    scale_row_by(state, at, size, row, 0, re, im)
+                inner = (inner - rest) & rest
+                if inner == 0:
+                    break
+            at_second += size
+            other = (other - second) & second
+            if other == 0:
+                break
+        begin += size
+        chosen = (chosen - first) & first
+        if chosen == 0:
+            break

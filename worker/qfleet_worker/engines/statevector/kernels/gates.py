@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How does one gate act on a chunk of amplitudes, as vector instructions?
+
+How amplitudes lie in vectors is drawn in `vectors`. A target on a high bit pairs amplitudes of different vectors: a
+kernel for h high targets loads 2**h vectors and multiplies each by a splat coefficient. A target on a lane bit pairs
+amplitudes of one vector: the kernel shuffles it, and the coefficients are vectors themselves, an entry for each lane.
+
+All kernels visit their vectors in the same way. ``fixed`` are the high bits that the kernel doesn't iterate over, its
+targets and its controls; the next index is ``((x | fixed) + 1) & ~fixed`` (with 1 standing for the first high bit), so
+controls on high bits cost nothing and save half of the work each. ``pattern`` is or-ed in: the values of the controls.
+Controls on lanes are a matter of coefficients, controls outside of the chunk of whether the kernel runs at all.
+
+====== =================================================================== ==========================================
+kind   what it does                                                        coefficients
+====== =================================================================== ==========================================
+C      complex matrix on h high bits and the lanes ``lo``                  row, column, shuffle; real then imaginary
+R, X   one-qubit matrix that is real; that is real on its diagonal and     one each
+       imaginary off it, such as RX
+V      as C without lane targets, for controls on lanes                    as C, vectors
+S      as C on two high bits where column 0 is (s, 0, 0, t), real          s, t, then columns 1 to 3 row by row
+GR, GX several one-qubit gates of one kind: on h high bits and, if ``lo``  lanes: diagonal and off-diagonal vectors;
+GC     is set, on every lane; all in registers                             high bits: the matrix
+FLIP   exchange the halves of a high bit                                   none
+FLIPM  the same on the lanes that a mask selects                           mask, 1 or 0
+FLIPL  exchange neighbours on a lane where a mask says so                  mask
+PERM   vector r of the 2**h goes where vector ``order[r]`` was             none; ``order`` lies among the integers
+====== =================================================================== ==========================================
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from qfleet_worker.engines.statevector.kernels.vectors import I64, Vectors, data, is_double
+
+C, R, X, V, S, GR, GX, GC, FLIP, FLIPM, FLIPL, PERM = range(12)
+#: Most targets of a kernel.
+MAX_TARGETS = 4
+
+
+class Spec(NamedTuple):
+    """Which kernel: its kind, its high targets, and the lanes among its targets as a mask."""
+
+    kind: int
+    high: int
+    lo: int
+
+
+def specs(lane_bits: int) -> list[Spec]:
+    """All kernels for vectors of ``2**lane_bits`` amplitudes; a kernel's place in this list is its code."""
+    every = (1 << lane_bits) - 1
+    found = []
+    for lo in range(1 << lane_bits):
+        for high in range(MAX_TARGETS + 1):
+            if 1 <= high + lo.bit_count() <= MAX_TARGETS:
+                found.append(Spec(C, high, lo))
+            if high + lo.bit_count() == 1:
+                found += [Spec(R, high, lo), Spec(X, high, lo)]
+    found += [Spec(V, high, 0) for high in range(1, MAX_TARGETS + 1)]
+    found.append(Spec(S, 2, 0))
+    found += [Spec(kind, high, lo) for kind in (GR, GX, GC) for high in (1, 2, 3) for lo in (0, every)]
+    found += [Spec(FLIP, 1, 0), Spec(FLIPM, 1, 0)]
+    found += [Spec(FLIPL, 0, 1 << lane) for lane in range(lane_bits)]
+    found += [Spec(PERM, high, 0) for high in (2, 3, 4)]
+    return found
+
+
+def _code_table() -> np.ndarray[Any, np.dtype[np.int64]]:
+    table = np.full((2, 12, MAX_TARGETS + 1, 8), -1, np.int64)
+    for lane_bits in (2, 3):
+        for code, spec in enumerate(specs(lane_bits)):
+            table[lane_bits - 2, spec.kind, spec.high, spec.lo] = code
+    return table
+
+
+#: The code of a kernel by lane bits - 2, kind, high targets and lane mask; -1 where there is none.
+CODES = _code_table()
+
+
+class _Body(Vectors):
+    """Builds the loop body of one kernel."""
+
+    def __init__(self, builder: Any, spec: Spec, args: Any, double: bool) -> None:
+        super().__init__(builder, double)
+        self.spec = spec
+        self.state, self.coefs, self.ints = args[0], args[1], args[2]
+        self.strides = args[8:12]
+        #: coefficients already loaded, by place
+        self.loaded: dict[tuple[int, bool], Any] = {}
+
+    def coef(self, place: int, splat: bool) -> Any:
+        """A coefficient as a vector."""
+        known = self.loaded.get((place, splat))
+        if known is not None:
+            return known
+        offset = ir.Constant(I64, place)
+        if not splat:
+            return self.load(self.coefs, offset)
+        return self.splat(self.builder.load(self.builder.gep(self.coefs, [offset]), align=self.align))
+
+    def offsets(self, base: Any) -> list[Any]:
+        """Where the 2**high vectors of a group begin."""
+        found = []
+        for index in range(1 << self.spec.high):
+            offset = base
+            for bit in range(self.spec.high):
+                if index >> bit & 1:
+                    offset = self.builder.add(offset, self.strides[bit])
+            found.append(offset)
+        return found
+
+    def coefficients(self) -> tuple[int, bool]:
+        """How many coefficients a matrix kernel has, and whether each is a splat."""
+        kind, high, lo = self.spec
+        terms = 1 << 2 * high + lo.bit_count()
+        return (terms if kind in (R, X) else 2 * terms), lo == 0 and kind != V
+
+    @property
+    def unrolled(self) -> bool:
+        """Whether two groups share the coefficients that are loaded."""
+        kind, high, lo = self.spec
+        return kind in (C, V) and high <= 2 and (lo != 0 or kind == V)
+
+    def preload(self) -> None:
+        """Load coefficients ahead of the loop where they fit into registers."""
+        if self.spec.kind in (C, R, X, V):
+            number, splat = self.coefficients()
+            if number <= 16:
+                step = 1 if splat else self.width
+                for at in range(number):
+                    self.loaded[at * step, splat] = self.coef(at * step, splat)
+        elif self.spec.kind in (FLIPM, FLIPL):
+            self.loaded[0, False] = self.coef(0, False)
+
+    def emit(self, bases: list[Any]) -> None:
+        """The work on the groups of vectors that begin at `bases`."""
+        kind = self.spec.kind
+        if kind in (C, R, X, V):
+            self.matrix(bases)
+            return
+        for base in bases:
+            if kind == S:
+                self.schmidt(base)
+            elif kind in (GR, GX, GC):
+                self.group(base)
+            elif kind == PERM:
+                self.permutation(base)
+            else:
+                self.flip(base)
+
+    def matrix(self, bases: list[Any]) -> None:
+        """A matrix on high bits and lanes."""
+        kind, high, lo = self.spec
+        size = 1 << high
+        shuffles = [s for s in range(1 << self.lane_bits) if s & ~lo == 0]
+        offsets = [self.offsets(base) for base in bases]
+        plain = [
+            [self.across(value, s) for value in [self.load(self.state, o) for o in group] for s in shuffles]
+            for group in offsets
+        ]
+        turned: list[list[Any]] = [[None if kind == R else self.times_i(value) for value in group] for group in plain]
+        _, splat = self.coefficients()
+        step = 1 if splat else self.width
+        outs: list[list[Any]] = [[] for _ in bases]
+        place = 0
+        for row in range(size):
+            sums: list[Any] = [None] * len(bases)
+            for column in range(size * len(shuffles)):
+                if kind == X:
+                    diagonal = row == column if lo == 0 else column == 0
+                    parts: tuple[list[list[Any]], ...] = (plain,) if diagonal else (turned,)
+                else:
+                    parts = (plain,) if kind == R else (plain, turned)
+                for part in parts:
+                    coef = self.coef(place, splat)
+                    place += step
+                    for at, values in enumerate(part):
+                        sums[at] = self.multiply_add(coef, values[column], sums[at])
+            for at, value in enumerate(sums):
+                outs[at].append(value)
+        for group, values in zip(offsets, outs, strict=True):
+            for offset, value in zip(group, values, strict=True):
+                self.store(value, self.state, offset)
+
+    def schmidt(self, base: Any) -> None:
+        """A matrix on two high bits whose column 0 is (s, 0, 0, t)."""
+        offsets = self.offsets(base)
+        plain = [self.load(self.state, offset) for offset in offsets]
+        turned = [None, *(self.times_i(value) for value in plain[1:])]
+        for row, offset in enumerate(offsets):
+            total = None
+            if row in (0, 3):
+                total = self.multiply_add(self.coef(row // 3, True), plain[0], None)
+            for column in (1, 2, 3):
+                place = 2 + 6 * row + 2 * (column - 1)
+                total = self.multiply_add(self.coef(place, True), plain[column], total)
+                total = self.multiply_add(self.coef(place + 1, True), turned[column], total)
+            self.store(total, self.state, offset)
+
+    def group(self, base: Any) -> None:
+        """One-qubit gates on several bits."""
+        kind, high, lo = self.spec
+        offsets = self.offsets(base)
+        values = [self.load(self.state, offset) for offset in offsets]
+        place = 0
+        for lane in range(self.lane_bits if lo else 0):
+            coefs = [self.coef(place + at * self.width, False) for at in range(4 if kind == GC else 2)]
+            place += len(coefs) * self.width
+            for at, value in enumerate(values):
+                other = self.across(value, 1 << lane)
+                if kind == GC:
+                    total = self.builder.fmul(coefs[0], value)
+                    total = self.multiply_add(coefs[1], self.times_i(value), total)
+                    total = self.multiply_add(coefs[2], other, total)
+                    values[at] = self.multiply_add(coefs[3], self.times_i(other), total)
+                else:
+                    off = self.builder.fmul(coefs[1], self.times_i(other) if kind == GX else other)
+                    values[at] = self.multiply_add(coefs[0], value, off)
+        for bit in range(high):
+            number = 8 if kind == GC else 4
+            m = [self.coef(place + at, True) for at in range(number)]
+            place += number
+            for at in range(len(values)):
+                if at >> bit & 1:
+                    continue
+                a, b = values[at], values[at | 1 << bit]
+                if kind == GC:
+                    ia, ib = self.times_i(a), self.times_i(b)
+                    for row, to in ((0, at), (4, at | 1 << bit)):
+                        total = self.builder.fmul(m[row], a)
+                        total = self.multiply_add(m[row + 1], ia, total)
+                        total = self.multiply_add(m[row + 2], b, total)
+                        values[to] = self.multiply_add(m[row + 3], ib, total)
+                    continue
+                off_a, off_b = (self.times_i(a), self.times_i(b)) if kind == GX else (a, b)
+                values[at] = self.multiply_add(m[1], off_b, self.builder.fmul(m[0], a))
+                values[at | 1 << bit] = self.multiply_add(m[2], off_a, self.builder.fmul(m[3], b))
+        for offset, value in zip(offsets, values, strict=True):
+            self.store(value, self.state, offset)
+
+    def permutation(self, base: Any) -> None:
+        """Vectors change places."""
+        offsets = self.offsets(base)
+        values = []
+        for at in range(len(offsets)):
+            shift = self.builder.load(self.builder.gep(self.ints, [ir.Constant(I64, at)]))
+            values.append(self.load(self.state, self.builder.add(base, shift)))
+        for offset, value in zip(offsets, values, strict=True):
+            self.store(value, self.state, offset)
+
+    def flip(self, base: Any) -> None:
+        """X on one bit."""
+        kind, _, lo = self.spec
+        chosen = None
+        if kind != FLIP:
+            half = ir.Constant(self.vector, [0.5] * self.width)
+            chosen = self.builder.fcmp_ordered(">", self.coef(0, False), half)
+        if kind == FLIPL:
+            value = self.load(self.state, base)
+            self.store(self.builder.select(chosen, self.across(value, lo), value), self.state, base)
+            return
+        low, high = self.offsets(base)
+        a, b = self.load(self.state, low), self.load(self.state, high)
+        if kind == FLIPM:
+            a, b = self.builder.select(chosen, a, b), self.builder.select(chosen, b, a)
+        self.store(b, self.state, low)
+        self.store(a, self.state, high)
+
+
+def _define(module: Any, spec: Spec, code: int, double: bool) -> Any:
+    """The function of one kernel, with its loop; see `call_kernel` for the arguments."""
+    element = ir.DoubleType() if double else ir.FloatType()
+    pointer = element.as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [pointer, pointer, I64.as_pointer(), *[I64] * 9])
+    function = ir.Function(module, kind, name=f"qfleet_kernel_{code}_{'f64' if double else 'f32'}")
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    args = function.args
+    offset, count, fixed, pattern, second = args[3:8]
+    entry, loop, end = (function.append_basic_block(name) for name in ("entry", "loop", "end"))
+    builder = ir.IRBuilder(entry)
+    body = _Body(builder, spec, args, double)
+    body.preload()
+    one = ir.Constant(I64, 1)
+    if body.unrolled:
+        half = builder.lshr(count, one)
+        count = builder.select(builder.icmp_unsigned("==", half, ir.Constant(I64, 0)), one, half)
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    index, done = builder.phi(I64), builder.phi(I64)
+    index.add_incoming(ir.Constant(I64, 0), entry)
+    done.add_incoming(ir.Constant(I64, 0), entry)
+    place = builder.or_(index, pattern)
+    bases = [builder.add(offset, builder.shl(place, one))]
+    if body.unrolled:
+        bases.append(builder.add(offset, builder.shl(builder.or_(place, second), one)))
+    body.emit(bases)
+    following = builder.add(builder.or_(index, fixed), ir.Constant(I64, 1 << body.lane_bits))
+    following = builder.and_(following, builder.not_(fixed))
+    counted = builder.add(done, one)
+    index.add_incoming(following, loop)
+    done.add_incoming(counted, loop)
+    builder.cbranch(builder.icmp_unsigned("<", counted, count), loop, end)
+    builder.position_at_end(end)
+    builder.ret_void()
+    return function
+
+
+@intrinsic
+def call_kernel(  # type: ignore[no-untyped-def]
+    typingctx,
+    state,
+    coefs,
+    ints,
+    code,
+    coef_at,
+    int_at,
+    offset,
+    count,
+    fixed,
+    pattern,
+    second,
+    stride0,
+    stride1,
+    stride2,
+    stride3,
+):
+    """Run the kernel `code` on a chunk of `state` that begins at element `offset`.
+
+    `coef_at` and `int_at` are where its coefficients and integers begin; `count` is the number of groups of vectors,
+    at least 1; `fixed`, `pattern` and `second` are in amplitudes, `second` being the highest bit that isn't fixed (0 if
+    there is none); the strides of the high targets are in elements, in ascending order.
+    """
+    signature = types.void(state, coefs, ints, code, *[types.int64] * 11)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        double = is_double(sig.args[0])
+        every = specs(2 if double else 3)
+        pointers = [data(context, builder, kind, value) for kind, value in zip(sig.args[:3], args[:3], strict=True)]
+        pointers[1] = builder.gep(pointers[1], [args[4]])
+        pointers[2] = builder.gep(pointers[2], [args[5]])
+        blocks = [builder.append_basic_block(f"kernel{at}") for at in range(len(every))]
+        end = builder.append_basic_block("done")
+        switch = builder.switch(args[3], end)
+        for at, (spec, block) in enumerate(zip(every, blocks, strict=True)):
+            switch.add_case(ir.Constant(args[3].type, at), block)
+            builder.position_at_end(block)
+            builder.call(_define(builder.module, spec, at, double), [*pointers, *args[6:]])
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return signature, codegen

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done to the rows of an array, each of which is a small state? In machine code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
+
+
+@compiled_for("({complex}[:, ::1], int64, float64[:, ::1])")
+def weights(states: NDArray[Any], wire: int, sums: NDArray[Any]) -> None:
+    """For each row the sum of squares where the bit `wire` is 0, and where it is 1; `sums` has shape (2, rows)."""
+    for row in range(states.shape[0]):
+        zero = one = 0.0
+        for high in range(0, states.shape[1], 2 * wire):
+            for at in range(high, high + wire):
+                value = states[row, at]
+                zero += np.float64(value.real) * value.real + np.float64(value.imag) * value.imag
+                value = states[row, at + wire]
+                one += np.float64(value.real) * value.real + np.float64(value.imag) * value.imag
+        sums[0, row] = zero
+        sums[1, row] = one
+
+
+@compiled_for("({complex}[:, ::1], int64[::1], boolean[::1], float64[::1], int64, boolean, {complex}[:, ::1])")
+def collapse(
+    states: NDArray[Any], sources: NDArray[Any], ones: NDArray[Any], factors: NDArray[Any], wire: int, reset: bool,
+    out: NDArray[Any],
+) -> None:  # fmt: skip
+    """Row i of `out` is row ``sources[i]``, projected on a value of a wire and scaled; with `reset` the wire is 0."""
+    for row in range(out.shape[0]):
+        source, factor = sources[row], factors[row]
+        taken = wire if ones[row] else 0
+        given = 0 if reset else taken
+        for high in range(0, states.shape[1], 2 * wire):
+            for at in range(high, high + wire):
+                out[row, at + given] = states[source, at + taken] * factor
+                out[row, at + wire - given] = 0
+
+
+@compiled_for("({complex}[:, ::1], int64[::1], float64[::1], int64[::1], float64, int64[::1])")
+def lead(
+    states: NDArray[Any], kinds: NDArray[Any], prints: NDArray[Any], order: NDArray[Any], tolerance: float,
+    leaders: NDArray[Any],
+) -> None:  # fmt: skip
+    """For each row the number of one of the same kind and, up to a global phase, in the same state.
+
+    `order` sorts the rows by kind, then by `prints`, which differ by less than `tolerance` for the same states.
+    """
+    size = states.shape[1]
+    for place in range(len(order)):
+        row = order[place]
+        leaders[row] = row
+        before = place - 1
+        while before >= 0:
+            other = order[before]
+            if kinds[other] != kinds[row] or prints[row] - prints[other] > 2 * tolerance:
+                break
+            before -= 1
+            if leaders[other] != other:
+                continue
+            real = imag = 0.0
+            for at in range(size):
+                a, b = states[row, at], states[other, at]
+                real += np.float64(a.real) * b.real + np.float64(a.imag) * b.imag
+                imag += np.float64(a.imag) * b.real - np.float64(a.real) * b.imag
+            length = np.sqrt(real * real + imag * imag)
+            if abs(length - 1) > 1e-3:
+                continue
+            real /= length
+            imag /= length
+            apart = 0.0
+            for at in range(size):
+                a, b = states[row, at], states[other, at]
+                x = a.real - (b.real * real - b.imag * imag)
+                y = a.imag - (b.real * imag + b.imag * real)
+                apart += x * x + y * y
+            if apart <= tolerance * tolerance:
+                leaders[row] = other
+                break
+
+
+@compiled_for("({complex}[:, ::1], float64[:, ::1])")
+def accumulate(states: NDArray[Any], sums: NDArray[Any]) -> None:
+    """Running sums of the squares of each row, over as many amplitudes as `sums` has columns."""
+    for row in range(sums.shape[0]):
+        total = 0.0
+        for at in range(sums.shape[1]):
+            value = states[row, at]
+            total += np.float64(value.real) * value.real + np.float64(value.imag) * value.imag
+            sums[row, at] = total
+
+
+@compiled_for("(float64[:, ::1], Array(int64, 1, 'C', True), float64[::1], int64[::1])")
+def find(sums: NDArray[Any], members: NDArray[Any], numbers: NDArray[Any], found: NDArray[Any]) -> None:
+    """Where the running sums of a shot's row pass its number, which is uniform in [0, 1)."""
+    for shot in range(len(found)):
+        row = members[shot]
+        low, high = 0, sums.shape[1] - 1
+        point = numbers[shot] * sums[row, high]
+        while low < high:
+            middle = (low + high) >> 1
+            if sums[row, middle] > point:
+                high = middle
+            else:
+                low = middle + 1
+        # Rounding may put a point behind the last amplitude that has any probability.
+        while low > 0 and sums[row, low] <= sums[row, low - 1]:
+            low -= 1
+        found[shot] = low

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How do the tables of a compiled circuit run over a state? In machine code, without the GIL.
+
+A stage copies a chunk into a thread's own room, runs every operation of the stage on it while it lies in the cache, and
+copies it back; where the local wires are the lowest ones, a chunk is contiguous and is worked on in place. Wires that
+no stage has had yet are in |0>: the part of the state where one of them is 1 is neither read nor worked on, nor was it
+ever written; `clear_rest` writes its zeros at the end. A chunk that holds nothing but zeros is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.statevector.compiler.emission import (
+    COEFS,
+    COUNT,
+    FIXED,
+    INTS,
+    KERNEL,
+    OUTSIDE,
+    OUTSIDE_VALUES,
+    PATTERN,
+    SECOND,
+    STRIDES,
+)
+from qfleet_worker.engines.statevector.compiler.schedule import popcount
+from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS, apply_diagonal
+from qfleet_worker.engines.statevector.kernels.gates import call_kernel
+from qfleet_worker.engines.statevector.kernels.runs import copy_run
+from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
+
+#: Runs that are fetched before they are copied.
+AHEAD = 2
+
+#: Steps from one state to the next, of its real numbers, its coefficients, its factors and its two sorts of tables; and
+#: those where there is one state only.
+STATE_STEP, COEF_STEP, FACTOR_STEP, TABLE_STEP, HIGH_STEP = range(5)
+ONE_STATE = np.zeros(5, np.int64)
+
+
+@machine_code
+def spread(number: int, mask: int) -> int:
+    """The bits of `number` at the places that are set in `mask`."""
+    result = 0
+    while number:
+        lowest = mask & -mask
+        if number & 1:
+            result |= lowest
+        mask ^= lowest
+        number >>= 1
+    return result
+
+
+@machine_code
+def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, known: int) -> bool:
+    """Whether a chunk is zero wherever it is known; its runs begin `places` after `first`. Where a run isn't known as a
+    whole, the chunk is taken for another one."""
+    if ~known & ((run >> 1) - 1):
+        return False
+    step = min(run, 16)
+    for place in places:
+        if (place >> 1) & ~known:
+            continue
+        for part in range(first + place, first + place + run, step):
+            # Some at a time, for there to be vectors.
+            some = 0
+            for at in range(part, part + step):
+                some += state[at] != 0
+            if some:
+                return False
+    return True
+
+
+@machine_code
+def _gather(state: NDArray[Any], room: NDArray[Any], base: int, places: NDArray[Any], run: int, known: int) -> None:
+    """Copy a chunk to `room`, with zeros for what isn't known."""
+    low_known = known != 0 and ~known & ((run >> 1) - 1) == 0
+    for at in range(len(places)):
+        source, to = 2 * base + places[at], at * run
+        if known == 0 or (places[at] >> 1) & ~known:
+            room[to : to + run] = 0
+        elif low_known:
+            ahead = 2 * base + places[min(at + AHEAD, len(places) - 1)]
+            copy_run(room, to, state, source, run, state, ahead)
+        else:
+            for j in range(run):
+                room[to + j] = 0 if (j >> 1) & ~known else state[source + j]
+    if known == 0:
+        room[0] = 1
+
+
+@compiled_for(
+    "({real}[::1], int64, int64, int64, int64, int64, int64[:, ::1], {real}[::1], int64[::1], int64[:, ::1], "
+    "int64[:, ::1], complex128[::1], {real}[::1], complex128[::1], {real}[::1], int64[::1], int64, int64)"
+)
+def run_stage(
+    state: NDArray[Any], num_wires: int, local: int, known: int, first_op: int, end_op: int, ops: NDArray[Any],
+    coefs: NDArray[Any], ints: NDArray[Any], diagonals: NDArray[Any], terms: NDArray[Any], factors: NDArray[Any],
+    tables: NDArray[Any], high_tables: NDArray[Any], room: NDArray[Any], steps: NDArray[Any], begin: int, end: int,
+) -> None:  # fmt: skip
+    """Run the operations of a stage over the chunks ``begin`` to ``end - 1``.
+
+    `known` are the wires that may be other than |0>; with none at all the state is |0...0>, whatever the memory holds.
+    `room` is for one chunk; it isn't used where chunks are contiguous. `steps` is `ONE_STATE`; or, if all wires are
+    local, each chunk is a state of its own, with values of its own, and `steps` says how far apart they lie.
+
+    The only function that calls kernels: each that did would have them compiled once more.
+    """
+    bits = popcount(local)
+    low_bits = min(bits, ROW_BITS)
+    row = np.empty(2 << low_bits, state.dtype)
+    mixed = np.empty(2 << low_bits, state.dtype)
+    high_row = np.empty(2 << (bits - low_bits), np.float64)
+    weights = np.empty((bits, 2), np.complex128)
+    outside = ((1 << num_wires) - 1) & ~local & known
+    in_place = local == (1 << bits) - 1 and (known == 0 or known & local == local)
+    run_bits = 0
+    while local >> run_bits & 1:
+        run_bits += 1
+    run = 2 << run_bits
+    upper = local >> run_bits << run_bits
+    places = np.empty(1 << (bits - run_bits), np.int64)
+    for at in range(len(places)):
+        places[at] = 2 * spread(at, upper)
+    for chunk in range(begin, end):
+        base = spread(chunk, outside)
+        coef_at = chunk * steps[COEF_STEP]
+        own_factors, own_tables = factors[chunk * steps[FACTOR_STEP] :], tables[chunk * steps[TABLE_STEP] :]
+        own_high_tables = high_tables[chunk * steps[HIGH_STEP] :]
+        if known and _is_zero(state, 2 * base + chunk * steps[STATE_STEP], places, run, known):
+            for place in places:
+                if (place >> 1) & ~known:
+                    state[2 * base + place : 2 * base + place + run] = 0
+            continue
+        if in_place:
+            work, offset = state, 2 * base + chunk * steps[STATE_STEP]
+            if known == 0:
+                state[offset : offset + (2 << bits)] = 0
+                state[offset] = 1
+        else:
+            work, offset = room, 0
+            _gather(state, room, base, places, run, known)
+        for at in range(first_op, end_op):
+            if base & ops[at, OUTSIDE] != ops[at, OUTSIDE_VALUES]:
+                continue
+            code = ops[at, KERNEL]
+            if code >= 0:
+                call_kernel(
+                    work, coefs, ints, code, coef_at + ops[at, COEFS], ops[at, INTS], offset, ops[at, COUNT],
+                    ops[at, FIXED], ops[at, PATTERN], ops[at, SECOND], ops[at, STRIDES], ops[at, STRIDES + 1],
+                    ops[at, STRIDES + 2], ops[at, STRIDES + 3],
+                )  # fmt: skip
+            else:
+                apply_diagonal(
+                    work, offset, bits, base, diagonals[ops[at, INTS]], terms, own_factors, own_tables,
+                    own_high_tables, row, mixed, high_row, weights,
+                )  # fmt: skip
+        if not in_place:
+            for at in range(len(places)):
+                ahead = 2 * base + places[min(at + AHEAD, len(places) - 1)]
+                copy_run(state, 2 * base + places[at], room, at * run, run, state, ahead)
+
+
+@compiled_for("({real}[::1], int64, int64, int64, int64)")
+def clear_rest(state: NDArray[Any], num_wires: int, known: int, begin: int, end: int) -> None:
+    """Write the zeros of the blocks ``begin`` to ``end - 1``: the amplitudes where a wire that isn't known is 1.
+
+    A block is as long as the known wires at the bottom make it.
+    """
+    run_bits = 0
+    while run_bits < num_wires and known >> run_bits & 1:
+        run_bits += 1
+    run = 2 << run_bits
+    for block in range(begin, end):
+        if (block << run_bits) & ~known:
+            state[block * run : (block + 1) * run] = 0

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names machine code by all that it depends on, without importing numba, which takes a second on a cold machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import qfleet.wire
+
+#: The sources: all modules of the engine, and the numbers of operations (`Op`).
+PACKAGE: Final = Path(__file__).parents[1]
+_OPERATIONS: Final = Path(qfleet.wire.__file__).parent / "program" / "program.py"
+#: Variables of numba that change no machine code.
+_HARMLESS: Final = frozenset(
+    (
+        "NUMBA_CACHE_DIR",
+        "NUMBA_CACHE_LOCATOR_CLASSES",
+        "NUMBA_DEBUG_CACHE",
+        "NUMBA_NUM_THREADS",
+        "NUMBA_THREADING_LAYER",
+    )
+)
+#: The file of numba's settings, in the working folder.
+_CONFIGURATION: Final = Path(".numba_config.yaml")
+
+
+def cache_key() -> str:
+    """Return the name of the machine code that fits this process: its platform, then its sources.
+
+    The platform is the processor as LLVM knows it, the versions of the libraries and of Python, and numba's settings.
+    Raises `importlib.metadata.PackageNotFoundError` or ImportError without numba or llvmlite.
+    """
+    return f"{_digest(_platform())}-{_digest(_sources())}"
+
+
+def _platform() -> list[bytes]:
+    libraries = [version(name) for name in ("numba", "llvmlite", "numpy")]
+    # llvmlite alone: numba asks the same functions, and is imported only where there is something to load.
+    import llvmlite.binding as llvm
+
+    try:
+        features = llvm.get_host_cpu_features().flatten()
+    except RuntimeError:  # of a processor that LLVM doesn't know
+        features = ""
+    settings = sorted(
+        f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_") and name not in _HARMLESS
+    )
+    parts = [
+        *libraries,
+        sys.implementation.cache_tag or "",
+        platform.python_version(),
+        llvm.get_process_triple(),
+        llvm.get_host_cpu_name(),
+        features,
+        *settings,
+    ]
+    return [*(part.encode("utf-8", "surrogateescape") for part in parts), _configuration()]
+
+
+def _sources() -> list[bytes]:
+    # By their paths below the package: two modules of different folders may have one name.
+    paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    paths["Op"] = _OPERATIONS
+    return [part for name in sorted(paths) for part in (name.encode(), paths[name].read_bytes())]
+
+
+def _configuration() -> bytes:
+    try:
+        return _CONFIGURATION.read_bytes()
+    except OSError:
+        return b""
+
+
+def _digest(parts: list[bytes]) -> str:
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()

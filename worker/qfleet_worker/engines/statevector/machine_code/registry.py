@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the functions of this package into machine code with numba, and keeps that of those that Python calls.
+
+Functions that Python calls say for which arguments (`compiled_for`); all others are built into the machine code that
+calls them (`machine_code`). What is kept lies in a folder that `folder` names after all that it depends on: sources,
+libraries, processor. Processes that only run circuits load it (`load`) and write nothing; those that compile
+(`qfleet_worker.engines.statevector.build`) write into folders of their own. A function that is called without having
+been loaded is compiled then, for this process alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from numba import config, njit, types
+from numba.core import event, sigutils
+
+from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+#: A state's numbers in each precision; double, which most circuits have, comes first.
+_PRECISIONS = ({"real": "float64", "complex": "complex128"}, {"real": "float32", "complex": "complex64"})
+#: What the names of all modules of the engine begin with.
+_ENGINE = f"{__name__.rpartition('.machine_code.')[0]}."
+#: The functions that Python calls, each with the types of arguments that it is compiled for.
+_ENTRIES: dict[str, tuple[Any, dict[str, None]]] = {}
+
+
+def compiled_for(signature: str) -> Callable[[_Function], _Function]:
+    """Make a function that Python calls with arguments of these types, as numba writes them.
+
+    ``{real}`` and ``{complex}`` are a state's numbers: with them, the function is compiled for each precision.
+    """
+
+    def entry(function: _Function) -> _Function:
+        compiled = _dispatcher(function)
+        _ENTRIES[name_of(function)] = compiled, dict.fromkeys(signature.format(**names) for names in _PRECISIONS)
+        return compiled
+
+    return entry
+
+
+def machine_code(function: _Function) -> _Function:
+    """Make a function that machine code calls. Python may, and has it compiled then."""
+    # Nobody calls it through ctypes.
+    return _dispatcher(function, no_cfunc_wrapper=True)
+
+
+def _dispatcher(function: _Function, **options: bool) -> _Function:
+    """A function that numba compiles when its types are first met; it runs without the GIL."""
+    if config.DISABLE_JIT:
+        raise ImportError("NUMBA_DISABLE_JIT is set")
+    dispatcher: Any = njit(nogil=True, **options)(function)
+    template = dispatcher.get_call_template
+
+    def of_types(arguments: Any, keywords: dict[str, Any]) -> Any:
+        """As numba's own, but a constant is a number like any other: numba would compile the function again for each.
+
+        For True and False that is as it should be: such an argument chooses what a function does.
+        """
+        return template(
+            [_of_any_value(each) for each in arguments], {name: _of_any_value(each) for name, each in keywords.items()}
+        )
+
+    dispatcher.get_call_template = of_types
+    compiled: _Function = dispatcher
+    return compiled
+
+
+def _of_any_value(given: Any) -> Any:
+    return types.unliteral(given) if isinstance(given, types.IntegerLiteral) else given
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name under which a function's machine code is kept: its module's below the engine's, and its own."""
+    return f"{function.__module__.removeprefix(_ENGINE)}.{function.__qualname__}"
+
+
+def entry_names() -> list[str]:
+    """Return the names of all functions that Python calls, of the modules that were imported."""
+    return list(_ENTRIES)
+
+
+class Locator:
+    """Tells numba that a function's machine code is kept in a folder of its own under `root`."""
+
+    root: ClassVar[Path] = Path()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _source: str) -> Locator:
+        """Return the locator of a function. numba's own refuse a folder that can't be written."""
+        return cls(cls.root / name_of(function))
+
+    def get_cache_path(self) -> str:
+        """Return the folder."""
+        return str(self._path)
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder, before something is written into it. Raises OSError."""
+        self._path.mkdir(parents=True, exist_ok=True)
+
+    def get_source_stamp(self) -> str:
+        """Return the same for all sources: the name of the folder above stands for their contents."""
+        return ""
+
+    def get_disambiguator(self) -> str:
+        """Return what tells functions of the same name apart: each has its own folder."""
+        return ""
+
+
+def keep_in(root: Path) -> None:
+    """From now on look for machine code in a folder, and keep there what is compiled.
+
+    Raises `MachineCodeError` if numba doesn't take the folder.
+    """
+    Locator.root = root
+    before = config.CACHE_LOCATOR_CLASSES
+    config.CACHE_LOCATOR_CLASSES = f"{__name__}.{Locator.__name__}"
+    try:
+        for name, (function, _) in _ENTRIES.items():
+            function.enable_caching()
+            if function.stats.cache_path != str(root / name):
+                raise MachineCodeError(f"numba keeps {name} in {function.stats.cache_path}, not in {root}")
+    finally:
+        config.CACHE_LOCATOR_CLASSES = before
+
+
+def load(root: Path) -> None:
+    """Load all machine code from a folder; nothing is written. Raises `MachineCodeError` if any isn't there."""
+    try:
+        with _compiling_forbidden():
+            keep_in(root)
+            compile_all()
+    finally:
+        for function, _ in _ENTRIES.values():
+            # What is compiled later, for types that nobody thought of, is of this process alone.
+            function._cache.disable()
+
+
+def compile_all(names: list[str] | None = None) -> None:
+    """Compile, or load from where it is kept, some of the functions that Python calls, or all."""
+    for name in _ENTRIES if names is None else names:
+        function, signatures = _ENTRIES[name]
+        for signature in signatures:
+            arguments, _ = sigutils.normalize_signature(signature)
+            # As a call would; with the text itself, numba would keep it where no call looks.
+            function.compile(arguments)
+
+
+class _Stopwatch(event.Listener):
+    """Adds up the time that numba compiles, and forbids it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.forbidden = False
+        self._depth = 0
+        self._begin = 0.0
+
+    def on_start(self, event: Any) -> None:
+        if not self._depth:
+            self._begin = time.perf_counter()
+        self._depth += 1
+        if self.forbidden:
+            raise MachineCodeError(f"{name_of(event.data['dispatcher'].py_func)} isn't compiled")
+
+    def on_end(self, event: Any) -> None:  # noqa: ARG002 - numba's signature
+        self._depth -= 1
+        if not self._depth:
+            self.seconds += time.perf_counter() - self._begin
+
+
+_stopwatch = _Stopwatch()
+event.register("numba:compile", _stopwatch)
+
+
+@contextmanager
+def _compiling_forbidden() -> Iterator[None]:
+    _stopwatch.forbidden = True
+    try:
+        yield
+    finally:
+        _stopwatch.forbidden = False
+
+
+def seconds_compiling() -> float:
+    """Return how long this process has compiled so far; 0 where all was loaded."""
+    return _stopwatch.seconds

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is a statevector, and how do a plan's steps act on it?
+
+Bit w of an index is the value of wire w. A wire is *known* once a step has touched it; the others are in a basis state,
+and the part of the memory where their bit is 1 is neither read nor written: all that is there of them is in the part
+where the bit is 0, whatever their value. So a state begins without being written, and a measured wire halves it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.contract import EngineError
+from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.results.saved import View
+from qfleet_worker.engines.states.comparison import COMPARED, Picture
+from qfleet_worker.engines.statevector.compiler.binding import precise
+from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide
+from qfleet_worker.engines.statevector.compiler.schedule import popcount
+from qfleet_worker.engines.statevector.kernels import parts
+from qfleet_worker.engines.statevector.kernels import stage as execute
+from qfleet_worker.engines.statevector.runtime.sampling import Sampler
+from qfleet_worker.engines.statevector.runtime.threads import Crew
+
+#: Amplitudes that are multiplied by a wide matrix at a time.
+BLOCK = 1 << 16
+
+
+def check_norm(norm_squared: float, double: bool) -> None:
+    """Raise `EngineError` if a squared norm isn't 1, within what the precision gives."""
+    if not abs(math.sqrt(norm_squared) - 1) <= (1e-6 if double else 1e-3):
+        raise EngineError(f"the circuit isn't unitary: the state's norm became {math.sqrt(norm_squared):.6g}, not 1")
+
+
+class Snapshot(NamedTuple):
+    """A state, put aside."""
+
+    #: over the known wires only; or as long as the state's memory and laid out like it
+    amplitudes: ComplexArray
+    known: int
+    values: dict[int, int]
+
+
+class State:
+    """A statevector over wires, which begins in |0...0>."""
+
+    #: whether a state that is put aside keeps its memory, and another is restored with its own
+    EXCHANGES = True
+
+    def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], crew: Crew) -> None:
+        """Makes room for `num_wires` wires; work is shared by a `crew`."""
+        if num_wires > MAX_WIRES:
+            raise MemoryError(f"no machine holds the state of {num_wires} qubits")
+        self.dtype = dtype
+        self.num_wires = num_wires
+        # A vector has 4 or 8 amplitudes.
+        self._room = max(num_wires, 2 if dtype == np.complex128 else 3)
+        self._all = np.empty(1 << self._room, dtype)
+        self._floats = self._all.view(np.float64 if dtype == np.complex128 else np.float32)
+        self._crew = crew
+        #: the values of wires that aren't known, 0 where absent; without meaning for known wires
+        self.values: dict[int, int] = {}
+        #: the wires that are known, as a mask
+        self.known = 0
+        self.clear()
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Bytes of the whole state."""
+        return self._all.nbytes
+
+    @property
+    def amplitudes(self) -> ComplexArray:
+        """All amplitudes, shape (2**wires,), a view; after `settle` they may be read."""
+        return self._all[: 1 << self.num_wires]
+
+    @property
+    def order(self) -> list[int]:
+        """The wires with a bit in `amplitudes`, the highest bit first."""
+        return [*range(self.num_wires - 1, -1, -1)]
+
+    def clear(self) -> None:
+        """Back to |0...0>."""
+        self.known = 0
+        self.values = {}
+        self._all[0] = 1
+
+    def set_identity(self, wires: Sequence[int]) -> None:
+        """The identity matrix as a state: the lower half of the wires are its columns, and ``wires[q]`` is a bit of its
+        rows, that of qubit q."""
+        columns = np.arange(1 << len(wires))
+        rows = np.zeros_like(columns)
+        for qubit, wire in enumerate(wires):
+            rows |= (columns >> qubit & 1) << wire
+        self._all[:] = 0
+        self._all[rows | columns] = 1
+        self.known = len(self._all) - 1
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot, which is used up."""
+        self.known = snapshot.known
+        self.values = snapshot.values
+        if len(snapshot.amplitudes) == len(self._all):
+            self._use(snapshot.amplitudes)
+            return
+        # What is here may have been put aside.
+        self._use(np.empty_like(self._all))
+        parts.scatter(self._all, snapshot.amplitudes, self.known)
+
+    def put_aside(self) -> Snapshot:
+        """The state as it is. Another has to be restored before anything else is done."""
+        return Snapshot(self._all, self.known, self.values)
+
+    def _use(self, amplitudes: ComplexArray) -> None:
+        self._all = amplitudes
+        self._floats = self._all.view(np.float64 if self.dtype == np.complex128 else np.float32)
+
+    def aside_bytes(self) -> int:
+        """Bytes of a state that is put aside."""
+        return self._all.nbytes
+
+    def projected_bytes(self) -> int:
+        """Bytes of what `projected` makes."""
+        return self._all.nbytes // 2
+
+    def picture(self, aside: Snapshot | None) -> Picture | None:
+        """What the present state or another looks like; ``None`` for one too large to be compared."""
+        shown = Snapshot(self._all, self.known, self.values) if aside is None else aside
+        if 1 << popcount(shown.known) > COMPARED:
+            return None
+        amplitudes = shown.amplitudes
+        if len(amplitudes) == len(self._all):
+            amplitudes = np.empty(1 << popcount(shown.known), self.dtype)
+            parts.gather(shown.amplitudes, amplitudes, shown.known, 0, 1.0)
+        order = tuple([wire for wire in range(self.num_wires - 1, -1, -1) if shown.known >> wire & 1])
+        return Picture(amplitudes, order, shown.values)
+
+    def value(self, wire: int) -> int | None:
+        """The value of a wire in a basis state, or ``None`` for a known wire."""
+        return None if self.known >> wire & 1 else self.values.get(wire, 0)
+
+    def apply(self, steps: Sequence[Step], at: int) -> None:
+        """Apply the unitary step ``steps[at]``."""
+        step = steps[at]
+        if isinstance(step, Segment):
+            self._run(step)
+        elif isinstance(step, Wide):
+            self._apply_wide(step)
+        elif isinstance(step, Prepare):
+            self._prepare(step)
+
+    def weights(self, wire: int) -> tuple[float, float]:
+        """The probabilities of 0 and 1 on a known wire, adding up to 1. Raises `EngineError` if they don't."""
+        zero, one = parts.weights(self._all, self.known & ~(1 << wire), 1 << wire)
+        self.check(zero + one)
+        return zero / (zero + one), one / (zero + one)
+
+    def check(self, norm_squared: float) -> None:
+        """Raise `EngineError` if a squared norm isn't 1."""
+        check_norm(norm_squared, self.dtype == np.complex128)
+
+    def project(self, wire: int, value: int, weight: float) -> None:
+        """Project a known wire on a value that has the probability `weight`; it is known no more."""
+        self.known &= ~(1 << wire)
+        parts.move(self._all, self.known, value << wire, 1 / math.sqrt(weight))
+        self.values[wire] = value
+
+    def projected(self, wire: int, value: int, weight: float) -> Snapshot:
+        """What `project` would make of the state."""
+        known = self.known & ~(1 << wire)
+        amplitudes = np.empty(1 << popcount(known), self.dtype)
+        parts.gather(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
+        return Snapshot(amplitudes, known, {**self.values, wire: value})
+
+    def settle(self) -> None:
+        """Write what wires that aren't known leave unwritten, so that every amplitude may be read."""
+        self._touch_ones()
+        self._clear_rest()
+        self.known |= (1 << self.num_wires) - 1
+
+    def view(self) -> View:
+        """The state as it is, until the next step. What is known stays as it is too, unlike with `settle`."""
+        self._clear_rest()
+        flips = sum(value << wire for wire, value in self.values.items() if wire < self.num_wires)
+        return View(self.amplitudes, self.order, self.values, flips & ~self.known)
+
+    def _clear_rest(self) -> None:
+        """Write the zeros of the part of the memory where a wire that isn't known is 1."""
+        full = (1 << self.num_wires) - 1
+        if self.known & full == full:
+            return
+        run_bits = 0
+        while self.known >> run_bits & 1:
+            run_bits += 1
+        self._crew.share(
+            1 << (self.num_wires - run_bits),
+            lambda begin, end: execute.clear_rest(self._floats, self.num_wires, self.known, begin, end),
+        )
+
+    def sampler(self) -> Sampler:
+        """What finds basis states of a settled state, as long as it stays as it is."""
+        return Sampler(self.amplitudes, self._crew)
+
+    def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
+        """The amplitudes over the plan's qubits times `phase`, shape (2**qubits,). The state is used up."""
+        self.settle()
+        num_qubits = len(plan.wires)
+        amplitudes = self.amplitudes
+        if phase != 1:
+            np.multiply(amplitudes, self.dtype.type(phase), out=amplitudes)
+        if num_qubits == self.num_wires:
+            return amplitudes
+        axes = [wire for wire in reversed(plan.wires) if wire < self.num_wires]
+        tensor = amplitudes.reshape((2,) * len(axes))
+        result = np.zeros(1 << num_qubits, self.dtype)
+        at = [slice(None) if wire < self.num_wires else self.values.get(wire, 0) for wire in reversed(plan.wires)]
+        result.reshape((2,) * num_qubits)[(*at, ...)] = tensor
+        return result
+
+    def take_over(self, amplitudes: ComplexArray) -> None:
+        """Go on with these amplitudes over all wires, shape (2**wires,) with room for a vector."""
+        self.known = len(amplitudes) - 1
+        self.values = {}
+        self._use(amplitudes)
+
+    def apply_to(self, amplitudes: ComplexArray, step: Step) -> None:
+        """Apply a unitary step to amplitudes over all wires, in place; the state is used up."""
+        self.take_over(amplitudes)
+        if isinstance(step, Prepare):
+            # The targets were reset.
+            self.known &= ~sum(1 << wire for wire in step.targets)
+        self.apply([step], 0)
+
+    def _run(self, segment: Segment) -> None:
+        self._touch_ones()
+        tables = precise(segment.tables, self._floats.dtype)
+        for local, first, end in tables.stages.tolist():
+            outside = ((1 << self._room) - 1) & ~local & self.known
+
+            def run(begin: int, stop: int, stage: tuple[int, int, int, int] = (local, self.known, first, end)) -> None:
+                room = self._crew.room(2 << popcount(stage[0]), self._floats.dtype)
+                execute.run_stage(
+                    self._floats, self._room, *stage, tables.ops, tables.coefs, tables.ints,
+                    tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, room,
+                    execute.ONE_STATE, begin, stop,
+                )  # fmt: skip
+
+            self._crew.share(1 << popcount(outside), run)
+            self.known |= local
+
+    def _touch_ones(self) -> None:
+        """Make wires in |1> known: a stage takes those that it doesn't know for |0>."""
+        if self.values:
+            self._touch(sum(1 << wire for wire, value in self.values.items() if value and wire < self.num_wires))
+
+    def _touch(self, wires: int) -> None:
+        """Make wires known."""
+        for wire in range(self.num_wires):
+            if wires >> wire & 1 and not self.known >> wire & 1:
+                parts.enter(self._all, self.known, 1 << wire, self.values.get(wire, 0))
+                self.known |= 1 << wire
+
+    def _apply_wide(self, step: Wide) -> None:
+        targets = sum(1 << wire for wire in step.targets)
+        self._touch(targets | step.controls)
+        free = self.known & ~targets & ~step.controls
+        low, high = _offsets(step.targets)
+        if step.table.ndim == 1:
+            parts.multiply(self._all, free, step.values, low, high, step.table)
+            return
+        offsets = (high[:, None] | low).reshape(-1)
+        count = 1 << popcount(free)
+        at_once = max(1, BLOCK >> len(step.targets))
+        rows = max(1, BLOCK >> len(step.targets))
+        for begin in range(0, count, at_once):
+            bases = np.empty(min(at_once, count - begin), np.int64)
+            parts.places(free, step.values, begin, bases)
+            where = offsets[:, None] + bases
+            before = self._all[where]
+            # A few rows at a time: the matrix may be larger than the state, and of another precision.
+            for row in range(0, len(step.table), rows):
+                matrix = step.table[row : row + rows].astype(self.dtype, copy=False)
+                self._all[where[row : row + rows]] = matrix @ before
+
+    def _prepare(self, step: Prepare) -> None:
+        low, high = _offsets(step.targets)
+        for wire in step.targets:
+            self.values[wire] = 0
+        parts.spread_out(self._all, self.known, low, high, step.table)
+        self.known |= sum(1 << wire for wire in step.targets)
+
+
+def _offsets(targets: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What the values of the lower and of the upper half of some wires add to an index."""
+    half = (len(targets) + 1) // 2
+    halves = []
+    for wires in (targets[:half], targets[half:]):
+        values = np.arange(1 << len(wires))
+        halves.append(np.zeros(1 << len(wires), np.int64))
+        for bit, wire in enumerate(wires):
+            halves[-1] |= (values >> bit & 1) << wire
+    return halves[0], halves[1]

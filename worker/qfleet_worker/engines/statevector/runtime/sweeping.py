@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How does a sweep of one circuit become outcomes, one for each point?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved
+from qfleet_worker.engines.contract import Experiment, Outcome
+from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.numpy.paulis import Paulis
+from qfleet_worker.engines.randomness.uniforms import FINAL_EVENT, Uniforms
+from qfleet_worker.engines.results.outcomes import Tally
+from qfleet_worker.engines.results.saved import means_of_sums
+from qfleet_worker.engines.states.one_by_one import SHOTS
+from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, named_qubits
+from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS
+from qfleet_worker.engines.statevector.compiler.tables import LOCAL, Tables
+from qfleet_worker.engines.statevector.runtime.paulis import means_at_points
+from qfleet_worker.engines.statevector.runtime.points import run_points
+from qfleet_worker.engines.statevector.runtime.sampling import Sampler
+from qfleet_worker.engines.statevector.runtime.state import check_norm
+from qfleet_worker.engines.statevector.runtime.threads import Crew
+
+#: Bytes of amplitudes that are computed at a time. From 4 MiB on, numpy asks for large pages.
+CHUNK_BYTES = 1 << 24
+#: Bytes of amplitudes of all points from which on threads pay.
+SHARED_BYTES = 1 << 20
+#: What `check_norm` certainly allows.
+CLEARLY_ONE = 1e-7
+
+_DTYPES: dict[str, np.dtype[np.complexfloating]] = {
+    "double": np.dtype(np.complex128),
+    "single": np.dtype(np.complex64),
+}
+_NO_OUTCOMES = np.zeros((0, 0), np.uint8)
+_NO_COUNTS = np.zeros(0, np.int64)
+_NO_MEMORY = np.zeros(0, np.uint32)
+
+
+def sweep_states(
+    experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew
+) -> Iterator[Iterable[Outcome]]:
+    """The final states of a program that `small.compile_small` compiled, for a part of the points after the other."""
+    outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None)
+    double = experiment.precision == "double"
+
+    def checked(amplitudes: ComplexArray, norm_squared: float) -> Outcome:
+        check_norm(norm_squared, double)
+        return outcome(amplitudes)
+
+    for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
+        # Python takes as long for a point as the circuit does.
+        if (np.abs(norms - 1) < CLEARLY_ONE).all():
+            yield map(outcome, states)
+        else:
+            yield map(checked, states, norms.tolist())
+
+
+def final_means(program: Program) -> Save | None:
+    """The means that a program saves as its last operation, if that is all it gives; else ``None``."""
+    if len(program.saves) == 1 and program.codes[-1] == Op.SAVE and not program.num_clbits:
+        save = program.saves[0]
+        return save if save.kind in MANY_OBSERVABLES else None
+    return None
+
+
+def without_last(program: Program) -> Program:
+    """The program without its last operation, its only save."""
+    end = len(program.operands) - int(program.num_targets[-1])
+    return msgspec.structs.replace(
+        program, codes=program.codes[:-1], num_controls=program.num_controls[:-1], num_targets=program.num_targets[:-1],
+        operands=program.operands[:end], save_refs=program.save_refs[:0], saves=(),
+    )  # fmt: skip
+
+
+def sweep_means(
+    experiment: Experiment, save: Save, paulis: Paulis, tables: Tables, params: NDArray[np.float64], crew: Crew
+) -> Iterator[Outcome]:
+    """The means of Paulis after a program that `small.compile_small` compiled, at all points."""
+    memory = _NO_MEMORY if experiment.memory else None
+    double = experiment.precision == "double"
+    weights = np.array([experiment.shots], "<i8").tobytes()
+    for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
+        if not (np.abs(norms - 1) < CLEARLY_ONE).all():
+            for norm_squared in norms.tolist():
+                check_norm(norm_squared, double)
+        terms = means_at_points(np.ascontiguousarray(states), paulis, crew)
+        for values in (means_of_sums(save, terms) * experiment.shots).astype("<f8", copy=False):
+            saved = Saved(
+                kind=save.kind, label=save.label, subtype=save.subtype, entries=1, values=values.tobytes(),
+                weights=weights,
+            )  # fmt: skip
+            yield Outcome(_NO_OUTCOMES, _NO_COUNTS, memory, saved=(saved,))
+
+
+def suits(program: Program) -> bool:
+    """Whether a program may be one for `sweep_counts`: few qubits, and at most measurements beside its gates."""
+    others = [int(op) for op in NON_UNITARY_OPS if op is not Op.MEASURE]
+    return not np.isin(program.codes, others).any() and int(named_qubits(program).sum()) <= MAX_QUBITS
+
+
+def is_plain(plan: Plan) -> bool:
+    """Whether a plan consists of stretches of one stage each, over all wires, and of measurements at its end."""
+    every = (1 << plan.num_wires) - 1
+    return all(
+        isinstance(step, Segment) and [local & every for local in step.tables.stages[:, LOCAL].tolist()] == [every]
+        for step in plan.steps
+    )
+
+
+def sweep_counts(
+    experiment: Experiment, plan: Plan, params: NDArray[np.float64], seeds: Sequence[int], crew: Crew
+) -> Iterator[Outcome]:
+    """The counts of a plain plan at all points."""
+    shots, num_clbits = np.arange(experiment.shots), experiment.program.num_clbits
+    segments = [step for step in plan.steps if isinstance(step, Segment)]
+    # All wires have a bit of the index: their own.
+    readout = list(plan.readout)
+    of_points = iter(seeds)
+    for states, _ in _chunks(segments, experiment, plan.num_wires, params, crew):
+        for amplitudes in states:
+            tally = Tally(num_clbits, experiment.shots if experiment.memory else None)
+            uniforms = Uniforms(next(of_points), experiment.first_shot, experiment.shots)
+            sampler = Sampler(amplitudes, crew)
+            check_norm(sampler.total, experiment.precision == "double")
+            if not plan.measured:
+                tally.add_same(0, shots)
+            for begin in range(0, experiment.shots if plan.measured else 0, SHOTS):
+                part = shots[begin : begin + SHOTS]
+                tally.add(0, part, sampler.find(uniforms.of(FINAL_EVENT, part)), readout)
+            yield Outcome(*tally.result())
+
+
+def _chunks(
+    segments: Sequence[Segment], experiment: Experiment, num_qubits: int, params: NDArray[np.float64], crew: Crew
+) -> Iterator[tuple[ComplexArray, NDArray[np.float64]]]:
+    """States of shape (points, 2**num_qubits) and their squared norms, for a part of the points after the other."""
+    dtype = _DTYPES[experiment.precision]
+    # One kind of array for machine code: they may be read-only or not.
+    params = np.require(params, np.float64, ["C", "W"])
+    at_once = max(1, CHUNK_BYTES // (dtype.itemsize << num_qubits))
+    if len(params) * dtype.itemsize << num_qubits < SHARED_BYTES:
+        crew = Crew(1)
+    for begin in range(0, len(params), at_once):
+        # A hostile table may overflow; the check of the norm catches what comes of it.
+        with np.errstate(all="ignore"):
+            found = run_points(segments, num_qubits, dtype, params[begin : begin + at_once], crew)
+        yield found

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one shard: take it, decode it, simulate its circuits, store what they gave."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final, Protocol
+
+from threadpoolctl import ThreadpoolController
+
+from qfleet.wire import codec
+from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork, cut
+from qfleet.wire.program.program import Program
+from qfleet_worker.engines.choose import Engines
+from qfleet_worker.engines.contract import EngineError
+from qfleet_worker.machine.resources import usable_cores
+from qfleet_worker.shards.angles import points_at_once
+from qfleet_worker.shards.program_cache import Programs
+from qfleet_worker.shards.simulation import check_size, simulate, size_of
+from qfleet_worker.store import Taken
+
+logger = logging.getLogger(__name__)
+
+
+#: A shard of many circuits may have several that kill their process; beyond so many attempts all its circuits fail.
+MORE_ATTEMPTS: Final = 30
+
+
+class ShardStore(Protocol):
+    """Where shards come from and results go; see `qfleet_worker.store.Store`."""
+
+    def take(self, job_id: str, index: int) -> Taken | None: ...
+    def begin(self, taken: Taken, circuit: int) -> int | None: ...
+    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]: ...
+    def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool: ...
+
+
+class Runner:
+    """Runs shards in this process.
+
+    Args:
+        engines: asked for the engine of each shard.
+        memory_bytes: what one shard may use.
+        max_attempts: a circuit that was begun so often, and whose process died each time, is given up.
+    """
+
+    def __init__(self, store: ShardStore, engines: Engines, *, memory_bytes: int, max_attempts: int) -> None:
+        self._store = store
+        self._programs = Programs(store.programs)
+        self._engines = engines
+        self._memory_bytes = memory_bytes
+        self._max_attempts = max_attempts
+        self._blas = ThreadpoolController()
+
+    def run(self, job_id: str, index: int) -> bool:
+        """Run a shard to its end. Returns False if it was not to be run, or its result no longer wanted."""
+        taken = self._store.take(job_id, index)
+        if taken is None:
+            return False
+        self._engines.look()
+        try:
+            work = codec.decode_work(taken.work)
+        except codec.WireError as exc:
+            return self._refuse(taken, f"shard {index} can't be read: {exc}")
+        threads = work.threads or usable_cores()
+        try:
+            with self._blas.limit(limits=threads, user_api="blas"):
+                results = self._circuits(taken, work, threads)
+            return results is not None and self._finish(taken, work, results)
+        except MemoryError as exc:
+            # Celery would end the whole worker.
+            return self._refuse(taken, f"shard {index}: its results together take too much memory: {exc}")
+
+    def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult] | None:
+        """What the circuits gave; ``None`` if the shard was lost to somebody else."""
+        programs = self._programs.load(taken.job_id, [circuit.program for circuit in work.circuits])
+        results: list[CircuitResult] = []
+        held = 0
+        if taken.attempt == 1:
+            for circuit in work.circuits:
+                found = self._run(taken, work, circuit, programs[circuit.program], threads, held)
+                held += sum(map(size_of, found))
+                results += found
+            return results
+        points = [cut(circuit, at, 1) for circuit in work.circuits for at in range(circuit.points)]
+        for circuit in points:
+            deaths = self._deaths(taken, circuit, alone=len(points) == 1)
+            if deaths is None:
+                return None
+            if deaths >= self._max_attempts or taken.attempt > self._max_attempts + MORE_ATTEMPTS:
+                results.append(self._failed(circuit, _given_up(deaths or taken.attempt - 1, taken.cause)))
+            else:
+                found = self._run(taken, work, circuit, programs[circuit.program], threads, held)
+                held += sum(map(size_of, found))
+                results += found
+        return results
+
+    def _deaths(self, taken: Taken, circuit: CircuitWork, *, alone: bool) -> int | None:
+        """How many processes are known to have died while they ran a circuit; ``None`` if the shard was lost.
+
+        Once a process died, it is noted which circuit is run, so that the others of the shard don't fail with it. The
+        first process to die is taken to have died of each.
+        """
+        if alone:
+            return taken.attempt - 1
+        deaths = self._store.begin(taken, circuit.index)
+        return None if deaths is None else deaths + (deaths > 0)
+
+    def _run(
+        self,
+        taken: Taken,
+        work: ShardWork,
+        circuit: CircuitWork,
+        program: Program | codec.WireError,
+        threads: int,
+        held: int,
+    ) -> list[CircuitResult]:
+        """Run a circuit at all its points, as many at a time as fit.
+
+        Args:
+            held: bytes of results that the shard has already.
+        """
+        try:
+            if isinstance(program, codec.WireError):
+                raise program
+            check_size(program, circuit, work, memory_bytes=self._memory_bytes, held=held)
+            # What is saved comes back point by point.
+            most = 1 if program.saves and work.output != "means" else points_at_once(program)
+            parts = [cut(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]
+        except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
+            return [self._failed(circuit, self._reason(taken, circuit, exc))]
+        return [result for part in parts for result in self._points(taken, part, program, work, threads)]
+
+    def _points(
+        self, taken: Taken, circuit: CircuitWork, program: Program, work: ShardWork, threads: int
+    ) -> list[CircuitResult]:
+        """Run a circuit at some points, together. An error of one leaves the others."""
+        start = time.perf_counter()
+        try:
+            found = simulate(self._engines.engine, program, circuit, work, threads)
+        except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
+            if circuit.points == 1:
+                return [self._failed(circuit, self._reason(taken, circuit, exc))]
+            # Which point is to blame shows when each is run on its own.
+            points = [cut(circuit, at, 1) for at in range(circuit.points)]
+            return [result for point in points for result in self._points(taken, point, program, work, threads)]
+        return [
+            CircuitResult(
+                index=circuit.index,
+                first_shot=circuit.first_shot,
+                shots=circuit.shots,
+                seconds=time.perf_counter() - start,
+                engine=self._engines.engine.name,
+                engine_reason=self._engines.reason,
+                points=circuit.points,
+                **found,
+            )
+        ]
+
+    def _reason(self, taken: Taken, circuit: CircuitWork, exc: Exception) -> str:
+        if isinstance(exc, EngineError | codec.WireError):
+            return str(exc)
+        if isinstance(exc, MemoryError):
+            return f"its simulation ran out of memory: {exc}"
+        logger.error("circuit %s of job %s", circuit.index, taken.job_id, exc_info=exc)
+        return f"a defect of qfleet, please report it: {type(exc).__name__}: {exc}"
+
+    def _failed(self, circuit: CircuitWork, error: str) -> CircuitResult:
+        return CircuitResult(
+            index=circuit.index,
+            first_shot=circuit.first_shot,
+            shots=circuit.shots,
+            seconds=0.0,
+            engine=self._engines.engine.name,
+            engine_reason=self._engines.reason,
+            error=error[:4096],
+            points=circuit.points,
+        )
+
+    def _finish(self, taken: Taken, work: ShardWork, results: list[CircuitResult]) -> bool:
+        ran = [result for result in results if not result.error]
+        failed = [result for result in results if result.error]
+        error = f"circuit {failed[0].index}: {failed[0].error}" if failed else ""
+        blocks = {circuit.index: circuit.blocks for circuit in work.circuits if circuit.blocks > 1}
+        blob = codec.encode(ShardResult(circuits=tuple(results)))
+        if len(blob) > codec.MAX_BLOB_BYTES:
+            return self._refuse(
+                taken,
+                f"shard {taken.index}: its results take {len(blob) >> 20} MiB together; a Redis value holds 512 MiB",
+            )
+        stored = self._store.finish(
+            taken,
+            blob,
+            whole=sum(result.points for result in ran if result.index not in blocks),
+            blocks=[(result.index, blocks[result.index]) for result in ran if result.index in blocks],
+            error=error,
+        )
+        if not stored:
+            logger.info("the result of shard %s of job %s is no longer wanted", taken.index, taken.job_id)
+        return stored
+
+    def _refuse(self, taken: Taken, error: str) -> bool:
+        """Fail a shard of which not even the circuits are known."""
+        logger.error("job %s: %s", taken.job_id, error)
+        return self._store.finish(taken, b"", whole=0, blocks=[], error=error)
+
+
+def _given_up(deaths: int, cause: str) -> str:
+    last = cause or "unknown, its worker is gone with it"
+    return f"given up: the worker process died {deaths} times while it ran this circuit; the last cause: {last}"
