@@ -8,28 +8,22 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
 from qfleet._suggestions import did_you_mean
-from qfleet.errors import CapacityError, InvalidOptionError
+from qfleet.errors import InvalidOptionError
 from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
-from qfleet.ledger import Connection, NewJob
+from qfleet.ledger import Connection
 from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labels, check_option
-from qfleet.submission.notices import warn_of_lost_metadata, warn_of_nothing_measured
-from qfleet.submission.prepare import Entry, new_job, prepare
+from qfleet.submission.prepare import prepare
+from qfleet.submission.submit import submit
 from qfleet.target import fleet_target, widest
 from qfleet.wire.messages.shard import Output
-
-if TYPE_CHECKING:
-    from qfleet.provider import FleetProvider
-
-#: Circuits that need less memory fit any worker; whether larger ones do costs a question to Redis.
-_FITS_ANYWHERE_BYTES: Final = 512 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +50,24 @@ KINDS: Final[Mapping[str, BackendKind]] = {
 }
 
 
+class BackendProvider(Protocol):
+    """What a backend needs of its provider."""
+
+    _connection: Connection
+    #: how long jobs are kept after they ended, in seconds
+    _retention: int
+
+    def job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
+        """Return the job with this id. See `FleetProvider.job`."""
+        ...
+
+
 class FleetBackend(BackendV2):
     """A backend whose jobs run on the fleet. `FleetProvider.get_backend` makes it."""
 
-    _provider: FleetProvider
+    _provider: BackendProvider
 
-    def __init__(
-        self, provider: FleetProvider, kind: BackendKind, connection: Connection, retention: int, **options: object
-    ) -> None:
+    def __init__(self, provider: BackendProvider, kind: BackendKind, **options: object) -> None:
         super().__init__(
             provider=provider,
             name=kind.name,
@@ -71,13 +75,13 @@ class FleetBackend(BackendV2):
             backend_version=version("qfleet"),
         )
         self._kind = kind
-        self._connection = connection
-        self._retention = retention
+        self._connection = provider._connection
+        self._retention = provider._retention
         self._options.update_options(method=kind.method, memory=kind.memory)
         self.set_options(**options)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _again, (type(self), self._provider, self._kind.name, dict(self._options))
+        return _copy_backend, (type(self), self._provider, self._kind.name, dict(self._options))
 
     @classmethod
     def _default_options(cls) -> Options:
@@ -146,36 +150,11 @@ class FleetBackend(BackendV2):
             metadata=labels,
             retention=self._retention,
         )
-        self._check_capacity(new)
-        warn_of_lost_metadata(new.record)
-        warn_of_nothing_measured(new.record)
-        job = FleetJob(self, new.job_id, self._connection, new=new)
-        job.submit()
-        return job
-
-    def run_primitive(
-        self, entries: Sequence[Entry], options: RunOptions, output: Output, *, job_tags: Sequence[str] | None = None
-    ) -> PrimitiveFleetJob:
-        """Send the PUBs of a primitive, already lowered: `qfleet.SamplerV2` and `qfleet.EstimatorV2` do that."""
-        tags, labels = check_labels(job_tags, None)
-        new = new_job(
-            entries,
-            options,
-            backend_name=self.name,
-            output=output,
-            tags=tags,
-            metadata=labels,
-            retention=self._retention,
-        )
-        self._check_capacity(new)
-        warn_of_lost_metadata(new.record)
-        job = PrimitiveFleetJob(self, new.job_id, self._connection, new=new)
-        job.submit()
-        return job
+        return submit(self._connection, new, lambda new: FleetJob(self, new.job_id, new=new))
 
     def with_options(self, **options: object) -> FleetBackend:
         """Return this backend with other options. Raises `InvalidOptionError` for a wrong value."""
-        return FleetBackend(self._provider, self._kind, self._connection, self._retention, **options)
+        return FleetBackend(self._provider, self._kind, **options)
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
         """Return the job with this id, or whose id begins so. See `FleetProvider.job`."""
@@ -188,20 +167,9 @@ class FleetBackend(BackendV2):
             )
         return "unitary" if method == "unitary" else self._kind.output
 
-    def _check_capacity(self, job: NewJob) -> None:
-        largest = max(job.record.circuits, key=lambda circuit: circuit.required_bytes, default=None)
-        if largest is None or largest.required_bytes <= _FITS_ANYWHERE_BYTES:
-            return
-        with self._connection.ledger() as ledger:
-            memory = max((worker.memory_bytes for worker in ledger.workers()), default=None)
-        if memory is not None and largest.required_bytes > memory:
-            raise CapacityError(
-                f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
-                f"{largest.required_bytes / 2**30:.1f} GiB of memory; the largest worker has {memory / 2**30:.1f} GiB "
-                "for one task. Start a worker with more memory, or with a lower concurrency"
-            )
 
-
-def _again(kind: type[FleetBackend], provider: FleetProvider, name: str, options: dict[str, object]) -> FleetBackend:
+def _copy_backend(
+    kind: type[FleetBackend], provider: BackendProvider, name: str, options: dict[str, object]
+) -> FleetBackend:
     """Return a copy of a backend, perhaps in another process."""
-    return kind(provider, KINDS[name], provider._connection, provider._retention, **options)
+    return kind(provider, KINDS[name], **options)

@@ -101,7 +101,7 @@ class FleetProvider:
 
     def __reduce__(self) -> tuple[object, ...]:
         # A copy has connections of its own, and doesn't stop the local fleet of its original.
-        return _again, (type(self), self.url, self._retention)
+        return _copy_provider, (type(self), self.url, self._retention)
 
     def close(self) -> None:
         """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet go on."""
@@ -231,16 +231,16 @@ class FleetProvider:
         return diagnose(facts)
 
     def _backend(self, name: str, **options: object) -> FleetBackend:
-        return FleetBackend(self, KINDS[name], self._connection, self._retention, **options)
+        return FleetBackend(self, KINDS[name], **options)
 
     def _job(self, summary: JobSummary) -> FleetJob | PrimitiveFleetJob:
         # A newer client may have backends that this one doesn't know.
         name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
         kind = PrimitiveFleetJob if summary.snapshot.output in PRIMITIVE_OUTPUTS else FleetJob
-        return kind(self._backend(name), summary.job_id, self._connection, snapshot=summary.snapshot)
+        return kind(self._backend(name), summary.job_id, snapshot=summary.snapshot)
 
 
-def _again(kind: type[FleetProvider], url: str, retention: int) -> FleetProvider:
+def _copy_provider(kind: type[FleetProvider], url: str, retention: int) -> FleetProvider:
     """Return a copy of a provider, perhaps in another process."""
     provider = kind(url)
     provider._retention = retention

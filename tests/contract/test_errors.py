@@ -150,7 +150,6 @@ def test_one_circuit_of_a_list_failing(provider: FleetProvider) -> None:
     job = FleetJob(
         backend,
         new.job_id,
-        backend._connection,
         new=replace(new, programs={**new.programs, name: new.programs[name][:4] + b"damaged"}),
     )
     job.submit()

@@ -108,7 +108,7 @@ def test_a_job_that_isnt_submitted_isnt_copied(backend: FleetBackend) -> None:
     new = prepare(
         bell(), backend_options(backend), backend_name="automatic", output="counts", tags=[], metadata={}, retention=9
     )
-    job = FleetJob(backend, new.job_id, backend._connection, new=new)
+    job = FleetJob(backend, new.job_id, new=new)
     for copied in COPIES.values():
         with pytest.raises(FleetJobError, match="can't be copied or pickled before it is submitted"):
             copied(job)

@@ -10,9 +10,8 @@ from typing import Final, Literal
 from qfleet.errors import BrokerModeError, BrokerPermissionError
 from qfleet.ledger.facts import Facts
 from qfleet.wire.messages.presence import SLOWER_ENGINE
+from qfleet.wire.redis.preflight import OLDEST_REDIS
 
-#: The oldest Redis on which the scripts run.
-OLDEST_REDIS: Final = (6, 2)
 #: Clocks that differ by more make the times of jobs wrong.
 CLOCK_SECONDS: Final = 2.0
 #: How many keys, jobs or workers a text names.

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from qiskit.providers import JobStatus
 
@@ -20,11 +20,16 @@ from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.messages.shard import CircuitResult
 
-if TYPE_CHECKING:
-    from qfleet.backend import FleetBackend
-
 #: How long a cancel waits for the processes that it kills to be dead.
 _DEATH_SECONDS: Final = 2.0
+
+
+class JobBackend(Protocol):
+    """What a job needs of its backend."""
+
+    name: str
+    backend_version: str
+    _connection: Connection
 
 
 class Progress(NamedTuple):
@@ -49,11 +54,18 @@ class LedgerJob(ABC, Generic[_Result]):
     """
 
     _job_id: str
-    _backend: FleetBackend
+    _backend: JobBackend
 
-    def __init__(self, connection: Connection, *, new: NewJob | None, snapshot: Snapshot | None) -> None:
-        """A job to be submitted, ``new``, or one that is in the fleet's Redis already."""
-        self._connection = connection
+    def __init__(self, backend: JobBackend, *, new: NewJob | None, snapshot: Snapshot | None) -> None:
+        """Make the object of a job.
+
+        Args:
+            backend: the backend that the job runs on.
+            new: the job, if it isn't sent yet; ``None`` for one that is in the fleet's Redis.
+            snapshot: what Redis holds of the job, if it was read just now.
+        """
+        self._backend = backend
+        self._connection = backend._connection
         self._unsent = new
         self._record = new.record if new else None
         self._snapshot = snapshot
@@ -84,7 +96,7 @@ class LedgerJob(ABC, Generic[_Result]):
     def __reduce__(self) -> tuple[object, ...]:
         if self._unsent is not None:
             raise FleetJobError(f"job {self._job_id} can't be copied or pickled before it is submitted; call submit()")
-        return _again, (type(self), self._backend, self._job_id)
+        return type(self), (self._backend, self._job_id)
 
     def submit(self) -> None:
         """Send the job to the fleet. Raises `JobError` the second time."""
@@ -304,11 +316,6 @@ class LedgerJob(ABC, Generic[_Result]):
             found = all_parts(self._connection, patience, snapshot)
             self._full_result = snapshot.ended, self._assembled(record, found, snapshot)
         return self._full_result[1]
-
-
-def _again(kind: type[Any], backend: FleetBackend, job_id: str) -> object:
-    """Return a copy of a job, perhaps in another process."""
-    return kind(backend, job_id, backend._connection)
 
 
 def _is_for_good(snapshot: Snapshot) -> bool:

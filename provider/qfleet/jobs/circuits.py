@@ -6,21 +6,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from qiskit.providers import JobV1
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult
 
-from qfleet.jobs.base import LedgerJob
+from qfleet.jobs.base import JobBackend, LedgerJob
 from qfleet.jobs.gathering import default_error, gather
 from qfleet.jobs.result import assemble, failure
 from qfleet.jobs.waiting import Patience, interruptible
-from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot
+from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.shard import CircuitResult
-
-if TYPE_CHECKING:
-    from qfleet.backend import FleetBackend
 
 
 class FleetJob(LedgerJob[Result], JobV1):
@@ -32,16 +28,15 @@ class FleetJob(LedgerJob[Result], JobV1):
 
     def __init__(
         self,
-        backend: FleetBackend,
+        backend: JobBackend,
         job_id: str,
-        connection: Connection,
         *,
         new: NewJob | None = None,
         snapshot: Snapshot | None = None,
     ) -> None:
-        """A job to be submitted, ``new``, or one that is in the fleet's Redis already."""
+        """See `qfleet.jobs.base.LedgerJob`."""
         JobV1.__init__(self, backend, job_id)
-        LedgerJob.__init__(self, connection, new=new, snapshot=snapshot)
+        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, ExperimentResult]]:
         """The circuits as they end: each once, its index in the job and its result.

@@ -8,24 +8,20 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.primitives import BasePrimitiveJob, PrimitiveResult, PubResult
-from qiskit.providers import JobStatus
+from qiskit.providers import BackendV2, JobStatus
 from qiskit.providers.jobstatus import JOB_FINAL_STATES
 
 from qfleet.errors import DamagedDataError, FleetJobError
-from qfleet.jobs.base import LedgerJob
+from qfleet.jobs.base import JobBackend, LedgerJob
 from qfleet.jobs.gathering import arriving, default_error, gather_units
 from qfleet.jobs.pub_results import ERROR, Means, pub_result
 from qfleet.jobs.waiting import Patience, interruptible
-from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot
+from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.shard import CircuitResult
-
-if TYPE_CHECKING:
-    from qfleet.backend import FleetBackend
 
 
 class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[PrimitiveResult[PubResult], JobStatus]):
@@ -38,20 +34,18 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
 
     def __init__(
         self,
-        backend: FleetBackend,
+        backend: JobBackend,
         job_id: str,
-        connection: Connection,
         *,
         new: NewJob | None = None,
         snapshot: Snapshot | None = None,
     ) -> None:
-        """A job to be submitted, ``new``, or one that is in the fleet's Redis already."""
+        """See `qfleet.jobs.base.LedgerJob`."""
         BasePrimitiveJob.__init__(self, job_id)
-        LedgerJob.__init__(self, connection, new=new, snapshot=snapshot)
-        self._backend = backend
+        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot)
 
-    def backend(self) -> FleetBackend:
-        """The backend that it runs on."""
+    def backend(self) -> BackendV2:
+        """Return the backend that the job runs on."""
         return self._backend
 
     def done(self) -> bool:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from qiskit.primitives import BitArray, DataBin, PubResult, SamplerPubResult
 
 from qfleet.errors import DamagedDataError
-from qfleet.jobs.result import copied
+from qfleet.jobs.layout import lay_out
 from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
-from qfleet.primitives.pubs import layout
+from qfleet.ledger.metadata import copy_metadata
 from qfleet.wire.messages.shard import CircuitResult
 
 #: The key of a PUB's metadata that says why it failed.
@@ -47,9 +47,9 @@ def pub_result(
         errors = [default_error]
     failed = {ERROR: errors[0]} if errors else {}
     if record.output == "means":
-        metadata = {"target_precision": pub.precision, "circuit_metadata": copied(circuit.metadata)}
+        metadata = {"target_precision": pub.precision, "circuit_metadata": copy_metadata(circuit.metadata)}
         return PubResult(_means(circuit, pub, first, good), metadata | failed)
-    metadata = {"shots": circuit.shots, "circuit_metadata": copied(circuit.metadata)}
+    metadata = {"shots": circuit.shots, "circuit_metadata": copy_metadata(circuit.metadata)}
     data = DataBin(shape=pub.shape) if errors else _bits(circuit, pub, first, good)
     return SamplerPubResult(data, metadata | failed)
 
@@ -111,7 +111,7 @@ class Means:
     def __init__(self, circuit: CircuitRecord, pub: PubRecord) -> None:
         self.shape = np.broadcast_shapes(pub.shape, pub.observables_shape)
         #: the place of each mean in the flat array of all, shape (points * columns,)
-        self.places = layout(pub.shape, pub.observables_shape)[1]
+        self.places = lay_out(pub.shape, pub.observables_shape)[1]
         self._columns = len(self.places) // max(circuit.points, 1)
         self._pub = pub
         self._errors = np.zeros(len(self.places))

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -18,6 +17,7 @@ from qfleet.errors import DamagedDataError
 from qfleet.jobs.counts import HEX, FleetResult
 from qfleet.jobs.saved_data import saved_data
 from qfleet.ledger import CircuitRecord, JobRecord
+from qfleet.ledger.metadata import copy_metadata
 from qfleet.wire.messages.shard import SEED_STEP, CircuitResult
 
 #: How many failed circuits an error names.
@@ -125,7 +125,7 @@ def header(circuit: CircuitRecord, point: int = 0) -> dict[str, Any]:
         "memory_slots": circuit.num_clbits,
         "global_phase": _array(circuit.phases, "<f8")[point].item() if circuit.phases else circuit.global_phase,
         # The points have it in common; who changes that of one shall not change the others'.
-        "metadata": copied(circuit.metadata) if circuit.points > 1 else circuit.metadata,
+        "metadata": copy_metadata(circuit.metadata) if circuit.points > 1 else circuit.metadata,
     }
 
 
@@ -248,18 +248,6 @@ def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> 
     if amplitudes.size != np.prod(shape):
         raise DamagedDataError(f"circuit {part.index} gave {amplitudes.size} amplitudes where {shape} were expected")
     return amplitudes.reshape(shape).copy()
-
-
-def copied(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy that nobody can change by changing the original; what refuses to be copied is in it itself."""
-    return {key: _copied_value(value) for key, value in metadata.items()}
-
-
-def _copied_value(value: object) -> object:
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 - a value may be any object, and refuse to be copied in any way
-        return value
 
 
 def _array(raw: bytes, dtype: str) -> NDArray[Any]:

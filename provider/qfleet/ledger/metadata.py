@@ -7,6 +7,7 @@ the types below and nothing else, and an array no larger than its bytes.
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections import OrderedDict
@@ -22,7 +23,7 @@ import msgspec
 import numpy as np
 from msgspec.msgpack import Ext
 
-__all__ = ["join", "split", "unwritable"]
+__all__ = ["copy_metadata", "join", "split", "unwritable"]
 
 #: Lists, dictionaries and the like inside each other.
 _MAX_DEPTH: Final = 32
@@ -38,6 +39,11 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 class _UnwritableError(Exception):
     """A value is of a type that isn't written."""
+
+
+def copy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a deep copy of metadata; a value that can't be copied is shared with the original."""
+    return {key: _copied(value) for key, value in metadata.items()}
 
 
 def unwritable(metadata: Mapping[Any, Any]) -> list[Any]:
@@ -73,6 +79,13 @@ def join(plain: dict[str, Any], others: bytes) -> dict[Any, Any]:
         return {**plain, **_dictionary(pairs)}
     except (ArithmeticError, RecursionError, TypeError) as exc:
         raise ValueError(f"metadata that are none: {exc}") from exc
+
+
+def _copied(value: object) -> object:
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - a value may be any object, and may refuse to be copied in any way
+        return value
 
 
 def _is_writable(key: object, value: object) -> bool:

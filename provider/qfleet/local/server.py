@@ -17,11 +17,11 @@ from urllib.parse import quote
 import redis
 
 from qfleet.errors import LocalFleetError
-from qfleet.health.diagnosis import OLDEST_REDIS
 from qfleet.ledger.client import connect
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
+from qfleet.wire.redis.preflight import OLDEST_REDIS
 
 if TYPE_CHECKING:
     from qfleet.local.data_folder import DataFolder

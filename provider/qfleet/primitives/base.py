@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, Self, TypeVar
 
 from qfleet.backend import FleetBackend
-from qfleet.options import NAMES, RunOptions, check_option
+from qfleet.jobs.primitive import PrimitiveFleetJob
+from qfleet.options import NAMES, RunOptions, check_labels, check_option
 from qfleet.primitives.options import PrimitiveOptions, SamplerOptions, chosen
 from qfleet.provider import FleetProvider
+from qfleet.submission.prepare import Entry, new_job
+from qfleet.submission.submit import submit
+from qfleet.wire.messages.shard import Output
 
 _Options = TypeVar("_Options", bound=PrimitiveOptions)
 #: Where Aer's primitives and Qiskit's keep the options of their backends.
@@ -66,6 +70,23 @@ class FleetPrimitive(Generic[_Options]):
     def options(self) -> _Options:
         """The options, which may be changed for the runs to come."""
         return self._options
+
+    def _submit(
+        self, entries: Sequence[Entry], options: RunOptions, output: Output, job_tags: Sequence[str] | None
+    ) -> PrimitiveFleetJob:
+        """Send lowered PUBs as one job."""
+        backend = self._backend
+        tags, metadata = check_labels(job_tags, None)
+        new = new_job(
+            entries,
+            options,
+            backend_name=backend.name,
+            output=output,
+            tags=tags,
+            metadata=metadata,
+            retention=backend._retention,
+        )
+        return submit(backend._connection, new, lambda new: PrimitiveFleetJob(backend, new.job_id, new=new))
 
 
 def backend_of(fleet: FleetBackend | FleetProvider | str | None) -> FleetBackend:

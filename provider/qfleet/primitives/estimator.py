@@ -63,4 +63,4 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
         given = self._options.default_precision if precision is None else precision_of("precision", precision)
         found = coerced(pubs, lambda pub: EstimatorPub.coerce(pub, given))
         options = primitive_options(self._backend, self._options)
-        return self._backend.run_primitive(estimator_entries(found, options), options, "means", job_tags=job_tags)
+        return self._submit(estimator_entries(found, options), options, "means", job_tags)

@@ -20,6 +20,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import UnboundParameterError
+from qfleet.jobs.layout import lay_out
 from qfleet.ledger import PubRecord
 from qfleet.options import RunOptions, check_option
 from qfleet.primitives.options import precision_of
@@ -76,32 +77,12 @@ def estimator_entries(pubs: Iterable[EstimatorPub], options: RunOptions) -> list
     return entries
 
 
-def layout(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-    """Which observables are wanted at each point, and where their means belong.
-
-    Args:
-        shape: of the array of points.
-        observables_shape: of the array of observables, broadcast against it.
-
-    Returns:
-        The observables' numbers, shape (points, columns), and the place of each in the flat array of all means.
-    """
-    whole = np.broadcast_shapes(shape, observables_shape)
-    points = np.broadcast_to(np.arange(math.prod(shape)).reshape(shape), whole).reshape(-1)
-    observables = np.broadcast_to(np.arange(math.prod(observables_shape)).reshape(observables_shape), whole)
-    # Broadcasting repeats each point equally often.
-    places = np.argsort(points, kind="stable")
-    rows = math.prod(shape)
-    wanted = observables.reshape(-1)[places].reshape(rows, len(points) // max(rows, 1))
-    return wanted.astype(np.int32), places
-
-
 def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> Entry:
     circuit, precision = pub.circuit, precision_of("precision", pub.precision)
     shape, observables_shape = pub.parameter_values.shape, pub.observables.shape
     values = _values(circuit, pub.parameter_values)
     observables = list(pub.observables.sparse_observables_array().reshape(-1))
-    wanted, _ = layout(shape, observables_shape)
+    wanted, _ = lay_out(shape, observables_shape)
     if not wanted.size:
         values, observables = values[:0], [SparseObservable.identity(circuit.num_qubits)]
     # As far as it goes beyond what is possible doesn't matter.

@@ -64,4 +64,4 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
                 stacklevel=2,
             )
         options = primitive_options(self._backend, self._options)
-        return self._backend.run_primitive(sampler_entries(found, options), options, "bits", job_tags=job_tags)
+        return self._submit(sampler_entries(found, options), options, "bits", job_tags)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
-from qfleet.jobs.result import copied
 from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
+from qfleet.ledger.metadata import copy_metadata
 from qfleet.lowering.lower import unbound
 from qfleet.options import RunOptions
 from qfleet.submission.bindings import Binds, global_phases
@@ -138,7 +138,7 @@ def _record(entry: Entry, seed: int) -> CircuitRecord:
         seed=seed,
         global_phase=phases[0] if phases else 0.0,
         phases=b"" if same else np.array(phases, "<f8").tobytes(),
-        metadata=copied(entry.circuit.metadata),
+        metadata=copy_metadata(entry.circuit.metadata),
         points=len(phases),
     )
 

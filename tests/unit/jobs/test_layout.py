@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
-from qfleet.primitives.pubs import layout
+from qfleet.jobs.layout import lay_out
 
 
 def check(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> None:
@@ -16,7 +16,7 @@ def check(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> None:
     points = np.arange(np.prod(shape, dtype=int)).reshape(shape)
     observables = np.arange(np.prod(observables_shape, dtype=int)).reshape(observables_shape)
     pairs = np.broadcast(points, observables)
-    wanted, places = layout(shape, observables_shape)
+    wanted, places = lay_out(shape, observables_shape)
     assert wanted.dtype == np.int32
     assert wanted.shape == (points.size, pairs.size // max(points.size, 1))
     found = np.full((pairs.size, 2), -1)
@@ -39,23 +39,23 @@ def test_shapes(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> N
 
 
 def test_an_observable_of_its_own_for_each_point() -> None:
-    wanted, places = layout((2, 3), (2, 3))
+    wanted, places = lay_out((2, 3), (2, 3))
     assert wanted.tolist() == [[0], [1], [2], [3], [4], [5]]
     assert places.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_all_observables_at_all_points() -> None:
-    wanted, places = layout((2,), (3, 1))
+    wanted, places = lay_out((2,), (3, 1))
     assert wanted.tolist() == [[0, 1, 2], [0, 1, 2]]
     assert places.tolist() == [0, 2, 4, 1, 3, 5]
 
 
 def test_no_observable_is_wanted_twice_at_a_point() -> None:
     for shapes in (((2, 1, 3), (4, 1)), ((1, 3), (2, 1)), ((3,), (2, 3))):
-        wanted, _ = layout(*shapes)
+        wanted, _ = lay_out(*shapes)
         assert all(len(set(row)) == len(row) for row in wanted.tolist())
 
 
 def test_shapes_that_dont_fit() -> None:
     with pytest.raises(ValueError, match="broadcast"):
-        layout((2,), (3,))
+        lay_out((2,), (3,))

@@ -12,6 +12,9 @@ from typing import Any, Final, Literal
 
 from qfleet.wire.redis import keys
 
+#: The oldest Redis that runs the scripts: major and minor version.
+OLDEST_REDIS: Final = (6, 2)
+
 _Role = Literal["client", "worker"]
 _Command = tuple[str, ...]
 

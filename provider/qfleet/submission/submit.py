@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Submission of a prepared job: the last checks, the warnings, and sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from qfleet.errors import CapacityError
+from qfleet.ledger import Connection, NewJob
+from qfleet.submission.notices import warn_of_lost_metadata, warn_of_nothing_measured
+
+#: Circuits that need less memory fit any worker; for larger ones Redis is asked about the workers.
+_FITS_ANYWHERE_BYTES: Final = 512 * 2**20
+
+
+class Submittable(Protocol):
+    """A job that isn't sent yet."""
+
+    def submit(self) -> None:
+        """Send the job."""
+
+
+_Job = TypeVar("_Job", bound=Submittable)
+
+
+def submit(connection: Connection, new: NewJob, make: Callable[[NewJob], _Job]) -> _Job:
+    """Check a new job against the workers, warn of what it loses, and send it.
+
+    Args:
+        connection: the connection to the fleet's Redis.
+        new: the job, prepared.
+        make: makes the object that the caller gets.
+
+    Returns:
+        The job that `make` made, sent.
+
+    Raises:
+        CapacityError: a circuit fits no worker that is up.
+        BrokerError: Redis can't be used.
+    """
+    check_capacity(connection, new)
+    warn_of_lost_metadata(new.record)
+    warn_of_nothing_measured(new.record)
+    job = make(new)
+    job.submit()
+    return job
+
+
+def check_capacity(connection: Connection, new: NewJob) -> None:
+    """Check that the largest circuit of a job fits a worker. Raises `CapacityError`."""
+    largest = max(new.record.circuits, key=lambda circuit: circuit.required_bytes, default=None)
+    if largest is None or largest.required_bytes <= _FITS_ANYWHERE_BYTES:
+        return
+    with connection.ledger() as ledger:
+        memory_bytes = max((worker.memory_bytes for worker in ledger.workers()), default=None)
+    if memory_bytes is not None and largest.required_bytes > memory_bytes:
+        raise CapacityError(
+            f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
+            f"{largest.required_bytes / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} "
+            "GiB for one task. Start a worker with more memory, or with a lower concurrency"
+        )
