@@ -10,9 +10,10 @@ import json
 import sys
 from pathlib import Path
 
+from _experiments import make_experiment
+
 from qfleet.wire.codec import decode_program
 from qfleet_worker.engines.choose import choose_engine
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.machine.allocator import keep_freed_memory
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     idle = peak_bytes()
     shots = 1024 if output == "counts" else 1
     outcome = engine.run(
-        Experiment(program, shots, 1, output=output, precision=precision, threads=int(threads))  # type: ignore[arg-type]
+        make_experiment(program, shots, 1, output=output, precision=precision, threads=int(threads))  # type: ignore[arg-type]
     )
     assert outcome.counts.sum() == (shots if output == "counts" else 0)
     print(json.dumps({"engine": engine.name, "idle_bytes": idle, "peak_bytes": peak_bytes()}))

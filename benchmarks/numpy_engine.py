@@ -17,13 +17,13 @@ import math
 from pathlib import Path
 
 from _circuits import FAMILIES, exists, sizes
+from _experiments import make_experiment
 from _measure import compare, geometric_mean
 from qiskit import QuantumCircuit, transpile
 from qiskit.providers.basic_provider import BasicSimulator
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 SHOTS = 1024
@@ -40,7 +40,7 @@ def against_basic(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
         return basic.run(circuit, shots=SHOTS, seed_simulator=1).result()
 
     def ours() -> object:
-        return engine.run(Experiment(decode_program(blob), SHOTS, seed=1))
+        return engine.run(make_experiment(decode_program(blob), SHOTS, seed=1))
 
     times = compare({"theirs": theirs, "ours": ours}, repeats, math.inf)
     return times["theirs"], times["ours"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from make_experiments import make_experiment
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
@@ -63,7 +64,7 @@ def check(rng: np.random.Generator, mix: str) -> None:
     program = random_program(rng, MIXES[mix], dynamic)
     precision = "double" if rng.random() < 0.5 else "single"
     output = "counts" if dynamic or rng.random() < 0.2 else "statevector"
-    experiment = Experiment(
+    experiment = make_experiment(
         program, 20, int(rng.integers(1 << 30)), output=output, precision=precision, threads=int(rng.integers(1, 3))
     )
     engine, reference = StatevectorEngine(), NumpyEngine()

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from _circuits import FAMILIES, circuits
+from _experiments import make_experiment
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_amplitudes, basic_run, qulacs_amplitudes, statevector_run
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 from . import run
@@ -22,7 +22,7 @@ SIZES = (4, 10, 16)
 def ours(circuit: QuantumCircuit, threads: int) -> Run:
     """Lowering and the engine."""
     engine = StatevectorEngine()
-    return lambda: engine.run(Experiment(lower(circuit), 1, 1, output="statevector", threads=threads))
+    return lambda: engine.run(make_experiment(lower(circuit), 1, 1, output="statevector", threads=threads))
 
 
 def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], Run]]:

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from _circuits import circuits
+from _experiments import make_experiment
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_counts
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 SIZES = (24,)
@@ -25,7 +25,7 @@ def ours_counts(circuit: QuantumCircuit, shots: int, threads: int) -> Run:
     engine = StatevectorEngine()
 
     def run() -> dict[str, int]:
-        outcome = engine.run(Experiment(lower(circuit), shots, seed=1, threads=threads))
+        outcome = engine.run(make_experiment(lower(circuit), shots, seed=1, threads=threads))
         names = [hex(int.from_bytes(row, "little")) for row in map(bytes, outcome.outcomes)]
         return dict(zip(names, outcome.counts.tolist(), strict=True))
 

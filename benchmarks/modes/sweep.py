@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from _circuits import layers
+from _experiments import make_experiment
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_backend, to_qulacs
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.shards.angles import fill, filled
 
@@ -34,7 +34,7 @@ def ours_sweep(circuit: QuantumCircuit, points: Points, threads: int) -> Run:
     def sweep() -> list[object]:
         program = lower(circuit)
         params = fill(program, points)
-        experiment = Experiment(filled(program, params[0]), 1, 1, output="statevector", threads=threads)
+        experiment = make_experiment(filled(program, params[0]), 1, 1, output="statevector", threads=threads)
         return [outcome.amplitudes for outcome in engine.sweep(experiment, params, range(len(points)))]
 
     return sweep

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from _circuits import FAMILIES
+from _experiments import make_experiment
 from _measure import Options, Row
 from _peers import aer_counts
 
@@ -30,13 +31,12 @@ ROUNDS = 5
 def _work(connection: Connection, contender: str, family: str, num_qubits: int, threads: int) -> None:
     """A process: runs the circuit for as many seconds as it is told to, and answers circuits per second."""
     from qfleet.lowering.lower import lower
-    from qfleet_worker.engines.contract import Experiment
     from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
     circuit = FAMILIES[family](num_qubits)
     circuit.measure_all()
     if contender == "ours":
-        engine, experiment = StatevectorEngine(), Experiment(lower(circuit), SHOTS, 1, threads=threads)
+        engine, experiment = StatevectorEngine(), make_experiment(lower(circuit), SHOTS, 1, threads=threads)
 
         def run() -> object:
             return engine.run(experiment)

@@ -17,11 +17,12 @@ from engine_oracle import UNITARY_OPS, measure, op
 from engines import ENGINES, PRECISIONS, counts, programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 
 from qfleet.wire.codec import decode_program, encode_program
 from qfleet.wire.messages.shard import Output, Precision
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Operation, Program
-from qfleet_worker.engines.contract import Engine, EngineError, Experiment, Outcome
+from qfleet_worker.engines.contract import Engine, EngineError, Outcome
 
 #: A first circuit never waits for the compiler.
 pytestmark = pytest.mark.usefixtures("nothing_compiles")
@@ -51,7 +52,7 @@ def assert_drawn_from(seen: dict[int, int], exact: dict[int, float]) -> None:
 )
 @pytest.mark.parametrize("name", ENGINES)
 def test_counts_memory_and_last_state_agree_with_the_oracle(name: str, program: Program, seed: int) -> None:
-    outcome = ENGINES[name]().run(Experiment(program, 3000, seed, memory=True, output="statevector"))
+    outcome = ENGINES[name]().run(make_experiment(program, 3000, seed, memory=True, output="statevector"))
     seen = counts(outcome)
     assert sum(seen.values()) == 3000
     assert_drawn_from(seen, oracle.probabilities(program))
@@ -77,7 +78,7 @@ def test_gates_of_any_width_between_measurements(name: str, program_seed: int, s
         operations.append(measure(int(rng.integers(7)), clbit))
         operations += [oracle.random_operation(rng, 7, 0, [Op.X, Op.RY, Op.ISWAP, Op.P, Op.RZZ]) for _ in range(5)]
     program = oracle.program(7, 4, operations)
-    outcome = ENGINES[name]().run(Experiment(program, 1, seed, output="statevector"))
+    outcome = ENGINES[name]().run(make_experiment(program, 1, seed, output="statevector"))
     (found,) = counts(outcome)
     (state,) = (state for clbits, state in oracle.branches(program) if clbits == found)
     assert abs(np.vdot(state, outcome.amplitudes)) == pytest.approx(np.linalg.norm(state), abs=1e-9)
@@ -88,11 +89,10 @@ def test_gates_of_any_width_between_measurements(name: str, program_seed: int, s
 def test_counts_follow_the_amplitudes(engine: Engine, num_qubits: int, precision: Precision) -> None:
     rng = np.random.default_rng(num_qubits)
     gates = [oracle.random_operation(rng, num_qubits, 0, UNITARY_OPS) for _ in range(12 * num_qubits)]
-    exact = (
-        np.abs(engine.run(Experiment(oracle.program(num_qubits, 0, gates), 1, 1, output="statevector")).amplitudes) ** 2
-    )
+    program = oracle.program(num_qubits, 0, gates)
+    exact = np.abs(engine.run(make_experiment(program, 1, 1, output="statevector")).amplitudes) ** 2
     measured = oracle.program(num_qubits, num_qubits, [*gates, *(measure(qubit, qubit) for qubit in range(num_qubits))])
-    seen = counts(engine.run(Experiment(measured, 200_000, 3, precision=precision)))
+    seen = counts(engine.run(make_experiment(measured, 200_000, 3, precision=precision)))
     assert_drawn_from(seen, {at: float(p) for at, p in enumerate(exact) if p > 1e-9})
 
 
@@ -101,7 +101,7 @@ def test_some_qubits_measured_twice_and_crosswise(engine: Engine) -> None:
         3, 4, [op(Op.RY, [0], [1.0]), op(Op.X, [2]), measure(0, 3), measure(2, 1), measure(0, 0), measure(1, 2)]
     )
     exact = math.sin(0.5) ** 2
-    assert_drawn_from(counts(engine.run(Experiment(program, 50_000, 1))), {0b0010: 1 - exact, 0b1011: exact})
+    assert_drawn_from(counts(engine.run(make_experiment(program, 50_000, 1))), {0b0010: 1 - exact, 0b1011: exact})
 
 
 @pytest.mark.parametrize(
@@ -119,19 +119,19 @@ def test_some_qubits_measured_twice_and_crosswise(engine: Engine) -> None:
     ],
 )
 def test_the_last_writer_of_a_clbit_wins(engine: Engine, operations: list[Operation], expected: int) -> None:
-    assert counts(engine.run(Experiment(oracle.program(2, 1, operations), 10, 1))) == {expected: 10}
+    assert counts(engine.run(make_experiment(oracle.program(2, 1, operations), 10, 1))) == {expected: 10}
 
 
 def test_an_overwritten_measurement_still_projects(engine: Engine) -> None:
     program = oracle.program(2, 1, [op(Op.H, [0]), op(Op.H, [1]), measure(0, 0), measure(1, 0)])
     for seed in range(8):
-        state = engine.run(Experiment(program, 3, seed, output="statevector")).amplitudes
+        state = engine.run(make_experiment(program, 3, seed, output="statevector")).amplitudes
         assert sorted(np.abs(state).tolist()) == pytest.approx([0, 0, 0, 1])
 
 
 def test_swapped_after_its_measurement(engine: Engine) -> None:
     program = oracle.program(2, 2, [op(Op.X, [0]), measure(0, 0), op(Op.SWAP, [0, 1]), measure(1, 1), measure(0, 0)])
-    assert counts(engine.run(Experiment(program, 10, 1))) == {0b10: 10}
+    assert counts(engine.run(make_experiment(program, 10, 1))) == {0b10: 10}
 
 
 @pytest.mark.parametrize("num_clbits", [1, 8, 9, 64, 65, 200])
@@ -140,7 +140,7 @@ def test_any_number_of_clbits(engine: Engine, num_clbits: int) -> None:
     program = oracle.program(
         2, num_clbits, [op(Op.H, [0]), op(Op.X, [1], controls=[0]), measure(0, top), measure(1, 0)]
     )
-    outcome = engine.run(Experiment(program, 10_000, 1))
+    outcome = engine.run(make_experiment(program, 10_000, 1))
     assert outcome.outcomes.shape == (2, -(-num_clbits // 8))
     both = 1 << top | 1
     assert_drawn_from(counts(outcome), {0: 0.5, both: 0.5})
@@ -148,20 +148,20 @@ def test_any_number_of_clbits(engine: Engine, num_clbits: int) -> None:
 
 def test_many_distinct_outcomes_beyond_64_clbits_ascend(engine: Engine) -> None:
     operations = [op(Op.H, [qubit]) for qubit in range(5)] + [measure(qubit, 17 * qubit) for qubit in range(5)]
-    seen = counts(engine.run(Experiment(oracle.program(5, 80, operations), 50_000, 1)))
+    seen = counts(engine.run(make_experiment(oracle.program(5, 80, operations), 50_000, 1)))
     exact = {sum((value >> bit & 1) << 17 * bit for bit in range(5)): 1 / 32 for value in range(32)}
     assert_drawn_from(seen, exact)
 
 
 def test_clbits_without_measurement_are_zero(engine: Engine) -> None:
-    outcome = engine.run(Experiment(oracle.program(2, 9, [op(Op.H, [0])]), 7, 1, memory=True))
+    outcome = engine.run(make_experiment(oracle.program(2, 9, [op(Op.H, [0])]), 7, 1, memory=True))
     assert outcome.outcomes.tolist() == [[0, 0]]
     assert outcome.counts.tolist() == [7]
     assert outcome.memory.tolist() == [0] * 7
 
 
 def test_without_clbits_there_are_no_outcomes(engine: Engine) -> None:
-    outcome = engine.run(Experiment(oracle.program(1, 0, [op(Op.H, [0])]), 7, 1, memory=True))
+    outcome = engine.run(make_experiment(oracle.program(1, 0, [op(Op.H, [0])]), 7, 1, memory=True))
     assert outcome.outcomes.shape == (0, 0)
     assert outcome.counts.shape == (0,)
     assert outcome.memory.shape == (0,)
@@ -169,17 +169,17 @@ def test_without_clbits_there_are_no_outcomes(engine: Engine) -> None:
 
 
 def test_memory_is_left_out_unless_asked_for(engine: Engine) -> None:
-    assert engine.run(Experiment(oracle.program(1, 1, [measure(0, 0)]), 7, 1)).memory is None
+    assert engine.run(make_experiment(oracle.program(1, 1, [measure(0, 0)]), 7, 1)).memory is None
 
 
 @pytest.mark.parametrize("num_qubits", [0, 1, 3])
 def test_nothing_to_do(engine: Engine, num_qubits: int) -> None:
     program = oracle.program(num_qubits, 1, [])
-    assert counts(engine.run(Experiment(program, 5, 1))) == {0: 5}
-    state = engine.run(Experiment(program, 5, 1, output="statevector"))
+    assert counts(engine.run(make_experiment(program, 5, 1))) == {0: 5}
+    state = engine.run(make_experiment(program, 5, 1, output="statevector"))
     assert state.amplitudes.tolist() == [1] + [0] * (2**num_qubits - 1)
     assert counts(state) == {0: 5}
-    matrix = engine.run(Experiment(program, 5, 1, output="unitary", memory=True))
+    matrix = engine.run(make_experiment(program, 5, 1, output="unitary", memory=True))
     assert matrix.amplitudes.tolist() == np.eye(2**num_qubits).tolist()
     assert matrix.outcomes.shape == (0, 0)
     assert matrix.counts.shape == matrix.memory.shape == (0,)
@@ -188,7 +188,7 @@ def test_nothing_to_do(engine: Engine, num_qubits: int) -> None:
 def test_a_phase_on_no_qubits(engine: Engine) -> None:
     program = oracle.program(0, 0, [op(Op.GLOBAL_PHASE, params=[0.5]), op(Op.GLOBAL_PHASE, params=[0.25])])
     for output in ("statevector", "unitary"):
-        amplitudes = engine.run(Experiment(program, 1, 1, output=output)).amplitudes
+        amplitudes = engine.run(make_experiment(program, 1, 1, output=output)).amplitudes
         assert amplitudes.reshape(-1) == pytest.approx([np.exp(0.75j)])
 
 
@@ -197,7 +197,7 @@ def test_shots_look_independent_in_their_order(engine: Engine, middle: bool) -> 
     """Neighbouring shots, and shots in the first and second half, agree as often as independent ones."""
     operations = [op(Op.RY, [0], [1.2]), measure(0, 0)] + [op(Op.X, [0])] * middle + [op(Op.H, [1]), measure(1, 1)]
     shots = 40_000
-    outcome = engine.run(Experiment(oracle.program(2, 2, operations), shots, 4, memory=True))
+    outcome = engine.run(make_experiment(oracle.program(2, 2, operations), shots, 4, memory=True))
     bits = np.array(list(counts(outcome)))[outcome.memory] & 1
     p = math.sin(0.6) ** 2
     for sample, exact in (
@@ -215,7 +215,7 @@ def test_the_last_shot_is_a_fair_one(engine: Engine) -> None:
         program = oracle.program(1, 1, [op(Op.RY, [0], [1.2]), measure(0, 0), *tail])
         found = []
         for seed in range(600):
-            outcome = engine.run(Experiment(program, 3, seed, memory=True, output="statevector"))
+            outcome = engine.run(make_experiment(program, 3, seed, memory=True, output="statevector"))
             one = abs(outcome.amplitudes[1]) > 0.5
             assert list(counts(outcome))[outcome.memory[-1]] == one
             found.append(one)
@@ -241,14 +241,14 @@ def test_teleportation(engine: Engine) -> None:
         op(Op.U, [2], [-0.7, -1.9, -0.3]),
         measure(2, 2),
     ]
-    seen = counts(engine.run(Experiment(oracle.program(3, 3, operations), 40_000, 1)))
+    seen = counts(engine.run(make_experiment(oracle.program(3, 3, operations), 40_000, 1)))
     assert_drawn_from(seen, dict.fromkeys(range(4), 0.25))
 
 
 def test_reset_of_half_an_entangled_pair_leaves_a_mixture(engine: Engine) -> None:
     pair = [op(Op.H, [0]), op(Op.X, [1], controls=[0])]
     program = oracle.program(2, 2, [*pair, op(Op.RESET, [0]), op(Op.H, [1]), measure(0, 0), measure(1, 1)])
-    assert_drawn_from(counts(engine.run(Experiment(program, 40_000, 1))), {0b00: 0.5, 0b10: 0.5})
+    assert_drawn_from(counts(engine.run(make_experiment(program, 40_000, 1))), {0b00: 0.5, 0b10: 0.5})
 
 
 def test_initialize_all_qubits_at_once(engine: Engine) -> None:
@@ -257,7 +257,7 @@ def test_initialize_all_qubits_at_once(engine: Engine) -> None:
     table /= np.linalg.norm(table)
     order = rng.permutation(12).tolist()
     program = oracle.program(12, 0, [op(Op.INITIALIZE, order, table=table), op(Op.X, [3])])
-    state = engine.run(Experiment(program, 1, 1, output="statevector")).amplitudes
+    state = engine.run(make_experiment(program, 1, 1, output="statevector")).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < 1e-12
 
 
@@ -266,18 +266,18 @@ def test_initialize_an_entangled_qubit(engine: Engine) -> None:
     start = op(Op.INITIALIZE, [0, 2], table=[0, 0.6, 0, 0.8])
     program = oracle.program(3, 3, [*pair, start, *(measure(qubit, qubit) for qubit in range(3))])
     exact = {0b001: 0.18, 0b011: 0.18, 0b101: 0.32, 0b111: 0.32}
-    assert_drawn_from(counts(engine.run(Experiment(program, 40_000, 1))), exact)
+    assert_drawn_from(counts(engine.run(make_experiment(program, 40_000, 1))), exact)
 
 
 def test_branches_that_cannot_happen_are_not_taken(engine: Engine) -> None:
     back_and_forth = [op(Op.RX, [0], [0.1])] * 10 + [op(Op.RX, [0], [-1.0])]
     program = oracle.program(1, 1, [*back_and_forth, measure(0, 0), op(Op.X, [0])])
-    assert counts(engine.run(Experiment(program, 2**31 - 1, 1))) == {0: 2**31 - 1}
+    assert counts(engine.run(make_experiment(program, 2**31 - 1, 1))) == {0: 2**31 - 1}
 
 
 def test_a_repeated_measurement_repeats_its_result(engine: Engine) -> None:
     steps = [op(Op.H, [0]), measure(0, 0), op(Op.Z, [0]), measure(0, 1), op(Op.S, [0]), measure(0, 2)]
-    assert_drawn_from(counts(engine.run(Experiment(oracle.program(1, 3, steps), 10_000, 1))), {0: 0.5, 7: 0.5})
+    assert_drawn_from(counts(engine.run(make_experiment(oracle.program(1, 3, steps), 10_000, 1))), {0: 0.5, 7: 0.5})
 
 
 # ---------------------------------------------------------------------------------------------- determinism and errors
@@ -300,7 +300,8 @@ _AGAIN = """
 import sys
 from qfleet.wire.codec import decode_program
 import engine_oracle, {module} as contract
-experiment = contract.Experiment(decode_program(sys.stdin.buffer.read()), 500, 77, memory=True, output="statevector")
+program = decode_program(sys.stdin.buffer.read())
+experiment = contract.make_experiment(program, 500, 77, memory=True, output="statevector")
 print(contract.digest(contract.ENGINES[{name!r}]().run(experiment)))
 """
 
@@ -308,7 +309,7 @@ print(contract.digest(contract.ENGINES[{name!r}]().run(experiment)))
 @pytest.mark.parametrize("name", ENGINES)
 def test_the_same_to_the_bit_in_another_process(name: str) -> None:
     blob = encode_program(busy())
-    experiment = Experiment(decode_program(blob), 500, 77, memory=True, output="statevector")
+    experiment = make_experiment(decode_program(blob), 500, 77, memory=True, output="statevector")
     engine = ENGINES[name]()
     assert digest(engine.run(experiment)) == digest(engine.run(experiment))
     here = [str(path) for path in sys.path]
@@ -320,7 +321,8 @@ def test_the_same_to_the_bit_in_another_process(name: str) -> None:
 
 
 def test_another_seed_gives_other_shots(engine: Engine) -> None:
-    first, second = (engine.run(Experiment(busy(), 500, seed, memory=True, output="statevector")) for seed in (1, 2))
+    experiments = (make_experiment(busy(), 500, seed, memory=True, output="statevector") for seed in (1, 2))
+    first, second = map(engine.run, experiments)
     assert digest(first) != digest(second)
 
 
@@ -328,7 +330,7 @@ def test_another_seed_gives_other_shots(engine: Engine) -> None:
 def test_no_unitary_with_operations_that_are_not(engine: Engine, operation: Operation) -> None:
     program = oracle.program(1, 1, [op(Op.H, [0]), operation])
     with pytest.raises(EngineError, match=f"operation 1 is {operation.code.name.lower()}"):
-        engine.run(Experiment(program, 1, 1, output="unitary"))
+        engine.run(make_experiment(program, 1, 1, output="unitary"))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -349,13 +351,13 @@ def test_a_table_that_is_not_unitary_is_refused(
     matrix = scale * np.eye(4)
     program = oracle.program(2, 1, [op(Op.H, [0]), *[op(Op.UNITARY, [0, 1], table=matrix)] * 3, *tail])
     with pytest.raises(EngineError, match="the circuit isn't unitary: "):
-        engine.run(Experiment(program, 10, 1, output=output, precision=precision))
+        engine.run(make_experiment(program, 10, 1, output=output, precision=precision))
 
 
 def test_too_large_a_state_is_a_memory_error(engine: Engine) -> None:
     program = oracle.program(200, 0, [op(Op.H, [qubit]) for qubit in range(200)])
     with pytest.raises(MemoryError):
-        engine.run(Experiment(program, 1, 1))
+        engine.run(make_experiment(program, 1, 1))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -367,7 +369,7 @@ def test_all_engines_give_the_same_shots(seed: int, precision: Precision) -> Non
     operations = [oracle.random_operation(rng, 6, 7, codes) for _ in range(50)]
     order = rng.permutation(6).tolist()
     program = oracle.program(6, 7, [*operations, *(measure(qubit, clbit) for clbit, qubit in enumerate(order))])
-    experiment = Experiment(program, 200, seed, memory=True, precision=precision)
+    experiment = make_experiment(program, 200, seed, memory=True, precision=precision)
     found = []
     for make in ENGINES.values():
         outcome = make().run(experiment)
@@ -383,7 +385,7 @@ def test_a_sweep_gives_what_its_points_give(engine: Engine, output: Output, prec
     gates = [oracle.random_operation(rng, 4, 0, UNITARY_OPS) for _ in range(30)]
     program = oracle.program(4, 4, [*gates, *([measure(2, 0)] if output != "unitary" else [])])
     params = rng.uniform(-4, 4, (5, len(program.params)))
-    experiment = Experiment(program, 50, 1, memory=True, output=output, precision=precision)
+    experiment = make_experiment(program, 50, 1, memory=True, output=output, precision=precision)
     swept = list(engine.sweep(experiment, params, range(5)))
     for point, outcome in enumerate(swept):
         bound = msgspec.structs.replace(program, params=params[point])

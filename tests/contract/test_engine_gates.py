@@ -11,11 +11,12 @@ from engine_oracle import UNITARY_OPS, measure, op, sample_gate
 from engines import ENGINES, PRECISIONS, counts, programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 
 from qfleet.wire.codec import decode_program, encode_program
 from qfleet.wire.messages.shard import Output, Precision
 from qfleet.wire.program.program import TABLE_OPS, Op, Operation, Program
-from qfleet_worker.engines.contract import Engine, Experiment
+from qfleet_worker.engines.contract import Engine
 
 #: A first circuit never waits for the compiler.
 pytestmark = pytest.mark.usefixtures("nothing_compiles")
@@ -35,7 +36,7 @@ def test_gates_with_controls_anywhere(engine: Engine, code: Op, precision: Preci
                 qubit if pattern >> at & 1 else ~qubit for at, qubit in enumerate(order[width : width + controls])
             ]
             program = oracle.program(num_qubits, 0, [sample_gate(code, order[:width], signed)])
-            outcome = engine.run(Experiment(program, 1, 1, output="unitary", precision=precision))
+            outcome = engine.run(make_experiment(program, 1, 1, output="unitary", precision=precision))
             assert outcome.amplitudes.dtype == dtype
             assert np.abs(outcome.amplitudes - oracle.unitary(program)).max() < tolerance
 
@@ -55,7 +56,7 @@ def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: 
 
     def run(operations: list[Operation]) -> np.ndarray:
         program = oracle.program(num_qubits, 0, operations)
-        return engine.run(Experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
+        return engine.run(make_experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
 
     expected, state = run(layer).copy(), run([*layer, gate])
     fixed = sum(1 << qubit for qubit in signed if qubit >= 0)
@@ -82,7 +83,8 @@ def test_tables_from_the_wire(engine: Engine, code: Op, targets: int, output: Ou
     decoded = decode_program(encode_program(program))
     strided = msgspec.structs.replace(program, tables=tuple(np.repeat(each, 2)[::2] for each in program.tables))
     outcomes = [
-        engine.run(Experiment(each, 100, 1, output=output, precision=precision)) for each in (program, decoded, strided)
+        engine.run(make_experiment(each, 100, 1, output=output, precision=precision))
+        for each in (program, decoded, strided)
     ]
     assert all(counts(outcome) == counts(outcomes[0]) for outcome in outcomes)
 
@@ -94,8 +96,8 @@ def test_tables_from_the_wire(engine: Engine, code: Op, targets: int, output: Ou
 def test_random_programs_against_the_oracle(name: str, precision: Precision, program: Program) -> None:
     engine, (dtype, tolerance) = ENGINES[name](), PRECISIONS[precision]
     expected = oracle.unitary(program)
-    state = engine.run(Experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
-    matrix = engine.run(Experiment(program, 1, 1, output="unitary", precision=precision)).amplitudes
+    state = engine.run(make_experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
+    matrix = engine.run(make_experiment(program, 1, 1, output="unitary", precision=precision)).amplitudes
     assert state.dtype == matrix.dtype == dtype
     assert np.abs(state - expected[:, 0]).max() < tolerance
     assert np.abs(matrix - expected).max() < tolerance
@@ -109,7 +111,7 @@ def test_random_programs_on_more_qubits(name: str, seed: int, num_qubits: int) -
     rng = np.random.default_rng(seed)
     operations = [oracle.random_operation(rng, num_qubits, 0, UNITARY_OPS) for _ in range(60)]
     program = oracle.program(num_qubits, 0, operations)
-    state = ENGINES[name]().run(Experiment(program, 1, 1, output="statevector")).amplitudes
+    state = ENGINES[name]().run(make_experiment(program, 1, 1, output="statevector")).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < 1e-11
 
 
@@ -123,6 +125,6 @@ def test_a_matrix_on_nine_of_eleven_qubits(engine: Engine, seed: int, precision:
     for before in ([], gates):
         operations = [*before, op(Op.UNITARY, rng.permutation(11)[:9].tolist(), table=table), *gates]
         program = oracle.program(11, 0, operations)
-        state = engine.run(Experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
+        state = engine.run(make_experiment(program, 1, 1, output="statevector", precision=precision)).amplitudes
         assert state.dtype == dtype
         assert np.abs(state - oracle.statevector(program)).max() < tolerance

@@ -13,6 +13,7 @@ from engine_oracle import UNITARY_OPS, measure, op
 from engines import ENGINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp, Statevector
 
@@ -20,7 +21,7 @@ from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import with_means
 from qfleet.wire.messages.shard import Precision
 from qfleet.wire.program.program import Op, Operation, Program
-from qfleet_worker.engines.contract import Engine, Experiment, Outcome
+from qfleet_worker.engines.contract import Engine, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.shards.angles import fill, filled
 
@@ -69,7 +70,7 @@ def test_means_of_many_observables(engine: Engine, num_qubits: int, precision: P
     program = with_means(plain, sums)
     scale = max(1.0, *(float(np.abs(each.coeffs).sum()) for each in sums if len(each.coeffs)))
     for shots in (1, 7):
-        found = means(engine.run(Experiment(program, shots, 1, precision=precision)), shots)
+        found = means(engine.run(make_experiment(program, shots, 1, precision=precision)), shots)
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCES[precision] * scale)
 
@@ -83,7 +84,7 @@ def test_means_and_squares_of_random_programs(name: str, seed: int) -> None:
     plain = oracle.program(num_qubits, 0, gates(rng, num_qubits, 15))
     sums = observables(rng, num_qubits, 6)
     expected = exact(oracle.unitary(plain)[:, 0], sums)
-    found = means(ENGINES[name]().run(Experiment(with_means(plain, sums, squares=True), 1, 1)))
+    found = means(ENGINES[name]().run(make_experiment(with_means(plain, sums, squares=True), 1, 1)))
     np.testing.assert_allclose(found, [*expected, *expected**2], rtol=0, atol=1e-10)
 
 
@@ -117,7 +118,7 @@ def test_means_after_measurements_are_those_of_the_shots(engine: Engine, seed: i
     rng, shots = np.random.default_rng(seed), 40
     plain = oracle.program(3, 2, branching(rng, 3))
     sums = observables(rng, 3, 7)
-    experiment = Experiment(with_means(plain, sums, squares=True), shots, seed, memory=True)
+    experiment = make_experiment(with_means(plain, sums, squares=True), shots, seed, memory=True)
     whole = engine.run(experiment)
     assert whole.memory is not None
     singles = []
@@ -139,7 +140,7 @@ def test_all_engines_give_the_same_means_of_shots(seed: int, precision: Precisio
     rng = np.random.default_rng(100 + seed)
     sums = observables(rng, 4, 9)
     program = with_means(oracle.program(4, 2, branching(rng, 4)), sums, squares=True)
-    experiment = Experiment(program, 30, seed, precision=precision)
+    experiment = make_experiment(program, 30, seed, precision=precision)
     first, *others = [means(make().run(experiment), 30) for make in ENGINES.values()]
     for other in others:
         np.testing.assert_allclose(other, first, rtol=0, atol=100 * TOLERANCES[precision])
@@ -148,7 +149,7 @@ def test_all_engines_give_the_same_means_of_shots(seed: int, precision: Precisio
 def bit_for_bit(engine: Engine, program: Program, points: int, shots: int, precision: Precision) -> None:
     rng = np.random.default_rng(8)
     params = rng.uniform(-4, 4, (points, len(program.params)))
-    experiment = Experiment(program, shots, 1, precision=precision)
+    experiment = make_experiment(program, shots, 1, precision=precision)
     swept = list(engine.sweep(experiment, params, range(5, 5 + points)))
     assert len(swept) == points
     few = engine.sweep(experiment, params[1:3], range(6, 8))
@@ -188,7 +189,7 @@ def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
     plain = oracle.program(2, 0, [op(Op.RY, [1], [0.0]), op(Op.RX, [0], [0.5])])
     sums = [SparseObservable("ZI"), SparseObservable("XI"), SparseObservable("ZY")]
     params = np.stack([angles, np.full(700, 0.5)], axis=1)
-    swept = engine.sweep(Experiment(with_means(plain, sums), 1, 1), params, range(700))
+    swept = engine.sweep(make_experiment(with_means(plain, sums), 1, 1), params, range(700))
     found = np.array([means(outcome) for outcome in swept])
     expected = np.stack([np.cos(angles), np.sin(angles), -np.sin(0.5) * np.cos(angles)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -204,7 +205,7 @@ def test_observables_are_grouped_once_for_all_points_of_a_larger_circuit(monkeyp
     values = np.random.default_rng(5).uniform(-3, 3, (3, circuit.num_parameters))
     program = with_means(lower(circuit), [SparseObservable(label) for label in labels])
     params = fill(program, values)
-    experiment = Experiment(filled(program, params[0]), 1, 1)
+    experiment = make_experiment(filled(program, params[0]), 1, 1)
     found = [np.frombuffer(outcome.saved[0].values) for outcome in NumpyEngine().sweep(experiment, params, (1, 2, 3))]
     for row, point in zip(found, values, strict=True):
         state = Statevector(circuit.assign_parameters(point))

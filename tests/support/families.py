@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from make_experiments import make_experiment
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.shard import Precision
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 _spec = importlib.util.spec_from_file_location("_circuits", Path(__file__).parents[2] / "benchmarks" / "_circuits.py")
@@ -34,7 +34,7 @@ TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 
 def amplitudes(circuit: QuantumCircuit, precision: Precision, threads: int = 1) -> NDArray[np.complexfloating]:
     """Our amplitudes of a circuit without measurements."""
-    experiment = Experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
+    experiment = make_experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
     found = StatevectorEngine().run(experiment).amplitudes
     assert found is not None
     return found

@@ -17,11 +17,11 @@ CHOOSE = """
 import sys
 sys.path[:0] = {support!r}
 import engine_oracle as oracle
-from qfleet_worker.engines.contract import Experiment
+from make_experiments import make_experiment
 from qfleet_worker.engines.choose import choose_engine
 {before}
 engine, reason = choose_engine()
-assert engine.run(Experiment(oracle.program(1, 1, [oracle.measure(0, 0)]), 10, 1)).counts.sum() == 10
+assert engine.run(make_experiment(oracle.program(1, 1, [oracle.measure(0, 0)]), 10, 1)).counts.sum() == 10
 print(engine.name, reason, sep=": ")
 """
 #: A function whose machine code takes some tenths of a second to compile.

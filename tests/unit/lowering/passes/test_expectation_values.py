@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit.random import random_circuit
 from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
@@ -19,7 +20,6 @@ from qfleet.lowering.passes.idle_qubits import without_idle_qubits
 from qfleet.wire.codec import decode_program, encode_program
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 LETTERS = "XYZ+-rl01"
@@ -28,7 +28,7 @@ LETTERS = "XYZ+-rl01"
 def found_means(program: Program) -> np.ndarray:
     """What a worker finds: the program travels first."""
     travelled = decode_program(encode_program(without_idle_qubits(program)))
-    outcome = NumpyEngine().run(Experiment(travelled, 1, 1))
+    outcome = NumpyEngine().run(make_experiment(travelled, 1, 1))
     return np.frombuffer(outcome.saved[-1].values, "<f8")
 
 

@@ -10,6 +10,7 @@ import pytest
 from engine_oracle import measure, op
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
@@ -17,7 +18,6 @@ from qfleet.lowering.passes.idle_qubits import without_idle_qubits
 from qfleet.wire.codec import decode_program, encode_program
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 CODES = [Op.H, Op.RY, Op.X, Op.SWAP, Op.UNITARY, Op.RZZ, Op.MEASURE, Op.RESET, Op.GLOBAL_PHASE]
@@ -55,7 +55,7 @@ def test_a_circuit_with_idle_qubits_samples_as_before(seed: int) -> None:
     engine = NumpyEngine()
     shots = []
     for program in (wide, without_idle_qubits(wide)):
-        outcome = engine.run(Experiment(program, 50, seed, memory=True))
+        outcome = engine.run(make_experiment(program, 50, seed, memory=True))
         assert outcome.memory is not None
         shots.append(outcome.outcomes[outcome.memory].tolist())
     assert shots[0] == shots[1]
@@ -116,5 +116,5 @@ def test_of_a_circuit_that_was_laid_out_for_a_large_device_little_is_left() -> N
     circuit.measure([63, 100], [0, 1])
     found = without_idle_qubits(lower(circuit))
     assert found.num_qubits == 2
-    outcome = NumpyEngine().run(Experiment(found, 100, 1))
+    outcome = NumpyEngine().run(make_experiment(found, 100, 1))
     assert outcome.outcomes.reshape(-1).tolist() == [0, 3]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engines import ENGINES
+from make_experiments import make_experiment
 from random_programs import random_program, random_values
 from same_outcomes import assert_same
 
@@ -13,7 +14,6 @@ from qfleet.wire.checks.saves import saves_unitary
 from qfleet.wire.codec import decode_program, encode_program
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import SaveKind
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.shards.angles import fill, filled
 
 SEEDS = range(40)
@@ -40,7 +40,7 @@ def test_all_engines_give_the_same(kind: str) -> None:
         values = random_values(np.random.default_rng(seed), program, 1)
         program = filled(program, fill(program, values)[0])
         output = "unitary" if kind == "unitary" else "statevector"
-        experiment = Experiment(program, 60, seed, memory=True, output=output)
+        experiment = make_experiment(program, 60, seed, memory=True, output=output)
         assert_same([engine.run(experiment) for engine in engines])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from engine_oracle import measure, op
 from engines import ENGINES
+from make_experiments import make_experiment
 from random_programs import program_of, random_program
 from same_outcomes import assert_same
 
@@ -30,7 +31,6 @@ from qfleet.wire.program.expressions import (
 )
 from qfleet.wire.program.program import Op, Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.driver import liveness, trajectories
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.numpy.compiler import compile_program
@@ -133,10 +133,10 @@ PROGRAMS = {
 def test_memory_is_as_it_was_counted(program: Program, name: str) -> None:
     program = decode_program(encode_program(program))
     engine = ENGINES[name]()
-    engine.run(Experiment(oracle.program(1, 1, toss()), 1, 1))  # what is made once for all circuits
+    engine.run(make_experiment(oracle.program(1, 1, toss()), 1, 1))  # what is made once for all circuits
     tracemalloc.start()
     try:
-        engine.run(Experiment(program, SHOTS, 1, memory=True))
+        engine.run(make_experiment(program, SHOTS, 1, memory=True))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -183,7 +183,7 @@ def test_jumps_back_from_each_block_to_the_one_before_are_followed_once(
 def test_too_many_live_names_change_nothing(monkeypatch: pytest.MonkeyPatch, place: str, value: int) -> None:
     for seed in range(25):
         program = random_program(np.random.default_rng(seed), 3, 6, 20)
-        experiment = Experiment(program, 60, seed, memory=True, output="statevector")
+        experiment = make_experiment(program, 60, seed, memory=True, output="statevector")
         exact = NumpyEngine().run(experiment)
         with monkeypatch.context() as patched:
             patched.setattr(liveness, place, value)
@@ -213,7 +213,7 @@ def test_few_states_at_a_time_find_the_same(
         2,
         variables=[64] * 5,
     )
-    experiment = Experiment(program, 200, 1, memory=True, output="statevector")
+    experiment = make_experiment(program, 200, 1, memory=True, output="statevector")
     whole = NumpyEngine().run(experiment)
     states = most_states(monkeypatch)
     with monkeypatch.context() as patched:
@@ -249,7 +249,7 @@ def test_a_save_in_a_loop_is_done_at_each_of_many_visits() -> None:
     ]
     program = program_of([*toss(), *loop], 1, 1, variables=[16], saves=[Save(SaveKind.PROBABILITIES, "p", "list")])
     for budget in (None, 0):
-        outcome = NumpyEngine(budget).run(Experiment(decode_program(encode_program(program)), 6, 1))
+        outcome = NumpyEngine(budget).run(make_experiment(decode_program(encode_program(program)), 6, 1))
         assert len(outcome.saved[0].places) == 4 * 6 * rounds
 
 
@@ -257,7 +257,7 @@ def test_a_wide_program_saves_with_its_clbits() -> None:
     program = program_of(
         [*toss(MOST - 1), save(0, [0])], 1, MOST, saves=[Save(SaveKind.PROBABILITIES, "p", "c_average")]
     )
-    saved = NumpyEngine().run(Experiment(program, 20, 1)).saved[0]
+    saved = NumpyEngine().run(make_experiment(program, 20, 1)).saved[0]
     width = MOST // 8
     assert saved.entries == 2
     keys = {int.from_bytes(saved.clbits[at * width : (at + 1) * width], "little") for at in range(2)}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from aer_like import LikeAer
 from fake_shards import FakeEngine
+from make_experiments import make_experiment
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparseObservable
@@ -18,7 +19,7 @@ from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import with_means
 from qfleet.wire.messages.shard import SEED_STEP, CircuitWork, ShardWork
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.contract import EngineError, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.shards.simulation import simulate
 
@@ -54,7 +55,7 @@ def expected(built: QuantumCircuit, point: int, **changed: Any) -> Outcome:
     """What the point gives on its own, its parameters bound by Qiskit."""
     program = lower(built.assign_parameters(VALUES[point]))
     return NumpyEngine().run(
-        Experiment(program, seed=50 + SEED_STEP * point, **{"shots": 20, "memory": True} | changed)
+        make_experiment(program, seed=50 + SEED_STEP * point, **{"shots": 20, "memory": True} | changed)
     )
 
 

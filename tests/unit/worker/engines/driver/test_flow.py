@@ -9,6 +9,7 @@ import flow_oracle
 import numpy as np
 import pytest
 from engines import ENGINES
+from make_experiments import make_experiment
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import BreakLoopOp, Clbit, Instruction, Parameter, Qubit
 from qiskit.circuit.classical import expr, types
@@ -16,7 +17,7 @@ from reference import assert_drawn_from
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet_worker.engines.contract import Engine, EngineError, Experiment, Outcome
+from qfleet_worker.engines.contract import Engine, EngineError, Outcome
 from qfleet_worker.engines.driver import trajectories
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
@@ -36,7 +37,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 def run(engine: Engine, circuit: QuantumCircuit, shots: int = 4000, seed: int = 11, **options) -> Outcome:
     program = decode_program(encode_program(lower(circuit)))
-    return engine.run(Experiment(program, shots, seed, **options))
+    return engine.run(make_experiment(program, shots, seed, **options))
 
 
 def counts(outcome: Outcome) -> dict[int, int]:
@@ -439,7 +440,7 @@ def test_blocks_on_many_qubits(num_qubits: int) -> None:
     with qc.if_test(expr.equal(number, 0)):
         layer([qc])
     layer([plain, qc])
-    exact = StatevectorEngine().run(Experiment(lower(plain), 1, 1, output="statevector")).amplitudes
+    exact = StatevectorEngine().run(make_experiment(lower(plain), 1, 1, output="statevector")).amplitudes
     for engine, threads in ((NumpyEngine(), 1), (StatevectorEngine(), 1), (StatevectorEngine(), 2)):
         amplitudes = run(engine, qc, 1, output="statevector", threads=threads).amplitudes
         assert np.abs(amplitudes - exact).max() < 1e-11

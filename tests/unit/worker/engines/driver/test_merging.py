@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from make_experiments import make_experiment
 from qiskit import QuantumCircuit
 from qiskit.circuit.classical import expr, types
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.contract import Engine, Experiment
+from qfleet_worker.engines.contract import Engine
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.states import one_by_one as members
 from qfleet_worker.engines.states.comparison import Picture
@@ -66,7 +67,7 @@ def rounds(number: int) -> QuantumCircuit:
 
 
 def total(engine: Engine, circuit: QuantumCircuit, shots: int = 1000) -> int:
-    return int(engine.run(Experiment(lower(circuit), shots, 5)).counts.sum())
+    return int(engine.run(make_experiment(lower(circuit), shots, 5)).counts.sum())
 
 
 def test_a_qubit_put_right_by_its_measurement(engine: Engine, most: Most) -> None:
@@ -138,7 +139,7 @@ def test_variables_that_are_read_later_keep_states_apart(engine: Engine, most: M
     with qc.if_test(expr.equal(heads, 3)):
         qc.x(1)
     qc.measure(1, 1)
-    outcome = engine.run(Experiment(lower(qc), 20_000, 5))
+    outcome = engine.run(make_experiment(lower(qc), 20_000, 5))
     ones = sum(int(n) for row, n in zip(outcome.outcomes, outcome.counts, strict=True) if row[0] & 2)
     assert abs(ones / 20_000 - 20 / 64) < 0.02
     # Six sums before the last toss.
@@ -154,7 +155,7 @@ def test_what_differs_by_a_phase_between_amplitudes_is_kept_apart(engine: Engine
     qc.reset(0)
     qc.h(1)
     qc.measure(1, 1)
-    outcome = engine.run(Experiment(lower(qc), 200, 5))
+    outcome = engine.run(make_experiment(lower(qc), 200, 5))
     assert outcome.outcomes[:, 0].tolist() == [0, 3]
 
 
@@ -188,7 +189,7 @@ def test_shots_that_were_put_off_find_the_same(
             qc.rx(0.4, (at + 1) % 4)
             qc.reset(at % 4)
     monkeypatch.setattr(statevector_engine, "MAX_WIRES", max_wires)
-    experiment = Experiment(lower(qc), 200, seed, memory=True, output=output)
+    experiment = make_experiment(lower(qc), 200, seed, memory=True, output=output)
     whole = StatevectorEngine().run(experiment)
     most = Most(monkeypatch)
     monkeypatch.setattr(statevector_engine, "OVERHEAD_BYTES", 0)

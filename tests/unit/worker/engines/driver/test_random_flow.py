@@ -9,13 +9,13 @@ import pytest
 from engines import ENGINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 from qiskit import QuantumCircuit
 from qiskit.circuit.classical import expr, types
 from reference import assert_drawn_from
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec import decode_program, encode_program
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 QUBITS = CLBITS = 3
@@ -118,7 +118,7 @@ class Maker:
 def test_random_dynamic_circuits(name: str, circuit_seed: int, seed: int) -> None:
     circuit = Maker(circuit_seed).circuit
     program = decode_program(encode_program(lower(circuit)))
-    outcome = ENGINES[name]().run(Experiment(program, 2000, seed, memory=True, output="statevector"))
+    outcome = ENGINES[name]().run(make_experiment(program, 2000, seed, memory=True, output="statevector"))
     numbers = [row[0] for row in outcome.outcomes]
     ways = flow_oracle.ways(circuit)
     exact = flow_oracle.probabilities(circuit)
@@ -141,8 +141,10 @@ def test_shots_run_alone_find_the_same(name: str, circuit_seed: int, seed: int) 
     """A shot by itself is never merged with others, nor put off."""
     program = lower(Maker(circuit_seed).circuit)
     shots = 40
-    outcome = ENGINES[name]().run(Experiment(program, shots, seed, memory=True))
-    alone = [ENGINES[name]().run(Experiment(program, 1, seed, first_shot=shot)).outcomes[0] for shot in range(shots)]
+    outcome = ENGINES[name]().run(make_experiment(program, shots, seed, memory=True))
+    alone = [
+        ENGINES[name]().run(make_experiment(program, 1, seed, first_shot=shot)).outcomes[0] for shot in range(shots)
+    ]
     assert [outcome.outcomes[row].tobytes() for row in outcome.memory] == [row.tobytes() for row in alone]
 
 
@@ -150,7 +152,7 @@ def test_shots_run_alone_find_the_same(name: str, circuit_seed: int, seed: int) 
 @given(st.integers(0, 2**32), st.integers(0, 2**62))
 def test_memory_changes_nothing(circuit_seed: int, seed: int) -> None:
     program = lower(Maker(circuit_seed).circuit)
-    experiment = Experiment(program, 200, seed, memory=True, output="statevector")
+    experiment = make_experiment(program, 200, seed, memory=True, output="statevector")
     whole = NumpyEngine(1 << 30).run(experiment)
     for budget in (200, 0):
         outcome = NumpyEngine(budget).run(experiment)

@@ -7,9 +7,9 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 from engine_oracle import measure, op
+from make_experiments import make_experiment
 
 from qfleet.wire.program.program import Op, Program
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.driver import trajectories
 from qfleet_worker.engines.numpy import engine
 from qfleet_worker.engines.numpy.engine import NumpyEngine
@@ -43,7 +43,7 @@ def test_replayed_branches_end_the_same(monkeypatch: pytest.MonkeyPatch, seed: i
 
     monkeypatch.setattr(State, "projected", saving)
     monkeypatch.setattr(State, "clear", beginning)
-    experiment = Experiment(branching(seed), 300, seed, memory=True, output=output)
+    experiment = make_experiment(branching(seed), 300, seed, memory=True, output=output)
     results, saves, begins = [], [], []
     # 300 bytes hold the states of a few small branches, so that the ways mix.
     for snapshot_bytes in (1 << 30, 300, 0):
@@ -69,14 +69,14 @@ def test_the_budget_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     projected = State.projected
     monkeypatch.setattr(State, "projected", lambda *args: saved.append(1) or projected(*args))
     toss = [op(Op.H, [0]), measure(0, 0)]
-    NumpyEngine(16).run(Experiment(oracle.program(1, 1, [*toss * 3, op(Op.X, [0])]), 100, 1))
+    NumpyEngine(16).run(make_experiment(oracle.program(1, 1, [*toss * 3, op(Op.X, [0])]), 100, 1))
     assert len(saved) > 1
 
 
 def test_memory_and_output_do_not_change_the_counts() -> None:
     program = branching(3)
     runs = [
-        NumpyEngine().run(Experiment(program, 300, 1, memory=memory, output=output))
+        NumpyEngine().run(make_experiment(program, 300, 1, memory=memory, output=output))
         for memory in (False, True)
         for output in ("counts", "statevector")
     ]
@@ -103,7 +103,7 @@ def test_a_shot_finds_the_same_whatever_others_run_beside_it(
     program = branching(seed)
 
     def run(first: int, shots: int) -> list[bytes]:
-        outcome = NumpyEngine().run(Experiment(program, shots, seed, first, memory=True, output=output))
+        outcome = NumpyEngine().run(make_experiment(program, shots, seed, first, memory=True, output=output))
         assert outcome.memory is not None
         if outcome.amplitudes is not None:
             states.append(outcome.amplitudes.tobytes())
@@ -130,5 +130,5 @@ def test_few_branches_for_many_shots(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(State, "apply", counting)
     program = oracle.program(1, 2, [op(Op.H, [0]), measure(0, 0), op(Op.H, [0]), measure(0, 1)])
-    NumpyEngine().run(Experiment(program, 1_000_000, 1))
+    NumpyEngine().run(make_experiment(program, 1_000_000, 1))
     assert applied == 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from make_experiments import make_experiment
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.shot_groups import Crowd
 from qfleet_worker.engines.driver.visits import GOING_BACK, Visits
@@ -119,7 +119,7 @@ def test_loops_within_loops_give_a_shot_the_same_whoever_is_with_it(seed: int) -
     program = lower(loops())
 
     def run(first: int, shots: int) -> list[bytes]:
-        outcome = NumpyEngine().run(Experiment(program, shots, seed, first, memory=True))
+        outcome = NumpyEngine().run(make_experiment(program, shots, seed, first, memory=True))
         assert outcome.memory is not None
         return [outcome.outcomes[row].tobytes() for row in outcome.memory]
 

@@ -10,11 +10,11 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 from engine_oracle import measure, op
+from make_experiments import make_experiment
 
 from qfleet.wire.cost.cost import required_bytes
 from qfleet.wire.messages.shard import Output, Precision
 from qfleet.wire.program.program import Op, Operation
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 N = 21
@@ -27,7 +27,7 @@ def peak(
     program = oracle.program(num_qubits, num_qubits, operations)
     tracemalloc.start()
     try:
-        NumpyEngine().run(Experiment(program, shots, 1, memory=True, output=output, precision=precision))
+        NumpyEngine().run(make_experiment(program, shots, 1, memory=True, output=output, precision=precision))
         return tracemalloc.get_traced_memory()[1] / required_bytes(num_qubits, output, precision)
     finally:
         tracemalloc.stop()

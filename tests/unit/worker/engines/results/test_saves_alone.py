@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from engine_oracle import measure, op
 from engines import ENGINES
+from make_experiments import make_experiment
 from msgspec.structs import replace
 from same_outcomes import assert_same
 
 from qfleet.wire.program.program import Op, Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind, Subtype
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 
@@ -35,8 +35,8 @@ def test_a_conditional_save_after_one_that_is_not(name: str) -> None:
         return saving(rows, Save(SaveKind.PROBABILITIES, "p", subtype))
 
     engine = ENGINES[name]()
-    engine.run(Experiment(program("average"), 20, 1))
-    conditional = Experiment(program("c_average"), 20, 1)
+    engine.run(make_experiment(program("average"), 20, 1))
+    conditional = make_experiment(program("c_average"), 20, 1)
     assert_same([NumpyEngine().run(conditional), engine.run(conditional)])
 
 
@@ -45,6 +45,6 @@ def test_stretches_that_save_different_things(name: str) -> None:
     ahead = [Operation(Op.JUMP, (), (), (), None, -1, goal) for goal in (2, 4, 6)]
     rows = [op(Op.X, [0]), ahead[0], save(0), ahead[1], save(1), ahead[2]]
     saves = [Save(SaveKind.PROBABILITIES, label, "average") for label in ("one", "two")]
-    experiment = Experiment(saving(rows, *saves), 20, 1)
+    experiment = make_experiment(saving(rows, *saves), 20, 1)
     assert_same([NumpyEngine().run(experiment), ENGINES[name]().run(experiment)])
     assert [each.entries for each in ENGINES[name]().run(experiment).saved] == [1, 1]

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from families import FAMILIES, TOLERANCES, aer_amplitudes, amplitudes, exists, largest_difference
+from make_experiments import make_experiment
 from qiskit.quantum_info import Operator, Statevector
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.shard import Precision
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 
@@ -46,7 +46,9 @@ def test_unitaries(family: str, small_chunks: Callable[[int, int], None]) -> Non
         small_chunks(local_bits, 3)
         for num_qubits in sizes(family, 2, 4, 5):
             circuit = FAMILIES[family](num_qubits)
-            matrix = StatevectorEngine().run(Experiment(lower(circuit), 1, 1, output="unitary", threads=2)).amplitudes
+            matrix = (
+                StatevectorEngine().run(make_experiment(lower(circuit), 1, 1, output="unitary", threads=2)).amplitudes
+            )
             assert np.abs(matrix - Operator(circuit).data).max() < 1e-10
 
 

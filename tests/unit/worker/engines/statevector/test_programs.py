@@ -11,9 +11,9 @@ import pytest
 from engine_oracle import UNITARY_OPS, op, sample_gate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 
 from qfleet.wire.program.program import TABLE_OPS, Op
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.gates import matrices as reference
 from qfleet_worker.engines.statevector.compiler import matrices
 from qfleet_worker.engines.statevector.compiler.plan import Measure, Segment, Wide, compile_program
@@ -58,7 +58,7 @@ def test_random_programs_in_stages(
     program = oracle.program(
         num_qubits, 0, [oracle.random_operation(rng, num_qubits, 0, codes) for _ in range(int(rng.integers(1, 50)))]
     )
-    experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
+    experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
     state = StatevectorEngine().run(experiment).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
@@ -95,7 +95,7 @@ def test_wide_tables(code: Op, targets: int, precision: str) -> None:
     program = oracle.program(12, 0, [*layer[:9], wide, *layer, wide])
     steps = compile_program(program, 2).steps
     assert any(isinstance(step, Wide) for step in steps) == (code is Op.UNITARY or targets > 8)
-    experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
+    experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
     state = StatevectorEngine().run(experiment).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
@@ -105,7 +105,7 @@ def test_qubits_that_no_operation_names_take_no_memory() -> None:
     plan = compile_program(program, 2)
     assert plan.num_wires == 2
     assert (plan.wires[7], plan.wires[33]) == (0, 1)
-    outcome = StatevectorEngine().run(Experiment(program, 1000, 1))
+    outcome = StatevectorEngine().run(make_experiment(program, 1000, 1))
     assert outcome.counts.sum() == 1000
 
 

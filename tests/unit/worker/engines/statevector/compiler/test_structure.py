@@ -14,9 +14,9 @@ import pytest
 from engine_oracle import UNITARY_OPS, measure, op
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from make_experiments import make_experiment
 
 from qfleet.wire.program.program import PARAMS, TABLE_OPS, Op, Program
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.compiler import plan, small
 from qfleet_worker.engines.statevector.compiler.cache import ENTRY_BYTES, Cache, structure
@@ -46,7 +46,7 @@ def at(program: Program, params: np.ndarray) -> Program:
 def amplitudes(
     engine: StatevectorEngine | NumpyEngine, program: Program, precision: str, threads: int = 1
 ) -> np.ndarray:
-    experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
+    experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
     return engine.run(experiment).amplitudes
 
 
@@ -153,19 +153,19 @@ def test_another_binding_compiles_nothing(planned: bool, monkeypatch: pytest.Mon
     program = dynamic_program() if planned else random_program(rng, 5, ROTATIONS, 40)
     output = "counts" if planned else "statevector"
     engine = StatevectorEngine()
-    engine.run(Experiment(program, 100, 1, output=output))
+    engine.run(make_experiment(program, 100, 1, output=output))
     first = len(calls)
     assert first == (3 if planned else 1)
     for _ in range(5):
         other = at(program, random_params(rng, len(program.params)))
-        engine.run(Experiment(other, 100, 2, output=output))
+        engine.run(make_experiment(other, 100, 2, output=output))
     list(
         engine.sweep(
-            Experiment(program, 100, 2, output=output), rng.uniform(0, 6, (20, len(program.params))), range(20)
+            make_experiment(program, 100, 2, output=output), rng.uniform(0, 6, (20, len(program.params))), range(20)
         )
     )
     assert len(calls) == first
-    engine.run(Experiment(program, 100, 1, output=output, precision="single"))
+    engine.run(make_experiment(program, 100, 1, output=output, precision="single"))
     assert len(calls) == 2 * first
 
 
@@ -173,7 +173,7 @@ def test_other_angles_give_the_shots_of_a_fresh_engine() -> None:
     rng = np.random.default_rng(1)
     program, engine = dynamic_program(), StatevectorEngine()
     for seed in range(6):
-        experiment = Experiment(at(program, random_params(rng, len(program.params))), 300, seed, memory=True)
+        experiment = make_experiment(at(program, random_params(rng, len(program.params))), 300, seed, memory=True)
         found = engine.run(experiment)
         for other in (StatevectorEngine(), NumpyEngine()):
             expected = other.run(experiment)
@@ -237,7 +237,7 @@ def test_an_engine_keeps_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch)
     engine = StatevectorEngine()
     monkeypatch.setattr(engine, "_cache", cache := Cache(400_000))
     for _ in range(30):
-        engine.run(Experiment(random_program(rng, 4, UNITARY_OPS, 40), 1, 1, output="statevector"))
+        engine.run(make_experiment(random_program(rng, 4, UNITARY_OPS, 40), 1, 1, output="statevector"))
         assert cache.nbytes <= 400_000
     assert len(cache) > 1
 

@@ -9,9 +9,9 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 from engine_oracle import op
+from make_experiments import make_experiment
 
 from qfleet.wire.program.program import Op, Operation
-from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS, SECOND, SELECT
@@ -84,6 +84,6 @@ def test_tables_of_many_rows(
             chosen &= index >> max(control, ~control) & 1 == (control >= 0)
         expected[chosen] *= np.exp(1j * each.params[0])
     for threads in (1, 2):
-        experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
+        experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
         found = StatevectorEngine().run(experiment).amplitudes
         assert np.abs(found - expected).max() < {"double": 1e-12, "single": 1e-6}[precision]

@@ -14,6 +14,7 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 from kept_code import tree
+from make_experiments import make_experiment
 from numba.core import event
 
 import qfleet_worker.engines.statevector.warm as warming
@@ -168,7 +169,7 @@ def test_compiling_is_timed_once_however_deep_it_goes() -> None:
 def test_a_cold_cache_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([1.0, 3.5, 3.5, 3.5])
     monkeypatch.setattr(engine, "seconds_compiling", lambda: next(times))
-    experiment = engine.Experiment(oracle.program(1, 0, []), 1, 1, output="statevector")
+    experiment = make_experiment(oracle.program(1, 0, []), 1, 1, output="statevector")
     with caplog.at_level(logging.WARNING):
         engine.StatevectorEngine().run(experiment)
         engine.StatevectorEngine().run(experiment)

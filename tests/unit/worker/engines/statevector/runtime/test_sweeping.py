@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, measure, op
+from make_experiments import make_experiment
 
 from qfleet.wire.program.program import Op, Program
-from qfleet_worker.engines.contract import EngineError, Experiment
+from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.runtime import points, sweeping
@@ -43,7 +44,7 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_states(num_qubits: int, precision: str, threads: int) -> None:
     program = random_program(num_qubits, num_qubits)
     params = np.random.default_rng(1).uniform(-7, 7, (37, len(program.params)))
-    experiment = Experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
+    experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
     swept = list(StatevectorEngine().sweep(experiment, params, [1] * 37))
     assert len(swept) == 37
     for row, outcome in zip(params, swept, strict=True):
@@ -60,7 +61,7 @@ def test_states(num_qubits: int, precision: str, threads: int) -> None:
 def test_counts(num_qubits: int, num_clbits: int, precision: str, memory: bool) -> None:
     program = random_program(num_qubits, num_qubits, num_clbits)
     params = np.random.default_rng(2).uniform(-7, 7, (19, len(program.params)))
-    experiment = Experiment(program, 200, 1, first_shot=70, memory=memory, precision=precision)
+    experiment = make_experiment(program, 200, 1, first_shot=70, memory=memory, precision=precision)
     seeds = [int(seed) for seed in np.random.default_rng(3).integers(1 << 40, size=19)]
     for row, seed, outcome in zip(params, seeds, StatevectorEngine().sweep(experiment, params, seeds), strict=True):
         bound = msgspec.structs.replace(program, params=row)
@@ -84,7 +85,7 @@ def test_counts(num_qubits: int, num_clbits: int, precision: str, memory: bool) 
 def test_what_is_run_point_by_point_or_has_no_gates(operations: list[oracle.Operation]) -> None:
     program = oracle.program(13, 2, operations)
     params = np.random.default_rng(2).uniform(-7, 7, (4, len(program.params)))
-    experiment = Experiment(program, 100, 1)
+    experiment = make_experiment(program, 100, 1)
     for row, seed, outcome in zip(
         params, range(4), StatevectorEngine().sweep(experiment, params, range(4)), strict=True
     ):
@@ -98,7 +99,7 @@ def test_what_is_run_point_by_point_or_has_no_gates(operations: list[oracle.Oper
 def test_a_point_that_fails_comes_after_those_before_it(output: str) -> None:
     program = oracle.program(3, int(output == "counts"), [op(Op.RY, [0], [0.5]), op(Op.RX, [1], [0.1])])
     params = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan], [0.6, 0.7]])
-    outcomes = StatevectorEngine().sweep(Experiment(program, 10, 1, output=output), params, range(4))
+    outcomes = StatevectorEngine().sweep(make_experiment(program, 10, 1, output=output), params, range(4))
     next(outcomes)
     next(outcomes)
     with pytest.raises(EngineError, match="the circuit isn't unitary"):
@@ -106,7 +107,7 @@ def test_a_point_that_fails_comes_after_those_before_it(output: str) -> None:
 
 
 def test_no_points_and_too_few_seeds() -> None:
-    experiment = Experiment(oracle.program(1, 0, [op(Op.RY, [0], [0.5])]), 1, 1, output="statevector")
+    experiment = make_experiment(oracle.program(1, 0, [op(Op.RY, [0], [0.5])]), 1, 1, output="statevector")
     assert list(StatevectorEngine().sweep(experiment, np.zeros((0, 1)), [])) == []
     with pytest.raises(ValueError, match="2 points have 1 seeds"):
         list(StatevectorEngine().sweep(experiment, np.zeros((2, 1)), [1]))
