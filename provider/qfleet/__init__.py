@@ -6,14 +6,19 @@
     backend = FleetProvider("redis://broker:6379/0").get_backend("automatic")
     counts = backend.run(circuit, shots=4096).result().get_counts()
 
-``FleetProvider.local()`` starts a fleet on this machine and needs no server. `qfleet.errors` has the tree of errors.
+`FleetProvider.local` starts a fleet on this machine and needs no server. `qfleet.errors` has the tree of errors.
+
+The names in ``dir(qfleet)`` are public, and so are the classes in `qfleet.errors` and `qfleet.options`. Everything else
+may change in any version.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from qfleet import errors
     from qfleet.backend import FleetBackend
     from qfleet.jobs.circuits import FleetJob
     from qfleet.jobs.primitive import PrimitiveFleetJob
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
     from qfleet.primitives.sampler import SamplerV2
     from qfleet.primitives.sweeps import iter_sweep, sweep
     from qfleet.provider import FleetProvider
+
+    __version__: str
 
 __all__ = [
     "EstimatorOptions",
@@ -32,11 +39,13 @@ __all__ = [
     "PrimitiveFleetJob",
     "SamplerOptions",
     "SamplerV2",
+    "__version__",
+    "errors",
     "iter_sweep",
     "sweep",
 ]
 
-_HOMES = {
+_MODULES: Final = {
     "EstimatorOptions": "qfleet.primitives.options",
     "EstimatorV2": "qfleet.primitives.estimator",
     "FleetBackend": "qfleet.backend",
@@ -52,8 +61,16 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # A worker imports qfleet.wire, and must not import Qiskit with it.
-    if name in _HOMES:
-        from importlib import import_module
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    if name == "errors":
+        return import_module("qfleet.errors")
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return getattr(import_module(_HOMES[name]), name)
+        return version("qfleet")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

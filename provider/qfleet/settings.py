@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client reads from its environment."""
+"""The settings that a client reads from its environment.
+
+Not public.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell Qiskit's transpiler about the backends: every operation that travels whole, and how wide a circuit may be."""
+"""The backends as Qiskit's transpiler sees them: their operations, and the width of a circuit.
+
+Not public.
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
+from importlib.metadata import version
 
 import pytest
 from qiskit import QuantumCircuit
@@ -17,10 +20,74 @@ from qfleet import errors
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec import encode_program
 
+JOB_MEMBERS = {
+    "as_completed",
+    "cancel",
+    "creation_date",
+    "error_message",
+    "metadata",
+    "progress",
+    "result",
+    "retry_failed",
+    "status",
+    "submit",
+    "tags",
+    "wait_for_final_state",
+}
+#: Classes that users hold, and their public members.
+MEMBERS = {
+    "EstimatorOptions": {"default_precision", "max_parallel_threads", "method", "seed"},
+    "EstimatorV2": {"backend", "from_backend", "options", "run"},
+    "FleetBackend": {"max_circuits", "retrieve_job", "run", "set_options", "target", "with_options"},
+    "FleetJob": JOB_MEMBERS,
+    "FleetProvider": {
+        "backends",
+        "close",
+        "delete_job",
+        "durable",
+        "examine",
+        "get_backend",
+        "job",
+        "jobs",
+        "local",
+        "server",
+        "workers",
+    },
+    "PrimitiveFleetJob": JOB_MEMBERS
+    | {"backend", "cancelled", "done", "errored", "in_final_state", "means_as_completed", "running"},
+    "SamplerOptions": {"default_shots", "max_parallel_threads", "method", "seed"},
+    "SamplerV2": {"backend", "from_backend", "options", "run"},
+}
+FUNCTIONS = {"iter_sweep", "sweep"}
+#: Modules at the top of the client whose names are public.
+PUBLIC_MODULES = {"backend", "errors", "options", "provider"}
 
-def test_all_is_sorted_and_there() -> None:
-    assert qfleet.__all__ == sorted(qfleet.__all__)
-    assert all(getattr(qfleet, name).__name__ == name for name in qfleet.__all__)
+
+def test_dir_shows_the_public_names() -> None:
+    assert qfleet.__all__ == sorted(qfleet.__all__) == dir(qfleet)
+    assert set(dir(qfleet)) == {*MEMBERS, *FUNCTIONS, "__version__", "errors"}
+    assert all(getattr(qfleet, name).__name__ == name for name in {*MEMBERS, *FUNCTIONS})
+    assert qfleet.errors is errors
+    assert qfleet.__version__ == version("qfleet")
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_public_members_of_a_class(name: str) -> None:
+    ours = [kind for kind in getattr(qfleet, name).__mro__ if kind.__module__.startswith("qfleet")]
+    members = {
+        member
+        for kind in ours
+        for member in (*vars(kind), *inspect.get_annotations(kind))
+        if not member.startswith("_")
+    }
+    assert members == MEMBERS[name]
+
+
+def test_what_is_not_public_says_so() -> None:
+    names = [module.name for module in pkgutil.iter_modules(qfleet.__path__) if not module.name.startswith("_")]
+    assert set(names) > PUBLIC_MODULES
+    said = {name for name in names if "Not public" in (import_module(f"qfleet.{name}").__doc__ or "")}
+    assert said == set(names) - PUBLIC_MODULES
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client's only access to Redis and Celery: the ledger of jobs, publishing, waiting, cancelling."""
+"""The client's only access to Redis and Celery: the ledger of jobs, publishing, waiting, cancelling.
+
+Not public.
+"""
 
 from qfleet.ledger.connection import Connection
 from qfleet.ledger.facts import Facts, gather_facts
