@@ -77,8 +77,8 @@ def test_the_packages_keep_all_contracts(copied: Path) -> None:
             for module in ("backend.py", "jobs/base.py", "submission/planning.py")
         ),
         pytest.param("qfleet_worker/store.py", ERRORS, [WIRE_ALONE], id="the worker imports the client's errors"),
-        pytest.param("qfleet/jobs/base.py", TYPE_ONLY, [FLOORS, CIRCLES], id="jobs and backend name each other's types"),
-        pytest.param("qfleet/health/diagnosis.py", "import qfleet_worker", [WORKER], id="the client imports the worker"),
+        pytest.param("qfleet/jobs/base.py", TYPE_ONLY, [FLOORS, CIRCLES], id="jobs and backend know each other"),
+        pytest.param("qfleet/health/diagnosis.py", "import qfleet_worker", [WORKER], id="client imports worker"),
         pytest.param("qfleet/newthing.py", "", [FLOORS], id="a module without a floor"),
     ],
 )
