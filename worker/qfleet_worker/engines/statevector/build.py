@@ -41,7 +41,11 @@ from qfleet_worker.machine.resources import usable_cores
 
 #: Modules that take longest, in the order in which they are begun; then all others. One process compiles those that
 #: stand together: functions that they have in common are compiled once.
-_LONGEST: Final = (("compiler.tables", "compiler.values", "compiler.small"), ("kernels.stage",), ("runtime.paulis",))
+_LONGEST: Final = (
+    ("compiler.tables", "compiler.values", "compiler.small"),
+    ("kernels.stage",),
+    ("kernels.pauli_sums",),
+)
 #: More processes are of no use: the first modules take longer than all others together.
 MOST_PROCESSES: Final = 2
 #: Memory of one process at most; it takes a quarter of that.

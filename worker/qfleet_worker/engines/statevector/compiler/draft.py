@@ -24,6 +24,7 @@ from qfleet_worker.engines.statevector.compiler.tape import (
     C,
     perform,
 )
+from qfleet_worker.engines.statevector.kernels.layout import TERM_COLUMNS, TERM_FACTOR, TERM_MASK, TERM_VALUE
 from qfleet_worker.engines.statevector.machine_code.registry import machine_code
 
 NOTHING, DENSE, FLIP, DIAGONAL = range(4)
@@ -32,9 +33,6 @@ NOTHING, DENSE, FLIP, DIAGONAL = range(4)
 #: the shape of its matrix.
 KIND, CHANGES, READS, CONTROLS, VALUES, AT, SIZE, TARGETS, SHAPE = range(9)
 COLUMNS = 9
-
-#: The columns of a term: mask and value of the index, and where in the pool its factor lies.
-MASK, VALUE, FACTOR = range(3)
 
 #: What is counted: gates, places of the pool that are taken, terms, instructions.
 GATES, POOL, TERMS, TAPE = range(4)
@@ -72,7 +70,7 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
     counts[POOL] = FIRST_FREE
     return Draft(
         np.empty((3 * rows + 2 * num_wires + 8, COLUMNS), np.int64),
-        np.empty((num_terms + 3 * rows + 2 * num_wires + 8, 3), np.int64),
+        np.empty((num_terms + 3 * rows + 2 * num_wires + 8, TERM_COLUMNS), np.int64),
         pool,
         np.zeros(len(pool), np.bool_),
         np.empty((num_terms + 24 * rows + 1, TAPE_COLUMNS), np.int64),
@@ -183,9 +181,9 @@ def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
     place = min(int(draft.counts[TERMS]), len(draft.terms) - 1)
     draft.counts[TERMS] = place + 1
     term = draft.terms[place]
-    term[MASK] = mask
-    term[VALUE] = value
-    term[FACTOR] = factor
+    term[TERM_MASK] = mask
+    term[TERM_VALUE] = value
+    term[TERM_FACTOR] = factor
     draft.gates[at, SIZE] = place + 1 - draft.gates[at, AT]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which kernel runs for an item of a stage, and with which coefficients? In machine code.
 
-Each operation of a compiled circuit is one row of integers (`OP_COLUMNS` of them) and its coefficients. Of these only
+Each operation of a compiled circuit is one row of integers (`kernels.layout`) and its coefficients. Of these only
 the *sources* are found here: the places of the pool's real and imaginary parts, those of entry e being 2e and 2e + 1.
 """
 
@@ -14,18 +14,25 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CapacityError
 from qfleet_worker.engines.statevector.compiler.draft import AT, CONTROLS, FLIP, KIND, SHAPE, SIZE, TARGETS, VALUES
-from qfleet_worker.engines.statevector.compiler.schedule import MIXED_GROUP, REAL_GROUP, popcount
+from qfleet_worker.engines.statevector.compiler.schedule import MIXED_GROUP, REAL_GROUP
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL, THIN
 from qfleet_worker.engines.statevector.compiler.tape import ONE
 from qfleet_worker.engines.statevector.kernels import gates as kernels
+from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.gates import CODES
+from qfleet_worker.engines.statevector.kernels.layout import (
+    OP_COEFS,
+    OP_COUNT,
+    OP_FIXED,
+    OP_INTS,
+    OP_KERNEL,
+    OP_OUTSIDE,
+    OP_OUTSIDE_VALUES,
+    OP_PATTERN,
+    OP_SECOND,
+    OP_STRIDES,
+)
 from qfleet_worker.engines.statevector.machine_code.registry import machine_code
-
-#: The columns of an operation: its kernel, or -1 for a diagonal; where its coefficients and its integers begin (of a
-#: diagonal, its number); how many groups of vectors it has; `fixed`, `pattern`, `second` and the strides of the high
-#: targets, as `kernels.call_kernel` takes them; and the controls outside of the chunk with their values.
-KERNEL, COEFS, INTS, COUNT, FIXED, PATTERN, SECOND, STRIDES, OUTSIDE, OUTSIDE_VALUES = 0, 1, 2, 3, 4, 5, 6, 7, 11, 12
-OP_COLUMNS = 13
 
 _C, _R, _X, _V, _S = kernels.C, kernels.R, kernels.X, kernels.V, kernels.S
 _GR, _GX, _GC = kernels.GR, kernels.GX, kernels.GC
@@ -39,14 +46,14 @@ _ONE, _ZERO = 2 * ONE, 2 * ONE + 1
 def begin_op(op: NDArray[Any], bits: int, lane_bits: int, fixed: int, pattern: int) -> None:
     """Fill in what all kernels have in common; `fixed` are high local positions."""
     op[:] = 0
-    op[FIXED] = fixed
-    op[PATTERN] = pattern
+    op[OP_FIXED] = fixed
+    op[OP_PATTERN] = pattern
     free = ((1 << bits) - (1 << lane_bits)) & ~fixed
-    op[COUNT] = 1 << popcount(free)
+    op[OP_COUNT] = 1 << popcount(free)
     second = 1
     while second <= free >> 1:
         second <<= 1
-    op[SECOND] = second if free else 0
+    op[OP_SECOND] = second if free else 0
 
 
 @machine_code
@@ -56,8 +63,8 @@ def _split_controls(
     """The local controls of a gate and their values by position; those outside are written to `op`."""
     inside = values = 0
     controls = gates[gate, CONTROLS]
-    op[OUTSIDE] = 0
-    op[OUTSIDE_VALUES] = 0
+    op[OP_OUTSIDE] = 0
+    op[OP_OUTSIDE_VALUES] = 0
     if controls:
         for wire in range(num_wires):
             if controls >> wire & 1:
@@ -66,8 +73,8 @@ def _split_controls(
                     inside |= 1 << places[wire]
                     values |= value << places[wire]
                 else:
-                    op[OUTSIDE] |= 1 << wire
-                    op[OUTSIDE_VALUES] |= value << wire
+                    op[OP_OUTSIDE] |= 1 << wire
+                    op[OP_OUTSIDE_VALUES] |= value << wire
     return inside, values
 
 
@@ -78,7 +85,7 @@ def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: 
 
     Leaves the columns ``OUTSIDE`` as they are.
     """
-    outside, outside_values = op[OUTSIDE], op[OUTSIDE_VALUES]
+    outside, outside_values = op[OP_OUTSIDE], op[OP_OUTSIDE_VALUES]
     lanes, width = 1 << lane_bits, 2 << lane_bits
     lane_mask = lanes - 1
     lo = fixed = high = 0
@@ -92,12 +99,12 @@ def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: 
     # Real and imaginary parts of each lane, for each entry of the matrix over the high targets and each shuffle.
     if at + (4 * lanes << (2 * high + k - high)) > len(sources):
         raise CapacityError("a defect of qfleet, please report it: an operation has too many coefficients")
-    if k > len(targets) or high > OUTSIDE - STRIDES:
+    if k > len(targets) or high > OP_OUTSIDE - OP_STRIDES:
         raise CapacityError("a defect of qfleet, please report it: an operation has too many targets")
     begin_op(op, bits, lane_bits, fixed | (inside & ~lane_mask), values & ~lane_mask)
-    op[OUTSIDE] = outside
-    op[OUTSIDE_VALUES] = outside_values
-    op[COEFS] = at
+    op[OP_OUTSIDE] = outside
+    op[OP_OUTSIDE_VALUES] = outside_values
+    op[OP_COEFS] = at
     # Which row of the matrix belongs to vector r, lane l.
     index = np.zeros((1 << high, lanes), np.int64)
     for bit in range(k):
@@ -107,7 +114,7 @@ def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: 
                     index[r, lane] |= (lane >> targets[bit] & 1) << bit
             continue
         rank = popcount(fixed & ((1 << targets[bit]) - 1))
-        op[STRIDES + rank] = 2 << targets[bit]
+        op[OP_STRIDES + rank] = 2 << targets[bit]
         for r in range(1 << high):
             if r >> rank & 1:
                 for lane in range(lanes):
@@ -124,7 +131,7 @@ def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: 
         kind = _V
     if splat:
         if k == 2 and shape & THIN:
-            op[KERNEL] = CODES[lane_bits - 2, _S, 2, 0]
+            op[OP_KERNEL] = CODES[lane_bits - 2, _S, 2, 0]
             sources[at] = 2 * matrix
             sources[at + 1] = 2 * (matrix + 12)
             at += 2
@@ -135,7 +142,7 @@ def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: 
                     sources[at + 1] = entry + 1
                     at += 2
             return at
-        op[KERNEL] = CODES[lane_bits - 2, kind, high, 0]
+        op[OP_KERNEL] = CODES[lane_bits - 2, kind, high, 0]
         for r in range(1 << high):
             for c in range(1 << high):
                 entry = 2 * (matrix + index[r, 0] * size + index[c, 0])
@@ -147,10 +154,10 @@ def emit_matrix(matrix: int, shape: int, k: int, targets: NDArray[Any], inside: 
                     sources[at] = entry + 1 if kind == _X and r != c else entry
                     at += 1
         return at
-    op[KERNEL] = CODES[lane_bits - 2, kind, high, lo]
+    op[OP_KERNEL] = CODES[lane_bits - 2, kind, high, lo]
     if lane_controls and kind == _X:
         kind = _C
-        op[KERNEL] = CODES[lane_bits - 2, _C, high, lo]
+        op[OP_KERNEL] = CODES[lane_bits - 2, _C, high, lo]
     for r in range(1 << high):
         for c in range(1 << high):
             for shuffle in range(lanes):
@@ -194,21 +201,21 @@ def emit_gate(gates: NDArray[Any], gate: int, places: NDArray[Any], num_wires: i
         return emit_matrix(
             gates[gate, AT], gates[gate, SHAPE], k, targets, inside, values, bits, lane_bits, op, sources, at
         )
-    outside, outside_values = op[OUTSIDE], op[OUTSIDE_VALUES]
+    outside, outside_values = op[OP_OUTSIDE], op[OP_OUTSIDE_VALUES]
     lane_mask = (1 << lane_bits) - 1
     place = places[gates[gate, TARGETS]]
     high_target = 1 << place if place >= lane_bits else 0
     begin_op(op, bits, lane_bits, high_target | (inside & ~lane_mask), values & ~lane_mask)
-    op[OUTSIDE] = outside
-    op[OUTSIDE_VALUES] = outside_values
-    op[COEFS] = at
+    op[OP_OUTSIDE] = outside
+    op[OP_OUTSIDE_VALUES] = outside_values
+    op[OP_COEFS] = at
     if high_target:
-        op[STRIDES] = 2 << place
-        op[KERNEL] = CODES[lane_bits - 2, _FLIPM if inside & lane_mask else _FLIP, 1, 0]
+        op[OP_STRIDES] = 2 << place
+        op[OP_KERNEL] = CODES[lane_bits - 2, _FLIPM if inside & lane_mask else _FLIP, 1, 0]
         if inside & lane_mask == 0:
             return at
     else:
-        op[KERNEL] = CODES[lane_bits - 2, _FLIPL, 0, 1 << place]
+        op[OP_KERNEL] = CODES[lane_bits - 2, _FLIPL, 0, 1 << place]
     if at + (2 << lane_bits) > len(sources):
         raise CapacityError("a defect of qfleet, please report it: an operation has too many coefficients")
     for lane in range(1 << lane_bits):
@@ -250,13 +257,13 @@ def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int
         high = 1
     if at + lane_bits * (8 << lane_bits) + 8 * high > len(sources):
         raise CapacityError("a defect of qfleet, please report it: a group has too many coefficients")
-    if high > OUTSIDE - STRIDES:
+    if high > OP_OUTSIDE - OP_STRIDES:
         raise CapacityError("a defect of qfleet, please report it: a group has too many targets")
     begin_op(op, bits, lane_bits, fixed, 0)
-    op[COEFS] = at
+    op[OP_COEFS] = at
     code = _GR if kind == REAL_GROUP else _GX if kind == MIXED_GROUP else _GC
     every = (1 << lane_bits) - 1
-    op[KERNEL] = CODES[lane_bits - 2, code, high, every if any_lane else 0]
+    op[OP_KERNEL] = CODES[lane_bits - 2, code, high, every if any_lane else 0]
     width = 2 << lane_bits
     if any_lane:
         for lane_bit in range(lane_bits):
@@ -278,7 +285,7 @@ def emit_group(gates: NDArray[Any], sequence: NDArray[Any], begin: int, end: int
     for place in range(lane_bits, bits):
         if not fixed >> place & 1:
             continue
-        op[STRIDES + rank] = 2 << place
+        op[OP_STRIDES + rank] = 2 << place
         rank += 1
         one = by_place[place]
         for entry in range(4):
@@ -309,9 +316,9 @@ def emit_permutation(gates: NDArray[Any], sequence: NDArray[Any], begin: int, en
             wire_bit[wire] = k
             k += 1
     begin_op(op, bits, lane_bits, fixed, 0)
-    op[STRIDES : STRIDES + 4] = strides
-    op[KERNEL] = CODES[lane_bits - 2, _PERM, k, 0]
-    op[INTS] = at
+    op[OP_STRIDES : OP_STRIDES + 4] = strides
+    op[OP_KERNEL] = CODES[lane_bits - 2, _PERM, k, 0]
+    op[OP_INTS] = at
     for r in range(1 << k):
         # Backwards: what ends in r, where did it come from?
         origin = r

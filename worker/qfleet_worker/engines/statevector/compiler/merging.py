@@ -10,27 +10,34 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CapacityError
 from qfleet_worker.engines.statevector.compiler import values
-from qfleet_worker.engines.statevector.compiler.draft import AT, FACTOR, MASK, SIZE, TERMS, VALUE, Draft, instruct, room
-from qfleet_worker.engines.statevector.compiler.emission import (
-    INTS,
-    KERNEL,
-    OP_COLUMNS,
-    OUTSIDE,
-    OUTSIDE_VALUES,
-    emit_matrix,
-)
+from qfleet_worker.engines.statevector.compiler.draft import AT, SIZE, TERMS, Draft, instruct, room
+from qfleet_worker.engines.statevector.compiler.emission import emit_matrix
 from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
 from qfleet_worker.engines.statevector.compiler.tape import COPY
 from qfleet_worker.engines.statevector.compiler.values import TABLE_COLUMNS
-from qfleet_worker.engines.statevector.kernels.diagonals import (
+from qfleet_worker.engines.statevector.kernels.diagonals import table_sizes
+from qfleet_worker.engines.statevector.kernels.layout import (
     DIAGONAL_COLUMNS,
-    END,
-    FIRST,
-    HIGH_TABLE,
-    SECOND,
-    SELECT,
-    TABLE,
-    table_sizes,
+    DIAGONAL_END,
+    DIAGONAL_FIRST,
+    DIAGONAL_HIGH_TABLE,
+    DIAGONAL_SECOND,
+    DIAGONAL_SELECT,
+    DIAGONAL_TABLE,
+    OP_COLUMNS,
+    OP_INTS,
+    OP_KERNEL,
+    OP_OUTSIDE,
+    OP_OUTSIDE_VALUES,
+    PRODUCT_BIT,
+    PRODUCT_COLUMNS,
+    PRODUCT_OUTSIDE,
+    PRODUCT_OUTSIDE_VALUES,
+    PRODUCT_VALUE,
+    TERM_COLUMNS,
+    TERM_FACTOR,
+    TERM_MASK,
+    TERM_VALUE,
 )
 from qfleet_worker.engines.statevector.machine_code.registry import machine_code
 
@@ -65,10 +72,10 @@ def new_emitted(draft: Draft, number: int) -> Emitted:
         np.empty((number + terms, OP_COLUMNS), np.int64),
         np.empty(16 * number + 16, np.int64),
         np.empty((number + 1, DIAGONAL_COLUMNS), np.int64),
-        np.empty((terms + 1, 4), np.int64),
+        np.empty((terms + 1, PRODUCT_COLUMNS), np.int64),
         np.empty(terms + 1, np.int64),
         np.empty((number + 1, TABLE_COLUMNS), np.int64),
-        np.empty((terms + 1, 3), np.int64),
+        np.empty((terms + 1, TERM_COLUMNS), np.int64),
         np.zeros(9, np.int64),
     )
 
@@ -95,8 +102,8 @@ def _conditional(draft: Draft, emitted: Emitted, factor: int, mask: int, value: 
     if counts[OPS] >= len(emitted.ops):
         raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
     op = emitted.ops[counts[OPS]]
-    op[OUTSIDE] = outside
-    op[OUTSIDE_VALUES] = outside_value
+    op[OP_OUTSIDE] = outside
+    op[OP_OUTSIDE_VALUES] = outside_value
     counts[COEFS] = emit_matrix(
         one, shape, 1, target, mask & ~(1 << position), value & ~(1 << position), bits, lane_bits, op, sources,
         counts[COEFS],
@@ -115,12 +122,16 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
     if counts[DIAGONALS] >= len(emitted.diagonals) or counts[TABLE_ROWS] >= len(emitted.table_rows):
         raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many diagonals")
     diagonal = emitted.diagonals[counts[DIAGONALS]]
-    diagonal[FIRST] = counts[PRODUCT_TERMS]
+    diagonal[DIAGONAL_FIRST] = counts[PRODUCT_TERMS]
     first_chosen = counts[TABLE_TERMS]
     for at in range(begin, end):
         gate = draft.gates[sequence[at]]
         for term in range(gate[AT], gate[AT] + gate[SIZE]):
-            mask, value, factor = draft.terms[term, MASK], draft.terms[term, VALUE], draft.terms[term, FACTOR]
+            mask, value, factor = (
+                draft.terms[term, TERM_MASK],
+                draft.terms[term, TERM_VALUE],
+                draft.terms[term, TERM_FACTOR],
+            )
             inside = mask & local
             local_mask = local_value = 0
             for wire in range(len(places)):
@@ -132,55 +143,55 @@ def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin
                 raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many terms")
             if inside & (inside - 1) == 0:
                 row = emitted.terms[counts[PRODUCT_TERMS]]
-                row[0] = -1
-                while local_mask >> (row[0] + 1):
-                    row[0] += 1
-                row[1] = 1 if local_value else 0
-                row[2] = mask & ~inside
-                row[3] = value & ~inside
+                row[PRODUCT_BIT] = -1
+                while local_mask >> (row[PRODUCT_BIT] + 1):
+                    row[PRODUCT_BIT] += 1
+                row[PRODUCT_VALUE] = 1 if local_value else 0
+                row[PRODUCT_OUTSIDE] = mask & ~inside
+                row[PRODUCT_OUTSIDE_VALUES] = value & ~inside
                 emitted.factor_sources[counts[PRODUCT_TERMS]] = factor
                 counts[PRODUCT_TERMS] += 1
             elif mask == inside:
                 chosen = emitted.table_terms[counts[TABLE_TERMS]]
-                chosen[MASK] = local_mask
-                chosen[VALUE] = local_value
-                chosen[FACTOR] = factor
+                chosen[TERM_MASK] = local_mask
+                chosen[TERM_VALUE] = local_value
+                chosen[TERM_FACTOR] = factor
                 counts[TABLE_TERMS] += 1
             else:
                 _conditional(
                     draft, emitted, factor, local_mask, local_value, mask & ~inside, value & ~inside, bits, lane_bits,
                     sources,
                 )  # fmt: skip
-    diagonal[END] = counts[PRODUCT_TERMS]
-    diagonal[TABLE] = -1
-    diagonal[SELECT] = 0
-    diagonal[SECOND] = 0
-    diagonal[HIGH_TABLE] = -1
+    diagonal[DIAGONAL_END] = counts[PRODUCT_TERMS]
+    diagonal[DIAGONAL_TABLE] = -1
+    diagonal[DIAGONAL_SELECT] = 0
+    diagonal[DIAGONAL_SECOND] = 0
+    diagonal[DIAGONAL_HIGH_TABLE] = -1
     if counts[TABLE_TERMS] > first_chosen:
         select, second, size, high_size = table_sizes(emitted.table_terms[first_chosen : counts[TABLE_TERMS]], bits)
-        diagonal[SELECT] = select
-        diagonal[SECOND] = second
+        diagonal[DIAGONAL_SELECT] = select
+        diagonal[DIAGONAL_SECOND] = second
         if size:
-            diagonal[TABLE] = counts[TABLE_SIZE]
+            diagonal[DIAGONAL_TABLE] = counts[TABLE_SIZE]
         if high_size:
-            diagonal[HIGH_TABLE] = counts[HIGH_SIZE]
+            diagonal[DIAGONAL_HIGH_TABLE] = counts[HIGH_SIZE]
         counts[TABLE_SIZE] += size
         counts[HIGH_SIZE] += high_size
         row = emitted.table_rows[counts[TABLE_ROWS]]
         row[values.BITS] = bits
         row[values.SELECT] = select
         row[values.SECOND] = second
-        row[values.AT] = diagonal[TABLE]
-        row[values.HIGH_AT] = diagonal[HIGH_TABLE]
+        row[values.AT] = diagonal[DIAGONAL_TABLE]
+        row[values.HIGH_AT] = diagonal[DIAGONAL_HIGH_TABLE]
         row[values.FIRST] = first_chosen
         row[values.END] = counts[TABLE_TERMS]
         counts[TABLE_ROWS] += 1
-    if counts[TABLE_TERMS] > first_chosen or diagonal[END] > diagonal[FIRST]:
+    if counts[TABLE_TERMS] > first_chosen or diagonal[DIAGONAL_END] > diagonal[DIAGONAL_FIRST]:
         if counts[OPS] >= len(emitted.ops):
             raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
         op = emitted.ops[counts[OPS]]
         op[:] = 0
-        op[KERNEL] = -1
-        op[INTS] = counts[DIAGONALS]
+        op[OP_KERNEL] = -1
+        op[OP_INTS] = counts[DIAGONALS]
         counts[DIAGONALS] += 1
         counts[OPS] += 1

@@ -9,23 +9,21 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     CONTROLS,
     DENSE,
     DIAGONAL,
-    FACTOR,
     FLIP,
     GATES,
     KIND,
-    MASK,
     NOTHING,
     READS,
     SHAPE,
     SIZE,
     TARGETS,
-    VALUE,
     VALUES,
     Draft,
     instruct,
     room,
 )
 from qfleet_worker.engines.statevector.compiler.tape import CONTROLLED, COPY, EXCHANGED, PRODUCT, SCALE
+from qfleet_worker.engines.statevector.kernels.layout import TERM_FACTOR, TERM_MASK, TERM_VALUE
 from qfleet_worker.engines.statevector.machine_code.registry import machine_code
 
 
@@ -52,7 +50,7 @@ def _as_pair(draft: Draft, at: int, low: int, high: int) -> int:
     if kind == DIAGONAL:
         vary = False
         for term in range(first, first + gate[SIZE]):
-            vary |= varies[draft.terms[term, FACTOR]]
+            vary |= varies[draft.terms[term, TERM_FACTOR]]
         if vary:
             blank = place
             place = room(draft, 16)
@@ -60,8 +58,8 @@ def _as_pair(draft: Draft, at: int, low: int, high: int) -> int:
         for column in range(4):
             index = (column & 1) << low | (column >> 1) << high
             for term in range(first, first + gate[SIZE]):
-                if index & draft.terms[term, MASK] == draft.terms[term, VALUE]:
-                    instruct(draft, vary, SCALE, place + 5 * column, 1, draft.terms[term, FACTOR], 0, 0)
+                if index & draft.terms[term, TERM_MASK] == draft.terms[term, TERM_VALUE]:
+                    instruct(draft, vary, SCALE, place + 5 * column, 1, draft.terms[term, TERM_FACTOR], 0, 0)
     return place
 
 

@@ -29,22 +29,13 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     TARGETS,
 )
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
+from qfleet_worker.engines.statevector.kernels.bits import popcount
+from qfleet_worker.engines.statevector.machine_code.registry import machine_code
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
 #: High targets of a group at most.
 GROUP_HIGH = 3
-
-
-@compiled_for("(int64,)")
-def popcount(mask: int) -> int:
-    """Bits that are set."""
-    number = 0
-    while mask:
-        mask &= mask - 1
-        number += 1
-    return number
 
 
 @machine_code

@@ -41,19 +41,17 @@ from qfleet_worker.engines.statevector.compiler.schedule import (
     SINGLE,
     flips_together,
     itemise,
-    popcount,
     stages,
 )
 from qfleet_worker.engines.statevector.compiler.tape import PHASE, run_tape
 from qfleet_worker.engines.statevector.compiler.thinning import thin_out
 from qfleet_worker.engines.statevector.compiler.turns import half_turns
 from qfleet_worker.engines.statevector.compiler.values import fill_tables, write_recipe
+from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.gates import MAX_TARGETS
+from qfleet_worker.engines.statevector.kernels.layout import STAGE_COLUMNS, STAGE_END_OP, STAGE_FIRST_OP, STAGE_LOCAL
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
 
-#: Columns of a stage: its local wires as a mask; its operations, from and to.
-LOCAL, FIRST_OP, END_OP = range(3)
-STAGE_COLUMNS = 3
 #: Qubits that one table of a DIAGONAL may have to be compiled; wider ones are steps of their own.
 MAX_DIAGONAL = 8
 #: Entries of the largest table that is compiled.
@@ -75,7 +73,7 @@ class Tables(NamedTuple):
     ints: NDArray[np.int64]
     #: int64, shape (diagonals, DIAGONAL_COLUMNS)
     diagonals: NDArray[np.int64]
-    #: int64, shape (terms, 4); see `diagonals.apply_diagonal`
+    #: int64, shape (terms, PRODUCT_COLUMNS); see `diagonals.apply_diagonal`
     terms: NDArray[np.int64]
     # Members 5 to 9 are values, which may depend on angles; `binding` and `points` count on their order.
     #: the state's floats: coefficients of kernels
@@ -182,8 +180,8 @@ def _emit(draft: Draft, num_wires: int, lane_bits: int, local_bits: int,
         high_wires = local[stage]
         for _ in range(lane_bits):
             high_wires &= high_wires - 1
-        stage_rows[stage, LOCAL] = local[stage]
-        stage_rows[stage, FIRST_OP] = counts[OPS]
+        stage_rows[stage, STAGE_LOCAL] = local[stage]
+        stage_rows[stage, STAGE_FIRST_OP] = counts[OPS]
         items = itemise(gates, order, begin, ends[stage], local[stage], num_wires, lane_bits, bits > lane_bits,
                         sequence, bounds, kinds)  # fmt: skip
         begin = ends[stage]
@@ -222,5 +220,5 @@ def _emit(draft: Draft, num_wires: int, lane_bits: int, local_bits: int,
                 )
                 item += 1
             counts[OPS] += 1
-        stage_rows[stage, END_OP] = counts[OPS]
+        stage_rows[stage, STAGE_END_OP] = counts[OPS]
     return stage_rows, emitted, sources[: counts[COEFS]]

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CapacityError
-from qfleet_worker.engines.statevector.compiler.draft import FACTOR
 from qfleet_worker.engines.statevector.compiler.tape import PHASE, TAPE_COLUMNS, run_tape
 from qfleet_worker.engines.statevector.compiler.turns import half_turns
 from qfleet_worker.engines.statevector.kernels.diagonals import build_tables
+from qfleet_worker.engines.statevector.kernels.layout import TERM_COLUMNS, TERM_FACTOR
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
 
 #: The columns of a table of a diagonal: its local bits; the bits that select its rows; those that select rows of its
@@ -27,7 +27,7 @@ BITS, SELECT, SECOND, AT, HIGH_AT, FIRST, END = range(7)
 TABLE_COLUMNS = 7
 
 #: The columns of a recipe's tables.
-_COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, 3)
+_COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, TERM_COLUMNS)
 _TAPE, _COEFS, _FACTORS, _TABLES, _TERMS = range(5)
 #: Where a recipe says how long an array is for one point: coefficients, factors, tables, tables of high bits, pool.
 _NUM_COEFS, _NUM_FACTORS, _NUM_TABLE, _NUM_HIGH, _NUM_POOL = range(1 + len(_COLUMNS), 6 + len(_COLUMNS))
@@ -62,7 +62,7 @@ def write_recipe(angles: int, sizes: tuple[int, int, int, int, int], varies: NDA
     chosen = np.zeros(len(table_rows), np.bool_)
     for at in range(len(table_rows)):
         for term in range(table_rows[at, FIRST], table_rows[at, END]):
-            chosen[at] |= varies[table_terms[term, FACTOR]]
+            chosen[at] |= varies[table_terms[term, TERM_FACTOR]]
         tables += chosen[at]
     terms = len(table_terms) if tables else 0
     rows = (len(tape), coefs, factors, tables, terms)

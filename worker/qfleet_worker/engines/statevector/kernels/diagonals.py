@@ -18,8 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CapacityError
-from qfleet_worker.engines.statevector.compiler.draft import FACTOR, MASK, VALUE
-from qfleet_worker.engines.statevector.compiler.schedule import popcount
+from qfleet_worker.engines.statevector.kernels.bits import popcount
+from qfleet_worker.engines.statevector.kernels.layout import (
+    DIAGONAL_END,
+    DIAGONAL_FIRST,
+    DIAGONAL_HIGH_TABLE,
+    DIAGONAL_SECOND,
+    DIAGONAL_SELECT,
+    DIAGONAL_TABLE,
+    PRODUCT_BIT,
+    PRODUCT_OUTSIDE,
+    PRODUCT_OUTSIDE_VALUES,
+    PRODUCT_VALUE,
+    TERM_FACTOR,
+    TERM_MASK,
+    TERM_VALUE,
+)
 from qfleet_worker.engines.statevector.kernels.runs import scale_row, scale_row_by, scale_row_by_two
 from qfleet_worker.engines.statevector.machine_code.registry import machine_code
 
@@ -28,12 +42,6 @@ ROW_BITS = 8
 
 #: High bits that select rows from which on a table has two parts, half of the bits selecting a row of each.
 SPLIT_BITS = 4
-
-#: The columns of a diagonal: its terms in the product form, from and to; where its table begins, or -1; the high bits
-#: that select rows of the table, as a mask of high bits; those of them that select the row of its second part, which
-#: follows the first, or 0; where its table of high bits begins, or -1.
-FIRST, END, TABLE, SELECT, SECOND, HIGH_TABLE = range(6)
-DIAGONAL_COLUMNS = 6
 
 
 @machine_code
@@ -80,7 +88,7 @@ def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int, int]:
     select = 0
     any_low = any_high = False
     for at in range(len(terms)):
-        mask = terms[at, MASK]
+        mask = terms[at, TERM_MASK]
         if mask & low_mask:
             any_low = True
             select |= mask >> low_bits
@@ -93,8 +101,8 @@ def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int, int]:
         for _ in range(chosen // 2):
             second &= second - 1
         for at in range(len(terms)):
-            high = terms[at, MASK] >> low_bits
-            if terms[at, MASK] & low_mask and high & second and high & ~second:
+            high = terms[at, TERM_MASK] >> low_bits
+            if terms[at, TERM_MASK] & low_mask and high & second and high & ~second:
                 second = 0
     rows = 1 << popcount(select ^ second)
     if second:
@@ -114,8 +122,8 @@ def _factor_row(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, high: in
     found = number = 0
     wide = np.empty(len(terms), np.int64)
     for term in range(len(terms)):
-        low, of_high = terms[term, MASK] & low_mask, terms[term, MASK] >> low_bits
-        if low == 0 or terms[term, VALUE] >> low_bits != value & of_high:
+        low, of_high = terms[term, TERM_MASK] & low_mask, terms[term, TERM_MASK] >> low_bits
+        if low == 0 or terms[term, TERM_VALUE] >> low_bits != value & of_high:
             continue
         if (of_high & ~high or of_high & (of_high - 1) == 0) if several else of_high != high:
             continue
@@ -127,14 +135,14 @@ def _factor_row(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, high: in
         bit = 0
         while low >> bit != 1:
             bit += 1
-        weights[bit, 1 if terms[term, VALUE] & low else 0] *= pool[terms[term, FACTOR]]
+        weights[bit, 1 if terms[term, TERM_VALUE] & low else 0] *= pool[terms[term, TERM_FACTOR]]
     if found == 0:
         return False
     row[0] = 1
     _multiply_out(weights, 0, low_bits, row.view(np.float64))
     for term in wide[:number]:
-        mask, value = terms[term, MASK] & low_mask, terms[term, VALUE] & low_mask
-        _multiply_where(row, low_bits, mask, value, pool[terms[term, FACTOR]])
+        mask, value = terms[term, TERM_MASK] & low_mask, terms[term, TERM_VALUE] & low_mask
+        _multiply_where(row, low_bits, mask, value, pool[terms[term, TERM_FACTOR]])
     return True
 
 
@@ -167,8 +175,10 @@ def _build_rows(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: 
         filled *= 2
     several = False
     for term in range(len(terms)):
-        high = terms[term, MASK] >> low_bits
-        several |= high & (high - 1) != 0 and high & ~select == 0 and terms[term, MASK] & ((1 << low_bits) - 1) != 0
+        high = terms[term, TERM_MASK] >> low_bits
+        several |= (
+            high & (high - 1) != 0 and high & ~select == 0 and terms[term, TERM_MASK] & ((1 << low_bits) - 1) != 0
+        )
     chosen = 0
     for row in range(0, filled if several else 0, size):
         if _factor_row(terms, pool, low_bits, select, chosen, True, weights, factors):
@@ -200,9 +210,11 @@ def build_tables(terms: NDArray[Any], pool: NDArray[Any], bits: int, select: int
         products = high_tables[high_at : high_at + (1 << high_bits)]
         products[:] = 1
         for term in range(len(terms)):
-            mask, value = terms[term, MASK], terms[term, VALUE]
+            mask, value = terms[term, TERM_MASK], terms[term, TERM_VALUE]
             if mask & ((1 << low_bits) - 1) == 0:
-                _multiply_where(products, high_bits, mask >> low_bits, value >> low_bits, pool[terms[term, FACTOR]])
+                _multiply_where(
+                    products, high_bits, mask >> low_bits, value >> low_bits, pool[terms[term, TERM_FACTOR]]
+                )
 
 
 @machine_code
@@ -223,19 +235,19 @@ def apply_diagonal(state: NDArray[Any], offset: int, bits: int, base: int, diago
     for bit in range(bits):
         weights[bit, 0] = 1
         weights[bit, 1] = 1
-    for term in range(diagonal[FIRST], diagonal[END]):
-        if base & terms[term, 2] != terms[term, 3]:
+    for term in range(diagonal[DIAGONAL_FIRST], diagonal[DIAGONAL_END]):
+        if base & terms[term, PRODUCT_OUTSIDE] != terms[term, PRODUCT_OUTSIDE_VALUES]:
             continue
-        bit = terms[term, 0]
+        bit = terms[term, PRODUCT_BIT]
         if bit < 0:
             factor *= factors[term]
         else:
-            weights[bit, terms[term, 1]] *= factors[term]
+            weights[bit, terms[term, PRODUCT_VALUE]] *= factors[term]
             if bit < low_bits:
                 low_plain = False
             else:
                 high_plain = False
-    table, select, high_table = diagonal[TABLE], diagonal[SELECT], diagonal[HIGH_TABLE]
+    table, select, high_table = diagonal[DIAGONAL_TABLE], diagonal[DIAGONAL_SELECT], diagonal[DIAGONAL_HIGH_TABLE]
     if table < 0 and high_table < 0 and low_plain and high_plain:
         if factor != 1:
             scale_row(state, offset, 2 << bits, factor.real, factor.imag)
@@ -258,7 +270,7 @@ def apply_diagonal(state: NDArray[Any], offset: int, bits: int, base: int, diago
             high_row[2 * j] = re * other.real - im * other.imag
             high_row[2 * j + 1] = re * other.imag + im * other.real
     rest = ((1 << high_bits) - 1) & ~select
-    second = diagonal[SECOND]
+    second = diagonal[DIAGONAL_SECOND]
     first = select ^ second
     begin = table
     begin_second = table + (size << popcount(first))

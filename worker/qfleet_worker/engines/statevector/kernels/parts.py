@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.kernels.stage import spread
+from qfleet_worker.engines.statevector.kernels.bits import spread
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 

@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.compiler.emission import (
-    COEFS,
-    COUNT,
-    FIXED,
-    INTS,
-    KERNEL,
-    OUTSIDE,
-    OUTSIDE_VALUES,
-    PATTERN,
-    SECOND,
-    STRIDES,
-)
-from qfleet_worker.engines.statevector.compiler.schedule import popcount
+from qfleet_worker.engines.statevector.kernels.bits import popcount, spread
 from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS, apply_diagonal
 from qfleet_worker.engines.statevector.kernels.gates import call_kernel
+from qfleet_worker.engines.statevector.kernels.layout import (
+    OP_COEFS,
+    OP_COUNT,
+    OP_FIXED,
+    OP_INTS,
+    OP_KERNEL,
+    OP_OUTSIDE,
+    OP_OUTSIDE_VALUES,
+    OP_PATTERN,
+    OP_SECOND,
+    OP_STRIDES,
+)
 from qfleet_worker.engines.statevector.kernels.runs import copy_run
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
 
@@ -39,19 +39,6 @@ AHEAD = 2
 #: those where there is one state only.
 STATE_STEP, COEF_STEP, FACTOR_STEP, TABLE_STEP, HIGH_STEP = range(5)
 ONE_STATE = np.zeros(5, np.int64)
-
-
-@machine_code
-def spread(number: int, mask: int) -> int:
-    """The bits of `number` at the places that are set in `mask`."""
-    result = 0
-    while number:
-        lowest = mask & -mask
-        if number & 1:
-            result |= lowest
-        mask ^= lowest
-        number >>= 1
-    return result
 
 
 @machine_code
@@ -144,18 +131,18 @@ def run_stage(
             work, offset = room, 0
             _gather(state, room, base, places, run, known)
         for at in range(first_op, end_op):
-            if base & ops[at, OUTSIDE] != ops[at, OUTSIDE_VALUES]:
+            if base & ops[at, OP_OUTSIDE] != ops[at, OP_OUTSIDE_VALUES]:
                 continue
-            code = ops[at, KERNEL]
+            code = ops[at, OP_KERNEL]
             if code >= 0:
                 call_kernel(
-                    work, coefs, ints, code, coef_at + ops[at, COEFS], ops[at, INTS], offset, ops[at, COUNT],
-                    ops[at, FIXED], ops[at, PATTERN], ops[at, SECOND], ops[at, STRIDES], ops[at, STRIDES + 1],
-                    ops[at, STRIDES + 2], ops[at, STRIDES + 3],
+                    work, coefs, ints, code, coef_at + ops[at, OP_COEFS], ops[at, OP_INTS], offset, ops[at, OP_COUNT],
+                    ops[at, OP_FIXED], ops[at, OP_PATTERN], ops[at, OP_SECOND], ops[at, OP_STRIDES],
+                    ops[at, OP_STRIDES + 1], ops[at, OP_STRIDES + 2], ops[at, OP_STRIDES + 3],
                 )  # fmt: skip
             else:
                 apply_diagonal(
-                    work, offset, bits, base, diagonals[ops[at, INTS]], terms, own_factors, own_tables,
+                    work, offset, bits, base, diagonals[ops[at, OP_INTS]], terms, own_factors, own_tables,
                     own_high_tables, row, mixed, high_row, weights,
                 )  # fmt: skip
         if not in_place:

@@ -19,8 +19,8 @@ from qfleet_worker.engines.states.comparison import TOLERANCE
 from qfleet_worker.engines.states.one_by_one import SHOTS, Found
 from qfleet_worker.engines.statevector.compiler.binding import precise
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
-from qfleet_worker.engines.statevector.compiler.schedule import popcount
 from qfleet_worker.engines.statevector.kernels import small_states as rows
+from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
 

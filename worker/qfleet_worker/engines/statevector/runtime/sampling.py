@@ -7,13 +7,11 @@ sorted by the row of amplitudes that they fall into, and only within a row that 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
+from qfleet_worker.engines.statevector.kernels.samples import find_in_rows, find_rows, sort_by_row, sum_rows
 from qfleet_worker.engines.statevector.runtime.threads import Crew
 
 #: Amplitudes per row.
@@ -29,7 +27,7 @@ class Sampler:
         self._floats = amplitudes.view(amplitudes.real.dtype)
         self._row = min(ROW, len(amplitudes))
         sums = np.empty(len(amplitudes) // self._row)
-        crew.share(len(sums), lambda begin, end: _sum_rows(self._floats, 2 * self._row, sums, begin, end))
+        crew.share(len(sums), lambda begin, end: sum_rows(self._floats, 2 * self._row, sums, begin, end))
         self._ends = np.cumsum(sums)
         #: the squared norm of the state
         self.total = float(self._ends[-1])
@@ -42,91 +40,12 @@ class Sampler:
         points = numbers * self.total
         rows = np.empty(len(points), np.int64)
         found = np.empty(len(points), np.int64)
-        self._crew.share(len(points), lambda begin, end: _find_rows(points, self._ends, rows, begin, end))
-        order, firsts = _sort(rows, len(self._ends))
+        self._crew.share(len(points), lambda begin, end: find_rows(points, self._ends, rows, begin, end))
+        order, firsts = sort_by_row(rows, len(self._ends))
         self._crew.share(
             len(self._ends),
-            lambda begin, end: _find(self._floats, self._row, points, self._ends, order, firsts, found, begin, end),
+            lambda begin, end: find_in_rows(
+                self._floats, self._row, points, self._ends, order, firsts, found, begin, end
+            ),
         )
         return found
-
-
-@compiled_for("({real}[::1], int64, float64[::1], int64, int64)")
-def _sum_rows(floats: NDArray[Any], size: int, sums: NDArray[Any], begin: int, end: int) -> None:
-    """The squared norms of rows of `size` floats."""
-    for row in range(begin, end):
-        # Four sums that don't wait for each other.
-        a = b = c = d = 0.0
-        for at in range(row * size, (row + 1) * size - 3, 4):
-            a += np.float64(floats[at]) * floats[at]
-            b += np.float64(floats[at + 1]) * floats[at + 1]
-            c += np.float64(floats[at + 2]) * floats[at + 2]
-            d += np.float64(floats[at + 3]) * floats[at + 3]
-        if size < 4:
-            a = np.float64(floats[0]) * floats[0] + np.float64(floats[1]) * floats[1]
-        sums[row] = (a + b) + (c + d)
-
-
-@compiled_for("(float64[::1], float64[::1], int64[::1], int64, int64)")
-def _find_rows(points: NDArray[Any], ends: NDArray[Any], rows: NDArray[Any], begin: int, end: int) -> None:
-    """The first row whose end lies beyond each point."""
-    for at in range(begin, end):
-        low, high = 0, len(ends) - 1
-        while low < high:
-            middle = (low + high) >> 1
-            if ends[middle] > points[at]:
-                high = middle
-            else:
-                low = middle + 1
-        # Rounding may put a point behind the last row that has any probability.
-        while low > 0 and ends[low] <= ends[low - 1]:
-            low -= 1
-        rows[at] = low
-
-
-@compiled_for("(int64[::1], int64)")
-def _sort(rows: NDArray[Any], number: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The points in the order of their rows, and where each row begins among them."""
-    firsts = np.zeros(number + 1, np.int64)
-    for row in rows:
-        firsts[row + 1] += 1
-    for row in range(number):
-        firsts[row + 1] += firsts[row]
-    places = firsts[:-1].copy()
-    order = np.empty(len(rows), np.int64)
-    for at in range(len(rows)):
-        order[places[rows[at]]] = at
-        places[rows[at]] += 1
-    return order, firsts
-
-
-@compiled_for("({real}[::1], int64, float64[::1], float64[::1], int64[::1], int64[::1], int64[::1], int64, int64)")
-def _find(
-    floats: NDArray[Any], size: int, points: NDArray[Any], ends: NDArray[Any], order: NDArray[Any],
-    firsts: NDArray[Any], found: NDArray[Any], begin: int, end: int,
-) -> None:  # fmt: skip
-    """The index in its row where the cumulative distribution passes each point."""
-    sums = np.empty(size)
-    for row in range(begin, end):
-        if firsts[row] == firsts[row + 1]:
-            continue
-        total = 0.0
-        for column in range(size):
-            at = 2 * (row * size + column)
-            total += np.float64(floats[at]) * floats[at] + np.float64(floats[at + 1]) * floats[at + 1]
-            sums[column] = total
-        start = ends[row - 1] if row else 0.0
-        # The row fills the gap between its neighbours, so that the whole ascends.
-        scale = total / (ends[row] - start)
-        for place in range(firsts[row], firsts[row + 1]):
-            point = (points[order[place]] - start) * scale
-            low, high = 0, size - 1
-            while low < high:
-                middle = (low + high) >> 1
-                if sums[middle] > point:
-                    high = middle
-                else:
-                    low = middle + 1
-            while low > 0 and sums[low] <= sums[low - 1]:
-                low -= 1
-            found[order[place]] = row * size + low

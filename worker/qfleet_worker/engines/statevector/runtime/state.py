@@ -21,9 +21,9 @@ from qfleet_worker.engines.results.saved import View
 from qfleet_worker.engines.states.comparison import COMPARED, Picture
 from qfleet_worker.engines.statevector.compiler.binding import precise
 from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide
-from qfleet_worker.engines.statevector.compiler.schedule import popcount
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
+from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.threads import Crew
 

@@ -21,7 +21,8 @@ from qfleet_worker.engines.results.saved import means_of_sums
 from qfleet_worker.engines.states.one_by_one import SHOTS
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS
-from qfleet_worker.engines.statevector.compiler.tables import LOCAL, Tables
+from qfleet_worker.engines.statevector.compiler.tables import Tables
+from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL
 from qfleet_worker.engines.statevector.runtime.paulis import means_at_points
 from qfleet_worker.engines.statevector.runtime.points import run_points
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
@@ -110,7 +111,8 @@ def is_plain(plan: Plan) -> bool:
     """Whether a plan consists of stretches of one stage each, over all wires, and of measurements at its end."""
     every = (1 << plan.num_wires) - 1
     return all(
-        isinstance(step, Segment) and [local & every for local in step.tables.stages[:, LOCAL].tolist()] == [every]
+        isinstance(step, Segment)
+        and [local & every for local in step.tables.stages[:, STAGE_LOCAL].tolist()] == [every]
         for step in plan.steps
     )
 

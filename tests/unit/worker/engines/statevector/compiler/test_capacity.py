@@ -18,7 +18,7 @@ from qfleet_worker.engines.statevector.compiler import emission as emit
 from qfleet_worker.engines.statevector.compiler.plan import Segment, compile_program
 from qfleet_worker.engines.statevector.compiler.tables import compile_rows
 from qfleet_worker.engines.statevector.compiler.values import refill
-from qfleet_worker.engines.statevector.kernels import diagonals
+from qfleet_worker.engines.statevector.kernels import diagonals, layout
 
 
 def raises() -> Any:
@@ -202,7 +202,7 @@ def test_diagonals_without_room(full: str) -> None:
 @pytest.mark.parametrize("targets", [[0], [2], [0, 3], [2, 3, 4, 5]])
 def test_coefficients_without_room(targets: list[int]) -> None:
     def emit_into(size: int, inside: int) -> int:
-        op_row, sources = np.zeros(emit.OP_COLUMNS, np.int64), np.zeros(size, np.int64)
+        op_row, sources = np.zeros(layout.OP_COLUMNS, np.int64), np.zeros(size, np.int64)
         return emit.emit_matrix(3, 0, len(targets), np.array(targets), inside, inside, 6, 2, op_row, sources, 0)
 
     for inside in (0, 2):
@@ -217,7 +217,7 @@ def test_a_permutation_without_room() -> None:
     gates = np.zeros((1, draft.COLUMNS), np.int64)
 
     def emit_into(wires: int, size: int) -> None:
-        op_row = np.zeros(emit.OP_COLUMNS, np.int64)
+        op_row = np.zeros(layout.OP_COLUMNS, np.int64)
         sequence, ints = np.zeros(1, np.int64), np.zeros(size, np.int64)
         emit.emit_permutation(gates, sequence, 0, 1, wires, np.arange(8), 8, 8, 2, op_row, ints, 0)
 
@@ -233,7 +233,7 @@ def test_a_group_without_room() -> None:
     gates[:, draft.TARGETS] = [2, 3, 4, 5, 6]
 
     def emit_into(number: int, size: int) -> None:
-        op_row = np.zeros(emit.OP_COLUMNS, np.int64)
+        op_row = np.zeros(layout.OP_COLUMNS, np.int64)
         sources = np.zeros(size, np.int64)
         kind = schedule.FULL_GROUP
         emit.emit_group(gates, np.arange(5), 0, number, kind, np.arange(7), 7, 2, op_row, sources, 0)

@@ -14,7 +14,8 @@ from make_experiments import make_experiment
 from qfleet.wire.program.program import Op, Operation
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
-from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS, SECOND, SELECT
+from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS
+from qfleet_worker.engines.statevector.kernels.layout import DIAGONAL_SECOND, DIAGONAL_SELECT
 
 NUM_QUBITS = 15
 LOW = range(ROW_BITS)
@@ -72,7 +73,9 @@ def test_tables_of_many_rows(
     diagonals = compile_program(program, 2).steps[0].tables.diagonals
     selecting = sum(1 << (high - ROW_BITS) for high in HIGH)
     in_second = sum(1 << (high - ROW_BITS) for high in SECOND_HALF)
-    assert [int(row[SECOND]) for row in diagonals if row[SELECT] == selecting] == [0 if terms is across else in_second]
+    assert [int(row[DIAGONAL_SECOND]) for row in diagonals if row[DIAGONAL_SELECT] == selecting] == [
+        0 if terms is across else in_second
+    ]
     expected = np.ones(1, np.complex128)
     for qubit in range(NUM_QUBITS):
         half = 0.2 + 0.05 * qubit

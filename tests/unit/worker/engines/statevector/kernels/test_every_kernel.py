@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.compiler import emission as emit
 from qfleet_worker.engines.statevector.kernels import gates as kernels
-from qfleet_worker.engines.statevector.kernels import runs
+from qfleet_worker.engines.statevector.kernels import layout, runs
 from qfleet_worker.engines.statevector.kernels.gates import Spec
 from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
 
@@ -80,10 +80,10 @@ def run(
     padded = np.full(2 * len(state) + 2 * EDGE_LENGTH, EDGE, real)
     inside = padded[EDGE_LENGTH:-EDGE_LENGTH]
     inside[:] = state.astype(dtype).view(real)
-    op = np.zeros(emit.OP_COLUMNS, np.int64)
+    op = np.zeros(layout.OP_COLUMNS, np.int64)
     emit.begin_op(op, bits, lane_bits, spread(-1, high) | controls, values)
-    op[emit.KERNEL] = kernels.specs(lane_bits).index(spec)
-    op[emit.STRIDES : emit.STRIDES + len(high)] = [2 << bit for bit in high]
+    op[layout.OP_KERNEL] = kernels.specs(lane_bits).index(spec)
+    op[layout.OP_STRIDES : layout.OP_STRIDES + len(high)] = [2 << bit for bit in high]
     all_bits = (1 << bits) - 1
     run_stage(
         inside, bits, all_bits, all_bits, 0, 1, op[None], np.array([*coefs, 0], real), np.array(order or [0]),

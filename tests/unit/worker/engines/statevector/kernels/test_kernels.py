@@ -13,6 +13,7 @@ from qfleet_worker.engines.statevector.compiler import draft, shapes
 from qfleet_worker.engines.statevector.compiler import emission as emit
 from qfleet_worker.engines.statevector.compiler.schedule import FULL_GROUP, MIXED_GROUP, REAL_GROUP
 from qfleet_worker.engines.statevector.kernels import gates as kernels
+from qfleet_worker.engines.statevector.kernels import layout
 from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
 
 TOLERANCES = {2: 1e-13, 3: 2e-6}
@@ -56,7 +57,7 @@ class Bench:
 
     def __init__(self, lane_bits: int, bits: int = BITS) -> None:
         self.lane_bits, self.bits = lane_bits, bits
-        self.op = np.zeros(emit.OP_COLUMNS, np.int64)
+        self.op = np.zeros(layout.OP_COLUMNS, np.int64)
         self.sources = np.zeros(1 << 16, np.int64)
         #: the entries of matrices; 1 first, as in a draft's pool
         self.pool = np.ones(1, np.complex128)
@@ -83,7 +84,9 @@ class Bench:
         )  # fmt: skip
         assert (padded[:32] == 7).all()
         assert (padded[-32:] == 7).all()
-        return padded[32:-32].view(np.complex128 if self.lane_bits == 2 else np.complex64), int(self.op[0])
+        return padded[32:-32].view(np.complex128 if self.lane_bits == 2 else np.complex64), int(
+            self.op[layout.OP_KERNEL]
+        )
 
 
 def high_positions(rng: np.random.Generator, lane_bits: int, number: int) -> list[int]:
