@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Experiment
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from _experiments import make_experiment
 
-from qfleet.wire.codec import decode_program
+from qfleet.wire.codec.programs import decode_program
 from qfleet_worker.engines.choose import choose_engine
 from qfleet_worker.machine.allocator import keep_freed_memory
 

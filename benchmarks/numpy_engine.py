@@ -23,7 +23,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.providers.basic_provider import BasicSimulator
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 SHOTS = 1024

@@ -16,7 +16,7 @@ from _circuits import circuits
 from _measure import Options, Row
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import encode_program
+from qfleet.wire.codec.programs import encode_program
 
 SIZES = (26,)
 DEFAULT_FAMILIES = ("ansatz", "qft")

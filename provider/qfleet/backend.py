@@ -23,7 +23,7 @@ from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labe
 from qfleet.submission.prepare import prepare
 from qfleet.submission.submit import submit
 from qfleet.target import fleet_target, widest
-from qfleet.wire.messages.shard import Output
+from qfleet.wire.messages.request import Output
 
 
 @dataclass(frozen=True, slots=True)

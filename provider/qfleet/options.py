@@ -15,7 +15,7 @@ from qiskit.quantum_info import Statevector
 
 from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
-from qfleet.wire.messages.shard import Precision
+from qfleet.wire.messages.request import Precision
 
 Method = Literal["automatic", "statevector", "unitary"]
 

@@ -25,7 +25,7 @@ from qfleet.local import LocalFleet
 from qfleet.options import check_text
 from qfleet.settings import Settings
 from qfleet.wire.messages.presence import Presence
-from qfleet.wire.messages.shard import PRIMITIVE_OUTPUTS
+from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS
 from qfleet.wire.redis.broker import BrokerUrlError, parse_broker
 
 _DEFAULT_BACKEND: Final = "automatic"

@@ -34,9 +34,9 @@ from qiskit.circuit.library import (
 from qiskit.transpiler import Target
 
 from qfleet.lowering.saves import NAMES
-from qfleet.submission.encode import LARGEST_VALUE
-from qfleet.wire.cost.cost import AMPLITUDE_BYTES
-from qfleet.wire.messages.shard import Output
+from qfleet.wire.cost.sizes import AMPLITUDE_BYTES
+from qfleet.wire.limits import LARGEST_VALUE
+from qfleet.wire.messages.request import Output
 
 #: Operations of any width, by their class.
 _OF_ANY_WIDTH = {

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_experiments import make_experiment
 
-from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Operation, Program
 from qfleet_worker.engines.contract import Engine, EngineError, Outcome
 
@@ -298,7 +298,7 @@ def digest(outcome: Outcome) -> str:
 
 _AGAIN = """
 import sys
-from qfleet.wire.codec import decode_program
+from qfleet.wire.codec.programs import decode_program
 import engine_oracle, {module} as contract
 program = decode_program(sys.stdin.buffer.read())
 experiment = contract.make_experiment(program, 500, 77, memory=True, output="statevector")

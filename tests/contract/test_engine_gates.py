@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_experiments import make_experiment
 
-from qfleet.wire.codec import decode_program, encode_program
-from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.program import TABLE_OPS, Op, Operation, Program
 from qfleet_worker.engines.contract import Engine
 

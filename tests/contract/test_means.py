@@ -19,7 +19,7 @@ from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp, Statevec
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import with_means
-from qfleet.wire.messages.shard import Precision
+from qfleet.wire.messages.request import Precision
 from qfleet.wire.program.program import Op, Operation, Program
 from qfleet_worker.engines.contract import Engine, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine

@@ -29,11 +29,14 @@ from same_outcomes import assert_same_saves
 
 from qfleet.errors import DamagedDataError
 from qfleet.ledger.record import decode_record, encode_record
-from qfleet.wire import codec
+from qfleet.wire.codec.blobs import Kind, content_hash, head
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes
 from qfleet.wire.errors import WireError
 from qfleet.wire.messages.presence import Presence
-from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork, cut
+from qfleet.wire.messages.result import CircuitResult
+from qfleet.wire.messages.work import CircuitWork, ShardWork, cut
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
 from qfleet_worker.engines.contract import Engine
@@ -74,17 +77,17 @@ def _shard(content: bytes, engines: Engines) -> bool:
     tree = _tree(content, 2)
     if tree is None or not isinstance(tree[1], list):
         return False
-    blobs = [codec._header(codec._ProgramMessage) + msgspec.msgpack.encode(each) for each in tree[1]]
-    names = [codec.content_hash(blob) for blob in blobs]
+    blobs = [head(Kind.PROGRAM) + msgspec.msgpack.encode(each) for each in tree[1]]
+    names = [content_hash(blob) for blob in blobs]
     _name_programs(tree[0], names)
-    work = _decoded(codec.decode_work, codec._header(ShardWork) + msgspec.msgpack.encode(tree[0]))
-    programs = [_decoded(codec.decode_program, blob) for blob in blobs]
+    work = _decoded(decode_work, head(Kind.WORK) + msgspec.msgpack.encode(tree[0]))
+    programs = [_decoded(decode_program, blob) for blob in blobs]
     for program in programs:
         if program is not None:
-            _stable(codec.encode_program, codec.decode_program, program)
+            _stable(encode_program, decode_program, program)
     if work is None:
         return False
-    _stable(codec.encode, codec.decode_work, work)
+    _stable(encode_shard, decode_work, work)
     run = _smaller(work)
     known = dict(zip(names, programs, strict=True))
     found = [_run(engine(), run, dict(zip(names, blobs, strict=True)), known) for engine in engines]
@@ -127,7 +130,7 @@ def _run(
         if not small:
             return []
         work = msgspec.structs.replace(work, circuits=tuple(small))
-    store = FakeStore(codec.encode(work), blobs=blobs)
+    store = FakeStore(encode_shard(work), blobs=blobs)
     promised = max([_promised(circuit, work, programs.get(circuit.program)) for circuit in work.circuits])
     defects = _Defects()
     logger = logging.getLogger("qfleet_worker.shards.runner")
@@ -144,8 +147,8 @@ def _run(
     (finished,) = store.finished
     if not finished["result"]:
         return []
-    result = codec.decode_result(finished["result"])
-    _stable(codec.encode, codec.decode_result, result)
+    result = decode_result(finished["result"])
+    _stable(encode_shard, decode_result, result)
     for circuit in result.circuits:
         if "a defect of qfleet" in circuit.error:
             raise FindingError(f"{engine.name}: {circuit.error}")
@@ -233,17 +236,17 @@ def _assembled(content: bytes, _: Engines) -> bool:
     again = encode_record(record)
     if encode_record(decode_record(again)) != again:
         raise FindingError("a record is written in two ways")
-    blobs = [codec._header(ShardResult) + msgspec.msgpack.encode(each) for each in tree[1]]
-    results = [_decoded(codec.decode_result, blob) for blob in blobs]
+    blobs = [head(Kind.RESULT) + msgspec.msgpack.encode(each) for each in tree[1]]
+    results = [_decoded(decode_result, blob) for blob in blobs]
     parts = [part for result in results if result is not None for part in result.circuits]
     for result in results:
         if result is not None:
-            _stable(codec.encode, codec.decode_result, result)
+            _stable(encode_shard, decode_result, result)
     return put_together(record, parts) and None not in results
 
 
 def _raw(content: bytes, _: Engines) -> bool:
-    found = [_decoded(decode, content) for decode in (codec.decode_program, codec.decode_work, codec.decode_result)]
+    found = [_decoded(decode, content) for decode in (decode_program, decode_work, decode_result)]
     try:
         decode_record(content)
     except DamagedDataError:

@@ -14,7 +14,7 @@ from qfleet.errors import DamagedDataError
 from qfleet.jobs.pub_results import Means, pub_result
 from qfleet.jobs.result import assemble, failure
 from qfleet.ledger import JobRecord
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 
 #: A record may name a million points, each of which becomes a result.
 MOST_POINTS = 2000

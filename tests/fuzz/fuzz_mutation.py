@@ -13,7 +13,8 @@ import numpy as np
 from random_expressions import random_expression
 from random_programs import program_of, random_program, random_values
 
-from qfleet.wire import codec
+from qfleet.wire.codec.blobs import Kind, head
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.errors import WireError
 from qfleet.wire.program.expressions import BOOL
 from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TARGETS, Op, Operation, Program
@@ -91,7 +92,7 @@ def fresh_shard(rng: np.random.Generator) -> bytes:
 
 
 def _tree_of(program: Program) -> Any:
-    return msgspec.msgpack.decode(codec.encode_program(program)[4:])
+    return msgspec.msgpack.decode(encode_program(program)[4:])
 
 
 def _shard(tree: list[Any], rng: np.random.Generator) -> list[Any]:
@@ -114,11 +115,11 @@ def _shard(tree: list[Any], rng: np.random.Generator) -> list[Any]:
 
 def _rows(tree: Any, rng: np.random.Generator) -> Any:
     """A program with some of its rows changed; what refers to rows is left to refer to others."""
-    blob = codec._header(codec._ProgramMessage) + msgspec.msgpack.encode(tree)
+    blob = head(Kind.PROGRAM) + msgspec.msgpack.encode(tree)
     if len(blob) > _MOST_BYTES:
         return _array(tree, rng)
     try:
-        program = codec.decode_program(blob)
+        program = decode_program(blob)
     except WireError:
         return _array(tree, rng)
     rows = list(program)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord
-from qfleet.wire.messages.shard import CircuitResult, ShardResult
+from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.program.saves import Saved, SaveKind, Subtype
 
 

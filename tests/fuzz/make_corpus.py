@@ -16,7 +16,7 @@ import numpy as np  # noqa: E402
 from fuzz_mutation import fresh_shard  # noqa: E402
 from fuzz_records import samples  # noqa: E402
 
-from qfleet.wire.messages.shard import CircuitWork, ShardWork  # noqa: E402
+from qfleet.wire.messages.work import CircuitWork, ShardWork  # noqa: E402
 from qfleet.wire.program.program import Program  # noqa: E402
 
 URLS = (

@@ -17,7 +17,9 @@ from fuzz_limits import TooMuchError, held_to, seconds_of_cpu
 from fuzz_mutation import _rows, fresh_shard, mutated
 from replay import CORPUS
 
-from qfleet.wire import codec
+from qfleet.wire.codec.blobs import Kind, head
+from qfleet.wire.codec.programs import decode_program
+from qfleet.wire.errors import WireError
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
@@ -94,7 +96,7 @@ def test_a_decoder_that_raises_something_else_is_found(monkeypatch: pytest.Monke
     def raises(_: object) -> None:
         raise IndexError
 
-    monkeypatch.setattr(codec, "check_flow", raises)
+    monkeypatch.setattr("qfleet.wire.checks.program.check_flow", raises)
     with pytest.raises(IndexError):
         check(KEPT["shard-program"], ())
 
@@ -134,10 +136,10 @@ def test_changed_rows_are_mostly_still_a_program() -> None:
     _, programs = msgspec.msgpack.decode(fresh_shard(np.random.default_rng(1))[1:])
     rng, good = np.random.default_rng(5), 0
     for _ in range(100):
-        blob = codec._header(codec._ProgramMessage) + msgspec.msgpack.encode(_rows(programs[0], rng))
+        blob = head(Kind.PROGRAM) + msgspec.msgpack.encode(_rows(programs[0], rng))
         try:
-            codec.decode_program(blob)
+            decode_program(blob)
             good += 1
-        except codec.WireError:
+        except WireError:
             continue
     assert good > 50

@@ -33,7 +33,6 @@ from qfleet.errors import (
 )
 from qfleet.ledger import Connection
 from qfleet.ledger.client import connect
-from qfleet.wire import codec
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import CONNECT_TIMEOUT_SECONDS, parse_broker
 from qfleet_worker.store import Store
@@ -271,7 +270,7 @@ def test_a_result_too_large_for_redis(name: str, qubits: int, size: str, idle: F
 
 @pytest.mark.usefixtures("nothing_stored")
 def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "MAX_BLOB_BYTES", 2**20)
+    monkeypatch.setattr("qfleet.ledger.ledger.MAX_BLOB_BYTES", 2**20)
     with pytest.raises(CapacityError, match=r"takes 2 MiB, and a Redis value holds 512 MiB; give less metadata"):
         idle.get_backend().run(bell(), metadata={"notes": "x" * 2**21})
 

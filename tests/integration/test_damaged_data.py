@@ -24,8 +24,11 @@ from qfleet.errors import (
     JobFailedError,
 )
 from qfleet.ledger import Connection
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.codec.shards import decode_work, encode_shard
+from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
@@ -79,7 +82,7 @@ def _program(**changed: Any) -> bytes:
         "table_refs": np.zeros(0, np.int32),
         "tables": (),
     }
-    return codec.encode_program(Program(**fields | changed))
+    return encode_program(Program(**fields | changed))
 
 
 def _tampered(backend: FleetBackend, client: redis.Redis, tamper: Any) -> FleetJob:
@@ -116,10 +119,10 @@ def _programs(blob: bytes | None, *, renamed: bool = True) -> Any:
         if blob is None:
             return
         if renamed:
-            work = codec.decode_work(client.hget(keys.work(job_id), "0"))
-            name = codec.content_hash(blob)
+            work = decode_work(client.hget(keys.work(job_id), "0"))
+            name = content_hash(blob)
             circuits = tuple(replace(circuit, program=name) for circuit in work.circuits)
-            client.hset(keys.work(job_id), "0", codec.encode(replace(work, circuits=circuits)))
+            client.hset(keys.work(job_id), "0", encode_shard(replace(work, circuits=circuits)))
         client.hset(keys.programs(job_id), name, blob)
 
     return tamper
@@ -131,17 +134,17 @@ def _programs(blob: bytes | None, *, renamed: bool = True) -> Any:
         pytest.param(_work(b""), "not a qfleet message", id="work-empty"),
         pytest.param(_work(None), "not a qfleet message", id="work-missing"),
         pytest.param(_work(b"\x80\x04\x95pickle"), "not a qfleet message", id="work-foreign"),
-        pytest.param(_work(codec.encode(WORK)[:-3]), "damaged message", id="work-truncated"),
-        pytest.param(_work(codec.encode(WORK) + b"x"), "damaged message", id="work-too-long"),
-        pytest.param(_work(b"qf\x63W" + codec.encode(WORK)[4:]), "a message of format 99", id="work-newer"),
+        pytest.param(_work(encode_shard(WORK)[:-3]), "damaged message", id="work-truncated"),
+        pytest.param(_work(encode_shard(WORK) + b"x"), "damaged message", id="work-too-long"),
+        pytest.param(_work(b"qf\x63W" + encode_shard(WORK)[4:]), "a message of format 99", id="work-newer"),
         pytest.param(_work(_program()), "of kind b'P'", id="work-is-a-program"),
-        pytest.param(_work(codec.encode(WORK)[:4] + b"\x91" * 100_000), "damaged message", id="work-deeply-nested"),
-        pytest.param(_work(codec.encode(WORK)), "its program is missing", id="work-of-unknown-program"),
+        pytest.param(_work(encode_shard(WORK)[:4] + b"\x91" * 100_000), "damaged message", id="work-deeply-nested"),
+        pytest.param(_work(encode_shard(WORK)), "its program is missing", id="work-of-unknown-program"),
         pytest.param(_programs(None), "its program is missing", id="program-missing"),
         pytest.param(_programs(_program(), renamed=False), "isn't the one that its name says", id="program-of-another"),
         pytest.param(_programs(b""), "not a qfleet message", id="program-empty"),
         pytest.param(_programs(_program()[:-5]), "damaged message", id="program-truncated"),
-        pytest.param(_programs(codec.encode(WORK)), "of kind b'W'", id="program-is-work"),
+        pytest.param(_programs(encode_shard(WORK)), "of kind b'W'", id="program-is-work"),
         pytest.param(_programs(_program(num_qubits=40)), r"its 40 qubits need 4915[0-9]", id="program-too-wide"),
         pytest.param(_programs(_program(num_qubits=40_000)), "damaged message", id="program-far-too-wide"),
         pytest.param(_programs(_program(codes=np.array([99, 32], np.uint8))), "unknown operation", id="program-code"),
@@ -220,7 +223,7 @@ def _result(**changed: Any) -> bytes:
         "counts": np.array([4, 6]).tobytes(),
         "memory": np.array([0] * 4 + [1] * 6, np.uint32).tobytes(),
     }
-    return codec.encode(ShardResult(circuits=(CircuitResult(**fields | changed),)))
+    return encode_shard(ShardResult(circuits=(CircuitResult(**fields | changed),)))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ def _result(**changed: Any) -> bytes:
     [
         pytest.param(b"", "not a qfleet message", id="empty"),
         pytest.param(_result()[:-5], "damaged message", id="truncated"),
-        pytest.param(codec.encode(WORK), "of kind b'W'", id="work"),
+        pytest.param(encode_shard(WORK), "of kind b'W'", id="work"),
         pytest.param(_result(outcomes=b"\x00"), "don't fit", id="outcomes"),
         pytest.param(_result(counts=b"123"), "circuit 0|array", id="counts"),
     ],

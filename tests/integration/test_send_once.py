@@ -16,7 +16,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
 from qfleet.ledger.ledger import PROGRAM_SECONDS
-from qfleet.wire import codec
+from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.redis import keys
 
 POINTS = 10_000
@@ -79,7 +79,7 @@ def test_a_loop_sends_its_circuit_once(kind: str, tmp_path: Path) -> None:
         url = f"redis://127.0.0.1:{port}/0"
         with FleetProvider(url) as provider, worker(url, tmp_path / "log"):
             (name, blob), *_ = client.hgetall(keys.programs(run(provider, points[0]))).items()
-            assert codec.content_hash(blob) == name.decode()
+            assert content_hash(blob) == name.decode()
             assert not client.exists(keys.program(name.decode())), "one job alone leaves no copy"
             run(provider, points[1])
             assert 0 < client.ttl(keys.program(name.decode())) <= PROGRAM_SECONDS

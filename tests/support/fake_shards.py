@@ -11,8 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import CircuitWork, ShardResult, ShardWork
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.codec.shards import decode_result, encode_shard
+from qfleet.wire.messages.result import ShardResult
+from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.program.formulas import Formula, parameter
 from qfleet.wire.program.program import Op, Program
 from qfleet_worker.engines.choose import Engines
@@ -26,7 +29,7 @@ GIB = 2**30
 def program(num_qubits: int = 1) -> bytes:
     """The blob of one measurement."""
     empty = np.zeros(0, np.int32)
-    return codec.encode_program(
+    return encode_program(
         Program(
             num_qubits=num_qubits,
             num_clbits=1,
@@ -45,7 +48,7 @@ def program(num_qubits: int = 1) -> bytes:
 def parametrised(formula: Formula | None = None, angle: float = 0.25) -> bytes:
     """The blob of one rotation by an angle and one by a formula of two parameters."""
     empty = np.zeros(0, np.int32)
-    return codec.encode_program(
+    return encode_program(
         Program(
             num_qubits=1,
             num_clbits=1,
@@ -66,7 +69,7 @@ def parametrised(formula: Formula | None = None, angle: float = 0.25) -> bytes:
 
 
 #: The names of `program`, and of two that are `parametrised`.
-P, TURN, TILT = map(codec.content_hash, [program(), parametrised(), parametrised(angle=0.5)])
+P, TURN, TILT = map(content_hash, [program(), parametrised(), parametrised(angle=0.5)])
 
 
 def shard(*circuits: CircuitWork, **changed: Any) -> ShardWork:
@@ -112,7 +115,7 @@ class FakeStore:
     @property
     def result(self) -> ShardResult:
         (finished,) = self.finished
-        return codec.decode_result(finished["result"])
+        return decode_result(finished["result"])
 
 
 @dataclass
@@ -158,9 +161,7 @@ def points(index: int, *rows: Sequence[float], **changed: Any) -> CircuitWork:
 
 def stored(*circuits: CircuitWork, formula: Formula | None = None, **changed: Any) -> FakeStore:
     blobs = [parametrised(formula), parametrised(), parametrised(angle=0.5), program()]
-    return FakeStore(
-        codec.encode(shard(*circuits, **changed)), blobs={codec.content_hash(blob): blob for blob in blobs}
-    )
+    return FakeStore(encode_shard(shard(*circuits, **changed)), blobs={content_hash(blob): blob for blob in blobs})
 
 
 def angles(engine: FakeEngine) -> list[list[float]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.messages.shard import Precision
+from qfleet.wire.messages.request import Precision
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 _spec = importlib.util.spec_from_file_location("_circuits", Path(__file__).parents[2] / "benchmarks" / "_circuits.py")

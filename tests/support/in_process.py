@@ -13,8 +13,8 @@ from qfleet.jobs.result import assemble
 from qfleet.ledger.record import decode_record, encode_record
 from qfleet.options import RunOptions, check_option
 from qfleet.submission.prepare import prepare
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import Output
+from qfleet.wire.codec.shards import decode_result, encode_shard
+from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.contract import Engine
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Taken
@@ -58,14 +58,14 @@ def run_in_process(
     """The result of a job whose shards an engine runs, one after the other."""
     chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
     new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)
-    store = _Store([codec.encode(shard) for shard in new.shards], new.programs)
+    store = _Store([encode_shard(shard) for shard in new.shards], new.programs)
     runner = Runner(store, always(engine, engine_reason), memory_bytes=2**31, max_attempts=3)
     for index in range(len(new.shards)):
         assert runner.run(new.job_id, index)
     return assemble(
         new.job_id,
         decode_record(encode_record(new.record)),
-        [circuit for blob in store.results for circuit in codec.decode_result(blob).circuits],
+        [circuit for blob in store.results for circuit in decode_result(blob).circuits],
         backend_version="0",
         ended=new.record.created,
         default_error="",

@@ -12,8 +12,9 @@ import numpy as np
 import redis
 
 from qfleet.ledger import CircuitRecord, JobRecord, NewJob
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.codec.shards import decode_work, encode_shard
+from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet_worker.store import Store
 
 
@@ -86,7 +87,7 @@ def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> 
     store = Store(client, "unit@test")
     taken = store.take(job_id, index)
     assert taken is not None
-    circuits = codec.decode_work(taken.work).circuits
+    circuits = decode_work(taken.work).circuits
     results = [
         CircuitResult(index=circuit.index, first_shot=circuit.first_shot, shots=circuit.shots, seconds=0.1, engine="e")
         for circuit in circuits
@@ -100,7 +101,7 @@ def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> 
         ]
     return store.finish(
         taken,
-        codec.encode(ShardResult(circuits=tuple(results))),
+        encode_shard(ShardResult(circuits=tuple(results))),
         whole=0 if error else sum(circuit.blocks == 1 for circuit in circuits),
         blocks=[] if error else [(circuit.index, circuit.blocks) for circuit in circuits if circuit.blocks > 1],
         error=error,

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from qfleet.wire.codec import VERSION, encode, encode_program
-from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork
+from qfleet.wire.codec.blobs import VERSION
+from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.program import expressions
 from qfleet.wire.program.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step
@@ -307,7 +310,7 @@ MESSAGES: dict[str, Struct | Program] = {
 
 def encoded(message: Struct | Program) -> bytes:
     """The blob of any message."""
-    return encode_program(message) if isinstance(message, Program) else encode(message)
+    return encode_program(message) if isinstance(message, Program) else encode_shard(message)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from qiskit.providers.exceptions import JobError, JobTimeoutError
 import qfleet
 from qfleet import errors
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import encode_program
+from qfleet.wire.codec.programs import encode_program
 
 JOB_MEMBERS = {
     "as_completed",
@@ -137,7 +137,7 @@ def imported(code: str, names: list[str]) -> str:
     ("module", "absent"),
     [
         ("qfleet_worker.app", ["qiskit", "rich", "click.testing", "matplotlib"]),
-        ("qfleet.wire.codec", ["qiskit", "celery", "redis"]),
+        ("qfleet.wire.codec.programs", ["qiskit", "celery", "redis"]),
         ("qfleet", ["qiskit", "celery", "redis", "numpy"]),
         ("qfleet.provider", ["matplotlib", "rich", "psutil", *ENGINE]),
     ],
@@ -156,7 +156,7 @@ def test_a_worker_runs_circuits_without_qiskit() -> None:
     circuit.h(0)
     circuit.measure_all()
     code = f"""
-from qfleet.wire.codec import decode_program
+from qfleet.wire.codec.programs import decode_program
 from qfleet_worker import app
 from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.choose import choose_engine

@@ -15,7 +15,7 @@ from celery.signals import worker_process_init
 import qfleet_worker
 from qfleet.wire.messages.machine import machine_id
 from qfleet.wire.messages.presence import Presence
-from qfleet.wire.messages.shard import RUN_SHARD
+from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.broker import celery_settings
 from qfleet.wire.redis.celery_message import send_shard
 from qfleet_worker.engines.background import Background

@@ -20,8 +20,9 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import Scripts, plain_script
-from qfleet.wire.messages.presence import MAX_RECORD_BYTES, STALE_SECONDS, Presence
+from qfleet.wire.messages.presence import STALE_SECONDS, Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import ShardField
@@ -62,7 +63,7 @@ class Taken:
     owner: str
     #: 1 for the first
     attempt: int
-    #: the blob of a `qfleet.wire.messages.shard.ShardWork`
+    #: the blob of a `qfleet.wire.messages.work.ShardWork`
     work: bytes
     #: why the attempt before ended, if it is known
     cause: str = ""
@@ -123,7 +124,7 @@ class Store:
         """Store a shard's result, and mark it SUCCESS, or FAILURE if there is an error.
 
         Args:
-            result: the blob of a `qfleet.wire.messages.shard.ShardResult`; empty if there is none.
+            result: the blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
             whole: how many circuits ran with all their shots.
             blocks: (circuit, number of its blocks) for each block of shots that ran.
             error: what went wrong, for the user; empty on success.

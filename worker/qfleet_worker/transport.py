@@ -20,7 +20,8 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils.uuid import uuid
 from msgspec import Meta, Struct
 
-from qfleet.wire.messages.shard import MAX_SHARDS, RUN_SHARD
+from qfleet.wire.limits import MAX_SHARDS
+from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import QUEUE
 from qfleet.wire.redis.states import shard_of

@@ -18,7 +18,7 @@ from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import READ_EVERY_SECONDS, Patience, ended, goes_on, interruptible, seconds, watch
 from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.ledger.shielded import shielded
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 
 #: How long a cancel waits for the processes that it kills to be dead.
 _DEATH_SECONDS: Final = 2.0

@@ -16,7 +16,7 @@ from qfleet.jobs.gathering import default_error, gather
 from qfleet.jobs.result import assemble, failure
 from qfleet.jobs.waiting import Patience, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 
 
 class FleetJob(LedgerJob[Result], JobV1):

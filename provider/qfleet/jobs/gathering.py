@@ -14,7 +14,7 @@ from qfleet.jobs.result import experiment, split
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Patience
 from qfleet.ledger import Connection, JobRecord, Ledger, Snapshot
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.redis.states import FINAL_STATES
 
 #: Shards whose states are read at once. They end in about the order of their numbers.

@@ -21,7 +21,7 @@ from qfleet.jobs.gathering import arriving, default_error, gather_units
 from qfleet.jobs.pub_results import ERROR, Means, pub_result
 from qfleet.jobs.waiting import Patience, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 
 
 class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[PrimitiveResult[PubResult], JobStatus]):

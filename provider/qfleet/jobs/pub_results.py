@@ -15,7 +15,7 @@ from qfleet.errors import DamagedDataError
 from qfleet.jobs.layout import lay_out
 from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
 from qfleet.ledger.metadata import copy_metadata
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 
 #: The key of a PUB's metadata that says why it failed.
 ERROR = "error"

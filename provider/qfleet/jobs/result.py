@@ -18,7 +18,8 @@ from qfleet.jobs.counts import HEX, FleetResult
 from qfleet.jobs.saved_data import saved_data
 from qfleet.ledger import CircuitRecord, JobRecord
 from qfleet.ledger.metadata import copy_metadata
-from qfleet.wire.messages.shard import SEED_STEP, CircuitResult
+from qfleet.wire.messages.result import CircuitResult
+from qfleet.wire.messages.work import SEED_STEP
 
 #: How many failed circuits an error names.
 _NAMED_FAILURES: Final = 3

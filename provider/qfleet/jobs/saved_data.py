@@ -12,7 +12,7 @@ from qiskit.quantum_info import DensityMatrix, Operator, Statevector
 from qiskit.result import ProbDistribution
 
 from qfleet.errors import DamagedDataError
-from qfleet.wire.messages.shard import Precision
+from qfleet.wire.messages.request import Precision
 from qfleet.wire.program.saves import Saved, SaveKind, value_type
 
 #: Amplitudes below this aren't in a dictionary: Aer's threshold.

@@ -16,10 +16,13 @@ from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobN
 from qfleet.ledger.job_index import JobIndex
 from qfleet.ledger.record import JobRecord, decode_record, encode_record
 from qfleet.ledger.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot
-from qfleet.wire import codec
+from qfleet.wire.codec.shards import decode_result, encode_shard
+from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_BLOB_BYTES, MAX_RECORD_BYTES, MAX_SHARDS
 from qfleet.wire.lua import Scripts, plain_script
-from qfleet.wire.messages.presence import MAX_RECORD_BYTES, STALE_SECONDS, Presence
-from qfleet.wire.messages.shard import MAX_SHARDS, ShardResult, ShardWork
+from qfleet.wire.messages.presence import STALE_SECONDS, Presence
+from qfleet.wire.messages.result import ShardResult
+from qfleet.wire.messages.work import ShardWork
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
 from qfleet.wire.redis.states import FINAL_STATES
@@ -78,7 +81,7 @@ class Ledger:
         """
         record = job.record
         blob = encode_record(record)
-        if len(blob) > codec.MAX_BLOB_BYTES:
+        if len(blob) > MAX_BLOB_BYTES:
             raise CapacityError(
                 f"what is kept of the job beside its programs takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
                 "holds 512 MiB; give less metadata, or cut the job"
@@ -101,7 +104,7 @@ class Ledger:
             if job.shards:
                 pipe.hset(key, mapping=ledger)
                 pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
-                pipe.hset(work, mapping={index: codec.encode(shard) for index, shard in enumerate(job.shards)})
+                pipe.hset(work, mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
                 pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
             else:
                 # With nothing to run it has ended.
@@ -177,8 +180,8 @@ class Ledger:
                 if blob is None:
                     continue
                 try:
-                    yield codec.decode_result(blob)
-                except codec.WireError as exc:
+                    yield decode_result(blob)
+                except WireError as exc:
                     raise DamagedDataError(f"the result of shard {index} of job {job_id} can't be read: {exc}") from exc
 
     def cancel(self, job_id: str) -> list[int]:

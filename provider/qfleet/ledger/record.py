@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 
 from qfleet.errors import DamagedDataError
 from qfleet.ledger.metadata import join, split, unwritable
-from qfleet.wire.codec import MAX_CLBITS, MAX_QUBITS
-from qfleet.wire.messages.shard import PRIMITIVE_OUTPUTS, Output, Positive, Precision
+from qfleet.wire.limits import MAX_CLBITS, MAX_QUBITS, Positive
+from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output, Precision
 
 #: Points of a job at most.
 _MOST_POINTS: Final = 1_000_000
@@ -42,7 +42,7 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     measured: bool
     #: of each point
     shots: Positive
-    #: of the first point; the others' follow by `qfleet.wire.messages.shard.SEED_STEP`
+    #: of the first point; the others' follow by `qfleet.wire.messages.work.SEED_STEP`
     seed: _NotNegative
     #: bytes of memory that its simulation was predicted to take
     required_bytes: _NotNegative

@@ -36,7 +36,7 @@ class Snapshot:
     """What one read of the ledger says of a job."""
 
     backend: str
-    #: what comes back of each circuit: `qfleet.wire.messages.shard.Output`
+    #: what comes back of each circuit: `qfleet.wire.messages.request.Output`
     output: str
     #: how many shards are in each Celery state; cancelled ones whose process still runs count as STARTED
     states: Mapping[str, int]

@@ -33,10 +33,10 @@ from qfleet.lowering.expressions import constant, lowered
 from qfleet.lowering.parameters import with_value
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import BREAK, CONTINUE, Rows
-from qfleet.wire.checks.flow import MAX_FLOW_OPERATIONS
-from qfleet.wire.codec import MAX_OPERATIONS
+from qfleet.wire.checks.expressions import type_of
+from qfleet.wire.limits import MAX_FLOW_OPERATIONS, MAX_OPERATIONS
 from qfleet.wire.program import expressions as wire
-from qfleet.wire.program.expressions import BOOL, Expression, type_of
+from qfleet.wire.program.expressions import BOOL, Expression
 
 if TYPE_CHECKING:
     from qfleet.lowering.operations import Walk

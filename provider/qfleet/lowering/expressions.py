@@ -11,8 +11,9 @@ from qiskit.circuit.classical import expr, types
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.refusal import RefusalError
-from qfleet.wire.codec import MAX_VARIABLES
+from qfleet.wire.checks.expressions import type_of
 from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_DEPTH, MAX_VARIABLES, MAX_WIDTH
 from qfleet.wire.program import expressions as wire
 from qfleet.wire.program.expressions import Expression
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from qfleet.lowering.clbits import Clbits
 
 #: Levels of the deepest expression; a switch puts another one on top.
-MAX_LEVELS = wire.MAX_DEPTH - 1
+MAX_LEVELS = MAX_DEPTH - 1
 
 
 class Variables:
@@ -45,7 +46,7 @@ def lowered(expression: expr.Expr, clbits: Clbits, variables: Variables, kind: i
     """An expression over the clbits of a circuit, of the type `kind` if one is given. Raises `RefusalError`."""
     result = _node(expression, clbits, variables, MAX_LEVELS)
     try:
-        found = wire.type_of(result, clbits.total, tuple(variables.types))
+        found = type_of(result, clbits.total, tuple(variables.types))
     except WireError as exc:
         raise RefusalError(f"its expression can't be evaluated: {exc}") from exc
     if kind is not None and found != kind:
@@ -122,7 +123,7 @@ def _type(kind: types.Type) -> int:
         case types.Float():
             return wire.FLOAT
         case types.Uint():
-            if kind.width > wire.MAX_WIDTH:
-                raise RefusalError(f"its {kind} is wider than {wire.MAX_WIDTH} bits", CapacityError)
+            if kind.width > MAX_WIDTH:
+                raise RefusalError(f"its {kind} is wider than {MAX_WIDTH} bits", CapacityError)
             return int(kind.width)
     raise RefusalError(f"its expression has the type {kind}; Bool, Uint and Float are run")

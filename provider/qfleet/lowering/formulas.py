@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from qiskit.circuit import Parameter, ParameterExpression
 
 from qfleet.lowering.refusal import unbound
-from qfleet.wire.program.formulas import BINARY_STEPS, MAX_STEPS, Formula, Step, parameter
+from qfleet.wire.limits import MAX_STEPS
+from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step, parameter
 
 #: Steps by the numbers that QPY, Qiskit's file format, gives the operations of an expression.
 _STEPS: dict[int, Step] = {

@@ -16,9 +16,7 @@ from qfleet.lowering.operations import Walk
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.saves import resolved
 from qfleet.lowering.tables import amplitude_rows
-from qfleet.wire.checks.flow import MAX_FLOW_OPERATIONS, num_flow_operations
-from qfleet.wire.codec import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
-from qfleet.wire.program.formulas import MAX_PARAMETERS
+from qfleet.wire.limits import MAX_CLBITS, MAX_FLOW_OPERATIONS, MAX_OPERATIONS, MAX_PARAMETERS, MAX_QUBITS
 from qfleet.wire.program.program import Program
 
 __all__ = ["lower", "unbound"]
@@ -67,7 +65,7 @@ def lower(
         program = resolved(program, walk.saved_states, unitary=unitary)
         _check_size(len(program), MAX_OPERATIONS, "operations")
         if rows.jumps or rows.expressions:
-            _check_size(num_flow_operations(program), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")
+            _check_size(program.num_flow_operations(), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")
     except RefusalError as refusal:
         # The cause is an exception that a definition or a matrix raised, if that was it.
         raise refusal.error(circuit.name) from refusal.__cause__

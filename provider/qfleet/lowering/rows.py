@@ -19,8 +19,7 @@ from qfleet.lowering.formulas import Slots, slots
 from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, columns, packed, shape, unpacked
 from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import RefusalError, too_long, too_many_jumps
-from qfleet.wire.checks.flow import MAX_FLOW_OPERATIONS
-from qfleet.wire.codec import MAX_NAME, MAX_OPERATIONS
+from qfleet.wire.limits import MAX_FLOW_OPERATIONS, MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.program.expressions import Expression
 from qfleet.wire.program.program import FLOW_OPS, NON_UNITARY_OPS, NOTHING, PARAMS, TABLE_OPS, Op, Program
 from qfleet.wire.program.saves import Save

@@ -14,21 +14,9 @@ import msgspec
 import numpy as np
 
 from qfleet.lowering.refusal import RefusalError
-from qfleet.wire.checks.saves import saves_unitary
+from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS, MAX_SAVES
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
-from qfleet.wire.program.saves import (
-    FULL_WIDTH,
-    INDEXED,
-    MAX_LABEL,
-    MAX_PAULI_QUBITS,
-    MAX_PROBABILITY_QUBITS,
-    MAX_SAVES,
-    NOT_AVERAGED,
-    OBSERVABLES,
-    Save,
-    SaveKind,
-    Subtype,
-)
+from qfleet.wire.program.saves import FULL_WIDTH, INDEXED, NOT_AVERAGED, OBSERVABLES, Save, SaveKind, Subtype
 
 _KINDS: Final = {
     "save_statevector": SaveKind.STATEVECTOR,
@@ -113,7 +101,7 @@ def resolved(program: Program, states: Collection[str], *, unitary: bool) -> Pro
     """
     if not program.saves:
         return program
-    unitary = unitary or saves_unitary(program)
+    unitary = unitary or program.saves_unitary()
     kind = SaveKind.UNITARY if unitary else SaveKind.STATEVECTOR
     saves = [
         msgspec.structs.replace(save, kind=kind, label=kind.name.lower() if save.label == _BY_METHOD else save.label)

@@ -15,7 +15,7 @@ from qiskit.circuit import AnnotatedOperation, ControlFlowOp, ControlledGate, Fo
 
 from qfleet.lowering.meanings import identity, native_class
 from qfleet.lowering.refusal import too_long
-from qfleet.wire.codec import MAX_OPERATIONS
+from qfleet.wire.limits import MAX_OPERATIONS
 
 #: Rows that definitions and blocks may come to without a look ahead.
 UNCOUNTED_ROWS = 1 << 20

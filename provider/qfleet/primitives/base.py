@@ -14,7 +14,7 @@ from qfleet.primitives.options import PrimitiveOptions, SamplerOptions, chosen
 from qfleet.provider import FleetProvider
 from qfleet.submission.prepare import Entry, new_job
 from qfleet.submission.submit import submit
-from qfleet.wire.messages.shard import Output
+from qfleet.wire.messages.request import Output
 
 _Options = TypeVar("_Options", bound=PrimitiveOptions)
 #: Where Aer's primitives and Qiskit's keep the options of their backends.

@@ -26,7 +26,7 @@ from qfleet.options import RunOptions, check_option
 from qfleet.primitives.options import precision_of
 from qfleet.submission.encode import Loaded, load
 from qfleet.submission.prepare import Batch, Entry
-from qfleet.wire.messages.shard import Output
+from qfleet.wire.messages.request import Output
 
 _Pub = TypeVar("_Pub")
 #: Names in a `DataBin` that aren't those of data.

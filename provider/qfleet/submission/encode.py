@@ -21,15 +21,15 @@ from qfleet.lowering.passes.expectation_values import is_random, with_means
 from qfleet.lowering.passes.idle_qubits import without_idle_qubits
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.planning import predict_seconds, shots_at_once
-from qfleet.wire import codec
-from qfleet.wire.checks.saves import saves_unitary
-from qfleet.wire.cost.cost import circuit_bytes, required_bytes, result_bytes
-from qfleet.wire.messages.shard import PRIMITIVE_OUTPUTS, Output
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.cost.cost import circuit_bytes, required_bytes
+from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.limits import LARGEST_VALUE
+from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import SaveKind
 
-#: What a Redis value may hold, less what surrounds the data.
-LARGEST_VALUE: Final = codec.MAX_BLOB_BYTES - 2**20
 #: By code, the operations that give a circuit outcomes.
 _WRITES: Final = np.isin(np.arange(256), [Op.MEASURE, Op.STORE])
 #: A state of more amplitudes than 2 to this power is refused without a look at the workers.
@@ -104,7 +104,7 @@ def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
     needed = circuit_bytes(program, shots, output, options.precision, memory=options.memory)
     _check_memory(circuit, program.num_qubits, needed, options)
     size = _result_bytes(circuit, program, options, output)
-    blob = codec.encode_program(program)
+    blob = encode_program(program)
     if len(blob) > LARGEST_VALUE:
         raise CapacityError(
             f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
@@ -123,7 +123,7 @@ def encoded(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
         method_reason=method_reason,
     )
     seconds = predict_seconds(program, options.shots, "unitary" if method == "unitary" else output)
-    return Loaded(codec.content_hash(blob), blob, record, seconds, size, sampled)
+    return Loaded(content_hash(blob), blob, record, seconds, size, sampled)
 
 
 def renamed(loaded: Loaded, circuit: QuantumCircuit) -> Loaded:
@@ -160,7 +160,7 @@ def _distinct_registers(circuit: QuantumCircuit) -> list[ClassicalRegister]:
 
 def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> tuple[str, str]:
     """How a circuit is simulated, and why so. Raises `UnsupportedCircuitError` if what it saves says otherwise."""
-    saves = saves_unitary(program)
+    saves = program.saves_unitary()
     if saves and options.method == "statevector":
         raise UnsupportedCircuitError(
             f"circuit {circuit.name!r} saves its unitary, which method='statevector' doesn't have; leave the method out"

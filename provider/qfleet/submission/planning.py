@@ -15,7 +15,9 @@ import msgspec
 import numpy as np
 
 from qfleet.errors import CapacityError
-from qfleet.wire.messages.shard import MAX_SHARDS, CircuitWork, Output, Precision, ShardWork, cut
+from qfleet.wire.limits import MAX_SHARDS
+from qfleet.wire.messages.request import Output, Precision
+from qfleet.wire.messages.work import CircuitWork, ShardWork, cut
 from qfleet.wire.program.program import Op, Program
 
 #: Predicted seconds of work that a shard is filled up to.

@@ -25,7 +25,8 @@ from qfleet.submission.bindings import Binds, global_phases
 from qfleet.submission.encode import Loaded, encoded, lowered, renamed
 from qfleet.submission.equal_circuits import Structure, repeated, structure, with_free_angles
 from qfleet.submission.planning import Item, plan, shots_at_once
-from qfleet.wire.messages.shard import SEED_STEP, CircuitWork, Output
+from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 
 _MAX_CIRCUITS: Final = 1_000_000
@@ -38,7 +39,7 @@ class Batch:
     loaded: Loaded
     #: values of the circuit's parameters in their order, shape (points, parameters)
     values: NDArray[np.float64]
-    #: int32, shape (1 or points, columns): see `qfleet.wire.messages.shard.CircuitWork`; ``None`` for all observables
+    #: int32, shape (1 or points, columns): see `qfleet.wire.messages.work.CircuitWork`; ``None`` for all observables
     wanted: NDArray[np.int32] | None = None
 
 

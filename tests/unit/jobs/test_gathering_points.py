@@ -17,8 +17,9 @@ from qfleet.errors import DamagedDataError
 from qfleet.jobs.gathering import all_parts, gather, gather_units
 from qfleet.jobs.waiting import Patience
 from qfleet.ledger import Connection, Ledger, NewJob, Snapshot
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import SEED_STEP, CircuitResult, ShardResult, cut
+from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.work import SEED_STEP, cut
 from qfleet.wire.redis.broker import parse_broker
 from qfleet_worker.store import Store
 
@@ -56,7 +57,7 @@ def finish(client: redis.Redis, job: NewJob, shard: int, *results: CircuitResult
     assert taken is not None
     failed = [result.error for result in results if result.error]
     whole = sum(result.points for result in results if not result.error)
-    blob = codec.encode(ShardResult(circuits=results))
+    blob = encode_shard(ShardResult(circuits=results))
     assert store.finish(taken, blob, whole=whole, blocks=[], error=failed[0] if failed else "")
 
 

@@ -17,7 +17,8 @@ from qiskit.primitives import BitArray, PubResult, SamplerPubResult
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.pub_results import _register, pub_result
 from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
-from qfleet.wire.messages.shard import CircuitResult, Output
+from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.result import CircuitResult
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,7 +14,7 @@ from qiskit.result import Result
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.result import assemble
 from qfleet.ledger.record import CircuitRecord, JobRecord
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 
 
 def circuit(**changes: Any) -> CircuitRecord:

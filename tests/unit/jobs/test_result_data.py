@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.result import assemble, header, split
 from qfleet.ledger.record import CircuitRecord, JobRecord
-from qfleet.wire.messages.shard import SEED_STEP, CircuitResult
+from qfleet.wire.messages.result import CircuitResult
+from qfleet.wire.messages.work import SEED_STEP
 
 
 def joined(parts: list[CircuitResult]) -> CircuitResult:

@@ -13,7 +13,7 @@ import qfleet.jobs.primitive
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.jobs.waiting import Patience
 from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.messages.result import CircuitResult
 
 
 def block(index: int, first_shot: int, mean: float, *, error: str = "") -> CircuitResult:

@@ -11,9 +11,9 @@ from jobs import new_job
 
 from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.ledger import Ledger
-from qfleet.wire import codec
+from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.presence import STALE_SECONDS, Presence
-from qfleet.wire.messages.shard import CircuitResult, ShardResult
+from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet_worker.store import Store
@@ -129,7 +129,7 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
         written[index] = ShardResult(circuits=(part,))
         taken = store.take(job.job_id, index)
         assert taken is not None
-        store.finish(taken, codec.encode(written[index]), whole=1, blocks=[], error="")
+        store.finish(taken, encode_shard(written[index]), whole=1, blocks=[], error="")
     assert list(ledger.results(job.job_id, range(40))) == [written[index] for index in (0, 3, 17, 39)]
     store_client.hset(keys.results(job.job_id), "17", b"damaged")
     with pytest.raises(DamagedDataError, match=f"result of shard 17 of job {job.job_id}"):

@@ -27,7 +27,7 @@ from qiskit.quantum_info import (
 from qiskit.synthesis import SuzukiTrotter
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import TABLE_OPS, Op
 
 ANGLES = [0.3, -1.1, 2.7, 0.9]

@@ -12,7 +12,7 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator, SuperOp, random_statevector, random_unitary
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 
 STANDARD = [
     gate for name, gate in get_standard_gate_name_mapping().items() if name not in ("measure", "reset", "delay")

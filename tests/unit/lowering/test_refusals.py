@@ -23,7 +23,8 @@ from qfleet.errors import CapacityError, QfleetError, UnboundParameterError, Uns
 from qfleet.lowering import lower as lowering
 from qfleet.lowering import rows
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import MAX_QUBITS, decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.limits import MAX_QUBITS
 
 
 def refused(circuit: QuantumCircuit, kind: type[QfleetError] = UnsupportedCircuitError, **options) -> str:

@@ -32,7 +32,7 @@ from qiskit.quantum_info import Operator, SparsePauliOp
 from qfleet.errors import CapacityError, UnboundParameterError
 from qfleet.lowering import formulas
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.formulas import Step, parameter_of
 from qfleet.wire.program.program import Op, Program
 from qfleet_worker.engines.contract import EngineError

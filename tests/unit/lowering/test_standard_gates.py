@@ -13,7 +13,7 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import NON_UNITARY_OPS, TARGETS, Op
 
 ANGLES = (0.3, -1.1, 2.7, 0.9)

@@ -13,7 +13,7 @@ from qiskit.circuit import library as lib
 from qiskit.quantum_info import Operator, Statevector, SuperOp, random_statevector
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import encode_program
+from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.program.program import Op
 
 

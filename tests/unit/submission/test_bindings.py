@@ -21,8 +21,8 @@ from qfleet.options import RunOptions
 from qfleet.submission import bindings as binds
 from qfleet.submission.encode import load
 from qfleet.submission.prepare import Batch, Entry, new_job, prepare
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import SEED_STEP, CircuitWork, cut
+from qfleet.wire.codec.programs import decode_program
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, cut
 
 A, B = Parameter("a"), Parameter("b")
 V = ParameterVector("v", 3)
@@ -71,7 +71,7 @@ def of_vector() -> QuantumCircuit:
 
 def test_a_circuit_travels_once_for_all_its_points() -> None:
     job = prepared(ansatz(), ({A: [1, 2, 3], B: [4.0, 5.0, 6.0]},))
-    (program,) = map(codec.decode_program, job.programs.values())
+    (program,) = map(decode_program, job.programs.values())
     assert program.num_parameters == 2
     assert values(job) == [[1, 4], [2, 5], [3, 6]]
     assert [work.program for work in works(job)] == [*job.programs] * 3
@@ -128,7 +128,7 @@ def test_vectors(given: dict[Any, Any], expected: list[list[float]]) -> None:
 @pytest.mark.parametrize("given", [{A: [Fraction(1, 2)], B: [0.25]}, {A: [A.bind({A: 0.5})], B: 0.25}])
 def test_what_only_qiskit_can_bind_is_bound_by_it(given: dict[Any, Any]) -> None:
     job = prepared(ansatz(), (given,))
-    (program,) = map(codec.decode_program, job.programs.values())
+    (program,) = map(decode_program, job.programs.values())
     assert (program.num_parameters, program.params.tolist(), values(job)) == (0, [0.25, 1.0], [[]])
 
 

@@ -13,8 +13,8 @@ from qiskit.circuit import Parameter
 from qfleet.ledger import NewJob
 from qfleet.options import RunOptions
 from qfleet.submission.prepare import prepare
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import CircuitWork
+from qfleet.wire.codec.programs import decode_program
+from qfleet.wire.messages.work import CircuitWork
 
 
 def encoded(angle: float, *, name: str = "data", **fields: Any) -> QuantumCircuit:
@@ -44,7 +44,7 @@ def works(job: NewJob) -> list[CircuitWork]:
 def test_they_are_points_of_one_program() -> None:
     angles = [0.1, 0.7, 1.3]
     job = prepared([encoded(angle, name=f"row {at}", metadata={"row": at}) for at, angle in enumerate(angles)])
-    (program,) = map(codec.decode_program, job.programs.values())
+    (program,) = map(decode_program, job.programs.values())
     (work,) = works(job)
     assert (work.points, work.index, work.seed) == (3, 0, 7)
     assert np.frombuffer(work.values, "<f8").reshape(3, -1).tolist() == [[angle, 2 * angle] for angle in angles]
@@ -78,7 +78,7 @@ def test_alone_a_circuit_keeps_its_angles() -> None:
     plain.h(0)
     plain.measure(0, 0)
     job = prepared([encoded(0.1), plain, plain])
-    assert [codec.decode_program(blob).params.tolist() for blob in job.programs.values()] == [[0.1, 0.2], []]
+    assert [decode_program(blob).params.tolist() for blob in job.programs.values()] == [[0.1, 0.2], []]
     assert [(work.index, work.points, work.values) for work in works(job)] == [(0, 1, b""), (1, 2, b"")]
 
 

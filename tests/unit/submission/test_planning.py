@@ -13,8 +13,8 @@ from qiskit.circuit import QuantumCircuit
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
 from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, Item, plan, predict_seconds
-from qfleet.wire.cost.cost import result_bytes
-from qfleet.wire.messages.shard import CircuitWork, ShardWork
+from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.messages.work import CircuitWork, ShardWork
 
 
 def items(*seconds: float, shots: int = 100, result_bytes: int = 100) -> list[Item]:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.transport.virtual import Message
 
-from qfleet.wire.messages.shard import RUN_SHARD
+from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.broker import celery_settings, parse_broker
 from qfleet_worker.transport import (
     MAX_SHARD_MESSAGE_BYTES,

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Saved
 

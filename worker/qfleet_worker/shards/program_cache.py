@@ -10,8 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from qfleet.wire import codec
-from qfleet.wire.cost.cost import num_nodes
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import decode_program
+from qfleet.wire.cost.sizes import num_nodes
 from qfleet.wire.errors import WireError
 from qfleet.wire.program.program import Program
 
@@ -51,10 +52,10 @@ class Programs:
         if blob is None:
             return WireError("its program is missing from Redis")
         # Otherwise a damaged or forged program would be kept for others too.
-        if codec.content_hash(blob) != name:
+        if content_hash(blob) != name:
             return WireError("its program isn't the one that its name says: it was damaged or changed in Redis")
         try:
-            program = codec.decode_program(blob)
+            program = decode_program(blob)
         except WireError as exc:
             return exc
         nbytes = len(blob) + _ENTRY_BYTES + _NODE_BYTES * num_nodes(program)

@@ -9,8 +9,11 @@ from typing import Final, Protocol
 
 from threadpoolctl import ThreadpoolController
 
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import CircuitResult, CircuitWork, ShardResult, ShardWork, cut
+from qfleet.wire.codec.shards import decode_work, encode_shard
+from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_BLOB_BYTES
+from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.work import CircuitWork, ShardWork, cut
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import EngineError
@@ -60,8 +63,8 @@ class Runner:
             return False
         self._engines.look()
         try:
-            work = codec.decode_work(taken.work)
-        except codec.WireError as exc:
+            work = decode_work(taken.work)
+        except WireError as exc:
             return self._refuse(taken, f"shard {index} can't be read: {exc}")
         threads = work.threads or usable_cores()
         try:
@@ -112,7 +115,7 @@ class Runner:
         taken: Taken,
         work: ShardWork,
         circuit: CircuitWork,
-        program: Program | codec.WireError,
+        program: Program | WireError,
         threads: int,
         held: int,
     ) -> list[CircuitResult]:
@@ -122,7 +125,7 @@ class Runner:
             held: bytes of results that the shard has already.
         """
         try:
-            if isinstance(program, codec.WireError):
+            if isinstance(program, WireError):
                 raise program
             check_size(program, circuit, work, memory_bytes=self._memory_bytes, held=held)
             # What is saved comes back point by point.
@@ -159,7 +162,7 @@ class Runner:
         ]
 
     def _reason(self, taken: Taken, circuit: CircuitWork, exc: Exception) -> str:
-        if isinstance(exc, EngineError | codec.WireError):
+        if isinstance(exc, EngineError | WireError):
             return str(exc)
         if isinstance(exc, MemoryError):
             return f"its simulation ran out of memory: {exc}"
@@ -183,8 +186,8 @@ class Runner:
         failed = [result for result in results if result.error]
         error = f"circuit {failed[0].index}: {failed[0].error}" if failed else ""
         blocks = {circuit.index: circuit.blocks for circuit in work.circuits if circuit.blocks > 1}
-        blob = codec.encode(ShardResult(circuits=tuple(results)))
-        if len(blob) > codec.MAX_BLOB_BYTES:
+        blob = encode_shard(ShardResult(circuits=tuple(results)))
+        if len(blob) > MAX_BLOB_BYTES:
             return self._refuse(
                 taken,
                 f"shard {taken.index}: its results take {len(blob) >> 20} MiB together; a Redis value holds 512 MiB",

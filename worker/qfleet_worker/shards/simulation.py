@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a circuit give at its points? As the fields of a `qfleet.wire.messages.shard.CircuitResult`."""
+"""What does a circuit give at its points? As the fields of a `qfleet.wire.messages.work.CircuitResult`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from qfleet.wire.checks.saves import saves_unitary
-from qfleet.wire.codec import MAX_BLOB_BYTES
-from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes, result_bytes
-from qfleet.wire.messages.shard import SEED_STEP, CircuitResult, CircuitWork, ShardWork
+from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes
+from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.limits import MAX_BLOB_BYTES
+from qfleet.wire.messages.result import CircuitResult
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, SaveKind
 from qfleet_worker.engines.contract import Engine, EngineError, Experiment, Outcome
@@ -35,7 +36,7 @@ def check_size(program: Program, circuit: CircuitWork, work: ShardWork, *, memor
         memory_bytes: what this process may use.
         held: bytes of results that the shard has already.
     """
-    qubits, saves = program.num_qubits, saves_unitary(program)
+    qubits, saves = program.num_qubits, program.saves_unitary()
     exponent = 2 * qubits if saves or work.output == "unitary" else qubits
     if exponent > _MOST_AMPLITUDES_LOG2:
         raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import CapacityError
+from qfleet.wire.limits import MAX_PAULI_QUBITS
 from qfleet.wire.program.program import Op, Program
-from qfleet.wire.program.saves import MAX_PAULI_QUBITS, Save, SaveKind
+from qfleet.wire.program.saves import Save, SaveKind
 
 #: Paulis of all observables together. Projectors count twice each, for a term.
 _MOST_TERMS: Final = 1 << 22

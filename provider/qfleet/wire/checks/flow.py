@@ -1,28 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold for a program's jumps, variables and expressions, so that a worker may follow them blindly?"""
+"""Check of jumps, variables and expressions: a worker may follow them blindly."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from qfleet.wire.checks.expressions import is_place, type_of
 from qfleet.wire.errors import WireError
-from qfleet.wire.program.expressions import BOOL, is_place, type_of
-from qfleet.wire.program.program import EXPRESSIONS, FLOW_OPS, Op, Program
-
-#: Jumps and stores of a program: a worker compiles what is between any two by itself.
-MAX_FLOW_OPERATIONS = 1 << 16
-
-_IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
+from qfleet.wire.limits import MAX_FLOW_OPERATIONS
+from qfleet.wire.program.expressions import BOOL
+from qfleet.wire.program.program import EXPRESSIONS, Op, Program
 
 
 def check_flow(program: Program) -> None:
     """Raise `WireError` unless every jump leads to a row and every expression has the type that its row needs."""
     codes = program.codes
     if not (len(program.jumps) or len(program.expression_refs) or program.expressions or program.loops):
-        if num_flow_operations(program):
+        if program.num_flow_operations():
             raise WireError("a jump without a target, or a store without expressions")
         return
-    flow_operations = num_flow_operations(program)
+    flow_operations = program.num_flow_operations()
     if flow_operations > MAX_FLOW_OPERATIONS:
         raise WireError(f"{flow_operations} jumps and stores; at most {MAX_FLOW_OPERATIONS} are allowed")
     jumps = (codes == Op.JUMP) | (codes == Op.JUMP_UNLESS)
@@ -41,11 +38,6 @@ def check_flow(program: Program) -> None:
     types = [type_of(expression, program.num_clbits, program.variables) for expression in program.expressions]
     if needed:
         _check_uses(program, types)
-
-
-def num_flow_operations(program: Program) -> int:
-    """How many jumps and stores a program has."""
-    return int(np.count_nonzero(_IS_FLOW[program.codes]))
 
 
 def _check_uses(program: Program, types: list[int]) -> None:

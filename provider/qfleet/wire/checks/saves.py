@@ -1,74 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold for a program's saves, and what do they take?"""
+"""Check of saves: each fits its program."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 
 from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
 from qfleet.wire.program.saves import (
     FULL_WIDTH,
     INDEXED,
     MANY_OBSERVABLES,
-    MAX_PAULI_QUBITS,
-    MAX_PROBABILITY_QUBITS,
     NOT_AVERAGED,
     OBSERVABLES,
     Save,
     SaveKind,
-    value_size,
-    value_type,
 )
-
-
-def saves_unitary(program: Program) -> bool:
-    """Whether a program saves its matrix, so that no state is simulated."""
-    return any(save.kind is SaveKind.UNITARY for save in program.saves)
-
-
-class SavedSize(NamedTuple):
-    """How much data there is."""
-
-    #: bytes
-    total: int
-    #: saved values, each of a branch
-    entries: int
-
-
-def saved_bytes(program: Program, shots: int, precision: str) -> int:
-    """Return how large the saved data of a program are, roughly, and rather too large."""
-    return saved_size(program, shots, precision).total
-
-
-def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -> SavedSize:
-    """Return how large the saved data of a program are, roughly, and rather too large.
-
-    Args:
-        columns: how many expectation values are wanted of the last save, if not all.
-    """
-    if not program.saves:
-        return SavedSize(0, 0)
-    random = (program.codes == Op.MEASURE) | (program.codes == Op.RESET) | (program.codes == Op.INITIALIZE)
-    events = np.cumsum(np.where(random, np.where(program.codes == Op.MEASURE, 1, program.num_targets), 0))
-    rows = np.flatnonzero(program.codes == Op.SAVE)
-    total = entries = 0
-    for row, ref in zip(rows.tolist(), program.save_refs.tolist(), strict=True):
-        save = program.saves[ref]
-        branches = shots if len(program.jumps) else min(shots, 1 << min(int(events[row]), 31))
-        if save.kind is SaveKind.UNITARY:
-            branches = 1
-        if save.manner != "list":
-            branches = min(branches, 1 << min(program.num_clbits, 31)) if save.conditional else 1
-        size = value_size(save, program.num_qubits, int(program.num_targets[row]))
-        if columns and ref == len(program.saves) - 1 and save.kind in MANY_OBSERVABLES:
-            size = columns * (2 if save.kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES else 1)
-        item = np.dtype(value_type(save.kind, precision)).itemsize
-        total += branches * (size * item + 16 + program.num_clbits // 8) + (4 * shots if save.manner == "list" else 0)
-        entries += branches
-    return SavedSize(total, entries)
 
 
 def check_saves(program: Program) -> None:
@@ -86,7 +34,7 @@ def check_saves(program: Program) -> None:
     widths = program.num_targets[takers].tolist()
     for ref, width in zip(refs.tolist(), widths, strict=True):
         _check(program.saves[ref], program.num_qubits, width)
-    if saves_unitary(program):
+    if program.saves_unitary():
         others = [int(op) for op in NON_UNITARY_OPS - {Op.SAVE}]
         if np.isin(program.codes, others).any():
             raise WireError("a unitary is saved of what isn't unitary")

@@ -7,8 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
 
-from qfleet.wire.messages.presence import MAX_RECORD_BYTES, STALE_SECONDS
-from qfleet.wire.messages.shard import MAX_SHARDS
+from qfleet.wire.limits import MAX_RECORD_BYTES, MAX_SHARDS
+from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import MOVES, ShardState, celery_meta_head
 

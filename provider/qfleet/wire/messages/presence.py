@@ -11,8 +11,6 @@ from msgspec import Meta, Struct
 PERIOD_SECONDS: Final = 3.0
 #: A record older than this belongs to a worker that is gone.
 STALE_SECONDS: Final = 15.0
-#: A longer record is not a worker's.
-MAX_RECORD_BYTES: Final = 1 << 20
 #: The engine that every worker has, which gives the same shots as the faster one.
 SLOWER_ENGINE: Final = "numpy"
 

@@ -7,21 +7,16 @@ operands, so that only constants and casts name one. Arithmetic of integers wrap
 
 from __future__ import annotations
 
-import math
 from enum import IntEnum
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
-from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_WIDTH
 
 #: Types that aren't the width of an unsigned integer.
 BOOL = 0
 FLOAT = -1
-#: Bits of the widest integer.
-MAX_WIDTH = 1 << 16
-#: Levels of the deepest expression.
-MAX_DEPTH = 100
 
 Type = Annotated[int, Meta(ge=FLOAT, le=MAX_WIDTH)]
 Place = Annotated[int, Meta(ge=0, lt=2**31)]
@@ -124,98 +119,6 @@ ORDER = frozenset({BinaryOp.LESS, BinaryOp.LESS_EQUAL, BinaryOp.GREATER, BinaryO
 SHIFTS = frozenset({BinaryOp.SHIFT_LEFT, BinaryOp.SHIFT_RIGHT})
 
 
-def type_of(expression: Expression, num_clbits: int, variables: tuple[int, ...], depth: int = MAX_DEPTH) -> int:
-    """The type of an expression over so many clbits and variables of these types.
-
-    Raises `WireError` for one that has no value in any program of that kind: wrong types, clbits or variables that
-    aren't there, more than `depth` levels.
-    """
-    if not depth:
-        raise WireError(f"an expression with more than {MAX_DEPTH} levels")
-
-    def inner(operand: Expression) -> int:
-        return type_of(operand, num_clbits, variables, depth - 1)
-
-    match expression:
-        case Constant():
-            return _constant(expression)
-        case Bit(clbit):
-            if clbit >= num_clbits:
-                raise WireError("an expression reads a clbit that isn't there")
-            return BOOL
-        case Bits(clbits):
-            if max(clbits) >= num_clbits:
-                raise WireError("an expression reads a clbit that isn't there")
-            return len(clbits)
-        case Variable(index):
-            if index >= len(variables):
-                raise WireError("an expression reads a variable that isn't there")
-            return variables[index]
-        case Unary(op, operand):
-            return _unary(op, inner(operand))
-        case Binary(op, left, right):
-            return _binary(op, inner(left), inner(right))
-        case Cast(kind, operand):
-            inner(operand)
-            return kind
-        case Index(target, index):
-            types = inner(target), inner(index)
-            if min(types) <= BOOL:
-                raise _mistyped("INDEX", *types)
-            return BOOL
-
-
-def is_place(expression: Expression) -> bool:
-    """Whether a value can be stored to an expression."""
-    if isinstance(expression, Index):
-        expression = expression.target
-    return isinstance(expression, Bit | Bits | Variable)
-
-
-def _constant(constant: Constant) -> int:
-    kind, value = constant.kind, constant.value
-    if isinstance(value, float):
-        fits = kind == FLOAT and math.isfinite(value)
-    else:
-        fits = kind != FLOAT and int.from_bytes(value, "little").bit_length() <= (kind or 1)
-    if not fits:
-        raise WireError(f"a constant that is no {name(kind)}")
-    return kind
-
-
-def _unary(op: UnaryOp, kind: int) -> int:
-    match op:
-        case UnaryOp.BIT_NOT:
-            fits = kind != FLOAT
-        case UnaryOp.LOGIC_NOT:
-            fits = kind == BOOL
-        case UnaryOp.NEGATE:
-            fits = kind == FLOAT
-    if not fits:
-        raise _mistyped(op.name, kind)
-    return kind
-
-
-def _binary(op: BinaryOp, left: int, right: int) -> int:
-    if op in LOGIC:
-        fits = left == right == BOOL
-    elif op in SHIFTS:
-        fits = left > BOOL and right > BOOL
-    elif op in EQUALITY:
-        fits = left == right
-    elif op in BITWISE:
-        fits = left == right != FLOAT
-    else:
-        fits = left == right != BOOL
-    if not fits:
-        raise _mistyped(op.name, left, right)
-    return BOOL if op in EQUALITY | ORDER else left
-
-
-def _mistyped(what: str, *types: int) -> WireError:
-    return WireError(f"an expression applies {what} to {' and '.join(map(name, types))}")
-
-
 def name(kind: int) -> str:
-    """A type, in words."""
+    """Return the name of a type."""
     return {BOOL: "Bool", FLOAT: "Float"}.get(kind, f"Uint({kind})")

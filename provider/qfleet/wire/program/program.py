@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.expressions import Expression
 from qfleet.wire.program.formulas import Formula
-from qfleet.wire.program.saves import Save
+from qfleet.wire.program.saves import Save, SaveKind
 
 
 class Op(IntEnum):
@@ -196,6 +196,22 @@ class Program(msgspec.Struct, frozen=True, eq=False):
         """Number of operations."""
         return len(self.codes)
 
+    def num_flow_operations(self) -> int:
+        """Return the number of jumps and stores."""
+        return int(np.count_nonzero(_IS_FLOW[self.codes]))
+
+    def saves_unitary(self) -> bool:
+        """Tell whether the program saves its matrix, so that no state is simulated."""
+        return any(save.kind is SaveKind.UNITARY for save in self.saves)
+
+    def last_save(self) -> int:
+        """Return the last row that saves anything; -1 where none does.
+
+        It sees what any measurement before it found.
+        """
+        rows = np.flatnonzero(self.codes == Op.SAVE)
+        return int(rows[-1]) if len(rows) else -1
+
     def __iter__(self) -> Iterator[Operation]:
         """The operations in circuit order."""
         operands = self.operands.tolist()
@@ -230,6 +246,7 @@ class Program(msgspec.Struct, frozen=True, eq=False):
             angle += angles
 
 
+_IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
 _OPS: list[Op] = [Op.X] * (max(Op) + 1)
 _NUM_PARAMS: list[int] = [0] * (max(Op) + 1)
 for _op in Op:

@@ -13,6 +13,8 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from qfleet.wire.limits import MAX_LABEL
+
 
 class SaveKind(IntEnum):
     """What is saved. The numbers are part of the wire format: never reuse one."""
@@ -65,14 +67,6 @@ INDEXED = frozenset({SaveKind.AMPLITUDES, SaveKind.AMPLITUDES_SQUARED})
 MANY_OBSERVABLES = frozenset({SaveKind.EXPECTATION_VALUES, SaveKind.EXPECTATION_VALUES_AND_SQUARES})
 #: Kinds with a sum of Paulis, or several.
 OBSERVABLES = frozenset({SaveKind.EXPECTATION_VALUE, SaveKind.EXPECTATION_VALUE_VARIANCE}) | MANY_OBSERVABLES
-
-#: Saves of one program.
-MAX_SAVES = 1 << 12
-#: Characters of a label.
-MAX_LABEL = 256
-#: Qubits whose probabilities are saved; those of a density matrix are half as many; those of a Pauli fit a mask.
-MAX_PROBABILITY_QUBITS = 30
-MAX_PAULI_QUBITS = 62
 
 Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 

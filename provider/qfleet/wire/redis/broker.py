@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from qfleet.wire.messages.shard import RUN_SHARD
+from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.url_options import parse_options, redact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qfleet.wire.messages.shard import RUN_SHARD
+from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.keys import QUEUE
 from qfleet.wire.redis.states import task_id
 

@@ -15,11 +15,11 @@
     hash: per shard ``<index>:<field>``, see `ShardField`; per circuit that is cut into blocks of shots
     ``blocks:<circuit>``, how many of them ran.
 ``qfleet:job:<id>:work``
-    hash: shard index -> `qfleet.wire.messages.shard.ShardWork`.
+    hash: shard index -> `qfleet.wire.messages.work.ShardWork`.
 ``qfleet:job:<id>:programs``
     hash: content hash -> `qfleet.wire.program.program.Program`.
 ``qfleet:job:<id>:results``
-    hash: shard index -> `qfleet.wire.messages.shard.ShardResult`.
+    hash: shard index -> `qfleet.wire.messages.result.ShardResult`.
 ``qfleet:job:<id>:events``
     channel: a message at every move of a shard, ``moved``, or ``ended`` with the job's last.
 ``qfleet:program:<content hash>``
@@ -65,7 +65,7 @@ class JobField:
     ENDED: Final = "ended"
     #: seconds that the job is kept after it ended
     RETENTION: Final = "retention"
-    #: what comes back of each circuit: `qfleet.wire.messages.shard.Output`
+    #: what comes back of each circuit: `qfleet.wire.messages.request.Output`
     OUTPUT: Final = "output"
     CIRCUITS: Final = "circuits"
     SHARDS: Final = "shards"

@@ -17,7 +17,7 @@ from qfleet.lowering.lower import lower
 from qfleet.lowering.passes import expectation_values as means
 from qfleet.lowering.passes.expectation_values import is_random, with_means
 from qfleet.lowering.passes.idle_qubits import without_idle_qubits
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
 from qfleet_worker.engines.numpy.engine import NumpyEngine

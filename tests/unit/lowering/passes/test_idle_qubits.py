@@ -15,7 +15,7 @@ from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.idle_qubits import without_idle_qubits
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.numpy.engine import NumpyEngine

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from qfleet.wire.checks.saves import saved_bytes, saves_unitary
-from qfleet.wire.codec import WireError, decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.cost.sizes import saved_bytes
+from qfleet.wire.errors import WireError
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind, value_size, value_type
 
@@ -47,7 +48,7 @@ def test_it_comes_back(good: Program) -> None:
     assert save == good.saves[0]
     assert save.sums().tolist() == [0, 2, 2, 3]
     assert save.paulis()[2].shape == (1, 3)
-    assert not saves_unitary(good)
+    assert not good.saves_unitary()
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from qfleet.wire import codec
 from qfleet.wire.checks import flow
-from qfleet.wire.codec import WireError, decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_DEPTH, MAX_VARIABLES, MAX_WIDTH
 from qfleet.wire.program import expressions
 from qfleet.wire.program.expressions import (
     BOOL,
     FLOAT,
-    MAX_DEPTH,
-    MAX_WIDTH,
     Binary,
     BinaryOp,
     Bit,
@@ -75,7 +74,7 @@ HOSTILE = {
     "a long name": (changed(loops=((0, "x" * 201),)), "damaged message"),
     "a variable of no type": (changed(variables=(70, -2)), "damaged message"),
     "a variable too wide": (changed(variables=(70, MAX_WIDTH + 1)), "damaged message"),
-    "too many variables": (changed(variables=(1,) * (codec.MAX_VARIABLES + 1)), "damaged message"),
+    "too many variables": (changed(variables=(1,) * (MAX_VARIABLES + 1)), "damaged message"),
     "an integer as a condition": (condition(ONE), "a condition isn't of type Bool"),
     "a clbit that isn't there": (condition(Bit(3)), "reads a clbit that isn't there"),
     "a register that isn't there": (condition(Cast(BOOL, Bits((0, 3)))), "reads a clbit that isn't there"),

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qfleet.wire.codec import WireError, decode_program, encode_program
-from qfleet.wire.program.formulas import MAX_FORMULAS, MAX_PARAMETERS, MAX_STEPS, Formula, Step, parameter, parameter_of
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_FORMULAS, MAX_PARAMETERS, MAX_STEPS
+from qfleet.wire.program.formulas import Formula, Step, parameter, parameter_of
 from qfleet.wire.program.program import Program
 
 GOOD = make_golden.parametrised()

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from qfleet.wire.checks.saves import saved_bytes, saves_unitary
-from qfleet.wire.codec import WireError, decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.cost.sizes import saved_bytes
+from qfleet.wire.errors import WireError
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
 
@@ -158,5 +159,5 @@ def test_the_size_counts_what_comes_back() -> None:
 
 
 def test_which_programs_save_their_unitary() -> None:
-    assert saves_unitary(one(save(S.UNITARY)))
-    assert not saves_unitary(GOOD)
+    assert one(save(S.UNITARY)).saves_unitary()
+    assert not GOOD.saves_unitary()

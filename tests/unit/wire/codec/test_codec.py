@@ -10,18 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qfleet.wire import codec
-from qfleet.wire.codec import (
-    WireError,
-    content_hash,
-    decode_program,
-    decode_result,
-    decode_work,
-    encode,
-    encode_program,
-)
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
+from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_CLBITS, MAX_QUBITS
 from qfleet.wire.program.expressions import Bit
-from qfleet.wire.program.program import EXPRESSIONS, JUMP_OPS, TABLE_OPS, TARGETS, Op, Program
+from qfleet.wire.program.program import EXPRESSIONS, JUMP_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
 
 GOOD = make_golden.program()
@@ -147,7 +142,7 @@ def test_a_message_of_another_kind():
 
 
 def test_a_message_that_is_too_large(monkeypatch):
-    monkeypatch.setattr(codec, "MAX_BLOB_BYTES", len(BLOBS["program"]) - 1)
+    monkeypatch.setattr("qfleet.wire.codec.blobs.MAX_BLOB_BYTES", len(BLOBS["program"]) - 1)
     with pytest.raises(WireError, match=f"a message of {len(BLOBS['program'])} bytes; the largest allowed is"):
         decode_program(BLOBS["program"])
 
@@ -161,9 +156,9 @@ def test_every_truncation(name):
 
 HOSTILE = {
     "qubits below zero": (changed(num_qubits=-1), "num_qubits|>= 0"),
-    "too many qubits": (changed(num_qubits=codec.MAX_QUBITS + 1), "damaged message"),
+    "too many qubits": (changed(num_qubits=MAX_QUBITS + 1), "damaged message"),
     "more qubits than a number holds": (changed(num_qubits=2**64 - 1), "damaged message"),
-    "too many clbits": (changed(num_clbits=codec.MAX_CLBITS + 1), "damaged message"),
+    "too many clbits": (changed(num_clbits=MAX_CLBITS + 1), "damaged message"),
     "code 0": (single(0), "operation 0 has an unknown operation code"),
     "code 39": (single(39), "operation 0 has an unknown operation code"),
     "code 255": (single(255), "operation 0 has an unknown operation code"),
@@ -248,7 +243,7 @@ def test_every_operation_passes_in_its_right_form(code):
         code,
         targets=targets,
         clbits=[2] if code is Op.MEASURE else [],
-        params=[0.5] * (codec.PARAMS.get(code, 0)),
+        params=[0.5] * (PARAMS.get(code, 0)),
         table_refs=[0] if table else [],
         tables=(np.ones(16 if code is Op.UNITARY else 4),) if table else (),
         jumps=[1] if code in JUMP_OPS else [],
@@ -262,7 +257,7 @@ def test_every_operation_passes_in_its_right_form(code):
 
 
 def test_too_many_operations(monkeypatch):
-    monkeypatch.setattr(codec, "MAX_OPERATIONS", 9)
+    monkeypatch.setattr("qfleet.wire.checks.program.MAX_OPERATIONS", 9)
     with pytest.raises(WireError, match="10 operations; at most 9 are allowed"):
         decode_program(BLOBS["program"])
 
@@ -436,4 +431,4 @@ def test_a_count_that_memory_could_not_hold():
 
 def test_only_known_messages_are_encoded():
     with pytest.raises(KeyError):
-        encode(make_golden.MESSAGES["work"].circuits[0])
+        encode_shard(make_golden.MESSAGES["work"].circuits[0])

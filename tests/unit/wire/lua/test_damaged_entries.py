@@ -12,7 +12,8 @@ import redis
 from jobs import new_job
 
 from qfleet.ledger import Ledger, NewJob
-from qfleet.wire.messages.presence import MAX_RECORD_BYTES, Presence
+from qfleet.wire.limits import MAX_RECORD_BYTES
+from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet_worker.store import Store

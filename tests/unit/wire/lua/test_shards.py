@@ -11,14 +11,14 @@ import redis
 from jobs import new_job
 
 from qfleet.ledger import Ledger, NewJob
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import CircuitResult, ShardResult
+from qfleet.wire.codec.shards import decode_work, encode_shard
+from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet.wire.redis.states import SHARD_STATES
 from qfleet_worker.store import Store, Taken
 
-RESULT = codec.encode(ShardResult(circuits=(CircuitResult(index=0, first_shot=0, shots=10, seconds=0.1, engine="e"),)))
+RESULT = encode_shard(ShardResult(circuits=(CircuitResult(index=0, first_shot=0, shots=10, seconds=0.1, engine="e"),)))
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_new_job_is_stored_whole(store_client: redis.Redis, ledger: Ledger, jo
     assert _states(store_client, job) == ["PENDING", "PENDING"]
     _check_counters(store_client, ledger, job)
     work = store_client.hgetall(keys.work(job.job_id))
-    assert {int(index): codec.decode_work(blob) for index, blob in work.items()} == dict(enumerate(job.shards))
+    assert {int(index): decode_work(blob) for index, blob in work.items()} == dict(enumerate(job.shards))
     assert store_client.hgetall(keys.programs(job.job_id)) == {b"p": b"program"}
     assert store_client.zscore(keys.JOBS, job.job_id) == job.record.created
     assert all(store_client.ttl(key) == -1 for key in _everything(store_client, job))
@@ -86,7 +86,7 @@ def test_a_new_job_is_stored_whole(store_client: redis.Redis, ledger: Ledger, jo
 def test_take_gives_the_work_and_counts_the_attempts(store: Store, ledger: Ledger, job: NewJob) -> None:
     first, second = _take(store, job, 1), _take(store, job, 1)
     assert (first.job_id, first.index, first.attempt) == (job.job_id, 1, 1)
-    assert codec.decode_work(first.work) == job.shards[1]
+    assert decode_work(first.work) == job.shards[1]
     assert (second.attempt, second.work) == (2, first.work)
     assert first.owner != second.owner
     assert ledger.snapshot(job.job_id).states == {"PENDING": 1, "STARTED": 1, "SUCCESS": 0, "FAILURE": 0, "REVOKED": 0}

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import SEED_STEP, CircuitResult, CircuitWork, ShardResult, ShardWork, cut
+from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
+from qfleet.wire.errors import WireError
+from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, cut
 
 VALUES = np.arange(15, dtype="<f8").reshape(5, 3)
 WANTED = np.arange(10, dtype="<i4").reshape(5, 2)
@@ -59,7 +61,7 @@ def test_parts_of_parts(one: int, other: int, each: bool, parametrised: bool) ->
 def test_parts_travel() -> None:
     parts = tuple(cut(work(WANTED.tobytes(), 2), point, 1) for point in range(5))
     shard = ShardWork(circuits=parts, output="means", precision="double", memory=False, threads=1)
-    assert codec.decode_work(codec.encode(shard)) == shard
+    assert decode_work(encode_shard(shard)) == shard
 
 
 def result(points: int) -> CircuitResult:
@@ -82,12 +84,12 @@ def test_the_points_of_a_shard_are_bounded(points: tuple[int, ...], good: bool) 
     shard = ShardWork(circuits=circuits, output="counts", precision="double", memory=False, threads=1)
     results = ShardResult(circuits=tuple(map(result, points)))
     if good:
-        assert codec.decode_work(codec.encode(shard)) == shard
-        assert codec.decode_result(codec.encode(results)) == results
+        assert decode_work(encode_shard(shard)) == shard
+        assert decode_result(encode_shard(results)) == results
         return
-    for decode, message in ((codec.decode_work, shard), (codec.decode_result, results)):
-        with pytest.raises(codec.WireError, match=f"at {sum(points)} points; a shard has at most 100000"):
-            decode(codec.encode(message))  # type: ignore[operator]
+    for decode, message in ((decode_work, shard), (decode_result, results)):
+        with pytest.raises(WireError, match=f"at {sum(points)} points; a shard has at most 100000"):
+            decode(encode_shard(message))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -105,12 +107,12 @@ def test_each_point_and_each_shot_has_a_number_that_can_be_sent(changed: dict[st
     shard = ShardWork(circuits=(work,), output="counts", precision="double", memory=False, threads=1)
     fields = {"index": 0, "first_shot": 0, "shots": 1, "seconds": 0.0, "engine": "e"} | changed
     results = ShardResult(circuits=(CircuitResult(**fields),))
-    for decode, message in ((codec.decode_work, shard), (codec.decode_result, results)):
+    for decode, message in ((decode_work, shard), (decode_result, results)):
         if good:
-            assert decode(codec.encode(message)) == message  # type: ignore[operator]
+            assert decode(encode_shard(message)) == message  # type: ignore[operator]
         else:
-            with pytest.raises(codec.WireError, match="what is counted is below 2147483648"):
-                decode(codec.encode(message))  # type: ignore[operator]
+            with pytest.raises(WireError, match="what is counted is below 2147483648"):
+                decode(encode_shard(message))  # type: ignore[operator]
 
 
 def test_each_point_has_a_seed_that_can_be_sent() -> None:
@@ -118,7 +120,7 @@ def test_each_point_has_a_seed_that_can_be_sent() -> None:
         work = CircuitWork(index=0, program="p", shots=1, seed=2**63 - 1 - SEED_STEP, points=points)
         shard = ShardWork(circuits=(work,), output="counts", precision="double", memory=False, threads=1)
         if good:
-            assert codec.decode_work(codec.encode(shard)) == shard
+            assert decode_work(encode_shard(shard)) == shard
         else:
-            with pytest.raises(codec.WireError, match="the seed of a point of circuit 0 is above"):
-                codec.decode_work(codec.encode(shard))
+            with pytest.raises(WireError, match="the seed of a point of circuit 0 is above"):
+                decode_work(encode_shard(shard))

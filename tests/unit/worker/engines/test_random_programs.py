@@ -10,8 +10,7 @@ from make_experiments import make_experiment
 from random_programs import random_program, random_values
 from same_outcomes import assert_same
 
-from qfleet.wire.checks.saves import saves_unitary
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import SaveKind
 from qfleet_worker.shards.angles import fill, filled
@@ -48,7 +47,7 @@ def test_every_operation_and_every_kind_of_save_is_there() -> None:
     programs = [made(seed, kind) for kind in KINDS for seed in SEEDS]
     assert {code for program in programs for code in program.codes.tolist()} == set(map(int, Op))
     assert {save.kind for program in programs for save in program.saves} == set(SaveKind)
-    assert any(saves_unitary(program) for program in programs)
+    assert any(program.saves_unitary() for program in programs)
     assert any(program.num_parameters and len(program.slots) for program in programs)
     assert any((program.operands < 0).any() and (program.num_controls > 1).any() for program in programs)
 

@@ -14,7 +14,7 @@ from make_experiments import make_experiment
 from random_programs import program_of, random_program
 from same_outcomes import assert_same
 
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.cost.cost import circuit_bytes
 from qfleet.wire.program.expressions import (
     BOOL,

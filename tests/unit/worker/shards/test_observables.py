@@ -16,7 +16,7 @@ from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import with_means
-from qfleet.wire.messages.shard import SEED_STEP, CircuitWork, ShardWork
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.shards.simulation import simulate

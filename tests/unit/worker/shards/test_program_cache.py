@@ -8,7 +8,8 @@ import make_golden
 import msgspec
 import pytest
 
-from qfleet.wire import codec
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.errors import WireError
 from qfleet.wire.program.expressions import Bits
 from qfleet.wire.program.program import Program
@@ -16,10 +17,9 @@ from qfleet_worker.shards.program_cache import Programs
 
 #: Programs of equal size, by name.
 BLOBS = {
-    codec.content_hash(blob): blob
+    content_hash(blob): blob
     for blob in [
-        codec.encode_program(msgspec.structs.replace(make_golden.program(), num_qubits=qubits))
-        for qubits in (4, 5, 6, 7)
+        encode_program(msgspec.structs.replace(make_golden.program(), num_qubits=qubits)) for qubits in (4, 5, 6, 7)
     ]
 }
 A, B, C, D = BLOBS
@@ -112,8 +112,8 @@ def test_what_goes_makes_room_again() -> None:
 
 def test_one_that_is_too_large_is_given_and_not_kept() -> None:
     shelf = Shelf()
-    small = codec.encode_program(msgspec.structs.replace(make_golden.program(), tables=(), **EMPTY))
-    name = codec.content_hash(small)
+    small = encode_program(msgspec.structs.replace(make_golden.program(), tables=(), **EMPTY))
+    name = content_hash(small)
     shelf.blobs[name] = small
     programs = Programs(shelf.read, SIZE - 1)
     programs.load("job", [name])
@@ -139,8 +139,8 @@ DAMAGED = BLOBS[A][:-1]
         (A, b"", "isn't the one that its name says"),
         (A[:-1], BLOBS[A], "isn't the one that its name says"),
         (A.upper(), BLOBS[A], "isn't the one that its name says"),
-        (codec.content_hash(DAMAGED), DAMAGED, "damaged message"),
-        (codec.content_hash(b"text"), b"text", "not a qfleet message"),
+        (content_hash(DAMAGED), DAMAGED, "damaged message"),
+        (content_hash(b"text"), b"text", "not a qfleet message"),
     ],
 )
 def test_what_cant_be_read_is_said_and_not_kept(name: str, blob: bytes | None, text: str) -> None:
@@ -162,8 +162,8 @@ def test_expressions_count_as_what_they_are_in_memory() -> None:
     """A clbit of a register takes three bytes on the wire, and some forty here."""
     register = Bits(tuple(range(1000, 5000)))
     program = msgspec.structs.replace(oracle.program(0, 5000, []), expressions=(register,) * 10)
-    blob = codec.encode_program(program)
-    name = codec.content_hash(blob)
+    blob = encode_program(program)
+    name = content_hash(blob)
     asked: list[list[str]] = []
 
     def read(_: str, names: list[str]) -> list[bytes | None]:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from fake_shards import TILT, FakeEngine, P, angles, circuit, parametrised, points, run, stored
 
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import SEED_STEP, CircuitWork
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.formulas import Formula, Step
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.shards.runner import MORE_ATTEMPTS
@@ -48,7 +49,7 @@ def test_an_engine_gets_no_slots() -> None:
             assert (asked.program.num_parameters, asked.program.formulas) == (0, ())
             assert (len(asked.program.slots), len(asked.program.slot_refs)) == (0, 0)
             # What it is asked for is a program as any other.
-            codec.decode_program(codec.encode_program(asked.program))
+            decode_program(encode_program(asked.program))
 
 
 @pytest.mark.parametrize(
@@ -87,8 +88,10 @@ def test_long_sweeps_are_cut_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_program_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    decode = codec.decode_program
-    monkeypatch.setattr(codec, "decode_program", lambda blob: decoded.append(blob) or decode(blob))
+    decode = decode_program
+    monkeypatch.setattr(
+        "qfleet_worker.shards.program_cache.decode_program", lambda blob: decoded.append(blob) or decode(blob)
+    )
     run(stored(points(0, (1, 2)), circuit(1), points(2, (3, 4), (5, 6)), circuit(4)))
     assert len(decoded) == 2
 
@@ -135,7 +138,7 @@ def test_an_error_says_which_work_it_is_of_and_leaves_other_works() -> None:
 
 def test_values_without_an_angle_fail_their_point_only() -> None:
     inverse = Formula(bytes([Step.NUMBER, Step.PARAMETER, Step.DIV]), bytes(4), np.array([1], "<c16").tobytes())
-    name = codec.content_hash(parametrised(inverse))
+    name = content_hash(parametrised(inverse))
     store = stored(points(0, *[(index - 1.0, 0.0) for index in range(3)], program=name), formula=inverse)
     engine = FakeEngine()
     run(store, engine)
@@ -223,8 +226,8 @@ def test_what_is_saved_comes_back_point_by_point(
         return {}
 
     monkeypatch.setattr("qfleet_worker.shards.runner.simulate", simulate)
-    blob = codec.encode_program(make_golden.saving())
-    name = codec.content_hash(blob)
+    blob = encode_program(make_golden.saving())
+    name = content_hash(blob)
     store = stored(circuit(0, program=name, points=3), output=output)
     store.blobs[name] = blob
     run(store)

@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import with_means
-from qfleet.wire.messages.shard import SEED_STEP, CircuitWork, ShardWork
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine

@@ -12,8 +12,10 @@ from engine_oracle import measure, op
 from fake_shards import FakeEngine, FakeStore, circuit, run, shard
 from msgspec.structs import replace
 
-from qfleet.wire import codec
-from qfleet.wire.messages.shard import CircuitResult
+from qfleet.wire.codec.blobs import content_hash
+from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.numpy.engine import NumpyEngine
@@ -24,10 +26,10 @@ from qfleet_worker.shards.simulation import size_of
 def store_of(
     program: Program, output: str = "counts", *, memory: bool = False, copies: int = 1, **work: object
 ) -> FakeStore:
-    blob = codec.encode_program(program)
-    name = codec.content_hash(blob)
+    blob = encode_program(program)
+    name = content_hash(blob)
     circuits = [circuit(index, program=name, **work) for index in range(copies)]
-    return FakeStore(codec.encode(shard(*circuits, output=output, memory=memory)), blobs={name: blob})
+    return FakeStore(encode_shard(shard(*circuits, output=output, memory=memory)), blobs={name: blob})
 
 
 def means(observables: int) -> Program:
@@ -81,7 +83,7 @@ def test_results_of_a_shard_count_together(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_result_that_became_too_large_after_all_fails_its_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.codec, "MAX_BLOB_BYTES", 1000)
+    monkeypatch.setattr(runner, "MAX_BLOB_BYTES", 1000)
     store = store_of(oracle.program(10, 0, [op(Op.H, [0])]), output="statevector")
     assert run(store, NumpyEngine())
     (finished,) = store.finished

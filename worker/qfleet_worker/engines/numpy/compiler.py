@@ -239,11 +239,5 @@ def _last_uses(program: Program) -> NDArray[np.int64]:
     used = program.codes[rows] != Op.MEASURE
     last = np.full(program.num_qubits, -1)
     last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
-    last[last < last_save(program)] = last_save(program)
+    last[last < program.last_save()] = program.last_save()
     return last
-
-
-def last_save(program: Program) -> int:
-    """The last row that saves anything, which sees what any measurement before it found; -1 if there is none."""
-    rows = np.flatnonzero(program.codes == Op.SAVE)
-    return int(rows[-1]) if len(rows) else -1

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.checks.saves import saves_unitary
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
@@ -50,7 +49,7 @@ class NumpyEngine:
         """Run one circuit; see `qfleet_worker.engines.contract.Engine`."""
         # A hostile table may overflow; the check of the norm catches what comes of it.
         with np.errstate(all="ignore"):
-            unitary = experiment.output == "unitary" or saves_unitary(experiment.program)
+            unitary = experiment.output == "unitary" or experiment.program.saves_unitary()
             return _unitary(experiment) if unitary else self._simulate(experiment)
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:

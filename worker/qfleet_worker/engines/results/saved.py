@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.codec import MAX_BLOB_BYTES
+from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, Saved, SaveKind, value_type
 from qfleet.wire.program.saves import Save as WireSave

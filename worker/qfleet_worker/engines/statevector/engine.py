@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.checks.saves import saves_unitary
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op
 from qfleet.wire.program.saves import Save
@@ -81,7 +80,7 @@ class StatevectorEngine:
         if outcome is None:
             # A hostile table may overflow; the check of the norm catches what comes of it.
             with np.errstate(all="ignore"):
-                unitary = experiment.output == "unitary" or saves_unitary(experiment.program)
+                unitary = experiment.output == "unitary" or experiment.program.saves_unitary()
                 outcome = self._unitary(experiment) if unitary else self._simulate(experiment)
         _warn(before)
         return outcome

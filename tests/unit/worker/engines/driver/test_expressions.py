@@ -15,7 +15,7 @@ from qiskit.circuit import Clbit
 from qiskit.circuit.classical import expr, types
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.expressions import BOOL, FLOAT, Cast, Constant
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.driver.expressions import Compiler, Memory

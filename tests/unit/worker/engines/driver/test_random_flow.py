@@ -15,7 +15,7 @@ from qiskit.circuit.classical import expr, types
 from reference import assert_drawn_from
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import decode_program, encode_program
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 QUBITS = CLBITS = 3

@@ -13,7 +13,7 @@ from engine_oracle import measure, op
 from make_experiments import make_experiment
 
 from qfleet.wire.cost.cost import required_bytes
-from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.program import Op, Operation
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 

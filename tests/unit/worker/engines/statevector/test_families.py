@@ -12,7 +12,7 @@ from make_experiments import make_experiment
 from qiskit.quantum_info import Operator, Statevector
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.messages.shard import Precision
+from qfleet.wire.messages.request import Precision
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
 

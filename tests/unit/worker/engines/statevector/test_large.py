@@ -13,8 +13,8 @@ import pytest
 from families import FAMILIES, TOLERANCES, aer_amplitudes, amplitudes, largest_difference
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec import encode_program
-from qfleet.wire.messages.shard import Output, Precision
+from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.messages.request import Output, Precision
 
 PEAK = Path(__file__).parents[3] / "benchmarks" / "_peak.py"
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
-from qfleet_worker.engines.numpy.compiler import last_save
 from qfleet_worker.engines.numpy.plan import Measure, Reset, Save
 from qfleet_worker.engines.statevector.compiler.binding import bind, size_of
 from qfleet_worker.engines.statevector.compiler.matrices import NUM_PARAMS
@@ -234,7 +233,7 @@ class _Compiler:
         last_use = np.full(self.program.num_qubits, -1, np.int64)
         qubits = np.maximum(self.operands, ~self.operands)
         last_use[qubits[used]] = rows[used]
-        last_use = np.maximum(last_use, last_save(self.program))
+        last_use = np.maximum(last_use, self.program.last_save())
         clbits_read = any(save.conditional for save in self.program.saves)
         writer = {clbit: at for at, clbit in enumerate(self.program.clbits.tolist())}
         final: dict[int, list[int]] = {}

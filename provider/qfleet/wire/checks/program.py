@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check of a whole program: an engine may run one that passes blindly."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.checks.flow import check_flow
+from qfleet.wire.checks.formulas import check_formulas
+from qfleet.wire.checks.saves import check_saves
+from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_OPERATIONS, MAX_QUBITS, MAX_TABLE_QUBITS
+from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
+
+_KNOWN = np.zeros(256, bool)
+_FIXED_TARGETS = np.full(256, -1, np.int64)
+_PARAM_COUNT = np.zeros(256, np.int64)
+_TAKES_TABLE = np.zeros(256, bool)
+#: Limits by code.
+_LEAST_TARGETS = np.zeros(256, np.int64)
+_MOST_CONTROLS = np.full(256, 1 << 16, np.int64)
+#: Members of an enumeration are slow to look up.
+_MEASURE = int(Op.MEASURE)
+for _op in Op:
+    _KNOWN[_op] = True
+    _targets = TARGETS[_op]
+    _FIXED_TARGETS[_op] = -1 if _targets is None else _targets
+    _PARAM_COUNT[_op] = PARAMS.get(_op, 0)
+    _TAKES_TABLE[_op] = _op in TABLE_OPS
+    _LEAST_TARGETS[_op] = int(_op in TABLE_OPS)
+    if _op in NON_UNITARY_OPS:
+        _MOST_CONTROLS[_op] = 0
+
+
+def check_program(program: Program) -> None:
+    """Raise `WireError` unless every row of the program is one that an engine may run blindly."""
+    codes = program.codes
+    if not len(codes) == len(program.num_controls) == len(program.num_targets):
+        raise WireError(
+            f"{len(codes)} codes, {len(program.num_controls)} control and {len(program.num_targets)} target counts"
+        )
+    if len(codes) > MAX_OPERATIONS:
+        raise WireError(f"{len(codes)} operations; at most {MAX_OPERATIONS} are allowed")
+    controls = program.num_controls.astype(np.int64)
+    targets = program.num_targets.astype(np.int64)
+    _require(_KNOWN[codes], "has an unknown operation code")
+    fixed = _FIXED_TARGETS[codes]
+    _require((fixed < 0) | (fixed == targets), "has a wrong number of targets")
+    _require(targets >= _LEAST_TARGETS[codes], "has a table, but no targets")
+    _require(controls <= _MOST_CONTROLS[codes], "has controls, but isn't unitary")
+
+    widths = controls + targets
+    if widths.sum() != len(program.operands):
+        raise WireError(f"{len(program.operands)} operands where the operations need {widths.sum()}")
+    rows = np.repeat(np.arange(len(codes)), widths)
+    qubits = program.operands.astype(np.int64)
+    if np.count_nonzero(qubits < 0):
+        first = np.repeat(np.cumsum(widths) - widths, widths)
+        is_control = np.arange(len(rows)) - first < controls[rows]
+        qubits = np.where(is_control & (qubits < 0), ~qubits, qubits)
+    _require((qubits >= 0) & (qubits < program.num_qubits), "names a qubit that isn't there", rows)
+    slots = rows * (MAX_QUBITS + 1) + qubits
+    slots.sort()
+    if np.count_nonzero(slots[1:] == slots[:-1]):
+        raise WireError("an operation names the same qubit twice")
+
+    num_params = _PARAM_COUNT[codes].sum()
+    if num_params != len(program.params):
+        raise WireError(f"{len(program.params)} params where the operations need {num_params}")
+    if np.count_nonzero(np.isfinite(program.params)) != len(program.params):
+        raise WireError("a parameter isn't a finite number")
+    measurements = np.count_nonzero(codes == _MEASURE)
+    if measurements != len(program.clbits):
+        raise WireError(f"{len(program.clbits)} clbits for {measurements} measurements")
+    if np.count_nonzero((program.clbits < 0) | (program.clbits >= program.num_clbits)):
+        raise WireError("a measurement writes a clbit that isn't there")
+    _check_tables(program, targets)
+    check_flow(program)
+    check_formulas(program)
+    check_saves(program)
+
+
+def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
+    takers = _TAKES_TABLE[program.codes]
+    refs = program.table_refs
+    num_takers = np.count_nonzero(takers)
+    if num_takers != len(refs):
+        raise WireError(f"{len(refs)} table references for {num_takers} operations that need one")
+    if not (num_takers or program.tables):
+        return
+    if ((refs < 0) | (refs >= len(program.tables))).any():
+        raise WireError("an operation refers to a table that isn't there")
+    widths = targets[takers]
+    if (widths > MAX_TABLE_QUBITS).any():
+        raise WireError(f"a table over {np.max(widths)} qubits; at most {MAX_TABLE_QUBITS} are allowed")
+    sizes = np.array([table.size for table in program.tables], np.int64)
+    expected = 1 << np.where(program.codes[takers] == Op.UNITARY, 2 * widths, widths)
+    if (sizes[refs] != expected).any():
+        raise WireError("a table's size doesn't fit its operation's qubits")
+    if not all(np.isfinite(table).all() for table in program.tables):
+        raise WireError("a table holds something that isn't a finite number")
+
+
+def _require(holds: NDArray[np.bool_], what: str, rows: NDArray[np.int64] | None = None) -> None:
+    if np.count_nonzero(holds) != len(holds):
+        at = int(np.argmin(holds))
+        raise WireError(f"operation {at if rows is None else int(rows[at])} {what}")

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blobs: four bytes, ``b"qf"``, the format version and the kind of message, and then msgpack."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+from typing import Final, TypeVar
+
+import msgspec
+
+from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_BLOB_BYTES
+
+#: Raised whenever a reader of the older format could misread the newer one.
+VERSION: Final = 3
+
+_MAGIC: Final = b"qf"
+_HEAD_BYTES: Final = 4
+_Message = TypeVar("_Message")
+
+
+class Kind(Enum):
+    """Kinds of messages, by their byte in a head."""
+
+    PROGRAM = b"P"
+    WORK = b"W"
+    RESULT = b"R"
+
+
+def head(kind: Kind, version: int = VERSION) -> bytes:
+    """Return the first four bytes of a blob."""
+    return _MAGIC + bytes([version]) + kind.value
+
+
+def content_hash(blob: bytes) -> str:
+    """Return the name of a blob: 32 hexadecimal digits of its BLAKE2b hash."""
+    return hashlib.blake2b(blob, digest_size=16).hexdigest()
+
+
+def decode_blob(blob: bytes, kind: Kind, decoder: msgspec.msgpack.Decoder[_Message]) -> _Message:
+    """Decode the message in a blob.
+
+    Raises:
+        WireError: the blob is too large, damaged, of another kind or of another format.
+    """
+    if len(blob) > MAX_BLOB_BYTES:
+        raise WireError(f"a message of {len(blob)} bytes; the largest allowed is {MAX_BLOB_BYTES}")
+    if blob[:2] != _MAGIC or len(blob) < _HEAD_BYTES:
+        raise WireError(f"not a qfleet message: it begins with {bytes(blob[:4])!r}")
+    if blob[2] != VERSION:
+        raise WireError(
+            f"a message of format {blob[2]}, and this process reads format {VERSION}: "
+            "client and workers need the same qfleet version"
+        )
+    if blob[3:4] != kind.value:
+        raise WireError(f"a message of kind {bytes(blob[3:4])!r} where {kind.value!r} was expected")
+    try:
+        return decoder.decode(memoryview(blob)[_HEAD_BYTES:])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise WireError(f"damaged message: {exc}") from exc

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sizes of programs, of what they save and of their results, whatever engine runs them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qfleet.wire.messages.request import Output, Precision
+from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression, Index, Unary
+from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.saves import MANY_OBSERVABLES, SaveKind, value_size, value_type
+
+#: Bytes of one amplitude.
+AMPLITUDE_BYTES: dict[Precision, int] = {"double": 16, "single": 8}
+
+#: Bytes that these take when they are compiled: an operation, an entry of its matrix, a jump or a store, and a node of
+#: an expression. Larger matrices are tables, or have controls, which take nothing.
+_OPERATION_BYTES = 768
+_ENTRY_OF_A_MATRIX_BYTES = 112
+_LARGEST_MATRIX_LOG2 = 4
+_FLOW_OPERATION_BYTES = 2048
+_NODE_BYTES = 1024
+#: Copies of tables, masks, formulas and indices: in the blob, decoded, and at work.
+_PROGRAM_COPIES = 4
+#: Bytes of a variable that is at most 64 bits wide.
+_VARIABLE_BYTES = 64
+
+
+class SavedSize(NamedTuple):
+    """How much data there is."""
+
+    #: bytes
+    total: int
+    #: saved values, each of a branch
+    entries: int
+
+
+def saved_bytes(program: Program, shots: int, precision: str) -> int:
+    """Return how large the saved data of a program are, roughly, and rather too large."""
+    return saved_size(program, shots, precision).total
+
+
+def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -> SavedSize:
+    """Return how large the saved data of a program are, roughly, and rather too large.
+
+    Args:
+        columns: how many expectation values are wanted of the last save, if not all.
+    """
+    if not program.saves:
+        return SavedSize(0, 0)
+    random = (program.codes == Op.MEASURE) | (program.codes == Op.RESET) | (program.codes == Op.INITIALIZE)
+    events = np.cumsum(np.where(random, np.where(program.codes == Op.MEASURE, 1, program.num_targets), 0))
+    rows = np.flatnonzero(program.codes == Op.SAVE)
+    total = entries = 0
+    for row, ref in zip(rows.tolist(), program.save_refs.tolist(), strict=True):
+        save = program.saves[ref]
+        branches = shots if len(program.jumps) else min(shots, 1 << min(int(events[row]), 31))
+        if save.kind is SaveKind.UNITARY:
+            branches = 1
+        if save.manner != "list":
+            branches = min(branches, 1 << min(program.num_clbits, 31)) if save.conditional else 1
+        size = value_size(save, program.num_qubits, int(program.num_targets[row]))
+        if columns and ref == len(program.saves) - 1 and save.kind in MANY_OBSERVABLES:
+            size = columns * (2 if save.kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES else 1)
+        item = np.dtype(value_type(save.kind, precision)).itemsize
+        total += branches * (size * item + 16 + program.num_clbits // 8) + (4 * shots if save.manner == "list" else 0)
+        entries += branches
+    return SavedSize(total, entries)
+
+
+def output_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
+    """Return the bytes of the amplitudes that come back from one circuit; 0 where none do."""
+    if output not in ("statevector", "unitary"):
+        return 0
+    return AMPLITUDE_BYTES[precision] << (2 * num_qubits if output == "unitary" else num_qubits)
+
+
+def result_bytes(
+    program: Program, shots: int, output: Output, precision: Precision, *, memory: bool, columns: int = 0
+) -> int:
+    """Return the size of a circuit's result at one point, roughly, and rather too large.
+
+    Args:
+        memory: whether each shot's outcome is asked for.
+        columns: how many expectation values are wanted, if not all that the program saves.
+    """
+    amplitudes = output_bytes(program.num_qubits, output, precision)
+    return amplitudes + 256 + counted_bytes(program, shots, output, precision, memory, columns).total
+
+
+def program_bytes(program: Program) -> int:
+    """Return the bytes of memory that a program takes, decoded and compiled."""
+    arrays: int = sum([getattr(program, name).nbytes for name in _ARRAYS])
+    arrays += sum([table.nbytes for table in program.tables])
+    parts = sum([len(each.steps) + len(each.parameters) + len(each.numbers) for each in program.formulas])
+    parts += sum(
+        [len(s.indices) + len(s.x_masks) + len(s.z_masks) + len(s.coefficients) + len(s.starts) for s in program.saves]
+    )
+    objects = len(program.formulas) + len(program.tables) + len(program.saves) + len(program.loops)
+    nodes = objects + num_nodes(program)
+    targets = program.num_targets[program.codes <= Op.DIAGONAL].astype(np.int64)
+    entries = int((1 << 2 * np.minimum(targets, _LARGEST_MATRIX_LOG2)).sum())
+    compiled = _OPERATION_BYTES * len(program) + _ENTRY_OF_A_MATRIX_BYTES * entries
+    flow = _FLOW_OPERATION_BYTES * program.num_flow_operations() + _NODE_BYTES * nodes
+    variables = sum([_VARIABLE_BYTES + 2 * (max(kind, 0) // 8) for kind in program.variables])
+    return compiled + flow + variables + _PROGRAM_COPIES * (arrays + parts)
+
+
+def num_nodes(program: Program) -> int:
+    """Return how many nodes the expressions of a program have, roughly: ten clbits of a register count as one."""
+    return sum(map(_nodes, program.expressions))
+
+
+_ARRAYS = (
+    "codes", "num_controls", "num_targets", "operands", "clbits", "params", "table_refs", "jumps", "expression_refs",
+    "slots", "slot_refs", "save_refs",
+)  # fmt: skip
+
+
+def _nodes(expression: Expression) -> int:
+    """Return how many nodes an expression has, each clbit of a register being a tenth of one, rounded up."""
+    match expression:
+        case Bits(clbits):
+            return 1 + len(clbits) // 10
+        case Unary(_, operand) | Cast(_, operand):
+            return 1 + _nodes(operand)
+        case Binary(_, left, right):
+            return 1 + _nodes(left) + _nodes(right)
+        case Index(target, index):
+            return 1 + _nodes(target) + _nodes(index)
+    return 1
+
+
+def counted_bytes(
+    program: Program, shots: int, output: Output, precision: Precision, memory: bool, columns: int
+) -> SavedSize:
+    """Return the size of a result without its amplitudes, and how many saved values are in it."""
+    row = (program.num_clbits + 7) // 8
+    saved = saved_size(program, shots, precision, columns if output == "means" else 0)
+    if output == "bits":
+        return SavedSize(shots * row + saved.total, saved.entries)
+    distinct = min(shots, 1 << min(program.num_clbits, 31))
+    if distinct * row > _SMALL_BYTES:
+        distinct = min(distinct, 1 << min(_written_clbits(program), 31))
+    counts = 0 if output == "means" else distinct * (row + 8) + (4 * shots if memory else 0)
+    return SavedSize(counts + saved.total, saved.entries)
+
+
+#: Bytes of outcomes below which it doesn't matter which clbits are written.
+_SMALL_BYTES = 1024 * 1024
+
+
+def _written_clbits(program: Program) -> int:
+    """Return how many clbits a program writes, at most."""
+    written = set(program.clbits.tolist())
+    counts = np.where(program.codes == Op.STORE, 2, program.codes == Op.JUMP_UNLESS).astype(np.int64)
+    first = np.cumsum(counts) - counts
+    for ref in set(program.expression_refs[first[program.codes == Op.STORE]].tolist()):
+        place = program.expressions[ref]
+        match place.target if isinstance(place, Index) else place:
+            case Bit(clbit):
+                written.add(clbit)
+            case Bits(clbits):
+                written.update(clbits)
+    return len(written)

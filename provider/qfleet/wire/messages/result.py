@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a shard."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from qfleet.wire.limits import MAX_SAVES, Count, Positive, Text
+from qfleet.wire.program.saves import Saved
+
+
+class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The outcome of points of a `CircuitWork`: their data, one after the other, or the error that stopped them."""
+
+    #: of the first point
+    index: Count
+    first_shot: Count
+    #: of each point
+    shots: Positive
+    #: seconds of simulation of all points, queueing and transport excluded
+    seconds: Annotated[float, Meta(ge=0)]
+    #: the engine that ran it, for the result's metadata
+    engine: Annotated[str, Meta(max_length=128)]
+    #: why this engine, for the result's metadata
+    engine_reason: Text = ""
+    #: empty if the circuit ran; else what went wrong, for the user
+    error: Text = ""
+    points: Positive = 1
+    #: int64, shape (points,): how many distinct outcomes each point has; empty for one point
+    distinct: bytes = b""
+    #: uint8, shape (distinct, ceil(num_clbits / 8)): each distinct outcome, clbit 0 in the lowest bit of the first byte
+    outcomes: bytes = b""
+    #: int64, shape (distinct,): how often each outcome was seen
+    counts: bytes = b""
+    #: uint32, shape (shots,): each shot's row in ``outcomes``; empty unless asked for
+    memory: bytes = b""
+    #: complex128 or complex64 by precision: shape (2**num_qubits,) or (2**num_qubits, 2**num_qubits); empty for counts
+    amplitudes: bytes = b""
+    #: uint8, shape (points, shots, ceil(num_clbits / 8)): each shot's outcome, as in ``outcomes``
+    bits: bytes = b""
+    #: float64, shape (points, columns): means over the shots; with squares, shape (points, 2, columns)
+    means: bytes = b""
+    #: what each of the program's saves gave, in their order; of one point only
+    saved: Annotated[tuple[Saved, ...], Meta(max_length=MAX_SAVES)] = ()
+
+
+class ShardResult(Struct, frozen=True, forbid_unknown_fields=True):
+    """The outcomes of a shard's circuits, in the order of its work."""
+
+    circuits: Annotated[tuple[CircuitResult, ...], Meta(min_length=1, max_length=100_000)]
