@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulation engines. Each is a driver plus a state, behind the interface of `engines.base`."""
+"""Simulation engines: one driver of shots, and a folder for each way to hold a state."""

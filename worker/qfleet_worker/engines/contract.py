@@ -73,7 +73,7 @@ class Engine(Protocol):
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit. The same experiment gives the same outcome, to the bit, in every process.
 
-        All engines draw the random numbers that `numpy_engine.randomness` says, and find samples in the order of the
+        All engines draw the random numbers that `randomness.uniforms` defines, and find samples in the order of the
         qubits: they give the same shots, but for one in many billions that falls on a rounding error.
 
         Keeps to the memory that `qfleet.wire.cost.cost.required_bytes` predicts. Raises `EngineError` where the circuit

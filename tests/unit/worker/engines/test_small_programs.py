@@ -36,7 +36,8 @@ from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.numpy.plan import Plan
-from qfleet_worker.engines.states import one_by_one as members
+from qfleet_worker.engines.states import store as state_store
+from qfleet_worker.engines.states.one_by_one import OneByOne
 
 MOST = 1 << 24
 SHOTS = 100
@@ -201,7 +202,7 @@ def test_live_names_are_coarse_where_they_take_too_much(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "value"), [(trajectories, "CLASSICAL_BYTES", 1), (members, "MOST_ASIDE", 2)]
+    ("module", "name", "value"), [(trajectories, "CLASSICAL_BYTES", 1), (state_store, "MOST_ASIDE", 2)]
 )
 def test_few_states_at_a_time_find_the_same(
     monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: int
@@ -228,13 +229,13 @@ def test_few_states_at_a_time_find_the_same(
 def most_states(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A list that gets the number of states at each measurement."""
     states: list[int] = []
-    weights = members.OneByOne.weights
+    weights = OneByOne.weights
 
-    def counting(self: members.OneByOne, wire: int) -> np.ndarray:
+    def counting(self: OneByOne, wire: int) -> np.ndarray:
         states.append(len(self))
         return weights(self, wire)
 
-    monkeypatch.setattr(members.OneByOne, "weights", counting)
+    monkeypatch.setattr(OneByOne, "weights", counting)
     return states
 
 

@@ -34,8 +34,9 @@ from qfleet.wire.program.expressions import (
     UnaryOp,
     Variable,
 )
+from qfleet_worker.engines.bits import WIDE, from_bits, to_bits
 from qfleet_worker.engines.contract import EngineError
-from qfleet_worker.engines.driver.scope import WIDE, Scope, from_bits, to_bits
+from qfleet_worker.engines.driver.scope import Scope
 
 Value: TypeAlias = int | float
 

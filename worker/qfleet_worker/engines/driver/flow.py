@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which stretches without jumps does a program consist of, and which follows which?
+"""Blocks of a program: stretches without jumps, and the blocks that may follow each.
 
-A program is cut at its jumps and stores, and at the rows that are jumped to. Each stretch is compiled by itself. In
-these, SWAPs are matrices: to exchange names only, as in a program of one stretch, one would have to put them back at
-the end of each.
+A program is cut at its jumps and stores, and at the rows that are jumped to. Each stretch is compiled by itself.
 """
 
 from __future__ import annotations
@@ -11,59 +9,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from qfleet.wire.program.expressions import FLOAT, Expression, Index
-from qfleet.wire.program.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
+from qfleet.wire.program.program import FLOW_OPS, Op, Operation, Program
 from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory, Value
 from qfleet_worker.engines.driver.liveness import NOTHING, InNames, Names, live_names
 from qfleet_worker.engines.driver.scope import Scope
-from qfleet_worker.engines.numpy.plan import Measure, Reset, Save
-
-
-class CompiledPlan(Protocol):
-    """What any engine's plan tells of itself."""
-
-    @property
-    def steps(self) -> tuple[Any, ...]: ...
-    @property
-    def measured(self) -> tuple[int, ...]: ...
-    @property
-    def readout(self) -> tuple[tuple[int, int], ...]: ...
-    @property
-    def phase(self) -> complex: ...
-
-
-AnyPlan = TypeVar("AnyPlan", bound=CompiledPlan)
-
-_SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
-_EXCHANGES = {Op.SWAP: _SWAP, Op.ISWAP: _SWAP * np.array([1, 1j, 1j, 1])}
-
-
-#: By code, the operations on what is classical.
-_IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
-_TAKES_TABLE = [int(op) for op in TABLE_OPS]
-_NUM_PARAMS = np.zeros(256, np.int64)
-for _op, _count in PARAMS.items():
-    _NUM_PARAMS[_op] = _count
-_NO_ROWS = np.zeros(0, np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Rows of a program that are always run together."""
-
-    program: Program
-    #: whether they are run at most once, and first of all
-    first: bool
-    #: whether the program ends after them
-    last: bool
-    #: random events before them
-    events: int
+from qfleet_worker.engines.driver.stretches import IS_FLOW, AnyPlan, CompileOnce, Cutter, Stretch, events_of
+from qfleet_worker.engines.steps import MeasureStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +80,11 @@ class Flow(Generic[AnyPlan]):
 
 def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]) -> Flow[AnyPlan]:
     """The blocks of a program, their plans made by `compile_stretch`."""
-    if not _IS_FLOW[program.codes].any():
+    if not IS_FLOW[program.codes].any():
         plan = compile_stretch(Stretch(program, True, True, 0))
-        return Flow((Block(plan, events=_events(plan)),), Scope(), [[0] * (len(plan.steps) + 1)])
+        return Flow((Block(plan, events=events_of(plan)),), Scope(), [[0] * (len(plan.steps) + 1)])
     rows = [row for row in program if row.code in FLOW_OPS]
-    at = np.flatnonzero(_IS_FLOW[program.codes])
+    at = np.flatnonzero(IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
     block_of = {start: number for number, start in enumerate(starts.tolist())}
     scope = Scope.of(program.expressions, program.variables)
@@ -137,8 +93,8 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
     targets = set(program.jumps.tolist())
     blocks: list[Block[AnyPlan]] = []
     events = []
-    cutter = _Cutter(program)
-    compile_once = _Once(compile_stretch)
+    cutter = Cutter(program)
+    compile_once = CompileOnce(compile_stretch)
     for number, start in enumerate(starts.tolist()):
         end = int(starts[number + 1]) if number + 1 < len(starts) else len(program)
         tail = ends.get(end - 1) if end > start else None
@@ -189,7 +145,7 @@ def _block(
     block_of: dict[int, int],
     compiler: Compiler,
 ) -> Block[AnyPlan]:
-    events = _events(plan)
+    events = events_of(plan)
     if tail is None:
         return Block(plan, following=following, events=events)
     if tail.code is Op.STORE:
@@ -199,10 +155,6 @@ def _block(
         return Block(plan, following=block_of[tail.jump], events=events)
     condition, names = compiler.value(*tail.expressions), Names((compiler.names(*tail.expressions),))
     return Block(plan, None, condition, following, block_of[tail.jump], names, events)
-
-
-def _events(plan: CompiledPlan) -> tuple[int, ...]:
-    return tuple([at for at, step in enumerate(plan.steps) if isinstance(step, Measure | Reset | Save)])
 
 
 def _of_store(compiler: Compiler, place: Expression, value: Expression) -> Names:
@@ -217,97 +169,5 @@ def _of_store(compiler: Compiler, place: Expression, value: Expression) -> Names
 def _in_names(block: Block[AnyPlan], scope: Scope) -> InNames:
     """Return what a block means for names."""
     nothing = frozenset[int]()
-    steps = [scope.among(step.clbits) if isinstance(step, Measure) else nothing for step in block.plan.steps]
+    steps = [scope.among(step.clbits) if isinstance(step, MeasureStep) else nothing for step in block.plan.steps]
     return InNames(steps, block.names, list(block.goals()))
-
-
-class _Once(Generic[AnyPlan]):
-    """Compiles stretches, equal ones once: what is unrolled repeats."""
-
-    def __init__(self, compile_stretch: Callable[[Stretch], AnyPlan]) -> None:
-        self._compile = compile_stretch
-        #: the plans, and the events before each
-        self._plans: dict[tuple[Any, ...], tuple[AnyPlan, int]] = {}
-
-    def __call__(self, stretch: Stretch) -> AnyPlan:
-        part = stretch.program
-        key = (
-            stretch.first,
-            stretch.last,
-            part.codes.tobytes(),
-            part.num_controls.tobytes(),
-            part.num_targets.tobytes(),
-            part.operands.tobytes(),
-            part.clbits.tobytes(),
-            part.params.tobytes(),
-            part.save_refs.tobytes(),
-            tuple([id(table) for table in part.tables]),
-        )
-        known = self._plans.get(key)
-        if known is None:
-            plan = self._compile(stretch)
-            self._plans[key] = plan, stretch.events
-            return plan
-        plan, events = known
-        later = stretch.events - events
-        if not later or not _events(plan):
-            return plan
-        steps = [
-            dataclasses.replace(step, event=step.event + later) if isinstance(step, Measure | Reset) else step
-            for step in plan.steps
-        ]
-        again: AnyPlan = dataclasses.replace(plan, steps=tuple(steps))  # type: ignore[type-var]
-        return again
-
-
-class _Cutter:
-    """Makes programs of stretches of a program."""
-
-    def __init__(self, program: Program) -> None:
-        plain = program.num_controls == 0
-        self._tables = list(program.tables)
-        #: each row's table, -1 for none
-        self._table_at = np.full(len(program), -1, np.int64)
-        self._table_at[np.isin(program.codes, _TAKES_TABLE)] = program.table_refs
-        codes = program.codes.copy()
-        for op, matrix in _EXCHANGES.items():
-            rows = plain & (codes == op)
-            self._table_at[rows] = len(self._tables)
-            self._tables.append(matrix.reshape(-1))
-            codes[rows] = Op.UNITARY
-        self._program = msgspec.structs.replace(program, codes=codes)
-        widths = program.num_controls.astype(np.int64) + program.num_targets
-        self._operands = _starts(widths)
-        self._params = _starts(_NUM_PARAMS[codes])
-        self._clbits = _starts(codes == Op.MEASURE)
-        self._saves = _starts(codes == Op.SAVE)
-        random = (codes == Op.MEASURE) | (codes == Op.RESET)
-        self._events = _starts(np.where(codes == Op.INITIALIZE, program.num_targets, random))
-
-    def stretch(self, start: int, end: int, *, first: bool, last: bool) -> Stretch:
-        """Rows `start` to ``end - 1``, none of which is a jump or a store."""
-        program, rows = self._program, slice(start, end)
-        numbers = [number for number in self._table_at[rows].tolist() if number >= 0]
-        part = msgspec.structs.replace(
-            program,
-            codes=program.codes[rows],
-            num_controls=program.num_controls[rows],
-            num_targets=program.num_targets[rows],
-            operands=program.operands[self._operands[start] : self._operands[end]],
-            clbits=program.clbits[self._clbits[start] : self._clbits[end]],
-            params=program.params[self._params[start] : self._params[end]],
-            table_refs=np.arange(len(numbers), dtype=np.int32),
-            tables=tuple([self._tables[number] for number in numbers]),
-            jumps=_NO_ROWS,
-            expression_refs=_NO_ROWS,
-            expressions=(),
-            variables=(),
-            loops=(),
-            save_refs=program.save_refs[self._saves[start] : self._saves[end]],
-        )
-        return Stretch(part, first, last, int(self._events[start]))
-
-
-def _starts(counts: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Where each row's items begin, and where the last row's end."""
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

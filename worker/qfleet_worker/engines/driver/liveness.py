@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from qfleet_worker.engines.driver.scope import mask_of
+from qfleet_worker.engines.bits import mask_of
 
 #: Bytes of masks for all blocks, and for all steps.
 MASK_BYTES: Final = 16 * 1024 * 1024

@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.driver.flow import CompiledPlan
+from qfleet_worker.engines.driver.front import Front
 from qfleet_worker.engines.driver.shot_records import Notes
-from qfleet_worker.engines.driver.trajectories import Front
+from qfleet_worker.engines.driver.stretches import CompiledPlan
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
-from qfleet_worker.engines.states.one_by_one import Found
+from qfleet_worker.engines.states.contract import Samples
 
 
 def read(
@@ -38,7 +38,7 @@ def read(
     return amplitudes
 
 
-def _add(found: Found, plan: CompiledPlan, active: list[int], first: int, tally: Tally) -> None:
+def _add(found: Samples, plan: CompiledPlan, active: list[int], first: int, tally: Tally) -> None:
     clbits = 0
     for wire, clbit in plan.readout:
         if wire not in found.bits and found.values.get(wire, 0):
@@ -50,7 +50,7 @@ def _add(found: Found, plan: CompiledPlan, active: list[int], first: int, tally:
         tally.add_same(clbits, found.shots + first)
 
 
-def _add_rows(found: Found, plan: CompiledPlan, notes: Notes, first: int, tally: Tally) -> None:
+def _add_rows(found: Samples, plan: CompiledPlan, notes: Notes, first: int, tally: Tally) -> None:
     at_end = {clbit: wire for wire, clbit in plan.readout}
     columns = tally.columns([*notes.clbits, *at_end])
     rows = np.zeros((len(found.shots), len(columns)), np.uint8)

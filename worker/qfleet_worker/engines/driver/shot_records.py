@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.driver.scope import WIDE, from_bits
+from qfleet_worker.engines.bits import WIDE, from_bits
 
 #: What a save takes for each shot, once and in a loop.
 BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP = 2, 8

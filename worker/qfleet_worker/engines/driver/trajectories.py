@@ -14,23 +14,24 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.bits import mask_of, places, to_bits
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.driver.expressions import Memory, Value
-from qfleet_worker.engines.driver.flow import AnyPlan, Block, Flow
-from qfleet_worker.engines.driver.scope import mask_of, places, to_bits
+from qfleet_worker.engines.driver.flow import Block, Flow
+from qfleet_worker.engines.driver.front import Front
 from qfleet_worker.engines.driver.shot_groups import Crowd
 from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, Notes
+from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.visits import GOING_BACK, Visits
-from qfleet_worker.engines.numpy.plan import Measure, Reset, Save
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.saved import Take
-from qfleet_worker.engines.states.one_by_one import Ensemble, Members
+from qfleet_worker.engines.states.contract import StateSource
+from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 #: Branches less probable than this are rounding errors.
 NEGLIGIBLE = 1e-14
@@ -44,45 +45,6 @@ _NUMBER_BYTES = 40
 CLASSICAL_BYTES = 1 << 24
 
 
-@dataclass(slots=True)
-class Front:
-    """Shots that have come to the same place."""
-
-    #: the block that they are in, or have come to the end of
-    block: int
-    crowd: Crowd
-    states: Members
-    #: factors of the states, shape (states,)
-    phases: NDArray[np.complex128]
-    #: the variables beside each state
-    variables: list[tuple[Value, ...]]
-    visits: Visits
-
-    def split_off(self, out: NDArray[np.bool_]) -> Front:
-        """Take some states out, with their shots."""
-        other = Front(
-            self.block,
-            self.crowd.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1),
-            self.states.split_off(out),
-            self.phases[out],
-            [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if leaves],
-            self.visits.copy(),
-        )
-        self.phases = self.phases[~out]
-        self.variables = [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if not leaves]
-        return other
-
-    def join(self, others: list[Front]) -> None:
-        """Take the shots and states of others in."""
-        fronts = [self, *others]
-        self.visits.join([front.visits for front in others], [front.crowd for front in fronts])
-        self.crowd.join([front.crowd for front in others], [len(front.states) for front in fronts])
-        for front in others:
-            self.states.join(front.states)
-        self.phases = np.concatenate([front.phases for front in fronts])
-        self.variables = [values for front in fronts for values in front.variables]
-
-
 def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
     """How many numbers of 8 bytes are held for each shot, at most: random ones, and its notes."""
     if not any(block.events or block.store is not None for block in flow.blocks):
@@ -93,9 +55,9 @@ def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
         clbits.update([flow.scope.clbits[name] for name in flow.scope.parted(block.names.changes)[0]])
         for at in block.events:
             step = block.plan.steps[at]
-            if isinstance(step, Measure):
+            if isinstance(step, MeasureStep):
                 clbits.update(step.clbits)
-            elif isinstance(step, Save):
+            elif isinstance(step, SaveStep):
                 saves.add(step.save)
     visits = 1 + sum(len(block.events) for block in flow.blocks) if flow.loops else 0
     each = BYTES_OF_A_SAVE_IN_A_LOOP if flow.loops else BYTES_OF_A_SAVE
@@ -104,7 +66,7 @@ def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
 
 def ends(
     flow: Flow[AnyPlan],
-    ensemble: Ensemble,
+    ensemble: StateSource,
     shots: int,
     uniforms: Uniforms,
     notes: Notes,
@@ -132,7 +94,7 @@ class _Run(Generic[AnyPlan]):
     def __init__(
         self,
         flow: Flow[AnyPlan],
-        ensemble: Ensemble,
+        ensemble: StateSource,
         uniforms: Uniforms,
         notes: Notes,
         take: Take | None,
@@ -200,7 +162,7 @@ class _Run(Generic[AnyPlan]):
         for at in block.events:
             if at > begin:
                 front.states.apply(steps, begin, at)
-            if isinstance(steps[at], Save):
+            if isinstance(steps[at], SaveStep):
                 self._save(front, steps[at])
             else:
                 self._event(front, steps[at], live[at + 1])
@@ -211,7 +173,7 @@ class _Run(Generic[AnyPlan]):
         if block.plan.phase != 1:
             front.phases = front.phases * block.plan.phase
 
-    def _save(self, front: Front, step: Save) -> None:
+    def _save(self, front: Front, step: SaveStep) -> None:
         if self._take is None:
             return
         shots, members = front.crowd.settle()
@@ -222,7 +184,7 @@ class _Run(Generic[AnyPlan]):
                 self._take(step, view, complex(front.phases[number]), own, self._notes)
         self._give_up(front)
 
-    def _event(self, front: Front, step: Measure | Reset, live: int) -> None:
+    def _event(self, front: Front, step: MeasureStep | ResetStep, live: int) -> None:
         while True:
             weights = front.states.weights(step.wire)
             if not self._give_up(front):
@@ -234,14 +196,14 @@ class _Run(Generic[AnyPlan]):
         shots, members = front.crowd.settle()
         visit = front.visits.add(step.event, front.crowd) if self._flow.loops else 0
         ones = _find_one(self._uniforms, step.event, visit, shots, weights, members)
-        if isinstance(step, Measure):
+        if isinstance(step, MeasureStep):
             for clbit in step.clbits:
                 self._notes.write(clbit, shots, ones)
         ways = members << 1 | ones
         counts = np.bincount(ways, minlength=2 * number).reshape(number, 2)
         values = counts[:, 0] == 0
         both = (counts[:, 0] > 0) & (counts[:, 1] > 0)
-        room = states.collapse(step.wire, values, self._allowed(both, front), weights, isinstance(step, Reset))
+        room = states.collapse(step.wire, values, self._allowed(both, front), weights, isinstance(step, ResetStep))
         if both.any():
             place = np.repeat(np.arange(number)[:, None], 2, axis=1)
             place[both, 1] = -1
@@ -266,17 +228,17 @@ class _Run(Generic[AnyPlan]):
         found: NDArray[np.bool_] = both & (np.cumsum(both) <= self._most_states - others - len(front.states))
         return found
 
-    def _certain_event(self, front: Front, step: Measure | Reset, weights: NDArray[np.float64]) -> None:
+    def _certain_event(self, front: Front, step: MeasureStep | ResetStep, weights: NDArray[np.float64]) -> None:
         """A measurement or reset that divides no state's shots."""
         values = weights > NEGLIGIBLE
-        clbits = step.clbits if isinstance(step, Measure) else ()
+        clbits = step.clbits if isinstance(step, MeasureStep) else ()
         if self._flow.loops:
             front.visits.add(step.event, front.crowd)
         if clbits:
             shots, members = front.crowd.settle()
             for clbit in clbits:
                 self._notes.write(clbit, shots, values[members])
-        front.states.collapse(step.wire, values, np.zeros(len(values), np.bool_), weights, isinstance(step, Reset))
+        front.states.collapse(step.wire, values, np.zeros(len(values), np.bool_), weights, isinstance(step, ResetStep))
         self._give_up(front)
 
     def _give_up(self, front: Front) -> bool:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from qfleet.wire.program.program import Op, Operation, Program
 from qfleet_worker.engines.gates import matrices as gates
 from qfleet_worker.engines.gates.matrices import Matrix2
-from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Measure, Plan, Reset, Save, Step
+from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan, Step
 from qfleet_worker.engines.numpy.products import Gate, diagonal_product, product
+from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 #: Widest product of gates as a matrix: at 5 wires the arithmetic per gate begins to grow faster than the gates fused.
 DENSE_WIRES = 4
@@ -72,7 +73,7 @@ class _Compiler:
 
     def __init__(self, program: Program, from_zero: bool, last: bool, events: int) -> None:
         self.num_clbits = program.num_clbits
-        self.items: list[_Block | Measure | Reset | Save] = []
+        self.items: list[_Block | MeasureStep | ResetStep | SaveStep] = []
         #: the wire of each qubit
         self.wires = list(range(program.num_qubits))
         #: the wires in |0>
@@ -109,7 +110,7 @@ class _Compiler:
         elif code is Op.SAVE:
             for wire in tuple(self.pending):
                 self._flush(wire)
-            self._append(Save(operation.save, targets, tuple(self.wires), self.phase), tuple(self.wires))
+            self._append(SaveStep(operation.save, targets, tuple(self.wires), self.phase), tuple(self.wires))
         elif operation.controls:
             controls = tuple(
                 [(self.wires[qubit], 1) if qubit >= 0 else (self.wires[~qubit], 0) for qubit in operation.controls]
@@ -149,14 +150,14 @@ class _Compiler:
         else:
             clbits = (clbit,) if is_last or self.clbits_read else ()
             # In the order of the program, and not when it must be: what a shot finds depends on the order.
-            self._append(Measure(wire, self.events, clbits), (wire,))
+            self._append(MeasureStep(wire, self.events, clbits), (wire,))
 
     def _reset(self, wire: int) -> None:
         self._flush(wire)
         self.events += 1
         if wire in self.fresh:
             return
-        self._append(Reset(wire, self.events), (wire,))
+        self._append(ResetStep(wire, self.events), (wire,))
         self.fresh.add(wire)
 
     def _initialize(self, targets: tuple[int, ...], operation: Operation) -> None:
@@ -190,7 +191,7 @@ class _Compiler:
             table = np.array([a, d] if diagonal else [[a, b], [c, d]])
             self._place(Gate((), (wire,), table), (wire,), diagonal, alone)
 
-    def _append(self, item: _Block | Measure | Reset | Save, wires: tuple[int, ...]) -> None:
+    def _append(self, item: _Block | MeasureStep | ResetStep | SaveStep, wires: tuple[int, ...]) -> None:
         for wire in wires:
             self.last[wire] = len(self.items)
         self.items.append(item)

@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
-from qfleet_worker.engines.driver.flow import Stretch, compile_flow
+from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.readout import read
 from qfleet_worker.engines.driver.shot_records import Notes
+from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.driver.trajectories import ends, numbers_per_shot
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.paulis import means
-from qfleet_worker.engines.numpy.plan import Plan, Save
+from qfleet_worker.engines.numpy.plan import Plan
 from qfleet_worker.engines.numpy.state import State
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import Saver
-from qfleet_worker.engines.states.one_by_one import Desk
+from qfleet_worker.engines.states.one_by_one import OneByOneSource
+from qfleet_worker.engines.states.store import StateStore
+from qfleet_worker.engines.steps import SaveStep
 
 _DTYPES: dict[str, np.dtype[np.complexfloating]] = {
     "double": np.dtype(np.complex128),
@@ -69,7 +72,7 @@ class NumpyEngine:
         """Run all shots, and return the amplitudes after the last one if they are asked for."""
         flow = compile_flow(experiment.program, _compile)
         state = State(len(set().union(*[block.plan.active() for block in flow.blocks])), _DTYPES[experiment.precision])
-        desk = Desk(
+        store = StateStore(
             state,
             self._budget(experiment, state),
             lambda plan: state.arrange(plan.wires) if plan.measured else None,
@@ -82,7 +85,7 @@ class NumpyEngine:
             shots = min(at_once, experiment.shots - first)
             uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
             notes = Notes(shots)
-            for front in ends(flow, desk, shots, uniforms, notes, saver.taking(first), saver.phases):
+            for front in ends(flow, OneByOneSource(store), shots, uniforms, notes, saver.taking(first), saver.phases):
                 after = read(front, flow.blocks[front.block].plan, notes, uniforms, first, tally, last - first)
                 amplitudes = amplitudes if after is None else after
         return amplitudes
@@ -109,7 +112,7 @@ def _unitary(experiment: Experiment) -> Outcome:
     state.set_identity(size)
     saver = Saver(program, experiment.precision, means)
     for at, step in enumerate(plan.steps):
-        if isinstance(step, Save):
+        if isinstance(step, SaveStep):
             saver.take_matrix(step, state.view(), range(size, 2 * size))
         else:
             state.apply(plan.steps, at)

@@ -8,52 +8,16 @@ are put into groups by their X masks once, and then looked at in any number of s
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
 
 #: Amplitudes that are worked on at a time, as a power of 2.
 BLOCK_BITS = 14
 #: Terms with one X mask from which on a transform is faster than a sum for each.
 TRANSFORM = 8
-
-
-class Paulis(NamedTuple):
-    """Paulis in groups, in ascending order of the X masks."""
-
-    #: int64, shape (terms,): the place that each had before
-    order: NDArray[np.int64]
-    #: int64, shape (terms,)
-    z_masks: NDArray[np.int64]
-    #: float64, shape (terms,): what the real or the imaginary part of a sum is multiplied by
-    signs: NDArray[np.float64]
-    #: whether it is the imaginary part, shape (terms,)
-    imaginary: NDArray[np.bool_]
-    #: int64, shape (groups,): the distinct X masks
-    x_masks: NDArray[np.int64]
-    #: int64, shape (groups + 1,): where the terms of each begin
-    starts: NDArray[np.int64]
-
-
-def grouped(x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]) -> Paulis:
-    """Paulis by their masks, each of shape (terms,); bit i of a mask is bit i of a state's index."""
-    x, z = x_masks.astype(np.int64), z_masks.astype(np.int64)
-    order = np.argsort(x, kind="stable")
-    x, z = x[order], z[order]
-    ys = np.bitwise_count((x & z).astype(np.uint64)) & 3
-    # i**ys times a sum that is real for an even number of Y, else imaginary.
-    firsts = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]])) if len(x) else np.zeros(0, np.int64)
-    return Paulis(
-        order=order,
-        z_masks=z,
-        signs=np.array([1.0, -1.0, -1.0, 1.0])[ys],
-        imaginary=(ys & 1).astype(np.bool_),
-        x_masks=x[firsts],
-        starts=np.append(firsts, len(x)).astype(np.int64),
-    )
 
 
 def expectation(
@@ -63,10 +27,10 @@ def expectation(
     coefficients: NDArray[np.complexfloating],
 ) -> complex:
     """The mean of a sum of Paulis in a state of shape (2**n,)."""
-    return complex(np.dot(means(amplitudes, grouped(x_masks, z_masks)), coefficients))
+    return complex(np.dot(means(amplitudes, group_paulis(x_masks, z_masks)), coefficients))
 
 
-def means(amplitudes: ComplexArray, paulis: Paulis) -> NDArray[np.float64]:
+def means(amplitudes: ComplexArray, paulis: PauliGroups) -> NDArray[np.float64]:
     """The mean of each Pauli in a state of shape (2**n,); shape (terms,), in the order before they were grouped."""
     sums = np.zeros(len(paulis.order))
     size = min(len(amplitudes), 1 << BLOCK_BITS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +45,7 @@ class Controlled:
     table: ComplexArray
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """Measure a wire that is used again later."""
-
-    wire: int
-    #: the number of its random event, see `randomness`
-    event: int
-    #: the clbits whose last writer this is
-    clbits: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """Save something of the state, which stays as it is."""
-
-    #: which of the program's saves
-    save: int
-    targets: tuple[int, ...]
-    #: the wire of each qubit at this place
-    wires: tuple[int, ...]
-    #: factor of the whole state, from what of the program comes before
-    phase: complex
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """Put a wire into |0>."""
-
-    wire: int
-    #: the number of its random event, see `randomness`
-    event: int
-
-
-Step: TypeAlias = Dense | Diagonal | Controlled | Measure | Reset | Save
+Step: TypeAlias = Dense | Diagonal | Controlled | MeasureStep | ResetStep | SaveStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Step
 from qfleet_worker.engines.numpy.sampling import Sampler
-from qfleet_worker.engines.results.saved import View
 from qfleet_worker.engines.states.comparison import COMPARED, Picture
+from qfleet_worker.engines.states.dense import View
 
 #: Entries of a matrix that are copied at a time where it may be large.
 CHUNK = 1 << 16

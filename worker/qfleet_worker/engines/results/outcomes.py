@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.driver.scope import places as places_of
+from qfleet_worker.engines.bits import places as places_of
 
 #: Outcomes below this are counted in an array with a place for each.
 MOST_COUNTED: Final = 1 << 14

@@ -8,48 +8,34 @@ together: entries of a list in the order of the shots, and sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import MANY_OBSERVABLES, Saved, SaveKind, value_type
-from qfleet.wire.program.saves import Save as WireSave
+from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved, SaveKind, value_type
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.numpy.paulis import Paulis, grouped
-from qfleet_worker.engines.numpy.plan import Save
+from qfleet_worker.engines.states import dense
+from qfleet_worker.engines.states.dense import View
+from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
+from qfleet_worker.engines.steps import SaveStep
 
 #: Paulis whose groups are kept, of a save; they take some 40 bytes each.
 KEPT_TERMS = 1 << 14
 #: Bytes of Python's own that an entry takes, roughly.
 ENTRY_BYTES = 512
-#: Amplitudes that are worked on at a time.
-BLOCK = 1 << 16
 #: Probabilities below this aren't in a dictionary: Aer's threshold.
 NEGLIGIBLE = 1e-10
 
 _WITH_PHASE = (SaveKind.STATEVECTOR, SaveKind.STATEVECTOR_DICT, SaveKind.AMPLITUDES)
 
 #: The mean of each Pauli in a state.
-Means = Callable[[ComplexArray, Paulis], NDArray[np.float64]]
-
-
-class View(NamedTuple):
-    """A state, to be looked at."""
-
-    #: shape (2**wires,)
-    amplitudes: ComplexArray
-    #: the wires that have a bit of the index, the highest bit first
-    order: Sequence[int]
-    #: the values of all other wires, 0 where absent
-    values: Mapping[int, int]
-    #: bits of the index that mean their opposite
-    flips: int = 0
+Means = Callable[[ComplexArray, PauliGroups], NDArray[np.float64]]
 
 
 class Clbits(Protocol):
@@ -61,7 +47,7 @@ class Clbits(Protocol):
 
 
 #: What is done at a save: of the step, a state, its factor, the shots in it in ascending order, and their clbits.
-Take = Callable[[Save, View, complex, NDArray[np.int64], Clbits], None]
+Take = Callable[[SaveStep, View, complex, NDArray[np.int64], Clbits], None]
 
 
 class _Kept:
@@ -101,19 +87,19 @@ class Saver:
         if not self._saves:
             return None
 
-        def take(step: Save, view: View, phase: complex, shots: NDArray[np.int64], clbits: Clbits) -> None:
+        def take(step: SaveStep, view: View, phase: complex, shots: NDArray[np.int64], clbits: Clbits) -> None:
             groups = clbits.groups(shots) if self._saves[step.save].conditional else [(0, shots)]
             for key, own in groups:
                 self.take(step, view, phase, own + first, key)
 
         return take
 
-    def take_matrix(self, step: Save, view: View, columns: Sequence[int]) -> None:
+    def take_matrix(self, step: SaveStep, view: View, columns: Sequence[int]) -> None:
         """Save a unitary, whose columns are wires of the state; it is the same for all shots, and saved once."""
         once = np.zeros(1, np.int64)
-        self._keep(step.save, 0, once, lambda: _vector(view, (*columns, *step.wires), step.phase))
+        self._keep(step.save, 0, once, lambda: dense.vector(view, (*columns, *step.wires), step.phase))
 
-    def take(self, step: Save, view: View, phase: complex, shots: NDArray[np.int64], clbits: int) -> None:
+    def take(self, step: SaveStep, view: View, phase: complex, shots: NDArray[np.int64], clbits: int) -> None:
         """Save what a step says, for shots in ascending order that share a state.
 
         `phase` is a factor of the state; `clbits` has a bit for each clbit, and is 0 unless the save is conditional.
@@ -151,7 +137,7 @@ class Saver:
         """What each save gave, in the order of the program's saves."""
         return tuple([self._saved(save, kept) for save, kept in zip(self._saves, self._kept, strict=True)])
 
-    def _saved(self, save: WireSave, kept: _Kept) -> Saved:
+    def _saved(self, save: Save, kept: _Kept) -> Saved:
         kind = value_type(save.kind, self._precision)
         width = -(-self._num_clbits // 8)
         places = b""
@@ -180,45 +166,45 @@ class Saver:
                 "save averages in place of lists, or run fewer shots"
             )
 
-    def _value(self, save: WireSave, step: Save, view: View, phase: complex) -> NDArray[Any]:
+    def _value(self, save: Save, step: SaveStep, view: View, phase: complex) -> NDArray[Any]:
         phase *= step.phase
         match save.kind:
             case SaveKind.STATEVECTOR | SaveKind.STATEVECTOR_DICT:
-                return _vector(view, step.wires, phase)
+                return dense.vector(view, step.wires, phase)
             case SaveKind.AMPLITUDES:
-                return _at(view, step.wires, save.basis_states()) * view.amplitudes.dtype.type(phase)
+                return dense.amplitudes_at(view, step.wires, save.basis_states()) * view.amplitudes.dtype.type(phase)
             case SaveKind.AMPLITUDES_SQUARED:
-                return _squares(_at(view, step.wires, save.basis_states()))
+                return dense.squares(dense.amplitudes_at(view, step.wires, save.basis_states()))
             case SaveKind.PROBABILITIES:
-                return _probabilities(view, step.targets)
+                return dense.probabilities(view, step.targets)
             case SaveKind.PROBABILITIES_DICT:
-                found = _probabilities(view, step.targets)
+                found = dense.probabilities(view, step.targets)
                 found[found <= NEGLIGIBLE] = 0
                 return found
             case SaveKind.DENSITY_MATRIX:
-                return _density_matrix(view, step.targets)
+                return dense.density_matrix(view, step.targets)
         return self._means(save, step, view)
 
-    def _means(self, save: WireSave, step: Save, view: View) -> NDArray[np.float64]:
+    def _means(self, save: Save, step: SaveStep, view: View) -> NDArray[np.float64]:
         """The mean of a sum of Paulis, or several; with a variance or squares these too."""
-        x, z, signs = _moved(save, step.targets, view)
+        x, z, signs = dense.move_paulis(*save.paulis()[:2], step.targets, view)
         used = signs != 0
         terms = np.zeros(len(signs))
         terms[used] = self._means_of(view.amplitudes, _in_groups(x[used], z[used])) * signs[used]
         return means_of_sums(save, terms)
 
 
-def _in_groups(x: NDArray[np.int64], z: NDArray[np.int64]) -> Paulis:
+def _in_groups(x: NDArray[np.int64], z: NDArray[np.int64]) -> PauliGroups:
     """Paulis in groups; the last ones are kept, for the next point of the same circuit."""
-    return _kept_groups(x.tobytes(), z.tobytes()) if len(x) <= KEPT_TERMS else grouped(x, z)
+    return _kept_groups(x.tobytes(), z.tobytes()) if len(x) <= KEPT_TERMS else group_paulis(x, z)
 
 
 @lru_cache(maxsize=8)
-def _kept_groups(x: bytes, z: bytes) -> Paulis:
-    return grouped(np.frombuffer(x, np.int64), np.frombuffer(z, np.int64))
+def _kept_groups(x: bytes, z: bytes) -> PauliGroups:
+    return group_paulis(np.frombuffer(x, np.int64), np.frombuffer(z, np.int64))
 
 
-def means_of_sums(save: WireSave, terms: NDArray[np.float64]) -> NDArray[np.float64]:
+def means_of_sums(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]:
     """What a save of observables saves, by the means of its Paulis: shapes (..., numbers) and (..., terms)."""
     coefficients = save.paulis()[2]
     if save.kind not in MANY_OBSERVABLES:
@@ -232,117 +218,3 @@ def means_of_sums(save: WireSave, terms: NDArray[np.float64]) -> NDArray[np.floa
     if filled.any():
         found[..., filled] = np.add.reduceat(coefficients[0].real * terms, starts[:-1][filled], axis=-1)
     return found if save.kind is SaveKind.EXPECTATION_VALUES else np.concatenate([found, found**2], axis=-1)
-
-
-def spread(masks: NDArray[np.int64], places: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int64]:
-    """Masks whose bit i is moved to bit ``places[i]``."""
-    found = np.zeros_like(masks)
-    for bit, place in enumerate(places):
-        found |= (masks >> bit & 1) << int(place)
-    return found
-
-
-def _bits(view: View) -> dict[int, int]:
-    """The bit of each wire that has one."""
-    return {wire: bit for bit, wire in enumerate(reversed(view.order))}
-
-
-def _tensor(view: View, wires: Sequence[int]) -> tuple[ComplexArray, list[slice | int]]:
-    """The state with an axis of each wire that has one, the last of `wires` first; and where these values belong."""
-    order = list(view.order)
-    bits = _bits(view)
-    active = [wire for wire in reversed(wires) if wire in bits]
-    tensor = view.amplitudes.reshape((2,) * len(order)).transpose([order.index(wire) for wire in active])
-    inverted = [axis for axis, wire in enumerate(active) if view.flips >> bits[wire] & 1]
-    at: list[slice | int] = [slice(None) if wire in bits else view.values.get(wire, 0) for wire in reversed(wires)]
-    return np.flip(tensor, tuple(inverted)), at
-
-
-def _vector(view: View, wires: Sequence[int], phase: complex) -> ComplexArray:
-    """The amplitudes over qubits, qubit q being on ``wires[q]``, times `phase`, as a new array."""
-    tensor, at = _tensor(view, wires)
-    vector = np.zeros(1 << len(wires), view.amplitudes.dtype)
-    np.multiply(tensor, vector.dtype.type(phase), out=vector.reshape((2,) * len(wires))[(*at, ...)])
-    return vector
-
-
-def _at(view: View, wires: Sequence[int], states: NDArray[np.int64]) -> ComplexArray:
-    """The amplitudes of basis states, bit q being of the qubit on ``wires[q]``."""
-    bits = _bits(view)
-    places = np.full(len(states), view.flips)
-    possible = np.ones(len(states), np.bool_)
-    for qubit, wire in enumerate(wires):
-        values = states >> qubit & 1
-        if wire in bits:
-            places ^= values << bits[wire]
-        else:
-            possible &= values == view.values.get(wire, 0)
-    return np.where(possible, view.amplitudes[places], 0).astype(view.amplitudes.dtype, copy=False)
-
-
-def _probabilities(view: View, wires: Sequence[int]) -> NDArray[np.float64]:
-    """The probabilities of the values of some wires, the first in the lowest bit."""
-    bits = _bits(view)
-    size = min(BLOCK, len(view.amplitudes))
-    low = np.arange(size)
-    places = np.zeros(size, np.int64)
-    for bit, wire in enumerate(wires):
-        if wire in bits:
-            places |= (low >> bits[wire] & 1) << bit
-    fixed = sum(view.values.get(wire, 0) << bit for bit, wire in enumerate(wires) if wire not in bits)
-    fixed |= sum((view.flips >> bits[wire] & 1) << bit for bit, wire in enumerate(wires) if wire in bits)
-    count = int(places.max()) + 1
-    found = np.zeros(1 << len(wires))
-    for base in range(0, len(view.amplitudes), size):
-        high = sum((base >> bits[wire] & 1) << bit for bit, wire in enumerate(wires) if wire in bits)
-        sums = np.bincount(places, _squares(view.amplitudes[base : base + size]), count)
-        hit = np.flatnonzero(sums)
-        found[(hit | high) ^ fixed] += sums[hit]
-    return found
-
-
-def _density_matrix(view: View, wires: Sequence[int]) -> NDArray[np.complex128]:
-    """The reduced density matrix of some wires, the first in the lowest bit, flat."""
-    rest = [wire for wire in view.order if wire not in wires]
-    tensor, at = _tensor(view, (*rest, *wires))
-    at = at[: len(wires)]
-    parts = np.zeros((1 << len(wires), 1 << len(rest)), view.amplitudes.dtype)
-    parts.reshape((2,) * (len(wires) + len(rest)))[(*at, ...)] = tensor
-    found = np.zeros((len(parts), len(parts)), np.complex128)
-    step = max(1, BLOCK // len(parts))
-    for begin in range(0, parts.shape[1], step):
-        columns = parts[:, begin : begin + step]
-        found += columns @ columns.conj().T
-    return found.reshape(-1)
-
-
-def _moved(
-    save: WireSave, wires: Sequence[int], view: View
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The masks of a sum of Paulis over a state's index, and what each term is multiplied by."""
-    bits = _bits(view)
-    of_targets = save.paulis()
-    x_before, z_before = of_targets[0].astype(np.int64), of_targets[1].astype(np.int64)
-    signs = np.ones(len(x_before))
-    if not view.flips and all(bits.get(wire) == place for place, wire in enumerate(wires)):
-        return x_before, z_before, signs
-    x, z = np.zeros_like(x_before), np.zeros_like(z_before)
-    for place, wire in enumerate(wires):
-        x_bit, z_bit = x_before >> place & 1, z_before >> place & 1
-        if wire in bits:
-            x |= x_bit << bits[wire]
-            z |= z_bit << bits[wire]
-            value = view.flips >> bits[wire] & 1
-        else:
-            # A basis state has no mean of X; those of Z are 1 and -1.
-            signs[x_bit == 1] = 0
-            value = view.values.get(wire, 0)
-        if value:
-            signs[z_bit == 1] *= -1
-    return x, z, signs
-
-
-def _squares(amplitudes: ComplexArray) -> NDArray[np.float64]:
-    wide = amplitudes.astype(np.complex128, copy=False)
-    found: NDArray[np.float64] = wide.real**2 + wide.imag**2
-    return found

@@ -16,17 +16,19 @@ from qfleet.wire.cost.cost import OVERHEAD_BYTES
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op
 from qfleet.wire.program.saves import Save
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
-from qfleet_worker.engines.driver.flow import Flow, Stretch, compile_flow
+from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.driver.readout import read
 from qfleet_worker.engines.driver.shot_records import Notes
+from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.driver.trajectories import ends, numbers_per_shot
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.numpy.paulis import Paulis, grouped
-from qfleet_worker.engines.numpy.plan import Save as SaveStep
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
-from qfleet_worker.engines.results.saved import Saver, spread
-from qfleet_worker.engines.states.one_by_one import Desk, Ensemble
+from qfleet_worker.engines.results.saved import Saver
+from qfleet_worker.engines.states.contract import StateSource
+from qfleet_worker.engines.states.one_by_one import OneByOneSource
+from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis, spread
+from qfleet_worker.engines.states.store import StateStore
 from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
 from qfleet_worker.engines.statevector.compiler.plan import Plan, compile_program, named_qubits
 from qfleet_worker.engines.statevector.compiler.small import compile_small
@@ -46,6 +48,7 @@ from qfleet_worker.engines.statevector.runtime.sweeping import (
     without_last,
 )
 from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.steps import SaveStep
 
 logger = logging.getLogger(__name__)
 
@@ -126,13 +129,13 @@ class StatevectorEngine:
                 return (sweep_counts(experiment, plan, params, seeds, self._crew(experiment)),)
         return None
 
-    def _grouped(self, save: Save, targets: NDArray[np.int32]) -> Paulis:
+    def _grouped(self, save: Save, targets: NDArray[np.int32]) -> PauliGroups:
         """A save's Paulis as masks over all qubits, of which it acts on some."""
         key = "paulis", save.x_masks, save.z_masks, targets.tobytes()
-        kept: Paulis | None = self._cache.get(key)
+        kept: PauliGroups | None = self._cache.get(key)
         if kept is None:
             x, z, _ = save.paulis()
-            kept = grouped(*[spread(masks.astype(np.int64), targets) for masks in (x, z)])
+            kept = group_paulis(*[spread(masks.astype(np.int64), targets) for masks in (x, z)])
             self._cache.put(key, kept, sum(array.nbytes for array in kept))
         return kept
 
@@ -176,7 +179,7 @@ class StatevectorEngine:
                 amplitudes = amplitudes if after is None else after
         return amplitudes
 
-    def _ensemble(self, experiment: Experiment, flow: Flow[Plan]) -> Ensemble:
+    def _ensemble(self, experiment: Experiment, flow: Flow[Plan]) -> StateSource:
         dtype = _DTYPES[experiment.precision]
         num_wires = flow.blocks[0].plan.num_wires
         state = State(num_wires, dtype, self._crew(experiment))
@@ -190,7 +193,7 @@ class StatevectorEngine:
             # Shots that were put off begin again in the same memory.
             return amplitudes.copy() if dynamic else amplitudes
 
-        return Desk(state, budget, lambda _: state.settle(), statevector)
+        return OneByOneSource(StateStore(state, budget, lambda _: state.settle(), statevector))
 
     def _saver(self, experiment: Experiment) -> Saver:
         crew = self._crew(experiment)

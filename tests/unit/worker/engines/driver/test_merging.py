@@ -12,8 +12,9 @@ from qiskit.circuit.classical import expr, types
 from qfleet.lowering.lower import lower
 from qfleet_worker.engines.contract import Engine
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.states import one_by_one as members
 from qfleet_worker.engines.states.comparison import Picture
+from qfleet_worker.engines.states.contract import States
+from qfleet_worker.engines.states.one_by_one import OneByOne
 from qfleet_worker.engines.statevector import engine as statevector_engine
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.runtime import batch
@@ -26,13 +27,13 @@ class Most:
         self.states = 0
         #: measurements and resets, each for all states at its place
         self.events = 0
-        for ensemble in (members.OneByOne, batch.Batch):
+        for ensemble in (OneByOne, batch.Batch):
             self._watch(monkeypatch, ensemble)
 
     def _watch(self, monkeypatch: pytest.MonkeyPatch, ensemble: type) -> None:
         collapse = ensemble.collapse
 
-        def watched(states: members.Members, *args: object) -> object:
+        def watched(states: States, *args: object) -> object:
             room = collapse(states, *args)
             self.events += 1
             self.states = max(self.states, len(states))

@@ -9,7 +9,7 @@ import pytest
 
 from qfleet.wire.program.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Variable
 from qfleet_worker.engines.driver.expressions import Compiler, Memory
-from qfleet_worker.engines.driver.scope import Scope, from_bits, mask_of, places, to_bits
+from qfleet_worker.engines.driver.scope import Scope
 
 TYPES = (3, FLOAT, 0, 8)
 TREE = Binary(
@@ -27,18 +27,6 @@ def test_names_are_those_of_what_is_mentioned() -> None:
     assert scope.among([70, 71, 6]) == {1, 2}
     assert scope.parted([5, 0, 4, 3]) == ([0, 3], [0, 1])
     assert len(Scope()) == 0
-
-
-@pytest.mark.parametrize("width", [1, 8, 64, 65, 1024, 5000])
-def test_masks(width: int) -> None:
-    rng = random.Random(width)
-    names = set(rng.sample(range(width), rng.randrange(1, width + 1)))
-    mask = sum(1 << name for name in names)
-    assert mask_of(names, width) == mask
-    assert places(mask) == tuple(sorted(names))
-    assert from_bits(to_bits(mask, width)) == mask
-    assert to_bits(mask, width + 5).tolist() == [int(at in names) for at in range(width + 5)]
-    assert places(0) == ()
 
 
 @pytest.mark.parametrize("size", [1, 3, 64, 65, 300])

@@ -11,7 +11,8 @@ from engine_oracle import measure, op
 from qfleet.wire.program.program import Op, Operation
 from qfleet_worker.engines.numpy import compiler
 from qfleet_worker.engines.numpy.compiler import compile_program
-from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Measure, Plan, Reset
+from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan
+from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
 
 def plan(num_qubits: int, *operations: Operation, from_zero: bool = True) -> Plan:
@@ -92,22 +93,22 @@ def test_final_measurements_are_no_steps() -> None:
 
 def test_measurements_of_wires_used_later_stay_where_they_are() -> None:
     compiled = plan(2, op(Op.H, [0]), measure(0, 1), measure(0, 2), cx(0, 1))
-    assert kinds(compiled) == [Dense, Measure, Measure, Dense]
+    assert kinds(compiled) == [Dense, MeasureStep, MeasureStep, Dense]
     assert [step.clbits for step in compiled.steps[1:3]] == [(1,), (2,)]
     assert compiled.measured == ()
 
 
 def test_only_the_last_writer_writes() -> None:
     compiled = plan(2, measure(0, 1), measure(1, 1), op(Op.X, [0]))
-    assert compiled.steps[0] == Measure(0, 1, ())
+    assert compiled.steps[0] == MeasureStep(0, 1, ())
     assert compiled.readout == ((1, 1),)
     assert compiled.measured == (1,)
 
 
 def test_resets_of_untouched_qubits_are_dropped() -> None:
     assert plan(2, op(Op.RESET, [0]), op(Op.SWAP, [0, 1]), op(Op.RESET, [0])).steps == ()
-    assert kinds(plan(1, op(Op.H, [0]), op(Op.RESET, [0]), op(Op.RESET, [0]))) == [Dense, Reset]
-    assert kinds(plan(1, measure(0, 0), op(Op.RESET, [0]))) == [Measure]
+    assert kinds(plan(1, op(Op.H, [0]), op(Op.RESET, [0]), op(Op.RESET, [0]))) == [Dense, ResetStep]
+    assert kinds(plan(1, measure(0, 0), op(Op.RESET, [0]))) == [MeasureStep]
 
 
 def test_initialize_on_untouched_qubits_is_its_table() -> None:
@@ -118,7 +119,7 @@ def test_initialize_on_untouched_qubits_is_its_table() -> None:
 
 def test_after_a_reset_a_wire_is_fresh_again() -> None:
     compiled = plan(2, cx(0, 1), op(Op.RESET, [0]), op(Op.INITIALIZE, [0], table=[0.6, 0.8]), op(Op.H, [0]))
-    assert kinds(compiled) == [Dense, Reset, Dense]
+    assert kinds(compiled) == [Dense, ResetStep, Dense]
     assert compiled.steps[2].inputs == ()
 
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
-from qfleet_worker.engines.numpy.plan import Measure, Reset, Save
 from qfleet_worker.engines.statevector.compiler.binding import bind, size_of
 from qfleet_worker.engines.statevector.compiler.matrices import NUM_PARAMS
 from qfleet_worker.engines.statevector.compiler.tables import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.kernels import gates as kernels
+from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
 MAX_WIRES = 50
@@ -70,7 +70,7 @@ class Prepare:
     table: NDArray[np.complex128]
 
 
-Step: TypeAlias = Segment | Wide | Prepare | Measure | Reset | Save
+Step: TypeAlias = Segment | Wide | Prepare | MeasureStep | ResetStep | SaveStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,18 +260,20 @@ class _Compiler:
                     final.setdefault(targets[0], []).extend([clbit] if is_last else [])
                 else:
                     written = (clbit,) if is_last or clbits_read else ()
-                    steps.append(Measure(int(self.wires[targets[0]]), event, written))
+                    steps.append(MeasureStep(int(self.wires[targets[0]]), event, written))
                 continue
             wires = tuple(int(self.wires[qubit]) for qubit in targets)
             if code in (Op.RESET, Op.INITIALIZE):
                 for wire in wires:
                     event += 1
-                    steps.append(Reset(wire, event))
+                    steps.append(ResetStep(wire, event))
                 if code == Op.INITIALIZE:
                     steps.append(Prepare(wires, self._table(row)))
                 continue
             if code == Op.SAVE:
-                steps.append(Save(int(self.program.save_refs[saves]), wires, tuple(self.wires.tolist()), self.phase))
+                steps.append(
+                    SaveStep(int(self.program.save_refs[saves]), wires, tuple(self.wires.tolist()), self.phase)
+                )
                 saves += 1
                 continue
             controls = values = 0

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import FINAL_EVENT, Uniforms
-from qfleet_worker.engines.results.saved import View
 from qfleet_worker.engines.states.comparison import TOLERANCE
-from qfleet_worker.engines.states.one_by_one import SHOTS, Found
+from qfleet_worker.engines.states.contract import SHOTS, Samples
+from qfleet_worker.engines.states.dense import View
 from qfleet_worker.engines.statevector.compiler.binding import precise
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
 from qfleet_worker.engines.statevector.kernels import small_states as rows
@@ -53,7 +53,7 @@ class Room:
 
 
 class Batch:
-    """Members that are rows of one array; see `Members`."""
+    """Members that are rows of one array; see `States`."""
 
     def __init__(self, room: Room, states: ComplexArray) -> None:
         """`states`: shape (members, amplitudes)."""
@@ -141,14 +141,14 @@ class Batch:
 
     def find(
         self, plan: Plan, shots: NDArray[np.int64], members: NDArray[np.int64], uniforms: Uniforms
-    ) -> Iterator[Found]:
+    ) -> Iterator[Samples]:
         size = 1 << self._room.num_wires
         sums = np.empty((len(self), size))
         rows.accumulate(self._states, sums)
         self._check(sums[:, -1])
         bits = {wire: wire for wire in range(self._room.num_wires)}
         if not plan.measured:
-            yield Found(shots, np.zeros(0, np.int64), bits, {})
+            yield Samples(shots, np.zeros(0, np.int64), bits, {})
             return
         # One kind of array for machine code: it may be read-only or not.
         members = np.ascontiguousarray(members).view()
@@ -157,7 +157,7 @@ class Batch:
             part = shots[begin : begin + SHOTS]
             found = np.empty(len(part), np.int64)
             rows.find(sums, members[begin : begin + SHOTS], uniforms.of(FINAL_EVENT, part), found)
-            yield Found(part, found, bits, {})
+            yield Samples(part, found, bits, {})
 
     def statevector(self, member: int, plan: Plan, values: dict[int, int], phase: complex) -> ComplexArray:
         state = self._room.state

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.numpy.paulis import Paulis, grouped
+from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
 from qfleet_worker.engines.statevector.kernels.dots import MIN_ELEMENTS, sign_tables
 from qfleet_worker.engines.statevector.kernels.pauli_sums import sum_up, sum_up_points
 from qfleet_worker.engines.statevector.runtime.threads import Crew
@@ -40,10 +40,10 @@ def expectation(
 
     Term t is ``i**popcount(x & z) * X**x * Z**z``. Work is shared by a `crew`, however large it is with one result.
     """
-    return complex(np.dot(means(amplitudes, grouped(x_masks, z_masks), crew), coefficients))
+    return complex(np.dot(means(amplitudes, group_paulis(x_masks, z_masks), crew), coefficients))
 
 
-def means(amplitudes: ComplexArray, paulis: Paulis, crew: Crew) -> NDArray[np.float64]:
+def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
     """The mean of each Pauli in a state of shape (2**n,); shape (terms,), in the order before they were grouped.
 
     Work is shared by a `crew`, however large it is with one result.
@@ -70,7 +70,7 @@ def means(amplitudes: ComplexArray, paulis: Paulis, crew: Crew) -> NDArray[np.fl
     return _in_order(sums.sum(axis=0), paulis)
 
 
-def means_at_points(states: ComplexArray, paulis: Paulis, crew: Crew) -> NDArray[np.float64]:
+def means_at_points(states: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
     """The same in each of many small states, shape (points, 2**n), contiguous; shape (points, terms)."""
     num_bits = states.shape[1].bit_length() - 1
     sums = np.zeros((len(states), len(paulis.order)))
@@ -93,7 +93,7 @@ def _transform_from(floats: NDArray[Any]) -> int:
     return TRANSFORM if len(floats) >= MIN_ELEMENTS[floats.itemsize] else -1
 
 
-def _in_order(sums: NDArray[np.float64], paulis: Paulis) -> NDArray[np.float64]:
+def _in_order(sums: NDArray[np.float64], paulis: PauliGroups) -> NDArray[np.float64]:
     found = np.empty_like(sums)
     found[..., paulis.order] = sums * paulis.signs
     return found

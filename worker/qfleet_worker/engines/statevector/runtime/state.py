@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.results.saved import View
 from qfleet_worker.engines.states.comparison import COMPARED, Picture
+from qfleet_worker.engines.states.dense import View
 from qfleet_worker.engines.statevector.compiler.binding import precise
 from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide
 from qfleet_worker.engines.statevector.kernels import parts

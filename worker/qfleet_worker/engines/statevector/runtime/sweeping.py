@@ -14,11 +14,11 @@ from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.numpy.paulis import Paulis
 from qfleet_worker.engines.randomness.uniforms import FINAL_EVENT, Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import means_of_sums
-from qfleet_worker.engines.states.one_by_one import SHOTS
+from qfleet_worker.engines.states.contract import SHOTS
+from qfleet_worker.engines.states.paulis import PauliGroups
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS
 from qfleet_worker.engines.statevector.compiler.tables import Tables
@@ -82,7 +82,7 @@ def without_last(program: Program) -> Program:
 
 
 def sweep_means(
-    experiment: Experiment, save: Save, paulis: Paulis, tables: Tables, params: NDArray[np.float64], crew: Crew
+    experiment: Experiment, save: Save, paulis: PauliGroups, tables: Tables, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[Outcome]:
     """The means of Paulis after a program that `small.compile_small` compiled, at all points."""
     memory = _NO_MEMORY if experiment.memory else None

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stretches of a program without jumps, which are compiled one by one.
+
+In a stretch, SWAPs are matrices: to exchange names only, as in a program of one stretch, one would have to put them
+back at the end of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Program
+from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
+
+_SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
+_EXCHANGES = {Op.SWAP: _SWAP, Op.ISWAP: _SWAP * np.array([1, 1j, 1j, 1])}
+#: By code, the operations on what is classical.
+IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
+_TAKES_TABLE = [int(op) for op in TABLE_OPS]
+_NUM_PARAMS = np.zeros(256, np.int64)
+for _op, _count in PARAMS.items():
+    _NUM_PARAMS[_op] = _count
+_NO_ROWS = np.zeros(0, np.int32)
+
+
+class CompiledPlan(Protocol):
+    """What any engine's plan tells of itself."""
+
+    @property
+    def steps(self) -> tuple[Any, ...]: ...
+    @property
+    def measured(self) -> tuple[int, ...]: ...
+    @property
+    def readout(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def phase(self) -> complex: ...
+
+
+AnyPlan = TypeVar("AnyPlan", bound=CompiledPlan)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows of a program that are always run together."""
+
+    program: Program
+    #: whether they are run at most once, and first of all
+    first: bool
+    #: whether the program ends after them
+    last: bool
+    #: random events before them
+    events: int
+
+
+def events_of(plan: CompiledPlan) -> tuple[int, ...]:
+    """Return the places of the steps that the driver carries out itself: measurements, resets and saves."""
+    return tuple([at for at, step in enumerate(plan.steps) if isinstance(step, MeasureStep | ResetStep | SaveStep)])
+
+
+class CompileOnce(Generic[AnyPlan]):
+    """Compiles stretches, equal ones once: what is unrolled repeats."""
+
+    def __init__(self, compile_stretch: Callable[[Stretch], AnyPlan]) -> None:
+        self._compile = compile_stretch
+        #: the plans, and the events before each
+        self._plans: dict[tuple[Any, ...], tuple[AnyPlan, int]] = {}
+
+    def __call__(self, stretch: Stretch) -> AnyPlan:
+        part = stretch.program
+        key = (
+            stretch.first,
+            stretch.last,
+            part.codes.tobytes(),
+            part.num_controls.tobytes(),
+            part.num_targets.tobytes(),
+            part.operands.tobytes(),
+            part.clbits.tobytes(),
+            part.params.tobytes(),
+            part.save_refs.tobytes(),
+            tuple([id(table) for table in part.tables]),
+        )
+        known = self._plans.get(key)
+        if known is None:
+            plan = self._compile(stretch)
+            self._plans[key] = plan, stretch.events
+            return plan
+        plan, events = known
+        later = stretch.events - events
+        if not later or not events_of(plan):
+            return plan
+        steps = [
+            dataclasses.replace(step, event=step.event + later) if isinstance(step, MeasureStep | ResetStep) else step
+            for step in plan.steps
+        ]
+        again: AnyPlan = dataclasses.replace(plan, steps=tuple(steps))  # type: ignore[type-var]
+        return again
+
+
+class Cutter:
+    """Makes programs of stretches of a program."""
+
+    def __init__(self, program: Program) -> None:
+        plain = program.num_controls == 0
+        self._tables = list(program.tables)
+        #: each row's table, -1 for none
+        self._table_at = np.full(len(program), -1, np.int64)
+        self._table_at[np.isin(program.codes, _TAKES_TABLE)] = program.table_refs
+        codes = program.codes.copy()
+        for op, matrix in _EXCHANGES.items():
+            rows = plain & (codes == op)
+            self._table_at[rows] = len(self._tables)
+            self._tables.append(matrix.reshape(-1))
+            codes[rows] = Op.UNITARY
+        self._program = msgspec.structs.replace(program, codes=codes)
+        widths = program.num_controls.astype(np.int64) + program.num_targets
+        self._operands = _starts(widths)
+        self._params = _starts(_NUM_PARAMS[codes])
+        self._clbits = _starts(codes == Op.MEASURE)
+        self._saves = _starts(codes == Op.SAVE)
+        random = (codes == Op.MEASURE) | (codes == Op.RESET)
+        self._events = _starts(np.where(codes == Op.INITIALIZE, program.num_targets, random))
+
+    def stretch(self, start: int, end: int, *, first: bool, last: bool) -> Stretch:
+        """Rows `start` to ``end - 1``, none of which is a jump or a store."""
+        program, rows = self._program, slice(start, end)
+        numbers = [number for number in self._table_at[rows].tolist() if number >= 0]
+        part = msgspec.structs.replace(
+            program,
+            codes=program.codes[rows],
+            num_controls=program.num_controls[rows],
+            num_targets=program.num_targets[rows],
+            operands=program.operands[self._operands[start] : self._operands[end]],
+            clbits=program.clbits[self._clbits[start] : self._clbits[end]],
+            params=program.params[self._params[start] : self._params[end]],
+            table_refs=np.arange(len(numbers), dtype=np.int32),
+            tables=tuple([self._tables[number] for number in numbers]),
+            jumps=_NO_ROWS,
+            expression_refs=_NO_ROWS,
+            expressions=(),
+            variables=(),
+            loops=(),
+            save_refs=program.save_refs[self._saves[start] : self._saves[end]],
+        )
+        return Stretch(part, first, last, int(self._events[start]))
+
+
+def _starts(counts: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Where each row's items begin, and where the last row's end."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
