@@ -273,6 +273,11 @@ def test_a_folder_that_may_not_be_written_is_refused(folder: Path, tmp_path: Pat
     assert told.startswith(f"LocalFleetError jobs can't be kept in {folder}: Permission denied")
 
 
+def test_a_folder_without_a_name_is_not_the_current_one() -> None:
+    with pytest.raises(LocalFleetError, match="no folder is named"):
+        FleetProvider.local(workers=1, data="")
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff" * 9000, b'{"url": 1}'])
 def test_an_odd_lock_file_that_nobody_holds_stops_nobody(folder: Path, content: bytes) -> None:
     folder.mkdir()

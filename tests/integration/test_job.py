@@ -240,7 +240,7 @@ def test_result_of_a_cancelled_job_says_so(idle: FleetBackend) -> None:
         job.result()
     assert isinstance(caught.value, JobCancelledError)
     statuses = {experiment.status for experiment in job.result(partial=True).results}
-    assert statuses == {"ERROR: cancelled before it ran"}
+    assert statuses == {"ERROR: cancelled before its task had ended"}
 
 
 def test_cancelling_wakes_who_waits(running: FleetJob, fleet: FleetProvider) -> None:

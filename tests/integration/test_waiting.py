@@ -401,7 +401,7 @@ def test_a_cancelled_job_tells_what_it_had_done_and_what_not(backend: FleetBacke
     finish(client, job, 1)
     assert next(stream)[0] == 1
     job.cancel()
-    assert [(index, found.status) for index, found in stream] == [(0, "ERROR: cancelled before it ran")]
+    assert [(index, found.status) for index, found in stream] == [(0, "ERROR: cancelled before its task had ended")]
     with pytest.raises(JobCancelledError):
         job.result()
 

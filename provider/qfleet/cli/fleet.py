@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from importlib.metadata import version as version_of
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -27,11 +26,11 @@ __all__ = ["up", "version", "warm", "worker"]
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes to start.")
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False),
     help="Folder that keeps the jobs when the fleet stops; made if it isn't there. Without it they are deleted then.",
 )
 @json_option
-def up(workers: int, data: Path | None, as_json: bool) -> None:
+def up(workers: int, data: str | None, as_json: bool) -> None:
     """Start a local fleet, print its url, and stop it on Ctrl-C.
 
     It starts a private Redis, which nobody else on the machine can reach, and worker processes that run one circuit at
@@ -49,7 +48,7 @@ def up(workers: int, data: Path | None, as_json: bool) -> None:
     from qfleet.cli.engine_notes import follow_engines
 
     if not as_json:
-        where = f"whose jobs are kept in {data}" if data else "whose jobs are kept in memory until it stops"
+        where = f"whose jobs are kept in {data}" if data is not None else "whose jobs are kept in memory until it stops"
         echo(f"Starting a private Redis, {where}, and {_counted(workers)} ...", err=True)
     is_up = False
     interrupts.say("interrupted; the fleet was not started")

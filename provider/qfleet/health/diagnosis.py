@@ -55,6 +55,7 @@ def diagnose(facts: Facts) -> list[Finding]:
         _messages(facts),
         _gone_jobs(facts),
         _damaged_jobs(facts),
+        _damaged_keys(facts),
         _orphan_keys(facts),
     ]
 
@@ -232,6 +233,18 @@ def _damaged_jobs(facts: Facts) -> Finding:
         f"{_some(facts.damaged_jobs)} can't be read: something else than qfleet wrote to this Redis",
         'for each: redis-cli ZREM qfleet:active "ID", ZREM qfleet:jobs "ID", UNLINK "qfleet:job:ID"',
         facts.damaged_jobs,
+    )
+
+
+def _damaged_keys(facts: Facts) -> Finding:
+    if not facts.damaged_keys:
+        return Finding("fleet's keys", "ok", "each has its type")
+    return Finding(
+        "fleet's keys",
+        "problem",
+        f"{', '.join(facts.damaged_keys)}: what stands there is of another type, and wasn't written by qfleet",
+        "find what writes there, then: redis-cli UNLINK KEY. It is made anew; older jobs may be missing from lists",
+        facts.damaged_keys,
     )
 
 

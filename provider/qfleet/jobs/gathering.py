@@ -140,4 +140,4 @@ def _parts(connection: Connection, patience: Patience, shards: list[int]) -> lis
 def default_error(snapshot: Snapshot) -> str:
     """Why a circuit of a job that has ended has no result."""
     cancelled = job_status(snapshot.states) is JobStatus.CANCELLED
-    return snapshot.error or ("cancelled before it ran" if cancelled else _LOST)
+    return snapshot.error or ("cancelled before its task had ended" if cancelled else _LOST)

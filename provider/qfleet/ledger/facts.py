@@ -21,6 +21,16 @@ from qfleet.wire.redis.preflight import missing_rights
 #: Keys that one step of the search for orphans looks at.
 _SCANNED_AT_ONCE: Final = 1000
 _LEDGER: Final = keys.job("").encode()
+_QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
+
+#: The keys of the whole fleet that more than one command reads, by their type: a cheap read of each.
+_TYPED: Final[dict[str, tuple[str, Callable[[Any, str], object]]]] = {
+    keys.JOBS: ("sorted set", lambda client, key: client.zscore(key, "")),
+    keys.IDS: ("sorted set", lambda client, key: client.zscore(key, "")),
+    keys.ACTIVE: ("sorted set", lambda client, key: client.zscore(key, "")),
+    keys.WORKERS: ("hash", lambda client, key: client.hget(key, "")),
+    _QUEUE: ("list", lambda client, key: client.llen(key)),
+}
 
 _Answer = TypeVar("_Answer")
 
@@ -61,6 +71,8 @@ class Facts:
     gone_jobs: tuple[str, ...]
     #: ids of jobs that can't be read
     damaged_jobs: tuple[str, ...]
+    #: keys of the whole fleet that hold something else than they should: their name, and the type they should have
+    damaged_keys: tuple[str, ...]
     #: keys of jobs that aren't there
     orphan_keys: tuple[str, ...]
 
@@ -88,12 +100,14 @@ def gather_facts(connection: Connection) -> Facts:
         seconds, microseconds = client.time()
         now = seconds + microseconds * 1e-6
         clock_ahead = (before + time.time()) / 2 - now
-        workers = tuple(ledger.workers())
-        records = ledger.worker_records()
+        wrong = _of_wrong_type(client)
+        workers = () if keys.WORKERS in wrong else tuple(ledger.workers())
+        records = {} if keys.WORKERS in wrong else ledger.worker_records()
         readable = {shown(name) for name, record in records.items() if record is not None}
-        waiting, gone, damaged = _active_jobs(client, now)
-        for _ in ledger.jobs(damaged=damaged):
-            pass
+        waiting, gone, damaged = _active_jobs(client, now) if keys.ACTIVE not in wrong else (0, (), [])
+        if keys.JOBS not in wrong:
+            for _ in ledger.jobs(damaged=damaged):
+                pass
         return Facts(
             redis_version=server.get("redis_version"),
             valkey_version=server.get("valkey_version"),
@@ -108,12 +122,26 @@ def gather_facts(connection: Connection) -> Facts:
             workers=workers,
             silent_workers=tuple(sorted(readable - {worker.name for worker in workers})),
             damaged_workers=tuple(sorted(shown(name) for name, record in records.items() if record is None)),
-            messages=client.llen(f"{keys.PREFIX}{keys.QUEUE}"),
+            messages=0 if _QUEUE in wrong else client.llen(_QUEUE),
             waiting_shards=waiting,
             gone_jobs=gone,
             damaged_jobs=tuple(sorted(set(damaged))),
+            damaged_keys=tuple(f"{key} (a {_TYPED[key][0]})" for key in wrong),
             orphan_keys=_orphans(client),
         )
+
+
+def _of_wrong_type(client: Any) -> list[str]:
+    """Return the keys of the whole fleet whose type isn't the one that they should have."""
+    wrong = []
+    for key, (_, read) in _TYPED.items():
+        try:
+            read(client, key)
+        except redis.ResponseError as exc:
+            if not str(exc).startswith("WRONGTYPE"):
+                raise
+            wrong.append(key)
+    return wrong
 
 
 def _if_allowed(read: Callable[[], _Answer]) -> _Answer | None:

@@ -47,6 +47,10 @@ def send(connection: Connection, job: NewJob) -> JobRecord:
     except BrokerUnreachableError as exc:
         _settle(connection, job.job_id, exc)
         lost = again
+    except BrokerError:
+        # A command of a transaction that fails, as one does on a key of another type, leaves the others done.
+        _take_back(connection, job.job_id)
+        raise
     try:
         if lost:
             with connection.ledger() as ledger:
@@ -54,11 +58,15 @@ def send(connection: Connection, job: NewJob) -> JobRecord:
         if job.shards:
             publish(connection, job.job_id, range(len(job.shards)))
     except BaseException:
-        # Half a job is worse than none: workers do nothing with tasks of a job that isn't there.
-        with suppress(BrokerError), connection.ledger() as ledger:
-            ledger.delete(job.job_id)
+        _take_back(connection, job.job_id)
         raise
     return job.record
+
+
+def _take_back(connection: Connection, job_id: str) -> None:
+    """Delete a job that isn't stored whole: workers do nothing with tasks of a job that isn't there."""
+    with suppress(BrokerError), connection.ledger() as ledger:
+        ledger.delete(job_id)
 
 
 def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:

@@ -73,6 +73,11 @@ class DataFolder:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._named = os.fspath(folder)
+        if not self._named:
+            raise LocalFleetError(
+                "no folder is named to keep jobs in: the name is empty, like that of a variable that isn't set. "
+                "Name one, or leave it out: jobs are kept in memory then"
+            )
         with self._errors():
             # The server is told its place once: it shall stay there whatever folder this process goes to.
             self.path = Path(folder).expanduser().resolve()

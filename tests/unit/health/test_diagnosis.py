@@ -39,6 +39,7 @@ WELL = Facts(
     waiting_shards=5,
     gone_jobs=(),
     damaged_jobs=(),
+    damaged_keys=(),
     orphan_keys=(),
 )
 
@@ -87,6 +88,12 @@ def test_a_fleet_that_is_well() -> None:
         ("queue", {"waiting_shards": 8, "messages": 5}, "5 messages for 8 tasks that wait: some were lost", "within"),
         ("active jobs", {"gone_jobs": ("j1", "j2")}, "j1, j2 called active", "ZREM qfleet:active"),
         ("workers' records", {"damaged_workers": ("odd",)}, "odd: what stands there", "HDEL qfleet:workers"),
+        (
+            "fleet's keys",
+            {"damaged_keys": ("qfleet:ids (a sorted set)",)},
+            "qfleet:ids (a sorted set): what",
+            "UNLINK KEY",
+        ),
         ("damaged jobs", {"damaged_jobs": ("j1", "\\xff")}, "j1, \\xff can't be read", "ZREM qfleet:active"),
         ("Redis rights", {"missing_rights": ("SCAN (add +scan)",)}, "may not use SCAN (add +scan)", "docs/redis.md"),
         ("orphan keys", {"orphan_keys": tuple("abcde")}, "a, b, c and 2 more", "UNLINK"),

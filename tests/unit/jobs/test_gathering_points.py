@@ -135,7 +135,7 @@ def test_a_unit_that_lacks_points_comes_at_the_end_with_what_is_there(
     ((unit, parts, error),) = gather_units(
         connection, Patience(job.job_id, None), left, lambda part: [(0, part)], iter([last])
     )
-    assert (unit, [part.index for part in parts], error) == (0, [0], "cancelled before it ran")
+    assert (unit, [part.index for part in parts], error) == (0, [0], "cancelled before its task had ended")
     # The caller's own are left alone.
     assert left == {0: 50}
     assert [part.index for part in all_parts(connection, Patience(job.job_id, None), last)] == [0]

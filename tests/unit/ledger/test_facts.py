@@ -44,6 +44,15 @@ def _orphans(facts: Facts, job_id: str) -> list[str]:
     return [key for key in facts.orphan_keys if job_id in key]
 
 
+@pytest.mark.parametrize("key", [keys.JOBS, keys.IDS, keys.ACTIVE, keys.WORKERS, f"{keys.PREFIX}{keys.QUEUE}"])
+def test_a_key_of_the_fleet_of_another_type_is_named(key: str, own: Connection) -> None:
+    send(own, new_job(1))
+    own.client.delete(key)
+    own.client.set(key, "junk")
+    facts = gather_facts(own)
+    assert [named.partition(" ")[0] for named in facts.damaged_keys] == [key]
+
+
 def test_what_belongs_to_no_job_is_found_and_nothing_else(store_client: redis.Redis, connection: Connection) -> None:
     whole, lost, deleted = new_job(2), new_job(2), new_job(2)
     ledger = Ledger(store_client)

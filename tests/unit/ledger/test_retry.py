@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What failed runs again in the same job, as if it had never run; on an imitated and on a real Redis."""
+"""What failed runs again in the same job, and what ran stays until then; on an imitated and on a real Redis."""
 
 from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 import redis
 from jobs import new_job, run_shard
 
 from qfleet.ledger import Ledger, NewJob
+from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import SHARD_STATES
@@ -50,11 +53,16 @@ def test_what_failed_waits_again_and_the_rest_stays(store_client: redis.Redis, l
         "FAILURE": 0,
     }
     assert (snapshot.circuits_done, snapshot.ended, snapshot.error, snapshot.is_final) == (1, None, "", False)
-    assert store_client.hkeys(keys.results(job.job_id)) == [b"1"]
+    assert sorted(store_client.hkeys(keys.results(job.job_id))) == [b"0", b"1", b"2"]
     assert [_record(store_client, job, index) for index in range(3)] == ["PENDING", "SUCCESS", "PENDING"]
     assert store_client.zscore(keys.ACTIVE, job.job_id) == job.record.created
     fields = {field.decode() for field in store_client.hkeys(keys.shards(job.job_id))}
-    assert {field for field in fields if not field.startswith("1:")} == {"0:state", "2:state"}
+    assert {field for field in fields if not field.startswith("1:")} == {
+        "0:state",
+        "0:counted",
+        "2:state",
+        "2:counted",
+    }
 
 
 def test_no_key_expires_before_the_job_has_ended_again(store_client: redis.Redis, ledger: Ledger, job: NewJob) -> None:
@@ -120,8 +128,33 @@ def test_what_ran_in_a_shard_that_failed_counts_once(store_client: redis.Redis, 
     assert finish(1, 1, [(7, 2)], "") == 1
     assert finish(0, 3, [(7, 2)], "circuit 4: bad") == 5
     assert ledger.retry(job.job_id) == [0]
-    assert ledger.snapshot(job.job_id).circuits_done == 1
+    assert ledger.snapshot(job.job_id).circuits_done == 5
+    assert finish(0, 2, [], "circuits 4 and 5: bad") == 3
+    assert ledger.retry(job.job_id) == [0]
     assert finish(0, 4, [(7, 2)], "") == 6
+
+
+@pytest.mark.parametrize("end", ["cancel", "given up", "refused"])
+def test_what_ran_stays_if_it_does_not_run_again(end: str, store_client: redis.Redis, ledger: Ledger) -> None:
+    job = new_job(1, circuits=3)
+    ledger.store(job)
+    store = Store(store_client, "unit@test")
+    ran = [CircuitResult(index, first_shot=0, shots=10, seconds=0.0, engine="numpy") for index in range(3)]
+    result = ShardResult(circuits=(ran[0], msgspec.structs.replace(ran[1], error="bad"), ran[2]))
+    taken = store.take(job.job_id, 0)
+    assert taken is not None
+    assert store.finish(taken, encode_shard(result), whole=2, blocks=[], error="circuit 1: bad")
+    assert ledger.retry(job.job_id) == [0]
+    taken = store.take(job.job_id, 0)
+    assert taken is not None
+    if end == "cancel":
+        assert ledger.cancel(job.job_id) == [0]
+    elif end == "given up":
+        store.fail(job.job_id, 0, "too slow")
+    else:
+        assert store.finish(taken, b"", whole=0, blocks=[], error="too large")
+    assert list(ledger.results(job.job_id, range(1))) == [result]
+    assert ledger.snapshot(job.job_id).circuits_done == 2
 
 
 def test_a_job_given_up_by_its_worker_is_tried_again(store_client: redis.Redis, ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 import redis
 from jobs import new_job
+from processes import redis_server
 
 import qfleet.ledger.sending
 from qfleet.errors import BrokerError, BrokerFullError, BrokerUnreachableError
@@ -178,6 +179,19 @@ def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
     send(connection, job)
     assert connection.client.hgetall(keys.programs(job.job_id)) == {name.encode(): job.programs[name]}
     assert _queued(connection, job) == 3
+
+
+@pytest.mark.parametrize("key", [keys.JOBS, keys.IDS, keys.ACTIVE])
+def test_a_key_of_another_type_leaves_no_job(key: str) -> None:
+    with redis_server() as port:
+        connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"))
+        connection.client.set(key, "junk")
+        job = new_job(2)
+        with pytest.raises(BrokerError, match=f"WRONGTYPE|{key}"):
+            send(connection, job)
+        assert _left(connection, job) == []
+        assert [each for each in connection.client.scan_iter()] == [key.encode()]
+        connection.close()
 
 
 def test_a_program_that_cant_be_given_leaves_no_job(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

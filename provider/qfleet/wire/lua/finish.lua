@@ -1,6 +1,7 @@
 -- Store a shard's result. ARGV[5]: shard index. ARGV[6]: who took it. ARGV[7]: SUCCESS or FAILURE.
 -- ARGV[8]: the result, or nothing. ARGV[9]: the error, for the user; empty on success. ARGV[10]: how many circuits ran whole.
--- Then, for each circuit of which a block of shots ran: its index, and of how many blocks it consists.
+-- Then, for each circuit of which a block of shots ran: its index, and of how many blocks it consists. A result takes the
+-- place of the one that the shard had before `retry`, and so do these numbers.
 -- Returns 1; or 0, and stores nothing, if the shard is over (cancelled, say) or somebody else took it since.
 
 local index, owner, to = ARGV[5], ARGV[6], ARGV[7]
@@ -15,28 +16,39 @@ if get(index, 'state') ~= 'STARTED' then
   return 0
 end
 if ARGV[8] == '' then
+  -- A shard that is run again keeps what it gave the time before.
   write_though_full()
 else
   redis.call('HSET', RESULTS, index, ARGV[8])
-end
-if to == 'FAILURE' then
-  redis.call('HSETNX', LEDGER, 'error', ARGV[9])
-end
-local done = tonumber(ARGV[10])
-for at = 11, #ARGV, 2 do
-  if redis.call('HINCRBY', SHARDS, 'blocks:' .. ARGV[at], 1) == tonumber(ARGV[at + 1]) then
-    done = done + 1
+  local done = 0
+  local function tally(counted, sign)
+    done = done + sign * tonumber(counted[1])
+    for at = 2, #counted, 2 do
+      local ran = redis.call('HINCRBY', SHARDS, 'blocks:' .. counted[at], sign)
+      if ran == tonumber(counted[at + 1]) + math.min(sign, 0) then
+        done = done + sign
+      end
+    end
   end
-end
-if to == 'FAILURE' then
-  -- What `retry` takes back.
+  local before = get(index, 'counted')
+  if before then
+    tally(cjson.decode(before), -1)
+  end
   local counted = {}
   for at = 10, #ARGV do
     table.insert(counted, ARGV[at])
   end
-  put(index, 'counted', cjson.encode(counted))
+  tally(counted, 1)
+  count('circuits_done', done)
+  if to == 'FAILURE' then
+    put(index, 'counted', cjson.encode(counted))
+  else
+    drop(index, 'counted')
+  end
 end
-count('circuits_done', done)
+if to == 'FAILURE' then
+  redis.call('HSETNX', LEDGER, 'error', ARGV[9])
+end
 drop(index, 'circuit', 'cause', 'excused')
 move(index, 'STARTED', to)
 tell()

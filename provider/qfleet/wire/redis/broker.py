@@ -13,7 +13,8 @@ Pure: nothing here connects. Accepted urls::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -54,8 +55,10 @@ class Broker:
         return redact(self.url)
 
 
-def parse_broker(url: str) -> Broker:
-    """Return the Redis that a url names. Raises `BrokerUrlError`."""
+def parse_broker(url: object) -> Broker:
+    """Return the Redis that a url names. Raises `BrokerUrlError`, also for what isn't text."""
+    if not isinstance(url, str):
+        raise BrokerUrlError(f"not a Redis url but {type(url).__name__}; give text like redis://localhost:6379/0")
     try:
         parts = urlsplit(url)
         login, _, address = parts.netloc.rpartition("@")
@@ -75,6 +78,10 @@ def parse_broker(url: str) -> Broker:
         options = dict(_DEFAULTS) | _login(login) | _given(parts.scheme, parts.query, login)
     except ValueError as exc:
         raise BrokerUrlError(f"{redact(url)}: {exc}") from None
+    named: Sequence[tuple[str, int | None]] = hosts or [(unquote(parts.hostname or ""), port)]
+    for reason in itertools.starmap(_unusable, named):
+        if reason:
+            raise BrokerUrlError(f"not a Redis url: {redact(url)}: {reason}")
     master = options.pop("master_name", "")
     if by_socket:
         if not parts.path.strip("/"):
@@ -186,6 +193,19 @@ def _given(scheme: str, query: str, login: str) -> dict[str, Any]:
 def _login_text(options: Mapping[str, Any]) -> str:
     user, password = options.get("username", ""), options.get("password", "")
     return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
+
+
+def _unusable(host: str, port: int | None) -> str:
+    """Return why a host can't be looked up or a port not connected to; empty if they can. Holds neither's text."""
+    try:
+        host.encode("idna")  # as the socket module does
+    except UnicodeError:
+        return "the host name has an empty part, a part of more than 63 letters, or a character that no name has"
+    if any(letter.isspace() or not letter.isprintable() for letter in host):
+        return "the host name holds a space or a control character"
+    if port is not None and not 0 < port < 1 << 16:
+        return f"the port is {port}; ports go from 1 to 65535"
+    return ""
 
 
 def _hosts(netloc: str) -> list[tuple[str, int]]:

@@ -160,8 +160,8 @@ class Shards(RuleBasedStateMachine):
     def finish(self, data: st.DataObject, fails: bool, has_result: bool, block_ran: bool) -> None:
         taken = data.draw(st.sampled_from(self.taken))
         shard = self.shards[taken.index]
-        block_ran |= not fails
         has_result |= not fails
+        block_ran = has_result and (block_ran or not fails)
         stored = self.stores["a@test"].finish(
             taken,
             b"result" if has_result else b"",
@@ -173,8 +173,9 @@ class Shards(RuleBasedStateMachine):
         assert stored is may
         if may:
             shard.move("FAILURE" if fails else "SUCCESS")
-            shard.circuit, shard.has_result, shard.counted = None, has_result, block_ran
-            shard.excused = False
+            shard.circuit, shard.excused = None, False
+            if has_result:
+                shard.has_result, shard.counted = True, block_ran
         elif shard.owner is taken:
             shard.stopping = False
 
@@ -272,7 +273,6 @@ class Shards(RuleBasedStateMachine):
             shard = self.shards[index]
             shard.move("PENDING")
             shard.attempts, shard.owner, shard.missed, shard.excused = 0, None, False, False
-            shard.has_result = shard.counted = False
         if failed:
             for shard in self.shards:
                 shard.deaths = {}

@@ -415,7 +415,7 @@ def test_what_failed_runs_again_as_if_for_the_first_time(
     assert snapshot.ended is None
     assert all(store_client.ttl(key) == -1 for key in store_client.scan_iter(match=f"*{job.job_id}*", count=1000))
     left = {name for name in store_client.hkeys(keys.shards(job.job_id)) if name.startswith(b"0:")}
-    assert left == {b"0:state"}
+    assert left == {b"0:state", b"0:counted"}
     # Its message is new: nobody misses it yet.
     assert _lost(store, job) == []
     assert _take(store, job).attempt == 1

@@ -135,6 +135,16 @@ def test_what_is_wrong_about_tls_is_told_when_the_url_is_read(query: str, text: 
         ("redis://u:[geheim]@host/0", "not a Redis url"),
         ("redis://u:geheim@[host/0", "not a Redis url"),
         ("u:geheim@host", "not a Redis url"),
+        ("redis://:geheim@broker..example/0", "an empty part"),
+        ("redis://:geheim@.example/0", "an empty part"),
+        (f"redis://:geheim@{'a' * 64}.example/0", "more than 63 letters"),
+        ("redis://:geheim@\udc80/0", "not a Redis url"),
+        ("redis://:geheim@a%20b/0", "a space or a control character"),
+        ("redis://:geheim@a%00b/0", "a space or a control character"),
+        ("redis://:geheim@host:0/0", "the port is 0; ports go from 1 to 65535"),
+        ("sentinel://:geheim@a,b..c?master_name=m", "an empty part"),
+        ("sentinel://:geheim@a:1,b:70000?master_name=m", "the port is 70000"),
+        ("sentinel://:geheim@a:-1?master_name=m", "not a Redis url"),
     ],
 )
 def test_a_wrong_url_is_refused_without_its_password(url: str, text: str) -> None:
@@ -143,6 +153,26 @@ def test_a_wrong_url_is_refused_without_its_password(url: str, text: str) -> Non
     assert text in str(caught.value)
     assert "heim" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("url", [b"redis://host", 5, ("redis://host",)])
+def test_what_is_not_text_is_no_url(url: object) -> None:
+    with pytest.raises(BrokerUrlError, match=f"not a Redis url but {type(url).__name__}; give text like redis://"):
+        parse_broker(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host./0",
+        "redis://ünï.example:1/0",
+        "redis://[::1]/0",
+        "redis://[fe80::1%25eth0]/0",
+        "redis://a_b:65535",
+    ],
+)
+def test_names_that_can_be_looked_up_are_taken(url: str) -> None:
+    assert parse_broker(url).client_options["host"]
 
 
 @pytest.mark.parametrize(
