@@ -19,7 +19,7 @@ from qiskit.circuit import Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.providers import JobStatus
 
-import qfleet.submission.encode
+import qfleet.submission.limits
 from qfleet import FleetBackend, FleetProvider
 from qfleet.errors import (
     BrokerAuthenticationError,
@@ -278,7 +278,7 @@ def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.M
 @pytest.mark.usefixtures("nothing_stored")
 def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     # The true limit takes a unitary of gigabytes.
-    monkeypatch.setattr(qfleet.submission.encode, "LARGEST_VALUE", 2**20)
+    monkeypatch.setattr(qfleet.submission.limits, "LARGEST_VALUE", 2**20)
     circuit = QuantumCircuit(9, 1, name="dense")
     circuit.unitary(np.eye(2**9), range(9))
     circuit.measure(0, 0)

@@ -12,7 +12,7 @@ from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.options import NAMES, RunOptions, check_labels, check_option
 from qfleet.primitives.options import PrimitiveOptions, SamplerOptions, chosen
 from qfleet.provider import FleetProvider
-from qfleet.submission.prepare import Entry, new_job
+from qfleet.submission.prepare import JobEntry, new_job
 from qfleet.submission.submit import submit
 from qfleet.wire.messages.request import Output
 
@@ -72,7 +72,7 @@ class FleetPrimitive(Generic[_Options]):
         return self._options
 
     def _submit(
-        self, entries: Sequence[Entry], options: RunOptions, output: Output, job_tags: Sequence[str] | None
+        self, entries: Sequence[JobEntry], options: RunOptions, output: Output, job_tags: Sequence[str] | None
     ) -> PrimitiveFleetJob:
         """Send lowered PUBs as one job."""
         backend = self._backend

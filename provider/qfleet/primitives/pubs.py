@@ -24,8 +24,8 @@ from qfleet.jobs.layout import lay_out
 from qfleet.ledger import PubRecord
 from qfleet.options import RunOptions, check_option
 from qfleet.primitives.options import precision_of
-from qfleet.submission.encode import Loaded, load
-from qfleet.submission.prepare import Batch, Entry
+from qfleet.submission.encode import EncodedCircuit, encode_circuit
+from qfleet.submission.prepare import JobEntry, ParameterSets
 from qfleet.wire.messages.request import Output
 
 _Pub = TypeVar("_Pub")
@@ -44,7 +44,7 @@ def coerced(pubs: Iterable[Any], coerce: Callable[[Any], _Pub]) -> list[_Pub]:
     return found
 
 
-def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[Entry]:
+def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[JobEntry]:
     """Each PUB as a circuit that gives every shot's bits.
 
     Raises:
@@ -59,11 +59,11 @@ def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[Ent
             batches = _batches(pub.circuit, _values(pub.circuit, pub.parameter_values), own, "bits")
             points = sum(len(batch.values) for batch in batches)
             record = PubRecord(shape=pub.shape, registers=registers)
-            entries.append(Entry(pub.circuit, batches, [0.0] * points, record))
+            entries.append(JobEntry(pub.circuit, batches, [0.0] * points, record))
     return entries
 
 
-def estimator_entries(pubs: Iterable[EstimatorPub], options: RunOptions) -> list[Entry]:
+def estimator_entries(pubs: Iterable[EstimatorPub], options: RunOptions) -> list[JobEntry]:
     """Each PUB as a circuit that gives the means of its observables.
 
     Raises:
@@ -77,7 +77,7 @@ def estimator_entries(pubs: Iterable[EstimatorPub], options: RunOptions) -> list
     return entries
 
 
-def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> Entry:
+def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
     circuit, precision = pub.circuit, precision_of("precision", pub.precision)
     shape, observables_shape = pub.parameter_values.shape, pub.observables.shape
     values = _values(circuit, pub.parameter_values)
@@ -88,7 +88,7 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> Entry:
     # As far as it goes beyond what is possible doesn't matter.
     shots = math.ceil(min(1 / precision, 2.0**20) ** 2) if precision else 1
     batches = _batches(circuit, values, dataclasses.replace(options, shots=shots), "means", observables)
-    sampled = any(batch.loaded.sampled for batch in batches)
+    sampled = any(batch.encoded.sampled for batch in batches)
     if sampled and not precision:
         raise ValueError(
             f"circuit {circuit.name!r} measures or resets qubits in use, so that its means come from shots; give a "
@@ -97,7 +97,7 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> Entry:
     if sampled and shots > _MOST_SHOTS:
         raise ValueError(f"precision={precision!r} takes {shots} shots; at most {_MOST_SHOTS} are possible")
     record = PubRecord(shape=shape, observables_shape=observables_shape, precision=precision, sampled=sampled)
-    return Entry(circuit, _with_wanted(batches, wanted, len(observables)), [0.0] * len(values), record)
+    return JobEntry(circuit, _with_wanted(batches, wanted, len(observables)), [0.0] * len(values), record)
 
 
 def _shots(shots: Any) -> int:
@@ -105,7 +105,7 @@ def _shots(shots: Any) -> int:
     return int(shots)
 
 
-def _with_wanted(batches: list[Batch], wanted: NDArray[np.int32], observables: int) -> list[Batch]:
+def _with_wanted(batches: list[ParameterSets], wanted: NDArray[np.int32], observables: int) -> list[ParameterSets]:
     """Batches of points with what is wanted at them; once, where it is the same at all."""
     if not wanted.size:
         return batches
@@ -113,7 +113,7 @@ def _with_wanted(batches: list[Batch], wanted: NDArray[np.int32], observables: i
         return batches
     # Of the time and the room for all observables, each has its share.
     share = wanted.shape[1] / observables
-    batches = [dataclasses.replace(batch, loaded=_part(batch.loaded, share)) for batch in batches]
+    batches = [dataclasses.replace(batch, encoded=_part(batch.encoded, share)) for batch in batches]
     if (wanted == wanted[0]).all():
         return [dataclasses.replace(batch, wanted=wanted[:1]) for batch in batches]
     first, found = 0, []
@@ -123,9 +123,9 @@ def _with_wanted(batches: list[Batch], wanted: NDArray[np.int32], observables: i
     return found
 
 
-def _part(loaded: Loaded, share: float) -> Loaded:
+def _part(encoded: EncodedCircuit, share: float) -> EncodedCircuit:
     return dataclasses.replace(
-        loaded, seconds=loaded.seconds * share, result_bytes=math.ceil(loaded.result_bytes * share)
+        encoded, seconds=encoded.seconds * share, result_bytes=math.ceil(encoded.result_bytes * share)
     )
 
 
@@ -135,16 +135,16 @@ def _batches(
     options: RunOptions,
     output: Output,
     observables: Iterable[SparseObservable] = (),
-) -> list[Batch]:
+) -> list[ParameterSets]:
     """A circuit at its points; one whose parameters Qiskit must bind, as a circuit for each point."""
     sums = list(observables)
     if not len(values):
         # For the sake of its record.
         nothing = circuit.copy_empty_like()
         nothing.global_phase = 0
-        return [Batch(load(nothing, options, output, sums), values)]
+        return [ParameterSets(encode_circuit(nothing, options, output, sums), values)]
     try:
-        return [Batch(load(circuit, options, output, sums), values)]
+        return [ParameterSets(encode_circuit(circuit, options, output, sums), values)]
     except UnboundParameterError:
         if values.shape[1] == 0:
             raise
@@ -153,7 +153,7 @@ def _batches(
     for row in values.tolist():
         bound = circuit.assign_parameters(dict(zip(parameters, row, strict=True)))
         bound.name = circuit.name
-        found.append(Batch(load(bound, options, output, sums), np.zeros((1, 0))))
+        found.append(ParameterSets(encode_circuit(bound, options, output, sums), np.zeros((1, 0))))
     return found
 
 

@@ -19,7 +19,7 @@ from qfleet.errors import InvalidOptionError
 _PLAIN = "iuf"
 
 
-class Binds:
+class Bindings:
     """The points at which one circuit is to be run: an entry of ``parameter_binds``.
 
     Raises `InvalidOptionError` if it names parameters that aren't there, or its lists don't fit together.

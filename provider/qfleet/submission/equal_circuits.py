@@ -17,7 +17,7 @@ from qfleet.wire.program.formulas import parameter
 from qfleet.wire.program.program import Program
 
 #: All of a program but its angles.
-Structure: TypeAlias = tuple[Any, ...]
+AngleStructure: TypeAlias = tuple[Any, ...]
 
 #: The fields of a program that have to be the same.
 _FORM: Final = [name for name in Program.__struct_fields__ if name != "params"]
@@ -25,7 +25,7 @@ _FORM: Final = [name for name in Program.__struct_fields__ if name != "params"]
 _MOST_ANGLES: Final = 10_000
 
 
-def structure(program: Program) -> Structure | None:
+def angle_structure(program: Program) -> AngleStructure | None:
     """What programs that differ in their angles alone have in common; ``None`` for one without free angles."""
     if program.num_parameters or not 0 < len(program.params) <= _MOST_ANGLES:
         return None
@@ -38,7 +38,7 @@ def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, tuple) else value
 
 
-def repeated(structures: Iterable[Structure | None]) -> set[Structure]:
+def find_repeated(structures: Iterable[AngleStructure | None]) -> set[AngleStructure]:
     """Those that are there more than once."""
     return {each for each, times in Counter(structures).items() if times > 1 and each is not None}
 

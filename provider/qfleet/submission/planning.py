@@ -42,7 +42,7 @@ _PASSES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PlannedCircuit:
     """A circuit of the job at its points, with what packing must know of it."""
 
     work: CircuitWork
@@ -69,7 +69,7 @@ def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) ->
 
 
 def plan(
-    items: Sequence[Item],
+    items: Sequence[PlannedCircuit],
     *,
     output: Output,
     precision: Precision,
@@ -125,7 +125,7 @@ def _room(left: float, each: float) -> int:
     return int(left / each) if left > 0 else 0
 
 
-def _blocks(item: Item, output: Output, max_shot_size: int | None) -> Iterator[Item]:
+def _blocks(item: PlannedCircuit, output: Output, max_shot_size: int | None) -> Iterator[PlannedCircuit]:
     """An item; or, where its shots are too many for one task, blocks of them, point by point."""
     shots = item.work.shots
     if max_shot_size is None or shots <= max_shot_size:
@@ -139,7 +139,7 @@ def _blocks(item: Item, output: Output, max_shot_size: int | None) -> Iterator[I
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
             )
             # A block may have all the outcomes that its circuit has.
-            yield Item(block, item.seconds / blocks, item.result_bytes // (blocks if output == "bits" else 1))
+            yield PlannedCircuit(block, item.seconds / blocks, item.result_bytes // (blocks if output == "bits" else 1))
 
 
 def _operations(program: Program) -> float:

@@ -21,10 +21,10 @@ from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.lowering.lower import unbound
 from qfleet.options import RunOptions
-from qfleet.submission.bindings import Binds, global_phases
-from qfleet.submission.encode import Loaded, encoded, lowered, renamed
-from qfleet.submission.equal_circuits import Structure, repeated, structure, with_free_angles
-from qfleet.submission.planning import Item, plan, shots_at_once
+from qfleet.submission.bindings import Bindings, global_phases
+from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
+from qfleet.submission.equal_circuits import AngleStructure, angle_structure, find_repeated, with_free_angles
+from qfleet.submission.planning import PlannedCircuit, plan, shots_at_once
 from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
@@ -33,10 +33,10 @@ _MAX_CIRCUITS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ParameterSets:
     """A lowered circuit and points to run it at."""
 
-    loaded: Loaded
+    encoded: EncodedCircuit
     #: values of the circuit's parameters in their order, shape (points, parameters)
     values: NDArray[np.float64]
     #: int32, shape (1 or points, columns): see `qfleet.wire.messages.work.CircuitWork`; ``None`` for all observables
@@ -44,11 +44,11 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JobEntry:
     """A circuit as its user knows it: one entry of the job's record."""
 
     circuit: QuantumCircuit
-    batches: Sequence[Batch]
+    batches: Sequence[ParameterSets]
     #: radians, one for each point
     phases: Sequence[float]
     pub: PubRecord | None = None
@@ -77,7 +77,7 @@ def prepare(
 
 
 def new_job(
-    entries: Sequence[Entry],
+    entries: Sequence[JobEntry],
     options: RunOptions,
     *,
     backend_name: str,
@@ -92,20 +92,20 @@ def new_job(
         raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
     seed = secrets.randbelow(2**31) if options.seed_simulator is None else options.seed_simulator
     records: list[CircuitRecord] = []
-    items: list[Item] = []
+    items: list[PlannedCircuit] = []
     programs: dict[str, bytes] = {}
     index = 0
     for entry in entries:
         records.append(_record(entry, seed + SEED_STEP * index))
         for batch in entry.batches:
             if len(batch.values):
-                programs[batch.loaded.name] = batch.loaded.blob
+                programs[batch.encoded.name] = batch.encoded.blob
                 items.append(_item(batch, index, seed + SEED_STEP * index))
             index += len(batch.values)
     pubs = tuple([entry.pub for entry in entries if entry.pub is not None])
     if not pubs:
         # A result must not be of two PUBs.
-        items = list(_joined(items))
+        items = list(_join(items))
     num_clbits = max([record.num_clbits for record in records], default=0)
     shards = plan(
         items,
@@ -131,11 +131,11 @@ def new_job(
     return NewJob(job_id=str(uuid.uuid4()), record=record, retention=retention, shards=shards, programs=programs)
 
 
-def _record(entry: Entry, seed: int) -> CircuitRecord:
+def _record(entry: JobEntry, seed: int) -> CircuitRecord:
     phases = entry.phases
     same = len(set(phases)) < 2
     return replace(
-        entry.batches[0].loaded.record,
+        entry.batches[0].encoded.record,
         seed=seed,
         global_phase=phases[0] if phases else 0.0,
         phases=b"" if same else np.array(phases, "<f8").tobytes(),
@@ -144,23 +144,23 @@ def _record(entry: Entry, seed: int) -> CircuitRecord:
     )
 
 
-def _item(batch: Batch, index: int, seed: int) -> Item:
-    loaded, points = batch.loaded, len(batch.values)
+def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
+    encoded, points = batch.encoded, len(batch.values)
     wanted = b"" if batch.wanted is None else batch.wanted.astype("<i4", copy=False).tobytes()
     work = CircuitWork(
         index=index,
-        program=loaded.name,
-        shots=loaded.record.shots,
+        program=encoded.name,
+        shots=encoded.record.shots,
         seed=seed,
         points=points,
         values=batch.values.astype("<f8", copy=False).tobytes(),
         wanted=wanted,
         columns=0 if batch.wanted is None else batch.wanted.shape[1],
     )
-    return Item(work, loaded.seconds, loaded.result_bytes + (len(work.values) + len(wanted)) // points)
+    return PlannedCircuit(work, encoded.seconds, encoded.result_bytes + (len(work.values) + len(wanted)) // points)
 
 
-def _joined(items: Iterable[Item]) -> Iterator[Item]:
+def _join(items: Iterable[PlannedCircuit]) -> Iterator[PlannedCircuit]:
     """Items, neighbours of one program as one: they are points of it."""
     for (_, _, wanted), same in groupby(items, lambda item: (item.work.program, item.work.shots, item.work.wanted)):
         first, *others = same
@@ -174,7 +174,7 @@ def _joined(items: Iterable[Item]) -> Iterator[Item]:
             points=sum(item.work.points for item in together),
             values=b"".join([item.work.values for item in together]),
         )
-        yield Item(work, first.seconds, first.result_bytes)
+        yield PlannedCircuit(work, first.seconds, first.result_bytes)
 
 
 def _circuits(run_input: object) -> list[QuantumCircuit]:
@@ -196,22 +196,22 @@ def _described(item: object) -> str:
     return f"{type(item).__name__} ({text if len(text) <= 60 else text[:57] + '...'})"
 
 
-def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output) -> Iterator[Entry]:
+def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output) -> Iterator[JobEntry]:
     """Each circuit at its points, with those programs that differ in their angles alone made one."""
     programs = list(_programs(circuits, options, output))
     # A circuit that is given several times is one program already.
-    structures = {id(program): structure(program) for _, program, _ in programs}
-    several = repeated(structures.values())
-    known: dict[Structure | int | None, Loaded] = {}
+    structures = {id(program): angle_structure(program) for _, program, _ in programs}
+    several = find_repeated(structures.values())
+    known: dict[AngleStructure | int | None, EncodedCircuit] = {}
     for circuit, program, table in programs:
         phases = global_phases(circuit, table)
         form = structures[id(program)]
         alike = form in several
         key = form if alike else id(program)
         if key not in known:
-            known[key] = encoded(circuit, with_free_angles(program) if alike else program, options, output)
+            known[key] = encode_lowered(circuit, with_free_angles(program) if alike else program, options, output)
         values = program.params[None] if alike else table
-        yield Entry(circuit, [Batch(renamed(known[key], circuit), values)], phases)
+        yield JobEntry(circuit, [ParameterSets(with_names(known[key], circuit), values)], phases)
 
 
 def _programs(
@@ -223,7 +223,7 @@ def _programs(
         raise InvalidOptionError(
             f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed"
         )
-    points = [Binds(circuit, binds[at] if binds else {}) for at, circuit in enumerate(circuits)]
+    points = [Bindings(circuit, binds[at] if binds else {}) for at, circuit in enumerate(circuits)]
     number = sum(map(len, points))
     if number > _MAX_CIRCUITS:
         raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
@@ -233,7 +233,7 @@ def _programs(
         if table is not None:
             try:
                 if id(circuit) not in known:
-                    known[id(circuit)] = lowered(circuit, options, output)
+                    known[id(circuit)] = lower_circuit(circuit, options, output)
                 yield circuit, known[id(circuit)], table
                 continue
             except UnboundParameterError:
@@ -242,4 +242,4 @@ def _programs(
         for bound in each.bound():
             if bound.num_parameters:
                 raise unbound(parameter.name for parameter in bound.parameters).error(circuit.name)
-            yield bound, lowered(bound, options, output), np.zeros((1, 0))
+            yield bound, lower_circuit(bound, options, output), np.zeros((1, 0))

@@ -19,8 +19,8 @@ from qfleet.ledger import NewJob
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions
 from qfleet.submission import bindings as binds
-from qfleet.submission.encode import load
-from qfleet.submission.prepare import Batch, Entry, new_job, prepare
+from qfleet.submission.encode import encode_circuit
+from qfleet.submission.prepare import JobEntry, ParameterSets, new_job, prepare
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, cut
 
@@ -256,13 +256,13 @@ def test_blocks_of_shots_have_the_values_of_their_circuit() -> None:
 
 
 def test_points_are_plain_numbers_or_nothing() -> None:
-    assert binds.Binds(ansatz(), {A: [1], B: [2]}).table().tolist() == [[1.0, 2.0]]  # type: ignore[union-attr]
+    assert binds.Bindings(ansatz(), {A: [1], B: [2]}).table().tolist() == [[1.0, 2.0]]  # type: ignore[union-attr]
     for odd in ([1j], [np.nan], ["x"], [None], [[1]], [True]):
-        assert binds.Binds(ansatz(), {A: [1], B: odd} if odd != [[1]] else {A: odd, B: odd}).table() is None
+        assert binds.Bindings(ansatz(), {A: [1], B: odd} if odd != [[1]] else {A: odd, B: odd}).table() is None
 
 
 def test_a_job_with_nothing_to_run_has_no_shards() -> None:
-    entry = Entry(ansatz(), [Batch(load(ansatz(), RunOptions(), "counts"), np.zeros((0, 2)))], [])
+    entry = JobEntry(ansatz(), [ParameterSets(encode_circuit(ansatz(), RunOptions(), "counts"), np.zeros((0, 2)))], [])
     for entries in ([], [entry]):
         job = new_job(entries, RunOptions(), backend_name="b", output="counts", tags=(), metadata={}, retention=1)
         assert (list(job.shards), job.programs, job.record.num_circuits) == ([], {}, 0)

@@ -12,19 +12,19 @@ from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
-from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, Item, plan, predict_seconds
+from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan, predict_seconds
 from qfleet.wire.cost.sizes import result_bytes
 from qfleet.wire.messages.work import CircuitWork, ShardWork
 
 
-def items(*seconds: float, shots: int = 100, result_bytes: int = 100) -> list[Item]:
+def items(*seconds: float, shots: int = 100, result_bytes: int = 100) -> list[PlannedCircuit]:
     return [
-        Item(CircuitWork(index=index, program="p", shots=shots, seed=index), cost, result_bytes)
+        PlannedCircuit(CircuitWork(index=index, program="p", shots=shots, seed=index), cost, result_bytes)
         for index, cost in enumerate(seconds)
     ]
 
 
-def cut(work: list[Item], **options: Any) -> list[ShardWork]:
+def cut(work: list[PlannedCircuit], **options: Any) -> list[ShardWork]:
     defaults = {"max_job_size": None, "max_shot_size": None}
     return plan(work, output="counts", precision="double", memory=False, threads=1, **(defaults | options))
 

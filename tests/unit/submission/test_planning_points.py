@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet.submission.planning import SHARD_CIRCUITS, SHARD_RESULT_BYTES, SHARD_SECONDS, Item, plan
+from qfleet.submission.planning import SHARD_CIRCUITS, SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan
 from qfleet.wire.cost import sizes
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, cut
 
 
 def item(
     index: int, points: int, seconds: float = 1e-6, result_bytes: int = 100, *, shots: int = 10, each: bool = False
-) -> Item:
+) -> PlannedCircuit:
     """A circuit of two parameters at points whose values, seeds and wishes all differ."""
     values = np.arange(2 * points) + 1000 * index
     wanted = np.arange(3 * points if each else 3)
@@ -35,15 +35,15 @@ def item(
         wanted=wanted.astype("<i4").tobytes(),
         columns=3,
     )
-    return Item(work, seconds, result_bytes)
+    return PlannedCircuit(work, seconds, result_bytes)
 
 
-def items(*points: int, **each: Any) -> list[Item]:
+def items(*points: int, **each: Any) -> list[PlannedCircuit]:
     firsts = itertools.accumulate(points, initial=0)
     return [item(first, number, **each) for first, number in zip(firsts, points, strict=False)]
 
 
-def planned(work: list[Item], **options: Any) -> list[ShardWork]:
+def planned(work: list[PlannedCircuit], **options: Any) -> list[ShardWork]:
     defaults = {"max_job_size": None, "max_shot_size": None}
     return plan(work, output="counts", precision="double", memory=False, threads=1, **(defaults | options))
 
@@ -110,7 +110,7 @@ def test_each_shot_of_each_point_travels_once_and_in_order_within_the_limits(
         first += points
     shards = planned(work, max_job_size=max_job_size, max_shot_size=max_shot_size)
 
-    def whole(piece: CircuitWork) -> Item:
+    def whole(piece: CircuitWork) -> PlannedCircuit:
         return next(each for each in reversed(work) if each.work.index <= piece.index)
 
     travelled = []

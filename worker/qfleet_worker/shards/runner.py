@@ -20,7 +20,8 @@ from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.machine.resources import usable_cores
 from qfleet_worker.shards.angles import points_at_once
 from qfleet_worker.shards.program_cache import Programs
-from qfleet_worker.shards.simulation import check_size, simulate, size_of
+from qfleet_worker.shards.simulation import simulate
+from qfleet_worker.shards.size import check_size, size_of
 from qfleet_worker.store import Taken
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.shards import runner
-from qfleet_worker.shards.simulation import size_of
+from qfleet_worker.shards.size import size_of
 
 
 def store_of(
@@ -74,7 +74,7 @@ def test_what_is_too_large_is_refused(program: Program, asked: dict[str, object]
 def test_results_of_a_shard_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each alone would fit Redis."""
     program = oracle.program(10, 0, [op(Op.H, [0])])
-    monkeypatch.setattr("qfleet_worker.shards.simulation.MAX_BLOB_BYTES", 40_000)
+    monkeypatch.setattr("qfleet_worker.shards.size.MAX_BLOB_BYTES", 40_000)
     store = store_of(program, output="statevector", copies=4)
     assert run(store, NumpyEngine())
     errors = [result.error for result in store.result.circuits]

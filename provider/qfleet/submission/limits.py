@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of circuits: qubits, memory, and sizes that Redis holds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+
+from qfleet.errors import CapacityError, InvalidOptionError
+from qfleet.options import RunOptions
+from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.limits import LARGEST_VALUE
+from qfleet.wire.messages.request import Output
+from qfleet.wire.program.program import Program
+
+#: A state of more amplitudes than 2 to this power is refused without a look at the workers.
+_MOST_AMPLITUDES_LOG2: Final = 50
+
+
+def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, simulated: Output) -> None:
+    """Raise `CapacityError` for a circuit that no worker has the memory for.
+
+    Args:
+        circuit: named in the error.
+        num_qubits: qubits that are simulated.
+        simulated: ``unitary`` where a matrix is simulated, and not a state.
+    """
+    exponent = num_qubits * (2 if simulated == "unitary" else 1)
+    if exponent > _MOST_AMPLITUDES_LOG2:
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its {num_qubits} qubits need 2**{exponent} amplitudes; "
+            f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
+        )
+
+
+def check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options: RunOptions) -> None:
+    """Raise `CapacityError` for a circuit that needs more memory than its user allows.
+
+    Args:
+        circuit: named in the error.
+        num_qubits: qubits that are simulated.
+        needed: bytes of memory that a worker takes for it.
+        options: have ``max_memory_mb``.
+    """
+    if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its {num_qubits} qubits, with all that it saves and gives, need "
+            f"{-(-needed // 2**20)} MiB of memory, and max_memory_mb={options.max_memory_mb} allows no more than that"
+        )
+
+
+def check_result(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> int:
+    """Return the predicted bytes of a circuit's result.
+
+    Raises:
+        CapacityError: Redis holds no value of this size.
+    """
+    size = result_bytes(program, options.shots, output, options.precision, memory=options.memory)
+    # The bits of many shots come back in blocks.
+    if size > LARGEST_VALUE and output != "bits":
+        smaller = "save averages instead of lists and states"
+        if not program.saves:
+            smaller = f"ask for counts instead of the {output}"
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its result would take {size / 2**20:.0f} MiB, and a Redis value "
+            f"holds 512 MiB; {smaller}, or for fewer shots or qubits"
+        )
+    return size
+
+
+def check_blob(circuit: QuantumCircuit, blob: bytes) -> None:
+    """Raise `CapacityError` for a program that is larger than a value of Redis."""
+    if len(blob) > LARGEST_VALUE:
+        raise CapacityError(
+            f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
+            "holds 512 MiB; cut the circuit, or give large unitaries as gates"
+        )
+
+
+def check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: QuantumCircuit, output: Output) -> None:
+    """Raise `InvalidOptionError` for an initial state that doesn't fit its circuit."""
+    if vector is None:
+        return
+    if output == "unitary":
+        raise InvalidOptionError("initial_statevector has no meaning for a unitary; leave the option out")
+    if vector.size != 1 << circuit.num_qubits:
+        raise InvalidOptionError(
+            f"initial_statevector has {vector.size} amplitudes; circuit {circuit.name!r} "
+            f"with its {circuit.num_qubits} qubits needs {1 << circuit.num_qubits}"
+        )

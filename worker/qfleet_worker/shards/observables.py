@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Expectation values of the observables that are wanted at each point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from qfleet.wire.messages.work import CircuitWork
+from qfleet.wire.program.saves import MANY_OBSERVABLES, Save
+from qfleet_worker.engines.contract import Engine, EngineError, Experiment
+
+#: Terms of the observables wanted at a point, if these are there several times.
+_MOST_TERMS: Final = 1 << 16
+
+
+def expectation_values(
+    engine: Engine, experiment: Experiment, circuit: CircuitWork, params: NDArray[np.float64], seeds: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return the expectation values that are wanted at each point.
+
+    Args:
+        engine: runs the circuit.
+        experiment: the circuit, with any angles.
+        circuit: says which observables are wanted where.
+        params: angles in radians, shape (points, angles).
+        seeds: the seed of each point.
+
+    Returns:
+        Shape (points, columns); twice as many columns with squares.
+
+    Raises:
+        EngineError: the circuit saves no expectation values, or others than those wanted.
+    """
+    save = experiment.program.saves[-1] if experiment.program.saves else None
+    if save is None or save.kind not in MANY_OBSERVABLES:
+        raise EngineError("means of observables are wanted of it, and it saves none")
+    parts: list[tuple[NDArray[np.intp], NDArray[np.float64]]] = []
+    for points, columns in _groups(circuit, save):
+        saves = (*experiment.program.saves[:-1], save if columns is None else _of(save, columns))
+        program = msgspec.structs.replace(experiment.program, saves=saves, params=params[points[0]])
+        some = msgspec.structs.replace(experiment, program=program)
+        outcomes = engine.sweep(some, params[points], [seeds[at] for at in points.tolist()])
+        sums = np.stack([np.frombuffer(outcome.saved[-1].values, "<f8") for outcome in outcomes])
+        parts.append((points, sums / circuit.shots))
+    order, means = map(np.concatenate, zip(*parts, strict=True))
+    return np.asarray(means[np.argsort(order)], np.float64)
+
+
+def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64] | None]]:
+    """Points with the observables that are wanted there; ``None`` for all of them."""
+    everywhere = np.arange(circuit.points)
+    if not circuit.wanted:
+        yield everywhere, None
+        return
+    rows, rest = divmod(len(circuit.wanted), 4 * max(circuit.columns, 1))
+    wanted = np.frombuffer(circuit.wanted, "<i4").astype(np.int64) if not rest else np.zeros(0, np.int64)
+    if rows not in (1, circuit.points) or rest or not circuit.columns:
+        raise EngineError(f"it comes with {len(circuit.wanted)} bytes that say which means are wanted at its points")
+    if wanted.min() < 0 or wanted.max() >= len(save.starts) // 4 - 1:
+        raise EngineError("a mean is wanted of an observable that isn't there")
+    table = wanted.reshape(rows, circuit.columns)
+    if rows == 1:
+        yield everywhere, table[0]
+        return
+    distinct, places = np.unique(table, axis=0, return_inverse=True)
+    for number, columns in enumerate(distinct):
+        yield np.flatnonzero(places.reshape(-1) == number), columns
+
+
+def _of(save: Save, columns: NDArray[np.int64]) -> Save:
+    """Some of a save's observables. Raises `EngineError` for so many that some must be there twice."""
+    x, z, coefficients = save.paulis()
+    starts = save.sums()
+    lengths = starts[columns + 1] - starts[columns]
+    if lengths.sum() > max(len(x), _MOST_TERMS):
+        raise EngineError(f"{lengths.sum()} terms of observables are wanted at a point; there are {len(x)}")
+    ends = np.cumsum(lengths)
+    terms = np.arange(ends[-1]) + np.repeat(starts[columns] - (ends - lengths), lengths)
+    return replace(
+        save,
+        x_masks=x[terms].astype("<u8").tobytes(),
+        z_masks=z[terms].astype("<u8").tobytes(),
+        coefficients=coefficients[0, terms].astype("<c16").tobytes(),
+        starts=np.concatenate([[0], ends]).astype("<i4").tobytes(),
+    )
