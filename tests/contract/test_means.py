@@ -18,7 +18,7 @@ from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp, Statevector
 
 from qfleet.lowering.lower import lower
-from qfleet.lowering.passes.expectation_values import with_means
+from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.request import Precision
 from qfleet.wire.program.program import Op, Operation, Program
 from qfleet_worker.engines.contract import Engine, Outcome
@@ -67,7 +67,7 @@ def test_means_of_many_observables(engine: Engine, num_qubits: int, precision: P
     # The state of single precision isn't quite the exact one, but the means of few Paulis are.
     sums = observables(rng, num_qubits, 30)
     expected = exact(oracle.statevector(plain), sums)
-    program = with_means(plain, sums)
+    program = save_expectation_values(plain, sums)
     scale = max(1.0, *(float(np.abs(each.coeffs).sum()) for each in sums if len(each.coeffs)))
     for shots in (1, 7):
         found = means(engine.run(make_experiment(program, shots, 1, precision=precision)), shots)
@@ -84,7 +84,7 @@ def test_means_and_squares_of_random_programs(name: str, seed: int) -> None:
     plain = oracle.program(num_qubits, 0, gates(rng, num_qubits, 15))
     sums = observables(rng, num_qubits, 6)
     expected = exact(oracle.unitary(plain)[:, 0], sums)
-    found = means(ENGINES[name]().run(make_experiment(with_means(plain, sums, squares=True), 1, 1)))
+    found = means(ENGINES[name]().run(make_experiment(save_expectation_values(plain, sums, squares=True), 1, 1)))
     np.testing.assert_allclose(found, [*expected, *expected**2], rtol=0, atol=1e-10)
 
 
@@ -118,7 +118,7 @@ def test_means_after_measurements_are_those_of_the_shots(engine: Engine, seed: i
     rng, shots = np.random.default_rng(seed), 40
     plain = oracle.program(3, 2, branching(rng, 3))
     sums = observables(rng, 3, 7)
-    experiment = make_experiment(with_means(plain, sums, squares=True), shots, seed, memory=True)
+    experiment = make_experiment(save_expectation_values(plain, sums, squares=True), shots, seed, memory=True)
     whole = engine.run(experiment)
     assert whole.memory is not None
     singles = []
@@ -139,7 +139,7 @@ def test_means_after_measurements_are_those_of_the_shots(engine: Engine, seed: i
 def test_all_engines_give_the_same_means_of_shots(seed: int, precision: Precision) -> None:
     rng = np.random.default_rng(100 + seed)
     sums = observables(rng, 4, 9)
-    program = with_means(oracle.program(4, 2, branching(rng, 4)), sums, squares=True)
+    program = save_expectation_values(oracle.program(4, 2, branching(rng, 4)), sums, squares=True)
     experiment = make_experiment(program, 30, seed, precision=precision)
     first, *others = [means(make().run(experiment), 30) for make in ENGINES.values()]
     for other in others:
@@ -170,7 +170,7 @@ def test_a_sweep_gives_the_means_of_its_points_to_the_bit(
 ) -> None:
     rng = np.random.default_rng(num_qubits)
     plain = oracle.program(num_qubits, 0, gates(rng, num_qubits, 20))
-    program = with_means(plain, observables(rng, num_qubits, 12), squares=squares)
+    program = save_expectation_values(plain, observables(rng, num_qubits, 12), squares=squares)
     bit_for_bit(engine, program, 9, 1, precision)
     bit_for_bit(engine, program, 3, 5, precision)
 
@@ -180,7 +180,7 @@ def test_a_sweep_gives_the_means_of_its_points_to_the_bit(
 def test_a_sweep_gives_the_means_of_shots_to_the_bit(engine: Engine, num_qubits: int, precision: Precision) -> None:
     rng = np.random.default_rng(num_qubits)
     plain = oracle.program(num_qubits, 2, branching(rng, num_qubits))
-    bit_for_bit(engine, with_means(plain, observables(rng, num_qubits, 6), squares=True), 4, 25, precision)
+    bit_for_bit(engine, save_expectation_values(plain, observables(rng, num_qubits, 6), squares=True), 4, 25, precision)
 
 
 def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
@@ -189,7 +189,7 @@ def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
     plain = oracle.program(2, 0, [op(Op.RY, [1], [0.0]), op(Op.RX, [0], [0.5])])
     sums = [SparseObservable("ZI"), SparseObservable("XI"), SparseObservable("ZY")]
     params = np.stack([angles, np.full(700, 0.5)], axis=1)
-    swept = engine.sweep(make_experiment(with_means(plain, sums), 1, 1), params, range(700))
+    swept = engine.sweep(make_experiment(save_expectation_values(plain, sums), 1, 1), params, range(700))
     found = np.array([means(outcome) for outcome in swept])
     expected = np.stack([np.cos(angles), np.sin(angles), -np.sin(0.5) * np.cos(angles)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -203,7 +203,7 @@ def test_observables_are_grouped_once_for_all_points_of_a_larger_circuit(monkeyp
     circuit = efficient_su2(13, reps=1)
     labels = ["Z" * 13, "XY" * 6 + "I", "I" * 12 + "Y"]
     values = np.random.default_rng(5).uniform(-3, 3, (3, circuit.num_parameters))
-    program = with_means(lower(circuit), [SparseObservable(label) for label in labels])
+    program = save_expectation_values(lower(circuit), [SparseObservable(label) for label in labels])
     params = fill(program, values)
     experiment = make_experiment(filled(program, params[0]), 1, 1)
     found = [np.frombuffer(outcome.saved[0].values) for outcome in NumpyEngine().sweep(experiment, params, (1, 2, 3))]

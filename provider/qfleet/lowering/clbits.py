@@ -1,40 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Number the clbits that a circuit and the blocks in it name.
+"""Number the clbits that a circuit and its blocks name.
 
-A block's clbits stand for those that its operation acts on, in their order. `QuantumCircuit.compose` doesn't keep to
-that: conditions inside of blocks then read the clbits of the circuit around them.
+A block's clbits stand for the clbits that its operation acts on, in order. `QuantumCircuit.compose` breaks this rule:
+conditions inside blocks then read clbits of the circuit around them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from qiskit.circuit import Clbit
 
 from qfleet.lowering.refusal import RefusalError
-from qfleet.lowering.rows import Rows
 
 
 class Clbits:
-    """The clbits that may be named in a circuit, or in a block, by their numbers in the circuit or definition."""
+    """The clbits that a circuit or block may name, by their numbers in the circuit or definition."""
 
     def __init__(self, bits: Sequence[Clbit], numbers: Sequence[int], outer: Clbits | None = None) -> None:
         """Number clbits.
 
         Args:
-            bits: of a circuit or a block. More than there are numbers are clbits of the circuits around it.
-            numbers: of the first of these clbits.
+            bits: clbits of a circuit or a block. Clbits beyond `numbers` belong to the circuits around it.
+            numbers: numbers of the first clbits.
             outer: the clbits of the circuit around the block; ``None`` for a circuit or a definition.
         """
         self._numbers: dict[Clbit, int] = dict(zip(bits, numbers, strict=False))
         self._outer = outer
-        #: How many clbits the outermost circuit has.
+        #: Number of clbits of the outermost circuit.
         self.total: int = outer.total if outer else len(bits)
-        #: Gives the number of a clbit that an operation acts on. Raises `RefusalError` if it isn't in the circuit.
+        #: Returns the number of a clbit that an operation acts on. Raises `RefusalError` if it isn't in the circuit.
         self.number: Callable[[Clbit], int] = self._numbers.__getitem__ if outer is None else self._find
-        #: Blocks that were lowered on these clbits; see `qfleet.lowering.control_flow`.
-        self.blocks: dict[Hashable, tuple[Rows, Any]] = {}
 
     def _find(self, bit: Clbit) -> int:
         scope: Clbits | None = self
@@ -48,7 +44,7 @@ class Clbits:
     def read(self, bit: Clbit) -> int:
         """Return the number of a clbit that an expression reads.
 
-        Raises `RefusalError` if it isn't in the circuit, or if it could be two of its clbits.
+        Raises `RefusalError` if the clbit isn't in the circuit, or could be two of its clbits.
         """
         number = self._find(bit)
         scope = self._outer

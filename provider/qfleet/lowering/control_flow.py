@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn conditions, loops and stores into rows.
+"""Lower conditions, loops and stores to rows.
 
-For-loops are unrolled, boxes are inlined; the rest becomes jumps. While a loop's body is lowered, its breaks and
-continues jump to `BREAK` and `CONTINUE`, until the loop knows which rows these are.
+For-loops are unrolled and boxes are inlined; the rest becomes jumps. While a loop's body is lowered, its breaks and
+continues jump to `BREAK` and `CONTINUE`. The complete loop then sets the rows that they lead to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import (
@@ -29,7 +29,8 @@ from qiskit.circuit.classical import expr
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.clbits import Clbits
-from qfleet.lowering.expressions import constant, lowered
+from qfleet.lowering.context import Recursion
+from qfleet.lowering.expressions import constant, lower_expression
 from qfleet.lowering.parameters import with_value
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import BREAK, CONTINUE, Rows
@@ -38,52 +39,41 @@ from qfleet.wire.limits import MAX_FLOW_OPERATIONS, MAX_OPERATIONS
 from qfleet.wire.program import expressions as wire
 from qfleet.wire.program.expressions import BOOL, Expression
 
-if TYPE_CHECKING:
-    from qfleet.lowering.operations import Walk
-
-#: Turns of a loop whose parameter Qiskit binds: each takes it a tenth of a millisecond.
+#: Turns of a loop whose parameter Qiskit binds, which takes a tenth of a millisecond for each turn.
 _MAX_BOUND_TURNS = 1 << 16
 
+#: Rows of blocks by what they depend on, with the objects whose ids are part of the key.
+Blocks: TypeAlias = dict[Hashable, tuple[Rows, Any]]
 
-class Flow:
-    """One operation of control flow, on its way into the rows of the circuit that holds it."""
 
-    def __init__(
-        self,
-        walk: Walk,
-        rows: Rows,
-        place: tuple[str, int],
-        qubits: Sequence[int],
-        clbits: Sequence[int],
-        scope: Clbits,
-    ) -> None:
-        """Take down where an operation stands.
+@dataclass(frozen=True, slots=True)
+class ControlFlowLowering:
+    """One operation of control flow, and the place that its rows go to."""
 
-        Args:
-            walk: the circuit's.
-            rows: those that the operation's are appended to.
-            place: the operation's name and position.
-            qubits: what its blocks act on, by their numbers in these rows.
-            clbits: the same.
-            scope: the clbits of the circuit that holds the operation.
-        """
-        self._walk = walk
-        self._rows = rows
-        self._place = place
-        self._qubits = qubits
-        self._clbits = clbits
-        self._scope = scope
+    recursion: Recursion
+    #: Where the operation's rows are appended.
+    rows: Rows
+    #: Name and position of the operation.
+    place: tuple[str, int]
+    #: Numbers of the operation's qubits in `rows`.
+    qubits: Sequence[int]
+    #: Numbers of the operation's clbits in `rows`.
+    clbits: Sequence[int]
+    #: Clbits of the circuit that holds the operation.
+    scope: Clbits
+    #: Blocks of that circuit that were lowered before.
+    blocks: Blocks
 
     def append(self, operation: Operation) -> None:
         """Append the operation. Raises `RefusalError`."""
         match operation:
             case BoxOp():
-                self._block(operation.blocks[0], own_phase=False)
+                self._append(self._block_rows(operation.blocks[0], own_phase=False))
                 return
             case ForLoopOp():
                 self._for(operation)
                 return
-        self._walk.refuse_in_unitary()
+        self.recursion.context.refuse_in_unitary()
         match operation:
             case IfElseOp():
                 self._if(operation)
@@ -92,37 +82,37 @@ class Flow:
             case SwitchCaseOp():
                 self._switch(operation)
             case BreakLoopOp() | ContinueLoopOp():
-                if not self._walk.loop_depth:
+                if not self.recursion.context.is_in_loop:
                     raise RefusalError("it stands in no loop")
-                self._rows.jump(BREAK if isinstance(operation, BreakLoopOp) else CONTINUE)
+                self.rows.jump(BREAK if isinstance(operation, BreakLoopOp) else CONTINUE)
             case Store():
-                self._rows.store(self._lowered(operation.lvalue), self._lowered(operation.rvalue))
+                self.rows.store(self._expression(operation.lvalue), self._expression(operation.rvalue))
             case _:
                 raise RefusalError("this kind of control flow isn't known")
 
     def _if(self, operation: IfElseOp) -> None:
         true, false = (*operation.blocks, None)[:2]
-        skip = self._rows.jump(unless=self._condition(operation.condition))
+        skip = self.rows.jump(unless=self._condition(operation.condition))
         self._block(true)
         if false is None:
-            self._rows.land(skip)
+            self.rows.patch_jump(skip)
             return
-        end = self._rows.jump()
-        self._rows.land(skip)
+        end = self.rows.jump()
+        self.rows.patch_jump(skip)
         self._block(false)
-        self._rows.land(end)
+        self.rows.patch_jump(end)
 
     def _while(self, operation: WhileLoopOp) -> None:
-        head = len(self._rows.shapes)
-        name = "{} at position {}".format(*self._place) + (f" ({operation.label!r})" if operation.label else "")
-        self._rows.loops.append((head, name))
-        leave = self._rows.jump(unless=self._condition(operation.condition))
-        first = len(self._rows.jumps)
-        self._loop_body(operation.blocks[0])
-        self._rows.jump(head)
-        self._rows.land(leave)
-        self._rows.resolve(first, BREAK, len(self._rows.shapes))
-        self._rows.resolve(first, CONTINUE, head)
+        head = len(self.rows.shapes)
+        name = "{} at position {}".format(*self.place) + (f" ({operation.label!r})" if operation.label else "")
+        self.rows.loops.append((head, name))
+        leave = self.rows.jump(unless=self._condition(operation.condition))
+        first = len(self.rows.jumps)
+        self._append(self._body(operation.blocks[0]))
+        self.rows.jump(head)
+        self.rows.patch_jump(leave)
+        self.rows.patch_jumps(first, BREAK, len(self.rows.shapes))
+        self.rows.patch_jumps(first, CONTINUE, head)
 
     def _for(self, operation: ForLoopOp) -> None:
         values, parameter, body = operation.params
@@ -131,74 +121,54 @@ class Flow:
             self._for_with_variable(values, turns, parameter, body)
             return
         bound = isinstance(parameter, Parameter) and parameter in body.parameters
-        first = len(self._rows.jumps)
-        known = self._body_with_free(parameter, body) if bound else None
-        if bound and known is None:
-            self._each_bound(values, turns, parameter, body)
+        first = len(self.rows.jumps)
+        rows = self._body_with_free(parameter, body) if bound else None
+        if bound and rows is None:
+            self._for_with_bound(values, turns, parameter, body)
         elif turns:
-            known = known or self._body(body)
-            self._check_turns(turns, known)
+            rows = rows or self._body(body)
+            _check_turns(turns, rows)
             # Without rows there is nothing to repeat.
-            for value in values if known.shapes else ():
-                start = len(self._rows.jumps)
-                self._append(replace(known, params=with_value(known.params, parameter, value)) if bound else known)
-                self._rows.resolve(start, CONTINUE, len(self._rows.shapes))
-        self._rows.resolve(first, BREAK, len(self._rows.shapes))
+            for value in values if rows.shapes else ():
+                self._turn(replace(rows, params=with_value(rows.params, parameter, value)) if bound else rows)
+        self.rows.patch_jumps(first, BREAK, len(self.rows.shapes))
 
     def _for_with_variable(self, values: Iterable[int], turns: int, variable: expr.Var, body: QuantumCircuit) -> None:
-        self._walk.refuse_in_unitary()
-        first = len(self._rows.jumps)
-        place = self._lowered(variable)
+        self.recursion.context.refuse_in_unitary()
+        first = len(self.rows.jumps)
+        place = self._expression(variable)
         if turns > MAX_FLOW_OPERATIONS:
             raise _too_many_turns(turns, turns, MAX_FLOW_OPERATIONS, "jumps and stores")
-        known: Rows | None = None
+        rows: Rows | None = None
         for value in values:
-            self._rows.store(place, constant(int(value), variable.type.width))
-            start = len(self._rows.jumps)
-            if known is None:
-                known = self._body(body)
-                self._check_turns(turns, known)
-            self._append(known)
-            self._rows.resolve(start, CONTINUE, len(self._rows.shapes))
-        self._rows.resolve(first, BREAK, len(self._rows.shapes))
+            self.rows.store(place, constant(int(value), variable.type.width))
+            if rows is None:
+                rows = self._body(body)
+                _check_turns(turns, rows)
+            self._turn(rows)
+        self.rows.patch_jumps(first, BREAK, len(self.rows.shapes))
 
-    def _body_with_free(self, parameter: Parameter, body: QuantumCircuit) -> Rows | None:
-        """Return the rows of a loop's body that wait for the loop's parameter; ``None`` if Qiskit must bind it."""
-        free = self._walk.free
-        self._walk.free = {**free, parameter: parameter}
-        try:
-            return self._body(body)
-        except RefusalError as refusal:
-            if not refusal.is_of_parameters:
-                raise
-            return None
-        finally:
-            self._walk.free = free
-
-    def _each_bound(self, values: Iterable[int], turns: int, parameter: Parameter, body: QuantumCircuit) -> None:
-        """Append a loop's body for each value of its parameter, bound by Qiskit."""
+    def _for_with_bound(self, values: Iterable[int], turns: int, parameter: Parameter, body: QuantumCircuit) -> None:
+        """Append a loop's body for each value of its parameter, which Qiskit binds."""
         if turns > _MAX_BOUND_TURNS:
             raise RefusalError(
                 f"its {turns} turns need their parameter's value each; {_MAX_BOUND_TURNS} such turns are possible",
                 CapacityError,
             )
         for value in values:
-            start = len(self._rows.jumps)
             rows = self._body(body.assign_parameters({parameter: value}))
-            self._check_turns(turns, rows)
-            self._append(rows)
-            self._rows.resolve(start, CONTINUE, len(self._rows.shapes))
+            _check_turns(turns, rows)
+            self._turn(rows)
 
-    @staticmethod
-    def _check_turns(turns: int, body: Rows) -> None:
-        if turns * len(body.shapes) > MAX_OPERATIONS:
-            raise _too_many_turns(turns, turns * len(body.shapes))
-        if turns * len(body.jumps) > MAX_FLOW_OPERATIONS:
-            raise _too_many_turns(turns, turns * len(body.jumps), MAX_FLOW_OPERATIONS, "jumps and stores")
+    def _turn(self, body: Rows) -> None:
+        """Append one turn of a for-loop."""
+        start = len(self.rows.jumps)
+        self._append(body)
+        self.rows.patch_jumps(start, CONTINUE, len(self.rows.shapes))
 
     def _switch(self, operation: SwitchCaseOp) -> None:
-        target = self._lowered(expr.lift(operation.target))
-        kind = type_of(target, self._scope.total, tuple(self._walk.variables.types))
+        target = self._expression(expr.lift(operation.target))
+        kind = type_of(target, self.scope.total, tuple(self.recursion.context.variables.types))
         ends: list[int] = []
         for labels, block in operation.cases_specifier():
             if CASE_DEFAULT in labels:
@@ -207,46 +177,55 @@ class Flow:
             hits = []
             for label in labels:
                 other = wire.Binary(wire.BinaryOp.NOT_EQUAL, target, constant(int(label), kind))
-                hits.append(self._rows.jump(unless=other))
-            skip = self._rows.jump()
+                hits.append(self.rows.jump(unless=other))
+            skip = self.rows.jump()
             for hit in hits:
-                self._rows.land(hit)
+                self.rows.patch_jump(hit)
             self._block(block)
-            ends.append(self._rows.jump())
-            self._rows.land(skip)
+            ends.append(self.rows.jump())
+            self.rows.patch_jump(skip)
         for end in ends:
-            self._rows.land(end)
-
-    def _loop_body(self, body: QuantumCircuit) -> None:
-        self._append(self._body(body))
+            self.rows.patch_jump(end)
 
     def _body(self, body: QuantumCircuit) -> Rows:
         """Return the rows of a loop's body."""
-        self._walk.loop_depth += 1
-        try:
-            return self._block_rows(body, own_phase=True)
-        finally:
-            self._walk.loop_depth -= 1
+        with self.recursion.context.in_loop():
+            return self._block_rows(body)
 
-    def _block(self, block: QuantumCircuit, *, own_phase: bool = True) -> None:
-        """Append a block. With `own_phase` its global phase becomes a row of it."""
-        self._append(self._block_rows(block, own_phase=own_phase))
+    def _body_with_free(self, parameter: Parameter, body: QuantumCircuit) -> Rows | None:
+        """Return a loop's body with the loop's parameter free; ``None`` if Qiskit must bind it."""
+        try:
+            with self.recursion.context.with_free(parameter):
+                return self._body(body)
+        except RefusalError as refusal:
+            if not refusal.is_of_parameters:
+                raise
+            return None
+
+    def _block(self, block: QuantumCircuit) -> None:
+        self._append(self._block_rows(block))
 
     def _append(self, rows: Rows) -> None:
-        self._rows.splice(rows, self._qubits, None, self._place)
+        self.rows.splice(rows, self.qubits, None, self.place)
 
-    def _block_rows(self, block: QuantumCircuit, *, own_phase: bool) -> Rows:
-        """Return the rows of a block: its own qubits, and the clbits of the circuit around it."""
-        numbers = tuple(self._clbits)
-        # What a block is depends on whether a loop is around it, and on what its parameters may be.
-        key = id(block), numbers, own_phase, self._walk.loop_depth > 0, id(self._walk.free)
-        known = self._scope.blocks.get(key)
+    def _block_rows(self, block: QuantumCircuit, *, own_phase: bool = True) -> Rows:
+        """Return the rows of a block, on its own qubits and the clbits of the circuit around it.
+
+        Args:
+            block: the block to lower.
+            own_phase: whether the block's global phase becomes one of its rows.
+        """
+        context = self.recursion.context
+        numbers = tuple(self.clbits)
+        # The rows depend on whether a loop is around the block, and on which parameters are free.
+        key = id(block), numbers, own_phase, context.is_in_loop, id(context.free)
+        known = self.blocks.get(key)
         if known is None:
-            rows = self._walk.circuit(block, clbits=Clbits(block.clbits, numbers, self._scope))
+            rows = self.recursion.lower_circuit(block, clbits=Clbits(block.clbits, numbers, self.scope))
             if own_phase:
-                rows.settle_phase()
-            # The block is kept, and the parameters, so that their ids aren't given to others.
-            known = self._scope.blocks[key] = rows, (block, self._walk.free)
+                rows.phase_to_row()
+            # The block and the parameters are kept, so that their ids aren't reused.
+            known = self.blocks[key] = rows, (block, context.free)
         return known[0]
 
     def _condition(self, condition: Any) -> Expression:
@@ -255,10 +234,17 @@ class Flow:
                 condition = expr.lift_legacy_condition(condition)
             except (TypeError, ValueError, AttributeError) as exc:
                 raise RefusalError(f"its condition {condition!r} isn't known: {exc}") from exc
-        return lowered(condition, self._scope, self._walk.variables, BOOL)
+        return lower_expression(condition, self.scope, self.recursion.context.variables, BOOL)
 
-    def _lowered(self, expression: expr.Expr) -> Expression:
-        return lowered(expression, self._scope, self._walk.variables)
+    def _expression(self, expression: expr.Expr) -> Expression:
+        return lower_expression(expression, self.scope, self.recursion.context.variables)
+
+
+def _check_turns(turns: int, body: Rows) -> None:
+    if turns * len(body.shapes) > MAX_OPERATIONS:
+        raise _too_many_turns(turns, turns * len(body.shapes))
+    if turns * len(body.jumps) > MAX_FLOW_OPERATIONS:
+        raise _too_many_turns(turns, turns * len(body.jumps), MAX_FLOW_OPERATIONS, "jumps and stores")
 
 
 def _too_many_turns(turns: int, number: int, limit: int = MAX_OPERATIONS, what: str = "operations") -> RefusalError:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from qiskit.circuit import ClassicalRegister
 from qiskit.circuit.classical import expr, types
 
 from qfleet.errors import CapacityError
+from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.refusal import RefusalError
 from qfleet.wire.checks.expressions import type_of
 from qfleet.wire.errors import WireError
@@ -17,23 +17,20 @@ from qfleet.wire.limits import MAX_DEPTH, MAX_VARIABLES, MAX_WIDTH
 from qfleet.wire.program import expressions as wire
 from qfleet.wire.program.expressions import Expression
 
-if TYPE_CHECKING:
-    from qfleet.lowering.clbits import Clbits
-
-#: Levels of the deepest expression; a switch puts another one on top.
+#: Levels of the deepest expression. A switch adds one more.
 MAX_LEVELS = MAX_DEPTH - 1
 
 
 class Variables:
-    """The variables of one program, numbered as they are met."""
+    """The variables of one program, numbered in order of first use."""
 
     def __init__(self) -> None:
         self._numbers: dict[expr.Var, int] = {}
-        #: the type of each, as on the wire
+        #: The type of each variable, as on the wire.
         self.types: list[int] = []
 
     def number(self, var: expr.Var) -> int:
-        """The number of a variable."""
+        """Return the number of a variable. Raises `RefusalError` if there are too many."""
         number = self._numbers.setdefault(var, len(self.types))
         if number == len(self.types):
             if number == MAX_VARIABLES:
@@ -42,41 +39,53 @@ class Variables:
         return number
 
 
-def lowered(expression: expr.Expr, clbits: Clbits, variables: Variables, kind: int | None = None) -> Expression:
-    """An expression over the clbits of a circuit, of the type `kind` if one is given. Raises `RefusalError`."""
+def lower_expression(
+    expression: expr.Expr, clbits: Clbits, variables: Variables, kind: int | None = None
+) -> Expression:
+    """Return an expression of a program.
+
+    Args:
+        expression: Qiskit's expression.
+        clbits: the clbits that it may read.
+        variables: where its variables get numbers.
+        kind: the type that it must have, as on the wire; ``None`` for any.
+
+    Raises:
+        RefusalError: the expression can't be evaluated, or has another type.
+    """
     result = _node(expression, clbits, variables, MAX_LEVELS)
     try:
-        found = type_of(result, clbits.total, tuple(variables.types))
+        actual = type_of(result, clbits.total, tuple(variables.types))
     except WireError as exc:
         raise RefusalError(f"its expression can't be evaluated: {exc}") from exc
-    if kind is not None and found != kind:
-        raise RefusalError(f"its expression is a {wire.name(found)} where a {wire.name(kind)} is needed")
+    if kind is not None and actual != kind:
+        raise RefusalError(f"its expression is a {wire.name(actual)} where a {wire.name(kind)} is needed")
     return result
 
 
 def constant(value: int, kind: int) -> wire.Constant:
-    """An integer, or a BOOL, as a constant. Raises `RefusalError` if the type doesn't hold it."""
+    """Return an integer, or a BOOL, as a constant. Raises `RefusalError` if the type doesn't hold it."""
     width = kind or 1
     if not 0 <= value < 1 << width:
         raise RefusalError(f"its value {value} doesn't fit a {wire.name(kind)}")
     return wire.Constant(kind, value.to_bytes(-(-width // 8), "little"))
 
 
-def moved(expression: Expression, clbits: Sequence[int]) -> Expression:
-    """The expression with clbit i as ``clbits[i]``."""
+def renumber_clbits(expression: Expression, clbits: Sequence[int]) -> Expression:
+    """Return an expression with clbit i replaced by ``clbits[i]``."""
     match expression:
         case wire.Bit(clbit):
             return wire.Bit(clbits[clbit])
         case wire.Bits(bits):
             return wire.Bits(tuple([clbits[bit] for bit in bits]))
         case wire.Unary(op, operand):
-            return wire.Unary(op, moved(operand, clbits))
+            return wire.Unary(op, renumber_clbits(operand, clbits))
         case wire.Binary(op, left, right):
-            return wire.Binary(op, moved(left, clbits), moved(right, clbits))
+            return wire.Binary(op, renumber_clbits(left, clbits), renumber_clbits(right, clbits))
         case wire.Cast(kind, operand):
-            return wire.Cast(kind, moved(operand, clbits))
+            return wire.Cast(kind, renumber_clbits(operand, clbits))
         case wire.Index(target, index):
-            return wire.Index(moved(target, clbits), moved(index, clbits))
+            return wire.Index(renumber_clbits(target, clbits), renumber_clbits(index, clbits))
     return expression
 
 

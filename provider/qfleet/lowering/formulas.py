@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which formulas give the angles that depend on a circuit's parameters?"""
+"""Turn Qiskit's parameter expressions into formulas of a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qfleet.lowering.refusal import unbound
 from qfleet.wire.limits import MAX_STEPS
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step, parameter
 
-#: Steps by the numbers that QPY, Qiskit's file format, gives the operations of an expression.
+#: Steps by the numbers of an expression's operations in QPY, Qiskit's file format.
 _STEPS: dict[int, Step] = {
     0: Step.ADD,
     1: Step.SUB,
@@ -35,12 +35,12 @@ _STEPS: dict[int, Step] = {
     19: Step.RDIV,
     20: Step.RPOW,
 }
-#: Qiskit takes memory and time that grow with the square of an expression's length to tell how it is built.
+#: Parameters of one expression. Qiskit takes quadratic time and memory to tell how an expression is built.
 _MAX_PARAMETERS = 500
 
 
 class Slots(NamedTuple):
-    """Angles, of which some wait for parameters: see `qfleet.wire.program.program.Program`."""
+    """Angles, some of which wait for parameters; see `qfleet.wire.program.program.Program`."""
 
     params: list[float]
     slots: Sequence[int] = ()
@@ -48,12 +48,15 @@ class Slots(NamedTuple):
     formulas: tuple[Formula, ...] = ()
 
 
-def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
-    """The angles, numbers and expressions over these parameters, as numbers and slots.
+def find_slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
+    """Return angles as numbers, with slots where formulas give the angle.
 
-    A parameter by itself is one of the objects in `parameters`.
+    Args:
+        angles: numbers in radians, and expressions over `parameters`. A bare parameter is an object in `parameters`.
+        parameters: the free parameters, in the order of their values.
 
-    Raises `RefusalError` for an expression that Qiskit doesn't tell the structure of.
+    Raises:
+        RefusalError: Qiskit doesn't tell how an expression is built.
     """
     params = list(angles)
     numbers: dict[Parameter, int] = {}
@@ -61,7 +64,7 @@ def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
     places: list[int] = []
     refs: list[int] = []
     formulas: dict[Formula, int] = {}
-    #: the formula of each parameter by itself
+    #: The formula of each bare parameter.
     bare: dict[int, int] = {}
     for place, angle in enumerate(params):
         if isinstance(angle, float):
@@ -70,7 +73,7 @@ def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
         params[place] = 0.0
         number = by_identity.get(id(angle))
         if number is None:
-            # Most circuits have no such angle, and a parameter's hash takes long.
+            # Most circuits have no such angle, and hashing a parameter is slow.
             numbers = numbers or {free: number for number, free in enumerate(parameters)}
             ref = formulas.setdefault(_formula(angle, numbers), len(formulas))
         elif number in bare:
@@ -82,7 +85,7 @@ def slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
 
 
 class _Steps:
-    """A formula in the making."""
+    """The steps of one formula."""
 
     def __init__(self, numbers: dict[Parameter, int]) -> None:
         self._numbers = numbers
@@ -91,6 +94,7 @@ class _Steps:
         self._constants: list[float] = []
 
     def push(self, operand: Any) -> None:
+        """Append the steps that put an operand on the stack."""
         if isinstance(operand, Parameter):
             self._steps.append(Step.PARAMETER)
             self._parameters.append(self._numbers[operand])
@@ -102,7 +106,7 @@ class _Steps:
             self._constants += [number.real, number.imag]
 
     def replay(self, expression: ParameterExpression) -> None:
-        """Push an expression, as Qiskit would build it again. An operand that is None lies on the stack."""
+        """Append the steps by which Qiskit builds an expression. An operand that is None lies on the stack."""
         for instruction in expression._qpy_replay:
             step = _STEPS[int(instruction.op)]
             left, right = instruction.lhs, instruction.rhs
@@ -112,17 +116,18 @@ class _Steps:
             elif right is None:
                 self.push(left)
                 if step in BINARY_STEPS and step not in (Step.ADD, Step.MUL):
-                    # Qiskit writes RSUB, RDIV and RPOW for these; readers of QPY disagree on what this would be.
+                    # Qiskit writes RSUB, RDIV and RPOW for these. Readers of QPY disagree on the meaning of others.
                     raise ValueError(f"{step.name} of a left operand and the stack")
             else:
                 self.push(left)
                 if step is Step.ADD and type(right) is int and not right:
-                    # So Qiskit writes an expression that is nothing but its left operand.
+                    # Qiskit writes an expression that equals its left operand like this.
                     continue
                 self.push(right)
             self._steps.append(step)
 
     def formula(self) -> Formula:
+        """Return the formula. Raises `ValueError` if its steps don't leave one number."""
         if not 0 < len(self._steps) <= MAX_STEPS:
             raise ValueError(f"{len(self._steps)} steps")
         depth = 0
@@ -131,7 +136,7 @@ class _Steps:
             if depth < 1:
                 break
         if depth != 1:
-            # Where terms cancel, what Qiskit tells isn't always an expression.
+            # Where terms cancel, Qiskit's steps aren't always an expression.
             raise ValueError("operands that aren't there, or more than one number")
         return Formula(
             bytes(self._steps),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell which operations mean what their class is known for, and which carry a meaning of their own.
+"""Decide whether an operation has the meaning of its Qiskit class, or a meaning of its own.
 
-Lowering knows some of Qiskit's classes, and doesn't ask their objects for a definition. A subclass of them may be
-something else, as a measurement along another axis is: what it defines itself counts.
+Lowering knows some of Qiskit's classes and doesn't read their definitions. A subclass may mean something else, for
+example a measurement along another axis. Then its own definition or matrix counts.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from qiskit.circuit.library import (
 )
 from qiskit.circuit.library.standard_gates import C3XGate, C4XGate, MCPhaseGate, MCU1Gate
 
-#: What an operation is: one of `_CLASSES`, or where its meaning is told.
-Native: TypeAlias = "type[Any] | Literal['definition', 'matrix']"
+#: The meaning of an operation: that of a class in `_CLASSES`, or the operation's own definition or matrix.
+Meaning: TypeAlias = "type[Any] | Literal['definition', 'matrix']"
 
 #: The classes of control flow.
 FLOW = frozenset(
@@ -61,7 +61,7 @@ FLOW = frozenset(
         WhileLoopOp,
     }
 )
-#: The classes that lowering knows, those in front that are classes of others behind.
+#: The classes that lowering knows, each before its base classes.
 _CLASSES: tuple[type[Any], ...] = (
     Measure,
     Barrier,
@@ -77,65 +77,65 @@ _CLASSES: tuple[type[Any], ...] = (
     *(FLOW - {ControlFlowOp}),
     ControlFlowOp,
 )
-#: Those of them that make a definition when they are asked for one. Any definition of the others was given to them.
+#: Classes that make a definition on demand. A definition of another class was set from outside.
 _DEFINE_THEMSELVES = frozenset(
     {Initialize, StatePreparation, UnitaryGate, DiagonalGate, PermutationGate, AnnotatedOperation, ControlledGate}
 )
-#: Classes whose base gate, under their controls, is all there is to them. Other subclasses may mean something else by
-#: it, as the relative-phase Toffolis do, and go by their definition.
+#: Classes that are their base gate under controls. Other subclasses, for example the relative-phase Toffolis, may mean
+#: something else; their definition counts.
 _PLAIN_CONTROLS = frozenset(
     {ControlledGate, MCXGate, C3XGate, C4XGate, MCPhaseGate, MCU1Gate}
     | {gate.base_class for gate in get_standard_gate_name_mapping().values() if isinstance(gate, ControlledGate)}
 )
-_TELL_DEFINITION = frozenset({"definition", "_define"})
-_TELL_MATRIX = frozenset({"to_matrix", "__array__"})
-_TELL = _TELL_DEFINITION | _TELL_MATRIX
+_DEFINITION_NAMES = frozenset({"definition", "_define"})
+_MATRIX_NAMES = frozenset({"to_matrix", "__array__"})
+_OWN_NAMES = _DEFINITION_NAMES | _MATRIX_NAMES
 _STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
 _STANDARD_AND_UNITARY: dict[str, type[Any]] = _STANDARD | {"unitary": UnitaryGate}
 
 
 @cache
-def native_class(kind: Any) -> Native:
-    """Return what the objects of a class are, as far as their class decides it."""
+def class_meaning(kind: Any) -> Meaning:
+    """Return the meaning of the objects of a class, as far as the class decides it."""
     known = next((each for each in _CLASSES if issubclass(kind, each)), None)
     return "definition" if known is None else _overridden(kind, _base(kind, known)) or known
 
 
 def _base(kind: Any, known: Any) -> Any:
-    """Return the class of Qiskit's whose objects are what lowering knows."""
+    """Return the Qiskit class whose objects lowering knows."""
     if known is not ControlledGate:
         return known
     return next((each for each in kind.__mro__ if each in _PLAIN_CONTROLS), known)
 
 
-def native(operation: Operation) -> Native:
-    """Return what an operation is: the class that lowering knows, or where its own meaning is told."""
+def meaning_of(operation: Operation) -> Meaning:
+    """Return the meaning of an operation: a class that lowering knows, or its own definition or matrix."""
     of_operation: Any = type(operation)
-    kind = native_class(of_operation)
+    kind = class_meaning(of_operation)
     if not isinstance(kind, type):
         return kind
     own: dict[str, Any] = getattr(operation, "__dict__", {})
     if own.get("_definition") is not None and _is_given(operation, kind, own["_definition"]):
         return "definition"
-    if _TELL.isdisjoint(own):
+    if _OWN_NAMES.isdisjoint(own):
         return kind
-    return "matrix" if _TELL_DEFINITION.isdisjoint(own) else "definition"
+    return "matrix" if _DEFINITION_NAMES.isdisjoint(own) else "definition"
 
 
-#: By name, subclasses of the name's class that have no meaning of their own, and no subclasses.
+#: By name, the subclasses of the name's class if none has a meaning of its own, or subclasses.
 _PLAIN_SUBCLASSES: dict[str, list[type[Any]]] = {}
 
 
 def may_differ(name: str) -> bool:
-    """Tell whether any gate of a name may be of a subclass that gives it another meaning than the name's.
+    """Tell whether any subclass gives gates of this name another meaning.
 
-    Qiskit calls the gates of such a class standard, and keeps no trace of the class in a copy of the circuit.
+    Qiskit calls gates of such a subclass standard, and a copy of the circuit loses the subclass.
     """
     base = _STANDARD_AND_UNITARY.get(name)
     if base is None:
         return False
     subclasses = base.__subclasses__()
-    # This is asked for each name in a circuit, and hardly ever is there a new class.
+    # This is called for each name in a circuit, and new classes are rare.
     if subclasses == _PLAIN_SUBCLASSES.get(name):
         return False
     if _has_own_meaning_below(base, base):
@@ -145,8 +145,8 @@ def may_differ(name: str) -> bool:
     return False
 
 
-def differs(operation: Operation, name: str) -> Literal["definition", "matrix"] | None:
-    """Return where a gate tells its meaning that Qiskit calls by a standard name; ``None`` for the name's meaning."""
+def own_meaning(operation: Operation, name: str) -> Literal["definition", "matrix"] | None:
+    """Return the source of a gate's own meaning, or ``None`` if it has the meaning of its standard name."""
     base: Any = _STANDARD_AND_UNITARY.get(name)
     kind: Any = type(operation)
     return None if base is None or kind is base else _overridden(kind, base)
@@ -160,25 +160,25 @@ def _has_own_meaning_below(kind: Any, base: Any) -> bool:
 
 @cache
 def _overridden(kind: Any, base: Any) -> Literal["definition", "matrix"] | None:
-    """Return what a subclass tells anew: of several the definition, of several classes that of the lowest."""
+    """Return what a subclass overrides: the lowest class decides, and in it the definition before the matrix."""
     for each in kind.__mro__:
         if each is base:
             break
-        if not vars(each).keys().isdisjoint(_TELL_DEFINITION):
+        if not vars(each).keys().isdisjoint(_DEFINITION_NAMES):
             return "definition"
-        if not vars(each).keys().isdisjoint(_TELL_MATRIX):
+        if not vars(each).keys().isdisjoint(_MATRIX_NAMES):
             return "matrix"
     return None
 
 
 def _is_given(operation: Any, kind: type[Any], definition: Any) -> bool:
-    """Tell whether the definition that an operation has isn't the one that its class makes."""
+    """Tell whether an operation's definition isn't the definition that its class makes."""
     if kind not in _DEFINE_THEMSELVES:
         return True
     if not getattr(operation, "mutable", True):
         return False
     if _base(type(operation), kind) is ControlledGate:
-        # So Qiskit names the registers where it makes the definition from the base gate.
+        # Qiskit gives the registers these names where it makes the definition from the base gate.
         return [register.name for register in definition.qregs] != ["control", "target"]
     fresh = copy.copy(operation)
     fresh._definition = None
@@ -187,7 +187,7 @@ def _is_given(operation: Any, kind: type[Any], definition: Any) -> bool:
 
 
 def _listed(definition: QuantumCircuit) -> list[Any]:
-    """List what a definition does, whatever its registers are called."""
+    """List what a definition does, without the names of its registers."""
     places = {bit: place for bits in (definition.qubits, definition.clbits) for place, bit in enumerate(bits)}
     return [
         (definition.num_qubits, definition.num_clbits, definition.global_phase),
@@ -199,17 +199,16 @@ def _listed(definition: QuantumCircuit) -> list[Any]:
 
 
 def identity(operation: Operation) -> Hashable | None:
-    """Return what equal operations of one class have in common; ``None`` if it can't be told from their attributes.
+    """Return a key that equal operations of one class share; ``None`` if their attributes don't tell.
 
-    Operations without a definition so far are looked at. For a class of Qiskit's, equal identities mean that the
-    definitions are equal.
+    Only operations without a definition so far have a key. For Qiskit's own classes, equal keys mean equal definitions.
     """
     state = getattr(operation, "__dict__", None)
     if state is None or state.get("_definition") is not None or type(operation) in (Gate, Instruction):
         return None
-    found = type(operation), *[tuple(value) if type(value) is list else value for value in state.values()]
+    key = type(operation), *[tuple(value) if type(value) is list else value for value in state.values()]
     try:
-        hash(found)
+        hash(key)
     except TypeError:
         return None
-    return found
+    return key

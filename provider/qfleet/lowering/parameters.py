@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which number is a gate's parameter, or which expression gives it?"""
+"""Read gates' parameters."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ Angle: TypeAlias = "float | ParameterExpression"
 
 
 def angle(value: Any, free: Mapping[Parameter, Parameter]) -> Angle:
-    """A gate's parameter. Raises `RefusalError` as `real` does.
+    """Return a gate's parameter, in radians.
 
-    `free`: the parameters that may stay free, each with the object that stands for it in the rows: a look at its
-    identity is faster than its hash.
+    Args:
+        value: the parameter, as Qiskit has it.
+        free: parameters that may stay free, each with the object that stands for it in the rows. Comparing that
+            object's identity is faster than hashing it.
+
+    Raises:
+        RefusalError: the parameter isn't bound, real and finite, and not an expression over free parameters.
     """
     if type(value) is float and math.isfinite(value):
         return value
@@ -39,24 +44,24 @@ def angle(value: Any, free: Mapping[Parameter, Parameter]) -> Angle:
 
 def with_value(angles: Iterable[Angle], parameter: Parameter, value: float) -> list[Angle]:
     """Return the angles with a value for a parameter. Raises `RefusalError` as `real` does."""
-    found: list[Angle] = []
+    result: list[Angle] = []
     for each in angles:
         if isinstance(each, ParameterExpression) and parameter in each.parameters:
             bound = each.assign(parameter, value)
-            found.append(bound if bound.parameters else real(bound))
+            result.append(bound if bound.parameters else real(bound))
         else:
-            found.append(each)
-    return found
+            result.append(each)
+    return result
 
 
 def free_parameters(values: Iterable[Any]) -> list[str]:
-    """The names of the parameters that gates' parameters still depend on, sorted."""
+    """Return the sorted names of the parameters that values depend on."""
     expressions = [value for value in values if isinstance(value, ParameterExpression)]
     return sorted({parameter.name for expression in expressions for parameter in expression.parameters})
 
 
 def real(value: Any) -> float:
-    """A parameter's value in radians. Raises `RefusalError` unless it is bound, real and finite."""
+    """Return a parameter's value in radians. Raises `RefusalError` unless it is bound, real and finite."""
     if isinstance(value, ParameterExpression):
         if value.parameters:
             raise unbound(sorted(parameter.name for parameter in value.parameters))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the instructions of one circuit.
 
-To ask Qiskit for an instruction's name, qubits and parameters takes longer than all that is done with them. So standard
-gates are read together, one attribute of all of them after the other, and only what stands between them by itself.
+Asking Qiskit for an instruction's name, qubits and parameters takes longer than everything that is done with them. So
+standard gates are read together, one attribute of all of them at a time; only other instructions are read one by one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from qiskit.circuit import Barrier, CircuitInstruction, Measure, Operation, Qubit
 from qiskit.circuit.library import StatePreparation
@@ -20,43 +20,51 @@ from qiskit.exceptions import QiskitError
 
 from qfleet.lowering import gates
 from qfleet.lowering.clbits import Clbits
-from qfleet.lowering.control_flow import Flow
+from qfleet.lowering.context import Recursion
+from qfleet.lowering.control_flow import Blocks, ControlFlowLowering
 from qfleet.lowering.gates import Shape
-from qfleet.lowering.meanings import FLOW, Native, differs, native
+from qfleet.lowering.meanings import FLOW, Meaning, meaning_of, own_meaning
 from qfleet.lowering.parameters import Angle, angle
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.tables import UnitaryGates, amplitude_rows, has_amplitudes
 from qfleet.wire.program.program import Op
 
-if TYPE_CHECKING:
-    from qfleet.lowering.operations import Walk
-
-#: Instructions that are looked at together; more would only take memory.
+#: Instructions that are read together. More would only take memory.
 _BLOCK = 1024
 
-_MEASURE = gates.shape(Op.MEASURE)
+_MEASURE = gates.shape_of(Op.MEASURE)
 _FLOATS = {float}
 
 
 class Reader:
-    """Appends the rows of a circuit's instructions to rows."""
+    """Reads the instructions of a circuit, a definition or a block, and appends their rows."""
 
     def __init__(
-        self, walk: Walk, qubits: Sequence[Qubit], clbits: Clbits, rows: Rows, *, outermost: bool = False
+        self, recursion: Recursion, qubits: Sequence[Qubit], clbits: Clbits, rows: Rows, *, outermost: bool = False
     ) -> None:
-        """`outermost`: whether it is the circuit itself, and not a block or a definition inside it."""
-        self._walk = walk
+        """Prepare to read instructions.
+
+        Args:
+            recursion: lowers what stands inside an instruction.
+            qubits: the circuit's qubits.
+            clbits: the clbits that the instructions may name.
+            rows: where rows are appended.
+            outermost: whether it is the circuit itself, not a block or a definition.
+        """
+        self._recursion = recursion
+        self._context = recursion.context
         self._rows = rows
-        self._qubit_of = _places(qubits)
+        self._qubit_of = _place_lookup(qubits)
         self._clbits = clbits
-        self._unitary_gates = UnitaryGates(rows, walk.tables, self._qubit_of, walk.any_differs)
+        self._unitary_gates = UnitaryGates(rows, self._context.tables, self._qubit_of, self._context.any_may_differ)
         self._outermost = outermost
-        #: of the instruction that is being read
+        self._blocks: Blocks = {}
+        #: Position of the instruction in hand.
         self._position = 0
 
     def read(self, data: Sequence[CircuitInstruction]) -> None:
-        """Read all instructions. Raises `RefusalError`, or RecursionError inside of a definition without end."""
+        """Read all instructions. Raises `RefusalError`, or RecursionError inside an endless definition."""
         try:
             for begin in range(0, len(data), _BLOCK):
                 block = data[begin : begin + _BLOCK]
@@ -75,40 +83,40 @@ class Reader:
                         end = at + 1
                     at = end
         except RefusalError as refusal:
-            # One of those that came before may be no unitary gate.
+            # One of the gates before may not be unitary.
             self._unitary_gates.check()
-            self._found(refusal, data)
+            self._add_place(refusal, data)
             raise
         except RecursionError:
             if not self._outermost:
                 raise
             endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
-            self._found(endless, data)
+            self._add_place(endless, data)
             raise endless from None
         except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, QiskitError) as exc:
-            # Operations may be of any class, and fail at anything that they are asked for.
+            # Operations may be of any class, and any attribute may fail.
             failed = RefusalError(f"reading it raises {exc!r}")
-            self._found(failed, data)
+            self._add_place(failed, data)
             raise failed from exc
         self._unitary_gates.check()
 
-    def _found(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
-        """Note in a refusal which instruction was being read."""
+    def _add_place(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
+        """Add the instruction in hand to a refusal."""
         instruction = data[self._position]
-        refusal.found_at(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
+        refusal.add_place(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
 
     def _shapes(self, instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
-        """Return the shape of each standard gate of one row, ``None`` for all others, and another ``None``."""
+        """Return the shape of each one-row standard gate and ``None`` for others, with one ``None`` more at the end."""
         names = [each.name for each in instructions]
         shapes = list(map(gates.STANDARD_SHAPES.get, names))
-        # Only the names of standard gates say what they are.
+        # Only standard gates can be recognised by their names.
         if not all([each.is_standard_gate() for each in instructions]):
             shapes = [
                 shape if each.is_standard_gate() else None for each, shape in zip(instructions, shapes, strict=True)
             ]
-        if self._walk.any_differs(names):
+        if self._context.any_may_differ(names):
             shapes = [
-                None if shape is not None and differs(each.operation, each.name) else shape
+                None if shape is not None and own_meaning(each.operation, each.name) else shape
                 for each, shape in zip(instructions, shapes, strict=True)
             ]
         shapes.append(None)
@@ -124,46 +132,47 @@ class Reader:
             if not (set(map(type, angles)) == _FLOATS and math.isfinite(sum(angles))):
                 angles = []
                 for self._position, values in enumerate(params, begin):
-                    angles += [angle(value, self._walk.free) for value in values]
+                    angles += [angle(value, self._context.free) for value in values]
         rows.shapes += shapes
         rows.operands += map(self._qubit_of, chain.from_iterable([each.qubits for each in instructions]))
         rows.params += angles
 
     def _other(self, instruction: CircuitInstruction) -> None:
-        """Append what is no such gate."""
-        walk, rows = self._walk, self._rows
+        """Append any other instruction."""
+        context, rows = self._context, self._rows
         operands = list(map(self._qubit_of, instruction.qubits))
         operation: Operation | None = None
-        own: Native | None = None
+        own: Meaning | None = None
         if instruction.is_standard_gate():
-            if self._walk.any_differs((instruction.name,)):
+            if self._context.any_may_differ((instruction.name,)):
                 operation = instruction.operation
-                own = differs(operation, instruction.name)
+                own = own_meaning(operation, instruction.name)
             if own is None and self._other_standard(instruction, operands):
                 return
         operation = operation or instruction.operation
-        kind = own or native(operation)
-        # The most frequent come first.
-        if kind is Measure:
-            walk.refuse_in_unitary()
+        meaning = own or meaning_of(operation)
+        # The most frequent kinds come first.
+        if meaning is Measure:
+            context.refuse_in_unitary()
             rows.shapes.append(_MEASURE)
             rows.operands += operands
             rows.clbits += map(self._clbits.number, instruction.clbits)
             return
-        if kind is Barrier:
+        if meaning is Barrier:
             return
         place = instruction.name, self._position
         clbits = list(map(self._clbits.number, instruction.clbits))
-        if kind in FLOW:
+        if meaning in FLOW:
             rows.append_phase()
-            Flow(walk, rows, place, operands, clbits, self._clbits).append(operation)
+            flow = ControlFlowLowering(self._recursion, rows, place, operands, clbits, self._clbits, self._blocks)
+            flow.append(operation)
             return
-        # In the circuit itself, a preparation of qubits that nothing has touched is an initialization.
-        starts = self._outermost and not walk.unitary and _is_preparation(operation, kind)
+        # In the circuit itself, a state preparation on untouched qubits is an initialization.
+        starts = self._outermost and not context.unitary and _is_preparation(operation, meaning)
         if starts and self._untouched.all_of(operands):
-            inner = amplitude_rows(operation.params, walk.tables, operation.num_qubits)
+            inner = amplitude_rows(operation.params, context.tables, operation.num_qubits)
         else:
-            inner = walk.rows(operation, kind)
+            inner = self._recursion.lower_meaning(operation, meaning)
         if inner.saves:
             rows.append_phase()
         rows.splice(inner, operands, clbits, place)
@@ -173,14 +182,14 @@ class Reader:
         return _Untouched(self._rows)
 
     def _other_standard(self, instruction: CircuitInstruction, operands: list[int]) -> bool:
-        """Append a standard gate that is no plain row; ``False`` for one that isn't known here."""
+        """Append a standard gate that isn't exactly one row. Returns ``False`` for an unknown gate."""
         rows = self._rows
-        params = [angle(value, self._walk.free) for value in instruction.params]
+        params = [angle(value, self._context.free) for value in instruction.params]
         match instruction.name:
             case gates.IDENTITY:
                 pass
             case gates.GLOBAL_PHASE:
-                rows.turn(params[0])
+                rows.add_global_phase(params[0])
             case gates.U2:
                 rows.shapes.append(gates.U_SHAPE)
                 rows.operands += operands
@@ -194,16 +203,16 @@ class Reader:
         return True
 
 
-def _places(qubits: Sequence[Qubit]) -> Callable[[Qubit], int]:
-    """Tells the place of a qubit among all of a circuit's."""
-    # In most circuits it is that in the qubit's register, which isn't public, but takes half as long as a hash.
+def _place_lookup(qubits: Sequence[Qubit]) -> Callable[[Qubit], int]:
+    """Return a function that maps a qubit to its place in a circuit."""
+    # In most circuits that is its place in its register. The attribute isn't public, but twice as fast as a hash.
     if [getattr(qubit, "_index", None) for qubit in qubits] == list(range(len(qubits))):
         return attrgetter("_index")
     return {qubit: place for place, qubit in enumerate(qubits)}.__getitem__
 
 
 class _Untouched:
-    """Which qubits are still in |0>, where only rows that were added since the last question are looked at."""
+    """The qubits that are still in |0>. Each call looks at the rows since the last one."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -211,12 +220,13 @@ class _Untouched:
         self._touched: set[int] = set()
 
     def all_of(self, qubits: Sequence[int]) -> bool:
+        """Tell whether all these qubits are untouched."""
         new = self._rows.operands[self._seen :]
         self._seen += len(new)
         self._touched.update(max(operand, ~operand) for operand in new)
         return self._touched.isdisjoint(qubits)
 
 
-def _is_preparation(operation: Operation, kind: Native) -> bool:
-    """Tell whether an operation takes |0> to amplitudes that it lists, as the inverse of one doesn't."""
-    return kind is StatePreparation and operation.name == "state_preparation" and has_amplitudes(operation)
+def _is_preparation(operation: Operation, meaning: Meaning) -> bool:
+    """Tell whether an operation takes |0> to the amplitudes in its parameters. Its inverse doesn't."""
+    return meaning is StatePreparation and operation.name == "state_preparation" and has_amplitudes(operation)

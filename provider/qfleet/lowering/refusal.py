@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell the user about a circuit that can't be lowered."""
+"""Report a circuit that can't be lowered."""
 
 from __future__ import annotations
 
@@ -11,26 +11,32 @@ _SHOWN = 8
 
 
 class RefusalError(Exception):
-    """An operation can't be lowered. It collects where it was found on its way up; `error` makes the user's error."""
+    """An operation can't be lowered. The error collects the operation's place on its way up."""
 
     def __init__(self, reason: str, kind: type[QfleetError] = UnsupportedCircuitError) -> None:
+        """Refuse an operation.
+
+        Args:
+            reason: the end of the user's message.
+            kind: class of the user's error.
+        """
         super().__init__(reason)
         self._reason = reason
         self._kind = kind
-        #: (operation, position, qubits) from the innermost operation outwards
+        #: (operation, position, qubits), from the innermost operation outwards.
         self._path: list[tuple[str, int, Sequence[int]]] = []
 
     @property
     def is_of_parameters(self) -> bool:
-        """Whether a parameter lacks a value."""
+        """Tell whether a parameter lacks a value."""
         return issubclass(self._kind, UnboundParameterError)
 
-    def found_at(self, operation: str, position: int, qubits: Sequence[int]) -> None:
-        """Note that the refusal came from the operation at a position of a circuit or definition."""
+    def add_place(self, operation: str, position: int, qubits: Sequence[int]) -> None:
+        """Add the operation, in a circuit or definition, that the refusal came from."""
         self._path.append((operation, position, qubits))
 
     def error(self, circuit_name: str) -> QfleetError:
-        """The error to raise to the user."""
+        """Return the error to raise to the user."""
         return self._kind(f"circuit {circuit_name!r} {self._where()}{self._reason}")
 
     def _where(self) -> str:
@@ -45,7 +51,7 @@ class RefusalError(Exception):
 
 
 def unbound(names: Iterable[str]) -> RefusalError:
-    """The refusal of parameters without a value, in the order given."""
+    """Return the refusal of parameters without a value, named in the order given."""
     ordered = list(names)
     plural = "s" if len(ordered) > 1 else ""
     return RefusalError(
@@ -56,12 +62,12 @@ def unbound(names: Iterable[str]) -> RefusalError:
 
 
 def too_many_jumps(limit: int) -> RefusalError:
-    """Return the refusal of a circuit that has too much control flow."""
+    """Return the refusal of a circuit with too much control flow."""
     return RefusalError(f"it comes to more than {limit} jumps and stores", CapacityError)
 
 
 def too_long(limit: int) -> RefusalError:
-    """The refusal of a circuit whose definitions multiply beyond what a program may hold."""
+    """Return the refusal of a circuit with too many operations in its definitions."""
     return RefusalError(f"it comes to more than {limit} operations when its definitions are inlined", CapacityError)
 
 

@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What do Aer's ``save_*`` instructions save?
+"""Lower Aer's ``save_*`` instructions.
 
-They are known by their names and attributes: Aer need not be installed.
+They are recognised by their names and attributes: Aer need not be installed.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
 from typing import Any, Final, get_args
 
 import msgspec
 import numpy as np
 
 from qfleet.lowering.refusal import RefusalError
-from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS, MAX_SAVES
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
-from qfleet.wire.program.saves import FULL_WIDTH, INDEXED, NOT_AVERAGED, OBSERVABLES, Save, SaveKind, Subtype
+from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS
+from qfleet.wire.program.saves import INDEXED, NOT_AVERAGED, OBSERVABLES, Save, SaveKind, Subtype
 
 _KINDS: Final = {
     "save_statevector": SaveKind.STATEVECTOR,
@@ -32,19 +29,19 @@ _KINDS: Final = {
 }
 #: Saves the statevector, or the matrix where the circuit is run by the unitary method.
 _STATE: Final = "save_state"
-#: The label that stands for the kind of what `_STATE` saves.
-_BY_METHOD: Final = "_method_"
+#: The label of `_STATE` that stands for the kind of what it saves.
+METHOD_LABEL: Final = "_method_"
 
-#: The names of the instructions that are run.
+#: Names of the supported instructions.
 NAMES: Final = (_STATE, *_KINDS)
-#: What to use in place of the instructions that aren't.
+#: What to use instead of the other instructions.
 _INSTEAD: Final = {
     "save_clifford": "`save_statevector` or `save_unitary`",
     "save_matrix_product_state": "`save_statevector`",
     "save_stabilizer": "`save_statevector`",
     "save_superop": "`save_unitary`",
 }
-#: Labels under which a result has other data.
+#: Labels that a result uses for its own data.
 _RESERVED: Final = frozenset({"counts", "memory"})
 _MOST_QUBITS: Final = {
     SaveKind.PROBABILITIES: MAX_PROBABILITY_QUBITS,
@@ -57,14 +54,14 @@ _Z_BITS: Final = str.maketrans("IXYZ", "0011")
 
 
 def is_save(operation: Any) -> bool:
-    """Whether an operation is one of Aer's ``save_*`` instructions, run or not."""
+    """Tell whether an operation is one of Aer's ``save_*`` instructions, supported or not."""
     return (operation.name in NAMES or operation.name in _INSTEAD) and hasattr(operation, "_subtype")
 
 
-def lowered_save(operation: Any) -> Save:
-    """What an instruction saves; for ``save_state``, which depends on the method, as if it was the statevector.
+def lower_save(operation: Any) -> Save:
+    """Return an instruction's save. A ``save_state`` becomes a save of the statevector until the method is known.
 
-    Raises `RefusalError` for what isn't run.
+    Raises `RefusalError` for an instruction that isn't supported.
     """
     name, num_qubits = operation.name, operation.num_qubits
     if name in _INSTEAD:
@@ -89,60 +86,9 @@ def lowered_save(operation: Any) -> Save:
     return save
 
 
-def is_state(operation: Any) -> bool:
-    """Whether an instruction saves what the method has, whatever that is."""
+def saves_state(operation: Any) -> bool:
+    """Tell whether what an instruction saves depends on the method."""
     return bool(operation.name == _STATE)
-
-
-def resolved(program: Program, states: Collection[str], *, unitary: bool) -> Program:
-    """The program, its saves checked and those of the labels `states` made what its method has.
-
-    `unitary`: whether the circuit's unitary is wanted. Raises `RefusalError` for saves that don't fit the circuit.
-    """
-    if not program.saves:
-        return program
-    unitary = unitary or program.saves_unitary()
-    kind = SaveKind.UNITARY if unitary else SaveKind.STATEVECTOR
-    saves = [
-        msgspec.structs.replace(save, kind=kind, label=kind.name.lower() if save.label == _BY_METHOD else save.label)
-        if save.label in states
-        else save
-        for save in program.saves
-    ]
-    if len(saves) > MAX_SAVES:
-        raise RefusalError(f"has {len(saves)} save instructions; {MAX_SAVES} at most are possible")
-    label, times = Counter(save.label for save in saves).most_common(1)[0]
-    if times > 1:
-        raise RefusalError(
-            f"saves under the label {label!r} in {times} instructions, or turns of a for-loop; "
-            "give each its own with `label=...`"
-        )
-    if unitary:
-        _check_unitary(program, saves)
-    widths = program.num_targets[program.codes == Op.SAVE].tolist()
-    for save, width in zip(saves, widths, strict=True):
-        if save.kind in FULL_WIDTH and width != program.num_qubits:
-            raise RefusalError(
-                f"saves {_words(save.kind)} of {width} of its {program.num_qubits} qubits ({save.label!r}); "
-                "only that of all can be saved"
-            )
-    return msgspec.structs.replace(program, saves=tuple(saves))
-
-
-def _check_unitary(program: Program, saves: list[Save]) -> None:
-    other = next((save for save in saves if save.kind is not SaveKind.UNITARY), None)
-    if other is not None:
-        raise RefusalError(
-            f"saves {_words(other.kind)} ({other.label!r}) where its unitary is computed; put it into another circuit"
-        )
-    others = NON_UNITARY_OPS - {Op.SAVE}
-    code = next((Op(code) for code in program.codes.tolist() if code in others), None)
-    if code is not None:
-        raise RefusalError(f"saves its unitary, and has none: it holds a {code.name.lower()}; take one of both out")
-
-
-def _words(kind: SaveKind) -> str:
-    return f"the {kind.name.lower().replace('_', ' ')}"
 
 
 def _basis_states(params: list[Any], num_qubits: int) -> bytes:
@@ -164,7 +110,7 @@ def _with_observable(save: Save, params: list[Any], num_qubits: int) -> Save:
         raise RefusalError(f"its operator isn't known: {exc}") from exc
     if not np.isfinite(pairs).all():
         raise RefusalError("its operator has a coefficient that isn't a finite number")
-    # With a variance, the second of each pair is of the operator's square; else it is an imaginary part.
+    # With a variance, the second number of each pair belongs to the operator's square; else it is the imaginary part.
     variance = save.kind is SaveKind.EXPECTATION_VALUE_VARIANCE
     coefficients = pairs.T if variance else pairs[:, 0] + 1j * pairs[:, 1]
     return msgspec.structs.replace(

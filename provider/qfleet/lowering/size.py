@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count what a circuit comes to before it is written out, where its definitions nest.
+"""Count the operations of a circuit with nested definitions before they are inlined.
 
-A definition of ten that hold ten each is soon more than any memory holds. Lowering stops there, but definitions that
-are made anew each time, as a class makes them, would take it hours.
+Ten definitions that hold ten definitions each soon exceed any memory. Lowering stops at a limit, but with definitions
+that a class makes anew each time, it would take hours to get there.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 from qiskit import QuantumCircuit
 from qiskit.circuit import AnnotatedOperation, ControlFlowOp, ControlledGate, ForLoopOp, Operation
 
-from qfleet.lowering.meanings import identity, native_class
+from qfleet.lowering.meanings import class_meaning, identity
 from qfleet.lowering.refusal import too_long
 from qfleet.wire.limits import MAX_OPERATIONS
 
-#: Rows that definitions and blocks may come to without a look ahead.
+#: Rows of definitions and blocks that are lowered without counting ahead.
 UNCOUNTED_ROWS = 1 << 20
-#: Rows that could be written in the time that a definition takes.
+#: Rows that take as long as a definition does besides its rows.
 ROWS_OF_A_DEFINITION = 200
-#: Instructions that are looked at: operations which don't tell what they have in common aren't counted for ever.
+#: Instructions to look at before giving up: some operations can't be recognised as equal.
 _MAX_STEPS = 500_000
 
 
-def check_work(circuit: QuantumCircuit) -> None:
-    """Raise `RefusalError` if a circuit comes to too many operations when its definitions are inlined.
+def check_inlined_size(circuit: QuantumCircuit) -> None:
+    """Raise `RefusalError` if a circuit has too many operations with its definitions inlined.
 
-    Counted are instructions of any kind, also barriers and empty definitions. What can't be told counts as nothing.
+    Instructions of any kind count, including barriers and empty definitions. Unknown sizes count as 0.
     """
     try:
         number = _Counter().circuit(circuit)
@@ -59,13 +59,13 @@ class _Counter:
                 number += 1
                 if not instruction.is_standard_gate():
                     number += self._operation(instruction.operation)
-            # The circuit is kept, so that its id isn't given to another one.
+            # The circuit is kept, so that its id isn't reused.
             known = self._circuits[id(circuit)] = circuit, number
         return known[1]
 
     def _operation(self, operation: Operation) -> int:
         of_operation: Any = type(operation)
-        kind = native_class(of_operation)
+        kind = class_meaning(of_operation)
         if kind is AnnotatedOperation:
             return self._operation(operation.base_op)
         if kind is ControlledGate and operation.base_gate is not None:
@@ -87,6 +87,6 @@ class _Counter:
             definition = getattr(operation, "definition", None)
         except RecursionError:
             raise
-        except Exception:  # noqa: BLE001 - lowering asks again, and tells the user
+        except Exception:  # noqa: BLE001 - lowering tries again, and tells the user
             return 0
         return self.circuit(definition) if isinstance(definition, QuantumCircuit) else 0

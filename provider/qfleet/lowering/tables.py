@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn matrices, diagonals, states and permutations, which need no definition, into rows."""
+"""Turn matrices, diagonals, states and permutations into rows."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, Qubit
 from qiskit.circuit.library import Initialize, StatePreparation, UnitaryGate
 
-from qfleet.lowering.gates import UNITARY, Shape, packed, shape
-from qfleet.lowering.meanings import native
+from qfleet.lowering.gates import UNITARY, Shape, pack_shape, shape_of
+from qfleet.lowering.meanings import meaning_of
 from qfleet.lowering.parameters import free_parameters
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
 from qfleet.wire.program.program import Op
 
-#: How far from unitary a matrix may be: the tolerance of Qiskit's own ``UnitaryGate``.
+#: Largest deviation of a matrix from unitarity: the tolerance of Qiskit's own ``UnitaryGate``.
 _TOLERANCE = 1e-8
 
-#: Qubits up to which it costs little to ask a gate for its matrix that is only called like a unitary gate.
+#: Qubits up to which reading the matrix of any gate named like a unitary gate is cheap.
 _SMALL = 4
 _NAMES = (UNITARY,)
 
@@ -42,7 +42,7 @@ _LETTERS: dict[str, list[complex]] = {
 
 
 def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
-    """One row for a matrix of shape (2**num_qubits, 2**num_qubits)."""
+    """Return one row for a matrix of shape (2**num_qubits, 2**num_qubits). Raises `RefusalError`."""
     matrix = np.asarray(matrix, np.complex128)
     size = 1 << num_qubits
     if matrix.shape != (size, size):
@@ -55,25 +55,44 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
 
 
 class UnitaryGates:
-    """The unitary gates of one circuit: checked together, since a check by itself takes longer than its row."""
+    """The unitary gates of one circuit, checked together: a check of one gate takes longer than its row."""
 
     def __init__(
-        self, rows: Rows, tables: Tables, qubit_of: Callable[[Qubit], int], any_differs: Callable[[Iterable[str]], bool]
+        self,
+        rows: Rows,
+        tables: Tables,
+        qubit_of: Callable[[Qubit], int],
+        any_may_differ: Callable[[Iterable[str]], bool],
     ) -> None:
-        """`qubit_of` gives a qubit's number; `any_differs` is `qfleet.lowering.operations.Walk.any_differs`."""
+        """Collect the unitary gates of a circuit.
+
+        Args:
+            rows: where the gates' rows are appended.
+            tables: where the gates' matrices are added.
+            qubit_of: returns a qubit's number.
+            any_may_differ: see `qfleet.lowering.context.LoweringContext.any_may_differ`.
+        """
         self._rows = rows
         self._tables = tables
         self._qubit_of = qubit_of
-        self._any_differs = any_differs
-        #: of each gate its position, where its qubits begin in the rows' operands, and its matrix's number in `Tables`;
-        #: one list of integers, which the garbage collector has nothing to follow in
+        self._any_may_differ = any_may_differ
+        #: For each gate its position, the start of its qubits in the rows' operands, and its matrix's number in
+        #: `Tables`: one flat list of integers, which costs the garbage collector nothing.
         self._gates: list[int] = []
-        #: by number of qubits: what the matrix is shaped like, the row, and the numbers of such matrices
+        #: By number of qubits: the matrix's shape, the row's shape, and the numbers of the matrices.
         self._kinds: dict[int, tuple[tuple[int, int], Shape, list[int]]] = {}
 
     def extend(self, block: Sequence[CircuitInstruction], at: int, begin: int) -> int:
-        """Append the rows of the gates from ``block[at]`` on, which `check` will check. Returns where the first is that
-        is no plain matrix; `begin` is the position of the block."""
+        """Append the rows of unitary gates, without a check of their matrices.
+
+        Args:
+            block: instructions of the circuit.
+            at: index in `block` of the first gate.
+            begin: position of the block in the circuit.
+
+        Returns:
+            The index in `block` of the first instruction that isn't a plain matrix.
+        """
         rows, kinds, tables, qubit_of = self._rows, self._kinds, self._tables, self._qubit_of
         for place in range(at, len(block)):
             instruction = block[place]
@@ -81,15 +100,17 @@ class UnitaryGates:
                 return place
             qubits = instruction.qubits
             width = len(qubits)
-            # The operation would be slow to make. A gate whose matrix can't be made has none here.
-            if (width > _SMALL or self._any_differs(_NAMES)) and native(instruction.operation) is not UnitaryGate:
+            # Making the operation is slow. A gate whose matrix can't be made has none here.
+            if (width > _SMALL or self._any_may_differ(_NAMES)) and meaning_of(
+                instruction.operation
+            ) is not UnitaryGate:
                 return place
             matrix = instruction.matrix
             if matrix is None or not width or matrix.dtype is not _COMPLEX:
                 return place
             kind = kinds.get(width)
             if kind is None:
-                kind = kinds[width] = (1 << width, 1 << width), packed(Op.UNITARY, 0, width), []
+                kind = kinds[width] = (1 << width, 1 << width), pack_shape(Op.UNITARY, 0, width), []
             square, row, numbers = kind
             if matrix.shape != square:
                 return place
@@ -102,7 +123,7 @@ class UnitaryGates:
         return len(block)
 
     def check(self) -> None:
-        """Raise `RefusalError` if a gate that was appended isn't unitary; it names the first."""
+        """Raise `RefusalError` for the first appended gate that isn't unitary."""
         bad: set[int] = set()
         for square, _, all_numbers in self._kinds.values():
             numbers = list(dict.fromkeys(all_numbers))
@@ -116,12 +137,12 @@ class UnitaryGates:
                 position, start, _ = self._gates[3 * at : 3 * at + 3]
                 width = len(self._tables[number]).bit_length() // 2
                 refusal = RefusalError(_NOT_UNITARY)
-                refusal.found_at(UNITARY, position, self._rows.operands[start : start + width])
+                refusal.add_place(UNITARY, position, self._rows.operands[start : start + width])
                 raise refusal
 
 
 def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) -> Rows:
-    """One row for a diagonal of 2**num_qubits entries."""
+    """Return one row for a diagonal of 2**num_qubits entries. Raises `RefusalError`."""
     entries = _numbers(diagonal)
     if not _is_small(np.abs(entries) - 1):
         raise RefusalError("its diagonal isn't unitary")
@@ -131,14 +152,14 @@ def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) 
 
 
 def permutation_rows(pattern: Sequence[int]) -> Rows:
-    """Swaps after which qubit k has the state that qubit ``pattern[k]`` had."""
+    """Return swaps that give qubit k the state of qubit ``pattern[k]``."""
     rows = Rows()
     place = list(range(len(pattern)))
     holds = list(range(len(pattern)))
     for target, wanted in enumerate(pattern):
         source = place[wanted]
         if source != target:
-            rows.shapes.append(shape(Op.SWAP))
+            rows.shapes.append(shape_of(Op.SWAP))
             rows.operands += [target, source]
             holds[source] = holds[target]
             place[holds[source]] = source
@@ -146,14 +167,14 @@ def permutation_rows(pattern: Sequence[int]) -> Rows:
 
 
 def initialize_rows(operation: Initialize, tables: Tables) -> Rows:
-    """Rows that give qubits the state of an initialization: one row for amplitudes, one per qubit for a label."""
+    """Return the rows of an initialization: one for amplitudes, one per qubit for a label. Raises `RefusalError`."""
     params, num_qubits = operation.params, operation.num_qubits
     if has_amplitudes(operation):
         return amplitude_rows(params, tables, num_qubits)
     letters = params if isinstance(params[0], str) else f"{int(params[0].real):0{num_qubits}b}"
     if len(letters) != num_qubits:
         raise RefusalError(f"its state {''.join(letters)!r} doesn't fit {num_qubits} qubits")
-    # A table of the whole state would grow exponentially with the label.
+    # A table of the whole state would be exponential in the label's length.
     rows = Rows()
     for qubit, letter in enumerate(reversed(letters)):
         rows.splice(amplitude_rows(_LETTERS[letter], tables, 1), [qubit], [])
@@ -161,7 +182,7 @@ def initialize_rows(operation: Initialize, tables: Tables) -> Rows:
 
 
 def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: int) -> Rows:
-    """One row that gives its qubits a state of 2**num_qubits amplitudes."""
+    """Return one row that initializes its qubits to 2**num_qubits amplitudes. Raises `RefusalError`."""
     state = _numbers(amplitudes)
     if not _is_small(np.linalg.norm(state) - 1):
         raise RefusalError("its amplitudes don't have the norm 1")
@@ -171,7 +192,7 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
 
 
 def has_amplitudes(operation: Initialize | StatePreparation) -> bool:
-    """Whether the parameters are amplitudes: a label has fewer letters, and an integer stands alone."""
+    """Tell whether the parameters are amplitudes: a label has fewer letters, and an integer stands alone."""
     return bool(len(operation.params) == 1 << operation.num_qubits)
 
 
@@ -183,19 +204,19 @@ def _numbers(values: Iterable[complex]) -> NDArray[np.complex128]:
 
 
 def _table_row(code: Op, table: NDArray[np.complex128], tables: Tables, num_qubits: int) -> Rows:
-    return Rows([packed(code, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(table)])
+    return Rows([pack_shape(code, 0, num_qubits)], list(range(num_qubits)), tables=[tables.add(table)])
 
 
 def _is_small(errors: Any) -> bool:
-    # NaN is smaller than nothing, so that it is refused too. The sum of squares is there sooner.
+    # NaN compares as false, so it is refused too. The sum of squares is the faster test.
     flat = errors.reshape(-1)
     return bool(np.vdot(flat, flat).real < _TOLERANCE**2 or abs(flat).max() < _TOLERANCE)
 
 
 def _are_unitary(matrices: NDArray[np.complex128]) -> bool:
-    """Whether a matrix, or each of a stack of matrices, is unitary."""
+    """Tell whether a matrix, or each matrix of a stack, is unitary."""
     errors = matrices.conj().swapaxes(-1, -2) @ matrices
     size = errors.shape[-1]
-    # Less the identity.
+    # Subtract the identity.
     errors.reshape(-1, size * size)[:, :: size + 1] -= 1
     return _is_small(errors)

@@ -16,15 +16,13 @@ from qiskit.quantum_info import SparseObservable
 from qfleet.errors import UnsupportedCircuitError
 from qfleet.ledger import CircuitRecord
 from qfleet.lowering.lower import lower
-from qfleet.lowering.passes.expectation_values import is_random, with_means
-from qfleet.lowering.passes.idle_qubits import without_idle_qubits
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
 from qfleet.submission.planning import predict_seconds, shots_at_once
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.cost import circuit_bytes, required_bytes
-from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output
+from qfleet.wire.messages.request import Output
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import SaveKind
 
@@ -61,8 +59,8 @@ def lower_circuit(
     """Return the program that gives what is wanted of a circuit.
 
     Args:
-        observables: those whose means are wanted, where the output is ``means``: see `lowering.means.with_means`.
-            Unless the circuit goes several ways by chance, one shot is enough for them.
+        observables: observables whose expectation values are wanted, where the output is ``means``. Unless the final
+            state varies between shots, one shot is enough for them.
 
     Raises:
         QfleetError: the circuit can't be run; the subclass and the text say why.
@@ -74,15 +72,7 @@ def lower_circuit(
         needed = required_bytes(circuit.num_qubits, output, options.precision)
         check_memory(circuit, circuit.num_qubits, needed, options)
     check_initial_statevector(options.initial_statevector, circuit, output)
-    program = lower(circuit, unitary=output == "unitary", initial_state=options.initial_statevector)
-    if output in PRIMITIVE_OUTPUTS and program.saves:
-        raise UnsupportedCircuitError(
-            f"circuit {circuit.name!r} has save instructions, whose data a primitive's result has no place for; "
-            "use `backend.run`, or take them out"
-        )
-    if output == "means":
-        program = with_means(program, observables, squares=is_random(program))
-    return program if output in ("statevector", "unitary") else without_idle_qubits(program)
+    return lower(circuit, output, initial_state=options.initial_statevector, observables=observables)
 
 
 def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> EncodedCircuit:

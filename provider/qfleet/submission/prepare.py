@@ -19,7 +19,7 @@ from qiskit.circuit import QuantumCircuit
 from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
 from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
 from qfleet.ledger.metadata import copy_metadata
-from qfleet.lowering.lower import unbound
+from qfleet.lowering.refusal import unbound
 from qfleet.options import RunOptions
 from qfleet.submission.bindings import Bindings, global_phases
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names

@@ -270,7 +270,7 @@ def test_a_measurement_along_another_axis() -> None:
         circuit.append(AlongX(), [0], [1])
     assert [row.code for row in lower(circuit)][3:] == [Op.JUMP_UNLESS, Op.H, Op.MEASURE, Op.H]
     with pytest.raises(UnsupportedCircuitError, match=r"'measure_along_x' at position 0 .* 'measure' at position 1"):
-        lower(circuit, unitary=True)
+        lower(circuit, "unitary")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def again(circuit: QuantumCircuit, **options):
 @settings(max_examples=150, deadline=None)
 @given(unitary_circuits(4))
 def test_unitary_circuits(circuit):
-    unitary = program_oracle.unitary(again(circuit, unitary=True))
+    unitary = program_oracle.unitary(again(circuit, output="unitary"))
     np.testing.assert_allclose(unitary, Operator(circuit).data, atol=1e-9, rtol=0)
 
 

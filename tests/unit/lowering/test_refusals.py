@@ -64,7 +64,7 @@ def with_control_flow(name: str) -> QuantumCircuit:
 @pytest.mark.parametrize("name", ["if_else", "while_loop", "switch_case"])
 def test_a_unitary_holds_no_control_flow(name):
     lower(with_control_flow(name))
-    assert refused(with_control_flow(name), unitary=True) == (
+    assert refused(with_control_flow(name), output="unitary") == (
         f"circuit 'bell' holds '{name}' at position 2 (qubits 0, 1), which qfleet doesn't run: "
         "it has no place in a unitary; take it out of the circuit"
     )
@@ -73,14 +73,14 @@ def test_a_unitary_holds_no_control_flow(name):
 def test_a_unitary_holds_no_stores():
     circuit = bell()
     circuit.add_var("a", expr.lift(3, types.Uint(8)))
-    assert "circuit 'bell' holds 'store' at position 2 (no qubits), " in refused(circuit, unitary=True)
+    assert "circuit 'bell' holds 'store' at position 2 (no qubits), " in refused(circuit, output="unitary")
 
 
 def test_unrolled_loops_and_boxes_have_a_unitary():
     circuit = bell()
     with circuit.for_loop(range(3)) as value, circuit.box():
         circuit.rx(value, 0)
-    assert len(lower(circuit, unitary=True)) == 5
+    assert len(lower(circuit, "unitary")) == 5
 
 
 @pytest.mark.parametrize("operation", ["break_loop", "continue_loop"])
@@ -245,12 +245,12 @@ def test_a_unitary_holds_no_measurement(add, name):
     add(circuit)
     lower(circuit)
     what = "it has no place in a unitary; take it out of the circuit"
-    assert refused(circuit, unitary=True) == (
+    assert refused(circuit, output="unitary") == (
         f"circuit 'bell' holds '{name}' at position 2 (qubit 0), which qfleet doesn't run: {what}"
     )
     outer = QuantumCircuit(2, 2, name="outer")
     outer.append(circuit.to_instruction(), [1, 0], [0, 1])
-    assert refused(outer, unitary=True) == (
+    assert refused(outer, output="unitary") == (
         f"circuit 'outer' holds 'bell' at position 0 (qubits 1, 0), and in it '{name}' at position 2, "
         f"which qfleet doesn't run: {what}"
     )
@@ -368,7 +368,7 @@ def test_a_definition_that_is_no_circuit():
     gate.definition = [(lib.HGate(), [0], [])]
     circuit = QuantumCircuit(1)
     circuit.append(gate, [0])
-    assert "its definition is a list and no QuantumCircuit" in refused(circuit)
+    assert "its definition is a list, not a QuantumCircuit" in refused(circuit)
 
 
 def test_a_definition_that_fails():

@@ -45,7 +45,7 @@ def test_save_state_is_what_the_method_has() -> None:
     circuit = with_save((LikeAer("save_state", 2, "c_list"), [0, 1]))
     (save,) = lower(circuit).saves
     assert (save.kind, save.label, save.subtype) == (SaveKind.STATEVECTOR, "statevector", "c_list")
-    (save,) = lower(circuit, unitary=True).saves
+    (save,) = lower(circuit, "unitary").saves
     assert (save.kind, save.label) == (SaveKind.UNITARY, "unitary")
     (save,) = lower(with_save((LikeAer("save_state", 2, "single", label="mine"), [0, 1]))).saves
     assert save.label == "mine"
@@ -168,7 +168,7 @@ def test_what_is_refused(circuit: QuantumCircuit, text: str) -> None:
 
 
 def test_a_state_has_no_place_where_the_unitary_is_wanted() -> None:
-    assert "where its unitary is computed" in refused(with_save((STATE, [0, 1])), unitary=True)
+    assert "where its unitary is computed" in refused(with_save((STATE, [0, 1])), output="unitary")
 
 
 def test_other_instructions_without_a_definition_are_refused_as_before() -> None:

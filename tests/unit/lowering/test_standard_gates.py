@@ -34,7 +34,7 @@ def alone(gate) -> QuantumCircuit:
 
 
 def check(circuit: QuantumCircuit, tolerance: float = 1e-12) -> None:
-    program = decode_program(encode_program(lower(circuit, unitary=True)))
+    program = decode_program(encode_program(lower(circuit, "unitary")))
     np.testing.assert_allclose(program_oracle.unitary(program), Operator(circuit).data, atol=tolerance, rtol=0)
 
 

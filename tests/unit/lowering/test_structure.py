@@ -92,7 +92,7 @@ def test_delays_barriers_and_identities_are_dropped(unit):
     circuit.barrier()
     circuit.id(1)
     circuit.x(1)
-    assert codes(circuit, unitary=True) == [Op.H, Op.X]
+    assert codes(circuit, output="unitary") == [Op.H, Op.X]
 
 
 def test_a_delay_of_a_stretch_is_dropped():
@@ -245,7 +245,7 @@ def test_other_preparations_stay_unitary(gate):
 def test_a_preparation_stays_unitary_where_a_unitary_is_wanted():
     circuit = QuantumCircuit(2)
     circuit.append(preparation(), [0, 1])
-    program = lower(circuit, unitary=True)
+    program = lower(circuit, "unitary")
     np.testing.assert_allclose(program_oracle.unitary(program), Operator(circuit).data, atol=1e-9)
 
 

@@ -87,7 +87,7 @@ def test_a_circuit_travels_once_for_all_its_points() -> None:
 def test_a_circuit_that_is_given_twice_is_lowered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lowered = []
     monkeypatch.setattr(
-        "qfleet.submission.encode.lower", lambda circuit, **_: lowered.append(circuit) or lower(circuit)
+        "qfleet.submission.encode.lower", lambda circuit, *_, **__: lowered.append(circuit) or lower(circuit)
     )
     circuit, other = ansatz(), ansatz()
     job = prepared([circuit, other, circuit], ({A: 1, B: 2}, {A: 3, B: 4}, {A: 5, B: 6}))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How does a program give the means of observables?
+"""Save the expectation values of observables at the end of a program.
 
-It saves them as its last operation: as sums of Paulis on the qubits that anything acts on. The others are in |0>, where
-a Z is 1 and an X or a Y has the mean 0.
+Its last operation saves them as sums of Paulis on the qubits that an operation names. The other qubits are in |0>,
+where the expectation value of Z is 1, and of X and Y is 0.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ from qfleet.wire.limits import MAX_PAULI_QUBITS
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
 
-#: Paulis of all observables together. Projectors count twice each, for a term.
+#: Paulis of all observables together. Each projector of a term doubles the number of its Paulis.
 _MOST_TERMS: Final = 1 << 22
-#: How Qiskit writes the letter of a term: Z, X, Y, and projectors with a higher bit.
+#: Bits of a term's letter in Qiskit: Z, X, both for Y, and a higher bit for projectors.
 _Z, _X, _PROJECTOR = 1, 2, 12
 _LABEL: Final = "means"
 
 
-def with_means(program: Program, observables: Sequence[SparseObservable], *, squares: bool = False) -> Program:
-    """The program with the means of observables on all its qubits saved at its end, in one `Op.SAVE`.
+def save_expectation_values(
+    program: Program, observables: Sequence[SparseObservable], *, squares: bool = False
+) -> Program:
+    """Return a program with one more operation, which saves expectation values.
 
-    With ``squares``, so are their squares, which tell how far the means over shots that differ are sure.
+    Args:
+        program: the program, without other saves.
+        observables: observables on all its qubits.
+        squares: whether the squares are saved too, for the standard error over shots with different final states.
 
     Raises:
         CapacityError: the observables have too many terms, or act on too many qubits.
@@ -39,19 +44,19 @@ def with_means(program: Program, observables: Sequence[SparseObservable], *, squ
     terms, starts = _terms(observables)
     active = np.zeros(program.num_qubits, np.bool_)
     active[np.maximum(program.operands, ~program.operands)] = True
-    lives = active[terms.qubits]
-    targets = np.unique(terms.qubits[lives])
+    is_active = active[terms.qubits]
+    targets = np.unique(terms.qubits[is_active])
     if len(targets) > MAX_PAULI_QUBITS:
         raise CapacityError(f"the observables act on {len(targets)} qubits; at most {MAX_PAULI_QUBITS} are possible")
     coefficients = terms.coefficients.copy()
     flips = (terms.letters & _X) != 0
-    coefficients[terms.numbers[flips & ~lives]] = 0
-    bits = np.left_shift(np.uint64(1), np.searchsorted(targets, terms.qubits[lives]).astype(np.uint64))
+    coefficients[terms.numbers[flips & ~is_active]] = 0
+    bits = np.left_shift(np.uint64(1), np.searchsorted(targets, terms.qubits[is_active]).astype(np.uint64))
     x_masks, z_masks = np.zeros((2, len(coefficients)), np.uint64)
-    x_bits = np.where(flips[lives], bits, np.uint64(0))
-    z_bits = np.where((terms.letters[lives] & _Z) != 0, bits, np.uint64(0))
-    np.bitwise_or.at(x_masks, terms.numbers[lives], x_bits)
-    np.bitwise_or.at(z_masks, terms.numbers[lives], z_bits)
+    x_bits = np.where(flips[is_active], bits, np.uint64(0))
+    z_bits = np.where((terms.letters[is_active] & _Z) != 0, bits, np.uint64(0))
+    np.bitwise_or.at(x_masks, terms.numbers[is_active], x_bits)
+    np.bitwise_or.at(z_masks, terms.numbers[is_active], z_bits)
     save = Save(
         kind=SaveKind.EXPECTATION_VALUES_AND_SQUARES if squares else SaveKind.EXPECTATION_VALUES,
         label=_LABEL,
@@ -73,8 +78,8 @@ def with_means(program: Program, observables: Sequence[SparseObservable], *, squ
     )
 
 
-def is_random(program: Program) -> bool:
-    """Whether a program's final state differs from shot to shot: it measures or resets what was in use."""
+def final_state_varies(program: Program) -> bool:
+    """Tell whether a program's final state may differ between shots: it measures or resets qubits in use."""
     by_chance = {int(op) for op in (Op.MEASURE, Op.RESET, Op.INITIALIZE)}
     if not by_chance & set(program.codes.tolist()):
         return False
@@ -91,18 +96,18 @@ def is_random(program: Program) -> bool:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Terms:
-    """Paulis: the letters that aren't the identity, one after the other."""
+    """The letters of all Paulis, without the identities, one after the other."""
 
-    #: shape (letters,): the Pauli that each letter is of
+    #: The Pauli of each letter, shape (letters,).
     numbers: NDArray[np.int64]
     qubits: NDArray[np.int64]
     letters: NDArray[np.uint8]
-    #: float64, shape (paulis,)
+    #: Shape (paulis,).
     coefficients: NDArray[np.float64]
 
 
 def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.int64]]:
-    """The Paulis of all observables, and where those of each begin."""
+    """Return the Paulis of all observables, and where the Paulis of each observable begin."""
     parts: list[tuple[NDArray[Any], ...]] = []
     starts = [0]
     for observable in observables:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is left of a program whose circuit has qubits that nothing acts on?
+"""Drop the qubits that no operation names.
 
-Circuits that were laid out for a large device have many. They are in |0> and matter to nobody who asks for counts.
+Circuits that were laid out for a large device have many. They are in |0> and don't change counts.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from qfleet.wire.program.program import Program
 
 
-def without_idle_qubits(program: Program) -> Program:
-    """The program on those qubits alone that an operation names, in their order; what saves all of them names all."""
+def drop_idle_qubits(program: Program) -> Program:
+    """Return a program on the qubits that an operation names, in their order. A save of all qubits names all."""
     qubits = np.maximum(program.operands, ~program.operands)
     named = np.zeros(program.num_qubits, np.bool_)
     named[qubits] = True
-    # A program has a qubit at least.
+    # A program has at least one qubit.
     named[:1] |= not named.any()
     if named.all():
         return program

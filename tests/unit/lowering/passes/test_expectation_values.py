@@ -15,8 +15,8 @@ from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes import expectation_values as means
-from qfleet.lowering.passes.expectation_values import is_random, with_means
-from qfleet.lowering.passes.idle_qubits import without_idle_qubits
+from qfleet.lowering.passes.expectation_values import final_state_varies, save_expectation_values
+from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
@@ -27,7 +27,7 @@ LETTERS = "XYZ+-rl01"
 
 def found_means(program: Program) -> np.ndarray:
     """What a worker finds: the program travels first."""
-    travelled = decode_program(encode_program(without_idle_qubits(program)))
+    travelled = decode_program(encode_program(drop_idle_qubits(program)))
     outcome = NumpyEngine().run(make_experiment(travelled, 1, 1))
     return np.frombuffer(outcome.saved[-1].values, "<f8")
 
@@ -55,7 +55,7 @@ def test_means_are_qiskits(seed: int) -> None:
     observables = [
         random_observable(rng, num_qubits, list(range(num_qubits)), LETTERS if at % 2 else "XYZ") for at in range(6)
     ]
-    found = found_means(with_means(lower(circuit), observables))
+    found = found_means(save_expectation_values(lower(circuit), observables))
     assert found == pytest.approx([exact(circuit, each) for each in observables], abs=1e-12)
 
 
@@ -87,14 +87,14 @@ def test_idle_qubits_are_zero_however_many_there_are(seed: int) -> None:
             reduced.append((letters, inside, factor * float(np.prod([IN_ZERO[each] for each in many]))))
         observables.append(SparseObservable.from_sparse_list(terms, num_qubits=num_qubits))
         expected.append(exact(small, SparseObservable.from_sparse_list(reduced, num_qubits=3)))
-    program = with_means(lower(circuit), observables)
-    assert without_idle_qubits(program).num_qubits <= 3
+    program = save_expectation_values(lower(circuit), observables)
+    assert drop_idle_qubits(program).num_qubits <= 3
     assert found_means(program) == pytest.approx(expected, abs=1e-12)
 
 
 def test_observables_on_qubits_that_are_all_idle() -> None:
     observables = [SparseObservable(label) for label in ("IIZ", "XII", "1I0", "+II", "III")]
-    found = found_means(with_means(lower(QuantumCircuit(3)), observables))
+    found = found_means(save_expectation_values(lower(QuantumCircuit(3)), observables))
     assert found.tolist() == [1, 0, 0, 0.5, 1]
 
 
@@ -102,13 +102,13 @@ def test_an_observable_without_terms_is_zero_between_others() -> None:
     circuit = QuantumCircuit(1)
     circuit.x(0)
     observables = [SparseObservable("Z"), SparseObservable.zero(1), SparseObservable("I")]
-    assert found_means(with_means(lower(circuit), observables)).tolist() == [-1, 0, 1]
+    assert found_means(save_expectation_values(lower(circuit), observables)).tolist() == [-1, 0, 1]
 
 
 def test_squares_are_those_of_the_means() -> None:
     circuit = QuantumCircuit(1)
     circuit.ry(0.7, 0)
-    program = with_means(lower(circuit), [SparseObservable("Z"), SparseObservable("X")], squares=True)
+    program = save_expectation_values(lower(circuit), [SparseObservable("Z"), SparseObservable("X")], squares=True)
     assert program.saves[0].kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES
     expected = np.array([np.cos(0.7), np.sin(0.7)])
     assert found_means(program) == pytest.approx([*expected, *expected**2], abs=1e-12)
@@ -121,30 +121,30 @@ def rotated(number: int) -> Program:
 
 
 def test_too_many_qubits() -> None:
-    program = with_means(rotated(63), [SparseObservable("I" + "Z" * 62)])
+    program = save_expectation_values(rotated(63), [SparseObservable("I" + "Z" * 62)])
     assert int(program.num_targets[-1]) == 62
     with pytest.raises(CapacityError, match="act on 63 qubits; at most 62"):
-        with_means(rotated(63), [SparseObservable("Z" * 63)])
+        save_expectation_values(rotated(63), [SparseObservable("Z" * 63)])
 
 
 def test_terms_are_counted_over_all_observables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(means, "_MOST_TERMS", 4)
     pair = SparseObservable.from_list([("Z", 1), ("X", 1)])
-    assert len(with_means(rotated(1), [pair, pair]).saves[0].coefficients) == 4 * 16
+    assert len(save_expectation_values(rotated(1), [pair, pair]).saves[0].coefficients) == 4 * 16
     with pytest.raises(CapacityError, match="more than 4 terms together"):
-        with_means(rotated(1), [pair, pair, SparseObservable("Z")])
+        save_expectation_values(rotated(1), [pair, pair, SparseObservable("Z")])
 
 
 def test_projectors_are_counted_before_they_are_written_out() -> None:
     with pytest.raises(CapacityError, match=r"come to 1\.13e\+15 Paulis"):
-        with_means(rotated(50), [SparseObservable("0" * 50)])
+        save_expectation_values(rotated(50), [SparseObservable("0" * 50)])
 
 
 def test_projectors_count_for_each_term(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(means, "_MOST_TERMS", 7)
-    with_means(rotated(2), [SparseObservable.from_list([("00", 1), ("+Z", 1), ("XX", 1)])])
+    save_expectation_values(rotated(2), [SparseObservable.from_list([("00", 1), ("+Z", 1), ("XX", 1)])])
     with pytest.raises(CapacityError, match="come to 8 Paulis"):
-        with_means(rotated(2), [SparseObservable.from_list([("00", 1), ("+1", 1)])])
+        save_expectation_values(rotated(2), [SparseObservable.from_list([("00", 1), ("+1", 1)])])
 
 
 def dynamic() -> QuantumCircuit:
@@ -195,11 +195,11 @@ def built(*steps: str) -> QuantumCircuit:
     ],
 )
 def test_which_programs_go_several_ways(circuit: QuantumCircuit, random: bool) -> None:
-    assert is_random(lower(circuit)) == random
+    assert final_state_varies(lower(circuit)) == random
 
 
 def test_an_open_control_is_a_use() -> None:
     circuit = QuantumCircuit(2, 1)
     circuit.cx(0, 1, ctrl_state=0)
     circuit.measure(0, 0)
-    assert is_random(lower(circuit))
+    assert final_state_varies(lower(circuit))

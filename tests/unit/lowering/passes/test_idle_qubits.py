@@ -14,7 +14,7 @@ from make_experiments import make_experiment
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet.lowering.passes.idle_qubits import without_idle_qubits
+from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
@@ -39,7 +39,7 @@ def test_circuits_give_the_same_shots_without_them(seed: int, data: st.DataObjec
     program = oracle.program(4, 5, [*operations, *map(measure, range(4), range(4))])
     places = sorted(data.draw(st.sets(st.integers(0, 200), min_size=4, max_size=4)))
     wide = stretched(program, places, 201)
-    found = without_idle_qubits(wide)
+    found = drop_idle_qubits(wide)
     assert found.num_qubits == 4
     np.testing.assert_array_equal(found.operands, program.operands)
     assert found.operands.dtype == np.int32
@@ -54,7 +54,7 @@ def test_a_circuit_with_idle_qubits_samples_as_before(seed: int) -> None:
     wide = stretched(oracle.program(3, 4, [*operations, measure(1, 0)]), [1, 4, 5], 7)
     engine = NumpyEngine()
     shots = []
-    for program in (wide, without_idle_qubits(wide)):
+    for program in (wide, drop_idle_qubits(wide)):
         outcome = engine.run(make_experiment(program, 50, seed, memory=True))
         assert outcome.memory is not None
         shots.append(outcome.outcomes[outcome.memory].tolist())
@@ -63,26 +63,26 @@ def test_a_circuit_with_idle_qubits_samples_as_before(seed: int) -> None:
 
 def test_controls_keep_their_kind() -> None:
     program = oracle.program(9, 0, [op(Op.X, [7], controls=[2, ~5])])
-    found = without_idle_qubits(program)
+    found = drop_idle_qubits(program)
     (row,) = found
     assert (found.num_qubits, row.targets, row.controls) == (3, (2,), (0, ~1))
 
 
 def test_an_open_control_alone_names_its_qubit() -> None:
-    found = without_idle_qubits(oracle.program(3, 0, [op(Op.H, [2], controls=[~0])]))
+    found = drop_idle_qubits(oracle.program(3, 0, [op(Op.H, [2], controls=[~0])]))
     assert (found.num_qubits, found.operands.tolist()) == (2, [~0, 1])
 
 
 @pytest.mark.parametrize("program", [oracle.program(5, 2, []), oracle.program(5, 2, [op(Op.GLOBAL_PHASE, [], [1.5])])])
 def test_one_qubit_stays_where_nothing_is_done(program: Program) -> None:
-    found = without_idle_qubits(program)
+    found = drop_idle_qubits(program)
     assert (found.num_qubits, found.num_clbits, len(found)) == (1, 2, len(program))
     decode_program(encode_program(found))
 
 
 def test_a_circuit_without_idle_qubits_is_left() -> None:
     program = oracle.program(2, 0, [op(Op.SWAP, [0, 1])])
-    assert without_idle_qubits(program) is program
+    assert drop_idle_qubits(program) is program
 
 
 def saving(kind: SaveKind, targets: list[int]) -> Program:
@@ -101,11 +101,11 @@ def saving(kind: SaveKind, targets: list[int]) -> Program:
 
 def test_what_is_saved_of_all_qubits_needs_all() -> None:
     program = saving(SaveKind.STATEVECTOR, [0, 1, 2, 3])
-    assert without_idle_qubits(program) is program
+    assert drop_idle_qubits(program) is program
 
 
 def test_what_is_saved_of_some_qubits_needs_those() -> None:
-    found = without_idle_qubits(saving(SaveKind.PROBABILITIES, [3, 1]))
+    found = drop_idle_qubits(saving(SaveKind.PROBABILITIES, [3, 1]))
     assert (found.num_qubits, found.operands.tolist()) == (3, [1, 2, 0])
 
 
@@ -114,7 +114,7 @@ def test_of_a_circuit_that_was_laid_out_for_a_large_device_little_is_left() -> N
     circuit.h(63)
     circuit.cx(63, 100)
     circuit.measure([63, 100], [0, 1])
-    found = without_idle_qubits(lower(circuit))
+    found = drop_idle_qubits(lower(circuit))
     assert found.num_qubits == 2
     outcome = NumpyEngine().run(make_experiment(found, 100, 1))
     assert outcome.outcomes.reshape(-1).tolist() == [0, 3]

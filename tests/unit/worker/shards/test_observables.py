@@ -15,7 +15,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
 
 from qfleet.lowering.lower import lower
-from qfleet.lowering.passes.expectation_values import with_means
+from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.numpy.engine import NumpyEngine
@@ -38,7 +38,7 @@ def built() -> QuantumCircuit:
     return circuit
 
 
-PROGRAM = with_means(lower(built()), OBSERVABLES)
+PROGRAM = save_expectation_values(lower(built()), OBSERVABLES)
 #: shape (points, observables), by Qiskit
 EXACT = np.array(
     [
@@ -97,7 +97,7 @@ def test_rows_that_recur_are_swept_together_with_their_own_seeds() -> None:
 
 
 def test_squares_of_some() -> None:
-    program = with_means(lower(built()), OBSERVABLES, squares=True)
+    program = save_expectation_values(lower(built()), OBSERVABLES, squares=True)
     found = means(work([[1, 0]]), program=program)
     assert found == pytest.approx(np.hstack([EXACT[:, [1, 0]], EXACT[:, [1, 0]] ** 2]), abs=1e-12)
 

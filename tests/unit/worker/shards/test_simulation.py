@@ -16,7 +16,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.lower import lower
-from qfleet.lowering.passes.expectation_values import with_means
+from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Outcome
@@ -135,7 +135,7 @@ def test_means_over_shots_that_differ_and_their_squares() -> None:
     built.measure(1, 0)
     built.ry(Parameter("b"), 0)
     observables = [SparseObservable("ZI"), SparseObservable("IX"), SparseObservable("ZX")]
-    program = with_means(lower(built), observables, squares=True)
+    program = save_expectation_values(lower(built), observables, squares=True)
     found = simulated(program, work(shots=50), "means")
     assert found.keys() == {"means"}
     means = np.frombuffer(found["means"], "<f8").reshape(4, 2, 3)
@@ -152,7 +152,7 @@ def test_means_of_blocks_of_shots_are_those_of_the_whole() -> None:
     built = QuantumCircuit(1, 1)
     built.h(0)
     built.measure(0, 0)
-    program = with_means(lower(built), [SparseObservable("Z")], squares=True)
+    program = save_expectation_values(lower(built), [SparseObservable("Z")], squares=True)
 
     def means(first: int, shots: int) -> float:
         block = work(1, values=b"", first_shot=first, shots=shots)
@@ -164,7 +164,7 @@ def test_means_of_blocks_of_shots_are_those_of_the_whole() -> None:
 def test_points_of_one_shot_without_parameters() -> None:
     built = QuantumCircuit(1)
     built.ry(0.4, 0)
-    program = with_means(lower(built), [SparseObservable("Z")])
+    program = save_expectation_values(lower(built), [SparseObservable("Z")])
     found = simulated(program, work(3, values=b"", shots=1), "means")["means"]
     assert np.frombuffer(found, "<f8") == pytest.approx([math.cos(0.4)] * 3, abs=1e-12)
 

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""List the passes that a lowered program goes through, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, NamedTuple
+
+from qiskit.quantum_info import SparseObservable
+
+from qfleet.lowering.passes.expectation_values import final_state_varies, save_expectation_values
+from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
+from qfleet.lowering.passes.saves import resolve_saves
+from qfleet.lowering.refusal import RefusalError
+from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output
+from qfleet.wire.program.program import Program
+
+
+class Wanted(NamedTuple):
+    """What a circuit's program has to give."""
+
+    output: Output
+    #: Labels of the ``save_state`` instructions.
+    save_state_labels: Collection[str] = ()
+    #: Observables whose expectation values are the output.
+    observables: Sequence[SparseObservable] = ()
+
+
+def _saves(program: Program, wanted: Wanted) -> Program:
+    program = resolve_saves(program, wanted.save_state_labels, unitary=wanted.output == "unitary")
+    if program.saves and wanted.output in PRIMITIVE_OUTPUTS:
+        raise RefusalError(
+            "has save instructions, whose data a primitive's result has no place for; "
+            "use `backend.run`, or take them out"
+        )
+    return program
+
+
+def _expectation_values(program: Program, wanted: Wanted) -> Program:
+    if wanted.output != "means":
+        return program
+    # A final state that is the same for all shots has no variance over shots.
+    return save_expectation_values(program, wanted.observables, squares=final_state_varies(program))
+
+
+def _idle_qubits(program: Program, wanted: Wanted) -> Program:
+    # Amplitudes that come back, and amplitudes to begin with, are those of all qubits.
+    return program if wanted.output in ("statevector", "unitary") else drop_idle_qubits(program)
+
+
+#: Each pass returns the program itself where it has nothing to do. All raise `RefusalError` or a `QfleetError`.
+PASSES: Final[tuple[Callable[[Program, Wanted], Program], ...]] = (_saves, _expectation_values, _idle_qubits)
+
+
+def run_passes(program: Program, wanted: Wanted) -> Program:
+    """Return a program after all passes. Raises `RefusalError` or a `QfleetError` if one refuses it."""
+    for run in PASSES:
+        program = run(program, wanted)
+    return program

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check a program's saves, and resolve the saves whose kind depends on the method."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+import msgspec
+
+from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.saves import METHOD_LABEL
+from qfleet.wire.limits import MAX_SAVES
+from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.program.saves import FULL_WIDTH, Save, SaveKind
+
+
+def resolve_saves(program: Program, save_state_labels: Collection[str], *, unitary: bool) -> Program:
+    """Return a program with checked saves, and each ``save_state`` as a save of what its method has.
+
+    Args:
+        program: the program to resolve.
+        save_state_labels: labels of the ``save_state`` instructions.
+        unitary: whether the unitary of the circuit is asked for.
+
+    Raises:
+        RefusalError: the saves don't fit the circuit.
+    """
+    if not program.saves:
+        return program
+    unitary = unitary or program.saves_unitary()
+    kind = SaveKind.UNITARY if unitary else SaveKind.STATEVECTOR
+    saves = [
+        msgspec.structs.replace(save, kind=kind, label=kind.name.lower() if save.label == METHOD_LABEL else save.label)
+        if save.label in save_state_labels
+        else save
+        for save in program.saves
+    ]
+    if len(saves) > MAX_SAVES:
+        raise RefusalError(f"has {len(saves)} save instructions; {MAX_SAVES} at most are possible")
+    label, times = Counter(save.label for save in saves).most_common(1)[0]
+    if times > 1:
+        raise RefusalError(
+            f"saves under the label {label!r} in {times} instructions, or turns of a for-loop; "
+            "give each its own with `label=...`"
+        )
+    if unitary:
+        _check_unitary(program, saves)
+    widths = program.num_targets[program.codes == Op.SAVE].tolist()
+    for save, width in zip(saves, widths, strict=True):
+        if save.kind in FULL_WIDTH and width != program.num_qubits:
+            raise RefusalError(
+                f"saves {_words(save.kind)} of {width} of its {program.num_qubits} qubits ({save.label!r}); "
+                "only that of all can be saved"
+            )
+    return msgspec.structs.replace(program, saves=tuple(saves))
+
+
+def _check_unitary(program: Program, saves: list[Save]) -> None:
+    other = next((save for save in saves if save.kind is not SaveKind.UNITARY), None)
+    if other is not None:
+        raise RefusalError(
+            f"saves {_words(other.kind)} ({other.label!r}) where its unitary is computed; put it into another circuit"
+        )
+    others = NON_UNITARY_OPS - {Op.SAVE}
+    code = next((Op(code) for code in program.codes.tolist() if code in others), None)
+    if code is not None:
+        raise RefusalError(f"saves its unitary, and has none: it holds a {code.name.lower()}; take one of both out")
+
+
+def _words(kind: SaveKind) -> str:
+    return f"the {kind.name.lower().replace('_', ' ')}"
