@@ -163,7 +163,9 @@ class FleetBackend(BackendV2):
     def _output(self, method: Method) -> Output:
         if self._kind.output == "unitary" and method == "statevector":
             raise InvalidOptionError(
-                f"method='statevector': {self.name} computes unitaries; use the backend 'statevector_simulator'"
+                f"method='statevector': {self.name} computes unitaries; use the backend 'statevector_simulator'",
+                option="method",
+                value=method,
             )
         return "unitary" if method == "unitary" else self._kind.output
 

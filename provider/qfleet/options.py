@@ -83,7 +83,9 @@ def check_text(what: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError as exc:
         raise InvalidOptionError(
-            f"{what}: {text!r} has a character that is none, {text[exc.start]!r}; give text without lone surrogates"
+            f"{what}: {text!r} has a character that is none, {text[exc.start]!r}; give text without lone surrogates",
+            option=what,
+            value=text,
         ) from exc
 
 
@@ -103,7 +105,7 @@ class CheckedOptions(Options):
 
 
 def _wrong(name: str, value: object, rule: str) -> InvalidOptionError:
-    return InvalidOptionError(f"{name}={value!r}: {rule}")
+    return InvalidOptionError(f"{name}={value!r}: {rule}", option=name, value=value)
 
 
 def _integer(lowest: int, highest: int = _LARGEST, *, optional: bool = False) -> Callable[[str, object], object]:
@@ -142,12 +144,14 @@ def _statevector(name: str, value: object) -> NDArray[np.complex128] | None:
     try:
         vector = np.array(value.data if isinstance(value, Statevector) else value, dtype=np.complex128)
     except (TypeError, ValueError) as exc:
-        raise InvalidOptionError(f"{name}: a vector of complex numbers is needed, not {type(value).__name__}") from exc
+        text = f"{name}: a vector of complex numbers is needed, not {type(value).__name__}"
+        raise InvalidOptionError(text, option=name, value=value) from exc
     if vector.ndim != 1 or vector.size & (vector.size - 1) or not vector.size:
-        raise InvalidOptionError(f"{name}: a vector of 2**num_qubits amplitudes is needed, not shape {vector.shape}")
+        text = f"{name}: a vector of 2**num_qubits amplitudes is needed, not shape {vector.shape}"
+        raise InvalidOptionError(text, option=name, value=value)
     norm = float(np.linalg.norm(vector))
     if not abs(norm - 1) < 1e-10:
-        raise InvalidOptionError(f"{name}: its norm is {norm!r}; a norm of 1 is needed")
+        raise InvalidOptionError(f"{name}: its norm is {norm!r}; a norm of 1 is needed", option=name, value=value)
     return vector
 
 
@@ -163,7 +167,9 @@ def _binds(name: str, value: object) -> tuple[Mapping[Any, Any], ...] | None:
 def _no_noise(name: str, value: object) -> None:
     if value is not None:
         raise InvalidOptionError(
-            f"{name}={type(value).__name__}(...): qfleet doesn't simulate noise yet; leave the option out"
+            f"{name}={type(value).__name__}(...): qfleet doesn't simulate noise yet; leave the option out",
+            option=name,
+            value=value,
         )
 
 

@@ -51,12 +51,13 @@ class FleetProvider:
         if not self.url:
             raise InvalidOptionError(
                 "no fleet is named: give FleetProvider(url) the url of its Redis or set QFLEET_URL; "
-                "FleetProvider.local() starts a fleet on this machine"
+                "FleetProvider.local() starts a fleet on this machine",
+                option="url",
             )
         try:
             broker = parse_broker(self.url)
         except BrokerUrlError as exc:
-            raise InvalidOptionError(str(exc)) from exc
+            raise InvalidOptionError(str(exc), option="url") from exc
         self._retention = settings.retention_seconds
         self._connection = Connection(broker)
         self._local: LocalFleet | None = None
@@ -183,9 +184,11 @@ class FleetProvider:
         bounds: dict[str, object] = {"limit": limit, "skip": skip}
         for option, value in bounds.items():
             if value is not None and not (isinstance(value, numbers.Integral) and 0 <= int(value) < 2**31):
-                raise InvalidOptionError(f"{option}={value!r}: a whole number from 0 to {2**31 - 1} is needed")
+                text = f"{option}={value!r}: a whole number from 0 to {2**31 - 1} is needed"
+                raise InvalidOptionError(text, option=option, value=value)
         if isinstance(job_tags, str):
-            raise InvalidOptionError(f"job_tags={job_tags!r}: a list of strings is needed")
+            text = f"job_tags={job_tags!r}: a list of strings is needed"
+            raise InvalidOptionError(text, option="job_tags", value=job_tags)
         wanted = set(job_tags or ())
         with self._connection.ledger() as ledger:
             found = (
@@ -212,7 +215,8 @@ class FleetProvider:
         """
         job = self.job(job_id)
         if not job.in_final_state():
-            raise FleetJobError(f"job {job.job_id()} hasn't ended; cancel() it before it can be deleted")
+            text = f"job {job.job_id()} hasn't ended; cancel() it before it can be deleted"
+            raise FleetJobError(text, job_id=job.job_id())
         with self._connection.ledger() as ledger:
             ledger.delete(job.job_id())
         return True

@@ -30,6 +30,8 @@ class Settings:
         retention = environment.get("QFLEET_RETENTION_SECONDS", str(DEFAULT_RETENTION_SECONDS))
         if not retention.isdecimal() or not 1 <= int(retention) < 2**31:
             raise InvalidOptionError(
-                f"QFLEET_RETENTION_SECONDS={retention!r}: a whole number of seconds from 1 to {2**31 - 1} is needed"
+                f"QFLEET_RETENTION_SECONDS={retention!r}: a whole number of seconds from 1 to {2**31 - 1} is needed",
+                option="QFLEET_RETENTION_SECONDS",
+                value=retention,
             )
         return cls(url=environment.get("QFLEET_URL", ""), retention_seconds=int(retention))

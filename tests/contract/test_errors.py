@@ -87,8 +87,10 @@ def test_a_circuit_too_wide_for_the_workers(provider: FleetProvider, backend: Fl
     largest = max(worker.memory_bytes for worker in provider.workers())
     width = (largest // 16).bit_length()
     expected = rf"'wide': its {width} qubits and \d+ shots need .* GiB.*; the largest worker has .* GiB"
-    with pytest.raises(CapacityError, match=expected):
+    with pytest.raises(CapacityError, match=expected) as caught:
         backend.run([measured("c"), wide(width)])
+    assert (caught.value.circuit, caught.value.available_bytes) == ("wide", largest)
+    assert caught.value.needed_bytes > largest
 
 
 @pytest.mark.parametrize("width", [51, 1_000, 20_000, 40_000])
@@ -115,8 +117,12 @@ def test_an_instruction_that_nobody_knows(backend: FleetBackend) -> None:
     circuit = QuantumCircuit(2, name="odd")
     circuit.h(0)
     circuit.append(Instruction("mystery", 1, 0, []), [1])
-    with pytest.raises(UnsupportedCircuitError, match=r"circuit 'odd' holds 'mystery' at position 1 \(qubit 1\)"):
+    with pytest.raises(
+        UnsupportedCircuitError, match=r"circuit 'odd' holds 'mystery' at position 1 \(qubit 1\)"
+    ) as caught:
         backend.run(circuit)
+    error = caught.value
+    assert (error.circuit, error.operation, error.position, error.qubits) == ("odd", "mystery", 1, (1,))
 
 
 def test_unknown_backends(provider: FleetProvider) -> None:

@@ -12,7 +12,7 @@ from qiskit.exceptions import QiskitError
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.pub_results import Means, pub_result
-from qfleet.jobs.result import assemble, failure
+from qfleet.jobs.result import assemble, failures
 from qfleet.ledger import JobRecord
 from qfleet.wire.messages.result import CircuitResult
 
@@ -36,7 +36,7 @@ def _experiments(record: JobRecord, parts: Sequence[CircuitResult]) -> bool:
     )
     if made is None:
         return False
-    failure(made)
+    failures(made)
     for index, experiment in enumerate(made.results):
         for read in (made.data, made.get_counts, made.get_memory, made.get_statevector, made.get_unitary):
             try:

@@ -139,7 +139,8 @@ def test_what_is_wrong_is_said_in_one_line(fleet_url: str, arguments: list[Any],
 def test_errors_for_machines(fleet_url: str) -> None:
     told = qfleet("status", "no-such-job", "--json", url=fleet_url)
     assert (told.returncode, told.stdout) == (1, "")
-    assert json.loads(told.stderr)["error"]["type"] == "JobNotFoundError"
+    error = json.loads(told.stderr)["error"]
+    assert (error["type"], error["fields"]) == ("JobNotFoundError", {"job_id": "no-such-job"})
 
 
 def test_no_worker_is_up() -> None:

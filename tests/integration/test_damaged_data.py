@@ -244,16 +244,19 @@ def test_a_damaged_result_is_told_to_who_asks(
     server.hset(keys.results(job.job_id()), "0", _result())
     assert backend.retrieve_job(job.job_id()).result().get_counts() == {"00": 4, "11": 6}
     server.hset(keys.results(job.job_id()), "0", blob)
-    with pytest.raises(DamagedDataError, match=text):
+    with pytest.raises(DamagedDataError, match=text) as caught:
         backend.retrieve_job(job.job_id()).result()
+    assert caught.value.job_id == job.job_id()
+    assert (caught.value.shard, caught.value.circuit) in [(0, None), (None, 0)]
 
 
 def test_a_damaged_record_is_told_to_who_asks(backend: FleetBackend, server: redis.Redis) -> None:
     job = backend.run(bell(), shots=10)
     job.wait_for_final_state(timeout=60)
     server.hset(keys.job(job.job_id()), JobField.RECORD, b"\x80\x04\x95")
-    with pytest.raises(DamagedDataError):
+    with pytest.raises(DamagedDataError) as caught:
         backend.retrieve_job(job.job_id()).result()
+    assert caught.value.fields == {"job_id": job.job_id()}
 
 
 def test_something_else_in_place_of_a_job_is_one_of_our_errors(backend: FleetBackend, server: redis.Redis) -> None:

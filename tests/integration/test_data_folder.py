@@ -108,6 +108,7 @@ def test_the_second_fleet_is_refused_with_the_url_of_the_first(folder: Path) -> 
         assert str(folder) in str(caught.value)
         assert "this process has started" in str(caught.value)
         assert first.url in str(caught.value)
+        assert caught.value.fields == {"folder": str(folder), "url": first.url}
         # what the message says to do
         with FleetProvider(first.url) as second:
             jobs = [_run(first), _run(second)]

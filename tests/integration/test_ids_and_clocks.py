@@ -79,8 +79,9 @@ def test_several_jobs_are_named(backend: FleetBackend, server: redis.Redis) -> N
     server.delete(*keys.of_job("abcd-3"))
     with pytest.raises(
         JobNotFoundError, match=r"several jobs' ids begin with 'abcd': abcd-1, abcd-2, abcd-2x; give more"
-    ):
+    ) as caught:
         backend.provider.job("abcd")
+    assert caught.value.fields == {"job_id": "abcd", "candidates": ("abcd-1", "abcd-2", "abcd-2x")}
     # A whole id is meant as one, though another begins so.
     assert backend.provider.job("abcd-2").job_id() == jobs[1].job_id()
     with pytest.raises(JobExpiredError, match="job abcd-3 has expired"):

@@ -202,8 +202,11 @@ def test_waiting_ends_with_the_job_whatever_the_time_between_reads(backend: Flee
 
 def test_a_timeout_leaves_the_job_going(backend: FleetBackend) -> None:
     job = backend.run(wide(20, layers=20), shots=10)
-    with pytest.raises(JobTimeoutError, match=r"did not end within 0\.01 s.*0 of 1 circuits done, and goes on"):
+    with pytest.raises(
+        JobTimeoutError, match=r"did not end within 0\.01 s.*0 of 1 circuits done, and goes on"
+    ) as caught:
         job.result(timeout=0.01)
+    assert caught.value.fields == {"job_id": job.job_id(), "timeout_seconds": 0.01}
     assert job.result(timeout=60).success
     assert job.status() is JobStatus.DONE
 
@@ -213,6 +216,7 @@ def test_result_of_a_failed_job_says_what_failed(backend: FleetBackend) -> None:
     with pytest.raises(JobError, match=r"circuit 1 \('too_wide'\): its 22 qubits need") as caught:
         job.result()
     assert isinstance(caught.value, JobFailedError)
+    assert caught.value.fields == {"job_id": job.job_id(), "circuits": (1,)}
     partial = job.result(partial=True)
     assert (partial.status, partial.success) == ("PARTIAL COMPLETED", False)
     assert [experiment.success for experiment in partial.results] == [True, False]

@@ -59,9 +59,10 @@ def _read(path: Path, probe: Probe) -> list[QuantumCircuit]:
     code = without_comments(text)
     version = _VERSION.match(code)
     if version is None:
-        raise CircuitFileError(
-            f"{path} isn't a circuit: it starts neither with 'OPENQASM 2.0;' nor 'OPENQASM 3.0;' nor as a QPY file. "
-            "Add the OpenQASM version as the first line, or write the circuit with qiskit.qpy.dump()."
+        raise _error(
+            path,
+            " isn't a circuit: it starts neither with 'OPENQASM 2.0;' nor 'OPENQASM 3.0;' nor as a QPY file. "
+            "Add the OpenQASM version as the first line, or write the circuit with qiskit.qpy.dump().",
         )
     if version[1] == "2":
         program = qasm2_source.expand(path, text, MAX_FILE_BYTES)
@@ -71,7 +72,7 @@ def _read(path: Path, probe: Probe) -> list[QuantumCircuit]:
         _check_text(path, code)
         circuits = _circuits(path, "qasm3", text.encode(), probe)
     else:
-        raise CircuitFileError(f"{path} is OpenQASM {version[1]}; versions 2 and 3 are read.")
+        raise _error(path, f" is OpenQASM {version[1]}; versions 2 and 3 are read.")
     circuits[0].name = path.stem
     return circuits
 
@@ -83,26 +84,36 @@ def _circuits(
         probe.check(kind, data)
         return parse(kind, data)
     except UnreadableError as exc:
-        place = _place(exc.line, program) if exc.line else ""
-        raise CircuitFileError(f"{path}{_problem(kind, place, exc)}") from exc
+        raise _error(path, _problem(kind, exc), exc.line, program) from exc
 
 
-def _problem(kind: Format, place: str, exc: UnreadableError) -> str:
-    """Return what is wrong with a file, and what to do, to be written after its name."""
+def _problem(kind: Format, exc: UnreadableError) -> str:
+    """Return the text about an unreadable file that follows its name and line."""
     if exc.too_large:
-        return f"{place}: {exc.reason}. Split it, or submit its circuits from Python."
+        return f": {exc.reason}. Split it, or submit its circuits from Python."
     if kind == "qpy":
         return (
             f" isn't QPY that can be read: {exc.reason}. "
             "Write it again with qiskit.qpy.dump() of the Qiskit that is installed here."
         )
-    return f"{place}: {exc.reason}. Correct the file: this isn't {LANGUAGES[kind]} that Qiskit reads."
+    return f": {exc.reason}. Correct the file: this isn't {LANGUAGES[kind]} that Qiskit reads."
 
 
-def _place(line: int, program: qasm2_source.Program | None) -> str:
-    """Return a line of a program's text as people know it."""
-    name, number = program.place(line) if program else ("", line)
-    return f", line {number}" + (f" of {name!r}" if name else "")
+def _error(
+    path: Path, text: str, line: int | None = None, program: qasm2_source.Program | None = None
+) -> CircuitFileError:
+    """Return the error about a file.
+
+    Args:
+        path: the file.
+        text: what is wrong and what to do, as it follows the file's name and line.
+        line: the number of the line in the text that was parsed, from 1.
+        program: the source of that text, if it has includes.
+    """
+    if not line:
+        return CircuitFileError(f"{path}{text}", path=str(path))
+    include, number = program.place(line) if program else ("", line)
+    return qasm2_source.file_error(path, include, number, text)
 
 
 def _content(path: Path) -> bytes:
@@ -110,13 +121,11 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
-        raise CircuitFileError(f"{path} can't be read: {exc.strerror}.") from exc
+        raise _error(path, f" can't be read: {exc.strerror}.") from exc
     if len(data) > MAX_FILE_BYTES:
-        raise CircuitFileError(
-            f"{path} has more than {MAX_FILE_BYTES >> 20} MiB. Split it, or submit its circuits from Python."
-        )
+        raise _error(path, f" has more than {MAX_FILE_BYTES >> 20} MiB. Split it, or submit its circuits from Python.")
     if not data.strip():
-        raise CircuitFileError(f"{path} is empty. A circuit file is OpenQASM 2, OpenQASM 3 or QPY.")
+        raise _error(path, " is empty. A circuit file is OpenQASM 2, OpenQASM 3 or QPY.")
     return data
 
 
@@ -125,10 +134,8 @@ def _text(path: Path, data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        raise CircuitFileError(
-            f"{path}, line {line}: not UTF-8 text, and the file isn't QPY either. "
-            "A circuit file is OpenQASM 2, OpenQASM 3 or QPY."
-        ) from exc
+        text = ": not UTF-8 text, and the file isn't QPY either. A circuit file is OpenQASM 2, OpenQASM 3 or QPY."
+        raise _error(path, text, line) from exc
 
 
 def _check_text(path: Path, code: str, program: qasm2_source.Program | None = None) -> None:
@@ -137,19 +144,15 @@ def _check_text(path: Path, code: str, program: qasm2_source.Program | None = No
         digits = (register[1] or register[2]).replace("_", "").lower()
         if not _is_small(digits):
             line = code.count("\n", 0, register.start()) + 1
-            raise CircuitFileError(
-                f"{path}{_place(line, program)}: a register of {digits[:20]} bits; "
-                f"{_MAX_REGISTER} is the largest that is read."
-            )
+            text = f": a register of {digits[:20]} bits; {_MAX_REGISTER} is the largest that is read."
+            raise _error(path, text, line, program)
     depth = 0
     for bracket in _BRACKET.finditer(code):
         depth += 1 if bracket[0] in "([{" else -1
         if depth > _MAX_NESTING:
             line = code.count("\n", 0, bracket.start()) + 1
-            raise CircuitFileError(
-                f"{path}{_place(line, program)}: its expressions are nested too deeply; "
-                f"{_MAX_NESTING} levels are read. Write them flatter."
-            )
+            text = f": its expressions are nested too deeply; {_MAX_NESTING} levels are read. Write them flatter."
+            raise _error(path, text, line, program)
 
 
 def _is_small(digits: str) -> bool:
@@ -165,11 +168,12 @@ def _is_small(digits: str) -> bool:
 
 def _check_qpy(path: Path, data: bytes) -> None:
     if len(data) <= len(_QPY_MAGIC):
-        raise CircuitFileError(f"{path} isn't QPY that can be read: it ends within its header. Write it again.")
+        raise _error(path, " isn't QPY that can be read: it ends within its header. Write it again.")
     # The version is read before Qiskit sees the file: loading an old one is what runs code.
     version = data[len(_QPY_MAGIC)]
     if version < MIN_QPY_VERSION:
-        raise CircuitFileError(
-            f"{path} is QPY version {version}; only {MIN_QPY_VERSION} and newer are read, because loading an older one "
-            "can run code (CVE-2025-2000). Write it again with qiskit.qpy.dump() of Qiskit 1.3 or newer."
+        raise _error(
+            path,
+            f" is QPY version {version}; only {MIN_QPY_VERSION} and newer are read, because loading an older one "
+            "can run code (CVE-2025-2000). Write it again with qiskit.qpy.dump() of Qiskit 1.3 or newer.",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -80,7 +80,7 @@ class _TellsErrors(click.Command):
 
             if not isinstance(exc, QiskitError):
                 raise
-            _tell(type(exc).__name__, message_of(exc), as_json=as_json)
+            _tell(type(exc).__name__, message_of(exc), as_json=as_json, fields=getattr(exc, "fields", None))
             ctx.exit(_exit_code(exc))
 
 
@@ -130,9 +130,12 @@ def _tell_usage(exc: click.UsageError, *, as_json: bool) -> None:
     _tell("UsageError", text, as_json=as_json)
 
 
-def _tell(kind: str, message: str, *, as_json: bool) -> None:
+def _tell(kind: str, message: str, *, as_json: bool, fields: Mapping[str, object] | None = None) -> None:
     if as_json:
-        write_json({"error": {"type": kind, "message": message}}, err=True)
+        error: dict[str, object] = {"type": kind, "message": message}
+        if fields:
+            error["fields"] = fields
+        write_json({"error": error}, err=True)
     else:
         echo(f"Error: {message}", err=True)
 

@@ -115,7 +115,8 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
         progress = job.progress()
         raise FleetJobTimeoutError(
             f"job {job_id} has not ended: {job.status().name}, {progress.done} of {progress.total} circuits done. "
-            f"Wait for it: qfleet result {job_id} --wait 60"
+            f"Wait for it: qfleet result {job_id} --wait 60",
+            job_id=job.job_id(),
         )
     interrupts.say(f"interrupted; job {job_id} goes on")
     found = wait_for_result(job, wait or None, partial=partial)

@@ -29,14 +29,16 @@ def check_plot(path: Path) -> None:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ImportError as exc:
-        raise MissingExtraError('a picture needs matplotlib: pip install "qfleet[plot]"') from exc
+        raise MissingExtraError('a picture needs matplotlib: pip install "qfleet[plot]"', extra="plot") from exc
     kinds = sorted(FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in kinds:
         raise InvalidOptionError(
-            f"{path} isn't a kind of picture that is written; its ending is one of: {', '.join(kinds)}"
+            f"{path} isn't a kind of picture that is written; its ending is one of: {', '.join(kinds)}",
+            option="plot",
+            value=str(path),
         )
     if path.is_dir():
-        raise InvalidOptionError(f"{path} is a folder; name a file for the picture")
+        raise InvalidOptionError(f"{path} is a folder; name a file for the picture", option="plot", value=str(path))
 
 
 def save_histograms(documents: Iterable[dict[str, Any]], path: Path) -> None:

@@ -149,7 +149,20 @@ class _Includes:
         return text
 
     def _error(self, name: str, line: int, what: str) -> CircuitFileError:
-        return CircuitFileError(f"{self._path}, line {line}{f' of {name!r}' if name else ''}: {what}.")
+        return file_error(self._path, name, line, f": {what}.")
+
+
+def file_error(path: Path, include: str, line: int, text: str) -> CircuitFileError:
+    """Return the error about a line of a file.
+
+    Args:
+        path: the file.
+        include: the name of the included file that the line is in; empty for the file itself.
+        line: the number of the line there, from 1.
+        text: what is wrong and what to do, as it follows the place.
+    """
+    place = f"line {line}" + (f" of {include!r}" if include else "")
+    return CircuitFileError(f"{path}, {place}{text}", path=str(path), line=line, include=include or None)
 
 
 def _regular_bytes(path: Path, limit: int) -> bytes:

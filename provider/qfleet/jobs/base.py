@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from qiskit.providers import JobStatus
 
-from qfleet.errors import FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
+from qfleet.errors import DamagedDataError, FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
 from qfleet.jobs.gathering import all_parts
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import READ_EVERY_SECONDS, Patience, ended, goes_on, interruptible, seconds, watch
@@ -20,6 +20,8 @@ from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.messages.result import CircuitResult
 
+#: How many circuits or PUBs the text of an error names.
+_NAMED_FAILURES: Final = 3
 #: How long a cancel waits for the processes that it kills to be dead.
 _DEATH_SECONDS: Final = 2.0
 
@@ -55,6 +57,8 @@ class LedgerJob(ABC, Generic[_Result]):
 
     _job_id: str
     _backend: JobBackend
+    #: the word for what a result has one of each: circuits or PUBs
+    _units: ClassVar[str]
 
     def __init__(self, backend: JobBackend, *, new: NewJob | None, snapshot: Snapshot | None) -> None:
         """Make the object of a job.
@@ -78,8 +82,14 @@ class LedgerJob(ABC, Generic[_Result]):
         """The result of the job, which has ended, from what its circuits gave."""
 
     @abstractmethod
-    def _failure(self, result: _Result) -> str:
-        """What of a result failed, and why; empty if nothing did."""
+    def _failures(self, result: _Result) -> dict[int, str]:
+        """Return the circuits or PUBs of a result that failed: their numbers, and texts that name them and say why."""
+
+    def _described(self, failures: dict[int, str]) -> str:
+        """Return a text about failures; empty if there are none."""
+        texts = list(failures.values())
+        more = len(texts) - _NAMED_FAILURES
+        return "; ".join(texts[:_NAMED_FAILURES]) + (f"; and {more} more {self._units}" if more > 0 else "")
 
     def __repr__(self) -> str:
         known = self._snapshot
@@ -95,14 +105,14 @@ class LedgerJob(ABC, Generic[_Result]):
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._unsent is not None:
-            raise FleetJobError(f"job {self._job_id} can't be copied or pickled before it is submitted; call submit()")
+            raise self._error("can't be copied or pickled before it is submitted; call submit()")
         return type(self), (self._backend, self._job_id)
 
     def submit(self) -> None:
         """Send the job to the fleet. Raises `JobError` the second time."""
         job = self._unsent
         if job is None:
-            raise FleetJobError(f"job {self._job_id} was submitted already; run the circuits again for another job")
+            raise self._error("was submitted already; run the circuits again for another job")
         try:
             with shielded(patient=False):
                 self._record = send(self._connection, job)
@@ -156,12 +166,12 @@ class LedgerJob(ABC, Generic[_Result]):
                 JobStatus.DONE: "nothing of it failed",
                 JobStatus.CANCELLED: "it was cancelled, which is for good; run the circuits again as another job",
             }.get(status, f"it is {status.name}; wait until it has ended")
-            raise FleetJobError(f"job {self._job_id} has nothing to try again: {why}")
+            raise self._error(f"has nothing to try again: {why}")
         with self._connection.ledger() as ledger:
             again = ledger.retry(self._job_id)
         self._snapshot = self._full_result = None
         if not again:
-            raise FleetJobError(f"job {self._job_id} has nothing to try again: somebody else did so just now")
+            raise self._error("has nothing to try again: somebody else did so just now")
         publish(self._connection, self._job_id, again)
         return snapshot.circuits - snapshot.circuits_done
 
@@ -221,7 +231,7 @@ class LedgerJob(ABC, Generic[_Result]):
         snapshot = self._read_snapshot()
         if job_status(snapshot.states) is not JobStatus.ERROR:
             return None
-        return self._failure(self._assemble(snapshot, Patience(self._job_id, 0))) or snapshot.error
+        return self._described(self._failures(self._assemble(snapshot, Patience(self._job_id, 0)))) or snapshot.error
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -248,7 +258,11 @@ class LedgerJob(ABC, Generic[_Result]):
 
     def _must_be_submitted(self) -> None:
         if self._unsent is not None:
-            raise FleetJobError(f"job {self._job_id} isn't submitted; call submit() first")
+            raise self._error("isn't submitted; call submit() first")
+
+    def _error(self, text: str) -> FleetJobError:
+        """Return the error of a call that this job refuses."""
+        return FleetJobError(f"job {self._job_id} {text}", job_id=self._job_id)
 
     def _read_snapshot(self) -> Snapshot:
         if self._snapshot is None or not _is_for_good(self._snapshot):
@@ -291,12 +305,15 @@ class LedgerJob(ABC, Generic[_Result]):
     def _conclude(self, snapshot: Snapshot, patience: Patience, *, partial: bool = False) -> _Result:
         """Return what a job that has ended gave; raise an error if it failed or was cancelled."""
         if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
-            raise JobCancelledError(f"job {self._job_id} was cancelled; result(partial=True) gives what it had done")
+            text = f"job {self._job_id} was cancelled; result(partial=True) gives what it had done"
+            raise JobCancelledError(text, job_id=self._job_id)
         result = self._assemble(snapshot, patience)
-        if not partial and (failure := self._failure(result)):
+        if not partial and (failures := self._failures(result)):
             raise JobFailedError(
-                f"job {self._job_id} failed: {failure}. result(partial=True) gives the rest, retry_failed() runs what "
-                "failed again"
+                f"job {self._job_id} failed: {self._described(failures)}. result(partial=True) gives the rest, "
+                "retry_failed() runs what failed again",
+                job_id=self._job_id,
+                circuits=tuple(failures),
             )
         return result
 
@@ -312,10 +329,21 @@ class LedgerJob(ABC, Generic[_Result]):
 
     def _assemble(self, snapshot: Snapshot, patience: Patience) -> _Result:
         if self._full_result is None or self._full_result[0] != snapshot.ended:
-            record = self._read_record(patience)
-            found = all_parts(self._connection, patience, snapshot)
-            self._full_result = snapshot.ended, self._assembled(record, found, snapshot)
+            with damage_named(self._job_id):
+                record = self._read_record(patience)
+                found = all_parts(self._connection, patience, snapshot)
+                self._full_result = snapshot.ended, self._assembled(record, found, snapshot)
         return self._full_result[1]
+
+
+@contextmanager
+def damage_named(job_id: str) -> Iterator[None]:
+    """Add a job's id to the errors about its damaged data."""
+    try:
+        yield
+    except DamagedDataError as exc:
+        exc.job_id = job_id
+        raise
 
 
 def _is_for_good(snapshot: Snapshot) -> bool:

@@ -11,9 +11,9 @@ from qiskit.providers import JobV1
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult
 
-from qfleet.jobs.base import JobBackend, LedgerJob
+from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
 from qfleet.jobs.gathering import default_error, gather
-from qfleet.jobs.result import assemble, failure
+from qfleet.jobs.result import assemble, failures
 from qfleet.jobs.waiting import Patience, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.result import CircuitResult
@@ -25,6 +25,8 @@ class FleetJob(LedgerJob[Result], JobV1):
     Of a job that failed, or was cancelled, ``result(partial=True)`` has all circuits: those without data have
     ``success=False`` and a ``status`` that says why, and the result's status is "PARTIAL COMPLETED".
     """
+
+    _units = "circuits"
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class FleetJob(LedgerJob[Result], JobV1):
         return self._as_completed(Patience(self._job_id, timeout))
 
     def _as_completed(self, patience: Patience) -> Iterator[tuple[int, ExperimentResult]]:
-        with interruptible(self._job_id):
+        with interruptible(self._job_id), damage_named(self._job_id):
             record = self._read_record(patience)
             with closing(self._reads(patience, moves=True)) as reads:
                 yield from gather(self._connection, patience, record, reads)
@@ -69,5 +71,5 @@ class FleetJob(LedgerJob[Result], JobV1):
             default_error=default_error(snapshot),
         )
 
-    def _failure(self, result: Result) -> str:
-        return failure(result)
+    def _failures(self, result: Result) -> dict[int, str]:
+        return failures(result)

@@ -15,8 +15,8 @@ from qiskit.primitives import BasePrimitiveJob, PrimitiveResult, PubResult
 from qiskit.providers import BackendV2, JobStatus
 from qiskit.providers.jobstatus import JOB_FINAL_STATES
 
-from qfleet.errors import DamagedDataError, FleetJobError
-from qfleet.jobs.base import JobBackend, LedgerJob
+from qfleet.errors import DamagedDataError
+from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
 from qfleet.jobs.gathering import arriving, default_error, gather_units
 from qfleet.jobs.pub_results import ERROR, Means, pub_result
 from qfleet.jobs.waiting import Patience, interruptible
@@ -31,6 +31,8 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
     points. Of a job that failed, or was cancelled, ``result(partial=True)`` has all PUBs: one that failed has the key
     ``error`` in its metadata; an estimator's arrays are NaN where there is nothing, a sampler's PUB has no arrays.
     """
+
+    _units = "PUBs"
 
     def __init__(
         self,
@@ -99,13 +101,17 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         self._must_be_submitted()
         record = self._read_record()
         if record.output != "means" or len(record.pubs) != 1:
-            raise FleetJobError(f"job {self._job_id} isn't an estimator's with one PUB; use as_completed()")
+            raise self._error("isn't an estimator's with one PUB; use as_completed()")
         return self._means_as_completed(Patience(self._job_id, timeout), record)
 
     def _means_as_completed(self, patience: Patience, record: JobRecord) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         (circuit,), blocks = record.circuits, defaultdict[int, list[CircuitResult]](list)
         means = Means(circuit, record.pubs[0])
-        with interruptible(self._job_id), closing(self._reads(patience, moves=True)) as reads:
+        with (
+            interruptible(self._job_id),
+            damage_named(self._job_id),
+            closing(self._reads(patience, moves=True)) as reads,
+        ):
             for found, _ in arriving(self._connection, patience, reads):
                 for part in found:
                     own = blocks[part.index]
@@ -114,12 +120,12 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
                         continue
                     end = part.index + part.points
                     if end > circuit.points:
-                        raise DamagedDataError(f"the job has {circuit.points} points, and gave {end}")
+                        raise DamagedDataError(f"the job has {circuit.points} points, and gave {end}", circuit=0)
                     in_order = sorted(blocks.pop(part.index), key=lambda block: block.first_shot)
                     yield slice(part.index, end), means.of(part.index, part.points, in_order)[0]
 
     def _as_completed(self, patience: Patience) -> Iterator[tuple[int, PubResult]]:
-        with interruptible(self._job_id):
+        with interruptible(self._job_id), damage_named(self._job_id):
             record = self._read_record(patience)
             firsts = _firsts(record)
             left = {number: circuit.points * circuit.shots for number, circuit in enumerate(record.circuits)}
@@ -144,10 +150,10 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         results = [pub_result(record, number, firsts[number], own, error) for number, own in enumerate(parts)]
         return PrimitiveResult(results, metadata={"version": 2})
 
-    def _failure(self, result: PrimitiveResult[PubResult]) -> str:
-        failed = [f"PUB {number}, {pub.metadata[ERROR]}" for number, pub in enumerate(result) if ERROR in pub.metadata]
-        more = len(failed) - 3
-        return "; ".join(failed[:3]) + (f"; and {more} more PUBs" if more > 0 else "")
+    def _failures(self, result: PrimitiveResult[PubResult]) -> dict[int, str]:
+        return {
+            number: f"PUB {number}, {pub.metadata[ERROR]}" for number, pub in enumerate(result) if ERROR in pub.metadata
+        }
 
 
 def _firsts(record: JobRecord) -> list[int]:

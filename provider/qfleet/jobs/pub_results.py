@@ -33,6 +33,16 @@ def pub_result(
     Of a PUB that failed, an estimator's arrays are NaN where there is nothing, a sampler has no arrays, and the
     metadata have the key ``error``. Raises `DamagedDataError` if the data don't fit the job.
     """
+    try:
+        return _pub_result(record, number, first, found, default_error)
+    except DamagedDataError as exc:
+        exc.circuit = number
+        raise
+
+
+def _pub_result(
+    record: JobRecord, number: int, first: int, found: Iterable[CircuitResult], default_error: str
+) -> PubResult:
     circuit, pub = record.circuits[number], record.pubs[number]
     # In order, so that not even the last bit of a mean depends on which shard ended first.
     parts = sorted(found, key=lambda part: (part.index, part.first_shot))

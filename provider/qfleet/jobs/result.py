@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from qfleet.ledger import CircuitRecord, JobRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import SEED_STEP
-
-#: How many failed circuits an error names.
-_NAMED_FAILURES: Final = 3
 
 
 def assemble(
@@ -100,7 +97,8 @@ def split(found: CircuitResult) -> list[CircuitResult]:
         or memory * points != len(found.memory)
         or amplitudes * points != len(found.amplitudes)
     ):
-        raise DamagedDataError(f"the data of circuits {found.index} to {found.index + points - 1} don't fit them")
+        text = f"the data of circuits {found.index} to {found.index + points - 1} don't fit them"
+        raise DamagedDataError(text, circuit=found.index)
     return [
         CircuitResult(
             index=found.index + point,
@@ -166,18 +164,21 @@ def experiment(
     }
     if error:
         return ExperimentResult(circuit.shots, False, ExperimentResultData(), status=f"ERROR: {error}", **common)
-    return ExperimentResult(circuit.shots, True, _data(job, circuit, parts), status="DONE", **common)
+    try:
+        data = _data(job, circuit, parts)
+    except DamagedDataError as exc:
+        exc.circuit = parts[0].index
+        raise
+    return ExperimentResult(circuit.shots, True, data, status="DONE", **common)
 
 
-def failure(result: Result) -> str:
-    """Which circuits of a result failed, and why; empty if none did."""
-    failed = [
-        f"circuit {index} ({circuit.header['name']!r}): {circuit.status.removeprefix('ERROR: ')}"
+def failures(result: Result) -> dict[int, str]:
+    """Return the circuits of a result that failed: their indices, and texts that name them and say why."""
+    return {
+        index: f"circuit {index} ({circuit.header['name']!r}): {circuit.status.removeprefix('ERROR: ')}"
         for index, circuit in enumerate(result.results)
         if not circuit.success
-    ]
-    more = len(failed) - _NAMED_FAILURES
-    return "; ".join(failed[:_NAMED_FAILURES]) + (f"; and {more} more circuits" if more > 0 else "")
+    }
 
 
 def _data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[CircuitResult]) -> ExperimentResultData:

@@ -68,12 +68,16 @@ class Patience:
         left = self.left()
         if left <= 0:
             raise FleetJobTimeoutError(
-                f"job {self.job_id} is not known to have ended within {self.timeout} s: {error}"
+                f"job {self.job_id} is not known to have ended within {self.timeout} s: {error}",
+                job_id=self.job_id,
+                timeout_seconds=self.timeout,
             ) from error
         if outage > OUTAGE_SECONDS:
             raise BrokerUnreachableError(
                 f"waited {outage:.0f} s in vain for Redis to come back; job {self.job_id} goes on without this client, "
-                f"and provider.job({self.job_id!r}) finds it again. {error}"
+                f"and provider.job({self.job_id!r}) finds it again. {error}",
+                broker=error.broker,
+                job_id=self.job_id,
             ) from error
         pause = min(self._pause, left)
         self._pause = min(2 * self._pause, _PAUSES_SECONDS[1])
@@ -173,7 +177,9 @@ def _until_read(connection: Connection, patience: Patience, snapshot: Snapshot, 
     """Return the seconds until the next read of a job that hasn't ended. Raises `FleetJobTimeoutError`."""
     left = patience.left()
     if left <= 0:
-        raise FleetJobTimeoutError(_why_waiting(connection, patience, snapshot))
+        raise FleetJobTimeoutError(
+            _why_waiting(connection, patience, snapshot), job_id=patience.job_id, timeout_seconds=patience.timeout
+        )
     return min(max(read_every, LEAST_SECONDS, _SHARE_SECONDS * hub.number_of_listeners), left)
 
 
@@ -198,7 +204,7 @@ def goes_on(job_id: str) -> str:
 def seconds(name: str, value: object) -> float:
     """Return a number of seconds. Raises `InvalidOptionError`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
-        raise InvalidOptionError(f"{name}={value!r}: a number of seconds is needed")
+        raise InvalidOptionError(f"{name}={value!r}: a number of seconds is needed", option=name, value=value)
     return float(value)
 
 

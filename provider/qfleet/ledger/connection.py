@@ -104,7 +104,8 @@ class Connection:
 
     def closed_error(self) -> BrokerClosedError:
         """Return the error for a call that was using this connection when it was closed."""
-        return BrokerClosedError(f"the provider of {self.broker} was closed by close() while it was in use")
+        text = f"the provider of {self.broker} was closed by close() while it was in use"
+        return BrokerClosedError(text, broker=str(self.broker))
 
     def publish(self, job_id: str, shards: Sequence[int]) -> None:
         """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
@@ -155,13 +156,13 @@ class Connection:
             # kombu's connections were closed under its hands.
             raise self.closed_error() from exc
 
-    def _missing(self) -> str:
+    def _missing(self) -> tuple[str, ...]:
         """Return the rights that the user of this broker lacks; empty if that can't be found out."""
         try:
             found = missing_rights(self.client, "client", self.broker.client_options["db"])
         except redis.RedisError:
-            return ""
-        return ", ".join(map(str, found))
+            return ()
+        return tuple(map(str, found))
 
     def _of_this_process(self) -> threading.Lock:
         # A child of fork() must not write to its parent's sockets. What the parent opened is dropped, not closed.

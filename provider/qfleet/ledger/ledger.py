@@ -84,7 +84,9 @@ class Ledger:
         if len(blob) > MAX_BLOB_BYTES:
             raise CapacityError(
                 f"what is kept of the job beside its programs takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
-                "holds 512 MiB; give less metadata, or cut the job"
+                "holds 512 MiB; give less metadata, or cut the job",
+                needed_bytes=len(blob),
+                available_bytes=MAX_BLOB_BYTES,
             )
         ledger: dict[str, str | bytes | int | float] = {
             JobField.BACKEND: record.backend,
@@ -158,7 +160,7 @@ class Ledger:
         except redis.ResponseError as exc:
             if not _is_wrong_type(exc):
                 raise
-            raise DamagedDataError(f"what Redis holds of job {job_id} can't be read: {exc}") from exc
+            raise DamagedDataError(f"what Redis holds of job {job_id} can't be read: {exc}", job_id=job_id) from exc
         if blob is None:
             raise self._why_missing(job_id)
         return decode_record(blob)
@@ -182,7 +184,8 @@ class Ledger:
                 try:
                     yield decode_result(blob)
                 except WireError as exc:
-                    raise DamagedDataError(f"the result of shard {index} of job {job_id} can't be read: {exc}") from exc
+                    text = f"the result of shard {index} of job {job_id} can't be read: {exc}"
+                    raise DamagedDataError(text, job_id=job_id, shard=index) from exc
 
     def cancel(self, job_id: str) -> list[int]:
         """Stop every shard that isn't over, for good; the indices of those that were stopped."""
@@ -257,7 +260,9 @@ class Ledger:
                 return JobSummary(jobs[0], self.snapshot(jobs[0]))
             if jobs:
                 raise JobNotFoundError(
-                    f"several jobs' ids begin with {job_id!r}: {', '.join(jobs)}; give more of the one that is meant"
+                    f"several jobs' ids begin with {job_id!r}: {', '.join(jobs)}; give more of the one that is meant",
+                    job_id=job_id,
+                    candidates=tuple(jobs),
                 ) from None
             if expired:
                 raise self._expired(" and ".join(expired)) from None
@@ -283,13 +288,16 @@ class Ledger:
     def _expired(self, job_id: str) -> JobExpiredError:
         return JobExpiredError(
             f"job {job_id} has expired: its retention is over, and its data are deleted. "
-            "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer."
+            "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer.",
+            job_id=job_id,
         )
 
     def _why_missing(self, job_id: str) -> JobNotFoundError | JobExpiredError:
         if self._redis.zscore(keys.JOBS, job_id) is not None:
             return self._expired(job_id)
-        return JobNotFoundError(f"no job {job_id!r} here; `qfleet jobs` and provider.jobs() list those that are there")
+        return JobNotFoundError(
+            f"no job {job_id!r} here; `qfleet jobs` and provider.jobs() list those that are there", job_id=job_id
+        )
 
 
 def _is_wrong_type(error: redis.ResponseError) -> bool:

@@ -102,7 +102,9 @@ def _settle(connection: Connection, job_id: str, error: BrokerUnreachableError) 
             if time.monotonic() > deadline:
                 raise BrokerUnreachableError(
                     f"the connection broke while job {job_id} was being stored, and whether it was is not known; "
-                    f"if it was, it will run, and provider.job({job_id!r}) finds it. {exc}"
+                    f"if it was, it will run, and provider.job({job_id!r}) finds it. {exc}",
+                    broker=exc.broker,
+                    job_id=job_id,
                 ) from error
             time.sleep(_PAUSE_SECONDS)
         else:

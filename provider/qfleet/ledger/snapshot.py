@@ -72,7 +72,8 @@ def read_snapshot(job_id: str, answer: object) -> Snapshot | None:
         return _snapshot(cast("Sequence[bytes | None]", answer))
     except (ValueError, redis.ResponseError, msgspec.MsgspecError) as exc:
         raise DamagedDataError(
-            f"what Redis holds of job {job_id} can't be read: {exc}. `qfleet doctor` says how to remove it"
+            f"what Redis holds of job {job_id} can't be read: {exc}. `qfleet doctor` says how to remove it",
+            job_id=job_id,
         ) from exc
 
 

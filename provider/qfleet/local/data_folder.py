@@ -100,7 +100,9 @@ class DataFolder:
                     raise LocalFleetError(
                         f"{self._named} keeps the jobs of a local fleet that {holder.describe()} has started, at "
                         f"{holder.url}. Use that fleet, by FleetProvider(url) or --url; or stop it first; or name "
-                        "another folder"
+                        "another folder",
+                        folder=self._named,
+                        url=holder.url,
                     )
                 # Its workers end the server of a fleet that was killed, unless they were killed with it.
                 for server in self._servers():
@@ -110,7 +112,8 @@ class DataFolder:
             if time.monotonic() > deadline:
                 raise LocalFleetError(
                     f"jobs can't be kept in {self._named}: a process that doesn't say who it is has locked "
-                    f"{LOCK_NAME} in it. `fuser {self.path / LOCK_NAME}` names it; stop it, or name another folder"
+                    f"{LOCK_NAME} in it. `fuser {self.path / LOCK_NAME}` names it; stop it, or name another folder",
+                    folder=self._named,
                 )
             time.sleep(_POLL_SECONDS)
         self._check_content()
@@ -160,7 +163,8 @@ class DataFolder:
         for server in self._servers():
             raise LocalFleetError(
                 f"{self._named} is used by {server.info['name']}, process {server.pid}, which keeps its own data "
-                "there. Stop it, or name another folder"
+                "there. Stop it, or name another folder",
+                folder=self._named,
             )
         for name in _READ_BY_SERVER:
             with self._errors(), contextlib.suppress(FileNotFoundError):
@@ -172,7 +176,8 @@ class DataFolder:
         if found.st_uid != os.geteuid() or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
             raise LocalFleetError(
                 f"jobs can't be kept in {self._named}: {name} in it is not a file of this user (it belongs to user "
-                f"{found.st_uid}). Name a folder of your own"
+                f"{found.st_uid}). Name a folder of your own",
+                folder=self._named,
             )
 
     @contextlib.contextmanager
@@ -182,7 +187,8 @@ class DataFolder:
         except (OSError, RuntimeError, ValueError) as exc:
             raise LocalFleetError(
                 f"jobs can't be kept in {self._named}: {getattr(exc, 'strerror', None) or exc}. "
-                "Name a folder that is there or can be made, and that this user may write"
+                "Name a folder that is there or can be made, and that this user may write",
+                folder=self._named,
             ) from exc
 
 

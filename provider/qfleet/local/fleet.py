@@ -38,7 +38,8 @@ class LocalFleet:
 
     def __init__(self, workers: int, data: str | os.PathLike[str] | None = None) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= _MOST_WORKERS:
-            raise InvalidOptionError(f"workers={workers!r}: a whole number from 1 to {_MOST_WORKERS} is needed")
+            text = f"workers={workers!r}: a whole number from 1 to {_MOST_WORKERS} is needed"
+            raise InvalidOptionError(text, option="workers", value=workers)
         self._num_workers = workers
         self._data = data
         self._workers: list[subprocess.Popen[bytes]] = []

@@ -13,16 +13,18 @@ _SHOWN = 8
 class RefusalError(Exception):
     """An operation can't be lowered. The error collects the operation's place on its way up."""
 
-    def __init__(self, reason: str, kind: type[QfleetError] = UnsupportedCircuitError) -> None:
+    def __init__(self, reason: str, kind: type[QfleetError] = UnsupportedCircuitError, **fields: object) -> None:
         """Refuse an operation.
 
         Args:
             reason: the end of the user's message.
             kind: class of the user's error.
+            fields: attributes of the user's error, see its class.
         """
         super().__init__(reason)
         self._reason = reason
         self._kind = kind
+        self._fields = fields
         #: (operation, position, qubits), from the innermost operation outwards.
         self._path: list[tuple[str, int, Sequence[int]]] = []
 
@@ -37,7 +39,12 @@ class RefusalError(Exception):
 
     def error(self, circuit_name: str) -> QfleetError:
         """Return the error to raise to the user."""
-        return self._kind(f"circuit {circuit_name!r} {self._where()}{self._reason}")
+        fields = dict(self._fields)
+        if self._path:
+            operation, position, qubits = self._path[-1]
+            path = tuple([(name, at) for name, at, _ in reversed(self._path)])
+            fields |= {"operation": operation, "position": position, "qubits": tuple(qubits), "path": path}
+        return self._kind(f"circuit {circuit_name!r} {self._where()}{self._reason}", circuit=circuit_name, **fields)
 
     def _where(self) -> str:
         if not self._path:
@@ -58,17 +65,19 @@ def unbound(names: Iterable[str]) -> RefusalError:
         f"has {len(ordered)} parameter{plural} without a value ({_listed([repr(name) for name in ordered])}): "
         "bind with `circuit.assign_parameters({...})` first",
         UnboundParameterError,
+        parameters=tuple(ordered),
     )
 
 
 def too_many_jumps(limit: int) -> RefusalError:
     """Return the refusal of a circuit with too much control flow."""
-    return RefusalError(f"it comes to more than {limit} jumps and stores", CapacityError)
+    return RefusalError(f"it comes to more than {limit} jumps and stores", CapacityError, limit=limit)
 
 
 def too_long(limit: int) -> RefusalError:
     """Return the refusal of a circuit with too many operations in its definitions."""
-    return RefusalError(f"it comes to more than {limit} operations when its definitions are inlined", CapacityError)
+    text = f"it comes to more than {limit} operations when its definitions are inlined"
+    return RefusalError(text, CapacityError, limit=limit)
 
 
 def _qubits(qubits: Sequence[int]) -> str:

@@ -87,7 +87,9 @@ def _no_option(name: str, names: list[str]) -> str:
 def _method(value: object) -> object:
     if value not in (methods := get_args(Method)):
         raise InvalidOptionError(
-            f"method={value!r}: one of 'automatic', 'statevector' is needed{did_you_mean(value, methods)}"
+            f"method={value!r}: one of 'automatic', 'statevector' is needed{did_you_mean(value, methods)}",
+            option="method",
+            value=value,
         )
     return value
 
@@ -95,7 +97,8 @@ def _method(value: object) -> object:
 def precision_of(name: str, value: object) -> float:
     """A standard error. Raises `InvalidOptionError`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
-        raise InvalidOptionError(f"{name}={value!r}: a number of at least 0 is needed, 0 for exact means")
+        text = f"{name}={value!r}: a number of at least 0 is needed, 0 for exact means"
+        raise InvalidOptionError(text, option=name, value=value)
     return float(value)
 
 

@@ -19,7 +19,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import SparseObservable
 
-from qfleet.errors import UnboundParameterError
+from qfleet.errors import QfleetError, UnboundParameterError
 from qfleet.jobs.layout import lay_out
 from qfleet.ledger import PubRecord
 from qfleet.options import RunOptions, check_option
@@ -185,6 +185,8 @@ def _named(number: int) -> Iterator[None]:
     """Say which PUB an error is about."""
     try:
         yield
+    except QfleetError as exc:
+        raise exc.prefixed(f"PUB {number}: ") from exc
     except QiskitError as exc:
         raise type(exc)(f"PUB {number}: {exc.message}") from exc
     except ValueError as exc:

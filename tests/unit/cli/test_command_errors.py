@@ -13,7 +13,7 @@ import pytest
 
 from qfleet.cli.command import qfleet
 from qfleet.cli.group import message_of
-from qfleet.errors import BrokerUnreachableError, InvalidOptionError
+from qfleet.errors import BrokerUnreachableError, CapacityError, InvalidOptionError
 
 URL = "redis://broker:6379/0"
 
@@ -128,6 +128,11 @@ class TestFailures:
         assert result.exit_code == 1
         assert result.stdout == ""
         assert json.loads(result.stderr) == {"error": {"type": "BrokerUnreachableError", "message": "no Redis answers"}}
+
+    def test_fields_as_json(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
+        fleet.run_error = CapacityError("too large", circuit="bell", needed_bytes=2**40, path=(("a", 0), ("b", 1)))
+        result = qfleet_command("run", bell, "--url", URL, "--json")
+        assert error_of(result)["fields"] == {"circuit": "bell", "needed_bytes": 2**40, "path": [["a", 0], ["b", 1]]}
 
     def test_a_bug_keeps_its_traceback(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
         fleet.run_error = ZeroDivisionError("a bug")

@@ -130,13 +130,15 @@ def test_our_own_errors_pass() -> None:
 def test_what_a_user_may_not_do_is_asked_for_only_if_redis_refused_a_command() -> None:
     asked = []
 
-    def missing() -> str:
+    def missing() -> tuple[str, ...]:
         asked.append(1)
-        return "the command HSET (add +hset)"
+        return ("the command HSET (add +hset)", "the channel X (add &qfleet:*)")
 
     translate(of_redis.ResponseError("WRONGTYPE"), BROKER, missing)
     translate(of_redis.AuthenticationError("wrong"), BROKER, missing)
     assert asked == []
-    text = str(translate(of_redis.NoPermissionError("no permissions"), BROKER, missing))
-    assert "user 'user' may not use the command HSET (add +hset)" in text
+    error = translate(of_redis.NoPermissionError("no permissions"), BROKER, missing)
+    assert error.fields == {"broker": str(BROKER), "missing": missing()}
+    text = str(error)
+    assert "user 'user' may not use the command HSET (add +hset), the channel X (add &qfleet:*)." in text
     assert "password" not in text
