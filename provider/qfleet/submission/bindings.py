@@ -106,4 +106,5 @@ def _named(circuit: QuantumCircuit) -> Iterator[None]:
         yield
     except (ArithmeticError, KeyError, QiskitError, RuntimeError, TypeError, ValueError) as exc:
         reason = exc.message if isinstance(exc, QiskitError) else exc.args[0] if isinstance(exc, KeyError) else exc
-        raise InvalidOptionError(f"parameter_binds of circuit {circuit.name!r}: {reason}") from exc
+        text = f"parameter_binds of circuit {circuit.name!r}: {reason}"
+        raise InvalidOptionError(text, option="parameter_binds", circuit=circuit.name) from exc

@@ -145,7 +145,9 @@ def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, outp
     saves = program.saves_unitary()
     if saves and options.method == "statevector":
         raise UnsupportedCircuitError(
-            f"circuit {circuit.name!r} saves its unitary, which method='statevector' doesn't have; leave the method out"
+            f"circuit {circuit.name!r} saves its unitary, which method='statevector' doesn't have; leave the method "
+            "out",
+            circuit=circuit.name,
         )
     method = "unitary" if saves or output == "unitary" else "statevector"
     if options.method != "automatic":

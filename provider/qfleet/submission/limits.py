@@ -32,7 +32,10 @@ def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, simulated: Output
     if exponent > _MOST_AMPLITUDES_LOG2:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {num_qubits} qubits need 2**{exponent} amplitudes; "
-            f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}"
+            f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}",
+            circuit=circuit.name,
+            number=1 << exponent,
+            limit=1 << _MOST_AMPLITUDES_LOG2,
         )
 
 
@@ -48,7 +51,10 @@ def check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options:
     if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {num_qubits} qubits, with all that it saves and gives, need "
-            f"{-(-needed // 2**20)} MiB of memory, and max_memory_mb={options.max_memory_mb} allows no more than that"
+            f"{-(-needed // 2**20)} MiB of memory, and max_memory_mb={options.max_memory_mb} allows no more than that",
+            circuit=circuit.name,
+            needed_bytes=needed,
+            available_bytes=options.max_memory_mb * 2**20,
         )
 
 
@@ -66,7 +72,10 @@ def check_result(circuit: QuantumCircuit, program: Program, options: RunOptions,
             smaller = f"ask for counts instead of the {output}"
         raise CapacityError(
             f"circuit {circuit.name!r}: its result would take {size / 2**20:.0f} MiB, and a Redis value "
-            f"holds 512 MiB; {smaller}, or for fewer shots or qubits"
+            f"holds 512 MiB; {smaller}, or for fewer shots or qubits",
+            circuit=circuit.name,
+            needed_bytes=size,
+            available_bytes=LARGEST_VALUE,
         )
     return size
 
@@ -76,7 +85,10 @@ def check_blob(circuit: QuantumCircuit, blob: bytes) -> None:
     if len(blob) > LARGEST_VALUE:
         raise CapacityError(
             f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
-            "holds 512 MiB; cut the circuit, or give large unitaries as gates"
+            "holds 512 MiB; cut the circuit, or give large unitaries as gates",
+            circuit=circuit.name,
+            needed_bytes=len(blob),
+            available_bytes=LARGEST_VALUE,
         )
 
 
@@ -85,9 +97,12 @@ def check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: Qu
     if vector is None:
         return
     if output == "unitary":
-        raise InvalidOptionError("initial_statevector has no meaning for a unitary; leave the option out")
+        text = "initial_statevector has no meaning for a unitary; leave the option out"
+        raise InvalidOptionError(text, option="initial_statevector", circuit=circuit.name)
     if vector.size != 1 << circuit.num_qubits:
         raise InvalidOptionError(
             f"initial_statevector has {vector.size} amplitudes; circuit {circuit.name!r} "
-            f"with its {circuit.num_qubits} qubits needs {1 << circuit.num_qubits}"
+            f"with its {circuit.num_qubits} qubits needs {1 << circuit.num_qubits}",
+            option="initial_statevector",
+            circuit=circuit.name,
         )

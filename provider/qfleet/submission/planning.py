@@ -100,7 +100,8 @@ def plan(
                     if len(shards) == MAX_SHARDS:
                         raise CapacityError(
                             f"the job comes to more than {MAX_SHARDS} tasks; give a larger max_shot_size or "
-                            "max_job_size, or cut the job"
+                            "max_job_size, or cut the job",
+                            limit=MAX_SHARDS,
                         )
                     shards.append([])
                     points, seconds, result_bytes = 0, 0.0, 0.0

@@ -89,7 +89,8 @@ def new_job(
     """The job that runs these entries. Raises `CapacityError` for too many circuits."""
     number = sum(len(entry.phases) for entry in entries)
     if number > _MAX_CIRCUITS:
-        raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
+        text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"
+        raise CapacityError(text, number=number, limit=_MAX_CIRCUITS)
     seed = secrets.randbelow(2**31) if options.seed_simulator is None else options.seed_simulator
     records: list[CircuitRecord] = []
     items: list[PlannedCircuit] = []
@@ -187,7 +188,7 @@ def _circuits(run_input: object) -> list[QuantumCircuit]:
         if not isinstance(circuit, QuantumCircuit):
             raise TypeError(f"item {index} of the list is {_described(circuit)}; QuantumCircuits are needed")
     if not circuits:
-        raise InvalidOptionError("the list of circuits is empty; there is nothing to run")
+        raise InvalidOptionError("the list of circuits is empty; there is nothing to run", option="run_input")
     return circuits
 
 
@@ -221,12 +222,14 @@ def _programs(
     binds = options.parameter_binds
     if binds is not None and len(binds) != len(circuits):
         raise InvalidOptionError(
-            f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed"
+            f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed",
+            option="parameter_binds",
         )
     points = [Bindings(circuit, binds[at] if binds else {}) for at, circuit in enumerate(circuits)]
     number = sum(map(len, points))
     if number > _MAX_CIRCUITS:
-        raise CapacityError(f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken")
+        text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"
+        raise CapacityError(text, number=number, limit=_MAX_CIRCUITS)
     known: dict[int, Program] = {}
     for circuit, each in zip(circuits, points, strict=True):
         table = each.table()

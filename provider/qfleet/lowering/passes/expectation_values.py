@@ -47,7 +47,8 @@ def save_expectation_values(
     is_active = active[terms.qubits]
     targets = np.unique(terms.qubits[is_active])
     if len(targets) > MAX_PAULI_QUBITS:
-        raise CapacityError(f"the observables act on {len(targets)} qubits; at most {MAX_PAULI_QUBITS} are possible")
+        text = f"the observables act on {len(targets)} qubits; at most {MAX_PAULI_QUBITS} are possible"
+        raise CapacityError(text, number=len(targets), limit=MAX_PAULI_QUBITS)
     coefficients = terms.coefficients.copy()
     flips = (terms.letters & _X) != 0
     coefficients[terms.numbers[flips & ~is_active]] = 0
@@ -120,7 +121,8 @@ def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.
             if starts[-1] + number > _MOST_TERMS:
                 raise CapacityError(
                     f"the projectors of an observable come to {number:.3g} Paulis; {_MOST_TERMS} are possible at most, "
-                    "of all observables together"
+                    "of all observables together",
+                    limit=_MOST_TERMS,
                 )
         paulis = observable.as_paulis() if projectors.any() else observable
         letters, boundaries = np.asarray(paulis.bit_terms), np.asarray(paulis.boundaries, np.int64)
@@ -129,6 +131,7 @@ def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.
         parts.append((numbers, np.asarray(paulis.indices, np.int64), letters, coefficients))
         starts.append(starts[-1] + len(coefficients))
         if starts[-1] > _MOST_TERMS:
-            raise CapacityError(f"the observables have more than {_MOST_TERMS} terms together; ask for fewer at a time")
+            text = f"the observables have more than {_MOST_TERMS} terms together; ask for fewer at a time"
+            raise CapacityError(text, limit=_MOST_TERMS)
     numbers, qubits, letters, coefficients = [np.concatenate(each) for each in zip(*parts, strict=True)]
     return _Terms(numbers, qubits, letters.astype(np.uint8), coefficients.astype(np.float64)), np.array(starts)
