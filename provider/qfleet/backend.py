@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Unpack
 
 from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
@@ -19,7 +19,7 @@ from qfleet.errors import InvalidOptionError
 from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection
-from qfleet.options import NAMES, CheckedOptions, Method, RunOptions, check_labels, check_option
+from qfleet.options import NAMES, CheckedOptions, Method, RunKeywords, RunOptions, check_labels, check_option
 from qfleet.submission.prepare import prepare
 from qfleet.submission.submit import submit
 from qfleet.target import fleet_target, widest
@@ -67,7 +67,7 @@ class FleetBackend(BackendV2):
 
     _provider: BackendProvider
 
-    def __init__(self, provider: BackendProvider, kind: BackendKind, **options: object) -> None:
+    def __init__(self, provider: BackendProvider, kind: BackendKind, **options: Unpack[RunKeywords]) -> None:
         super().__init__(
             provider=provider,
             name=kind.name,
@@ -87,8 +87,11 @@ class FleetBackend(BackendV2):
     def _default_options(cls) -> Options:
         return CheckedOptions(**{field.name: field.default for field in dataclasses.fields(RunOptions)})
 
-    def set_options(self, **fields: object) -> None:
+    def set_options(self, **fields: Unpack[RunKeywords]) -> None:
         """Set options of the runs to come.
+
+        Args:
+            fields: see `run`.
 
         Raises:
             InvalidOptionError: an option has a wrong value.
@@ -113,23 +116,41 @@ class FleetBackend(BackendV2):
         *,
         job_tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        **options: object,
+        **options: Unpack[RunKeywords],
     ) -> FleetJob:
-        """Send circuits to the fleet, as one job, and return at once.
+        """Send circuits to the fleet as one job, and return at once.
 
         Args:
             run_input: a circuit or several; they need not be transpiled.
             job_tags: strings by which `FleetProvider.jobs` finds the job.
             metadata: anything to keep with the job.
-            options: see `qfleet.options.RunOptions`; these win over the backend's own. An option that isn't known
-                gives a UserWarning, and is left out.
+            options: override the backend's own; an unknown option gives a UserWarning and is ignored.
+
+        Options:
+            shots: number of times that each circuit is run and measured; default 1024.
+            seed_simulator: seed of the job; circuit k is seeded with ``seed_simulator + 2113 * k``. None picks a seed,
+                which the result has; default None.
+            memory: return the outcome of each shot too, in order; default False.
+            method: "statevector"; "unitary" to get the circuit's matrix instead of counts; or "automatic", which is
+                "statevector" unless the circuit saves its unitary; default "automatic".
+            precision: "double" simulates in complex128, "single" in complex64 with half the memory; default "double".
+            initial_statevector: amplitudes to begin with instead of |0...0>, complex, shape (2**num_qubits,), norm 1;
+                default None.
+            parameter_binds: for each circuit a mapping of its parameters to lists of values; the circuit is run once
+                for each value; default None.
+            max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+            max_memory_mb: refuse circuits that are predicted to need more memory, in MiB; 0 for as much as the workers
+                have; default 0.
+            max_job_size: largest number of circuits in one task; None cuts the job by predicted time; default None.
+            max_shot_size: largest number of shots of a circuit in one task; None for all of them; default None.
+            noise_model: not supported yet; only None is accepted; default None.
 
         Raises:
             TypeError: something isn't a circuit, or a tag isn't a string.
             InvalidOptionError: an option has a wrong value.
-            UnsupportedCircuitError: a circuit holds an operation that isn't run.
+            UnsupportedCircuitError: a circuit has an operation that qfleet doesn't run.
             UnboundParameterError: a circuit has parameters without a value.
-            CapacityError: a circuit fits no worker that is up, or its data fit no Redis value.
+            CapacityError: a circuit fits no worker that is up, or its data fits no Redis value.
             BrokerError: Redis can't be used. In each of these cases nothing is queued.
         """
         for name in sorted(options.keys() - NAMES):
@@ -152,8 +173,8 @@ class FleetBackend(BackendV2):
         )
         return submit(self._connection, new, lambda new: FleetJob(self, new.job_id, new=new))
 
-    def with_options(self, **options: object) -> FleetBackend:
-        """Return this backend with other options. Raises `InvalidOptionError` for a wrong value."""
+    def with_options(self, **options: Unpack[RunKeywords]) -> FleetBackend:
+        """Return this backend with other options, see `run`. Raises `InvalidOptionError` for a wrong value."""
         return FleetBackend(self._provider, self._kind, **options)
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
@@ -170,8 +191,6 @@ class FleetBackend(BackendV2):
         return "unitary" if method == "unitary" else self._kind.output
 
 
-def _copy_backend(
-    kind: type[FleetBackend], provider: BackendProvider, name: str, options: dict[str, object]
-) -> FleetBackend:
+def _copy_backend(kind: type[FleetBackend], provider: BackendProvider, name: str, options: RunKeywords) -> FleetBackend:
     """Return a copy of a backend, perhaps in another process."""
     return kind(provider, KINDS[name], **options)

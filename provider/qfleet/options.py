@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from qiskit.providers import Options
 from qiskit.quantum_info import Statevector
 
@@ -22,33 +22,39 @@ Method = Literal["automatic", "statevector", "unitary"]
 _LARGEST = 2**31 - 1
 
 
+class RunKeywords(TypedDict, total=False):
+    """The options of a run as a caller gives them. `FleetBackend.run` documents each."""
+
+    shots: int
+    seed_simulator: int | None
+    memory: bool
+    method: Method
+    precision: Precision
+    initial_statevector: ArrayLike | Statevector | None
+    parameter_binds: Mapping[Any, Any] | Sequence[Mapping[Any, Any]] | None
+    max_parallel_threads: int
+    max_memory_mb: int
+    max_job_size: int | None
+    max_shot_size: int | None
+    noise_model: None
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How circuits are run, as `set_options`, `get_backend(..., **options)` and `run(..., **options)` take it."""
+    """The options of a run, checked, with their defaults. `FleetBackend.run` documents each."""
 
-    #: how often each circuit is run and measured
     shots: int = 1024
-    #: circuit k of a job is seeded with ``seed_simulator + 2113 * k``; ``None`` picks a seed, which the result names
     seed_simulator: int | None = None
-    #: return each shot's outcome too, in order
     memory: bool = False
-    #: ``unitary`` returns the circuit's matrix in place of counts; ``automatic`` picks ``statevector``
     method: Method = "automatic"
-    #: simulate in complex128 (``double``) or complex64 (``single``: half the memory)
     precision: Precision = "double"
-    #: the state to begin with in place of |0...0>, shape (2**num_qubits,)
+    #: complex128, shape (2**num_qubits,), of norm 1
     initial_statevector: NDArray[np.complex128] | None = None
-    #: one mapping of parameters to lists of values for each circuit; runs the circuit once for each value
     parameter_binds: tuple[Mapping[Any, Any], ...] | None = None
-    #: threads that a task may use for matrix multiplication; 0 = all cores of its machine
     max_parallel_threads: int = 1
-    #: refuse circuits that are predicted to need more memory (MiB); 0 = as much as the workers have
     max_memory_mb: int = 0
-    #: most circuits in one task; ``None`` = by predicted time
     max_job_size: int | None = None
-    #: most shots of a circuit in one task; ``None`` = all of them
     max_shot_size: int | None = None
-    #: noise isn't simulated yet: anything but ``None`` is refused
     noise_model: None = None
 
 

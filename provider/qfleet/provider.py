@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import Final
+from typing import Final, Unpack
 
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
@@ -22,7 +22,7 @@ from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection, JobSummary, gather_facts
 from qfleet.local import LocalFleet
-from qfleet.options import check_text
+from qfleet.options import RunKeywords, check_text
 from qfleet.settings import Settings
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS
@@ -126,8 +126,12 @@ class FleetProvider:
         """All backends, or the one with this name; an empty list if there is none."""
         return [self._backend(kind) for kind in KINDS if name is None or kind == name]
 
-    def get_backend(self, name: str | None = None, **options: object) -> FleetBackend:
-        """The backend with this name, its options set; default: ``automatic``.
+    def get_backend(self, name: str | None = None, **options: Unpack[RunKeywords]) -> FleetBackend:
+        """Return a backend with its options set.
+
+        Args:
+            name: the backend's name; default "automatic".
+            options: options of its runs, see `FleetBackend.run`.
 
         Raises:
             QiskitBackendNotFoundError: there is no such backend.
@@ -234,7 +238,7 @@ class FleetProvider:
             return [refused(exc)]
         return diagnose(facts)
 
-    def _backend(self, name: str, **options: object) -> FleetBackend:
+    def _backend(self, name: str, **options: Unpack[RunKeywords]) -> FleetBackend:
         return FleetBackend(self, KINDS[name], **options)
 
     def _job(self, summary: JobSummary) -> FleetJob | PrimitiveFleetJob:

@@ -35,17 +35,24 @@ class FleetPrimitive(Generic[_Options]):
     #: the class of its options
     _kind: type[_Options]
 
-    def __init__(
+    def _configure(
         self,
-        fleet: FleetBackend | FleetProvider | str | None = None,
-        *,
-        options: _Options | Mapping[str, Any] | None = None,
-        mode: FleetBackend | FleetProvider | str | None = None,
-        backend: FleetBackend | FleetProvider | str | None = None,
-        **given: Any,
+        fleets: Sequence[FleetBackend | FleetProvider | str | None],
+        options: _Options | Mapping[str, Any] | None,
+        given: dict[str, Any],
     ) -> None:
-        """See the class."""
-        named = [each for each in (fleet, mode, backend) if each is not None]
+        """Set the backend and the options.
+
+        Args:
+            fleets: the arguments that may name the fleet.
+            options: the options as a whole.
+            given: options by name.
+
+        Raises:
+            InvalidOptionError: an option has a wrong value, or no fleet is named.
+            TypeError: there is no such option, or the fleet is named twice.
+        """
+        named = [each for each in fleets if each is not None]
         if len(named) > 1:
             raise TypeError("`fleet`, `mode` and `backend` are names of one argument; give one of them")
         self._backend, rest = with_nested(backend_of(named[0] if named else None), self._kind, options, given)
@@ -53,22 +60,22 @@ class FleetPrimitive(Generic[_Options]):
 
     @classmethod
     def from_backend(cls, backend: FleetBackend | FleetProvider | str, **options: Any) -> Self:
-        """Return a primitive on a backend, as `qiskit_aer.primitives` has it.
+        """Return a primitive on a backend, as Aer's primitives do.
 
         Args:
-            backend: as the argument ``fleet`` of the class.
-            options: as the class takes them.
+            backend: the argument ``fleet`` of the class.
+            options: the other arguments of the class.
         """
-        return cls(backend, **options)
+        return cls(fleet=backend, **options)  # type: ignore[call-arg]
 
     @property
     def backend(self) -> FleetBackend:
-        """The backend that its circuits run on."""
+        """Return the backend that the circuits run on."""
         return self._backend
 
     @property
     def options(self) -> _Options:
-        """The options, which may be changed for the runs to come."""
+        """Return the options; changing them affects the runs to come."""
         return self._options
 
     def _submit(

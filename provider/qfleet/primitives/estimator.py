@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
 from qiskit.primitives import BaseEstimatorV2
 from qiskit.primitives.containers import EstimatorPubLike
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
+from qfleet.backend import FleetBackend
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.primitives.base import FleetPrimitive, primitive_options
-from qfleet.primitives.options import EstimatorOptions, precision_of
+from qfleet.primitives.options import EstimatorKeywords, EstimatorOptions, precision_of
 from qfleet.primitives.pubs import coerced, estimator_entries
+from qfleet.provider import FleetProvider
 
 
 class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
@@ -28,10 +31,20 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
     Args:
         fleet: a provider, one of its backends, or the url of a fleet's Redis; default: the environment variable
             ``QFLEET_URL``.
-        mode, backend: other names of ``fleet``, which IBM's primitives and Qiskit's own have.
-        options: an `EstimatorOptions` or a dictionary; those that aren't given are the backend's own. Options
-            of the backend may be nested in it, as Aer's primitives have it: ``backend_options`` and ``run_options``.
-        given: options by name, which win.
+        options: an `EstimatorOptions` or a dictionary. Options that aren't given are the backend's own.
+        mode: another name of ``fleet``, as in IBM's primitives.
+        backend: another name of ``fleet``, as in Qiskit's.
+        keywords: options by name, which override ``options``.
+
+    Options:
+        seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
+        method: the simulation method, "automatic" or "statevector"; default "automatic".
+        max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        default_precision: standard error of the expectation values of a PUB that has no precision of its own; 0 for
+            exact expectation values; default 0.0.
+        seed_simulator: the backend's option, see `FleetBackend.run`.
+        backend_options: a dictionary of options of the backend, as in Aer's primitives.
+        run_options: the same.
 
     Raises:
         InvalidOptionError: an option has a wrong value, or no fleet is named.
@@ -39,6 +52,17 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
     """
 
     _kind = EstimatorOptions
+
+    def __init__(
+        self,
+        fleet: FleetBackend | FleetProvider | str | None = None,
+        *,
+        options: EstimatorOptions | Mapping[str, Any] | None = None,
+        mode: FleetBackend | FleetProvider | str | None = None,
+        backend: FleetBackend | FleetProvider | str | None = None,
+        **keywords: Unpack[EstimatorKeywords],
+    ) -> None:
+        self._configure([fleet, mode, backend], options, {**keywords})
 
     def run(
         self,

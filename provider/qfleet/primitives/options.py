@@ -8,7 +8,7 @@ import math
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
@@ -17,15 +17,35 @@ from qfleet.options import RunOptions, check_option
 Method = Literal["automatic", "statevector"]
 
 
+class PrimitiveKeywords(TypedDict, total=False):
+    """The keywords that both primitives take."""
+
+    seed: int | None
+    method: Method
+    max_parallel_threads: int
+    seed_simulator: int | None
+    backend_options: Mapping[str, Any]
+    run_options: Mapping[str, Any]
+
+
+class SamplerKeywords(PrimitiveKeywords, total=False):
+    """The keywords of `qfleet.SamplerV2`, which documents each."""
+
+    default_shots: int
+
+
+class EstimatorKeywords(PrimitiveKeywords, total=False):
+    """The keywords of `qfleet.EstimatorV2`, which documents each."""
+
+    default_precision: float
+
+
 @dataclass(kw_only=True)
 class PrimitiveOptions:
-    """What both primitives have. Setting a wrong value raises `InvalidOptionError`, an unknown name AttributeError."""
+    """The options that both primitives have."""
 
-    #: makes each ``run()`` give the same again; ``None`` picks a seed for each
     seed: int | None = None
-    #: how circuits are simulated
     method: Method = "automatic"
-    #: threads that a task may use; 0 = all cores of its machine
     max_parallel_threads: int = 1
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -36,17 +56,34 @@ class PrimitiveOptions:
 
 @dataclass(kw_only=True)
 class SamplerOptions(PrimitiveOptions):
-    """The options of `qfleet.SamplerV2`."""
+    """The options of `qfleet.SamplerV2`.
 
-    #: shots of a PUB that says nothing of its own
+    Attributes:
+        seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
+        method: the simulation method, "automatic" or "statevector"; default "automatic".
+        max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        default_shots: shots of a PUB that has no number of its own; default 1024.
+
+    Setting a wrong value raises `InvalidOptionError`, an unknown name AttributeError.
+    """
+
     default_shots: int = 1024
 
 
 @dataclass(kw_only=True)
 class EstimatorOptions(PrimitiveOptions):
-    """The options of `qfleet.EstimatorV2`."""
+    """The options of `qfleet.EstimatorV2`.
 
-    #: standard error of the means of a PUB that says nothing of its own; 0 for exact ones
+    Attributes:
+        seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
+        method: the simulation method, "automatic" or "statevector"; default "automatic".
+        max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        default_precision: standard error of the expectation values of a PUB that has no precision of its own; 0 for
+            exact expectation values; default 0.0.
+
+    Setting a wrong value raises `InvalidOptionError`, an unknown name AttributeError.
+    """
+
     default_precision: float = 0.0
 
 

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
 from qiskit.primitives import BaseSamplerV2
 from qiskit.primitives.containers import SamplerPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
+from qfleet.backend import FleetBackend
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.options import check_option
 from qfleet.primitives.base import FleetPrimitive, primitive_options
-from qfleet.primitives.options import SamplerOptions
+from qfleet.primitives.options import SamplerKeywords, SamplerOptions
 from qfleet.primitives.pubs import coerced, sampler_entries
+from qfleet.provider import FleetProvider
 
 
 class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
@@ -26,10 +29,19 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
     Args:
         fleet: a provider, one of its backends, or the url of a fleet's Redis; default: the environment variable
             ``QFLEET_URL``.
-        mode, backend: other names of ``fleet``, which IBM's primitives and Qiskit's own have.
-        options: a `SamplerOptions` or a dictionary; those that aren't given are the backend's own. Options
-            of the backend may be nested in it, as Aer's primitives have it: ``backend_options`` and ``run_options``.
-        given: options by name, which win.
+        options: a `SamplerOptions` or a dictionary. Options that aren't given are the backend's own.
+        mode: another name of ``fleet``, as in IBM's primitives.
+        backend: another name of ``fleet``, as in Qiskit's.
+        keywords: options by name, which override ``options``.
+
+    Options:
+        seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
+        method: the simulation method, "automatic" or "statevector"; default "automatic".
+        max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        default_shots: shots of a PUB that has no number of its own; default 1024.
+        seed_simulator: the backend's option, see `FleetBackend.run`.
+        backend_options: a dictionary of options of the backend, as in Aer's primitives.
+        run_options: the same.
 
     Raises:
         InvalidOptionError: an option has a wrong value, or no fleet is named.
@@ -37,6 +49,17 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
     """
 
     _kind = SamplerOptions
+
+    def __init__(
+        self,
+        fleet: FleetBackend | FleetProvider | str | None = None,
+        *,
+        options: SamplerOptions | Mapping[str, Any] | None = None,
+        mode: FleetBackend | FleetProvider | str | None = None,
+        backend: FleetBackend | FleetProvider | str | None = None,
+        **keywords: Unpack[SamplerKeywords],
+    ) -> None:
+        self._configure([fleet, mode, backend], options, {**keywords})
 
     def run(
         self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None, job_tags: Sequence[str] | None = None
