@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from make_jobs import make_circuit_record, make_circuit_result, make_job_record
 
-from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord
+from qfleet.ledger.record import JobRecord, PubRecord
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.program.saves import Saved, SaveKind, Subtype
 
@@ -55,18 +56,16 @@ def _ints(*numbers: int) -> bytes:
 
 def _record(output: str, *, pub: PubRecord | None = None, memory: bool = True, **changed: Any) -> JobRecord:
     fields: dict[str, Any] = {
-        "name": "c", "num_qubits": 2, "num_clbits": 2, "qregs": (("q", 2),), "cregs": (("c", 2),), "global_phase": 0.5,
-        "metadata": {"a": [1, None]}, "measured": True, "shots": 10, "seed": 3, "required_bytes": 1,
+        "num_qubits": 2, "num_clbits": 2, "qregs": (("q", 2),), "cregs": (("c", 2),), "global_phase": 0.5,
+        "metadata": {"a": [1, None]}, "seed": 3,
     }  # fmt: skip
-    circuit = CircuitRecord(**fields | changed)
-    return JobRecord(
-        backend="automatic", created=1.5, output=output, precision="double", memory=memory, method="automatic",  # type: ignore[arg-type]
-        tags=("t",), metadata={}, circuits=(circuit,), pubs=() if pub is None else (pub,),
-    )  # fmt: skip
+    circuit = make_circuit_record(**fields | changed)
+    pubs = () if pub is None else (pub,)
+    return make_job_record(circuit, created=1.5, output=output, memory=memory, tags=("t",), pubs=pubs)
 
 
 def _part(**changed: Any) -> CircuitResult:
-    return CircuitResult(**{"index": 0, "first_shot": 0, "shots": 10, "seconds": 0.5, "engine": "numpy"} | changed)
+    return make_circuit_result(**changed)
 
 
 def _saved() -> tuple[Saved, ...]:

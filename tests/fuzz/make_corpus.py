@@ -15,8 +15,8 @@ import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
 from fuzz_mutation import fresh_shard  # noqa: E402
 from fuzz_records import samples  # noqa: E402
+from make_jobs import make_circuit_work, make_shard_work  # noqa: E402
 
-from qfleet.wire.messages.work import CircuitWork, ShardWork  # noqa: E402
 from qfleet.wire.program.program import Program  # noqa: E402
 
 URLS = (
@@ -37,8 +37,7 @@ PRESENCES = (
 def work_of(program: Program, output: str) -> dict[str, Any]:
     """The work of running a golden program at one point."""
     values = np.linspace(0.1, 0.9, program.num_parameters).astype("<f8").tobytes()
-    circuit = CircuitWork(index=0, program="0", shots=20, seed=1, values=values)
-    work = ShardWork(circuits=(circuit,), output=output, precision="double", memory=True, threads=1)  # type: ignore[arg-type]
+    work = make_shard_work(make_circuit_work(program="0", shots=20, values=values), output=output, memory=True)
     tree: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(work))
     tree["circuits"][0]["program"] = 0
     return tree

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import redis
 from circuits import bell
+from make_jobs import make_circuit_result, make_circuit_work, make_shard_work
 from monitored import monitored
 from msgspec.structs import replace
 from processes import Worker, keys_with, redis_server, shard_field, worker
@@ -27,8 +28,7 @@ from qfleet.ledger import Connection
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import decode_work, encode_shard
-from qfleet.wire.messages.result import CircuitResult, ShardResult
-from qfleet.wire.messages.work import CircuitWork, ShardWork
+from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
@@ -59,13 +59,7 @@ def backend(port: int, one_worker: Worker) -> Iterator[FleetBackend]:
         yield provider.get_backend("automatic")
 
 
-WORK = ShardWork(
-    circuits=(CircuitWork(index=0, program="p", shots=10, seed=1),),
-    output="counts",
-    precision="double",
-    memory=False,
-    threads=1,
-)
+WORK = make_shard_work(make_circuit_work())
 
 
 def _program(**changed: Any) -> bytes:
@@ -214,16 +208,11 @@ def test_a_worker_tries_a_task_whose_ledger_is_no_ledger_only_once(
 
 def _result(**changed: Any) -> bytes:
     fields: dict[str, Any] = {
-        "index": 0,
-        "first_shot": 0,
-        "shots": 10,
-        "seconds": 0.1,
-        "engine": "hostile",
         "outcomes": b"\x00\x03",
         "counts": np.array([4, 6]).tobytes(),
         "memory": np.array([0] * 4 + [1] * 6, np.uint32).tobytes(),
     }
-    return encode_shard(ShardResult(circuits=(CircuitResult(**fields | changed),)))
+    return encode_shard(ShardResult(circuits=(make_circuit_result(**fields | changed),)))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis
 from circuits import bell
-from jobs import run_shard
+from make_jobs import run_shard
 from processes import redis_server
 from redis_process import RedisProcess
 from waiting import until

@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 import redis
 from circuits import bell
-from jobs import run_shard
+from make_jobs import run_shard
 from processes import redis_server
 
 from qfleet import FleetBackend, FleetJob, FleetProvider, SamplerV2

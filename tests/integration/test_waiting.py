@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import redis
 from circuits import bell
-from jobs import run_shard
+from make_jobs import run_shard
 from monitored import monitored
 from processes import free_port, process, redis_program, redis_server
 from qiskit.providers import JobStatus

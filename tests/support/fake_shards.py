@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from make_jobs import make_circuit_work, make_shard_work
 from numpy.typing import NDArray
 
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.messages.result import ShardResult
-from qfleet.wire.messages.work import CircuitWork, ShardWork
+from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.formulas import Formula, parameter
 from qfleet.wire.program.program import Op, Program
 from qfleet_worker.engines.choose import Engines
@@ -72,13 +73,8 @@ def parametrised(formula: Formula | None = None, angle: float = 0.25) -> bytes:
 P, TURN, TILT = map(content_hash, [program(), parametrised(), parametrised(angle=0.5)])
 
 
-def shard(*circuits: CircuitWork, **changed: Any) -> ShardWork:
-    fields: dict[str, Any] = {"output": "counts", "precision": "double", "memory": False, "threads": 1}
-    return ShardWork(circuits=circuits, **fields | changed)
-
-
 def circuit(index: int = 0, **changed: Any) -> CircuitWork:
-    return CircuitWork(**{"index": index, "program": P, "shots": 10, "seed": 5} | changed)
+    return make_circuit_work(index, **{"program": P, "seed": 5} | changed)
 
 
 @dataclass
@@ -161,7 +157,9 @@ def points(index: int, *rows: Sequence[float], **changed: Any) -> CircuitWork:
 
 def stored(*circuits: CircuitWork, formula: Formula | None = None, **changed: Any) -> FakeStore:
     blobs = [parametrised(formula), parametrised(), parametrised(angle=0.5), program()]
-    return FakeStore(encode_shard(shard(*circuits, **changed)), blobs={content_hash(blob): blob for blob in blobs})
+    return FakeStore(
+        encode_shard(make_shard_work(*circuits, **changed)), blobs={content_hash(blob): blob for blob in blobs}
+    )
 
 
 def angles(engine: FakeEngine) -> list[list[float]]:

@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from make_jobs import make_presence
 
 from qfleet.errors import BrokerModeError, BrokerPermissionError
 from qfleet.health.diagnosis import Finding, diagnose, refused
@@ -15,7 +16,7 @@ from qfleet.wire.messages.presence import Presence
 
 
 def worker(name: str = "w@host", version: str = "1.0", holds: tuple[str, ...] = (), **changed: Any) -> Presence:
-    return Presence(name=name, version=version, concurrency=2, memory_bytes=1, seen=0.0, holds=holds, **changed)
+    return make_presence(name, version=version, concurrency=2, holds=holds, **changed)
 
 
 SLOW = {"engine": "numpy", "engine_reason": "it isn't compiled"}

@@ -9,7 +9,7 @@ from typing import Any
 import fakeredis
 import pytest
 import redis
-from jobs import new_job, run_shard
+from make_jobs import make_job, run_shard
 
 from qfleet.errors import DamagedDataError, JobExpiredError
 from qfleet.jobs.gathering import gather
@@ -35,7 +35,7 @@ def connection(client: redis.Redis) -> Connection:
 
 @pytest.fixture
 def job(client: redis.Redis) -> NewJob:
-    job = new_job(SHARDS)
+    job = make_job(SHARDS)
     Ledger(client).store(job)
     return job
 
@@ -85,7 +85,7 @@ def test_what_ends_out_of_order_is_found_all_the_same(
 
 
 def test_a_job_that_is_gone_at_the_end_is_an_error(client: redis.Redis, connection: Connection) -> None:
-    job = new_job(2)
+    job = make_job(2)
     ledger = Ledger(client)
     ledger.store(job)
     run_shard(client, job.job_id, 0)
@@ -97,7 +97,7 @@ def test_a_job_that_is_gone_at_the_end_is_an_error(client: redis.Redis, connecti
 
 
 def test_a_result_that_cant_be_read(client: redis.Redis, connection: Connection) -> None:
-    job = new_job(2)
+    job = make_job(2)
     Ledger(client).store(job)
     run_shard(client, job.job_id, 1)
     client.hset(keys.results(job.job_id), "1", b"damaged")
@@ -106,7 +106,7 @@ def test_a_result_that_cant_be_read(client: redis.Redis, connection: Connection)
 
 
 def test_a_result_of_another_circuit_is_nobodys(client: redis.Redis, connection: Connection) -> None:
-    job, other = new_job(2), new_job(100)
+    job, other = make_job(2), make_job(100)
     ledger = Ledger(client)
     for each in (job, other):
         ledger.store(each)
@@ -124,7 +124,7 @@ def test_a_result_of_another_circuit_is_nobodys(client: redis.Redis, connection:
 
 def test_a_circuit_comes_once_although_its_block_comes_again(client: redis.Redis, connection: Connection) -> None:
     # Shard 1 ran, was read, and then ran again, in a job that was tried again meanwhile.
-    job = new_job(2)
+    job = make_job(2)
     ledger = Ledger(client)
     ledger.store(job)
 

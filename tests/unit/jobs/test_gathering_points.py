@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import redis
-from jobs import new_job
+from make_jobs import make_circuit_result, make_job
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.gathering import all_parts, gather, gather_units
@@ -38,7 +39,7 @@ def connection(client: redis.Redis) -> Connection:
 
 def stored(client: redis.Redis) -> NewJob:
     """A circuit at five points, in three shards: points 0 and 1; 2 and 3; and point 4."""
-    job = new_job(3, circuits=1)
+    job = make_job(3, circuits=1)
     replace = msgspec.structs.replace
     record = replace(job.record, circuits=(replace(job.record.circuits[0], points=5),))
     whole = replace(job.shards[0].circuits[0], points=5)
@@ -46,7 +47,7 @@ def stored(client: redis.Redis) -> NewJob:
         replace(shard, circuits=(cut(whole, first, points),))
         for shard, (first, points) in zip(job.shards, [(0, 2), (2, 2), (4, 1)], strict=True)
     ]
-    job = NewJob(job.job_id, record, job.retention, shards, job.programs)
+    job = dataclasses.replace(job, record=record, shards=shards)
     Ledger(client).store(job)
     return job
 
@@ -65,9 +66,8 @@ def part(index: int, *ones: int, **changed: Any) -> CircuitResult:
     """Of ten shots, so many gave 1; at each of the points."""
     counts = [[10 - one, one] for one in ones]
     distinct = np.full(len(ones), 2, "<i8").tobytes() if len(ones) > 1 else b""
-    fields: dict[str, Any] = {"first_shot": 0, "shots": 10, "seconds": 0.1, "engine": "e", "points": len(ones) or 1}
     data = {"outcomes": b"\0\1" * len(ones), "counts": np.array(counts, "<i8").tobytes(), "distinct": distinct}
-    return CircuitResult(index=index, **fields | (data if ones else {}) | changed)
+    return make_circuit_result(index, points=len(ones) or 1, **(data if ones else {}) | changed)
 
 
 def test_points_come_as_their_shards_end(client: redis.Redis, connection: Connection) -> None:

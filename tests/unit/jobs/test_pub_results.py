@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_jobs import make_circuit_record, make_circuit_result, make_job_record
 from msgspec.structs import replace
 from qiskit.primitives import BitArray, PubResult, SamplerPubResult
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.pub_results import _register, pub_result
-from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
+from qfleet.ledger import CircuitRecord, PubRecord
 from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 
@@ -40,38 +41,16 @@ def test_registers_are_packed_as_qiskit_packs_them(data: st.DataObject) -> None:
         np.testing.assert_array_equal(found, expected.array)
 
 
-def record(output: Output, points: int, shots: int, num_clbits: int = 0) -> CircuitRecord:
-    return CircuitRecord(
-        name="c",
-        num_qubits=2,
-        num_clbits=num_clbits,
-        qregs=(),
-        cregs=(),
-        global_phase=0.0,
-        metadata={"key": [1]},
-        measured=True,
-        shots=shots,
-        seed=7,
-        required_bytes=1,
-        points=points,
+def record(points: int, shots: int, num_clbits: int = 0) -> CircuitRecord:
+    return make_circuit_record(
+        num_qubits=2, num_clbits=num_clbits, metadata={"key": [1]}, shots=shots, seed=7, points=points
     )
 
 
 def result(
     output: Output, pub: PubRecord, parts: list[CircuitResult], points: int, shots: int, num_clbits: int = 0
 ) -> PubResult:
-    job = JobRecord(
-        backend="automatic",
-        created=1.0,
-        output=output,
-        precision="double",
-        memory=False,
-        method="automatic",
-        tags=(),
-        metadata={},
-        circuits=(record(output, points, shots, num_clbits),),
-        pubs=(pub,),
-    )
+    job = make_job_record(record(points, shots, num_clbits), output=output, pubs=(pub,))
     return pub_result(job, 0, FIRST, parts, "it died")
 
 
@@ -80,9 +59,7 @@ FIRST = 50
 
 
 def part(point: int, points: int = 1, first_shot: int = 0, shots: int = 4, **data: Any) -> CircuitResult:
-    return CircuitResult(
-        index=FIRST + point, first_shot=first_shot, shots=shots, seconds=0.1, engine="e", points=points, **data
-    )
+    return make_circuit_result(FIRST + point, first_shot=first_shot, shots=shots, points=points, **data)
 
 
 BITS = np.random.default_rng(3).random((6, 4, 11)) < 0.5

@@ -8,60 +8,41 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from make_jobs import make_circuit_record, make_circuit_result, make_job_record
 from qiskit.exceptions import QiskitError
 from qiskit.result import Result
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.result import assemble
-from qfleet.ledger.record import CircuitRecord, JobRecord
+from qfleet.ledger.record import CircuitRecord
 from qfleet.wire.messages.result import CircuitResult
 
 
 def circuit(**changes: Any) -> CircuitRecord:
     fields: dict[str, Any] = {
-        "name": "c",
-        "num_qubits": 1,
         "num_clbits": 2,
         "qregs": (("q", 1),),
         "cregs": (("a", 1), ("b", 1)),
-        "global_phase": 0.0,
-        "metadata": {},
-        "measured": True,
         "shots": 4,
         "seed": 9,
         "required_bytes": 2**20 + 1,
     }
-    return CircuitRecord(**(fields | changes))
+    return make_circuit_record(**fields | changes)
 
 
 def part(index: int, outcomes: list[int], counts: list[int], **changes: Any) -> CircuitResult:
     fields: dict[str, Any] = {
-        "index": index,
-        "first_shot": 0,
         "shots": sum(counts),
-        "seconds": 0.5,
-        "engine": "numpy",
         "outcomes": bytes(outcomes),
         "counts": np.array(counts, "<i8").tobytes(),
     }
-    return CircuitResult(**(fields | changes))
+    return make_circuit_result(index, **fields | changes)
 
 
 def result(circuits: list[CircuitRecord], *parts: CircuitResult, **changes: Any) -> Result:
-    fields: dict[str, Any] = {
-        "backend": "automatic",
-        "created": 100.0,
-        "output": "counts",
-        "precision": "double",
-        "memory": False,
-        "method": "automatic",
-        "tags": (),
-        "metadata": {},
-        "circuits": tuple(circuits),
-    }
     return assemble(
         "job",
-        JobRecord(**(fields | changes)),
+        make_job_record(*circuits, **changes),
         parts,
         backend_version="1",
         ended=103.0,
@@ -178,9 +159,6 @@ def test_outcomes_of_many_clbits_that_no_engine_gives_are_damage() -> None:
 
 @pytest.mark.parametrize("ended", [float("nan"), float("inf"), 1e18])
 def test_an_end_that_has_no_date_is_damage(ended: float) -> None:
-    job = JobRecord(
-        backend="b", created=1.0, output="counts", precision="double", memory=False, method="automatic", tags=(),
-        metadata={}, circuits=(),
-    )  # fmt: skip
+    job = make_job_record()
     with pytest.raises(DamagedDataError, match="which has no date"):
         assemble("job", job, [], backend_version="1", ended=ended, default_error="")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make_jobs import make_circuit_record, make_circuit_result, make_job_record
 from msgspec.structs import replace
 
 from qfleet.errors import DamagedDataError
@@ -43,7 +44,7 @@ def points(draw: st.DrawFn) -> list[CircuitResult]:
     for point in range(number):
         distinct = draw(st.integers(1, shots)) if width else 0
         found.append(
-            CircuitResult(
+            make_circuit_result(
                 index=first + point,
                 first_shot=8,
                 shots=shots,
@@ -65,25 +66,20 @@ def test_results_that_were_joined_come_apart_again(parts: list[CircuitResult]) -
 
 
 def test_one_point_is_itself() -> None:
-    one = CircuitResult(index=3, first_shot=0, shots=2, seconds=1.0, engine="e", distinct=b"odd", bits=b"1")
+    one = make_circuit_result(3, shots=2, distinct=b"odd", bits=b"1")
     assert split(one) == [one]
 
 
 def test_an_error_is_each_points() -> None:
-    failed = CircuitResult(
-        index=3, first_shot=2, shots=4, seconds=3.0, engine="e", engine_reason="why", error="too wide", points=3
-    )
+    failed = make_circuit_result(3, first_shot=2, shots=4, seconds=3.0, engine_reason="why", error="too wide", points=3)
     assert split(failed) == [replace(failed, index=index, points=1, seconds=1.0) for index in (3, 4, 5)]
 
 
 GOOD = joined(
     [
-        CircuitResult(
-            index=index,
-            first_shot=0,
+        make_circuit_result(
+            index,
             shots=3,
-            seconds=0.0,
-            engine="e",
             outcomes=bytes(range(2 * distinct)),
             counts=np.ones(distinct, "<i8").tobytes(),
             memory=bytes(12),
@@ -133,40 +129,20 @@ def test_data_that_dont_fit_the_points(changed: dict[str, Any]) -> None:
 
 def record(points: int, **changed: Any) -> CircuitRecord:
     fields: dict[str, Any] = {
-        "name": "c",
-        "num_qubits": 1,
         "num_clbits": 2,
         "qregs": (("q", 1),),
         "cregs": (("c", 2),),
         "global_phase": 0.5,
         "metadata": {"key": [1]},
-        "measured": True,
         "shots": 4,
         "seed": 9,
-        "required_bytes": 1,
-        "points": points,
     }
-    return CircuitRecord(**fields | changed)
-
-
-def job(*circuits: CircuitRecord) -> JobRecord:
-    return JobRecord(
-        backend="automatic",
-        created=100.0,
-        output="counts",
-        precision="double",
-        memory=False,
-        method="automatic",
-        tags=(),
-        metadata={},
-        circuits=circuits,
-    )
+    return make_circuit_record(points=points, **fields | changed)
 
 
 def part(index: int, outcomes: list[int], counts: list[int], **changed: Any) -> CircuitResult:
-    fields: dict[str, Any] = {"first_shot": 0, "shots": 4, "seconds": 0.5, "engine": "numpy"}
     counted = {"outcomes": bytes(outcomes), "counts": ints(*counts)}
-    return CircuitResult(index=index, **fields | counted | changed)
+    return make_circuit_result(index, **{"shots": 4} | counted | changed)
 
 
 def assembled(record: JobRecord, *parts: CircuitResult) -> Any:
@@ -176,7 +152,7 @@ def assembled(record: JobRecord, *parts: CircuitResult) -> Any:
 def test_points_are_experiments_in_their_order() -> None:
     phases = np.array([0.5, 0.25], "<f8").tobytes()
     found = assembled(
-        job(record(2, name="x", phases=phases), record(1, name="y", seed=30)),
+        make_job_record(record(2, name="x", phases=phases), record(1, name="y", seed=30)),
         part(2, [3], [4]),
         part(0, [1, 0, 2], [4, 1, 3], points=2, distinct=ints(1, 2)),
     )
@@ -190,7 +166,7 @@ def test_points_are_experiments_in_their_order() -> None:
 
 def test_blocks_of_points_and_a_point_that_failed() -> None:
     found = assembled(
-        job(record(4)),
+        make_job_record(record(4)),
         part(1, [], [], error="too wide"),
         part(2, [0, 1], [2, 2], shots=2, points=2, distinct=ints(1, 1)),
         part(2, [1, 3], [1, 1], shots=2, first_shot=2),

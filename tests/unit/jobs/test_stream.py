@@ -8,46 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from make_jobs import make_circuit_record, make_circuit_result, make_job_record
 
 import qfleet.jobs.primitive
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.jobs.waiting import Patience
-from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
+from qfleet.ledger import PubRecord
 from qfleet.wire.messages.result import CircuitResult
 
 
 def block(index: int, first_shot: int, mean: float, *, error: str = "") -> CircuitResult:
     means = b"" if error else np.array([mean, mean**2], "<f8").tobytes()
-    return CircuitResult(index=index, first_shot=first_shot, shots=5, seconds=0.0, engine="e", means=means, error=error)
+    return make_circuit_result(index, first_shot=first_shot, shots=5, means=means, error=error)
 
 
 def points(blocks: list[CircuitResult], monkeypatch: pytest.MonkeyPatch) -> list[tuple[slice, Any]]:
-    circuit = CircuitRecord(
-        name="c",
-        num_qubits=1,
-        num_clbits=0,
-        qregs=(),
-        cregs=(),
-        global_phase=0.0,
-        metadata={},
-        measured=True,
-        shots=10,
-        seed=1,
-        required_bytes=1,
-        points=2,
-    )
-    record = JobRecord(
-        backend="b",
-        created=1.0,
-        output="means",
-        precision="double",
-        memory=False,
-        method="automatic",
-        tags=(),
-        metadata={},
-        circuits=(circuit,),
-        pubs=(PubRecord(shape=(2,), precision=0.3, sampled=True),),
-    )
+    pub = PubRecord(shape=(2,), precision=0.3, sampled=True)
+    record = make_job_record(make_circuit_record(points=2), output="means", pubs=(pub,))
 
     def arriving(*_: object) -> Iterator[tuple[list[CircuitResult], None]]:
         yield blocks, None

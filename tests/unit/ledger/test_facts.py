@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 import redis
-from jobs import new_job, run_shard
+from make_jobs import make_job, make_presence, run_shard
 from processes import redis_server
 from waiting import until
 
 from qfleet.ledger import Connection, Facts, Ledger, gather_facts, send
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
-from qfleet.wire.messages.presence import STALE_SECONDS, Presence
+from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
 from qfleet.wire.redis.keys import JobField
@@ -54,7 +54,7 @@ def test_a_key_of_the_fleet_of_another_type_is_named(key: str, own: Connection) 
 
 
 def test_what_belongs_to_no_job_is_found_and_nothing_else(store_client: redis.Redis, connection: Connection) -> None:
-    whole, lost, deleted = new_job(2), new_job(2), new_job(2)
+    whole, lost, deleted = make_job(2), make_job(2), make_job(2)
     ledger = Ledger(store_client)
     for job in (whole, lost, deleted):
         ledger.store(job)
@@ -80,7 +80,7 @@ def test_what_belongs_to_no_job_is_found_and_nothing_else(store_client: redis.Re
 
 
 def test_workers_that_are_up_and_those_that_fell_silent(store_client: redis.Redis, connection: Connection) -> None:
-    up = Presence(name="up@test", version="0.0.1", concurrency=3, memory_bytes=5, seen=0.0)
+    up = make_presence("up@test", version="0.0.1", concurrency=3, memory_bytes=5)
     Store(store_client, "up@test").show(up)
     seen = store_client.time()[0] - STALE_SECONDS - 5
     record = f'{{"name": "gone@test", "version": "", "concurrency": 1, "memory_bytes": 1, "seen": {seen}}}'
@@ -99,7 +99,7 @@ def test_the_clock(store_client: redis.Redis, connection: Connection, monkeypatc
 
 
 def test_messages_and_the_shards_that_wait_for_one(own: Connection) -> None:
-    job = new_job(4)
+    job = make_job(4)
     send(own, job)
     seen = gather_facts(own)
     assert (seen.messages, seen.waiting_shards) == (4, 4)
@@ -112,9 +112,9 @@ def test_messages_and_the_shards_that_wait_for_one(own: Connection) -> None:
 def test_a_job_that_is_being_published_has_lost_nothing(own: Connection) -> None:
     ledger = Ledger(own.client)
     now = own.client.time()[0]
-    ledger.store(new_job(3, created=now))
+    ledger.store(make_job(3, created=now))
     assert gather_facts(own).waiting_shards == 0
-    ledger.store(new_job(5, created=now - UNPUBLISHED_SECONDS - 10))
+    ledger.store(make_job(5, created=now - UNPUBLISHED_SECONDS - 10))
     assert gather_facts(own).waiting_shards == 5
 
 

@@ -7,13 +7,13 @@ import time
 
 import pytest
 import redis
-from jobs import new_job
+from make_jobs import make_circuit_result, make_job, make_presence
 
 from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.ledger import Ledger
 from qfleet.wire.codec.shards import encode_shard
-from qfleet.wire.messages.presence import STALE_SECONDS, Presence
-from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.presence import STALE_SECONDS
+from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet_worker.store import Store
@@ -32,7 +32,7 @@ def store(store_client: redis.Redis) -> Store:
 def test_a_job_that_was_deleted_while_it_was_published_leaves_nothing(
     store_client: redis.Redis, ledger: Ledger
 ) -> None:
-    job = new_job(1)
+    job = make_job(1)
     ledger.store(job)
     ledger.delete(job.job_id)
     ledger.published(job.job_id)
@@ -40,7 +40,7 @@ def test_a_job_that_was_deleted_while_it_was_published_leaves_nothing(
 
 
 def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
-    job = new_job(3, tags=("a", "ü"), created=1_700_000_000.123456)
+    job = make_job(3, tags=("a", "ü"), created=1_700_000_000.123456)
     ledger.store(job)
     snapshot = ledger.snapshot(job.job_id)
     assert (snapshot.backend, snapshot.circuits, snapshot.circuits_done) == ("automatic", 3, 0)
@@ -49,13 +49,13 @@ def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
 
 
 def test_the_record_comes_back(ledger: Ledger) -> None:
-    job = new_job(2, metadata={"a": [1, {"b": None}]})
+    job = make_job(2, metadata={"a": [1, {"b": None}]})
     ledger.store(job)
     assert ledger.record(job.job_id) == job.record
 
 
 def test_a_job_that_never_was_and_one_that_expired(store_client: redis.Redis, ledger: Ledger) -> None:
-    job = new_job()
+    job = make_job()
     for read in (ledger.snapshot, ledger.record):
         with pytest.raises(JobNotFoundError, match=job.job_id):
             read(job.job_id)
@@ -67,7 +67,7 @@ def test_a_job_that_never_was_and_one_that_expired(store_client: redis.Redis, le
 
 
 def test_deleting_leaves_no_key(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    job = new_job(3)
+    job = make_job(3)
     ledger.store(job)
     store.take(job.job_id, 1)
     ledger.cancel(job.job_id)
@@ -80,7 +80,7 @@ def test_deleting_leaves_no_key(store_client: redis.Redis, store: Store, ledger:
 def test_jobs_by_time_and_page(store_client: redis.Redis, ledger: Ledger) -> None:
     # A day of their own, since others write to the same Redis.
     day = time.time() - 200 * 86_400
-    jobs = [new_job(1, created=day + number) for number in range(250)]
+    jobs = [make_job(1, created=day + number) for number in range(250)]
     for job in reversed(jobs):
         ledger.store(job)
     ids = [job.job_id for job in jobs]
@@ -101,7 +101,7 @@ def test_jobs_by_time_and_page(store_client: redis.Redis, ledger: Ledger) -> Non
 def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: redis.Redis, ledger: Ledger) -> None:
     day = time.time() - 100 * 86_400
     # More of one moment than a page holds, too.
-    jobs = [new_job(1, created=day + max(0, number - 150)) for number in range(300)]
+    jobs = [make_job(1, created=day + max(0, number - 150)) for number in range(300)]
     for job in jobs:
         ledger.store(job)
     ids = [job.job_id for job in jobs]
@@ -109,7 +109,7 @@ def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: red
     found = [next(listed).job_id for _ in range(120)]
     # One that was listed goes, and one comes that is before those that were.
     ledger.delete(found[7])
-    late = new_job(1, created=day + (500 if descending else 0))
+    late = make_job(1, created=day + (500 if descending else 0))
     if descending:
         ledger.store(late)
     found += [summary.job_id for summary in listed]
@@ -121,11 +121,11 @@ def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: red
 
 
 def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, store_client: redis.Redis) -> None:
-    job = new_job(40)
+    job = make_job(40)
     ledger.store(job)
     written = {}
     for index in (39, 3, 17, 0):
-        part = CircuitResult(index=index, first_shot=0, shots=10, seconds=0.5, engine="e")
+        part = make_circuit_result(index)
         written[index] = ShardResult(circuits=(part,))
         taken = store.take(job.job_id, index)
         assert taken is not None
@@ -137,9 +137,7 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
 
 
 def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
-    presence = Presence(
-        name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0, machine="m", process_id=7
-    )
+    presence = make_presence(version="1.2", concurrency=3, memory_bytes=5, machine="m", process_id=7)
     store.show(presence)
     (found,) = [worker for worker in ledger.workers() if worker.name == "unit@test"]
     assert (found.version, found.concurrency, found.memory_bytes) == ("1.2", 3, 5)
@@ -175,7 +173,7 @@ def test_a_worker_that_was_seen_in_the_future_isnt_up(store_client: redis.Redis,
 def test_a_job_of_a_number_of_shards_that_no_client_stores_can_be_deleted(
     shards: str, store_client: redis.Redis, ledger: Ledger
 ) -> None:
-    job = new_job(2)
+    job = make_job(2)
     ledger.store(job)
     store_client.hset(keys.job(job.job_id), JobField.SHARDS, shards)
     ledger.delete(job.job_id)
@@ -183,7 +181,7 @@ def test_a_job_of_a_number_of_shards_that_no_client_stores_can_be_deleted(
 
 
 def test_a_record_that_no_worker_wrote_is_left_out(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    store.show(Presence(name="unit@test", version="1.2", concurrency=3, memory_bytes=5, seen=0.0))
+    store.show(make_presence(version="1.2", concurrency=3, memory_bytes=5))
     for name, junk in (
         (b"odd", b"junk"),
         (b"\xff", b"[]"),
@@ -217,7 +215,7 @@ def _junk_ledgers() -> dict[str, dict[str, bytes]]:
 @pytest.mark.parametrize("kind", [*_junk_ledgers(), "string"])
 def test_a_job_that_cant_be_read_is_an_error_of_its_own(kind: str, store_client: redis.Redis, ledger: Ledger) -> None:
     day = time.time() - 300 * 86_400
-    jobs = [new_job(1, created=day + number) for number in range(3)]
+    jobs = [make_job(1, created=day + number) for number in range(3)]
     for job in jobs:
         ledger.store(job)
     bad = jobs[1].job_id

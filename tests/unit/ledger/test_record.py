@@ -9,37 +9,18 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from make_jobs import make_circuit_record, make_job_record
 from msgspec.structs import replace
 
 from qfleet.errors import DamagedDataError
-from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord, decode_record, encode_record
+from qfleet.ledger.record import JobRecord, PubRecord, decode_record, encode_record
 
 
 def record(metadata: dict[str, Any]) -> JobRecord:
-    circuit = CircuitRecord(
-        name="bell",
-        num_qubits=2,
-        num_clbits=2,
-        qregs=(("q", 2),),
-        cregs=(("c", 2),),
-        global_phase=0.5,
-        metadata=metadata,
-        measured=True,
-        shots=10,
-        seed=3,
-        required_bytes=1,
+    circuit = make_circuit_record(
+        name="bell", num_qubits=2, num_clbits=2, qregs=(("q", 2),), cregs=(("c", 2),), metadata=metadata
     )
-    return JobRecord(
-        backend="automatic",
-        created=1.5,
-        output="counts",
-        precision="double",
-        memory=False,
-        method="automatic",
-        tags=("a", "b"),
-        metadata=metadata,
-        circuits=(circuit,),
-    )
+    return make_job_record(circuit, tags=("a", "b"), metadata=metadata)
 
 
 def test_round_trip() -> None:
@@ -97,32 +78,9 @@ def test_a_damaged_record_is_one_typed_error(blob: bytes) -> None:
 
 
 def test_what_doesnt_belong_together_is_damage() -> None:
-    circuit = CircuitRecord(
-        name="c",
-        num_qubits=1,
-        num_clbits=2,
-        qregs=(),
-        cregs=(),
-        global_phase=0.0,
-        metadata={},
-        measured=True,
-        shots=1,
-        seed=1,
-        required_bytes=1,
-        points=3,
-    )
-    good = JobRecord(
-        backend="b",
-        created=1.0,
-        output="bits",
-        precision="double",
-        memory=False,
-        method="automatic",
-        tags=(),
-        metadata={},
-        circuits=(circuit,),
-        pubs=(PubRecord(shape=(3, 1), registers=(("c", np.array([1, 0], "<i4").tobytes()),)),),
-    )
+    circuit = make_circuit_record(num_clbits=2, shots=1, points=3)
+    pub = PubRecord(shape=(3, 1), registers=(("c", np.array([1, 0], "<i4").tobytes()),))
+    good = make_job_record(circuit, output="bits", pubs=(pub,))
     assert decode_record(encode_record(good)) == good
     for change in (
         {"pubs": ()},

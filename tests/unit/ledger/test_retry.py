@@ -8,7 +8,7 @@ import json
 import msgspec
 import pytest
 import redis
-from jobs import new_job, run_shard
+from make_jobs import make_job, run_shard
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.codec.shards import encode_shard
@@ -27,7 +27,7 @@ def ledger(store_client: redis.Redis) -> Ledger:
 @pytest.fixture
 def job(store_client: redis.Redis, ledger: Ledger) -> NewJob:
     """A job that has ended: shards 0 and 2 of three failed."""
-    job = new_job(3)
+    job = make_job(3)
     ledger.store(job)
     for index, error in enumerate(("circuit 0: bad", "", "circuit 2: bad")):
         assert run_shard(store_client, job.job_id, index, error)
@@ -102,7 +102,7 @@ def test_it_may_fail_again_and_be_tried_again(store_client: redis.Redis, ledger:
 
 
 def test_a_block_of_shots_that_failed_leaves_the_other_blocks(store_client: redis.Redis, ledger: Ledger) -> None:
-    job = new_job(6, blocks=3)
+    job = make_job(6, blocks=3)
     ledger.store(job)
     for index in range(6):
         run_shard(store_client, job.job_id, index, "circuit 0: bad" if index == 1 else "")
@@ -115,7 +115,7 @@ def test_a_block_of_shots_that_failed_leaves_the_other_blocks(store_client: redi
 
 def test_what_ran_in_a_shard_that_failed_counts_once(store_client: redis.Redis, ledger: Ledger) -> None:
     # Shard 0 has three circuits that ran whole, and the last block of circuit 7; and it failed by another one.
-    job = new_job(2, circuits=8)
+    job = make_job(2, circuits=8)
     ledger.store(job)
     store = Store(store_client, "unit@test")
 
@@ -158,7 +158,7 @@ def test_what_ran_stays_if_it_does_not_run_again(end: str, store_client: redis.R
 
 
 def test_a_job_given_up_by_its_worker_is_tried_again(store_client: redis.Redis, ledger: Ledger) -> None:
-    job = new_job(1)
+    job = make_job(1)
     ledger.store(job)
     store = Store(store_client, "unit@test")
     assert store.take(job.job_id, 0) is not None
@@ -171,7 +171,7 @@ def test_a_job_given_up_by_its_worker_is_tried_again(store_client: redis.Redis, 
 
 @pytest.mark.parametrize("state", ["new", "done", "cancelled", "gone"])
 def test_without_a_failure_nothing_changes(state: str, store_client: redis.Redis, ledger: Ledger) -> None:
-    job = new_job(1)
+    job = make_job(1)
     if state != "gone":
         ledger.store(job)
     if state == "done":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import redis
-from jobs import new_job
+from make_jobs import make_job
 from processes import redis_server
 
 import qfleet.ledger.sending
@@ -54,7 +54,7 @@ def _breaking(monkeypatch: pytest.MonkeyPatch, method: str, *, first: bool = Tru
 
 
 def test_a_job_is_stored_and_published(connection: Connection) -> None:
-    job = new_job(3)
+    job = make_job(3)
     send(connection, job)
     assert _queued(connection, job) == 3
     assert connection.client.hget(keys.job(job.job_id), JobField.PUBLISHED)
@@ -63,7 +63,7 @@ def test_a_job_is_stored_and_published(connection: Connection) -> None:
 def test_the_connection_breaks_after_the_job_was_stored(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = new_job(3)
+    job = make_job(3)
     _breaking(monkeypatch, "store")
     send(connection, job)
     assert _queued(connection, job) == 3
@@ -72,7 +72,7 @@ def test_the_connection_breaks_after_the_job_was_stored(
 def test_the_connection_breaks_before_the_job_was_stored(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = new_job(3)
+    job = make_job(3)
     _breaking(monkeypatch, "store", first=False)
     with pytest.raises(BrokerUnreachableError, match="no Redis answers") as caught:
         send(connection, job)
@@ -84,7 +84,7 @@ def test_the_connection_breaks_before_the_job_was_stored(
 def test_whether_it_was_stored_is_asked_until_there_is_an_answer(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = new_job(3)
+    job = make_job(3)
     _breaking(monkeypatch, "store")
     asked = _breaking(monkeypatch, "snapshot", times=3)
     send(connection, job)
@@ -95,7 +95,7 @@ def test_whether_it_was_stored_is_asked_until_there_is_an_answer(
 def test_without_an_answer_the_error_says_what_isnt_known(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = new_job(3)
+    job = make_job(3)
     _breaking(monkeypatch, "store")
     _breaking(monkeypatch, "snapshot", times=1000)
     monkeypatch.setattr(qfleet.ledger.sending, "SETTLE_SECONDS", 0.3)
@@ -106,7 +106,7 @@ def test_without_an_answer_the_error_says_what_isnt_known(
 def test_a_redis_that_isnt_there_is_asked_nothing_more() -> None:
     connection = Connection(parse_broker("redis://127.0.0.1:1/0"))
     with pytest.raises(BrokerUnreachableError, match=r"no Redis answers at redis://127\.0\.0\.1:1/0") as caught:
-        send(connection, new_job())
+        send(connection, make_job())
     assert "is not known" not in str(caught.value)
 
 
@@ -114,7 +114,7 @@ def test_a_redis_that_isnt_there_is_asked_nothing_more() -> None:
 def test_the_connection_breaks_while_a_stored_job_is_published(
     broken: str, connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = new_job(3)
+    job = make_job(3)
     if broken == "publish":
 
         def publish(self: Connection, *_: object) -> None:
@@ -135,7 +135,7 @@ def test_the_connection_breaks_while_a_stored_job_is_published(
 def test_anything_else_while_it_is_published_takes_the_job_back(
     error: BaseException, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = new_job(3)
+    job = make_job(3)
 
     def publish(self: Connection, *_: object) -> None:
         raise error
@@ -150,9 +150,9 @@ def test_anything_else_while_it_is_published_takes_the_job_back(
 
 
 def test_connections_that_were_dropped_meanwhile_are_made_anew(connection: Connection) -> None:
-    send(connection, new_job(3))
+    send(connection, make_job(3))
     for shards in (1, 3):
-        job = new_job(shards)
+        job = make_job(shards)
         connection.client.client_kill_filter(skipme=True)
         send(connection, job)
         assert _queued(connection, job) == shards
@@ -163,8 +163,8 @@ def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
-        send(connection, new_job(1))
-    job = new_job(3)
+        send(connection, make_job(1))
+    job = make_job(3)
     (name,) = job.programs
     keep = Ledger.keep
 
@@ -186,7 +186,7 @@ def test_a_key_of_another_type_leaves_no_job(key: str) -> None:
     with redis_server() as port:
         connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"))
         connection.client.set(key, "junk")
-        job = new_job(2)
+        job = make_job(2)
         with pytest.raises(BrokerError, match=f"WRONGTYPE|{key}"):
             send(connection, job)
         assert _left(connection, job) == []
@@ -195,7 +195,7 @@ def test_a_key_of_another_type_leaves_no_job(key: str) -> None:
 
 
 def test_a_program_that_cant_be_given_leaves_no_job(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = new_job(3)
+    job = make_job(3)
     store = Ledger.store
 
     def lose(self: Ledger, *arguments: object, **named: object) -> list[str]:

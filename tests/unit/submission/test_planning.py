@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make_jobs import make_circuit_work
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
 from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan, predict_seconds
 from qfleet.wire.cost.sizes import result_bytes
-from qfleet.wire.messages.work import CircuitWork, ShardWork
+from qfleet.wire.messages.work import ShardWork
 
 
 def items(*seconds: float, shots: int = 100, result_bytes: int = 100) -> list[PlannedCircuit]:
     return [
-        PlannedCircuit(CircuitWork(index=index, program="p", shots=shots, seed=index), cost, result_bytes)
+        PlannedCircuit(make_circuit_work(index, shots=shots, seed=index), cost, result_bytes)
         for index, cost in enumerate(seconds)
     ]
 

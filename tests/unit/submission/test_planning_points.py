@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_jobs import make_circuit_work
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
@@ -25,8 +26,8 @@ def item(
     """A circuit of two parameters at points whose values, seeds and wishes all differ."""
     values = np.arange(2 * points) + 1000 * index
     wanted = np.arange(3 * points if each else 3)
-    work = CircuitWork(
-        index=index,
+    work = make_circuit_work(
+        index,
         program=f"p{index}",
         shots=shots,
         seed=5 + SEED_STEP * index,

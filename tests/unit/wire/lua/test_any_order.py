@@ -16,10 +16,9 @@ import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from jobs import new_job
+from make_jobs import make_job, make_presence
 
 from qfleet.ledger import Ledger
-from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import FINAL_STATES, MOVES, SHARD_STATES, ShardState, task_id
 from qfleet_worker.store import Store, Taken
@@ -78,7 +77,7 @@ class Shards(RuleBasedStateMachine):
         self.client = client
         self.stores = {name: Store(client, name) for name in WORKERS}
         self.ledger = Ledger(client)
-        self.job = new_job(SHARDS, blocks=BLOCKS)
+        self.job = make_job(SHARDS, blocks=BLOCKS)
         self.id = self.job.job_id
         self.ledger.store(self.job)
         self.ledger.published(self.id)
@@ -94,7 +93,7 @@ class Shards(RuleBasedStateMachine):
     @rule(name=workers, holds=st.sets(indices))
     def show(self, name: str, holds: set[int]) -> None:
         ids = tuple(task_id(self.id, index) for index in sorted(holds))
-        self.stores[name].show(Presence(name, "1", concurrency=1, memory_bytes=1, seen=0.0, holds=ids))
+        self.stores[name].show(make_presence(name, holds=ids))
         self.up[name] = holds
 
     @rule(name=workers)
@@ -105,7 +104,7 @@ class Shards(RuleBasedStateMachine):
     @rule(name=workers, holds=st.sets(indices))
     def grow_stale(self, name: str, holds: set[int]) -> None:
         ids = tuple(task_id(self.id, index) for index in sorted(holds))
-        old = Presence(name, "1", concurrency=1, memory_bytes=1, seen=1.0, holds=ids)
+        old = make_presence(name, seen=1.0, holds=ids)
         self.client.hset(keys.WORKERS, name, msgspec.json.encode(old))
         self.up.pop(name, None)
 

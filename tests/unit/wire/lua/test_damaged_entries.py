@@ -9,11 +9,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import redis
-from jobs import new_job
+from make_jobs import make_job, make_presence
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.limits import MAX_RECORD_BYTES
-from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet_worker.store import Store
@@ -31,7 +30,7 @@ def store(store_client: redis.Redis) -> Iterator[Store]:
 @pytest.fixture
 def job(store_client: redis.Redis, store: Store) -> Iterator[NewJob]:
     """A job whose message is lost: the queue is empty."""
-    job, ledger = new_job(1), Ledger(store_client)
+    job, ledger = make_job(1), Ledger(store_client)
     ledger.store(job)
     ledger.published(job.job_id)
     yield job
@@ -99,7 +98,7 @@ def test_a_redis_that_refuses_everything_is_no_damaged_entry(
 
 
 def _record(seen: float, **changed: object) -> bytes:
-    presence = Presence("odd", "1", concurrency=1, memory_bytes=1, seen=seen, machine="here")
+    presence = make_presence("odd", seen=seen, machine="here")
     return msgspec.json.encode(msgspec.to_builtins(presence) | changed)
 
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 import redis
-from jobs import new_job
+from make_jobs import make_job, make_presence
 
 from qfleet.ledger import Ledger, NewJob
-from qfleet.wire.messages.presence import STALE_SECONDS, Presence
+from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
 from qfleet.wire.redis.states import task_id
@@ -42,7 +42,7 @@ def other(store_client: redis.Redis) -> Store:
 @pytest.fixture
 def job(ledger: Ledger, store: Store) -> Iterator[NewJob]:
     """A stored and published job of three shards."""
-    job = new_job(3)
+    job = make_job(3)
     ledger.store(job)
     ledger.published(job.job_id)
     yield job
@@ -50,7 +50,7 @@ def job(ledger: Ledger, store: Store) -> Iterator[NewJob]:
 
 
 def _show(store: Store, *holds: str) -> None:
-    store.show(Presence(store._worker, "1", concurrency=1, memory_bytes=1, seen=0.0, holds=holds))
+    store.show(make_presence(store._worker, holds=holds))
 
 
 def _take(store: Store, job: NewJob, index: int = 0) -> Taken:
@@ -114,7 +114,7 @@ def test_a_process_is_known_to_be_dead_only_where_its_id_means_something(
 ) -> None:
     owner = f"a@test/{process or os.getpid()}/abcdefgh"
     assert store._scripts.call("take", job.job_id, "STARTED", 0, owner, "")[0] == 1
-    store.show(Presence("a@test", "1", concurrency=1, memory_bytes=1, seen=0.0, machine=machine))
+    store.show(make_presence("a@test", machine=machine))
     other = Store(store_client, "b@test", machine="here")
     assert (other.take(job.job_id, 0) is not None) is is_taken
 
@@ -303,7 +303,7 @@ def test_a_job_that_waits_beside_one_of_a_client_whose_clock_is_ahead_is_not_los
     store_client.lpush(QUEUE, "a message")
     # Published before the job, and by its client's clock an hour later.
     now, _ = cast("tuple[int, int]", store_client.time())
-    ahead = new_job(1, created=now + 3600.0)
+    ahead = make_job(1, created=now + 3600.0)
     ledger.store(ahead)
     store_client.hset(keys.job(ahead.job_id), JobField.PUBLISHED, f"{now - 5}.0")
     _take(store, ahead)
@@ -342,7 +342,7 @@ def test_a_shard_must_look_lost_for_a_while(store: Store, job: NewJob) -> None:
 
 
 def test_what_a_client_may_still_publish_is_not_lost(store: Store, ledger: Ledger) -> None:
-    job = new_job(2)
+    job = make_job(2)
     ledger.store(job)
     assert [_lost(store, job) for _ in range(3)] == [[]] * 3
     ledger.delete(job.job_id)
@@ -358,7 +358,7 @@ def test_the_shard_of_a_lost_worker_is_pending_again(store_client: redis.Redis, 
 
 
 def test_a_job_that_is_gone_is_no_longer_looked_at(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    job = new_job(1)
+    job = make_job(1)
     ledger.store(job)
     store_client.delete(*keys.of_job(job.job_id))
     assert _lost(store, job) == []
@@ -370,7 +370,7 @@ def test_a_worker_that_went_without_leave_is_forgotten_after_a_day(
 ) -> None:
     _show(store)
     now, _ = cast("tuple[int, int]", store_client.time())
-    record = Presence("", "1", concurrency=1, memory_bytes=1, seen=0.0)
+    record = make_presence("")
     for name, age in {"silent": FORGOTTEN_SECONDS - 60, "gone": FORGOTTEN_SECONDS + 60}.items():
         told = msgspec.structs.replace(record, name=name, seen=float(now - age))
         store_client.hset(keys.WORKERS, name, msgspec.json.encode(told))

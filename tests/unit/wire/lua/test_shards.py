@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 import redis
-from jobs import new_job
+from make_jobs import make_circuit_result, make_job
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.codec.shards import decode_work, encode_shard
-from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet.wire.redis.states import SHARD_STATES
 from qfleet_worker.store import Store, Taken
 
-RESULT = encode_shard(ShardResult(circuits=(CircuitResult(index=0, first_shot=0, shots=10, seconds=0.1, engine="e"),)))
+RESULT = encode_shard(ShardResult(circuits=(make_circuit_result(),)))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def store(store_client: redis.Redis) -> Store:
 @pytest.fixture
 def job(ledger: Ledger) -> NewJob:
     """A stored job of two shards."""
-    job = new_job(2)
+    job = make_job(2)
     ledger.store(job)
     return job
 
@@ -202,7 +202,7 @@ def test_a_shard_that_isnt_there(index: int, store_client: redis.Redis, store: S
 
 
 def test_a_job_that_isnt_there_isnt_made(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    job = new_job()
+    job = make_job()
     assert store.take(job.job_id, 0) is None
     assert _succeed(store, Taken(job.job_id, 0, "somebody", 1, b"")) is False
     assert ledger.cancel(job.job_id) == []
@@ -210,7 +210,7 @@ def test_a_job_that_isnt_there_isnt_made(store_client: redis.Redis, store: Store
 
 
 def test_cancel_stops_what_isnt_over(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    job = new_job(4)
+    job = make_job(4)
     ledger.store(job)
     _succeed(store, _take(store, job, 0))
     _fail(store, _take(store, job, 2))
@@ -224,7 +224,7 @@ def test_cancel_stops_what_isnt_over(store_client: redis.Redis, store: Store, le
 
 
 def test_blocks_of_shots_make_one_circuit(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    job = new_job(6, blocks=3)
+    job = make_job(6, blocks=3)
     ledger.store(job)
 
     def finish(index: int) -> tuple[int, int]:
@@ -236,7 +236,7 @@ def test_blocks_of_shots_make_one_circuit(store_client: redis.Redis, store: Stor
 
 
 def test_a_block_that_runs_twice_counts_once(store: Store, ledger: Ledger) -> None:
-    job = new_job(2, blocks=2)
+    job = make_job(2, blocks=2)
     ledger.store(job)
     lost, kept = _take(store, job, 0), _take(store, job, 0)
     assert store.finish(kept, RESULT, whole=0, blocks=[(0, 2)], error="") is True
@@ -267,7 +267,7 @@ def test_every_key_expires_with_the_end_and_none_before(
 
 
 def test_celerys_record_says_the_same(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    job = new_job(4)
+    job = make_job(4)
     ledger.store(job)
 
     def record(index: int) -> dict[str, object]:
@@ -294,7 +294,7 @@ def test_celerys_record_says_the_same(store_client: redis.Redis, store: Store, l
 
 
 def test_who_listens_hears_moves_and_the_end(store: Store, ledger: Ledger, store_client: redis.Redis) -> None:
-    job = new_job(1)
+    job = make_job(1)
     ledger.store(job)
     with store_client.pubsub(ignore_subscribe_messages=True) as heard:
         heard.subscribe(keys.events(job.job_id))

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make_jobs import make_circuit_result, make_circuit_work, make_shard_work
 
 from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
 from qfleet.wire.errors import WireError
 from qfleet.wire.messages.result import CircuitResult, ShardResult
-from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, cut
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, cut
 
 VALUES = np.arange(15, dtype="<f8").reshape(5, 3)
 WANTED = np.arange(10, dtype="<i4").reshape(5, 2)
 
 
 def work(wanted: bytes = b"", columns: int = 0, values: bytes = VALUES.tobytes()) -> CircuitWork:
-    return CircuitWork(
-        index=7, program="p", shots=9, seed=100, first_shot=3, blocks=2, points=5, values=values, wanted=wanted,
-        columns=columns,
-    )  # fmt: skip
+    return make_circuit_work(
+        7, shots=9, seed=100, first_shot=3, blocks=2, points=5, values=values, wanted=wanted, columns=columns
+    )
 
 
 def test_all_points_are_the_circuit_itself() -> None:
@@ -60,12 +60,12 @@ def test_parts_of_parts(one: int, other: int, each: bool, parametrised: bool) ->
 
 def test_parts_travel() -> None:
     parts = tuple(cut(work(WANTED.tobytes(), 2), point, 1) for point in range(5))
-    shard = ShardWork(circuits=parts, output="means", precision="double", memory=False, threads=1)
+    shard = make_shard_work(*parts, output="means")
     assert decode_work(encode_shard(shard)) == shard
 
 
 def result(points: int) -> CircuitResult:
-    return CircuitResult(index=0, first_shot=0, shots=1, seconds=0.0, engine="e", error="x", points=points)
+    return make_circuit_result(shots=1, error="x", points=points)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def result(points: int) -> CircuitResult:
 )
 def test_the_points_of_a_shard_are_bounded(points: tuple[int, ...], good: bool) -> None:
     """Few bytes may stand for many points, each of which may become a piece of work or a result."""
-    circuits = tuple(CircuitWork(index=0, program="p", shots=1, seed=0, points=number) for number in points)
-    shard = ShardWork(circuits=circuits, output="counts", precision="double", memory=False, threads=1)
+    circuits = tuple(make_circuit_work(points=number) for number in points)
+    shard = make_shard_work(*circuits)
     results = ShardResult(circuits=tuple(map(result, points)))
     if good:
         assert decode_work(encode_shard(shard)) == shard
@@ -103,10 +103,9 @@ def test_the_points_of_a_shard_are_bounded(points: tuple[int, ...], good: bool) 
     ],
 )
 def test_each_point_and_each_shot_has_a_number_that_can_be_sent(changed: dict[str, int], good: bool) -> None:
-    work = CircuitWork(**{"index": 0, "program": "p", "shots": 1, "seed": 0} | changed)
-    shard = ShardWork(circuits=(work,), output="counts", precision="double", memory=False, threads=1)
-    fields = {"index": 0, "first_shot": 0, "shots": 1, "seconds": 0.0, "engine": "e"} | changed
-    results = ShardResult(circuits=(CircuitResult(**fields),))
+    work = make_circuit_work(**changed)
+    shard = make_shard_work(work)
+    results = ShardResult(circuits=(make_circuit_result(**changed),))
     for decode, message in ((decode_work, shard), (decode_result, results)):
         if good:
             assert decode(encode_shard(message)) == message  # type: ignore[operator]
@@ -117,8 +116,8 @@ def test_each_point_and_each_shot_has_a_number_that_can_be_sent(changed: dict[st
 
 def test_each_point_has_a_seed_that_can_be_sent() -> None:
     for points, good in ((2, True), (3, False)):
-        work = CircuitWork(index=0, program="p", shots=1, seed=2**63 - 1 - SEED_STEP, points=points)
-        shard = ShardWork(circuits=(work,), output="counts", precision="double", memory=False, threads=1)
+        work = make_circuit_work(seed=2**63 - 1 - SEED_STEP, points=points)
+        shard = make_shard_work(work)
         if good:
             assert decode_work(encode_shard(shard)) == shard
         else:

@@ -10,13 +10,14 @@ import pytest
 from fake_shards import FakeEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_jobs import make_circuit_work, make_shard_work
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import save_expectation_values
-from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.shards.simulation import simulate
@@ -56,12 +57,12 @@ EXACT = np.array(
 def work(wanted: Any, columns: int | None = None, **changed: Any) -> CircuitWork:
     table = wanted if isinstance(wanted, bytes) else np.array(wanted, "<i4").tobytes()
     number = columns if columns is not None else np.shape(wanted)[-1]
-    fields = {"index": 0, "program": "p", "shots": 1, "seed": 50, "points": 5, "values": VALUES.tobytes()}
-    return CircuitWork(**fields | {"wanted": table, "columns": number} | changed)
+    fields = {"shots": 1, "seed": 50, "points": 5, "values": VALUES.tobytes()}
+    return make_circuit_work(**fields | {"wanted": table, "columns": number} | changed)
 
 
 def means(one: CircuitWork, engine: Any = None, program: Any = PROGRAM) -> np.ndarray:
-    shard = ShardWork(circuits=(one,), output="means", precision="double", memory=False, threads=1)
+    shard = make_shard_work(one, output="means")
     found = simulate(engine or NumpyEngine(), program, one, shard, 1)
     assert found.keys() == {"means"}
     return np.frombuffer(found["means"], "<f8").reshape(one.points, -1)

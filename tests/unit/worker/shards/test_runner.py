@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_shards import FakeEngine, FakeStore, P, circuit, program, run, shard
+from fake_shards import FakeEngine, FakeStore, P, circuit, program, run
+from make_jobs import make_shard_work
 
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import decode_program
@@ -25,7 +26,7 @@ def test_a_shard_that_isnt_to_be_run() -> None:
 
 
 def test_a_shard_runs_and_its_result_is_stored() -> None:
-    work = shard(circuit(3), circuit(4, seed=6, shots=7), precision="single")
+    work = make_shard_work(circuit(3), circuit(4, seed=6, shots=7), precision="single")
     store, engine = FakeStore(encode_shard(work)), FakeEngine()
     assert run(store, engine) is True
     assert [(asked.seed, asked.shots, asked.precision) for asked in engine.asked] == [
@@ -47,7 +48,8 @@ def test_memory_and_amplitudes_are_packed() -> None:
         rows = np.array([1, 0, 1], np.int64)
         return Outcome(np.array([[0], [1]], np.uint8), np.array([1, 2], np.int32), rows, amplitudes)
 
-    store = FakeStore(encode_shard(shard(circuit(shots=3), memory=True, output="statevector", precision="single")))
+    work = make_shard_work(circuit(shots=3), memory=True, output="statevector", precision="single")
+    store = FakeStore(encode_shard(work))
     run(store, FakeEngine(answer=answer))
     (result,) = store.result.circuits
     assert np.frombuffer(result.counts, "<i8").tolist() == [1, 2]
@@ -56,11 +58,11 @@ def test_memory_and_amplitudes_are_packed() -> None:
 
 
 def test_a_result_that_isnt_wanted_any_more() -> None:
-    assert run(FakeStore(encode_shard(shard(circuit())), wanted=False)) is False
+    assert run(FakeStore(encode_shard(make_shard_work(circuit())), wanted=False)) is False
 
 
 def test_blocks_of_shots_are_counted_apart() -> None:
-    work = shard(circuit(0), circuit(1, first_shot=20, blocks=3), circuit(2, blocks=2))
+    work = make_shard_work(circuit(0), circuit(1, first_shot=20, blocks=3), circuit(2, blocks=2))
     store, engine = FakeStore(encode_shard(work)), FakeEngine()
     run(store, engine)
     (finished,) = store.finished
@@ -85,7 +87,7 @@ def test_an_error_of_one_circuit_leaves_the_others(error: Exception, text: str) 
             raise error
         return Outcome(np.array([[1]], np.uint8), np.array([10], np.int64))
 
-    store = FakeStore(encode_shard(shard(circuit(0), circuit(1, seed=13), circuit(2, blocks=2))))
+    store = FakeStore(encode_shard(make_shard_work(circuit(0), circuit(1, seed=13), circuit(2, blocks=2))))
     assert run(store, FakeEngine(answer=answer)) is True
     assert [result.error for result in store.result.circuits] == ["", text, ""]
     (finished,) = store.finished
@@ -105,7 +107,8 @@ def test_an_error_of_one_circuit_leaves_the_others(error: Exception, text: str) 
 )
 def test_a_program_that_cant_be_read(blob: bytes | None, named: str, text: str) -> None:
     name = named or content_hash(blob or b"")
-    store, engine = FakeStore(encode_shard(shard(circuit(0, program=name, points=3), circuit(3)))), FakeEngine()
+    work = make_shard_work(circuit(0, program=name, points=3), circuit(3))
+    store, engine = FakeStore(encode_shard(work)), FakeEngine()
     if blob is not None:
         store.blobs[name] = blob
     assert run(store, engine) is True
@@ -130,7 +133,8 @@ def test_a_circuit_that_needs_too_much_memory_isnt_begun() -> None:
     for memory, ran in ((needed, 1), (needed - 1, 0)):
         blob = program(25)
         name = content_hash(blob)
-        store, engine = FakeStore(encode_shard(shard(circuit(program=name))), blobs={name: blob}), FakeEngine()
+        work = encode_shard(make_shard_work(circuit(program=name)))
+        store, engine = FakeStore(work, blobs={name: blob}), FakeEngine()
         run(store, engine, memory_bytes=memory)
         assert len(engine.asked) == ran
         assert bool(store.result.circuits[0].error) == (not ran)
@@ -141,7 +145,7 @@ def test_a_circuit_that_needs_too_much_memory_isnt_begun() -> None:
 
 @pytest.mark.parametrize(("attempt", "runs"), [(1, True), (3, True), (4, False), (100, False)])
 def test_attempts_are_bounded(attempt: int, runs: bool) -> None:
-    store, engine = FakeStore(encode_shard(shard(circuit())), attempt=attempt), FakeEngine()
+    store, engine = FakeStore(encode_shard(make_shard_work(circuit())), attempt=attempt), FakeEngine()
     assert run(store, engine) is True
     assert len(engine.asked) == runs
     (result,) = store.result.circuits
@@ -150,7 +154,7 @@ def test_attempts_are_bounded(attempt: int, runs: bool) -> None:
 
 
 def test_only_the_circuit_that_kills_is_given_up() -> None:
-    work = encode_shard(shard(circuit(4), circuit(5), circuit(6)))
+    work = encode_shard(make_shard_work(circuit(4), circuit(5), circuit(6)))
     # One process died of the whole shard, and two that had noted which circuit they were at.
     store, engine = FakeStore(work, attempt=4, deaths={5: 2}), FakeEngine()
     assert run(store, engine) is True
@@ -161,33 +165,34 @@ def test_only_the_circuit_that_kills_is_given_up() -> None:
 
 
 def test_a_first_attempt_notes_nothing() -> None:
-    store = FakeStore(encode_shard(shard(circuit(4), circuit(5))))
+    store = FakeStore(encode_shard(make_shard_work(circuit(4), circuit(5))))
     run(store)
     assert store.begun == []
 
 
 def test_a_shard_that_was_lost_meanwhile_is_left() -> None:
-    store, engine = FakeStore(encode_shard(shard(circuit(4), circuit(5))), attempt=2, deaths={5: -1}), FakeEngine()
+    work = encode_shard(make_shard_work(circuit(4), circuit(5)))
+    store, engine = FakeStore(work, attempt=2, deaths={5: -1}), FakeEngine()
     assert run(store, engine) is False
     assert (store.begun, len(engine.asked), store.finished) == ([4, 5], 1, [])
 
 
 @pytest.mark.parametrize(("attempt", "runs"), [(3 + MORE_ATTEMPTS, True), (4 + MORE_ATTEMPTS, False)])
 def test_a_shard_with_many_circuits_that_kill_is_given_up_at_last(attempt: int, runs: bool) -> None:
-    store = FakeStore(encode_shard(shard(circuit(4), circuit(5))), attempt=attempt)
+    store = FakeStore(encode_shard(make_shard_work(circuit(4), circuit(5))), attempt=attempt)
     run(store)
     assert [not result.error for result in store.result.circuits] == [runs, runs]
 
 
 def test_an_error_of_the_store_comes_out() -> None:
-    store = FakeStore(encode_shard(shard(circuit())))
+    store = FakeStore(encode_shard(make_shard_work(circuit())))
     store.finish = lambda *_, **__: (_ for _ in ()).throw(ConnectionError("gone"))  # type: ignore[method-assign]
     with pytest.raises(ConnectionError, match="gone"):
         run(store)
 
 
 def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() -> None:
-    store = FakeStore(encode_shard(shard(circuit())))
+    store = FakeStore(encode_shard(make_shard_work(circuit())))
     finish = store.finish
 
     def refuse_results(taken: Taken, result: bytes, **what: Any) -> bool:

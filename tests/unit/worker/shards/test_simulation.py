@@ -11,13 +11,14 @@ import pytest
 from aer_like import LikeAer
 from fake_shards import FakeEngine
 from make_experiments import make_experiment
+from make_jobs import make_circuit_work, make_shard_work
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import save_expectation_values
-from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine
@@ -39,15 +40,14 @@ def circuit(num_clbits: int = 11) -> QuantumCircuit:
 
 
 def work(points: int = len(VALUES), **changed: Any) -> CircuitWork:
-    fields = {"index": 3, "program": "p", "shots": 20, "seed": 50, "points": points}
-    return CircuitWork(**fields | {"values": VALUES[:points].tobytes()} | changed)
+    fields = {"shots": 20, "seed": 50, "points": points}
+    return make_circuit_work(3, **fields | {"values": VALUES[:points].tobytes()} | changed)
 
 
 def simulated(
     program: Program, one: CircuitWork, output: str, engine: Any = None, *, memory: bool = False, **changed: Any
 ) -> dict[str, Any]:
-    fields = {"precision": "double", "threads": 1} | changed
-    shard = ShardWork(circuits=(one,), output=output, memory=memory, **fields)  # type: ignore[arg-type]
+    shard = make_shard_work(one, output=output, memory=memory, **changed)
     return simulate(engine or NumpyEngine(), program, one, shard, 1)
 
 

@@ -9,13 +9,13 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 from engine_oracle import measure, op
-from fake_shards import FakeEngine, FakeStore, circuit, run, shard
+from fake_shards import FakeEngine, FakeStore, circuit, run
+from make_jobs import make_circuit_result, make_shard_work
 from msgspec.structs import replace
 
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import encode_shard
-from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.numpy.engine import NumpyEngine
@@ -29,7 +29,7 @@ def store_of(
     blob = encode_program(program)
     name = content_hash(blob)
     circuits = [circuit(index, program=name, **work) for index in range(copies)]
-    return FakeStore(encode_shard(shard(*circuits, output=output, memory=memory)), blobs={name: blob})
+    return FakeStore(encode_shard(make_shard_work(*circuits, output=output, memory=memory)), blobs={name: blob})
 
 
 def means(observables: int) -> Program:
@@ -103,7 +103,5 @@ def test_a_unitary_of_a_circuit_that_saves_a_state_is_refused() -> None:
 
 def test_the_size_of_a_result_is_that_of_its_data() -> None:
     names = ("outcomes", "counts", "memory", "amplitudes", "bits", "means", "distinct")
-    result = CircuitResult(
-        index=0, first_shot=0, shots=1, seconds=0.0, engine="", **{name: bytes(at) for at, name in enumerate(names)}
-    )
+    result = make_circuit_result(**{name: bytes(at) for at, name in enumerate(names)})
     assert size_of(result) == sum(range(len(names)))
