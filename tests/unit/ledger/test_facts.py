@@ -46,7 +46,7 @@ def _orphans(facts: Facts, job_id: str) -> list[str]:
 
 @pytest.mark.parametrize("key", [keys.JOBS, keys.IDS, keys.ACTIVE, keys.WORKERS, f"{keys.PREFIX}{keys.QUEUE}"])
 def test_a_key_of_the_fleet_of_another_type_is_named(key: str, own: Connection) -> None:
-    send(own, new_job(1))
+    send(own, make_job(1))
     own.client.delete(key)
     own.client.set(key, "junk")
     facts = gather_facts(own)

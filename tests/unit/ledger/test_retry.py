@@ -8,11 +8,11 @@ import json
 import msgspec
 import pytest
 import redis
-from make_jobs import make_job, run_shard
+from make_jobs import make_circuit_result, make_job, run_shard
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.codec.shards import encode_shard
-from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import SHARD_STATES
@@ -136,10 +136,10 @@ def test_what_ran_in_a_shard_that_failed_counts_once(store_client: redis.Redis, 
 
 @pytest.mark.parametrize("end", ["cancel", "given up", "refused"])
 def test_what_ran_stays_if_it_does_not_run_again(end: str, store_client: redis.Redis, ledger: Ledger) -> None:
-    job = new_job(1, circuits=3)
+    job = make_job(1, circuits=3)
     ledger.store(job)
     store = Store(store_client, "unit@test")
-    ran = [CircuitResult(index, first_shot=0, shots=10, seconds=0.0, engine="numpy") for index in range(3)]
+    ran = [make_circuit_result(index) for index in range(3)]
     result = ShardResult(circuits=(ran[0], msgspec.structs.replace(ran[1], error="bad"), ran[2]))
     taken = store.take(job.job_id, 0)
     assert taken is not None
