@@ -17,7 +17,9 @@ from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qfleet._suggestions import did_you_mean
 from qfleet.backend import KINDS, FleetBackend
 from qfleet.errors import BrokerModeError, BrokerPermissionError, FleetJobError, InvalidOptionError
-from qfleet.health.diagnosis import Finding, diagnose, refused
+from qfleet.health.diagnosis import diagnose
+from qfleet.health.finding import Finding
+from qfleet.health.redis_checks import refused
 from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection, JobSummary, gather_facts

@@ -10,7 +10,8 @@ from typing import Final
 from qiskit.providers import JobStatus
 from qiskit.result.models import ExperimentResult
 
-from qfleet.jobs.result import experiment, split
+from qfleet.jobs.result import experiment
+from qfleet.jobs.result_data import split_points
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Patience
 from qfleet.ledger import Connection, JobRecord, Ledger, Snapshot
@@ -40,7 +41,7 @@ def gather(
     left = {index: circuit.shots for index, (circuit, _) in enumerate(circuits)}
 
     def place(found: CircuitResult) -> Iterable[tuple[int, CircuitResult]]:
-        return [(part.index, part) for part in split(found)]
+        return [(part.index, part) for part in split_points(found)]
 
     for index, parts, error in gather_units(connection, patience, left, place, snapshots):
         circuit, point = circuits[index]

@@ -83,9 +83,9 @@ def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: in
     conditional = block.subtype.startswith("c_")
     width = (num_clbits + 7) // 8 if conditional else 0
     averaged = block.subtype.removeprefix("c_") in ("average", "accum")
-    flat = _array(block.values, value_type(block.kind, precision))
+    flat = read_array(block.values, value_type(block.kind, precision))
     size, rest = divmod(flat.size, block.entries) if block.entries else (0, flat.size)
-    weights = _array(block.weights, "<i8")
+    weights = read_array(block.weights, "<i8")
     wrong_size = block.entries and (not size or size != _expected_size(block.kind, size, num_qubits))
     if rest or wrong_size or len(block.clbits) != width * block.entries:
         raise DamagedDataError(f"what was saved as {block.label!r} doesn't fit its {block.entries} entries")
@@ -120,7 +120,7 @@ def _expected_size(kind: SaveKind, size: int, num_qubits: int) -> int:
 
 
 def _places(block: Saved) -> Iterator[int]:
-    places = _array(block.places, "<u4")
+    places = read_array(block.places, "<u4")
     if (places >= block.entries).any():
         raise DamagedDataError(f"what was saved as {block.label!r} names an entry that isn't there")
     yield from places.tolist()
@@ -150,7 +150,8 @@ def _square(value: NDArray[Any]) -> NDArray[Any]:
     return value.reshape(1 << (value.size.bit_length() - 1) // 2, -1)
 
 
-def _array(raw: bytes, kind: str) -> NDArray[Any]:
+def read_array(raw: bytes, kind: str) -> NDArray[Any]:
+    """Return bytes as a flat array of a dtype. Raises `DamagedDataError` if their number doesn't fit."""
     try:
         return np.frombuffer(raw, kind)
     except ValueError as exc:

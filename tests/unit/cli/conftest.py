@@ -20,7 +20,7 @@ from qiskit.providers.exceptions import QiskitBackendNotFoundError
 import qfleet
 from qfleet.cli.command import qfleet as command
 from qfleet.errors import FleetJobError, JobNotFoundError
-from qfleet.health.diagnosis import Finding
+from qfleet.health.finding import Finding
 
 BELL = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0], q[1];\nmeasure q -> c;\n'
 

@@ -14,7 +14,7 @@ import pytest
 from qiskit.providers import JobStatus
 
 from qfleet.errors import FleetJobTimeoutError, JobFailedError
-from qfleet.health.diagnosis import Finding
+from qfleet.health.finding import Finding
 
 URL = "redis://broker:6379/0"
 

@@ -10,7 +10,9 @@ import pytest
 from make_jobs import make_presence
 
 from qfleet.errors import BrokerModeError, BrokerPermissionError
-from qfleet.health.diagnosis import Finding, diagnose, refused
+from qfleet.health.diagnosis import diagnose
+from qfleet.health.finding import Finding
+from qfleet.health.redis_checks import refused
 from qfleet.ledger import Facts
 from qfleet.wire.messages.presence import Presence
 
@@ -79,20 +81,20 @@ def test_a_fleet_that_is_well() -> None:
         ("maxmemory-policy", {"maxmemory_policy": "volatile-ttl"}, "volatile-ttl", "noeviction"),
         ("appendonly", {"append_only": False}, "all jobs are lost", "CONFIG SET appendonly yes"),
         ("appendonly", {"append_only": False, "save": "3600 1"}, "only snapshots (save 3600 1)", "appendonly yes"),
-        ("appendonly", {"append_only": False, "save": None}, "after the last snapshot", "appendonly yes"),
-        ("Redis's disk", {"writes_succeed": False}, "failed", "make room"),
+        ("appendonly", {"append_only": False, "save": None}, "newer than the last snapshot", "appendonly yes"),
+        ("Redis's disk", {"writes_succeed": False}, "failed", "free space"),
         ("clock", {"clock_ahead_seconds": 7.25}, "this machine is 7.2 s ahead of Redis", "NTP"),
         ("clock", {"clock_ahead_seconds": -7.25}, "7.2 s behind Redis", "NTP"),
         ("workers", {"workers": (), "messages": 5}, "none is up", "qfleet worker --url"),
         ("versions", {"workers": (worker(), worker("x@y", "0.9"))}, "1.0 here, and 0.9 on x@y", "pip install"),
-        ("silent workers", {"silent_workers": ("a@b",)}, "a@b stopped to show up", "dropped after a day"),
-        ("queue", {"waiting_shards": 8, "messages": 5}, "5 messages for 8 tasks that wait: some were lost", "within"),
-        ("active jobs", {"gone_jobs": ("j1", "j2")}, "j1, j2 called active", "ZREM qfleet:active"),
-        ("workers' records", {"damaged_workers": ("odd",)}, "odd: what stands there", "HDEL qfleet:workers"),
+        ("silent workers", {"silent_workers": ("a@b",)}, "a@b disappeared without", "removed after a day"),
+        ("queue", {"waiting_shards": 8, "messages": 5}, "5 messages for 8 waiting tasks: some were lost", "within"),
+        ("active jobs", {"gone_jobs": ("j1", "j2")}, "j1, j2 listed as active", "ZREM qfleet:active"),
+        ("workers' records", {"damaged_workers": ("odd",)}, "odd: the record", "HDEL qfleet:workers"),
         (
             "fleet's keys",
             {"damaged_keys": ("qfleet:ids (a sorted set)",)},
-            "qfleet:ids (a sorted set): what",
+            "qfleet:ids (a sorted set): the key",
             "UNLINK KEY",
         ),
         ("damaged jobs", {"damaged_jobs": ("j1", "\\xff")}, "j1, \\xff can't be read", "ZREM qfleet:active"),
@@ -119,7 +121,7 @@ def test_a_problem(check: str, changed: dict[str, Any], text: str, remedy: str) 
 def test_what_cant_be_seen_is_no_problem(check: str, changed: dict[str, Any]) -> None:
     found = finding(check, **changed)
     assert found.verdict == "unknown"
-    assert "could not be checked" in found.text
+    assert "can't be checked" in found.text
     assert found.remedy
 
 
