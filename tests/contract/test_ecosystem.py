@@ -7,6 +7,7 @@ import copy
 
 import numpy as np
 import pytest
+from circuits import bell_state
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
@@ -24,13 +25,6 @@ def backend(provider: FleetProvider) -> FleetBackend:
     return backend
 
 
-def bell() -> QuantumCircuit:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    return circuit
-
-
 @pytest.mark.filterwarnings("ignore")
 class TestExperiments:
     @pytest.fixture(autouse=True)
@@ -40,7 +34,7 @@ class TestExperiments:
     def test_state_tomography(self, backend: FleetBackend) -> None:
         from qiskit_experiments.library import StateTomography
 
-        data = StateTomography(bell()).run(backend, shots=2000).block_for_results()
+        data = StateTomography(bell_state()).run(backend, shots=2000).block_for_results()
         assert not data.errors()
         results = data.analysis_results(dataframe=True)
         [fidelity] = results[results.name == "state_fidelity"].value
@@ -73,7 +67,7 @@ class TestIbmsPrimitives:
     def test_the_sampler(self, backend: FleetBackend) -> None:
         from qiskit_ibm_runtime import SamplerV2
 
-        measured = bell().measure_all(inplace=False)
+        measured = bell_state().measure_all(inplace=False)
         wide = QuantumCircuit(127, 2)
         wide.x(100)
         wide.measure([99, 100], [0, 1])
@@ -84,5 +78,5 @@ class TestIbmsPrimitives:
     def test_the_estimator(self, backend: FleetBackend) -> None:
         from qiskit_ibm_runtime import EstimatorV2
 
-        job = EstimatorV2(mode=backend).run([(bell(), [SparsePauliOp("ZZ"), SparsePauliOp("IZ")])])
+        job = EstimatorV2(mode=backend).run([(bell_state(), [SparsePauliOp("ZZ"), SparsePauliOp("IZ")])])
         assert np.allclose(job.result()[0].data.evs, [1, 0], atol=0.2)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from circuits import superposed
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.exceptions import QiskitError
@@ -76,19 +77,12 @@ def test_unbound_parameters_are_named(backend: FleetBackend) -> None:
         backend.run(phase)
 
 
-def wide(num_qubits: int) -> QuantumCircuit:
-    """A circuit that acts on all of its qubits."""
-    circuit = QuantumCircuit(num_qubits, name="wide")
-    circuit.h(range(num_qubits))
-    return circuit
-
-
 def test_a_circuit_too_wide_for_the_workers(provider: FleetProvider, backend: FleetBackend) -> None:
     largest = max(worker.memory_bytes for worker in provider.workers())
     width = (largest // 16).bit_length()
     expected = rf"'wide': its {width} qubits and \d+ shots need .* GiB.*; the largest worker has .* GiB"
     with pytest.raises(CapacityError, match=expected) as caught:
-        backend.run([measured("c"), wide(width)])
+        backend.run([measured("c"), superposed(width)])
     assert (caught.value.circuit, caught.value.available_bytes) == ("wide", largest)
     assert caught.value.needed_bytes > largest
 
@@ -100,7 +94,7 @@ def test_a_circuit_too_wide_for_any_worker(provider: FleetProvider, redis_url: s
             before = [job.job_id() for job in fleet.jobs(limit=None)]
             for name in KINDS:
                 with pytest.raises(CapacityError, match=f"circuit 'wide'.* {width} qubits"):
-                    fleet.get_backend(name).run([QuantumCircuit(1), wide(width)])
+                    fleet.get_backend(name).run([QuantumCircuit(1), superposed(width)])
             assert [job.job_id() for job in fleet.jobs(limit=None)] == before
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from circuits import superposed
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import Statevector
@@ -308,12 +309,6 @@ class TestMethod:
 class TestMemoryLimit:
     """``max_memory_mb`` refuses what is predicted to need more."""
 
-    @staticmethod
-    def wide() -> QuantumCircuit:
-        circuit = QuantumCircuit(20, name="wide")
-        circuit.h(range(20))
-        return circuit
-
     def test_qubits_that_nothing_acts_on_need_none(self, backend: FleetBackend) -> None:
         circuit = QuantumCircuit(5000, 2, name="laid out")
         circuit.h(17)
@@ -326,16 +321,16 @@ class TestMemoryLimit:
         assert needed == backend.run(coin()).result().results[0].metadata["required_memory_mb"]
 
     def test_what_needs_more_is_refused_by_run(self, provider: FleetProvider, backend: FleetBackend) -> None:
-        needed = backend.run(self.wide()).result().results[0].metadata["required_memory_mb"]
+        needed = backend.run(superposed(20)).result().results[0].metadata["required_memory_mb"]
         assert needed >= 2**20 * 16 / 2**20
         before = [job.job_id() for job in provider.jobs(limit=None)]
         with pytest.raises(CapacityError, match=f"circuit 'wide': its 20 qubits.* need {needed} MiB .*={needed - 1} "):
-            backend.run([coin(), self.wide()], max_memory_mb=needed - 1)
+            backend.run([coin(), superposed(20)], max_memory_mb=needed - 1)
         assert [job.job_id() for job in provider.jobs(limit=None)] == before
-        assert backend.run(self.wide(), max_memory_mb=needed).result().success
+        assert backend.run(superposed(20), max_memory_mb=needed).result().success
 
     def test_single_precision_needs_less(self, backend: FleetBackend) -> None:
-        circuit = self.wide()
+        circuit = superposed(20)
         double, single = (
             backend.run(circuit, precision=precision).result().results[0].metadata["required_memory_mb"]
             for precision in ("double", "single")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from circuits import bell
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Clbit, Qubit
 from qiskit.exceptions import QiskitError
@@ -20,11 +21,9 @@ SHOTS = 20
 SEED = 11
 
 
-def bell() -> QuantumCircuit:
-    circuit = QuantumCircuit(2, 2, name="bell", metadata={"purpose": "a test"})
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure([0, 1], [0, 1])
+def described() -> QuantumCircuit:
+    circuit = bell(register="c")
+    circuit.metadata = {"purpose": "a test"}
     return circuit
 
 
@@ -194,7 +193,7 @@ def test_certain_outcomes_are_those_of_the_basic_simulator(provider: FleetProvid
 
 
 def test_random_outcomes_are_those_of_the_basic_simulator(provider: FleetProvider) -> None:
-    ours, theirs = both(provider, bell(), shots=200)
+    ours, theirs = both(provider, described(), shots=200)
     assert ours.get_counts().keys() == theirs.get_counts().keys() == {"00", "11"}
     assert sum(ours.get_counts().values()) == len(ours.get_memory()) == 200
 
@@ -221,7 +220,7 @@ def test_status_names(provider: FleetProvider) -> None:
 
 def test_times(provider: FleetProvider) -> None:
     before = datetime.now(UTC)
-    result, _ = both(provider, [bell(), bell().copy("again")])
+    result, _ = both(provider, [described(), described().copy("again")])
     after = datetime.now(UTC)
     seconds = [each.time_taken for each in result.results]
     assert all(0 < each < result.time_taken for each in seconds)
@@ -266,16 +265,16 @@ def test_the_same_circuit_several_times(provider: FleetProvider) -> None:
 
 def test_memory_must_be_asked_for(provider: FleetProvider) -> None:
     backend = provider.get_backend("qasm_simulator")
-    without = backend.run(bell()).result()
+    without = backend.run(described()).result()
     assert without.data(0).keys() == {"counts"}
     with pytest.raises(QiskitError, match="No memory"):
         without.get_memory()
-    assert len(backend.run(bell(), memory=True, shots=7).result().get_memory()) == 7
-    assert provider.get_backend("basic_simulator").run(bell(), memory=False).result().data(0).keys() == {"counts"}
+    assert len(backend.run(described(), memory=True, shots=7).result().get_memory()) == 7
+    assert provider.get_backend("basic_simulator").run(described(), memory=False).result().data(0).keys() == {"counts"}
 
 
 def test_missing_data_are_qiskit_errors(provider: FleetProvider) -> None:
-    counts = provider.get_backend("basic_simulator").run(bell()).result()
+    counts = provider.get_backend("basic_simulator").run(described()).result()
     with pytest.raises(QiskitError, match="No statevector"):
         counts.get_statevector()
     with pytest.raises(QiskitError, match="No unitary"):
@@ -290,7 +289,7 @@ def test_missing_data_are_qiskit_errors(provider: FleetProvider) -> None:
 
 
 def test_a_result_survives_its_own_dictionary(provider: FleetProvider) -> None:
-    result, _ = both(provider, [bell(), several_registers()])
+    result, _ = both(provider, [described(), several_registers()])
     again = Result.from_dict(result.to_dict())
     assert again.to_dict() == result.to_dict()
     assert again.get_counts() == result.get_counts()

@@ -16,11 +16,10 @@ import psutil
 import pytest
 import redis
 import yaml
-from circuits import endless
+from circuits import bell, bell_state, endless
 from command_line import QFLEET, qfleet, serving
 from processes import redis_program
 from processes import redis_server as running_redis
-from qiskit import QuantumCircuit
 from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
@@ -36,13 +35,10 @@ def document(done: subprocess.CompletedProcess[str]) -> Any:
 
 
 def test_results_of_primitives(fleet_url: str, tmp_path: Path) -> None:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    measured = circuit.measure_all(inplace=False)
+    circuit = bell_state()
     with FleetProvider(fleet_url) as provider:
         estimated = EstimatorV2(provider).run([(circuit, ["ZZ", "XX", "ZI"])])
-        sampled = SamplerV2(provider).run([measured], shots=50)
+        sampled = SamplerV2(provider).run([bell()], shots=50)
         estimated.result(timeout=60)
         sampled.result(timeout=60)
     (pub,) = document(qfleet("result", estimated.job_id(), "--json", url=fleet_url))["pubs"]

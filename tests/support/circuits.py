@@ -1,22 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Circuits that the tests of jobs run."""
+"""Circuits that several tests run."""
 
 from __future__ import annotations
 
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 
 
-def bell(name: str = "bell") -> QuantumCircuit:
-    """Two qubits, the outcomes 00 and 11."""
-    circuit = QuantumCircuit(2, name=name)
+def bell_state(num_clbits: int = 0, name: str = "bell") -> QuantumCircuit:
+    """Return a circuit that entangles two qubits and measures neither of them."""
+    circuit = QuantumCircuit(2, num_clbits, name=name)
     circuit.h(0)
     circuit.cx(0, 1)
-    circuit.measure_all()
+    return circuit
+
+
+def bell(name: str = "bell", *, register: str = "meas") -> QuantumCircuit:
+    """Return a circuit with the outcomes 00 and 11.
+
+    Args:
+        name: The circuit's name.
+        register: The name of its classical register.
+    """
+    circuit = bell_state(name=name)
+    circuit.add_register(ClassicalRegister(2, register))
+    circuit.measure([0, 1], [0, 1])
     return circuit
 
 
 def endless(name: str = "endless") -> QuantumCircuit:
-    """A circuit that, run with `ENDLESS_SHOTS`, takes minutes, in little memory: nearly each shot is its own branch."""
+    """Return a circuit that takes minutes with `ENDLESS_SHOTS`, in little memory: most shots branch."""
     qubits = 16
     circuit = QuantumCircuit(qubits, qubits * 3, name=name)
     for layer in range(3):
@@ -31,7 +43,7 @@ ENDLESS_SHOTS = 500_000
 
 
 def wide(qubits: int, name: str = "wide", layers: int = 1) -> QuantumCircuit:
-    """A circuit whose qubits are all entangled."""
+    """Return a circuit that entangles all of its qubits and measures one of them."""
     circuit = QuantumCircuit(qubits, 1, name=name)
     for layer in range(layers):
         for qubit in range(qubits):
@@ -39,4 +51,11 @@ def wide(qubits: int, name: str = "wide", layers: int = 1) -> QuantumCircuit:
         for qubit in range(qubits - 1):
             circuit.cx(qubit, qubit + 1)
     circuit.measure(0, 0)
+    return circuit
+
+
+def superposed(num_qubits: int, name: str = "wide") -> QuantumCircuit:
+    """Return a circuit that acts on each of its qubits and measures none."""
+    circuit = QuantumCircuit(num_qubits, name=name)
+    circuit.h(range(num_qubits))
     return circuit

@@ -166,13 +166,9 @@ def make_job(fleet: FakeFleet) -> Any:
     """Put a job of one Bell circuit on the fleet."""
 
     def make(**settings: Any) -> FakeJob:
-        from qiskit import QuantumCircuit
+        import circuits
 
-        circuit = QuantumCircuit(2, name="bell")
-        circuit.h(0)
-        circuit.cx(0, 1)
-        circuit.measure_all()
-        fleet.job = FakeJob([circuit], {"shots": 100, "seed_simulator": 1}, **settings)
+        fleet.job = FakeJob([circuits.bell()], {"shots": 100, "seed_simulator": 1}, **settings)
         return fleet.job
 
     return make

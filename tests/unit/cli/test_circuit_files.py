@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from circuits import bell
 from qiskit import QuantumCircuit, qasm2, qpy
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator
@@ -20,14 +21,6 @@ from qfleet.errors import CircuitFileError
 
 QASM2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\n'
 QASM3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nbit[2] c;\n'
-
-
-def bell(name: str = "bell") -> QuantumCircuit:
-    circuit = QuantumCircuit(2, 2, name=name)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure([0, 1], [0, 1])
-    return circuit
 
 
 def qpy_bytes(*circuits: QuantumCircuit) -> bytes:
@@ -74,16 +67,16 @@ class TestWhatIsRead:
     )
     def test_openqasm_by_content_whatever_the_suffix(self, file, content: str, suffix: str) -> None:
         [circuit] = read_circuits(file(content, f"two qubits.{suffix}"))
-        assert circuit == bell()
+        assert circuit == bell(register="c")
         assert circuit.name == "two qubits"
 
     def test_qpy_with_several_circuits_keeps_their_names(self, file) -> None:
-        circuits = read_circuits(file(qpy_bytes(bell("a"), bell("b")), "looks-like.qasm"))
+        circuits = read_circuits(file(qpy_bytes(bell("a", register="c"), bell("b", register="c")), "looks-like.qasm"))
         assert [circuit.name for circuit in circuits] == ["a", "b"]
-        assert circuits == [bell(), bell()]
+        assert circuits == [bell(register="c"), bell(register="c")]
 
     def test_the_order_of_files_is_kept(self, file) -> None:
-        paths = [file(qpy_bytes(bell("z"), bell("y")), "1"), file(QASM3, "x"), file(QASM2, "w")]
+        paths = [file(qpy_bytes(bell("z", register="c"), bell("y", register="c")), "1"), file(QASM3, "x"), file(QASM2, "w")]
         assert [circuit.name for circuit in read_circuit_files(paths)] == ["z", "y", "x", "w"]
 
     @pytest.mark.parametrize("name", sorted(set(get_standard_gate_name_mapping()) - {"delay", "global_phase"}))
@@ -172,19 +165,19 @@ class TestDamagedQpy:
     ) -> None:
         monkeypatch.setattr(qpy, "load", lambda *_: pytest.fail("the file was loaded"))
         monkeypatch.setattr(Probe, "check", lambda *_: pytest.fail("the file was loaded"))
-        data = bytearray(qpy_bytes(bell()))
+        data = bytearray(qpy_bytes(bell(register="c")))
         data[6] = version
         with pytest.raises(CircuitFileError, match=f"version {version}; only 13 and newer.*CVE-2025-2000"):
             read_circuits(file(bytes(data)))
 
     def test_version_13_is_read(self, file) -> None:
         buffer = io.BytesIO()
-        qpy.dump(bell(), buffer, version=13)
-        assert read_circuits(file(buffer.getvalue())) == [bell()]
+        qpy.dump(bell(register="c"), buffer, version=13)
+        assert read_circuits(file(buffer.getvalue())) == [bell(register="c")]
 
     @pytest.mark.parametrize("length", [6, 7, 15, 40, -1])
     def test_truncated(self, file, length: int) -> None:
-        path = file(qpy_bytes(bell())[:length])
+        path = file(qpy_bytes(bell(register="c"))[:length])
         with pytest.raises(CircuitFileError) as caught:
             read_circuits(path)
         assert str(path) in caught.value.message
@@ -192,13 +185,13 @@ class TestDamagedQpy:
         assert len(caught.value.message) < 400
 
     def test_a_number_of_programs_that_no_memory_holds(self, file) -> None:
-        data = bytearray(qpy_bytes(bell()))
+        data = bytearray(qpy_bytes(bell(register="c")))
         data[10:18] = b"\xff" * 8
         with pytest.raises(CircuitFileError, match="isn't QPY that can be read"):
             read_circuits(file(bytes(data)))
 
     def test_from_a_qiskit_of_the_future(self, file) -> None:
-        data = bytearray(qpy_bytes(bell()))
+        data = bytearray(qpy_bytes(bell(register="c")))
         data[6] = 250
         with pytest.raises(CircuitFileError, match="250"):
             read_circuits(file(bytes(data)))

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from circuits import bell_state
 from qiskit import QuantumCircuit
 from qiskit.circuit import (
     BreakLoopOp,
@@ -34,21 +35,14 @@ def refused(circuit: QuantumCircuit, kind: type[QfleetError] = UnsupportedCircui
     return caught.value.message
 
 
-def bell() -> QuantumCircuit:
-    circuit = QuantumCircuit(2, 2, name="bell")
-    circuit.h(0)
-    circuit.cx(0, 1)
-    return circuit
-
-
-@pytest.mark.parametrize("wrong", [None, "bell", [bell()], lib.HGate()])
+@pytest.mark.parametrize("wrong", [None, "bell", [bell_state(2)], lib.HGate()])
 def test_only_circuits(wrong):
     with pytest.raises(TypeError, match=f"expected a QuantumCircuit, got {type(wrong).__name__}"):
         lower(wrong)
 
 
 def with_control_flow(name: str) -> QuantumCircuit:
-    circuit = bell()
+    circuit = bell_state(2)
     if name == "if_else":
         with circuit.if_test((0, 1)):
             circuit.x([0, 1])
@@ -71,13 +65,13 @@ def test_a_unitary_holds_no_control_flow(name):
 
 
 def test_a_unitary_holds_no_stores():
-    circuit = bell()
+    circuit = bell_state(2)
     circuit.add_var("a", expr.lift(3, types.Uint(8)))
     assert "circuit 'bell' holds 'store' at position 2 (no qubits), " in refused(circuit, output="unitary")
 
 
 def test_unrolled_loops_and_boxes_have_a_unitary():
-    circuit = bell()
+    circuit = bell_state(2)
     with circuit.for_loop(range(3)) as value, circuit.box():
         circuit.rx(value, 0)
     assert len(lower(circuit, "unitary")) == 5
@@ -85,10 +79,10 @@ def test_unrolled_loops_and_boxes_have_a_unitary():
 
 @pytest.mark.parametrize("operation", ["break_loop", "continue_loop"])
 def test_loose_jumps(operation):
-    circuit = bell()
+    circuit = bell_state(2)
     circuit.append(Instruction(operation, 2, 2, []), [0, 1], [0, 1])
     assert f"circuit 'bell' holds '{operation}' at position 2 (qubits 0, 1), " in refused(circuit)
-    circuit = bell()
+    circuit = bell_state(2)
     circuit.append({"break_loop": BreakLoopOp, "continue_loop": ContinueLoopOp}[operation](2, 2), [0, 1], [0, 1])
     assert f"'{operation}' at position 2 (qubits 0, 1), which qfleet doesn't run: it stands in no loop" in refused(
         circuit
@@ -99,7 +93,7 @@ def test_a_jump_out_of_a_definition():
     inner = Instruction("inner", 1, 0, [])
     inner.definition = QuantumCircuit(1)
     inner.definition.append(BreakLoopOp(1, 0), [0])
-    circuit = bell()
+    circuit = bell_state(2)
     with circuit.for_loop(range(2)):
         circuit.append(inner, [0])
     assert "and in it 'inner' > 'break_loop' at position 0, which qfleet doesn't run: it stands in no loop" in refused(
@@ -108,7 +102,7 @@ def test_a_jump_out_of_a_definition():
 
 
 def test_the_path_into_a_block():
-    circuit = bell()
+    circuit = bell_state(2)
     with circuit.if_test((0, 1)), circuit.for_loop(range(2)):
         circuit.append(Gate("opaque", 1, []), [0])
     assert "holds 'if_else' at position 2 (qubit 0), and in it 'for_loop' > 'opaque' at position 0" in refused(circuit)
@@ -125,12 +119,12 @@ def test_variables_without_a_value():
 
 
 def test_expressions_that_have_no_value():
-    circuit = bell()
+    circuit = bell_state(2)
     stretch = circuit.add_stretch("s")
     with circuit.if_test(expr.less(stretch, Duration.dt(100))):
         circuit.x(0)
     assert "its expression holds a Stretch, which has no value in a simulation" in refused(circuit)
-    circuit = bell()
+    circuit = bell_state(2)
     with circuit.if_test(expr.less(expr.lift(Duration.dt(5)), Duration.dt(100))):
         circuit.x(0)
     assert "its expression has the type Duration(); Bool, Uint and Float are run" in refused(circuit)
@@ -140,21 +134,21 @@ def test_expressions_beyond_the_limits():
     deep = expr.lift(True)
     for _ in range(98):
         deep = expr.logic_not(deep)
-    circuit = bell()
+    circuit = bell_state(2)
     with circuit.switch(deep) as case, case(1):
         circuit.x(0)
     decode_program(encode_program(lower(circuit)))
-    circuit = bell()
+    circuit = bell_state(2)
     with circuit.if_test(expr.logic_not(deep)):
         circuit.x(0)
     assert "its expression has more than 99 levels" in refused(circuit, CapacityError)
-    circuit = bell()
+    circuit = bell_state(2)
     circuit.add_var("wide", expr.lift(1, types.Uint(1 << 17)))
     assert "its Uint(131072) is wider than 65536 bits" in refused(circuit, CapacityError)
 
 
 def test_an_expression_of_wrong_types():
-    circuit = bell()
+    circuit = bell_state(2)
     wrong = expr.Binary(expr.Binary.Op.ADD, expr.lift(1, types.Uint(3)), expr.lift(1.5), types.Uint(3))
     with circuit.if_test(expr.equal(wrong, 2)):
         circuit.x(0)
@@ -205,7 +199,7 @@ class Save(Instruction):
     ],
 )
 def test_operations_without_a_unitary(operation, name):
-    circuit = bell()
+    circuit = bell_state(2)
     circuit.append(operation, [1, 0])
     assert refused(circuit) == (
         f"circuit 'bell' holds '{name}' at position 2 (qubits 1, 0), which qfleet doesn't run: {NEITHER}"
@@ -241,7 +235,7 @@ def test_a_long_list_of_qubits_is_cut():
     ],
 )
 def test_a_unitary_holds_no_measurement(add, name):
-    circuit = bell()
+    circuit = bell_state(2)
     add(circuit)
     lower(circuit)
     what = "it has no place in a unitary; take it out of the circuit"
@@ -467,7 +461,7 @@ def test_definitions_that_multiply(monkeypatch):
 
 def test_too_many_operations(monkeypatch):
     monkeypatch.setattr(lowering, "MAX_OPERATIONS", 1)
-    assert refused(bell(), CapacityError) == "circuit 'bell' has 2 operations; a program has 1 at most"
+    assert refused(bell_state(2), CapacityError) == "circuit 'bell' has 2 operations; a program has 1 at most"
 
 
 def test_too_many_qubits():
