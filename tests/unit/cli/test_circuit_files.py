@@ -76,7 +76,7 @@ class TestWhatIsRead:
         assert circuits == [bell(register="c"), bell(register="c")]
 
     def test_the_order_of_files_is_kept(self, file) -> None:
-        paths = [file(qpy_bytes(bell("z", register="c"), bell("y", register="c")), "1"), file(QASM3, "x"), file(QASM2, "w")]
+        paths = [file(qpy_bytes(bell("z"), bell("y")), "1"), file(QASM3, "x"), file(QASM2, "w")]
         assert [circuit.name for circuit in read_circuit_files(paths)] == ["z", "y", "x", "w"]
 
     @pytest.mark.parametrize("name", sorted(set(get_standard_gate_name_mapping()) - {"delay", "global_phase"}))
