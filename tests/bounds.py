@@ -83,14 +83,14 @@ def check(rng: np.random.Generator, mix: str) -> None:
 def compare(engine: Engine, reference: Engine, experiment: Experiment) -> None:
     """Raise AssertionError where two engines give something else."""
     found, wanted = engine.run(experiment), reference.run(experiment)
-    if experiment.output == "counts":
+    if experiment.request.output == "counts":
         # In single precision, a shot in some thousand may fall on a rounding error.
-        assert experiment.precision == "single" or np.array_equal(found.counts, wanted.counts)
+        assert experiment.request.precision == "single" or np.array_equal(found.counts, wanted.counts)
         assert found.counts.sum() == wanted.counts.sum()
     else:
         assert found.amplitudes is not None
         assert wanted.amplitudes is not None
-        assert np.abs(found.amplitudes - wanted.amplitudes).max() < TOLERANCES[experiment.precision]
+        assert np.abs(found.amplitudes - wanted.amplitudes).max() < TOLERANCES[experiment.request.precision]
 
 
 def main() -> None:

@@ -19,11 +19,11 @@ from qfleet.errors import InvalidOptionError
 from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection
-from qfleet.options import NAMES, CheckedOptions, Method, RunKeywords, RunOptions, check_labels, check_option
+from qfleet.options import NAMES, CheckedOptions, RunKeywords, RunOptions, check_labels, check_option
 from qfleet.submission.prepare import prepare
 from qfleet.submission.submit import submit
 from qfleet.target import fleet_target, widest
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import Method, Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class BackendKind:
     name: str
     description: str
     #: what it returns, unless ``method="unitary"`` is asked for
-    output: Output = "counts"
+    output: Output = Output.COUNTS
     method: Method = "automatic"
     memory: bool = False
 
@@ -44,8 +44,12 @@ KINDS: Final[Mapping[str, BackendKind]] = {
         BackendKind("automatic", "Counts; the fleet picks the simulation method"),
         BackendKind("basic_simulator", "As Qiskit's BasicSimulator: counts, and each shot's outcome", memory=True),
         BackendKind("qasm_simulator", "Counts, under the name that older code asks for"),
-        BackendKind("statevector_simulator", "The final statevector, and counts of what is measured", "statevector"),
-        BackendKind("unitary_simulator", "The unitary matrix of circuits without measurements", "unitary", "unitary"),
+        BackendKind(
+            "statevector_simulator", "The final statevector, and counts of what is measured", Output.STATEVECTOR
+        ),
+        BackendKind(
+            "unitary_simulator", "The unitary matrix of circuits without measurements", Output.UNITARY, "unitary"
+        ),
     )
 }
 
@@ -182,13 +186,13 @@ class FleetBackend(BackendV2):
         return self._provider.job(job_id)
 
     def _output(self, method: Method) -> Output:
-        if self._kind.output == "unitary" and method == "statevector":
+        if self._kind.output == Output.UNITARY and method == "statevector":
             raise InvalidOptionError(
                 f"method='statevector': {self.name} computes unitaries; use the backend 'statevector_simulator'",
                 option="method",
                 value=method,
             )
-        return "unitary" if method == "unitary" else self._kind.output
+        return Output.UNITARY if method == "unitary" else self._kind.output
 
 
 def _copy_backend(kind: type[FleetBackend], provider: BackendProvider, name: str, options: RunKeywords) -> FleetBackend:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,7 @@ from qiskit.quantum_info import Statevector
 
 from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
-from qfleet.wire.messages.request import Precision
-
-Method = Literal["automatic", "statevector", "unitary"]
+from qfleet.wire.messages.request import Method, Precision
 
 _LARGEST = 2**31 - 1
 

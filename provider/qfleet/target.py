@@ -34,9 +34,8 @@ from qiskit.circuit.library import (
 from qiskit.transpiler import Target
 
 from qfleet.lowering.saves import NAMES
-from qfleet.wire.cost.sizes import AMPLITUDE_BYTES
 from qfleet.wire.limits import LARGEST_VALUE
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output
 
 #: Operations of any width, by their class.
 _OF_ANY_WIDTH = {
@@ -73,10 +72,10 @@ def widest(output: Output) -> int:
 
     A state and a unitary are of all qubits, also of idle ones, and their amplitudes must fit a Redis value.
     """
-    if output not in ("statevector", "unitary"):
+    if output not in (Output.STATEVECTOR, Output.UNITARY):
         return _WIDEST
     amplitudes = (LARGEST_VALUE // min(AMPLITUDE_BYTES.values())).bit_length() - 1
-    return amplitudes // 2 if output == "unitary" else amplitudes
+    return amplitudes // 2 if output == Output.UNITARY else amplitudes
 
 
 @cache

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from qfleet.wire.messages.request import Output, Precision
+from msgspec.structs import replace
+
+from qfleet.wire.messages.request import Output, Precision, Request, resolve_method
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Experiment
 
@@ -14,7 +16,7 @@ def make_experiment(
     seed: int = 1,
     first_shot: int = 0,
     *,
-    output: Output = "counts",
+    output: str = "counts",
     precision: Precision = "double",
     memory: bool = False,
     threads: int = 1,
@@ -31,6 +33,6 @@ def make_experiment(
         memory: True to keep each shot's outcome, in order.
         threads: How many threads may share the work.
     """
-    return Experiment(
-        program, shots, seed, first_shot, memory=memory, output=output, precision=precision, threads=threads
-    )
+    request = Request(Output(output), "automatic", precision, memory)
+    method, _ = resolve_method(program, request)
+    return Experiment(program, shots, seed, first_shot, replace(request, method=method), threads)

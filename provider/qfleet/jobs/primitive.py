@@ -21,6 +21,7 @@ from qfleet.jobs.gathering import arriving, default_error, gather_units
 from qfleet.jobs.pub_results import ERROR, Means, pub_result
 from qfleet.jobs.waiting import Patience, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
+from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 
 
@@ -100,7 +101,7 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         """
         self._must_be_submitted()
         record = self._read_record()
-        if record.output != "means" or len(record.pubs) != 1:
+        if record.output != Output.EXPECTATION_VALUES or len(record.pubs) != 1:
             raise self._error("isn't an estimator's with one PUB; use as_completed()")
         return self._means_as_completed(Patience(self._job_id, timeout), record)
 

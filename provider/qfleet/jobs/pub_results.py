@@ -15,6 +15,7 @@ from qfleet.errors import DamagedDataError
 from qfleet.jobs.layout import lay_out
 from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
 from qfleet.ledger.metadata import copy_metadata
+from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 
 #: The key of a PUB's metadata that says why it failed.
@@ -56,7 +57,7 @@ def _pub_result(
     if not errors and (seen != circuit.shots).any():
         errors = [default_error]
     failed = {ERROR: errors[0]} if errors else {}
-    if record.output == "means":
+    if record.output == Output.EXPECTATION_VALUES:
         metadata = {"target_precision": pub.precision, "circuit_metadata": copy_metadata(circuit.metadata)}
         return PubResult(_means(circuit, pub, first, good), metadata | failed)
     metadata = {"shots": circuit.shots, "circuit_metadata": copy_metadata(circuit.metadata)}

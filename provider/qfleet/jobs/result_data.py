@@ -15,6 +15,7 @@ from qfleet.errors import DamagedDataError
 from qfleet.jobs.counts import HEX
 from qfleet.jobs.saved_data import read_array, saved_data
 from qfleet.ledger import CircuitRecord, JobRecord
+from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 
 
@@ -73,8 +74,8 @@ def experiment_data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[Circ
     """
     data: dict[str, Any] = {}
     saves = any(part.saved for part in parts)
-    counted = circuit.measured if job.output == "statevector" else circuit.num_clbits or not saves
-    if job.output != "unitary" and counted:
+    counted = circuit.measured if job.output == Output.STATEVECTOR else circuit.num_clbits or not saves
+    if job.output != Output.UNITARY and counted:
         counts: dict[int, int] = {}
         memory: list[str] = []
         for part in parts:
@@ -89,8 +90,8 @@ def experiment_data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[Circ
         data["counts"] = dict(zip([HEX[outcome] for outcome in outcomes], times, strict=True))
         if job.memory:
             data["memory"] = memory
-    if job.output != "counts":
-        data[job.output] = _amplitudes(job, circuit, parts[-1])
+    if job.output != Output.COUNTS:
+        data[str(job.output)] = _amplitudes(job, circuit, parts[-1])
     if saves:
         data |= saved_data(
             [part.saved for part in parts],
@@ -134,7 +135,7 @@ def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[li
 
 def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> NDArray[np.complexfloating]:
     size = 1 << circuit.num_qubits
-    shape = (size, size) if job.output == "unitary" else (size,)
+    shape = (size, size) if job.output == Output.UNITARY else (size,)
     amplitudes = read_array(part.amplitudes, "<c16" if job.precision == "double" else "<c8")
     if amplitudes.size != np.prod(shape):
         raise DamagedDataError(f"circuit {part.index} gave {amplitudes.size} amplitudes where {shape} were expected")

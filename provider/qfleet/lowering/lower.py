@@ -27,7 +27,7 @@ from qfleet.wire.program.program import Program
 
 def lower(
     circuit: QuantumCircuit,
-    output: Output = "statevector",
+    output: Output = Output.STATEVECTOR,
     *,
     initial_state: NDArray[np.complex128] | None = None,
     observables: Sequence[SparseObservable] = (),
@@ -56,7 +56,7 @@ def lower(
     if not isinstance(circuit, QuantumCircuit):
         raise TypeError(f"expected a QuantumCircuit, got {type(circuit).__name__}")
     parameters = list(circuit.parameters) if circuit.num_parameters else []
-    context = LoweringContext(circuit, parameters, unitary=output == "unitary")
+    context = LoweringContext(circuit, parameters, unitary=output == Output.UNITARY)
     try:
         _check_size(len(parameters), MAX_PARAMETERS, "parameters")
         _check_size(circuit.num_qubits, MAX_QUBITS, "qubits")

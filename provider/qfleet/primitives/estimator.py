@@ -16,6 +16,7 @@ from qfleet.primitives.base import FleetPrimitive, primitive_options
 from qfleet.primitives.options import EstimatorKeywords, EstimatorOptions, precision_of
 from qfleet.primitives.pubs import coerced, estimator_entries
 from qfleet.provider import FleetProvider
+from qfleet.wire.messages.request import Output
 
 
 class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
@@ -87,4 +88,4 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
         given = self._options.default_precision if precision is None else precision_of("precision", precision)
         found = coerced(pubs, lambda pub: EstimatorPub.coerce(pub, given))
         options = primitive_options(self._backend, self._options)
-        return self._submit(estimator_entries(found, options), options, "means", job_tags)
+        return self._submit(estimator_entries(found, options), options, Output.EXPECTATION_VALUES, job_tags)

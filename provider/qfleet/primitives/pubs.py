@@ -56,7 +56,7 @@ def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[Job
         with _named(number):
             registers = _registers(pub.circuit)
             own = dataclasses.replace(options, shots=_shots(pub.shots))
-            batches = _batches(pub.circuit, _values(pub.circuit, pub.parameter_values), own, "bits")
+            batches = _batches(pub.circuit, _values(pub.circuit, pub.parameter_values), own, Output.BITS)
             points = sum(len(batch.values) for batch in batches)
             record = PubRecord(shape=pub.shape, registers=registers)
             entries.append(JobEntry(pub.circuit, batches, [0.0] * points, record))
@@ -87,7 +87,9 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
         values, observables = values[:0], [SparseObservable.identity(circuit.num_qubits)]
     # As far as it goes beyond what is possible doesn't matter.
     shots = math.ceil(min(1 / precision, 2.0**20) ** 2) if precision else 1
-    batches = _batches(circuit, values, dataclasses.replace(options, shots=shots), "means", observables)
+    batches = _batches(
+        circuit, values, dataclasses.replace(options, shots=shots), Output.EXPECTATION_VALUES, observables
+    )
     sampled = any(batch.encoded.sampled for batch in batches)
     if sampled and not precision:
         raise ValueError(

@@ -18,6 +18,7 @@ from qfleet.primitives.base import FleetPrimitive, primitive_options
 from qfleet.primitives.options import SamplerKeywords, SamplerOptions
 from qfleet.primitives.pubs import coerced, sampler_entries
 from qfleet.provider import FleetProvider
+from qfleet.wire.messages.request import Output
 
 
 class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
@@ -87,4 +88,4 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
                 stacklevel=2,
             )
         options = primitive_options(self._backend, self._options)
-        return self._submit(sampler_entries(found, options), options, "bits", job_tags)
+        return self._submit(sampler_entries(found, options), options, Output.BITS, job_tags)

@@ -22,7 +22,7 @@ from qfleet.submission.planning import predict_seconds, shots_at_once
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.cost import circuit_bytes, required_bytes
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import SaveKind
 
@@ -66,7 +66,7 @@ def lower_circuit(
         QfleetError: the circuit can't be run; the subclass and the text say why.
     """
     check_text("the name of a circuit", circuit.name)
-    if options.initial_statevector is not None or output in ("statevector", "unitary"):
+    if options.initial_statevector is not None or output in (Output.STATEVECTOR, Output.UNITARY):
         # What is wanted of it, or given to it, is of all qubits.
         check_amplitudes(circuit, circuit.num_qubits, output)
         needed = required_bytes(circuit.num_qubits, output, options.precision)
@@ -81,11 +81,14 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
     Raises:
         QfleetError: it needs more than there is; the subclass and the text say of what.
     """
-    sampled = output == "means" and program.saves[-1].kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES
-    if output == "means" and not sampled:
+    sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES
+    if output == Output.EXPECTATION_VALUES and not sampled:
         options = dataclasses.replace(options, shots=1)
-    method, method_reason = _method(circuit, program, options, output)
-    check_amplitudes(circuit, program.num_qubits, "unitary" if method == "unitary" else output)
+    try:
+        method, method_reason = resolve_method(program, Request(output, options.method))
+    except MethodError as exc:
+        raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
+    check_amplitudes(circuit, program.num_qubits, Output.UNITARY if method == "unitary" else output)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
     needed = circuit_bytes(program, shots, output, options.precision, memory=options.memory)
     check_memory(circuit, program.num_qubits, needed, options)
@@ -104,7 +107,7 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
         method=method,
         method_reason=method_reason,
     )
-    seconds = predict_seconds(program, options.shots, "unitary" if method == "unitary" else output)
+    seconds = predict_seconds(program, options.shots, Output.UNITARY if method == "unitary" else output)
     return EncodedCircuit(content_hash(blob), blob, record, seconds, size, sampled)
 
 
@@ -138,20 +141,3 @@ def _distinct_registers(circuit: QuantumCircuit) -> list[ClassicalRegister]:
             found.append(register)
         seen.update(register)
     return found
-
-
-def _method(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> tuple[str, str]:
-    """Return how a circuit is simulated, and why. Raises `UnsupportedCircuitError` if its saves need another method."""
-    saves = program.saves_unitary()
-    if saves and options.method == "statevector":
-        raise UnsupportedCircuitError(
-            f"circuit {circuit.name!r} saves its unitary, which method='statevector' doesn't have; leave the method "
-            "out",
-            circuit=circuit.name,
-        )
-    method = "unitary" if saves or output == "unitary" else "statevector"
-    if options.method != "automatic":
-        return method, f"method={options.method!r} was asked for"
-    if saves:
-        return method, "automatic: the circuit saves its unitary"
-    return method, "automatic: the default where no unitary is saved"

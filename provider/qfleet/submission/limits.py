@@ -28,7 +28,7 @@ def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, simulated: Output
         num_qubits: qubits that are simulated.
         simulated: ``unitary`` where a matrix is simulated, and not a state.
     """
-    exponent = num_qubits * (2 if simulated == "unitary" else 1)
+    exponent = num_qubits * (2 if simulated == Output.UNITARY else 1)
     if exponent > _MOST_AMPLITUDES_LOG2:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {num_qubits} qubits need 2**{exponent} amplitudes; "
@@ -66,7 +66,7 @@ def check_result(circuit: QuantumCircuit, program: Program, options: RunOptions,
     """
     size = result_bytes(program, options.shots, output, options.precision, memory=options.memory)
     # The bits of many shots come back in blocks.
-    if size > LARGEST_VALUE and output != "bits":
+    if size > LARGEST_VALUE and output != Output.BITS:
         smaller = "save averages instead of lists and states"
         if not program.saves:
             smaller = f"ask for counts instead of the {output}"
@@ -96,7 +96,7 @@ def check_initial_statevector(vector: NDArray[np.complex128] | None, circuit: Qu
     """Raise `InvalidOptionError` for an initial state that doesn't fit its circuit."""
     if vector is None:
         return
-    if output == "unitary":
+    if output == Output.UNITARY:
         text = "initial_statevector has no meaning for a unitary; leave the option out"
         raise InvalidOptionError(text, option="initial_statevector", circuit=circuit.name)
     if vector.size != 1 << circuit.num_qubits:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from qfleet.ledger import JobRecord, lost_metadata
+from qfleet.wire.messages.request import Output
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
 #: How many circuits or keys a warning names.
@@ -30,7 +31,7 @@ def warn_of_lost_metadata(record: JobRecord) -> None:
 
 def warn_of_nothing_measured(record: JobRecord) -> None:
     """Warn of circuits whose counts are asked for, and that measure and save nothing."""
-    if record.output != "counts":
+    if record.output != Output.COUNTS:
         return
     names = dict.fromkeys(circuit.name for circuit in record.circuits if not (circuit.measured or circuit.saves))
     if names:

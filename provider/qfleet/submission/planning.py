@@ -54,7 +54,7 @@ class PlannedCircuit:
 
 def predict_seconds(program: Program, shots: int, output: Output) -> float:
     """How long simulating a circuit takes one core, roughly."""
-    amplitudes = 2.0 ** (program.num_qubits * (2 if output == "unitary" else 1))
+    amplitudes = 2.0 ** (program.num_qubits * (2 if output == Output.UNITARY else 1))
     steps = _operations(program) + sum(len(save.x_masks) // 8 for save in program.saves)
     run = steps * (_SECONDS_PER_OPERATION + _SECONDS_PER_AMPLITUDE_AND_OPERATION * amplitudes)
     return _SECONDS_PER_CIRCUIT + run * _branches(program, shots) + shots * _SECONDS_PER_SHOT
@@ -62,7 +62,7 @@ def predict_seconds(program: Program, shots: int, output: Output) -> float:
 
 def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) -> int | None:
     """Return how many shots of a circuit one task runs at most; ``None`` for all of them."""
-    if output != "bits":
+    if output != Output.BITS:
         return max_shot_size
     row = max((num_clbits + 7) // 8, 1)
     return min(max_shot_size or _MOST_BITS, _MOST_BITS, max(SHARD_RESULT_BYTES // row, 1))
@@ -140,7 +140,9 @@ def _blocks(item: PlannedCircuit, output: Output, max_shot_size: int | None) -> 
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
             )
             # A block may have all the outcomes that its circuit has.
-            yield PlannedCircuit(block, item.seconds / blocks, item.result_bytes // (blocks if output == "bits" else 1))
+            yield PlannedCircuit(
+                block, item.seconds / blocks, item.result_bytes // (blocks if output == Output.BITS else 1)
+            )
 
 
 def _operations(program: Program) -> float:

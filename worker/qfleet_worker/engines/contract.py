@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.messages.request import Output, Precision
+from qfleet.wire.messages.request import Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Saved
 
@@ -27,7 +27,7 @@ class CapacityError(EngineError):
 
 
 class Experiment(msgspec.Struct, frozen=True, eq=False):
-    """One circuit, and what is asked of it."""
+    """One circuit, its shots, and what is asked of it."""
 
     program: Program
     shots: int
@@ -36,10 +36,8 @@ class Experiment(msgspec.Struct, frozen=True, eq=False):
     #: the shots to run are ``first_shot .. first_shot + shots - 1``. What a shot gives depends on the program, the
     #: seed and the shot's number alone: a circuit cut into blocks of shots gives the same outcomes as uncut.
     first_shot: int = 0
-    #: keep each shot's outcome, in order
-    memory: bool = False
-    output: Output = "counts"
-    precision: Precision = "double"
+    #: its method is a resolved one
+    request: Request = Request()
     #: how many threads may share the work
     threads: int = 1
 

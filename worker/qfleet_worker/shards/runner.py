@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES
+from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork, cut
 from qfleet.wire.program.program import Program
@@ -130,7 +131,7 @@ class Runner:
                 raise program
             check_size(program, circuit, work, memory_bytes=self._memory_bytes, held=held)
             # What is saved comes back point by point.
-            most = 1 if program.saves and work.output != "means" else points_at_once(program)
+            most = 1 if program.saves and work.output != Output.EXPECTATION_VALUES else points_at_once(program)
             parts = [cut(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             return [self._failed(circuit, self._reason(taken, circuit, exc))]

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
@@ -22,28 +24,31 @@ def simulate(engine: Engine, program: Program, circuit: CircuitWork, work: Shard
 
     Raises `EngineError` or `MemoryError` where any of them can't be run.
     """
-    if work.output == "unitary" and not all(save.kind is SaveKind.UNITARY for save in program.saves):
+    if work.output == Output.UNITARY and not all(save.kind is SaveKind.UNITARY for save in program.saves):
         raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
     params = fill(program, _values(circuit, program))
+    request = _resolve(program, Request(work.output, "automatic", work.precision, work.memory))
     experiment = Experiment(
-        program=filled(program, params[0]),
-        shots=circuit.shots,
-        seed=circuit.seed,
-        first_shot=circuit.first_shot,
-        memory=work.memory or work.output == "bits",
-        output=work.output if work.output in ("statevector", "unitary") else "counts",
-        precision=work.precision,
-        threads=threads,
+        filled(program, params[0]), circuit.shots, circuit.seed, circuit.first_shot, request, threads
     )
     seeds = range(circuit.seed, circuit.seed + SEED_STEP * circuit.points, SEED_STEP)
-    if work.output == "means":
+    if work.output == Output.EXPECTATION_VALUES:
         return {
             "means": expectation_values(engine, experiment, circuit, params, seeds).astype("<f8", copy=False).tobytes()
         }
     outcomes = engine.sweep(experiment, params, seeds) if circuit.points > 1 else iter([engine.run(experiment)])
-    if work.output == "bits":
+    if work.output == Output.BITS:
         return {"bits": b"".join([_bits(outcome) for outcome in outcomes])}
     return _fields(outcomes, circuit.points)
+
+
+def _resolve(program: Program, request: Request) -> Request:
+    """Return the request with the method that simulates a program. Raises `EngineError` where it has another."""
+    try:
+        method, _ = resolve_method(program, request)
+    except MethodError as exc:
+        raise EngineError(f"it {exc}") from exc
+    return replace(request, method=method)
 
 
 def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:

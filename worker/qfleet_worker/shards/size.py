@@ -8,6 +8,7 @@ from typing import Final
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes
 from qfleet.wire.cost.sizes import result_bytes
 from qfleet.wire.limits import MAX_BLOB_BYTES
+from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.program.program import Program
@@ -27,7 +28,7 @@ def check_size(program: Program, circuit: CircuitWork, work: ShardWork, *, memor
         held: bytes of results that the shard has already.
     """
     qubits, saves = program.num_qubits, program.saves_unitary()
-    exponent = 2 * qubits if saves or work.output == "unitary" else qubits
+    exponent = 2 * qubits if saves or work.output == Output.UNITARY else qubits
     if exponent > _MOST_AMPLITUDES_LOG2:
         raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")
     shots, columns = circuit.shots, circuit.columns if circuit.wanted else 0
@@ -42,7 +43,7 @@ def check_size(program: Program, circuit: CircuitWork, work: ShardWork, *, memor
         program, shots, work.output, work.precision, memory=work.memory, columns=columns, points=together
     )
     if needed > memory_bytes:
-        states = required_bytes(qubits, "unitary" if saves else work.output, work.precision)
+        states = required_bytes(qubits, Output.UNITARY if saves else work.output, work.precision)
         what = "" if states > memory_bytes else ", with all that it saves and gives,"
         raise EngineError(
             f"its {qubits} qubits{what} need {needed / 2**30:.1f} GiB of memory; "

@@ -27,7 +27,7 @@ class Wanted(NamedTuple):
 
 
 def _saves(program: Program, wanted: Wanted) -> Program:
-    program = resolve_saves(program, wanted.save_state_labels, unitary=wanted.output == "unitary")
+    program = resolve_saves(program, wanted.save_state_labels, unitary=wanted.output == Output.UNITARY)
     if program.saves and wanted.output in PRIMITIVE_OUTPUTS:
         raise RefusalError(
             "has save instructions, whose data a primitive's result has no place for; "
@@ -37,7 +37,7 @@ def _saves(program: Program, wanted: Wanted) -> Program:
 
 
 def _expectation_values(program: Program, wanted: Wanted) -> Program:
-    if wanted.output != "means":
+    if wanted.output != Output.EXPECTATION_VALUES:
         return program
     # A final state that is the same for all shots has no variance over shots.
     return save_expectation_values(program, wanted.observables, squares=final_state_varies(program))
@@ -45,7 +45,7 @@ def _expectation_values(program: Program, wanted: Wanted) -> Program:
 
 def _idle_qubits(program: Program, wanted: Wanted) -> Program:
     # Amplitudes that come back, and amplitudes to begin with, are those of all qubits.
-    return program if wanted.output in ("statevector", "unitary") else drop_idle_qubits(program)
+    return program if wanted.output in (Output.STATEVECTOR, Output.UNITARY) else drop_idle_qubits(program)
 
 
 #: Each pass returns the program itself where it has nothing to do. All raise `RefusalError` or a `QfleetError`.

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from qfleet.wire.cost.sizes import AMPLITUDE_BYTES, counted_bytes, output_bytes, program_bytes
-from qfleet.wire.messages.request import Output, Precision
+from qfleet.wire.cost.sizes import counted_bytes, output_bytes, program_bytes
+from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output, Precision
 from qfleet.wire.program.program import Program
 
 #: What an engine may hold at its peak beside its buffers: random numbers, what shots wrote, saved branches.
@@ -28,7 +28,7 @@ _MOST_SHOTS_OF_BITS = 1 << 21
 
 def required_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
     """Return the bytes of memory that simulating a circuit takes at its peak, whatever it gives beside amplitudes."""
-    exponent = 2 * num_qubits if output == "unitary" else num_qubits
+    exponent = 2 * num_qubits if output == Output.UNITARY else num_qubits
     return (BUFFERS * AMPLITUDE_BYTES[precision] << exponent) + OVERHEAD_BYTES
 
 
@@ -52,7 +52,7 @@ def circuit_bytes(
         columns: how many expectation values are wanted, if not all that the program saves.
         points: whose results are held together.
     """
-    states = required_bytes(program.num_qubits, "unitary" if program.saves_unitary() else output, precision)
+    states = required_bytes(program.num_qubits, Output.UNITARY if program.saves_unitary() else output, precision)
     counted = counted_bytes(program, shots, output, precision, memory, columns)
     data = counted.total * points + (output_bytes(program.num_qubits, output, precision) * (points - 1))
     beside = max(
@@ -60,5 +60,5 @@ def circuit_bytes(
         # A value that is added up is there four times: so far, as found, weighted, and the sum.
         _RESULT_COPIES * data,
     )
-    shots_bytes = _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS) if output == "bits" else 0
+    shots_bytes = _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS) if output == Output.BITS else 0
     return OVERHEAD_BYTES + program_bytes(program) + beside + _ENTRY_BYTES * counted.entries + shots_bytes

@@ -7,13 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qfleet.wire.messages.request import Output, Precision
+from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output, Precision
 from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression, Index, Unary
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, SaveKind, value_size, value_type
-
-#: Bytes of one amplitude.
-AMPLITUDE_BYTES: dict[Precision, int] = {"double": 16, "single": 8}
 
 #: Bytes that these take when they are compiled: an operation, an entry of its matrix, a jump or a store, and a node of
 #: an expression. Larger matrices are tables, or have controls, which take nothing.
@@ -72,9 +69,9 @@ def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -
 
 def output_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
     """Return the bytes of the amplitudes that come back from one circuit; 0 where none do."""
-    if output not in ("statevector", "unitary"):
+    if output not in (Output.STATEVECTOR, Output.UNITARY):
         return 0
-    return AMPLITUDE_BYTES[precision] << (2 * num_qubits if output == "unitary" else num_qubits)
+    return AMPLITUDE_BYTES[precision] << (2 * num_qubits if output == Output.UNITARY else num_qubits)
 
 
 def result_bytes(
@@ -138,13 +135,13 @@ def counted_bytes(
 ) -> SavedSize:
     """Return the size of a result without its amplitudes, and how many saved values are in it."""
     row = (program.num_clbits + 7) // 8
-    saved = saved_size(program, shots, precision, columns if output == "means" else 0)
-    if output == "bits":
+    saved = saved_size(program, shots, precision, columns if output == Output.EXPECTATION_VALUES else 0)
+    if output == Output.BITS:
         return SavedSize(shots * row + saved.total, saved.entries)
     distinct = min(shots, 1 << min(program.num_clbits, 31))
     if distinct * row > _SMALL_BYTES:
         distinct = min(distinct, 1 << min(_written_clbits(program), 31))
-    counts = 0 if output == "means" else distinct * (row + 8) + (4 * shots if memory else 0)
+    counts = 0 if output == Output.EXPECTATION_VALUES else distinct * (row + 8) + (4 * shots if memory else 0)
     return SavedSize(counts + saved.total, saved.entries)
 
 

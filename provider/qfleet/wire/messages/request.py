@@ -1,13 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests: what comes back of a circuit, and in what precision."""
+"""Requests: what comes back of a circuit, and how the circuit is simulated."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final, Literal
 
-#: What comes back of a circuit: counts; counts and the final state; the unitary of the whole circuit; each shot's bits;
-#: or the means of observables, which its program saves at its end.
-Output = Literal["counts", "statevector", "unitary", "bits", "means"]
+from msgspec import Struct
+
+from qfleet.wire.program.program import Program
+
 Precision = Literal["double", "single"]
-#: Those that Qiskit's primitives ask for.
-PRIMITIVE_OUTPUTS: Final = frozenset({"bits", "means"})
+#: How a circuit is simulated: as a state, or as the matrix of all its operations.
+Method = Literal["automatic", "statevector", "unitary"]
+
+#: Bytes of one amplitude.
+AMPLITUDE_BYTES: Final[dict[Precision, int]] = {"double": 16, "single": 8}
+
+
+class Output(StrEnum):
+    """What comes back of a circuit. The values are those of stored jobs: never change one."""
+
+    COUNTS = "counts"
+    #: counts, and the final state
+    STATEVECTOR = "statevector"
+    #: the matrix of the whole circuit
+    UNITARY = "unitary"
+    #: each shot's bits
+    BITS = "bits"
+    #: expectation values of observables, which the program saves at its end
+    EXPECTATION_VALUES = "means"
+
+
+#: Outputs that Qiskit's primitives ask for.
+PRIMITIVE_OUTPUTS: Final = frozenset({Output.BITS, Output.EXPECTATION_VALUES})
+
+
+class MethodError(ValueError):
+    """A circuit doesn't have the method that is asked for. The text goes on where a circuit's name ends."""
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is asked of a circuit, and how the circuit is simulated."""
+
+    output: Output = Output.COUNTS
+    #: ``automatic`` as long as nobody has looked at the program: see `resolve_method`
+    method: Method = "statevector"
+    precision: Precision = "double"
+    #: whether each shot's outcome comes back, in order
+    memory: bool = False
+
+    @property
+    def returns_amplitudes(self) -> bool:
+        """Tell whether a state or a matrix comes back."""
+        return self.output in (Output.STATEVECTOR, Output.UNITARY)
+
+    @property
+    def keeps_shots(self) -> bool:
+        """Tell whether an engine keeps each shot's outcome."""
+        return self.memory or self.output == Output.BITS
+
+    @property
+    def amplitude_bytes(self) -> int:
+        """Return the bytes of one amplitude."""
+        return AMPLITUDE_BYTES[self.precision]
+
+    def exponent(self, num_qubits: int) -> int:
+        """Return the number of amplitudes that are simulated, as a power of 2."""
+        return 2 * num_qubits if self.method == "unitary" else num_qubits
+
+
+def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
+    """Return the method that simulates a program, and why it is this one.
+
+    Raises:
+        MethodError: the method that is asked for can't give what is wanted or saved.
+    """
+    saves = program.saves_unitary()
+    method: Method = "unitary" if saves or request.output == Output.UNITARY else "statevector"
+    if request.method == "automatic":
+        why = "the circuit saves its unitary" if saves else "the default where no unitary is saved"
+        return method, f"automatic: {why}"
+    if request.method != method:
+        what = "saves its unitary" if saves else f"gives its {request.output}"
+        raise MethodError(f"{what}, which method={request.method!r} doesn't have; leave the method out")
+    return method, f"method={request.method!r} was asked for"

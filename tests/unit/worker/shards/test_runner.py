@@ -29,7 +29,7 @@ def test_a_shard_runs_and_its_result_is_stored() -> None:
     work = make_shard_work(circuit(3), circuit(4, seed=6, shots=7), precision="single")
     store, engine = FakeStore(encode_shard(work)), FakeEngine()
     assert run(store, engine) is True
-    assert [(asked.seed, asked.shots, asked.precision) for asked in engine.asked] == [
+    assert [(asked.seed, asked.shots, asked.request.precision) for asked in engine.asked] == [
         (5, 10, "single"),
         (6, 7, "single"),
     ]

@@ -18,6 +18,7 @@ from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import save_expectation_values
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Outcome
@@ -108,13 +109,15 @@ def test_without_clbits_there_are_no_bits() -> None:
 def test_what_an_engine_is_asked() -> None:
     engine = FakeEngine()
     simulated(lower(circuit()), work(2, first_shot=4), "bits", engine, precision="single")
-    assert [(each.seed, each.shots, each.first_shot, each.memory, each.output) for each in engine.asked] == [
-        (50, 20, 4, True, "counts"),
-        (50 + SEED_STEP, 20, 4, True, "counts"),
+    assert [(each.seed, each.shots, each.first_shot) for each in engine.asked] == [
+        (50, 20, 4),
+        (50 + SEED_STEP, 20, 4),
     ]
-    assert {(each.precision, each.threads) for each in engine.asked} == {("single", 1)}
+    asked = Request(Output.BITS, "statevector", "single")
+    assert asked.keeps_shots
+    assert {(each.request, each.threads) for each in engine.asked} == {(asked, 1)}
     simulated(lower(circuit()), work(1), "counts", engine := FakeEngine())
-    assert (engine.sweeps, [each.memory for each in engine.asked]) == ([], [False])
+    assert (engine.sweeps, [each.request.keeps_shots for each in engine.asked]) == ([], [False])
 
 
 @pytest.mark.parametrize("values", [b"", VALUES.tobytes()[:-8], VALUES.tobytes() + bytes(8), VALUES.tobytes()[:-1]])

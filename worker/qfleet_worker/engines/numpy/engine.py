@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
+from qfleet.wire.messages.request import Output
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.driver.flow import compile_flow
@@ -52,7 +53,7 @@ class NumpyEngine:
         """Run one circuit; see `qfleet_worker.engines.contract.Engine`."""
         # A hostile table may overflow; the check of the norm catches what comes of it.
         with np.errstate(all="ignore"):
-            unitary = experiment.output == "unitary" or experiment.program.saves_unitary()
+            unitary = experiment.request.method == "unitary"
             return _unitary(experiment) if unitary else self._simulate(experiment)
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
@@ -62,8 +63,8 @@ class NumpyEngine:
             yield self.run(msgspec.structs.replace(experiment, program=program, seed=seed))
 
     def _simulate(self, experiment: Experiment) -> Outcome:
-        tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
-        saver = Saver(experiment.program, experiment.precision, means)
+        tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.request.keeps_shots else None)
+        saver = Saver(experiment.program, experiment.request.precision, means)
         # Sorting many outcomes takes memory of its own, when that of the states is given back.
         amplitudes = self._fill(tally, saver, experiment)
         return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
@@ -71,7 +72,9 @@ class NumpyEngine:
     def _fill(self, tally: Tally, saver: Saver, experiment: Experiment) -> ComplexArray | None:
         """Run all shots, and return the amplitudes after the last one if they are asked for."""
         flow = compile_flow(experiment.program, _compile)
-        state = State(len(set().union(*[block.plan.active() for block in flow.blocks])), _DTYPES[experiment.precision])
+        state = State(
+            len(set().union(*[block.plan.active() for block in flow.blocks])), _DTYPES[experiment.request.precision]
+        )
         store = StateStore(
             state,
             self._budget(experiment, state),
@@ -79,7 +82,7 @@ class NumpyEngine:
             lambda plan, phase: state.statevector(plan.wires, phase),
         )
         at_once = max(1, NUMBERS // numbers_per_shot(flow))
-        last = experiment.shots - 1 if experiment.output == "statevector" else -1
+        last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
         amplitudes: ComplexArray | None = None
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
@@ -94,7 +97,7 @@ class NumpyEngine:
         """Bytes for states that wait: a part of the overhead and, if no amplitudes come back, a buffer."""
         if self._snapshot_bytes is not None:
             return self._snapshot_bytes
-        return OVERHEAD_BYTES // 4 + (0 if experiment.output == "statevector" else state.capacity_bytes)
+        return OVERHEAD_BYTES // 4 + (0 if experiment.request.output == Output.STATEVECTOR else state.capacity_bytes)
 
 
 def _compile(stretch: Stretch) -> Plan:
@@ -108,9 +111,9 @@ def _unitary(experiment: Experiment) -> Outcome:
             raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
     size = program.num_qubits
     plan = compile_program(program, from_zero=False)
-    state = State(2 * size, _DTYPES[experiment.precision])
+    state = State(2 * size, _DTYPES[experiment.request.precision])
     state.set_identity(size)
-    saver = Saver(program, experiment.precision, means)
+    saver = Saver(program, experiment.request.precision, means)
     for at, step in enumerate(plan.steps):
         if isinstance(step, SaveStep):
             saver.take_matrix(step, state.view(), range(size, 2 * size))
@@ -120,5 +123,7 @@ def _unitary(experiment: Experiment) -> Outcome:
     rows = matrix.view(matrix.real.dtype)
     for norm_squared in np.vecdot(rows, rows).tolist():
         state.check(norm_squared)
-    none = Tally(0, 0 if experiment.memory else None).result()
-    return Outcome(*none, amplitudes=matrix if experiment.output == "unitary" else None, saved=saver.result())
+    none = Tally(0, 0 if experiment.request.keeps_shots else None).result()
+    return Outcome(
+        *none, amplitudes=matrix if experiment.request.output == Output.UNITARY else None, saved=saver.result()
+    )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
+from qfleet.wire.messages.request import Output
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op
 from qfleet.wire.program.saves import Save
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
@@ -83,7 +84,7 @@ class StatevectorEngine:
         if outcome is None:
             # A hostile table may overflow; the check of the norm catches what comes of it.
             with np.errstate(all="ignore"):
-                unitary = experiment.output == "unitary" or experiment.program.saves_unitary()
+                unitary = experiment.request.method == "unitary"
                 outcome = self._unitary(experiment) if unitary else self._simulate(experiment)
         _warn(before)
         return outcome
@@ -114,16 +115,16 @@ class StatevectorEngine:
         """What `_parts` gives; ``None`` for an experiment that doesn't suit to run many points at a time."""
         program = experiment.program
         save = final_means(program)
-        if save is not None and experiment.output == "counts":
-            tables = compile_small(without_last(program), _LANE_BITS[experiment.precision], self._cache)
+        if save is not None and not experiment.request.returns_amplitudes:
+            tables = compile_small(without_last(program), _LANE_BITS[experiment.request.precision], self._cache)
             if tables is not None:
                 paulis = self._grouped(save, program.operands[-int(program.num_targets[-1]) :])
                 return (sweep_means(experiment, save, paulis, tables, params, self._crew(experiment)),)
-        if experiment.output == "statevector" and not program.num_clbits:
-            tables = compile_small(program, _LANE_BITS[experiment.precision], self._cache)
+        if experiment.request.output == Output.STATEVECTOR and not program.num_clbits:
+            tables = compile_small(program, _LANE_BITS[experiment.request.precision], self._cache)
             if tables is not None:
                 return sweep_states(experiment, tables, params, self._crew(experiment))
-        if experiment.output == "counts" and 0 < experiment.shots <= NUMBERS and suits(program):
+        if not experiment.request.returns_amplitudes and 0 < experiment.shots <= NUMBERS and suits(program):
             plan = self._compile(experiment).blocks[0].plan
             if is_plain(plan):
                 return (sweep_counts(experiment, plan, params, seeds, self._crew(experiment)),)
@@ -141,23 +142,23 @@ class StatevectorEngine:
 
     def _final_state(self, experiment: Experiment) -> Outcome | None:
         """The state after gates on a few qubits; ``None`` for all else."""
-        if experiment.output != "statevector" or experiment.program.num_clbits:
+        if experiment.request.output != Output.STATEVECTOR or experiment.program.num_clbits:
             return None
-        tables = compile_small(experiment.program, _LANE_BITS[experiment.precision], self._cache)
+        tables = compile_small(experiment.program, _LANE_BITS[experiment.request.precision], self._cache)
         if tables is None:
             return None
-        program, dtype = experiment.program, _DTYPES[experiment.precision]
+        program, dtype = experiment.program, _DTYPES[experiment.request.precision]
         final, norm_squared = run_point(tables, program.num_qubits, dtype, program.params)
-        check_norm(norm_squared, experiment.precision == "double")
-        return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None, final)
+        check_norm(norm_squared, experiment.request.precision == "double")
+        return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None, final)
 
     def _simulate(self, experiment: Experiment) -> Outcome:
-        if experiment.output == "counts" and final_means(experiment.program) is not None:
+        if not experiment.request.returns_amplitudes and final_means(experiment.program) is not None:
             # As in a sweep, to the bit.
             swept = self._sweep(experiment, experiment.program.params[None], [experiment.seed])
             if swept is not None:
                 return next(chain.from_iterable(swept))
-        tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.memory else None)
+        tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.request.keeps_shots else None)
         saver = self._saver(experiment)
         # Sorting many outcomes takes memory of its own, when that of the states is given back.
         amplitudes = self._fill(tally, saver, experiment)
@@ -168,7 +169,7 @@ class StatevectorEngine:
         flow = self._compile(experiment)
         ensemble = self._ensemble(experiment, flow)
         at_once = max(1, NUMBERS // numbers_per_shot(flow))
-        last = experiment.shots - 1 if experiment.output == "statevector" else -1
+        last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
         amplitudes: ComplexArray | None = None
         for first in range(0, experiment.shots, at_once):
             shots = min(at_once, experiment.shots - first)
@@ -180,10 +181,10 @@ class StatevectorEngine:
         return amplitudes
 
     def _ensemble(self, experiment: Experiment, flow: Flow[Plan]) -> StateSource:
-        dtype = _DTYPES[experiment.precision]
+        dtype = _DTYPES[experiment.request.precision]
         num_wires = flow.blocks[0].plan.num_wires
         state = State(num_wires, dtype, self._crew(experiment))
-        budget = OVERHEAD_BYTES // 4 + (0 if experiment.output == "statevector" else state.capacity_bytes)
+        budget = OVERHEAD_BYTES // 4 + (0 if experiment.request.output == Output.STATEVECTOR else state.capacity_bytes)
         dynamic = any(block.events for block in flow.blocks)
         if dynamic and num_wires <= MAX_WIRES:
             return Room(state, budget)
@@ -197,7 +198,7 @@ class StatevectorEngine:
 
     def _saver(self, experiment: Experiment) -> Saver:
         crew = self._crew(experiment)
-        return Saver(experiment.program, experiment.precision, partial(means, crew=crew))
+        return Saver(experiment.program, experiment.request.precision, partial(means, crew=crew))
 
     def _crew(self, experiment: Experiment) -> Crew:
         if experiment.threads not in self._crews:
@@ -206,7 +207,7 @@ class StatevectorEngine:
 
     def _compile(self, experiment: Experiment) -> Flow[Plan]:
         named = named_qubits(experiment.program)
-        lane_bits = _LANE_BITS[experiment.precision]
+        lane_bits = _LANE_BITS[experiment.request.precision]
 
         def plan(part: Stretch) -> Plan:
             program = part.program
@@ -227,8 +228,8 @@ class StatevectorEngine:
         for at, code in enumerate(program.codes.tolist()):
             if code in NON_UNITARY_OPS and code != Op.SAVE:
                 raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
-        plan = compile_program(program, _LANE_BITS[experiment.precision], experiment.threads, columns=True)
-        state = State(2 * program.num_qubits, _DTYPES[experiment.precision], self._crew(experiment))
+        plan = compile_program(program, _LANE_BITS[experiment.request.precision], experiment.threads, columns=True)
+        state = State(2 * program.num_qubits, _DTYPES[experiment.request.precision], self._crew(experiment))
         state.set_identity(plan.first_wires)
         saver = self._saver(experiment)
         for at, step in enumerate(plan.steps):
@@ -241,8 +242,10 @@ class StatevectorEngine:
         rows = matrix.view(matrix.real.dtype)
         for norm_squared in np.vecdot(rows, rows).tolist():
             state.check(norm_squared)
-        none = Tally(0, 0 if experiment.memory else None).result()
-        return Outcome(*none, amplitudes=matrix if experiment.output == "unitary" else None, saved=saver.result())
+        none = Tally(0, 0 if experiment.request.keeps_shots else None).result()
+        return Outcome(
+            *none, amplitudes=matrix if experiment.request.output == Output.UNITARY else None, saved=saver.result()
+        )
 
 
 def _warn(before: float) -> None:

@@ -49,8 +49,8 @@ def sweep_states(
     experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[Iterable[Outcome]]:
     """The final states of a program that `small.compile_small` compiled, for a part of the points after the other."""
-    outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.memory else None)
-    double = experiment.precision == "double"
+    outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None)
+    double = experiment.request.precision == "double"
 
     def checked(amplitudes: ComplexArray, norm_squared: float) -> Outcome:
         check_norm(norm_squared, double)
@@ -85,8 +85,8 @@ def sweep_means(
     experiment: Experiment, save: Save, paulis: PauliGroups, tables: Tables, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[Outcome]:
     """The means of Paulis after a program that `small.compile_small` compiled, at all points."""
-    memory = _NO_MEMORY if experiment.memory else None
-    double = experiment.precision == "double"
+    memory = _NO_MEMORY if experiment.request.keeps_shots else None
+    double = experiment.request.precision == "double"
     weights = np.array([experiment.shots], "<i8").tobytes()
     for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
         if not (np.abs(norms - 1) < CLEARLY_ONE).all():
@@ -128,10 +128,10 @@ def sweep_counts(
     of_points = iter(seeds)
     for states, _ in _chunks(segments, experiment, plan.num_wires, params, crew):
         for amplitudes in states:
-            tally = Tally(num_clbits, experiment.shots if experiment.memory else None)
+            tally = Tally(num_clbits, experiment.shots if experiment.request.keeps_shots else None)
             uniforms = Uniforms(next(of_points), experiment.first_shot, experiment.shots)
             sampler = Sampler(amplitudes, crew)
-            check_norm(sampler.total, experiment.precision == "double")
+            check_norm(sampler.total, experiment.request.precision == "double")
             if not plan.measured:
                 tally.add_same(0, shots)
             for begin in range(0, experiment.shots if plan.measured else 0, SHOTS):
@@ -144,7 +144,7 @@ def _chunks(
     segments: Sequence[Segment], experiment: Experiment, num_qubits: int, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[tuple[ComplexArray, NDArray[np.float64]]]:
     """States of shape (points, 2**num_qubits) and their squared norms, for a part of the points after the other."""
-    dtype = _DTYPES[experiment.precision]
+    dtype = _DTYPES[experiment.request.precision]
     # One kind of array for machine code: they may be read-only or not.
     params = np.require(params, np.float64, ["C", "W"])
     at_once = max(1, CHUNK_BYTES // (dtype.itemsize << num_qubits))
