@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import engine_oracle as oracle
 import msgspec
 import numpy as np
 from make_jobs import make_circuit_work, make_shard_work
@@ -18,7 +19,7 @@ from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.formulas import Formula, parameter
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.program import Op
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import Engine, Experiment, Outcome
 from qfleet_worker.shards.runner import Runner
@@ -28,39 +29,16 @@ GIB = 2**30
 
 
 def program(num_qubits: int = 1) -> bytes:
-    """The blob of one measurement."""
-    empty = np.zeros(0, np.int32)
-    return encode_program(
-        Program(
-            num_qubits=num_qubits,
-            num_clbits=1,
-            codes=np.array([Op.MEASURE], np.uint8),
-            num_controls=np.zeros(1, np.uint16),
-            num_targets=np.ones(1, np.uint16),
-            operands=np.zeros(1, np.int32),
-            clbits=np.zeros(1, np.int32),
-            params=np.zeros(0),
-            table_refs=empty,
-            tables=(),
-        )
-    )
+    """Return the blob of one measurement."""
+    return encode_program(oracle.program(num_qubits, 1, [oracle.measure(0, 0)]))
 
 
 def parametrised(formula: Formula | None = None, angle: float = 0.25) -> bytes:
-    """The blob of one rotation by an angle and one by a formula of two parameters."""
-    empty = np.zeros(0, np.int32)
+    """Return the blob of a rotation by an angle, and of one by a formula of two parameters."""
+    rotations = [oracle.op(Op.RX, [0], [angle]), oracle.op(Op.RY, [0], [0.0])]
     return encode_program(
-        Program(
-            num_qubits=1,
-            num_clbits=1,
-            codes=np.array([Op.RX, Op.RY], np.uint8),
-            num_controls=np.zeros(2, np.uint16),
-            num_targets=np.ones(2, np.uint16),
-            operands=np.zeros(2, np.int32),
-            clbits=empty,
-            params=np.array([angle, 0.0]),
-            table_refs=empty,
-            tables=(),
+        msgspec.structs.replace(
+            oracle.program(1, 1, rotations),
             num_parameters=2,
             slots=np.array([1], np.int32),
             slot_refs=np.array([0], np.int32),

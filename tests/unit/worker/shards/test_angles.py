@@ -7,6 +7,7 @@ import cmath
 import math
 from collections.abc import Callable
 
+import engine_oracle as oracle
 import msgspec
 import numpy as np
 import pytest
@@ -24,19 +25,9 @@ P, N = Step.PARAMETER, Step.NUMBER
 def program(*found: Formula, parameters: int = 2, op: Op = Op.RX) -> Program:
     """One operation with a number for each formula, each followed by one with that formula's slot."""
     slots = np.arange(len(found), dtype=np.int32) * 2 + 1
-    params = np.zeros(2 * len(found))
-    params[::2] = 0.25
-    return Program(
-        num_qubits=1,
-        num_clbits=0,
-        codes=np.array([Op.RX, op] * len(found), np.uint8),
-        num_controls=np.zeros(2 * len(found), np.uint16),
-        num_targets=np.ones(2 * len(found), np.uint16),
-        operands=np.zeros(2 * len(found), np.int32),
-        clbits=np.zeros(0, np.int32),
-        params=params,
-        table_refs=np.zeros(0, np.int32),
-        tables=(),
+    operations = [oracle.op(Op.RX, [0], [0.25]), oracle.op(op, [0], [0.0])] * len(found)
+    return msgspec.structs.replace(
+        oracle.program(1, 0, operations),
         num_parameters=parameters,
         slots=slots,
         slot_refs=np.arange(len(found), dtype=np.int32),
