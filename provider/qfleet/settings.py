@@ -19,14 +19,14 @@ DEFAULT_RETENTION_SECONDS = 7 * 86_400
 class Settings:
     """A client's settings."""
 
-    #: ``QFLEET_URL``: the Redis of the fleet; empty if not set
+    #: ``QFLEET_URL``: the url of the fleet's Redis; empty if it isn't set
     url: str = ""
-    #: ``QFLEET_RETENTION_SECONDS``: how long a job is kept after it ended
+    #: ``QFLEET_RETENTION_SECONDS``: the time that a job is kept after its end
     retention_seconds: int = DEFAULT_RETENTION_SECONDS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the settings. Raises `InvalidOptionError`, a `ValueError`, for a value that isn't allowed."""
+        """Return the settings in an environment. Raises `InvalidOptionError` for a value that isn't allowed."""
         retention = environment.get("QFLEET_RETENTION_SECONDS", str(DEFAULT_RETENTION_SECONDS))
         if not retention.isdecimal() or not 1 <= int(retention) < 2**31:
             raise InvalidOptionError(

@@ -37,7 +37,7 @@ from qfleet.lowering.saves import NAMES
 from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output
 
-#: Operations of any width, by their class.
+#: Operations of any width by name, with their classes.
 _OF_ANY_WIDTH = {
     "barrier": Barrier,
     "diagonal": DiagonalGate,
@@ -49,7 +49,7 @@ _OF_ANY_WIDTH = {
     "state_preparation": StatePreparation,
     "unitary": UnitaryGate,
 }
-#: The transpiler refuses circuits that hold any of these unless they stand in the target.
+#: The transpiler refuses circuits with control flow that isn't in the target.
 _CONTROL_FLOW = {
     "box": BoxOp,
     "break_loop": BreakLoopOp,
@@ -61,16 +61,16 @@ _CONTROL_FLOW = {
 }
 
 
-#: Qubits of a circuit whose counts are asked for. Those that nothing acts on cost nothing, so that this is no matter of
-#: memory; it is wider than the devices that circuits are laid out on, and programs that make circuits as wide as a
-#: backend is take no longer for it. `run()` takes wider ones.
+#: The width of a backend that returns counts. Idle qubits cost nothing, so memory doesn't limit it. It is larger than
+#: that of real devices, and small enough for programs that make circuits as wide as their backend. `run()` accepts
+#: wider circuits.
 _WIDEST: Final = 1024
 
 
 def widest(output: Output) -> int:
-    """Return the qubits of the widest circuit that a backend takes which returns this.
+    """Return the number of qubits of a backend that returns an output.
 
-    A state and a unitary are of all qubits, also of idle ones, and their amplitudes must fit a Redis value.
+    States and unitaries include idle qubits, and their amplitudes must fit a Redis value.
     """
     if output not in (Output.STATEVECTOR, Output.UNITARY):
         return _WIDEST
@@ -80,7 +80,7 @@ def widest(output: Output) -> int:
 
 @cache
 def fleet_target(num_qubits: int) -> Target:
-    """Return the target of backends whose circuits have up to so many qubits, made once. It has no coupling map."""
+    """Return the target of backends with this number of qubits. It has no coupling map, and is made once."""
     target = Target(description="qfleet", num_qubits=num_qubits)
     for name, operation in get_standard_gate_name_mapping().items():
         target.add_instruction(operation, name=name)

@@ -120,7 +120,9 @@ def test_an_instruction_that_nobody_knows(backend: FleetBackend) -> None:
 
 
 def test_unknown_backends(provider: FleetProvider) -> None:
-    with pytest.raises(QiskitBackendNotFoundError, match="no backend 'ibm_kyiv'; there are automatic, basic_simulator"):
+    with pytest.raises(
+        QiskitBackendNotFoundError, match="no backend 'ibm_kyiv'; the backends are automatic, basic_simulator"
+    ):
         provider.get_backend("ibm_kyiv")
     assert provider.backends("ibm_kyiv") == []
     assert [backend.name for backend in provider.backends("qasm_simulator")] == ["qasm_simulator"]

@@ -221,7 +221,7 @@ def test_precision_and_shots_have_bounds(provider: FleetProvider) -> None:
     by_chance = QuantumCircuit(1, 1)
     by_chance.h(0)
     by_chance.measure(0, 0)
-    with pytest.raises(ValueError, match=r"PUB 0: precision=1e-200 takes .* shots"):
+    with pytest.raises(ValueError, match=r"PUB 0: precision=1e-200 needs .* shots"):
         EstimatorV2(provider).run([(by_chance, "Z", None, 1e-200)])
     with pytest.raises(ValueError, match=r"PUB 0: .*shots"):
         SamplerV2(provider).run([(by_chance, None, 2**40)])

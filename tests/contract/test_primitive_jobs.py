@@ -109,11 +109,11 @@ def test_means_of_one_pub_as_they_end(provider: FleetProvider) -> None:
     points = np.random.default_rng(1).uniform(0, 6, (900, 1, circuit.num_parameters))
     job = EstimatorV2(provider).run([(circuit, ["ZZ", "XX"], points)])
     found = np.full((900, 2), np.nan)
-    for where, means in job.means_as_completed(timeout=60):
+    for where, means in job.expectation_values_as_completed(timeout=60):
         found[where] = means
     assert np.array_equal(found, job.result()[0].data.evs)
     with pytest.raises(FleetJobError, match="use as_completed"):
-        SamplerV2(provider).run([coin()]).means_as_completed()
+        SamplerV2(provider).run([coin()]).expectation_values_as_completed()
 
 
 def test_progress_counts_points(provider: FleetProvider) -> None:
@@ -236,3 +236,10 @@ def test_what_a_primitive_has_no_place_for(provider: FleetProvider) -> None:
     circuit.append(LikeAer("save_statevector", 1, "single"), [0])
     with pytest.raises(UnsupportedCircuitError, match=r"PUB 0: .*save instructions"):
         EstimatorV2(provider).run([(circuit, "Z")])
+
+
+def test_the_old_name_of_expectation_values_as_completed(provider: FleetProvider) -> None:
+    job = EstimatorV2(provider).run([(QuantumCircuit(1), "Z")])
+    with pytest.warns(DeprecationWarning, match="now called expectation_values_as_completed"):
+        arriving = job.means_as_completed(timeout=60)
+    assert [values.tolist() for _, values in arriving] == [[[1.0]]]

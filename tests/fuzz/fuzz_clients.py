@@ -11,7 +11,7 @@ from fuzz_limits import held_to
 from qiskit.exceptions import QiskitError
 
 from qfleet.errors import DamagedDataError
-from qfleet.jobs.pub_results import Means, pub_result
+from qfleet.jobs.pub_results import ExpectationValues, pub_result
 from qfleet.jobs.result import assemble, failures
 from qfleet.ledger import JobRecord
 from qfleet.wire.messages.result import CircuitResult
@@ -58,7 +58,7 @@ def _pubs(record: JobRecord, parts: Sequence[CircuitResult]) -> bool:
         own = [part for part in parts if first <= part.index < first + max(circuit.points, 1)]
         good &= _or_damaged(lambda n=number, f=first, own=own: pub_result(record, n, f, own, "it died")) is not None
         if record.output == "means":
-            good &= _or_damaged(lambda c=circuit, p=pub: Means(c, p).shape) is not None
+            good &= _or_damaged(lambda c=circuit, p=pub: ExpectationValues(c, p).shape) is not None
     return good
 
 

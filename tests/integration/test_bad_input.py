@@ -290,8 +290,8 @@ def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("name", "tags", "text"),
     [
-        ("a\ud800b", [], r"name of a circuit: 'a\\ud800b' has a character that is none, '\\ud800'"),
-        ("a", ["\ud800"], r"job_tags: '\\ud800' has a character that is none"),
+        ("a\ud800b", [], r"name of a circuit: 'a\\ud800b' has the lone surrogate '\\ud800'"),
+        ("a", ["\ud800"], r"job_tags: '\\ud800' has the lone surrogate"),
     ],
     ids=["circuit", "tag"],
 )
@@ -316,7 +316,7 @@ def test_an_id_that_isnt_a_string(job_id: Any, idle: FleetProvider) -> None:
 
 
 def test_an_id_that_no_encoding_can_write(idle: FleetProvider) -> None:
-    with pytest.raises(InvalidOptionError, match=r"job_id: .* has a character that is none"):
+    with pytest.raises(InvalidOptionError, match=r"job_id: .* has the lone surrogate"):
         idle.job("\ud800")
 
 

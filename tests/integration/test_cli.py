@@ -209,7 +209,7 @@ def test_retry_refuses_a_job_in_which_nothing_failed(fleet_url: str) -> None:
     ran = document(qfleet("run", BELL, "--json", url=fleet_url))
     told = qfleet("retry", ran["id"], "--json", url=fleet_url)
     assert told.returncode == 1
-    assert "nothing of it failed" in json.loads(told.stderr)["error"]["message"]
+    assert "no part of it failed" in json.loads(told.stderr)["error"]["message"]
 
 
 def test_a_worker_takes_over_what_waits() -> None:

@@ -146,8 +146,8 @@ def test_many_waits_share_the_reads_of_the_ledger() -> None:
     class Many:
         number_of_listeners = MANY
 
-    patience = qfleet.jobs.waiting.Patience("job", None)
-    pause = qfleet.jobs.waiting._until_read(None, patience, None, Many(), 2.0)  # type: ignore[arg-type]
+    deadline = qfleet.jobs.waiting.Deadline("job", None)
+    pause = qfleet.jobs.waiting._until_read(None, deadline, None, Many(), 2.0)  # type: ignore[arg-type]
     assert MANY / pause <= 200
 
 

@@ -440,7 +440,7 @@ def test_what_failed_runs_again_in_the_same_job(backend: FleetBackend, client: r
     elsewhere = backend.retrieve_job(job.job_id())
     finish(client, job, 0, 2, error="too bad")
     finish(client, job, 1)
-    with pytest.raises(JobFailedError, match=r"retry_failed\(\) runs what failed again"):
+    with pytest.raises(JobFailedError, match=r"retry_failed\(\) runs the failed part again"):
         job.result()
     assert elsewhere.status() is JobStatus.ERROR
     assert [circuit.success for circuit in elsewhere.result(partial=True).results] == [False, True, False]
@@ -464,8 +464,8 @@ def test_what_failed_runs_again_in_the_same_job(backend: FleetBackend, client: r
     [
         ("queued", "it is QUEUED; wait until it has ended"),
         ("running", "it is RUNNING; wait until it has ended"),
-        ("done", "nothing of it failed"),
-        ("cancelled", "it was cancelled, which is for good"),
+        ("done", "no part of it failed"),
+        ("cancelled", "it was cancelled, which is final"),
         ("retried", "it is QUEUED"),
     ],
 )
@@ -481,7 +481,7 @@ def test_trying_again_is_refused(state: str, reason: str, backend: FleetBackend,
     if state == "cancelled":
         finish(client, job, 0, error="too bad")
         job.cancel()
-    with pytest.raises(FleetJobError, match=f"job {job.job_id()} has nothing to try again: {reason}"):
+    with pytest.raises(FleetJobError, match=f"job {job.job_id()} has nothing to retry: {reason}"):
         job.retry_failed()
 
 

@@ -54,7 +54,16 @@ MEMBERS = {
         "workers",
     },
     "PrimitiveFleetJob": JOB_MEMBERS
-    | {"backend", "cancelled", "done", "errored", "in_final_state", "means_as_completed", "running"},
+    | {
+        "backend",
+        "cancelled",
+        "done",
+        "errored",
+        "in_final_state",
+        "expectation_values_as_completed",
+        "means_as_completed",
+        "running",
+    },
     "SamplerOptions": {"default_shots", "max_parallel_threads", "method", "seed"},
     "SamplerV2": {"backend", "from_backend", "options", "run"},
 }

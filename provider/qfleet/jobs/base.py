@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job in the fleet's Redis, whatever it gives: its life, as every kind of job has it."""
+"""The base class of jobs: submission, status, waiting, result, retry and cancellation."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from qiskit.providers import JobStatus
 from qfleet.errors import DamagedDataError, FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
 from qfleet.jobs.gathering import all_parts
 from qfleet.jobs.status import job_status
-from qfleet.jobs.waiting import READ_EVERY_SECONDS, Patience, ended, goes_on, interruptible, seconds, watch
+from qfleet.jobs.waiting import READ_EVERY_SECONDS, Deadline, ended, goes_on, interruptible, seconds, watch
 from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.messages.result import CircuitResult
 
-#: How many circuits or PUBs the text of an error names.
+#: The number of circuits or PUBs that the text of an error names.
 _NAMED_FAILURES: Final = 3
-#: How long a cancel waits for the processes that it kills to be dead.
+#: The time that a cancel waits for the processes that it kills.
 _DEATH_SECONDS: Final = 2.0
 
 
 class JobBackend(Protocol):
-    """What a job needs of its backend."""
+    """The part of a backend that its jobs use."""
 
     name: str
     backend_version: str
@@ -35,7 +35,7 @@ class JobBackend(Protocol):
 
 
 class Progress(NamedTuple):
-    """How far a job is, in circuits."""
+    """The progress of a job, in circuits."""
 
     done: int
     total: int
@@ -45,11 +45,11 @@ _Result = TypeVar("_Result")
 
 
 class LedgerJob(ABC, Generic[_Result]):
-    """A job in the fleet's Redis, and not in this object: any process finds it by its id.
+    """A job in the fleet's Redis, which any process can find by its id.
 
-    It goes on when this process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if it can't be asked,
-    `JobNotFoundError` if there is no such job, and `JobExpiredError` once its retention is over. Those that wait go on
-    through an outage of Redis of up to a minute (`qfleet.jobs.waiting.OUTAGE_SECONDS`); Ctrl-C ends the wait and not
+    The job continues when this process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if Redis can't be
+    used, `JobNotFoundError` if there is no such job, and `JobExpiredError` once its retention is over. Methods that
+    wait survive an outage of Redis of up to a minute (`qfleet.jobs.waiting.OUTAGE_SECONDS`). Ctrl-C ends the wait, not
     the job.
 
     ``await job`` is `result` for coroutines.
@@ -57,7 +57,7 @@ class LedgerJob(ABC, Generic[_Result]):
 
     _job_id: str
     _backend: JobBackend
-    #: the word for what a result has one of each: circuits or PUBs
+    #: the word for the parts of a result: circuits or PUBs
     _units: ClassVar[str]
 
     def __init__(self, backend: JobBackend, *, new: NewJob | None, snapshot: Snapshot | None) -> None:
@@ -65,8 +65,8 @@ class LedgerJob(ABC, Generic[_Result]):
 
         Args:
             backend: the backend that the job runs on.
-            new: the job, if it isn't sent yet; ``None`` for one that is in the fleet's Redis.
-            snapshot: what Redis holds of the job, if it was read just now.
+            new: the job, if it hasn't been sent yet; ``None`` for a job in the fleet's Redis.
+            snapshot: the state of the job, if it was just read from Redis.
         """
         self._backend = backend
         self._connection = backend._connection
@@ -74,16 +74,22 @@ class LedgerJob(ABC, Generic[_Result]):
         self._record = new.record if new else None
         self._snapshot = snapshot
         self._metadata = dict(new.record.metadata) if new else None
-        #: put together when the job had ended at this time; a job may be tried again
+        #: the result, and the time when the job had ended then; a job may be retried and end again
         self._full_result: tuple[float | None, _Result] | None = None
 
     @abstractmethod
-    def _assembled(self, record: JobRecord, found: list[CircuitResult], snapshot: Snapshot) -> _Result:
-        """The result of the job, which has ended, from what its circuits gave."""
+    def _make_result(self, record: JobRecord, parts: list[CircuitResult], snapshot: Snapshot) -> _Result:
+        """Return the result of the job, which has ended.
+
+        Args:
+            record: the job as it was submitted.
+            parts: the results of its circuits.
+            snapshot: its final state.
+        """
 
     @abstractmethod
     def _failures(self, result: _Result) -> dict[int, str]:
-        """Return the circuits or PUBs of a result that failed: their numbers, and texts that name them and say why."""
+        """Return the indices of the circuits or PUBs that failed, with texts that name them and the reasons."""
 
     def _described(self, failures: dict[int, str]) -> str:
         """Return a text about failures; empty if there are none."""
@@ -109,7 +115,7 @@ class LedgerJob(ABC, Generic[_Result]):
         return type(self), (self._backend, self._job_id)
 
     def submit(self) -> None:
-        """Send the job to the fleet. Raises `JobError` the second time."""
+        """Send the job to the fleet. Raises `JobError` if it was sent already."""
         job = self._unsent
         if job is None:
             raise self._error("was submitted already; run the circuits again for another job")
@@ -123,7 +129,7 @@ class LedgerJob(ABC, Generic[_Result]):
             raise
 
     def status(self) -> JobStatus:
-        """The job's status, from the Celery states of its tasks."""
+        """Return the job's status, from the Celery states of its tasks."""
         if self._unsent is not None:
             return JobStatus.INITIALIZING
         return job_status(self._read_snapshot().states)
@@ -135,52 +141,54 @@ class LedgerJob(ABC, Generic[_Result]):
         partial: bool = False,
         progress: Callable[[Progress], object] | None = None,
     ) -> _Result:
-        """Wait for the job to end, and return what it gave.
+        """Wait for the job to end, and return its result.
 
         Args:
-            timeout: seconds to wait; ``None`` waits for ever. The job goes on after a timeout.
-            partial: return what there is of a job that failed or was cancelled.
-            progress: called with the job's progress at first, and each time it has changed.
+            timeout: seconds to wait; ``None`` waits forever. The job continues after a timeout.
+            partial: return the available part of the result if the job failed or was cancelled.
+            progress: called with the job's progress at the start and after each change.
 
         Raises:
             JobTimeoutError: the job didn't end in time.
-            JobFailedError: it failed; the text says which circuit, and why. A `JobError`.
-            JobCancelledError: it was cancelled. A `JobError`.
+            JobFailedError: the job failed; the text names the circuits and the reasons.
+            JobCancelledError: the job was cancelled.
         """
-        return self._result(Patience(self._job_id, timeout), partial=partial, progress=progress)
+        return self._result(Deadline(self._job_id, timeout), partial=partial, progress=progress)
 
     def __await__(self) -> Generator[Any, None, _Result]:
         return self._awaited().__await__()
 
     def retry_failed(self) -> int:
-        """Run the circuits that failed again, in the same job; how many there are.
+        """Run the circuits that failed again in the same job, and return their number.
 
         Raises:
-            FleetJobError: the job hasn't ended, or was cancelled, or nothing of it failed.
+            FleetJobError: the job hasn't ended, was cancelled, or had no failures.
         """
         self._must_be_submitted()
         snapshot = self._read_snapshot()
         status = job_status(snapshot.states)
         if status is not JobStatus.ERROR:
             why = {
-                JobStatus.DONE: "nothing of it failed",
-                JobStatus.CANCELLED: "it was cancelled, which is for good; run the circuits again as another job",
+                JobStatus.DONE: "no part of it failed",
+                JobStatus.CANCELLED: "it was cancelled, which is final; run the circuits again as another job",
             }.get(status, f"it is {status.name}; wait until it has ended")
-            raise self._error(f"has nothing to try again: {why}")
+            raise self._error(f"has nothing to retry: {why}")
         with self._connection.ledger() as ledger:
             again = ledger.retry(self._job_id)
         self._snapshot = self._full_result = None
         if not again:
-            raise self._error("has nothing to try again: somebody else did so just now")
+            raise self._error("has nothing to retry: another client has just retried it")
         publish(self._connection, self._job_id, again)
         return snapshot.circuits - snapshot.circuits_done
 
     def cancel(self) -> bool:
-        """Stop the job, queued or running, for good.
+        """Cancel the job, queued or running. This is final.
 
-        Returns True if that stopped it, False if it had ended already. Cancelled tasks never run, even if no worker
-        hears of it now; processes that run one are killed. The job is CANCELLED once they are dead, which this waits
-        for, a few seconds at most.
+        Cancelled tasks never run, even if no worker receives the cancellation. Processes that run one are killed, and
+        the job is CANCELLED when they are dead; this method waits for that for two seconds at most.
+
+        Returns:
+            True if the job was cancelled, False if it had ended already.
         """
         self._must_be_submitted()
         with self._connection.ledger() as ledger:
@@ -190,7 +198,7 @@ class LedgerJob(ABC, Generic[_Result]):
                 return False
         self._connection.revoke(self._job_id, stopped)
         with suppress(FleetJobTimeoutError):
-            for _ in self._reads(Patience(self._job_id, _DEATH_SECONDS)):
+            for _ in self._reads(Deadline(self._job_id, _DEATH_SECONDS)):
                 pass
         return True
 
@@ -203,39 +211,39 @@ class LedgerJob(ABC, Generic[_Result]):
         """Wait until the job is done, failed or cancelled.
 
         Args:
-            timeout: seconds to wait; ``None`` waits for ever.
-            wait: seconds between two queries, at least 0.05; the end of the job is noticed at once.
+            timeout: seconds to wait; ``None`` waits forever.
+            wait: seconds between two queries, at least 0.05. The end of the job is noticed at once.
             callback: called as ``callback(job_id, status, job)`` after each query.
 
         Raises:
             JobTimeoutError: the job didn't end in time.
         """
-        patience, read_every = Patience(self._job_id, timeout), seconds("wait", wait)
-        # Called here, and not in watch: an error of the callback is none of Redis.
-        with interruptible(self._job_id), closing(self._reads(patience, read_every)) as reads:
+        deadline, read_every = Deadline(self._job_id, timeout), seconds("wait", wait)
+        # Called here and not in watch, which would take an error of the callback for one of Redis.
+        with interruptible(self._job_id), closing(self._reads(deadline, read_every)) as reads:
             for snapshot in reads:
                 if callback is not None:
                     callback(self._job_id, job_status(snapshot.states), self)
 
     def progress(self) -> Progress:
-        """How many of the job's circuits have run."""
+        """Return the number of circuits that have run, and of all. A parameter set counts as a circuit."""
         if self._unsent is not None:
             return Progress(0, self._unsent.record.num_circuits)
         snapshot = self._read_snapshot()
         return Progress(snapshot.circuits_done, snapshot.circuits)
 
     def error_message(self) -> str | None:
-        """What failed, and why; ``None`` unless the job's status is ERROR."""
+        """Return the circuits or PUBs that failed and the reasons; ``None`` unless the job's status is ERROR."""
         if self._unsent is not None:
             return None
         snapshot = self._read_snapshot()
         if job_status(snapshot.states) is not JobStatus.ERROR:
             return None
-        return self._described(self._failures(self._assemble(snapshot, Patience(self._job_id, 0)))) or snapshot.error
+        return self._described(self._failures(self._assemble(snapshot, Deadline(self._job_id, 0)))) or snapshot.error
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata given to ``run()``. Another process gets what of them could be written down."""
+        """Return the metadata given to ``run()``. Another process gets those that could be stored."""
         if self._metadata is None:
             self._metadata = dict(self._read_record().metadata)
         return self._metadata
@@ -246,13 +254,13 @@ class LedgerJob(ABC, Generic[_Result]):
 
     @property
     def tags(self) -> list[str]:
-        """The tags given to ``run()``."""
+        """Return the tags given to ``run()``."""
         known = self._record or self._snapshot or self._read_snapshot()
         return list(known.tags)
 
     @property
     def creation_date(self) -> datetime:
-        """When the job was made, with its time zone."""
+        """Return the time when the job was made, with a time zone."""
         known = self._record or self._snapshot or self._read_snapshot()
         return datetime.fromtimestamp(known.created, UTC).astimezone()
 
@@ -265,53 +273,53 @@ class LedgerJob(ABC, Generic[_Result]):
         return FleetJobError(f"job {self._job_id} {text}", job_id=self._job_id)
 
     def _read_snapshot(self) -> Snapshot:
-        if self._snapshot is None or not _is_for_good(self._snapshot):
+        if self._snapshot is None or not _is_settled(self._snapshot):
             with self._connection.ledger() as ledger:
                 self._snapshot = ledger.snapshot(self._job_id)
         return self._snapshot
 
-    def _read_record(self, patience: Patience | None = None) -> JobRecord:
+    def _read_record(self, deadline: Deadline | None = None) -> JobRecord:
         if self._record is None:
-            patience = patience or Patience(self._job_id, 0)
-            self._record = patience.ask(self._connection, lambda ledger: ledger.record(self._job_id))
+            deadline = deadline or Deadline(self._job_id, 0)
+            self._record = deadline.ask(self._connection, lambda ledger: ledger.record(self._job_id))
         return self._record
 
     def _reads(
-        self, patience: Patience, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
+        self, deadline: Deadline, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
     ) -> Generator[Snapshot]:
-        """What each read of the ledger says until the job has ended; see `watch`."""
+        """Yield the state of the job at each read of the ledger until the job has ended; see `watch`."""
         self._must_be_submitted()
-        if self._snapshot is not None and _is_for_good(self._snapshot):
+        if self._snapshot is not None and _is_settled(self._snapshot):
             yield self._snapshot
             return
-        with closing(watch(self._connection, patience, read_every=read_every, moves=moves)) as reads:
+        with closing(watch(self._connection, deadline, read_every=read_every, moves=moves)) as reads:
             for snapshot in reads:
                 self._snapshot = snapshot
                 yield snapshot
 
     def _result(
-        self, patience: Patience, *, partial: bool = False, progress: Callable[[Progress], object] | None = None
+        self, deadline: Deadline, *, partial: bool = False, progress: Callable[[Progress], object] | None = None
     ) -> _Result:
         told = None
         with interruptible(self._job_id):
-            with closing(self._reads(patience, moves=progress is not None)) as reads:
+            with closing(self._reads(deadline, moves=progress is not None)) as reads:
                 for snapshot in reads:
                     now = Progress(snapshot.circuits_done, snapshot.circuits)
                     if progress is not None and now != told:
                         progress(now)
                         told = now
-            return self._conclude(snapshot, patience, partial=partial)
+            return self._conclude(snapshot, deadline, partial=partial)
 
-    def _conclude(self, snapshot: Snapshot, patience: Patience, *, partial: bool = False) -> _Result:
-        """Return what a job that has ended gave; raise an error if it failed or was cancelled."""
+    def _conclude(self, snapshot: Snapshot, deadline: Deadline, *, partial: bool = False) -> _Result:
+        """Return the result of a job that has ended. Raises an error if the job failed or was cancelled."""
         if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
-            text = f"job {self._job_id} was cancelled; result(partial=True) gives what it had done"
+            text = f"job {self._job_id} was cancelled; result(partial=True) returns what it had done"
             raise JobCancelledError(text, job_id=self._job_id)
-        result = self._assemble(snapshot, patience)
+        result = self._assemble(snapshot, deadline)
         if not partial and (failures := self._failures(result)):
             raise JobFailedError(
-                f"job {self._job_id} failed: {self._described(failures)}. result(partial=True) gives the rest, "
-                "retry_failed() runs what failed again",
+                f"job {self._job_id} failed: {self._described(failures)}. result(partial=True) returns the rest, "
+                "retry_failed() runs the failed part again",
                 job_id=self._job_id,
                 circuits=tuple(failures),
             )
@@ -319,20 +327,20 @@ class LedgerJob(ABC, Generic[_Result]):
 
     async def _awaited(self) -> _Result:
         self._must_be_submitted()
-        patience = Patience(self._job_id, None)
+        deadline = Deadline(self._job_id, None)
         snapshot = self._snapshot
-        if snapshot is None or not _is_for_good(snapshot):
-            snapshot = await ended(self._connection, patience)
+        if snapshot is None or not _is_settled(snapshot):
+            snapshot = await ended(self._connection, deadline)
             self._snapshot = snapshot
         threads = self._connection.threads
-        return await asyncio.get_running_loop().run_in_executor(threads, self._conclude, snapshot, patience)
+        return await asyncio.get_running_loop().run_in_executor(threads, self._conclude, snapshot, deadline)
 
-    def _assemble(self, snapshot: Snapshot, patience: Patience) -> _Result:
+    def _assemble(self, snapshot: Snapshot, deadline: Deadline) -> _Result:
         if self._full_result is None or self._full_result[0] != snapshot.ended:
             with damage_named(self._job_id):
-                record = self._read_record(patience)
-                found = all_parts(self._connection, patience, snapshot)
-                self._full_result = snapshot.ended, self._assembled(record, found, snapshot)
+                record = self._read_record(deadline)
+                parts = all_parts(self._connection, deadline, snapshot)
+                self._full_result = snapshot.ended, self._make_result(record, parts, snapshot)
         return self._full_result[1]
 
 
@@ -346,6 +354,6 @@ def damage_named(job_id: str) -> Iterator[None]:
         raise
 
 
-def _is_for_good(snapshot: Snapshot) -> bool:
-    """Whether a job can change no more: what failed may be tried again."""
+def _is_settled(snapshot: Snapshot) -> bool:
+    """Tell whether a job can't change any more. One with failures may be retried."""
     return snapshot.is_final and not snapshot.states["FAILURE"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job of circuits, as Qiskit sees it."""
+"""The job of circuits: Qiskit's `JobV1`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from qiskit.result.models import ExperimentResult
 from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
 from qfleet.jobs.gathering import default_error, gather
 from qfleet.jobs.result import assemble, failures
-from qfleet.jobs.waiting import Patience, interruptible
+from qfleet.jobs.waiting import Deadline, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.result import CircuitResult
 
 
 class FleetJob(LedgerJob[Result], JobV1):
-    """Circuits that run, or ran, on a fleet. `FleetBackend.run` and `FleetProvider.job` make them.
+    """A job of circuits on a fleet, made by `FleetBackend.run` and `FleetProvider.job`.
 
-    Of a job that failed, or was cancelled, ``result(partial=True)`` has all circuits: those without data have
-    ``success=False`` and a ``status`` that says why, and the result's status is "PARTIAL COMPLETED".
+    If the job failed or was cancelled, ``result(partial=True)`` still has all circuits: those without data have
+    ``success=False`` and the reason in ``status``, and the status of the result is "PARTIAL COMPLETED".
     """
 
     _units = "circuits"
@@ -41,31 +41,30 @@ class FleetJob(LedgerJob[Result], JobV1):
         LedgerJob.__init__(self, backend, new=new, snapshot=snapshot)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, ExperimentResult]]:
-        """The circuits as they end: each once, its index in the job and its result.
+        """Yield each circuit when all its shots have run: its index in the job and its result.
 
-        A circuit is there when all its shots have run. One that failed has ``success=False`` and a ``status`` that says
-        why; so have those that a cancelled job didn't run.
+        A circuit that failed, or that a cancelled job didn't run, has ``success=False`` and the reason in ``status``.
 
         Args:
-            timeout: seconds from now until the last of them; ``None`` waits for ever.
+            timeout: seconds from now until the last circuit; ``None`` waits forever.
 
         Raises:
-            JobTimeoutError: there are more to come, but not in time. The job goes on.
+            JobTimeoutError: some circuits didn't end in time. The job continues.
         """
         self._must_be_submitted()
-        return self._as_completed(Patience(self._job_id, timeout))
+        return self._as_completed(Deadline(self._job_id, timeout))
 
-    def _as_completed(self, patience: Patience) -> Iterator[tuple[int, ExperimentResult]]:
+    def _as_completed(self, deadline: Deadline) -> Iterator[tuple[int, ExperimentResult]]:
         with interruptible(self._job_id), damage_named(self._job_id):
-            record = self._read_record(patience)
-            with closing(self._reads(patience, moves=True)) as reads:
-                yield from gather(self._connection, patience, record, reads)
+            record = self._read_record(deadline)
+            with closing(self._reads(deadline, moves=True)) as reads:
+                yield from gather(self._connection, deadline, record, reads)
 
-    def _assembled(self, record: JobRecord, found: list[CircuitResult], snapshot: Snapshot) -> Result:
+    def _make_result(self, record: JobRecord, parts: list[CircuitResult], snapshot: Snapshot) -> Result:
         return assemble(
             self._job_id,
             record,
-            found,
+            parts,
             backend_version=self._backend.backend_version,
             ended=snapshot.ended or time.time(),
             default_error=default_error(snapshot),

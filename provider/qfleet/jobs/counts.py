@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are counts read that many circuits gave? Qiskit's own way takes longer than running a small circuit does."""
+"""Counts of many circuits, read faster than by Qiskit, whose way takes longer than running a small circuit."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from qiskit.result import Counts, Result
 _Outcome = TypeVar("_Outcome", int, str)
 
 
-#: Texts that are remembered for one layout of registers.
+#: The number of texts that are kept for one layout of registers.
 _REMEMBERED: Final = 1 << 14
-#: Longer ones hardly come again.
+#: Longer texts are unlikely to come again.
 _LONGEST: Final = 32
 
 
 class Names(dict[_Outcome, str]):
-    """The texts of outcomes: each is made once, and shared by all circuits that give it, until there are too many."""
+    """The texts of outcomes, made once and shared by all circuits, up to a number of texts."""
 
     def __init__(self, make: Callable[[_Outcome], str]) -> None:
-        """`make`: the text of an outcome."""
+        """Keep no texts yet. ``make`` returns the text of an outcome."""
         super().__init__()
         self._make: Callable[[_Outcome], str] = make
 
@@ -34,15 +34,21 @@ class Names(dict[_Outcome, str]):
         return text
 
 
-#: Outcomes in hex by their numbers.
+#: The hexadecimal texts of outcomes.
 HEX: Final = Names[int](hex)
 
 
 class FleetCounts(Counts):
-    """Qiskit's `Counts`, which makes the outcomes as numbers when it is asked for them."""
+    """Qiskit's `Counts`, which makes the outcomes as numbers only when they are used."""
 
     def __init__(self, counts: dict[str, int], creg_sizes: list[list[Any]], memory_slots: int) -> None:
-        """`counts`: by outcomes in hex; the others as Qiskit's header of an experiment has them, each clbit once."""
+        """Make counts.
+
+        Args:
+            counts: numbers of shots by outcome in hexadecimal.
+            creg_sizes: name and size of each register, as in the header of an experiment; each clbit in one register.
+            memory_slots: number of clbits.
+        """
         names = _bitstrings(tuple([size for _, size in creg_sizes]), memory_slots)
         dict.__init__(self, zip([names[outcome] for outcome in counts], counts.values(), strict=True))
         self.hex_raw = dict(counts)
@@ -52,34 +58,34 @@ class FleetCounts(Counts):
 
     @cached_property
     def int_raw(self) -> dict[int, int]:
-        """The counts by outcomes as numbers."""
+        """Return the counts by outcomes as numbers."""
         return {int(outcome, 16): times for outcome, times in self.hex_raw.items()}
 
 
 class FleetResult(Result):
-    """Qiskit's `Result`, whose counts are the same and read in a fraction of the time."""
+    """Qiskit's `Result`, with the same counts in a fraction of the time."""
 
     def get_counts(self, experiment: Any = None) -> Any:
-        """The counts of a circuit, or a list of those of all; see `qiskit.result.Result.get_counts`."""
+        """Return the counts of a circuit, or of all circuits as a list. See `qiskit.result.Result.get_counts`."""
         if experiment is None:
-            found = [self._counts(index) for index in range(len(self.results))]
-            return found[0] if len(found) == 1 else found
+            counts = [self._counts(index) for index in range(len(self.results))]
+            return counts[0] if len(counts) == 1 else counts
         return self._counts(experiment)
 
     def _counts(self, experiment: Any) -> Any:
         if isinstance(experiment, int) and 0 <= experiment < len(self.results):
-            found = self.results[experiment]
-            header, counts = found.header, getattr(found.data, "counts", None)
+            result = self.results[experiment]
+            header, counts = result.header, getattr(result.data, "counts", None)
             slots = header["memory_slots"]
-            # Registers that share clbits, or leave some out, are Qiskit's business.
-            if counts and found.success and sum([size for _, size in header["creg_sizes"]]) == slots:
+            # Qiskit handles registers that share clbits or don't contain all of them.
+            if counts and result.success and sum([size for _, size in header["creg_sizes"]]) == slots:
                 return FleetCounts(counts, header["creg_sizes"], slots)
         return super().get_counts(experiment)
 
 
 @lru_cache(maxsize=16)
 def _bitstrings(sizes: tuple[int, ...], memory_slots: int) -> Names[str]:
-    """Outcomes as bitstrings by their hex, the registers apart and the last first."""
+    """Return the bitstrings of hexadecimal outcomes, with a space between registers and the last register first."""
     form = f"0{memory_slots}b"
     ends = [0, *accumulate(reversed(sizes))]
 

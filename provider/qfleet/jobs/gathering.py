@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which circuits of a job have ended, and what did they give? Results are read from the ledger once each."""
+"""The results of circuits that have ended, each read from the ledger once."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from qiskit.result.models import ExperimentResult
 from qfleet.jobs.result import experiment
 from qfleet.jobs.result_data import split_points
 from qfleet.jobs.status import job_status
-from qfleet.jobs.waiting import Patience
+from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import Connection, JobRecord, Ledger, Snapshot
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.redis.states import FINAL_STATES
 
-#: Shards whose states are read at once. They end in about the order of their numbers.
+#: The number of shards whose states are read at once. Shards end in about the order of their numbers.
 _STATES_AT_ONCE: Final = 500
-#: Shards whose results are read at once.
+#: The number of shards whose results are read at once.
 _RESULTS_AT_ONCE: Final = 16
 _LOST: Final = "its result is missing from Redis"
 
 
-#: The units of a job that a result is about, each with those of its points.
+#: Returns the units of a job, circuits or PUBs, in a shard's result, each with its part of the result.
 Place = Callable[[CircuitResult], Iterable[tuple[int, CircuitResult]]]
 
 
 def gather(
-    connection: Connection, patience: Patience, record: JobRecord, snapshots: Iterable[Snapshot]
+    connection: Connection, deadline: Deadline, record: JobRecord, snapshots: Iterable[Snapshot]
 ) -> Iterator[tuple[int, ExperimentResult]]:
-    """The circuits of a job, each once: its index and its result, as soon as all its shots have run.
+    """Yield each circuit of a job when all its shots have run: its index and its result.
 
     Args:
-        snapshots: what the ledger says now, and whenever something has changed; the last one is final.
+        connection: the connection to Redis.
+        deadline: the end of the wait.
+        record: the job as it was submitted.
+        snapshots: the state of the job now and after each change; the last one is final.
     """
     circuits = record.points()
     left = {index: circuit.shots for index, (circuit, _) in enumerate(circuits)}
@@ -43,26 +46,31 @@ def gather(
     def place(found: CircuitResult) -> Iterable[tuple[int, CircuitResult]]:
         return [(part.index, part) for part in split_points(found)]
 
-    for index, parts, error in gather_units(connection, patience, left, place, snapshots):
+    for index, parts, error in gather_units(connection, deadline, left, place, snapshots):
         circuit, point = circuits[index]
         yield index, experiment(record, circuit, point, parts, error)
 
 
 def gather_units(
-    connection: Connection, patience: Patience, left: dict[int, int], place: Place, snapshots: Iterable[Snapshot]
+    connection: Connection, deadline: Deadline, left: dict[int, int], place: Place, snapshots: Iterable[Snapshot]
 ) -> Iterator[tuple[int, list[CircuitResult], str]]:
-    """The units of a job, each once, as soon as all its shots have run: its number, what it gave, why some is missing.
+    """Yield each unit of a job when all its shots have run.
 
     Args:
-        left: how many shots each unit has, all its points together.
-        place: to which units a result belongs.
-        snapshots: as for `gather`.
+        connection: the connection to Redis.
+        deadline: the end of the wait.
+        left: the number of shots of each unit, all its parameter sets together.
+        place: assigns a result to units.
+        snapshots: see `gather`.
+
+    Yields:
+        The unit's number, its results, and the error for missing results.
     """
     parts: dict[int, list[CircuitResult]] = {}
     left = dict(left)
-    for found, snapshot in arriving(connection, patience, snapshots):
+    for found, snapshot in arriving(connection, deadline, snapshots):
         for unit, part in [placed for each in found for placed in place(each)]:
-            # One of another unit is damage, or was whole before its shard was tried again.
+            # Another unit is damage, or was complete before its shard was retried.
             if unit not in left:
                 continue
             parts.setdefault(unit, []).append(part)
@@ -72,18 +80,20 @@ def gather_units(
                 yield unit, parts.pop(unit), _LOST
         if snapshot.is_final and not found and left:
             # raises if the job has expired, or was deleted, since it ended
-            patience.ask(connection, lambda ledger: ledger.snapshot(patience.job_id))
+            deadline.ask(connection, lambda ledger: ledger.snapshot(deadline.job_id))
             for unit in left:
                 yield unit, parts.get(unit, []), default_error(snapshot)
 
 
 def arriving(
-    connection: Connection, patience: Patience, snapshots: Iterable[Snapshot]
+    connection: Connection, deadline: Deadline, snapshots: Iterable[Snapshot]
 ) -> Iterator[tuple[list[CircuitResult], Snapshot]]:
-    """What circuits of a job gave, a few shards at a time, as these end; at last nothing, with the final snapshot.
+    """Yield the results of circuits as their shards end, and at last an empty list with the final snapshot.
 
     Args:
-        snapshots: as for `gather`.
+        connection: the connection to Redis.
+        deadline: the end of the wait.
+        snapshots: see `gather`.
     """
     unread: dict[int, None] = {}
     total = 0
@@ -92,10 +102,10 @@ def arriving(
             total = sum(snapshot.states.values())
             unread = dict.fromkeys(range(total))
         over = total if snapshot.is_final else sum(snapshot.states[state] for state in FINAL_STATES)
-        new = _ended(connection, patience, list(unread), over - (total - len(unread)))
+        new = _ended(connection, deadline, list(unread), over - (total - len(unread)))
         for start in range(0, len(new), _RESULTS_AT_ONCE):
             some = new[start : start + _RESULTS_AT_ONCE]
-            found = _parts(connection, patience, some)
+            found = _parts(connection, deadline, some)
             if found:
                 yield found, snapshot
             for index in some:
@@ -104,10 +114,19 @@ def arriving(
             yield [], snapshot
 
 
-def all_parts(connection: Connection, patience: Patience, snapshot: Snapshot) -> list[CircuitResult]:
-    """What the circuits of a job that has ended gave. Raises `JobNotFoundError` or `JobExpiredError` if it is gone."""
+def all_parts(connection: Connection, deadline: Deadline, snapshot: Snapshot) -> list[CircuitResult]:
+    """Return the results of the circuits of a job that has ended.
+
+    Args:
+        connection: the connection to Redis.
+        deadline: the end of the wait.
+        snapshot: the final state of the job.
+
+    Raises:
+        JobNotFoundError, JobExpiredError: the job is gone.
+    """
     tasks = sum(snapshot.states.values())
-    job_id = patience.job_id
+    job_id = deadline.job_id
 
     def read(ledger: Ledger) -> list[CircuitResult]:
         found = [
@@ -119,26 +138,26 @@ def all_parts(connection: Connection, patience: Patience, snapshot: Snapshot) ->
             ledger.snapshot(job_id)  # raises if the job has expired, or was deleted, since it ended
         return [part for shard in found for part in shard.circuits]
 
-    return patience.ask(connection, read)
+    return deadline.ask(connection, read)
 
 
-def _ended(connection: Connection, patience: Patience, unread: list[int], at_least: int) -> list[int]:
-    """Those of some shards that have ended. Once ``at_least`` so many are found, no more are asked for."""
+def _ended(connection: Connection, deadline: Deadline, unread: list[int], at_least: int) -> list[int]:
+    """Return those of the unread shards that have ended. Asks for no more once there are ``at_least`` of them."""
     found: list[int] = []
     for start in range(0, len(unread), _STATES_AT_ONCE):
         if len(found) >= at_least:
             break
         some = unread[start : start + _STATES_AT_ONCE]
-        found += patience.ask(connection, partial(Ledger.ended, job_id=patience.job_id, shards=some))
+        found += deadline.ask(connection, partial(Ledger.ended, job_id=deadline.job_id, shards=some))
     return found
 
 
-def _parts(connection: Connection, patience: Patience, shards: list[int]) -> list[CircuitResult]:
-    found = patience.ask(connection, lambda ledger: list(ledger.results(patience.job_id, shards)))
+def _parts(connection: Connection, deadline: Deadline, shards: list[int]) -> list[CircuitResult]:
+    found = deadline.ask(connection, lambda ledger: list(ledger.results(deadline.job_id, shards)))
     return [part for shard in found for part in shard.circuits]
 
 
 def default_error(snapshot: Snapshot) -> str:
-    """Why a circuit of a job that has ended has no result."""
+    """Return the error of a circuit without a result in a job that has ended."""
     cancelled = job_status(snapshot.states) is JobStatus.CANCELLED
     return snapshot.error or ("cancelled before its task had ended" if cancelled else _LOST)

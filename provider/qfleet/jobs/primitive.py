@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A primitive's job, as Qiskit sees it."""
+"""The job of a primitive: Qiskit's `BasePrimitiveJob`."""
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,19 +19,19 @@ from qiskit.providers.jobstatus import JOB_FINAL_STATES
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
 from qfleet.jobs.gathering import arriving, default_error, gather_units
-from qfleet.jobs.pub_results import ERROR, Means, pub_result
-from qfleet.jobs.waiting import Patience, interruptible
+from qfleet.jobs.pub_results import ERROR, ExpectationValues, pub_result
+from qfleet.jobs.waiting import Deadline, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 
 
 class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[PrimitiveResult[PubResult], JobStatus]):
-    """PUBs that run, or ran, on a fleet. `qfleet.SamplerV2`, `qfleet.EstimatorV2` and `FleetProvider.job` make them.
+    """A job of PUBs on a fleet, made by `qfleet.SamplerV2`, `qfleet.EstimatorV2` and `FleetProvider.job`.
 
-    A job like any other of the fleet: cancelled, watched and found by its id in the same way. Its progress counts
-    points. Of a job that failed, or was cancelled, ``result(partial=True)`` has all PUBs: one that failed has the key
-    ``error`` in its metadata; an estimator's arrays are NaN where there is nothing, a sampler's PUB has no arrays.
+    It is cancelled, watched and found by its id like any other job. Its progress counts parameter sets. If the job
+    failed or was cancelled, ``result(partial=True)`` still has all PUBs: one that failed has the key ``error`` in its
+    metadata; an estimator's arrays are NaN for missing values, and a sampler's PUB has no arrays.
     """
 
     _units = "PUBs"
@@ -52,103 +53,117 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         return self._backend
 
     def done(self) -> bool:
-        """Whether all of it ran."""
+        """Tell whether the whole job ran successfully."""
         return self.status() is JobStatus.DONE
 
     def running(self) -> bool:
-        """Whether some of it runs or ran, and not all."""
+        """Tell whether a part of the job has been started, but not all has ended."""
         return self.status() is JobStatus.RUNNING
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled, and nothing of it runs any more."""
+        """Tell whether the job was cancelled, and no part of it is running any more."""
         return self.status() is JobStatus.CANCELLED
 
     def errored(self) -> bool:
-        """Whether it ended, and something of it failed."""
+        """Tell whether the job ended, and a part of it failed."""
         return self.status() is JobStatus.ERROR
 
     def in_final_state(self) -> bool:
-        """Whether it has ended."""
+        """Tell whether the job has ended."""
         return self.status() in JOB_FINAL_STATES
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, PubResult]]:
-        """The PUBs as they end: each once, its index in the job and its result.
+        """Yield each PUB when all its parameter sets have run: its index in the job and its result.
 
-        A PUB is there when all its points have run. One that failed has the key ``error`` in its metadata; so have
-        those that a cancelled job didn't run.
+        A PUB that failed, or that a cancelled job didn't run, has the key ``error`` in its metadata.
 
         Args:
-            timeout: seconds from now until the last of them; ``None`` waits for ever.
+            timeout: seconds from now until the last PUB; ``None`` waits forever.
 
         Raises:
-            JobTimeoutError: there are more to come, but not in time. The job goes on.
+            JobTimeoutError: some PUBs didn't end in time. The job continues.
         """
         self._must_be_submitted()
-        return self._as_completed(Patience(self._job_id, timeout))
+        return self._as_completed(Deadline(self._job_id, timeout))
 
     def means_as_completed(self, timeout: float | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """The points of an estimator's only PUB as they end, some at a time. Points that fail don't come.
+        """Yield as `expectation_values_as_completed` does. Deprecated name."""
+        text = "means_as_completed is now called expectation_values_as_completed; the old name goes in the next version"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return self.expectation_values_as_completed(timeout)
+
+    def expectation_values_as_completed(
+        self, timeout: float | None = None
+    ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield the expectation values of an estimator's only PUB as they arrive, some parameter sets at a time.
+
+        Parameter sets that fail are left out.
 
         Args:
-            timeout: as for `as_completed`.
+            timeout: seconds from now until the last parameter set; ``None`` waits forever.
 
         Yields:
-            Where the points are in the flat array of the PUB's points; and their means, shape (points, means of each).
+            The place of the parameter sets in the flat array of all, and their expectation values: float64, shape
+            (sets, expectation values of each).
 
         Raises:
-            FleetJobError: it is a sampler's job, or has several PUBs.
-            JobTimeoutError: there are more to come, but not in time. The job goes on.
+            FleetJobError: the job is a sampler's, or has several PUBs.
+            JobTimeoutError: some parameter sets didn't end in time. The job continues.
         """
         self._must_be_submitted()
         record = self._read_record()
         if record.output != Output.EXPECTATION_VALUES or len(record.pubs) != 1:
             raise self._error("isn't an estimator's with one PUB; use as_completed()")
-        return self._means_as_completed(Patience(self._job_id, timeout), record)
+        return self._expectation_values_as_completed(Deadline(self._job_id, timeout), record)
 
-    def _means_as_completed(self, patience: Patience, record: JobRecord) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    def _expectation_values_as_completed(
+        self, deadline: Deadline, record: JobRecord
+    ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         (circuit,), blocks = record.circuits, defaultdict[int, list[CircuitResult]](list)
-        means = Means(circuit, record.pubs[0])
+        values = ExpectationValues(circuit, record.pubs[0])
         with (
             interruptible(self._job_id),
             damage_named(self._job_id),
-            closing(self._reads(patience, moves=True)) as reads,
+            closing(self._reads(deadline, moves=True)) as reads,
         ):
-            for found, _ in arriving(self._connection, patience, reads):
-                for part in found:
+            for arrived, _ in arriving(self._connection, deadline, reads):
+                for part in arrived:
                     own = blocks[part.index]
                     own.append(part)
                     if any(block.error for block in own) or sum(block.shots for block in own) < circuit.shots:
                         continue
                     end = part.index + part.points
                     if end > circuit.points:
-                        raise DamagedDataError(f"the job has {circuit.points} points, and gave {end}", circuit=0)
+                        raise DamagedDataError(
+                            f"the job has {circuit.points} parameter sets, and returned {end}", circuit=0
+                        )
                     in_order = sorted(blocks.pop(part.index), key=lambda block: block.first_shot)
-                    yield slice(part.index, end), means.of(part.index, part.points, in_order)[0]
+                    yield slice(part.index, end), values.of(part.index, part.points, in_order)[0]
 
-    def _as_completed(self, patience: Patience) -> Iterator[tuple[int, PubResult]]:
+    def _as_completed(self, deadline: Deadline) -> Iterator[tuple[int, PubResult]]:
         with interruptible(self._job_id), damage_named(self._job_id):
-            record = self._read_record(patience)
+            record = self._read_record(deadline)
             firsts = _firsts(record)
             left = {number: circuit.points * circuit.shots for number, circuit in enumerate(record.circuits)}
             for number in [number for number, shots in left.items() if not shots]:
                 del left[number]
                 yield number, pub_result(record, number, firsts[number], (), "")
-            with closing(self._reads(patience, moves=True)) as reads:
-                found = gather_units(
-                    self._connection, patience, left, lambda part: [(_pub_of(firsts, part), part)], reads
+            with closing(self._reads(deadline, moves=True)) as reads:
+                ended = gather_units(
+                    self._connection, deadline, left, lambda part: [(_pub_of(firsts, part), part)], reads
                 )
-                for number, parts, error in found:
+                for number, parts, error in ended:
                     yield number, pub_result(record, number, firsts[number], parts, error)
 
-    def _assembled(
-        self, record: JobRecord, found: list[CircuitResult], snapshot: Snapshot
+    def _make_result(
+        self, record: JobRecord, parts: list[CircuitResult], snapshot: Snapshot
     ) -> PrimitiveResult[PubResult]:
         firsts = _firsts(record)
-        parts: list[list[CircuitResult]] = [[] for _ in firsts]
-        for part in found:
-            parts[_pub_of(firsts, part)].append(part)
+        of_pubs: list[list[CircuitResult]] = [[] for _ in firsts]
+        for part in parts:
+            of_pubs[_pub_of(firsts, part)].append(part)
         error = default_error(snapshot)
-        results = [pub_result(record, number, firsts[number], own, error) for number, own in enumerate(parts)]
+        results = [pub_result(record, number, firsts[number], own, error) for number, own in enumerate(of_pubs)]
         return PrimitiveResult(results, metadata={"version": 2})
 
     def _failures(self, result: PrimitiveResult[PubResult]) -> dict[int, str]:
@@ -158,9 +173,10 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
 
 
 def _firsts(record: JobRecord) -> list[int]:
-    """The index of each PUB's first point."""
+    """Return the index of each PUB's first parameter set in the job."""
     return list(accumulate([circuit.points for circuit in record.circuits], initial=0))[:-1]
 
 
 def _pub_of(firsts: list[int], part: CircuitResult) -> int:
+    """Return the number of the PUB that a result belongs to."""
     return bisect_right(firsts, part.index) - 1

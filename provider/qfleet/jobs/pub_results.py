@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a PUB give? Arrays, put together from what its points gave."""
+"""The results of PUBs: arrays, assembled from the results of their parameter sets."""
 
 from __future__ import annotations
 
@@ -18,21 +18,27 @@ from qfleet.ledger.metadata import copy_metadata
 from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 
-#: The key of a PUB's metadata that says why it failed.
+#: The key of a PUB's metadata with the reason why it failed.
 ERROR = "error"
 
 
 def pub_result(
     record: JobRecord, number: int, first: int, found: Iterable[CircuitResult], default_error: str
 ) -> PubResult:
-    """The result of one PUB of a job.
+    """Return the result of one PUB of a job.
+
+    If the PUB failed, its metadata has the key ``error``; an estimator's arrays are NaN for missing values, and a
+    sampler has no arrays.
 
     Args:
-        first: the index of the PUB's first point in the job.
-        found: what its points gave, in any order. If some are missing, it failed with ``default_error``.
+        record: the job as it was submitted.
+        number: the index of the PUB in the job.
+        first: the index of the PUB's first parameter set in the job.
+        found: the results of its parameter sets, in any order.
+        default_error: the error of a PUB with missing results.
 
-    Of a PUB that failed, an estimator's arrays are NaN where there is nothing, a sampler has no arrays, and the
-    metadata have the key ``error``. Raises `DamagedDataError` if the data don't fit the job.
+    Raises:
+        DamagedDataError: the data don't fit the job.
     """
     try:
         return _pub_result(record, number, first, found, default_error)
@@ -45,10 +51,10 @@ def _pub_result(
     record: JobRecord, number: int, first: int, found: Iterable[CircuitResult], default_error: str
 ) -> PubResult:
     circuit, pub = record.circuits[number], record.pubs[number]
-    # In order, so that not even the last bit of a mean depends on which shard ended first.
+    # In order, so that no bit of an expectation value depends on the order in which the shards ended.
     parts = sorted(found, key=lambda part: (part.index, part.first_shot))
     good = [part for part in parts if not part.error]
-    errors = [f"point {part.index - first}: {part.error}" for part in parts if part.error]
+    errors = [f"parameter set {part.index - first}: {part.error}" for part in parts if part.error]
     seen = np.zeros(circuit.points, np.int64)
     for part in good:
         if part.first_shot + part.shots > circuit.shots:
@@ -59,16 +65,16 @@ def _pub_result(
     failed = {ERROR: errors[0]} if errors else {}
     if record.output == Output.EXPECTATION_VALUES:
         metadata = {"target_precision": pub.precision, "circuit_metadata": copy_metadata(circuit.metadata)}
-        return PubResult(_means(circuit, pub, first, good), metadata | failed)
+        return PubResult(_expectation_values(circuit, pub, first, good), metadata | failed)
     metadata = {"shots": circuit.shots, "circuit_metadata": copy_metadata(circuit.metadata)}
     data = DataBin(shape=pub.shape) if errors else _bits(circuit, pub, first, good)
     return SamplerPubResult(data, metadata | failed)
 
 
 def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[CircuitResult]) -> DataBin:
-    """Each register's bits."""
+    """Return the bits of each register."""
     width = (circuit.num_clbits + 7) // 8
-    # Before there is room for as many bits as the record speaks of.
+    # Checked before memory for the bits of the record is allocated.
     if sum(len(part.bits) for part in parts) != circuit.points * circuit.shots * width:
         raise DamagedDataError(f"the bits from circuit {first} on don't fit its {circuit.shots} shots")
     rows = np.empty((circuit.points, circuit.shots, width), np.uint8)
@@ -89,39 +95,41 @@ def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[Ci
 
 
 def _register(rows: NDArray[np.uint8], clbits: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Some clbits as a `BitArray` has them: big-endian, the first clbit in the lowest bit of the last byte.
+    """Return clbits in the layout of `BitArray`: big-endian, the first clbit in the lowest bit of the last byte.
 
-    `rows`: shape (..., bytes), clbit 0 in the lowest bit of the first byte.
+    Args:
+        rows: uint8, shape (..., bytes); clbit 0 is the lowest bit of the first byte.
+        clbits: the clbits' numbers, int32.
     """
     size = len(clbits)
     if not size:
         return np.zeros((*rows.shape[:-1], 0), np.uint8)
     first = int(clbits[0])
     if first % 8 == 0 and np.array_equal(clbits, np.arange(first, first + size)):
-        # The bytes as they are, in the other order.
-        found = rows[..., first // 8 : (first + size + 7) // 8][..., ::-1].copy()
-        found[..., 0] &= 0xFF >> -size % 8
-        return found
+        # The same bytes in reverse order.
+        packed = rows[..., first // 8 : (first + size + 7) // 8][..., ::-1].copy()
+        packed[..., 0] &= 0xFF >> -size % 8
+        return packed
     bits = rows[..., clbits >> 3] >> (clbits & 7).astype(np.uint8) & 1
     return np.packbits(bits, axis=-1, bitorder="little")[..., ::-1].copy()
 
 
 def _places(part: CircuitResult, first: int, circuit: CircuitRecord) -> slice:
-    """Where the points of a part are among those of its circuit, whose first has the index ``first``."""
+    """Return the place of a part's parameter sets among those of its circuit, which begin at index ``first``."""
     begin, end = part.index - first, part.index - first + part.points
     if begin < 0 or end > circuit.points:
         raise DamagedDataError(
-            f"{part.points} circuits from {part.index} on don't fit a PUB of {circuit.points} points"
+            f"{part.points} circuits from {part.index} on don't fit a PUB of {circuit.points} parameter sets"
         )
     return slice(begin, end)
 
 
-class Means:
-    """The means of an estimator's PUB, all at once or some points at a time."""
+class ExpectationValues:
+    """The expectation values of an estimator's PUB, for all or some of its parameter sets."""
 
     def __init__(self, circuit: CircuitRecord, pub: PubRecord) -> None:
         self.shape = np.broadcast_shapes(pub.shape, pub.observables_shape)
-        #: the place of each mean in the flat array of all, shape (points * columns,)
+        #: the place of each expectation value in the flat array of all, shape (sets * columns,)
         self.places = lay_out(pub.shape, pub.observables_shape)[1]
         self._columns = len(self.places) // max(circuit.points, 1)
         self._pub = pub
@@ -133,38 +141,47 @@ class Means:
     def of(
         self, first: int, points: int, parts: Iterable[CircuitResult]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The means at some points and their standard errors, each of shape (points, columns); NaN where no shots ran.
+        """Return the expectation values of some parameter sets, and their standard errors.
 
         Args:
-            first: the number of the first point in the PUB, and the ``index`` of its part.
+            first: the number of the first set in the PUB, and the ``index`` of its part.
+            points: the number of sets.
+            parts: the results.
+
+        Returns:
+            Two arrays of float64, shape (sets, columns); NaN where no shots ran.
+
+        Raises:
+            DamagedDataError: the data don't fit the PUB.
         """
         rows = 2 if self._pub.sampled else 1
         sums, shots = np.zeros((points, rows, self._columns)), np.zeros((points, 1, 1), np.int64)
         for part in parts:
             at = part.index - first
             if len(part.means) != 8 * part.points * rows * self._columns:
-                raise DamagedDataError(f"the means of circuit {part.index} don't fit its {self._columns} observables")
+                text = f"the expectation values of circuit {part.index} don't fit its {self._columns} observables"
+                raise DamagedDataError(text)
             means = np.frombuffer(part.means, "<f8").reshape(part.points, rows, self._columns)
             sums[at : at + part.points] += means * part.shots
             shots[at : at + part.points] += part.shots
         errors = self._errors.reshape(-1, self._columns)[first : first + points] if self._columns else 0.0
         with np.errstate(invalid="ignore"):
             means = sums / shots
-            found: NDArray[np.float64] = means[:, 0] + errors
+            values: NDArray[np.float64] = means[:, 0] + errors
             if self._pub.sampled:
                 stds = np.sqrt(np.maximum(means[:, 1] - means[:, 0] ** 2, 0) / shots[:, 0])
             else:
-                stds = np.where(np.isnan(found), np.nan, self._pub.precision)
-        return found, stds
+                stds = np.where(np.isnan(values), np.nan, self._pub.precision)
+        return values, stds
 
 
-def _means(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Iterable[CircuitResult]) -> DataBin:
-    """The means and their standard errors."""
-    means = Means(circuit, pub)
+def _expectation_values(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Iterable[CircuitResult]) -> DataBin:
+    """Return the expectation values and their standard errors."""
+    values = ExpectationValues(circuit, pub)
     data: dict[str, Any] = {}
     of_pub = [msgspec.structs.replace(part, index=part.index - first) for part in parts]
-    for name, found in zip(("evs", "stds"), means.of(0, circuit.points, of_pub), strict=True):
-        flat = np.empty(len(means.places))
-        flat[means.places] = found.reshape(-1)
-        data[name] = flat.reshape(means.shape)
-    return DataBin(**data, shape=means.shape)
+    for name, array in zip(("evs", "stds"), values.of(0, circuit.points, of_pub), strict=True):
+        flat = np.empty(len(values.places))
+        flat[values.places] = array.reshape(-1)
+        data[name] = flat.reshape(values.shape)
+    return DataBin(**data, shape=values.shape)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Celery's states, as Qiskit's `JobStatus`."""
+"""The map from Celery's states to Qiskit's `JobStatus`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from qiskit.providers import JobStatus
 
-#: Every state that a Celery task can have.
+#: All states of a Celery task.
 JOB_STATUS: Final[Mapping[str, JobStatus]] = MappingProxyType(
     {
         "PENDING": JobStatus.QUEUED,
@@ -26,13 +26,13 @@ JOB_STATUS: Final[Mapping[str, JobStatus]] = MappingProxyType(
 
 
 def job_status(states: Mapping[str, int]) -> JobStatus:
-    """The status of a job.
+    """Return the status of a job.
+
+    A cancelled job is CANCELLED when no part of it is running any more. A job with unfinished tasks is QUEUED until a
+    task starts, then RUNNING. A finished job is ERROR if a task failed, else DONE.
 
     Args:
-        states: how many of its tasks are in each Celery state.
-
-    A cancelled job is CANCELLED once nothing of it runs any more. While anything is left to run a job is RUNNING once
-    anything was started, and QUEUED before; then it is ERROR if anything failed, else DONE.
+        states: the number of its tasks in each Celery state.
     """
     tasks = {status: 0 for status in JobStatus}
     for state, count in states.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a client waits for a job, whatever happens to Redis meanwhile."""
+"""Waits for jobs that survive outages of Redis."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError, InvalidO
 from qfleet.jobs.status import job_status
 from qfleet.ledger import Connection, CoroutineListener, Hub, Ledger, Listener, Snapshot, ThreadListener
 
-#: While it waits for a message, a client reads the ledger so often: messages may get lost.
+#: The time between two reads of the ledger during a wait; messages may get lost.
 READ_EVERY_SECONDS: Final = 2.0
-#: It never reads more often than this, whatever it is asked for.
+#: The shortest time between two reads of the ledger.
 LEAST_SECONDS: Final = 0.05
-#: All waits of a client together read this often at most, unless they are woken.
+#: The shortest time between two reads of all waits of a client together, unless a message wakes them.
 _SHARE_SECONDS: Final = 0.005
-#: A wait goes on while Redis doesn't answer for so long.
+#: The longest outage of Redis that a wait survives.
 OUTAGE_SECONDS: Final = 60.0
-#: Between two attempts to reach Redis: the first pause, and the longest.
+#: The first and the longest pause between two attempts to reach Redis.
 _PAUSES_SECONDS: Final = (0.05, 1.0)
 
 _Answer = TypeVar("_Answer")
 
 
-class Patience:
-    """For how long one call waits: until its timeout, and through any outage of Redis that isn't too long.
+class Deadline:
+    """The end of one call's wait: its timeout, or an outage of Redis that lasts too long.
 
     Args:
-        timeout: seconds from now; ``None`` has no end.
+        job_id: the job that the call waits for.
+        timeout: seconds from now; ``None`` for no end.
 
     Raises:
         InvalidOptionError: ``timeout`` isn't a number.
@@ -47,19 +48,22 @@ class Patience:
         self._pause = _PAUSES_SECONDS[0]
 
     def left(self) -> float:
-        """Seconds until the deadline; negative after it."""
+        """Return the seconds until the deadline; negative after it."""
         return self._deadline - time.monotonic()
 
     def answered(self) -> None:
-        """Redis has answered."""
+        """Note that Redis has answered."""
         self._unreachable_since, self._pause = None, _PAUSES_SECONDS[0]
 
     def pause_after(self, error: BrokerUnreachableError) -> float:
-        """Return the seconds to wait before Redis, which didn't answer, is asked again.
+        """Return the seconds to wait before Redis is asked again.
+
+        Args:
+            error: the error of the attempt that failed.
 
         Raises:
             FleetJobTimeoutError: the deadline is over.
-            BrokerUnreachableError: the outage takes too long.
+            BrokerUnreachableError: the outage lasts too long.
         """
         now = time.monotonic()
         if self._unreachable_since is None:
@@ -74,7 +78,7 @@ class Patience:
             ) from error
         if outage > OUTAGE_SECONDS:
             raise BrokerUnreachableError(
-                f"waited {outage:.0f} s in vain for Redis to come back; job {self.job_id} goes on without this client, "
+                f"Redis didn't come back within {outage:.0f} s; job {self.job_id} goes on without this client, "
                 f"and provider.job({self.job_id!r}) finds it again. {error}",
                 broker=error.broker,
                 job_id=self.job_id,
@@ -84,7 +88,15 @@ class Patience:
         return pause
 
     def ask(self, connection: Connection, question: Callable[[Ledger], _Answer]) -> _Answer:
-        """Return what the ledger answers, once it does."""
+        """Return the ledger's answer to a question, as soon as there is one.
+
+        Args:
+            connection: the connection to Redis.
+            question: asks the ledger.
+
+        Raises:
+            FleetJobTimeoutError, BrokerError: see `pause_after`.
+        """
         closings = connection.closings
         while True:
             try:
@@ -100,92 +112,96 @@ class Patience:
 
 
 def watch(
-    connection: Connection, patience: Patience, *, read_every: float = READ_EVERY_SECONDS, moves: bool = False
+    connection: Connection, deadline: Deadline, *, read_every: float = READ_EVERY_SECONDS, moves: bool = False
 ) -> Generator[Snapshot]:
-    """Yield what each read of the ledger says, until the job has ended.
+    """Yield the state of the job at each read of the ledger, until the job has ended.
 
-    The end of the job wakes it; with ``moves``, each move of a shard does, several at once as one.
+    Args:
+        connection: the connection to Redis.
+        deadline: the end of the wait.
+        read_every: seconds between two reads.
+        moves: read also after each move of a shard, and not only at the end of the job.
 
     Raises:
         FleetJobTimeoutError: the job didn't end in time.
         BrokerUnreachableError: Redis didn't answer for `OUTAGE_SECONDS`.
-        BrokerClosedError: the connection was closed meanwhile.
-        JobNotFoundError, JobExpiredError: there is no such job, or no more.
+        BrokerClosedError: the connection was closed in the meantime.
+        JobNotFoundError, JobExpiredError: the job doesn't exist, or no longer exists.
     """
     closings = connection.closings
     while True:
-        hub, listener = connection.hub, ThreadListener(patience.job_id, moves=moves)
+        hub, listener = connection.hub, ThreadListener(deadline.job_id, moves=moves)
         try:
             with hub.listening(listener):
-                while not listener.confirmed and patience.left() > 0:
-                    listener.wait(patience.left())
+                while not listener.confirmed and deadline.left() > 0:
+                    listener.wait(deadline.left())
                     _check(connection, hub, listener)
-                while hub is connection.hub:  # a child after fork() has its own
+                while hub is connection.hub:  # a child process after fork() has its own
                     listener.clear()
                     with connection.ledger() as ledger:
-                        snapshot = ledger.snapshot(patience.job_id)
-                    patience.answered()
+                        snapshot = ledger.snapshot(deadline.job_id)
+                    deadline.answered()
                     yield snapshot
                     if snapshot.is_final:
                         return
-                    listener.wait(_until_read(connection, patience, snapshot, hub, read_every))
+                    listener.wait(_until_read(connection, deadline, snapshot, hub, read_every))
                     _check(connection, hub, listener)
         except BrokerUnreachableError as exc:
             if connection.closings != closings:
                 raise connection.closed_error() from exc
-            time.sleep(patience.pause_after(exc))
+            time.sleep(deadline.pause_after(exc))
 
 
-async def ended(connection: Connection, patience: Patience) -> Snapshot:
-    """Return what the ledger says of the job once it has ended, for coroutines. Raises what `watch` does."""
+async def ended(connection: Connection, deadline: Deadline) -> Snapshot:
+    """Return the final state of the job when it has ended, for coroutines. Raises the errors of `watch`."""
     loop = asyncio.get_running_loop()
 
     def read() -> Snapshot:
         with connection.ledger() as ledger:
-            return ledger.snapshot(patience.job_id)
+            return ledger.snapshot(deadline.job_id)
 
     closings = connection.closings
     while True:
-        hub, listener = connection.hub, CoroutineListener(patience.job_id)
+        hub, listener = connection.hub, CoroutineListener(deadline.job_id)
         try:
             with hub.listening(listener):
                 while not listener.confirmed:
-                    await listener.wait(patience.left())
+                    await listener.wait(deadline.left())
                     _check(connection, hub, listener)
                 while True:
                     listener.clear()
                     snapshot = await loop.run_in_executor(connection.threads, read)
-                    patience.answered()
+                    deadline.answered()
                     if snapshot.is_final:
                         return snapshot
-                    await listener.wait(_until_read(connection, patience, snapshot, hub, READ_EVERY_SECONDS))
+                    await listener.wait(_until_read(connection, deadline, snapshot, hub, READ_EVERY_SECONDS))
                     _check(connection, hub, listener)
         except BrokerUnreachableError as exc:
             if connection.closings != closings:
                 raise connection.closed_error() from exc
-            await asyncio.sleep(patience.pause_after(exc))
+            await asyncio.sleep(deadline.pause_after(exc))
 
 
 def _check(connection: Connection, hub: Hub, listener: Listener) -> None:
-    """Raise an error if a listener hears nothing any more."""
+    """Raise an error if a listener doesn't receive messages any more."""
     if hub.closed:
         raise connection.closed_error()
     connection.check(listener)
 
 
-def _until_read(connection: Connection, patience: Patience, snapshot: Snapshot, hub: Hub, read_every: float) -> float:
+def _until_read(connection: Connection, deadline: Deadline, snapshot: Snapshot, hub: Hub, read_every: float) -> float:
     """Return the seconds until the next read of a job that hasn't ended. Raises `FleetJobTimeoutError`."""
-    left = patience.left()
+    left = deadline.left()
     if left <= 0:
         raise FleetJobTimeoutError(
-            _why_waiting(connection, patience, snapshot), job_id=patience.job_id, timeout_seconds=patience.timeout
+            _why_waiting(connection, deadline, snapshot), job_id=deadline.job_id, timeout_seconds=deadline.timeout
         )
     return min(max(read_every, LEAST_SECONDS, _SHARE_SECONDS * hub.number_of_listeners), left)
 
 
 @contextmanager
 def interruptible(job_id: str) -> Iterator[None]:
-    """Let Ctrl-C say that it ends the wait, and not the job."""
+    """Add a note to Ctrl-C that the job goes on."""
     try:
         yield
     except KeyboardInterrupt as exc:
@@ -194,7 +210,7 @@ def interruptible(job_id: str) -> Iterator[None]:
 
 
 def goes_on(job_id: str) -> str:
-    """Return how to find a job that this process loses sight of."""
+    """Return a text that says how to find a job again."""
     return (
         f"Job {job_id} goes on: provider.job({job_id!r}) finds it again, job.cancel() or `qfleet cancel {job_id}` "
         "stops it."
@@ -202,15 +218,23 @@ def goes_on(job_id: str) -> str:
 
 
 def seconds(name: str, value: object) -> float:
-    """Return a number of seconds. Raises `InvalidOptionError`."""
+    """Return a number of seconds, checked.
+
+    Args:
+        name: the name of the argument.
+        value: the value that was given.
+
+    Raises:
+        InvalidOptionError: it isn't a number.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
         raise InvalidOptionError(f"{name}={value!r}: a number of seconds is needed", option=name, value=value)
     return float(value)
 
 
-def _why_waiting(connection: Connection, patience: Patience, snapshot: Snapshot) -> str:
+def _why_waiting(connection: Connection, deadline: Deadline, snapshot: Snapshot) -> str:
     text = (
-        f"job {patience.job_id} did not end within {patience.timeout} s; it is {job_status(snapshot.states).name} "
+        f"job {deadline.job_id} did not end within {deadline.timeout} s; it is {job_status(snapshot.states).name} "
         f"with {snapshot.circuits_done} of {snapshot.circuits} circuits done, and goes on"
     )
     with connection.ledger() as ledger:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Give both primitives a backend and options."""
+"""The base class of the primitives: their backend and options."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Final, Generic, Self, TypeVar
 from qfleet.backend import FleetBackend
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.options import NAMES, RunOptions, check_labels, check_option
-from qfleet.primitives.options import PrimitiveOptions, SamplerOptions, chosen
+from qfleet.primitives.options import PrimitiveOptions, SamplerOptions, choose_options
 from qfleet.provider import FleetProvider
 from qfleet.submission.prepare import JobEntry, new_job
 from qfleet.submission.submit import submit
 from qfleet.wire.messages.request import Output
 
 _Options = TypeVar("_Options", bound=PrimitiveOptions)
-#: Where Aer's primitives and Qiskit's keep the options of their backends.
+#: The names of dictionaries with options of the backend in Aer's and Qiskit's primitives.
 _NESTED: Final = ("backend_options", "run_options")
-#: Options of a primitive that a backend has under another name.
+#: Options of a primitive with another name in the backend.
 _OF_BACKEND: Final = {"seed": "seed_simulator"}
-#: Options of a backend that are an argument of the primitive, or that it has no use for, with what to give in place.
+#: Options of a backend that a primitive doesn't take, and what to do instead.
 _NOT_NESTED: Final = {
-    "memory": "leave it out: a sampler gives each shot's bits",
+    "memory": "leave it out: a sampler returns the bits of each shot",
     "parameter_binds": "give the values in a PUB",
     "initial_statevector": "begin the circuit with `initialize`",
 }
@@ -32,7 +32,7 @@ _NOT_NESTED: Final = {
 class FleetPrimitive(Generic[_Options]):
     """A primitive whose jobs run on the fleet."""
 
-    #: the class of its options
+    #: the class of the options
     _kind: type[_Options]
 
     def _configure(
@@ -54,9 +54,9 @@ class FleetPrimitive(Generic[_Options]):
         """
         named = [each for each in fleets if each is not None]
         if len(named) > 1:
-            raise TypeError("`fleet`, `mode` and `backend` are names of one argument; give one of them")
+            raise TypeError("`fleet`, `mode` and `backend` are names of the same argument; give only one of them")
         self._backend, rest = with_nested(backend_of(named[0] if named else None), self._kind, options, given)
-        self._options = chosen(self._kind, own_options(self._backend), rest, given)
+        self._options = choose_options(self._kind, own_options(self._backend), rest, given)
 
     @classmethod
     def from_backend(cls, backend: FleetBackend | FleetProvider | str, **options: Any) -> Self:
@@ -97,11 +97,14 @@ class FleetPrimitive(Generic[_Options]):
 
 
 def backend_of(fleet: FleetBackend | FleetProvider | str | None) -> FleetBackend:
-    """The backend that is meant by a backend, a provider, or the url of a fleet's Redis.
+    """Return the backend of an argument that names a fleet.
+
+    Args:
+        fleet: a backend, a provider, or the url of a fleet's Redis; ``None`` for the environment variable.
 
     Raises:
-        InvalidOptionError: the url is missing, or names no Redis.
-        TypeError: it is none of these.
+        InvalidOptionError: the url is missing, or isn't the url of a Redis.
+        TypeError: the argument is of another type.
     """
     if isinstance(fleet, FleetBackend):
         return fleet
@@ -115,24 +118,24 @@ def backend_of(fleet: FleetBackend | FleetProvider | str | None) -> FleetBackend
 def with_nested(
     backend: FleetBackend, kind: type[PrimitiveOptions], options: object, given: dict[str, Any]
 ) -> tuple[FleetBackend, object]:
-    """Take the options of the backend out of those of a primitive, as Aer's and Qiskit's own nest them.
+    """Apply the options of the backend that are nested in those of a primitive, as in Aer and Qiskit.
 
     Args:
-        backend: the backend that was named.
+        backend: the backend.
         kind: the class of the primitive's options.
-        options: of the primitive; in it, or in `given`, may be ``backend_options`` and ``run_options``, dictionaries of
-            `qfleet.options.RunOptions`, and ``seed_simulator``.
-        given: options by name. Those that are found are taken out, and ``default_shots`` may be added.
+        options: the primitive's options. They, or `given`, may hold ``backend_options`` and ``run_options``,
+            dictionaries of options of `FleetBackend.run`, and ``seed_simulator``.
+        given: options by name. Nested ones are removed, and ``default_shots`` may be added.
 
     Returns:
-        The backend with these options, and the others.
+        The backend with the nested options, and the other options.
 
     Raises:
         InvalidOptionError: a value is wrong.
         TypeError: there is no such option.
     """
     rest: object = dict(options) if isinstance(options, Mapping) else options
-    found: dict[str, Any] = {}
+    nested_options: dict[str, Any] = {}
     for own in (rest, given):
         if not isinstance(own, dict):
             continue
@@ -142,23 +145,23 @@ def with_nested(
                 continue
             if not isinstance(nested, Mapping):
                 raise TypeError(f"{place}={nested!r}: a dictionary of options of `backend.run` is needed")
-            found |= dict(_checked(place, str(name), value) for name, value in nested.items())
+            nested_options |= dict(_checked(place, str(name), value) for name, value in nested.items())
         if "seed_simulator" in own:
-            found["seed_simulator"] = own.pop("seed_simulator")
-    if "shots" in found:
-        shots = found.pop("shots")
+            nested_options["seed_simulator"] = own.pop("seed_simulator")
+    if "shots" in nested_options:
+        shots = nested_options.pop("shots")
         if not issubclass(kind, SamplerOptions):
-            raise TypeError("an estimator has no shots: give `default_precision`, of which 1 / precision**2 are made")
+            raise TypeError("an estimator has no shots: give `default_precision`; it runs 1 / precision**2 shots")
         if not (isinstance(rest, dict) and "default_shots" in rest):
             given.setdefault("default_shots", shots)
-    if not found:
+    if not nested_options:
         return backend, rest
     current = {name: backend.options[name] for name in NAMES}
-    return backend.with_options(**(current | found)), rest
+    return backend.with_options(**(current | nested_options)), rest
 
 
 def _checked(place: str, name: str, value: object) -> tuple[str, object]:
-    """Return a nested option by its name at the backend. Raises TypeError if a primitive has no such option."""
+    """Return a nested option with its name in the backend. Raises TypeError if a primitive doesn't take it."""
     known = _OF_BACKEND.get(name, name)
     if known in _NOT_NESTED:
         raise TypeError(f"{place}: a primitive doesn't take {name!r}; {_NOT_NESTED[known]}")
@@ -169,12 +172,12 @@ def _checked(place: str, name: str, value: object) -> tuple[str, object]:
 
 
 def own_options(backend: FleetBackend) -> RunOptions:
-    """The options that are set at a backend."""
+    """Return the options that are set in a backend."""
     return RunOptions(**{name: backend.options[name] for name in NAMES})
 
 
 def primitive_options(backend: FleetBackend, options: PrimitiveOptions) -> RunOptions:
-    """How a primitive with these options runs its circuits; what they don't say, the backend does."""
+    """Return the options with which a primitive runs its circuits: its own, and the backend's for the others."""
     return dataclasses.replace(
         own_options(backend),
         seed_simulator=options.seed,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Qiskit's `BaseEstimatorV2` on the fleet."""
+"""The estimator: Qiskit's `BaseEstimatorV2` on the fleet."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qfleet.backend import FleetBackend
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.primitives.base import FleetPrimitive, primitive_options
-from qfleet.primitives.options import EstimatorKeywords, EstimatorOptions, precision_of
-from qfleet.primitives.pubs import coerced, estimator_entries
+from qfleet.primitives.options import EstimatorKeywords, EstimatorOptions, check_precision
+from qfleet.primitives.pubs import coerce_pubs, estimator_entries
 from qfleet.provider import FleetProvider
 from qfleet.wire.messages.request import Output
 
 
 class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
-    """Estimates means of observables on the fleet.
+    """Estimator of expectation values on the fleet.
 
-    Circuits need not be transpiled. Each is sent once, with its observables and an array of its parameters' values, and
-    its points are shared among the workers.
+    Circuits need not be transpiled. Each is sent once with its observables and an array of its parameters' values, and
+    its parameter sets are shared among the workers.
 
-    With precision 0 means are exact. Above it, those of a circuit without chance are exact ones to which a normal error
-    of that standard deviation is added, as Qiskit's `StatevectorEstimator` and Aer's estimator do; a circuit that
-    measures or resets qubits in use is run for ``1 / precision**2`` shots, and the standard errors are what these show.
+    With precision 0 expectation values are exact. With a precision above 0 there are two cases. For a circuit without
+    randomness, a normal error with that standard deviation is added to the exact values, as in Qiskit's
+    `StatevectorEstimator` and Aer's estimator. A circuit that measures or resets qubits in use is run for
+    ``1 / precision**2`` shots, and the standard errors are those of the shots.
 
     Args:
         fleet: a provider, one of its backends, or the url of a fleet's Redis; default: the environment variable
@@ -72,20 +73,21 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
         precision: float | None = None,
         job_tags: Sequence[str] | None = None,
     ) -> PrimitiveFleetJob:
-        """Send PUBs to the fleet, as one job, and return at once.
+        """Send PUBs to the fleet as one job, and return at once.
 
         Args:
             pubs: tuples of a circuit, observables, values of the circuit's parameters, and a precision.
-            precision: of the PUBs that don't say; default: the option ``default_precision``.
+            precision: standard error of PUBs without a precision of their own; default: the option
+                ``default_precision``.
             job_tags: strings by which `FleetProvider.jobs` finds the job.
 
         Raises:
-            TypeError, ValueError: a PUB is wrong; the text has its index, and says why.
-            UnsupportedCircuitError: a circuit holds an operation that isn't run.
+            TypeError, ValueError: a PUB is wrong; the text has its index and the reason.
+            UnsupportedCircuitError: a circuit has an operation that qfleet doesn't run.
             CapacityError: a circuit fits no worker that is up, or the observables have too many terms.
             BrokerError: Redis can't be used. In each of these cases nothing is queued.
         """
-        given = self._options.default_precision if precision is None else precision_of("precision", precision)
-        found = coerced(pubs, lambda pub: EstimatorPub.coerce(pub, given))
+        given = self._options.default_precision if precision is None else check_precision("precision", precision)
+        coerced = coerce_pubs(pubs, lambda pub: EstimatorPub.coerce(pub, given))
         options = primitive_options(self._backend, self._options)
-        return self._submit(estimator_entries(found, options), options, Output.EXPECTATION_VALUES, job_tags)
+        return self._submit(estimator_entries(coerced, options), options, Output.EXPECTATION_VALUES, job_tags)

@@ -90,12 +90,18 @@ class EstimatorOptions(PrimitiveOptions):
 _Kind = TypeVar("_Kind", bound=PrimitiveOptions)
 
 
-def chosen(kind: type[_Kind], of_backend: RunOptions, options: object, given: Mapping[str, object]) -> _Kind:
-    """The options of a primitive: those given by name, else those of ``options``, else the backend's own.
+def choose_options(kind: type[_Kind], of_backend: RunOptions, options: object, given: Mapping[str, object]) -> _Kind:
+    """Return the options of a primitive.
+
+    Args:
+        kind: the class of the options.
+        of_backend: the backend's options, used for those that aren't given.
+        options: an object of the class or a dictionary.
+        given: options by name, which override the others.
 
     Raises:
         InvalidOptionError: a value is wrong.
-        TypeError: there is no such option, or ``options`` are no options.
+        TypeError: there is no such option, or ``options`` is of another type.
     """
     names = [field.name for field in dataclasses.fields(kind)]
     if options is None:
@@ -131,10 +137,18 @@ def _method(value: object) -> object:
     return value
 
 
-def precision_of(name: str, value: object) -> float:
-    """A standard error. Raises `InvalidOptionError`."""
+def check_precision(name: str, value: object) -> float:
+    """Return a standard error, checked.
+
+    Args:
+        name: the name of the option or argument.
+        value: the value that was given.
+
+    Raises:
+        InvalidOptionError: it isn't a number of at least 0.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
-        text = f"{name}={value!r}: a number of at least 0 is needed, 0 for exact means"
+        text = f"{name}={value!r}: a number of at least 0 is needed; 0 gives exact expectation values"
         raise InvalidOptionError(text, option=name, value=value)
     return float(value)
 
@@ -144,5 +158,5 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "method": _method,
     "max_parallel_threads": lambda value: check_option("max_parallel_threads", value),
     "default_shots": lambda value: check_option("shots", value),
-    "default_precision": lambda value: precision_of("default_precision", value),
+    "default_precision": lambda value: check_precision("default_precision", value),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do PUBs become circuits of a job, and their arrays points of these?"""
+"""The way from PUBs to entries of a job: circuits with arrays of parameter sets."""
 
 from __future__ import annotations
 
@@ -23,29 +23,41 @@ from qfleet.errors import QfleetError, UnboundParameterError
 from qfleet.jobs.layout import lay_out
 from qfleet.ledger import PubRecord
 from qfleet.options import RunOptions, check_option
-from qfleet.primitives.options import precision_of
+from qfleet.primitives.options import check_precision
 from qfleet.submission.encode import EncodedCircuit, encode_circuit
 from qfleet.submission.prepare import JobEntry, ParameterSets
 from qfleet.wire.messages.request import Output
 
 _Pub = TypeVar("_Pub")
-#: Names in a `DataBin` that aren't those of data.
+#: Names that a `DataBin` uses itself.
 _TAKEN_NAMES: Final = DataBin._RESTRICTED_NAMES | {"self"}
-#: Shots of a circuit at most.
+#: The largest number of shots of a circuit.
 _MOST_SHOTS: Final = 2**31 - 1
 
 
-def coerced(pubs: Iterable[Any], coerce: Callable[[Any], _Pub]) -> list[_Pub]:
-    """PUBs in Qiskit's own form. Raises what Qiskit raises for a wrong one, with its index."""
-    found = []
+def coerce_pubs(pubs: Iterable[Any], coerce: Callable[[Any], _Pub]) -> list[_Pub]:
+    """Return PUBs as objects of Qiskit's class.
+
+    Args:
+        pubs: the PUBs as the caller gave them.
+        coerce: Qiskit's function for one PUB.
+
+    Raises:
+        ValueError, TypeError, QiskitError: a PUB is wrong; the text has its index.
+    """
+    coerced = []
     for number, pub in enumerate(pubs):
-        with _named(number):
-            found.append(coerce(pub))
-    return found
+        with _name_pub(number):
+            coerced.append(coerce(pub))
+    return coerced
 
 
 def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[JobEntry]:
-    """Each PUB as a circuit that gives every shot's bits.
+    """Return an entry of the job for each PUB of a sampler.
+
+    Args:
+        pubs: the PUBs.
+        options: the options of the run.
 
     Raises:
         ValueError: a PUB can't be sampled; the text has its index.
@@ -53,7 +65,7 @@ def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[Job
     """
     entries = []
     for number, pub in enumerate(pubs):
-        with _named(number):
+        with _name_pub(number):
             registers = _registers(pub.circuit)
             own = dataclasses.replace(options, shots=_shots(pub.shots))
             batches = _batches(pub.circuit, _values(pub.circuit, pub.parameter_values), own, Output.BITS)
@@ -64,28 +76,32 @@ def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[Job
 
 
 def estimator_entries(pubs: Iterable[EstimatorPub], options: RunOptions) -> list[JobEntry]:
-    """Each PUB as a circuit that gives the means of its observables.
+    """Return an entry of the job for each PUB of an estimator.
+
+    Args:
+        pubs: the PUBs.
+        options: the options of the run.
 
     Raises:
-        ValueError: a PUB's means can't be had; the text has its index.
+        ValueError: the expectation values of a PUB can't be estimated; the text has its index.
         QfleetError: a circuit can't be run.
     """
     entries = []
     for number, pub in enumerate(pubs):
-        with _named(number):
+        with _name_pub(number):
             entries.append(_estimator_entry(pub, options))
     return entries
 
 
 def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
-    circuit, precision = pub.circuit, precision_of("precision", pub.precision)
+    circuit, precision = pub.circuit, check_precision("precision", pub.precision)
     shape, observables_shape = pub.parameter_values.shape, pub.observables.shape
     values = _values(circuit, pub.parameter_values)
     observables = list(pub.observables.sparse_observables_array().reshape(-1))
     wanted, _ = lay_out(shape, observables_shape)
     if not wanted.size:
         values, observables = values[:0], [SparseObservable.identity(circuit.num_qubits)]
-    # As far as it goes beyond what is possible doesn't matter.
+    # Capped: any number above the largest possible one is refused.
     shots = math.ceil(min(1 / precision, 2.0**20) ** 2) if precision else 1
     batches = _batches(
         circuit, values, dataclasses.replace(options, shots=shots), Output.EXPECTATION_VALUES, observables
@@ -93,11 +109,11 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
     sampled = any(batch.encoded.sampled for batch in batches)
     if sampled and not precision:
         raise ValueError(
-            f"circuit {circuit.name!r} measures or resets qubits in use, so that its means come from shots; give a "
-            "precision above 0, or take the measurements out"
+            f"circuit {circuit.name!r} measures or resets qubits in use, so its expectation values come from shots; "
+            "give a precision above 0, or remove the measurements"
         )
     if sampled and shots > _MOST_SHOTS:
-        raise ValueError(f"precision={precision!r} takes {shots} shots; at most {_MOST_SHOTS} are possible")
+        raise ValueError(f"precision={precision!r} needs {shots} shots; at most {_MOST_SHOTS} are possible")
     record = PubRecord(shape=shape, observables_shape=observables_shape, precision=precision, sampled=sampled)
     return JobEntry(circuit, _with_wanted(batches, wanted, len(observables)), [0.0] * len(values), record)
 
@@ -108,21 +124,27 @@ def _shots(shots: Any) -> int:
 
 
 def _with_wanted(batches: list[ParameterSets], wanted: NDArray[np.int32], observables: int) -> list[ParameterSets]:
-    """Batches of points with what is wanted at them; once, where it is the same at all."""
+    """Return parameter sets with their observables; one row of observables where all sets have the same.
+
+    Args:
+        batches: the parameter sets.
+        wanted: the numbers of the observables of each set, shape (sets, columns).
+        observables: the number of observables of the PUB.
+    """
     if not wanted.size:
         return batches
     if np.array_equal(wanted[0], np.arange(observables)) and (wanted == wanted[0]).all():
         return batches
-    # Of the time and the room for all observables, each has its share.
+    # The time and the result size of all observables, in proportion.
     share = wanted.shape[1] / observables
     batches = [dataclasses.replace(batch, encoded=_part(batch.encoded, share)) for batch in batches]
     if (wanted == wanted[0]).all():
         return [dataclasses.replace(batch, wanted=wanted[:1]) for batch in batches]
-    first, found = 0, []
+    first, parts = 0, []
     for batch in batches:
-        found.append(dataclasses.replace(batch, wanted=wanted[first : first + len(batch.values)]))
+        parts.append(dataclasses.replace(batch, wanted=wanted[first : first + len(batch.values)]))
         first += len(batch.values)
-    return found
+    return parts
 
 
 def _part(encoded: EncodedCircuit, share: float) -> EncodedCircuit:
@@ -138,10 +160,21 @@ def _batches(
     output: Output,
     observables: Iterable[SparseObservable] = (),
 ) -> list[ParameterSets]:
-    """A circuit at its points; one whose parameters Qiskit must bind, as a circuit for each point."""
+    """Encode a circuit with its parameter sets.
+
+    Args:
+        circuit: the circuit.
+        values: its parameter sets, shape (sets, parameters).
+        options: the options of the run.
+        output: the output of the job.
+        observables: the observables of an estimator.
+
+    Returns:
+        The circuit once with all sets; or, if Qiskit must bind its parameters, a bound circuit for each set.
+    """
     sums = list(observables)
     if not len(values):
-        # For the sake of its record.
+        # The job still needs the circuit's record.
         nothing = circuit.copy_empty_like()
         nothing.global_phase = 0
         return [ParameterSets(encode_circuit(nothing, options, output, sums), values)]
@@ -151,16 +184,16 @@ def _batches(
         if values.shape[1] == 0:
             raise
     parameters = list(circuit.parameters)
-    found = []
+    each = []
     for row in values.tolist():
         bound = circuit.assign_parameters(dict(zip(parameters, row, strict=True)))
         bound.name = circuit.name
-        found.append(ParameterSets(encode_circuit(bound, options, output, sums), np.zeros((1, 0))))
-    return found
+        each.append(ParameterSets(encode_circuit(bound, options, output, sums), np.zeros((1, 0))))
+    return each
 
 
 def _values(circuit: QuantumCircuit, bindings: BindingsArray) -> NDArray[np.float64]:
-    """The values of a circuit's parameters in their order, shape (points, parameters)."""
+    """Return the values of a circuit's parameters in the circuit's order, float64, shape (sets, parameters)."""
     values = np.asarray(bindings.as_array(circuit.parameters), np.float64)
     values = values.reshape(math.prod(bindings.shape), -1 if values.size else circuit.num_parameters)
     if not np.isfinite(values).all():
@@ -169,13 +202,12 @@ def _values(circuit: QuantumCircuit, bindings: BindingsArray) -> NDArray[np.floa
 
 
 def _registers(circuit: QuantumCircuit) -> tuple[tuple[str, bytes], ...]:
-    """Each classical register's name and its clbits' positions."""
+    """Return the name of each classical register, and the positions of its clbits as int32."""
     places = {bit: at for at, bit in enumerate(circuit.clbits)}
     for register in circuit.cregs:
         if register.name in _TAKEN_NAMES:
             raise ValueError(
-                f"a classical register is called {register.name!r}, which a result has another use for; give it "
-                "another name"
+                f"a classical register is called {register.name!r}, a name that results use themselves; rename it"
             )
     return tuple(
         (register.name, np.array([places[bit] for bit in register], "<i4").tobytes()) for register in circuit.cregs
@@ -183,8 +215,8 @@ def _registers(circuit: QuantumCircuit) -> tuple[tuple[str, bytes], ...]:
 
 
 @contextmanager
-def _named(number: int) -> Iterator[None]:
-    """Say which PUB an error is about."""
+def _name_pub(number: int) -> Iterator[None]:
+    """Add the index of a PUB to the errors about it."""
     try:
         yield
     except QfleetError as exc:
@@ -194,5 +226,5 @@ def _named(number: int) -> Iterator[None]:
     except ValueError as exc:
         raise ValueError(f"PUB {number}: {exc}") from exc
     except (AttributeError, TypeError) as exc:
-        # Qiskit asks for the parameters of what need not be a circuit.
+        # Qiskit asks for the parameters of an object before it checks that it is a circuit.
         raise TypeError(f"PUB {number}: {exc}") from exc

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Qiskit's `BaseSamplerV2` on the fleet."""
+"""The sampler: Qiskit's `BaseSamplerV2` on the fleet."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.options import check_option
 from qfleet.primitives.base import FleetPrimitive, primitive_options
 from qfleet.primitives.options import SamplerKeywords, SamplerOptions
-from qfleet.primitives.pubs import coerced, sampler_entries
+from qfleet.primitives.pubs import coerce_pubs, sampler_entries
 from qfleet.provider import FleetProvider
 from qfleet.wire.messages.request import Output
 
 
 class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
-    """Samples circuits on the fleet.
+    """Sampler of circuits on the fleet.
 
-    Circuits need not be transpiled. Each is sent once, with its parameters' values as an array, and its points are
-    shared among the workers. Measurements may be anywhere, and control flow is run.
+    Circuits need not be transpiled. Each is sent once with an array of its parameters' values, and its parameter sets
+    are shared among the workers. Measurements may be anywhere, and control flow is supported.
 
     Args:
         fleet: a provider, one of its backends, or the url of a fleet's Redis; default: the environment variable
@@ -65,22 +65,22 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
     def run(
         self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None, job_tags: Sequence[str] | None = None
     ) -> PrimitiveFleetJob:
-        """Send PUBs to the fleet, as one job, and return at once.
+        """Send PUBs to the fleet as one job, and return at once.
 
         Args:
             pubs: circuits, or tuples of a circuit, values of its parameters, and shots.
-            shots: of the PUBs that don't say; default: the option ``default_shots``.
+            shots: number of shots of PUBs without a number of their own; default: the option ``default_shots``.
             job_tags: strings by which `FleetProvider.jobs` finds the job.
 
         Raises:
-            TypeError, ValueError: a PUB is wrong; the text has its index, and says why.
-            UnsupportedCircuitError: a circuit holds an operation that isn't run.
+            TypeError, ValueError: a PUB is wrong; the text has its index and the reason.
+            UnsupportedCircuitError: a circuit has an operation that qfleet doesn't run.
             CapacityError: a circuit fits no worker that is up.
             BrokerError: Redis can't be used. In each of these cases nothing is queued.
         """
         given = self._options.default_shots if shots is None else check_option("shots", shots)
-        found = coerced(pubs, lambda pub: SamplerPub.coerce(pub, given))
-        if any(not pub.circuit.cregs for pub in found):
+        coerced = coerce_pubs(pubs, lambda pub: SamplerPub.coerce(pub, given))
+        if any(not pub.circuit.cregs for pub in coerced):
             warnings.warn(
                 "One of your circuits has no output classical registers and so the result will be empty. Did you mean "
                 "to add measurement instructions?",
@@ -88,4 +88,4 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
                 stacklevel=2,
             )
         options = primitive_options(self._backend, self._options)
-        return self._submit(sampler_entries(found, options), options, Output.BITS, job_tags)
+        return self._submit(sampler_entries(coerced, options), options, Output.BITS, job_tags)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Means of observables at many points, as arrays: for those who don't want PUBs."""
+"""Sweeps: expectation values at many parameter sets as arrays, without PUBs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.primitives.estimator import EstimatorV2
 from qfleet.provider import FleetProvider
 
-#: Points: an array of shape (..., parameters) in the order of ``circuit.parameters``, or parameters with their arrays.
+#: Parameter sets: an array of shape (..., parameters) in the order of ``circuit.parameters``, or a mapping to arrays.
 Values: TypeAlias = "ArrayLike | Mapping[Any, ArrayLike] | BindingsArray"
 
 
@@ -35,26 +35,26 @@ def sweep(
     seed: int | None = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> NDArray[np.float64]:
-    """The mean of each observable at each point.
+    """Return the expectation value of each observable for each parameter set.
 
     Args:
-        circuit: it need not be transpiled.
-        values: the points: shape (..., parameters) in the order of ``circuit.parameters``; or a mapping of parameters
-            to arrays, as `qiskit.primitives.BindingsArray` takes it.
-        observables: one, or an array of them.
-        fleet: as for `qfleet.EstimatorV2`.
-        precision: standard error of the means; 0 for exact ones.
-        seed: makes means that aren't exact the same again.
-        progress: called with the job's progress at first, and each time it has changed.
+        circuit: the circuit; it need not be transpiled.
+        values: the parameter sets: an array of shape (..., parameters) in the order of ``circuit.parameters``, or a
+            mapping of parameters to arrays as in `qiskit.primitives.BindingsArray`.
+        observables: an observable, or an array of them.
+        fleet: see `qfleet.EstimatorV2`.
+        precision: standard error of the expectation values; 0 for exact ones.
+        seed: makes expectation values with a standard error repeatable.
+        progress: called with the job's progress at the start and after each change.
 
     Returns:
-        float64, the shape of the points followed by that of the observables.
+        float64, the shape of the parameter sets followed by the shape of the observables.
 
     Raises:
         TypeError, ValueError: the values or the observables don't fit the circuit.
-        QfleetError: as `qfleet.EstimatorV2.run` and its job's ``result`` do.
+        QfleetError: see `qfleet.EstimatorV2.run` and `qfleet.PrimitiveFleetJob.result`.
     """
-    job, _ = _submitted(circuit, values, observables, fleet, precision, seed)
+    job, _ = _submit(circuit, values, observables, fleet, precision, seed)
     return np.asarray(job.result(progress=progress)[0].data.evs, np.float64)
 
 
@@ -67,22 +67,32 @@ def iter_sweep(
     precision: float = 0.0,
     seed: int | None = None,
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """The same as `sweep`, as the points end. They are submitted at once; closing the iterator early cancels the rest.
+    """Yield the results of `sweep` as they arrive.
+
+    All parameter sets are submitted at once. Closing the iterator early cancels the rest.
+
+    Args:
+        circuit: see `sweep`.
+        values: see `sweep`.
+        observables: see `sweep`.
+        fleet: see `sweep`.
+        precision: see `sweep`.
+        seed: see `sweep`.
 
     Yields:
-        Where some points are in the flat array of all, and their means: shape (points, ...) with the shape of the
-        observables. All points come, in any order.
+        The place of some parameter sets in the flat array of all, and their expectation values: float64, shape
+        (sets, ...) with the shape of the observables. All sets come, in any order.
     """
-    job, shape = _submitted(circuit, values, observables, fleet, precision, seed)
-    return _Points(job, shape)
+    job, shape = _submit(circuit, values, observables, fleet, precision, seed)
+    return _Results(job, shape)
 
 
-class _Points(Iterator[tuple[slice, NDArray[np.float64]]]):
-    """The points of a job that is there for them alone: who closes this early has no use for it any more."""
+class _Results(Iterator[tuple[slice, NDArray[np.float64]]]):
+    """The results of a sweep's job, which is cancelled if the iterator is closed early."""
 
     def __init__(self, job: PrimitiveFleetJob, shape: tuple[int, ...]) -> None:
         self._job, self._shape = job, shape
-        self._arriving = job.means_as_completed()
+        self._arriving = job.expectation_values_as_completed()
         self._left = job.progress().total
         self._open = True
 
@@ -90,29 +100,29 @@ class _Points(Iterator[tuple[slice, NDArray[np.float64]]]):
         if not self._open:
             raise StopIteration
         try:
-            points, means = next(self._arriving)
+            place, values = next(self._arriving)
         except StopIteration:
             self._open = False
             if self._left:
-                # Raises: points that failed, or were cancelled, don't come.
+                # Parameter sets that failed or were cancelled don't arrive: this raises.
                 self._job.result()
             raise
-        self._left -= len(means)
-        return points, means.reshape(-1, *self._shape)
+        self._left -= len(values)
+        return place, values.reshape(-1, *self._shape)
 
     def close(self) -> None:
-        """Cancel what is left."""
+        """Cancel the rest."""
         if self._open:
             self._open = False
             self._job.cancel()
 
     def __del__(self) -> None:
-        # No error of Redis may come from here; what isn't cancelled ends by itself.
+        # No error of Redis may be raised here; a job that isn't cancelled ends by itself.
         with suppress(QfleetError):
             self.close()
 
 
-def _submitted(
+def _submit(
     circuit: QuantumCircuit,
     values: Values,
     observables: ObservablesArrayLike,
@@ -120,10 +130,10 @@ def _submitted(
     precision: float,
     seed: int | None,
 ) -> tuple[PrimitiveFleetJob, tuple[int, ...]]:
-    """The job, and the shape of the observables."""
+    """Submit a sweep; return its job and the shape of the observables."""
     array = ObservablesArray.coerce(observables)
     given = values if isinstance(values, Mapping | BindingsArray) else {tuple(circuit.parameters): values}
     points = BindingsArray.coerce(given)
-    # Each observable at each point.
+    # Each observable for each parameter set.
     points = points.reshape(*points.shape, *(1 for _ in array.shape))
     return EstimatorV2(fleet, seed=seed).run([EstimatorPub(circuit, array, points, precision)]), array.shape

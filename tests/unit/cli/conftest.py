@@ -67,7 +67,7 @@ class FakeJob:
 
     def retry_failed(self) -> int:
         if self.state is not JobStatus.ERROR:
-            raise FleetJobError("job job-1 has nothing to try again: nothing of it failed")
+            raise FleetJobError("job job-1 has nothing to retry: no part of it failed")
         self.state = JobStatus.QUEUED
         return len(self.circuits)
 

@@ -271,7 +271,7 @@ class TestRetry:
         make_job()
         result = qfleet_command("retry", "job-1", "--url", URL, "--json")
         assert result.exit_code == 1
-        assert "nothing of it failed" in error_of(result)["message"]
+        assert "no part of it failed" in error_of(result)["message"]
 
 
 @pytest.mark.usefixtures("fleet")

@@ -13,7 +13,7 @@ from make_jobs import make_job, run_shard
 
 from qfleet.errors import DamagedDataError, JobExpiredError
 from qfleet.jobs.gathering import gather
-from qfleet.jobs.waiting import Patience
+from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import Connection, Ledger, NewJob, Snapshot
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
@@ -54,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def _gathered(connection: Connection, job: NewJob, snapshots: Iterator[Snapshot]) -> list[int]:
-    found = gather(connection, Patience(job.job_id, None), job.record, snapshots)
+    found = gather(connection, Deadline(job.job_id, None), job.record, snapshots)
     return [index for index, _ in found]
 
 
@@ -117,7 +117,7 @@ def test_a_result_of_another_circuit_is_nobodys(client: redis.Redis, connection:
     assert isinstance(foreign, bytes)
     client.hset(keys.results(job.job_id), "0", foreign)
     last = ledger.snapshot(job.job_id)
-    found = dict(gather(connection, Patience(job.job_id, None), job.record, [last]))
+    found = dict(gather(connection, Deadline(job.job_id, None), job.record, [last]))
     assert {index: circuit.success for index, circuit in found.items()} == {0: False, 1: True}
     assert found[0].status == "ERROR: its result is missing from Redis"
 

@@ -16,7 +16,7 @@ from make_jobs import make_circuit_result, make_job
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.gathering import all_parts, gather, gather_units
-from qfleet.jobs.waiting import Patience
+from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import Connection, Ledger, NewJob, Snapshot
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.result import CircuitResult, ShardResult
@@ -81,7 +81,7 @@ def test_points_come_as_their_shards_end(client: redis.Redis, connection: Connec
             yield Ledger(client).snapshot(job.job_id)
             assert len(seen) > before
 
-    for index, found in gather(connection, Patience(job.job_id, None), job.record, snapshots()):
+    for index, found in gather(connection, Deadline(job.job_id, None), job.record, snapshots()):
         seen.append(index)
         assert found.seed_simulator == job.record.circuits[0].seed + SEED_STEP * index
         if index == 1:
@@ -97,7 +97,7 @@ def test_points_that_a_cancelled_job_never_ran(client: redis.Redis, connection: 
     finish(client, job, 1, part(2, 3, 4))
     Ledger(client).cancel(job.job_id)
     last = Ledger(client).snapshot(job.job_id)
-    found = dict(gather(connection, Patience(job.job_id, None), job.record, [last]))
+    found = dict(gather(connection, Deadline(job.job_id, None), job.record, [last]))
     assert {index: each.success for index, each in found.items()} == {0: False, 1: False, 2: True, 3: True, 4: False}
 
 
@@ -114,7 +114,7 @@ def test_units_of_several_points_come_when_all_of_them_are_there(client: redis.R
     # Points 0 to 3 are unit 7, point 4 is unit 8.
     units = gather_units(
         connection,
-        Patience(job.job_id, None),
+        Deadline(job.job_id, None),
         {7: 40, 8: 10},
         lambda part: [(7 if part.index < 4 else 8, part)],
         snapshots(),
@@ -133,16 +133,16 @@ def test_a_unit_that_lacks_points_comes_at_the_end_with_what_is_there(
     last = Ledger(client).snapshot(job.job_id)
     left = {0: 50}
     ((unit, parts, error),) = gather_units(
-        connection, Patience(job.job_id, None), left, lambda part: [(0, part)], iter([last])
+        connection, Deadline(job.job_id, None), left, lambda part: [(0, part)], iter([last])
     )
     assert (unit, [part.index for part in parts], error) == (0, [0], "cancelled before its task had ended")
     # The caller's own are left alone.
     assert left == {0: 50}
-    assert [part.index for part in all_parts(connection, Patience(job.job_id, None), last)] == [0]
+    assert [part.index for part in all_parts(connection, Deadline(job.job_id, None), last)] == [0]
 
 
 def test_damaged_points_are_one_typed_error(client: redis.Redis, connection: Connection) -> None:
     job = stored(client)
     finish(client, job, 0, part(0, 1, 2, distinct=b""))
     with pytest.raises(DamagedDataError, match="circuits 0 to 1 don't fit"):
-        list(gather(connection, Patience(job.job_id, None), job.record, [Ledger(client).snapshot(job.job_id)]))
+        list(gather(connection, Deadline(job.job_id, None), job.record, [Ledger(client).snapshot(job.job_id)]))

@@ -113,7 +113,7 @@ def test_a_pub_without_points() -> None:
         ([], "it died"),
         ([bits(0, 5)], "it died"),
         ([bits(0, 6, 0, 3)], "it died"),
-        ([bits(0, 4), part(4, error="too wide"), part(5, error="no"), bits(4, 2)], "point 4: too wide"),
+        ([bits(0, 4), part(4, error="too wide"), part(5, error="no"), bits(4, 2)], "parameter set 4: too wide"),
     ],
 )
 def test_a_pub_that_failed_has_no_arrays(parts: list[CircuitResult], error: str) -> None:
@@ -199,7 +199,7 @@ def test_means_that_dont_vary_have_no_error() -> None:
 def test_means_that_are_missing_are_nan(precision: float) -> None:
     pub = PubRecord(shape=(2,), observables_shape=(3, 1), precision=precision)
     found = result("means", pub, [means(0, MEANS[:1]), part(1, shots=1, error="too wide")], 2, 1)
-    assert found.metadata["error"] == "point 1: too wide"
+    assert found.metadata["error"] == "parameter set 1: too wide"
     assert np.isnan(found.data.evs).tolist() == np.isnan(found.data.stds).tolist() == [[False, True]] * 3
     lost = result("means", pub, [], 2, 1)
     assert lost.metadata["error"] == "it died"

@@ -12,7 +12,7 @@ from make_jobs import make_circuit_record, make_circuit_result, make_job_record
 
 import qfleet.jobs.primitive
 from qfleet.jobs.primitive import PrimitiveFleetJob
-from qfleet.jobs.waiting import Patience
+from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import PubRecord
 from qfleet.wire.messages.result import CircuitResult
 
@@ -33,7 +33,9 @@ def points(blocks: list[CircuitResult], monkeypatch: pytest.MonkeyPatch) -> list
     job = PrimitiveFleetJob.__new__(PrimitiveFleetJob)
     job._job_id, job._connection = "job", None  # type: ignore[assignment]
     monkeypatch.setattr(PrimitiveFleetJob, "_reads", lambda *_, **__: (each for each in ()))
-    return [(where, means.tolist()) for where, means in job._means_as_completed(Patience("job", 1), record)]
+    return [
+        (where, means.tolist()) for where, means in job._expectation_values_as_completed(Deadline("job", 1), record)
+    ]
 
 
 def test_a_point_comes_when_all_its_blocks_ran(monkeypatch: pytest.MonkeyPatch) -> None:

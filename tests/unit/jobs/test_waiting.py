@@ -9,7 +9,7 @@ import redis
 
 import qfleet.jobs.waiting
 from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError
-from qfleet.jobs.waiting import OUTAGE_SECONDS, Patience
+from qfleet.jobs.waiting import OUTAGE_SECONDS, Deadline
 from qfleet.ledger import Connection, Ledger
 from qfleet.wire.redis.broker import parse_broker
 
@@ -29,9 +29,9 @@ class Clock:
         self.now += seconds
 
 
-def _endure(patience: Patience, clock: Clock) -> None:
+def _endure(deadline: Deadline, clock: Clock) -> None:
     while True:
-        clock.sleep(patience.pause_after(GONE))
+        clock.sleep(deadline.pause_after(GONE))
 
 
 @pytest.fixture
@@ -42,42 +42,42 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_an_outage_is_endured_for_a_minute_and_not_much_longer(clock: Clock) -> None:
-    patience = Patience("the-job", None)
+    deadline = Deadline("the-job", None)
     with pytest.raises(BrokerUnreachableError, match=r"job the-job goes on.*provider\.job\('the-job'\)") as caught:
-        _endure(patience, clock)
+        _endure(deadline, clock)
     assert caught.value.__cause__ is GONE
     assert OUTAGE_SECONDS < clock.now - 1000 < OUTAGE_SECONDS + 2
 
 
 def test_pauses_grow_up_to_a_second_and_start_again_after_an_answer(clock: Clock) -> None:
-    patience = Patience("the-job", None)
+    deadline = Deadline("the-job", None)
     for _ in range(8):
-        clock.sleep(patience.pause_after(GONE))
-    patience.answered()
-    clock.sleep(patience.pause_after(GONE))
+        clock.sleep(deadline.pause_after(GONE))
+    deadline.answered()
+    clock.sleep(deadline.pause_after(GONE))
     assert clock.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 0.05]
 
 
 def test_each_outage_has_its_own_minute(clock: Clock) -> None:
-    patience = Patience("the-job", None)
+    deadline = Deadline("the-job", None)
     for _ in range(5):
-        clock.sleep(patience.pause_after(GONE))
+        clock.sleep(deadline.pause_after(GONE))
         clock.now += OUTAGE_SECONDS - 1
-        clock.sleep(patience.pause_after(GONE))
-        patience.answered()
+        clock.sleep(deadline.pause_after(GONE))
+        deadline.answered()
         clock.now += 10_000  # waiting for the job, say
 
 
 def test_a_timeout_ends_before_an_outage_does(clock: Clock) -> None:
-    patience = Patience("the-job", 1.0)
+    deadline = Deadline("the-job", 1.0)
     with pytest.raises(FleetJobTimeoutError, match=r"the-job is not known to have ended within 1\.0 s: no Redis"):
-        _endure(patience, clock)
+        _endure(deadline, clock)
     assert clock.now - 1000 == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("-inf")])
 def test_no_time_at_all_is_a_timeout(timeout: float, clock: Clock) -> None:
-    assert Patience("the-job", timeout).left() <= 0
+    assert Deadline("the-job", timeout).left() <= 0
 
 
 def test_a_question_is_asked_until_it_is_answered(clock: Clock) -> None:
@@ -91,9 +91,9 @@ def test_a_question_is_asked_until_it_is_answered(clock: Clock) -> None:
             raise redis.ConnectionError("refused")
         return "answer"
 
-    patience = Patience("the-job", None)
-    assert patience.ask(connection, question) == "answer"
+    deadline = Deadline("the-job", None)
+    assert deadline.ask(connection, question) == "answer"
     assert clock.pauses == [0.05, 0.1, 0.2]
     # The outage is over.
-    clock.sleep(patience.pause_after(GONE))
+    clock.sleep(deadline.pause_after(GONE))
     assert clock.pauses[-1] == 0.05

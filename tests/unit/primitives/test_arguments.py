@@ -36,7 +36,7 @@ def test_from_backend(kind: Any) -> None:
 @pytest.mark.parametrize("kind", BOTH)
 def test_two_backends_are_one_too_many(kind: Any) -> None:
     backend = FleetProvider(URL).get_backend()
-    with pytest.raises(TypeError, match="`fleet`, `mode` and `backend` are names of one argument"):
+    with pytest.raises(TypeError, match="`fleet`, `mode` and `backend` are names of the same argument"):
         kind(backend, mode=backend)
     with pytest.raises(TypeError, match="a FleetProvider, one of its backends or the url"):
         kind(mode=object())

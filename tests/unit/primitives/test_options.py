@@ -11,7 +11,7 @@ import pytest
 
 from qfleet.errors import InvalidOptionError
 from qfleet.options import RunOptions
-from qfleet.primitives.options import EstimatorOptions, PrimitiveOptions, SamplerOptions, chosen
+from qfleet.primitives.options import EstimatorOptions, PrimitiveOptions, SamplerOptions, choose_options
 
 OF_BACKEND = RunOptions(seed_simulator=3, method="statevector", max_parallel_threads=4, shots=77)
 COMMON = {"seed": 3, "method": "statevector", "max_parallel_threads": 4}
@@ -22,15 +22,15 @@ def values(options: PrimitiveOptions) -> dict[str, Any]:
 
 
 def test_without_a_word_the_backends_options_hold() -> None:
-    assert values(chosen(SamplerOptions, OF_BACKEND, None, {})) == COMMON | {"default_shots": 1024}
-    assert values(chosen(EstimatorOptions, OF_BACKEND, None, {})) == COMMON | {"default_precision": 0.0}
+    assert values(choose_options(SamplerOptions, OF_BACKEND, None, {})) == COMMON | {"default_shots": 1024}
+    assert values(choose_options(EstimatorOptions, OF_BACKEND, None, {})) == COMMON | {"default_precision": 0.0}
 
 
 def test_by_name_wins_over_options_and_these_over_the_backend() -> None:
-    of_dictionary = chosen(SamplerOptions, OF_BACKEND, {"seed": 5, "default_shots": 6}, {"seed": 9})
+    of_dictionary = choose_options(SamplerOptions, OF_BACKEND, {"seed": 5, "default_shots": 6}, {"seed": 9})
     assert values(of_dictionary) == COMMON | {"seed": 9, "default_shots": 6}
     given = SamplerOptions(default_shots=6)
-    of_options = chosen(SamplerOptions, OF_BACKEND, given, {"max_parallel_threads": 2})
+    of_options = choose_options(SamplerOptions, OF_BACKEND, given, {"max_parallel_threads": 2})
     assert values(of_options) == {"seed": None, "method": "automatic", "max_parallel_threads": 2, "default_shots": 6}
     of_options.seed = 1
     assert given.seed is None
@@ -63,9 +63,9 @@ def test_wrong_values_are_refused_when_they_are_given_and_when_they_are_set(
     with pytest.raises(InvalidOptionError, match=f"{value!r}".replace("+", r"\+").replace("(", r"\(")):
         kind(**{name: value})
     with pytest.raises(InvalidOptionError):
-        chosen(kind, RunOptions(), None, {name: value})
+        choose_options(kind, RunOptions(), None, {name: value})
     with pytest.raises(InvalidOptionError):
-        chosen(kind, RunOptions(), {name: value}, {})
+        choose_options(kind, RunOptions(), {name: value}, {})
     options = kind()
     before = dict(vars(options))
     with pytest.raises(InvalidOptionError):
@@ -85,12 +85,12 @@ def test_names_that_arent_there() -> None:
     with pytest.raises(AttributeError, match="no option 'default_precision'; the options are seed, method"):
         options.default_precision = 0.1  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match="no option 'shots'; the options are seed, method"):
-        chosen(SamplerOptions, RunOptions(), None, {"shots": 5})
+        choose_options(SamplerOptions, RunOptions(), None, {"shots": 5})
     with pytest.raises(TypeError, match="no option 'resilience_level'"):
-        chosen(EstimatorOptions, RunOptions(), {"resilience_level": 1}, {})
+        choose_options(EstimatorOptions, RunOptions(), {"resilience_level": 1}, {})
 
 
 @pytest.mark.parametrize("options", [5, "seed", EstimatorOptions(), [("seed", 1)]])
 def test_what_is_no_options(options: object) -> None:
     with pytest.raises(TypeError, match="SamplerOptions or a dictionary is needed"):
-        chosen(SamplerOptions, RunOptions(), options, {})
+        choose_options(SamplerOptions, RunOptions(), options, {})
