@@ -196,10 +196,10 @@ def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
 
 
 def test_observables_are_grouped_once_for_all_points_of_a_larger_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
-    saving = importlib.import_module("qfleet_worker.engines.results.saved")
-    grouped, made = saving.group_paulis, []
-    saving._kept_groups.cache_clear()
-    monkeypatch.setattr(saving, "group_paulis", lambda x, z: made.append(len(x)) or grouped(x, z))
+    paulis = importlib.import_module("qfleet_worker.engines.states.paulis")
+    grouped, made = paulis.group_paulis, []
+    paulis._group_bytes.cache_clear()
+    monkeypatch.setattr(paulis, "group_paulis", lambda x, z: made.append(len(x)) or grouped(x, z))
     circuit = efficient_su2(13, reps=1)
     labels = ["Z" * 13, "XY" * 6 + "I", "I" * 12 + "Y"]
     values = np.random.default_rng(5).uniform(-3, 3, (3, circuit.num_parameters))

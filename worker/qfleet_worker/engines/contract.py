@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.messages.request import Request
+from qfleet.wire.cost.cost import OVERHEAD_BYTES
+from qfleet.wire.messages.request import Output, Precision, Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Saved
 
@@ -24,6 +25,26 @@ class CapacityError(EngineError):
 
     Machine code raises it before it would write beyond the array. Its text is a constant, which says so.
     """
+
+
+_DTYPES: Final[dict[Precision, np.dtype[np.complexfloating]]] = {
+    "double": np.dtype(np.complex128),
+    "single": np.dtype(np.complex64),
+}
+
+
+def dtype_of(precision: Precision) -> np.dtype[np.complexfloating]:
+    """Return the dtype of amplitudes."""
+    return _DTYPES[precision]
+
+
+def state_budget(request: Request, state_bytes: int) -> int:
+    """Return the bytes for states that wait beside the present one.
+
+    They are a part of the overhead that `qfleet.wire.cost` counts and, unless amplitudes come back, the bytes of a
+    copy of the state.
+    """
+    return OVERHEAD_BYTES // 4 + (0 if request.output == Output.STATEVECTOR else state_bytes)
 
 
 class Experiment(msgspec.Struct, frozen=True, eq=False):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps of a compiled program that the driver carries out itself; all others are the engine's own.
+"""Steps of a compiled program that the driver knows; all others are known to their engine alone.
 
 A plan acts on *wires*. A wire is the place of a qubit in a state; wires differ from qubits because a SWAP only
 exchanges two names.
@@ -10,24 +10,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class MeasureStep:
-    """Measure a wire that is used again later."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStep:
+    """A step at which each shot goes one of several ways, by a random number of its own."""
+
+    #: the number of the random event, see `qfleet.wire.program.events`
+    event: int
+    #: the number of ways
+    ways: int = 2
+    #: the clbits that the number of a shot's way is written to
+    clbits: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureStep(EventStep):
+    """Measure a wire that is used again later. The number of a way is the value of the wire."""
 
     wire: int
-    #: the number of its random event, see `randomness.uniforms`
-    event: int
-    #: the clbits whose last writer this is
-    clbits: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResetStep:
-    """Put a wire into |0>."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetStep(EventStep):
+    """Measure a wire, and put it into |0>. The number of a way is the value of the wire before."""
 
     wire: int
-    #: the number of its random event, see `randomness.uniforms`
-    event: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.numpy.plan import Plan
 from qfleet_worker.engines.states import store as state_store
 from qfleet_worker.engines.states.one_by_one import OneByOne
+from qfleet_worker.engines.steps import EventStep
 
 MOST = 1 << 24
 SHOTS = 100
@@ -145,7 +146,7 @@ def test_memory_is_as_it_was_counted(program: Program, name: str) -> None:
 
 
 def compiled(program: Program) -> Flow[Plan]:
-    return compile_flow(program, lambda part: compile_program(part.program, part.first, part.last, part.events))
+    return compile_flow(program, lambda part: compile_program(part.program, part.first, part.last, part.events_before))
 
 
 def test_masks_are_as_wide_as_what_is_mentioned() -> None:
@@ -231,9 +232,9 @@ def most_states(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     states: list[int] = []
     weights = OneByOne.weights
 
-    def counting(self: OneByOne, wire: int) -> np.ndarray:
+    def counting(self: OneByOne, step: EventStep) -> np.ndarray:
         states.append(len(self))
-        return weights(self, wire)
+        return weights(self, step)
 
     monkeypatch.setattr(OneByOne, "weights", counting)
     return states

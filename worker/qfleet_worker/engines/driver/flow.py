@@ -19,7 +19,7 @@ from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory,
 from qfleet_worker.engines.driver.liveness import NOTHING, InNames, Names, live_names
 from qfleet_worker.engines.driver.scope import Scope
 from qfleet_worker.engines.driver.stretches import IS_FLOW, AnyPlan, CompileOnce, Cutter, Stretch, events_of
-from qfleet_worker.engines.steps import MeasureStep
+from qfleet_worker.engines.steps import EventStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Block(Generic[AnyPlan]):
     otherwise: int = 0
     #: what is done with names at its end
     names: Names = NOTHING
-    #: the steps that are measurements, resets and saves
+    #: the steps that the driver carries out itself: random events and saves
     events: tuple[int, ...] = ()
 
     def goals(self) -> Iterator[int]:
@@ -92,7 +92,7 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
     ends = dict(zip(at.tolist(), rows, strict=True))
     targets = set(program.jumps.tolist())
     blocks: list[Block[AnyPlan]] = []
-    events = []
+    events_before = []
     cutter = Cutter(program)
     compile_once = CompileOnce(compile_stretch)
     for number, start in enumerate(starts.tolist()):
@@ -103,19 +103,19 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
         plan = compile_once(stretch)
         block = _block(plan, tail, None if last else number + 1, block_of, compiler)
         blocks.append(block)
-        events.append(stretch.events)
+        events_before.append(stretch.events_before)
     return Flow(
         tuple(blocks),
         scope,
         live_names([_in_names(block, scope) for block in blocks], len(scope)),
         variables=tuple([0.0 if kind == FLOAT else 0 for kind in scope.types]),
-        ahead=_ahead(blocks, events),
+        ahead=_ahead(blocks, events_before),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
     )
 
 
-def _ahead(blocks: Sequence[Block[AnyPlan]], events: Sequence[int]) -> tuple[Ahead, ...]:
-    """What may still be met from each block on; `events`: how many there are before each."""
+def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tuple[Ahead, ...]:
+    """Return what may still be met from each block on; `events_before` has the number of events before each."""
     back = max(
         [number for number, block in enumerate(blocks) if any(goal <= number for goal in block.goals())], default=-1
     )
@@ -135,7 +135,7 @@ def _ahead(blocks: Sequence[Block[AnyPlan]], events: Sequence[int]) -> tuple[Ahe
             if earliest[number] < 0:
                 earliest[number] = goal
                 waiting += before[number]
-    return tuple([Ahead(events[block] + 1, block <= back) for block in earliest])
+    return tuple([Ahead(events_before[block] + 1, block <= back) for block in earliest])
 
 
 def _block(
@@ -169,5 +169,5 @@ def _of_store(compiler: Compiler, place: Expression, value: Expression) -> Names
 def _in_names(block: Block[AnyPlan], scope: Scope) -> InNames:
     """Return what a block means for names."""
     nothing = frozenset[int]()
-    steps = [scope.among(step.clbits) if isinstance(step, MeasureStep) else nothing for step in block.plan.steps]
+    steps = [scope.among(step.clbits) if isinstance(step, EventStep) else nothing for step in block.plan.steps]
     return InNames(steps, block.names, list(block.goals()))

@@ -33,7 +33,7 @@ class Front:
         other = Front(
             self.block,
             self.crowd.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1),
-            self.states.split_off(out),
+            self.states.take_out(out),
             self.phases[out],
             [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if leaves],
             self.visits.copy(),

@@ -25,45 +25,45 @@ def read(
     """
     amplitudes: ComplexArray | None = None
     shots, members = front.crowd.settle()
-    for found in front.states.find(plan, shots, members, uniforms):
-        active = [wire for wire in plan.measured if wire in found.bits]
+    for samples in front.states.sample(plan, shots, members, uniforms):
+        active = [wire for wire in plan.measured if wire in samples.bits]
         if notes.clbits:
-            _add_rows(found, plan, notes, first, tally)
+            _add_rows(samples, plan, notes, first, tally)
         else:
-            _add(found, plan, active, first, tally)
-        if found.shots[-1] == last:
+            _add(samples, plan, active, first, tally)
+        if samples.shots[-1] == last:
             member = int(members[-1])
-            values = {wire: int(found.states[-1]) >> found.bits[wire] & 1 for wire in active}
+            values = {wire: int(samples.basis_states[-1]) >> samples.bits[wire] & 1 for wire in active}
             amplitudes = front.states.statevector(member, plan, values, complex(front.phases[member]))
     return amplitudes
 
 
-def _add(found: Samples, plan: CompiledPlan, active: list[int], first: int, tally: Tally) -> None:
+def _add(samples: Samples, plan: CompiledPlan, active: list[int], first: int, tally: Tally) -> None:
     clbits = 0
     for wire, clbit in plan.readout:
-        if wire not in found.bits and found.values.get(wire, 0):
+        if wire not in samples.bits and samples.values.get(wire, 0):
             clbits |= 1 << clbit
     if active:
-        readout = [(found.bits[wire], clbit) for wire, clbit in plan.readout if wire in found.bits]
-        tally.add(clbits, found.shots + first, found.states, readout)
+        readout = [(samples.bits[wire], clbit) for wire, clbit in plan.readout if wire in samples.bits]
+        tally.add(clbits, samples.shots + first, samples.basis_states, readout)
     else:
-        tally.add_same(clbits, found.shots + first)
+        tally.add_same(clbits, samples.shots + first)
 
 
-def _add_rows(found: Samples, plan: CompiledPlan, notes: Notes, first: int, tally: Tally) -> None:
+def _add_rows(samples: Samples, plan: CompiledPlan, notes: Notes, first: int, tally: Tally) -> None:
     at_end = {clbit: wire for wire, clbit in plan.readout}
     columns = tally.columns([*notes.clbits, *at_end])
-    rows = np.zeros((len(found.shots), len(columns)), np.uint8)
-    whole = all(len(plane) == len(found.shots) for plane in notes.clbits.values())
+    rows = np.zeros((len(samples.shots), len(columns)), np.uint8)
+    whole = all(len(plane) == len(samples.shots) for plane in notes.clbits.values())
     for clbit in notes.clbits.keys() | at_end.keys():
         wire = at_end.get(clbit)
         bits: NDArray[np.uint8] | np.uint8
         if wire is None:
             plane = notes.clbits[clbit]
-            bits = plane if whole else plane[found.shots]
-        elif wire in found.bits:
-            bits = (found.states >> found.bits[wire] & 1).astype(np.uint8)
+            bits = plane if whole else plane[samples.shots]
+        elif wire in samples.bits:
+            bits = (samples.basis_states >> samples.bits[wire] & 1).astype(np.uint8)
         else:
-            bits = np.uint8(found.values.get(wire, 0))
+            bits = np.uint8(samples.values.get(wire, 0))
         rows[:, columns[clbit >> 3]] |= bits << np.uint8(clbit & 7)
-    tally.add_rows(rows, found.shots + first)
+    tally.add_rows(rows, samples.shots + first)

@@ -16,8 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Program
-from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
+from qfleet_worker.engines.steps import EventStep, SaveStep
 
 _SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
 _EXCHANGES = {Op.SWAP: _SWAP, Op.ISWAP: _SWAP * np.array([1, 1j, 1j, 1])}
@@ -55,13 +56,13 @@ class Stretch:
     first: bool
     #: whether the program ends after them
     last: bool
-    #: random events before them
-    events: int
+    #: the number of random events before them
+    events_before: int
 
 
 def events_of(plan: CompiledPlan) -> tuple[int, ...]:
-    """Return the places of the steps that the driver carries out itself: measurements, resets and saves."""
-    return tuple([at for at, step in enumerate(plan.steps) if isinstance(step, MeasureStep | ResetStep | SaveStep)])
+    """Return the places of the steps that the driver carries out itself: random events and saves."""
+    return tuple([at for at, step in enumerate(plan.steps) if isinstance(step, EventStep | SaveStep)])
 
 
 class CompileOnce(Generic[AnyPlan]):
@@ -89,14 +90,14 @@ class CompileOnce(Generic[AnyPlan]):
         known = self._plans.get(key)
         if known is None:
             plan = self._compile(stretch)
-            self._plans[key] = plan, stretch.events
+            self._plans[key] = plan, stretch.events_before
             return plan
-        plan, events = known
-        later = stretch.events - events
+        plan, events_before = known
+        later = stretch.events_before - events_before
         if not later or not events_of(plan):
             return plan
         steps = [
-            dataclasses.replace(step, event=step.event + later) if isinstance(step, MeasureStep | ResetStep) else step
+            dataclasses.replace(step, event=step.event + later) if isinstance(step, EventStep) else step
             for step in plan.steps
         ]
         again: AnyPlan = dataclasses.replace(plan, steps=tuple(steps))  # type: ignore[type-var]
@@ -124,8 +125,7 @@ class Cutter:
         self._params = _starts(_NUM_PARAMS[codes])
         self._clbits = _starts(codes == Op.MEASURE)
         self._saves = _starts(codes == Op.SAVE)
-        random = (codes == Op.MEASURE) | (codes == Op.RESET)
-        self._events = _starts(np.where(codes == Op.INITIALIZE, program.num_targets, random))
+        self._events = event_numbers(program)
 
     def stretch(self, start: int, end: int, *, first: bool, last: bool) -> Stretch:
         """Rows `start` to ``end - 1``, none of which is a jump or a store."""
@@ -148,7 +148,7 @@ class Cutter:
             loops=(),
             save_refs=program.save_refs[self._saves[start] : self._saves[end]],
         )
-        return Stretch(part, first, last, int(self._events[start]))
+        return Stretch(part, first, last, int(self._events[start]) - 1)
 
 
 def _starts(counts: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -28,13 +28,12 @@ from qfleet_worker.engines.driver.shot_groups import Crowd
 from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, Notes
 from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.visits import GOING_BACK, Visits
+from qfleet_worker.engines.driver.ways import are_certain, draw_ways
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.saved import Take
 from qfleet_worker.engines.states.contract import StateSource
-from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
+from qfleet_worker.engines.steps import EventStep, SaveStep
 
-#: Branches less probable than this are rounding errors.
-NEGLIGIBLE = 1e-14
 #: How often a shot may go back to an earlier operation.
 MAX_PASSES = 100_000
 #: Fronts that wait at a place before they are made one.
@@ -55,7 +54,7 @@ def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
         clbits.update([flow.scope.clbits[name] for name in flow.scope.parted(block.names.changes)[0]])
         for at in block.events:
             step = block.plan.steps[at]
-            if isinstance(step, MeasureStep):
+            if isinstance(step, EventStep):
                 clbits.update(step.clbits)
             elif isinstance(step, SaveStep):
                 saves.add(step.save)
@@ -129,7 +128,7 @@ class _Run(Generic[AnyPlan]):
             self._run_block(front)
             if self._go_on(front):
                 yield front
-                front.states.keep(np.zeros(0, np.int64))
+                front.states.select(np.zeros(0, np.int64))
 
     def _wait(self, front: Front, block: int) -> None:
         front.block = block
@@ -177,76 +176,75 @@ class _Run(Generic[AnyPlan]):
         if self._take is None:
             return
         shots, members = front.crowd.settle()
-        for number, view in front.states.views():
+        for number, answers in front.states.answers():
             # Shots that were put off, and come here once more, have been here.
             own = self._notes.to_save(step.save, shots[members == number])
             if len(own):
-                self._take(step, view, complex(front.phases[number]), own, self._notes)
+                self._take(step, answers, complex(front.phases[number]), own, self._notes)
         self._give_up(front)
 
-    def _event(self, front: Front, step: MeasureStep | ResetStep, live: int) -> None:
+    def _event(self, front: Front, step: EventStep, live: int) -> None:
         while True:
-            weights = front.states.weights(step.wire)
+            weights = front.states.weights(step)
             if not self._give_up(front):
                 break
-        if not ((weights > NEGLIGIBLE) & (1 - weights > NEGLIGIBLE)).any():
+        if are_certain(weights):
             self._certain_event(front, step, weights)
-            return self._merge(front, live)
-        states, number = front.states, len(front.states)
-        shots, members = front.crowd.settle()
-        visit = front.visits.add(step.event, front.crowd) if self._flow.loops else 0
-        ones = _find_one(self._uniforms, step.event, visit, shots, weights, members)
-        if isinstance(step, MeasureStep):
-            for clbit in step.clbits:
-                self._notes.write(clbit, shots, ones)
-        ways = members << 1 | ones
-        counts = np.bincount(ways, minlength=2 * number).reshape(number, 2)
-        values = counts[:, 0] == 0
-        both = (counts[:, 0] > 0) & (counts[:, 1] > 0)
-        room = states.collapse(step.wire, values, self._allowed(both, front), weights, isinstance(step, ResetStep))
-        if both.any():
-            place = np.repeat(np.arange(number)[:, None], 2, axis=1)
-            place[both, 1] = -1
-            place[room, 1] = np.arange(number, len(states))
-            members = place.reshape(-1)[ways]
-            if room.sum() < both.sum():
-                off = members < 0
-                self._put_off.append(shots[off])
-                shots, members = shots[~off], members[~off]
-            front.crowd.replace(shots, members, len(states))
-            front.phases = np.concatenate([front.phases, front.phases[room]])
-            front.variables = front.variables + [front.variables[at] for at in np.flatnonzero(room).tolist()]
+        else:
+            self._divide(front, step, weights)
         self._give_up(front)
         self._merge(front, live)
-        return None
 
-    def _allowed(self, both: NDArray[np.bool_], front: Front) -> NDArray[np.bool_]:
-        """Those of some states that may be divided, for there to be memory for the variables of all."""
-        if self._most_states is None:
-            return both
-        others = sum([len(other.states) for fronts in self._waiting.values() for other in fronts])
-        found: NDArray[np.bool_] = both & (np.cumsum(both) <= self._most_states - others - len(front.states))
-        return found
-
-    def _certain_event(self, front: Front, step: MeasureStep | ResetStep, weights: NDArray[np.float64]) -> None:
-        """A measurement or reset that divides no state's shots."""
-        values = weights > NEGLIGIBLE
-        clbits = step.clbits if isinstance(step, MeasureStep) else ()
+    def _certain_event(self, front: Front, step: EventStep, weights: NDArray[np.float64]) -> None:
+        """Take a front through an event at which each state goes one way."""
+        ways = weights.argmax(axis=1)
         if self._flow.loops:
             front.visits.add(step.event, front.crowd)
-        if clbits:
-            shots, members = front.crowd.settle()
-            for clbit in clbits:
-                self._notes.write(clbit, shots, values[members])
-        front.states.collapse(step.wire, values, np.zeros(len(values), np.bool_), weights, isinstance(step, ResetStep))
-        self._give_up(front)
+        if step.clbits:
+            shots, states = front.crowd.settle()
+            for clbit in step.clbits:
+                self._notes.write(clbit, shots, ways[states])
+        front.states.branch(step, ways[:, None] == np.arange(step.ways), weights)
+
+    def _divide(self, front: Front, step: EventStep, weights: NDArray[np.float64]) -> None:
+        """Take a front through an event that may divide the shots of a state."""
+        number = len(front.states)
+        shots, states = front.crowd.settle()
+        visit = front.visits.add(step.event, front.crowd) if self._flow.loops else 0
+        drawn = draw_ways(self._uniforms.of(step.event, shots, visit), weights, states)
+        for clbit in step.clbits:
+            self._notes.write(clbit, shots, drawn)
+        goals = states * step.ways + drawn
+        taken = np.bincount(goals, minlength=number * step.ways).reshape(number, step.ways) > 0
+        numbers = front.states.branch(step, self._allowed(taken, front), weights)
+        if np.count_nonzero(taken) == number:
+            return
+        states = numbers.reshape(-1)[goals]
+        if (numbers[taken] < 0).any():
+            off = states < 0
+            self._put_off.append(shots[off])
+            shots, states = shots[~off], states[~off]
+        front.crowd.replace(shots, states, len(front.states))
+        sources = np.nonzero(numbers >= number)[0]
+        front.phases = np.concatenate([front.phases, front.phases[sources]])
+        front.variables = front.variables + [front.variables[at] for at in sources.tolist()]
+
+    def _allowed(self, taken: NDArray[np.bool_], front: Front) -> NDArray[np.bool_]:
+        """Leave out the ways whose states there is no memory for, since each state has variables of its own."""
+        if self._most_states is None:
+            return taken
+        others = sum([len(other.states) for fronts in self._waiting.values() for other in fronts])
+        further = taken & (np.cumsum(taken, axis=1) > 1)
+        room = np.cumsum(further).reshape(taken.shape) <= self._most_states - others - len(front.states)
+        allowed: NDArray[np.bool_] = taken & (room | ~further)
+        return allowed
 
     def _give_up(self, front: Front) -> bool:
         """Put the shots off whose states were given up. Returns whether there were any."""
-        gone = front.states.given_up()
-        if gone is None:
+        lost = front.states.lost()
+        if lost is None:
             return False
-        self._put_off.append(front.split_off(gone).crowd.settle()[0])
+        self._put_off.append(front.split_off(lost).crowd.settle()[0])
         return True
 
     def _merge(self, front: Front, live: int) -> None:
@@ -255,7 +253,7 @@ class _Run(Generic[AnyPlan]):
         if number < 2 or self._phases:
             return
         last = front.crowd.last_shots()
-        leaders = front.states.leaders(self._kinds(front, last, live))
+        leaders = front.states.first_equal(self._kinds(front, last, live))
         if (leaders == np.arange(number)).all():
             return
         distinct, members = np.unique(leaders, return_inverse=True)
@@ -265,7 +263,7 @@ class _Run(Generic[AnyPlan]):
         chosen = np.empty(len(distinct), np.int64)
         owners = np.flatnonzero(last == best[members])
         chosen[members[owners]] = owners
-        front.states.keep(chosen)
+        front.states.select(chosen)
         front.phases = front.phases[chosen]
         front.variables = [front.variables[at] for at in chosen.tolist()]
         front.crowd.renumber(members)
@@ -365,17 +363,3 @@ def _most_states(flow: Flow[AnyPlan]) -> int | None:
     # A state has a tuple of all variables, and numbers of its own in those that are stored to.
     each = 8 * len(scope.types) + sum([_NUMBER_BYTES + max(scope.types[place], 0) // 8 for place in stored])
     return max(1, CLASSICAL_BYTES // (each + len(scope.clbits) + _NUMBER_BYTES))
-
-
-def _find_one(
-    uniforms: Uniforms,
-    event: int,
-    visit: int | NDArray[np.int32],
-    shots: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    members: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Which of the shots find 1, which has the probability ``weights[member]``."""
-    bounds = np.where(weights < NEGLIGIBLE, 0.0, np.where(1 - weights < NEGLIGIBLE, 1.0, weights))
-    # Numbers are below 1, and not below 0.
-    return uniforms.of(event, shots, visit) < (bounds[members] if len(bounds) > 1 else bounds[0])

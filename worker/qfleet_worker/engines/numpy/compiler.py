@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.program import Op, Operation, Program
 from qfleet_worker.engines.gates import matrices as gates
 from qfleet_worker.engines.gates.matrices import Matrix2
@@ -29,13 +30,13 @@ DIAGONAL_WIRES = 10
 LOOK_BACK = 6
 
 
-def compile_program(program: Program, from_zero: bool = True, last: bool = True, events: int = 0) -> Plan:
+def compile_program(program: Program, from_zero: bool = True, last: bool = True, events_before: int = 0) -> Plan:
     """The plan of a program, for a state that begins in |0...0> or, with ``from_zero=False``, anywhere.
 
-    With ``last=False`` something comes after it, so that no measurement is terminal; `events` are random events
-    before it.
+    With ``last=False`` something comes after it, so that no measurement is terminal; `events_before` are random
+    events before it.
     """
-    compiler = _Compiler(program, from_zero, last, events)
+    compiler = _Compiler(program, from_zero, last, events_before)
     for operation in program:
         compiler.add(operation)
     return compiler.finish()
@@ -71,7 +72,7 @@ class _Block:
 class _Compiler:
     """The steps so far, and what has not become a step yet."""
 
-    def __init__(self, program: Program, from_zero: bool, last: bool, events: int) -> None:
+    def __init__(self, program: Program, from_zero: bool, last: bool, events_before: int) -> None:
         self.num_clbits = program.num_clbits
         self.items: list[_Block | MeasureStep | ResetStep | SaveStep] = []
         #: the wire of each qubit
@@ -92,8 +93,8 @@ class _Compiler:
         #: whether a save may read a clbit before the end
         self.clbits_read = any(save.conditional for save in program.saves)
         self.measurements = 0
-        #: random events so far, see `randomness`
-        self.events = events
+        #: the number of each row's first random event
+        self.events = (event_numbers(program) + events_before).tolist()
         self.phase = 1 + 0j
 
     def add(self, operation: Operation) -> None:
@@ -104,7 +105,7 @@ class _Compiler:
         if code is Op.MEASURE:
             self._measure(operation.targets[0], targets[0], operation.clbit)
         elif code is Op.RESET:
-            self._reset(targets[0])
+            self._reset(targets[0], self.events[self.row])
         elif code is Op.INITIALIZE:
             self._initialize(targets, operation)
         elif code is Op.SAVE:
@@ -141,7 +142,6 @@ class _Compiler:
 
     def _measure(self, qubit: int, wire: int, clbit: int) -> None:
         self._flush(wire)
-        self.events += 1
         # If nothing reads a clbit before the end, only its last writer counts.
         is_last = self.writer[clbit] == self.measurements
         self.measurements += 1
@@ -150,19 +150,18 @@ class _Compiler:
         else:
             clbits = (clbit,) if is_last or self.clbits_read else ()
             # In the order of the program, and not when it must be: what a shot finds depends on the order.
-            self._append(MeasureStep(wire, self.events, clbits), (wire,))
+            self._append(MeasureStep(wire=wire, event=self.events[self.row], clbits=clbits), (wire,))
 
-    def _reset(self, wire: int) -> None:
+    def _reset(self, wire: int, event: int) -> None:
         self._flush(wire)
-        self.events += 1
         if wire in self.fresh:
             return
-        self._append(ResetStep(wire, self.events), (wire,))
+        self._append(ResetStep(wire=wire, event=event), (wire,))
         self.fresh.add(wire)
 
     def _initialize(self, targets: tuple[int, ...], operation: Operation) -> None:
-        for wire in targets:
-            self._reset(wire)
+        for event, wire in enumerate(targets, self.events[self.row]):
+            self._reset(wire, event)
         self._gate(Gate((), targets, gates.table(operation)))
 
     def _one_qubit(self, wire: int, matrix: Matrix2) -> None:

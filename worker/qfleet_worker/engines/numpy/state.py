@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.numpy.paulis import means
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Step
 from qfleet_worker.engines.numpy.sampling import Sampler
-from qfleet_worker.engines.states.comparison import COMPARED, Picture
-from qfleet_worker.engines.states.dense import View
+from qfleet_worker.engines.states.comparison import COMPARED, ComparableState
+from qfleet_worker.engines.states.dense import DenseAnswers
 
 #: Entries of a matrix that are copied at a time where it may be large.
 CHUNK = 1 << 16
@@ -150,10 +151,10 @@ class State:
         """The state as it is. Another has to be restored before anything else is done."""
         return Snapshot(self.amplitudes.copy(), tuple(self.order), self.values)
 
-    def picture(self, aside: Snapshot | None) -> Picture | None:
-        """What the present state or another looks like; ``None`` for one too large to be compared."""
+    def comparable(self, aside: Snapshot | None) -> ComparableState | None:
+        """Return the present state, or another, to be compared; ``None`` for one that is too large."""
         shown = Snapshot(self.amplitudes, tuple(self.order), self.values) if aside is None else aside
-        return Picture(*shown) if len(shown.amplitudes) <= COMPARED else None
+        return ComparableState(*shown) if len(shown.amplitudes) <= COMPARED else None
 
     def _half(self, wire: int, value: int) -> ComplexArray:
         """The amplitudes where an active wire has a value, as a view of shape (before, after)."""
@@ -169,9 +170,9 @@ class State:
         """What finds basis states, as long as the state stays as it is."""
         return Sampler(self.amplitudes)
 
-    def view(self) -> View:
-        """The state as it is, until the next step."""
-        return View(self.amplitudes, self.order, self.values)
+    def answers(self) -> DenseAnswers:
+        """Return the answers of the state, valid until the next step."""
+        return DenseAnswers(self.amplitudes, self.order, self.values, means)
 
     def statevector(self, wires: Sequence[int], phase: complex) -> ComplexArray:
         """The amplitudes over qubits, qubit q being on ``wires[q]``, times `phase`. Shape (2**qubits,), a new array."""

@@ -4,9 +4,8 @@
 Each random event of a program has a stream of its own, and shot i takes the i-th number of each. So what a shot finds
 depends on the program, the seed and the shot's number alone, whatever other shots are run beside it and in which order.
 
-Event 0 is the measurement at the end. The others are numbered from 1, in the order of the program: each measurement,
-each reset, and each target of an initialization, whether it can have another outcome or not. A shot that meets an
-event again, in a loop, takes its number from another stream each time.
+The events have the numbers of `qfleet.wire.program.events`. A shot that meets an event again, in a loop, takes its
+number from another stream each time.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.randomness.pcg64 import REACH, numbers_at
-
-FINAL_EVENT = 0
 
 #: Where fewer than one in so many are wanted, numbers are had one by one.
 FEW = 12

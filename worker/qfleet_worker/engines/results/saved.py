@@ -9,7 +9,6 @@ together: entries of a list in the order of the shots, and sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,23 +18,16 @@ from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved, SaveKind, value_type
 from qfleet_worker.engines.contract import EngineError
-from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.states import dense
-from qfleet_worker.engines.states.dense import View
-from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
+from qfleet_worker.engines.states.contract import Answers
+from qfleet_worker.engines.states.dense import squares
 from qfleet_worker.engines.steps import SaveStep
 
-#: Paulis whose groups are kept, of a save; they take some 40 bytes each.
-KEPT_TERMS = 1 << 14
 #: Bytes of Python's own that an entry takes, roughly.
 ENTRY_BYTES = 512
 #: Probabilities below this aren't in a dictionary: Aer's threshold.
 NEGLIGIBLE = 1e-10
 
 _WITH_PHASE = (SaveKind.STATEVECTOR, SaveKind.STATEVECTOR_DICT, SaveKind.AMPLITUDES)
-
-#: The mean of each Pauli in a state.
-Means = Callable[[ComplexArray, PauliGroups], NDArray[np.float64]]
 
 
 class Clbits(Protocol):
@@ -47,7 +39,7 @@ class Clbits(Protocol):
 
 
 #: What is done at a save: of the step, a state, its factor, the shots in it in ascending order, and their clbits.
-Take = Callable[[SaveStep, View, complex, NDArray[np.int64], Clbits], None]
+Take = Callable[[SaveStep, Answers, complex, NDArray[np.int64], Clbits], None]
 
 
 class _Kept:
@@ -68,11 +60,10 @@ class _Kept:
 class Saver:
     """Collects what the saves of one program find."""
 
-    def __init__(self, program: Program, precision: str, means: Means) -> None:
+    def __init__(self, program: Program, precision: str) -> None:
         self._saves = program.saves
         self._num_clbits = program.num_clbits
         self._precision = precision
-        self._means_of = means
         self._kept = [_Kept() for _ in program.saves]
         self._bytes = 0
         #: bytes that an entry takes beside its value, the clbits that belong to it among them
@@ -87,26 +78,26 @@ class Saver:
         if not self._saves:
             return None
 
-        def take(step: SaveStep, view: View, phase: complex, shots: NDArray[np.int64], clbits: Clbits) -> None:
+        def take(step: SaveStep, answers: Answers, phase: complex, shots: NDArray[np.int64], clbits: Clbits) -> None:
             groups = clbits.groups(shots) if self._saves[step.save].conditional else [(0, shots)]
             for key, own in groups:
-                self.take(step, view, phase, own + first, key)
+                self.take(step, answers, phase, own + first, key)
 
         return take
 
-    def take_matrix(self, step: SaveStep, view: View, columns: Sequence[int]) -> None:
+    def take_matrix(self, step: SaveStep, answers: Answers, columns: Sequence[int]) -> None:
         """Save a unitary, whose columns are wires of the state; it is the same for all shots, and saved once."""
         once = np.zeros(1, np.int64)
-        self._keep(step.save, 0, once, lambda: dense.vector(view, (*columns, *step.wires), step.phase))
+        self._keep(step.save, 0, once, lambda: answers.amplitudes((*columns, *step.wires), step.phase))
 
-    def take(self, step: SaveStep, view: View, phase: complex, shots: NDArray[np.int64], clbits: int) -> None:
+    def take(self, step: SaveStep, answers: Answers, phase: complex, shots: NDArray[np.int64], clbits: int) -> None:
         """Save what a step says, for shots in ascending order that share a state.
 
         `phase` is a factor of the state; `clbits` has a bit for each clbit, and is 0 unless the save is conditional.
         Raises `EngineError` once the data are too large to be sent.
         """
         save = self._saves[step.save]
-        self._keep(step.save, clbits, shots, lambda: self._value(save, step, view, phase))
+        self._keep(step.save, clbits, shots, lambda: self._value(save, step, answers, phase))
 
     def _keep(self, number: int, key: int, shots: NDArray[np.int64], value: Callable[[], NDArray[Any]]) -> None:
         """Keep a value for shots whose clbits are `key`; it is made only if it is needed."""
@@ -166,42 +157,26 @@ class Saver:
                 "save averages in place of lists, or run fewer shots"
             )
 
-    def _value(self, save: Save, step: SaveStep, view: View, phase: complex) -> NDArray[Any]:
+    def _value(self, save: Save, step: SaveStep, answers: Answers, phase: complex) -> NDArray[Any]:
+        """Return the value of an entry."""
         phase *= step.phase
         match save.kind:
             case SaveKind.STATEVECTOR | SaveKind.STATEVECTOR_DICT:
-                return dense.vector(view, step.wires, phase)
+                return answers.amplitudes(step.wires, phase)
             case SaveKind.AMPLITUDES:
-                return dense.amplitudes_at(view, step.wires, save.basis_states()) * view.amplitudes.dtype.type(phase)
+                amplitudes = answers.amplitudes_at(step.wires, save.basis_states())
+                return amplitudes * amplitudes.dtype.type(phase)
             case SaveKind.AMPLITUDES_SQUARED:
-                return dense.squares(dense.amplitudes_at(view, step.wires, save.basis_states()))
+                return squares(answers.amplitudes_at(step.wires, save.basis_states()))
             case SaveKind.PROBABILITIES:
-                return dense.probabilities(view, step.targets)
+                return answers.probabilities(step.targets)
             case SaveKind.PROBABILITIES_DICT:
-                found = dense.probabilities(view, step.targets)
-                found[found <= NEGLIGIBLE] = 0
-                return found
+                probabilities = answers.probabilities(step.targets)
+                probabilities[probabilities <= NEGLIGIBLE] = 0
+                return probabilities
             case SaveKind.DENSITY_MATRIX:
-                return dense.density_matrix(view, step.targets)
-        return self._means(save, step, view)
-
-    def _means(self, save: Save, step: SaveStep, view: View) -> NDArray[np.float64]:
-        """The mean of a sum of Paulis, or several; with a variance or squares these too."""
-        x, z, signs = dense.move_paulis(*save.paulis()[:2], step.targets, view)
-        used = signs != 0
-        terms = np.zeros(len(signs))
-        terms[used] = self._means_of(view.amplitudes, _in_groups(x[used], z[used])) * signs[used]
-        return means_of_sums(save, terms)
-
-
-def _in_groups(x: NDArray[np.int64], z: NDArray[np.int64]) -> PauliGroups:
-    """Paulis in groups; the last ones are kept, for the next point of the same circuit."""
-    return _kept_groups(x.tobytes(), z.tobytes()) if len(x) <= KEPT_TERMS else group_paulis(x, z)
-
-
-@lru_cache(maxsize=8)
-def _kept_groups(x: bytes, z: bytes) -> PauliGroups:
-    return group_paulis(np.frombuffer(x, np.int64), np.frombuffer(z, np.int64))
+                return answers.density_matrix(step.targets)
+        return means_of_sums(save, answers.expectation_values(step.targets, *save.paulis()[:2]))
 
 
 def means_of_sums(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Are two states the same, up to a global phase?
+"""Comparison of states up to a global phase.
 
 A wire in a basis state may or may not have a bit of the amplitudes' index; it makes no difference here.
 """
@@ -7,40 +7,46 @@ A wire in a basis state may or may not have a bit of the amplitudes' index; it m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
 
-#: States that differ by less are the same, by the bytes of an amplitude: the rounding errors of long circuits are less.
-TOLERANCE = {16: 1e-11, 8: 2e-6}
+#: Largest distance of states that are taken to be equal, by the bytes of an amplitude. The rounding errors of long
+#: circuits are smaller.
+TOLERANCE: Final = {16: 1e-11, 8: 2e-6}
 #: Amplitudes of the largest states that are compared: copies are made of them.
-COMPARED = 1 << 17
+COMPARED: Final = 1 << 17
 
-_GOLDEN = 2.399963229728653
+_GOLDEN_ANGLE: Final = 2.399963229728653
 
 
-class Picture:
-    """The amplitudes of a state, to be looked at."""
+class ComparableState:
+    """The amplitudes of a state, to be compared with those of others.
+
+    Args:
+        amplitudes: shape (2**len(order),).
+        order: the wires with a bit of the index, the highest bit first.
+        values: those of other wires, 0 where absent.
+    """
 
     def __init__(self, amplitudes: ComplexArray, order: tuple[int, ...], values: Mapping[int, int]) -> None:
-        """`order`: the wires with a bit in `amplitudes`, the highest bit first; `values`: those of other wires, 0 where
-        absent."""
         self.amplitudes = amplitudes
         self._order = order
         self._values = values
         self.tolerance = TOLERANCE[amplitudes.dtype.itemsize]
 
-    def print(self) -> float:
-        """A number that the same states share, within ``2 * tolerance * len(amplitudes)``."""
+    def fingerprint(self) -> float:
+        """Return a number that equal states share, within ``2 * tolerance * len(amplitudes)``."""
         rest = self.amplitudes
         for wire in self._order:
             low, high = rest.reshape(2, -1)
-            rest = low + high * np.exp(1j * _GOLDEN * (wire + 1))
+            rest = low + high * np.exp(1j * _GOLDEN_ANGLE * (wire + 1))
         return float(abs(rest[0])) ** 2
 
-    def same(self, other: Picture) -> bool:
-        """Whether the states are the same."""
+    def equals(self, other: ComparableState) -> bool:
+        """Tell whether two states are the same up to a global phase."""
         wires = self._order
         if self._order != other._order:
             wires = tuple(sorted({*self._order, *other._order}))
@@ -56,7 +62,7 @@ class Picture:
         return float(np.linalg.norm(mine - theirs * mine.dtype.type(inner / abs(inner)))) <= self.tolerance
 
     def _over(self, wires: tuple[int, ...]) -> ComplexArray:
-        """The amplitudes with a bit for each of these wires, among them all of its own."""
+        """Return the amplitudes with a bit for each of these wires, among them all of its own."""
         if wires == self._order:
             return self.amplitudes
         own = [wire for wire in wires if wire in self._order]

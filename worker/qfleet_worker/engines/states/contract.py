@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of states: operations that the driver asks of any engine."""
+"""The contract between the driver and the states of an engine.
+
+The driver takes shots through a program. An engine holds the states that the shots are in, and needs no more than this
+contract: it applies its own steps, weighs and takes the ways of random events, samples, and answers what is saved.
+"""
 
 from __future__ import annotations
 
@@ -11,89 +15,138 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
-from qfleet_worker.engines.states.dense import View
 
 #: Shots that are sampled at a time.
 SHOTS: Final = 1 << 18
 
 
 class Samples(NamedTuple):
-    """What the measurements at the end of a circuit found in some shots."""
+    """Results of the measurements at the end of a circuit in some shots."""
 
     shots: NDArray[np.int64]
     #: int64, a basis state for each shot
-    states: NDArray[np.int64]
-    #: the bit of a wire in these
+    basis_states: NDArray[np.int64]
+    #: the bit of a wire in a basis state
     bits: dict[int, int]
     #: the values of wires without a bit, 0 where absent
     values: dict[int, int]
 
 
+class Answers(Protocol):
+    """Quantities of one state, valid until its next step.
+
+    Wires are those of the plan; the first of several is the lowest bit of an index. A state that can't answer raises
+    `EngineError`.
+    """
+
+    def probabilities(self, wires: Sequence[int]) -> NDArray[np.float64]:
+        """Return the probabilities of the values of some wires, shape (2**wires,)."""
+        ...
+
+    def expectation_values(
+        self, wires: Sequence[int], x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """Return the expectation value of each Pauli, shape (terms,); bit i of a mask is of ``wires[i]``."""
+        ...
+
+    def density_matrix(self, wires: Sequence[int]) -> NDArray[np.complex128]:
+        """Return the reduced density matrix of some wires, shape (4**wires,), row by row."""
+        ...
+
+    def amplitudes(self, wires: Sequence[int], factor: complex) -> ComplexArray:
+        """Return all amplitudes times `factor` as a new array, shape (2**wires,)."""
+        ...
+
+    def amplitudes_at(self, wires: Sequence[int], basis_states: NDArray[np.int64]) -> ComplexArray:
+        """Return the amplitudes of basis states, shape (basis states,); bit i is of ``wires[i]``."""
+        ...
+
+
 class States(Protocol):
-    """States at the same place of a program, numbered from 0."""
+    """States at one place of a program, numbered from 0."""
 
     def __len__(self) -> int: ...
 
     def apply(self, steps: Sequence[Any], begin: int, end: int) -> None:
-        """Apply the unitary steps ``begin`` to ``end - 1``."""
+        """Apply the steps ``begin`` to ``end - 1``, none of which is the driver's."""
         ...
 
-    def given_up(self) -> NDArray[np.bool_] | None:
-        """Which states were given up, shape (members,), if any were."""
+    def lost(self) -> NDArray[np.bool_] | None:
+        """Return which states were given up for want of memory, shape (states,); ``None`` if none were."""
         ...
 
-    def views(self) -> Iterator[tuple[int, View]]:
-        """Each member's number, and its state as it is until the next one is asked for; not of those given up."""
+    def answers(self) -> Iterator[tuple[int, Answers]]:
+        """Give each state's number and its answers, valid until the next one; not of those that are lost."""
         ...
 
-    def weights(self, wire: int) -> NDArray[np.float64]:
-        """The probability of 1 on a wire, shape (members,). Raises `EngineError` for a norm that isn't 1."""
-        ...
+    def weights(self, step: Any) -> NDArray[np.float64]:
+        """Return the probability of each way of an `EventStep`, shape (states, ways); each row adds up to 1.
 
-    def collapse(
-        self, wire: int, values: NDArray[np.bool_], both: NDArray[np.bool_], weights: NDArray[np.float64], reset: bool
-    ) -> NDArray[np.bool_]:
-        """Project a wire of each state on a value, and put it into 0 if it is reset.
-
-        Where both values are found, the part with 1 becomes a new member behind the others, in the same order. Returns
-        for which of them there was room, shape (members,) as they were.
+        Raises:
+            EngineError: the norm of a state isn't 1.
         """
         ...
 
-    def keep(self, which: NDArray[np.int64]) -> None:
-        """Drop the members that aren't among these, and put these into this order."""
+    def branch(self, step: Any, taken: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Let each state go the ways that its shots take.
+
+        A state goes its first way in place. Each further way makes a new state behind the others, in the order of the
+        states and then of the ways.
+
+        Args:
+            step: an `EventStep`.
+            taken: shape (states, ways), at least one in each row.
+            weights: the result of `weights`.
+
+        Returns:
+            Shape (states, ways): the number of the state of each way, -1 for ways that aren't taken and for those that
+            there was no room for.
+        """
         ...
 
-    def split_off(self, which: NDArray[np.bool_]) -> States:
-        """Take some members out."""
+    def select(self, which: NDArray[np.int64]) -> None:
+        """Drop the states that aren't among these, and put these into this order."""
+        ...
+
+    def take_out(self, which: NDArray[np.bool_]) -> States:
+        """Take some states out, and return them."""
         ...
 
     def join(self, others: Any) -> None:
-        """Take the others in, behind."""
+        """Take others in, behind those here."""
         ...
 
-    def leaders(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
-        """For each member the first of the same kind and, up to a global phase, in the same state."""
+    def first_equal(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return for each state the first of the same kind that is the same up to a global phase, shape (states,)."""
         ...
 
-    def find(
-        self, plan: Any, shots: NDArray[np.int64], members: NDArray[np.int64], uniforms: Uniforms
+    def sample(
+        self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms
     ) -> Iterator[Samples]:
-        """Measure all that `plan` measures at its end, for shots of which ``members`` says whose they are.
+        """Measure all that a plan measures at its end.
 
-        `statevector` may be asked for a member's state when its last shots have just been found. Raises `EngineError`
-        for a norm that isn't 1.
+        `statevector` may be asked for a state once the last of its shots has been given.
+
+        Args:
+            shots: in ascending order.
+            states: the number of each shot's state, shape (shots,).
+
+        Raises:
+            EngineError: the norm of a state isn't 1.
         """
         ...
 
-    def statevector(self, member: int, plan: Any, values: dict[int, int], phase: complex) -> ComplexArray:
-        """The amplitudes of a member times `phase`, a new array, once these wires were found to have these values."""
+    def statevector(self, state: int, plan: Any, values: dict[int, int], phase: complex) -> ComplexArray:
+        """Return the amplitudes of a state times `phase`, once these wires were measured with these values.
+
+        The array is new, of shape (2**qubits,).
+        """
         ...
 
 
 class StateSource(Protocol):
-    """What makes members."""
+    """A maker of states for one program."""
 
-    def begin(self) -> Any:
-        """A single member in |0...0>; those there were before are no more."""
+    def begin(self) -> States:
+        """Return one state in |0...0>. Those it made before are gone."""
         ...

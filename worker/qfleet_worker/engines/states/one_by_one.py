@@ -9,153 +9,176 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.events import FINAL_EVENT
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.randomness.uniforms import FINAL_EVENT, Uniforms
-from qfleet_worker.engines.states.contract import SHOTS, Samples
-from qfleet_worker.engines.states.dense import View
-from qfleet_worker.engines.states.store import Held, StateStore
+from qfleet_worker.engines.randomness.uniforms import Uniforms
+from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
+from qfleet_worker.engines.states.store import StateStore, StoredState
+from qfleet_worker.engines.states.ways import Ways
+from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
 
 class OneByOneSource:
-    """The first state of programs that `OneByOne` runs."""
+    """A maker of states that take turns; see `qfleet_worker.engines.states.contract.StateSource`."""
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
 
     def begin(self) -> OneByOne:
-        """Return a single state in |0...0>."""
+        """Return one state in |0...0>."""
         return OneByOne(self._store, [self._store.begin()])
 
 
 class OneByOne:
-    """Members that take turns in a simulator; see `States`."""
+    """States that take turns in the simulator of a store; see `qfleet_worker.engines.states.contract.States`."""
 
-    def __init__(self, store: StateStore, members: list[Held]) -> None:
+    def __init__(self, store: StateStore, states: list[StoredState]) -> None:
         self._store = store
-        self._members = members
+        self._states = states
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._states)
 
     def _turns(self) -> Iterator[tuple[int, Any]]:
-        """Each member's number, and the simulator with its state; first the one that is there."""
-        members = sorted(enumerate(self._members), key=lambda each: each[1].aside is not None)
-        for number, member in members:
-            if not member.gone:
-                yield number, self._store.take(member)
+        """Give each state's number, and the simulator with the state; first the one that is there."""
+        states = sorted(enumerate(self._states), key=lambda each: each[1].aside is not None)
+        for number, state in states:
+            if not state.lost:
+                yield number, self._store.load(state)
 
     def apply(self, steps: Sequence[Any], begin: int, end: int) -> None:
-        for number, state in self._turns():
-            self._members[number].print = None
+        """See `States.apply`."""
+        for number, simulator in self._turns():
+            self._states[number].fingerprint = None
             for at in range(begin, end):
-                state.apply(steps, at)
+                simulator.apply(steps, at)
 
-    def given_up(self) -> NDArray[np.bool_] | None:
-        gone = [member.gone for member in self._members]
-        return np.array(gone) if any(gone) else None
+    def lost(self) -> NDArray[np.bool_] | None:
+        """See `States.lost`."""
+        lost = [state.lost for state in self._states]
+        return np.array(lost) if any(lost) else None
 
-    def views(self) -> Iterator[tuple[int, View]]:
-        for number, state in self._turns():
-            yield number, state.view()
+    def answers(self) -> Iterator[tuple[int, Answers]]:
+        """See `States.answers`."""
+        for number, simulator in self._turns():
+            yield number, simulator.answers()
 
-    def weights(self, wire: int) -> NDArray[np.float64]:
-        found = np.zeros(len(self._members))
-        for number, state in self._turns():
-            value = state.value(wire)
-            found[number] = state.weights(wire)[1] if value is None else value
-        return found
+    def weights(self, step: MeasureStep | ResetStep) -> NDArray[np.float64]:
+        """See `States.weights`."""
+        ones = np.zeros(len(self._states))
+        for number, simulator in self._turns():
+            value = simulator.value(step.wire)
+            ones[number] = simulator.weights(step.wire)[1] if value is None else value
+        return np.stack([1 - ones, ones], axis=1)
 
-    def collapse(
-        self, wire: int, values: NDArray[np.bool_], both: NDArray[np.bool_], weights: NDArray[np.float64], reset: bool
-    ) -> NDArray[np.bool_]:
-        new: dict[int, Held] = {}
-        for number, state in self._turns():
-            if state.value(wire) is None:
-                weight, value = float(weights[number]), int(values[number])
-                if both[number]:
-                    part = self._store.projected(wire, weight)
+    def branch(
+        self, step: MeasureStep | ResetStep, taken: NDArray[np.bool_], weights: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """See `States.branch`."""
+        ways = Ways.of(taken)
+        further: dict[int, list[int]] = {}
+        for number, way in zip(ways.states.tolist(), ways.ways.tolist(), strict=True):
+            further.setdefault(number, []).append(way)
+        new: dict[tuple[int, int], StoredState] = {}
+        for number, simulator in self._turns():
+            if simulator.value(step.wire) is None:
+                for way in further.get(number, ()):
+                    part = self._store.project(step.wire, way, float(weights[number, way]))
                     if part is not None:
-                        new[number] = part
-                        if reset:
-                            part.aside.values[wire] = 0
-                state.project(wire, value, weight if value else 1 - weight)
-                self._members[number].print = None
-            if reset:
-                if state.value(wire):
-                    self._members[number].print = None
-                state.values[wire] = 0
-        room = np.zeros(len(self._members), np.bool_)
-        room[list(new)] = True
-        self._members += [new[number] for number in sorted(new)]
-        return room
+                        new[number, way] = part
+                first = int(ways.first[number])
+                simulator.project(step.wire, first, float(weights[number, first]))
+                self._states[number].fingerprint = None
+            if isinstance(step, ResetStep):
+                if simulator.value(step.wire):
+                    self._states[number].fingerprint = None
+                simulator.values[step.wire] = 0
+        return self._append(ways, taken.shape[1], new, reset=step.wire if isinstance(step, ResetStep) else None)
 
-    def keep(self, which: NDArray[np.int64]) -> None:
-        kept = [self._members[number] for number in which.tolist()]
-        for member in set(self._members).difference(kept):
-            self._store.drop(member)
-        self._members = kept
+    def _append(
+        self, ways: Ways, num_ways: int, new: dict[tuple[int, int], StoredState], reset: int | None
+    ) -> NDArray[np.int64]:
+        """Take the new states in, and return the numbers of all; see `States.branch`."""
+        room = np.array([each in new for each in zip(ways.states.tolist(), ways.ways.tolist(), strict=True)], np.bool_)
+        for each in sorted(new):
+            if reset is not None:
+                new[each].aside.values[reset] = 0
+            self._states.append(new[each])
+        return Ways(ways.first, ways.states[room], ways.ways[room]).numbers(num_ways)
 
-    def split_off(self, which: NDArray[np.bool_]) -> OneByOne:
-        members = self._members
-        self._members = [member for member, out in zip(members, which.tolist(), strict=True) if not out]
-        return OneByOne(self._store, [member for member, out in zip(members, which.tolist(), strict=True) if out])
+    def select(self, which: NDArray[np.int64]) -> None:
+        """See `States.select`."""
+        kept = [self._states[number] for number in which.tolist()]
+        for state in set(self._states).difference(kept):
+            self._store.drop(state)
+        self._states = kept
+
+    def take_out(self, which: NDArray[np.bool_]) -> OneByOne:
+        """See `States.take_out`."""
+        states = list(zip(self._states, which.tolist(), strict=True))
+        self._states = [state for state, out in states if not out]
+        return OneByOne(self._store, [state for state, out in states if out])
 
     def join(self, others: OneByOne) -> None:
-        self._members += others._members
+        """See `States.join`."""
+        self._states += others._states
 
-    def leaders(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
-        leaders = np.arange(len(self._members))
+    def first_equal(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `States.first_equal`."""
+        firsts = np.arange(len(self._states))
         by_kind: dict[int, list[int]] = {}
         for number, kind in enumerate(kinds.tolist()):
             by_kind.setdefault(kind, []).append(number)
         for group in by_kind.values():
             if len(group) > 1:
-                self._lead(group, leaders)
-        return leaders
+                self._compare(group, firsts)
+        return firsts
 
-    def _lead(self, group: list[int], leaders: NDArray[np.int64]) -> None:
-        """Find the leaders in a group of one kind."""
-        pictures = {}
+    def _compare(self, group: list[int], firsts: NDArray[np.int64]) -> None:
+        """Write into `firsts` the first equal state of each in a group of one kind."""
+        comparable = {}
         for number in group:
-            member = self._members[number]
-            picture = self._store.state.picture(member.aside)
-            if picture is None:
+            state = self._states[number]
+            shown = self._store.simulator.comparable(state.aside)
+            if shown is None:
                 return
-            pictures[number] = picture
-            if member.print is None:
-                member.print = picture.print()
+            comparable[number] = shown
+            if state.fingerprint is None:
+                state.fingerprint = shown.fingerprint()
         # Equal states are neighbours when they are sorted by a number that equal states share.
-        first: list[tuple[float, int]] = []
-        for value, number in sorted((self._members[number].print or 0.0, number) for number in group):
-            picture = pictures[number]
-            near = 8 * picture.tolerance * len(picture.amplitudes)
-            for other_value, other in reversed(first):
+        distinct: list[tuple[float, int]] = []
+        for value, number in sorted((self._states[number].fingerprint or 0.0, number) for number in group):
+            shown = comparable[number]
+            near = 8 * shown.tolerance * len(shown.amplitudes)
+            for other_value, other in reversed(distinct):
                 if value - other_value > near:
                     break
-                if picture.same(pictures[other]):
-                    leaders[number] = other
+                if shown.equals(comparable[other]):
+                    firsts[number] = other
                     break
             else:
-                first.append((value, number))
+                distinct.append((value, number))
 
-    def find(
-        self, plan: Any, shots: NDArray[np.int64], members: NDArray[np.int64], uniforms: Uniforms
+    def sample(
+        self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms
     ) -> Iterator[Samples]:
-        for number, state in self._turns():
-            own = shots if len(self._members) == 1 else shots[members == number]
+        """See `States.sample`."""
+        for number, simulator in self._turns():
+            own = shots if len(self._states) == 1 else shots[states == number]
             self._store.settle(plan)
-            sampler = state.sampler()
-            state.check(sampler.total)
-            bits = {wire: bit for bit, wire in enumerate(reversed(state.order))}
+            sampler = simulator.sampler()
+            simulator.check(sampler.total)
+            bits = {wire: bit for bit, wire in enumerate(reversed(simulator.order))}
             if not any(wire in bits for wire in plan.measured):
-                yield Samples(own, np.zeros(0, np.int64), {}, state.values)
+                yield Samples(own, np.zeros(0, np.int64), {}, simulator.values)
                 continue
             for begin in range(0, len(own), SHOTS):
                 part = own[begin : begin + SHOTS]
-                yield Samples(part, sampler.find(uniforms.of(FINAL_EVENT, part)), bits, state.values)
+                yield Samples(part, sampler.find(uniforms.of(FINAL_EVENT, part)), bits, simulator.values)
 
-    def statevector(self, member: int, plan: Any, values: dict[int, int], phase: complex) -> ComplexArray:
-        state = self._store.take(self._members[member])
+    def statevector(self, state: int, plan: Any, values: dict[int, int], phase: complex) -> ComplexArray:
+        """See `States.statevector`."""
+        simulator = self._store.load(self._states[state])
         for wire, value in values.items():
-            state.project(wire, value, state.weights(wire)[value])
+            simulator.project(wire, value, simulator.weights(wire)[value])
         return self._store.statevector(plan, phase)

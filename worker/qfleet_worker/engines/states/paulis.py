@@ -7,10 +7,14 @@ Pauli t is ``i**popcount(x & z) * X**x * Z**z``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Paulis whose groups are kept; they take some 40 bytes each.
+KEPT_TERMS: Final = 1 << 14
 
 
 class PauliGroups(NamedTuple):
@@ -31,7 +35,11 @@ class PauliGroups(NamedTuple):
 
 
 def group_paulis(x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]) -> PauliGroups:
-    """Paulis by their masks, each of shape (terms,); bit i of a mask is bit i of a state's index."""
+    """Group Paulis by their X masks.
+
+    Args:
+        x_masks, z_masks: each of shape (terms,); bit i of a mask is bit i of a state's index.
+    """
     x, z = x_masks.astype(np.int64), z_masks.astype(np.int64)
     order = np.argsort(x, kind="stable")
     x, z = x[order], z[order]
@@ -48,9 +56,21 @@ def group_paulis(x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]) -> 
     )
 
 
+def group_again(x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> PauliGroups:
+    """Group Paulis as `group_paulis` does, and keep the last groups for the next parameter set of the same circuit."""
+    if len(x_masks) > KEPT_TERMS:
+        return group_paulis(x_masks, z_masks)
+    return _group_bytes(x_masks.tobytes(), z_masks.tobytes())
+
+
+@lru_cache(maxsize=8)
+def _group_bytes(x_masks: bytes, z_masks: bytes) -> PauliGroups:
+    return group_paulis(np.frombuffer(x_masks, np.int64), np.frombuffer(z_masks, np.int64))
+
+
 def spread(masks: NDArray[np.int64], places: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int64]:
-    """Masks whose bit i is moved to bit ``places[i]``."""
-    found = np.zeros_like(masks)
+    """Return masks whose bit i is moved to bit ``places[i]``."""
+    moved = np.zeros_like(masks)
     for bit, place in enumerate(places):
-        found |= (masks >> bit & 1) << int(place)
-    return found
+        moved |= (masks >> bit & 1) << int(place)
+    return moved

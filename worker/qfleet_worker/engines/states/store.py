@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several states of one program, of which a simulator holds one at a time.
+"""A store of several states of one program, for a simulator that holds one at a time.
 
 One state lies in the simulator, the others beside it as long as they fit into a budget. A state that doesn't fit is
 given up: its shots are run again from the start.
@@ -16,80 +16,87 @@ from qfleet_worker.engines.gates.matrices import ComplexArray
 MOST_ASIDE: Final = 1 << 14
 
 
-class Held:
-    __slots__ = ("aside", "gone", "print")
+class StoredState:
+    """A state, in the simulator or beside it."""
+
+    __slots__ = ("aside", "fingerprint", "lost")
 
     def __init__(self, aside: Any = None) -> None:
-        #: ``None`` for the one in the simulator
+        #: ``None`` for the state in the simulator
         self.aside = aside
-        self.gone = False
+        self.lost = False
         #: the number that equal states share, once it is known
-        self.print: float | None = None
+        self.fingerprint: float | None = None
 
 
 class StateStore:
-    """A simulator, and what lies beside it."""
+    """A simulator, and the states beside it.
+
+    Args:
+        simulator: holds one state, such as `qfleet_worker.engines.numpy.state.State`.
+        budget: bytes for states beside the simulator's.
+        settle: makes the simulator ready to be sampled at the end of a plan.
+        statevector: takes the amplitudes times a factor out of the simulator, at the end of a plan.
+    """
 
     def __init__(
         self,
-        state: Any,
+        simulator: Any,
         budget: int,
         settle: Callable[[Any], None],
         statevector: Callable[[Any, complex], ComplexArray],
     ) -> None:
-        """`budget`: bytes for states beside the simulator's; `settle` makes the simulator ready to be sampled at the
-        end of a plan, `statevector` takes its amplitudes out."""
-        self.state = state
+        self.simulator = simulator
         self.settle = settle
         self.statevector = statevector
         self._budget = budget
         self._held = 0
         self._aside = 0
-        self._present: Held | None = None
+        self._present: StoredState | None = None
 
-    def begin(self) -> Held:
+    def begin(self) -> StoredState:
         """Drop all states, and return a new one in |0...0>."""
-        self.state.clear()
-        self._present = Held()
+        self.simulator.clear()
+        self._present = StoredState()
         return self._present
 
-    def take(self, member: Held) -> Any:
-        """The simulator, with a member's state."""
-        if self._present is not member:
-            self._clear_away(member.aside.amplitudes.nbytes)
-            self._count(member.aside, -1)
-            self.state.restore(member.aside)
-            member.aside = None
-            self._present = member
-        return self.state
+    def load(self, state: StoredState) -> Any:
+        """Put a state into the simulator, and return the simulator."""
+        if self._present is not state:
+            self._clear_away(state.aside.amplitudes.nbytes)
+            self._count(state.aside, -1)
+            self.simulator.restore(state.aside)
+            state.aside = None
+            self._present = state
+        return self.simulator
 
     def _clear_away(self, wanted: int) -> None:
         """Put the present state aside, or give it up, for one of `wanted` bytes to come."""
         present = self._present
         if present is not None:
-            exchanged = wanted if self.state.EXCHANGES else 0
-            if self._held - exchanged + self.state.aside_bytes() <= self._budget:
-                present.aside = self.state.put_aside()
+            exchanged = wanted if self.simulator.EXCHANGES else 0
+            if self._held - exchanged + self.simulator.aside_bytes() <= self._budget:
+                present.aside = self.simulator.put_aside()
                 self._count(present.aside, 1)
             else:
-                present.gone = True
+                present.lost = True
             self._present = None
 
-    def projected(self, wire: int, weight: float) -> Held | None:
-        """The part of the simulator's state with 1 on a wire, if there is room for it."""
-        if self._held + self.state.projected_bytes() > self._budget or self._aside >= MOST_ASIDE:
+    def project(self, wire: int, value: int, weight: float) -> StoredState | None:
+        """Return the part of the simulator's state with a value on a wire; ``None`` if there is no room for it."""
+        if self._held + self.simulator.projected_bytes() > self._budget or self._aside >= MOST_ASIDE:
             return None
-        aside = self.state.projected(wire, 1, weight)
+        aside = self.simulator.projected(wire, value, weight)
         self._count(aside, 1)
-        return Held(aside)
+        return StoredState(aside)
 
-    def drop(self, member: Held) -> None:
-        """Forget a member."""
-        if member is self._present:
+    def drop(self, state: StoredState) -> None:
+        """Forget a state."""
+        if state is self._present:
             self._present = None
-        elif member.aside is not None:
-            self._count(member.aside, -1)
-            member.aside = None
+        elif state.aside is not None:
+            self._count(state.aside, -1)
+            state.aside = None
 
     def _count(self, aside: Any, sign: int) -> None:
         """Count a state that is put aside, or taken back."""

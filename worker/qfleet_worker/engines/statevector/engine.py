@@ -1,31 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How is an experiment run with vector kernels?"""
+"""The statevector engine: vector kernels, made by numba."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from itertools import chain
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.cost.cost import OVERHEAD_BYTES
 from qfleet.wire.messages.request import Output
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op
 from qfleet.wire.program.saves import Save
-from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.contract import Experiment, Outcome, dtype_of, state_budget
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
-from qfleet_worker.engines.driver.readout import read
-from qfleet_worker.engines.driver.shot_records import Notes
+from qfleet_worker.engines.driver.run import NUMBERS, run_shots
 from qfleet_worker.engines.driver.stretches import Stretch
-from qfleet_worker.engines.driver.trajectories import ends, numbers_per_shot
+from qfleet_worker.engines.driver.unitary import check_unitary, run_unitary
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.randomness.uniforms import Uniforms
-from qfleet_worker.engines.results.outcomes import Tally
-from qfleet_worker.engines.results.saved import Saver
 from qfleet_worker.engines.states.contract import StateSource
 from qfleet_worker.engines.states.one_by_one import OneByOneSource
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis, spread
@@ -35,8 +28,7 @@ from qfleet_worker.engines.statevector.compiler.plan import Plan, compile_progra
 from qfleet_worker.engines.statevector.compiler.small import compile_small
 from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
-from qfleet_worker.engines.statevector.runtime.batch import MAX_WIRES, Room
-from qfleet_worker.engines.statevector.runtime.paulis import means
+from qfleet_worker.engines.statevector.runtime.batch import MAX_WIRES, BatchSource
 from qfleet_worker.engines.statevector.runtime.points import run_point
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
 from qfleet_worker.engines.statevector.runtime.sweeping import (
@@ -49,26 +41,18 @@ from qfleet_worker.engines.statevector.runtime.sweeping import (
     without_last,
 )
 from qfleet_worker.engines.statevector.runtime.threads import Crew
-from qfleet_worker.engines.steps import SaveStep
 
 logger = logging.getLogger(__name__)
 
-_DTYPES: dict[str, np.dtype[np.complexfloating]] = {
-    "double": np.dtype(np.complex128),
-    "single": np.dtype(np.complex64),
-}
 _LANE_BITS = {"double": 2, "single": 3}
 
 _NO_OUTCOMES = np.zeros((0, 0), np.uint8)
 _NO_COUNTS = np.zeros(0, np.int64)
 _NO_MEMORY = np.zeros(0, np.uint32)
 
-#: Random numbers that are held at a time; a circuit with more is run for fewer shots at a time.
-NUMBERS = 1 << 21
-
 
 class StatevectorEngine:
-    """A statevector simulator whose kernels are vector instructions, made by numba."""
+    """A statevector simulator whose kernels are vector instructions."""
 
     name = "statevector"
 
@@ -98,7 +82,7 @@ class StatevectorEngine:
     def _parts(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
     ) -> Iterator[Iterable[Outcome]]:
-        """The outcomes of all points, some at a time."""
+        """Give the outcomes of all points, some at a time."""
         before = seconds_compiling()
         parts = self._sweep(experiment, params, seeds) if len(params) else None
         if parts is not None:
@@ -112,7 +96,7 @@ class StatevectorEngine:
     def _sweep(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
     ) -> Iterable[Iterable[Outcome]] | None:
-        """What `_parts` gives; ``None`` for an experiment that doesn't suit to run many points at a time."""
+        """Return the outcomes of `_parts`; ``None`` for an experiment of which many points can't be run at a time."""
         program = experiment.program
         save = final_means(program)
         if save is not None and not experiment.request.returns_amplitudes:
@@ -131,7 +115,7 @@ class StatevectorEngine:
         return None
 
     def _grouped(self, save: Save, targets: NDArray[np.int32]) -> PauliGroups:
-        """A save's Paulis as masks over all qubits, of which it acts on some."""
+        """Group a save's Paulis, as masks over all qubits."""
         key = "paulis", save.x_masks, save.z_masks, targets.tobytes()
         kept: PauliGroups | None = self._cache.get(key)
         if kept is None:
@@ -141,13 +125,13 @@ class StatevectorEngine:
         return kept
 
     def _final_state(self, experiment: Experiment) -> Outcome | None:
-        """The state after gates on a few qubits; ``None`` for all else."""
+        """Return the state after gates on a few qubits; ``None`` for all other experiments."""
         if experiment.request.output != Output.STATEVECTOR or experiment.program.num_clbits:
             return None
         tables = compile_small(experiment.program, _LANE_BITS[experiment.request.precision], self._cache)
         if tables is None:
             return None
-        program, dtype = experiment.program, _DTYPES[experiment.request.precision]
+        program, dtype = experiment.program, dtype_of(experiment.request.precision)
         final, norm_squared = run_point(tables, program.num_qubits, dtype, program.params)
         check_norm(norm_squared, experiment.request.precision == "double")
         return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None, final)
@@ -158,36 +142,17 @@ class StatevectorEngine:
             swept = self._sweep(experiment, experiment.program.params[None], [experiment.seed])
             if swept is not None:
                 return next(chain.from_iterable(swept))
-        tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.request.keeps_shots else None)
-        saver = self._saver(experiment)
-        # Sorting many outcomes takes memory of its own, when that of the states is given back.
-        amplitudes = self._fill(tally, saver, experiment)
-        return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
-
-    def _fill(self, tally: Tally, saver: Saver, experiment: Experiment) -> ComplexArray | None:
-        """Run all shots, and return the amplitudes after the last one if they are asked for."""
         flow = self._compile(experiment)
-        ensemble = self._ensemble(experiment, flow)
-        at_once = max(1, NUMBERS // numbers_per_shot(flow))
-        last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
-        amplitudes: ComplexArray | None = None
-        for first in range(0, experiment.shots, at_once):
-            shots = min(at_once, experiment.shots - first)
-            uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-            notes = Notes(shots)
-            for front in ends(flow, ensemble, shots, uniforms, notes, saver.taking(first), saver.phases):
-                after = read(front, flow.blocks[front.block].plan, notes, uniforms, first, tally, last - first)
-                amplitudes = amplitudes if after is None else after
-        return amplitudes
+        return run_shots(experiment, flow, lambda: self._source(experiment, flow))
 
-    def _ensemble(self, experiment: Experiment, flow: Flow[Plan]) -> StateSource:
-        dtype = _DTYPES[experiment.request.precision]
+    def _source(self, experiment: Experiment, flow: Flow[Plan]) -> StateSource:
+        dtype = dtype_of(experiment.request.precision)
         num_wires = flow.blocks[0].plan.num_wires
         state = State(num_wires, dtype, self._crew(experiment))
-        budget = OVERHEAD_BYTES // 4 + (0 if experiment.request.output == Output.STATEVECTOR else state.capacity_bytes)
+        budget = state_budget(experiment.request, state.capacity_bytes)
         dynamic = any(block.events for block in flow.blocks)
         if dynamic and num_wires <= MAX_WIRES:
-            return Room(state, budget)
+            return BatchSource(state, budget)
 
         def statevector(plan: Plan, phase: complex) -> ComplexArray:
             amplitudes = state.statevector(plan, phase)
@@ -195,10 +160,6 @@ class StatevectorEngine:
             return amplitudes.copy() if dynamic else amplitudes
 
         return OneByOneSource(StateStore(state, budget, lambda _: state.settle(), statevector))
-
-    def _saver(self, experiment: Experiment) -> Saver:
-        crew = self._crew(experiment)
-        return Saver(experiment.program, experiment.request.precision, partial(means, crew=crew))
 
     def _crew(self, experiment: Experiment) -> Crew:
         if experiment.threads not in self._crews:
@@ -211,12 +172,12 @@ class StatevectorEngine:
 
         def plan(part: Stretch) -> Plan:
             program = part.program
-            key = (lane_bits, experiment.threads, named.tobytes(), part.last, part.events, *structure(program))
+            key = (lane_bits, experiment.threads, named.tobytes(), part.last, part.events_before, *structure(program))
             kept: Plan | None = self._cache.get(key)
             if kept is not None:
                 return kept.bind(program.params)
             made = compile_program(
-                program, lane_bits, experiment.threads, named=named, last=part.last, events=part.events
+                program, lane_bits, experiment.threads, named=named, last=part.last, events_before=part.events_before
             )
             self._cache.put(key, made, made.nbytes)
             return made
@@ -225,31 +186,21 @@ class StatevectorEngine:
 
     def _unitary(self, experiment: Experiment) -> Outcome:
         program = experiment.program
-        for at, code in enumerate(program.codes.tolist()):
-            if code in NON_UNITARY_OPS and code != Op.SAVE:
-                raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
+        check_unitary(program)
         plan = compile_program(program, _LANE_BITS[experiment.request.precision], experiment.threads, columns=True)
-        state = State(2 * program.num_qubits, _DTYPES[experiment.request.precision], self._crew(experiment))
+        state = State(2 * program.num_qubits, dtype_of(experiment.request.precision), self._crew(experiment))
         state.set_identity(plan.first_wires)
-        saver = self._saver(experiment)
-        for at, step in enumerate(plan.steps):
-            if isinstance(step, SaveStep):
-                saver.take_matrix(step, state.view(), range(program.num_qubits))
-            else:
-                state.apply(plan.steps, at)
-        matrix = state.amplitudes.reshape(1 << program.num_qubits, -1)
-        matrix *= matrix.dtype.type(plan.phase)
-        rows = matrix.view(matrix.real.dtype)
-        for norm_squared in np.vecdot(rows, rows).tolist():
-            state.check(norm_squared)
-        none = Tally(0, 0 if experiment.request.keeps_shots else None).result()
-        return Outcome(
-            *none, amplitudes=matrix if experiment.request.output == Output.UNITARY else None, saved=saver.result()
-        )
+
+        def take_matrix() -> ComplexArray:
+            matrix = state.amplitudes.reshape(1 << program.num_qubits, -1)
+            matrix *= matrix.dtype.type(plan.phase)
+            return matrix
+
+        return run_unitary(experiment, plan.steps, state, range(program.num_qubits), take_matrix)
 
 
 def _warn(before: float) -> None:
-    """Say that machine code was compiled since `before`."""
+    """Log that machine code was compiled since `before`."""
     seconds = seconds_compiling() - before
     if seconds:
         logger.warning("compiled machine code for %.1f s: numba's cache was cold", seconds)

@@ -12,7 +12,7 @@ from qiskit.circuit.classical import expr, types
 from qfleet.lowering.lower import lower
 from qfleet_worker.engines.contract import Engine
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.states.comparison import Picture
+from qfleet_worker.engines.states.comparison import ComparableState
 from qfleet_worker.engines.states.contract import States
 from qfleet_worker.engines.states.one_by_one import OneByOne
 from qfleet_worker.engines.statevector import engine as statevector_engine
@@ -31,15 +31,15 @@ class Most:
             self._watch(monkeypatch, ensemble)
 
     def _watch(self, monkeypatch: pytest.MonkeyPatch, ensemble: type) -> None:
-        collapse = ensemble.collapse
+        branch = ensemble.branch
 
         def watched(states: States, *args: object) -> object:
-            room = collapse(states, *args)
+            numbers = branch(states, *args)
             self.events += 1
             self.states = max(self.states, len(states))
-            return room
+            return numbers
 
-        monkeypatch.setattr(ensemble, "collapse", watched)
+        monkeypatch.setattr(ensemble, "branch", watched)
 
 
 @pytest.fixture
@@ -162,15 +162,15 @@ def test_what_differs_by_a_phase_between_amplitudes_is_kept_apart(engine: Engine
 
 def test_pictures_know_a_wire_in_a_basis_state_however_it_is_held() -> None:
     plus = np.array([1, 1], np.complex128) / np.sqrt(2)
-    half = Picture(plus * 1j, (0,), {1: 1})
-    whole = Picture(np.array([0, 0, *plus]), (1, 0), {})
-    turned = Picture(np.array([0, plus[0], 0, plus[1]]), (0, 1), {})
-    assert all(one.same(whole) for one in (half, turned))
-    assert whole.same(half)
-    assert half.print() == pytest.approx(whole.print()) == pytest.approx(turned.print())
-    assert not half.same(Picture(plus, (0,), {1: 0}))
-    assert not half.same(Picture(plus * [1, -1], (0,), {1: 1}))
-    assert not half.same(Picture(plus * [1, 1 + 1e-9j], (0,), {1: 1}))
+    half = ComparableState(plus * 1j, (0,), {1: 1})
+    whole = ComparableState(np.array([0, 0, *plus]), (1, 0), {})
+    turned = ComparableState(np.array([0, plus[0], 0, plus[1]]), (0, 1), {})
+    assert all(one.equals(whole) for one in (half, turned))
+    assert whole.equals(half)
+    assert half.fingerprint() == pytest.approx(whole.fingerprint()) == pytest.approx(turned.fingerprint())
+    assert not half.equals(ComparableState(plus, (0,), {1: 0}))
+    assert not half.equals(ComparableState(plus * [1, -1], (0,), {1: 1}))
+    assert not half.equals(ComparableState(plus * [1, 1 + 1e-9j], (0,), {1: 1}))
 
 
 @pytest.mark.parametrize("max_wires", [-1, 10])
@@ -193,7 +193,7 @@ def test_shots_that_were_put_off_find_the_same(
     experiment = make_experiment(lower(qc), 200, seed, memory=True, output=output)
     whole = StatevectorEngine().run(experiment)
     most = Most(monkeypatch)
-    monkeypatch.setattr(statevector_engine, "OVERHEAD_BYTES", 0)
+    monkeypatch.setattr("qfleet_worker.engines.contract.OVERHEAD_BYTES", 0)
     again = StatevectorEngine().run(experiment)
     assert (most.states > 1) == (max_wires < 0 and output == "counts")
     assert again.outcomes[again.memory].tobytes() == whole.outcomes[whole.memory].tobytes()

@@ -10,11 +10,9 @@ from engine_oracle import measure, op
 from make_experiments import make_experiment
 
 from qfleet.wire.program.program import Op, Program
-from qfleet_worker.engines.driver import trajectories
-from qfleet_worker.engines.numpy import engine
+from qfleet_worker.engines.driver import run as run_module
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.numpy.state import State
-from qfleet_worker.engines.randomness.uniforms import Uniforms
 
 CODES = [Op.H, Op.RY, Op.X, Op.UNITARY, Op.MEASURE, Op.MEASURE, Op.RESET, Op.INITIALIZE, Op.RZZ, Op.SWAP]
 
@@ -83,17 +81,6 @@ def test_memory_and_output_do_not_change_the_counts() -> None:
     assert len({run.counts.tobytes() + run.outcomes.tobytes() for run in runs}) == 1
 
 
-@pytest.mark.parametrize(("weight", "one"), [(1e-15, False), (1 - 1e-15, True)])
-def test_negligible_branches_are_not_taken(weight: float, one: bool) -> None:
-    class Extreme(Uniforms):
-        def of(self, _event: int, shots: np.ndarray, _visit: int = 0) -> np.ndarray:
-            return np.full(len(shots), np.nextafter(1.0, 0) if one else 0.0)
-
-    shots = np.arange(3)
-    found = trajectories._find_one(Extreme(1, 0, 3), 1, 0, shots, np.array([weight]), np.zeros(3, np.int64))
-    assert found.tolist() == [one] * 3
-
-
 @pytest.mark.parametrize("output", ["counts", "statevector"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_shot_finds_the_same_whatever_others_run_beside_it(
@@ -112,7 +99,7 @@ def test_a_shot_finds_the_same_whatever_others_run_beside_it(
     states: list[bytes] = []
     whole = run(0, 300)
     assert run(0, 1) + run(1, 120) + run(121, 179) == whole
-    monkeypatch.setattr(engine, "NUMBERS", 100)
+    monkeypatch.setattr(run_module, "NUMBERS", 100)
     assert run(0, 300) == whole
     if output == "statevector":
         assert states[0] == states[3] == states[4]

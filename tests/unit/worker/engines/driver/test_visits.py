@@ -102,12 +102,12 @@ def loops() -> QuantumCircuit:
 
 def test_what_lies_ahead_of_each_block() -> None:
     program = lower(loops())
-    flow = compile_flow(program, lambda part: compile_program(part.program, part.first, part.last, part.events))
+    flow = compile_flow(program, lambda part: compile_program(part.program, part.first, part.last, part.events_before))
     # Two events are met at most once, the first one and that between the loops.
     assert sorted(set(flow.ahead)) == [(1, True), (2, True), (3, True), (4, True), (7, False)]
     assert [each.first_event for each in flow.ahead] == sorted(each.first_event for each in flow.ahead)
     straight = compile_flow(
-        lower(QuantumCircuit(1)), lambda part: compile_program(part.program, part.first, part.last, part.events)
+        lower(QuantumCircuit(1)), lambda part: compile_program(part.program, part.first, part.last, part.events_before)
     )
     assert not straight.ahead
     assert not straight.loops

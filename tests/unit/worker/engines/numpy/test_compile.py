@@ -100,7 +100,7 @@ def test_measurements_of_wires_used_later_stay_where_they_are() -> None:
 
 def test_only_the_last_writer_writes() -> None:
     compiled = plan(2, measure(0, 1), measure(1, 1), op(Op.X, [0]))
-    assert compiled.steps[0] == MeasureStep(0, 1, ())
+    assert compiled.steps[0] == MeasureStep(wire=0, event=1, clbits=())
     assert compiled.readout == ((1, 1),)
     assert compiled.measured == (1,)
 

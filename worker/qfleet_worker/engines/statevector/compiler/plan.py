@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
 from qfleet_worker.engines.statevector.compiler.binding import bind, size_of
 from qfleet_worker.engines.statevector.compiler.matrices import NUM_PARAMS
@@ -119,18 +120,19 @@ def compile_program(
     columns: bool = False,
     named: NDArray[np.bool_] | None = None,
     last: bool = True,
-    events: int = 0,
+    events_before: int = 0,
 ) -> Plan:
     """The plan of a program for vectors of ``2**lane_bits`` amplitudes.
 
     With `columns` the state is a matrix: the wires of qubits are the upper half of its wires. For a part of a program,
-    `named` are the qubits that have a wire, `last` says whether it is the end, and `events` are random events before.
+    `named` are the qubits that have a wire, `last` says whether it is the end, and `events_before` are the random
+    events before it.
     """
     if named is None:
         named = named_qubits(program)
     if columns:
         named = np.ones_like(named)
-    return _Compiler(program, lane_bits, threads, columns, named).plan(last, events)
+    return _Compiler(program, lane_bits, threads, columns, named).plan(last, events_before)
 
 
 def named_qubits(program: Program) -> NDArray[np.bool_]:
@@ -189,7 +191,7 @@ class _Compiler:
             self.wires = np.empty_like(wires)
             self.wires[ends] = wires
 
-    def plan(self, last: bool, events: int) -> Plan:
+    def plan(self, last: bool, events_before: int) -> Plan:
         """Compile all of the program; see `compile_program`."""
         steps: list[Step] = []
         measured: list[int] = []
@@ -197,7 +199,7 @@ class _Compiler:
         first_wires = tuple(self.wires.tolist())
         breaks = np.flatnonzero(_BREAKS[self.codes] | self._wide())
         if len(breaks):
-            self._with_breaks(breaks.tolist(), steps, measured, readout, last, events)
+            self._with_breaks(breaks.tolist(), steps, measured, readout, last, events_before)
         else:
             self._segment(slice(0, len(self.codes)), slice(0, None), slice(0, len(self.params)), steps)
         return Plan(
@@ -223,8 +225,9 @@ class _Compiler:
         measured: list[int],
         readout: list[tuple[int, int]],
         last: bool,
-        event: int,
+        events_before: int,
     ) -> None:
+        events = event_numbers(self.program) + events_before
         widths = self.num_controls + self.num_targets
         operand_ends = np.cumsum(widths)
         param_ends = np.cumsum(NUM_PARAMS[self.codes])
@@ -251,7 +254,6 @@ class _Compiler:
             start = int(operand_ends[row] - widths[row])
             targets = self.operands[start + self.num_controls[row] : operand_ends[row]].tolist()
             if code == Op.MEASURE:
-                event += 1
                 clbit = int(self.program.clbits[measurement])
                 # If nothing reads a clbit before the end, only its last writer counts.
                 is_last = writer[clbit] == measurement
@@ -260,13 +262,12 @@ class _Compiler:
                     final.setdefault(targets[0], []).extend([clbit] if is_last else [])
                 else:
                     written = (clbit,) if is_last or clbits_read else ()
-                    steps.append(MeasureStep(int(self.wires[targets[0]]), event, written))
+                    steps.append(MeasureStep(wire=int(self.wires[targets[0]]), event=int(events[row]), clbits=written))
                 continue
             wires = tuple(int(self.wires[qubit]) for qubit in targets)
             if code in (Op.RESET, Op.INITIALIZE):
-                for wire in wires:
-                    event += 1
-                    steps.append(ResetStep(wire, event))
+                for event, wire in enumerate(wires, int(events[row])):
+                    steps.append(ResetStep(wire=wire, event=event))
                 if code == Op.INITIALIZE:
                     steps.append(Prepare(wires, self._table(row)))
                 continue

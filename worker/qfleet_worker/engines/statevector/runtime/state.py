@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is a statevector, and how do a plan's steps act on it?
+"""A statevector, and the steps of a plan that act on it.
 
 Bit w of an index is the value of wire w. A wire is *known* once a step has touched it; the others are in a basis state,
 and the part of the memory where their bit is 1 is neither read nor written: all that is there of them is in the part
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.states.comparison import COMPARED, Picture
-from qfleet_worker.engines.states.dense import View
+from qfleet_worker.engines.states.comparison import COMPARED, ComparableState
+from qfleet_worker.engines.states.dense import DenseAnswers
 from qfleet_worker.engines.statevector.compiler.binding import precise
 from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
 from qfleet_worker.engines.statevector.kernels.bits import popcount
+from qfleet_worker.engines.statevector.runtime.paulis import means
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.threads import Crew
 
@@ -38,7 +40,7 @@ def check_norm(norm_squared: float, double: bool) -> None:
 
 
 class Snapshot(NamedTuple):
-    """A state, put aside."""
+    """A state that was put aside."""
 
     #: over the known wires only; or as long as the state's memory and laid out like it
     amplitudes: ComplexArray
@@ -47,13 +49,17 @@ class Snapshot(NamedTuple):
 
 
 class State:
-    """A statevector over wires, which begins in |0...0>."""
+    """A statevector over wires, which begins in |0...0>.
+
+    Args:
+        num_wires: the number of wires to make room for.
+        crew: the threads that share the work.
+    """
 
     #: whether a state that is put aside keeps its memory, and another is restored with its own
     EXCHANGES = True
 
     def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], crew: Crew) -> None:
-        """Makes room for `num_wires` wires; work is shared by a `crew`."""
         if num_wires > MAX_WIRES:
             raise MemoryError(f"no machine holds the state of {num_wires} qubits")
         self.dtype = dtype
@@ -63,6 +69,8 @@ class State:
         self._all = np.empty(1 << self._room, dtype)
         self._floats = self._all.view(np.float64 if dtype == np.complex128 else np.float32)
         self._crew = crew
+        #: see `DenseAnswers`
+        self.expectation_values = partial(means, crew=crew)
         #: the values of wires that aren't known, 0 where absent; without meaning for known wires
         self.values: dict[int, int] = {}
         #: the wires that are known, as a mask
@@ -71,28 +79,30 @@ class State:
 
     @property
     def capacity_bytes(self) -> int:
-        """Bytes of the whole state."""
+        """Return the bytes of the whole state."""
         return self._all.nbytes
 
     @property
     def amplitudes(self) -> ComplexArray:
-        """All amplitudes, shape (2**wires,), a view; after `settle` they may be read."""
+        """Return all amplitudes, shape (2**wires,), as a view; after `settle` they may be read."""
         return self._all[: 1 << self.num_wires]
 
     @property
     def order(self) -> list[int]:
-        """The wires with a bit in `amplitudes`, the highest bit first."""
+        """Return the wires with a bit in `amplitudes`, the highest bit first."""
         return [*range(self.num_wires - 1, -1, -1)]
 
     def clear(self) -> None:
-        """Back to |0...0>."""
+        """Go back to |0...0>."""
         self.known = 0
         self.values = {}
         self._all[0] = 1
 
     def set_identity(self, wires: Sequence[int]) -> None:
-        """The identity matrix as a state: the lower half of the wires are its columns, and ``wires[q]`` is a bit of its
-        rows, that of qubit q."""
+        """Become the identity matrix.
+
+        The lower half of the wires are its columns, and ``wires[q]`` is the bit of qubit q in its rows.
+        """
         columns = np.arange(1 << len(wires))
         rows = np.zeros_like(columns)
         for qubit, wire in enumerate(wires):
@@ -113,7 +123,7 @@ class State:
         parts.scatter(self._all, snapshot.amplitudes, self.known)
 
     def put_aside(self) -> Snapshot:
-        """The state as it is. Another has to be restored before anything else is done."""
+        """Return the state. Another has to be restored before anything else is done."""
         return Snapshot(self._all, self.known, self.values)
 
     def _use(self, amplitudes: ComplexArray) -> None:
@@ -121,15 +131,15 @@ class State:
         self._floats = self._all.view(np.float64 if self.dtype == np.complex128 else np.float32)
 
     def aside_bytes(self) -> int:
-        """Bytes of a state that is put aside."""
+        """Return the bytes of a state that is put aside."""
         return self._all.nbytes
 
     def projected_bytes(self) -> int:
-        """Bytes of what `projected` makes."""
+        """Return the bytes of the result of `projected`."""
         return self._all.nbytes // 2
 
-    def picture(self, aside: Snapshot | None) -> Picture | None:
-        """What the present state or another looks like; ``None`` for one too large to be compared."""
+    def comparable(self, aside: Snapshot | None) -> ComparableState | None:
+        """Return the present state, or another, to be compared; ``None`` for one that is too large."""
         shown = Snapshot(self._all, self.known, self.values) if aside is None else aside
         if 1 << popcount(shown.known) > COMPARED:
             return None
@@ -138,10 +148,10 @@ class State:
             amplitudes = np.empty(1 << popcount(shown.known), self.dtype)
             parts.gather(shown.amplitudes, amplitudes, shown.known, 0, 1.0)
         order = tuple([wire for wire in range(self.num_wires - 1, -1, -1) if shown.known >> wire & 1])
-        return Picture(amplitudes, order, shown.values)
+        return ComparableState(amplitudes, order, shown.values)
 
     def value(self, wire: int) -> int | None:
-        """The value of a wire in a basis state, or ``None`` for a known wire."""
+        """Return the value of a wire in a basis state; ``None`` for a known wire."""
         return None if self.known >> wire & 1 else self.values.get(wire, 0)
 
     def apply(self, steps: Sequence[Step], at: int) -> None:
@@ -155,7 +165,7 @@ class State:
             self._prepare(step)
 
     def weights(self, wire: int) -> tuple[float, float]:
-        """The probabilities of 0 and 1 on a known wire, adding up to 1. Raises `EngineError` if they don't."""
+        """Return the probabilities of 0 and 1 on a known wire. Raise `EngineError` if the norm isn't 1."""
         zero, one = parts.weights(self._all, self.known & ~(1 << wire), 1 << wire)
         self.check(zero + one)
         return zero / (zero + one), one / (zero + one)
@@ -165,32 +175,32 @@ class State:
         check_norm(norm_squared, self.dtype == np.complex128)
 
     def project(self, wire: int, value: int, weight: float) -> None:
-        """Project a known wire on a value that has the probability `weight`; it is known no more."""
+        """Project a known wire on a value of probability `weight`. The wire isn't known afterwards."""
         self.known &= ~(1 << wire)
         parts.move(self._all, self.known, value << wire, 1 / math.sqrt(weight))
         self.values[wire] = value
 
     def projected(self, wire: int, value: int, weight: float) -> Snapshot:
-        """What `project` would make of the state."""
+        """Return the result of `project`, and leave the state as it is."""
         known = self.known & ~(1 << wire)
         amplitudes = np.empty(1 << popcount(known), self.dtype)
         parts.gather(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
         return Snapshot(amplitudes, known, {**self.values, wire: value})
 
     def settle(self) -> None:
-        """Write what wires that aren't known leave unwritten, so that every amplitude may be read."""
+        """Write the amplitudes that unknown wires leave unwritten, so that every amplitude may be read."""
         self._touch_ones()
         self._clear_rest()
         self.known |= (1 << self.num_wires) - 1
 
-    def view(self) -> View:
-        """The state as it is, until the next step. What is known stays as it is too, unlike with `settle`."""
+    def answers(self) -> DenseAnswers:
+        """Return the answers of the state, valid until the next step. Unlike `settle`, keep what is known."""
         self._clear_rest()
         flips = sum(value << wire for wire, value in self.values.items() if wire < self.num_wires)
-        return View(self.amplitudes, self.order, self.values, flips & ~self.known)
+        return DenseAnswers(self.amplitudes, self.order, self.values, self.expectation_values, flips & ~self.known)
 
     def _clear_rest(self) -> None:
-        """Write the zeros of the part of the memory where a wire that isn't known is 1."""
+        """Write the zeros of the part of the memory where an unknown wire is 1."""
         full = (1 << self.num_wires) - 1
         if self.known & full == full:
             return
@@ -203,11 +213,11 @@ class State:
         )
 
     def sampler(self) -> Sampler:
-        """What finds basis states of a settled state, as long as it stays as it is."""
+        """Return a sampler of a settled state, valid until the next step."""
         return Sampler(self.amplitudes, self._crew)
 
     def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
-        """The amplitudes over the plan's qubits times `phase`, shape (2**qubits,). The state is used up."""
+        """Return the amplitudes over the plan's qubits times `phase`, shape (2**qubits,). The state is used up."""
         self.settle()
         num_qubits = len(plan.wires)
         amplitudes = self.amplitudes
@@ -254,7 +264,7 @@ class State:
             self.known |= local
 
     def _touch_ones(self) -> None:
-        """Make wires in |1> known: a stage takes those that it doesn't know for |0>."""
+        """Make wires in |1> known: a stage takes unknown wires to be in |0>."""
         if self.values:
             self._touch(sum(1 << wire for wire, value in self.values.items() if value and wire < self.num_wires))
 
@@ -296,7 +306,7 @@ class State:
 
 
 def _offsets(targets: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What the values of the lower and of the upper half of some wires add to an index."""
+    """Return the part of an index by the values of the lower, and of the upper half of some wires."""
     half = (len(targets) + 1) // 2
     halves = []
     for wires in (targets[:half], targets[half:]):

@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.events import FINAL_EVENT
 from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.randomness.uniforms import FINAL_EVENT, Uniforms
+from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import means_of_sums
 from qfleet_worker.engines.states.contract import SHOTS

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All shots of an experiment, run by the states of any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from qfleet.wire.messages.request import Output
+from qfleet_worker.engines.contract import Experiment, Outcome
+from qfleet_worker.engines.driver.flow import Flow
+from qfleet_worker.engines.driver.readout import read
+from qfleet_worker.engines.driver.shot_records import Notes
+from qfleet_worker.engines.driver.trajectories import ends, numbers_per_shot
+from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.randomness.uniforms import Uniforms
+from qfleet_worker.engines.results.outcomes import Tally
+from qfleet_worker.engines.results.saved import Saver
+from qfleet_worker.engines.states.contract import StateSource
+
+#: Random numbers that are held at a time; a circuit with more is run for fewer shots at a time.
+NUMBERS: Final = 1 << 21
+
+
+def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[], StateSource]) -> Outcome:
+    """Run all shots of an experiment, and return their outcome.
+
+    Args:
+        flow: the compiled program.
+        make_source: makes the states. They are dropped before the outcomes are sorted, which takes memory of its own.
+    """
+    tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.request.keeps_shots else None)
+    saver = Saver(experiment.program, experiment.request.precision)
+    amplitudes = _run_parts(experiment, flow, make_source(), tally, saver)
+    return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+
+
+def _run_parts(
+    experiment: Experiment, flow: Flow[Any], source: StateSource, tally: Tally, saver: Saver
+) -> ComplexArray | None:
+    """Run as many shots at a time as there is room for, and return the amplitudes after the last, if asked for."""
+    at_once = max(1, NUMBERS // numbers_per_shot(flow))
+    last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
+    amplitudes: ComplexArray | None = None
+    for first in range(0, experiment.shots, at_once):
+        shots = min(at_once, experiment.shots - first)
+        uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
+        records = Notes(shots)
+        for front in ends(flow, source, shots, uniforms, records, saver.taking(first), saver.phases):
+            after = read(front, flow.blocks[front.block].plan, records, uniforms, first, tally, last - first)
+            amplitudes = amplitudes if after is None else after
+    return amplitudes

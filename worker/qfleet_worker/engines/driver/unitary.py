@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unitary of a circuit: its steps applied to the identity, as a state of twice as many wires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from qfleet.wire.messages.request import Output
+from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.results.outcomes import Tally
+from qfleet_worker.engines.results.saved import Saver
+from qfleet_worker.engines.states.contract import Answers
+from qfleet_worker.engines.steps import SaveStep
+
+
+class MatrixState(Protocol):
+    """A state that may be a matrix."""
+
+    def apply(self, steps: Any, at: int) -> None:
+        """Apply the step ``steps[at]``."""
+        ...
+
+    def answers(self) -> Answers:
+        """Return the answers of the matrix as a state, valid until the next step."""
+        ...
+
+    def check(self, norm_squared: float) -> None:
+        """Raise `EngineError` if a squared norm isn't 1."""
+        ...
+
+
+def check_unitary(program: Program) -> None:
+    """Raise `EngineError` for a program that has no unitary."""
+    for at, code in enumerate(program.codes.tolist()):
+        if code in NON_UNITARY_OPS and code != Op.SAVE:
+            raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
+
+
+def run_unitary(
+    experiment: Experiment,
+    steps: Sequence[Any],
+    state: MatrixState,
+    columns: Sequence[int],
+    take_matrix: Callable[[], ComplexArray],
+) -> Outcome:
+    """Apply steps to the identity, and return the matrix and what is saved of it.
+
+    Args:
+        steps: those of a plan; they contain no random event.
+        state: the identity.
+        columns: the wires of the state that are the matrix's columns.
+        take_matrix: returns the matrix at the end, shape (2**qubits, 2**qubits).
+    """
+    saver = Saver(experiment.program, experiment.request.precision)
+    for at, step in enumerate(steps):
+        if isinstance(step, SaveStep):
+            saver.take_matrix(step, state.answers(), columns)
+        else:
+            state.apply(steps, at)
+    matrix = take_matrix()
+    rows = matrix.view(matrix.real.dtype)
+    for norm_squared in np.vecdot(rows, rows).tolist():
+        state.check(norm_squared)
+    nothing = Tally(0, 0 if experiment.request.keeps_shots else None).result()
+    amplitudes = matrix if experiment.request.output == Output.UNITARY else None
+    return Outcome(*nothing, amplitudes=amplitudes, saved=saver.result())

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways that states go at a random event, and the numbers of the states that they lead to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Ways(NamedTuple):
+    """The ways that states take, from a table of shape (states, ways)."""
+
+    #: the way of each state in place
+    first: NDArray[np.int64]
+    #: the state and the way of each further one, in the order of the states and then of the ways
+    states: NDArray[np.int64]
+    ways: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, taken: NDArray[np.bool_]) -> Ways:
+        """Return the ways of a table that has at least one in each row."""
+        first = taken.argmax(axis=1)
+        further = taken.copy()
+        further[np.arange(len(taken)), first] = False
+        states, ways = np.nonzero(further)
+        return cls(first, states, ways)
+
+    def limited(self, most: int) -> Ways:
+        """Return the ways without the further ones that are more than `most`."""
+        return self if len(self.states) <= most else Ways(self.first, self.states[:most], self.ways[:most])
+
+    def numbers(self, ways: int) -> NDArray[np.int64]:
+        """Return the number of the state of each way, shape (states, ways), -1 for ways that aren't taken."""
+        count = len(self.first)
+        numbers = np.full((count, ways), -1)
+        numbers[np.arange(count), self.first] = np.arange(count)
+        numbers[self.states, self.ways] = np.arange(count, count + len(self.states))
+        return numbers
