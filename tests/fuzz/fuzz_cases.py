@@ -29,14 +29,14 @@ from same_outcomes import assert_same_saves
 
 from qfleet.errors import DamagedDataError
 from qfleet.ledger.record import decode_record, encode_record
-from qfleet.wire.codec.blobs import Kind, content_hash, head
+from qfleet.wire.codec.blobs import VERSION, Kind, content_hash, head
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes
 from qfleet.wire.errors import WireError
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.result import CircuitResult
-from qfleet.wire.messages.work import CircuitWork, ShardWork, cut
+from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 from qfleet.wire.program.program import Op, Program
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
 from qfleet_worker.engines.contract import Engine
@@ -80,7 +80,9 @@ def _shard(content: bytes, engines: Engines) -> bool:
     blobs = [head(Kind.PROGRAM) + msgspec.msgpack.encode(each) for each in tree[1]]
     names = [content_hash(blob) for blob in blobs]
     _name_programs(tree[0], names)
-    work = _decoded(decode_work, head(Kind.WORK) + msgspec.msgpack.encode(tree[0]))
+    # The first inputs were kept when a shard had one request, which it didn't name.
+    version = VERSION if isinstance(tree[0], dict) and "requests" in tree[0] else 3
+    work = _decoded(decode_work, head(Kind.WORK, version) + msgspec.msgpack.encode(tree[0]))
     programs = [_decoded(decode_program, blob) for blob in blobs]
     for program in programs:
         if program is not None:
@@ -110,7 +112,7 @@ def _smaller(work: ShardWork) -> ShardWork:
     for circuit in work.circuits[:MOST_CIRCUITS]:
         fewer = circuit
         if circuit.points > MOST_POINTS and len(circuit.values) % circuit.points == 0:
-            fewer = cut(circuit, 0, MOST_POINTS)
+            fewer = take_points(circuit, 0, MOST_POINTS)
         circuits.append(msgspec.structs.replace(fewer, shots=min(circuit.shots, MOST_SHOTS)))
     return msgspec.structs.replace(work, circuits=tuple(circuits), threads=1)
 
@@ -159,9 +161,15 @@ def _promised(circuit: CircuitWork, work: ShardWork, program: Program | None) ->
     """Bytes that running a circuit may take; with what Python takes by itself."""
     if program is None or program.num_qubits > MOST_QUBITS:
         return OVERHEAD_BYTES
-    columns = circuit.columns if circuit.wanted else 0
+    columns, request = circuit.num_observables if circuit.observables else 0, work.request_of(circuit)
     return circuit_bytes(
-        program, circuit.shots, work.output, work.precision, memory=work.memory, columns=columns, points=circuit.points
+        program,
+        circuit.shots,
+        request.output,
+        request.precision,
+        memory=request.memory,
+        columns=columns,
+        points=circuit.points,
     )
 
 
@@ -194,7 +202,7 @@ def _same(
             if getattr(first, name) != getattr(second, name):
                 raise FindingError(f"engines differ in {name}: {getattr(first, name)!r}, {getattr(second, name)!r}")
         # Of saves that hold numbers of single precision the rounding is the engine's.
-        if work.precision == "double":
+        if asked is not None and work.request_of(asked).precision == "double":
             try:
                 assert_same_saves(first.saved, second.saved)
             except AssertionError as exc:

@@ -34,6 +34,7 @@ _TEXTS: Final = (
     "unitary",
     "bits",
     "means",
+    "automatic",
     "single",
     "c_list",
     "average",
@@ -84,10 +85,11 @@ def fresh_shard(rng: np.random.Generator) -> bytes:
         "index": 0, "program": 0, "shots": int(rng.integers(1, 40)), "seed": int(rng.integers(1 << 40)),
         "points": points, "values": values.astype("<f8").tobytes(),
     }  # fmt: skip
-    work = {
-        "circuits": [circuit], "output": outputs[int(rng.integers(len(outputs)))],
-        "precision": "double" if rng.random() < 0.8 else "single", "memory": bool(rng.random() < 0.5), "threads": 1,
+    request = {
+        "output": outputs[int(rng.integers(len(outputs)))], "method": "automatic",
+        "precision": "double" if rng.random() < 0.8 else "single", "memory": bool(rng.random() < 0.5),
     }  # fmt: skip
+    work = {"circuits": [circuit], "requests": [request], "threads": 1}
     return b"S" + msgspec.msgpack.encode([work, [_tree_of(program)]])
 
 

@@ -40,11 +40,11 @@ def samples() -> dict[str, tuple[JobRecord, list[ShardResult]]]:
         ),
         "means": (
             _record("means", points=2, pub=PubRecord(shape=(2, 1), observables_shape=(3,), precision=0.1)),
-            [_part(points=2, means=np.arange(6, dtype="<f8").tobytes())],
+            [_part(points=2, expectation_values=np.arange(6, dtype="<f8").tobytes())],
         ),
         "squares": (
             _record("means", pub=PubRecord(shape=(), observables_shape=(2,), precision=0.1, sampled=True)),
-            [_part(means=np.arange(4, dtype="<f8").tobytes())],
+            [_part(expectation_values=np.arange(4, dtype="<f8").tobytes())],
         ),
     }
     return {name: (record, [ShardResult(circuits=(part,)) for part in parts]) for name, (record, parts) in made.items()}

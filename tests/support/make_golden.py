@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from qfleet.wire.codec.blobs import VERSION
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.program import expressions
@@ -197,9 +199,7 @@ MESSAGES: dict[str, Struct | Program] = {
             CircuitWork(index=7, program="a", shots=1, seed=0, first_shot=4096, blocks=3),
             CircuitWork(index=8, program="b", shots=1, seed=0, values=np.array([0.5, -2], "<f8").tobytes()),
         ),
-        output="statevector",
-        precision="single",
-        memory=True,
+        requests=(Request(Output.STATEVECTOR, "statevector", "single", memory=True),),
         threads=2,
     ),
     "result": ShardResult(
@@ -229,14 +229,21 @@ MESSAGES: dict[str, Struct | Program] = {
                 seed=3,
                 points=2,
                 values=np.array([[0.5, -2], [1, 3]], "<f8").tobytes(),
-                wanted=np.array([[0, 1, 1], [2, 0, 0]], "<i4").tobytes(),
-                columns=3,
+                observables=np.array([[0, 1, 1], [2, 0, 0]], "<i4").tobytes(),
+                num_observables=3,
             ),
-            CircuitWork(index=2, program="a", shots=10, seed=0, points=9, wanted=bytes(4), columns=1),
+            CircuitWork(index=2, program="a", shots=10, seed=0, points=9, observables=bytes(4), num_observables=1),
         ),
-        output="means",
-        precision="double",
-        memory=False,
+        requests=(Request(Output.EXPECTATION_VALUES),),
+        threads=0,
+    ),
+    "mixed": ShardWork(
+        circuits=(
+            CircuitWork(index=0, program="a", shots=10, seed=0),
+            CircuitWork(index=1, program="b", shots=10, seed=2113, request=1),
+            CircuitWork(index=2, program="a", shots=10, seed=4226),
+        ),
+        requests=(Request(), Request(method="unitary")),
         threads=0,
     ),
     "counts_of_points": ShardResult(
@@ -270,7 +277,7 @@ MESSAGES: dict[str, Struct | Program] = {
                 seconds=0.25,
                 engine="numpy",
                 points=2,
-                means=np.array([0.5, -1, 0, 1e-9], "<f8").tobytes(),
+                expectation_values=np.array([0.5, -1, 0, 1e-9], "<f8").tobytes(),
             ),
         )
     ),
@@ -306,6 +313,18 @@ MESSAGES: dict[str, Struct | Program] = {
         )
     ),
 }
+
+
+def _format_3(name: str) -> ShardWork:
+    """Return a shard of one request as format 3 has it: without a method."""
+    work = MESSAGES[name]
+    assert isinstance(work, ShardWork)
+    (request,) = work.requests
+    return replace(work, requests=(replace(request, method="automatic"),))
+
+
+#: The messages that a file of an older format holds, where they aren't those of `MESSAGES`.
+UPGRADED: dict[str, Struct] = {f"{name}.v3": _format_3(name) for name in ("work", "points")}
 
 
 def encoded(message: Struct | Program) -> bytes:

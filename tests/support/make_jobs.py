@@ -18,7 +18,7 @@ import redis
 from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
 from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.messages.presence import Presence
-from qfleet.wire.messages.request import Output, Precision
+from qfleet.wire.messages.request import Output, Precision, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet_worker.store import Store
@@ -76,7 +76,7 @@ def make_shard_work(
     threads: int = 1,
 ) -> ShardWork:
     """Return the work of a shard, in which the same is asked of each circuit."""
-    return ShardWork(circuits=circuits, output=output, precision=precision, memory=memory, threads=threads)
+    return ShardWork(circuits, (Request(Output(output), "automatic", precision, memory),), threads)
 
 
 def make_circuit_result(index: int = 0, **changed: Any) -> CircuitResult:

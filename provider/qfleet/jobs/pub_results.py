@@ -158,10 +158,10 @@ class ExpectationValues:
         sums, shots = np.zeros((points, rows, self._columns)), np.zeros((points, 1, 1), np.int64)
         for part in parts:
             at = part.index - first
-            if len(part.means) != 8 * part.points * rows * self._columns:
+            if len(part.expectation_values) != 8 * part.points * rows * self._columns:
                 text = f"the expectation values of circuit {part.index} don't fit its {self._columns} observables"
                 raise DamagedDataError(text)
-            means = np.frombuffer(part.means, "<f8").reshape(part.points, rows, self._columns)
+            means = np.frombuffer(part.expectation_values, "<f8").reshape(part.points, rows, self._columns)
             sums[at : at + part.points] += means * part.shots
             shots[at : at + part.points] += part.shots
         errors = self._errors.reshape(-1, self._columns)[first : first + points] if self._columns else 0.0

@@ -39,6 +39,8 @@ class EncodedCircuit:
     blob: bytes
     #: of one point, its seed and metadata left out
     record: CircuitRecord
+    #: with the method that simulates it
+    request: Request
     #: predicted, of one point
     seconds: float
     result_bytes: int
@@ -84,8 +86,9 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
     sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES
     if output == Output.EXPECTATION_VALUES and not sampled:
         options = dataclasses.replace(options, shots=1)
+    request = Request(output, options.method, options.precision, options.memory)
     try:
-        method, method_reason = resolve_method(program, Request(output, options.method))
+        method, method_reason = resolve_method(program, request)
     except MethodError as exc:
         raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
     check_amplitudes(circuit, program.num_qubits, Output.UNITARY if method == "unitary" else output)
@@ -108,7 +111,7 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
         method_reason=method_reason,
     )
     seconds = predict_seconds(program, options.shots, Output.UNITARY if method == "unitary" else output)
-    return EncodedCircuit(content_hash(blob), blob, record, seconds, size, sampled)
+    return EncodedCircuit(content_hash(blob), blob, record, replace(request, method=method), seconds, size, sampled)
 
 
 def with_names(encoded: EncodedCircuit, circuit: QuantumCircuit) -> EncodedCircuit:

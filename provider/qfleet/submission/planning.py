@@ -7,7 +7,7 @@ queue's cost per task is small beside the work, small enough that every worker g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 
 from qfleet.errors import CapacityError
-from qfleet.wire.limits import MAX_SHARDS
-from qfleet.wire.messages.request import Output, Precision
-from qfleet.wire.messages.work import CircuitWork, ShardWork, cut
+from qfleet.wire.limits import MAX_REQUESTS, MAX_SHARDS
+from qfleet.wire.messages.request import Output, Request
+from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 from qfleet.wire.program.program import Op, Program
 
 #: Predicted seconds of work that a shard is filled up to.
@@ -46,6 +46,7 @@ class PlannedCircuit:
     """A circuit of the job at its points, with what packing must know of it."""
 
     work: CircuitWork
+    request: Request
     #: predicted, for all shots of one point
     seconds: float
     #: of one point, its values and what is wanted there included
@@ -69,80 +70,98 @@ def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) ->
 
 
 def plan(
-    items: Sequence[PlannedCircuit],
-    *,
-    output: Output,
-    precision: Precision,
-    memory: bool,
-    threads: int,
-    max_job_size: int | None,
-    max_shot_size: int | None,
+    items: Iterable[PlannedCircuit], *, threads: int, max_job_size: int | None, max_shot_size: int | None
 ) -> list[ShardWork]:
     """Cut a job into shards, its circuits and their points in order.
 
+    Args:
+        items: the circuits.
+        threads: threads that a circuit may use; 0 for all cores.
+        max_job_size: points of a shard at most; ``None`` for no limit of the user's.
+        max_shot_size: shots of a circuit that one task runs at most; ``None`` for all of them.
+
     Raises:
-        CapacityError: they are more than a job may have.
+        CapacityError: they come to more shards than a job may have.
     """
-    shards: list[list[CircuitWork]] = []
+    shards: list[_Shard] = []
     most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
-    points, seconds, result_bytes = 0, 0.0, 0.0
     for item in items:
-        for block in _blocks(item, output, max_shot_size):
+        for block in _blocks(item, max_shot_size):
             first = 0
             while first < block.work.points:
-                room = min(
-                    most - points,
-                    _room(SHARD_SECONDS - seconds, block.seconds),
-                    _room(SHARD_RESULT_BYTES - result_bytes, block.result_bytes),
-                )
-                # Two blocks of one circuit in one shard would be work done twice.
-                if not shards or room < 1 or (block.work.blocks > 1 and shards[-1][-1].index == block.work.index):
+                room = shards[-1].room(block, most) if shards else 0
+                if room < 1:
                     if len(shards) == MAX_SHARDS:
                         raise CapacityError(
                             f"the job comes to more than {MAX_SHARDS} tasks; give a larger max_shot_size or "
                             "max_job_size, or cut the job",
                             limit=MAX_SHARDS,
                         )
-                    shards.append([])
-                    points, seconds, result_bytes = 0, 0.0, 0.0
-                    room = min(
-                        most,
-                        max(1, _room(SHARD_SECONDS, block.seconds)),
-                        max(1, _room(SHARD_RESULT_BYTES, block.result_bytes)),
-                    )
+                    shards.append(_Shard())
+                    room = max(1, shards[-1].room(block, most))
                 taken = min(room, block.work.points - first)
-                shards[-1].append(cut(block.work, first, taken))
+                shards[-1].add(block, first, taken)
                 first += taken
-                points += taken
-                seconds += taken * block.seconds
-                result_bytes += taken * block.result_bytes
-    return [
-        ShardWork(circuits=tuple(circuits), output=output, precision=precision, memory=memory, threads=threads)
-        for circuits in shards
-    ]
+    return [shard.work(threads) for shard in shards]
+
+
+class _Shard:
+    """A shard that is being filled."""
+
+    def __init__(self) -> None:
+        self._circuits: list[CircuitWork] = []
+        self._requests: dict[Request, int] = {}
+        self._points = 0
+        self._seconds = 0.0
+        self._result_bytes = 0.0
+
+    def room(self, item: PlannedCircuit, most: int) -> int:
+        """Return how many points of a circuit fit, with `most` of all circuits together."""
+        if item.request not in self._requests and len(self._requests) == MAX_REQUESTS:
+            return 0
+        # Two blocks of one circuit in one shard would be work done twice.
+        if item.work.blocks > 1 and self._circuits and self._circuits[-1].index == item.work.index:
+            return 0
+        return min(
+            most - self._points,
+            _room(SHARD_SECONDS - self._seconds, item.seconds),
+            _room(SHARD_RESULT_BYTES - self._result_bytes, item.result_bytes),
+        )
+
+    def add(self, item: PlannedCircuit, first: int, points: int) -> None:
+        """Add points of a circuit, `first` being the number of the first."""
+        work = take_points(item.work, first, points)
+        request = self._requests.setdefault(item.request, len(self._requests))
+        self._circuits.append(work if not request else msgspec.structs.replace(work, request=request))
+        self._points += points
+        self._seconds += points * item.seconds
+        self._result_bytes += points * item.result_bytes
+
+    def work(self, threads: int) -> ShardWork:
+        """Return the work of the shard."""
+        return ShardWork(tuple(self._circuits), tuple(self._requests), threads)
 
 
 def _room(left: float, each: float) -> int:
     return int(left / each) if left > 0 else 0
 
 
-def _blocks(item: PlannedCircuit, output: Output, max_shot_size: int | None) -> Iterator[PlannedCircuit]:
-    """An item; or, where its shots are too many for one task, blocks of them, point by point."""
+def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[PlannedCircuit]:
+    """Yield the circuit; or, where its shots are too many for one task, blocks of them, point by point."""
     shots = item.work.shots
     if max_shot_size is None or shots <= max_shot_size:
         yield item
         return
     blocks = -(-shots // max_shot_size)
+    # Unless its bits come back, a block may have all the outcomes that its circuit has.
+    result_bytes = item.result_bytes // (blocks if item.request.output == Output.BITS else 1)
     for point in range(item.work.points):
-        work = cut(item.work, point, 1)
+        work = take_points(item.work, point, 1)
         for first in range(0, shots, max_shot_size):
             block = msgspec.structs.replace(
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
             )
-            # A block may have all the outcomes that its circuit has.
-            yield PlannedCircuit(
-                block, item.seconds / blocks, item.result_bytes // (blocks if output == Output.BITS else 1)
-            )
+            yield PlannedCircuit(block, item.request, item.seconds / blocks, result_bytes)
 
 
 def _operations(program: Program) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import time
 import uuid
@@ -25,7 +26,7 @@ from qfleet.submission.bindings import Bindings, global_phases
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
 from qfleet.submission.equal_circuits import AngleStructure, angle_structure, find_repeated, with_free_angles
 from qfleet.submission.planning import PlannedCircuit, plan, shots_at_once
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 
@@ -39,7 +40,7 @@ class ParameterSets:
     encoded: EncodedCircuit
     #: values of the circuit's parameters in their order, shape (points, parameters)
     values: NDArray[np.float64]
-    #: int32, shape (1 or points, columns): see `qfleet.wire.messages.work.CircuitWork`; ``None`` for all observables
+    #: int32, shape (1 or points, columns): the observables of `CircuitWork`; ``None`` for all of them
     wanted: NDArray[np.int32] | None = None
 
 
@@ -110,9 +111,6 @@ def new_job(
     num_clbits = max([record.num_clbits for record in records], default=0)
     shards = plan(
         items,
-        output=output,
-        precision=options.precision,
-        memory=options.memory,
         threads=options.max_parallel_threads,
         max_job_size=options.max_job_size,
         max_shot_size=shots_at_once(output, options.max_shot_size, num_clbits),
@@ -155,15 +153,21 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
         seed=seed,
         points=points,
         values=batch.values.astype("<f8", copy=False).tobytes(),
-        wanted=wanted,
-        columns=0 if batch.wanted is None else batch.wanted.shape[1],
+        observables=wanted,
+        num_observables=0 if batch.wanted is None else batch.wanted.shape[1],
     )
-    return PlannedCircuit(work, encoded.seconds, encoded.result_bytes + (len(work.values) + len(wanted)) // points)
+    return PlannedCircuit(
+        work, encoded.request, encoded.seconds, encoded.result_bytes + (len(work.values) + len(wanted)) // points
+    )
 
 
 def _join(items: Iterable[PlannedCircuit]) -> Iterator[PlannedCircuit]:
     """Items, neighbours of one program as one: they are points of it."""
-    for (_, _, wanted), same in groupby(items, lambda item: (item.work.program, item.work.shots, item.work.wanted)):
+
+    def same_run(item: PlannedCircuit) -> tuple[str, int, Request, bytes]:
+        return item.work.program, item.work.shots, item.request, item.work.observables
+
+    for (_, _, _, wanted), same in groupby(items, same_run):
         first, *others = same
         if wanted or not others:
             yield first
@@ -175,7 +179,7 @@ def _join(items: Iterable[PlannedCircuit]) -> Iterator[PlannedCircuit]:
             points=sum(item.work.points for item in together),
             values=b"".join([item.work.values for item in together]),
         )
-        yield PlannedCircuit(work, first.seconds, first.result_bytes)
+        yield dataclasses.replace(first, work=work)
 
 
 def _circuits(run_input: object) -> list[QuantumCircuit]:

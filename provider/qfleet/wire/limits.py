@@ -25,6 +25,8 @@ MAX_RECORD_BYTES: Final = 1 << 20
 MAX_SHARDS: Final = 1_000_000
 #: Points of a shard. Each may be run, and give a result, on its own.
 MAX_POINTS: Final = 100_000
+#: Different requests of the circuits of one shard.
+MAX_REQUESTS: Final = 64
 #: Everything that is counted is below this.
 MAX_COUNT: Final = 2**31
 MAX_SEED: Final = 2**63 - 1

@@ -20,7 +20,7 @@ from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import Connection, Ledger, NewJob, Snapshot
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.result import CircuitResult, ShardResult
-from qfleet.wire.messages.work import SEED_STEP, cut
+from qfleet.wire.messages.work import SEED_STEP, take_points
 from qfleet.wire.redis.broker import parse_broker
 from qfleet_worker.store import Store
 
@@ -44,7 +44,7 @@ def stored(client: redis.Redis) -> NewJob:
     record = replace(job.record, circuits=(replace(job.record.circuits[0], points=5),))
     whole = replace(job.shards[0].circuits[0], points=5)
     shards = [
-        replace(shard, circuits=(cut(whole, first, points),))
+        replace(shard, circuits=(take_points(whole, first, points),))
         for shard, (first, points) in zip(job.shards, [(0, 2), (2, 2), (4, 1)], strict=True)
     ]
     job = dataclasses.replace(job, record=record, shards=shards)

@@ -150,7 +150,7 @@ EXACT = PubRecord(shape=(2,), observables_shape=(3, 1))
 
 
 def means(point: int, values: np.ndarray, shots: int = 1, first_shot: int = 0) -> CircuitResult:
-    return part(point, len(values), first_shot, shots, means=values.astype("<f8").tobytes())
+    return part(point, len(values), first_shot, shots, expectation_values=values.astype("<f8").tobytes())
 
 
 @pytest.mark.parametrize("parts", [[means(0, MEANS)], [means(1, MEANS[1:]), means(0, MEANS[:1])]])
@@ -217,10 +217,10 @@ def test_estimates_of_nothing(shape: tuple[int, ...], observables: tuple[int, ..
     "wrong",
     [
         part(0, 2, shots=1),
-        part(0, 2, shots=1, means=MEANS.tobytes()[:-8]),
-        part(0, 2, shots=1, means=MEANS.tobytes() * 2),
-        part(1, 2, shots=1, means=MEANS.tobytes()),
-        part(-1, 2, shots=1, means=MEANS.tobytes()),
+        part(0, 2, shots=1, expectation_values=MEANS.tobytes()[:-8]),
+        part(0, 2, shots=1, expectation_values=MEANS.tobytes() * 2),
+        part(1, 2, shots=1, expectation_values=MEANS.tobytes()),
+        part(-1, 2, shots=1, expectation_values=MEANS.tobytes()),
     ],
     ids=["none", "few", "with squares", "late", "early"],
 )
@@ -230,11 +230,11 @@ def test_means_that_dont_fit(wrong: CircuitResult) -> None:
 
 
 def test_points_that_come_twice_stand_for_no_others() -> None:
-    twice = [part(0, shots=1, means=np.array([at], "<f8").tobytes()) for at in (0.5, 0.25)]
+    twice = [part(0, shots=1, expectation_values=np.array([at], "<f8").tobytes()) for at in (0.5, 0.25)]
     found = result("means", PubRecord(shape=(2,)), twice, points=2, shots=1)
     assert found.metadata["error"] == "it died"
     assert np.isnan(found.data.evs[1])
-    bits_twice = [replace(each, means=b"", bits=b"\x01") for each in twice]
+    bits_twice = [replace(each, expectation_values=b"", bits=b"\x01") for each in twice]
     assert (
         result("bits", PubRecord(shape=(2,)), bits_twice, points=2, shots=1, num_clbits=1).metadata["error"]
         == "it died"

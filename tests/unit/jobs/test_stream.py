@@ -19,7 +19,7 @@ from qfleet.wire.messages.result import CircuitResult
 
 def block(index: int, first_shot: int, mean: float, *, error: str = "") -> CircuitResult:
     means = b"" if error else np.array([mean, mean**2], "<f8").tobytes()
-    return make_circuit_result(index, first_shot=first_shot, shots=5, means=means, error=error)
+    return make_circuit_result(index, first_shot=first_shot, shots=5, expectation_values=means, error=error)
 
 
 def points(blocks: list[CircuitResult], monkeypatch: pytest.MonkeyPatch) -> list[tuple[slice, Any]]:

@@ -22,7 +22,7 @@ from qfleet.submission import bindings as binds
 from qfleet.submission.encode import encode_circuit
 from qfleet.submission.prepare import JobEntry, ParameterSets, new_job, prepare
 from qfleet.wire.codec.programs import decode_program
-from qfleet.wire.messages.work import SEED_STEP, CircuitWork, cut
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, take_points
 
 A, B = Parameter("a"), Parameter("b")
 V = ParameterVector("v", 3)
@@ -43,7 +43,7 @@ def prepared(circuits: Any, parameter_binds: Any = None, **options: Any) -> NewJ
 def works(job: NewJob) -> list[CircuitWork]:
     """The work of each point."""
     travelling = [work for shard in job.shards for work in shard.circuits]
-    return [cut(work, point, 1) for work in travelling for point in range(work.points)]
+    return [take_points(work, point, 1) for work in travelling for point in range(work.points)]
 
 
 def phases(job: NewJob) -> list[float]:

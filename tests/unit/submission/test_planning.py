@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from aer_like import LikeAer
 from hypothesis import given
 from hypothesis import strategies as st
 from make_jobs import make_circuit_work
@@ -13,21 +15,26 @@ from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
+from qfleet.options import RunOptions
 from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan, predict_seconds
+from qfleet.submission.prepare import prepare
+from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.limits import MAX_REQUESTS
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import ShardWork
 
 
 def items(*seconds: float, shots: int = 100, result_bytes: int = 100) -> list[PlannedCircuit]:
     return [
-        PlannedCircuit(make_circuit_work(index, shots=shots, seed=index), cost, result_bytes)
+        PlannedCircuit(make_circuit_work(index, shots=shots, seed=index), Request(), cost, result_bytes)
         for index, cost in enumerate(seconds)
     ]
 
 
 def cut(work: list[PlannedCircuit], **options: Any) -> list[ShardWork]:
     defaults = {"max_job_size": None, "max_shot_size": None}
-    return plan(work, output="counts", precision="double", memory=False, threads=1, **(defaults | options))
+    return plan(work, threads=1, **(defaults | options))
 
 
 def indices(shards: list[ShardWork]) -> list[list[int]]:
@@ -137,3 +144,36 @@ def test_a_job_of_more_tasks_than_scripts_may_loop_over_is_refused(monkeypatch: 
     assert len(cut(items(0.1, shots=100), max_shot_size=1)) == 100
     with pytest.raises(CapacityError, match="more than 100 tasks; give a larger max_shot_size"):
         cut(items(0.1, shots=2**31 - 1), max_shot_size=1)
+
+
+def asked(*requests: Request) -> list[PlannedCircuit]:
+    """Return a circuit for each request."""
+    return [PlannedCircuit(make_circuit_work(at), request, 1e-6, 1) for at, request in enumerate(requests)]
+
+
+def test_circuits_that_are_asked_different_things_travel_together() -> None:
+    one, two = Request(), Request(method="unitary")
+    (shard,) = cut(asked(one, two, one, two))
+    assert shard.requests == (one, two)
+    assert [shard.request_of(circuit) for circuit in shard.circuits] == [one, two, one, two]
+
+
+def test_a_shard_has_no_more_requests_than_it_may() -> None:
+    # More different requests than there are don't arise; the limit alone is at stake.
+    several = [msgspec.structs.replace(Request(), output=number) for number in range(MAX_REQUESTS + 1)]  # type: ignore[arg-type]
+    first, second = cut(asked(*several, several[0]))
+    assert (len(first.requests), len(second.requests)) == (MAX_REQUESTS, 2)
+
+
+def test_the_method_of_each_circuit_travels_with_it() -> None:
+    saving = QuantumCircuit(2, name="saving")
+    saving.append(LikeAer("save_unitary", 2, "single"), [0, 1])
+    plain = QuantumCircuit(2, 2, name="plain")
+    plain.h(0)
+    plain.measure([0, 1], [0, 1])
+    job = prepare(
+        [plain, saving], RunOptions(), backend_name="b", output=Output.COUNTS, tags=(), metadata={}, retention=1
+    )
+    (shard,) = job.shards
+    assert [shard.request_of(circuit).method for circuit in shard.circuits] == ["statevector", "unitary"]
+    assert decode_work(encode_shard(shard)) == shard

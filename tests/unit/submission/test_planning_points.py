@@ -17,7 +17,8 @@ from qiskit.circuit import QuantumCircuit
 from qfleet.lowering.lower import lower
 from qfleet.submission.planning import SHARD_CIRCUITS, SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan
 from qfleet.wire.cost import sizes
-from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, cut
+from qfleet.wire.messages.request import Request
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, take_points
 
 
 def item(
@@ -33,10 +34,10 @@ def item(
         seed=5 + SEED_STEP * index,
         points=points,
         values=values.astype("<f8").tobytes(),
-        wanted=wanted.astype("<i4").tobytes(),
-        columns=3,
+        observables=wanted.astype("<i4").tobytes(),
+        num_observables=3,
     )
-    return PlannedCircuit(work, seconds, result_bytes)
+    return PlannedCircuit(work, Request(), seconds, result_bytes)
 
 
 def items(*points: int, **each: Any) -> list[PlannedCircuit]:
@@ -46,7 +47,7 @@ def items(*points: int, **each: Any) -> list[PlannedCircuit]:
 
 def planned(work: list[PlannedCircuit], **options: Any) -> list[ShardWork]:
     defaults = {"max_job_size": None, "max_shot_size": None}
-    return plan(work, output="counts", precision="double", memory=False, threads=1, **(defaults | options))
+    return plan(work, threads=1, **(defaults | options))
 
 
 def layout(shards: list[ShardWork]) -> list[list[tuple[int, int]]]:
@@ -123,10 +124,14 @@ def test_each_shot_of_each_point_travels_once_and_in_order_within_the_limits(
             blocks = -(-shots // max_shot_size) if max_shot_size and shots > max_shot_size else 1
             assert piece.blocks == blocks
             for point in range(piece.points):
-                expected = cut(kind.work, at + point, 1)
-                found = cut(piece, point, 1)
+                expected = take_points(kind.work, at + point, 1)
+                found = take_points(piece, point, 1)
                 assert (found.index, found.seed, found.program) == (expected.index, expected.seed, expected.program)
-                assert (found.values, found.wanted, found.columns) == (expected.values, expected.wanted, 3)
+                assert (found.values, found.observables, found.num_observables) == (
+                    expected.values,
+                    expected.observables,
+                    3,
+                )
                 travelled += [(found.index, shot) for shot in range(found.first_shot, found.first_shot + found.shots)]
             seconds += piece.points * kind.seconds / blocks
             size += piece.points * kind.result_bytes

@@ -39,7 +39,7 @@ def expectation_values(
     """
     save = experiment.program.saves[-1] if experiment.program.saves else None
     if save is None or save.kind not in MANY_OBSERVABLES:
-        raise EngineError("means of observables are wanted of it, and it saves none")
+        raise EngineError("expectation values are wanted of it, and it saves none")
     parts: list[tuple[NDArray[np.intp], NDArray[np.float64]]] = []
     for points, columns in _groups(circuit, save):
         saves = (*experiment.program.saves[:-1], save if columns is None else _of(save, columns))
@@ -55,16 +55,16 @@ def expectation_values(
 def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64] | None]]:
     """Points with the observables that are wanted there; ``None`` for all of them."""
     everywhere = np.arange(circuit.points)
-    if not circuit.wanted:
+    if not circuit.observables:
         yield everywhere, None
         return
-    rows, rest = divmod(len(circuit.wanted), 4 * max(circuit.columns, 1))
-    wanted = np.frombuffer(circuit.wanted, "<i4").astype(np.int64) if not rest else np.zeros(0, np.int64)
-    if rows not in (1, circuit.points) or rest or not circuit.columns:
-        raise EngineError(f"it comes with {len(circuit.wanted)} bytes that say which means are wanted at its points")
+    rows, rest = divmod(len(circuit.observables), 4 * max(circuit.num_observables, 1))
+    wanted = np.frombuffer(circuit.observables, "<i4").astype(np.int64) if not rest else np.zeros(0, np.int64)
+    if rows not in (1, circuit.points) or rest or not circuit.num_observables:
+        raise EngineError(f"it comes with {len(circuit.observables)} bytes that name the observables of its points")
     if wanted.min() < 0 or wanted.max() >= len(save.starts) // 4 - 1:
-        raise EngineError("a mean is wanted of an observable that isn't there")
-    table = wanted.reshape(rows, circuit.columns)
+        raise EngineError("an observable is wanted that isn't there")
+    table = wanted.reshape(rows, circuit.num_observables)
     if rows == 1:
         yield everywhere, table[0]
         return

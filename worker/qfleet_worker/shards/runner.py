@@ -12,16 +12,16 @@ from threadpoolctl import ThreadpoolController
 from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
-from qfleet.wire.messages.work import CircuitWork, ShardWork, cut
+from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.machine.resources import usable_cores
 from qfleet_worker.shards.angles import points_at_once
 from qfleet_worker.shards.program_cache import Programs
-from qfleet_worker.shards.simulation import simulate
+from qfleet_worker.shards.simulation import resolve, simulate
 from qfleet_worker.shards.size import check_size, size_of
 from qfleet_worker.store import Taken
 
@@ -88,7 +88,7 @@ class Runner:
                 held += sum(map(size_of, found))
                 results += found
             return results
-        points = [cut(circuit, at, 1) for circuit in work.circuits for at in range(circuit.points)]
+        points = [take_points(circuit, at, 1) for circuit in work.circuits for at in range(circuit.points)]
         for circuit in points:
             deaths = self._deaths(taken, circuit, alone=len(points) == 1)
             if deaths is None:
@@ -129,27 +129,28 @@ class Runner:
         try:
             if isinstance(program, WireError):
                 raise program
-            check_size(program, circuit, work, memory_bytes=self._memory_bytes, held=held)
+            request = resolve(program, work.request_of(circuit))
+            check_size(program, circuit, request, memory_bytes=self._memory_bytes, held=held)
             # What is saved comes back point by point.
-            most = 1 if program.saves and work.output != Output.EXPECTATION_VALUES else points_at_once(program)
-            parts = [cut(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]
+            most = 1 if program.saves and request.output != Output.EXPECTATION_VALUES else points_at_once(program)
+            parts = [take_points(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             return [self._failed(circuit, self._reason(taken, circuit, exc))]
-        return [result for part in parts for result in self._points(taken, part, program, work, threads)]
+        return [result for part in parts for result in self._points(taken, part, program, request, threads)]
 
     def _points(
-        self, taken: Taken, circuit: CircuitWork, program: Program, work: ShardWork, threads: int
+        self, taken: Taken, circuit: CircuitWork, program: Program, request: Request, threads: int
     ) -> list[CircuitResult]:
         """Run a circuit at some points, together. An error of one leaves the others."""
         start = time.perf_counter()
         try:
-            found = simulate(self._engines.engine, program, circuit, work, threads)
+            found = simulate(self._engines.engine, program, circuit, request, threads)
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             if circuit.points == 1:
                 return [self._failed(circuit, self._reason(taken, circuit, exc))]
             # Which point is to blame shows when each is run on its own.
-            points = [cut(circuit, at, 1) for at in range(circuit.points)]
-            return [result for point in points for result in self._points(taken, point, program, work, threads)]
+            points = [take_points(circuit, at, 1) for at in range(circuit.points)]
+            return [result for point in points for result in self._points(taken, point, program, request, threads)]
         return [
             CircuitResult(
                 index=circuit.index,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
-from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
 from qfleet_worker.engines.contract import Engine, EngineError, Experiment, Outcome
@@ -19,30 +19,31 @@ from qfleet_worker.shards.angles import fill, filled
 from qfleet_worker.shards.observables import expectation_values
 
 
-def simulate(engine: Engine, program: Program, circuit: CircuitWork, work: ShardWork, threads: int) -> dict[str, Any]:
+def simulate(engine: Engine, program: Program, circuit: CircuitWork, request: Request, threads: int) -> dict[str, Any]:
     """Run a circuit at its points, together.
 
     Raises `EngineError` or `MemoryError` where any of them can't be run.
     """
-    if work.output == Output.UNITARY and not all(save.kind is SaveKind.UNITARY for save in program.saves):
+    if request.output == Output.UNITARY and not all(save.kind is SaveKind.UNITARY for save in program.saves):
         raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
     params = fill(program, _values(circuit, program))
-    request = _resolve(program, Request(work.output, "automatic", work.precision, work.memory))
     experiment = Experiment(
         filled(program, params[0]), circuit.shots, circuit.seed, circuit.first_shot, request, threads
     )
     seeds = range(circuit.seed, circuit.seed + SEED_STEP * circuit.points, SEED_STEP)
-    if work.output == Output.EXPECTATION_VALUES:
+    if request.output == Output.EXPECTATION_VALUES:
         return {
-            "means": expectation_values(engine, experiment, circuit, params, seeds).astype("<f8", copy=False).tobytes()
+            "expectation_values": expectation_values(engine, experiment, circuit, params, seeds)
+            .astype("<f8", copy=False)
+            .tobytes()
         }
     outcomes = engine.sweep(experiment, params, seeds) if circuit.points > 1 else iter([engine.run(experiment)])
-    if work.output == Output.BITS:
+    if request.output == Output.BITS:
         return {"bits": b"".join([_bits(outcome) for outcome in outcomes])}
     return _fields(outcomes, circuit.points)
 
 
-def _resolve(program: Program, request: Request) -> Request:
+def resolve(program: Program, request: Request) -> Request:
     """Return the request with the method that simulates a program. Raises `EngineError` where it has another."""
     try:
         method, _ = resolve_method(program, request)

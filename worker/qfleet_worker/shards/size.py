@@ -8,9 +8,9 @@ from typing import Final
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes
 from qfleet.wire.cost.sizes import result_bytes
 from qfleet.wire.limits import MAX_BLOB_BYTES
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult
-from qfleet.wire.messages.work import CircuitWork, ShardWork
+from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError
 
@@ -20,19 +20,18 @@ _MOST_AMPLITUDES_LOG2: Final = 50
 TOGETHER_BYTES: Final = OVERHEAD_BYTES
 
 
-def check_size(program: Program, circuit: CircuitWork, work: ShardWork, *, memory_bytes: int, held: int) -> None:
+def check_size(program: Program, circuit: CircuitWork, request: Request, *, memory_bytes: int, held: int) -> None:
     """Raise `EngineError` for a circuit that takes more memory than there is, or gives more than Redis holds.
 
     Args:
         memory_bytes: what this process may use.
         held: bytes of results that the shard has already.
     """
-    qubits, saves = program.num_qubits, program.saves_unitary()
-    exponent = 2 * qubits if saves or work.output == Output.UNITARY else qubits
+    qubits, exponent = program.num_qubits, request.exponent(program.num_qubits)
     if exponent > _MOST_AMPLITUDES_LOG2:
         raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")
-    shots, columns = circuit.shots, circuit.columns if circuit.wanted else 0
-    size = result_bytes(program, shots, work.output, work.precision, memory=work.memory, columns=columns)
+    shots, columns = circuit.shots, circuit.num_observables if circuit.observables else 0
+    size = result_bytes(program, shots, request.output, request.precision, memory=request.memory, columns=columns)
     if size * circuit.points + held > MAX_BLOB_BYTES:
         raise EngineError(
             f"its results would take {size * circuit.points >> 20} MiB, beside {held >> 20} MiB of others; "
@@ -40,10 +39,12 @@ def check_size(program: Program, circuit: CircuitWork, work: ShardWork, *, memor
         )
     together = circuit.points if size * circuit.points > TOGETHER_BYTES else 1
     needed = circuit_bytes(
-        program, shots, work.output, work.precision, memory=work.memory, columns=columns, points=together
+        program, shots, request.output, request.precision, memory=request.memory, columns=columns, points=together
     )
     if needed > memory_bytes:
-        states = required_bytes(qubits, Output.UNITARY if saves else work.output, work.precision)
+        states = required_bytes(
+            qubits, Output.UNITARY if request.method == "unitary" else request.output, request.precision
+        )
         what = "" if states > memory_bytes else ", with all that it saves and gives,"
         raise EngineError(
             f"its {qubits} qubits{what} need {needed / 2**30:.1f} GiB of memory; "
@@ -61,6 +62,6 @@ def size_of(result: CircuitResult) -> int:
         result.memory,
         result.amplitudes,
         result.bits,
-        result.means,
+        result.expectation_values,
     )
     return saved + sum(map(len, data))

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.msgpack import Decoder
 
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES
 
-#: Raised whenever a reader of the older format could misread the newer one.
-VERSION: Final = 3
+#: The format that is written. It is raised whenever a reader of the older format could misread the newer one.
+VERSION: Final = 4
+#: The formats that are read.
+READ: Final = (3, 4)
 
 _MAGIC: Final = b"qf"
 _HEAD_BYTES: Final = 4
@@ -38,8 +42,13 @@ def content_hash(blob: bytes) -> str:
     return hashlib.blake2b(blob, digest_size=16).hexdigest()
 
 
-def decode_blob(blob: bytes, kind: Kind, decoder: msgspec.msgpack.Decoder[_Message]) -> _Message:
+def decode_blob(blob: bytes, kind: Kind, decoders: Mapping[int, Decoder[_Message]]) -> _Message:
     """Decode the message in a blob.
+
+    Args:
+        blob: the blob.
+        kind: the kind of message that it has to hold.
+        decoders: the decoder of each format that is read.
 
     Raises:
         WireError: the blob is too large, damaged, of another kind or of another format.
@@ -48,9 +57,10 @@ def decode_blob(blob: bytes, kind: Kind, decoder: msgspec.msgpack.Decoder[_Messa
         raise WireError(f"a message of {len(blob)} bytes; the largest allowed is {MAX_BLOB_BYTES}")
     if blob[:2] != _MAGIC or len(blob) < _HEAD_BYTES:
         raise WireError(f"not a qfleet message: it begins with {bytes(blob[:4])!r}")
-    if blob[2] != VERSION:
+    decoder = decoders.get(blob[2])
+    if decoder is None:
         raise WireError(
-            f"a message of format {blob[2]}, and this process reads format {VERSION}: "
+            f"a message of format {blob[2]}, and this process reads formats {READ[0]} to {READ[-1]}: "
             "client and workers need the same qfleet version"
         )
     if blob[3:4] != kind.value:

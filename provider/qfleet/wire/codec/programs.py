@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from qfleet.wire.checks.program import check_program
-from qfleet.wire.codec.blobs import Kind, decode_blob, head
+from qfleet.wire.codec.blobs import READ, Kind, decode_blob, head
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import (
     MAX_CLBITS,
@@ -62,7 +62,8 @@ class ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(ProgramMessage)
+#: Programs are the same in all formats that are read.
+_DECODERS: Final = dict.fromkeys(READ, msgspec.msgpack.Decoder(ProgramMessage))
 
 
 def encode_program(program: Program) -> bytes:
@@ -99,7 +100,7 @@ def decode_program(blob: bytes) -> Program:
     Raises:
         WireError: the blob is damaged, or an engine can't run its program.
     """
-    message = decode_blob(blob, Kind.PROGRAM, _decoder)
+    message = decode_blob(blob, Kind.PROGRAM, _DECODERS)
     program = Program(
         num_qubits=message.num_qubits,
         num_clbits=message.num_clbits,

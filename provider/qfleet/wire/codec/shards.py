@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.msgpack import Decoder
 
-from qfleet.wire.codec.blobs import Kind, decode_blob, head
+from qfleet.wire.codec.blobs import READ, Kind, decode_blob, head
+from qfleet.wire.codec.versions import ShardWork3, upgrade_work
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_COUNT, MAX_POINTS, MAX_SEED
 from qfleet.wire.messages.result import ShardResult
@@ -17,8 +19,9 @@ _Shard = TypeVar("_Shard", ShardWork, ShardResult)
 
 _KINDS: Final[dict[type, Kind]] = {ShardWork: Kind.WORK, ShardResult: Kind.RESULT}
 _encoder: Final = msgspec.msgpack.Encoder()
-_work_decoder: Final = msgspec.msgpack.Decoder(ShardWork)
-_result_decoder: Final = msgspec.msgpack.Decoder(ShardResult)
+_WORK_DECODERS: Final[dict[int, Decoder[ShardWork | ShardWork3]]] = {3: Decoder(ShardWork3), 4: Decoder(ShardWork)}
+#: Results are the same in all formats that are read.
+_RESULT_DECODERS: Final = dict.fromkeys(READ, Decoder(ShardResult))
 
 
 def encode_shard(message: ShardWork | ShardResult) -> bytes:
@@ -28,12 +31,13 @@ def encode_shard(message: ShardWork | ShardResult) -> bytes:
 
 def decode_work(blob: bytes) -> ShardWork:
     """Return the work in a blob. Raises `WireError`."""
-    return _bounded(decode_blob(blob, Kind.WORK, _work_decoder))
+    work = decode_blob(blob, Kind.WORK, _WORK_DECODERS)
+    return _bounded(upgrade_work(work) if isinstance(work, ShardWork3) else work)
 
 
 def decode_result(blob: bytes) -> ShardResult:
     """Return the result in a blob. Raises `WireError`."""
-    return _bounded(decode_blob(blob, Kind.RESULT, _result_decoder))
+    return _bounded(decode_blob(blob, Kind.RESULT, _RESULT_DECODERS))
 
 
 def _bounded(message: _Shard) -> _Shard:
@@ -49,4 +53,12 @@ def _bounded(message: _Shard) -> _Shard:
             )
         if isinstance(circuit, CircuitWork) and circuit.seed + SEED_STEP * (circuit.points - 1) > MAX_SEED:
             raise WireError(f"the seed of a point of circuit {circuit.index} is above {MAX_SEED}")
+    if isinstance(message, ShardWork):
+        _check_requests(message)
     return message
+
+
+def _check_requests(work: ShardWork) -> None:
+    for circuit in work.circuits:
+        if circuit.request >= len(work.requests):
+            raise WireError(f"circuit {circuit.index} has request {circuit.request} of {len(work.requests)}")

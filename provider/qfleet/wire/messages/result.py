@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from qfleet.wire.limits import MAX_SAVES, Count, Positive, Text
 from qfleet.wire.program.saves import Saved
@@ -40,8 +40,8 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     amplitudes: bytes = b""
     #: uint8, shape (points, shots, ceil(num_clbits / 8)): each shot's outcome, as in ``outcomes``
     bits: bytes = b""
-    #: float64, shape (points, columns): means over the shots; with squares, shape (points, 2, columns)
-    means: bytes = b""
+    #: float64, shape (points, observables): means over the shots; with squares, shape (points, 2, observables)
+    expectation_values: bytes = field(default=b"", name="means")
     #: what each of the program's saves gave, in their order; of one point only
     saved: Annotated[tuple[Saved, ...], Meta(max_length=MAX_SAVES)] = ()
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from qfleet.wire.limits import Count, Name, Positive, Seed
-from qfleet.wire.messages.request import Output, Precision
+from qfleet.wire.limits import MAX_REQUESTS, Count, Name, Positive, Seed
+from qfleet.wire.messages.request import Request
 
 #: The Celery task that runs a shard; its arguments are ``(job_id, shard_index)``.
 RUN_SHARD = "qfleet.run_shard"
 
 #: Circuit k of a job is seeded with the job's seed and this times k: Aer's rule.
 SEED_STEP = 2113
+
+Threads = Annotated[int, Meta(ge=0, le=1024)]
 
 
 class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -39,36 +41,46 @@ class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     points: Positive = 1
     #: float64, little-endian, shape (points, num_parameters): what the program's parameters are, in radians
     values: bytes = b""
-    #: int32, shape (1 or points, columns): which of the observables' means are wanted at all points, or at each; empty
-    #: for all of them. Points that are wanted the same of are faster.
-    wanted: bytes = b""
-    #: how many means are wanted at a point, where ``wanted`` says which
-    columns: Count = 0
+    #: int32, little-endian, shape (1 or points, num_observables): the observables whose expectation values are wanted
+    #: at all points, or at each; empty for all of them. Points that want the same ones run faster.
+    observables: bytes = field(default=b"", name="wanted")
+    #: observables of a point, where ``observables`` names them
+    num_observables: Count = field(default=0, name="columns")
+    #: the place of the circuit's request in the shard's
+    request: Count = 0
 
 
-def cut(work: CircuitWork, first: int, points: int) -> CircuitWork:
-    """Some of a circuit's points, ``first`` being the number of the first."""
+def take_points(work: CircuitWork, first: int, points: int) -> CircuitWork:
+    """Return some of a circuit's points.
+
+    Args:
+        work: the circuit.
+        first: the first point to take, from 0.
+        points: how many points to take.
+    """
     if points == work.points:
         return work
     width = len(work.values) // work.points
-    row = 4 * work.columns if len(work.wanted) == 4 * work.columns * work.points else 0
+    row = 4 * work.num_observables if len(work.observables) == 4 * work.num_observables * work.points else 0
     return replace(
         work,
         index=work.index + first,
         seed=work.seed + SEED_STEP * first,
         points=points,
         values=work.values[first * width : (first + points) * width],
-        wanted=work.wanted[first * row : (first + points) * row] if row else work.wanted,
+        observables=work.observables[first * row : (first + points) * row] if row else work.observables,
     )
 
 
 class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):
-    """What one task has to do. The options hold for each of its circuits."""
+    """The work of one task."""
 
     circuits: Annotated[tuple[CircuitWork, ...], Meta(min_length=1, max_length=100_000)]
-    output: Output
-    precision: Precision
-    #: also return each shot's outcome, in order
-    memory: bool
-    #: threads for matrix multiplication; 0 = all cores of the worker's machine
-    threads: Annotated[int, Meta(ge=0, le=1024)]
+    #: each request once; circuits refer to them by their places
+    requests: Annotated[tuple[Request, ...], Meta(min_length=1, max_length=MAX_REQUESTS)]
+    #: threads that a circuit may use; 0 = all cores of the worker's machine
+    threads: Threads
+
+    def request_of(self, circuit: CircuitWork) -> Request:
+        """Return what is asked of a circuit of this shard."""
+        return self.requests[circuit.request]

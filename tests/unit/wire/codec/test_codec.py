@@ -20,13 +20,19 @@ from qfleet.wire.program.program import EXPRESSIONS, JUMP_OPS, PARAMS, TABLE_OPS
 from qfleet.wire.program.saves import Save, SaveKind
 
 GOOD = make_golden.program()
-BLOBS = {name: make_golden.encoded(message) for name, message in make_golden.MESSAGES.items()}
+#: The messages of today, and those of older formats that are read in a way of their own.
+BLOBS = {name: make_golden.encoded(message) for name, message in make_golden.MESSAGES.items()} | {
+    name: (make_golden.FOLDER / f"{name}.bin").read_bytes() for name in make_golden.UPGRADED
+}
 DECODERS = {
     "program": decode_program,
     "dynamic": decode_program,
     "parametrised": decode_program,
     "saving": decode_program,
     "work": decode_work,
+    "work.v3": decode_work,
+    "points.v3": decode_work,
+    "mixed": decode_work,
     "result": decode_result,
     "saved": decode_result,
     "means": decode_program,
@@ -61,7 +67,7 @@ def single(code: int, controls: int = 0, targets: int = 1, **fields) -> bytes:
 
 @pytest.mark.parametrize("name", [name for name, decode in DECODERS.items() if decode is not decode_program])
 def test_messages_come_back(name):
-    assert DECODERS[name](BLOBS[name]) == make_golden.MESSAGES[name]
+    assert DECODERS[name](BLOBS[name]) == (make_golden.MESSAGES | make_golden.UPGRADED)[name]
 
 
 def test_a_program_comes_back():
@@ -116,7 +122,7 @@ def test_different_programs_have_different_names():
         (lambda blob: blob[:0], "not a qfleet message"),
         (lambda blob: blob[:3], "not a qfleet message"),
         (lambda blob: b"QF" + blob[2:], "not a qfleet message: it begins with b'QF"),
-        (lambda blob: blob[:2] + b"\x02" + blob[3:], "a message of format 2, and this process reads format 3"),
+        (lambda blob: blob[:2] + b"\x02" + blob[3:], "a message of format 2, and this process reads formats 3 to 4"),
         (lambda blob: blob[:2] + b"\x00" + blob[3:], "a message of format 0"),
         (lambda blob: blob[:3] + b"X" + blob[4:], "a message of kind b'X' where"),
         (lambda blob: blob[:4], "damaged message"),
@@ -326,9 +332,16 @@ def altered(name: str, path: list, value) -> bytes:
         ("work", ["circuits", 0, "columns"], -1),
         ("work", ["circuits", 0, "columns"], 2**31),
         ("work", ["circuits", 0, "wanted"], [0]),
-        ("work", ["output"], "density"),
-        ("work", ["precision"], "half"),
-        ("work", ["memory"], 1),
+        ("work", ["requests"], []),
+        ("work", ["requests"], [{}] * 65),
+        ("work", ["requests", 0, "output"], "density"),
+        ("work", ["requests", 0, "method"], "guess"),
+        ("work", ["requests", 0, "precision"], "half"),
+        ("work", ["requests", 0, "memory"], 1),
+        ("work", ["circuits", 0, "request"], -1),
+        ("work.v3", ["output"], "density"),
+        ("work.v3", ["precision"], "half"),
+        ("work.v3", ["memory"], 1),
         ("work", ["threads"], -1),
         ("work", ["threads"], 1025),
         ("result", ["circuits"], []),
@@ -347,6 +360,12 @@ def test_values_out_of_bounds(name, path, value):
         DECODERS[name](altered(name, path, value))
 
 
+@pytest.mark.parametrize(("name", "request_"), [("work", 1), ("mixed", 2), ("work.v3", 1)])
+def test_a_request_that_is_not_there(name, request_):
+    with pytest.raises(WireError, match=rf"circuit 0 has request {request_} of {request_}"):
+        decode_work(altered(name, ["circuits", 0, "request"], request_))
+
+
 @pytest.mark.parametrize("name", ["work", "result"])
 def test_text_that_is_not_utf8(name):
     """Some versions of msgspec raise a `UnicodeDecodeError` for it, which is not a `msgspec.DecodeError`."""
@@ -363,6 +382,9 @@ def outcome(name: str, blob: bytes) -> None:
         message = DECODERS[name](blob)
     except WireError:
         return
+    if DECODERS[name] is decode_work:
+        assert decode_work(encode_shard(message)) == message
+        assert all(message.request_of(circuit) in message.requests for circuit in message.circuits)
     if DECODERS[name] is decode_program:
         for row in message:
             assert all(0 <= qubit < message.num_qubits for qubit in row.targets)

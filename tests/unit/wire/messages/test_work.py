@@ -12,7 +12,7 @@ from make_jobs import make_circuit_result, make_circuit_work, make_shard_work
 from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
 from qfleet.wire.errors import WireError
 from qfleet.wire.messages.result import CircuitResult, ShardResult
-from qfleet.wire.messages.work import SEED_STEP, CircuitWork, cut
+from qfleet.wire.messages.work import SEED_STEP, CircuitWork, take_points
 
 VALUES = np.arange(15, dtype="<f8").reshape(5, 3)
 WANTED = np.arange(10, dtype="<i4").reshape(5, 2)
@@ -20,31 +20,39 @@ WANTED = np.arange(10, dtype="<i4").reshape(5, 2)
 
 def work(wanted: bytes = b"", columns: int = 0, values: bytes = VALUES.tobytes()) -> CircuitWork:
     return make_circuit_work(
-        7, shots=9, seed=100, first_shot=3, blocks=2, points=5, values=values, wanted=wanted, columns=columns
+        7,
+        shots=9,
+        seed=100,
+        first_shot=3,
+        blocks=2,
+        points=5,
+        values=values,
+        observables=wanted,
+        num_observables=columns,
     )
 
 
 def test_all_points_are_the_circuit_itself() -> None:
     whole = work()
-    assert cut(whole, 0, 5) is whole
+    assert take_points(whole, 0, 5) is whole
 
 
 @pytest.mark.parametrize(("first", "points"), [(0, 2), (2, 1), (3, 2), (4, 1)])
 def test_a_part_has_its_own_values_seeds_and_wishes(first: int, points: int) -> None:
-    part = cut(work(WANTED.tobytes(), 2), first, points)
+    part = take_points(work(WANTED.tobytes(), 2), first, points)
     assert (part.index, part.seed, part.points) == (7 + first, 100 + SEED_STEP * first, points)
-    assert (part.program, part.shots, part.first_shot, part.blocks, part.columns) == ("p", 9, 3, 2, 2)
+    assert (part.program, part.shots, part.first_shot, part.blocks, part.num_observables) == ("p", 9, 3, 2, 2)
     assert part.values == VALUES[first : first + points].tobytes()
-    assert part.wanted == WANTED[first : first + points].tobytes()
+    assert part.observables == WANTED[first : first + points].tobytes()
 
 
 def test_what_is_wanted_at_all_points_is_at_a_part() -> None:
-    part = cut(work(WANTED[:1].tobytes(), 2), 3, 2)
-    assert (part.wanted, part.columns) == (WANTED[:1].tobytes(), 2)
+    part = take_points(work(WANTED[:1].tobytes(), 2), 3, 2)
+    assert (part.observables, part.num_observables) == (WANTED[:1].tobytes(), 2)
 
 
 def test_a_circuit_without_parameters() -> None:
-    assert cut(work(values=b""), 3, 1).values == b""
+    assert take_points(work(values=b""), 3, 1).values == b""
 
 
 @given(st.integers(0, 5), st.integers(0, 5), st.booleans(), st.booleans())
@@ -53,13 +61,13 @@ def test_parts_of_parts(one: int, other: int, each: bool, parametrised: bool) ->
     first, end = min(one, other), max(one, other)
     if first == end:
         return
-    part = cut(whole, first, end - first)
+    part = take_points(whole, first, end - first)
     for point in range(end - first):
-        assert cut(part, point, 1) == cut(whole, first + point, 1)
+        assert take_points(part, point, 1) == take_points(whole, first + point, 1)
 
 
 def test_parts_travel() -> None:
-    parts = tuple(cut(work(WANTED.tobytes(), 2), point, 1) for point in range(5))
+    parts = tuple(take_points(work(WANTED.tobytes(), 2), point, 1) for point in range(5))
     shard = make_shard_work(*parts, output="means")
     assert decode_work(encode_shard(shard)) == shard
 

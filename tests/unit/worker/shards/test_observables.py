@@ -20,7 +20,7 @@ from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.shards.simulation import simulate
+from qfleet_worker.shards.simulation import resolve, simulate
 
 OBSERVABLES = [
     SparseObservable.from_list([("ZI", 0.5), ("XY", -1.5), ("01", 2)]),
@@ -58,14 +58,14 @@ def work(wanted: Any, columns: int | None = None, **changed: Any) -> CircuitWork
     table = wanted if isinstance(wanted, bytes) else np.array(wanted, "<i4").tobytes()
     number = columns if columns is not None else np.shape(wanted)[-1]
     fields = {"shots": 1, "seed": 50, "points": 5, "values": VALUES.tobytes()}
-    return make_circuit_work(**fields | {"wanted": table, "columns": number} | changed)
+    return make_circuit_work(**fields | {"observables": table, "num_observables": number} | changed)
 
 
 def means(one: CircuitWork, engine: Any = None, program: Any = PROGRAM) -> np.ndarray:
     shard = make_shard_work(one, output="means")
-    found = simulate(engine or NumpyEngine(), program, one, shard, 1)
-    assert found.keys() == {"means"}
-    return np.frombuffer(found["means"], "<f8").reshape(one.points, -1)
+    found = simulate(engine or NumpyEngine(), program, one, resolve(program, shard.request_of(one)), 1)
+    assert found.keys() == {"expectation_values"}
+    return np.frombuffer(found["expectation_values"], "<f8").reshape(one.points, -1)
 
 
 def test_all_of_them() -> None:
@@ -127,7 +127,7 @@ def test_an_observable_without_terms_alone() -> None:
 )
 def test_sizes_that_dont_fit(wanted: bytes, columns: int) -> None:
     engine = FakeEngine()
-    with pytest.raises(EngineError, match=f"comes with {len(wanted)} bytes that say which means are wanted"):
+    with pytest.raises(EngineError, match=f"comes with {len(wanted)} bytes that name the observables"):
         means(work(wanted, columns), engine)
     assert engine.asked == []
 
@@ -138,7 +138,7 @@ def test_observables_that_arent_there(number: int, at: int) -> None:
     engine = FakeEngine()
     rows = [[0], [1], [2], [3], [0]]
     rows[at] = [number]
-    with pytest.raises(EngineError, match="an observable that isn't there"):
+    with pytest.raises(EngineError, match="an observable is wanted that isn't there"):
         means(work(rows), engine)
     assert engine.asked == []
 

@@ -23,7 +23,7 @@ from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.shards.simulation import simulate
+from qfleet_worker.shards.simulation import resolve, simulate
 
 VALUES = np.array([[0.3, 1.0], [2.0, -0.7], [0.3, 1.0], [3.0, 0.1]])
 
@@ -49,7 +49,7 @@ def simulated(
     program: Program, one: CircuitWork, output: str, engine: Any = None, *, memory: bool = False, **changed: Any
 ) -> dict[str, Any]:
     shard = make_shard_work(one, output=output, memory=memory, **changed)
-    return simulate(engine or NumpyEngine(), program, one, shard, 1)
+    return simulate(engine or NumpyEngine(), program, one, resolve(program, shard.request_of(one)), 1)
 
 
 def expected(built: QuantumCircuit, point: int, **changed: Any) -> Outcome:
@@ -140,8 +140,8 @@ def test_means_over_shots_that_differ_and_their_squares() -> None:
     observables = [SparseObservable("ZI"), SparseObservable("IX"), SparseObservable("ZX")]
     program = save_expectation_values(lower(built), observables, squares=True)
     found = simulated(program, work(shots=50), "means")
-    assert found.keys() == {"means"}
-    means = np.frombuffer(found["means"], "<f8").reshape(4, 2, 3)
+    assert found.keys() == {"expectation_values"}
+    means = np.frombuffer(found["expectation_values"], "<f8").reshape(4, 2, 3)
     bits = np.frombuffer(simulated(program, work(shots=50), "bits")["bits"], np.uint8).reshape(4, 50)
     sines = np.sin(VALUES[:, 1])
     signs = 1 - 2.0 * bits
@@ -159,7 +159,7 @@ def test_means_of_blocks_of_shots_are_those_of_the_whole() -> None:
 
     def means(first: int, shots: int) -> float:
         block = work(1, values=b"", first_shot=first, shots=shots)
-        return float(np.frombuffer(simulated(program, block, "means")["means"], "<f8")[0])
+        return float(np.frombuffer(simulated(program, block, "means")["expectation_values"], "<f8")[0])
 
     assert 30 * means(0, 30) == pytest.approx(11 * means(0, 11) + 19 * means(11, 19), abs=1e-12)
 
@@ -168,7 +168,7 @@ def test_points_of_one_shot_without_parameters() -> None:
     built = QuantumCircuit(1)
     built.ry(0.4, 0)
     program = save_expectation_values(lower(built), [SparseObservable("Z")])
-    found = simulated(program, work(3, values=b"", shots=1), "means")["means"]
+    found = simulated(program, work(3, values=b"", shots=1), "means")["expectation_values"]
     assert np.frombuffer(found, "<f8") == pytest.approx([math.cos(0.4)] * 3, abs=1e-12)
 
 
@@ -177,5 +177,5 @@ def test_means_of_a_program_that_saves_none(save: bool) -> None:
     built = circuit(0)
     if save:
         built.append(LikeAer("save_probabilities", 3, "average"), [0, 1, 2])
-    with pytest.raises(EngineError, match="means of observables are wanted of it, and it saves none"):
+    with pytest.raises(EngineError, match="expectation values are wanted of it, and it saves none"):
         simulated(lower(built), work(), "means", FakeEngine())

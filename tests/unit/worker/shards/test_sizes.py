@@ -102,6 +102,6 @@ def test_a_unitary_of_a_circuit_that_saves_a_state_is_refused() -> None:
 
 
 def test_the_size_of_a_result_is_that_of_its_data() -> None:
-    names = ("outcomes", "counts", "memory", "amplitudes", "bits", "means", "distinct")
+    names = ("outcomes", "counts", "memory", "amplitudes", "bits", "expectation_values", "distinct")
     result = make_circuit_result(**{name: bytes(at) for at, name in enumerate(names)})
     assert size_of(result) == sum(range(len(names)))
