@@ -54,7 +54,7 @@ def test_results_of_primitives(fleet_url: str, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
     refused = qfleet("result", estimated.job_id(), "--plot", tmp_path / "no.png", url=fleet_url)
     assert refused.returncode == 1
-    assert "the job gave means, not counts" in refused.stderr
+    assert "the job has expectation values, not counts" in refused.stderr
 
 
 def test_run_status_result_jobs_and_cancel(fleet_url: str, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_up_says_what_it_starts_and_refuses_a_folder_that_is_taken(tmp_path: Pat
     with serving("up", "--workers", 1, "--data", tmp_path / "jobs") as first:
         assert first.stderr is not None
         assert first.stdout is not None
-        assert f"private Redis, whose jobs are kept in {tmp_path / 'jobs'}, and 1 worker" in first.stderr.readline()
+        assert f"private Redis, which keeps its jobs in {tmp_path / 'jobs'}, and 1 worker" in first.stderr.readline()
         url = until(lambda: re.search(r"redis\+socket://\S+", first.stdout.readline()), "the url")[0]
         second = qfleet("up", "--data", tmp_path / "jobs")
         assert second.returncode == 1
@@ -244,7 +244,7 @@ def test_up_serves_until_ctrl_c() -> None:
 def test_run_without_a_fleet_starts_one_and_stops_it() -> None:
     ran = qfleet("run", BELL, "--json")
     assert json.loads(ran.stdout)["status"] == "DONE"
-    assert "a private Redis and 2 local workers are started" in ran.stderr
+    assert "starting a private Redis and 2 local workers" in ran.stderr
 
 
 def test_a_password_is_never_printed() -> None:

@@ -137,7 +137,7 @@ def test_up_says_which_engine_its_workers_have_and_when_that_changes(compiled: P
     log = tmp_path / "log"
     with process([QFLEET, "up", "--workers", "1"], log, NUMBA_CACHE_DIR=str(tmp_path / "cache")) as up:
         until(lambda: "from now on" in log.read_text(), "it has taken the faster engine over", seconds=120)
-        assert "Workers run the slower engine, numpy" in log.read_text()
+        assert "Workers use the slower engine, numpy" in log.read_text()
         assert "qfleet warm" in log.read_text()
         assert up.poll() is None
         up.terminate()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read circuits from files: OpenQASM 2, OpenQASM 3 and QPY, told apart by content."""
+"""Circuits from files: OpenQASM 2, OpenQASM 3 and QPY, recognized by content."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_FILE_BYTES", "MIN_QPY_VERSION", "read_circuit_files", "read_circuits"]
 
-#: a file above this isn't read
+#: The size of the largest file that is read.
 MAX_FILE_BYTES = 64 << 20
 
-#: QPY below this version can run code when it is loaded (CVE-2025-2000)
+#: Older QPY can run code when it is loaded (CVE-2025-2000).
 MIN_QPY_VERSION = 13
 
-#: a register above this isn't a circuit that can be simulated, and its bits alone would fill the memory
+#: Larger registers can't be simulated, and their bits alone would fill the memory.
 _MAX_REGISTER = 1_000_000
-#: parentheses and braces inside each other; parsers go down a stack that isn't endless
+#: The deepest nesting of parentheses and braces: the stack of a parser is limited.
 _MAX_NESTING = 200
 
 _QPY_MAGIC = b"QISKIT"
@@ -37,15 +37,18 @@ _BRACKET = re.compile(r"[(\[{}\])]")
 
 
 def read_circuit_files(paths: Iterable[Path]) -> list[QuantumCircuit]:
-    """Read the circuits of all files, in order. Raises `CircuitFileError` at the first file that can't be read."""
+    """Return the circuits of all files in order. Raises `CircuitFileError` at the first unreadable file."""
     with Probe() as probe:
         return [circuit for path in paths for circuit in _read(path, probe)]
 
 
 def read_circuits(path: Path) -> list[QuantumCircuit]:
-    """Read the circuits of one file: one for OpenQASM, named like the file; any number for QPY, with their own names.
+    """Return the circuits of one file.
 
-    Raises `CircuitFileError`, which names the file, the line where it is known, and what to do.
+    An OpenQASM file is one circuit with the name of the file. A QPY file has any number of circuits, which have names.
+
+    Raises:
+        CircuitFileError: the file can't be read; the text has the file, the line if it is known, and a remedy.
     """
     return read_circuit_files([path])
 
@@ -61,7 +64,7 @@ def _read(path: Path, probe: Probe) -> list[QuantumCircuit]:
     if version is None:
         raise _error(
             path,
-            " isn't a circuit: it starts neither with 'OPENQASM 2.0;' nor 'OPENQASM 3.0;' nor as a QPY file. "
+            " isn't a circuit: it doesn't start with 'OPENQASM 2.0;' or 'OPENQASM 3.0;', and isn't a QPY file. "
             "Add the OpenQASM version as the first line, or write the circuit with qiskit.qpy.dump().",
         )
     if version[1] == "2":
@@ -72,7 +75,7 @@ def _read(path: Path, probe: Probe) -> list[QuantumCircuit]:
         _check_text(path, code)
         circuits = _circuits(path, "qasm3", text.encode(), probe)
     else:
-        raise _error(path, f" is OpenQASM {version[1]}; versions 2 and 3 are read.")
+        raise _error(path, f" is OpenQASM {version[1]}; only versions 2 and 3 can be read.")
     circuits[0].name = path.stem
     return circuits
 
@@ -92,11 +95,8 @@ def _problem(kind: Format, exc: UnreadableError) -> str:
     if exc.too_large:
         return f": {exc.reason}. Split it, or submit its circuits from Python."
     if kind == "qpy":
-        return (
-            f" isn't QPY that can be read: {exc.reason}. "
-            "Write it again with qiskit.qpy.dump() of the Qiskit that is installed here."
-        )
-    return f": {exc.reason}. Correct the file: this isn't {LANGUAGES[kind]} that Qiskit reads."
+        return f" isn't readable QPY: {exc.reason}. Write it again with qiskit.qpy.dump() of the installed Qiskit."
+    return f": {exc.reason}. Correct the file: it isn't {LANGUAGES[kind]} that Qiskit can read."
 
 
 def _error(
@@ -134,30 +134,34 @@ def _text(path: Path, data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        text = ": not UTF-8 text, and the file isn't QPY either. A circuit file is OpenQASM 2, OpenQASM 3 or QPY."
+        text = ": not UTF-8 text, and the file isn't QPY. A circuit file is OpenQASM 2, OpenQASM 3 or QPY."
         raise _error(path, text, line) from exc
 
 
 def _check_text(path: Path, code: str, program: qasm2_source.Program | None = None) -> None:
-    """Raise `CircuitFileError` for what no parser should see: registers without measure, and endless parentheses."""
+    """Check the sizes of registers and the depth of parentheses before a parser sees them.
+
+    Raises:
+        CircuitFileError: a register is too large, or the nesting is too deep.
+    """
     for register in _REGISTER.finditer(code):
         digits = (register[1] or register[2]).replace("_", "").lower()
         if not _is_small(digits):
             line = code.count("\n", 0, register.start()) + 1
-            text = f": a register of {digits[:20]} bits; {_MAX_REGISTER} is the largest that is read."
+            text = f": a register of {digits[:20]} bits; the largest possible is {_MAX_REGISTER}."
             raise _error(path, text, line, program)
     depth = 0
     for bracket in _BRACKET.finditer(code):
         depth += 1 if bracket[0] in "([{" else -1
         if depth > _MAX_NESTING:
             line = code.count("\n", 0, bracket.start()) + 1
-            text = f": its expressions are nested too deeply; {_MAX_NESTING} levels are read. Write them flatter."
+            text = f": its expressions are nested too deeply; at most {_MAX_NESTING} levels are allowed. Reduce them."
             raise _error(path, text, line, program)
 
 
 def _is_small(digits: str) -> bool:
-    """Tell whether a register has a size that is read. Digits that are no number are for the parser."""
-    # Very long numbers aren't converted: Python refuses them above some thousand digits.
+    """Tell whether a register is small enough. Digits that aren't a number are left to the parser."""
+    # Python refuses to convert numbers of some thousand digits.
     if len(digits.lstrip("0")) > 40:
         return False
     try:
@@ -168,12 +172,12 @@ def _is_small(digits: str) -> bool:
 
 def _check_qpy(path: Path, data: bytes) -> None:
     if len(data) <= len(_QPY_MAGIC):
-        raise _error(path, " isn't QPY that can be read: it ends within its header. Write it again.")
-    # The version is read before Qiskit sees the file: loading an old one is what runs code.
+        raise _error(path, " isn't readable QPY: it ends in its header. Write it again.")
+    # Checked before Qiskit loads the file: loading an old version can run code.
     version = data[len(_QPY_MAGIC)]
     if version < MIN_QPY_VERSION:
         raise _error(
             path,
-            f" is QPY version {version}; only {MIN_QPY_VERSION} and newer are read, because loading an older one "
+            f" is QPY version {version}; only {MIN_QPY_VERSION} and newer can be read, because loading an older one "
             "can run code (CVE-2025-2000). Write it again with qiskit.qpy.dump() of Qiskit 1.3 or newer.",
         )

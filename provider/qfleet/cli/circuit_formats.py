@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parse circuits in each format, and say in one line what is wrong with text or bytes that can't be parsed."""
+"""Parsers of the circuit formats, with errors in one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["LANGUAGES", "Format", "UnreadableError", "parse"]
 
 Format = Literal["qasm2", "qasm3", "qpy"]
 
-#: What people call the formats.
+#: The names of the formats.
 LANGUAGES: Final[dict[Format, str]] = {"qasm2": "OpenQASM 2", "qasm3": "OpenQASM 3", "qpy": "QPY"}
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -25,15 +25,15 @@ _MAX_REASON: Final = 300
 
 
 class UnreadableError(Exception):
-    """Text or bytes can't be parsed, or hold more than can be run."""
+    """Text or bytes can't be parsed, or are too much to run."""
 
     def __init__(self, reason: str, line: int | None = None, *, too_large: bool = False) -> None:
         super().__init__(reason)
-        #: whether nothing is wrong but the size
+        #: whether only the size is wrong
         self.too_large = too_large
-        #: one printable line
+        #: the reason in one printable line
         self.reason = "".join(each if each.isprintable() else " " for each in reason)[:_MAX_REASON].strip().rstrip(".")
-        #: the line of the text, counted from 1; ``None`` where it isn't known
+        #: the line of the text, from 1; ``None`` if it isn't known
         self.line = line
 
 
@@ -42,15 +42,15 @@ def parse(kind: Format, data: bytes) -> list[QuantumCircuit]:
 
     Args:
         kind: the format.
-        data: UTF-8 text of OpenQASM, whose includes are in it already; or QPY.
+        data: OpenQASM as UTF-8 text with its includes inserted, or QPY.
 
     Raises:
-        UnreadableError: they can't be parsed.
+        UnreadableError: the data can't be parsed.
     """
-    # The OpenQASM 3 parser writes what it found to stderr, and raises without it.
-    found = io.StringIO()
+    # The OpenQASM 3 parser writes its messages to stderr, and raises an error without them.
+    messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(found):
+        with contextlib.redirect_stderr(messages):
             return _parse(kind, data)
     except UnreadableError:
         raise
@@ -59,7 +59,7 @@ def parse(kind: Format, data: bytes) -> list[QuantumCircuit]:
     except RecursionError as exc:
         raise UnreadableError("its expressions are nested too deeply") from exc
     except Exception as exc:
-        raise _unreadable(exc, found.getvalue()) from exc
+        raise _unreadable(exc, messages.getvalue()) from exc
 
 
 def _parse(kind: Format, data: bytes) -> list[QuantumCircuit]:
@@ -74,7 +74,7 @@ def _parse(kind: Format, data: bytes) -> list[QuantumCircuit]:
     from qiskit import QuantumCircuit, qpy
 
     with warnings.catch_warnings():
-        # "Written by a newer Qiskit": if that matters, the load fails.
+        # "Written by a newer Qiskit": if it matters, loading fails.
         warnings.simplefilter("ignore")
         programs = qpy.load(io.BytesIO(data))
     circuits = [program for program in programs if isinstance(program, QuantumCircuit)]
@@ -83,8 +83,8 @@ def _parse(kind: Format, data: bytes) -> list[QuantumCircuit]:
     return circuits
 
 
-def _unreadable(exc: Exception, found: str) -> UnreadableError:
-    message = getattr(exc, "message", None) or str(exc) or found
+def _unreadable(exc: Exception, messages: str) -> UnreadableError:
+    message = getattr(exc, "message", None) or str(exc) or messages
     where = _WHERE.match(message)
     line = int(where[1]) if where else _line_of_token(exc)
     reason = _first_reason(message[where.end() :] if where else message)
@@ -94,13 +94,13 @@ def _unreadable(exc: Exception, found: str) -> UnreadableError:
 
 
 def _first_reason(text: str) -> str:
-    """Return one plain line out of the native reader's coloured backtrace."""
+    """Return one plain line of the native reader's coloured backtrace."""
     lines = [line.strip() for line in _ANSI.sub("", text).splitlines()]
     return next((line.split("Error:", 1)[1].strip() for line in lines if "Error:" in line), lines[0] if lines else "")
 
 
 def _line_of_token(exc: Exception) -> int | None:
-    """Return the line where ANTLR gave up, which the OpenQASM 3 parser keeps in the cause of its own, empty, error."""
+    """Return the line where ANTLR failed, which the OpenQASM 3 parser keeps in the cause of its empty error."""
     cancelled = exc.__cause__
     antlr = cancelled.args[0] if cancelled is not None and cancelled.args else None
     line = getattr(getattr(antlr, "offendingToken", None), "line", None)

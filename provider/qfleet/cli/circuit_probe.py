@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Try in a process with limits whether a circuit can be read and lowered.
+"""A child process with limits that tries to read and lower circuits.
 
-A small file may stand for more than any memory holds: states a length that isn't there, nests definitions, repeats a
-loop. So each file is first parsed and lowered in a child with limits, and by its reader only if that went well.
-``python -m qfleet.cli.circuit_probe`` is that child: it reads requests from stdin, and answers each with one line.
+A small file may expand to more than any memory holds: with a wrong length, nested definitions or repeated loops. So
+each file is first parsed and lowered in a child process with limits, and in this process only if the child succeeded.
+``python -m qfleet.cli.circuit_probe`` is the child: it reads requests from stdin, and answers each with one line.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe"]
 
-#: Bytes of memory that a circuit may take: of every file, and for each byte of it. A parser in Python takes many.
+#: The bytes of memory that a file may use: in any case, and for each byte of the file. Parsers in Python use many.
 _MEMORY: Final = 512 << 20
 _MEMORY_PER_BYTE: Final[dict[Format, int]] = {"qasm2": 500, "qasm3": 2000, "qpy": 200}
-#: The same in seconds of the processor.
+#: The same for processor time in seconds.
 _SECONDS: Final = 3.0
 _SECONDS_PER_BYTE: Final[dict[Format, float]] = {"qasm2": 1e-5, "qasm3": 5e-5, "qpy": 1e-5}
-#: Other programs may have the processor: seconds on the clock for each of these, and for the start of the child.
+#: Other programs may use the processor: the wall time for each of these seconds, and for the start of the child.
 _SLOWDOWN: Final = 10
 _START_SECONDS: Final = 60
 
@@ -40,7 +40,7 @@ _HEAD = struct.Struct("<5sQ")
 
 
 class Probe:
-    """A child process that tries circuits, one after the other. It starts with the first, and ends with the context."""
+    """A child process that tries circuits one by one. It starts at the first circuit and ends with the context."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
@@ -58,10 +58,10 @@ class Probe:
 
         Args:
             kind: the format.
-            data: as `qfleet.cli.circuit_formats.parse` takes it.
+            data: see `qfleet.cli.circuit_formats.parse`.
 
         Raises:
-            UnreadableError: it can't be done, or not within the limits.
+            UnreadableError: the circuits can't be read or lowered, or not within the limits.
         """
         child = self._child or subprocess.Popen(
             [sys.executable, "-m", "qfleet.cli.circuit_probe"],
@@ -75,9 +75,9 @@ class Probe:
         if answer is None:
             self._end()
             raise UnreadableError(_death(kind, len(data), child.returncode), too_large=True)
-        found = json.loads(answer)
-        if found is not None:
-            reason, line, too_large = found
+        problem = json.loads(answer)
+        if problem is not None:
+            reason, line, too_large = problem
             raise UnreadableError(reason, line, too_large=too_large)
 
     def _end(self) -> None:
@@ -88,7 +88,7 @@ class Probe:
 
 
 def _answer(child: subprocess.Popen[bytes], head: bytes, data: bytes, seconds: float) -> bytes | None:
-    """Return the line that a child answers a request with; ``None`` if it ends without one, or takes longer."""
+    """Return a child's answer to a request, one line; ``None`` if it ends without one or takes longer."""
     stdin, stdout = cast(BinaryIO, child.stdin), cast(BinaryIO, child.stdout)
     try:
         stdin.write(head)
@@ -108,7 +108,7 @@ def _answer(child: subprocess.Popen[bytes], head: bytes, data: bytes, seconds: f
 
 
 def _death(kind: Format, size: int, code: int) -> str:
-    """Return why a child ended that gave no answer."""
+    """Return the reason why a child ended without an answer."""
     if -code in (signal.SIGPROF, signal.SIGKILL):
         return f"reading it takes more than {_allowed_seconds(kind, size):.0f} s"
     return f"reading it takes more than {_allowed_bytes(kind, size) >> 20} MiB of memory, or crashes the reader"
@@ -123,7 +123,7 @@ def _allowed_bytes(kind: Format, size: int) -> int:
 
 
 def _main() -> None:
-    # What takes long to import isn't counted for any file.
+    # Imported first, so that no file is charged for slow imports.
     import psutil
     import qiskit_qasm3_import  # noqa: F401
     from qiskit import qasm2, qasm3, qpy  # noqa: F401
@@ -136,7 +136,7 @@ def _main() -> None:
     for kind, data in _requests(sys.stdin.buffer):
         limit = base + _allowed_bytes(kind, len(data)) + len(data)
         resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-        # The signal that comes when the time is over ends the process.
+        # The signal at the end of the time ends the process.
         signal.setitimer(signal.ITIMER_PROF, _allowed_seconds(kind, len(data)))
         answer = _tried(kind, data)
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -150,7 +150,7 @@ def _requests(stdin: BinaryIO) -> Iterator[tuple[Format, bytes]]:
 
 
 def _tried(kind: Format, data: bytes) -> tuple[str, int | None, bool] | None:
-    """Return what is wrong with circuits, in which line, and whether that is their size; ``None`` if nothing is."""
+    """Return the reason why circuits are refused, its line, and whether they are too large; ``None`` if they aren't."""
     from qfleet.errors import CapacityError, QfleetError
     from qfleet.lowering.lower import lower
 
@@ -163,13 +163,13 @@ def _tried(kind: Format, data: bytes) -> tuple[str, int | None, bool] | None:
     except MemoryError:
         return f"reading it takes more than {_allowed_bytes(kind, len(data)) >> 20} MiB of memory", None, True
     except CapacityError as exc:
-        # A circuit of OpenQASM has no name of its own.
+        # An OpenQASM circuit has no name of its own.
         name = f"circuit {circuit.name!r} " if circuit is not None and kind != "qpy" else ""
         return exc.message.replace(name, "it ", 1) if name else exc.message, None, True
     except QfleetError:
-        # Another way to run it may take it; who runs it says so.
+        # Another backend may run it, and raises the error if not.
         return None
-    except Exception as exc:  # noqa: BLE001 - a definition may raise anything, and will again where it is run
+    except Exception as exc:  # noqa: BLE001 - a definition may raise anything, and raises it again when it is run
         return f"lowering it raises {exc!r}", None, False
     return None
 

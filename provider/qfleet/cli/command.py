@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which commands `qfleet` has."""
+"""The command `qfleet` with its subcommands."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def qfleet() -> None:
 
     \b
     Example:
-      qfleet run bell.qasm                      # starts two local workers, just for this
-      qfleet up                                 # a local fleet that stays; prints its url
+      qfleet run bell.qasm                      # starts two local workers for this job only
+      qfleet up                                 # starts a local fleet that stays up, and prints its url
       export QFLEET_URL=redis+socket://...      # in another terminal: that url
       qfleet run bell.qasm --shots 4096
       qfleet jobs
@@ -30,9 +30,9 @@ def qfleet() -> None:
     Exit codes:
       0    done
       1    failed
-      2    the command line has to change: a wrong option or value, no such file
+      2    the command line is wrong: a wrong option or value, or a file that doesn't exist
       130  interrupted, with Ctrl-C or by SIGTERM
-      141  nobody reads the output any more, as in qfleet jobs | head -1
+      141  the reader of the output has closed it, as in qfleet jobs | head -1
     """
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that tells what is wrong with a fleet."""
+"""The command that checks a fleet."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["doctor"]
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, url: str | None, as_json: bool) -> None:
-    """Check a fleet: its Redis, its workers, and what they left behind.
+    """Check a fleet: its Redis, its workers, its queue and its jobs.
 
-    It changes nothing, and says for each problem what to do. Exit code 1 if there is one.
+    It changes nothing, and prints a remedy for each problem. The exit code is 1 if there is a problem.
 
     \b
     Example:

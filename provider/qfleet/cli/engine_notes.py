@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells of circuits and workers that the slower engine runs, on standard error."""
+"""Notes on standard error about the slower engine."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 __all__ = ["follow_engines", "tell_engine"]
 
-_HINT: Final = ". `qfleet warm` compiles the faster one, once on each machine that runs workers"
+_HINT: Final = ". Run `qfleet warm` once on each machine with workers to compile the faster one"
 
 
 def tell_engine(result: Any) -> None:
-    """Say in one line which circuits of a `qiskit.result.Result` the slower engine ran, and why."""
-    said = [getattr(found, "metadata", None) or {} for found in result.results]
-    reasons = {metadata["engine_reason"] for metadata in said if metadata.get("engine") == SLOWER_ENGINE}
+    """Print in one line that the slower engine ran circuits of a `qiskit.result.Result`, and the reasons."""
+    of_circuits = [getattr(circuit, "metadata", None) or {} for circuit in result.results]
+    reasons = {metadata["engine_reason"] for metadata in of_circuits if metadata.get("engine") == SLOWER_ENGINE}
     if reasons:
         echo(f"The slower engine, {SLOWER_ENGINE}, ran circuits: {_told(reasons)}.", err=True)
 
 
 def follow_engines(provider: FleetProvider) -> None:
-    """Say that workers have the slower engine, and once the faster one has been compiled there. Returns then."""
+    """Print that workers use the slower engine, and later that the faster one is compiled. Returns then."""
     told = ""
     while True:
         slow = [worker for worker in provider.workers() if worker.engine == SLOWER_ENGINE]
@@ -34,16 +34,16 @@ def follow_engines(provider: FleetProvider) -> None:
             break
         why = _told({worker.engine_reason for worker in slow})
         if why != told:
-            echo(f"Workers run the slower engine, {SLOWER_ENGINE}: {why}.", err=True)
+            echo(f"Workers use the slower engine, {SLOWER_ENGINE}: {why}.", err=True)
             told = why
         if not any(worker.compiling for worker in slow):
             return
         time.sleep(PERIOD_SECONDS)
     if told:
-        echo("The faster engine is compiled: workers run circuits with it from now on.", err=True)
+        echo("The faster engine is compiled: workers use it from now on.", err=True)
 
 
 def _told(reasons: set[str]) -> str:
-    """What workers wrote, in one line, with a way out."""
+    """Return the workers' reasons in one line, with a remedy."""
     text = "; ".join(sorted(reasons))
     return text if "qfleet warm" in text else text + _HINT

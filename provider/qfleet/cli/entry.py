@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process of the command line, from its first line to its last.
+"""The entry point of the command line.
 
-Imports next to nothing, so that Ctrl-C is told in one line while all the rest is being imported.
+It imports very little, so that Ctrl-C ends the command with one line while the rest is being imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 
 def main() -> NoReturn:
-    """Run the command that this process was started for, and end it with the command's exit code."""
+    """Run the command of this process, and exit with its exit code."""
     interrupts.install()
     from qfleet.cli import terminal
 
@@ -26,7 +26,7 @@ def main() -> NoReturn:
     try:
         qfleet.main(prog_name="qfleet")
     finally:
-        # All is said and done: an interrupt of the interpreter's own end would only be a traceback.
+        # The command is done: an interrupt while the interpreter ends would only print a traceback.
         for signum in interrupts.SIGNALS:
             signal.signal(signum, signal.SIG_IGN)
     sys.exit()

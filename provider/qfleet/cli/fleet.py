@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting things: a local fleet, a worker; and which versions are installed."""
+"""The commands that start a local fleet or a worker, compile the engine, and print versions."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ __all__ = ["up", "version", "warm", "worker"]
 @click.option(
     "--data",
     type=click.Path(file_okay=False),
-    help="Folder that keeps the jobs when the fleet stops; made if it isn't there. Without it they are deleted then.",
+    help="Folder that keeps the jobs after the fleet has stopped; created if it doesn't exist. Default: none are kept.",
 )
 @json_option
 def up(workers: int, data: str | None, as_json: bool) -> None:
     """Start a local fleet, print its url, and stop it on Ctrl-C.
 
-    It starts a private Redis, which nobody else on the machine can reach, and worker processes that run one circuit at
-    a time each. All of them stop with this command.
+    It starts a private Redis, which no other user of the machine can reach, and worker processes, which run one circuit
+    at a time each. All of them stop with this command.
 
-    One fleet at a time has a --data folder. A second one is refused, with the url of the first, which any number of
-    clients may use.
+    Only one fleet at a time can use a --data folder. A second one is refused with the url of the first, which any
+    number of clients may use.
 
     \b
     Example:
@@ -48,7 +48,7 @@ def up(workers: int, data: str | None, as_json: bool) -> None:
     from qfleet.cli.engine_notes import follow_engines
 
     if not as_json:
-        where = f"whose jobs are kept in {data}" if data is not None else "whose jobs are kept in memory until it stops"
+        where = f"which keeps its jobs in {data}" if data is not None else "which keeps its jobs in memory"
         echo(f"Starting a private Redis, {where}, and {_counted(workers)} ...", err=True)
     is_up = False
     interrupts.say("interrupted; the fleet was not started")
@@ -89,19 +89,23 @@ def _counted(workers: int) -> str:
 
 @click.command()
 @url_option
-@click.option("--concurrency", type=click.IntRange(min=1), help="Circuits at a time. Default: one per core.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="Number of circuits that run at the same time. Default: one per core.",
+)
 def worker(url: str | None, concurrency: int | None) -> NoReturn:
     """Run a worker in the foreground.
 
-    It takes circuits from the Redis at URL until it is stopped: SIGTERM lets the running ones end.
+    It runs circuits from the Redis at URL until it is stopped. After SIGTERM it finishes the circuits that are running.
 
     \b
     Example:
       QFLEET_URL=redis://broker:6379/0 qfleet worker --concurrency 4
     """
     if not url:
-        raise click.UsageError("A worker needs the fleet's Redis: --url or QFLEET_URL.")
-    # The url goes by the environment: it may hold a password, and any user can read a process's arguments.
+        raise click.UsageError("A worker needs the url of the fleet's Redis: give --url or set QFLEET_URL.")
+    # The url is passed in the environment: it may hold a password, and any user can read a process's arguments.
     environment = os.environ | {"QFLEET_URL": url}
     if concurrency is not None:
         environment["QFLEET_CONCURRENCY"] = str(concurrency)
@@ -109,7 +113,7 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
 
 
 def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
-    """Make a worker of this process. Signals wait until the new program has its handlers."""
+    """Replace this process by a worker. Signals wait until the new program has installed its handlers."""
     words = [sys.executable, "-m", "qfleet.cli.launch", *arguments]
     signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
     try:
@@ -122,8 +126,8 @@ def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 
-    It takes up to a minute on two cores. Until then workers run circuits with numpy, which gives the same counts, more
-    slowly, and one of them compiles it in the background.
+    Compiling takes up to a minute on two cores. Until it is done, workers run circuits with numpy, which gives the same
+    counts but is slower, and one of them compiles the engine in the background.
 
     \b
     Example:
@@ -135,7 +139,7 @@ def warm() -> NoReturn:
 @click.command()
 @json_option
 def version(as_json: bool) -> None:
-    """Print the versions of qfleet and of what it stands on.
+    """Print the versions of qfleet and of its main dependencies.
 
     \b
     Example:

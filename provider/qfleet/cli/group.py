@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every command shares: exit codes, how errors are told, the options --url and --json.
+"""The common part of all commands: exit codes, error messages, the options --url and --json.
 
-Exit codes: 0 done; 1 failed; 2 the command line has to change (an unknown option, a wrong value, a file or a backend
-that isn't there); 130 interrupted with Ctrl-C or by SIGTERM; 141 nobody reads the output any more.
+Exit codes: 0 done; 1 failed; 2 the command line is wrong (an unknown option, a wrong value, a file or a backend that
+doesn't exist); 130 interrupted with Ctrl-C or by SIGTERM; 141 the reader of the output has closed it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["FAILED", "FleetCommand", "FleetGroup", "connect", "json_option", "message_of", "url_option"]
 
 FAILED, USAGE = 1, 2
-#: As a shell says it of a process that nobody listens to any more.
+#: The exit code of a shell for a process that SIGPIPE ended.
 _BROKEN_PIPE = 141
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _TellsErrors(click.Command):
-    """Tells an error in one line, or as JSON where --json is given, and ends with its exit code."""
+    """A command that prints an error in one line, or as JSON with --json, and ends with its exit code."""
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **settings: Any
@@ -57,11 +57,11 @@ class _TellsErrors(click.Command):
         try:
             return super().make_context(*arguments, **settings)
         except BrokenPipeError:
-            # the help, which click prints while it reads the options
-            raise _nobody_reads() from None
+            # The help, which click prints while it reads the options.
+            raise _output_closed() from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        # of a group: the arguments of its command, which click has not looked at yet
+        # The arguments of a group's command, which click has not parsed yet.
         as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
@@ -71,11 +71,11 @@ class _TellsErrors(click.Command):
             raise
         except Exception as exc:
             if interrupts.came():
-                # somebody made another error of it
+                # Other code replaced the exception of the interrupt by its own.
                 _interrupted(ctx, None, as_json=as_json)
             if isinstance(exc, OSError):
                 _system_error(ctx, exc, as_json=as_json)
-            # imported here because it brings Qiskit, which takes longer than any command's help
+            # Imported here since importing Qiskit takes longer than printing help.
             from qiskit.exceptions import QiskitError
 
             if not isinstance(exc, QiskitError):
@@ -85,11 +85,11 @@ class _TellsErrors(click.Command):
 
 
 class FleetGroup(_TellsErrors, click.Group):
-    """A group of commands that end as this module says."""
+    """A group of commands with these error messages and exit codes."""
 
 
 class FleetCommand(_TellsErrors):
-    """A command that stands alone and ends as this module says."""
+    """A command outside a group with these error messages and exit codes."""
 
 
 def _interrupted(ctx: click.Context, exc: KeyboardInterrupt | None, *, as_json: bool) -> NoReturn:
@@ -99,14 +99,14 @@ def _interrupted(ctx: click.Context, exc: KeyboardInterrupt | None, *, as_json: 
 
 def _system_error(ctx: click.Context, exc: OSError, *, as_json: bool) -> NoReturn:
     if isinstance(exc, BrokenPipeError):
-        raise _nobody_reads() from None
+        raise _output_closed() from None
     _tell(type(exc).__name__, str(exc), as_json=as_json)
     ctx.exit(FAILED)
 
 
-def _nobody_reads() -> click.exceptions.Exit:
-    """Return the end of a command whose output nobody reads on, as in ``qfleet jobs | head -1``."""
-    # What the stream still holds goes nowhere.
+def _output_closed() -> click.exceptions.Exit:
+    """Return the exit of a command whose output was closed, as in ``qfleet jobs | head -1``."""
+    # The rest of the stream's buffer is discarded.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return click.exceptions.Exit(_BROKEN_PIPE)
 
@@ -125,7 +125,7 @@ def _tell_usage(exc: click.UsageError, *, as_json: bool) -> None:
         echo(f"Try '{exc.ctx.command_path} --help' for help.", "", err=True)
     text = exc.format_message()
     if isinstance(exc, (click.NoSuchOption, NoSuchCommand)) and exc.possibilities:
-        # the nearest one alone, not all of them in the order of the alphabet
+        # Only the nearest one, not all in alphabetical order.
         text = f"{exc.message} Did you mean {exc.possibilities[0]!r}?"
     _tell("UsageError", text, as_json=as_json)
 
@@ -141,32 +141,32 @@ def _tell(kind: str, message: str, *, as_json: bool, fields: Mapping[str, object
 
 
 def message_of(exc: Exception) -> str:
-    """Return an error's message, its lines joined."""
-    # QiskitError's str() is the repr of its message
+    """Return an error's message in one line."""
+    # The text of a QiskitError is the repr of its message.
     return " ".join(str(getattr(exc, "message", None) or exc).split())
 
 
 def url_option(command: _Command) -> _Command:
-    """Adds --url."""
+    """Add the option --url."""
     return click.option(
         "--url",
         envvar="QFLEET_URL",
         show_envvar=True,
         metavar="URL",
-        help="Redis of the fleet, redis://host:6379/0. A password is better given in QFLEET_URL: "
-        "other users can see a command line.",
+        help="Url of the fleet's Redis, redis://host:6379/0. Put a url with a password into QFLEET_URL: other users "
+        "can see a command line.",
     )(command)
 
 
 def json_option(command: _Command) -> _Command:
-    """Adds --json."""
+    """Add the option --json."""
     return click.option(
-        "--json", "as_json", is_flag=True, help="Write JSON to stdout, and nothing else; an error as JSON to stderr."
+        "--json", "as_json", is_flag=True, help="Write only JSON to stdout, and errors as JSON to stderr."
     )(command)
 
 
 def connect(url: str | None) -> FleetProvider:
-    """The provider of the fleet at `url`."""
+    """Return the provider of the fleet at a url. Raises a usage error if there is no url."""
     if not url:
         raise click.UsageError(
             "No fleet is given. Name its Redis with --url or in QFLEET_URL, or start a fleet with 'qfleet up'."

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C, SIGTERM and SIGHUP end a command with one line, whenever they come.
+"""Interrupts: Ctrl-C, SIGTERM and SIGHUP end a command with one line at any time.
 
-A command that has nothing to clean up ends right in the signal's handler: an exception may come in the midst of an
-import or a destructor, where it becomes another error, or is lost. Where a local fleet has to be stopped, or a job's id
-has to be told, `raised` has the signal raise KeyboardInterrupt instead.
+A command with nothing to clean up ends in the signal's handler. An exception might be raised during an import or a
+destructor, where it becomes another error or is lost. Where a local fleet has to be stopped or a job's id printed,
+`raised` makes signals raise KeyboardInterrupt instead.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["CODE", "SIGNALS", "came", "forget", "install", "message", "on_bar", 
 #: The exit code.
 CODE: Final = 130
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: After this time an interrupt is raised again if a destructor has swallowed it.
+#: The time after which an interrupt that a destructor has swallowed is raised again.
 _AGAIN_SECONDS: Final = 0.05
-#: Takes a progress bar away: its line, and the hidden cursor.
+#: Erases the line of a progress bar, and shows the cursor again.
 _NO_BAR: Final = "\r\x1b[K\x1b[?25h"
 
 
@@ -35,48 +35,48 @@ class _State:
 
 
 def install() -> None:
-    """From now on, end this process when a signal comes. Those that it was started to ignore stay ignored."""
+    """End this process at a signal from now on. Signals that are ignored already stay ignored."""
     for signum in SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _end)
 
 
 def reset() -> None:
-    """Begin a command: no signal has come, and there is nothing to say of one."""
+    """Forget all signals and messages at the start of a command."""
     _State.came, _State.message, _State.bar = False, "", False
 
 
 def say(text: str) -> None:
-    """Set what an interrupt says from now on."""
+    """Set the message of interrupts from now on."""
     from qfleet.cli.terminal import one_line
 
     _State.message = one_line(text)
 
 
 def on_bar(drawn: bool) -> None:
-    """Note whether a progress bar is on the terminal, which an interrupt has to take away."""
+    """Note that a progress bar is on the terminal, or isn't any more; an interrupt erases it."""
     _State.bar = drawn
 
 
 def came() -> bool:
-    """Return whether a signal has come, whatever became of its exception."""
+    """Tell whether a signal has come, even if its exception was swallowed."""
     return _State.came
 
 
 def forget() -> None:
-    """Take the interrupt for done: it was what the command waited for."""
+    """Forget an interrupt that the command waited for."""
     _State.came = False
 
 
 def message(error: BaseException | None = None) -> str:
-    """Return what an interrupt says: what was noted where it was raised, or else what the command has set."""
+    """Return the message of an interrupt: the notes of its exception, or else the command's message."""
     notes = " ".join(getattr(error, "__notes__", ()))
     return f"interrupted. {notes}" if notes else _State.message or "interrupted"
 
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Have signals raise KeyboardInterrupt in a block, which then ends with it even if something swallowed it."""
+    """Make signals raise KeyboardInterrupt in a block, also at its end if the exception was swallowed."""
     _State.came = False
     before: dict[signal.Signals, Any] = {}
     hook = sys.unraisablehook

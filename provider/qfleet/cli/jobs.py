@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands about jobs that were submitted: list, status, result, retry, cancel."""
+"""The commands for submitted jobs: jobs, status, result, retry, cancel."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ _NO_WORKER = "No worker is up: queued jobs wait. Start one with 'qfleet worker'.
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Jobs to list, newest first.")
-@click.option("--pending/--finished", default=None, help="Only jobs that have not ended, or only those that have.")
-@click.option("--tag", "tags", multiple=True, help="Only jobs with this tag; may be repeated.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Largest number of jobs, newest first."
+)
+@click.option("--pending/--finished", default=None, help="Only jobs that have not ended, or only jobs that have.")
+@click.option("--tag", "tags", multiple=True, help="Only jobs with this tag; may be given several times.")
 @click.option("--backend", "backend_name", help="Only jobs of this backend.")
 @url_option
 @json_option
@@ -37,9 +39,9 @@ def jobs(
     from qfleet.cli.output import job_document, print_jobs
 
     if backend_name is not None:
-        provider.get_backend(backend_name)  # raises if there is none of this name
-    found = provider.jobs(limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None)
-    documents = [job_document(job) for job in found]
+        provider.get_backend(backend_name)  # raises an error if there is no such backend
+    listed = provider.jobs(limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None)
+    documents = [job_document(job) for job in listed]
     workers = len(provider.workers())
     if as_json:
         write_json({"jobs": documents, "workers": workers})
@@ -57,9 +59,9 @@ def jobs(
 @url_option
 @json_option
 def status(job_id: str, url: str | None, as_json: bool) -> None:
-    """Show how far a job is, and what went wrong.
+    """Show the progress of a job and its errors.
 
-    The beginning of its ID is enough.
+    The beginning of the ID is enough.
 
     \b
     Example:
@@ -81,20 +83,27 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Wait this long for the job to end."
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Seconds to wait for the job to end.",
 )
-@click.option("--partial", is_flag=True, help="Print what succeeded of a job that failed in part.")
+@click.option("--partial", is_flag=True, help="Print the circuits that succeeded if others failed.")
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG", help="Write histograms to this picture."
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="Write histograms to this image.",
 )
 @url_option
 @json_option
 def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str | None, as_json: bool) -> None:
     """Print the result of a job that has ended.
 
-    Of a job of circuits or of a sampler these are the counts, of an estimator's job the means.
+    A job of circuits or of a sampler has counts, a job of an estimator has expectation values.
 
-    The beginning of its ID is enough.
+    The beginning of the ID is enough.
 
     \b
     Example:
@@ -114,23 +123,23 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
     if wait == 0 and not job.in_final_state():
         progress = job.progress()
         raise FleetJobTimeoutError(
-            f"job {job_id} has not ended: {job.status().name}, {progress.done} of {progress.total} circuits done. "
+            f"job {job_id} hasn't ended: {job.status().name}, {progress.done} of {progress.total} circuits done. "
             f"Wait for it: qfleet result {job_id} --wait 60",
             job_id=job.job_id(),
         )
     interrupts.say(f"interrupted; job {job_id} goes on")
-    found = wait_for_result(job, wait or None, partial=partial)
-    interrupts.say("interrupted; the result is still there")
+    outcome = wait_for_result(job, wait or None, partial=partial)
+    interrupts.say("interrupted; the result is still stored")
     primitive = isinstance(job, PrimitiveFleetJob)
     if as_json:
-        own = {"pubs": pub_documents(found)} if primitive else {"circuits": circuit_documents(found)}
+        own = {"pubs": pub_documents(outcome)} if primitive else {"circuits": circuit_documents(outcome)}
         write_json(result_document(job, own))
     elif primitive:
-        print_pubs(found)
+        print_pubs(outcome)
     else:
-        print_counts(found)
+        print_counts(outcome)
     if plot is not None:
-        save_histograms(histogram_documents(found) if primitive else circuit_documents(found), plot)
+        save_histograms(histogram_documents(outcome) if primitive else circuit_documents(outcome), plot)
         if not as_json:
             echo(f"Histograms: {plot}")
 
@@ -140,7 +149,9 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
 @url_option
 @json_option
 def retry(job_id: str, url: str | None, as_json: bool) -> None:
-    """Run the circuits of a job that failed again, in the same job. The beginning of its ID is enough.
+    """Run the circuits of a job that failed again in the same job.
+
+    The beginning of the ID is enough.
 
     \b
     Example:
@@ -160,9 +171,9 @@ def retry(job_id: str, url: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def cancel(ctx: click.Context, job_id: str, url: str | None, as_json: bool) -> None:
-    """Cancel a job, queued or running. The beginning of its ID is enough.
+    """Cancel a job, queued or running.
 
-    Exit code 1 if it had already ended: then nothing was cancelled.
+    The beginning of the ID is enough. The exit code is 1 if the job had already ended.
 
     \b
     Example:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m qfleet.cli.launch``: a worker, or its command, that Ctrl-C ends with one line while it starts.
+"""The start of a worker, ``python -m qfleet.cli.launch``: Ctrl-C ends it with one line.
 
-Once it takes tasks, the worker has its own ways to stop.
+When it runs tasks, the worker handles signals itself.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How jobs and results look: as tables for people, as documents for machines, and as a progress bar."""
+"""Jobs and results as tables and as JSON documents, and the progress bar."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = [
     "wait_for_result",
 ]
 
-#: outcomes of one circuit that a table shows; JSON has them all
+#: The number of outcomes of a circuit that a table shows; JSON has all of them.
 _TOP = 6
 
 
 def job_document(job: FleetJob | PrimitiveFleetJob) -> dict[str, Any]:
-    """A job as JSON: the keys that `jobs` and `status` write."""
+    """Return the document of a job that `jobs` and `status` write."""
     progress = job.progress()
     return {
         "id": job.job_id(),
@@ -47,7 +47,7 @@ def job_document(job: FleetJob | PrimitiveFleetJob) -> dict[str, Any]:
 
 
 def result_document(job: FleetJob | PrimitiveFleetJob, own: dict[str, Any]) -> dict[str, Any]:
-    """A result as JSON: the keys that `run` and `result` write, and those of its own."""
+    """Return the document of a result that `run` and `result` write, with the keys of ``own``."""
     return {
         "id": job.job_id(),
         "backend": job.backend().name,
@@ -57,7 +57,7 @@ def result_document(job: FleetJob | PrimitiveFleetJob, own: dict[str, Any]) -> d
 
 
 def circuit_documents(result: Result) -> list[dict[str, Any]]:
-    """What each circuit of a result gave. `counts` maps bitstrings, most frequent first; None if unmeasured."""
+    """Return a document for each circuit; ``counts`` by bitstring, most frequent first, None if nothing is measured."""
     return [_circuit_document(result, index) for index in range(len(result.results))]
 
 
@@ -66,8 +66,8 @@ def _circuit_document(result: Result, index: int) -> dict[str, Any]:
     data = experiment.data.to_dict()
     counts: dict[str, int] | None = None
     if "counts" in data:
-        found = result.get_counts(index)
-        counts = dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        unsorted = result.get_counts(index)
+        counts = dict(sorted(unsorted.items(), key=lambda item: (-item[1], item[0])))
     document = {
         "name": experiment.header["name"],
         "success": experiment.success,
@@ -84,7 +84,7 @@ def _circuit_document(result: Result, index: int) -> dict[str, Any]:
 
 
 def _complex_pairs(values: Any) -> Any:
-    """Complex numbers as pairs of real ones; ``None`` for what else a circuit may have saved under such a name."""
+    """Return complex numbers as pairs of real ones; ``None`` for other data that a circuit saved under the name."""
     import numpy as np
 
     array = np.asarray(values)
@@ -92,7 +92,7 @@ def _complex_pairs(values: Any) -> Any:
 
 
 def print_counts(result: Result) -> None:
-    """A table of each circuit's most frequent outcomes."""
+    """Print a table of each circuit's most frequent outcomes."""
     from rich.table import Table
 
     table = Table("circuit", "shots", "outcome", "count", "share")
@@ -112,13 +112,13 @@ def _outcome_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
         return [(document["status"], "", "")]
     counts = document["counts"]
     if not counts:
-        found = [name for name in ("statevector", "unitary") if name in document]
-        return [(f"{' and '.join(found)}: see --json" if found else "nothing measured", "", "")]
+        amplitudes = [name for name in ("statevector", "unitary") if name in document]
+        return [(f"{' and '.join(amplitudes)}: see --json" if amplitudes else "nothing measured", "", "")]
     return outcome_rows(counts)
 
 
 def outcome_rows(counts: dict[str, int]) -> list[tuple[str, str, str]]:
-    """The most frequent outcomes, their counts and shares, of counts in descending order."""
+    """Return the most frequent outcomes with their counts and shares. The counts are in descending order."""
     shots = sum(counts.values())
     rows = [(bits, str(count), f"{count / shots:.1%}") for bits, count in list(counts.items())[:_TOP]]
     if len(counts) > _TOP:
@@ -128,12 +128,12 @@ def outcome_rows(counts: dict[str, int]) -> list[tuple[str, str, str]]:
 
 
 def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
-    """A table of jobs, one a row."""
+    """Print a table of jobs."""
     from rich import box
     from rich.table import Table
 
     table = Table("id", "backend", "status", "circuits", "created", "tags", box=box.SIMPLE_HEAD, pad_edge=False)
-    # a job's id is there to be copied, and its status to be seen
+    # The id is copied, and the status must be seen.
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
     for document in documents:
         circuits = f"{document['circuits_done']}/{document['circuits_total']}"
@@ -145,7 +145,7 @@ def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
 
 
 def print_job(document: dict[str, Any]) -> None:
-    """One job, a line for each thing known of it."""
+    """Print one job, a line for each property."""
     lines = {
         "job": document["id"],
         "backend": document["backend"],
@@ -167,9 +167,15 @@ def _local_time(iso: str) -> str:
 
 
 def wait_for_result(job: Any, timeout: float | None = None, *, partial: bool = False) -> Any:
-    """The job's result; a progress bar on stderr tells how it comes, if that is a terminal.
+    """Return a job's result; show a progress bar on stderr in the meantime if that is a terminal.
 
-    Raises what `job.result` raises; `timeout` is in seconds.
+    Args:
+        job: the job.
+        timeout: seconds to wait; ``None`` waits forever.
+        partial: see `qfleet.FleetJob.result`.
+
+    Raises:
+        QfleetError: see `qfleet.FleetJob.result`.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         return job.result(timeout=timeout, partial=partial)

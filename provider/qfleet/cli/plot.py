@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture of counts: one histogram a circuit."""
+"""Histograms of counts, one for each circuit."""
 
 from __future__ import annotations
 
@@ -16,43 +16,50 @@ if TYPE_CHECKING:
 
 __all__ = ["check_plot", "save_histograms"]
 
-#: what still can be read in one picture
+#: The largest numbers that are still readable in one image.
 _MAX_CIRCUITS, _MAX_BARS = 24, 16
 _MAX_LABEL = 16
 
 
 def check_plot(path: Path) -> None:
-    """Can a picture be written to `path`? Asked before a job runs, so that no finished work is lost to the answer.
+    """Check that an image can be written to a path, before the job runs.
 
-    Raises `MissingExtraError` without matplotlib, `InvalidOptionError` for a kind of picture that isn't written.
+    Raises:
+        MissingExtraError: matplotlib isn't installed.
+        InvalidOptionError: the path is a folder, or has the ending of an unknown format.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ImportError as exc:
-        raise MissingExtraError('a picture needs matplotlib: pip install "qfleet[plot]"', extra="plot") from exc
+        raise MissingExtraError('plotting needs matplotlib: pip install "qfleet[plot]"', extra="plot") from exc
     kinds = sorted(FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in kinds:
         raise InvalidOptionError(
-            f"{path} isn't a kind of picture that is written; its ending is one of: {', '.join(kinds)}",
+            f"{path} isn't an image format that can be written; use one of these endings: {', '.join(kinds)}",
             option="plot",
             value=str(path),
         )
     if path.is_dir():
-        raise InvalidOptionError(f"{path} is a folder; name a file for the picture", option="plot", value=str(path))
+        raise InvalidOptionError(f"{path} is a folder; name an image file", option="plot", value=str(path))
 
 
 def save_histograms(documents: Iterable[dict[str, Any]], path: Path) -> None:
-    """Write one histogram for each circuit that was measured (the first 24). Raises `QfleetError`.
+    """Write a histogram of each circuit with counts, up to 24, into one image.
 
-    `documents`: of each circuit its ``name``, ``shots`` and ``counts``.
+    Args:
+        documents: the ``name``, ``shots`` and ``counts`` of each circuit.
+        path: the image file.
+
+    Raises:
+        QfleetError: there are no counts, or the file can't be written.
     """
     check_plot(path)
-    # not pyplot: it would look for a display and keep every figure
+    # Not pyplot, which looks for a display and keeps every figure.
     from matplotlib.figure import Figure
 
     measured = [document for document in documents if document["counts"]]
     if not measured:
-        raise QfleetError("there is nothing to draw: no circuit of the job has counts. Measure its qubits.")
+        raise QfleetError("there is nothing to draw: no circuit of the job has counts. Measure the qubits.")
     shown = measured[:_MAX_CIRCUITS]
     columns = math.ceil(math.sqrt(len(shown)))
     rows = math.ceil(len(shown) / columns)
@@ -64,7 +71,7 @@ def save_histograms(documents: Iterable[dict[str, Any]], path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
-            # a letter of a name that the font doesn't have is drawn as a box
+            # A letter that the font lacks is drawn as a box.
             warnings.filterwarnings("ignore", "Glyph", UserWarning)
             figure.savefig(path, dpi=120)
     except OSError as exc:
@@ -74,7 +81,7 @@ def save_histograms(documents: Iterable[dict[str, Any]], path: Path) -> None:
 def _histogram(axes: Axes, document: dict[str, Any]) -> None:
     counts: dict[str, int] = document["counts"]
     frequent = list(counts)[:_MAX_BARS]
-    # by outcome, as in a textbook, and not by how often it came
+    # By outcome, as in textbooks, and not by frequency.
     bars = {outcome: counts[outcome] for outcome in sorted(frequent)}
     rest = sum(counts.values()) - sum(bars.values())
     labels = [_short(outcome) for outcome in bars]
@@ -86,7 +93,7 @@ def _histogram(axes: Axes, document: dict[str, Any]) -> None:
         colors.append("#b8bec8")
     axes.bar(range(len(heights)), heights, color=colors)
     axes.set_xticks(range(len(heights)), labels, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
-    # a circuit's name is no formula, whatever dollar signs it has
+    # A circuit's name isn't a formula, even with dollar signs.
     axes.set_title(f"{document['name']} ({document['shots']} shots)", fontsize=10, parse_math=False)
     axes.set_ylabel("counts", fontsize=8)
     axes.tick_params(axis="y", labelsize=8)

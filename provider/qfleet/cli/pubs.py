@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the results of primitives look: as tables for people, and as documents for machines."""
+"""The results of primitives as tables and as JSON documents."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["histogram_documents", "print_pubs", "pub_documents"]
 
-#: points of one PUB that a table shows; JSON has them all
+#: The number of parameter sets of a PUB that a table shows; JSON has all of them.
 _TOP = 10
 
 
 def pub_documents(result: PrimitiveResult[PubResult]) -> list[dict[str, Any]]:
-    """What each PUB gave: ``evs`` and ``stds``, nested as its shape is; or the ``counts`` of each point.
+    """Return a document for each PUB.
 
-    `counts` maps bitstrings of all registers, the last one first; ``None`` stands for a mean that isn't there.
+    An estimator's PUB has ``evs`` and ``stds``, nested lists of its shape, with ``None`` for missing values. A PUB of a
+    sampler has the ``counts`` of each parameter set by bitstrings of all registers, the last register first.
     """
     return [_pub_document(number, pub) for number, pub in enumerate(result)]
 
 
 def histogram_documents(result: PrimitiveResult[PubResult]) -> list[dict[str, Any]]:
-    """The points of samplers' PUBs as what `qfleet.cli.plot` draws. Raises `QfleetError` for means."""
+    """Return documents for `qfleet.cli.plot`, one for each parameter set. Raises `QfleetError` for an estimator."""
     documents = pub_documents(result)
     if any("evs" in document for document in documents):
-        raise QfleetError("there is nothing to draw: the job gave means, not counts; --json has them")
+        raise QfleetError("there is nothing to draw: the job has expectation values, not counts; --json prints them")
     return [
         {"name": _place(document["pub"], point["index"]), "shots": document["shots"], "counts": point["counts"]}
         for document in documents
@@ -47,25 +48,34 @@ def histogram_documents(result: PrimitiveResult[PubResult]) -> list[dict[str, An
 
 
 def print_pubs(result: PrimitiveResult[PubResult]) -> None:
-    """A table of each PUB's first points."""
+    """Print a table of the first parameter sets of each PUB."""
     from rich.table import Table
 
     documents = [_pub_document(number, pub, _TOP) for number, pub in enumerate(result)]
-    means = any("evs" in document for document in documents)
-    table = Table("point", "mean", "standard error") if means else Table("point", "shots", "outcome", "count", "share")
-    for column in table.columns[1 if means else 3 :]:
+    estimated = any("evs" in document for document in documents)
+    if estimated:
+        table = Table("PUB", "expectation value", "standard error")
+    else:
+        table = Table("PUB", "shots", "outcome", "count", "share")
+    for column in table.columns[1 if estimated else 3 :]:
         column.justify = "right"
     for document in documents:
         if document["error"]:
             table.add_row(f"PUB {document['pub']}: ERROR: {document['error']}")
-        for row in _mean_rows(document) if means else _outcome_rows(document):
+        for row in _value_rows(document) if estimated else _outcome_rows(document):
             table.add_row(*row)
         table.add_section()
     console().print(table)
 
 
 def _pub_document(number: int, pub: PubResult, most: int | None = None) -> dict[str, Any]:
-    """`most`: points whose counts are made, which takes its time."""
+    """Return the document of a PUB.
+
+    Args:
+        number: the index of the PUB.
+        pub: its result.
+        most: the largest number of parameter sets whose counts are made, which takes time; ``None`` for all.
+    """
     data = pub.data
     document: dict[str, Any] = {"pub": number, "error": pub.metadata.get(ERROR), "shape": list(data.shape)}
     if "evs" in data:
@@ -79,14 +89,14 @@ def _pub_document(number: int, pub: PubResult, most: int | None = None) -> dict[
     return document | {"shots": pub.metadata["shots"], "points": points}
 
 
-def _numbers(means: NDArray[np.float64]) -> Any:
-    """Nested lists. JSON has no NaN."""
-    found = means.astype(object)
-    found[np.isnan(means)] = None
-    return found.tolist()
+def _numbers(values: NDArray[np.float64]) -> Any:
+    """Return nested lists with ``None`` for NaN, which JSON doesn't have."""
+    numbers = values.astype(object)
+    numbers[np.isnan(values)] = None
+    return numbers.tolist()
 
 
-def _mean_rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def _value_rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     evs, stds = np.array(document["evs"], float), np.array(document["stds"], float)
     for index in islice(np.ndindex(*document["shape"]), _TOP):
         yield _place(document["pub"], index), f"{evs[index]:.6f}", f"{stds[index]:.6f}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put together the text of an OpenQASM 2 program: its includes, and the gates that it defines itself.
+"""The text of an OpenQASM 2 program with its includes and its own gate definitions.
 
-Qiskit knows many gates by name. A file that defines a gate of such a name means its own definition, so Qiskit is told
-the known names alone that the file leaves open.
+Qiskit knows many gates by name. If a file defines a gate with such a name, the file's definition applies. So Qiskit
+gets only the names that the file doesn't define.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "expand", "parse", "without_comments"]
 
-#: The library that the language's paper describes. Qiskit has its gates built in.
+#: The library in the language's paper. Qiskit has its gates built in.
 _LIBRARY: Final = "qelib1.inc"
 _MAX_INCLUDES: Final = 1000
 
@@ -38,39 +38,39 @@ _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)\s*(?:\(([^)]*)\))?([^;]*);")
 
 @dataclass
 class Program:
-    """A program whose includes stand in its text, but for the library that Qiskit has built in."""
+    """A program with its includes inserted, except the library that Qiskit has built in."""
 
     lines: list[str] = field(default_factory=list)
-    #: of each line its file, as the program names it ("" for the program's own), and its number in that file
+    #: for each line its file as the program names it ("" for the program itself), and its number in that file
     places: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def text(self) -> str:
-        """The whole text."""
+        """Return the whole text."""
         return "\n".join(self.lines)
 
     def place(self, line: int) -> tuple[str, int]:
-        """Return where a line of the text, counted from 1, comes from: the file and the line there."""
+        """Return the origin of a line of the text, from 1: the file and the line there."""
         return self.places[line - 1] if 0 < line <= len(self.places) else ("", line)
 
 
 def without_comments(text: str) -> str:
-    """Return the text with comments blanked out. Lines keep their numbers."""
+    """Return the text with comments replaced by spaces. Lines keep their numbers."""
     return _COMMENT.sub(lambda found: found[1] or re.sub(r"[^\n]", " ", found[0]), text)
 
 
 def expand(path: Path, text: str, max_bytes: int) -> Program:
-    """Put the files that a program includes into its text.
+    """Return a program with the files that it includes inserted.
 
-    Only files in the folder of `path`, and in folders below it, are included.
+    Only files in the folder of the program and below it are included.
 
     Args:
         path: the program's file.
-        text: what it holds.
-        max_bytes: how large the whole may become.
+        text: the content of the file.
+        max_bytes: the largest size of the result.
 
     Raises:
-        CircuitFileError: an include can't be followed; the text has the line and says why.
+        CircuitFileError: an include can't be inserted; the text has the line and the reason.
     """
     program = Program()
     _Includes(path, max_bytes).append(text, program, path.parent, "")
@@ -88,7 +88,14 @@ class _Includes:
         self._open: list[Path] = []
 
     def append(self, text: str, program: Program, folder: Path, name: str) -> None:
-        """Append a file's text to a program. `name` is what the program calls the file, `folder` where it is."""
+        """Append a file's text to a program.
+
+        Args:
+            text: the text of the file.
+            program: the program.
+            folder: the folder of the file.
+            name: the name of the file in the program.
+        """
         code = without_comments(text)
         line, begin = 1, 0
         for include in _INCLUDE.finditer(code):
@@ -100,7 +107,7 @@ class _Includes:
             self._add(program, code[begin : include.start()], name, line)
             self._open.append(found)
             inner = self._read(found, target, name, at)
-            # A version may stand at the head of a program alone.
+            # The version may only be at the head of the whole program.
             inner = _VERSION.sub(lambda version: re.sub(r"[^\n]", " ", version[0]), without_comments(inner))
             self.append(inner, program, found.parent, target)
             self._open.pop()
@@ -120,22 +127,20 @@ class _Includes:
             except (OSError, ValueError):
                 continue
             if not found.is_relative_to(self._root):
-                raise self._error(
-                    name, line, f"includes {target!r}, which is outside the file's folder. Copy it beside the file"
-                )
+                raise self._error(name, line, f"includes {target!r}, which is outside the file's folder. Copy it there")
             if target == _LIBRARY and _is_qiskits_library(found):
                 return None
             return found
         if target == _LIBRARY:
             return None
-        raise self._error(name, line, f"includes {target!r}, which isn't there. Copy it beside the file")
+        raise self._error(name, line, f"includes {target!r}, which doesn't exist. Copy it to the file's folder")
 
     def _read(self, found: Path, target: str, name: str, line: int) -> str:
         self._number += 1
         if self._number > _MAX_INCLUDES:
-            raise self._error(name, line, f"has more than {_MAX_INCLUDES} includes. Put them into fewer files")
+            raise self._error(name, line, f"has more than {_MAX_INCLUDES} includes. Use fewer files")
         if found in self._open[:-1] or found == Path(os.path.realpath(self._path)):
-            raise self._error(name, line, f"includes {target!r}, which includes itself. Take one of the includes out")
+            raise self._error(name, line, f"includes {target!r}, which includes itself. Remove one of the includes")
         try:
             data = _regular_bytes(found, self._left + 1)
             text = data.decode("utf-8-sig")
@@ -145,7 +150,7 @@ class _Includes:
             raise self._error(name, line, f"includes {target!r}, which isn't UTF-8 text") from exc
         self._left -= len(data)
         if self._left < 0:
-            raise self._error(name, line, "includes more text than is read. Take something out")
+            raise self._error(name, line, "includes more text than is allowed. Remove some of it")
         return text
 
     def _error(self, name: str, line: int, what: str) -> CircuitFileError:
@@ -166,7 +171,7 @@ def file_error(path: Path, include: str, line: int, text: str) -> CircuitFileErr
 
 
 def _regular_bytes(path: Path, limit: int) -> bytes:
-    """Read a regular file. Raises OSError for any other kind, without waiting for a pipe or a device."""
+    """Return the content of a regular file. Raises OSError for a pipe or a device, without waiting for it."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, "it isn't a regular file")
@@ -174,7 +179,7 @@ def _regular_bytes(path: Path, limit: int) -> bytes:
 
 
 def _is_qiskits_library(path: Path) -> bool:
-    """Tell whether a copy of the library is Qiskit's own, but for comments and spaces."""
+    """Tell whether a file equals Qiskit's copy of the library, except for comments and spaces."""
     from qiskit import qasm2
 
     for folder in qasm2.LEGACY_INCLUDE_PATH:
@@ -189,7 +194,7 @@ def _is_qiskits_library(path: Path) -> bool:
 
 
 def parse(text: str) -> QuantumCircuit:
-    """Parse an OpenQASM 2 program whose includes are in its text. Raises what `qiskit.qasm2.loads` raises."""
+    """Parse an OpenQASM 2 program with its includes inserted. Raises the errors of `qiskit.qasm2.loads`."""
     import math
 
     from qiskit import qasm2
@@ -198,7 +203,7 @@ def parse(text: str) -> QuantumCircuit:
     code = _STRING.sub("", text)
     defined = set(_GATE.findall(code))
     opaque = dict(_opaque_gates(code))
-    # An opaque gate that Qiskit knows is what `qasm2.dumps` makes of an instruction without a definition.
+    # `qasm2.dumps` writes an instruction without a definition as an opaque gate that Qiskit knows.
     customs = [
         custom
         for custom in qasm2.LEGACY_CUSTOM_INSTRUCTIONS
@@ -224,7 +229,7 @@ def parse(text: str) -> QuantumCircuit:
 
 
 def _opaque_gates(code: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Give the name of each gate that is declared as opaque, and its numbers of parameters and qubits."""
+    """Yield the name of each opaque gate, with its numbers of parameters and qubits."""
     for name, *lists in _OPAQUE.findall(code):
         num_params, num_qubits = [len([each for each in names.split(",") if each.strip()]) for names in lists]
         yield name, (num_params, num_qubits)
@@ -235,7 +240,7 @@ def _is_in_library(custom: CustomInstruction) -> bool:
 
 
 def _declaration(custom: CustomInstruction) -> str:
-    """Return a definition that Qiskit takes for its own gate: of a custom instruction only the head is read."""
+    """Return a definition that Qiskit takes for its own gate; it reads only the head for a custom instruction."""
     params = ",".join(f"p{number}" for number in range(custom.num_params))
     qubits = ",".join(f"q{number}" for number in range(custom.num_qubits))
     return f"gate {custom.name}({params}) {qubits} {{ }}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that runs circuit files: all of them as one job."""
+"""The command that runs circuit files as one job."""
 
 from __future__ import annotations
 
@@ -30,17 +30,20 @@ _LOCAL_WORKERS = 2
     metavar="FILE...",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-@click.option("--shots", type=int, help="Shots of each circuit. Default: the backend's, 1024.")
-@click.option("--seed", type=int, help="Seed of the job: the same seed gives the same counts.")
+@click.option("--shots", type=int, help="Number of shots of each circuit. Default: that of the backend, 1024.")
+@click.option("--seed", type=int, help="Seed of the job; the same seed gives the same counts.")
 @click.option("--method", help="Simulation method. Default: automatic.")
 @click.option("--backend", "backend_name", default="automatic", show_default=True, help="Backend that runs the job.")
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG", help="Write histograms to this picture."
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="Write histograms to this image.",
 )
-@click.option("--partial", is_flag=True, help="Print what succeeded of a job that fails in part.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds to wait. The job goes on after.")
+@click.option("--partial", is_flag=True, help="Print the circuits that succeeded if others fail.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds to wait; the job goes on after.")
 @click.option(
-    "--local", type=click.IntRange(min=1), metavar="N", help="Run on a local fleet of N workers, just for this."
+    "--local", type=click.IntRange(min=1), metavar="N", help="Start a local fleet of N workers for this job only."
 )
 @url_option
 @json_option
@@ -61,13 +64,13 @@ def run(
 ) -> None:
     """Run the circuits of FILE... as one job and print their counts.
 
-    Files are OpenQASM 2, OpenQASM 3 or QPY (version 13 and newer), told apart by content.
+    Files are OpenQASM 2, OpenQASM 3 or QPY (version 13 or newer). The content tells the format.
 
-    Without --url or QFLEET_URL, a private Redis and two workers are started for this job, and stopped after it; 'qfleet
-    up' starts a fleet that stays. Ctrl-C leaves a job on a given fleet running, and prints its id; it stops a local
-    fleet.
+    Without --url or QFLEET_URL, a private Redis and two workers are started for this job and stopped after it. 'qfleet
+    up' starts a fleet that stays up. On a given fleet, Ctrl-C leaves the job running and prints its id. On a local
+    fleet, it stops the fleet.
 
-    A file that doesn't exist is a usage error (exit code 2); one that isn't a circuit is a failure (1).
+    A file that doesn't exist is a usage error (exit code 2); a file that isn't a circuit is a failure (exit code 1).
 
     \b
     Example:
@@ -76,7 +79,7 @@ def run(
       qfleet run bell.qasm --url redis://broker:6379/0 --timeout 60 --json
     """
     if local is not None and ctx.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("--local starts a fleet and --url names one: give one of them.")
+        raise click.UsageError("--local starts a fleet, and --url names one: give only one of them.")
     interrupts.say("interrupted; nothing was submitted")
     from qfleet.cli.circuit_files import read_circuit_files
     from qfleet.cli.engine_notes import tell_engine
@@ -95,7 +98,7 @@ def run(
     else:
         start = _local_fleet(local)
         with interrupts.raised(), start() as provider:
-            interrupts.say("interrupted; the local fleet is stopped, and its job with it")
+            interrupts.say("interrupted; the local fleet and its job are stopped")
             result = _run_locally(provider, circuits, backend_name, given, timeout, partial=partial, as_json=as_json)
     tell_engine(result)
     if plot is not None:
@@ -111,13 +114,13 @@ def _given_fleet(url: str) -> FleetProvider:
 
 
 def _local_fleet(workers: int | None) -> Callable[[], FleetProvider]:
-    """Return what starts a local fleet; all that takes time to import is there before it is called."""
+    """Return a function that starts a local fleet. Slow imports are done before it is called."""
     from qfleet import FleetProvider
 
     if workers is None:
         echo(
-            f"No fleet is given (--url or QFLEET_URL): a private Redis and {_LOCAL_WORKERS} local workers are started "
-            "for this job.",
+            f"No fleet is given (--url or QFLEET_URL): starting a private Redis and {_LOCAL_WORKERS} local workers for "
+            "this job.",
             err=True,
         )
     return functools.partial(FleetProvider.local, workers=workers or _LOCAL_WORKERS)
@@ -133,21 +136,21 @@ def _run_locally(
     partial: bool,
     as_json: bool,
 ) -> Any:
-    """Run circuits and print their result: a local fleet takes the job with it when it stops."""
+    """Run circuits and print their result, since the job is lost when the local fleet stops."""
     from qfleet.cli.output import wait_for_result
 
     try:
         job = provider.get_backend(backend_name).run(circuits, **options)
         result = wait_for_result(job, timeout, partial=partial)
     except KeyboardInterrupt:
-        # without the note that the job goes on
+        # Without the note that the job goes on.
         raise KeyboardInterrupt from None
     _print(job, result, as_json=as_json)
     return result
 
 
 def _submit(provider: FleetProvider, circuits: list[Any], backend_name: str, options: dict[str, Any]) -> Any:
-    """Return the job, which from then on an interrupt says how to find."""
+    """Submit a job and return it. From then on the message of an interrupt says how to find it."""
     backend = provider.get_backend(backend_name)
     with interrupts.raised():
         job = backend.run(circuits, **options)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only way from the command line to a terminal: other people's text reaches it as plain characters.
+"""The only way from the command line to a terminal: text of others arrives as plain characters.
 
-Tags, names, errors and file names come from files and from other users of a fleet. What a terminal would obey or can't
-show (control characters, escape sequences, marks that change the direction of writing, characters without width, bytes
-that are no text) is written as Python writes it in a string: ``\\x1b``.
+Tags, names, errors and file names come from files and from other users of a fleet. Characters that a terminal obeys or
+can't show (control characters, escape sequences, marks that change the writing direction, characters without width,
+bytes that aren't text) are written as in a Python string: ``\\x1b``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "echo", "guard", "harmless", "one_line", "write_json"]
 
-#: Characters of a line, or of a cell of a table, that are shown.
+#: The largest numbers of characters that are shown of a line and of a table's cell.
 _MOST_OF_LINE, _MOST_OF_CELL = 4000, 1000
-#: Accents and other marks that may stand on one letter.
+#: The largest number of accents and other marks on one letter.
 _MOST_MARKS: Final = 4
-#: Columns of output that isn't a terminal.
+#: The width of output that isn't a terminal.
 _WIDE: Final = 200
 
 _PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
@@ -34,7 +34,7 @@ _LINE_ENDS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def harmless(text: str) -> str:
-    """Return a text with nothing in it that a terminal obeys, but for ends of lines and tabs."""
+    """Return a text without characters that a terminal obeys, except line ends and tabs."""
     if _PLAIN.fullmatch(text):
         return text
     shown, marks = [], 0
@@ -49,56 +49,56 @@ def harmless(text: str) -> str:
 
 
 def one_line(text: str, most: int = _MOST_OF_LINE) -> str:
-    """Return a text as one harmless line of a bounded length."""
+    """Return a text as one harmless line of limited length."""
     left = len(text) - most
     line = harmless(_LINE_ENDS.sub(" ", text[:most]))
     return f"{line}… ({left} more characters)" if left > 0 else line
 
 
 def echo(*lines: str, err: bool = False) -> None:
-    """Write lines to stdout, or to stderr; whatever is in one stays one line."""
+    """Write lines to stdout or stderr. Line ends inside a line become spaces."""
     click.echo("\n".join(map(one_line, lines)), err=err)
 
 
 def write_json(document: object, *, err: bool = False) -> None:
-    """Write one document, in ASCII, to stdout or to stderr."""
+    """Write one document in ASCII to stdout or stderr."""
     click.echo(json.dumps(document), err=err)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return where tables and bars are written."""
+    """Return the console for tables and progress bars."""
     from rich.console import Console
     from rich.segment import Segment
 
     class Harmless(Console):
-        """A console that shows the texts of others, and keeps its own colours and moves of the cursor."""
+        """A console that makes text of others harmless, and keeps its own colours and cursor movements."""
 
         def render_str(self, text: str, **options: Any) -> Any:
-            # before a table measures it
+            # Before a table measures the text.
             return super().render_str(one_line(text, _MOST_OF_CELL), **options)
 
         def render(self, *arguments: Any, **options: Any) -> Any:
-            # whatever else is printed, such as a `rich.text.Text`
+            # Everything else that is printed, such as a `rich.text.Text`.
             for segment in super().render(*arguments, **options):
                 yield segment if segment.control else Segment(harmless(segment.text), segment.style)
 
         def on_broken_pipe(self) -> None:
-            # rich would end the process
+            # rich would end the process.
             raise
 
     stream = sys.stderr if stderr else sys.stdout
-    # a file or a pipe is as wide as a table needs
+    # A file or a pipe has room for any table.
     width = None if stream is not None and stream.isatty() else _WIDE
-    # names and tags come from files and from other people: none of it is markup
+    # Names and tags come from files and from other users: they aren't markup.
     file = stream.under if isinstance(stream, _Guarded) else stream
     return Harmless(file=file, stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
 class _Guarded(io.TextIOWrapper):
-    """A stream of this process, on which everything is harmless that libraries, warnings and tracebacks write."""
+    """A stream of this process that makes the output of libraries, warnings and tracebacks harmless."""
 
     def __init__(self, under: io.TextIOWrapper) -> None:
-        #: for what writes its own colours
+        #: for writers with their own colours
         self.under = under
         under.reconfigure(errors="backslashreplace")
         super().__init__(

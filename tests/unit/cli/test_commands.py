@@ -125,7 +125,7 @@ class TestRun:
         assert "job-1" not in result.stderr
         assert error_of(result) == {
             "type": "Interrupted",
-            "message": "interrupted; the local fleet is stopped, and its job with it",
+            "message": "interrupted; the local fleet and its job are stopped",
         }
 
     def test_sigterm_is_an_interrupt(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:

@@ -79,5 +79,5 @@ def test_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "ERROR: point 1: given up" in text
     assert "nan" in text
-    with pytest.raises(QfleetError, match="the job gave means, not counts"):
+    with pytest.raises(QfleetError, match="the job has expectation values, not counts"):
         histogram_documents(PrimitiveResult([lost]))

@@ -185,13 +185,13 @@ class TestIncludes:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ('include "none.inc";', "'none.inc', which isn't there"),
+            ('include "none.inc";', "'none.inc', which doesn't exist"),
             ('include "main.qasm";', "which includes itself"),
             ('include "self.inc";', "line 1 of 'self.inc': includes 'self.inc', which includes itself"),
             ('include "latin.inc";', "which isn't UTF-8"),
-            ('include "large.inc";', "more text than is read"),
+            ('include "large.inc";', "more text than is allowed"),
             ('include "empty.inc"; ' * 1001, "more than 1000 includes"),
-            ('include "\x1b[31m.inc";', r"'\x1b[31m.inc', which isn't there"),
+            ('include "\x1b[31m.inc";', r"'\x1b[31m.inc', which doesn't exist"),
         ],
     )
     def test_what_cant_be_followed(self, read, tmp_path: Path, text: str, reason: str) -> None:
