@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m qfleet_worker`` runs a worker.
+"""The command ``python -m qfleet_worker``, which runs a worker.
 
-With ``health`` it tells if this machine's worker is up, and with ``warm`` it compiles the machine code of the
-statevector engine, once on each machine.
+With ``health`` it reports whether this machine's worker is up. With ``warm`` it compiles the machine code of the
+statevector engine, which is needed once on each machine.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from qfleet_worker.app import make_app
 from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError, is_ready
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
-from qfleet_worker.preflight import why_unusable
+from qfleet_worker.preflight import refusal_reason
 from qfleet_worker.settings import Settings, SettingsError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a worker until it is told to stop, or look after one.
+    """Run a worker until it is told to stop, check one, or compile machine code.
 
-    Returns the exit code: 2 for wrong settings, 1 for a Redis that can't be used, another one than 0 for a worker that
-    can't go on.
+    Args:
+        arguments: The arguments of the command; by default those of this process.
+
+    Returns:
+        The exit code: 2 for wrong settings, 1 for a Redis that can't be used, and not 0 for a worker that can't go on.
     """
     parser = argparse.ArgumentParser(
         prog="python -m qfleet_worker",
@@ -59,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     if settings.lifeline:
         follow_stdin(settings.broker, settings.lifeline)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Until Celery has its own handler: a worker that still looks for its Redis may be told to stop, too.
+    # Until Celery installs its own handler: a worker that still waits for its Redis may be told to stop, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(settings)
@@ -68,11 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(settings: Settings) -> int:
-    refusal = why_unusable(settings.broker)
+    refusal = refusal_reason(settings.broker)
     if refusal:
         print(f"qfleet worker: {refusal}", file=sys.stderr)
         return 1
-    # Host names and process ids repeat: in each of many containers with one host name the worker may be process 1.
+    # Host names and process ids aren't unique: many containers may share a host name and run their worker as process 1.
     name = f"qfleet-{secrets.token_hex(6)}@{socket.gethostname()}"
     worker = make_app(settings, name).Worker(
         hostname=name,
@@ -84,7 +87,7 @@ def _run(settings: Settings) -> int:
         without_heartbeat=True,
     )
     worker.start()
-    # Celery calls it a failure to be stopped by SIGINT.
+    # Celery counts a stop by SIGINT as a failure.
     was_told_to_stop = state.should_stop is not None and not state.should_terminate
     return 0 if was_told_to_stop else int(worker.exitcode or 0)
 

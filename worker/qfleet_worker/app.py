@@ -36,10 +36,11 @@ from qfleet_worker.transport import transport_settings
 
 
 def make_app(settings: Settings, name: str) -> Any:
-    """Return the Celery app of a worker with these settings.
+    """Return the Celery app of a worker.
 
     Args:
-        name: the worker's identity, which no other worker has or had.
+        settings: The worker's settings.
+        name: The worker's identity, which no other worker has or ever had.
     """
     app = Celery("qfleet_worker", set_as_current=False)
     app.conf.update(celery_settings(settings.broker))
@@ -50,9 +51,9 @@ def make_app(settings: Settings, name: str) -> Any:
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
 
     engines = Engines()
-    # Before the pool forks: its processes start with the engine loaded, if it is ready by then.
+    # Before the pool forks: its processes then start with the engine loaded, if it is ready.
     background = Background(engines, allowed=settings.warm)
-    # Its processes connect when they first need to.
+    # The processes of the pool connect when they first need to.
     runner = Runner(
         Store(connect(settings.broker), name, machine=machine),
         engines,
@@ -60,7 +61,7 @@ def make_app(settings: Settings, name: str) -> Any:
         max_attempts=settings.max_attempts,
     )
 
-    # What the main process asks has one retry: it is asked again soon, and the loop that takes the tasks waits for it.
+    # The main process retries once only: it asks again soon, and the loop that takes tasks waits meanwhile.
     main = Store(connect(settings.broker, retries=1), name, machine=machine)
 
     publish = partial(send_shard, app)
@@ -70,7 +71,7 @@ def make_app(settings: Settings, name: str) -> Any:
         try:
             wanted = runner.run(str(job_id), int(index))
         except (redis.ConnectionError, redis.TimeoutError) as exc:
-            # The message goes back on the queue, and another attempt follows. Any other error would come again.
+            # The message goes back on the queue, and another attempt follows. Any other error would occur again.
             raise Reject(str(exc), requeue=True) from exc
         except MemoryError as exc:
             # Celery would end the whole worker.
@@ -97,7 +98,7 @@ def make_app(settings: Settings, name: str) -> Any:
     def begin_process(**_: Any) -> None:
         outlast_termination()
         limit_memory(memory_bytes)
-        # The faster engine, loaded later, has memory of its own.
+        # The faster engine, loaded later, needs its own memory.
         engines.on_load = partial(limit_memory, memory_bytes)
         keep_freed_memory()
 

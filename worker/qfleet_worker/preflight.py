@@ -16,20 +16,20 @@ from qfleet_worker.store import connect
 
 logger = logging.getLogger(__name__)
 
-#: Between two attempts to reach Redis: the first pause, and the longest.
+#: The pauses between two attempts to reach Redis: the first one, and the longest one.
 _PAUSES_SECONDS: Final = (0.2, 5.0)
 
 
-def why_unusable(broker: Broker) -> str:
-    """Return why this worker can't work with its Redis, in one line; empty if it can.
+def refusal_reason(broker: Broker) -> str:
+    """Return the reason why this worker can't use its Redis, in one line; empty if it can.
 
-    Waits for a Redis that doesn't answer.
+    A Redis that doesn't answer is asked again until it does.
     """
     pause = _PAUSES_SECONDS[0]
     while True:
         with closing(connect(broker, retries=0)) as client:
             try:
-                found = problems(client, "worker", broker.client_options["db"])
+                faults = problems(client, "worker", broker.client_options["db"])
             except redis.AuthenticationError as exc:
                 return f"{broker} refuses the login: {exc}; put the right user and password into QFLEET_URL"
             except (redis.ConnectionError, redis.TimeoutError) as exc:
@@ -37,6 +37,6 @@ def why_unusable(broker: Broker) -> str:
             except redis.RedisError as exc:
                 return f"{broker} answers with an error: {exc}"
             else:
-                return f"{broker} can't be used: {'; '.join(found)}. See docs/redis.md" if found else ""
+                return f"{broker} can't be used: {'; '.join(faults)}. See docs/redis.md" if faults else ""
         time.sleep(pause)
         pause = min(2 * pause, _PAUSES_SECONDS[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a worker reads from its environment, once, when it starts."""
+"""The settings of a worker, read from its environment once, when it starts."""
 
 from __future__ import annotations
 
@@ -21,28 +21,34 @@ class Settings:
 
     #: ``QFLEET_URL``
     broker: Broker
-    #: ``QFLEET_CONCURRENCY``: shards run at the same time, each in a process of its own; default: one per core
+    #: ``QFLEET_CONCURRENCY``: how many shards run at the same time, each in its own process; default: one per core
     concurrency: int
-    #: ``QFLEET_MEMORY_BYTES``: memory for all its shards together; 0 = its part of 80 % of the machine's
+    #: ``QFLEET_MEMORY_BYTES``: bytes of memory for all shards together; 0 = this worker's part of 80 % of the machine's
     memory_bytes: int = 0
-    #: ``QFLEET_WORKERS_ON_MACHINE``: workers that share the machine's memory
+    #: ``QFLEET_WORKERS_ON_MACHINE``: how many workers share the machine's memory
     workers_on_machine: int = 1
-    #: ``QFLEET_MAX_ATTEMPTS``: a shard whose process died so often is given up
+    #: ``QFLEET_MAX_ATTEMPTS``: a shard fails when its process has died this many times
     max_attempts: int = 3
-    #: ``QFLEET_TIME_LIMIT_SECONDS``: a shard that runs longer is given up; 0 = no limit
+    #: ``QFLEET_TIME_LIMIT_SECONDS``: a shard that runs longer fails; 0 = no limit
     time_limit_seconds: int = 3600
-    #: ``QFLEET_GRACE_SECONDS``: how long shards may go on to run after SIGTERM, before they are handed back
+    #: ``QFLEET_GRACE_SECONDS``: how long shards may run on after SIGTERM before they are handed back
     grace_seconds: int = 30
-    #: ``QFLEET_WARM``: whether the faster engine is compiled in the background where it isn't compiled yet
+    #: ``QFLEET_WARM``: compile the faster engine in the background if it isn't compiled yet
     warm: bool = True
     #: ``QFLEET_LOG_LEVEL``
     log_level: str = "INFO"
-    #: ``QFLEET_LIFELINE``: when standard input ends, end with the private server, whose folder this is, and remove it
+    #: ``QFLEET_LIFELINE``: the folder of a private server; when standard input ends, the worker, the server and the
+    #: folder end with it
     lifeline: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the settings. Raises `SettingsError`, and `qfleet.wire.redis.broker.BrokerUrlError` for a wrong url."""
+        """Return the settings that an environment holds.
+
+        Raises:
+            SettingsError: A setting is missing or wrong.
+            qfleet.wire.redis.broker.BrokerUrlError: The url is wrong.
+        """
         url = environment.get("QFLEET_URL", "")
         if not url:
             raise SettingsError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger as a worker sees it: take a shard, read its programs, store its result, hand it back, show presence."""
+"""The worker's view of the ledger: claim shards, read programs, store results, and show the worker's presence."""
 
 from __future__ import annotations
 
@@ -28,44 +28,44 @@ from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import ShardState, shard_of, task_id
 
-#: Seconds between two looks for lost shards.
+#: Seconds between two searches for lost shards.
 RECONCILE_SECONDS: Final = 5.0
-#: Damaged entries that are remembered, so that each is logged once.
+#: How many damaged entries are remembered, so that each is logged once.
 _MAX_SKIPPED: Final = 1000
-#: How long the record of a worker stays that took no leave.
+#: Seconds after which the record of a worker that vanished is deleted.
 FORGOTTEN_SECONDS: Final = 86_400.0
-#: How long a result waits for room in a Redis that is full, and how often it is tried meanwhile.
+#: Seconds that a result waits for room in a full Redis, and seconds between two attempts.
 ROOM_SECONDS: Final = 60.0
-_ROOM_LOOK_SECONDS: Final = 1.0
+_ROOM_RETRY_SECONDS: Final = 1.0
 #: See `qfleet.wire.redis.keys.ShardField.OWNER`.
 _OWNER: Final = re.compile(rb"(.*)/([0-9]{1,9})/\w+", re.DOTALL)
 
 logger = logging.getLogger(__name__)
 
 
-class Sighting(msgspec.Struct, frozen=True):
-    """Of a `Presence`, which may be another version's: when it was renewed, and where its worker runs."""
+class PresenceGlimpse(msgspec.Struct, frozen=True):
+    """The part of a `Presence`, perhaps of another version, that says when it was renewed and where its worker runs."""
 
     seen: float
     machine: str = ""
 
 
-_decoder = msgspec.json.Decoder(Sighting)
+_decoder = msgspec.json.Decoder(PresenceGlimpse)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A shard that this process may run."""
+    """A shard that this process holds and may run."""
 
     job_id: str
     index: int
-    #: names this attempt; only its holder may store the result
+    #: the name of this attempt, which alone may store the result
     owner: str
-    #: 1 for the first
+    #: the number of the attempt, from 1
     attempt: int
     #: the blob of a `qfleet.wire.messages.work.ShardWork`
     work: bytes
-    #: why the attempt before ended, if it is known
+    #: the cause of the previous attempt's end, if it is known
     cause: str = ""
 
 
@@ -75,12 +75,14 @@ class Store:
     def __init__(
         self, client: redis.Redis, worker: str, *, machine: str = "", room_seconds: float = ROOM_SECONDS
     ) -> None:
-        """Look at the ledger as one worker.
+        """Open the ledger for a worker.
 
         Args:
-            worker: the name under which it shows its presence.
-            machine: where its process ids mean something: `qfleet.wire.messages.machine.machine_id`.
-            room_seconds: how long a result waits for room in a Redis that is full.
+            client: The Redis that holds the ledger.
+            worker: The name under which the worker shows its presence.
+            machine: The id of the machine on which its process ids are valid, from
+                `qfleet.wire.messages.machine.machine_id`.
+            room_seconds: Seconds that a result waits for room in a full Redis.
         """
         self._redis: Any = client
         self._worker = worker
@@ -88,10 +90,10 @@ class Store:
         self._skipped: set[bytes] = set()
         self._room_seconds = room_seconds
         self._scripts = Scripts(client)
-        self._show = self._redis.register_script(plain_script("show"))
+        self._renew = self._redis.register_script(plain_script("show"))
 
     def take(self, job_id: str, index: int) -> Taken | None:
-        """Take a shard to run it; ``None`` if it is over or cancelled, somebody runs it, or its job is gone."""
+        """Claim a shard; ``None`` if it has ended, was cancelled, runs elsewhere, or its job is gone."""
         owner = f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         answer = self._scripts.call("take", job_id, "STARTED", index, owner, "")
         if len(answer) == 2 and self._is_dead(*answer):
@@ -108,29 +110,37 @@ class Store:
         return is_here and process is not None and not psutil.pid_exists(process)
 
     def begin(self, taken: Taken, circuit: int) -> int | None:
-        """Note which circuit is run next; how many processes died while they ran it.
+        """Record which circuit of a shard runs next.
 
-        Returns ``None`` if the shard is no longer this owner's.
+        Args:
+            taken: The shard.
+            circuit: The circuit's index in the job.
+
+        Returns:
+            How many processes died while they ran this circuit; ``None`` if the shard has another owner by now.
         """
         answer: int | None = self._scripts.call("begin", taken.job_id, "STARTED", taken.index, taken.owner, circuit)
         return answer
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
-        """The blobs of some of a job's programs; ``None`` for one that isn't there."""
+        """Return the blobs of programs of a job, in the order of their names; ``None`` for a missing one."""
         blobs: list[bytes | None] = self._redis.hmget(keys.programs(job_id), names)
         return blobs
 
     def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
-        """Store a shard's result, and mark it SUCCESS, or FAILURE if there is an error.
+        """Store a shard's result, and mark the shard SUCCESS, or FAILURE if there is an error.
+
+        If a full Redis has no room for the result, it is tried again for a while. After that the shard fails.
 
         Args:
-            result: the blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
-            whole: how many circuits ran with all their shots.
-            blocks: (circuit, number of its blocks) for each block of shots that ran.
-            error: what went wrong, for the user; empty on success.
+            taken: The shard.
+            result: The blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
+            whole: How many circuits ran with all their shots.
+            blocks: A pair (circuit, number of its blocks) for each block of shots that ran.
+            error: The error's text for the user; empty on success.
 
-        Returns False, and stores nothing, if the shard was cancelled, is over, or was taken by another process.
-        A result for which a full Redis has no room waits for some; in the end that is an error of the shard.
+        Returns:
+            False if nothing was stored: the shard was cancelled, has ended, or was taken by another process.
         """
         deadline = time.monotonic() + self._room_seconds
         while True:
@@ -140,7 +150,7 @@ class Store:
                 if time.monotonic() >= deadline:
                     break
             logger.warning("Redis has no room for the result of shard %s of job %s yet", taken.index, taken.job_id)
-            time.sleep(_ROOM_LOOK_SECONDS)
+            time.sleep(_ROOM_RETRY_SECONDS)
         error = f"Redis is out of memory: it has no room for a result of {len(result) / 2**20:.1f} MiB"
         return self._finish_with(taken, b"", 0, [], error)
 
@@ -157,7 +167,7 @@ class Store:
         return bool(answer)
 
     def runs(self, job_id: str, index: int) -> int | None:
-        """The process of this worker that runs a shard, or ran it when it was cancelled; ``None`` if there is none."""
+        """Return the id of this worker's process that runs a shard, or ran it when it was cancelled; else ``None``."""
         fields = [ShardField.of(index, name) for name in (ShardField.STATE, ShardField.STOPPING, ShardField.OWNER)]
         state, stopping, owner = self._redis.hmget(keys.shards(job_id), fields)
         if owner is None or (state != b"STARTED" and not stopping):
@@ -166,36 +176,45 @@ class Store:
         return process if worker == self._worker.encode() else None
 
     def stopped(self, job_id: str, index: int, process: int | None, cause: str = "") -> None:
-        """Tell that the process that ran a shard here is dead, and why, unless it was cancelled.
+        """Record that the process that ran a shard here is dead.
 
-        `process`: its id; ``None`` if it died before it said so.
+        Args:
+            job_id: The job.
+            index: The shard's place in the job.
+            process: The id of the process; ``None`` if it died before it recorded its id.
+            cause: The cause of its death; empty if the shard was cancelled.
         """
         owner = f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
         self._scripts.call("stopped", job_id, "PENDING", index, owner, cause)
 
     def fail(self, job_id: str, index: int, error: str) -> None:
-        """Give a shard up that runs here."""
+        """Let a shard that runs here fail, with an error for the user."""
         failure = "qfleet.errors.JobFailedError", error
         self._scripts.call("fail", job_id, "FAILURE", index, self._worker, error, error=failure)
 
     def release(self, job_id: str, index: int) -> bool:
-        """Hand a shard back that this worker has; ``False`` if it hasn't. Somebody has to publish it again."""
+        """Hand back a shard that this worker holds, to be published again; False if the worker doesn't hold it."""
         return bool(self._scripts.call("release", job_id, "PENDING", index, self._worker))
 
     def excuse(self, job_id: str, index: int) -> None:
-        """Note that this worker was told to stop while it runs a shard: if it is killed now, that is no attempt."""
+        """Record that a running shard isn't the cause if this worker, which was told to stop, is killed."""
         self._scripts.call("excuse", job_id, "STARTED", index, self._worker)
 
     def lost(self, patience_seconds: float) -> list[tuple[str, int]]:
-        """Return the shards that have lost their message or their process: (job, index), to be published again.
+        """Return the job and the index of each shard that lost its message or its process.
 
-        A shard must have looked lost for some time. A job whose records are damaged is skipped, and logged once.
-        Empty, too, if another worker looked just now.
+        The caller must publish these shards again. A job with damaged records is skipped, and logged once.
+
+        Args:
+            patience_seconds: Seconds that a shard must have looked lost.
+
+        Returns:
+            Nothing if another worker has searched just now.
         """
         if not self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(RECONCILE_SECONDS * 900)):
             return []
         self._forget_workers()
-        found: list[tuple[str, int]] = []
+        shards: list[tuple[str, int]] = []
         last_taken = b"0"
         for raw in self._redis.zrevrange(keys.ACTIVE, 0, -1):
             job_id = raw.decode("ascii", "replace")
@@ -205,75 +224,82 @@ class Store:
             try:
                 began, *lost = self._scripts.call("reconcile", job_id, "PENDING", patience_seconds, last_taken)
             except ResponseError as exc:
-                if type(exc) is not ResponseError:  # such as a Redis that is full, or no longer the master
+                if (
+                    type(exc) is not ResponseError
+                ):  # such as that of a full Redis, or of one that isn't the master any more
                     raise
                 self._skip(raw, exc)
                 continue
             last_taken = max(last_taken, began, key=float)
-            found += [(job_id, index) for index in lost]
-        return found
+            shards += [(job_id, index) for index in lost]
+        return shards
 
     def _skip(self, job_id: bytes, why: object) -> None:
         if job_id not in self._skipped and len(self._skipped) < _MAX_SKIPPED:
             self._skipped.add(job_id)
             logger.warning("skipped %.100r in %s when looking for lost shards: %s", job_id, keys.ACTIVE, why)
 
-    def show(self, presence: Presence) -> None:
-        """Renew this worker's presence, by the clock of Redis."""
-        said = msgspec.to_builtins(presence)
-        del said["seen"]
-        self._show(keys=[keys.WORKERS], args=[presence.name, msgspec.json.encode(said)[:-1] + b',"seen":'])
+    def renew_presence(self, presence: Presence) -> None:
+        """Store this worker's presence, with the present time by the clock of Redis."""
+        fields = msgspec.to_builtins(presence)
+        del fields["seen"]
+        self._renew(keys=[keys.WORKERS], args=[presence.name, msgspec.json.encode(fields)[:-1] + b',"seen":'])
 
-    def leave(self) -> None:
-        """Take this worker's presence away."""
+    def withdraw_presence(self) -> None:
+        """Delete this worker's presence."""
         self._redis.hdel(keys.WORKERS, self._worker)
 
     def _forget_workers(self) -> None:
-        """Drop the records of workers that are long gone without leave, and what no worker wrote."""
-        now, sightings = self._sightings()
+        """Delete the records of workers that vanished long ago, and records that no worker wrote."""
+        now, glimpses = self._glimpses()
         gone = [
-            name for name, sighting in sightings.items() if not -STALE_SECONDS < now - sighting.seen < FORGOTTEN_SECONDS
+            name for name, glimpse in glimpses.items() if not -STALE_SECONDS < now - glimpse.seen < FORGOTTEN_SECONDS
         ]
         if gone:
             self._redis.hdel(keys.WORKERS, *gone)
 
     def is_up_on(self, machine: str) -> bool:
         """Tell whether a worker of a machine has renewed its presence lately."""
-        now, sightings = self._sightings()
+        now, glimpses = self._glimpses()
         return any(
-            sighting.machine == machine and abs(now - sighting.seen) < STALE_SECONDS for sighting in sightings.values()
+            glimpse.machine == machine and abs(now - glimpse.seen) < STALE_SECONDS for glimpse in glimpses.values()
         )
 
-    def _sightings(self) -> tuple[float, dict[bytes, Sighting]]:
-        """Return the time by the clock of Redis, and each known worker's sighting.
+    def _glimpses(self) -> tuple[float, dict[bytes, PresenceGlimpse]]:
+        """Return the time by the clock of Redis, and a glimpse of each worker's presence.
 
-        A damaged record gives a sighting of long ago.
+        A damaged record gives a glimpse of long ago.
         """
         seconds, _ = self._redis.time()
-        return seconds, {name: _sighting(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
+        return seconds, {name: _glimpse(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
 
 def _worker_and_process(owner: bytes) -> tuple[bytes, int | None]:
-    """Return whom an owner's name names; no process if a worker didn't write it."""
-    found = _OWNER.fullmatch(owner)
-    return (found[1], int(found[2])) if found else (b"", None)
+    """Return the worker and the process in an owner's name; no process if a worker didn't write the name."""
+    parts = _OWNER.fullmatch(owner)
+    return (parts[1], int(parts[2])) if parts else (b"", None)
 
 
-def _sighting(presence: bytes) -> Sighting:
+def _glimpse(presence: bytes) -> PresenceGlimpse:
     try:
         if len(presence) <= MAX_RECORD_BYTES:
             return _decoder.decode(presence)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
-    return Sighting(seen=-math.inf)
+    return PresenceGlimpse(seen=-math.inf)
 
 
-#: As many retries outlast an outage of some two minutes.
+#: Enough retries to outlast an outage of about two minutes.
 PATIENT: Final = 30
 
 
 def connect(broker: Broker, *, retries: int = PATIENT) -> redis.Redis:
-    """A client that outlasts a short outage: a shard's result is worth waiting for."""
+    """Return a client that outlasts a short outage, so that no shard's result is lost.
+
+    Args:
+        broker: The Redis to connect to.
+        retries: How often a command is tried again, with growing pauses.
+    """
     retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=5.0), retries)
     if broker.sentinels:
         sentinel: Any = Sentinel(broker.sentinels, retry=retry, **broker.client_options)  # type: ignore[no-untyped-call]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes off the queue and the control channel, checked before Celery sees it.
+"""The check of each message from the queue and the control channel, before Celery sees it.
 
-Whoever may write to Redis can put anything there. Celery and kombu believe what a message says: they decompress it,
-take time limits and callbacks from it, and end the worker over a wrong type. So only what a
-message has to say is read from it, a shard or a revocation, and Celery gets a message that is made here.
+Anything with access to Redis can write anything there. Celery and kombu trust a message: they decompress it, take time
+limits and callbacks from it, and end the worker if a type is wrong. So this module reads only the shard, or the
+revocation, from a message, and gives Celery a message of its own.
 
-Written for kombu 5.7; `tests/integration/test_hostile_messages.py` fails if another version differs.
+Written for kombu 5.7. `tests/integration/test_hostile_messages.py` fails if another version differs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from qfleet.wire.redis.states import shard_of
 
 logger = logging.getLogger(__name__)
 
-#: A shard's message has some 1,300 bytes. Revocations name many shards.
+#: A shard's message has about 1,300 bytes. A revocation can name many shards.
 MAX_SHARD_MESSAGE_BYTES: Final = 64 * 1024
 MAX_CONTROL_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 
@@ -37,7 +37,7 @@ _Name = Annotated[str, Meta(max_length=200)]
 
 
 class MessageError(ValueError):
-    """A message is not one that qfleet sends; the text says why."""
+    """A message isn't one of qfleet's; the text says why."""
 
 
 class _Headers(Struct, frozen=True):
@@ -96,10 +96,10 @@ _command_decoder: msgspec.json.Decoder[_Revoke | _Ping] = msgspec.json.Decoder(_
 
 
 def shard_message(raw: bytes) -> dict[str, Any]:
-    """Return the Celery message that asks for the shard that a message on the queue names.
+    """Return a Celery message for the shard that a message on the queue names.
 
     Raises:
-        MessageError: the message names no shard.
+        MessageError: The message doesn't name a shard.
     """
     headers = _decoded(raw, _shard_decoder, MAX_SHARD_MESSAGE_BYTES).headers
     if headers.task != RUN_SHARD:
@@ -128,10 +128,10 @@ def shard_message(raw: bytes) -> dict[str, Any]:
 
 
 def control_message(raw: bytes) -> dict[str, Any]:
-    """Return the Celery message for a remote-control command: ``ping``, or ``revoke``, which may kill by SIGKILL only.
+    """Return a Celery message for a remote-control command: ``ping``, or ``revoke``, which kills by SIGKILL only.
 
     Raises:
-        MessageError: the message is none of these.
+        MessageError: The message is neither of these commands.
     """
     outer = _decoded(raw, _control_decoder, MAX_CONTROL_MESSAGE_BYTES)
     try:
@@ -181,7 +181,7 @@ def _message(body: object, *, headers: dict[str, Any], correlation_id: str | Non
 
 
 class _CheckedChannel:
-    """What our channels do otherwise than kombu's; mixed into those."""
+    """A mixin for kombu's channels that checks the messages."""
 
     _in_poll: Any
     client: Any
@@ -194,12 +194,12 @@ class _CheckedChannel:
     subclient: Any
 
     def _brpop_read(self, **options: Any) -> bool:
-        """Take the answer to BRPOP off the connection, and deliver the message if it names a shard."""
+        """Read the answer to BRPOP from the connection, and deliver the message if it names a shard."""
         try:
             try:
                 answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
             except self.connection_errors:
-                # so that the next round connects again
+                # The next round connects again.
                 self.client.connection.disconnect()
                 raise
             if not answer:
@@ -218,7 +218,7 @@ class _CheckedChannel:
             self._flush_brpop_reauth()  # type: ignore[attr-defined]
 
     def _handle_message(self, client: Any, response: Any) -> dict[str, Any]:
-        """Return a message of the control channel as kombu reads it, its data empty if it is to be dropped."""
+        """Return a message of the control channel as kombu reads it, without data if it must be dropped."""
         payload: dict[str, Any] = super()._handle_message(client, response)  # type: ignore[misc]
         if payload["type"] == b"message":
             raw = payload["data"]
@@ -229,8 +229,8 @@ class _CheckedChannel:
                 payload["data"] = b""
         return payload
 
-    # A Redis user may be confined to channels by a pattern. That allows SUBSCRIBE to any channel that matches, but
-    # PSUBSCRIBE to the very pattern alone.
+    # A pattern may limit the channels of a Redis user. It allows SUBSCRIBE to any channel that matches, but PSUBSCRIBE
+    # to exactly this pattern only.
 
     def _subscribe(self) -> None:
         topics = [topic for queue in self.active_fanout_queues for topic in self._get_subscribe_topics(queue)]  # type: ignore[attr-defined]
@@ -257,13 +257,13 @@ class _Channel(_CheckedChannel, kombu_redis.Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """kombu's Redis transport, with the messages checked."""
+    """kombu's Redis transport with checked messages."""
 
     Channel = _Channel
 
 
 class SocketTransport(Transport):
-    """The same for a unix socket, whose url kombu hands on whole."""
+    """The same transport for a unix socket, whose url kombu passes on whole."""
 
     can_parse_url = True
 
@@ -273,19 +273,19 @@ class _SentinelChannel(_CheckedChannel, kombu_redis.SentinelChannel):
 
 
 class SentinelTransport(kombu_redis.SentinelTransport):
-    """The same for a Redis that Sentinels name."""
+    """The same transport for a Redis that Sentinels name."""
 
     Channel = _SentinelChannel
 
 
 def transport_settings(broker: Broker) -> dict[str, str]:
-    """Return the Celery settings by which a worker reads its messages through this module."""
+    """Return the Celery settings that make a worker read its messages through this module."""
     transport: type = Transport
     if broker.sentinels:
         transport = SentinelTransport
     elif "unix_socket_path" in broker.client_options:
         transport = SocketTransport
-    # kombu takes what stands before a "+" for its own transport.
+    # kombu takes the text before a "+" for the name of its own transport.
     return {
         "broker_url": broker.celery_url.removeprefix("redis+"),
         "broker_transport": f"{__name__}:{transport.__name__}",

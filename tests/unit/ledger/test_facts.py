@@ -81,7 +81,7 @@ def test_what_belongs_to_no_job_is_found_and_nothing_else(store_client: redis.Re
 
 def test_workers_that_are_up_and_those_that_fell_silent(store_client: redis.Redis, connection: Connection) -> None:
     up = make_presence("up@test", version="0.0.1", concurrency=3, memory_bytes=5)
-    Store(store_client, "up@test").show(up)
+    Store(store_client, "up@test").renew_presence(up)
     seen = store_client.time()[0] - STALE_SECONDS - 5
     record = f'{{"name": "gone@test", "version": "", "concurrency": 1, "memory_bytes": 1, "seen": {seen}}}'
     store_client.hset(keys.WORKERS, "gone@test", record)

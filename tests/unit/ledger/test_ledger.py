@@ -138,12 +138,12 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
 
 def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
     presence = make_presence(version="1.2", concurrency=3, memory_bytes=5, machine="m", process_id=7)
-    store.show(presence)
+    store.renew_presence(presence)
     (found,) = [worker for worker in ledger.workers() if worker.name == "unit@test"]
     assert (found.version, found.concurrency, found.memory_bytes) == ("1.2", 3, 5)
     assert (found.machine, found.process_id) == ("m", 7)
     assert (store.is_up_on("m"), store.is_up_on("another")) == (True, False)
-    store.leave()
+    store.withdraw_presence()
     assert [worker for worker in ledger.workers() if worker.name == "unit@test"] == []
     assert not store.is_up_on("m")
 
@@ -181,7 +181,7 @@ def test_a_job_of_a_number_of_shards_that_no_client_stores_can_be_deleted(
 
 
 def test_a_record_that_no_worker_wrote_is_left_out(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    store.show(make_presence(version="1.2", concurrency=3, memory_bytes=5))
+    store.renew_presence(make_presence(version="1.2", concurrency=3, memory_bytes=5))
     for name, junk in (
         (b"odd", b"junk"),
         (b"\xff", b"[]"),

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps the ledger true while processes, connections and machines come and go.
+"""The steps that keep the ledger true while processes, connections and machines come and go.
 
-The ledger in Redis says what is to be run; a message on the queue is only a hint that somebody should look. So no fault
-of the queue loses a shard, and none runs one whose result is stored already:
+The ledger in Redis decides which shards must run. A message on the queue is only a hint that a worker should look
+there. So a fault of the queue neither loses a shard nor runs a shard whose result is stored already:
 
-- `store.Store.take`, the gate, refuses a shard that is over, or that a worker which is up has.
-- `presence` says every few seconds which shards this worker has.
-- `reconciler` publishes shards again that nobody has, and whose message must be gone.
-- `request` tells the ledger of a process that died, and why, or that ran out of time.
+- `store.Store.take`, the gate, refuses a shard that has ended, or that another live worker holds.
+- `presence` reports every few seconds which shards this worker holds.
+- `reconciler` publishes a shard again if no worker holds it and its message must be lost.
+- `request` reports to the ledger that a process died, with the cause, or that it ran out of time.
 - `pool` notices at once that a process died.
-- `shutdown` hands back what a worker that stops doesn't get done.
+- `shutdown` hands back the shards that a stopping worker can't finish.
 - `limits` bounds the memory of a process.
 - `lifeline` ends a local fleet with the process that started it.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A local fleet ends with the process that started it, even if that was killed.
+"""The end of a local fleet together with the process that started it, even if that process was killed.
 
-The starter holds the other end of the worker's standard input. When it is gone, input ends: the worker then stops the
-private server, which has nobody else to stop it, removes the fleet's folder, and ends itself.
+The starting process holds the other end of the worker's standard input, which ends when that process ends. The worker
+then stops the private server, removes the fleet's folder, and ends itself.
 """
 
 from __future__ import annotations
@@ -22,16 +22,20 @@ from qfleet.wire.redis.broker import Broker
 
 
 def follow_stdin(broker: Broker, folder: str) -> None:
-    """From now on, end the server, its folder and this process when standard input ends."""
+    """Start a thread that ends the server, its folder and this process when standard input ends.
 
+    Args:
+        broker: The private server of the fleet.
+        folder: The path of the fleet's folder.
+    """
     descriptor = os.dup(sys.stdin.fileno())
 
     def wait() -> None:
-        # Not through sys.stdin: its lock would be held in the pool's processes, which are forked meanwhile.
+        # Not through sys.stdin: the processes of the pool, forked meanwhile, would inherit its lock while it is held.
         while os.read(descriptor, 1024):
             pass
         with contextlib.suppress(redis.RedisError):
-            # once: a server that has shut down gives no answer
+            # No retry: a server that has shut down doesn't answer.
             redis.Redis(retry=Retry(NoBackoff(), 0), **broker.client_options).shutdown(nosave=True)
         shutil.rmtree(folder, ignore_errors=True)
         os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds the memory of this process, so that a circuit that takes more than predicted ends in an error of its own.
+"""A bound on the memory of a process, so that a circuit that takes more than predicted ends in its own error.
 
-Without it the kernel would kill the process, and perhaps another one.
+Without the bound, the kernel would kill this process, or perhaps another one.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from pathlib import Path
 
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
 
-#: Stacks of threads, and what the allocator keeps.
+#: Stacks of threads, and memory that the allocator keeps.
 _ROOM_BYTES = 8 * OVERHEAD_BYTES
 
 
 def limit_memory(memory_bytes: int) -> None:
-    """From now on let this process have so much more memory than it has, and some room; Linux only."""
+    """Limit the memory that this process can add to its present memory. Only Linux has the limit.
+
+    Args:
+        memory_bytes: The bytes that the process may add. The limit leaves some room above them.
+    """
     if sys.platform != "linux":
         return
     now = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices at once that a process of the pool died.
+"""A frequent check for processes of the pool that died.
 
-billiard's parent keeps the writing end of the pipe that should tell it, so that Celery notices at its next look, up to
-5 s later; until then the shard waits, and the process's slot with it.
+A pipe should tell billiard's main process of a death. But the main process keeps the writing end of the pipe open, so
+Celery notices a death only at its next check, up to 5 s later. The shard and the process's slot would wait until then.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any, Final
 
 from celery import bootsteps
 
-#: A look is one waitpid for each process.
-LOOK_SECONDS: Final = 0.25
+#: A check is one waitpid for each process.
+CHECK_SECONDS: Final = 0.25
 
 
 class PoolStep(bootsteps.StartStopStep):
-    """A step of Celery's consumer that looks after the pool's processes."""
+    """A step of Celery's consumer that checks the processes of the pool."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
     _timer: Any = None
 
     def start(self, consumer: Any) -> None:
-        """Begin to look."""
-        self._timer = consumer.timer.call_repeatedly(LOOK_SECONDS, consumer.pool.maintain_pool)
+        """Start the checks."""
+        self._timer = consumer.timer.call_repeatedly(CHECK_SECONDS, consumer.pool.maintain_pool)
 
     def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
-        """Look no more."""
+        """Stop the checks."""
         if self._timer is not None:
             self._timer.cancel()

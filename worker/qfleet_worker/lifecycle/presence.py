@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows, every few seconds, that this worker takes tasks, and which shards it has."""
+"""The worker's sign of life: it takes tasks, and holds these shards."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ logger = logging.getLogger(__name__)
 def presence_step(
     store: Store, presence: Presence, report: Callable[[], dict[str, Any]] = dict
 ) -> type[bootsteps.StartStopStep]:
-    """A step of Celery's consumer that renews the presence from the loop that takes the tasks.
+    """Return a step of Celery's consumer that renews the worker's presence every few seconds.
 
-    A worker whose loop hangs thus stops to show itself. `report` gives the fields that change as time goes by.
+    The step runs in the loop that takes tasks, so the presence of a worker whose loop hangs becomes stale.
+
+    Args:
+        store: The store that keeps the presence.
+        presence: The fields that stay the same.
+        report: A function that returns the fields that change with time.
     """
 
     class PresenceStep(bootsteps.StartStopStep):
@@ -31,27 +36,27 @@ def presence_step(
         _timer: Any = None
 
         def start(self, consumer: Any) -> None:
-            self._show()
-            self._timer = consumer.timer.call_repeatedly(PERIOD_SECONDS, self._show)
+            self._renew()
+            self._timer = consumer.timer.call_repeatedly(PERIOD_SECONDS, self._renew)
 
         def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
             if self._timer is not None:
                 self._timer.cancel()
 
         def shutdown(self, consumer: Any) -> None:
-            if self._timer is None:  # told to stop before it got so far as to take tasks
+            if self._timer is None:  # the worker was told to stop before it took tasks
                 return
             self.stop(consumer)
             try:
-                store.leave()
+                store.withdraw_presence()
             except RedisError as exc:
                 logger.warning("could not take this worker off the list of workers: %s", exc)
 
-        def _show(self) -> None:
-            # Each message that was taken off the queue, whether its task runs yet or not.
+        def _renew(self) -> None:
+            # Every message that was taken off the queue, even if its task doesn't run yet.
             holds = tuple(sorted(request.id for request in tuple(state.reserved_requests)))
             try:
-                store.show(msgspec.structs.replace(presence, holds=holds, **report()))
+                store.renew_presence(msgspec.structs.replace(presence, holds=holds, **report()))
             except RedisError as exc:
                 logger.warning("could not renew this worker's presence: %s", exc)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishes shards again whose message or process is gone.
+"""The search for shards that lost their message or their process, and must be published again.
 
-A message is gone if a worker died between taking it off the queue and running it (celery #4354, kombu #1836), or if a
-client died before it had published all of a job; a process is gone with its machine.
+A message is lost if a worker died between taking it off the queue and running it (celery #4354, kombu #1836), or if a
+client died before it had published a whole job. A process is lost with its machine.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ from qfleet_worker.store import RECONCILE_SECONDS, Store
 
 logger = logging.getLogger(__name__)
 
-#: How long a shard must look lost: longer than a worker takes to say that it has it.
+#: How long a shard must look lost: longer than a worker takes to report that it holds the shard.
 PATIENCE_SECONDS: Final = 4.0
 
 
 def reconciler_step(store: Store, publish: Callable[[str, int], None]) -> type[bootsteps.StartStopStep]:
-    """A step of Celery's consumer that looks for lost shards, and calls ``publish(job_id, index)`` for each."""
+    """Return a step of Celery's consumer that searches for lost shards and publishes them again.
+
+    Args:
+        store: The store to search.
+        publish: A function that puts a shard on the queue, given its job id and index.
+    """
 
     class ReconcilerStep(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)

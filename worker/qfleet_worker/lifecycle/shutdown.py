@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hands back, after a time of grace, what a worker that was told to stop doesn't get done.
+"""The end of a worker that was told to stop: after a grace period, it hands back its unfinished shards.
 
-At the first SIGTERM Celery takes no more messages, puts those back whose task doesn't run yet, and waits for the
-others. Whoever sent the signal may be less patient: ``docker stop`` kills after 10 s, Kubernetes after 30. So the
-ledger is told at once that the worker's end is not the fault of what it runs.
+At the first SIGTERM Celery takes no more messages, puts back the messages whose task doesn't run yet, and waits for the
+running tasks. The sender of the signal may be less patient: ``docker stop`` kills after 10 s, Kubernetes after 30 s. So
+the ledger learns at once that the shards which this worker runs aren't the cause of its end.
 """
 
 from __future__ import annotations
@@ -27,60 +27,78 @@ from qfleet_worker.store import Store
 
 logger = logging.getLogger(__name__)
 
-#: How soon a shard is excused that was begun just before the signal came.
-_LOOK_SECONDS: Final = 0.5
+#: A shard that began just before the signal is excused after this time at most.
+_CHECK_SECONDS: Final = 0.5
 
 
-def limit_shutdown(store: Store, grace_seconds: float, publish: Callable[[str, int], None]) -> None:
-    """From the first signal to stop on, allow running shards this time; then hand them back and end all at once."""
+class _Shutdown:
+    """The steps between the first signal to stop and the end of the worker."""
 
-    def excuse_until(deadline: float) -> None:
-        excused: set[str] = set()
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                for request in _running():
-                    if request.id not in excused:
-                        store.excuse(*request.args)
-                        excused.add(request.id)
-            except RedisError as exc:
-                logger.warning("could not note that this worker stops: %s", exc)
-            time.sleep(min(left, _LOOK_SECONDS))
+    def __init__(self, store: Store, grace_seconds: float, publish: Callable[[str, int], None]) -> None:
+        self._store = store
+        self._grace_seconds = grace_seconds
+        self._publish = publish
 
-    def hand_back() -> None:
-        try:
-            for request in _running():
-                job_id, index = request.args
-                if store.release(job_id, index):
-                    publish(job_id, index)
-            store.leave()
-            logger.warning("shards that still ran after %.0f s of grace were handed back", grace_seconds)
-        except (RedisError, OperationalError) as exc:
-            logger.warning("could not hand all shards back; other workers will miss them: %s", exc)
+    def begin(self, **_: Any) -> None:
+        """Start the thread that ends this worker."""
+        deadline = time.monotonic() + self._grace_seconds
+        threading.Thread(target=self._end, args=(deadline,), name="shutdown", daemon=True).start()
+
+    def _end(self, deadline: float) -> None:
+        self._excuse_until(deadline)
+        self._hand_back()
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.send_signal(signal.SIGKILL)
         os._exit(0)
 
-    def end(deadline: float) -> None:
-        excuse_until(deadline)
-        hand_back()
+    def _excuse_until(self, deadline: float) -> None:
+        """Record for each shard that runs before a deadline that an interruption isn't an attempt."""
+        excused: set[str] = set()
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                for request in _running():
+                    if request.id not in excused:
+                        self._store.excuse(*request.args)
+                        excused.add(request.id)
+            except RedisError as exc:
+                logger.warning("could not note that this worker stops: %s", exc)
+            time.sleep(min(left, _CHECK_SECONDS))
 
-    def begin(**_: Any) -> None:
-        threading.Thread(target=end, args=(time.monotonic() + grace_seconds,), name="shutdown", daemon=True).start()
+    def _hand_back(self) -> None:
+        """Put the shards that still run on the queue again."""
+        try:
+            for request in _running():
+                job_id, index = request.args
+                if self._store.release(job_id, index):
+                    self._publish(job_id, index)
+            self._store.withdraw_presence()
+            logger.warning("shards that still ran after %.0f s of grace were handed back", self._grace_seconds)
+        except (RedisError, OperationalError) as exc:
+            logger.warning("could not hand all shards back; other workers will miss them: %s", exc)
 
-    worker_shutting_down.connect(begin, weak=False)
+
+def limit_shutdown(store: Store, grace_seconds: float, publish: Callable[[str, int], None]) -> None:
+    """Limit the time between the first signal to stop and the end of this process.
+
+    Args:
+        store: The store whose shards this worker runs.
+        grace_seconds: The seconds that running shards may take.
+        publish: A function that puts a shard on the queue, given its job id and index.
+    """
+    worker_shutting_down.connect(_Shutdown(store, grace_seconds, publish).begin, weak=False)
 
 
 def outlast_termination() -> None:
-    """Let this process of the pool outlast a SIGTERM: its worker, which gets one too, stops it in its own time.
+    """Ignore SIGTERM in this process of the pool: its worker, which gets the signal too, stops it in time.
 
-    systemd, a process group and some container runtimes signal every process at once.
+    systemd, process groups and some container runtimes signal all processes at once.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _running() -> list[Any]:
-    """Return the requests that processes of the pool are at."""
+    """Return the requests that run in processes of the pool."""
     while True:
         # Celery's own thread may change the set meanwhile.
         with suppress(RuntimeError):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine's memory and cores, as far as a worker may use them."""
+"""The memory and the cores of the machine that a worker may use."""

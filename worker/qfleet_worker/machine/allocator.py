@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the memory of freed arrays for those that come next.
+"""Thresholds of glibc's allocator that keep the memory of freed arrays for the next arrays.
 
-What many shots find lies in arrays of some hundred kilobytes to some megabytes, which live for a few operations. By
-itself glibc hands the memory of most of them back to the kernel and has it zeroed again, page by page, which took up to
-half of a dynamic circuit's time, and more than half of the time for compiling a circuit of many gates. It stops doing
-so where it saw a larger array freed; here it begins with the thresholds that it would come to in the end, and keeps
-twice as much. What is kept is used before any other memory is taken: no process has more than it once needed.
+The results of many shots lie in arrays of some hundred kilobytes to some megabytes, which live for a few operations. By
+default glibc returns the memory of most of these arrays to the kernel, which zeroes it again, page by page. That took
+up to half of a dynamic circuit's time, and more than half of the time to compile a circuit of many gates. glibc stops
+this once a larger array was freed. These settings start with the thresholds that glibc would reach in the end, and keep
+twice as much. Kept memory is used before new memory, so a process never has more than it once needed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import sys
 
 #: ``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of glibc's malloc.h.
 _TRIM, _MMAP = -1, -3
-#: The largest that glibc takes on a machine of 64 bits. Larger arrays are handed back when they are freed.
+#: The largest threshold that glibc takes on a 64-bit machine. Larger arrays are returned when they are freed.
 _KEPT_ARRAY_BYTES = 1 << 25
 
 
 def keep_freed_memory() -> None:
-    """From now on keep up to 128 MiB that are freed for this process; glibc only."""
+    """Keep up to 128 MiB of freed memory for this process. Only glibc can."""
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The limits of the control groups that this process is in: cgroup v1 and v2, in a container or outside of one.
+"""The limits of this process's control groups: cgroup v1 and v2, inside and outside of containers.
 
-A limit holds for a group and for all groups inside of it. So those of the parents count too: of a pod, of a systemd
-slice. Where the groups are is read from ``/proc``, as cgroups(7) and proc_pid_mountinfo(5) describe.
+A limit holds for a group and for all groups inside of it. So the limits of the parents count too, such as those of a
+pod or of a systemd slice. The places of the groups are read from ``/proc``, as described in cgroups(7) and
+proc_pid_mountinfo(5).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _ROOT = Path("/")
 class _Mount:
     """A place where the groups of some controllers can be seen."""
 
-    #: of the file system, as this process sees it: ``..`` stands for groups outside of its namespace
+    #: the root of the mounted file system, as this process sees it: ``..`` stands for groups outside of its namespace
     root: PurePosixPath
     folder: Path
     #: ``None`` for cgroup v2, which has all controllers
@@ -27,10 +28,10 @@ class _Mount:
 
 
 def memory_limit(root: Path = _ROOT) -> int | None:
-    """Return the lowest limit of memory that holds for this process, in bytes; ``None`` if there is none.
+    """Return the lowest memory limit of this process in bytes; ``None`` if there is no limit.
 
     Args:
-        root: where ``/proc`` and what it names are.
+        root: The folder that holds ``proc`` and the paths named there.
     """
     limits = []
     for folder, is_new in _groups("memory", root):
@@ -41,10 +42,10 @@ def memory_limit(root: Path = _ROOT) -> int | None:
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:
-    """Return the lowest CPU quota that holds for this process, in cores; ``None`` if there is none.
+    """Return the lowest CPU quota of this process in cores; ``None`` if there is no quota.
 
     Args:
-        root: where ``/proc`` and what it names are.
+        root: The folder that holds ``proc`` and the paths named there.
     """
     quotas = []
     for folder, is_new in _groups("cpu", root):
@@ -58,7 +59,7 @@ def cpu_quota(root: Path = _ROOT) -> float | None:
 
 
 def _groups(controller: str, root: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield the folders of this process's groups and of their parents, and whether they are of cgroup v2."""
+    """Yield the folder of each group of this process, and of its parents, with True for cgroup v2."""
     paths = _paths(root)
     for mount in _mounts(root):
         if mount.controllers is not None and controller not in mount.controllers:
@@ -66,7 +67,7 @@ def _groups(controller: str, root: Path) -> Iterator[tuple[Path, bool]]:
         path = paths.get("" if mount.controllers is None else controller, PurePosixPath("/"))
         outside = mount.root.parts.count("..")
         if outside:
-            # The process is in a namespace of groups, and what is mounted comes from outside of it.
+            # The process is in a namespace of groups, and the mount comes from outside of it.
             folder = _find(mount.folder, outside)
         else:
             folder = mount.folder / (path.relative_to(mount.root) if path.is_relative_to(mount.root) else "")
@@ -76,7 +77,7 @@ def _groups(controller: str, root: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _paths(root: Path) -> dict[str, PurePosixPath]:
-    """Return the path of this process's group by controller; by an empty name that of cgroup v2."""
+    """Return the path of this process's group for each controller; the empty name stands for cgroup v2."""
     paths: dict[str, PurePosixPath] = {}
     for line in _read(root / "proc/self/cgroup").splitlines():
         hierarchy, _, rest = line.partition(":")
@@ -97,7 +98,7 @@ def _mounts(root: Path) -> Iterator[_Mount]:
 
 
 def _find(folder: Path, depth: int) -> Path | None:
-    """Return the group that this process is in, so many levels below a folder."""
+    """Return the folder of this process's group, searched at a depth below a folder."""
     process = str(os.getpid())
     return next(
         (path.parent for path in folder.glob("*/" * depth + "cgroup.procs") if process in _read(path).split()), None

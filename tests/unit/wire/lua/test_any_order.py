@@ -93,12 +93,12 @@ class Shards(RuleBasedStateMachine):
     @rule(name=workers, holds=st.sets(indices))
     def show(self, name: str, holds: set[int]) -> None:
         ids = tuple(task_id(self.id, index) for index in sorted(holds))
-        self.stores[name].show(make_presence(name, holds=ids))
+        self.stores[name].renew_presence(make_presence(name, holds=ids))
         self.up[name] = holds
 
     @rule(name=workers)
     def leave(self, name: str) -> None:
-        self.stores[name].leave()
+        self.stores[name].withdraw_presence()
         self.up.pop(name, None)
 
     @rule(name=workers, holds=st.sets(indices))

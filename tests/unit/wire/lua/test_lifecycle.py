@@ -50,7 +50,7 @@ def job(ledger: Ledger, store: Store) -> Iterator[NewJob]:
 
 
 def _show(store: Store, *holds: str) -> None:
-    store.show(make_presence(store._worker, holds=holds))
+    store.renew_presence(make_presence(store._worker, holds=holds))
 
 
 def _take(store: Store, job: NewJob, index: int = 0) -> Taken:
@@ -114,7 +114,7 @@ def test_a_process_is_known_to_be_dead_only_where_its_id_means_something(
 ) -> None:
     owner = f"a@test/{process or os.getpid()}/abcdefgh"
     assert store._scripts.call("take", job.job_id, "STARTED", 0, owner, "")[0] == 1
-    store.show(make_presence("a@test", machine=machine))
+    store.renew_presence(make_presence("a@test", machine=machine))
     other = Store(store_client, "b@test", machine="here")
     assert (other.take(job.job_id, 0) is not None) is is_taken
 
@@ -169,7 +169,7 @@ def test_a_cancelled_shard_whose_worker_is_gone_is_over_once_it_is_missed(
     ledger.cancel(job.job_id)
     assert _lost(store, job) == _lost(store, job) == []
     assert not ledger.snapshot(job.job_id).is_final
-    store.leave()
+    store.withdraw_presence()
     assert _lost(store, job) == _lost(store, job) == []
     assert ledger.snapshot(job.job_id).is_final
 
