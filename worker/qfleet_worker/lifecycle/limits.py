@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bound on the memory of a process, so that a circuit that takes more than predicted ends in its own error.
+"""A bound on the memory of a process: a circuit that exceeds its predicted memory ends in its own error.
 
 Without the bound, the kernel would kill this process, or perhaps another one.
 """

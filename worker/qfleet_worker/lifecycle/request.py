@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests of tasks that run shards, which report to the ledger that a process died or ran out of time.
+"""The requests of tasks that run shards: they report a dead or late process to the ledger.
 
 Celery calls their methods in the worker's main process.
 """

@@ -16,11 +16,12 @@ from make_experiments import make_experiment
 from qfleet.wire.program.program import TABLE_OPS, Op
 from qfleet_worker.engines.gates import matrices as reference
 from qfleet_worker.engines.statevector.compiler import matrices
-from qfleet_worker.engines.statevector.compiler.plan import Measure, Segment, Wide, compile_program
+from qfleet_worker.engines.statevector.compiler.plan import Segment, Wide, compile_program
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.steps import MeasureStep
 
 DIAGONAL_OPS = [Op.Z, Op.T, Op.P, Op.RZ, Op.RZZ, Op.DIAGONAL, Op.GLOBAL_PHASE, Op.H]
 FLIP_OPS = [Op.X, Op.H, Op.SWAP, Op.RZ]
@@ -121,7 +122,7 @@ def test_swaps_end_where_they_should_without_a_step() -> None:
 def test_measurements_of_qubits_that_are_not_used_again_are_no_steps() -> None:
     program = oracle.program(2, 2, [op(Op.H, [0]), oracle.measure(0, 0), op(Op.H, [1]), oracle.measure(1, 1)])
     plan = compile_program(program, 2)
-    assert not any(isinstance(step, Measure) for step in plan.steps)
+    assert not any(isinstance(step, MeasureStep) for step in plan.steps)
     assert sorted(plan.readout) == [(0, 0), (1, 1)]
 
 
