@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 import engine_oracle as oracle
 from engine_oracle import UNITARY_OPS
 
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Engine, Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.compiler import plan, small

@@ -21,7 +21,8 @@ from make_experiments import make_experiment
 
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.messages.request import Output, Precision
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Operation, Program
+from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.contract import Engine, EngineError, Outcome
 
 #: A first circuit never waits for the compiler.
@@ -47,7 +48,7 @@ def assert_drawn_from(seen: dict[int, int], exact: dict[int, float]) -> None:
         qubits=4,
         clbits=5,
         length=14,
-    ).filter(lambda program: sum(len(each.targets) for each in program if each.code in NON_UNITARY_OPS) <= 8),
+    ).filter(lambda program: sum(len(each.targets) for each in program if not IS_UNITARY[each.code]) <= 8),
     st.integers(0, 2**63 - 1),
 )
 @pytest.mark.parametrize("name", ENGINES)

@@ -15,7 +15,8 @@ from make_experiments import make_experiment
 
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.messages.request import Output, Precision
-from qfleet.wire.program.program import TABLE_OPS, Op, Operation, Program
+from qfleet.wire.program.operations import HAS_TABLE, Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.contract import Engine
 
 #: A first circuit never waits for the compiler.
@@ -72,7 +73,7 @@ def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("output", ["counts", "statevector"])
 @pytest.mark.parametrize("targets", [1, 4, 5, 9])
-@pytest.mark.parametrize("code", TABLE_OPS, ids=lambda code: code.name)
+@pytest.mark.parametrize("code", [op for op in Op if HAS_TABLE[op]], ids=lambda code: code.name)
 def test_tables_from_the_wire(engine: Engine, code: Op, targets: int, output: Output, precision: Precision) -> None:
     """They are read-only, and may lie at any address; those that were made here may be strided."""
     table = oracle.random_table(np.random.default_rng(targets), code, targets)

@@ -20,7 +20,8 @@ from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp, Statevec
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.request import Precision
-from qfleet.wire.program.program import Op, Operation, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.contract import Engine, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.shards.angles import fill, filled

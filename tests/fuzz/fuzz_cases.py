@@ -37,7 +37,8 @@ from qfleet.wire.errors import WireError
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
 from qfleet_worker.engines.contract import Engine
 from qfleet_worker.engines.driver import trajectories

@@ -17,7 +17,8 @@ from qfleet.wire.codec.blobs import Kind, head
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.errors import WireError
 from qfleet.wire.program.expressions import BOOL
-from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TARGETS, Op, Operation, Program
+from qfleet.wire.program.operations import ANGLES, IS_UNITARY, TARGETS, Op
+from qfleet.wire.program.program import Operation, Program
 
 #: The arrays of a program's message, by their place in it.
 _ARRAYS: Final = {
@@ -79,7 +80,7 @@ def fresh_shard(rng: np.random.Generator) -> bytes:
     points = int(rng.integers(1, 4)) if program.num_parameters or means else 1
     values = random_values(rng, program, points)
     outputs = ["counts", "statevector", "bits"] if not means else ["means"]
-    if not set(program.codes.tolist()) & {int(op) for op in NON_UNITARY_OPS}:
+    if IS_UNITARY[program.codes].all():
         outputs.append("unitary")
     circuit = {
         "index": 0, "program": 0, "shots": int(rng.integers(1, 40)), "seed": int(rng.integers(1 << 40)),
@@ -192,9 +193,9 @@ def _other_row(row: Operation, program: Program, rng: np.random.Generator) -> Op
     operands = rng.permutation(program.num_qubits)[: len(row.targets) + len(row.controls)].tolist()
     targets, controls = operands[: len(row.targets)], operands[len(row.targets) :]
     code = row.code
-    alike = [op for op in Op if TARGETS[op] == len(row.targets) and TARGETS.get(code) is not None and op < Op.JUMP]
+    alike = [op for op in Op if TARGETS[op] == len(row.targets) == TARGETS[code] and op < Op.JUMP]
     if alike and row.controls:
-        alike = [op for op in alike if op not in NON_UNITARY_OPS]
+        alike = [op for op in alike if IS_UNITARY[op]]
     if alike and row.jump < 0 and not row.expressions and rng.random() < 0.5:
         code = alike[int(rng.integers(len(alike)))]
     clbit = int(rng.integers(program.num_clbits)) if code is Op.MEASURE and program.num_clbits else row.clbit
@@ -202,7 +203,7 @@ def _other_row(row: Operation, program: Program, rng: np.random.Generator) -> Op
         code=code,
         targets=tuple(targets),
         controls=tuple([qubit if rng.random() < 0.7 else ~qubit for qubit in controls]),
-        params=row.params if code is row.code else tuple(rng.uniform(-4, 4, PARAMS.get(code, 0)).tolist()),
+        params=row.params if code is row.code else tuple(rng.uniform(-4, 4, ANGLES[code]).tolist()),
         clbit=clbit,
     )
 

@@ -29,7 +29,8 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.messages.result import ShardResult
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 

@@ -10,18 +10,19 @@ import numpy as np
 from gate_library import GATES, matrix
 from numpy.typing import NDArray
 
-from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, Op, Operation, Program
+from qfleet.wire.program.operations import ANGLES, HAS_TABLE, IS_UNITARY, Op
+from qfleet.wire.program.program import Operation, Program
 
 Vector = NDArray[np.complex128]
 
-UNITARY_OPS = [code for code in Op if code not in NON_UNITARY_OPS]
+UNITARY_OPS = [code for code in Op if IS_UNITARY[code]]
 
 
 def width(code: Op) -> int:
     """Targets of an operation; 2 where it may have any number."""
-    if code in TABLE_OPS:
+    if HAS_TABLE[code]:
         return 2
-    return int(GATES[code](*[0.1] * PARAMS.get(code, 0)).num_qubits) if code in GATES else 1
+    return int(GATES[code](*[0.1] * int(ANGLES[code])).num_qubits) if code in GATES else 1
 
 
 def op(
@@ -162,8 +163,8 @@ def _initialized(state: Vector, operation: Operation) -> Vector:
 def sample_gate(code: Op, targets: Sequence[int], controls: Sequence[int] = ()) -> Operation:
     """A gate with angles and a table that no special case fits, the same each time."""
     rng = np.random.default_rng(code)
-    table = random_table(rng, code, len(targets)) if code in TABLE_OPS else None
-    return op(code, targets, rng.uniform(-6, 6, PARAMS.get(code, 0)).tolist(), controls, table)
+    table = random_table(rng, code, len(targets)) if HAS_TABLE[code] else None
+    return op(code, targets, rng.uniform(-6, 6, int(ANGLES[code])).tolist(), controls, table)
 
 
 def random_operation(rng: np.random.Generator, num_qubits: int, num_clbits: int, codes: Sequence[Op]) -> Operation:
@@ -171,15 +172,15 @@ def random_operation(rng: np.random.Generator, num_qubits: int, num_clbits: int,
     while True:
         code = codes[rng.integers(len(codes))]
         order = [int(qubit) for qubit in rng.permutation(num_qubits)]
-        targets = int(rng.integers(1, min(num_qubits, 3) + 1)) if code in TABLE_OPS else _WIDTHS[code]
+        targets = int(rng.integers(1, min(num_qubits, 3) + 1)) if HAS_TABLE[code] else _WIDTHS[code]
         if targets > num_qubits or (code is Op.MEASURE and not num_clbits):
             continue
         controls: list[int] = []
         if code not in (Op.MEASURE, Op.RESET, Op.INITIALIZE) and rng.random() < 0.4:
             extra = int(rng.integers(0, num_qubits - targets + 1))
             controls = [qubit if rng.random() < 0.6 else ~qubit for qubit in order[targets : targets + extra]]
-        params = rng.uniform(-7, 7, PARAMS.get(code, 0)).tolist()
-        table = random_table(rng, code, targets) if code in TABLE_OPS else None
+        params = rng.uniform(-7, 7, int(ANGLES[code])).tolist()
+        table = random_table(rng, code, targets) if HAS_TABLE[code] else None
         clbit = int(rng.integers(num_clbits)) if code is Op.MEASURE else -1
         return op(code, order[:targets], params, controls, table, clbit)
 

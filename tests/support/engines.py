@@ -9,7 +9,8 @@ import engine_oracle as oracle
 import numpy as np
 from hypothesis import strategies as st
 
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Engine, Outcome
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import StatevectorEngine

@@ -19,7 +19,7 @@ from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.formulas import Formula, parameter
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import Engine, Experiment, Outcome
 from qfleet_worker.shards.runner import Runner

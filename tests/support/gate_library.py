@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Gate, library
 
-from qfleet.wire.program.program import Op, Operation
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation
 
 GATES: dict[Op, type[Gate]] = {
     Op.X: library.XGate,

@@ -21,7 +21,8 @@ from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.program import expressions
 from qfleet.wire.program.expressions import FLOAT, Binary, BinaryOp, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, Saved, SaveKind
 
 FOLDER = Path(__file__).parents[1] / "wire_data"

@@ -8,7 +8,8 @@ from gate_library import matrix
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
-from qfleet.wire.program.program import Op, Operation, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
 
 
 def unitary(program: Program) -> NDArray[np.complex128]:

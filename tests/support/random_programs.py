@@ -17,7 +17,8 @@ from random_expressions import HIDDEN, random_expression, random_place
 
 from qfleet.wire.program.expressions import BOOL, FLOAT, Binary, BinaryOp, Constant, Expression, Variable
 from qfleet.wire.program.formulas import Formula, Step, parameter
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Operation, Program
+from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import (
     FULL_WIDTH,
     INDEXED,
@@ -35,7 +36,7 @@ _COUNTER = 4
 #: Steps that keep numbers real and of moderate size.
 _TAME_STEPS = (Step.SIN, Step.COS, Step.ATAN, Step.ABS, Step.CONJUGATE)
 _TAME_PAIRS = (Step.ADD, Step.SUB, Step.MUL, Step.RSUB)
-_GATES = tuple(code for code in Op if code not in NON_UNITARY_OPS)
+_GATES = tuple(code for code in Op if IS_UNITARY[code])
 _SAVES = tuple(kind for kind in SaveKind if kind is not SaveKind.UNITARY)
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,10 @@ from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import RefusalError, too_long
 from qfleet.lowering.rows import Rows, Tables, placement
 from qfleet.wire.limits import MAX_OPERATIONS
-from qfleet.wire.program.program import FLOW_OPS, NON_UNITARY_OPS, Op
+from qfleet.wire.program.operations import SPEC, Inverse, Kind, Op
 
-_SELF_INVERSE = frozenset({Op.X, Op.Y, Op.Z, Op.H, Op.SWAP, Op.DCX, Op.ECR, Op.RCCX})
-_INVERSE_CODES = dict(
-    chain.from_iterable(((a, b), (b, a)) for a, b in ((Op.S, Op.SDG), (Op.T, Op.TDG), (Op.SX, Op.SXDG)))
-)
-_INVERSE_MATRICES: dict[Op, NDArray[np.complex128]] = {
+#: Adjoints of the gates whose inverse isn't an operation of its own.
+_ADJOINTS: dict[Op, NDArray[np.complex128]] = {
     Op.ISWAP: iSwapGate().to_matrix().conj().T,
     Op.RC3X: RC3XGate().to_matrix().conj().T,
 }
@@ -47,7 +43,7 @@ def control_rows(rows: Rows, num_controls: int, state: int, num_qubits: int) -> 
         result.operands += controls
     at = 0
     for code, inner_controls, targets in map(unpack_shape, rows.shapes):
-        if code in NON_UNITARY_OPS:
+        if SPEC[code].kind is not Kind.UNITARY:
             raise _not_unitary(code, "controlled")
         end = at + inner_controls + targets
         result.shapes.append(pack_shape(code, num_controls + inner_controls, targets))
@@ -64,11 +60,9 @@ def invert_rows(rows: Rows, tables: Tables) -> Rows:
     """
     result = Rows(phase=-rows.phase)
     for (code, controls, targets), operands, params, number in reversed(list(rows.each())):
-        if code in NON_UNITARY_OPS:
-            raise _not_unitary(code, "inverted")
         code, params, table = _invert(code, params, None if number is None else tables[number])
         result.shapes.append(pack_shape(code, controls, targets))
-        if code is Op.DCX:
+        if SPEC[code].inverse is Inverse.REVERSED:
             operands = [*operands[:controls], operands[-1], operands[-2]]
         result.operands += operands
         result.params += params
@@ -80,7 +74,7 @@ def invert_rows(rows: Rows, tables: Tables) -> Rows:
 def repeat_rows(rows: Rows, times: int) -> Rows:
     """Return rows repeated a number of times. Raises `RefusalError` for jumps, stores and saves, or too many rows."""
     for code, _, _ in map(unpack_shape, set(rows.shapes)):
-        if code in FLOW_OPS or code is Op.SAVE:
+        if SPEC[code].kind in (Kind.FLOW, Kind.SAVE):
             raise _not_unitary(code, "repeated")
     if len(rows.shapes) * times > MAX_OPERATIONS:
         raise too_long(MAX_OPERATIONS)
@@ -94,7 +88,7 @@ def repeat_rows(rows: Rows, times: int) -> Rows:
 
 
 def _not_unitary(code: Op, done: str) -> RefusalError:
-    what = "control flow" if code in FLOW_OPS else f"a {code.name.lower()}"
+    what = "control flow" if SPEC[code].kind is Kind.FLOW else f"a {code.name.lower()}"
     return RefusalError(f"it has {what} inside, which can't be {done}")
 
 
@@ -102,19 +96,22 @@ def _invert(
     code: Op, params: list[Angle], table: NDArray[np.complex128] | None
 ) -> tuple[Op, list[Angle], NDArray[np.complex128] | None]:
     """Return the inverse of a unitary operation, except for the order of its targets."""
-    if code in _SELF_INVERSE:
-        return code, params, None
-    if code in _INVERSE_CODES:
-        return _INVERSE_CODES[code], params, None
-    if code in _INVERSE_MATRICES:
-        return Op.UNITARY, params, _INVERSE_MATRICES[code]
-    if code is Op.U:
-        theta, phi, lam = params
-        return code, [-theta, -lam, -phi], None
-    if code is Op.DIAGONAL and table is not None:
-        return code, params, table.conj()
-    if code is Op.UNITARY and table is not None:
-        size = math.isqrt(table.size)
-        return code, params, table.reshape(size, size).conj().T
-    # What is left are rotations: the first parameter is their angle, a second one gives the axis.
-    return code, [-params[0], *params[1:]], None
+    inverse = SPEC[code].inverse
+    match inverse:
+        case Op():
+            return inverse, params, None
+        case Inverse.SELF | Inverse.REVERSED:
+            return code, params, None
+        case Inverse.NEGATED:
+            return code, [-params[0], *params[1:]], None
+        case Inverse.EULER:
+            theta, phi, lam = params
+            return code, [-theta, -lam, -phi], None
+        case Inverse.ADJOINT if table is not None:
+            if SPEC[code].diagonal:
+                return code, params, table.conj()
+            size = math.isqrt(table.size)
+            return code, params, table.reshape(size, size).conj().T
+        case Inverse.MATRIX:
+            return Op.UNITARY, params, _ADJOINTS[code]
+    raise _not_unitary(code, "inverted")

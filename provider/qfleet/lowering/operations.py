@@ -31,7 +31,7 @@ from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.saves import is_save, lower_save, saves_state
 from qfleet.lowering.tables import diagonal_rows, initialize_rows, permutation_rows, unitary_rows
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 _NOTHING = Rows()
 _RESET = Rows([shape_of(Op.RESET)], [0])

@@ -28,7 +28,7 @@ from qfleet.lowering.parameters import Angle, angle
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.tables import UnitaryGates, amplitude_rows, has_amplitudes
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 #: Instructions that are read together. More would only take memory.
 _BLOCK = 1024

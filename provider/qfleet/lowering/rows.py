@@ -19,7 +19,8 @@ from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import too_long, too_many_jumps
 from qfleet.wire.limits import MAX_FLOW_OPERATIONS, MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.program.expressions import Expression
-from qfleet.wire.program.program import NOTHING, PARAMS, TABLE_OPS, Op, Program
+from qfleet.wire.program.operations import SPEC, Op, Table
+from qfleet.wire.program.program import NOTHING, Program
 from qfleet.wire.program.saves import Save
 
 #: Targets of the jumps of a break and a continue until their loop is complete.
@@ -240,8 +241,9 @@ class Rows:
         at = angle = 0
         numbers = iter(self.tables)
         for code, controls, targets in map(unpack_shape, self.shapes):
-            end, last = at + controls + targets, angle + PARAMS.get(code, 0)
-            number = next(numbers) if code in TABLE_OPS else None
+            spec = SPEC[code]
+            end, last = at + controls + targets, angle + spec.angles
+            number = None if spec.table is Table.NONE else next(numbers)
             yield (code, controls, targets), self.operands[at:end], self.params[angle:last], number
             at, angle = end, last
 

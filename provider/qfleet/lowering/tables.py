@@ -17,7 +17,7 @@ from qfleet.lowering.meanings import meaning_of
 from qfleet.lowering.parameters import free_parameters
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 #: Largest deviation of a matrix from unitarity: the tolerance of Qiskit's own ``UnitaryGate``.
 _TOLERANCE = 1e-8

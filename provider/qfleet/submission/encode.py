@@ -6,9 +6,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
 from msgspec.structs import replace
 from qiskit.circuit import ClassicalRegister, Clbit, QuantumCircuit
 from qiskit.quantum_info import SparseObservable
@@ -23,11 +22,9 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.cost import circuit_bytes, required_bytes
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import WRITES
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
-
-#: By code, the operations that give a circuit outcomes.
-_WRITES: Final = np.isin(np.arange(256), [Op.MEASURE, Op.STORE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
         **_names(circuit),
         global_phase=0.0,
         metadata={},
-        measured=bool(_WRITES[program.codes].any()),
+        measured=bool(WRITES[program.codes].any()),
         saves=bool(program.saves),
         shots=options.shots,
         seed=0,

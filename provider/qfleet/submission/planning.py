@@ -18,7 +18,8 @@ from qfleet.errors import CapacityError
 from qfleet.wire.limits import MAX_REQUESTS, MAX_SHARDS
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import EVENTS, JUMPS
+from qfleet.wire.program.program import Program
 
 #: Predicted seconds of work that a shard is filled up to.
 SHARD_SECONDS: Final = 0.2
@@ -33,9 +34,6 @@ _SECONDS_PER_CIRCUIT: Final = 300e-6
 _SECONDS_PER_OPERATION: Final = 10e-6
 _SECONDS_PER_AMPLITUDE_AND_OPERATION: Final = 2e-9
 _SECONDS_PER_SHOT: Final = 100e-9
-
-#: By code, the operations that may go several ways.
-_RANDOM: Final = np.isin(np.arange(256), [Op.MEASURE, Op.RESET, Op.INITIALIZE])
 
 #: How often a loop whose end isn't known is taken to be run.
 _PASSES: Final = 8
@@ -168,7 +166,7 @@ def _operations(program: Program) -> float:
     """How many operations are run, roughly: each loop around an operation counts."""
     if not len(program.jumps):
         return len(program)
-    rows = np.flatnonzero((program.codes == Op.JUMP) | (program.codes == Op.JUMP_UNLESS))
+    rows = np.flatnonzero(JUMPS[program.codes])
     back = program.jumps <= rows
     starts = np.zeros(len(program) + 1)
     np.add.at(starts, program.jumps[back], 1)
@@ -178,7 +176,7 @@ def _operations(program: Program) -> float:
 
 def _branches(program: Program, shots: int) -> float:
     """How often the circuit is gone through: once, unless it is measured or reset and then goes on."""
-    random = _RANDOM[program.codes]
+    random = EVENTS[program.codes] != 0
     gates = np.flatnonzero(~random)
     before = np.count_nonzero(random[: gates[-1]]) if len(gates) else 0
     return float(min(shots, 2.0 ** min(before, 60)))

@@ -20,7 +20,7 @@ from qfleet.cli.circuit_files import read_circuits
 from qfleet.cli.qasm2_source import expand, parse
 from qfleet.errors import CircuitFileError
 from qfleet.lowering.lower import lower
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 VERSION = "OPENQASM 2.0;\n"
 LIBRARY = 'include "qelib1.inc";\n'

@@ -28,7 +28,7 @@ from qiskit.synthesis import SuzukiTrotter
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.program.program import TABLE_OPS, Op
+from qfleet.wire.program.operations import HAS_TABLE, Op
 
 ANGLES = [0.3, -1.1, 2.7, 0.9]
 PAULIS = SparsePauliOp(["XZI", "IYY", "ZZZ"], [0.3, 0.5, 0.2])
@@ -312,4 +312,4 @@ def test_only_tables_in_use_are_kept():
     circuit = alone(AnnotatedOperation(lib.UnitaryGate(matrix(2)), InverseModifier()))
     program = lower(circuit)
     assert len(program.tables) == 1
-    assert all(row.code in TABLE_OPS for row in program)
+    assert all(HAS_TABLE[row.code] for row in program)

@@ -39,7 +39,7 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from qfleet.errors import UnsupportedCircuitError
 from qfleet.lowering.lower import lower
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 
 def marked(operation: Any) -> QuantumCircuit:

@@ -15,7 +15,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qfleet.errors import UnsupportedCircuitError
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 from qfleet.wire.program.saves import SaveKind
 
 

@@ -17,7 +17,7 @@ from qiskit.circuit import library as lib
 from qfleet.errors import CapacityError
 from qfleet.lowering import size as work
 from qfleet.lowering.lower import lower
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 LONG = r"comes? to (more than )?\d+ (operations|jumps and stores)"
 

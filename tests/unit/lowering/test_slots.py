@@ -34,7 +34,8 @@ from qfleet.lowering import formulas
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.formulas import Step, parameter_of
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.shards.angles import fill
 

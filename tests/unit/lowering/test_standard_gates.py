@@ -14,7 +14,7 @@ from qiskit.quantum_info import Operator
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.program.program import NON_UNITARY_OPS, TARGETS, Op
+from qfleet.wire.program.operations import SPECS, Kind, Op
 
 ANGLES = (0.3, -1.1, 2.7, 0.9)
 NAMES = sorted(set(get_standard_gate_name_mapping()) - {"measure", "reset", "delay"})
@@ -155,7 +155,7 @@ def test_a_controlled_gate_with_an_ancilla_goes_by_its_definition():
 
 def test_every_fixed_operation_of_a_program_is_reached():
     reached = {row.code for name in NAMES for row in lower(alone(standard_gate(name)))}
-    assert reached == {code for code, targets in TARGETS.items() if targets is not None} - NON_UNITARY_OPS
+    assert reached == {spec.op for spec in SPECS if spec.kind is Kind.UNITARY and spec.targets is not None}
 
 
 def test_a_gate_with_a_standard_name_is_not_mistaken():

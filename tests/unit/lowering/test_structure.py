@@ -14,7 +14,7 @@ from qiskit.quantum_info import Operator, Statevector, SuperOp, random_statevect
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import encode_program
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 
 def codes(circuit: QuantumCircuit, **options) -> list[Op]:

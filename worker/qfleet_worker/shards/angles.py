@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step, parameter_of
-from qfleet.wire.program.program import NOTHING, PARAMS, Op, Program
+from qfleet.wire.program.operations import ANGLES, Op
+from qfleet.wire.program.program import NOTHING, Program
 from qfleet_worker.engines.contract import EngineError
 
 #: float64 as long as the numbers of all points are real, else complex128; shape (points,), contiguous
@@ -83,7 +84,7 @@ def filled(program: Program, params: NDArray[np.float64]) -> Program:
 
 
 def _wrong(program: Program, place: int, point: int, points: int) -> EngineError:
-    counts = np.array([PARAMS.get(Op(code), 0) for code in program.codes.tolist()])
+    counts = ANGLES[program.codes]
     row = int(np.searchsorted(np.cumsum(counts), place, side="right"))
     where = f" at point {point}" if points > 1 else ""
     name = Op(program.codes[row]).name.lower()

@@ -18,7 +18,8 @@ from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import CapacityError
 from qfleet.wire.limits import MAX_PAULI_QUBITS
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import EVENTS, SPEC, Op, Table
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
 
 #: Paulis of all observables together. Each projector of a term doubles the number of its Paulis.
@@ -81,16 +82,17 @@ def save_expectation_values(
 
 def final_state_varies(program: Program) -> bool:
     """Tell whether a program's final state may differ between shots: it measures or resets qubits in use."""
-    by_chance = {int(op) for op in (Op.MEASURE, Op.RESET, Op.INITIALIZE)}
-    if not by_chance & set(program.codes.tolist()):
+    if not EVENTS[program.codes].any():
         return False
     if len(program.jumps):
         return True
     used: set[int] = set()
     for operation in program:
-        if operation.code in by_chance and not used.isdisjoint(operation.targets):
+        spec = SPEC[operation.code]
+        if spec.events and not used.isdisjoint(operation.targets):
             return True
-        if operation.code not in (Op.MEASURE, Op.RESET):
+        # After a measurement or a reset, qubits are in |0> as before.
+        if not spec.events or spec.table is Table.STATE:
             used.update(operation.targets, [max(qubit, ~qubit) for qubit in operation.controls])
     return False
 

@@ -11,7 +11,8 @@ import msgspec
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.saves import METHOD_LABEL
 from qfleet.wire.limits import MAX_SAVES
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import FULL_WIDTH, Save, SaveKind
 
 
@@ -62,10 +63,10 @@ def _check_unitary(program: Program, saves: list[Save]) -> None:
         raise RefusalError(
             f"saves {_words(other.kind)} ({other.label!r}) where its unitary is computed; put it into another circuit"
         )
-    others = NON_UNITARY_OPS - {Op.SAVE}
-    code = next((Op(code) for code in program.codes.tolist() if code in others), None)
-    if code is not None:
-        raise RefusalError(f"saves its unitary, and has none: it holds a {code.name.lower()}; take one of both out")
+    others = program.codes[~IS_UNITARY[program.codes] & (program.codes != Op.SAVE)]
+    if len(others):
+        name = Op(others[0]).name.lower()
+        raise RefusalError(f"saves its unitary, and has none: it holds a {name}; take one of both out")
 
 
 def _words(kind: SaveKind) -> str:

@@ -9,7 +9,8 @@ from qfleet.wire.checks.expressions import is_place, type_of
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_FLOW_OPERATIONS
 from qfleet.wire.program.expressions import BOOL
-from qfleet.wire.program.program import EXPRESSIONS, Op, Program
+from qfleet.wire.program.operations import EXPRESSIONS, JUMPS, Op
+from qfleet.wire.program.program import Program
 
 
 def check_flow(program: Program) -> None:
@@ -22,15 +23,15 @@ def check_flow(program: Program) -> None:
     flow_operations = program.num_flow_operations()
     if flow_operations > MAX_FLOW_OPERATIONS:
         raise WireError(f"{flow_operations} jumps and stores; at most {MAX_FLOW_OPERATIONS} are allowed")
-    jumps = (codes == Op.JUMP) | (codes == Op.JUMP_UNLESS)
-    if jumps.sum() != len(program.jumps):
-        raise WireError(f"{len(program.jumps)} targets for {jumps.sum()} jumps")
+    jumps = int(JUMPS[codes].sum())
+    if jumps != len(program.jumps):
+        raise WireError(f"{len(program.jumps)} targets for {jumps} jumps")
     if ((program.jumps < 0) | (program.jumps > len(codes))).any():
         raise WireError("a jump leads to a row that isn't there")
     if any(row >= len(codes) for row, _ in program.loops):
         raise WireError("a loop begins at a row that isn't there")
     refs = program.expression_refs
-    needed = sum(int((codes == op).sum()) * count for op, count in EXPRESSIONS.items())
+    needed = int(EXPRESSIONS[codes].sum())
     if needed != len(refs):
         raise WireError(f"{len(refs)} expression references where the operations need {needed}")
     if ((refs < 0) | (refs >= len(program.expressions))).any():
@@ -41,8 +42,8 @@ def check_flow(program: Program) -> None:
 
 
 def _check_uses(program: Program, types: list[int]) -> None:
-    users = program.codes[(program.codes == Op.JUMP_UNLESS) | (program.codes == Op.STORE)]
-    counts = np.where(users == Op.STORE, 2, 1)
+    users = program.codes[EXPRESSIONS[program.codes] > 0]
+    counts = EXPRESSIONS[users]
     first = np.cumsum(counts) - counts
     kinds = np.array(types, np.int64)
     refs = program.expression_refs

@@ -11,26 +11,8 @@ from qfleet.wire.checks.formulas import check_formulas
 from qfleet.wire.checks.saves import check_saves
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_OPERATIONS, MAX_QUBITS, MAX_TABLE_QUBITS
-from qfleet.wire.program.program import NON_UNITARY_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
-
-_KNOWN = np.zeros(256, bool)
-_FIXED_TARGETS = np.full(256, -1, np.int64)
-_PARAM_COUNT = np.zeros(256, np.int64)
-_TAKES_TABLE = np.zeros(256, bool)
-#: Limits by code.
-_LEAST_TARGETS = np.zeros(256, np.int64)
-_MOST_CONTROLS = np.full(256, 1 << 16, np.int64)
-#: Members of an enumeration are slow to look up.
-_MEASURE = int(Op.MEASURE)
-for _op in Op:
-    _KNOWN[_op] = True
-    _targets = TARGETS[_op]
-    _FIXED_TARGETS[_op] = -1 if _targets is None else _targets
-    _PARAM_COUNT[_op] = PARAMS.get(_op, 0)
-    _TAKES_TABLE[_op] = _op in TABLE_OPS
-    _LEAST_TARGETS[_op] = int(_op in TABLE_OPS)
-    if _op in NON_UNITARY_OPS:
-        _MOST_CONTROLS[_op] = 0
+from qfleet.wire.program.operations import ANGLES, CLBITS, HAS_TABLE, IS_KNOWN, IS_UNITARY, TABLE_BITS, TARGETS
+from qfleet.wire.program.program import Program
 
 
 def check_program(program: Program) -> None:
@@ -44,11 +26,11 @@ def check_program(program: Program) -> None:
         raise WireError(f"{len(codes)} operations; at most {MAX_OPERATIONS} are allowed")
     controls = program.num_controls.astype(np.int64)
     targets = program.num_targets.astype(np.int64)
-    _require(_KNOWN[codes], "has an unknown operation code")
-    fixed = _FIXED_TARGETS[codes]
+    _require(IS_KNOWN[codes], "has an unknown operation code")
+    fixed = TARGETS[codes]
     _require((fixed < 0) | (fixed == targets), "has a wrong number of targets")
-    _require(targets >= _LEAST_TARGETS[codes], "has a table, but no targets")
-    _require(controls <= _MOST_CONTROLS[codes], "has controls, but isn't unitary")
+    _require((targets > 0) | ~HAS_TABLE[codes], "has a table, but no targets")
+    _require((controls == 0) | IS_UNITARY[codes], "has controls, but isn't unitary")
 
     widths = controls + targets
     if widths.sum() != len(program.operands):
@@ -65,12 +47,12 @@ def check_program(program: Program) -> None:
     if np.count_nonzero(slots[1:] == slots[:-1]):
         raise WireError("an operation names the same qubit twice")
 
-    num_params = _PARAM_COUNT[codes].sum()
+    num_params = ANGLES[codes].sum()
     if num_params != len(program.params):
         raise WireError(f"{len(program.params)} params where the operations need {num_params}")
     if np.count_nonzero(np.isfinite(program.params)) != len(program.params):
         raise WireError("a parameter isn't a finite number")
-    measurements = np.count_nonzero(codes == _MEASURE)
+    measurements = CLBITS[codes].sum()
     if measurements != len(program.clbits):
         raise WireError(f"{len(program.clbits)} clbits for {measurements} measurements")
     if np.count_nonzero((program.clbits < 0) | (program.clbits >= program.num_clbits)):
@@ -82,7 +64,7 @@ def check_program(program: Program) -> None:
 
 
 def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
-    takers = _TAKES_TABLE[program.codes]
+    takers = HAS_TABLE[program.codes]
     refs = program.table_refs
     num_takers = np.count_nonzero(takers)
     if num_takers != len(refs):
@@ -95,7 +77,7 @@ def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
     if (widths > MAX_TABLE_QUBITS).any():
         raise WireError(f"a table over {np.max(widths)} qubits; at most {MAX_TABLE_QUBITS} are allowed")
     sizes = np.array([table.size for table in program.tables], np.int64)
-    expected = 1 << np.where(program.codes[takers] == Op.UNITARY, 2 * widths, widths)
+    expected = 1 << TABLE_BITS[program.codes[takers]] * widths
     if (sizes[refs] != expected).any():
         raise WireError("a table's size doesn't fit its operation's qubits")
     if not all(np.isfinite(table).all() for table in program.tables):

@@ -7,7 +7,8 @@ import numpy as np
 
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import (
     FULL_WIDTH,
     INDEXED,
@@ -35,8 +36,7 @@ def check_saves(program: Program) -> None:
     for ref, width in zip(refs.tolist(), widths, strict=True):
         _check(program.saves[ref], program.num_qubits, width)
     if program.saves_unitary():
-        others = [int(op) for op in NON_UNITARY_OPS - {Op.SAVE}]
-        if np.isin(program.codes, others).any():
+        if not (IS_UNITARY[program.codes] | takers).all():
             raise WireError("a unitary is saved of what isn't unitary")
         if any(save.kind is not SaveKind.UNITARY for save in program.saves):
             raise WireError("a unitary is saved together with a state")

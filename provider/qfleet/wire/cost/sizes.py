@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output, Precision
+from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression, Index, Unary
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import EXPRESSIONS, IS_UNITARY, Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, SaveKind, value_size, value_type
 
 #: Bytes that these take when they are compiled: an operation, an entry of its matrix, a jump or a store, and a node of
@@ -47,8 +49,7 @@ def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -
     """
     if not program.saves:
         return SavedSize(0, 0)
-    random = (program.codes == Op.MEASURE) | (program.codes == Op.RESET) | (program.codes == Op.INITIALIZE)
-    events = np.cumsum(np.where(random, np.where(program.codes == Op.MEASURE, 1, program.num_targets), 0))
+    events = event_numbers(program) - 1
     rows = np.flatnonzero(program.codes == Op.SAVE)
     total = entries = 0
     for row, ref in zip(rows.tolist(), program.save_refs.tolist(), strict=True):
@@ -97,7 +98,7 @@ def program_bytes(program: Program) -> int:
     )
     objects = len(program.formulas) + len(program.tables) + len(program.saves) + len(program.loops)
     nodes = objects + num_nodes(program)
-    targets = program.num_targets[program.codes <= Op.DIAGONAL].astype(np.int64)
+    targets = program.num_targets[IS_UNITARY[program.codes]].astype(np.int64)
     entries = int((1 << 2 * np.minimum(targets, _LARGEST_MATRIX_LOG2)).sum())
     compiled = _OPERATION_BYTES * len(program) + _ENTRY_OF_A_MATRIX_BYTES * entries
     flow = _FLOW_OPERATION_BYTES * program.num_flow_operations() + _NODE_BYTES * nodes
@@ -152,7 +153,7 @@ _SMALL_BYTES = 1024 * 1024
 def _written_clbits(program: Program) -> int:
     """Return how many clbits a program writes, at most."""
     written = set(program.clbits.tolist())
-    counts = np.where(program.codes == Op.STORE, 2, program.codes == Op.JUMP_UNLESS).astype(np.int64)
+    counts = EXPRESSIONS[program.codes]
     first = np.cumsum(counts) - counts
     for ref in set(program.expression_refs[first[program.codes == Op.STORE]].tolist()):
         place = program.expressions[ref]

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers of a program's random events, which say where each shot's random numbers come from.
+"""Numbers of a program's random events, which select each shot's random numbers.
 
-Event 0 is the measurement at the end. The others are numbered from 1, in the order of the program: each measurement,
-each reset, and each target of an initialization, whether it can have several results or not.
+Each measurement, each reset and each target of an initialization is an event, even if it can have one outcome only.
 """
 
 from __future__ import annotations
@@ -12,18 +11,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import EVENTS, PER_TARGET
+from qfleet.wire.program.program import Program
 
+#: The event that samples the final state.
 FINAL_EVENT: Final = 0
-
-#: By code, the operations that are a random event for each of their targets.
-_IS_RANDOM: Final = np.isin(np.arange(256), [Op.MEASURE, Op.RESET, Op.INITIALIZE])
 
 
 def event_numbers(program: Program) -> NDArray[np.int64]:
-    """Return the number of the first random event in each row or behind it; shape (rows + 1,).
+    """Return the number of each row's first event, and the next free number.
 
-    The events of row i are ``numbers[i]`` to ``numbers[i + 1] - 1``; the last entry is the next free number.
+    Events are numbered from 1, in the order of rows and of each row's targets. A row without events has the number of
+    the next event.
+
+    Returns:
+        int64, shape (rows + 1,).
     """
-    counts = np.where(_IS_RANDOM[program.codes], program.num_targets, 0)
+    counts = EVENTS[program.codes]
+    counts = np.where(counts == PER_TARGET, program.num_targets, counts)
     return np.concatenate([[1], 1 + np.cumsum(counts, dtype=np.int64)])

@@ -16,7 +16,8 @@ from qiskit import QuantumCircuit
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 

@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.pipeline import PASSES, Wanted, run_passes
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 from qfleet.wire.program.saves import SaveKind
 
 

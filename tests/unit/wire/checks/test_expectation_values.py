@@ -13,7 +13,8 @@ import pytest
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.cost.sizes import saved_bytes
 from qfleet.wire.errors import WireError
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind, value_size, value_type
 
 KINDS = [SaveKind.EXPECTATION_VALUES, SaveKind.EXPECTATION_VALUES_AND_SQUARES]

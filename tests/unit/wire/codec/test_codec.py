@@ -16,7 +16,8 @@ from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_CLBITS, MAX_QUBITS
 from qfleet.wire.program.expressions import Bit
-from qfleet.wire.program.program import EXPRESSIONS, JUMP_OPS, PARAMS, TABLE_OPS, TARGETS, Op, Program
+from qfleet.wire.program.operations import SPECS, Op, OpSpec, Table
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
 
 GOOD = make_golden.program()
@@ -241,19 +242,18 @@ def test_the_place_of_a_wrong_row_is_named():
         decode_program(changed(operands=operands))
 
 
-@pytest.mark.parametrize("code", sorted(Op))
-def test_every_operation_passes_in_its_right_form(code):
-    targets = TARGETS[code] if TARGETS[code] is not None else 2
-    table = code in TABLE_OPS
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.op.name)
+def test_every_operation_passes_in_its_right_form(spec: OpSpec):
+    code, table = spec.op, spec.table is not Table.NONE
     blob = single(
         code,
-        targets=targets,
-        clbits=[2] if code is Op.MEASURE else [],
-        params=[0.5] * (PARAMS.get(code, 0)),
+        targets=2 if spec.targets is None else spec.targets,
+        clbits=[2] * spec.clbits,
+        params=[0.5] * spec.angles,
         table_refs=[0] if table else [],
         tables=(np.ones(16 if code is Op.UNITARY else 4),) if table else (),
-        jumps=[1] if code in JUMP_OPS else [],
-        expression_refs=[0] * EXPRESSIONS.get(code, 0),
+        jumps=[1] * spec.jumps,
+        expression_refs=[0] * spec.expressions,
         expressions=(Bit(0),),
         save_refs=[0] if code is Op.SAVE else [],
         saves=(Save(kind=SaveKind.PROBABILITIES, label="p", subtype="average"),) if code is Op.SAVE else (),

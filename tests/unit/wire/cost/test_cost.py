@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes
 from qfleet.wire.cost.sizes import program_bytes, result_bytes
 from qfleet.wire.program.expressions import BOOL, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp, Variable
-from qfleet.wire.program.program import Op, Operation, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from engine_oracle import measure, op
 
 from qfleet.wire.program.events import event_numbers
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 
 STATE = np.full(4, 0.5, np.complex128)
 PROGRAM = oracle.program(

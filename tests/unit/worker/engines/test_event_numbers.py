@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from engine_oracle import measure, op
 
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.numpy.compiler import compile_program as compile_for_numpy
 from qfleet_worker.engines.statevector.compiler.plan import compile_program as compile_for_statevector
 from qfleet_worker.engines.steps import EventStep

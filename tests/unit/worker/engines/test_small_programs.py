@@ -29,7 +29,8 @@ from qfleet.wire.program.expressions import (
     UnaryOp,
     Variable,
 )
-from qfleet.wire.program.program import Op, Operation, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.driver import liveness, trajectories
 from qfleet_worker.engines.driver.flow import Flow, compile_flow

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step, parameter
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.shards.angles import fill, points_at_once
 

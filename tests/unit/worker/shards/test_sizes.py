@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import encode_shard
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.shards import runner

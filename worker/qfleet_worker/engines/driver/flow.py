@@ -14,11 +14,12 @@ from typing import Generic, NamedTuple
 import numpy as np
 
 from qfleet.wire.program.expressions import FLOAT, Expression, Index
-from qfleet.wire.program.program import FLOW_OPS, Op, Operation, Program
+from qfleet.wire.program.operations import IS_FLOW, Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory, Value
 from qfleet_worker.engines.driver.liveness import NOTHING, InNames, Names, live_names
 from qfleet_worker.engines.driver.scope import Scope
-from qfleet_worker.engines.driver.stretches import IS_FLOW, AnyPlan, CompileOnce, Cutter, Stretch, events_of
+from qfleet_worker.engines.driver.stretches import AnyPlan, CompileOnce, Cutter, Stretch, events_of
 from qfleet_worker.engines.steps import EventStep
 
 
@@ -83,7 +84,7 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
     if not IS_FLOW[program.codes].any():
         plan = compile_stretch(Stretch(program, True, True, 0))
         return Flow((Block(plan, events=events_of(plan)),), Scope(), [[0] * (len(plan.steps) + 1)])
-    rows = [row for row in program if row.code in FLOW_OPS]
+    rows = [row for row in program if IS_FLOW[row.code]]
     at = np.flatnonzero(IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
     block_of = {start: number for number, start in enumerate(starts.tolist())}

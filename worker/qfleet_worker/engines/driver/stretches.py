@@ -17,17 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
-from qfleet.wire.program.program import FLOW_OPS, PARAMS, TABLE_OPS, Op, Program
+from qfleet.wire.program.operations import ANGLES, CLBITS, EXCHANGES, HAS_TABLE, Op
+from qfleet.wire.program.program import Operation, Program
+from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import EventStep, SaveStep
 
-_SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
-_EXCHANGES = {Op.SWAP: _SWAP, Op.ISWAP: _SWAP * np.array([1, 1j, 1j, 1])}
-#: By code, the operations on what is classical.
-IS_FLOW = np.isin(np.arange(256), [int(op) for op in FLOW_OPS])
-_TAKES_TABLE = [int(op) for op in TABLE_OPS]
-_NUM_PARAMS = np.zeros(256, np.int64)
-for _op, _count in PARAMS.items():
-    _NUM_PARAMS[_op] = _count
+#: Tables of the operations that exchange their targets, by code.
+_EXCHANGES: dict[int, NDArray[np.complex128]] = {
+    code: table(Operation(Op(code), (), (0, 1), (), None, -1)).astype(np.complex128).reshape(-1)
+    for code in np.flatnonzero(EXCHANGES).tolist()
+}
 _NO_ROWS = np.zeros(0, np.int32)
 
 
@@ -112,18 +111,18 @@ class Cutter:
         self._tables = list(program.tables)
         #: each row's table, -1 for none
         self._table_at = np.full(len(program), -1, np.int64)
-        self._table_at[np.isin(program.codes, _TAKES_TABLE)] = program.table_refs
+        self._table_at[HAS_TABLE[program.codes]] = program.table_refs
         codes = program.codes.copy()
-        for op, matrix in _EXCHANGES.items():
-            rows = plain & (codes == op)
+        for code, matrix in _EXCHANGES.items():
+            rows = plain & (program.codes == code)
             self._table_at[rows] = len(self._tables)
-            self._tables.append(matrix.reshape(-1))
+            self._tables.append(matrix)
             codes[rows] = Op.UNITARY
         self._program = msgspec.structs.replace(program, codes=codes)
         widths = program.num_controls.astype(np.int64) + program.num_targets
         self._operands = _starts(widths)
-        self._params = _starts(_NUM_PARAMS[codes])
-        self._clbits = _starts(codes == Op.MEASURE)
+        self._params = _starts(ANGLES[codes])
+        self._clbits = _starts(CLBITS[codes])
         self._saves = _starts(codes == Op.SAVE)
         self._events = event_numbers(program)
 

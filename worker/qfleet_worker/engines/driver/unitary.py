@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from qfleet.wire.messages.request import Output
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.results.outcomes import Tally
@@ -37,7 +38,7 @@ class MatrixState(Protocol):
 def check_unitary(program: Program) -> None:
     """Raise `EngineError` for a program that has no unitary."""
     for at, code in enumerate(program.codes.tolist()):
-        if code in NON_UNITARY_OPS and code != Op.SAVE:
+        if not IS_UNITARY[code] and code != Op.SAVE:
             raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
 
 

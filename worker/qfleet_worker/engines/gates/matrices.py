@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program.program import Op, Operation
+from qfleet.wire.program.operations import SPEC, Op
+from qfleet.wire.program.program import Operation
 
 ComplexArray = NDArray[np.complexfloating]
 #: A one-qubit matrix ((a, b), (c, d)) as plain numbers: products of these are cheaper in Python than in numpy.
@@ -71,10 +72,6 @@ _TURNED: dict[Op, Callable[..., Matrix2]] = {
     Op.U: _u,
 }
 
-_DIAGONAL = frozenset(
-    {Op.Z, Op.S, Op.SDG, Op.T, Op.TDG, Op.P, Op.RZ, Op.RZZ, Op.GLOBAL_PHASE, Op.DIAGONAL},
-)
-
 
 def one_qubit(operation: Operation) -> Matrix2:
     """The matrix of an operation with one target, its controls left out."""
@@ -106,7 +103,7 @@ def table(operation: Operation) -> ComplexArray:
         return _TABLES[code]
     if code in _TURNED:
         a, b, c, d = _TURNED[code](*operation.params)
-        return np.array([a, d]) if code in _DIAGONAL else np.array([[a, b], [c, d]])
+        return np.array([a, d]) if SPEC[code].diagonal else np.array([[a, b], [c, d]])
     return _ROTATIONS[code](*operation.params)
 
 
@@ -155,7 +152,7 @@ def _sparse(size: int, entries: dict[tuple[int, int], complex]) -> ComplexArray:
 
 
 _TABLES: dict[Op, ComplexArray] = {
-    **{code: np.array([a, d] if code in _DIAGONAL else [[a, b], [c, d]]) for code, (a, b, c, d) in _FIXED.items()},
+    **{code: np.array([a, d] if SPEC[code].diagonal else [[a, b], [c, d]]) for code, (a, b, c, d) in _FIXED.items()},
     Op.SWAP: _sparse(4, {(1, 2): 1, (2, 1): 1}),
     Op.ISWAP: _sparse(4, {(1, 2): 1j, (2, 1): 1j}),
     Op.DCX: _sparse(4, {(1, 3): 1, (2, 1): 1, (3, 2): 1}),

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
-from qfleet.wire.program.program import Op, Operation, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.gates import matrices as gates
 from qfleet_worker.engines.gates.matrices import Matrix2
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan, Step

@@ -9,7 +9,8 @@ import pytest
 from engine_oracle import measure, op
 from make_experiments import make_experiment
 
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.driver import run as run_module
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.numpy.state import State

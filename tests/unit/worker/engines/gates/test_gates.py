@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, sample_gate
 
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.gates import matrices as gates
 
 

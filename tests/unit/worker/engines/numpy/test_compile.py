@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from engine_oracle import measure, op
 
-from qfleet.wire.program.program import Op, Operation
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.numpy import compiler
 from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan

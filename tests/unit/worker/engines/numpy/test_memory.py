@@ -14,7 +14,8 @@ from make_experiments import make_experiment
 
 from qfleet.wire.cost.cost import required_bytes
 from qfleet.wire.messages.request import Output, Precision
-from qfleet.wire.program.program import Op, Operation
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 
 N = 21

@@ -12,7 +12,8 @@ from make_experiments import make_experiment
 from msgspec.structs import replace
 from same_outcomes import assert_same
 
-from qfleet.wire.program.program import Op, Operation, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind, Subtype
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program.program import PARAMS, Op
+from qfleet.wire.program.operations import ANGLES, Op
 from qfleet_worker.engines.statevector.machine_code.registry import machine_code
 
 # numba reads these as constants.
@@ -23,9 +22,7 @@ RXX, RYY, RZZ, RZX = (int(op) for op in (Op.RXX, Op.RYY, Op.RZZ, Op.RZX))
 XX_MINUS_YY, XX_PLUS_YY, RCCX, RC3X = (int(op) for op in (Op.XX_MINUS_YY, Op.XX_PLUS_YY, Op.RCCX, Op.RC3X))
 GLOBAL_PHASE, UNITARY, DIAGONAL = (int(op) for op in (Op.GLOBAL_PHASE, Op.UNITARY, Op.DIAGONAL))
 
-NUM_PARAMS = np.zeros(64, np.int64)
-for _op, _count in PARAMS.items():
-    NUM_PARAMS[_op] = _count
+NUM_PARAMS = ANGLES
 
 _ROOT = math.sqrt(0.5)
 

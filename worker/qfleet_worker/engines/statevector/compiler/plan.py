@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
-from qfleet.wire.program.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
+from qfleet.wire.program.operations import ANGLES, EXCHANGES, HAS_TABLE, IS_UNITARY, Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.statevector.compiler.binding import bind, size_of
-from qfleet_worker.engines.statevector.compiler.matrices import NUM_PARAMS
 from qfleet_worker.engines.statevector.compiler.tables import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
 from qfleet_worker.engines.statevector.kernels import gates as kernels
 from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
@@ -35,10 +35,6 @@ LOCAL_BITS = {2: 15, 3: 16}
 LARGE = 22
 
 _NO_TABLE = np.zeros(1, np.complex128)
-_TAKES_TABLE = np.zeros(256, np.bool_)
-_TAKES_TABLE[[int(op) for op in TABLE_OPS]] = True
-_BREAKS = np.zeros(256, np.bool_)
-_BREAKS[[int(op) for op in NON_UNITARY_OPS]] = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +155,7 @@ class _Compiler:
             # Larger tables are of steps of their own, and aren't copied.
             small = [table if len(table) <= MAX_TABLE else table[:0] for table in program.tables]
             starts = np.cumsum([0, *[len(table) for table in small[:-1]]])
-            takers = _TAKES_TABLE[self.codes]
+            takers = HAS_TABLE[self.codes]
             self.table_at = np.full(len(self.codes), -1, np.int64)
             self.table_at[takers] = starts[program.table_refs]
             self.table_refs = np.cumsum(takers) - 1
@@ -181,7 +177,7 @@ class _Compiler:
         wires[named] = np.arange(self.num_wires) + (self.num_wires if columns else 0)
         wires[~named] = np.arange(self.num_wires, self.program.num_qubits)
         self.wires = wires
-        swaps = np.flatnonzero(((self.codes == Op.SWAP) | (self.codes == Op.ISWAP)) & (self.num_controls == 0))
+        swaps = np.flatnonzero(EXCHANGES[self.codes] & (self.num_controls == 0))
         if len(swaps):
             starts = np.cumsum(self.num_controls + self.num_targets)[swaps] - 2
             ends = list(range(len(wires)))
@@ -197,7 +193,7 @@ class _Compiler:
         measured: list[int] = []
         readout: list[tuple[int, int]] = []
         first_wires = tuple(self.wires.tolist())
-        breaks = np.flatnonzero(_BREAKS[self.codes] | self._wide())
+        breaks = np.flatnonzero(~IS_UNITARY[self.codes] | self._wide())
         if len(breaks):
             self._with_breaks(breaks.tolist(), steps, measured, readout, last, events_before)
         else:
@@ -230,7 +226,7 @@ class _Compiler:
         events = event_numbers(self.program) + events_before
         widths = self.num_controls + self.num_targets
         operand_ends = np.cumsum(widths)
-        param_ends = np.cumsum(NUM_PARAMS[self.codes])
+        param_ends = np.cumsum(ANGLES[self.codes])
         rows = np.repeat(np.arange(len(self.codes)), widths)
         used = self.codes[rows] != Op.MEASURE
         last_use = np.full(self.program.num_qubits, -1, np.int64)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program.program import NON_UNITARY_OPS, TABLE_OPS, Op, Program
+from qfleet.wire.program.operations import EXCHANGES, HAS_TABLE, IS_UNITARY, Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.statevector.compiler.binding import size_of
 from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
 from qfleet_worker.engines.statevector.compiler.tables import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
@@ -22,11 +23,7 @@ from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 #: Qubits at most.
 MAX_QUBITS = 12
 
-_SWAP, _ISWAP, _DIAGONAL = int(Op.SWAP), int(Op.ISWAP), int(Op.DIAGONAL)
-_BREAKS = np.zeros(256, np.bool_)
-_BREAKS[[int(op) for op in NON_UNITARY_OPS]] = True
-_TAKES_TABLE = np.zeros(256, np.bool_)
-_TAKES_TABLE[[int(op) for op in TABLE_OPS]] = True
+_DIAGONAL = int(Op.DIAGONAL)
 _NO_TABLE = np.zeros(1, np.complex128)
 _NO_STARTS = np.zeros(1, np.int64)
 
@@ -75,17 +72,17 @@ def _compile(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArr
     entries = terms = used = operand = 0
     for row in range(rows):
         code, targets = codes[row], num_targets[row]
-        if _BREAKS[code] or targets > (MAX_DIAGONAL if code == _DIAGONAL else kernels.MAX_TARGETS):
+        if not IS_UNITARY[code] or targets > (MAX_DIAGONAL if code == _DIAGONAL else kernels.MAX_TARGETS):
             suits = False
             rows = 0
             break
         terms += 1 << targets
         if targets <= kernels.MAX_TARGETS:
             entries += 1 << 2 * targets
-        if _TAKES_TABLE[code]:
+        if HAS_TABLE[code]:
             table_at[row] = starts[table_refs[used]]
             used += 1
-        elif num_controls[row] == 0 and (code == _SWAP or code == _ISWAP):
+        elif num_controls[row] == 0 and EXCHANGES[code]:
             a, b = operands[operand], operands[operand + 1]
             ends[a], ends[b] = ends[b], ends[a]
         operand += num_controls[row] + targets

@@ -11,11 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import qfleet.wire
+from qfleet.wire.program.operations import ANGLES, EXCHANGES, HAS_TABLE, IS_UNITARY, Op
 
-#: The sources: all modules of the engine, and the numbers of operations (`Op`).
+#: The package with the sources.
 PACKAGE: Final = Path(__file__).parents[1]
-_OPERATIONS: Final = Path(qfleet.wire.__file__).parent / "program" / "program.py"
+#: What machine code has of `qfleet.wire.program.operations` as constants.
+_COLUMNS: Final = {"angles": ANGLES, "has_table": HAS_TABLE, "is_unitary": IS_UNITARY, "exchanges": EXCHANGES}
 #: Variables of numba that change no machine code.
 _HARMLESS: Final = frozenset(
     (
@@ -66,8 +67,10 @@ def _platform() -> list[bytes]:
 def _sources() -> list[bytes]:
     # By their paths below the package: two modules of different folders may have one name.
     paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
-    paths["Op"] = _OPERATIONS
-    return [part for name in sorted(paths) for part in (name.encode(), paths[name].read_bytes())]
+    sources = [part for name in sorted(paths) for part in (name.encode(), paths[name].read_bytes())]
+    numbers = [f"{op.name}={int(op)}".encode() for op in Op]
+    columns = [part for name, column in _COLUMNS.items() for part in (name.encode(), column.tobytes())]
+    return [*sources, *numbers, *columns]
 
 
 def _configuration() -> bytes:

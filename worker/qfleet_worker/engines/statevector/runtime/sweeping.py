@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import FINAL_EVENT
-from qfleet.wire.program.program import NON_UNITARY_OPS, Op, Program
+from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
@@ -104,8 +105,8 @@ def sweep_means(
 
 def suits(program: Program) -> bool:
     """Whether a program may be one for `sweep_counts`: few qubits, and at most measurements beside its gates."""
-    others = [int(op) for op in NON_UNITARY_OPS if op is not Op.MEASURE]
-    return not np.isin(program.codes, others).any() and int(named_qubits(program).sum()) <= MAX_QUBITS
+    suited = IS_UNITARY[program.codes] | (program.codes == Op.MEASURE)
+    return bool(suited.all()) and int(named_qubits(program).sum()) <= MAX_QUBITS
 
 
 def is_plain(plan: Plan) -> bool:

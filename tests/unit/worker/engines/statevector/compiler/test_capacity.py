@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from engine_oracle import op
 
-from qfleet.wire.program.program import Op
+from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.contract import CapacityError
 from qfleet_worker.engines.statevector.compiler import draft, merging, schedule
 from qfleet_worker.engines.statevector.compiler import emission as emit

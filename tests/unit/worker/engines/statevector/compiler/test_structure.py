@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_experiments import make_experiment
 
-from qfleet.wire.program.program import PARAMS, TABLE_OPS, Op, Program
+from qfleet.wire.program.operations import ANGLES, HAS_TABLE, Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.compiler import plan, small
 from qfleet_worker.engines.statevector.compiler.cache import ENTRY_BYTES, Cache, structure
@@ -96,17 +97,17 @@ def test_other_angles_in_stages(
     check_bindings(random_program(rng, num_qubits, codes, 60), precision, rng, threads=2)
 
 
-@pytest.mark.parametrize("code", [code for code in UNITARY_OPS if code in PARAMS], ids=lambda code: code.name)
+@pytest.mark.parametrize("code", [code for code in UNITARY_OPS if ANGLES[code]], ids=lambda code: code.name)
 @pytest.mark.parametrize("controls", [0, 1, 2])
 def test_every_operation_at_special_angles(code: Op, controls: int) -> None:
     rng = np.random.default_rng(code)
     width = oracle.width(code)
     order = list(range(width + controls))
-    gate = op(code, order[:width], [0.3] * PARAMS[code], controls=[~qubit for qubit in order[width:]])
+    gate = op(code, order[:width], [0.3] * ANGLES[code], controls=[~qubit for qubit in order[width:]])
     program = oracle.program(5, 0, [op(Op.RY, [qubit], [0.4 + qubit]) for qubit in range(5)] + [gate] * 2)
     engine = StatevectorEngine()
-    equal = [[value] * PARAMS[code] for value in SPECIAL + HUGE]
-    for angles in equal + rng.choice(SPECIAL, (4, PARAMS[code])).tolist():
+    equal = [[value] * ANGLES[code] for value in SPECIAL + HUGE]
+    for angles in equal + rng.choice(SPECIAL, (4, ANGLES[code])).tolist():
         other = at(program, np.array([*program.params[:5], *angles, *angles[::-1]]))
         assert np.abs(amplitudes(engine, other, "double") - oracle.statevector(other)).max() < 1e-10
 
@@ -206,7 +207,7 @@ def test_circuits_that_differ_in_anything_else_are_other_circuits() -> None:
 def test_threads_may_share_an_engine() -> None:
     rng = np.random.default_rng(5)
     engine = StatevectorEngine()
-    programs = [random_program(rng, 6, [code for code in UNITARY_OPS if code not in TABLE_OPS], 40) for _ in range(3)]
+    programs = [random_program(rng, 6, [code for code in UNITARY_OPS if not HAS_TABLE[code]], 40) for _ in range(3)]
     experiments = [
         at(programs[number % 3], random_params(rng, len(programs[number % 3].params))) for number in range(60)
     ]

@@ -11,7 +11,8 @@ import pytest
 from engine_oracle import op
 from make_experiments import make_experiment
 
-from qfleet.wire.program.program import Op, Operation
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS

@@ -12,7 +12,8 @@ import pytest
 from engine_oracle import UNITARY_OPS, measure, op
 from make_experiments import make_experiment
 
-from qfleet.wire.program.program import Op, Program
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
