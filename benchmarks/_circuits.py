@@ -16,7 +16,7 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 
 
 def qft(num_qubits: int) -> QuantumCircuit:
-    """The quantum Fourier transform of a product state."""
+    """Return the quantum Fourier transform of a product state."""
     circuit = QuantumCircuit(num_qubits)
     for qubit, angle in enumerate(np.random.default_rng(1).uniform(0, 3, num_qubits)):
         circuit.ry(float(angle), qubit)
@@ -30,7 +30,7 @@ def qft(num_qubits: int) -> QuantumCircuit:
 
 
 def ghz(num_qubits: int) -> QuantumCircuit:
-    """A chain of CNOTs."""
+    """Return a chain of CNOTs."""
     circuit = QuantumCircuit(num_qubits)
     circuit.h(0)
     for qubit in range(num_qubits - 1):
@@ -39,12 +39,12 @@ def ghz(num_qubits: int) -> QuantumCircuit:
 
 
 def volume(num_qubits: int) -> QuantumCircuit:
-    """As many layers as qubits of random SU(4) on random pairs."""
+    """Return one layer per qubit of random SU(4) gates on random pairs."""
     return quantum_volume(num_qubits, num_qubits, seed=7)
 
 
 def ansatz(num_qubits: int) -> QuantumCircuit:
-    """A hardware-efficient ansatz: five layers of RY, RZ and a chain of CNOTs, and one of RY, RZ."""
+    """Return a hardware-efficient ansatz: five layers of RY, RZ and a chain of CNOTs, then RY, RZ."""
     rng = np.random.default_rng(3)
     circuit = QuantumCircuit(num_qubits)
     for layer in range(6):
@@ -57,7 +57,7 @@ def ansatz(num_qubits: int) -> QuantumCircuit:
 
 
 def qaoa(num_qubits: int) -> QuantumCircuit:
-    """Five layers of QAOA for maximum cut on a random 3-regular graph."""
+    """Return five layers of QAOA for maximum cut on a random 3-regular graph."""
     rng, shuffled = np.random.default_rng(4), random.Random(5)
     edges: set[tuple[int, int]] = set()
     while not edges:
@@ -77,7 +77,7 @@ def qaoa(num_qubits: int) -> QuantumCircuit:
 
 
 def ising(num_qubits: int) -> QuantumCircuit:
-    """Ten Trotter steps of the transverse-field Ising chain."""
+    """Return ten Trotter steps of the transverse-field Ising chain."""
     circuit = QuantumCircuit(num_qubits)
     for _ in range(10):
         for first in (0, 1):
@@ -88,7 +88,7 @@ def ising(num_qubits: int) -> QuantumCircuit:
 
 
 def clifford_t(num_qubits: int) -> QuantumCircuit:
-    """Twenty random Clifford+T gates per qubit."""
+    """Return twenty random Clifford+T gates per qubit."""
     rng = random.Random(11)
     circuit = QuantumCircuit(num_qubits)
     for _ in range(20 * num_qubits):
@@ -117,12 +117,12 @@ FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
 
 
 def exists(family: str, num_qubits: int) -> bool:
-    """Whether a family has a circuit of this size: 3-regular graphs have an even number of nodes."""
+    """Tell whether a family has a circuit of this size: 3-regular graphs have an even number of nodes."""
     return family != "qaoa" or (num_qubits >= 4 and num_qubits % 2 == 0)
 
 
 def circuits(sizes: Sequence[int], families: Sequence[str]) -> Iterator[tuple[int, str, QuantumCircuit]]:
-    """Size, family and circuit, of those that there are."""
+    """Yield the size, the family and the circuit for each size that a family has."""
     for num_qubits in sizes:
         for family in families:
             if exists(family, num_qubits):
@@ -130,7 +130,7 @@ def circuits(sizes: Sequence[int], families: Sequence[str]) -> Iterator[tuple[in
 
 
 def sizes(text: str) -> list[int]:
-    """``2-6,10`` as a list of numbers."""
+    """Return the numbers of a list such as ``2-6,10``."""
     numbers: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
@@ -142,7 +142,7 @@ def sizes(text: str) -> list[int]:
 
 
 def teleportation() -> QuantumCircuit:
-    """One qubit is teleported, with two corrections that depend on what was measured."""
+    """Return a circuit that teleports a qubit, with two corrections that depend on measurements."""
     circuit = QuantumCircuit(3, 3)
     circuit.ry(1.1, 0)
     circuit.rz(0.3, 0)
@@ -160,7 +160,10 @@ def teleportation() -> QuantumCircuit:
 
 
 def repetition_code(distance: int = 5, rounds: int = 5) -> QuantumCircuit:
-    """A repetition code with a coherent error on each qubit; ancillas are measured and reset in every round."""
+    """Return a repetition code with a coherent error on each qubit.
+
+    Ancillas are measured and reset in each round.
+    """
     ancillas = distance - 1
     circuit = QuantumCircuit(distance + ancillas, rounds * ancillas + distance)
     circuit.ry(0.4, range(distance))
@@ -176,9 +179,10 @@ def repetition_code(distance: int = 5, rounds: int = 5) -> QuantumCircuit:
 
 
 def repeat_until_success(tries: int | None = None) -> QuantumCircuit:
-    """An RX by Cliffords and Toffolis that is tried until both ancillas are found in 0 (arXiv:1311.1074).
+    """Return an RX by Cliffords and Toffolis, repeated until both ancillas are measured as 0 (arXiv:1311.1074).
 
-    In a loop; or unrolled, so many times at most.
+    Args:
+        tries: The most repetitions, unrolled; by default there is a loop without a limit.
     """
     target, ancillas = QuantumRegister(1), QuantumRegister(2)
     failure, found = ClassicalRegister(2), ClassicalRegister(1)
@@ -220,7 +224,7 @@ DYNAMIC: dict[str, Callable[[], QuantumCircuit]] = {
 
 
 def layers(num_qubits: int, reps: int = 3) -> tuple[QuantumCircuit, ParameterVector]:
-    """A hardware-efficient ansatz whose angles are parameters, numbered in the order of the circuit."""
+    """Return a hardware-efficient ansatz whose parameters are numbered in the order of the circuit."""
     angles = ParameterVector("angle", 2 * num_qubits * (reps + 1))
     circuit, at = QuantumCircuit(num_qubits), iter(angles)
     for layer in range(reps + 1):
@@ -233,7 +237,7 @@ def layers(num_qubits: int, reps: int = 3) -> tuple[QuantumCircuit, ParameterVec
 
 
 def molecular(num_qubits: int, terms: int) -> SparsePauliOp:
-    """An observable as molecules have them: up to four X or Y in a term, eight terms each at the same places."""
+    """Return an observable like a molecule's: up to four X or Y per term, eight terms per set of places."""
     rng = np.random.default_rng(1)
     x, z = np.zeros((2, terms, num_qubits), np.bool_)
     for at in range(terms):
@@ -245,14 +249,14 @@ def molecular(num_qubits: int, terms: int) -> SparsePauliOp:
 
 
 def random_paulis(num_qubits: int, terms: int) -> SparsePauliOp:
-    """An observable of random terms."""
+    """Return an observable of random terms."""
     rng = np.random.default_rng(2)
     x, z = rng.random((2, terms, num_qubits)) < 0.5
     return SparsePauliOp(PauliList.from_symplectic(z, x), rng.normal(size=terms))
 
 
 def repeated(family: str, num_qubits: int, gates: int) -> QuantumCircuit:
-    """A family's circuit again and again, until it has so many gates."""
+    """Repeat a family's circuit until it has a number of gates."""
     once = FAMILIES[family](num_qubits)
     circuit = QuantumCircuit(num_qubits)
     for number in range(gates):

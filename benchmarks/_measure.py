@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are contenders compared? In turns within one process, by their medians, and with the machine written down."""
+"""The comparison of contenders: in turns within one process, by their medians, with the machine recorded."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Run = Callable[[], object]
 
 #: The modules of the peers, none of which has to be installed.
 PEER_MODULES = {"qiskit_aer", "qulacs", "qsimcirq", "cirq"}
-#: A run of so many seconds has nothing to warm up: its first time counts.
+#: A run that takes this long has nothing to warm up: its first time counts.
 LONG_SECONDS = 2.0
-#: A turn's shortest time.
+#: The shortest time of a turn.
 TURN_SECONDS = 0.01
-#: Of turns that take less, there are so many times as many.
+#: Turns that take less than the first number are run more often, by the second number.
 QUICK_SECONDS, MORE = 0.25, 5
 _PACKAGES = ["qfleet", "numpy", "numba", "qiskit", "qiskit-aer", "qulacs", "qsimcirq"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is measured, and for how long."""
+    """The cases to measure, and the time for them."""
 
     threads: int
     peers: Sequence[str]
@@ -48,7 +48,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured for one circuit."""
+    """The results for one circuit."""
 
     mode: str
     case: str
@@ -65,7 +65,7 @@ class Comparison:
     _missing: set[str] = field(default_factory=set)
 
     def runs(self, makers: dict[str, Callable[[], Run]]) -> dict[str, Run]:
-        """Ours and the wanted peers among `makers`; what isn't installed is left out, and said so once."""
+        """Return our run and those of the wanted peers; a peer that isn't installed is reported once."""
         made = {}
         for name, make in makers.items():
             if not name.startswith("ours") and name not in self.options.peers:
@@ -81,7 +81,7 @@ class Comparison:
         return made
 
     def compare(self, mode: str, case: str, qubits: int, makers: dict[str, Callable[[], Run]]) -> Row:
-        """The row of one circuit."""
+        """Return the row of a circuit."""
         runs = self.runs(makers)
         values = compare(runs, self.options.repeats, self.options.budget_seconds)
         del runs
@@ -90,7 +90,10 @@ class Comparison:
 
 
 def seconds(run: Run) -> float:
-    """How long one call takes. A quick one is repeated, since the first mostly fetches code that others displaced."""
+    """Return the seconds that a call takes.
+
+    A quick call is repeated, since its first run mostly fetches code that other calls displaced.
+    """
     begin = time.perf_counter()
     calls = 0
     while (elapsed := time.perf_counter() - begin) < TURN_SECONDS:
@@ -100,7 +103,7 @@ def seconds(run: Run) -> float:
 
 
 def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[str, float]:
-    """Median seconds of each, all running in turns; at least one turn after the one that warms up.
+    """Return the median seconds of each run, all running in turns, after a turn that warms up.
 
     What took seconds even then takes part in the turns only while the budget lasts. There are more turns where all of
     them are quick.
@@ -121,12 +124,12 @@ def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[s
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """The geometric mean."""
+    """Return the geometric mean."""
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
 def machine() -> dict[str, Any]:
-    """Where and when something is measured, and with which versions."""
+    """Describe the machine, the time and the versions of a measurement."""
     versions = {}
     for package in _PACKAGES:
         try:

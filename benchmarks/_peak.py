@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory does a worker's process take for one program? Imports no Qiskit, as workers don't.
+"""A process that measures its peak memory for one program. Like a worker, it doesn't import Qiskit.
 
 The encoded program comes on the standard input; the peaks before and after its run go to the standard output.
 """
@@ -18,13 +18,13 @@ from qfleet_worker.machine.allocator import keep_freed_memory
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had; rusage's would be its parent's where that had more."""
+    """Return the peak memory of this process; that of rusage includes the parent's."""
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def main() -> None:
-    """Run it."""
+    """Run the program, and print the peaks."""
     output, precision, threads = sys.argv[1:]
     program = decode_program(sys.stdin.buffer.read())
     keep_freed_memory()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How is a circuit run by the peers? None is imported before it is asked for."""
+"""Runs of a circuit by the peers, each of which is imported when it is first needed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from qiskit.quantum_info import Statevector
 
 
 def aer_backend(threads: int) -> Any:
-    """Aer's statevector method."""
+    """Return Aer's backend with the statevector method."""
     from qiskit_aer import AerSimulator
 
     return AerSimulator(method="statevector", max_parallel_threads=threads)
 
 
 def aer_run(circuit: QuantumCircuit, threads: int) -> Run:
-    """Aer; only one amplitude is saved."""
+    """Return a run by Aer that saves one amplitude only."""
     backend, saving = aer_backend(threads), circuit.copy()
     saving.save_amplitudes([0])
     return lambda: backend.run(saving, shots=1).result()
 
 
 def aer_amplitudes(circuit: QuantumCircuit, threads: int) -> Run:
-    """Aer, from a circuit to its amplitudes."""
+    """Return a run by Aer, from a circuit to its amplitudes."""
     backend = aer_backend(threads)
 
     def run() -> object:
@@ -40,13 +40,13 @@ def aer_amplitudes(circuit: QuantumCircuit, threads: int) -> Run:
 
 
 def aer_counts(circuit: QuantumCircuit, shots: int, threads: int) -> Run:
-    """Aer, from a circuit to its counts."""
+    """Return a run by Aer, from a circuit to its counts."""
     backend = aer_backend(threads)
     return lambda: backend.run(circuit, shots=shots, seed_simulator=1).result().data(0)["counts"]
 
 
 def to_qulacs(circuit: QuantumCircuit, parametric: bool = False) -> Any:
-    """The circuit for qulacs, whose rotations turn the other way.
+    """Return the circuit for qulacs, whose rotations turn the other way.
 
     If `parametric`, those are gates with a parameter, which `circuit` must have in their order.
     """
@@ -86,7 +86,7 @@ def _optimized(circuit: QuantumCircuit, light: bool) -> Any:
 
 
 def qulacs_run(circuit: QuantumCircuit, light: bool) -> Run:
-    """qulacs on a circuit that was translated beforehand; its threads are OMP_NUM_THREADS."""
+    """Return a run by qulacs of a circuit translated beforehand; OMP_NUM_THREADS sets its threads."""
     from qulacs import QuantumState
 
     ready, state = _optimized(circuit, light), QuantumState(circuit.num_qubits)
@@ -99,7 +99,7 @@ def qulacs_run(circuit: QuantumCircuit, light: bool) -> Run:
 
 
 def qulacs_amplitudes(circuit: QuantumCircuit, light: bool) -> Run:
-    """qulacs, from a circuit of Qiskit's to its amplitudes."""
+    """Return a run by qulacs, from a circuit of Qiskit to its amplitudes."""
     from qulacs import QuantumState
 
     def run() -> object:
@@ -111,7 +111,10 @@ def qulacs_amplitudes(circuit: QuantumCircuit, light: bool) -> Run:
 
 
 def qsim_run(circuit: QuantumCircuit, threads: int, fused: int) -> Run:
-    """qsim, single precision, on a circuit that was translated beforehand; its gates are fused to `fused` qubits."""
+    """Return a run by qsim, in single precision, of a circuit translated beforehand.
+
+    Its gates are fused to `fused` qubits.
+    """
     import cirq
     import qsimcirq
 
@@ -142,7 +145,7 @@ def qsim_run(circuit: QuantumCircuit, threads: int, fused: int) -> Run:
 
 
 def basic_run(circuit: QuantumCircuit) -> Run:
-    """Qiskit's BasicSimulator, on a circuit that was transpiled and measured beforehand."""
+    """Return a run by Qiskit's BasicSimulator of a circuit transpiled beforehand."""
     simulator = BasicSimulator()
     measured = transpile(circuit, simulator, optimization_level=0)
     measured.measure_all()
@@ -150,5 +153,5 @@ def basic_run(circuit: QuantumCircuit) -> Run:
 
 
 def statevector_run(circuit: QuantumCircuit) -> Run:
-    """Qiskit's Statevector."""
+    """Return a run by Qiskit's Statevector."""
     return lambda: Statevector(circuit)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do the rows become tables? In Markdown, that is read in a terminal as well as it is pasted into a document."""
+"""Tables of results in Markdown, for a terminal or a document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from _measure import Row, geometric_mean
 
 
 def heading(machine: dict[str, Any]) -> str:
-    """Where, when and how it was measured."""
+    """Describe the machine, the time and the command of a measurement."""
     versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {machine['system']}; Python "
@@ -20,21 +20,21 @@ def heading(machine: dict[str, Any]) -> str:
 
 
 def table(title: str, rows: Sequence[Row]) -> str:
-    """The rows of one mode."""
+    """Return the table of the rows of a mode."""
     lines = _compared(rows) if "ours" in rows[0].values else _plain(rows)
     columns = [_column(list(texts), right=at > 1) for at, texts in enumerate(zip(*lines, strict=True))]
     return "\n".join([f"**{title}**", "", *(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))])
 
 
 def _column(texts: list[str], right: bool) -> list[str]:
-    """A column's cells, made equally wide, with the rule below the first."""
+    """Return a column's cells at equal width, with a rule below the first."""
     width = max(map(len, texts))
     first, *rest = (text.rjust(width) if right else text.ljust(width) for text in texts)
     return [first, "-" * (width - 1) + ":" if right else "-" * width, *rest]
 
 
 def _compared(rows: Sequence[Row]) -> list[list[str]]:
-    """Our milliseconds, and how many times as long each peer takes; geometric means of a size's families."""
+    """Return our milliseconds and each peer's time over ours, with geometric means over the families."""
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     ours = [name for name in names if name.startswith("ours")]
     peers = [name for name in names if name not in ours]
@@ -60,10 +60,10 @@ def _plain(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def _ratio(row: Row, name: str) -> float:
-    """A peer's time over ours, of the same precision."""
+    """Return a peer's time over ours at the same precision."""
     return row.values[name] / row.values["ours_single" if name.startswith("qsim") else "ours"]
 
 
 def _number(value: float) -> str:
-    """Three digits."""
+    """Format a number with three digits."""
     return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast is the statevector engine, and how much faster than its peers?
+"""The speed of the statevector engine, and of its peers.
 
 Each mode is a module in benchmarks/modes, which says what it measures; without --mode all are measured, which takes
 the better part of an hour. All contenders run the same circuit in one process, in turns. A table shows our median
@@ -35,12 +35,12 @@ PEERS = ["aer", "aer_state", "qulacs", "qulacs_light", "qsim", "qsim_4", "statev
 
 
 def commas(text: str) -> list[str]:
-    """``a,b`` as a list."""
+    """Return the parts of ``a,b`` as a list."""
     return text.split(",")
 
 
 def main() -> None:
-    """Measure, and print a table for each mode."""
+    """Run the modes, and print a table for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mode", choices=TITLES, action="append", help="may be given several times (default: all)")
     parser.add_argument("--sizes", type=sizes, help="numbers of qubits, as 2-6,10 (default: what suits the mode)")
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def tables(rows: list[Row]) -> list[str]:
-    """A table for each mode that is among the rows."""
+    """Return a table for each mode among the rows."""
     by_mode = {name: [row for row in rows if row.mode == name] for name in TITLES}
     return [table(TITLES[name], found) for name, found in by_mode.items() if found]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long does a 2-qubit circuit take on a warm local fleet, from run() to its return, and to its result?
+"""The time of a 2-qubit circuit on a warm local fleet, from run() to its return, and to its result.
 
 python benchmarks/latency.py [--jobs 300] [--json FILE]
 """
@@ -20,7 +20,7 @@ _WARM_UP = 30
 
 
 def main() -> None:
-    """Measure, print a table, and write the numbers to a file if asked to."""
+    """Run the measurement, print a table, and write the numbers to a file if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=300, help="jobs that are measured")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")

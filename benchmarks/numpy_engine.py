@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the numpy engine faster than Qiskit's BasicSimulator, and by how much?
+"""The speed of the numpy engine against Qiskit's BasicSimulator.
 
 For each family of circuits and each number of qubits, both run the same circuit, transpiled to BasicSimulator's gates
 beforehand, with all qubits measured and 1024 shots: ``BasicSimulator().run(circuit).result()`` against
@@ -30,7 +30,7 @@ SHOTS = 1024
 
 
 def against_basic(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
-    """Median seconds of BasicSimulator and of the engine, runs alternating."""
+    """Return the median seconds of BasicSimulator and of the engine, whose runs alternate."""
     basic, engine = BasicSimulator(), NumpyEngine()
     circuit = transpile(circuit, basic, optimization_level=0)
     circuit.measure_all()
@@ -47,7 +47,7 @@ def against_basic(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Run the measurement, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=sizes, default="2-20", help="numbers of qubits, as 2-6,10 (default: 2-20)")
     parser.add_argument("--families", type=lambda text: text.split(","), default=list(FAMILIES))

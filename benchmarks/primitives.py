@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast are the primitives on two local workers, against Aer's and Qiskit's own on the same cores?
+"""The speed of the primitives on two local workers, against Aer's and Qiskit's own on the same cores.
 
 python benchmarks/primitives.py [--cases estimator sampler circuits step] [--points 1000] [--repeats 5] [--json FILE]
 
@@ -30,7 +30,7 @@ _REFERENCE_POINTS = 10
 
 
 def main() -> None:
-    """Measure, print a line for each case, and write the numbers to a file if asked to."""
+    """Run the measurement, print a line for each case, and write the numbers to a file if asked to."""
     cases: dict[str, Callable[[FleetProvider, int], dict[str, Run]]] = {
         "estimator": estimator,
         "sampler": sampler,
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def estimator(provider: FleetProvider, points: int) -> dict[str, Run]:
-    """Means of 20 observables on 12 qubits, 5 layers."""
+    """Measure expectation values of 20 observables on 12 qubits, 5 layers."""
     from qiskit_aer.primitives import EstimatorV2 as AerEstimator
 
     circuit, observables = ansatz(12, 5), local_observables(12, 20)
@@ -74,7 +74,7 @@ def estimator(provider: FleetProvider, points: int) -> dict[str, Run]:
 
 
 def sampler(provider: FleetProvider, points: int) -> dict[str, Run]:
-    """1,024 shots on 10 qubits."""
+    """Measure 1,024 shots on 10 qubits."""
     from qiskit_aer.primitives import SamplerV2 as AerSampler
 
     circuit = ansatz(10, 5)
@@ -88,7 +88,7 @@ def sampler(provider: FleetProvider, points: int) -> dict[str, Run]:
 
 
 def circuits(provider: FleetProvider, points: int) -> dict[str, Run]:
-    """Different circuits of 12 qubits as one run(), 1,024 shots, counts read; Aer at several settings."""
+    """Measure one run() of different 12-qubit circuits, 1,024 shots, counts read; Aer at several settings."""
     from qiskit_aer import AerSimulator
 
     form = ansatz(12, 2)
@@ -113,7 +113,7 @@ def circuits(provider: FleetProvider, points: int) -> dict[str, Run]:
 
 
 def step(provider: FleetProvider, points: int) -> dict[str, Run]:
-    """One point of a variational loop: 8 qubits, a sum of 15 Paulis, everything warm."""
+    """Measure one step of a variational loop: 8 qubits, a sum of 15 Paulis, everything warm."""
     from qiskit_aer.primitives import EstimatorV2 as AerEstimator
 
     circuit = ansatz(8, 2)
@@ -132,17 +132,17 @@ def step(provider: FleetProvider, points: int) -> dict[str, Run]:
 
 
 def ansatz(num_qubits: int, layers: int) -> QuantumCircuit:
-    """Rotations of each qubit, and a chain of CX, as often as there are layers, and rotations once more."""
+    """Return layers of rotations and a chain of CX, with rotations at the end."""
     return efficient_su2(num_qubits, reps=layers, entanglement="linear")
 
 
 def angles(circuit: QuantumCircuit, points: int) -> NDArray[np.float64]:
-    """Values of the circuit's parameters, shape (points, parameters), radians."""
+    """Return values of the circuit's parameters, shape (points, parameters), in radians."""
     return np.random.default_rng(7).uniform(-np.pi, np.pi, (points, circuit.num_parameters))
 
 
 def local_observables(num_qubits: int, number: int) -> list[SparsePauliOp]:
-    """Observables of two terms on two or three neighbours."""
+    """Return observables of two terms on two or three neighbours."""
     rng = np.random.default_rng(3)
     return [
         SparsePauliOp.from_sparse_list(
@@ -157,7 +157,7 @@ def local_observables(num_qubits: int, number: int) -> list[SparsePauliOp]:
 
 
 def check(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
-    """Raise unless means are right: a wrong result is no fast one."""
+    """Raise AssertionError if the found values are wrong: the time of a wrong result has no meaning."""
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 

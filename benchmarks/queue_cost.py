@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does the queue cost: its share of a job of short circuits, publishing, status(), a trivial job, Redis commands?
+"""The cost of the queue: its share of a job of short circuits, publishing, status(), a trivial job, Redis commands.
 
 python benchmarks/queue_cost.py [--circuits 10000] [--json FILE]
 """
@@ -27,7 +27,7 @@ _TRIVIAL_JOBS = 200
 
 
 def main() -> None:
-    """Measure, print each figure as it is there, and write them to a file if asked to."""
+    """Run the measurement, print each figure at once, and write them to a file if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--circuits", type=int, default=10_000, help="circuits of the large job")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def small() -> QuantumCircuit:
-    """Two qubits."""
+    """Return a circuit of two qubits."""
     circuit = QuantumCircuit(2)
     circuit.h(0)
     circuit.cx(0, 1)
@@ -56,7 +56,7 @@ def small() -> QuantumCircuit:
 
 
 def a_millisecond(number: int) -> QuantumCircuit:
-    """A circuit that takes a worker about a millisecond."""
+    """Return a circuit that takes a worker about a millisecond."""
     qubits = 12
     circuit = QuantumCircuit(qubits)
     for layer in range(4):
@@ -69,7 +69,7 @@ def a_millisecond(number: int) -> QuantumCircuit:
 
 
 def without_workers(report: dict[str, float]) -> None:
-    """Publishing, and asking for the status."""
+    """Measure publishing a job, and asking for its status."""
     with tempfile.TemporaryDirectory(prefix="qfleet-") as folder:
         server = Server(Path(folder), None)
         server.start()
@@ -94,7 +94,7 @@ def without_workers(report: dict[str, float]) -> None:
 
 
 def trivial(backend: FleetBackend, report: dict[str, float]) -> None:
-    """A job of one small circuit, from run() to its result."""
+    """Measure a job of one small circuit, from run() to its result."""
     seconds = []
     for _ in range(_TRIVIAL_JOBS):
         begin = time.perf_counter()
@@ -105,7 +105,7 @@ def trivial(backend: FleetBackend, report: dict[str, float]) -> None:
 
 
 def commands(backend: FleetBackend, client: redis.Redis, report: dict[str, float]) -> None:
-    """What is asked of Redis for each shard."""
+    """Count the commands to Redis for each shard."""
 
     def calls() -> Counter[str]:
         stats = client.info("commandstats")
@@ -129,7 +129,7 @@ def commands(backend: FleetBackend, client: redis.Redis, report: dict[str, float
 
 
 def share(backend: FleetBackend, circuits: int, report: dict[str, float]) -> None:
-    """What part of the workers' time isn't spent on circuits, in one job of short ones."""
+    """Measure the part of the workers' time that a job of short circuits doesn't spend on them."""
     job = backend.run([a_millisecond(number) for number in range(circuits)], shots=100)
     result = job.result()
     with backend.provider._connection.ledger() as ledger:

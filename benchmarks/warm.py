@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long do compiling the faster engine's machine code and loading it take, on all cores and on one?
+"""The time to compile the faster engine's machine code, and to load it, on all cores and on one.
 
 Each is done by fresh processes, in a folder for temporary files. CPU seconds are those of all processes together; they
 vary less than the others where the machine does something else as well.
@@ -27,7 +27,7 @@ print(time.perf_counter() - begin)
 
 
 def run(script: str, cache: str) -> tuple[float, float, str]:
-    """Wall seconds, CPU seconds and output of a fresh process and its children."""
+    """Return wall seconds, CPU seconds and the output of a fresh process and its children."""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"NUMBA_CACHE_DIR": cache}
     done = subprocess.run(

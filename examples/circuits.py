@@ -12,7 +12,7 @@ __all__ = ["ghz", "grover", "qft", "variational"]
 
 
 def ghz(qubits: int) -> QuantumCircuit:
-    """All qubits 0 or all qubits 1, each in half of the shots."""
+    """Return a GHZ state's circuit: all qubits give 0, or all give 1, each in half of the shots."""
     circuit = QuantumCircuit(qubits, name=f"ghz_{qubits}")
     circuit.h(0)
     for qubit in range(1, qubits):
@@ -22,7 +22,7 @@ def ghz(qubits: int) -> QuantumCircuit:
 
 
 def qft(qubits: int, value: int) -> QuantumCircuit:
-    """The Fourier transform of a phase that `value` winds, which is then read back: always gives `value`."""
+    """Return a circuit that writes `value` into phases, and reads it back by a Fourier transform."""
     circuit = QuantumCircuit(qubits, name=f"qft_{qubits}")
     circuit.h(range(qubits))
     for qubit in range(qubits):
@@ -71,7 +71,7 @@ def _flip_sign(circuit: QuantumCircuit, outcome: str) -> None:
 
 
 def variational(qubits: int, layers: int) -> QuantumCircuit:
-    """Layers of rotations and entangling gates, as in a variational eigensolver, at one point of its parameters."""
+    """Return layers of rotations and entangling gates, as in a variational eigensolver, with fixed angles."""
     angles = ParameterVector("θ", qubits * (layers + 1))
     circuit = QuantumCircuit(qubits)
     for layer in range(layers + 1):

@@ -29,7 +29,7 @@ READOUT = SparsePauliOp("ZZ")
 
 
 def model() -> QuantumCircuit:
-    """Layers that each load the data and turn by weights of their own."""
+    """Return layers that each load the data and rotate by their own weights."""
     circuit, weights = QuantumCircuit(QUBITS, name="classifier"), iter(WEIGHTS)
     for _ in range(LAYERS):
         for qubit in range(QUBITS):
@@ -41,7 +41,7 @@ def model() -> QuantumCircuit:
 
 
 def two_moons(rows: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Data of shape (rows, 2), and their classes, -1 or 1."""
+    """Return data of shape (rows, 2), and their classes, -1 or 1."""
     classes = np.where(np.arange(rows) % 2, 1.0, -1.0)
     angle = rng.uniform(0, np.pi, rows)
     x = np.where(classes < 0, np.cos(angle), 1 - np.cos(angle)) - 0.5
@@ -52,7 +52,7 @@ def two_moons(rows: int, rng: np.random.Generator) -> tuple[NDArray[np.float64],
 def outputs(
     estimator: EstimatorV2, circuit: QuantumCircuit, data: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What the model says to each row of data at each row of weights: shape (rows of data, rows of weights)."""
+    """Return the model's answers, shape (rows of data, rows of weights)."""
     shape = len(data), len(weights)
     points = {
         DATA: np.broadcast_to(data[:, None], (*shape, len(DATA))),
@@ -62,12 +62,12 @@ def outputs(
 
 
 def accuracy(said: NDArray[np.float64], classes: NDArray[np.float64]) -> float:
-    """The share of rows whose class is the sign of what was said."""
+    """Return the share of rows whose class is the sign of the model's answer."""
     return float(np.mean(np.sign(said) == classes))
 
 
 def line(data: NDArray[np.float64], classes: NDArray[np.float64], held_out: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the best straight line says (least squares), to compare with."""
+    """Return the answers of the best straight line (least squares), for comparison."""
     ones, others = np.ones((len(data), 1)), np.ones((len(held_out), 1))
     found = np.linalg.lstsq(np.hstack([data, ones]), classes, rcond=None)[0]
     return np.asarray(np.hstack([held_out, others]) @ found)

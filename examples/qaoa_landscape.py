@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The landscape of a QAOA circuit for MaxCut: its mean cut at each point of a grid of angles, as a picture.
+"""The landscape of a QAOA circuit for MaxCut: a picture of the mean cut over a grid of angles.
 
 The graph is Petersen's: 10 nodes, 15 edges, 3 at each node, and no triangles, so that a formula gives the means too.
 
@@ -29,7 +29,7 @@ EDGES = [
 
 
 def qaoa() -> QuantumCircuit:
-    """One layer; its parameters in order are β and γ."""
+    """Return one layer of QAOA; its parameters, in order, are β and γ."""
     circuit, beta, gamma = QuantumCircuit(NODES, name="qaoa"), Parameter("β"), Parameter("γ")
     circuit.h(range(NODES))
     for edge in EDGES:
@@ -39,24 +39,24 @@ def qaoa() -> QuantumCircuit:
 
 
 def cut_observable() -> SparsePauliOp:
-    """The number of edges between different bits: (1 - ZZ) / 2 for each."""
+    """Return the observable that counts edges between different bits: (1 - ZZ) / 2 for each edge."""
     terms = [("ZZ", edge, -0.5) for edge in EDGES]
     return SparsePauliOp.from_sparse_list([("", [], len(EDGES) / 2), *terms], NODES)
 
 
 def cut(bits: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many edges each row of bits cuts."""
+    """Count the edges that each row of bits cuts."""
     ends = np.array(EDGES)
     return np.asarray(np.sum(bits[..., ends[:, 0]] != bits[..., ends[:, 1]], axis=-1))
 
 
 def formula(beta: NDArray[np.float64] | float, gamma: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """The mean cut for a graph without triangles and 3 edges at each node (Wang et al., arXiv:1706.02998)."""
+    """Return the mean cut of a 3-regular graph without triangles (Wang et al., arXiv:1706.02998)."""
     return np.asarray(len(EDGES) * (0.5 + 0.5 * np.sin(4 * beta) * np.sin(gamma) * np.cos(gamma) ** 2))
 
 
 def draw(path: Path, beta: NDArray[np.float64], gamma: NDArray[np.float64], means: NDArray[np.float64]) -> None:
-    """The landscape with its best point."""
+    """Draw the landscape with its best point."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4.5), layout="constrained")

@@ -37,7 +37,7 @@ REPULSION = 0.7199689944489797
 
 
 def ansatz() -> QuantumCircuit:
-    """Real states of two qubits, with an angle of its own in each rotation."""
+    """Return an ansatz for real states of two qubits, with one angle per rotation."""
     circuit, angles = QuantumCircuit(2, name="ansatz"), ParameterVector("θ", 4)
     circuit.ry(angles[0], 0)
     circuit.ry(angles[1], 1)

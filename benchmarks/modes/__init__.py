@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `benchmarks/engine.py` can measure: a module each, whose docstring says what, with ``measure(options)``."""
+"""The modes of `benchmarks/engine.py`: each is a module with ``measure(options)`` and a docstring that describes it."""
 
 from __future__ import annotations
 

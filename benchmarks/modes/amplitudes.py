@@ -20,13 +20,13 @@ SIZES = (4, 10, 16)
 
 
 def ours(circuit: QuantumCircuit, threads: int) -> Run:
-    """Lowering and the engine."""
+    """Return a run of lowering and the engine."""
     engine = StatevectorEngine()
     return lambda: engine.run(make_experiment(lower(circuit), 1, 1, output="statevector", threads=threads))
 
 
 def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], Run]]:
-    """Makes the runs that are compared."""
+    """Return functions that make the runs to compare."""
     makers = {
         "ours": lambda: ours(circuit, threads),
         "aer": lambda: aer_amplitudes(circuit, threads),
@@ -40,7 +40,7 @@ def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], 
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each family and size."""
+    """Yield a row for each family and size."""
     comparison = Comparison(options)
     for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or [*FAMILIES]):
         yield comparison.compare("amplitudes", family, num_qubits, contenders(circuit, options.threads))

@@ -16,7 +16,7 @@ GATES = 10_000
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each family and size."""
+    """Yield a row for each family and size."""
     for num_qubits in options.sizes or SIZES:
         for family in options.families or FAMILIES:
             circuit = repeated(family, num_qubits, GATES)

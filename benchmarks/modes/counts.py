@@ -21,7 +21,7 @@ DEFAULT_FAMILIES = ("ansatz", "qft")
 
 
 def ours_counts(circuit: QuantumCircuit, shots: int, threads: int) -> Run:
-    """Lowering, the engine, and counts by outcome in hex, as Aer's are."""
+    """Return a run of lowering, the engine, and counts by outcomes in hex, like Aer's."""
     engine = StatevectorEngine()
 
     def run() -> dict[str, int]:
@@ -33,7 +33,7 @@ def ours_counts(circuit: QuantumCircuit, shots: int, threads: int) -> Run:
 
 
 def contenders(circuit: QuantumCircuit, shots: int, threads: int) -> dict[str, Callable[[], Run]]:
-    """Makes the runs that are compared."""
+    """Return functions that make the runs to compare."""
     return {
         "ours": lambda: ours_counts(circuit, shots, threads),
         "aer": lambda: aer_counts(circuit, shots, threads),
@@ -41,7 +41,7 @@ def contenders(circuit: QuantumCircuit, shots: int, threads: int) -> dict[str, C
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each size, family and number of shots."""
+    """Yield a row for each size, family and number of shots."""
     comparison = Comparison(options)
     for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or DEFAULT_FAMILIES):
         circuit.measure_all()

@@ -14,7 +14,7 @@ SHOTS = 100_000
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each circuit."""
+    """Yield a row for each circuit."""
     comparison = Comparison(options)
     for name, make in DYNAMIC.items():
         circuit = make()

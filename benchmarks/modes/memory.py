@@ -24,7 +24,7 @@ _BYTES = {"double": 16, "single": 8}
 
 
 def peak(program: bytes, num_qubits: int, output: str, precision: str, threads: int) -> dict[str, float]:
-    """Peak bytes of a process with nothing done, and with the program run, over those of the state."""
+    """Return the peak bytes of an idle process, and of one that ran the program, over the state's bytes."""
     script = Path(__file__).parents[1] / "_peak.py"
     done = subprocess.run(
         [sys.executable, str(script), output, precision, str(threads)], input=program, capture_output=True, check=True
@@ -39,7 +39,7 @@ def peak(program: bytes, num_qubits: int, output: str, precision: str, threads: 
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each size, family, output and precision."""
+    """Yield a row for each size, family, output and precision."""
     for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or DEFAULT_FAMILIES):
         amplitudes = encode_program(lower(circuit))
         circuit.measure_all()

@@ -28,7 +28,7 @@ Amplitudes = NDArray[np.complex128]
 
 
 def ours_expectation(amplitudes: Amplitudes, observable: SparsePauliOp, threads: int) -> Run:
-    """The engine's, with the terms as masks."""
+    """Return a run by the engine, with the terms as masks."""
     bits = 1 << np.arange(observable.num_qubits, dtype=np.int64)
     x_masks, z_masks = observable.paulis.x @ bits, observable.paulis.z @ bits
     coefficients, crew = observable.coeffs.copy(), Crew(threads)
@@ -36,14 +36,14 @@ def ours_expectation(amplitudes: Amplitudes, observable: SparsePauliOp, threads:
 
 
 def aer_expectation(circuit: QuantumCircuit, observable: SparsePauliOp, threads: int) -> Run:
-    """Aer, the state's preparation included."""
+    """Return a run by Aer, including the state's preparation."""
     backend, saving = aer_backend(threads), circuit.copy()
     saving.save_expectation_value(observable, range(circuit.num_qubits))
     return lambda: backend.run(saving, shots=1).result().data(0)["expectation_value"]
 
 
 def qulacs_expectation(amplitudes: Amplitudes, observable: SparsePauliOp) -> Run:
-    """qulacs, its observable made beforehand."""
+    """Return a run by qulacs, with its observable made beforehand."""
     from qulacs import Observable, QuantumState
 
     state, sum_of_terms = QuantumState(observable.num_qubits), Observable(observable.num_qubits)
@@ -57,7 +57,7 @@ def qulacs_expectation(amplitudes: Amplitudes, observable: SparsePauliOp) -> Run
 def contenders(
     circuit: QuantumCircuit, state: Statevector, observable: SparsePauliOp, threads: int
 ) -> dict[str, Callable[[], Run]]:
-    """Makes the runs that are compared."""
+    """Return functions that make the runs to compare."""
     return {
         "ours": lambda: ours_expectation(state.data, observable, threads),
         "aer": lambda: aer_expectation(circuit, observable, threads),
@@ -68,7 +68,7 @@ def contenders(
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each kind of observable and size."""
+    """Yield a row for each kind of observable and size."""
     comparison, threads = Comparison(options), options.threads
     for num_qubits in options.sizes or SIZES:
         terms, circuit = SIZES.get(num_qubits, 1000), ansatz(num_qubits)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Only the run: circuits are translated and compiled beforehand, and a state is ready where the peer lets one be kept.
+"""Only the run: circuits are compiled beforehand, and a state is ready where the peer can keep one.
 
 qsim computes in single precision and is compared with ours; `qsim` fuses gates to 2 qubits, `qsim_4` to 4.
 """
@@ -25,7 +25,7 @@ SMALL = 12
 
 
 def ours(circuit: QuantumCircuit, threads: int, precision: str) -> Run:
-    """A compiled circuit on a state that is there."""
+    """Return a run of a compiled circuit on an existing state."""
     lane_bits, dtype = (2, np.complex128) if precision == "double" else (3, np.complex64)
     plan = compile_program(lower(circuit), lane_bits, threads)
     state = State(plan.num_wires, np.dtype(dtype), Crew(threads))
@@ -40,7 +40,7 @@ def ours(circuit: QuantumCircuit, threads: int, precision: str) -> Run:
 
 
 def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], Run]]:
-    """Makes the runs that are compared."""
+    """Return functions that make the runs to compare."""
     makers = {
         "ours": lambda: ours(circuit, threads, "double"),
         "ours_single": lambda: ours(circuit, threads, "single"),
@@ -57,7 +57,7 @@ def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], 
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each family and size."""
+    """Yield a row for each family and size."""
     comparison = Comparison(options)
     for num_qubits, family, circuit in circuits(options.sizes or SIZES, options.families or [*FAMILIES]):
         yield comparison.compare("run", family, num_qubits, contenders(circuit, options.threads))

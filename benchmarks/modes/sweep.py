@@ -28,7 +28,7 @@ Points = NDArray[np.float64]
 
 
 def ours_sweep(circuit: QuantumCircuit, points: Points, threads: int) -> Run:
-    """As a worker does it: the circuit is lowered once, and the slots of all points are filled together."""
+    """Return a run as a worker does it: lower once, and fill the slots of all points together."""
     engine = StatevectorEngine()
 
     def sweep() -> list[object]:
@@ -41,7 +41,7 @@ def ours_sweep(circuit: QuantumCircuit, points: Points, threads: int) -> Run:
 
 
 def aer_sweep(circuit: QuantumCircuit, angles: ParameterVector, points: Points, threads: int) -> Run:
-    """Aer, with the points as columns."""
+    """Return a run by Aer, with the points as columns."""
     backend, saving = aer_backend(threads), circuit.copy()
     saving.save_statevector()
     binds = [{angle: points[:, at].tolist() for at, angle in enumerate(angles)}]
@@ -54,7 +54,7 @@ def aer_sweep(circuit: QuantumCircuit, angles: ParameterVector, points: Points, 
 
 
 def qulacs_sweep(circuit: QuantumCircuit, points: Points) -> Run:
-    """qulacs, its parameters set one by one."""
+    """Return a run by qulacs, with its parameters set one by one."""
     from qulacs import QuantumState
 
     ready, state = to_qulacs(circuit, parametric=True), QuantumState(circuit.num_qubits)
@@ -75,7 +75,7 @@ def qulacs_sweep(circuit: QuantumCircuit, points: Points) -> Run:
 def contenders(
     circuit: QuantumCircuit, angles: ParameterVector, points: Points, threads: int
 ) -> dict[str, Callable[[], Run]]:
-    """Makes the runs that are compared."""
+    """Return functions that make the runs to compare."""
     return {
         "ours": lambda: ours_sweep(circuit, points, threads),
         "aer": lambda: aer_sweep(circuit, angles, points, threads),
@@ -84,7 +84,7 @@ def contenders(
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each size."""
+    """Yield a row for each size."""
     comparison, threads = Comparison(options), options.threads
     for num_qubits in options.sizes or SIZES:
         circuit, angles = layers(num_qubits)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is lost when workers share a machine's cores?
+"""The loss of speed when workers share a machine's cores.
 
 Circuits per second, 1024 shots each, of one process with a thread per core, of as many processes of one thread as there
 are cores, and of twice as many.
@@ -29,7 +29,7 @@ ROUNDS = 5
 
 
 def _work(connection: Connection, contender: str, family: str, num_qubits: int, threads: int) -> None:
-    """A process: runs the circuit for as many seconds as it is told to, and answers circuits per second."""
+    """Run the circuit for as many seconds as each message says, and answer circuits per second."""
     from qfleet.lowering.lower import lower
     from qfleet_worker.engines.statevector.engine import StatevectorEngine
 
@@ -55,7 +55,7 @@ def _work(connection: Connection, contender: str, family: str, num_qubits: int, 
 def _team(
     stack: ExitStack, contender: str, family: str, num_qubits: int, processes: int, threads: int
 ) -> list[Connection]:
-    """Processes that are ready to work; they end with the `stack`."""
+    """Start processes that end with the `stack`, and wait until they are ready."""
     context = multiprocessing.get_context("spawn")
     ends = []
     before = os.environ.get("OMP_NUM_THREADS", "")
@@ -76,7 +76,7 @@ def _team(
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """A row for each contender, family and size; the teams work in turns."""
+    """Yield a row for each contender, family and size; the teams work in turns."""
     cores = options.threads
     seconds = max(1.0, options.budget_seconds / 10)
     for num_qubits in options.sizes or SIZES:

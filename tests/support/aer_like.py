@@ -37,7 +37,7 @@ class LikeAer(Instruction):
         self._subtype = subtype
 
     def validate_parameter(self, parameter: Any) -> Any:
-        """Anything is a parameter."""
+        """Take any object as a parameter."""
         return parameter
 
 

@@ -51,10 +51,12 @@ def serving(
 
 
 def on_terminal(*arguments: str | bytes, url: str | None = None, until: str | None = None) -> tuple[int, str]:
-    """Run a command on a terminal of 200 columns; return its exit code and all that the terminal got.
+    """Run a command on a terminal of 200 columns, and return its exit code and its output.
 
     Args:
-        until: interrupt the command, as Ctrl-C does, once the terminal got this.
+        arguments: The arguments of ``qfleet``.
+        url: The fleet's Redis.
+        until: The output after which the command is interrupted, as by Ctrl-C.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))

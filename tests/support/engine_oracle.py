@@ -19,7 +19,7 @@ UNITARY_OPS = [code for code in Op if IS_UNITARY[code]]
 
 
 def width(code: Op) -> int:
-    """Targets of an operation; 2 where it may have any number."""
+    """Return the number of an operation's targets; 2 if any number is allowed."""
     if HAS_TABLE[code]:
         return 2
     return int(GATES[code](*[0.1] * int(ANGLES[code])).num_qubits) if code in GATES else 1
@@ -33,18 +33,18 @@ def op(
     table: Iterable[complex] | None = None,
     clbit: int = -1,
 ) -> Operation:
-    """One operation; an open control is ``~qubit``."""
+    """Return an operation; an open control is ``~qubit``."""
     array = None if table is None else np.asarray(table, np.complex128).reshape(-1)
     return Operation(code, tuple(controls), tuple(targets), tuple(params), array, clbit)
 
 
 def measure(qubit: int, clbit: int) -> Operation:
-    """A measurement."""
+    """Return a measurement."""
     return op(Op.MEASURE, [qubit], clbit=clbit)
 
 
 def program(num_qubits: int, num_clbits: int, operations: Sequence[Operation]) -> Program:
-    """The program that consists of the operations."""
+    """Return the program that consists of the operations."""
     tables = [each.table for each in operations if each.table is not None]
     return Program(
         num_qubits=num_qubits,
@@ -61,7 +61,7 @@ def program(num_qubits: int, num_clbits: int, operations: Sequence[Operation]) -
 
 
 def full_matrix(operation: Operation, num_qubits: int) -> Vector:
-    """A unitary operation's matrix over all qubits."""
+    """Return a unitary operation's matrix over all qubits."""
     small = matrix(operation)
     full = np.zeros((1 << num_qubits, 1 << num_qubits), np.complex128)
     for column in range(1 << num_qubits):
@@ -79,7 +79,7 @@ def full_matrix(operation: Operation, num_qubits: int) -> Vector:
 
 
 def unitary(circuit: Program) -> Vector:
-    """The matrix of a program of gates."""
+    """Return the matrix of a program of gates."""
     result = np.eye(1 << circuit.num_qubits, dtype=np.complex128)
     for operation in circuit:
         result = full_matrix(operation, circuit.num_qubits) @ result
@@ -87,7 +87,10 @@ def unitary(circuit: Program) -> Vector:
 
 
 def statevector(circuit: Program) -> Vector:
-    """The final state of a program of gates and of initializations of qubits in |0>, for more qubits than `unitary`."""
+    """Return the final state of a program of gates and initializations of qubits in |0>.
+
+    It takes more qubits than `unitary`.
+    """
     state = np.zeros((2,) * circuit.num_qubits, np.complex128)
     state[(0,) * circuit.num_qubits] = 1
     for operation in circuit:
@@ -111,7 +114,7 @@ def statevector(circuit: Program) -> Vector:
 
 
 def branches(circuit: Program) -> list[tuple[int, Vector]]:
-    """Every way it can go: the clbits as a number, and the final state, whose squared norm is the probability."""
+    """Return each branch's clbits as a number, and its final state, whose squared norm is the probability."""
     zero = np.zeros(1 << circuit.num_qubits, np.complex128)
     zero[0] = 1
     ways = [(0, zero)]
@@ -140,7 +143,7 @@ def branches(circuit: Program) -> list[tuple[int, Vector]]:
 
 
 def probabilities(circuit: Program) -> dict[int, float]:
-    """The exact probability of each outcome, the clbits read as a number."""
+    """Return the exact probability of each outcome, its clbits read as a number."""
     sums: dict[int, float] = defaultdict(float)
     for clbits, state in branches(circuit):
         sums[clbits] += float(np.vdot(state, state).real)
@@ -161,14 +164,14 @@ def _initialized(state: Vector, operation: Operation) -> Vector:
 
 
 def sample_gate(code: Op, targets: Sequence[int], controls: Sequence[int] = ()) -> Operation:
-    """A gate with angles and a table that no special case fits, the same each time."""
+    """Return a gate without special angles or tables, the same at each call."""
     rng = np.random.default_rng(code)
     table = random_table(rng, code, len(targets)) if HAS_TABLE[code] else None
     return op(code, targets, rng.uniform(-6, 6, int(ANGLES[code])).tolist(), controls, table)
 
 
 def random_operation(rng: np.random.Generator, num_qubits: int, num_clbits: int, codes: Sequence[Op]) -> Operation:
-    """A random operation among `codes` that fits on the qubits."""
+    """Return a random operation among `codes` that fits on the qubits."""
     while True:
         code = codes[rng.integers(len(codes))]
         order = [int(qubit) for qubit in rng.permutation(num_qubits)]
@@ -186,7 +189,7 @@ def random_operation(rng: np.random.Generator, num_qubits: int, num_clbits: int,
 
 
 def random_table(rng: np.random.Generator, code: Op, targets: int) -> Vector:
-    """A random unitary, diagonal unitary or state."""
+    """Return a random unitary, diagonal unitary or state."""
     size = 1 << targets
     if code is Op.DIAGONAL:
         return np.exp(1j * rng.uniform(0, 7, size))

@@ -20,7 +20,7 @@ PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
 
 
 def counts(outcome: Outcome) -> dict[int, int]:
-    """Counts by outcome, the clbits read as a number; and a check that the rows are distinct and ascend."""
+    """Return counts by outcome, read as a number, and check that the rows are distinct and ascend."""
     numbers = [int.from_bytes(row.tobytes(), "little") for row in outcome.outcomes]
     assert numbers == sorted(set(numbers))
     assert outcome.outcomes.dtype == np.uint8
@@ -30,7 +30,10 @@ def counts(outcome: Outcome) -> dict[int, int]:
 
 
 def programs(codes: Sequence[Op], qubits: int, clbits: int, length: int) -> st.SearchStrategy[Program]:
-    """Random programs over `codes`. Their sizes come from the seed, for hypothesis would prefer the small ones."""
+    """Return a strategy for random programs over `codes`.
+
+    Their sizes come from the seed, since hypothesis would prefer small ones.
+    """
 
     def build(seed: int) -> Program:
         rng = np.random.default_rng(seed)

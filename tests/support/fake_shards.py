@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store and an engine that only say what they were asked, and shards for them."""
+"""A store and an engine that record their calls, and shards for them."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def run(store: FakeStore, engine: FakeEngine | None = None, **changed: Any) -> b
 
 
 def always(engine: Engine, reason: str = "") -> Engines:
-    """Engines that stay with one."""
+    """Return engines that always choose the same one."""
     engines = Engines(marks=[])
     engines.engine, engines.reason = engine, reason
     return engines
 
 
 def points(index: int, *rows: Sequence[float], **changed: Any) -> CircuitWork:
-    """A circuit at a point for each row of values."""
+    """Return a circuit with a parameter set for each row of values."""
     values = np.array(rows, "<f8").tobytes()
     return circuit(index, **{"program": TURN, "seed": 100, "points": len(rows), "values": values} | changed)
 

@@ -33,7 +33,7 @@ TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 
 
 def amplitudes(circuit: QuantumCircuit, precision: Precision, threads: int = 1) -> NDArray[np.complexfloating]:
-    """Our amplitudes of a circuit without measurements."""
+    """Return our amplitudes of a circuit without measurements."""
     experiment = make_experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
     found = StatevectorEngine().run(experiment).amplitudes
     assert found is not None
@@ -41,7 +41,7 @@ def amplitudes(circuit: QuantumCircuit, precision: Precision, threads: int = 1) 
 
 
 def aer_amplitudes(circuit: QuantumCircuit) -> NDArray[np.complex128]:
-    """Aer's. Skips the test where Aer isn't installed."""
+    """Return Aer's amplitudes of a circuit. Without Aer, the test is skipped."""
     aer: Any = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
     saving = circuit.copy()
     saving.save_statevector()
@@ -49,6 +49,6 @@ def aer_amplitudes(circuit: QuantumCircuit) -> NDArray[np.complex128]:
 
 
 def largest_difference(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]) -> float:
-    """Over all amplitudes, without an array of their number."""
+    """Return the largest difference of two arrays, without a third array of their size."""
     step = 1 << 20
     return max(float(np.abs(a[at : at + step] - b[at : at + step]).max()) for at in range(0, len(a), step))

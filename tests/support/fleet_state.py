@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of faults ask of a fleet: who runs what, and whether anything is left over."""
+"""The state of a fleet as tests of faults ask for it: the process that runs a shard, and leftovers."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from qfleet.wire.redis.states import task_id
 
 
 def steady(backend: FleetBackend, seed: int = 7) -> FleetJob:
-    """A job of one shard that runs for a second or so, and gives the same counts each time."""
+    """Start a job of one shard that runs for about a second and gives the same counts each time."""
     return backend.run(wide(20, "steady", layers=40), shots=1000, seed_simulator=seed)
 
 
 def many(backend: FleetBackend, shards: int, seed: int = 3) -> FleetJob:
-    """A job of small shards."""
+    """Start a job of small shards."""
     return backend.run([bell() for _ in range(shards)], shots=200, seed_simulator=seed, max_job_size=1)
 
 
 def counts(job: FleetJob, timeout: float = 90) -> list[Mapping[str, int]]:
-    """What each circuit of a job gave."""
+    """Return the counts of each circuit of a job."""
     result = job.result(timeout=timeout)
     return [result.get_counts(index) for index in range(len(result.results))]
 
 
 def attempts(client: redis.Redis, job: FleetJob, index: int = 0) -> int:
-    """How often a shard was taken."""
+    """Return how often a shard was taken."""
     return int(shard_field(client, job.job_id(), index, "attempts") or 0)
 
 
 def state(client: redis.Redis, job: FleetJob, index: int = 0) -> str | None:
-    """A shard's state in the ledger."""
+    """Return a shard's state in the ledger."""
     return shard_field(client, job.job_id(), index, "state")
 
 
 @contextmanager
 def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.Process]:
-    """The process that runs a shard, stopped in the middle of it; at the end it goes on, if it is still there."""
+    """Yield the process that runs a shard, stopped in the middle. At the end it continues if it still exists."""
     runner = owner_process(client, job.job_id(), index)
     runner.suspend()
     try:
@@ -62,19 +62,19 @@ def publish_again(backend: FleetBackend, job: FleetJob, *indices: int) -> None:
 
 
 def drop_message(client: redis.Redis) -> str:
-    """Take the next message off the queue, as a worker does that dies before it knows what it has; its text."""
+    """Take the next message off the queue, like a worker that dies at once, and return its text."""
     message = until(lambda: client.rpop(f"{keys.PREFIX}{keys.QUEUE}"), "a message is on the queue")
     assert isinstance(message, bytes)
     return message.decode()
 
 
 def record(client: redis.Redis, job: FleetJob, index: int = 0) -> bytes | None:
-    """Celery's record of a shard."""
+    """Return Celery's record of a shard."""
     found = client.get(keys.celery_meta(task_id(job.job_id(), index)))
     assert found is None or isinstance(found, bytes)
     return found
 
 
 def nothing_left(client: redis.Redis) -> bool:
-    """Whether no job is active, no message on the queue, and none in a list of unacknowledged ones."""
+    """Tell whether no job is active, and no message is on the queue or unacknowledged."""
     return not client.exists(f"{keys.PREFIX}{keys.QUEUE}", keys.ACTIVE, f"{keys.PREFIX}unacked")

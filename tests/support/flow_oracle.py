@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must come out of a dynamic circuit? A slow answer that shares nothing with qfleet.
+"""The exact outcomes of a dynamic circuit, computed slowly and without any code of qfleet.
 
 The circuit is interpreted as Qiskit nests it, block within block, once for every way that its measurements can go.
 Expressions are evaluated as Qiskit's trees, in plain Python.
@@ -25,7 +25,7 @@ Op1, Op2 = expr.Unary.Op, expr.Binary.Op
 
 
 class Way(NamedTuple):
-    """How far one way has come."""
+    """A branch of a circuit, up to an operation."""
 
     #: not normalised: its squared norm is the probability
     state: np.ndarray
@@ -36,7 +36,7 @@ class Way(NamedTuple):
 
 
 def probabilities(circuit: QuantumCircuit) -> dict[int, float]:
-    """The probability of each outcome, the clbits read as a number."""
+    """Return the probability of each outcome, its clbits read as a number."""
     sums: dict[int, float] = defaultdict(float)
     for way in ways(circuit):
         sums[way.clbits] += float(np.vdot(way.state, way.state).real)
@@ -44,14 +44,14 @@ def probabilities(circuit: QuantumCircuit) -> dict[int, float]:
 
 
 def ways(circuit: QuantumCircuit) -> list[Way]:
-    """Every way that a circuit can go."""
+    """Return all branches of a circuit."""
     zero = np.zeros(1 << circuit.num_qubits, np.complex128)
     zero[0] = 1
     return _block(circuit, range(circuit.num_qubits), range(circuit.num_clbits), [Way(zero)])
 
 
 def evaluate(node: expr.Expr, way: Way, places: dict[Clbit, int]) -> Any:
-    """The value of an expression: a bool, an int or a float."""
+    """Return the value of an expression: a bool, an int or a float."""
 
     def value(operand: expr.Expr) -> Any:
         return evaluate(operand, way, places)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is the matrix of an operation? Qiskit's."""
+"""Matrices of operations, as Qiskit defines them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GATES: dict[Op, type[Gate]] = {
 
 
 def matrix(operation: Operation) -> NDArray[np.complex128]:
-    """The matrix of a unitary operation on its targets, its controls aside."""
+    """Return the matrix of a unitary operation on its targets, without its controls."""
     if operation.code in GATES:
         return np.asarray(GATES[operation.code](*operation.params).to_matrix(), np.complex128)
     assert operation.table is not None

@@ -55,7 +55,7 @@ def run_in_process(
     engine_reason: str = "",
     **options: object,
 ) -> Result:
-    """The result of a job whose shards an engine runs, one after the other."""
+    """Return the result of a job whose shards an engine runs, one after the other."""
     chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
     new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)
     store = _Store([encode_shard(shard) for shard in new.shards], new.programs)

@@ -29,7 +29,7 @@ SMALL = "kernels.parts.move"
 
 
 def compiled_folder() -> Path:
-    """The folder of the machine code that this test run uses, compiled if need be."""
+    """Return the folder of the machine code that this test run uses, compiled if necessary."""
     from qfleet_worker.engines.statevector.warm import warm
 
     warm()
@@ -37,24 +37,24 @@ def compiled_folder() -> Path:
 
 
 def copy(folder: Path, cache: Path, *, without: Sequence[str] = ()) -> Path:
-    """A copy of machine code as it lies in a ``NUMBA_CACHE_DIR``; `without` some functions it has no mark either."""
+    """Copy machine code as it lies in a ``NUMBA_CACHE_DIR``; `without` some functions, the copy lacks the mark too."""
     target = cache / "qfleet" / folder.name
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns(*without, *([ready.MARK] if without else [])))
     return target
 
 
 def environment(cache: Path | str, **changed: str) -> dict[str, str]:
-    """The variables of a process that has its machine code in a folder."""
+    """Return the environment of a process that keeps its machine code in a folder."""
     return os.environ | {"NUMBA_CACHE_DIR": str(cache)} | changed
 
 
 def python(arguments: Sequence[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A fresh process."""
+    """Run a fresh Python process."""
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=variables, check=False)
 
 
 def choose(cache: Path | str, *, before: str = "", **changed: str) -> str:
-    """The name and the reason of the engine that a fresh process chooses, and runs a circuit with."""
+    """Run a circuit in a fresh process, and return the name and the reason of its engine."""
     script = CHOOSE.format(support=[path for path in sys.path if path.endswith("support")], before=before)
     done = python(["-c", script], environment(cache, **changed))
     assert done.returncode == 0, done.stderr
@@ -62,6 +62,6 @@ def choose(cache: Path | str, *, before: str = "", **changed: str) -> str:
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
-    """All files and folders below one, with the times of their last changes and their sizes."""
+    """Return the change time and the size of all files and folders below a folder."""
     found = {str(path.relative_to(folder)): path.stat() for path in folder.rglob("*")}
     return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in found.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which message does each golden file hold? Run as a script, it writes the files of the current format.
+"""The messages of the golden files. Run as a script, it writes the files of the current format.
 
 A file of an older format stays as it is; when the format changes, give the new one its own samples.
 """
@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parents[1] / "wire_data"
 
 
 def program() -> Program:
-    """A row of each kind: controls open and closed, parameters, all three kinds of table, a measurement, a reset."""
+    """Return a row of each kind: open and closed controls, parameters, all tables, a measurement, a reset."""
     rows = [
         (Op.GLOBAL_PHASE, 0, 0),
         (Op.H, 0, 1),
@@ -62,7 +62,7 @@ def program() -> Program:
 
 
 def dynamic() -> Program:
-    """A store and jumps, with every kind of expression: variable 0 is counted up until a condition holds."""
+    """Return a loop with every kind of expression that counts variable 0 up until a condition holds."""
     counter, one = expressions.Variable(0), Constant(70, b"\x01")
     rows = [(Op.STORE, 0, 0), (Op.H, 0, 1), (Op.MEASURE, 0, 1), (Op.JUMP_UNLESS, 0, 0), (Op.JUMP, 0, 0)]
     codes, controls, targets = zip(*rows, strict=True)
@@ -94,7 +94,7 @@ def dynamic() -> Program:
 
 
 def parametrised() -> Program:
-    """Slots beside a number, with formulas that hold every kind of step."""
+    """Return slots beside a number, with formulas of every kind of step."""
     steps = [Step.PARAMETER]
     for step in Step:
         if step in BINARY_STEPS:
@@ -124,7 +124,7 @@ def parametrised() -> Program:
 
 
 def saving() -> Program:
-    """A save of each shape: of the state, of basis states, of a mean and a variance."""
+    """Return a program with a save of each shape: a state, basis states, a mean and a variance."""
     masks = {"x_masks": np.array([0, 3], "<u8").tobytes(), "z_masks": np.array([1, 2], "<u8").tobytes()}
     return Program(
         num_qubits=2,
@@ -160,7 +160,7 @@ def saving() -> Program:
 
 
 def means(kind: SaveKind) -> Program:
-    """The means of three observables, one of them without terms, as the last operation."""
+    """Return a program that ends by saving the means of three observables, one of them without terms."""
     return Program(
         num_qubits=2,
         num_clbits=0,
@@ -329,7 +329,7 @@ UPGRADED: dict[str, Struct] = {f"{name}.v3": _format_3(name) for name in ("work"
 
 
 def encoded(message: Struct | Program) -> bytes:
-    """The blob of any message."""
+    """Return the blob of a message of any kind."""
     return encode_program(message) if isinstance(message, Program) else encode_shard(message)
 
 

@@ -12,7 +12,7 @@ import redis
 
 @contextmanager
 def monitored(client: redis.Redis, *, scripts: bool = True) -> Iterator[list[str]]:
-    """The commands that the server gets meanwhile, from anybody; the list is filled when the block ends.
+    """Yield a list of the commands that the server gets from any client, filled when the block ends.
 
     `scripts`: those that scripts run too.
     """

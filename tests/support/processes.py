@@ -26,7 +26,7 @@ from qfleet.wire.redis import keys
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -39,7 +39,7 @@ def redis_program() -> str:
 
 @contextmanager
 def process(arguments: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that leads its own group, which is killed at the end."""
+    """Run a process that leads its own group, and kill the group at the end."""
     with log.open("wb") as output:
         started = subprocess.Popen(
             arguments,
@@ -59,7 +59,7 @@ def process(arguments: list[str], log: Path, **environment: str) -> Iterator[sub
 
 @contextmanager
 def redis_server(*options: str, port: int | None = None, client: dict[str, object] | None = None) -> Iterator[int]:
-    """A real server on a port of the loopback interface, nothing kept; ``options`` as on its command line.
+    """Run a real server that keeps nothing, and yield its port; ``options`` are those of its command line.
 
     ``client``: what a client needs beside the port to see that the server is there.
     """
@@ -93,12 +93,12 @@ class Worker:
     log: Path
 
     def children(self) -> list[psutil.Process]:
-        """The processes of its pool."""
+        """Return the processes of the worker's pool."""
         found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
         return found
 
     def is_alive(self) -> bool:
-        """Whether it still runs."""
+        """Tell whether the worker still runs."""
         return self.process.poll() is None
 
     def lose_machine(self) -> None:
@@ -111,7 +111,7 @@ class Worker:
 def worker(
     url: str, log: Path, *, program: tuple[str, ...] = ("-m", "qfleet_worker"), **settings: str
 ) -> Iterator[Worker]:
-    """A worker as a user starts it, ``python -m qfleet_worker``; it takes tasks when this begins."""
+    """Run a worker as a user starts it, ``python -m qfleet_worker``, and yield it when it takes tasks."""
     environment = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_LOG_LEVEL": "INFO"} | settings
     with (
         FleetProvider(url) as provider,
@@ -127,20 +127,20 @@ def worker(
 
 
 def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str | None:
-    """What the ledger says of a shard: ``state``, ``attempts`` or ``owner``."""
+    """Return a field of a shard in the ledger: ``state``, ``attempts`` or ``owner``."""
     value = client.hget(keys.shards(job_id), f"{index}:{field}")
     assert value is None or isinstance(value, bytes)
     return None if value is None else value.decode()
 
 
 def owner_process(client: redis.Redis, job_id: str, index: int = 0) -> psutil.Process:
-    """The pool process that runs a shard, as the ledger names it."""
+    """Return the process of the pool that runs a shard, according to the ledger."""
     owner = until(lambda: shard_field(client, job_id, index, "owner"), "the shard was taken")
     return psutil.Process(int(owner.split("/")[1]))
 
 
 def is_dead(process: psutil.Process) -> bool:
-    """Whether a process runs no more; its parent may not have noticed yet."""
+    """Tell whether a process has ended, even if its parent hasn't noticed yet."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -148,7 +148,7 @@ def is_dead(process: psutil.Process) -> bool:
 
 
 def left_behind(scratch: Path) -> list[object]:
-    """What is in the folder for temporary files, and the processes that were given it."""
+    """Return the contents of the folder for temporary files, and the processes that use it."""
     left: list[object] = list(scratch.iterdir())
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -158,5 +158,5 @@ def left_behind(scratch: Path) -> list[object]:
 
 
 def keys_with(client: redis.Redis, text: str) -> list[str]:
-    """Every key of the database that has a text in its name."""
+    """Return each key of the database that has a text in its name."""
     return sorted(key.decode() for key in client.scan_iter(match=f"*{text}*", count=1000))

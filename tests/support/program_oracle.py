@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a program mean? An independent, slow answer: as a dense unitary, or as a Qiskit circuit."""
+"""The meaning of a program, found slowly and independently: as a dense unitary, or as a Qiskit circuit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qfleet.wire.program.program import Operation, Program
 
 
 def unitary(program: Program) -> NDArray[np.complex128]:
-    """The program's unitary, shape (2**num_qubits, 2**num_qubits)."""
+    """Return the program's unitary, shape (2**num_qubits, 2**num_qubits)."""
     result = np.eye(1 << program.num_qubits, dtype=np.complex128)
     for operation in program:
         result = apply(operation, result)
@@ -21,7 +21,7 @@ def unitary(program: Program) -> NDArray[np.complex128]:
 
 
 def apply(operation: Operation, columns: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """The columns, shape (2**num_qubits, any), after a unitary operation; one amplitude at a time."""
+    """Apply a unitary operation to columns of shape (2**num_qubits, any), one amplitude at a time."""
     table = matrix(operation)
     result = np.zeros_like(columns)
     mask = sum(1 << target for target in operation.targets)
@@ -37,7 +37,7 @@ def apply(operation: Operation, columns: NDArray[np.complex128]) -> NDArray[np.c
 
 
 def circuit(program: Program) -> QuantumCircuit:
-    """The program as a circuit of library gates, for simulation by Qiskit."""
+    """Return the program as a circuit of library gates, for simulation by Qiskit."""
     result = QuantumCircuit(program.num_qubits, program.num_clbits)
     for operation in program:
         targets = list(operation.targets)

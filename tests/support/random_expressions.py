@@ -84,7 +84,7 @@ def random_expression(
 
 
 def random_place(rng: np.random.Generator, num_clbits: int, variables: Sequence[int]) -> tuple[Expression, int]:
-    """Return where a value can be stored, and of which type it is; there must be a clbit or a variable."""
+    """Return a random place for a value, and its type; there must be a clbit or a variable."""
     usable = [at for at, each in enumerate(variables) if each != HIDDEN]
     if usable and (not num_clbits or rng.random() < 0.5):
         at = usable[int(rng.integers(len(usable)))]

@@ -55,7 +55,9 @@ def random_program(
     """Return a random program that decoding accepts and every engine runs to its end.
 
     Args:
-        num_qubits: 1 or more.
+        rng: The source of randomness.
+        num_qubits: The number of qubits, 1 or more.
+        num_clbits: The number of clbits.
         length: statements, roughly; a loop is one, and so is each statement in it.
         flow: include jumps, stores, loops and variables.
         saves: include saves, conditional ones and lists among them.

@@ -28,11 +28,11 @@ class RedisProcess:
 
     @property
     def url(self) -> str:
-        """What workers and clients are given."""
+        """Return the url for workers and clients."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        """A new client, to be closed by who asked for it."""
+        """Return a new client, which the caller must close."""
         return redis.Redis(port=self.port, socket_timeout=60)
 
     def start(self) -> None:
@@ -56,7 +56,7 @@ class RedisProcess:
             until(answers, "redis-server answers")
 
     def kill(self) -> None:
-        """As a loss of power does."""
+        """Kill the server, as a loss of power would."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()

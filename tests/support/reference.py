@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must come out of a circuit? Answers by Qiskit alone, without anything of qfleet."""
+"""The exact outcomes of a circuit by Qiskit alone, without any code of qfleet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIGNIFICANCE = 1e-6
 
 
 def standard_gates() -> dict[str, Gate]:
-    """Every gate that Qiskit calls standard, its parameters bound to angles that are nothing special."""
+    """Return each standard gate of Qiskit, with its parameters bound to arbitrary angles."""
     gates = {}
     for name, template in get_standard_gate_name_mapping().items():
         gate = template.to_mutable()
@@ -29,7 +29,7 @@ def standard_gates() -> dict[str, Gate]:
 
 
 def outcome_probabilities(circuit: QuantumCircuit) -> dict[str, float]:
-    """The exact probability of each outcome, as a bit string without spaces.
+    """Return the exact probability of each outcome, a bit string without spaces.
 
     A measurement copies its qubit onto a fresh one, a reset exchanges it for a fresh one, so that only one measurement
     of a pure state at the end is left.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests run in processes of other libraries, which import it by name."""
+"""Functions that tests run in processes of other libraries, which import them by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qfleet import FleetBackend
 
 
 def excited() -> QuantumCircuit:
-    """A qubit that is measured as 1."""
+    """Return a circuit with a qubit that is measured as 1."""
     circuit = QuantumCircuit(1)
     circuit.x(0)
     circuit.measure_all()

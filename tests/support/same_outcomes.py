@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether two engines gave the same of one experiment."""
+"""A comparison of two engines' outcomes of one experiment."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def assert_same_saves(first: Sequence[Saved], other: Sequence[Saved]) -> None:
 
 
 def _in_order(saved: Saved) -> tuple[list[tuple[bytes, int]], NDArray[np.float64]]:
-    """The entries, each with its clbits and weight: of a list for each shot, else by the clbits.
+    """Return the entries with their clbits and weights: for each shot of a list, else by the clbits.
 
     Which states are kept apart, and in which order, is up to an engine.
     """

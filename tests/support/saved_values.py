@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Aer's ``save_*`` instructions give of a circuit's states, by `quantum_info`."""
+"""The values that Aer's ``save_*`` instructions save, computed by `quantum_info`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATES = [5, 0, 3]
 
 
 def prefix() -> QuantumCircuit:
-    """Gates, relabelled qubits and a measurement with two outcomes."""
+    """Return a circuit of gates, relabelled qubits and a measurement with two outcomes."""
     circuit = QuantumCircuit(3, 2, global_phase=0.3)
     circuit.ry(1.2, 0)
     circuit.ry(0.7, 1)
@@ -34,7 +34,7 @@ def prefix() -> QuantumCircuit:
 
 
 def suffix(circuit: QuantumCircuit) -> QuantumCircuit:
-    """What comes after a save, and must not be seen by it."""
+    """Append operations after a save, which the save must not see."""
     circuit.global_phase += 0.2
     circuit.h(1)
     circuit.append(QuantumCircuit(1, global_phase=0.4).to_instruction(), [0])
@@ -43,7 +43,10 @@ def suffix(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def states() -> dict[str, Statevector]:
-    """The state that `prefix` has for each value of its clbits. The whole circuit's phase is there from the start."""
+    """Return the state of `prefix` for each value of its clbits.
+
+    The phase of the whole circuit is there from the start.
+    """
     before, after = QuantumCircuit(3, global_phase=0.5), QuantumCircuit(3)
     full = prefix()
     at = next(place for place, step in enumerate(full.data) if step.operation.name == "measure")
@@ -130,14 +133,14 @@ def mean(values: list[Any]) -> Any:
 
 
 def reduced_by(manner: str, values: list[Any]) -> Any:
-    """What a manner makes of the values of the shots, in their order."""
+    """Return the value that a kind of save gives for the shots' values, in their order."""
     if manner == "list":
         return np.array(values) if isinstance(values[0], float) else values
     return {"single": lambda all_: all_[-1], "average": mean, "accum": total}[manner](values)
 
 
 def assert_same(got: Any, want: Any, tolerance: float = 1e-10) -> None:
-    """Equal types, shapes and keys, and values within the tolerance."""
+    """Assert equal types, shapes and keys, and values within the tolerance."""
     if isinstance(want, (Statevector, DensityMatrix, Operator)):
         assert type(got).__name__ == type(want).__name__
         np.testing.assert_allclose(got.data, want.data, atol=tolerance, rtol=0)

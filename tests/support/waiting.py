@@ -11,7 +11,7 @@ _Value = TypeVar("_Value")
 
 
 def until(condition: Callable[[], _Value], what: str, seconds: float = 30.0) -> _Value:
-    """The condition's first value that is true; fails the test with ``what`` if there is none in time."""
+    """Wait for the first true value of a condition and return it; without one in time, fail with ``what``."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:

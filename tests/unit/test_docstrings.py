@@ -25,9 +25,6 @@ UNDONE: tuple[str, ...] = (
     "provider/qfleet/wire/",
     "worker/qfleet_worker/engines/",
     "worker/qfleet_worker/shards/",
-    "benchmarks/",
-    "examples/",
-    "tests/support/",
 )
 
 MOST_WORDS = 20
