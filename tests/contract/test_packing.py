@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from connections import connected
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 from reference import assert_drawn_from, outcome_probabilities
@@ -52,7 +53,7 @@ CIRCUITS = [final(), middle(), final(), middle(), middle()]
 
 def tasks(job: FleetJob) -> int:
     """How many Celery tasks the job is."""
-    with job._connection.ledger() as ledger:
+    with connected(job.backend().provider) as connection, connection.ledger() as ledger:
         return sum(ledger.snapshot(job.job_id()).states.values())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless, wide
+from connections import connected
 from fleet_state import attempts, held, nothing_left, state, steady
 from processes import Worker, is_dead, keys_with, shard_field
 from qiskit import QuantumCircuit
@@ -143,8 +144,8 @@ def test_an_expired_job_takes_all_its_keys_with_it(
 
 
 def _celery_says(backend: FleetBackend, job: FleetJob, shards: int) -> list[str]:
-    app = backend.provider._connection.app
-    return [app.AsyncResult(task_id(job.job_id(), index)).state for index in range(shards)]
+    with connected(backend.provider) as connection:
+        return [connection.app.AsyncResult(task_id(job.job_id(), index)).state for index in range(shards)]
 
 
 def _agree(client: redis.Redis, job: FleetJob, shards: int) -> bool:

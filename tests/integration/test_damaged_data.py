@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import redis
 from circuits import bell
+from connections import connected
+from fleet_state import publish_again
 from make_jobs import make_circuit_result, make_circuit_work, make_shard_work
 from monitored import monitored
 from msgspec.structs import replace
@@ -90,8 +92,7 @@ def _tampered(backend: FleetBackend, client: redis.Redis, tamper: Any) -> FleetJ
         circuit.measure(0, 0)
         job = backend.run(circuit, shots=10)
     tamper(client, job.job_id())
-    with FleetProvider(backend._provider.url) as provider:
-        provider._connection.publish(job.job_id(), [0])
+    publish_again(backend, job, 0)
     return job
 
 
@@ -181,8 +182,8 @@ def test_a_worker_outlives_what_it_cant_read(
 def test_a_worker_outlives_a_foreign_message(
     name: str, arguments: tuple[object, ...], backend: FleetBackend, one_worker: Worker, server: redis.Redis
 ) -> None:
-    with FleetProvider(backend._provider.url) as provider:
-        provider._connection.app.send_task(name, args=arguments, queue=keys.QUEUE)
+    with connected(backend.provider) as connection:
+        connection.app.send_task(name, args=arguments, queue=keys.QUEUE)
     assert backend.run(bell()).result(timeout=60).success
     assert one_worker.is_alive()
     assert keys_with(server, "no-such-job") == []

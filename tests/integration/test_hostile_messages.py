@@ -16,6 +16,7 @@ import psutil
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
+from connections import connected
 from processes import Worker, owner_process, process, redis_server, worker
 from waiting import until
 
@@ -228,11 +229,12 @@ def test_a_message_sets_no_time_limit_of_its_own(
 
 
 def test_the_remote_control_has_two_commands(live: Worker, backend: FleetBackend) -> None:
-    app = backend.provider._connection.app
-    assert app.control.ping(timeout=5, limit=1) == [{live.name: {"ok": "pong"}}]
-    assert app.control.inspect(timeout=0.5, limit=1).stats() is None
-    app.control.shutdown()
-    app.control.pool_shrink(1)
+    with connected(backend.provider) as connection:
+        control = connection.app.control
+        assert control.ping(timeout=5, limit=1) == [{live.name: {"ok": "pong"}}]
+        assert control.inspect(timeout=0.5, limit=1).stats() is None
+        control.shutdown()
+        control.pool_shrink(1)
     _is_well(live, backend)
 
 
@@ -241,9 +243,10 @@ def test_a_revocation_stops_what_runs_and_nothing_else(
 ) -> None:
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
     until(job.running, "it runs")
-    app = backend.provider._connection.app
     # Somebody may revoke what the ledger calls running: the process is killed, and the shard runs again.
-    app.control.revoke([f"{job.job_id()}.0", *(f"other.{number}" for number in range(1000))], terminate=True)
+    with connected(backend.provider) as connection:
+        ids = [f"{job.job_id()}.0", *(f"other.{number}" for number in range(1000))]
+        connection.app.control.revoke(ids, terminate=True)
     until(lambda: job.running() and server.hget(keys.shards(job.job_id()), "0:attempts") == b"2", "it runs again")
     assert job.cancel() is True
     _is_well(live, backend)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
+from fleet_state import publish_again
 from processes import process, redis_server, shard_field
 from waiting import until
 
@@ -67,7 +68,7 @@ def test_a_shard_of_one_is_not_taken_to_be_lost_by_another(provider: FleetProvid
         # Second messages for what runs: the third worker looks at each, and lets it be.
         for _ in range(20):
             for job in jobs:
-                provider._connection.publish(job.job_id(), [0])
+                publish_again(backend, job, 0)
             assert backend.run(bell()).result(timeout=60).success
         owners = [shard_field(client, job.job_id(), 0, "owner") for job in jobs]
         assert len(set(owners)) == len(jobs)

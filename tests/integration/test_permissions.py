@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
+from connections import connected
 from processes import free_port, is_dead, owner_process, process, redis_program, redis_server, shard_field
 from waiting import until
 
@@ -78,7 +79,7 @@ def test_these_users_can_do_all_there_is_to_do(server: redis.Redis, tmp_path: Pa
         assert len(provider.jobs(limit=None)) == 8
         assert provider.job(job.job_id()[:8]).done()
         assert provider.delete_job(job.job_id()) is True
-        with provider._connection.ledger() as ledger:
+        with connected(provider) as connection, connection.ledger() as ledger:
             ledger.trim()
         checks = {finding.check: finding for finding in provider.examine()}
         assert checks["Redis rights"].verdict == checks["Redis mode"].verdict == "ok"

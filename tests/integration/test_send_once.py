@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import redis
+from connections import connected
 from monitored import monitored
 from processes import redis_server, worker
 from qiskit import QuantumCircuit
@@ -100,10 +101,10 @@ def test_a_copy_that_is_lost_after_it_was_asked_for(monkeypatch: pytest.MonkeyPa
     circuit = QuantumCircuit(1)
     circuit.rx(0.123, 0)
     circuit.measure_all()
-    with FleetProvider(redis_url) as provider:
+    with FleetProvider(redis_url) as provider, connected(provider) as connection:
         backend = provider.get_backend()
         first, second = (backend.run(circuit) for _ in range(2))
-        client = provider._connection.client
+        client = connection.client
         (programs,) = {frozenset(client.hgetall(keys.programs(job.job_id())).items()) for job in (first, second)}
         ((name, _),) = programs
         from qfleet.ledger import Ledger

@@ -13,6 +13,7 @@ import pytest
 import redis
 import trustme
 from circuits import ENDLESS_SHOTS, bell, endless
+from connections import connected
 from processes import free_port, is_dead, owner_process, process, redis_program, redis_server, worker
 from qiskit.providers import JobStatus
 from waiting import until
@@ -152,7 +153,8 @@ def test_a_session(kind: str, tmp_path: Path) -> None:
         assert [sum(counts.get_counts(name).values()) for name in "ab"] == [100, 100]
 
         running = backend.run(endless(), shots=ENDLESS_SHOTS)
-        simulating = owner_process(provider._connection.client, running.job_id())
+        with connected(provider) as connection:
+            simulating = owner_process(connection.client, running.job_id())
         assert running.status() is JobStatus.RUNNING
         assert running.cancel() is True
         until(lambda: is_dead(simulating), "the process that simulated is gone")

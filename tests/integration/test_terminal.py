@@ -14,6 +14,7 @@ import pytest
 import redis
 from circuits import bell
 from command_line import QFLEET, on_terminal, qfleet
+from connections import connected
 from processes import redis_server
 from qiskit import QuantumCircuit
 
@@ -57,9 +58,8 @@ def fleet(fleet_url: str) -> Iterator[Fleet]:
     circuit = bell()
     circuit.name = EVIL
     tags = [EVIL, "x" * 100_000]
-    with FleetProvider(fleet_url) as provider:
-        backend = provider.get_backend()
-        client = provider._connection.client
+    with FleetProvider(fleet_url) as provider, connected(provider) as connection:
+        backend, client = provider.get_backend(), connection.client
         never_ends = QuantumCircuit(1, 1, name=EVIL)
         with never_ends.while_loop((never_ends.clbits[0], 0)):
             never_ends.id(0)

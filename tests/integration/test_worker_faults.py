@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless, wide
+from fleet_state import publish_again
 from processes import free_port, is_dead, owner_process, process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
 from waiting import until
@@ -122,8 +123,7 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
 
 
 def _published_twice(backend: FleetBackend, job: FleetJob) -> None:
-    with FleetProvider(backend._provider.url) as provider:
-        provider._connection.publish(job.job_id(), [0])
+    publish_again(backend, job, 0)
 
 
 def test_a_second_delivery_after_the_end_does_nothing(

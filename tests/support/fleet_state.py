@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import psutil
 import redis
 from circuits import bell, wide
+from connections import connected
 from processes import is_dead, owner_process, shard_field
 from waiting import until
 
@@ -58,7 +59,8 @@ def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.
 
 def publish_again(backend: FleetBackend, job: FleetJob, *indices: int) -> None:
     """Put messages on the queue that are there already, or were."""
-    backend.provider._connection.publish(job.job_id(), indices)
+    with connected(backend.provider) as connection:
+        connection.publish(job.job_id(), indices)
 
 
 def drop_message(client: redis.Redis) -> str:
