@@ -19,16 +19,7 @@ from qfleet.wire.program.expressions import BOOL, FLOAT, Binary, BinaryOp, Const
 from qfleet.wire.program.formulas import Formula, Step, parameter
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet.wire.program.saves import (
-    FULL_WIDTH,
-    INDEXED,
-    MANY_OBSERVABLES,
-    NOT_AVERAGED,
-    OBSERVABLES,
-    Save,
-    SaveKind,
-    Subtype,
-)
+from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Save, SaveKind, Subtype
 
 #: Types of variables that programs have.
 _TYPES = (BOOL, 1, 3, 8, 70, FLOAT)
@@ -176,27 +167,27 @@ class _Maker:
 
     def save(self, kind: SaveKind) -> None:
         """Add a save of this kind."""
-        rng, full = self.rng, kind in FULL_WIDTH
-        width = self.num_qubits if full else int(rng.integers(1, self.num_qubits + 1))
+        rng, spec = self.rng, SAVE_SPEC[kind]
+        several = spec.payload is Payload.PAULI_SUMS
+        width = self.num_qubits if spec.whole_state else int(rng.integers(1, self.num_qubits + 1))
         targets = rng.permutation(self.num_qubits)[:width].tolist()
-        manners: tuple[str, ...] = ("single", "list") if kind in NOT_AVERAGED else ("average", "accum", "list")
-        if kind in MANY_OBSERVABLES:
-            manners = ("average",)
-        prefix = "c_" if rng.random() < 0.3 and kind not in MANY_OBSERVABLES and kind is not SaveKind.UNITARY else ""
-        subtype: Subtype = prefix + str(rng.choice(manners))  # type: ignore[assignment]
-        terms = int(rng.integers(1, 12)) if kind in OBSERVABLES else 0
-        rows = 2 if kind is SaveKind.EXPECTATION_VALUE_VARIANCE else 1
+        prefix = "c_" if rng.random() < 0.3 and not several and spec.quantity is not Quantity.MATRIX else ""
+        subtype: Subtype = prefix + str(rng.choice(spec.manners))  # type: ignore[assignment]
+        terms = int(rng.integers(1, 12)) if several or spec.payload is Payload.PAULIS else 0
+        rows = 2 if spec.variance else 1
         coefficients = rng.normal(size=rows * terms) + 0j
-        cuts = np.sort(rng.integers(0, terms + 1, 3)) if kind in MANY_OBSERVABLES else ()
+        cuts = np.sort(rng.integers(0, terms + 1, 3)) if several else ()
         made = Save(
             kind=kind,
             label=f"save {len(self.saves)}",
             subtype=subtype,
-            indices=rng.integers(0, 1 << self.num_qubits, 3).astype("<i8").tobytes() if kind in INDEXED else b"",
+            indices=rng.integers(0, 1 << self.num_qubits, 3).astype("<i8").tobytes()
+            if spec.payload is Payload.BASIS_STATES
+            else b"",
             x_masks=rng.integers(0, 1 << width, terms).astype("<u8").tobytes(),
             z_masks=rng.integers(0, 1 << width, terms).astype("<u8").tobytes(),
             coefficients=coefficients.astype("<c16").tobytes(),
-            starts=np.array([0, *cuts, terms], "<i4").tobytes() if kind in MANY_OBSERVABLES else b"",
+            starts=np.array([0, *cuts, terms], "<i4").tobytes() if several else b"",
         )
         self.rows.append(Operation(Op.SAVE, (), tuple(targets), (), None, -1, save=len(self.saves)))
         self.saves.append(made)

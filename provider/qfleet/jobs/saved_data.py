@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from qiskit.result import ProbDistribution
 
 from qfleet.errors import DamagedDataError
 from qfleet.wire.messages.request import Precision
-from qfleet.wire.program.saves import Saved, SaveKind, value_type
+from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Saved, SaveKind, value_type
 
 #: Amplitudes below this aren't in a dictionary: Aer's threshold.
 _NEGLIGIBLE = 1e-10
@@ -38,7 +38,7 @@ def saved_data(
     data = {}
     for number, save in enumerate(parts[0] if parts else ()):
         # A unitary is the same for all shots.
-        blocks = [part[number] for part in (parts[:1] if save.kind is SaveKind.UNITARY else parts)]
+        blocks = [part[number] for part in (parts[:1] if SAVE_SPEC[save.kind].quantity is Quantity.MATRIX else parts)]
         found = _merged(blocks, num_clbits, precision, num_qubits)
         if found is not None:
             data[save.label] = found
@@ -102,20 +102,25 @@ def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: in
 
 
 def _expected_size(kind: SaveKind, size: int, num_qubits: int) -> int:
-    """The size of an entry, or a size that is possible where only the save itself says which."""
-    match kind:
-        case SaveKind.STATEVECTOR | SaveKind.STATEVECTOR_DICT:
+    """Return the size of an entry, or the nearest possible size where only the program has the exact size.
+
+    Args:
+        kind: the kind of save.
+        size: the actual size, in numbers.
+        num_qubits: number of qubits of the program.
+    """
+    spec = SAVE_SPEC[kind]
+    match spec.quantity:
+        case Quantity.AMPLITUDES:
             return 1 << num_qubits
-        case SaveKind.UNITARY:
+        case Quantity.MATRIX:
             return 1 << 2 * num_qubits
-        case SaveKind.EXPECTATION_VALUE:
-            return 1
-        case SaveKind.EXPECTATION_VALUE_VARIANCE:
-            return 2
-        case SaveKind.PROBABILITIES | SaveKind.PROBABILITIES_DICT:
+        case Quantity.PROBABILITIES:
             return 1 << max(size.bit_length() - 1, 0)
-        case SaveKind.DENSITY_MATRIX:
+        case Quantity.DENSITY_MATRIX:
             return 1 << max(size.bit_length() - 1, 0) // 2 * 2
+        case Quantity.EXPECTATION_VALUES if spec.payload is Payload.PAULIS:
+            return 2 if spec.variance else 1
     return size
 
 
@@ -126,24 +131,31 @@ def _places(block: Saved) -> Iterator[int]:
     yield from places.tolist()
 
 
+def _amplitudes_by_state(value: NDArray[Any]) -> dict[str, complex]:
+    kept = np.flatnonzero(np.abs(value) > _NEGLIGIBLE)
+    return {hex(at): complex(amplitude) for at, amplitude in zip(kept.tolist(), value[kept], strict=True)}
+
+
+def _probabilities_by_state(value: NDArray[Any]) -> ProbDistribution:
+    kept = np.flatnonzero(value)
+    return ProbDistribution(dict(zip(kept.tolist(), value[kept].tolist(), strict=True)))
+
+
+#: How an entry becomes a value of the type that Aer gives; the other kinds are arrays.
+RESULT_TYPES: Final[Mapping[SaveKind, Callable[[NDArray[Any]], Any]]] = {
+    SaveKind.STATEVECTOR: Statevector,
+    SaveKind.STATEVECTOR_DICT: _amplitudes_by_state,
+    SaveKind.PROBABILITIES_DICT: _probabilities_by_state,
+    SaveKind.EXPECTATION_VALUE: lambda value: float(value[0]),
+    SaveKind.DENSITY_MATRIX: lambda value: DensityMatrix(_square(value)),
+    SaveKind.UNITARY: lambda value: Operator(_square(value)),
+}
+
+
 def _made(kind: SaveKind, value: NDArray[Any]) -> Any:
-    """One value in the type that Aer gives it."""
-    match kind:
-        case SaveKind.STATEVECTOR:
-            return Statevector(value)
-        case SaveKind.STATEVECTOR_DICT:
-            kept = np.flatnonzero(np.abs(value) > _NEGLIGIBLE)
-            return {hex(at): complex(amplitude) for at, amplitude in zip(kept.tolist(), value[kept], strict=True)}
-        case SaveKind.PROBABILITIES_DICT:
-            kept = np.flatnonzero(value)
-            return ProbDistribution(dict(zip(kept.tolist(), value[kept].tolist(), strict=True)))
-        case SaveKind.EXPECTATION_VALUE:
-            return float(value[0])
-        case SaveKind.DENSITY_MATRIX:
-            return DensityMatrix(_square(value))
-        case SaveKind.UNITARY:
-            return Operator(_square(value))
-    return value.copy()
+    """Return a value in the type that Aer gives it."""
+    make = RESULT_TYPES.get(kind)
+    return value.copy() if make is None else make(value)
 
 
 def _square(value: NDArray[Any]) -> NDArray[Any]:

@@ -12,28 +12,16 @@ import msgspec
 import numpy as np
 
 from qfleet.lowering.refusal import RefusalError
-from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS
-from qfleet.wire.program.saves import INDEXED, NOT_AVERAGED, OBSERVABLES, Save, SaveKind, Subtype
+from qfleet.wire.limits import MAX_LABEL
+from qfleet.wire.program.saves import INSTRUCTIONS, SAVE_SPEC, Payload, Save, SaveKind, Subtype
 
-_KINDS: Final = {
-    "save_statevector": SaveKind.STATEVECTOR,
-    "save_statevector_dict": SaveKind.STATEVECTOR_DICT,
-    "save_amplitudes": SaveKind.AMPLITUDES,
-    "save_amplitudes_sq": SaveKind.AMPLITUDES_SQUARED,
-    "save_probabilities": SaveKind.PROBABILITIES,
-    "save_probabilities_dict": SaveKind.PROBABILITIES_DICT,
-    "save_expval": SaveKind.EXPECTATION_VALUE,
-    "save_expval_var": SaveKind.EXPECTATION_VALUE_VARIANCE,
-    "save_density_matrix": SaveKind.DENSITY_MATRIX,
-    "save_unitary": SaveKind.UNITARY,
-}
 #: Saves the statevector, or the matrix where the circuit is run by the unitary method.
 _STATE: Final = "save_state"
 #: The label of `_STATE` that stands for the kind of what it saves.
 METHOD_LABEL: Final = "_method_"
 
 #: Names of the supported instructions.
-NAMES: Final = (_STATE, *_KINDS)
+NAMES: Final = (_STATE, *INSTRUCTIONS)
 #: What to use instead of the other instructions.
 _INSTEAD: Final = {
     "save_clifford": "`save_statevector` or `save_unitary`",
@@ -43,12 +31,6 @@ _INSTEAD: Final = {
 }
 #: Labels that a result uses for its own data.
 _RESERVED: Final = frozenset({"counts", "memory"})
-_MOST_QUBITS: Final = {
-    SaveKind.PROBABILITIES: MAX_PROBABILITY_QUBITS,
-    SaveKind.PROBABILITIES_DICT: MAX_PROBABILITY_QUBITS,
-    SaveKind.DENSITY_MATRIX: MAX_PROBABILITY_QUBITS // 2,
-}
-
 _X_BITS: Final = str.maketrans("IXYZ", "0110")
 _Z_BITS: Final = str.maketrans("IXYZ", "0011")
 
@@ -71,18 +53,17 @@ def lower_save(operation: Any) -> Save:
         raise RefusalError(f"its label {label!r} is no string of at most {MAX_LABEL} characters")
     if label in _RESERVED:
         raise RefusalError(f"its label {label!r} is what results have their own data under; give another")
-    kind = _KINDS.get(name, SaveKind.STATEVECTOR)
-    allowed = ("single", "list") if kind in NOT_AVERAGED else ("average", "accum", "list")
-    if subtype not in get_args(Subtype) or subtype.removeprefix("c_") not in allowed:
-        raise RefusalError(f"its subtype is {subtype!r}; {', '.join(allowed)} are possible, also after 'c_'")
-    limit = _MOST_QUBITS.get(kind, MAX_PAULI_QUBITS)
-    if num_qubits > limit:
-        raise RefusalError(f"it acts on {num_qubits} qubits; at most {limit} are possible")
-    save = Save(kind=kind, label=label, subtype=subtype)
-    if kind in INDEXED:
-        return msgspec.structs.replace(save, indices=_basis_states(operation.params, num_qubits))
-    if kind in OBSERVABLES:
-        return _with_observable(save, operation.params, num_qubits)
+    spec = SAVE_SPEC[INSTRUCTIONS.get(name, SaveKind.STATEVECTOR)]
+    if subtype not in get_args(Subtype) or subtype.removeprefix("c_") not in spec.manners:
+        raise RefusalError(f"its subtype is {subtype!r}; {', '.join(spec.manners)} are possible, also after 'c_'")
+    if num_qubits > spec.most_qubits:
+        raise RefusalError(f"it acts on {num_qubits} qubits; at most {spec.most_qubits} are possible")
+    save = Save(kind=spec.kind, label=label, subtype=subtype)
+    match spec.payload:
+        case Payload.BASIS_STATES:
+            return msgspec.structs.replace(save, indices=_basis_states(operation.params, num_qubits))
+        case Payload.PAULIS:
+            return _with_observable(save, operation.params, num_qubits)
     return save
 
 
@@ -111,8 +92,7 @@ def _with_observable(save: Save, params: list[Any], num_qubits: int) -> Save:
     if not np.isfinite(pairs).all():
         raise RefusalError("its operator has a coefficient that isn't a finite number")
     # With a variance, the second number of each pair belongs to the operator's square; else it is the imaginary part.
-    variance = save.kind is SaveKind.EXPECTATION_VALUE_VARIANCE
-    coefficients = pairs.T if variance else pairs[:, 0] + 1j * pairs[:, 1]
+    coefficients = pairs.T if save.spec.variance else pairs[:, 0] + 1j * pairs[:, 1]
     return msgspec.structs.replace(
         save,
         x_masks=np.array(x, "<u8").tobytes(),

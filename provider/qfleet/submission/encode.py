@@ -24,7 +24,6 @@ from qfleet.wire.cost.cost import circuit_bytes, required_bytes
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import SaveKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
     Raises:
         QfleetError: it needs more than there is; the subclass and the text say of what.
     """
-    sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES
+    sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].spec.squares
     if output == Output.EXPECTATION_VALUES and not sampled:
         options = dataclasses.replace(options, shots=1)
     request = Request(output, options.method, options.precision, options.memory)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from qfleet.wire.messages.work import CircuitWork
-from qfleet.wire.program.saves import MANY_OBSERVABLES, Save
+from qfleet.wire.program.saves import Payload, Save
 from qfleet_worker.engines.contract import Engine, EngineError, Experiment
 
 #: Terms of the observables wanted at a point, if these are there several times.
@@ -38,7 +38,7 @@ def expectation_values(
         EngineError: the circuit saves no expectation values, or others than those wanted.
     """
     save = experiment.program.saves[-1] if experiment.program.saves else None
-    if save is None or save.kind not in MANY_OBSERVABLES:
+    if save is None or save.spec.payload is not Payload.PAULI_SUMS:
         raise EngineError("expectation values are wanted of it, and it saves none")
     parts: list[tuple[NDArray[np.intp], NDArray[np.float64]]] = []
     for points, columns in _groups(circuit, save):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import SaveKind
+from qfleet.wire.program.saves import Quantity
 from qfleet_worker.engines.contract import Engine, EngineError, Experiment, Outcome
 from qfleet_worker.shards.angles import fill, filled
 from qfleet_worker.shards.observables import expectation_values
@@ -24,7 +24,7 @@ def simulate(engine: Engine, program: Program, circuit: CircuitWork, request: Re
 
     Raises `EngineError` or `MemoryError` where any of them can't be run.
     """
-    if request.output == Output.UNITARY and not all(save.kind is SaveKind.UNITARY for save in program.saves):
+    if request.output == Output.UNITARY and any(save.spec.quantity is not Quantity.MATRIX for save in program.saves):
         raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
     params = fill(program, _values(circuit, program))
     experiment = Experiment(

@@ -13,7 +13,7 @@ from qfleet.lowering.saves import METHOD_LABEL
 from qfleet.wire.limits import MAX_SAVES
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import FULL_WIDTH, Save, SaveKind
+from qfleet.wire.program.saves import Quantity, Save, SaveKind
 
 
 def resolve_saves(program: Program, save_state_labels: Collection[str], *, unitary: bool) -> Program:
@@ -49,7 +49,7 @@ def resolve_saves(program: Program, save_state_labels: Collection[str], *, unita
         _check_unitary(program, saves)
     widths = program.num_targets[program.codes == Op.SAVE].tolist()
     for save, width in zip(saves, widths, strict=True):
-        if save.kind in FULL_WIDTH and width != program.num_qubits:
+        if save.spec.whole_state and width != program.num_qubits:
             raise RefusalError(
                 f"saves {_words(save.kind)} of {width} of its {program.num_qubits} qubits ({save.label!r}); "
                 "only that of all can be saved"
@@ -58,7 +58,7 @@ def resolve_saves(program: Program, save_state_labels: Collection[str], *, unita
 
 
 def _check_unitary(program: Program, saves: list[Save]) -> None:
-    other = next((save for save in saves if save.kind is not SaveKind.UNITARY), None)
+    other = next((save for save in saves if save.spec.quantity is not Quantity.MATRIX), None)
     if other is not None:
         raise RefusalError(
             f"saves {_words(other.kind)} ({other.label!r}) where its unitary is computed; put it into another circuit"

@@ -6,18 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from qfleet.wire.errors import WireError
-from qfleet.wire.limits import MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import (
-    FULL_WIDTH,
-    INDEXED,
-    MANY_OBSERVABLES,
-    NOT_AVERAGED,
-    OBSERVABLES,
-    Save,
-    SaveKind,
-)
+from qfleet.wire.program.saves import Payload, Quantity, Save
 
 
 def check_saves(program: Program) -> None:
@@ -38,47 +29,40 @@ def check_saves(program: Program) -> None:
     if program.saves_unitary():
         if not (IS_UNITARY[program.codes] | takers).all():
             raise WireError("a unitary is saved of what isn't unitary")
-        if any(save.kind is not SaveKind.UNITARY for save in program.saves):
+        if any(save.spec.quantity is not Quantity.MATRIX for save in program.saves):
             raise WireError("a unitary is saved together with a state")
 
 
 def _check(save: Save, num_qubits: int, width: int) -> None:
-    if not width or (save.kind in FULL_WIDTH and width != num_qubits):
+    spec = save.spec
+    if not width or (spec.whole_state and width != num_qubits):
         raise WireError(f"save {save.label!r} acts on {width} qubits")
-    allowed = {"single", "list"} if save.kind in NOT_AVERAGED else {"average", "accum", "list"}
-    if save.manner not in ({"average"} if save.kind in MANY_OBSERVABLES else allowed):
+    if save.manner not in spec.manners:
         raise WireError(f"save {save.label!r} can't be of the subtype {save.subtype!r}")
-    limit = {
-        SaveKind.PROBABILITIES: MAX_PROBABILITY_QUBITS,
-        SaveKind.PROBABILITIES_DICT: MAX_PROBABILITY_QUBITS,
-        SaveKind.DENSITY_MATRIX: MAX_PROBABILITY_QUBITS // 2,
-        SaveKind.EXPECTATION_VALUE: MAX_PAULI_QUBITS,
-        SaveKind.EXPECTATION_VALUE_VARIANCE: MAX_PAULI_QUBITS,
-    }.get(save.kind, MAX_PAULI_QUBITS)
-    if width > limit:
-        raise WireError(f"save {save.label!r} acts on {width} qubits; at most {limit} are possible")
-    indexed, observable = save.kind in INDEXED, save.kind in OBSERVABLES
+    if width > spec.most_qubits:
+        raise WireError(f"save {save.label!r} acts on {width} qubits; at most {spec.most_qubits} are possible")
+    indexed = spec.payload is Payload.BASIS_STATES
     if bool(save.indices) != indexed or len(save.indices) % 8:
         raise WireError(f"save {save.label!r} has {len(save.indices)} bytes of basis states")
     if indexed and ((save.basis_states() < 0) | (save.basis_states() >= 1 << num_qubits)).any():
         raise WireError(f"save {save.label!r} names a basis state that isn't there")
     terms, rest = divmod(len(save.x_masks), 8)
-    rows = 2 if save.kind is SaveKind.EXPECTATION_VALUE_VARIANCE else 1
+    rows = 2 if spec.variance else 1
     if rest or len(save.z_masks) != 8 * terms or len(save.coefficients) != 16 * rows * terms:
         raise WireError(f"save {save.label!r} has masks and coefficients that don't belong together")
-    if bool(terms) and not observable:
-        raise WireError(f"save {save.label!r} has a sum of Paulis, but no use for it")
-    if observable:
+    if spec.payload in (Payload.PAULIS, Payload.PAULI_SUMS):
         x, z, coefficients = save.paulis()
         if ((x | z) >> np.uint64(width)).any():
             raise WireError(f"save {save.label!r} has a Pauli on a qubit that isn't there")
         if not np.isfinite(coefficients).all():
             raise WireError(f"save {save.label!r} has a coefficient that isn't a finite number")
+    elif terms:
+        raise WireError(f"save {save.label!r} has a sum of Paulis, but no use for it")
     _check_sums(save, terms)
 
 
 def _check_sums(save: Save, terms: int) -> None:
-    several = save.kind in MANY_OBSERVABLES
+    several = save.spec.payload is Payload.PAULI_SUMS
     if bool(save.starts) != several or len(save.starts) % 4:
         raise WireError(f"save {save.label!r} has {len(save.starts)} bytes that say where its sums begin")
     if several:

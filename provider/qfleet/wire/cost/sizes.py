@@ -12,7 +12,7 @@ from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression, Index, Unary
 from qfleet.wire.program.operations import EXPRESSIONS, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import MANY_OBSERVABLES, SaveKind, value_size, value_type
+from qfleet.wire.program.saves import Payload, Quantity, value_size, value_type
 
 #: Bytes that these take when they are compiled: an operation, an entry of its matrix, a jump or a store, and a node of
 #: an expression. Larger matrices are tables, or have controls, which take nothing.
@@ -55,13 +55,13 @@ def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -
     for row, ref in zip(rows.tolist(), program.save_refs.tolist(), strict=True):
         save = program.saves[ref]
         branches = shots if len(program.jumps) else min(shots, 1 << min(int(events[row]), 31))
-        if save.kind is SaveKind.UNITARY:
+        if save.spec.quantity is Quantity.MATRIX:
             branches = 1
         if save.manner != "list":
             branches = min(branches, 1 << min(program.num_clbits, 31)) if save.conditional else 1
         size = value_size(save, program.num_qubits, int(program.num_targets[row]))
-        if columns and ref == len(program.saves) - 1 and save.kind in MANY_OBSERVABLES:
-            size = columns * (2 if save.kind is SaveKind.EXPECTATION_VALUES_AND_SQUARES else 1)
+        if columns and ref == len(program.saves) - 1 and save.spec.payload is Payload.PAULI_SUMS:
+            size = columns * (2 if save.spec.squares else 1)
         item = np.dtype(value_type(save.kind, precision)).itemsize
         total += branches * (size * item + 16 + program.num_clbits // 8) + (4 * shots if save.manner == "list" else 0)
         entries += branches

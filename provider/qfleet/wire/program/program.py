@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from qfleet.wire.program.expressions import Expression
 from qfleet.wire.program.formulas import Formula
 from qfleet.wire.program.operations import IS_FLOW, SPECS, Kind, Op, OpSpec, Table
-from qfleet.wire.program.saves import Save, SaveKind
+from qfleet.wire.program.saves import Quantity, Save
 
 
 class Operation(NamedTuple):
@@ -115,7 +115,7 @@ class Program(msgspec.Struct, frozen=True, eq=False):
 
     def saves_unitary(self) -> bool:
         """Tell whether the program saves its matrix, so that no state is simulated."""
-        return any(save.kind is SaveKind.UNITARY for save in self.saves)
+        return any(save.spec.quantity is Quantity.MATRIX for save in self.saves)
 
     def last_save(self) -> int:
         """Return the last row that saves something; -1 if there is none.

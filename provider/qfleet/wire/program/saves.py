@@ -1,161 +1,239 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a circuit save of its state, and what comes back of it?
+"""The saves of a program, and their data: one row of a table says all that is known of each kind.
 
-The kinds and subtypes are those of Aer's ``save_*`` instructions.
+Kinds and subtypes are those of Aer's ``save_*`` instructions. A new kind is a number in `SaveKind` and a row of
+`SAVE_SPECS`, if states know its quantity.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from enum import Enum, IntEnum, auto
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from qfleet.wire.limits import MAX_LABEL
+from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS
 
 
 class SaveKind(IntEnum):
-    """What is saved. The numbers are part of the wire format: never reuse one."""
+    """The kinds of saves. The numbers are part of the wire format: never reuse one."""
 
-    #: the amplitudes of all qubits
+    #: The amplitudes of all qubits.
     STATEVECTOR = 1
-    #: the same, for a dictionary without zeros
+    #: The same, as a dictionary without zeros.
     STATEVECTOR_DICT = 2
-    #: some amplitudes of all qubits
+    #: Some amplitudes of all qubits.
     AMPLITUDES = 3
-    #: the probabilities of some basis states of all qubits
+    #: The probabilities of some basis states of all qubits.
     AMPLITUDES_SQUARED = 4
-    #: the probabilities of the targets' basis states
+    #: The probabilities of the targets' basis states.
     PROBABILITIES = 5
-    #: the same, for a dictionary without zeros
+    #: The same, as a dictionary without zeros.
     PROBABILITIES_DICT = 6
-    #: the mean of a sum of Paulis on the targets
+    #: The expectation value of a sum of Paulis on the targets.
     EXPECTATION_VALUE = 7
-    #: the same, and its variance
+    #: The same, and its variance.
     EXPECTATION_VALUE_VARIANCE = 8
-    #: the reduced density matrix of the targets
+    #: The reduced density matrix of the targets.
     DENSITY_MATRIX = 9
-    #: the matrix of all operations so far
+    #: The matrix of all operations so far.
     UNITARY = 10
-    #: the means of several sums of Paulis on the targets
+    #: The expectation values of several sums of Paulis on the targets.
     EXPECTATION_VALUES = 11
-    #: the same, and their squares: over several shots, these tell how far the means are sure
+    #: The same, and their squares, which give the standard error over several shots.
     EXPECTATION_VALUES_AND_SQUARES = 12
 
 
 #: ``single``: from the last shot; ``list``: from each shot; ``accum``: added up over shots; ``average``: their mean.
-#: With ``c_``: apart for each value that the clbits have at that moment.
+#: With ``c_``: apart for each value of the clbits at that moment.
 Subtype = Literal["single", "c_single", "list", "c_list", "average", "c_average", "accum", "c_accum"]
 
-#: Kinds that act on all qubits.
-FULL_WIDTH = frozenset(
-    {
-        SaveKind.STATEVECTOR,
-        SaveKind.STATEVECTOR_DICT,
-        SaveKind.AMPLITUDES,
-        SaveKind.AMPLITUDES_SQUARED,
-        SaveKind.UNITARY,
-    }
+
+class Payload(Enum):
+    """What a save says besides its kind."""
+
+    NONE = auto()
+    BASIS_STATES = auto()
+    #: one sum of Paulis
+    PAULIS = auto()
+    #: several sums of Paulis
+    PAULI_SUMS = auto()
+
+
+class Quantity(Enum):
+    """What a save reads of a state."""
+
+    AMPLITUDES = auto()
+    #: the amplitudes of some basis states
+    AMPLITUDES_AT = auto()
+    #: the probabilities of some basis states
+    SQUARES_AT = auto()
+    PROBABILITIES = auto()
+    DENSITY_MATRIX = auto()
+    EXPECTATION_VALUES = auto()
+    #: the matrix of all operations so far, which is the same for all shots
+    MATRIX = auto()
+
+
+_SINGLE: Final = ("single", "list")
+_AVERAGED: Final = ("average", "accum", "list")
+
+
+class SaveSpec(NamedTuple):
+    """All that is known of a kind of save."""
+
+    kind: SaveKind
+    quantity: Quantity
+    #: Aer's instruction; empty if no instruction makes such a save.
+    instruction: str = ""
+    payload: Payload = Payload.NONE
+    #: The dtype of an entry's numbers. ``state`` is the dtype of the state's amplitudes.
+    numbers: Literal["state", "complex128", "float64"] = "float64"
+    #: Subtypes without ``c_``.
+    manners: tuple[str, ...] = _AVERAGED
+    #: Whether it acts on all qubits.
+    whole_state: bool = False
+    #: Number of targets at most.
+    most_qubits: int = MAX_PAULI_QUBITS
+    #: Whether zeros are left out of the result.
+    sparse: bool = False
+    #: Whether an entry has a variance too. The save then has coefficients of the operator's square.
+    variance: bool = False
+    #: Whether an entry has the squares of its numbers too.
+    squares: bool = False
+
+
+_K, _Q = SaveKind, Quantity
+# fmt: off
+SAVE_SPECS: Final = (
+    SaveSpec(_K.STATEVECTOR, _Q.AMPLITUDES, "save_statevector",
+             numbers="state", manners=_SINGLE, whole_state=True),
+    SaveSpec(_K.STATEVECTOR_DICT, _Q.AMPLITUDES, "save_statevector_dict",
+             numbers="state", manners=_SINGLE, whole_state=True, sparse=True),
+    SaveSpec(_K.AMPLITUDES, _Q.AMPLITUDES_AT, "save_amplitudes", Payload.BASIS_STATES,
+             numbers="state", manners=_SINGLE, whole_state=True),
+    SaveSpec(_K.AMPLITUDES_SQUARED, _Q.SQUARES_AT, "save_amplitudes_sq", Payload.BASIS_STATES, whole_state=True),
+    SaveSpec(_K.PROBABILITIES, _Q.PROBABILITIES, "save_probabilities", most_qubits=MAX_PROBABILITY_QUBITS),
+    SaveSpec(_K.PROBABILITIES_DICT, _Q.PROBABILITIES, "save_probabilities_dict",
+             most_qubits=MAX_PROBABILITY_QUBITS, sparse=True),
+    SaveSpec(_K.EXPECTATION_VALUE, _Q.EXPECTATION_VALUES, "save_expval", Payload.PAULIS),
+    SaveSpec(_K.EXPECTATION_VALUE_VARIANCE, _Q.EXPECTATION_VALUES, "save_expval_var", Payload.PAULIS, variance=True),
+    SaveSpec(_K.DENSITY_MATRIX, _Q.DENSITY_MATRIX, "save_density_matrix",
+             numbers="complex128", most_qubits=MAX_PROBABILITY_QUBITS // 2),
+    SaveSpec(_K.UNITARY, _Q.MATRIX, "save_unitary", numbers="state", manners=_SINGLE, whole_state=True),
+    SaveSpec(_K.EXPECTATION_VALUES, _Q.EXPECTATION_VALUES, "", Payload.PAULI_SUMS, manners=("average",)),
+    SaveSpec(_K.EXPECTATION_VALUES_AND_SQUARES, _Q.EXPECTATION_VALUES, "", Payload.PAULI_SUMS,
+             manners=("average",), squares=True),
 )
-#: Kinds that are no averages over shots.
-NOT_AVERAGED = frozenset({SaveKind.STATEVECTOR, SaveKind.STATEVECTOR_DICT, SaveKind.AMPLITUDES, SaveKind.UNITARY})
-#: Kinds with the indices of basis states.
-INDEXED = frozenset({SaveKind.AMPLITUDES, SaveKind.AMPLITUDES_SQUARED})
-#: Kinds with several sums of Paulis.
-MANY_OBSERVABLES = frozenset({SaveKind.EXPECTATION_VALUES, SaveKind.EXPECTATION_VALUES_AND_SQUARES})
-#: Kinds with a sum of Paulis, or several.
-OBSERVABLES = frozenset({SaveKind.EXPECTATION_VALUE, SaveKind.EXPECTATION_VALUE_VARIANCE}) | MANY_OBSERVABLES
+# fmt: on
+SAVE_SPEC: Final[Mapping[SaveKind, SaveSpec]] = MappingProxyType({spec.kind: spec for spec in SAVE_SPECS})
+#: Kinds by Aer's instructions.
+INSTRUCTIONS: Final[Mapping[str, SaveKind]] = MappingProxyType(
+    {spec.instruction: spec.kind for spec in SAVE_SPECS if spec.instruction}
+)
 
 Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 
 
 class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What one `Op.SAVE` saves of the state at its place."""
+    """What one row saves of the state at its place."""
 
     kind: SaveKind
-    #: by which the result names it
+    #: The name of the data in the result.
     label: Label
     subtype: Subtype
-    #: int64: the basis states of `INDEXED` kinds, qubit 0 in the lowest bit
+    #: int64, shape (basis states,), qubit 0 in the lowest bit: of `Payload.BASIS_STATES`.
     indices: bytes = b""
-    #: uint64, shape (terms,): term t is ``i**popcount(x & z) * X**x * Z**z``, target i in bit i
+    #: uint64, shape (terms,): term t is ``i**popcount(x & z) * X**x * Z**z``, target i in bit i.
     x_masks: bytes = b""
     z_masks: bytes = b""
-    #: complex128, shape (terms,); with a variance shape (2, terms), the second row that of the operator's square
+    #: complex128, shape (terms,). With a variance, shape (2, terms): the second row is the operator's square.
     coefficients: bytes = b""
-    #: int32, shape (sums + 1,): where the terms of each of several sums begin, and the last one's end
+    #: int32, shape (sums + 1,): where the terms of each sum begin, and the end of the last: of `Payload.PAULI_SUMS`.
     starts: bytes = b""
 
+    @property
+    def spec(self) -> SaveSpec:
+        """Return what is known of its kind."""
+        return SAVE_SPEC[self.kind]
+
     def basis_states(self) -> NDArray[np.int64]:
-        """The basis states to be saved, shape (states,)."""
+        """Return the basis states to save, shape (basis states,)."""
         return np.frombuffer(self.indices, "<i8").astype(np.int64, copy=False)
 
     def paulis(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.complex128]]:
-        """The masks of X and of Z, shape (terms,), and the coefficients, shape (1 or 2, terms)."""
+        """Return the masks of X and of Z, shape (terms,), and the coefficients, shape (1 or 2, terms)."""
         x = np.frombuffer(self.x_masks, "<u8").astype(np.uint64, copy=False)
         z = np.frombuffer(self.z_masks, "<u8").astype(np.uint64, copy=False)
-        rows = 2 if self.kind is SaveKind.EXPECTATION_VALUE_VARIANCE else 1
+        rows = 2 if self.spec.variance else 1
         coefficients = np.frombuffer(self.coefficients, "<c16").astype(np.complex128, copy=False)
         return x, z, coefficients.reshape(rows, -1)
 
     def sums(self) -> NDArray[np.int64]:
-        """Where the terms of each of several sums begin, and the last one's end; shape (sums + 1,)."""
+        """Return where the terms of each sum begin, and the end of the last, shape (sums + 1,)."""
         return np.frombuffer(self.starts, "<i4").astype(np.int64)
 
     @property
     def conditional(self) -> bool:
-        """Whether what is saved is kept apart by the values of the clbits."""
+        """Tell whether data are kept apart by the values of the clbits."""
         return self.subtype.startswith("c_")
 
     @property
     def manner(self) -> str:
-        """The subtype without its condition."""
+        """Return the subtype without ``c_``."""
         return self.subtype.removeprefix("c_")
 
 
 class Saved(Struct, frozen=True, forbid_unknown_fields=True):
-    """What one save gave, as entries of equal size."""
+    """The data of one save, as entries of equal size."""
 
     kind: SaveKind
     label: Label
     subtype: Subtype
     entries: Annotated[int, Meta(ge=0, lt=2**31)]
-    #: the entries one after the other, flat; of the type that `value_type` says. Averages are sums over shots.
+    #: The entries one after the other, of the dtype `value_type`. Averages are sums over shots.
     values: bytes = b""
-    #: int64, shape (entries,): how many times each sum was added to
+    #: int64, shape (entries,): the number of values in each sum.
     weights: bytes = b""
-    #: uint8, shape (entries, ceil(num_clbits / 8)): the clbits of each entry, if they matter
+    #: uint8, shape (entries, ceil(num_clbits / 8)): the clbits of each entry, if data are kept apart by them.
     clbits: bytes = b""
-    #: uint32: for a list, the entry of each shot that saved one, in the order of the shots
+    #: uint32: for a list, the entry of each shot that saved one, in the order of the shots.
     places: bytes = b""
 
 
 def value_type(kind: SaveKind, precision: str) -> str:
-    """The type of the numbers of an entry, as numpy writes it."""
-    if kind in NOT_AVERAGED:
-        return "<c16" if precision == "double" else "<c8"
-    return "<c16" if kind is SaveKind.DENSITY_MATRIX else "<f8"
+    """Return the dtype of an entry's numbers, as numpy writes it."""
+    match SAVE_SPEC[kind].numbers:
+        case "state":
+            return "<c16" if precision == "double" else "<c8"
+        case "complex128":
+            return "<c16"
+    return "<f8"
 
 
 def value_size(save: Save, num_qubits: int, num_targets: int) -> int:
-    """How many numbers one entry of a save has."""
-    match save.kind:
-        case SaveKind.STATEVECTOR | SaveKind.STATEVECTOR_DICT:
+    """Return how many numbers one entry of a save has.
+
+    Args:
+        save: the save.
+        num_qubits: number of qubits of the program.
+        num_targets: number of targets of the row that saves.
+    """
+    spec = save.spec
+    match spec.quantity:
+        case Quantity.AMPLITUDES:
             return 1 << num_qubits
-        case SaveKind.UNITARY:
+        case Quantity.MATRIX:
             return 1 << 2 * num_qubits
-        case SaveKind.PROBABILITIES | SaveKind.PROBABILITIES_DICT:
+        case Quantity.PROBABILITIES:
             return 1 << num_targets
-        case SaveKind.DENSITY_MATRIX:
+        case Quantity.DENSITY_MATRIX:
             return 1 << 2 * num_targets
-        case SaveKind.EXPECTATION_VALUE:
-            return 1
-        case SaveKind.EXPECTATION_VALUE_VARIANCE:
-            return 2
-        case SaveKind.EXPECTATION_VALUES:
-            return len(save.starts) // 4 - 1
-        case SaveKind.EXPECTATION_VALUES_AND_SQUARES:
-            return 2 * (len(save.starts) // 4 - 1)
+        case Quantity.EXPECTATION_VALUES:
+            sums = len(save.starts) // 4 - 1 if spec.payload is Payload.PAULI_SUMS else 1
+            return sums * (2 if spec.variance or spec.squares else 1)
     return len(save.indices) // 8

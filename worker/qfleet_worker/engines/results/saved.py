@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved, SaveKind, value_type
+from qfleet.wire.program.saves import Payload, Quantity, Save, Saved, value_type
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.states.contract import Answers
 from qfleet_worker.engines.states.dense import squares
@@ -27,7 +27,7 @@ ENTRY_BYTES = 512
 #: Probabilities below this aren't in a dictionary: Aer's threshold.
 NEGLIGIBLE = 1e-10
 
-_WITH_PHASE = (SaveKind.STATEVECTOR, SaveKind.STATEVECTOR_DICT, SaveKind.AMPLITUDES)
+_WITH_PHASE = (Quantity.AMPLITUDES, Quantity.AMPLITUDES_AT)
 
 
 class Clbits(Protocol):
@@ -70,7 +70,7 @@ class Saver:
         self._beside = ENTRY_BYTES + -(-program.num_clbits // 8)
         #: whether states other than the last shot's are kept, with their global phases
         self.phases = any(
-            save.kind in _WITH_PHASE and (save.manner == "list" or save.conditional) for save in program.saves
+            save.spec.quantity in _WITH_PHASE and (save.manner == "list" or save.conditional) for save in program.saves
         )
 
     def taking(self, first: int) -> Take | None:
@@ -160,21 +160,20 @@ class Saver:
     def _value(self, save: Save, step: SaveStep, answers: Answers, phase: complex) -> NDArray[Any]:
         """Return the value of an entry."""
         phase *= step.phase
-        match save.kind:
-            case SaveKind.STATEVECTOR | SaveKind.STATEVECTOR_DICT:
+        match save.spec.quantity:
+            case Quantity.AMPLITUDES:
                 return answers.amplitudes(step.wires, phase)
-            case SaveKind.AMPLITUDES:
+            case Quantity.AMPLITUDES_AT:
                 amplitudes = answers.amplitudes_at(step.wires, save.basis_states())
                 return amplitudes * amplitudes.dtype.type(phase)
-            case SaveKind.AMPLITUDES_SQUARED:
+            case Quantity.SQUARES_AT:
                 return squares(answers.amplitudes_at(step.wires, save.basis_states()))
-            case SaveKind.PROBABILITIES:
-                return answers.probabilities(step.targets)
-            case SaveKind.PROBABILITIES_DICT:
+            case Quantity.PROBABILITIES:
                 probabilities = answers.probabilities(step.targets)
-                probabilities[probabilities <= NEGLIGIBLE] = 0
+                if save.spec.sparse:
+                    probabilities[probabilities <= NEGLIGIBLE] = 0
                 return probabilities
-            case SaveKind.DENSITY_MATRIX:
+            case Quantity.DENSITY_MATRIX:
                 return answers.density_matrix(step.targets)
         return means_of_sums(save, answers.expectation_values(step.targets, *save.paulis()[:2]))
 
@@ -182,9 +181,9 @@ class Saver:
 def means_of_sums(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]:
     """What a save of observables saves, by the means of its Paulis: shapes (..., numbers) and (..., terms)."""
     coefficients = save.paulis()[2]
-    if save.kind not in MANY_OBSERVABLES:
+    if save.spec.payload is not Payload.PAULI_SUMS:
         found: NDArray[np.float64] = (terms @ coefficients.T).real
-        if save.kind is SaveKind.EXPECTATION_VALUE_VARIANCE:
+        if save.spec.variance:
             found[..., 1] -= found[..., 0] ** 2
         return found
     starts = save.sums()
@@ -192,4 +191,4 @@ def means_of_sums(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]
     found = np.zeros((*terms.shape[:-1], len(starts) - 1))
     if filled.any():
         found[..., filled] = np.add.reduceat(coefficients[0].real * terms, starts[:-1][filled], axis=-1)
-    return found if save.kind is SaveKind.EXPECTATION_VALUES else np.concatenate([found, found**2], axis=-1)
+    return np.concatenate([found, found**2], axis=-1) if save.spec.squares else found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qfleet.wire.program.events import FINAL_EVENT
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import MANY_OBSERVABLES, Save, Saved
+from qfleet.wire.program.saves import Payload, Save, Saved
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
@@ -70,7 +70,7 @@ def final_means(program: Program) -> Save | None:
     """The means that a program saves as its last operation, if that is all it gives; else ``None``."""
     if len(program.saves) == 1 and program.codes[-1] == Op.SAVE and not program.num_clbits:
         save = program.saves[0]
-        return save if save.kind in MANY_OBSERVABLES else None
+        return save if save.spec.payload is Payload.PAULI_SUMS else None
     return None
 
 
