@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from make_jobs import make_job, make_presence
 
 from qfleet.ledger import Ledger
+from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import FINAL_STATES, MOVES, SHARD_STATES, ShardState, task_id
 from qfleet_worker.store import Store, Taken
@@ -79,6 +80,7 @@ class Shards(RuleBasedStateMachine):
         self.ledger = Ledger(client)
         self.job = make_job(SHARDS, blocks=BLOCKS)
         self.id = self.job.job_id
+        self.scripts = Scripts(self.client)
         self.ledger.store(self.job)
         self.ledger.published(self.id)
         self.client.delete(keys.WORKERS, QUEUE)
@@ -123,7 +125,7 @@ class Shards(RuleBasedStateMachine):
         if owner_is_dead and shard.owner is not None:
             # Its process is known to be dead, though its worker is up.
             owner = f"{name}/1/{len(self.taken)}"
-            answer = self.stores[name]._scripts.call("take", self.id, "STARTED", index, owner, shard.owner.owner)
+            answer = self.scripts.call("take", self.id, "STARTED", index, owner, shard.owner.owner)
             taken = Taken(self.id, index, owner, answer[0], answer[1]) if len(answer) > 1 else None
         else:
             owner_is_dead = False
@@ -226,7 +228,7 @@ class Shards(RuleBasedStateMachine):
     @rule(later_taken=st.booleans())
     def reconcile(self, later_taken: bool) -> None:
         last_taken = LATER if later_taken else 0
-        began, *lost = self.stores["a@test"]._scripts.call("reconcile", self.id, "PENDING", 0, last_taken)
+        began, *lost = self.scripts.call("reconcile", self.id, "PENDING", 0, last_taken)
         assert bool(float(began)) is any(shard.state != "PENDING" for shard in self.shards)
         held = set().union(*self.up.values())
         left_queue = later_taken or self.queue_is_empty

@@ -10,9 +10,11 @@ import msgspec
 import pytest
 import redis
 from make_jobs import make_job, make_presence
+from taken_shards import lost_shards
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.limits import MAX_RECORD_BYTES
+from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet_worker.store import Store
@@ -92,7 +94,7 @@ def test_a_redis_that_refuses_everything_is_no_damaged_entry(
     def full(*_: object, **__: object) -> None:
         raise redis.exceptions.OutOfMemoryError("full")
 
-    monkeypatch.setattr(store._scripts, "call", full)
+    monkeypatch.setattr(Scripts, "call", full)
     with pytest.raises(redis.exceptions.OutOfMemoryError):
         _look(store_client, store)
 
@@ -131,7 +133,7 @@ def test_a_workers_record_that_no_worker_wrote(
     store_client.hset(keys.WORKERS, "odd", record)
     assert not store.is_up_on("here")
     for lost in ([], [0]):
-        assert store._scripts.call("reconcile", job.job_id, "PENDING", 0, 0)[1:] == lost
+        assert lost_shards(Scripts(store_client), job) == lost
     taken = store.take(job.job_id, 0)
     assert taken is not None
     store_client.hset(keys.shards(job.job_id), "0:owner", "odd/1/abcdefgh")

@@ -12,6 +12,7 @@ from make_jobs import make_circuit_result, make_job
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.codec.shards import decode_work, encode_shard
+from qfleet.wire.lua import Scripts
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
@@ -127,19 +128,19 @@ def test_a_failure_without_a_result(store_client: redis.Redis, store: Store, job
 
 @pytest.mark.parametrize("result", [RESULT, b""], ids=["result", "none"])
 def test_a_full_redis_makes_a_result_an_error(
-    result: bytes, store_client: redis.Redis, ledger: Ledger, job: NewJob
+    result: bytes, store_client: redis.Redis, ledger: Ledger, job: NewJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(store_client, "unit@test", room_seconds=0)
     taken = _take(store, job)
-    call, calls = store._scripts.call, []
+    call, calls = Scripts.call, []
 
-    def full_at_first(*arguments: Any, **error: Any) -> object:
+    def full_at_first(scripts: Scripts, *arguments: Any, **error: Any) -> object:
         calls.append(arguments)
         if len(calls) == 1:
             raise redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'")
-        return call(*arguments, **error)
+        return call(scripts, *arguments, **error)
 
-    store._scripts.call = full_at_first
+    monkeypatch.setattr(Scripts, "call", full_at_first)
     assert store.finish(taken, result, whole=1, blocks=[], error="") is True
     assert ledger.snapshot(job.job_id).error.startswith("Redis is out of memory")
     assert ledger.snapshot(job.job_id).circuits_done == 0

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Short forms of what the tests of the scripts do with a shard."""
+
+from __future__ import annotations
+
+import redis
+from make_jobs import make_presence
+
+from qfleet.ledger import NewJob
+from qfleet.wire.lua import Scripts
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import ShardField
+from qfleet_worker.store import Store, Taken
+
+
+def show_presence(store: Store, *holds: str) -> None:
+    """Let the worker named "a@test" show its presence, and the task ids that it holds."""
+    store.renew_presence(make_presence("a@test", holds=holds))
+
+
+def take(store: Store, job: NewJob, index: int = 0) -> Taken:
+    """Take a shard that can be taken."""
+    taken = store.take(job.job_id, index)
+    assert taken is not None
+    return taken
+
+
+def shard_field(client: redis.Redis, job: NewJob, name: str, index: int = 0) -> bytes | None:
+    """Return a field of a shard in the ledger."""
+    value = client.hget(keys.shards(job.job_id), ShardField.of(index, name))
+    assert value is None or isinstance(value, bytes)
+    return value
+
+
+def lost_shards(scripts: Scripts, job: NewJob, patience: float = 0.0, *, later_taken: bool = False) -> list[int]:
+    """Return the shards of a job that a search finds lost.
+
+    Args:
+        scripts: The scripts of the ledger.
+        job: The job to search.
+        patience: Seconds that a shard must have looked lost.
+        later_taken: True if a worker has taken a shard of a later job.
+    """
+    last_taken = 1e12 if later_taken else 0
+    answer: list[int] = scripts.call("reconcile", job.job_id, "PENDING", patience, last_taken)
+    return answer[1:]
+
+
+def process_of(taken: Taken) -> int:
+    """Return the id of the process that took a shard."""
+    return int(taken.owner.split("/")[1])
