@@ -103,7 +103,7 @@ class QfleetError(QiskitError):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The attributes that are known, by name."""
+        """Return the known attributes by name."""
         return {name: value for name in sorted(self.field_names()) if (value := getattr(self, name)) is not None}
 
     def prefixed(self, text: str) -> Self:

@@ -78,7 +78,7 @@ def test_several_jobs_are_named(backend: FleetBackend, server: redis.Redis) -> N
         jobs = [backend.run(bell(), shots=10) for _ in range(4)]
     server.delete(*keys.of_job("abcd-3"))
     with pytest.raises(
-        JobNotFoundError, match=r"several jobs' ids begin with 'abcd': abcd-1, abcd-2, abcd-2x; give more"
+        JobNotFoundError, match=r"the ids of several jobs begin with 'abcd': abcd-1, abcd-2, abcd-2x; give more"
     ) as caught:
         backend.provider.job("abcd")
     assert caught.value.fields == {"job_id": "abcd", "candidates": ("abcd-1", "abcd-2", "abcd-2x")}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What do saved data look like in a Qiskit result? As Aer gives them, in Qiskit's own types."""
+"""Saved data in a Qiskit result, in the same types as from Aer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,26 @@ from qfleet.errors import DamagedDataError
 from qfleet.wire.messages.request import Precision
 from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Saved, SaveKind, value_type
 
-#: Amplitudes below this aren't in a dictionary: Aer's threshold.
+#: Aer's threshold: smaller amplitudes aren't in a dictionary.
 _NEGLIGIBLE = 1e-10
 
-#: An entry: the clbits that it belongs to, its value, and how many times it was added to.
+#: The clbits of an entry, its value, and its number of shots.
 _Entry = tuple[str, Any, int]
 
 
 def saved_data(
     parts: Sequence[tuple[Saved, ...]], *, num_qubits: int, num_clbits: int, precision: Precision
 ) -> dict[str, Any]:
-    """What a circuit saved, by label.
+    """Return the saved data of a circuit by label.
 
-    `parts`: what each block of its shots saved, in the order of the shots. Raises `DamagedDataError`.
+    Args:
+        parts: the saved data of each block of shots, in the order of the shots.
+        num_qubits: the number of qubits of the circuit.
+        num_clbits: the number of clbits of the circuit.
+        precision: the precision of the simulation.
+
+    Raises:
+        DamagedDataError: the data don't fit the circuit.
     """
     if any(
         [(save.label, save.kind, save.subtype) for save in part]
@@ -39,14 +46,14 @@ def saved_data(
     for number, save in enumerate(parts[0] if parts else ()):
         # A unitary is the same for all shots.
         blocks = [part[number] for part in (parts[:1] if SAVE_SPEC[save.kind].quantity is Quantity.MATRIX else parts)]
-        found = _merged(blocks, num_clbits, precision, num_qubits)
-        if found is not None:
-            data[save.label] = found
+        value = _merge(blocks, num_clbits, precision, num_qubits)
+        if value is not None:
+            data[save.label] = value
     return data
 
 
-def _merged(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_qubits: int) -> Any:
-    """The value of one label; ``None`` if no shot came to the save."""
+def _merge(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_qubits: int) -> Any:
+    """Return the value of one label; ``None`` if no shot reached the save."""
     manner = blocks[0].subtype.removeprefix("c_")
     conditional = manner != blocks[0].subtype
     values: dict[str, Any] = {}
@@ -79,7 +86,7 @@ def _merged(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_
 
 
 def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: int) -> list[_Entry]:
-    """The entries of a block. Raises `DamagedDataError` if its data don't belong together."""
+    """Return the entries of a block. Raises `DamagedDataError` if its data don't fit together."""
     conditional = block.subtype.startswith("c_")
     width = (num_clbits + 7) // 8 if conditional else 0
     averaged = block.subtype.removeprefix("c_") in ("average", "accum")
@@ -141,7 +148,7 @@ def _probabilities_by_state(value: NDArray[Any]) -> ProbDistribution:
     return ProbDistribution(dict(zip(kept.tolist(), value[kept].tolist(), strict=True)))
 
 
-#: How an entry becomes a value of the type that Aer gives; the other kinds are arrays.
+#: The conversions of entries to the types that Aer uses; values of other kinds are arrays.
 RESULT_TYPES: Final[Mapping[SaveKind, Callable[[NDArray[Any]], Any]]] = {
     SaveKind.STATEVECTOR: Statevector,
     SaveKind.STATEVECTOR_DICT: _amplitudes_by_state,
@@ -153,7 +160,7 @@ RESULT_TYPES: Final[Mapping[SaveKind, Callable[[NDArray[Any]], Any]]] = {
 
 
 def _made(kind: SaveKind, value: NDArray[Any]) -> Any:
-    """Return a value in the type that Aer gives it."""
+    """Return a value in the type that Aer uses."""
     make = RESULT_TYPES.get(kind)
     return value.copy() if make is None else make(value)
 
@@ -167,4 +174,4 @@ def read_array(raw: bytes, kind: str) -> NDArray[Any]:
     try:
         return np.frombuffer(raw, kind)
     except ValueError as exc:
-        raise DamagedDataError(f"{len(raw)} bytes are no array of {kind}") from exc
+        raise DamagedDataError(f"{len(raw)} bytes aren't an array of {kind}") from exc

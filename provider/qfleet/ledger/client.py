@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The redis-py clients of a broker."""
+"""redis-py clients for a broker."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ from qfleet.ledger.translation import UnsuitedServerError
 from qfleet.wire.redis.broker import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Broker
 from qfleet.wire.redis.preflight import why_unsuited
 
-#: Connections of one client, unless the url says otherwise. Threads that need one more wait for it.
+#: The largest number of connections of one client, unless the url has another. Threads wait for a free one.
 MAX_CONNECTIONS: Final = 32
 
 
 class _SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
-    """Connections to the master that a Sentinel names. A thread waits until one is free."""
+    """A pool of connections to the master of a Sentinel. Threads wait for a free one."""
 
 
 def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.Redis:
-    """Make a redis-py client of a broker; it doesn't connect yet. Without an answer it gives up after two attempts."""
+    """Return a redis-py client for a broker, which isn't connected yet. It gives up after two attempts.
+
+    Args:
+        broker: the broker.
+        max_connections: the largest number of connections, unless the url has another.
+    """
     options = dict(broker.client_options)
     read_timeout = options["socket_timeout"]
     connect_timeout = options.get("socket_connect_timeout", CONNECT_TIMEOUT_SECONDS)
@@ -36,18 +41,18 @@ def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.
 
     options |= {
         "retry": Retry(NoBackoff(), 1),
-        # Holds until the server has answered for the first time: it may accept the connection and then say nothing.
+        # Applies until the server has answered once: it may accept the connection and then be silent.
         "socket_timeout": min(connect_timeout, read_timeout),
         "redis_connect_func": log_in,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     pool: dict[str, Any] = {
         "max_connections": options.pop("max_connections", max_connections),
-        # Each connection is free, or has failed, by then.
+        # By then each connection is free or has failed.
         "timeout": READ_TIMEOUT_SECONDS,
     }
     if broker.sentinels:
-        # One after the other is asked, and all of them once more: together they get the time of one attempt.
+        # They are asked in turn, and all of them twice: together they get the time of one attempt.
         seconds = connect_timeout / len(broker.sentinels)
         of_sentinels = {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
         sentinel: Any = Sentinel(broker.sentinels, sentinel_kwargs=of_sentinels, **options)  # type: ignore[no-untyped-call]
@@ -65,7 +70,7 @@ def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.
 
 
 def _check_mode(connection: Any) -> None:
-    """Raise `UnsuitedServerError` for a server that can't hold jobs, before anything is asked of it."""
+    """Check that a server can hold jobs, before any other command. Raises `UnsuitedServerError`."""
     hello: object = getattr(connection, "handshake_metadata", None)
     if not hello:  # RESP2 logs in without HELLO
         connection.send_command("HELLO", check_health=False)

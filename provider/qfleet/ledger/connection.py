@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client's connections to one broker: made when first needed, made anew after a fork."""
+"""A client's connections to one broker, made when first needed, and again after a fork."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from qfleet.ledger.client import connect
 from qfleet.ledger.hub import Hub
 from qfleet.ledger.ledger import Ledger
 from qfleet.ledger.listener import Listener
-from qfleet.ledger.repeated_programs import Repeated
-from qfleet.ledger.translation import translate, translated
+from qfleet.ledger.repeated_programs import RepeatedPrograms
+from qfleet.ledger.translation import translate, translate_errors
 from qfleet.wire.redis.broker import Broker, celery_settings
 from qfleet.wire.redis.celery_message import send_shard
 from qfleet.wire.redis.preflight import missing_rights
 from qfleet.wire.redis.states import task_id
 
-#: Messages that go to Redis in one command.
+#: The number of messages in one command to Redis.
 _PUBLISHED_AT_ONCE: Final = 500
-#: Threads in which coroutines ask Redis.
+#: The number of threads in which coroutines ask Redis.
 _THREADS: Final = 8
 
 
 class Connection:
-    """The way to one broker. Nothing connects before the first command; safe in threads and after a fork."""
+    """A client's connections to one broker. They are made at the first command; safe in threads and after a fork."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.repeated: Final = Repeated()
-        #: how often it was closed
+        self.repeated: Final = RepeatedPrograms()
+        #: the number of times that it was closed
         self.closings = 0
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -50,7 +50,7 @@ class Connection:
 
     @property
     def client(self) -> redis.Redis:
-        """The redis-py client of this process."""
+        """Return the redis-py client of this process."""
         with self._of_this_process():
             if self._client is None:
                 self._client = connect(self.broker)
@@ -58,7 +58,7 @@ class Connection:
 
     @property
     def hub(self) -> Hub:
-        """Return the hub of this process, which hears of the moves of jobs."""
+        """Return the event hub of this process."""
         with self._of_this_process():
             if self._hub is None:
                 self._hub = Hub(lambda: connect(self.broker, max_connections=1))
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Return the threads in which coroutines ask Redis. Nothing that waits for a job belongs there."""
+        """Return the threads in which coroutines ask Redis, but never wait for a job."""
         with self._of_this_process():
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, "qfleet-await")
@@ -74,7 +74,7 @@ class Connection:
 
     @property
     def app(self) -> Any:
-        """The Celery app of this process, as a sender of tasks and a reader of results."""
+        """Return the Celery app of this process, which sends tasks and reads results."""
         return self._sender()[0]
 
     def _sender(self) -> tuple[Any, Any]:
@@ -83,49 +83,49 @@ class Connection:
             if self._app is None:
                 self._app = Celery("qfleet", set_as_current=False)
                 self._app.conf.update(celery_settings(self.broker))
-                # Celery would take kombu's pools, which belong to the whole process and outlive this connection.
+                # Celery would use kombu's pools, which belong to the whole process and outlive this connection.
                 limit = self._app.conf.broker_pool_limit
                 pool = self._app.connection_for_write().Pool(limit)
                 self._producers = ProducerPool(pool, limit)  # type: ignore[no-untyped-call]
-                # It would take a second producer for each message, and fail if there is none.
+                # It would use a second producer for each message, and fail without one.
                 self._app.control.mailbox.producer_pool = None
             return self._app, self._producers
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        """The jobs in this Redis; its errors are raised as `qfleet.errors.BrokerError`."""
-        with translated(self.broker, self._missing):
+        """Lend the ledger in this Redis. Errors of Redis are raised as `qfleet.errors.BrokerError`."""
+        with translate_errors(self.broker, self._missing):
             yield Ledger(self.client)
 
     def check(self, listener: Listener) -> None:
-        """Raise `qfleet.errors.BrokerError` if a listener can't hear its job's moves."""
+        """Check that a listener is subscribed. Raises `qfleet.errors.BrokerError`."""
         if listener.error is not None:
             raise translate(listener.error, self.broker, self._missing) from listener.error
 
     def closed_error(self) -> BrokerClosedError:
-        """Return the error for a call that was using this connection when it was closed."""
+        """Return the error of a call during which this connection was closed."""
         text = f"the provider of {self.broker} was closed by close() while it was in use"
         return BrokerClosedError(text, broker=str(self.broker))
 
     def publish(self, job_id: str, shards: Sequence[int]) -> None:
-        """Put the tasks of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
+        """Put the messages of a job's shards on the queue. Raises `qfleet.errors.BrokerError`."""
         with (
             self._producer() as (app, producer),
-            # a batch costs more than one message does
+            # A batch costs more than a single message.
             producer.batch(max_size=_PUBLISHED_AT_ONCE) if len(shards) > 1 else nullcontext(),
         ):
             for index in shards:
                 send_shard(app, job_id, index, producer=producer)
 
     def revoke(self, job_id: str, shards: Iterable[int]) -> None:
-        """Tell every worker to drop a job's shards, and to kill the processes that run one of them."""
+        """Tell every worker to drop shards of a job and to kill the processes that run them."""
         ids = [task_id(job_id, index) for index in shards]
         with self._producer() as (app, producer):
             link = {"connection": producer.connection, "channel": producer.channel}
             app.control.revoke(ids, terminate=True, signal="SIGKILL", **link)
 
     def close(self) -> None:
-        """Close all connections; calls that wait raise an error. The next call opens them again."""
+        """Close all connections. Waiting calls raise an error, and the next call opens connections again."""
         with self._of_this_process():
             client, hub, threads, app, producers = self._client, self._hub, self._threads, self._app, self._producers
             self._client = self._hub = self._threads = self._app = self._producers = None
@@ -135,7 +135,7 @@ class Connection:
         if threads is not None:
             threads.shutdown(wait=False)
         if client is not None:
-            # One that a thread uses is closed when that has done with it: redis-py would fail at it in any way.
+            # redis-py can't close a connection in use; it is closed when its thread returns it.
             client.connection_pool.disconnect(inuse_connections=False)
         if app is not None:
             producers.force_close_all()
@@ -144,20 +144,20 @@ class Connection:
 
     @contextmanager
     def _producer(self) -> Iterator[tuple[Any, Any]]:
-        """Lend the Celery app and one of its producers. Waits until one is free."""
+        """Lend the Celery app and one of its producers. Waits for a free one."""
         closings = self.closings
         app, producers = self._sender()
         try:
-            with translated(self.broker, self._missing), producers.acquire(block=True) as producer:
+            with translate_errors(self.broker, self._missing), producers.acquire(block=True) as producer:
                 yield app, producer
         except Exception as exc:
             if self.closings == closings:
                 raise
-            # kombu's connections were closed under its hands.
+            # kombu's connections were closed in the meantime.
             raise self.closed_error() from exc
 
     def _missing(self) -> tuple[str, ...]:
-        """Return the rights that the user of this broker lacks; empty if that can't be found out."""
+        """Return the rights that the user of this broker lacks; empty if they can't be determined."""
         try:
             found = missing_rights(self.client, "client", self.broker.client_options["db"])
         except redis.RedisError:
@@ -165,7 +165,7 @@ class Connection:
         return tuple(map(str, found))
 
     def _of_this_process(self) -> threading.Lock:
-        # A child of fork() must not write to its parent's sockets. What the parent opened is dropped, not closed.
+        # A child of fork() must not write to its parent's sockets: it drops them without closing them.
         if self._pid != os.getpid():
             self._pid, self._lock = os.getpid(), threading.Lock()
             self._client = self._hub = self._threads = self._app = self._producers = None

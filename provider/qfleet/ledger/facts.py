@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can a client see of a fleet's health? Read only; `qfleet.health.diagnosis` says what it means."""
+"""The facts about a fleet's health that a client can read. `qfleet.health.diagnosis` interprets them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet.wire.redis.preflight import missing_rights
 
-#: Keys that one step of the search for orphans looks at.
+#: The number of keys in one step of the search for orphans.
 _SCANNED_AT_ONCE: Final = 1000
 _LEDGER: Final = keys.job("").encode()
 _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
@@ -37,11 +37,11 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was seen. ``None`` stands for what this Redis doesn't let a client see."""
+    """The facts about a fleet. ``None`` is a fact that this Redis doesn't allow a client to read."""
 
-    #: the version of Redis, or the one that Valkey is compatible with
+    #: the version of Redis, or the one with which Valkey is compatible
     redis_version: str | None
-    #: the version of Valkey, if that is what it is
+    #: the version of Valkey, for Valkey
     valkey_version: str | None
     maxmemory_policy: str | None
     #: whether the append-only file is on
@@ -50,35 +50,35 @@ class Facts:
     in_memory: bool
     #: Redis's setting ``save``; empty if there are no snapshots
     save: str | None
-    #: whether Redis could write to its disk when it tried last
+    #: whether the last write of Redis to its disk succeeded
     writes_succeed: bool | None
-    #: this machine's clock less that of Redis, in seconds
+    #: the time of this machine minus the time of Redis, in seconds
     clock_ahead_seconds: float
     client_version: str
-    #: what Redis doesn't let this client do that it needs to, each with the ACL rule that is missing
+    #: the rights that this client needs and lacks, each with the missing ACL rule
     missing_rights: tuple[str, ...]
-    #: those that are up
+    #: the workers that are up
     workers: tuple[Presence, ...]
-    #: names of those that stopped to show themselves, and didn't leave
+    #: names of workers that disappeared without signing off
     silent_workers: tuple[str, ...]
-    #: names under which something stands that no worker wrote; bytes that can't be shown are escaped
+    #: names of unreadable records of workers; unprintable bytes are escaped
     damaged_workers: tuple[str, ...]
-    #: messages on the queue
+    #: the number of messages on the queue
     messages: int
-    #: shards that nobody has taken, of jobs whose messages must all be there
+    #: the number of waiting shards of jobs whose messages must all be there
     waiting_shards: int
-    #: ids of jobs that are listed as active, and aren't there
+    #: ids of jobs in the list of active ones that don't exist
     gone_jobs: tuple[str, ...]
     #: ids of jobs that can't be read
     damaged_jobs: tuple[str, ...]
-    #: keys of the whole fleet that hold something else than they should: their name, and the type they should have
+    #: keys of the whole fleet with a wrong type: the name and the right type
     damaged_keys: tuple[str, ...]
-    #: keys of jobs that aren't there
+    #: keys of jobs that don't exist
     orphan_keys: tuple[str, ...]
 
 
 def shown(name: bytes) -> str:
-    """Return a name in Redis as text; as an escaped one, if it isn't UTF-8 or can't be printed."""
+    """Return a name in Redis as text, escaped if it isn't UTF-8 or can't be printed."""
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -87,9 +87,9 @@ def shown(name: bytes) -> str:
 
 
 def gather_facts(connection: Connection) -> Facts:
-    """Look at a fleet. Raises `qfleet.errors.BrokerError` if Redis can't be used."""
+    """Gather the facts about a fleet. Raises `qfleet.errors.BrokerError` if Redis can't be used."""
     with connection.ledger() as ledger:
-        # So that what can't be seen below is what isn't allowed, and not what is out of reach.
+        # So that later refusals mean missing rights and not an unreachable Redis.
         ledger.ping()
         client: Any = connection.client
         server = _if_allowed(lambda: client.info("server")) or {}
@@ -132,7 +132,7 @@ def gather_facts(connection: Connection) -> Facts:
 
 
 def _of_wrong_type(client: Any) -> list[str]:
-    """Return the keys of the whole fleet whose type isn't the one that they should have."""
+    """Return the keys of the whole fleet with a wrong type."""
     wrong = []
     for key, (_, read) in _TYPED.items():
         try:
@@ -163,7 +163,7 @@ def _writes_succeed(disk: dict[str, Any]) -> bool | None:
 
 
 def _active_jobs(client: Any, now: float) -> tuple[int, tuple[str, ...], list[str]]:
-    """Return how many shards of active jobs wait to be taken, the active jobs that aren't there, and damaged ones."""
+    """Return the number of waiting shards of active jobs, the missing active jobs, and the damaged ones."""
     ids = client.zrange(keys.ACTIVE, 0, -1)
     fields = (JobField.CREATED, JobField.PUBLISHED, JobField.count("PENDING"))
     answers = _each(client, ids, lambda pipe, job_id: pipe.hmget(_LEDGER + job_id, fields))
@@ -185,21 +185,21 @@ def _active_jobs(client: Any, now: float) -> tuple[int, tuple[str, ...], list[st
 def _orphans(client: Any) -> tuple[str, ...]:
     of_jobs: dict[bytes, list[bytes]] = {}
     for raw in client.scan_iter(match=f"{keys.PREFIX}*", count=_SCANNED_AT_ONCE):
-        # Each byte as a character: a key may be any bytes.
+        # Each byte as a character, since a key may have any bytes.
         job_id = keys.job_of(raw.decode("latin-1"))
         if job_id is not None:
             of_jobs.setdefault(job_id.encode("latin-1"), []).append(raw)
-    # Asked after the scan: whatever belongs to a job was stored with its ledger, or later.
+    # Read after the scan: the keys of a job are stored together with its ledger or later.
     there = _each(client, of_jobs, lambda pipe, job_id: pipe.hexists(_LEDGER + job_id, JobField.CREATED))
     # A ledger that isn't a hash belongs to a damaged job.
     lost = [key for job_id, found in of_jobs.items() if there[job_id] == 0 for key in found]
-    # Those of a job that was deleted meanwhile are no more.
+    # The keys of a job that was deleted in the meantime are gone.
     left = _each(client, lost, lambda pipe, key: pipe.exists(key))
     return tuple(sorted(shown(key) for key in lost if left[key]))
 
 
 def _each(client: Any, names: Iterable[bytes], ask: Callable[[Any, bytes], object]) -> dict[bytes, Any]:
-    """Ask the same for each name. Where Redis refuses, the answer is its error."""
+    """Return the answers to a question for each name. A refusal of Redis is returned as its error."""
     names = list(names)
     answers: list[Any] = []
     for start in range(0, len(names), _SCANNED_AT_ONCE):

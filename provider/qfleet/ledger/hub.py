@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One subscription for all waits of a client: a thread hears of the moves of jobs, and wakes their listeners.
+"""The event hub of a client: one thread and one connection for the messages about all its jobs.
 
-Only that thread touches the connection, which may be TLS. It starts with the first listener, and ends when there has
-been none for a while.
+Only that thread uses the connection, which may be TLS. It starts with the first listener, and ends after a time without
+listeners.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ import redis
 
 from qfleet.ledger.listener import MOVED, READ, Listener
 
-#: The connection is closed, and the thread ends, after this long without a listener.
+#: The time without a listener after which the connection is closed and the thread ends.
 IDLE_SECONDS: Final = 10.0
-#: A connection that is silent for this long is asked for an answer, and is lost if there is none for as long again.
+#: The time of silence after which a connection is tested; after the same time without an answer, it counts as lost.
 SILENCE_SECONDS: Final = 10.0
-#: Between two attempts to connect: the first pause, and the longest.
+#: The first and the longest pause between two attempts to connect.
 _PAUSES_SECONDS: Final = (0.05, 1.0)
 
 
 class Hub:
-    """Hears of the moves of jobs, on one connection, for all listeners of a process."""
+    """The receiver of messages about jobs for all listeners of a process, on one connection."""
 
     def __init__(self, connect: Callable[[], redis.Redis]) -> None:
-        """Make a hub that doesn't connect yet.
+        """Make a hub that isn't connected yet.
 
         Args:
-            connect: makes a client of its own for the hub.
+            connect: makes a separate client for the hub.
         """
         self._connect = connect
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._listeners: dict[str, list[Listener]] = {}
         self._number = 0
-        #: channels that are subscribed to, confirmed or not
+        #: the channels that are subscribed to, confirmed or not
         self._subscribed: set[str] = set()
         self._confirmed: set[str] = set()
-        #: how many confirmations of a channel are still to come
+        #: the number of confirmations of each channel that haven't arrived yet
         self._asked: dict[str, int] = {}
-        #: channels that have got their first listener, or lost their last, since the thread looked
+        #: the channels that got their first listener, or lost their last, since the thread last looked
         self._changed: set[str] = set()
         self._thread: threading.Thread | None = None
-        self._poker: socket.socket | None = None
+        self._waker: socket.socket | None = None
         self.closed = False
 
     @property
@@ -60,9 +60,9 @@ class Hub:
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """Wake a listener when its job moves, and when the hub is closed.
+        """Wake a listener in a block at each message about its job, and when the hub is closed.
 
-        Nothing is missed once `Listener.confirmed` is true.
+        No message is missed when `Listener.confirmed` is true.
         """
         try:
             self._add(listener)
@@ -77,9 +77,9 @@ class Hub:
             for listener in self._all():
                 listener.tell(READ)
             thread = self._thread
-            self._poke()
+            self._wake()
         if thread is not None and thread is not threading.current_thread():
-            # It may be connecting to a Redis that doesn't answer; then it ends later, by itself.
+            # While it connects to a Redis that doesn't answer it can't end; it does so later.
             thread.join(1.0)
 
     def _add(self, listener: Listener) -> None:
@@ -94,41 +94,41 @@ class Hub:
                 return
             self._changed.add(listener.channel)
             if self._thread is None:
-                self._poker, poked = socket.socketpair()
-                # Neither waits: a full buffer wakes the thread as well, which needs the lock to empty it.
-                self._poker.setblocking(False)
-                poked.setblocking(False)
-                self._thread = threading.Thread(target=self._run, args=(poked,), name="qfleet-hub", daemon=True)
+                self._waker, woken = socket.socketpair()
+                # Neither blocks: a full buffer wakes the thread, too, and the thread needs the lock to empty it.
+                self._waker.setblocking(False)
+                woken.setblocking(False)
+                self._thread = threading.Thread(target=self._run, args=(woken,), name="qfleet-hub", daemon=True)
                 self._thread.start()
             else:
-                self._poke()
+                self._wake()
 
     def _remove(self, listener: Listener) -> None:
-        if self._pid != os.getpid():  # the lock may be held by a thread of the parent, for ever
+        if self._pid != os.getpid():  # a thread of the parent may hold the lock forever
             return
         with self._lock:
             own = self._listeners.get(listener.channel, [])
-            if listener not in own:  # the hub was closed, or Ctrl-C came, before it was there
+            if listener not in own:  # the hub was closed, or Ctrl-C came, before it was added
                 return
             own.remove(listener)
             self._number -= 1
             if not own:
-                # Unsubscribed when the thread looks next: nothing comes on the channel of a job that has ended.
+                # The thread unsubscribes later: there are no messages about a job that has ended.
                 del self._listeners[listener.channel]
                 self._changed.add(listener.channel)
 
     def _all(self) -> list[Listener]:
         return [listener for own in self._listeners.values() for listener in own]
 
-    def _poke(self) -> None:
-        if self._poker is not None:
+    def _wake(self) -> None:
+        if self._waker is not None:
             with suppress(OSError):
-                self._poker.send(b"\0")
+                self._waker.send(b"\0")
 
     # --- In the hub's thread ---
 
-    def _run(self, poked: socket.socket) -> None:
-        link: _Link | None = None
+    def _run(self, woken: socket.socket) -> None:
+        connection: _EventConnection | None = None
         attempt_at, pause, idle_since = 0.0, _PAUSES_SECONDS[0], time.monotonic()
         try:
             while True:
@@ -141,38 +141,38 @@ class Hub:
                         return
                     wanted = bool(self._listeners)
                 try:
-                    if link is None and wanted and now >= attempt_at:
-                        link = _Link(self._connect())
+                    if connection is None and wanted and now >= attempt_at:
+                        connection = _EventConnection(self._connect())
                         pause = _PAUSES_SECONDS[0]
-                    if link is not None:
-                        self._converse(link)
+                    if connection is not None:
+                        self._converse(connection)
                 except (redis.RedisError, OSError) as exc:
-                    if link is not None:
-                        link.close()
-                        link = None
+                    if connection is not None:
+                        connection.close()
+                        connection = None
                     self._lost(exc)
                     attempt_at = time.monotonic() + pause
                     pause = min(2 * pause, _PAUSES_SECONDS[1])
                     continue
-                if link is not None:
-                    link.sleep(poked, idle_since + IDLE_SECONDS - now)
+                if connection is not None:
+                    connection.sleep(woken, idle_since + IDLE_SECONDS - now)
                 else:
-                    _sleep(poked, (attempt_at if wanted else idle_since + IDLE_SECONDS) - now)
+                    _sleep(woken, (attempt_at if wanted else idle_since + IDLE_SECONDS) - now)
         except BaseException:
             with self._lock:
                 self._forget()
             raise
         finally:
-            if link is not None:
-                link.close()
-            poked.close()
+            if connection is not None:
+                connection.close()
+            woken.close()
 
     def _forget(self) -> None:
-        """Let the next listener start another thread. The caller holds the lock."""
+        """Forget the thread, so that the next listener starts another one. The caller holds the lock."""
         self._thread = None
-        if self._poker is not None:
-            self._poker.close()
-        self._poker = None
+        if self._waker is not None:
+            self._waker.close()
+        self._waker = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -183,7 +183,7 @@ class Hub:
         self._changed = set(self._listeners)
 
     def _lost(self, error: Exception) -> None:
-        """Wake listeners with a confirmed channel, so that they read the ledger; let the others fail."""
+        """Wake all listeners after the connection is lost; those without a confirmed channel get the error."""
         with self._lock:
             for listener in self._all():
                 if not listener.confirmed:
@@ -191,7 +191,7 @@ class Hub:
                 listener.tell(READ)
             self._begin_anew()
 
-    def _converse(self, link: _Link) -> None:
+    def _converse(self, connection: _EventConnection) -> None:
         with self._lock:
             new = [channel for channel in self._changed - self._subscribed if channel in self._listeners]
             left = [channel for channel in self._changed & self._subscribed if channel not in self._listeners]
@@ -201,9 +201,9 @@ class Hub:
             self._subscribed.update(new)
             for channel in new:
                 self._asked[channel] = self._asked.get(channel, 0) + 1
-        link.send("UNSUBSCRIBE", left)
-        link.send("SUBSCRIBE", new)
-        for message in link.messages():
+        connection.send("UNSUBSCRIBE", left)
+        connection.send("SUBSCRIBE", new)
+        for message in connection.messages():
             if isinstance(message, redis.ResponseError):
                 self._refused(message)
             elif isinstance(message, list) and len(message) == 3:
@@ -216,7 +216,7 @@ class Hub:
             if kind == b"subscribe":
                 left = self._asked.pop(channel, 1) - 1
                 if left:
-                    self._asked[channel] = left  # it was left, and asked for again
+                    self._asked[channel] = left  # it was unsubscribed and subscribed again
                     return
                 if own:
                     self._confirmed.add(channel)
@@ -227,7 +227,7 @@ class Hub:
                     listener.tell(READ if data == b"ended" else MOVED)
 
     def _refused(self, error: redis.ResponseError) -> None:
-        """Let all listeners without a confirmed channel fail: the answer doesn't name the channel."""
+        """Pass an error to all listeners without a confirmed channel, since the answer doesn't name the channel."""
         with self._lock:
             for channel in self._asked:
                 for listener in self._listeners.get(channel, ()):
@@ -237,8 +237,8 @@ class Hub:
             self._asked.clear()
 
 
-class _Link:
-    """The connection of a hub, and the time of the last answer."""
+class _EventConnection:
+    """The connection of a hub, with the time of the last answer."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client: Any = client
@@ -247,12 +247,13 @@ class _Link:
         self._asked_at: float | None = None
 
     def send(self, command: str, channels: list[str]) -> None:
+        """Send a command with channels, unless there are none."""
         if channels:
             self._connection.send_command(command, *channels, check_health=False)
             self._asked_at = self._asked_at or time.monotonic()
 
     def messages(self) -> Iterator[object]:
-        """Yield the messages that have come; then check that Redis still answers."""
+        """Yield the messages that have arrived, then check that Redis still answers."""
         while self._connection.can_read(timeout=0):
             try:
                 message = self._connection.read_response(push_request=True)
@@ -267,20 +268,27 @@ class _Link:
             self._connection.send_command("PING", check_health=False)
             self._asked_at = now
 
-    def sleep(self, poked: socket.socket, idle: float) -> None:
+    def sleep(self, woken: socket.socket, idle: float) -> None:
+        """Sleep until there is a message, the hub is woken, or there is something to check.
+
+        Args:
+            woken: the socket that wakes the hub.
+            idle: the longest time, in seconds.
+        """
         since = self._heard_at if self._asked_at is None else self._asked_at
-        _sleep(poked, min(idle, since + SILENCE_SECONDS - time.monotonic()), self._connection._sock)
+        _sleep(woken, min(idle, since + SILENCE_SECONDS - time.monotonic()), self._connection._sock)
 
     def close(self) -> None:
+        """Close the connection."""
         self._connection.disconnect()
         self._client.close()
 
 
-def _sleep(poked: socket.socket, seconds: float, *others: Any) -> None:
-    """Sleep until the hub is poked, or one of the other sockets can be read."""
+def _sleep(woken: socket.socket, seconds: float, *others: Any) -> None:
+    """Sleep until the hub is woken, or one of the other sockets can be read."""
     poll = select.poll()
-    for each in (poked, *others):
+    for each in (woken, *others):
         poll.register(each, select.POLLIN)
     poll.poll(max(seconds, 0.0) * 1000)
     with suppress(BlockingIOError):
-        poked.recv(4096)
+        woken.recv(4096)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ids of jobs in Redis, by time and by name. Ids of expired jobs stay for a while."""
+"""The index of jobs in Redis: ids by time and by name, including those of expired jobs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import redis
 
 from qfleet.wire.redis import keys
 
-#: An expired job's id is remembered this long after the job was made, unless there are more ids than `MOST_IDS`.
+#: The time after a job was made for which its id is kept, unless there are more than `MOST_IDS`.
 TOMBSTONE_SECONDS: Final = 90 * 86_400
 MOST_IDS: Final = 100_000
-#: Ids that a call looks at: the first, since most lists are short; where there are jobs; where all have expired. Redis
-#: is busy for some milliseconds then.
+#: The number of ids that a call reads: the first call, since most lists are short; calls that find jobs; calls that
+#: find only expired ones, which keep Redis busy for some milliseconds.
 _FIRST_SLICE: Final = 100
 _MIXED_SLICE: Final = 500
 _LARGEST_SLICE: Final = 4_000
 _TRIMMED_AT_ONCE: Final = 1_000
-#: Candidates for a short id that are told.
+#: The largest number of candidates for a short id.
 _CANDIDATES: Final = 8
-#: The beginning of an id, which must not be a whole one.
+#: The beginning of an id, but not a whole one.
 _SHORT: Final = re.compile(r"[0-9a-f-]{4,35}")
 
 
 class JobIndex:
-    """The ids of the jobs in one Redis. Raises redis-py's errors as they come."""
+    """The index of the jobs in one Redis. Raises the errors of redis-py."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
@@ -38,13 +38,16 @@ class JobIndex:
         self._trim = self._redis.register_script(_script("trim"))
 
     def ids(self, oldest: float, newest: float, *, descending: bool, active: bool) -> Iterator[list[str]]:
-        """Yield the ids of the jobs that were made in a span of time and haven't expired, some at a time.
+        """Yield lists of the ids of jobs in a span of time that haven't expired.
 
-        Each is there once, and none is left out because another one comes or goes meanwhile. Ids that aren't UTF-8 are
-        left out: no client made them.
+        Each id comes once, and no id is missed when other jobs come or go in the meantime. Ids that aren't UTF-8 are
+        left out, since no client made them.
 
         Args:
-            active: only those that are listed as active.
+            oldest: the beginning of the span, in seconds since the epoch; may be infinite.
+            newest: its end.
+            descending: newest first.
+            active: only jobs in the list of active ones.
         """
         number = _FIRST_SLICE
         place: list[bytes] = []
@@ -59,23 +62,23 @@ class JobIndex:
             number = _MIXED_SLICE if found else min(4 * number, _LARGEST_SLICE)
 
     def starting_with(self, prefix: str) -> tuple[list[str], list[str]]:
-        """Return ids of jobs, and ids of expired jobs, that begin with ``prefix``; not more than a few.
+        """Return a few ids of jobs, and of expired jobs, that begin with ``prefix``.
 
-        A prefix of less than four characters finds nothing.
+        A prefix of less than four characters matches no id.
         """
         if not _SHORT.fullmatch(prefix):
             return [], []
         end = f"({prefix}\x7f"
-        found = [raw.decode() for raw in self._redis.zrangebylex(keys.IDS, f"[{prefix}", end, 0, _CANDIDATES)]
+        ids = [raw.decode() for raw in self._redis.zrangebylex(keys.IDS, f"[{prefix}", end, 0, _CANDIDATES)]
         with self._redis.pipeline(transaction=False) as pipe:
-            for job_id in found:
+            for job_id in ids:
                 pipe.exists(keys.job(job_id))
-            there = pipe.execute()
-        jobs = [job_id for job_id, exists in zip(found, there, strict=True) if exists]
-        return jobs, [job_id for job_id in found if job_id not in jobs]
+            existing = pipe.execute()
+        jobs = [job_id for job_id, exists in zip(ids, existing, strict=True) if exists]
+        return jobs, [job_id for job_id in ids if job_id not in jobs]
 
     def trim(self) -> int:
-        """Forget ids of jobs that expired long ago, or of expired jobs if there are too many; return the number."""
+        """Remove ids of jobs that expired long ago, or of expired jobs if there are too many. Return the number."""
         seconds, _ = self._redis.time()
         arguments = [keys.job(""), _TRIMMED_AT_ONCE, seconds - TOMBSTONE_SECONDS, MOST_IDS]
         return int(self._trim(keys=[keys.JOBS, keys.IDS, keys.TRIMMED], args=arguments))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger: what Redis knows of jobs, read and changed by a client."""
+"""The ledger: the jobs in Redis, read and changed by a client."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
 from qfleet.wire.redis.states import FINAL_STATES
 
-#: A program that several jobs had is kept for so long after its last use.
+#: The time that the copy of a program is kept after its last use.
 PROGRAM_SECONDS: Final = 600
-#: Shards whose results are read at once.
+#: The number of shards whose results are read at once.
 _READ_AT_ONCE: Final = 16
-#: Jobs that are listed at once.
+#: The number of jobs that are read at once for a list.
 _PAGE: Final = 100
 
 _presence_decoder = msgspec.json.Decoder(Presence)
@@ -43,15 +43,15 @@ class NewJob:
 
     job_id: str
     record: JobRecord
-    #: seconds to keep the job after it ended
+    #: seconds to keep the job after its end
     retention: int
     shards: Sequence[ShardWork]
-    #: content hash -> blob
+    #: the encoded programs by content hash
     programs: Mapping[str, bytes]
 
 
 class Ledger:
-    """The jobs in one Redis. Raises redis-py's errors as they come; `Connection.ledger` translates them."""
+    """The jobs in one Redis. Raises the errors of redis-py, which `Connection.ledger` translates."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
@@ -59,32 +59,43 @@ class Ledger:
         self._published = self._redis.register_script(plain_script("published"))
 
     def keep(self, names: Sequence[str]) -> tuple[float, set[str]]:
-        """Return the time by Redis's clock, and those of some programs that it has a copy of and keeps for a while.
+        """Return the time by Redis's clock, and the programs that Redis has a copy of.
 
-        The time is in seconds since the epoch. Redis is asked in any case: who goes on from here knows that it answers.
+        The copies are kept for another while. Redis is asked even without names, so that it is known to answer.
+
+        Args:
+            names: content hashes of programs.
+
+        Returns:
+            Seconds since the epoch, and the names with a copy.
         """
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for name in names:
                 pipe.expire(keys.program(name), PROGRAM_SECONDS)
-            (seconds, microseconds), *there = pipe.execute()
-        return seconds + microseconds * 1e-6, {name for name, found in zip(names, there, strict=True) if found}
+            (seconds, microseconds), *kept = pipe.execute()
+        return seconds + microseconds * 1e-6, {name for name, is_kept in zip(names, kept, strict=True) if is_kept}
 
     def store(self, job: NewJob, *, again: Sequence[str] = (), there: Collection[str] = ()) -> list[str]:
-        """Write a job whole, with every shard PENDING. Raises `CapacityError` if its metadata fit no Redis value.
-
-        Returns the programs that it still has to be given, before it is published.
+        """Store a whole job with every shard PENDING.
 
         Args:
-            again: programs that an earlier job had too: Redis keeps a copy of them.
-            there: those of them that it has a copy of, so that they need not be sent.
+            job: the job.
+            again: programs that an earlier job had, too: Redis keeps a copy of them.
+            there: the programs of ``again`` that Redis has a copy of already, so that they need not be sent.
+
+        Returns:
+            The programs that the job still lacks. It must get them before it is published.
+
+        Raises:
+            CapacityError: the job's record is too large for a Redis value.
         """
         record = job.record
         blob = encode_record(record)
         if len(blob) > MAX_BLOB_BYTES:
             raise CapacityError(
-                f"what is kept of the job beside its programs takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
-                "holds 512 MiB; give less metadata, or cut the job",
+                f"the record of the job, without its programs, has {len(blob) / 2**20:.0f} MiB, and a Redis value "
+                "holds 512 MiB; give less metadata, or split the job",
                 needed_bytes=len(blob),
                 available_bytes=MAX_BLOB_BYTES,
             )
@@ -109,7 +120,7 @@ class Ledger:
                 pipe.hset(work, mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
                 pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
             else:
-                # With nothing to run it has ended.
+                # Without shards it has ended.
                 pipe.hset(key, mapping=ledger | {JobField.ENDED: repr(record.created), JobField.PUBLISHED: 1})
                 pipe.expire(key, job.retention)
             if sent:
@@ -122,25 +133,27 @@ class Ledger:
             for name in again:
                 pipe.eval(plain_script("copy"), 2, programs, keys.program(name), name)
             answers = pipe.execute()
-        # Redis may have dropped one since it was asked: it was emptied, or failed over.
-        return [name for name, found in zip(again, answers[len(answers) - len(again) :], strict=True) if not found]
+        # Redis may have lost a copy since it was asked: it was emptied, or failed over.
+        copied = answers[len(answers) - len(again) :]
+        return [name for name, is_copied in zip(again, copied, strict=True) if not is_copied]
 
     def give(self, job: NewJob, names: Sequence[str]) -> None:
-        """Give a job that is stored some of its programs."""
+        """Give a stored job some of its programs."""
         self._redis.hset(keys.programs(job.job_id), mapping={name: job.programs[name] for name in names})
 
     def ping(self) -> None:
-        """Raise unless Redis answers."""
+        """Check that Redis answers."""
         self._redis.ping()
 
     def published(self, job_id: str) -> None:
-        """Note that every shard's message is on the queue."""
+        """Note that the messages of all shards are on the queue."""
         self._published(keys=[keys.job(job_id)])
 
     def snapshot(self, job_id: str) -> Snapshot:
         """Return the job's state now, by one read.
 
-        Raises `JobNotFoundError`, `JobExpiredError` or `DamagedDataError`.
+        Raises:
+            JobNotFoundError, JobExpiredError, DamagedDataError: the job isn't there or can't be read.
         """
         try:
             answer = self._redis.hmget(keys.job(job_id), SUMMARY_FIELDS)
@@ -154,7 +167,11 @@ class Ledger:
         return snapshot
 
     def record(self, job_id: str) -> JobRecord:
-        """The job as it was submitted. Raises `JobNotFoundError`, `JobExpiredError` or `DamagedDataError`."""
+        """Return the job as it was submitted.
+
+        Raises:
+            JobNotFoundError, JobExpiredError, DamagedDataError: the job isn't there or can't be read.
+        """
         try:
             blob = self._redis.hget(keys.job(job_id), JobField.RECORD)
         except redis.ResponseError as exc:
@@ -166,7 +183,7 @@ class Ledger:
         return decode_record(blob)
 
     def ended(self, job_id: str, shards: Sequence[int]) -> list[int]:
-        """Those of some shards that are over."""
+        """Return the shards among some that have ended."""
         states = self._redis.hmget(keys.shards(job_id), [ShardField.of(index, ShardField.STATE) for index in shards])
         return [
             index
@@ -175,7 +192,7 @@ class Ledger:
         ]
 
     def results(self, job_id: str, shards: Sequence[int]) -> Iterator[ShardResult]:
-        """What some shards gave, those that gave anything. Raises `DamagedDataError`."""
+        """Yield the results of the shards among some that have one. Raises `DamagedDataError`."""
         for start in range(0, len(shards), _READ_AT_ONCE):
             indices = shards[start : start + _READ_AT_ONCE]
             for index, blob in zip(indices, self._redis.hmget(keys.results(job_id), indices), strict=True):
@@ -188,20 +205,20 @@ class Ledger:
                     raise DamagedDataError(text, job_id=job_id, shard=index) from exc
 
     def cancel(self, job_id: str) -> list[int]:
-        """Stop every shard that isn't over, for good; the indices of those that were stopped."""
+        """Cancel every shard that hasn't ended for good. Return the indices of these shards."""
         revoked = "celery.exceptions.TaskRevokedError", "cancelled"
         return cast("list[int]", self._scripts.call("cancel", job_id, "REVOKED", error=revoked))
 
     def retry(self, job_id: str) -> list[int]:
-        """Let every shard that failed run again; their indices."""
+        """Let every failed shard run again. Return the indices of these shards."""
         return cast("list[int]", self._scripts.call("retry", job_id, "PENDING"))
 
     def delete(self, job_id: str) -> None:
-        """Remove a job and all that belongs to it. Its tasks, if any are left on the queue, do nothing any more."""
+        """Remove a job with all its keys. Its messages on the queue have no effect any more."""
         raw = self._redis.hget(keys.job(job_id), JobField.SHARDS) or b"0"
-        # A number that no client stores is damage: what it would name isn't there.
+        # A number that no client stores is damage, and its shards don't exist.
         shards = int(raw) if raw.isdigit() and len(raw) < 10 and int(raw) <= MAX_SHARDS else 0
-        # No transaction: a full Redis refuses them all, and this is how one makes room.
+        # No transaction: a full Redis refuses transactions, and deleting jobs frees memory.
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
             pipe.zrem(keys.JOBS, job_id)
@@ -218,14 +235,16 @@ class Ledger:
         active: bool = False,
         damaged: list[str] | None = None,
     ) -> Iterator[JobSummary]:
-        """Yield the jobs made in a span of time, by time of creation; read page by page.
+        """Yield the jobs made in a span of time, by time of creation.
 
-        Each is there once, and none is left out because another one comes or goes meanwhile. Jobs that can't be read
-        are left out.
+        Each job comes once, and no job is missed when others come or go in the meantime. Unreadable jobs are left out.
 
         Args:
-            active: only those that are listed as having something left to run.
-            damaged: gets the ids of the jobs that can't be read.
+            created_after: the beginning of the span, in seconds since the epoch; may be infinite.
+            created_before: its end.
+            descending: newest first.
+            active: only jobs in the list of active ones.
+            damaged: gets the ids of unreadable jobs.
         """
         for ids in JobIndex(self._redis).ids(created_after, created_before, descending=descending, active=active):
             for start in range(0, len(ids), _PAGE):
@@ -245,12 +264,12 @@ class Ledger:
                             yield JobSummary(job_id, snapshot)
 
     def find(self, job_id: str) -> JobSummary:
-        """Return the job with this id, or whose id alone begins so.
+        """Return the job with this id, or the only one whose id begins with it.
 
         Raises:
-            JobNotFoundError: no id is so, or begins so; or several do.
+            JobNotFoundError: there is no such job, or there are several.
             JobExpiredError: the job has expired.
-            DamagedDataError: what Redis holds of it can't be read.
+            DamagedDataError: its data can't be read.
         """
         try:
             return JobSummary(job_id, self.snapshot(job_id))
@@ -260,7 +279,7 @@ class Ledger:
                 return JobSummary(jobs[0], self.snapshot(jobs[0]))
             if jobs:
                 raise JobNotFoundError(
-                    f"several jobs' ids begin with {job_id!r}: {', '.join(jobs)}; give more of the one that is meant",
+                    f"the ids of several jobs begin with {job_id!r}: {', '.join(jobs)}; give more characters",
                     job_id=job_id,
                     candidates=tuple(jobs),
                 ) from None
@@ -269,11 +288,11 @@ class Ledger:
             raise
 
     def trim(self) -> None:
-        """Forget some ids of jobs that expired long ago."""
+        """Remove some ids of jobs that expired long ago."""
         JobIndex(self._redis).trim()
 
     def workers(self) -> list[Presence]:
-        """Return the workers that are up. Records that can't be read are left out; see `worker_records`."""
+        """Return the workers that are up. Unreadable records are left out; see `worker_records`."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hvals(keys.WORKERS)
@@ -282,13 +301,13 @@ class Ledger:
         return sorted((w for w in workers if abs(seconds - w.seen) < STALE_SECONDS), key=lambda w: w.name)
 
     def worker_records(self) -> dict[bytes, Presence | None]:
-        """Return the record of each worker by its name; ``None`` for one that can't be read."""
+        """Return the record of each worker by name; ``None`` for an unreadable record."""
         return {name: _presence(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
     def _expired(self, job_id: str) -> JobExpiredError:
         return JobExpiredError(
-            f"job {job_id} has expired: its retention is over, and its data are deleted. "
-            "QFLEET_RETENTION_SECONDS, set where jobs are submitted, keeps them longer.",
+            f"job {job_id} has expired: its retention is over, and its data are deleted. To keep jobs longer, set "
+            "QFLEET_RETENTION_SECONDS where they are submitted.",
             job_id=job_id,
         )
 
@@ -296,7 +315,7 @@ class Ledger:
         if self._redis.zscore(keys.JOBS, job_id) is not None:
             return self._expired(job_id)
         return JobNotFoundError(
-            f"no job {job_id!r} here; `qfleet jobs` and provider.jobs() list those that are there", job_id=job_id
+            f"no job {job_id!r} on this fleet; `qfleet jobs` and provider.jobs() list its jobs", job_id=job_id
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listeners: a thread or a coroutine that waits for one job, and is woken by the hub."""
+"""Listeners: threads or coroutines that wait for one job and are woken by the hub."""
 
 from __future__ import annotations
 
@@ -12,38 +12,43 @@ from typing import Final
 
 from qfleet.wire.redis import keys
 
-#: What there is to hear: a shard moved; or the job ended, or something may have been missed.
+#: The kinds of news: a shard moved; or the job ended, or a message may have been missed.
 MOVED: Final = 1
 READ: Final = 2
-#: Moves of shards that follow each other this soon wake a listener once.
+#: The time in which several moves of shards wake a listener only once.
 _GATHER_SECONDS: Final = 0.01
 
 
 class Listener(ABC):
-    """Listens to one job.
+    """A listener to one job.
 
-    Before each read of the ledger it calls `clear`, so that what comes during the read wakes it again.
+    Call `clear` before each read of the ledger, so that messages during the read wake the listener again.
 
     Args:
-        moves: wake it at each move of a shard, too.
+        job_id: the job.
+        moves: wake the listener also at each move of a shard.
     """
 
     def __init__(self, job_id: str, *, moves: bool = False) -> None:
         self.channel: Final = keys.events(job_id)
-        #: whether Redis has confirmed that it hears the job's moves
+        #: whether Redis has confirmed the subscription
         self.confirmed = False
-        #: why it can't hear them
+        #: the error if there is no subscription
         self.error: Exception | None = None
         self._moves = moves
         self._news = 0
 
     def confirm(self) -> None:
-        """Note that Redis has confirmed the channel. If not for the first time, a message may have been missed."""
+        """Note that Redis has confirmed the channel. After a reconnection, a message may have been missed."""
         self.confirmed = True
         self.tell(READ)
 
     def tell(self, news: int) -> None:
-        """Wake the listener. May be called from any thread."""
+        """Wake the listener, from any thread.
+
+        Args:
+            news: `MOVED` or `READ`.
+        """
         if news == READ or self._moves:
             self._news = max(self._news, news)
             self._wake()
@@ -57,7 +62,7 @@ class Listener(ABC):
 
 
 class ThreadListener(Listener):
-    """A thread that listens."""
+    """A listener for a thread."""
 
     def __init__(self, job_id: str, *, moves: bool = False) -> None:
         super().__init__(job_id, moves=moves)
@@ -69,7 +74,7 @@ class ThreadListener(Listener):
         super().clear()
 
     def wait(self, seconds: float) -> None:
-        """Return when the ledger should be read: the job ended or moved, or the time is over."""
+        """Wait until the ledger should be read: the job ended or moved, or the seconds are over."""
         deadline = time.monotonic() + seconds
         while self._news < READ and (left := deadline - time.monotonic()) > 0:
             self._event.wait(min(left, threading.TIMEOUT_MAX))
@@ -82,7 +87,7 @@ class ThreadListener(Listener):
 
 
 class CoroutineListener(Listener):
-    """A coroutine that listens, to be made in its event loop."""
+    """A listener for a coroutine, made in the coroutine's event loop."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
@@ -95,7 +100,7 @@ class CoroutineListener(Listener):
         super().clear()
 
     async def wait(self, seconds: float) -> None:
-        """Return when the ledger should be read: the job ended, or the time is over."""
+        """Wait until the ledger should be read: the job ended, or the seconds are over."""
         if self._news == READ:
             return
         with suppress(TimeoutError):
@@ -103,5 +108,5 @@ class CoroutineListener(Listener):
                 await self._event.wait()
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so there is no wait any more
             self._loop.call_soon_threadsafe(self._event.set)

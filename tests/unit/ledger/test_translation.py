@@ -19,7 +19,7 @@ from qfleet.errors import (
     BrokerPermissionError,
     BrokerUnreachableError,
 )
-from qfleet.ledger.translation import UnsuitedServerError, translate, translated
+from qfleet.ledger.translation import UnsuitedServerError, translate, translate_errors
 from qfleet.wire.redis.broker import parse_broker
 
 BROKER = parse_broker("redis://user:geheim@host:6379/0")
@@ -50,7 +50,7 @@ def test_the_map_is_total(kind: type[Exception]) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if issubclass(kind, of_redis.RedisError)])
 def test_every_error_of_redis_is_caught(kind: type[Exception]) -> None:
     cause = _made(kind)
-    with pytest.raises(BrokerError) as caught, translated(BROKER):
+    with pytest.raises(BrokerError) as caught, translate_errors(BROKER):
         raise cause
     assert caught.value.__cause__ is cause
 
@@ -99,7 +99,7 @@ def test_what_becomes_of_an_error(cause: Exception, expected: type[BrokerError])
 )
 @pytest.mark.parametrize("kind", [OperationalError, BatchPublishError])
 def test_kombus_wrapping_is_looked_into(kind: type[Exception], cause: Exception, expected: type[BrokerError]) -> None:
-    with pytest.raises(BrokerError) as caught, translated(BROKER):
+    with pytest.raises(BrokerError) as caught, translate_errors(BROKER):
         raise kind("wrapped") from cause
     assert type(caught.value) is expected
 
@@ -115,14 +115,14 @@ def test_a_sentinels_error_is_told_shortly() -> None:
 @pytest.mark.parametrize("make", [ValueError, KeyError, RuntimeError, KeyboardInterrupt])
 def test_other_errors_pass(make: Callable[[], BaseException]) -> None:
     error = make()
-    with pytest.raises(type(error)) as caught, translated(BROKER):
+    with pytest.raises(type(error)) as caught, translate_errors(BROKER):
         raise error
     assert caught.value is error
 
 
 def test_our_own_errors_pass() -> None:
     error = BrokerFullError("full")
-    with pytest.raises(BrokerFullError) as caught, translated(BROKER):
+    with pytest.raises(BrokerFullError) as caught, translate_errors(BROKER):
         raise error
     assert caught.value is error
 
