@@ -18,7 +18,7 @@ class Clbits:
     """The clbits that a circuit or block may name, by their numbers in the circuit or definition."""
 
     def __init__(self, bits: Sequence[Clbit], numbers: Sequence[int], outer: Clbits | None = None) -> None:
-        """Number clbits.
+        """Give clbits their numbers.
 
         Args:
             bits: clbits of a circuit or a block. Clbits beyond `numbers` belong to the circuits around it.

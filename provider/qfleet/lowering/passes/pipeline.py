@@ -17,7 +17,7 @@ from qfleet.wire.program.program import Program
 
 
 class Wanted(NamedTuple):
-    """What a circuit's program has to give."""
+    """The output of a circuit, and what passes need to know for it."""
 
     output: Output
     #: Labels of the ``save_state`` instructions.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operations of a program: one row of a table says all that is known of each.
+"""Operations of a program, each described by one row of a table.
 
 A new operation is a number in `Op`, a row of `SPECS`, and for a gate its matrix in `qfleet_worker.engines.gates`.
 """
@@ -66,7 +66,7 @@ class Op(IntEnum):
 
 
 class Kind(Enum):
-    """What an operation acts on."""
+    """The kinds of operations, by what they act on."""
 
     #: Qubits, unitarily. All other kinds take no controls.
     UNITARY = auto()
@@ -91,7 +91,7 @@ class Table(Enum):
 
 
 class Inverse(Enum):
-    """How an operation is inverted. An `Op` in its place is the inverse operation."""
+    """The ways to invert an operation. Instead of one, a row may name the inverse operation."""
 
     #: It isn't unitary.
     NONE = auto()
@@ -114,7 +114,7 @@ PER_TARGET: Final = -1
 
 
 class OpSpec(NamedTuple):
-    """All that is known of an operation, except for its matrix."""
+    """The description of an operation, except for its matrix."""
 
     op: Op
     #: Number of targets; ``None`` where the row says how many.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The saves of a program, and their data: one row of a table says all that is known of each kind.
+"""Saves of a program, and their data. One row of a table describes each kind of save.
 
 Kinds and subtypes are those of Aer's ``save_*`` instructions. A new kind is a number in `SaveKind` and a row of
 `SAVE_SPECS`, if states know its quantity.
@@ -54,7 +54,7 @@ Subtype = Literal["single", "c_single", "list", "c_list", "average", "c_average"
 
 
 class Payload(Enum):
-    """What a save says besides its kind."""
+    """The data of a save besides its kind."""
 
     NONE = auto()
     BASIS_STATES = auto()
@@ -65,7 +65,7 @@ class Payload(Enum):
 
 
 class Quantity(Enum):
-    """What a save reads of a state."""
+    """The quantity of a state that a save reads."""
 
     AMPLITUDES = auto()
     #: the amplitudes of some basis states
@@ -84,7 +84,7 @@ _AVERAGED: Final = ("average", "accum", "list")
 
 
 class SaveSpec(NamedTuple):
-    """All that is known of a kind of save."""
+    """The description of a kind of save."""
 
     kind: SaveKind
     quantity: Quantity
@@ -140,7 +140,7 @@ Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 
 
 class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What one row saves of the state at its place."""
+    """One save of the state at the place of its row."""
 
     kind: SaveKind
     #: The name of the data in the result.
@@ -158,7 +158,7 @@ class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
     @property
     def spec(self) -> SaveSpec:
-        """Return what is known of its kind."""
+        """Return the description of its kind."""
         return SAVE_SPEC[self.kind]
 
     def basis_states(self) -> NDArray[np.int64]:
