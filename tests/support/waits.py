@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that wait for jobs, and their connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import redis
+from make_jobs import run_shard
+
+from qfleet import FleetJob
+from qfleet.wire.redis import keys
+
+
+class Waits:
+    """Calls that wait, each in its own thread."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(32)
+
+    def __call__(self, call: Callable[[], Any]) -> Future[Any]:
+        """Start a call."""
+        return self._pool.submit(call)
+
+    def close(self) -> None:
+        """Start no more calls."""
+        self._pool.shutdown(wait=False)
+
+
+def subscriptions(client: redis.Redis, job: FleetJob) -> int:
+    """Return how many connections have subscribed to a job's channel: one for all waits of a provider."""
+    ((_, number),) = client.pubsub_numsub(keys.events(job.job_id()))
+    return int(number)
+
+
+def finish(client: redis.Redis, job: FleetJob, *shards: int, error: str = "") -> None:
+    """Do a worker's part for some shards of a job; by default for the first one."""
+    for index in shards or (0,):
+        assert run_shard(client, job.job_id(), index, error)
