@@ -28,6 +28,13 @@ def many(backend: FleetBackend, shards: int, seed: int = 3) -> FleetJob:
     return backend.run([bell() for _ in range(shards)], shots=200, seed_simulator=seed, max_job_size=1)
 
 
+def run_too_wide(backend: FleetBackend) -> FleetJob:
+    """Run a job that fails on workers without room for 22 qubits, and wait for its end."""
+    job = backend.run([bell("good"), wide(22, "too_wide")], shots=10, max_job_size=1)
+    until(job.in_final_state, "the job ends")
+    return job
+
+
 def counts(job: FleetJob, timeout: float = 90) -> list[Mapping[str, int]]:
     """Return the counts of each circuit of a job."""
     result = job.result(timeout=timeout)

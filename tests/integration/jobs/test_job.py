@@ -6,11 +6,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +16,8 @@ from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 from circuits import ENDLESS_SHOTS, bell, endless, wide
+from fleet_state import run_too_wide
 from monitored import monitored
-from processes import is_dead, owner_process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
 from qiskit.providers.exceptions import JobError, JobTimeoutError
 from qiskit.result import Result
@@ -35,50 +32,6 @@ from qfleet.wire.redis.keys import JobField
 
 #: 20 qubits fit a worker of this fleet, 22 don't, and the client lets both pass.
 MEMORY_BYTES = 150 * 2**20
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[FleetProvider]:
-    """A fleet of two workers with little memory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QFLEET_MEMORY_BYTES", str(MEMORY_BYTES))
-        provider = FleetProvider.local(workers=2)
-    with provider:
-        yield provider
-
-
-@pytest.fixture
-def backend(fleet: FleetProvider) -> FleetBackend:
-    return fleet.get_backend("automatic")
-
-
-@pytest.fixture(scope="module")
-def server(fleet: FleetProvider) -> Iterator[redis.Redis]:
-    """A client of the fleet's Redis."""
-    with connect(parse_broker(fleet.url)) as client:
-        yield client
-
-
-@pytest.fixture
-def idle(redis_url: str) -> Iterator[FleetBackend]:
-    """A backend of a Redis without workers: what it is sent stays queued."""
-    with FleetProvider(redis_url) as provider:
-        yield provider.get_backend("automatic")
-
-
-@pytest.fixture
-def running(backend: FleetBackend) -> Iterator[FleetJob]:
-    """A job that runs, and would for hours."""
-    job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    until(job.running, "the job runs")
-    yield job
-    job.cancel()
-
-
-def _failed(backend: FleetBackend) -> FleetJob:
-    job = backend.run([bell("good"), wide(22, "too_wide")], shots=10, max_job_size=1)
-    until(job.in_final_state, "the job ends")
-    return job
 
 
 def test_version() -> None:
@@ -126,7 +79,7 @@ def test_status_follows_the_job(idle: FleetBackend, running: FleetJob, backend: 
     done = backend.run(bell())
     done.result(timeout=60)
     assert done.status() is JobStatus.DONE
-    assert _failed(backend).status() is JobStatus.ERROR
+    assert run_too_wide(backend).status() is JobStatus.ERROR
     running.cancel()
     assert running.status() is JobStatus.CANCELLED
 
@@ -155,7 +108,7 @@ def test_running_done_cancelled_and_in_final_state(
     if state == "running":
         job = request.getfixturevalue("running")
     elif state == "failed":
-        job = _failed(backend)
+        job = run_too_wide(backend)
     elif state == "done":
         job = backend.run(bell())
         job.result(timeout=60)
@@ -212,7 +165,7 @@ def test_a_timeout_leaves_the_job_going(backend: FleetBackend) -> None:
 
 
 def test_result_of_a_failed_job_says_what_failed(backend: FleetBackend) -> None:
-    job = _failed(backend)
+    job = run_too_wide(backend)
     with pytest.raises(JobError, match=r"circuit 1 \('too_wide'\): its 22 qubits need") as caught:
         job.result()
     assert isinstance(caught.value, JobFailedError)
@@ -245,73 +198,6 @@ def test_result_of_a_cancelled_job_says_so(idle: FleetBackend) -> None:
     assert isinstance(caught.value, JobCancelledError)
     statuses = {experiment.status for experiment in job.result(partial=True).results}
     assert statuses == {"ERROR: cancelled before its task had ended"}
-
-
-def test_cancelling_wakes_who_waits(running: FleetJob, fleet: FleetProvider) -> None:
-    caught: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            fleet.job(running.job_id()).wait_for_final_state(wait=10_000)
-        except BaseException as exc:  # noqa: BLE001 - the test looks at it
-            caught.append(exc)
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    running.cancel()
-    waiting.join(60)
-    assert not waiting.is_alive()
-    assert caught == []
-
-
-def test_cancelling_a_queued_job(idle: FleetBackend) -> None:
-    job = idle.run([bell()] * 3, max_job_size=1)
-    assert job.cancel() is True
-    assert job.status() is JobStatus.CANCELLED
-    assert job.cancel() is False
-    assert job.status() is JobStatus.CANCELLED
-
-
-def test_cancelling_a_running_job_kills_its_process(
-    running: FleetJob, backend: FleetBackend, server: redis.Redis
-) -> None:
-    simulating = owner_process(server, running.job_id())
-    assert not is_dead(simulating)
-    assert running.cancel() is True
-    assert running.status() is JobStatus.CANCELLED
-    until(lambda: is_dead(simulating), "the process that simulated is gone")
-    # the fleet goes on: more jobs than it has workers
-    assert all(backend.run(bell()).result(timeout=60).success for _ in range(3))
-    assert running.status() is JobStatus.CANCELLED
-    assert shard_field(server, running.job_id(), 0, "attempts") == "1"
-
-
-@pytest.mark.parametrize("how", ["done", "failed"])
-def test_cancelling_an_ended_job_changes_nothing(how: str, backend: FleetBackend) -> None:
-    if how == "done":
-        job, expected = backend.run(bell()), JobStatus.DONE
-        job.result(timeout=60)
-    else:
-        job, expected = _failed(backend), JobStatus.ERROR
-    assert job.cancel() is False
-    assert job.status() is expected
-
-
-def test_a_job_cancelled_while_no_worker_is_up_never_runs(tmp_path: Path) -> None:
-    with redis_server() as port, FleetProvider(f"redis://127.0.0.1:{port}/0") as provider, redis.Redis(port=port) as at:
-        backend = provider.get_backend()
-        cancelled = backend.run([bell()] * 3, max_job_size=1)
-        assert cancelled.cancel() is True
-        later = backend.run(bell())
-        # One process, and the queue is served in order: once the later job has run, the earlier one had its turn.
-        with worker(provider.url, tmp_path / "worker.log"):
-            assert later.result(timeout=60).success
-            until(lambda: not at.exists(f"{keys.PREFIX}{keys.QUEUE}"), "the queue is empty")
-            until(lambda: not at.exists(f"{keys.PREFIX}unacked"), "every message is acknowledged")
-        assert cancelled.status() is JobStatus.CANCELLED
-        assert [shard_field(at, cancelled.job_id(), index, "attempts") for index in range(3)] == [None] * 3
-        assert shard_field(at, later.job_id(), 0, "attempts") == "1"
-        assert not at.exists(keys.results(cancelled.job_id()))
 
 
 def test_waiting_calls_back_after_each_query(backend: FleetBackend) -> None:
@@ -375,7 +261,7 @@ def test_error_message_only_of_a_failed_job(idle: FleetBackend, backend: FleetBa
     done = backend.run(bell())
     done.result(timeout=60)
     assert done.error_message() is None
-    failed = _failed(backend)
+    failed = run_too_wide(backend)
     text = failed.error_message()
     assert text is not None
     assert text.startswith("circuit 1 ('too_wide'): its 22 qubits need 0.3 GiB of memory; this worker has 0.1 GiB")
@@ -391,7 +277,7 @@ def test_progress_counts_circuits(idle: FleetBackend, backend: FleetBackend, fle
     blocks = backend.run(bell(), shots=300, max_shot_size=100)
     blocks.result(timeout=60)
     assert blocks.progress() == (1, 1)
-    assert _failed(backend).progress() == (1, 2)
+    assert run_too_wide(backend).progress() == (1, 2)
     halfway = backend.run([bell(), endless()], shots=ENDLESS_SHOTS, max_job_size=1)
     until(lambda: halfway.progress() == (1, 2), "one of two circuits has run")
     assert halfway.status() is JobStatus.RUNNING
@@ -449,7 +335,7 @@ def test_plain_celery_agrees(backend: FleetBackend, idle: FleetBackend, fleet: F
     with pytest.raises(TaskRevokedError):
         task(running, fleet.url).get(timeout=10)
 
-    failed = _failed(backend)
+    failed = run_too_wide(backend)
     assert task(failed, fleet.url, 0).state == "SUCCESS"
     assert task(failed, fleet.url, 0).get(timeout=10) is None
     assert task(failed, fleet.url, 1).state == "FAILURE"
