@@ -271,7 +271,7 @@ def test_a_result_too_large_for_redis(name: str, qubits: int, size: str, idle: F
 @pytest.mark.usefixtures("nothing_stored")
 def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qfleet.ledger.ledger.MAX_BLOB_BYTES", 2**20)
-    with pytest.raises(CapacityError, match=r"takes 2 MiB, and a Redis value holds 512 MiB; give less metadata"):
+    with pytest.raises(CapacityError, match=r"has 2 MiB, and a Redis value holds 512 MiB; give less metadata"):
         idle.get_backend().run(bell(), metadata={"notes": "x" * 2**21})
 
 
