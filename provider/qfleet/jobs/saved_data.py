@@ -45,7 +45,7 @@ def saved_data(
     data = {}
     for number, save in enumerate(parts[0] if parts else ()):
         # A unitary is the same for all shots.
-        blocks = [part[number] for part in (parts[:1] if SAVE_SPEC[save.kind].quantity is Quantity.MATRIX else parts)]
+        blocks = [part[number] for part in (parts[:1] if save.spec.quantity is Quantity.MATRIX else parts)]
         value = _merge(blocks, num_clbits, precision, num_qubits)
         if value is not None:
             data[save.label] = value
@@ -54,8 +54,7 @@ def saved_data(
 
 def _merge(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_qubits: int) -> Any:
     """Return the value of one label; ``None`` if no shot reached the save."""
-    manner = blocks[0].subtype.removeprefix("c_")
-    conditional = manner != blocks[0].subtype
+    manner = blocks[0].manner
     values: dict[str, Any] = {}
     weights: dict[str, int] = {}
     sizes: set[int] = set()
@@ -82,27 +81,25 @@ def _merge(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_q
         values = {clbits: _made(blocks[0].kind, value) for clbits, value in values.items()}
     elif blocks[0].kind is SaveKind.EXPECTATION_VALUE:
         values = {clbits: np.array(value) for clbits, value in values.items()}
-    return values if conditional else values.get("")
+    return values if blocks[0].conditional else values.get("")
 
 
 def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: int) -> list[_Entry]:
     """Return the entries of a block. Raises `DamagedDataError` if its data don't fit together."""
-    conditional = block.subtype.startswith("c_")
-    width = (num_clbits + 7) // 8 if conditional else 0
-    averaged = block.subtype.removeprefix("c_") in ("average", "accum")
+    width = (num_clbits + 7) // 8 if block.conditional else 0
     flat = read_array(block.values, value_type(block.kind, precision))
     size, rest = divmod(flat.size, block.entries) if block.entries else (0, flat.size)
     weights = read_array(block.weights, "<i8")
     wrong_size = block.entries and (not size or size != _expected_size(block.kind, size, num_qubits))
     if rest or wrong_size or len(block.clbits) != width * block.entries:
         raise DamagedDataError(f"what was saved as {block.label!r} doesn't fit its {block.entries} entries")
-    if len(weights) != (block.entries if averaged else 0) or (weights < 1).any():
+    if len(weights) != (block.entries if block.summed else 0) or (weights < 1).any():
         raise DamagedDataError(f"what was saved as {block.label!r} doesn't say over how many shots")
     return [
         (
             hex(int.from_bytes(block.clbits[at * width : (at + 1) * width], "little")) if width else "",
             flat[at * size : (at + 1) * size],
-            int(weights[at]) if averaged else 1,
+            int(weights[at]) if block.summed else 1,
         )
         for at in range(block.entries)
     ]

@@ -7,19 +7,19 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit.library import RC3XGate, iSwapGate
+from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from qfleet.lowering.gates import pack_shape, shape_of, unpack_shape
 from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import RefusalError, too_long
 from qfleet.lowering.rows import Rows, Tables, placement
 from qfleet.wire.limits import MAX_OPERATIONS
-from qfleet.wire.program.operations import SPEC, Inverse, Kind, Op
+from qfleet.wire.program.operations import SPEC, SPECS, Inverse, Kind, Op
 
-#: Adjoints of the gates whose inverse isn't an operation of its own.
+_GATES = get_standard_gate_name_mapping()
+#: Adjoint matrices of the gates whose inverse isn't an operation of its own.
 _ADJOINTS: dict[Op, NDArray[np.complex128]] = {
-    Op.ISWAP: iSwapGate().to_matrix().conj().T,
-    Op.RC3X: RC3XGate().to_matrix().conj().T,
+    spec.op: _GATES[spec.gates[0][0]].to_matrix().conj().T for spec in SPECS if spec.inverse is Inverse.MATRIX
 }
 
 

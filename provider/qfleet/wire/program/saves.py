@@ -139,7 +139,35 @@ INSTRUCTIONS: Final[Mapping[str, SaveKind]] = MappingProxyType(
 Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 
 
-class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _OfKind:
+    """The common properties of saves and their data."""
+
+    __slots__ = ()
+    kind: SaveKind
+    subtype: Subtype
+
+    @property
+    def spec(self) -> SaveSpec:
+        """Return the description of the kind."""
+        return SAVE_SPEC[self.kind]
+
+    @property
+    def conditional(self) -> bool:
+        """Tell whether data are kept apart by the values of the clbits."""
+        return self.subtype.startswith("c_")
+
+    @property
+    def manner(self) -> str:
+        """Return the subtype without ``c_``."""
+        return self.subtype.removeprefix("c_")
+
+    @property
+    def summed(self) -> bool:
+        """Tell whether the values of shots are added up."""
+        return self.manner in ("average", "accum")
+
+
+class Save(_OfKind, Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One save of the state at the place of its row."""
 
     kind: SaveKind
@@ -155,11 +183,6 @@ class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     coefficients: bytes = b""
     #: int32, shape (sums + 1,): where the terms of each sum begin, and the end of the last: of `Payload.PAULI_SUMS`.
     starts: bytes = b""
-
-    @property
-    def spec(self) -> SaveSpec:
-        """Return the description of its kind."""
-        return SAVE_SPEC[self.kind]
 
     def basis_states(self) -> NDArray[np.int64]:
         """Return the basis states to save, shape (basis states,)."""
@@ -177,18 +200,8 @@ class Save(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
         """Return where the terms of each sum begin, and the end of the last, shape (sums + 1,)."""
         return np.frombuffer(self.starts, "<i4").astype(np.int64)
 
-    @property
-    def conditional(self) -> bool:
-        """Tell whether data are kept apart by the values of the clbits."""
-        return self.subtype.startswith("c_")
 
-    @property
-    def manner(self) -> str:
-        """Return the subtype without ``c_``."""
-        return self.subtype.removeprefix("c_")
-
-
-class Saved(Struct, frozen=True, forbid_unknown_fields=True):
+class Saved(_OfKind, Struct, frozen=True, forbid_unknown_fields=True):
     """The data of one save, as entries of equal size."""
 
     kind: SaveKind

@@ -101,9 +101,9 @@ class Saver:
 
     def _keep(self, number: int, key: int, shots: NDArray[np.int64], value: Callable[[], NDArray[Any]]) -> None:
         """Keep a value for shots whose clbits are `key`; it is made only if it is needed."""
-        kept, manner = self._kept[number], self._saves[number].manner
+        kept, save = self._kept[number], self._saves[number]
         last = int(shots[-1])
-        at = None if manner == "list" else kept.by_clbits.get(key)
+        at = None if save.manner == "list" else kept.by_clbits.get(key)
         if at is None:
             at = len(kept.entries)
             kept.by_clbits[key] = at
@@ -111,16 +111,16 @@ class Saver:
             kept.weights.append(len(shots))
             kept.clbits.append(key)
             kept.last.append(last)
-            if manner in ("average", "accum"):
+            if save.summed:
                 kept.entries[at] = kept.entries[at] * len(shots)
             self._count(kept.entries[at].nbytes + self._beside)
-        elif manner == "single":
+        elif save.manner == "single":
             if last >= kept.last[at]:
                 kept.entries[at], kept.last[at] = value(), last
         else:
             kept.entries[at] = kept.entries[at] + value() * len(shots)
             kept.weights[at] += len(shots)
-        if manner == "list":
+        if save.manner == "list":
             kept.takings.append((shots, at))
             self._count(8 * len(shots))
 
@@ -137,14 +137,13 @@ class Saver:
             entries = np.repeat([at for _, at in kept.takings], [len(taken) for taken, _ in kept.takings])
             # Stable, for a shot that came to the save several times.
             places = entries[np.argsort(shots, kind="stable")].astype("<u4").tobytes()
-        averaged = save.manner in ("average", "accum")
         return Saved(
             kind=save.kind,
             label=save.label,
             subtype=save.subtype,
             entries=len(kept.entries),
             values=b"".join([np.asarray(entry, kind).tobytes() for entry in kept.entries]),
-            weights=np.array(kept.weights, "<i8").tobytes() if averaged else b"",
+            weights=np.array(kept.weights, "<i8").tobytes() if save.summed else b"",
             clbits=b"".join([key.to_bytes(width, "little") for key in kept.clbits]) if save.conditional else b"",
             places=places,
         )
