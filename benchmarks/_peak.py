@@ -29,9 +29,10 @@ def main() -> None:
     program = decode_program(sys.stdin.buffer.read())
     keep_freed_memory()
     engine, _ = choose_engine()
+    simulator = engine.open()
     idle = peak_bytes()
     shots = 1024 if output == "counts" else 1
-    outcome = engine.run(
+    outcome = simulator.run(
         make_experiment(program, shots, 1, output=output, precision=precision, threads=int(threads))  # type: ignore[arg-type]
     )
     assert outcome.counts.sum() == (shots if output == "counts" else 0)

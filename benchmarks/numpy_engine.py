@@ -3,7 +3,7 @@
 
 For each family of circuits and each number of qubits, both run the same circuit, transpiled to BasicSimulator's gates
 beforehand, with all qubits measured and 1024 shots: ``BasicSimulator().run(circuit).result()`` against
-``decode_program(blob)`` and ``NumpyEngine().run(...)``. The runs alternate; the table shows BasicSimulator's median
+``decode_program(blob)`` and ``NumpySimulator().run(...)``. The runs alternate; the table shows BasicSimulator's median
 time divided by ours.
 
     python benchmarks/numpy_engine.py --sizes 2-12 --families qft,ghz --json ratios.json
@@ -24,14 +24,14 @@ from qiskit.providers.basic_provider import BasicSimulator
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 SHOTS = 1024
 
 
 def against_basic(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
     """Return the median seconds of BasicSimulator and of the engine, whose runs alternate."""
-    basic, engine = BasicSimulator(), NumpyEngine()
+    basic, engine = BasicSimulator(), NumpySimulator()
     circuit = transpile(circuit, basic, optimization_level=0)
     circuit.measure_all()
     blob = encode_program(lower(circuit))

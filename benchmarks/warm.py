@@ -19,7 +19,7 @@ LOAD = """
 import time
 from qfleet_worker.engines.statevector.machine_code import folder, loading
 import numba
-from qfleet_worker.engines.statevector import engine
+from qfleet_worker.engines.statevector import simulator
 begin = time.perf_counter()
 loading.load(folder.ready_folders()[0])
 print(time.perf_counter() - begin)

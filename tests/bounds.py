@@ -24,10 +24,10 @@ from engine_oracle import UNITARY_OPS
 
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import Engine, Experiment
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.contract import Experiment, Simulator
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.compiler import plan, small
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.engines.statevector.warm import warm
 
 MIXES: dict[str, list[Op]] = {
@@ -68,7 +68,7 @@ def check(rng: np.random.Generator, mix: str) -> None:
     experiment = make_experiment(
         program, 20, int(rng.integers(1 << 30)), output=output, precision=precision, threads=int(rng.integers(1, 3))
     )
-    engine, reference = StatevectorEngine(), NumpyEngine()
+    engine, reference = StatevectorSimulator(), NumpySimulator()
     compare(engine, reference, experiment)
     for _ in range(2):
         params = rng.uniform(-7, 7, len(program.params))
@@ -81,7 +81,7 @@ def check(rng: np.random.Generator, mix: str) -> None:
     list(engine.sweep(experiment, points, [1, 2, 3]))
 
 
-def compare(engine: Engine, reference: Engine, experiment: Experiment) -> None:
+def compare(engine: Simulator, reference: Simulator, experiment: Experiment) -> None:
     """Raise AssertionError where two engines give something else."""
     found, wanted = engine.run(experiment), reference.run(experiment)
     if experiment.request.output == "counts":

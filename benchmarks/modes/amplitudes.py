@@ -12,7 +12,7 @@ from _peers import aer_amplitudes, basic_run, qulacs_amplitudes, statevector_run
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 from . import run
 
@@ -21,7 +21,7 @@ SIZES = (4, 10, 16)
 
 def ours(circuit: QuantumCircuit, threads: int) -> Run:
     """Return a run of lowering and the engine."""
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
     return lambda: engine.run(make_experiment(lower(circuit), 1, 1, output="statevector", threads=threads))
 
 

@@ -12,7 +12,7 @@ from _peers import aer_counts
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 SIZES = (24,)
 SHOTS = (1024, 1_000_000)
@@ -22,7 +22,7 @@ DEFAULT_FAMILIES = ("ansatz", "qft")
 
 def ours_counts(circuit: QuantumCircuit, shots: int, threads: int) -> Run:
     """Return a run of lowering, the engine, and counts by outcomes in hex, like Aer's."""
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
 
     def run() -> dict[str, int]:
         outcome = engine.run(make_experiment(lower(circuit), shots, seed=1, threads=threads))

@@ -18,7 +18,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.shards.angles import fill, filled
 
 SIZES = (4, 8, 12)
@@ -29,7 +29,7 @@ Points = NDArray[np.float64]
 
 def ours_sweep(circuit: QuantumCircuit, points: Points, threads: int) -> Run:
     """Return a run as a worker does it: lower once, and fill the slots of all points together."""
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
 
     def sweep() -> list[object]:
         program = lower(circuit)

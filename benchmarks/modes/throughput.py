@@ -31,12 +31,12 @@ ROUNDS = 5
 def _work(connection: Connection, contender: str, family: str, num_qubits: int, threads: int) -> None:
     """Run the circuit for as many seconds as each message says, and answer circuits per second."""
     from qfleet.lowering.lower import lower
-    from qfleet_worker.engines.statevector.engine import StatevectorEngine
+    from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
     circuit = FAMILIES[family](num_qubits)
     circuit.measure_all()
     if contender == "ours":
-        engine, experiment = StatevectorEngine(), make_experiment(lower(circuit), SHOTS, 1, threads=threads)
+        engine, experiment = StatevectorSimulator(), make_experiment(lower(circuit), SHOTS, 1, threads=threads)
 
         def run() -> object:
             return engine.run(experiment)

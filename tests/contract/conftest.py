@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from engines import ENGINES
+from engines import METHODS
 
-from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.contract import Simulator
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]()
+@pytest.fixture(params=METHODS)
+def engine(request: pytest.FixtureRequest) -> Simulator:
+    return METHODS[request.param]()

@@ -17,7 +17,7 @@ from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.operations import HAS_TABLE, Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.contract import Simulator
 
 #: A first circuit never waits for the compiler.
 pytestmark = pytest.mark.usefixtures("nothing_compiles")
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("nothing_compiles")
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("code", UNITARY_OPS, ids=lambda code: code.name)
-def test_gates_with_controls_anywhere(engine: Engine, code: Op, precision: Precision) -> None:
+def test_gates_with_controls_anywhere(engine: Simulator, code: Op, precision: Precision) -> None:
     dtype, tolerance = PRECISIONS[precision]
     width = oracle.width(code)
     num_qubits = min(width + 3, 6)
@@ -45,7 +45,7 @@ def test_gates_with_controls_anywhere(engine: Engine, code: Op, precision: Preci
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("open_control", [False, True])
 @pytest.mark.parametrize("code", UNITARY_OPS, ids=lambda code: code.name)
-def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: Precision) -> None:
+def test_many_controls(engine: Simulator, code: Op, open_control: bool, precision: Precision) -> None:
     """With twelve controls the gate must act on the few amplitudes that they select, and only there."""
     dtype, tolerance = PRECISIONS[precision]
     width, controls = oracle.width(code), 12
@@ -74,7 +74,7 @@ def test_many_controls(engine: Engine, code: Op, open_control: bool, precision: 
 @pytest.mark.parametrize("output", ["counts", "statevector"])
 @pytest.mark.parametrize("targets", [1, 4, 5, 9])
 @pytest.mark.parametrize("code", [op for op in Op if HAS_TABLE[op]], ids=lambda code: code.name)
-def test_tables_from_the_wire(engine: Engine, code: Op, targets: int, output: Output, precision: Precision) -> None:
+def test_tables_from_the_wire(engine: Simulator, code: Op, targets: int, output: Output, precision: Precision) -> None:
     """They are read-only, and may lie at any address; those that were made here may be strided."""
     table = oracle.random_table(np.random.default_rng(targets), code, targets)
     layer = [op(Op.RY, [qubit], [0.3 + 0.1 * qubit]) for qubit in range(10)]
@@ -118,7 +118,7 @@ def test_random_programs_on_more_qubits(name: str, seed: int, num_qubits: int) -
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("seed", range(4))
-def test_a_matrix_on_nine_of_eleven_qubits(engine: Engine, seed: int, precision: Precision) -> None:
+def test_a_matrix_on_nine_of_eleven_qubits(engine: Simulator, seed: int, precision: Precision) -> None:
     dtype, tolerance = PRECISIONS[precision]
     rng = np.random.default_rng(seed)
     gates = [oracle.random_operation(rng, 11, 0, UNITARY_OPS) for _ in range(20)]

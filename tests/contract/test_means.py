@@ -22,8 +22,8 @@ from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.request import Precision
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet_worker.engines.contract import Engine, Outcome
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.contract import Outcome, Simulator
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.shards.angles import fill, filled
 
 TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
@@ -62,7 +62,7 @@ def gates(rng: np.random.Generator, num_qubits: int, number: int) -> list[Operat
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 5, 8, 11])
-def test_means_of_many_observables(engine: Engine, num_qubits: int, precision: Precision) -> None:
+def test_means_of_many_observables(engine: Simulator, num_qubits: int, precision: Precision) -> None:
     rng = np.random.default_rng(num_qubits)
     plain = oracle.program(num_qubits, 0, gates(rng, num_qubits, 25))
     # The state of single precision isn't quite the exact one, but the means of few Paulis are.
@@ -114,7 +114,7 @@ def by_branch(program: Program, clbits: int, sums: list[SparseObservable]) -> li
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_means_after_measurements_are_those_of_the_shots(engine: Engine, seed: int) -> None:
+def test_means_after_measurements_are_those_of_the_shots(engine: Simulator, seed: int) -> None:
     """Each shot on its own goes one of the ways that the oracle knows; averages and squares are over the shots."""
     rng, shots = np.random.default_rng(seed), 40
     plain = oracle.program(3, 2, branching(rng, 3))
@@ -147,7 +147,7 @@ def test_all_engines_give_the_same_means_of_shots(seed: int, precision: Precisio
         np.testing.assert_allclose(other, first, rtol=0, atol=100 * TOLERANCES[precision])
 
 
-def bit_for_bit(engine: Engine, program: Program, points: int, shots: int, precision: Precision) -> None:
+def bit_for_bit(engine: Simulator, program: Program, points: int, shots: int, precision: Precision) -> None:
     rng = np.random.default_rng(8)
     params = rng.uniform(-4, 4, (points, len(program.params)))
     experiment = make_experiment(program, shots, 1, precision=precision)
@@ -167,7 +167,7 @@ def bit_for_bit(engine: Engine, program: Program, points: int, shots: int, preci
 @pytest.mark.parametrize("squares", [False, True])
 @pytest.mark.parametrize("num_qubits", [1, 3, 4, 6, 9])
 def test_a_sweep_gives_the_means_of_its_points_to_the_bit(
-    engine: Engine, num_qubits: int, squares: bool, precision: Precision
+    engine: Simulator, num_qubits: int, squares: bool, precision: Precision
 ) -> None:
     rng = np.random.default_rng(num_qubits)
     plain = oracle.program(num_qubits, 0, gates(rng, num_qubits, 20))
@@ -178,13 +178,13 @@ def test_a_sweep_gives_the_means_of_its_points_to_the_bit(
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("num_qubits", [2, 5])
-def test_a_sweep_gives_the_means_of_shots_to_the_bit(engine: Engine, num_qubits: int, precision: Precision) -> None:
+def test_a_sweep_gives_the_means_of_shots_to_the_bit(engine: Simulator, num_qubits: int, precision: Precision) -> None:
     rng = np.random.default_rng(num_qubits)
     plain = oracle.program(num_qubits, 2, branching(rng, num_qubits))
     bit_for_bit(engine, save_expectation_values(plain, observables(rng, num_qubits, 6), squares=True), 4, 25, precision)
 
 
-def test_means_swept_at_each_of_many_points(engine: Engine) -> None:
+def test_means_swept_at_each_of_many_points(engine: Simulator) -> None:
     """More points than run at a time, each against Qiskit's formula."""
     angles = np.linspace(-3, 3, 700)
     plain = oracle.program(2, 0, [op(Op.RY, [1], [0.0]), op(Op.RX, [0], [0.5])])
@@ -207,7 +207,9 @@ def test_observables_are_grouped_once_for_all_points_of_a_larger_circuit(monkeyp
     program = save_expectation_values(lower(circuit), [SparseObservable(label) for label in labels])
     params = fill(program, values)
     experiment = make_experiment(filled(program, params[0]), 1, 1)
-    found = [np.frombuffer(outcome.saved[0].values) for outcome in NumpyEngine().sweep(experiment, params, (1, 2, 3))]
+    found = [
+        np.frombuffer(outcome.saved[0].values) for outcome in NumpySimulator().sweep(experiment, params, (1, 2, 3))
+    ]
     for row, point in zip(found, values, strict=True):
         state = Statevector(circuit.assign_parameters(point))
         assert row == pytest.approx([state.expectation_value(Pauli(label)).real for label in labels], abs=1e-10)

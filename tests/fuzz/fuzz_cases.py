@@ -40,7 +40,7 @@ from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
-from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.contract import Simulator
 from qfleet_worker.engines.driver import trajectories
 from qfleet_worker.shards.runner import Runner
 
@@ -57,7 +57,7 @@ MOST_PASSES: Final = 100
 _ROUNDING: Final = 1e-9
 
 #: What makes the engines: each input gets its own, so that it does the same when it is run alone.
-Engines = Sequence[Callable[[], Engine]]
+Engines = Sequence[Callable[[], Simulator]]
 
 
 class FindingError(AssertionError):
@@ -119,7 +119,7 @@ def _smaller(work: ShardWork) -> ShardWork:
 
 
 def _run(
-    engine: Engine, work: ShardWork, blobs: dict[str, bytes], programs: dict[str, Program | None]
+    engine: Simulator, work: ShardWork, blobs: dict[str, bytes], programs: dict[str, Program | None]
 ) -> list[CircuitResult]:
     """What a worker gives of a shard."""
     runnable = [programs.get(circuit.program) for circuit in work.circuits]

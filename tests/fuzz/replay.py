@@ -23,7 +23,7 @@ from fuzz_cases import MEMORY_BYTES, Engines, check  # noqa: E402
 from fuzz_limits import seconds_of_cpu  # noqa: E402
 from fuzz_mutation import fresh_shard, mutated  # noqa: E402
 
-from qfleet_worker.engines.numpy.engine import NumpyEngine  # noqa: E402
+from qfleet_worker.engines.numpy.simulator import NumpySimulator  # noqa: E402
 from qfleet_worker.engines.statevector.machine_code.folder import is_ready  # noqa: E402
 from qfleet_worker.lifecycle.limits import limit_memory  # noqa: E402
 
@@ -54,12 +54,12 @@ def inputs(mutations: int, seed: int) -> Iterator[tuple[str, bytes]]:
 def engines() -> Engines:
     """All engines that this machine has compiled."""
     if not is_ready():
-        return [NumpyEngine]
-    from qfleet_worker.engines.statevector.engine import StatevectorEngine
+        return [NumpySimulator]
+    from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
     from qfleet_worker.engines.statevector.warm import warm
 
     warm()
-    return [NumpyEngine, StatevectorEngine]
+    return [NumpySimulator, StatevectorSimulator]
 
 
 def main() -> None:

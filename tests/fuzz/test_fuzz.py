@@ -21,7 +21,7 @@ from qfleet.wire.codec.blobs import Kind, head
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.errors import WireError
 from qfleet_worker.engines.contract import Experiment, Outcome
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 FOLDER = Path(__file__).parent
 KEPT = {path.name: path.read_bytes() for path in sorted(CORPUS.iterdir())}
@@ -57,7 +57,7 @@ def test_each_input_that_is_made_decodes() -> None:
             assert check(data, ()), name
 
 
-class Broken(NumpyEngine):
+class Broken(NumpySimulator):
     """An engine with a defect, as its name says."""
 
     def __init__(self, defect: str) -> None:
@@ -88,8 +88,8 @@ class Broken(NumpyEngine):
 )
 def test_defects_are_found(defect: str, error: type[BaseException]) -> None:
     with pytest.raises(error), seconds_of_cpu(2):
-        check(KEPT["shard-program"], [NumpyEngine, lambda: Broken(defect)])
-    assert check(KEPT["shard-program"], [NumpyEngine, lambda: Broken("")])
+        check(KEPT["shard-program"], [NumpySimulator, lambda: Broken(defect)])
+    assert check(KEPT["shard-program"], [NumpySimulator, lambda: Broken("")])
 
 
 def test_a_decoder_that_raises_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

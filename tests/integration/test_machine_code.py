@@ -23,7 +23,7 @@ from qfleet_worker.engines.statevector.machine_code import folder as ready
 #: Runs what follows in place of the interpreter's own user, who may not be able to read the interpreter.
 AS_NOBODY = """
 import os
-import qfleet_worker.engines.statevector.engine
+import qfleet_worker.engines.statevector.simulator
 os.setgid(65534)
 os.setuid(65534)
 """

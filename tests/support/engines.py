@@ -3,20 +3,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import engine_oracle as oracle
 import numpy as np
+import pytest
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from product_engine import ProductEngine
 
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import Engine, Outcome
-from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.contract import Engine, Experiment, Outcome, Simulator
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
-ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine, "statevector": StatevectorEngine}
+ENGINES: dict[str, Callable[[], Simulator]] = {"numpy": NumpySimulator, "statevector": StatevectorSimulator}
+#: Those, and methods that can't run every circuit: a test that asks for more than they support is skipped.
+METHODS: dict[str, Callable[[], Simulator]] = ENGINES | {"product": lambda: Supported(ProductEngine())}
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
+
+
+class Supported:
+    """The simulator of an engine, for tests of which it can't run all."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._simulator = engine.open()
+
+    def run(self, experiment: Experiment) -> Outcome:
+        """Run a circuit, or skip the test."""
+        self._skip(experiment)
+        return self._simulator.run(experiment)
+
+    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """Run a circuit with many parameter sets, or skip the test."""
+        self._skip(experiment)
+        return self._simulator.sweep(experiment, params, seeds)
+
+    def _skip(self, experiment: Experiment) -> None:
+        known = experiment.request.method in self._engine.methods
+        refusal = self._engine.supports(experiment.program, experiment.request) if known else "another method"
+        if refusal:
+            pytest.skip(f"{self._engine.name}: {refusal}")
 
 
 def counts(outcome: Outcome) -> dict[int, int]:

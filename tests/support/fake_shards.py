@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import decode_result, encode_shard
+from qfleet.wire.messages.request import Method, Request
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.formulas import Formula, parameter
 from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines
-from qfleet_worker.engines.contract import Engine, Experiment, Outcome
+from qfleet_worker.engines.contract import Experiment, Outcome, Simulator
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Taken
 
@@ -96,7 +98,6 @@ class FakeStore:
 class FakeEngine:
     """Answers each experiment alike, or as it is told."""
 
-    name: str = "fake"
     asked: list[Experiment] = field(default_factory=list)
     answer: Callable[[Experiment], Outcome] | None = None
     #: points of each sweep
@@ -120,11 +121,28 @@ def run(store: FakeStore, engine: FakeEngine | None = None, **changed: Any) -> b
     return runner.run("job", 0)
 
 
-def always(engine: Engine, reason: str = "") -> Engines:
+@dataclass
+class OneEngine:
+    """An engine that runs everything by one simulator."""
+
+    simulator: Simulator
+    reason: str = ""
+    name: str = "fake"
+    methods: frozenset[Method] = frozenset({"statevector", "unitary"})
+
+    def available(self) -> str:
+        return ""
+
+    def supports(self, program: Program, request: Request) -> str:  # noqa: ARG002
+        return ""
+
+    def open(self) -> Simulator:
+        return self.simulator
+
+
+def always(engine: Simulator, reason: str = "") -> Engines:
     """Return engines that always choose the same one."""
-    engines = Engines(marks=[])
-    engines.engine, engines.reason = engine, reason
-    return engines
+    return Engines([OneEngine(engine, reason)])
 
 
 def points(index: int, *rows: Sequence[float], **changed: Any) -> CircuitWork:

@@ -16,7 +16,7 @@ from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.request import Precision
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 _spec = importlib.util.spec_from_file_location("_circuits", Path(__file__).parents[2] / "benchmarks" / "_circuits.py")
 assert _spec is not None
@@ -35,7 +35,7 @@ TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 def amplitudes(circuit: QuantumCircuit, precision: Precision, threads: int = 1) -> NDArray[np.complexfloating]:
     """Return our amplitudes of a circuit without measurements."""
     experiment = make_experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
-    found = StatevectorEngine().run(experiment).amplitudes
+    found = StatevectorSimulator().run(experiment).amplitudes
     assert found is not None
     return found
 

@@ -15,7 +15,7 @@ from qfleet.options import RunOptions, check_option
 from qfleet.submission.prepare import prepare
 from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.messages.request import Output
-from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.contract import Simulator
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Taken
 
@@ -49,7 +49,7 @@ class _Store:
 
 def run_in_process(
     circuits: QuantumCircuit | list[QuantumCircuit],
-    engine: Engine,
+    engine: Simulator,
     *,
     output: Output = "counts",
     engine_reason: str = "",

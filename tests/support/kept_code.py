@@ -21,7 +21,7 @@ from make_experiments import make_experiment
 from qfleet_worker.engines.choose import choose_engine
 {before}
 engine, reason = choose_engine()
-assert engine.run(make_experiment(oracle.program(1, 1, [oracle.measure(0, 0)]), 10, 1)).counts.sum() == 10
+assert engine.open().run(make_experiment(oracle.program(1, 1, [oracle.measure(0, 0)]), 10, 1)).counts.sum() == 10
 print(engine.name, reason, sep=": ")
 """
 #: A function whose machine code takes some tenths of a second to compile.

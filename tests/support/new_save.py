@@ -23,8 +23,8 @@ from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.cost.sizes import saved_bytes
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.program.saves import Saved
-from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 NAME = "save_all_probabilities"
 
@@ -63,7 +63,7 @@ def main() -> None:
     for subtype in ("average", "list"):
         program = decode_program(encode_program(lower(saving(3, subtype))))
         assert saved_bytes(program, 10, "double") >= 8 * 8
-        for make in (NumpyEngine, StatevectorEngine):
+        for make in (NumpySimulator, StatevectorSimulator):
             saved = received(make().run(make_experiment(program, 10)).saved)
             data = saved_data([saved], num_qubits=3, num_clbits=0, precision="double")[NAME]
             values = data if subtype == "list" else [data]

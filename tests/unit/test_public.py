@@ -169,6 +169,7 @@ from qfleet.wire.codec.programs import decode_program
 from qfleet_worker import app
 from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.choose import choose_engine
-assert choose_engine()[0].run(Experiment(decode_program({encode_program(lower(circuit))!r}), 10, 1)).counts.sum() == 10
+program = decode_program({encode_program(lower(circuit))!r})
+assert choose_engine()[0].open().run(Experiment(program, 10, 1)).counts.sum() == 10
 """
     assert imported(code, ["qiskit", "qiskit_aer"]) == "[]"

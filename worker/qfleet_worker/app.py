@@ -20,6 +20,8 @@ from qfleet.wire.redis.broker import celery_settings
 from qfleet.wire.redis.celery_message import send_shard
 from qfleet_worker.engines.background import Background
 from qfleet_worker.engines.choose import Engines
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.lifecycle.control import limit_control
 from qfleet_worker.lifecycle.limits import limit_memory
 from qfleet_worker.lifecycle.pool import PoolStep
@@ -50,9 +52,10 @@ def make_app(settings: Settings, name: str) -> Any:
     machine = machine_id()
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
 
-    engines = Engines()
+    faster = StatevectorEngine()
+    engines = Engines([faster, NumpyEngine()])
     # Before the pool forks: its processes then start with the engine loaded, if it is ready.
-    background = Background(engines, allowed=settings.warm)
+    background = Background(engines, faster, allowed=settings.warm)
     # The processes of the pool connect when they first need to.
     runner = Runner(
         Store(connect(settings.broker), name, machine=machine),

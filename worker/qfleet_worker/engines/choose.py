@@ -1,94 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chooses the engine that circuits are run with: *statevector* once its machine code is compiled, *numpy* until then.
+"""The choice of the engine that runs a circuit, and its reason.
 
-Both give the same shots, so that a job may begin with one and end with the other. Nothing that is wrong with the
-machine code keeps a worker from starting: it says so, and goes on with numpy.
+The first engine in the order of preference runs a circuit if it is available, has the method of the request and
+supports the program. All engines give the same shots, so that a job may begin with one and end with another.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from qfleet_worker.engines.contract import Engine
+from qfleet.wire.messages.request import Request
+from qfleet.wire.program.program import Program
+from qfleet_worker.engines.contract import Engine, EngineError, Simulator
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.statevector.machine_code import folder as ready
-from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError
+from qfleet_worker.engines.statevector.engine import NOT_COMPILED, StatevectorEngine
 
 logger = logging.getLogger(__name__)
 
-COMPILED: Final = "machine code is compiled"
-NOT_COMPILED: Final = "machine code isn't compiled on this worker; run `qfleet warm` there"
-#: Characters of a reason that is told on: it goes into results and presences.
-MOST_TEXT: Final = 500
-NO_NUMBA: Final = "numba isn't installed on this worker"
+
+class Choice(NamedTuple):
+    """The engine for a circuit."""
+
+    engine: Engine
+    #: of this process
+    simulator: Simulator
+    #: why it is this engine, for the metadata of results
+    reason: str
 
 
 class Engines:
-    """The engine of this process, which becomes the faster one when that is ready.
+    """The engines of this process.
 
     Args:
-        marks: the files of which one is there when it is; by default those of `ready.marks`.
+        engines: in the order of preference; by default the statevector engine, and numpy until that is compiled.
     """
 
-    def __init__(self, marks: list[Path] | None = None) -> None:
-        #: called in a process that has loaded the faster engine, which takes memory of its own
+    def __init__(self, engines: Sequence[Engine] | None = None) -> None:
+        #: called in a process that has loaded a better engine, which takes memory of its own
         self.on_load: Callable[[], None] = lambda: None
-        self.engine: Engine = NumpyEngine()
-        #: why this engine, for the metadata of results and for whoever looks at the workers
-        self.reason = NOT_COMPILED
-        # The name of the folder takes some milliseconds to find, a look at whether the mark is there microseconds.
-        self._marks = ready.marks() if marks is None else marks
-        if not self._marks:
-            self.reason = NO_NUMBA
-        self._refused: set[tuple[Path, int, int]] = set()
+        self._engines: tuple[Engine, ...] = tuple(engines or (StatevectorEngine(), NumpyEngine()))
+        self._simulators: dict[str, Simulator] = {}
+        self._refusals = [engine.available() for engine in self._engines]
+
+    @property
+    def engine(self) -> Engine:
+        """Return the first engine that is available."""
+        return self._engines[self._refusals.index("")]
+
+    @property
+    def reason(self) -> str:
+        """Return why no better engine is available, or why the best one is taken."""
+        return self._refusals[0] or self._engines[0].reason
 
     def look(self) -> Engine:
-        """Return the engine to use from now on: asked for each shard, since the faster one may be ready by now."""
-        if isinstance(self.engine, NumpyEngine):
-            for mark in self._marks:
-                try:
-                    found = os.stat(mark)
-                except OSError:
-                    continue
-                version = mark, found.st_ino, found.st_mtime_ns
-                if version not in self._refused and self._load(mark.parent):
-                    break
-                # Not before it is another one.
-                self._refused.add(version)
+        """Look again which engines are available, and return the first: a better one may be ready by now."""
+        before = self.engine
+        self._refusals = [engine.available() for engine in self._engines]
+        if self.engine is not before:
+            self.on_load()
         return self.engine
 
-    def _load(self, folder: Path) -> bool:
-        try:
-            from qfleet_worker.engines.statevector.engine import StatevectorEngine
-            from qfleet_worker.engines.statevector.machine_code.loading import load
+    def choose(self, program: Program, request: Request) -> Choice:
+        """Return the engine for a circuit; its simulator is opened in this process.
 
-            load(folder)
-            engine = StatevectorEngine()
-        except MachineCodeError as exc:
-            self._refuse(str(exc))
-            return False
-        except Exception as exc:
-            # numba may not fit numpy, or LLVM the processor: no reason not to run circuits.
-            logger.warning("the faster engine can't be loaded", exc_info=exc)
-            self._refuse(f"the faster engine can't be loaded: {type(exc).__name__}: {exc}")
-            return False
-        self.engine, self.reason = engine, COMPILED
-        self.on_load()
-        return True
+        Args:
+            request: its method is a resolved one.
 
-    def _refuse(self, why: str) -> None:
-        self.reason = f"{why[:MOST_TEXT]}; run `qfleet warm` on this worker"
-        logger.warning("circuits are run by numpy, since %s", self.reason)
+        Raises:
+            EngineError: no engine runs the circuit; the text is the reason of the first one that is available.
+        """
+        passed_over = error = ""
+        for engine, unavailable in zip(self._engines, self._refusals, strict=True):
+            refusal = unavailable or _refusal(engine, program, request)
+            if not refusal:
+                return Choice(engine, self._open(engine), passed_over or engine.reason)
+            passed_over = passed_over or refusal
+            error = error or ("" if unavailable else refusal)
+        raise EngineError(error or passed_over)
+
+    def _open(self, engine: Engine) -> Simulator:
+        if engine.name not in self._simulators:
+            self._simulators[engine.name] = engine.open()
+        return self._simulators[engine.name]
+
+
+def _refusal(engine: Engine, program: Program, request: Request) -> str:
+    """Return why an engine can't run a circuit; empty if it can."""
+    if request.method not in engine.methods:
+        return f"the {engine.name} engine doesn't have method={request.method!r}"
+    return engine.supports(program, request)
 
 
 def choose_engine() -> tuple[Engine, str]:
-    """Return the engine for circuits that are run now, and why it is this one."""
+    """Return the engine for circuits that are run now, and the reason."""
     engines = Engines()
-    engine = engines.look()
     if engines.reason == NOT_COMPILED:
         logger.warning("circuits are run by numpy: %s", engines.reason)
-    return engine, engines.reason
+    return engines.engine, engines.reason

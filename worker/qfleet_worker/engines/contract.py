@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine takes and gives."""
+"""The contract of engines: what they can do, what they take and what they give."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
-from qfleet.wire.messages.request import Output, Precision, Request
+from qfleet.wire.messages.request import Method, Output, Precision, Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Saved
 
@@ -83,27 +83,61 @@ class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
     saved: tuple[Saved, ...] = ()
 
 
-class Engine(Protocol):
-    """A simulator of programs."""
-
-    #: goes into the result's metadata
-    name: str
+class Simulator(Protocol):
+    """A simulator of programs, in the process that runs circuits."""
 
     def run(self, experiment: Experiment) -> Outcome:
-        """Run one circuit. The same experiment gives the same outcome, to the bit, in every process.
+        """Run one circuit. The same experiment has the same outcome, to the bit, in every process.
 
-        All engines draw the random numbers that `randomness.uniforms` defines, and find samples in the order of the
-        qubits: they give the same shots, but for one in many billions that falls on a rounding error.
+        All simulators draw the random numbers that `qfleet_worker.engines.randomness.uniforms` defines, and find
+        samples in the order of the qubits: they give the same shots, but for one in many billions that falls on a
+        rounding error.
 
-        Keeps to the memory that `qfleet.wire.cost.cost.required_bytes` predicts. Raises `EngineError` where the circuit
-        can't be run, and `MemoryError` where it doesn't fit.
+        Raises:
+            EngineError: the circuit can't be run.
+            MemoryError: it doesn't fit; it keeps to the memory that `qfleet.wire.cost` predicts.
         """
         ...
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
-        """Run one circuit at many points, in order: with row i of `params` in place of the program's, and ``seeds[i]``.
+        """Run one circuit with many parameter sets, in order.
 
-        `params`: shape (points, len(program.params)). Each outcome is the one that `run` gives. Raises as `run` does,
-        at the point where it would.
+        Each outcome is the one of `run` with row i of `params` instead of the program's, and ``seeds[i]``. It raises as
+        `run` does, at the parameter set that can't be run.
+
+        Args:
+            params: angles in radians, shape (parameter sets, len(program.params)).
+            seeds: one for each parameter set.
         """
+        ...
+
+
+class Engine(Protocol):
+    """A way to simulate programs, which may be available or not."""
+
+    @property
+    def name(self) -> str:
+        """Return the name, which goes into the result's metadata."""
+        ...
+
+    @property
+    def methods(self) -> frozenset[Method]:
+        """Return the methods that it has."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Return why it is taken where no other is preferred."""
+        ...
+
+    def available(self) -> str:
+        """Return why the engine can't be used here now; empty if it can. It is asked for each shard."""
+        ...
+
+    def supports(self, program: Program, request: Request) -> str:
+        """Return why the engine can't run a program by one of its methods; empty if it can."""
+        ...
+
+    def open(self) -> Simulator:
+        """Return a simulator for this process, once for all circuits. The process isn't forked afterwards."""
         ...

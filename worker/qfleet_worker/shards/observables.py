@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.saves import Payload, Save
-from qfleet_worker.engines.contract import Engine, EngineError, Experiment
+from qfleet_worker.engines.contract import EngineError, Experiment, Simulator
 
 #: Terms of the observables wanted at a point, if these are there several times.
 _MOST_TERMS: Final = 1 << 16
 
 
 def expectation_values(
-    engine: Engine, experiment: Experiment, circuit: CircuitWork, params: NDArray[np.float64], seeds: Sequence[int]
+    simulator: Simulator,
+    experiment: Experiment,
+    circuit: CircuitWork,
+    params: NDArray[np.float64],
+    seeds: Sequence[int],
 ) -> NDArray[np.float64]:
     """Return the expectation values that are wanted at each point.
 
@@ -45,7 +49,7 @@ def expectation_values(
         saves = (*experiment.program.saves[:-1], save if columns is None else _of(save, columns))
         program = msgspec.structs.replace(experiment.program, saves=saves, params=params[points[0]])
         some = msgspec.structs.replace(experiment, program=program)
-        outcomes = engine.sweep(some, params[points], [seeds[at] for at in points.tolist()])
+        outcomes = simulator.sweep(some, params[points], [seeds[at] for at in points.tolist()])
         sums = np.stack([np.frombuffer(outcome.saved[-1].values, "<f8") for outcome in outcomes])
         parts.append((points, sums / circuit.shots))
     order, means = map(np.concatenate, zip(*parts, strict=True))

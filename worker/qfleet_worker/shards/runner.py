@@ -144,7 +144,8 @@ class Runner:
         """Run a circuit at some points, together. An error of one leaves the others."""
         start = time.perf_counter()
         try:
-            found = simulate(self._engines.engine, program, circuit, request, threads)
+            choice = self._engines.choose(program, request)
+            found = simulate(choice.simulator, program, circuit, request, threads)
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             if circuit.points == 1:
                 return [self._failed(circuit, self._reason(taken, circuit, exc))]
@@ -157,8 +158,8 @@ class Runner:
                 first_shot=circuit.first_shot,
                 shots=circuit.shots,
                 seconds=time.perf_counter() - start,
-                engine=self._engines.engine.name,
-                engine_reason=self._engines.reason,
+                engine=choice.engine.name,
+                engine_reason=choice.reason,
                 points=circuit.points,
                 **found,
             )

@@ -14,12 +14,14 @@ from qfleet.wire.messages.request import MethodError, Output, Request, resolve_m
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
-from qfleet_worker.engines.contract import Engine, EngineError, Experiment, Outcome
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, Simulator
 from qfleet_worker.shards.angles import fill, filled
 from qfleet_worker.shards.observables import expectation_values
 
 
-def simulate(engine: Engine, program: Program, circuit: CircuitWork, request: Request, threads: int) -> dict[str, Any]:
+def simulate(
+    simulator: Simulator, program: Program, circuit: CircuitWork, request: Request, threads: int
+) -> dict[str, Any]:
     """Run a circuit at its points, together.
 
     Raises `EngineError` or `MemoryError` where any of them can't be run.
@@ -33,11 +35,11 @@ def simulate(engine: Engine, program: Program, circuit: CircuitWork, request: Re
     seeds = range(circuit.seed, circuit.seed + SEED_STEP * circuit.points, SEED_STEP)
     if request.output == Output.EXPECTATION_VALUES:
         return {
-            "expectation_values": expectation_values(engine, experiment, circuit, params, seeds)
+            "expectation_values": expectation_values(simulator, experiment, circuit, params, seeds)
             .astype("<f8", copy=False)
             .tobytes()
         }
-    outcomes = engine.sweep(experiment, params, seeds) if circuit.points > 1 else iter([engine.run(experiment)])
+    outcomes = simulator.sweep(experiment, params, seeds) if circuit.points > 1 else iter([simulator.run(experiment)])
     if request.output == Output.BITS:
         return {"bits": b"".join([_bits(outcome) for outcome in outcomes])}
     return _fields(outcomes, circuit.points)

@@ -20,7 +20,7 @@ from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 LETTERS = "XYZ+-rl01"
 
@@ -28,7 +28,7 @@ LETTERS = "XYZ+-rl01"
 def found_means(program: Program) -> np.ndarray:
     """What a worker finds: the program travels first."""
     travelled = decode_program(encode_program(drop_idle_qubits(program)))
-    outcome = NumpyEngine().run(make_experiment(travelled, 1, 1))
+    outcome = NumpySimulator().run(make_experiment(travelled, 1, 1))
     return np.frombuffer(outcome.saved[-1].values, "<f8")
 
 

@@ -19,7 +19,7 @@ from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 CODES = [Op.H, Op.RY, Op.X, Op.SWAP, Op.UNITARY, Op.RZZ, Op.MEASURE, Op.RESET, Op.GLOBAL_PHASE]
 
@@ -53,7 +53,7 @@ def test_a_circuit_with_idle_qubits_samples_as_before(seed: int) -> None:
     rng = np.random.default_rng(seed)
     operations = [oracle.random_operation(rng, 3, 4, CODES) for _ in range(12)]
     wide = stretched(oracle.program(3, 4, [*operations, measure(1, 0)]), [1, 4, 5], 7)
-    engine = NumpyEngine()
+    engine = NumpySimulator()
     shots = []
     for program in (wide, drop_idle_qubits(wide)):
         outcome = engine.run(make_experiment(program, 50, seed, memory=True))
@@ -117,5 +117,5 @@ def test_of_a_circuit_that_was_laid_out_for_a_large_device_little_is_left() -> N
     circuit.measure([63, 100], [0, 1])
     found = drop_idle_qubits(lower(circuit))
     assert found.num_qubits == 2
-    outcome = NumpyEngine().run(make_experiment(found, 100, 1))
+    outcome = NumpySimulator().run(make_experiment(found, 100, 1))
     assert outcome.outcomes.reshape(-1).tolist() == [0, 3]

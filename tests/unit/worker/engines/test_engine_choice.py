@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import engine_oracle as oracle
 import pytest
+from fake_shards import FakeEngine
 
-from qfleet_worker.engines import choose
+from qfleet.wire.messages.request import Method, Output, Request
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines, choose_engine
+from qfleet_worker.engines.contract import EngineError, Simulator
 from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.engine import COMPILED, NO_NUMBA, StatevectorEngine
 from qfleet_worker.engines.statevector.machine_code import folder as ready
 from qfleet_worker.engines.statevector.machine_code import key as cache_key
 
@@ -39,7 +45,7 @@ def test_without_numba_numpy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ready.is_ready()
     monkeypatch.setattr(cache_key, "version", no_version)
     engine, reason = choose_engine()
-    assert (engine.name, reason) == ("numpy", choose.NO_NUMBA)
+    assert (engine.name, reason) == ("numpy", NO_NUMBA)
     with pytest.raises(ready.MachineCodeError, match="numba isn't installed"):
         ready.folder_to_fill()
 
@@ -160,7 +166,8 @@ class TestLooking:
         monkeypatch.setattr("qfleet_worker.engines.statevector.machine_code.loading.load", self.load)
         self.problem: Exception | None = None
         self.loads: list[Path] = []
-        return Engines(marks=[tmp_path / "a" / "ready", tmp_path / "b" / "ready"])
+        marks = [tmp_path / "a" / "ready", tmp_path / "b" / "ready"]
+        return Engines([StatevectorEngine(marks), NumpyEngine()])
 
     def load(self, folder: Path) -> None:
         self.loads.append(folder)
@@ -178,7 +185,7 @@ class TestLooking:
         assert engines.look().name == "numpy"
         folder = self.make(tmp_path, "b")
         assert engines.look().name == "statevector"
-        assert (engines.reason, told, self.loads) == (choose.COMPILED, ["statevector"], [folder])
+        assert (engines.reason, told, self.loads) == (COMPILED, ["statevector"], [folder])
         (folder / "ready").unlink()
         assert engines.look().name == "statevector"
 
@@ -209,3 +216,71 @@ class TestLooking:
         monkeypatch.setattr("qfleet_worker.engines.statevector.machine_code.loading.load", load)
         assert engines.look().name == "statevector"
         assert self.loads == [first, second]
+
+
+@dataclass
+class Named:
+    """An engine of a name, that supports what it is told."""
+
+    name: str
+    methods: frozenset[Method] = frozenset({"statevector"})
+    reason: str = "it is the best"
+    missing: str = ""
+    unsupported: str = ""
+    opened: int = 0
+
+    def available(self) -> str:
+        return self.missing
+
+    def supports(self, program: Program, request: Request) -> str:  # noqa: ARG002
+        return self.unsupported
+
+    def open(self) -> Simulator:
+        self.opened += 1
+        return FakeEngine()
+
+
+class TestChoosing:
+    """Each circuit gets the first engine that can run it, and the reason."""
+
+    PROGRAM = oracle.program(1, 1, [oracle.measure(0, 0)])
+    STATE = Request()
+    UNITARY = Request(Output.UNITARY, "unitary")
+
+    def test_the_first_engine_runs_all_that_it_can(self) -> None:
+        first, second = Named("first"), Named("second")
+        engines = Engines([first, second])
+        choices = [engines.choose(self.PROGRAM, self.STATE) for _ in range(3)]
+        assert {(choice.engine.name, choice.reason) for choice in choices} == {("first", "it is the best")}
+        assert len({id(choice.simulator) for choice in choices}) == 1
+        assert (first.opened, second.opened) == (1, 0)
+
+    def test_nothing_is_opened_by_a_look(self) -> None:
+        first = Named("first")
+        assert Engines([first]).look() is first
+        assert first.opened == 0
+
+    @pytest.mark.parametrize("field", ["missing", "unsupported"])
+    def test_an_engine_that_cannot_is_passed_over_and_the_reason_told(self, field: str) -> None:
+        engines = Engines([Named("first", **{field: "it has a cold"}), Named("second")])
+        choice = engines.choose(self.PROGRAM, self.STATE)
+        assert (choice.engine.name, choice.reason) == ("second", "it has a cold")
+
+    def test_an_engine_without_the_method_is_passed_over(self) -> None:
+        engines = Engines([Named("first"), Named("second", methods=frozenset({"unitary"}))])
+        choice = engines.choose(self.PROGRAM, self.UNITARY)
+        assert choice.engine.name == "second"
+        assert choice.reason == "the first engine doesn't have method='unitary'"
+
+    def test_two_circuits_of_one_shard_may_have_different_engines(self) -> None:
+        engines = Engines([Named("first"), NumpyEngine()])
+        names = [engines.choose(self.PROGRAM, request).engine.name for request in (self.STATE, self.STATE)]
+        unitary = engines.choose(oracle.program(1, 0, []), self.UNITARY).engine.name
+        assert ([*names, unitary], engines.engine.name) == (["first", "first", "numpy"], "first")
+
+    def test_if_none_can_the_error_is_that_of_the_first_that_is_available(self) -> None:
+        engines = Engines([Named("first", missing="not here"), Named("second", unsupported="too odd"), NumpyEngine()])
+        with pytest.raises(EngineError, match="second engine doesn't have method='unitary'"):
+            engines.choose(self.PROGRAM, self.UNITARY)
+        with pytest.raises(EngineError, match=r"^the circuit has no unitary: operation 0 is measure$"):
+            Engines([StatevectorEngine([]), NumpyEngine()]).choose(self.PROGRAM, self.UNITARY)

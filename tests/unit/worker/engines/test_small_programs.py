@@ -35,8 +35,8 @@ from qfleet.wire.program.saves import Save, SaveKind
 from qfleet_worker.engines.driver import liveness, trajectories
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.numpy.compiler import compile_program
-from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.numpy.plan import Plan
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.states import store as state_store
 from qfleet_worker.engines.states.one_by_one import OneByOne
 from qfleet_worker.engines.steps import EventStep
@@ -187,10 +187,10 @@ def test_too_many_live_names_change_nothing(monkeypatch: pytest.MonkeyPatch, pla
     for seed in range(25):
         program = random_program(np.random.default_rng(seed), 3, 6, 20)
         experiment = make_experiment(program, 60, seed, memory=True, output="statevector")
-        exact = NumpyEngine().run(experiment)
+        exact = NumpySimulator().run(experiment)
         with monkeypatch.context() as patched:
             patched.setattr(liveness, place, value)
-            assert_same([exact, NumpyEngine().run(experiment)])
+            assert_same([exact, NumpySimulator().run(experiment)])
 
 
 def test_live_names_are_coarse_where_they_take_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,14 +217,14 @@ def test_few_states_at_a_time_find_the_same(
         variables=[64] * 5,
     )
     experiment = make_experiment(program, 200, 1, memory=True, output="statevector")
-    whole = NumpyEngine().run(experiment)
+    whole = NumpySimulator().run(experiment)
     states = most_states(monkeypatch)
     with monkeypatch.context() as patched:
         patched.setattr(module, name, value)
-        assert_same([whole, NumpyEngine().run(experiment)])
+        assert_same([whole, NumpySimulator().run(experiment)])
     assert max(states) <= value + 1
     states.clear()
-    NumpyEngine().run(experiment)
+    NumpySimulator().run(experiment)
     assert max(states) > 8
 
 
@@ -252,7 +252,7 @@ def test_a_save_in_a_loop_is_done_at_each_of_many_visits() -> None:
     ]
     program = program_of([*toss(), *loop], 1, 1, variables=[16], saves=[Save(SaveKind.PROBABILITIES, "p", "list")])
     for budget in (None, 0):
-        outcome = NumpyEngine(budget).run(make_experiment(decode_program(encode_program(program)), 6, 1))
+        outcome = NumpySimulator(budget).run(make_experiment(decode_program(encode_program(program)), 6, 1))
         assert len(outcome.saved[0].places) == 4 * 6 * rounds
 
 
@@ -260,7 +260,7 @@ def test_a_wide_program_saves_with_its_clbits() -> None:
     program = program_of(
         [*toss(MOST - 1), save(0, [0])], 1, MOST, saves=[Save(SaveKind.PROBABILITIES, "p", "c_average")]
     )
-    saved = NumpyEngine().run(make_experiment(program, 20, 1)).saved[0]
+    saved = NumpySimulator().run(make_experiment(program, 20, 1)).saved[0]
     width = MOST // 8
     assert saved.entries == 2
     keys = {int.from_bytes(saved.clbits[at * width : (at + 1) * width], "little") for at in range(2)}

@@ -19,7 +19,7 @@ from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet_worker.engines.contract import EngineError
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.shards.simulation import resolve, simulate
 
 OBSERVABLES = [
@@ -63,7 +63,7 @@ def work(wanted: Any, columns: int | None = None, **changed: Any) -> CircuitWork
 
 def means(one: CircuitWork, engine: Any = None, program: Any = PROGRAM) -> np.ndarray:
     shard = make_shard_work(one, output="means")
-    found = simulate(engine or NumpyEngine(), program, one, resolve(program, shard.request_of(one)), 1)
+    found = simulate(engine or NumpySimulator(), program, one, resolve(program, shard.request_of(one)), 1)
     assert found.keys() == {"expectation_values"}
     return np.frombuffer(found["expectation_values"], "<f8").reshape(one.points, -1)
 
@@ -89,7 +89,7 @@ def test_a_row_for_each_point(columns: int, data: st.DataObject) -> None:
 
 def test_rows_that_recur_are_swept_together_with_their_own_seeds() -> None:
     engine = FakeEngine()
-    engine.answer = NumpyEngine().run
+    engine.answer = NumpySimulator().run
     found = means(work([[0, 1], [3, 3], [0, 1], [1, 0], [3, 3]]), engine)
     assert found == pytest.approx(EXACT[np.arange(5)[:, None], [[0, 1], [3, 3], [0, 1], [1, 0], [3, 3]]], abs=1e-12)
     assert sorted(engine.sweeps) == [1, 2, 2]

@@ -22,7 +22,7 @@ from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Outcome
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.shards.simulation import resolve, simulate
 
 VALUES = np.array([[0.3, 1.0], [2.0, -0.7], [0.3, 1.0], [3.0, 0.1]])
@@ -49,13 +49,13 @@ def simulated(
     program: Program, one: CircuitWork, output: str, engine: Any = None, *, memory: bool = False, **changed: Any
 ) -> dict[str, Any]:
     shard = make_shard_work(one, output=output, memory=memory, **changed)
-    return simulate(engine or NumpyEngine(), program, one, resolve(program, shard.request_of(one)), 1)
+    return simulate(engine or NumpySimulator(), program, one, resolve(program, shard.request_of(one)), 1)
 
 
 def expected(built: QuantumCircuit, point: int, **changed: Any) -> Outcome:
     """What the point gives on its own, its parameters bound by Qiskit."""
     program = lower(built.assign_parameters(VALUES[point]))
-    return NumpyEngine().run(
+    return NumpySimulator().run(
         make_experiment(program, seed=50 + SEED_STEP * point, **{"shots": 20, "memory": True} | changed)
     )
 

@@ -19,7 +19,7 @@ from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.shards import runner
 from qfleet_worker.shards.size import size_of
 
@@ -77,7 +77,7 @@ def test_results_of_a_shard_count_together(monkeypatch: pytest.MonkeyPatch) -> N
     program = oracle.program(10, 0, [op(Op.H, [0])])
     monkeypatch.setattr("qfleet_worker.shards.size.MAX_BLOB_BYTES", 40_000)
     store = store_of(program, output="statevector", copies=4)
-    assert run(store, NumpyEngine())
+    assert run(store, NumpySimulator())
     errors = [result.error for result in store.result.circuits]
     assert [bool(error) for error in errors] == [False, False, True, True]
     assert "its results would take 0 MiB, beside 0 MiB of others; a Redis value holds 0 MiB" in errors[2]
@@ -86,7 +86,7 @@ def test_results_of_a_shard_count_together(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_result_that_became_too_large_after_all_fails_its_shard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MAX_BLOB_BYTES", 1000)
     store = store_of(oracle.program(10, 0, [op(Op.H, [0])]), output="statevector")
-    assert run(store, NumpyEngine())
+    assert run(store, NumpySimulator())
     (finished,) = store.finished
     assert finished["result"] == b""
     assert "shard 0: its results take 0 MiB together; a Redis value holds 512 MiB" in finished["error"]

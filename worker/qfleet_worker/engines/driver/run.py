@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.contract import Experiment, Outcome
@@ -33,6 +37,15 @@ def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[],
     saver = Saver(experiment.program, experiment.request.precision)
     amplitudes = _run_parts(experiment, flow, make_source(), tally, saver)
     return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+
+
+def sweep_one_by_one(
+    run: Callable[[Experiment], Outcome], experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
+) -> Iterator[Outcome]:
+    """Run one circuit with many parameter sets, one after the other; see `Simulator.sweep`."""
+    for row, seed in zip(params, seeds, strict=True):
+        program = replace(experiment.program, params=row)
+        yield run(replace(experiment, program=program, seed=seed))
 
 
 def _run_parts(

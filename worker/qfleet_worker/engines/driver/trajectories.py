@@ -202,8 +202,9 @@ class _Run(Generic[AnyPlan]):
             front.visits.add(step.event, front.crowd)
         if step.clbits:
             shots, states = front.crowd.settle()
+            values = ways if len(ways) == 1 else ways[states]
             for clbit in step.clbits:
-                self._notes.write(clbit, shots, ways[states])
+                self._notes.write(clbit, shots, values)
         front.states.branch(step, ways[:, None] == np.arange(step.ways), weights)
 
     def _divide(self, front: Front, step: EventStep, weights: NDArray[np.float64]) -> None:

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from qfleet.wire.messages.request import Output
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import Saver
 from qfleet_worker.engines.states.contract import Answers
 from qfleet_worker.engines.steps import SaveStep
+
+#: By code, the operations that no program with a unitary has.
+_HAS_NO_UNITARY: Final = ~IS_UNITARY & (np.arange(256) != Op.SAVE)
 
 
 class MatrixState(Protocol):
@@ -35,11 +38,12 @@ class MatrixState(Protocol):
         ...
 
 
-def check_unitary(program: Program) -> None:
-    """Raise `EngineError` for a program that has no unitary."""
-    for at, code in enumerate(program.codes.tolist()):
-        if not IS_UNITARY[code] and code != Op.SAVE:
-            raise EngineError(f"the circuit has no unitary: operation {at} is {Op(code).name.lower()}")
+def unitary_refusal(program: Program) -> str:
+    """Return why a program has no unitary; empty if it has one."""
+    rows = np.flatnonzero(_HAS_NO_UNITARY[program.codes])
+    if not len(rows):
+        return ""
+    return f"the circuit has no unitary: operation {rows[0]} is {Op(program.codes[rows[0]]).name.lower()}"
 
 
 def run_unitary(

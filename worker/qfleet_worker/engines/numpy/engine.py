@@ -1,84 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statevector engine that needs numpy alone."""
+"""The engine that needs numpy alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import Final
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
-from qfleet_worker.engines.contract import Experiment, Outcome, dtype_of, state_budget
-from qfleet_worker.engines.driver.flow import Flow, compile_flow
-from qfleet_worker.engines.driver.run import run_shots
-from qfleet_worker.engines.driver.stretches import Stretch
-from qfleet_worker.engines.driver.unitary import check_unitary, run_unitary
-from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.numpy.compiler import compile_program
-from qfleet_worker.engines.numpy.plan import Plan
-from qfleet_worker.engines.numpy.state import State
-from qfleet_worker.engines.states.one_by_one import OneByOneSource
-from qfleet_worker.engines.states.store import StateStore
+from qfleet.wire.messages.request import Method, Request
+from qfleet.wire.program.program import Program
+from qfleet_worker.engines.contract import Simulator
+from qfleet_worker.engines.driver.unitary import unitary_refusal
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 
 class NumpyEngine:
-    """A statevector simulator that needs numpy alone.
+    """Statevectors and unitaries by numpy; see `qfleet_worker.engines.contract.Engine`."""
 
-    Args:
-        snapshot_bytes: memory for states that wait; by default `state_budget`. It changes the time that a circuit with
-            measurements in the middle takes, and nothing else.
-    """
+    name: Final = "numpy"
+    methods: Final[frozenset[Method]] = frozenset({"statevector", "unitary"})
+    reason: Final = "it needs no machine code"
 
-    name = "numpy"
+    def available(self) -> str:
+        """See `Engine.available`."""
+        return ""
 
-    def __init__(self, snapshot_bytes: int | None = None) -> None:
-        self._snapshot_bytes = snapshot_bytes
+    def supports(self, program: Program, request: Request) -> str:
+        """See `Engine.supports`."""
+        return unitary_refusal(program) if request.method == "unitary" else ""
 
-    def run(self, experiment: Experiment) -> Outcome:
-        """Run one circuit; see `qfleet_worker.engines.contract.Engine`."""
-        # A hostile table may overflow; the check of the norm catches what comes of it.
-        with np.errstate(all="ignore"):
-            unitary = experiment.request.method == "unitary"
-            return _unitary(experiment) if unitary else self._simulate(experiment)
-
-    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
-        """Run one circuit at many points; see `qfleet_worker.engines.contract.Engine`."""
-        for row, seed in zip(params, seeds, strict=True):
-            program = msgspec.structs.replace(experiment.program, params=row)
-            yield self.run(msgspec.structs.replace(experiment, program=program, seed=seed))
-
-    def _simulate(self, experiment: Experiment) -> Outcome:
-        flow = compile_flow(experiment.program, _compile)
-        return run_shots(experiment, flow, lambda: self._source(experiment, flow))
-
-    def _source(self, experiment: Experiment, flow: Flow[Plan]) -> OneByOneSource:
-        active = set().union(*[block.plan.active() for block in flow.blocks])
-        state = State(len(active), dtype_of(experiment.request.precision))
-        store = StateStore(
-            state,
-            state_budget(experiment.request, state.capacity_bytes)
-            if self._snapshot_bytes is None
-            else self._snapshot_bytes,
-            lambda plan: state.arrange(plan.wires) if plan.measured else None,
-            lambda plan, phase: state.statevector(plan.wires, phase),
-        )
-        return OneByOneSource(store)
-
-
-def _compile(stretch: Stretch) -> Plan:
-    return compile_program(stretch.program, stretch.first, stretch.last, stretch.events_before)
-
-
-def _unitary(experiment: Experiment) -> Outcome:
-    check_unitary(experiment.program)
-    size = experiment.program.num_qubits
-    plan = compile_program(experiment.program, from_zero=False)
-    state = State(2 * size, dtype_of(experiment.request.precision))
-    state.set_identity(size)
-    columns = range(size, 2 * size)
-
-    def take_matrix() -> ComplexArray:
-        return state.statevector((*columns, *plan.wires), plan.phase).reshape(1 << size, -1)
-
-    return run_unitary(experiment, plan.steps, state, columns, take_matrix)
+    def open(self) -> Simulator:
+        """See `Engine.open`."""
+        return NumpySimulator()

@@ -163,7 +163,7 @@ def _modules(names: list[str]) -> list[list[str]]:
 
 def _compile_share(folder: Path) -> None:
     """Compile modules that no other process has begun, until there are none."""
-    from qfleet_worker.engines.statevector import engine  # noqa: F401 - imports all that there is to compile
+    from qfleet_worker.engines.statevector import simulator  # noqa: F401 - imports all that there is to compile
     from qfleet_worker.engines.statevector.machine_code.registry import compile_all, entry_names, keep_in
 
     own = folder / _WORK / str(os.getpid())

@@ -17,10 +17,10 @@ from reference import assert_drawn_from
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet_worker.engines.contract import Engine, EngineError, Outcome
+from qfleet_worker.engines.contract import EngineError, Outcome, Simulator
 from qfleet_worker.engines.driver import trajectories
-from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 CIRCUITS: dict[str, Callable[[], QuantumCircuit]] = {}
 
@@ -31,11 +31,11 @@ def circuit(make: Callable[[], QuantumCircuit]) -> Callable[[], QuantumCircuit]:
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
+def engine(request: pytest.FixtureRequest) -> Simulator:
     return ENGINES[request.param]()
 
 
-def run(engine: Engine, circuit: QuantumCircuit, shots: int = 4000, seed: int = 11, **options) -> Outcome:
+def run(engine: Simulator, circuit: QuantumCircuit, shots: int = 4000, seed: int = 11, **options) -> Outcome:
     program = decode_program(encode_program(lower(circuit)))
     return engine.run(make_experiment(program, shots, seed, **options))
 
@@ -45,7 +45,7 @@ def counts(outcome: Outcome) -> dict[int, int]:
     return dict(zip(numbers, outcome.counts.tolist(), strict=True))
 
 
-def check(engine: Engine, circuit: QuantumCircuit, shots: int = 4000) -> None:
+def check(engine: Simulator, circuit: QuantumCircuit, shots: int = 4000) -> None:
     seen = counts(run(engine, circuit, shots))
     assert sum(seen.values()) == shots
     exact = flow_oracle.probabilities(circuit)
@@ -330,12 +330,12 @@ def a_for_loop_over_a_variable() -> QuantumCircuit:
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_counts_are_drawn_from_what_the_circuit_means(engine: Engine, name: str) -> None:
+def test_counts_are_drawn_from_what_the_circuit_means(engine: Simulator, name: str) -> None:
     check(engine, CIRCUITS[name]())
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_shots_cut_anyhow_find_the_same(engine: Engine, name: str) -> None:
+def test_shots_cut_anyhow_find_the_same(engine: Simulator, name: str) -> None:
     made = CIRCUITS[name]()
 
     def rows(first: int, shots: int) -> list[bytes]:
@@ -348,12 +348,12 @@ def test_shots_cut_anyhow_find_the_same(engine: Engine, name: str) -> None:
 
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_replayed_branches_end_the_same(name: str) -> None:
-    whole, small, none = (run(NumpyEngine(budget), CIRCUITS[name](), 200) for budget in (1 << 30, 100, 0))
+    whole, small, none = (run(NumpySimulator(budget), CIRCUITS[name](), 200) for budget in (1 << 30, 100, 0))
     assert counts(whole) == counts(small) == counts(none)
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_the_state_after_the_last_shot(engine: Engine, name: str) -> None:
+def test_the_state_after_the_last_shot(engine: Simulator, name: str) -> None:
     made = CIRCUITS[name]()
     ways = flow_oracle.ways(made)
     for seed in range(4):
@@ -367,7 +367,7 @@ def test_the_state_after_the_last_shot(engine: Engine, name: str) -> None:
         )
 
 
-def test_an_endless_loop_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_loop_is_named(engine: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trajectories, "MAX_PASSES", 50)
     qc = QuantumCircuit(1, 1)
     qc.h(0)
@@ -379,7 +379,7 @@ def test_an_endless_loop_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatc
         run(engine, qc)
 
 
-def test_a_loop_may_end_at_the_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_may_end_at_the_limit(engine: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trajectories, "MAX_PASSES", 50)
     for passes in (50, 51):
         qc = QuantumCircuit(1, 6)
@@ -394,7 +394,7 @@ def test_a_loop_may_end_at_the_limit(engine: Engine, monkeypatch: pytest.MonkeyP
                 run(engine, qc)
 
 
-def test_each_pass_of_a_loop_has_random_numbers_of_its_own(engine: Engine) -> None:
+def test_each_pass_of_a_loop_has_random_numbers_of_its_own(engine: Simulator) -> None:
     """Sixteen tosses of one coin in a loop are as many bits."""
     qc = QuantumCircuit(1, 16)
     n = qc.add_var("n", expr.lift(0, types.Uint(16)))
@@ -440,7 +440,7 @@ def test_blocks_on_many_qubits(num_qubits: int) -> None:
     with qc.if_test(expr.equal(number, 0)):
         layer([qc])
     layer([plain, qc])
-    exact = StatevectorEngine().run(make_experiment(lower(plain), 1, 1, output="statevector")).amplitudes
-    for engine, threads in ((NumpyEngine(), 1), (StatevectorEngine(), 1), (StatevectorEngine(), 2)):
+    exact = StatevectorSimulator().run(make_experiment(lower(plain), 1, 1, output="statevector")).amplitudes
+    for engine, threads in ((NumpySimulator(), 1), (StatevectorSimulator(), 1), (StatevectorSimulator(), 2)):
         amplitudes = run(engine, qc, 1, output="statevector", threads=threads).amplitudes
         assert np.abs(amplitudes - exact).max() < 1e-11

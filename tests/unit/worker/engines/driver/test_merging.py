@@ -10,14 +10,14 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.classical import expr, types
 
 from qfleet.lowering.lower import lower
-from qfleet_worker.engines.contract import Engine
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.contract import Simulator
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.states.comparison import ComparableState
 from qfleet_worker.engines.states.contract import States
 from qfleet_worker.engines.states.one_by_one import OneByOne
-from qfleet_worker.engines.statevector import engine as statevector_engine
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector import simulator as statevector_simulator
 from qfleet_worker.engines.statevector.runtime import batch
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 
 class Most:
@@ -48,12 +48,12 @@ def most(monkeypatch: pytest.MonkeyPatch) -> Most:
 
 
 @pytest.fixture(params=["numpy", "statevector", "statevector, one by one"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     if request.param == "numpy":
-        return NumpyEngine()
+        return NumpySimulator()
     if request.param.endswith("one"):
-        monkeypatch.setattr(statevector_engine, "MAX_WIRES", -1)
-    return StatevectorEngine()
+        monkeypatch.setattr(statevector_simulator, "MAX_WIRES", -1)
+    return StatevectorSimulator()
 
 
 def rounds(number: int) -> QuantumCircuit:
@@ -67,17 +67,17 @@ def rounds(number: int) -> QuantumCircuit:
     return qc
 
 
-def total(engine: Engine, circuit: QuantumCircuit, shots: int = 1000) -> int:
+def total(engine: Simulator, circuit: QuantumCircuit, shots: int = 1000) -> int:
     return int(engine.run(make_experiment(lower(circuit), shots, 5)).counts.sum())
 
 
-def test_a_qubit_put_right_by_its_measurement(engine: Engine, most: Most) -> None:
+def test_a_qubit_put_right_by_its_measurement(engine: Simulator, most: Most) -> None:
     """One state before each of a thousand measurements, and two behind it."""
     assert total(engine, rounds(1000)) == 1000
     assert (most.states, most.events) == (2, 1000)
 
 
-def test_a_thousand_tosses(engine: Engine, most: Most) -> None:
+def test_a_thousand_tosses(engine: Simulator, most: Most) -> None:
     qc = QuantumCircuit(1, 1)
     for _ in range(1000):
         qc.h(0)
@@ -88,7 +88,7 @@ def test_a_thousand_tosses(engine: Engine, most: Most) -> None:
     assert (most.states, most.events) == (4, 1000)
 
 
-def test_a_reset_forgets(engine: Engine, most: Most) -> None:
+def test_a_reset_forgets(engine: Simulator, most: Most) -> None:
     qc = QuantumCircuit(2, 20)
     for at in range(20):
         qc.ry(0.3 + at, 0)
@@ -99,7 +99,7 @@ def test_a_reset_forgets(engine: Engine, most: Most) -> None:
     assert most.states == 2
 
 
-def test_a_loop_is_left_by_all_together(engine: Engine, most: Most) -> None:
+def test_a_loop_is_left_by_all_together(engine: Simulator, most: Most) -> None:
     qc = QuantumCircuit(2, 2)
     qc.x(0)
     qc.measure(0, 0)
@@ -115,7 +115,7 @@ def test_a_loop_is_left_by_all_together(engine: Engine, most: Most) -> None:
 
 
 @pytest.mark.parametrize("read_later", [False, True])
-def test_clbits_that_are_read_later_keep_states_apart(engine: Engine, most: Most, read_later: bool) -> None:
+def test_clbits_that_are_read_later_keep_states_apart(engine: Simulator, most: Most, read_later: bool) -> None:
     qc = QuantumCircuit(2, 5)
     for at in range(4):
         qc.h(0)
@@ -129,7 +129,7 @@ def test_clbits_that_are_read_later_keep_states_apart(engine: Engine, most: Most
     assert most.states == (16 if read_later else 2)
 
 
-def test_variables_that_are_read_later_keep_states_apart(engine: Engine, most: Most) -> None:
+def test_variables_that_are_read_later_keep_states_apart(engine: Simulator, most: Most) -> None:
     qc = QuantumCircuit(2, 2)
     heads = qc.add_var("heads", expr.lift(0, types.Uint(4)))
     for _ in range(6):
@@ -147,7 +147,7 @@ def test_variables_that_are_read_later_keep_states_apart(engine: Engine, most: M
     assert most.states == 12
 
 
-def test_what_differs_by_a_phase_between_amplitudes_is_kept_apart(engine: Engine) -> None:
+def test_what_differs_by_a_phase_between_amplitudes_is_kept_apart(engine: Simulator) -> None:
     qc = QuantumCircuit(2, 2)
     qc.h([0, 1])
     qc.measure(0, 0)
@@ -189,12 +189,12 @@ def test_shots_that_were_put_off_find_the_same(
         with qc.if_test((qc.clbits[at], 1)):
             qc.rx(0.4, (at + 1) % 4)
             qc.reset(at % 4)
-    monkeypatch.setattr(statevector_engine, "MAX_WIRES", max_wires)
+    monkeypatch.setattr(statevector_simulator, "MAX_WIRES", max_wires)
     experiment = make_experiment(lower(qc), 200, seed, memory=True, output=output)
-    whole = StatevectorEngine().run(experiment)
+    whole = StatevectorSimulator().run(experiment)
     most = Most(monkeypatch)
     monkeypatch.setattr("qfleet_worker.engines.contract.OVERHEAD_BYTES", 0)
-    again = StatevectorEngine().run(experiment)
+    again = StatevectorSimulator().run(experiment)
     assert (most.states > 1) == (max_wires < 0 and output == "counts")
     assert again.outcomes[again.memory].tobytes() == whole.outcomes[whole.memory].tobytes()
     if output == "statevector":

@@ -12,7 +12,7 @@ from make_experiments import make_experiment
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.driver import run as run_module
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.numpy.state import State
 
 CODES = [Op.H, Op.RY, Op.X, Op.UNITARY, Op.MEASURE, Op.MEASURE, Op.RESET, Op.INITIALIZE, Op.RZZ, Op.SWAP]
@@ -47,7 +47,7 @@ def test_replayed_branches_end_the_same(monkeypatch: pytest.MonkeyPatch, seed: i
     # 300 bytes hold the states of a few small branches, so that the ways mix.
     for snapshot_bytes in (1 << 30, 300, 0):
         saved = begun = 0
-        results.append((NumpyEngine(snapshot_bytes).run(experiment), saved))
+        results.append((NumpySimulator(snapshot_bytes).run(experiment), saved))
         saves.append(saved)
         begins.append(begun)
     assert min(saves[:2]) > 0
@@ -68,14 +68,14 @@ def test_the_budget_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     projected = State.projected
     monkeypatch.setattr(State, "projected", lambda *args: saved.append(1) or projected(*args))
     toss = [op(Op.H, [0]), measure(0, 0)]
-    NumpyEngine(16).run(make_experiment(oracle.program(1, 1, [*toss * 3, op(Op.X, [0])]), 100, 1))
+    NumpySimulator(16).run(make_experiment(oracle.program(1, 1, [*toss * 3, op(Op.X, [0])]), 100, 1))
     assert len(saved) > 1
 
 
 def test_memory_and_output_do_not_change_the_counts() -> None:
     program = branching(3)
     runs = [
-        NumpyEngine().run(make_experiment(program, 300, 1, memory=memory, output=output))
+        NumpySimulator().run(make_experiment(program, 300, 1, memory=memory, output=output))
         for memory in (False, True)
         for output in ("counts", "statevector")
     ]
@@ -91,7 +91,7 @@ def test_a_shot_finds_the_same_whatever_others_run_beside_it(
     program = branching(seed)
 
     def run(first: int, shots: int) -> list[bytes]:
-        outcome = NumpyEngine().run(make_experiment(program, shots, seed, first, memory=True, output=output))
+        outcome = NumpySimulator().run(make_experiment(program, shots, seed, first, memory=True, output=output))
         assert outcome.memory is not None
         if outcome.amplitudes is not None:
             states.append(outcome.amplitudes.tobytes())
@@ -118,5 +118,5 @@ def test_few_branches_for_many_shots(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(State, "apply", counting)
     program = oracle.program(1, 2, [op(Op.H, [0]), measure(0, 0), op(Op.H, [0]), measure(0, 1)])
-    NumpyEngine().run(make_experiment(program, 1_000_000, 1))
+    NumpySimulator().run(make_experiment(program, 1_000_000, 1))
     assert applied == 3

@@ -13,7 +13,7 @@ from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.shot_groups import Crowd
 from qfleet_worker.engines.driver.visits import GOING_BACK, Visits
 from qfleet_worker.engines.numpy.compiler import compile_program
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 SHOTS = 60
 
@@ -119,7 +119,7 @@ def test_loops_within_loops_give_a_shot_the_same_whoever_is_with_it(seed: int) -
     program = lower(loops())
 
     def run(first: int, shots: int) -> list[bytes]:
-        outcome = NumpyEngine().run(make_experiment(program, shots, seed, first, memory=True))
+        outcome = NumpySimulator().run(make_experiment(program, shots, seed, first, memory=True))
         assert outcome.memory is not None
         return [outcome.outcomes[row].tobytes() for row in outcome.memory]
 

@@ -16,7 +16,7 @@ from qfleet.wire.cost.cost import required_bytes
 from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 N = 21
 
@@ -28,7 +28,7 @@ def peak(
     program = oracle.program(num_qubits, num_qubits, operations)
     tracemalloc.start()
     try:
-        NumpyEngine().run(make_experiment(program, shots, 1, memory=True, output=output, precision=precision))
+        NumpySimulator().run(make_experiment(program, shots, 1, memory=True, output=output, precision=precision))
         return tracemalloc.get_traced_memory()[1] / required_bytes(num_qubits, output, precision)
     finally:
         tracemalloc.stop()

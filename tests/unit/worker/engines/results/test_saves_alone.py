@@ -15,7 +15,7 @@ from same_outcomes import assert_same
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind, Subtype
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 
 def saving(rows: list[Operation], *saves: Save) -> Program:
@@ -38,7 +38,7 @@ def test_a_conditional_save_after_one_that_is_not(name: str) -> None:
     engine = ENGINES[name]()
     engine.run(make_experiment(program("average"), 20, 1))
     conditional = make_experiment(program("c_average"), 20, 1)
-    assert_same([NumpyEngine().run(conditional), engine.run(conditional)])
+    assert_same([NumpySimulator().run(conditional), engine.run(conditional)])
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES))
@@ -47,5 +47,5 @@ def test_stretches_that_save_different_things(name: str) -> None:
     rows = [op(Op.X, [0]), ahead[0], save(0), ahead[1], save(1), ahead[2]]
     saves = [Save(SaveKind.PROBABILITIES, label, "average") for label in ("one", "two")]
     experiment = make_experiment(saving(rows, *saves), 20, 1)
-    assert_same([NumpyEngine().run(experiment), ENGINES[name]().run(experiment)])
+    assert_same([NumpySimulator().run(experiment), ENGINES[name]().run(experiment)])
     assert [each.entries for each in ENGINES[name]().run(experiment).saved] == [1, 1]

@@ -13,7 +13,7 @@ from qiskit.quantum_info import Operator, Statevector
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.request import Precision
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 
 def sizes(family: str, *numbers: int) -> list[int]:
@@ -47,7 +47,9 @@ def test_unitaries(family: str, small_chunks: Callable[[int, int], None]) -> Non
         for num_qubits in sizes(family, 2, 4, 5):
             circuit = FAMILIES[family](num_qubits)
             matrix = (
-                StatevectorEngine().run(make_experiment(lower(circuit), 1, 1, output="unitary", threads=2)).amplitudes
+                StatevectorSimulator()
+                .run(make_experiment(lower(circuit), 1, 1, output="unitary", threads=2))
+                .amplitudes
             )
             assert np.abs(matrix - Operator(circuit).data).max() < 1e-10
 

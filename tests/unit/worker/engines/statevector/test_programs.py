@@ -17,10 +17,10 @@ from qfleet.wire.program.operations import HAS_TABLE, Op
 from qfleet_worker.engines.gates import matrices as reference
 from qfleet_worker.engines.statevector.compiler import matrices
 from qfleet_worker.engines.statevector.compiler.plan import Segment, Wide, compile_program
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.engines.steps import MeasureStep
 
 DIAGONAL_OPS = [Op.Z, Op.T, Op.P, Op.RZ, Op.RZZ, Op.DIAGONAL, Op.GLOBAL_PHASE, Op.H]
@@ -60,7 +60,7 @@ def test_random_programs_in_stages(
         num_qubits, 0, [oracle.random_operation(rng, num_qubits, 0, codes) for _ in range(int(rng.integers(1, 50)))]
     )
     experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
-    state = StatevectorEngine().run(experiment).amplitudes
+    state = StatevectorSimulator().run(experiment).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
 
@@ -97,7 +97,7 @@ def test_wide_tables(code: Op, targets: int, precision: str) -> None:
     steps = compile_program(program, 2).steps
     assert any(isinstance(step, Wide) for step in steps) == (code is Op.UNITARY or targets > 8)
     experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
-    state = StatevectorEngine().run(experiment).amplitudes
+    state = StatevectorSimulator().run(experiment).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
 
@@ -106,7 +106,7 @@ def test_qubits_that_no_operation_names_take_no_memory() -> None:
     plan = compile_program(program, 2)
     assert plan.num_wires == 2
     assert (plan.wires[7], plan.wires[33]) == (0, 1)
-    outcome = StatevectorEngine().run(make_experiment(program, 1000, 1))
+    outcome = StatevectorSimulator().run(make_experiment(program, 1000, 1))
     assert outcome.counts.sum() == 1000
 
 

@@ -18,12 +18,12 @@ from make_experiments import make_experiment
 
 from qfleet.wire.program.operations import ANGLES, HAS_TABLE, Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.compiler import plan, small
 from qfleet_worker.engines.statevector.compiler.cache import ENTRY_BYTES, Cache, structure
 from qfleet_worker.engines.statevector.compiler.fusion import LOOK_BACK
 from qfleet_worker.engines.statevector.compiler.turns import half_turns
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 TOLERANCES = {"double": 1e-10, "single": 2e-5}
 SPECIAL = [0.0, np.pi / 2, np.pi, -np.pi, 2 * np.pi, 4 * np.pi, 1e-9, 123.456]
@@ -45,7 +45,7 @@ def at(program: Program, params: np.ndarray) -> Program:
 
 
 def amplitudes(
-    engine: StatevectorEngine | NumpyEngine, program: Program, precision: str, threads: int = 1
+    engine: StatevectorSimulator | NumpySimulator, program: Program, precision: str, threads: int = 1
 ) -> np.ndarray:
     experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
     return engine.run(experiment).amplitudes
@@ -56,14 +56,14 @@ def random_params(rng: np.random.Generator, number: int) -> np.ndarray:
 
 
 def check_bindings(program: Program, precision: str, rng: np.random.Generator, threads: int = 1) -> None:
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
     amplitudes(engine, program, precision, threads)
     for _ in range(3):
         other = at(program, random_params(rng, len(program.params)))
         bound = amplitudes(engine, other, precision, threads)
-        fresh = amplitudes(StatevectorEngine(), other, precision, threads)
+        fresh = amplitudes(StatevectorSimulator(), other, precision, threads)
         assert bound.tobytes() == fresh.tobytes()
-        assert np.abs(bound - amplitudes(NumpyEngine(), other, precision)).max() < TOLERANCES[precision]
+        assert np.abs(bound - amplitudes(NumpySimulator(), other, precision)).max() < TOLERANCES[precision]
 
 
 @settings(max_examples=50, deadline=None)
@@ -105,7 +105,7 @@ def test_every_operation_at_special_angles(code: Op, controls: int) -> None:
     order = list(range(width + controls))
     gate = op(code, order[:width], [0.3] * ANGLES[code], controls=[~qubit for qubit in order[width:]])
     program = oracle.program(5, 0, [op(Op.RY, [qubit], [0.4 + qubit]) for qubit in range(5)] + [gate] * 2)
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
     equal = [[value] * ANGLES[code] for value in SPECIAL + HUGE]
     for angles in equal + rng.choice(SPECIAL, (4, ANGLES[code])).tolist():
         other = at(program, np.array([*program.params[:5], *angles, *angles[::-1]]))
@@ -153,7 +153,7 @@ def test_another_binding_compiles_nothing(planned: bool, monkeypatch: pytest.Mon
     rng = np.random.default_rng(1)
     program = dynamic_program() if planned else random_program(rng, 5, ROTATIONS, 40)
     output = "counts" if planned else "statevector"
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
     engine.run(make_experiment(program, 100, 1, output=output))
     first = len(calls)
     assert first == (3 if planned else 1)
@@ -172,11 +172,11 @@ def test_another_binding_compiles_nothing(planned: bool, monkeypatch: pytest.Mon
 
 def test_other_angles_give_the_shots_of_a_fresh_engine() -> None:
     rng = np.random.default_rng(1)
-    program, engine = dynamic_program(), StatevectorEngine()
+    program, engine = dynamic_program(), StatevectorSimulator()
     for seed in range(6):
         experiment = make_experiment(at(program, random_params(rng, len(program.params))), 300, seed, memory=True)
         found = engine.run(experiment)
-        for other in (StatevectorEngine(), NumpyEngine()):
+        for other in (StatevectorSimulator(), NumpySimulator()):
             expected = other.run(experiment)
             np.testing.assert_array_equal(found.outcomes, expected.outcomes)
             np.testing.assert_array_equal(found.memory, expected.memory)
@@ -194,7 +194,7 @@ def test_circuits_that_differ_in_anything_else_are_other_circuits() -> None:
         [*base, op(Op.RX, [0], [0.3])],
         [*base[:2], op(Op.UNITARY, [1], table=other_table), op(Op.RX, [0], [0.3], controls=[1])],
     ]
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
     for _ in range(2):
         for operations in variants:
             for num_qubits in (2, 3):
@@ -206,7 +206,7 @@ def test_circuits_that_differ_in_anything_else_are_other_circuits() -> None:
 
 def test_threads_may_share_an_engine() -> None:
     rng = np.random.default_rng(5)
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
     programs = [random_program(rng, 6, [code for code in UNITARY_OPS if not HAS_TABLE[code]], 40) for _ in range(3)]
     experiments = [
         at(programs[number % 3], random_params(rng, len(programs[number % 3].params))) for number in range(60)
@@ -214,7 +214,7 @@ def test_threads_may_share_an_engine() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda program: amplitudes(engine, program, "double"), experiments))
     for program, state in zip(experiments, found, strict=True):
-        assert state.tobytes() == amplitudes(StatevectorEngine(), program, "double").tobytes()
+        assert state.tobytes() == amplitudes(StatevectorSimulator(), program, "double").tobytes()
 
 
 def test_a_cache_keeps_what_was_used_last() -> None:
@@ -235,7 +235,7 @@ def test_a_cache_keeps_what_was_used_last() -> None:
 
 def test_an_engine_keeps_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
-    engine = StatevectorEngine()
+    engine = StatevectorSimulator()
     monkeypatch.setattr(engine, "_cache", cache := Cache(400_000))
     for _ in range(30):
         engine.run(make_experiment(random_program(rng, 4, UNITARY_OPS, 40), 1, 1, output="statevector"))

@@ -14,9 +14,9 @@ from make_experiments import make_experiment
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS
 from qfleet_worker.engines.statevector.kernels.layout import DIAGONAL_SECOND, DIAGONAL_SELECT
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 NUM_QUBITS = 15
 LOW = range(ROW_BITS)
@@ -89,5 +89,5 @@ def test_tables_of_many_rows(
         expected[chosen] *= np.exp(1j * each.params[0])
     for threads in (1, 2):
         experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
-        found = StatevectorEngine().run(experiment).amplitudes
+        found = StatevectorSimulator().run(experiment).amplitudes
         assert np.abs(found - expected).max() < {"double": 1e-12, "single": 1e-6}[precision]

@@ -18,7 +18,7 @@ from make_experiments import make_experiment
 from numba.core import event
 
 import qfleet_worker.engines.statevector.warm as warming
-from qfleet_worker.engines.statevector import engine
+from qfleet_worker.engines.statevector import simulator
 from qfleet_worker.engines.statevector.machine_code import folder as ready
 from qfleet_worker.engines.statevector.machine_code import registry as machine_code
 from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
@@ -168,11 +168,11 @@ def test_compiling_is_timed_once_however_deep_it_goes() -> None:
 
 def test_a_cold_cache_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([1.0, 3.5, 3.5, 3.5])
-    monkeypatch.setattr(engine, "seconds_compiling", lambda: next(times))
+    monkeypatch.setattr(simulator, "seconds_compiling", lambda: next(times))
     experiment = make_experiment(oracle.program(1, 0, []), 1, 1, output="statevector")
     with caplog.at_level(logging.WARNING):
-        engine.StatevectorEngine().run(experiment)
-        engine.StatevectorEngine().run(experiment)
+        simulator.StatevectorSimulator().run(experiment)
+        simulator.StatevectorSimulator().run(experiment)
     assert [record.getMessage() for record in caplog.records] == [
         "compiled machine code for 2.5 s: numba's cache was cold"
     ]

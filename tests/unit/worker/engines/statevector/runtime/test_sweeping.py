@@ -16,8 +16,8 @@ from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.engines.statevector.runtime import points, sweeping
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 
 def random_program(seed: int, num_qubits: int, num_clbits: int = 0, length: int = 40) -> Program:
@@ -46,11 +46,11 @@ def test_states(num_qubits: int, precision: str, threads: int) -> None:
     program = random_program(num_qubits, num_qubits)
     params = np.random.default_rng(1).uniform(-7, 7, (37, len(program.params)))
     experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
-    swept = list(StatevectorEngine().sweep(experiment, params, [1] * 37))
+    swept = list(StatevectorSimulator().sweep(experiment, params, [1] * 37))
     assert len(swept) == 37
     for row, outcome in zip(params, swept, strict=True):
         bound = msgspec.structs.replace(program, params=row)
-        single = StatevectorEngine().run(msgspec.structs.replace(experiment, program=bound)).amplitudes
+        single = StatevectorSimulator().run(msgspec.structs.replace(experiment, program=bound)).amplitudes
         assert outcome.amplitudes.tobytes() == single.tobytes()
         assert np.abs(single - oracle.statevector(bound)).max() < (1e-10 if precision == "double" else 2e-5)
 
@@ -64,9 +64,9 @@ def test_counts(num_qubits: int, num_clbits: int, precision: str, memory: bool) 
     params = np.random.default_rng(2).uniform(-7, 7, (19, len(program.params)))
     experiment = make_experiment(program, 200, 1, first_shot=70, memory=memory, precision=precision)
     seeds = [int(seed) for seed in np.random.default_rng(3).integers(1 << 40, size=19)]
-    for row, seed, outcome in zip(params, seeds, StatevectorEngine().sweep(experiment, params, seeds), strict=True):
+    for row, seed, outcome in zip(params, seeds, StatevectorSimulator().sweep(experiment, params, seeds), strict=True):
         bound = msgspec.structs.replace(program, params=row)
-        single = StatevectorEngine().run(msgspec.structs.replace(experiment, program=bound, seed=seed))
+        single = StatevectorSimulator().run(msgspec.structs.replace(experiment, program=bound, seed=seed))
         np.testing.assert_array_equal(outcome.outcomes, single.outcomes)
         np.testing.assert_array_equal(outcome.counts, single.counts)
         np.testing.assert_array_equal(outcome.memory, single.memory)
@@ -88,10 +88,10 @@ def test_what_is_run_point_by_point_or_has_no_gates(operations: list[oracle.Oper
     params = np.random.default_rng(2).uniform(-7, 7, (4, len(program.params)))
     experiment = make_experiment(program, 100, 1)
     for row, seed, outcome in zip(
-        params, range(4), StatevectorEngine().sweep(experiment, params, range(4)), strict=True
+        params, range(4), StatevectorSimulator().sweep(experiment, params, range(4)), strict=True
     ):
         bound = msgspec.structs.replace(program, params=row)
-        single = StatevectorEngine().run(msgspec.structs.replace(experiment, program=bound, seed=seed))
+        single = StatevectorSimulator().run(msgspec.structs.replace(experiment, program=bound, seed=seed))
         np.testing.assert_array_equal(outcome.outcomes, single.outcomes)
         np.testing.assert_array_equal(outcome.counts, single.counts)
 
@@ -100,7 +100,7 @@ def test_what_is_run_point_by_point_or_has_no_gates(operations: list[oracle.Oper
 def test_a_point_that_fails_comes_after_those_before_it(output: str) -> None:
     program = oracle.program(3, int(output == "counts"), [op(Op.RY, [0], [0.5]), op(Op.RX, [1], [0.1])])
     params = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan], [0.6, 0.7]])
-    outcomes = StatevectorEngine().sweep(make_experiment(program, 10, 1, output=output), params, range(4))
+    outcomes = StatevectorSimulator().sweep(make_experiment(program, 10, 1, output=output), params, range(4))
     next(outcomes)
     next(outcomes)
     with pytest.raises(EngineError, match="the circuit isn't unitary"):
@@ -109,9 +109,9 @@ def test_a_point_that_fails_comes_after_those_before_it(output: str) -> None:
 
 def test_no_points_and_too_few_seeds() -> None:
     experiment = make_experiment(oracle.program(1, 0, [op(Op.RY, [0], [0.5])]), 1, 1, output="statevector")
-    assert list(StatevectorEngine().sweep(experiment, np.zeros((0, 1)), [])) == []
+    assert list(StatevectorSimulator().sweep(experiment, np.zeros((0, 1)), [])) == []
     with pytest.raises(ValueError, match="2 points have 1 seeds"):
-        list(StatevectorEngine().sweep(experiment, np.zeros((2, 1)), [1]))
+        list(StatevectorSimulator().sweep(experiment, np.zeros((2, 1)), [1]))
 
 
 def test_a_plan_whose_stages_leave_wires_out_is_not_run_at_all_points_together(
