@@ -24,7 +24,7 @@ import qfleet.jobs.waiting
 import qfleet.ledger.hub
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import BrokerClosedError, BrokerPermissionError
-from qfleet.ledger import Hub, Ledger, ThreadListener
+from qfleet.ledger import EventHub, Ledger, ThreadListener
 from qfleet.ledger.client import MAX_CONNECTIONS, connect
 from qfleet.wire.redis.broker import parse_broker
 
@@ -50,7 +50,7 @@ def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qfleet.jobs.waiting, "_SHARE_SECONDS", 10_000.0)
 
 
-def hub_of(backend: FleetBackend) -> Hub:
+def hub_of(backend: FleetBackend) -> EventHub:
     return backend.provider._connection.hub
 
 
@@ -118,7 +118,7 @@ def test_many_listeners_come_while_the_hub_is_busy(redis_url: str) -> None:
         assert connected.wait(60)
         return connect(parse_broker(redis_url), max_connections=1)
 
-    hub = Hub(connect_at_last)
+    hub = EventHub(connect_at_last)
     listeners = [ThreadListener(f"no-job-{number}") for number in range(5000)]
     with ExitStack() as stack:
 

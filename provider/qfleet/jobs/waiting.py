@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError, InvalidOptionError
 from qfleet.jobs.status import job_status
-from qfleet.ledger import Connection, CoroutineListener, Hub, Ledger, Listener, Snapshot, ThreadListener
+from qfleet.ledger import Connection, CoroutineListener, EventHub, Ledger, Listener, Snapshot, ThreadListener
 
 #: The time between two reads of the ledger during a wait; messages may get lost.
 READ_EVERY_SECONDS: Final = 2.0
@@ -182,14 +182,16 @@ async def ended(connection: Connection, deadline: Deadline) -> Snapshot:
             await asyncio.sleep(deadline.pause_after(exc))
 
 
-def _check(connection: Connection, hub: Hub, listener: Listener) -> None:
+def _check(connection: Connection, hub: EventHub, listener: Listener) -> None:
     """Raise an error if a listener doesn't receive messages any more."""
     if hub.closed:
         raise connection.closed_error()
     connection.check(listener)
 
 
-def _until_read(connection: Connection, deadline: Deadline, snapshot: Snapshot, hub: Hub, read_every: float) -> float:
+def _until_read(
+    connection: Connection, deadline: Deadline, snapshot: Snapshot, hub: EventHub, read_every: float
+) -> float:
     """Return the seconds until the next read of a job that hasn't ended. Raises `FleetJobTimeoutError`."""
     left = deadline.left()
     if left <= 0:

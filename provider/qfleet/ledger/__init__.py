@@ -6,7 +6,7 @@ Not public.
 
 from qfleet.ledger.connection import Connection
 from qfleet.ledger.facts import Facts, gather_facts
-from qfleet.ledger.hub import Hub
+from qfleet.ledger.hub import EventHub
 from qfleet.ledger.ledger import Ledger, NewJob
 from qfleet.ledger.listener import CoroutineListener, Listener, ThreadListener
 from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord, lost_metadata
@@ -18,8 +18,8 @@ __all__ = [
     "CircuitRecord",
     "Connection",
     "CoroutineListener",
+    "EventHub",
     "Facts",
-    "Hub",
     "JobRecord",
     "JobSummary",
     "Ledger",

@@ -16,7 +16,7 @@ from kombu.pools import ProducerPool
 
 from qfleet.errors import BrokerClosedError
 from qfleet.ledger.client import connect
-from qfleet.ledger.hub import Hub
+from qfleet.ledger.hub import EventHub
 from qfleet.ledger.ledger import Ledger
 from qfleet.ledger.listener import Listener
 from qfleet.ledger.repeated_programs import RepeatedPrograms
@@ -43,7 +43,7 @@ class Connection:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._client: redis.Redis | None = None
-        self._hub: Hub | None = None
+        self._hub: EventHub | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._app: Any = None
         self._producers: Any = None
@@ -57,11 +57,11 @@ class Connection:
             return self._client
 
     @property
-    def hub(self) -> Hub:
+    def hub(self) -> EventHub:
         """Return the event hub of this process."""
         with self._of_this_process():
             if self._hub is None:
-                self._hub = Hub(lambda: connect(self.broker, max_connections=1))
+                self._hub = EventHub(lambda: connect(self.broker, max_connections=1))
             return self._hub
 
     @property

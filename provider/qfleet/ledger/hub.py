@@ -28,7 +28,7 @@ SILENCE_SECONDS: Final = 10.0
 _PAUSES_SECONDS: Final = (0.05, 1.0)
 
 
-class Hub:
+class EventHub:
     """The receiver of messages about jobs for all listeners of a process, on one connection."""
 
     def __init__(self, connect: Callable[[], redis.Redis]) -> None:
