@@ -56,7 +56,7 @@ class Program:
 
 def without_comments(text: str) -> str:
     """Return the text with comments replaced by spaces. Lines keep their numbers."""
-    return _COMMENT.sub(lambda found: found[1] or re.sub(r"[^\n]", " ", found[0]), text)
+    return _COMMENT.sub(lambda match: match[1] or re.sub(r"[^\n]", " ", match[0]), text)
 
 
 def expand(path: Path, text: str, max_bytes: int) -> Program:
@@ -101,15 +101,15 @@ class _Includes:
         for include in _INCLUDE.finditer(code):
             target = include[1] if include[1] is not None else include[2]
             at = code.count("\n", 0, include.start()) + 1
-            found = self._find(target, folder, name, at)
-            if found is None:
+            file = self._find(target, folder, name, at)
+            if file is None:
                 continue
             self._add(program, code[begin : include.start()], name, line)
-            self._open.append(found)
-            inner = self._read(found, target, name, at)
+            self._open.append(file)
+            inner = self._read(file, target, name, at)
             # The version may only be at the head of the whole program.
             inner = _VERSION.sub(lambda version: re.sub(r"[^\n]", " ", version[0]), without_comments(inner))
-            self.append(inner, program, found.parent, target)
+            self.append(inner, program, file.parent, target)
             self._open.pop()
             line, begin = code.count("\n", 0, include.end()) + 1, include.end()
         self._add(program, code[begin:], name, line)
@@ -123,26 +123,26 @@ class _Includes:
         """Return the file that an include names; ``None`` for the library that Qiskit has built in."""
         for base in dict.fromkeys((folder, self._path.parent)):
             try:
-                found = Path(os.path.realpath(base / target, strict=True))
+                file = Path(os.path.realpath(base / target, strict=True))
             except (OSError, ValueError):
                 continue
-            if not found.is_relative_to(self._root):
+            if not file.is_relative_to(self._root):
                 raise self._error(name, line, f"includes {target!r}, which is outside the file's folder. Copy it there")
-            if target == _LIBRARY and _is_qiskits_library(found):
+            if target == _LIBRARY and _is_qiskits_library(file):
                 return None
-            return found
+            return file
         if target == _LIBRARY:
             return None
         raise self._error(name, line, f"includes {target!r}, which doesn't exist. Copy it to the file's folder")
 
-    def _read(self, found: Path, target: str, name: str, line: int) -> str:
+    def _read(self, file: Path, target: str, name: str, line: int) -> str:
         self._number += 1
         if self._number > _MAX_INCLUDES:
             raise self._error(name, line, f"has more than {_MAX_INCLUDES} includes. Use fewer files")
-        if found in self._open[:-1] or found == Path(os.path.realpath(self._path)):
+        if file in self._open[:-1] or file == Path(os.path.realpath(self._path)):
             raise self._error(name, line, f"includes {target!r}, which includes itself. Remove one of the includes")
         try:
-            data = _regular_bytes(found, self._left + 1)
+            data = _regular_bytes(file, self._left + 1)
             text = data.decode("utf-8-sig")
         except OSError as exc:
             raise self._error(name, line, f"includes {target!r}, which can't be read: {exc.strerror}") from exc

@@ -43,8 +43,8 @@ def gather(
     circuits = record.points()
     left = {index: circuit.shots for index, (circuit, _) in enumerate(circuits)}
 
-    def place(found: CircuitResult) -> Iterable[tuple[int, CircuitResult]]:
-        return [(part.index, part) for part in split_points(found)]
+    def place(result: CircuitResult) -> Iterable[tuple[int, CircuitResult]]:
+        return [(part.index, part) for part in split_points(result)]
 
     for index, parts, error in gather_units(connection, deadline, left, place, snapshots):
         circuit, point = circuits[index]
@@ -68,8 +68,8 @@ def gather_units(
     """
     parts: dict[int, list[CircuitResult]] = {}
     left = dict(left)
-    for found, snapshot in arriving(connection, deadline, snapshots):
-        for unit, part in [placed for each in found for placed in place(each)]:
+    for arrived, snapshot in arriving(connection, deadline, snapshots):
+        for unit, part in [placed for each in arrived for placed in place(each)]:
             # Another unit is damage, or was complete before its shard was retried.
             if unit not in left:
                 continue
@@ -78,7 +78,7 @@ def gather_units(
             if left[unit] <= 0:
                 del left[unit]
                 yield unit, parts.pop(unit), _LOST
-        if snapshot.is_final and not found and left:
+        if snapshot.is_final and not arrived and left:
             # raises if the job has expired, or was deleted, since it ended
             deadline.ask(connection, lambda ledger: ledger.snapshot(deadline.job_id))
             for unit in left:
@@ -105,9 +105,9 @@ def arriving(
         new = _ended(connection, deadline, list(unread), over - (total - len(unread)))
         for start in range(0, len(new), _RESULTS_AT_ONCE):
             some = new[start : start + _RESULTS_AT_ONCE]
-            found = _parts(connection, deadline, some)
-            if found:
-                yield found, snapshot
+            parts = _parts(connection, deadline, some)
+            if parts:
+                yield parts, snapshot
             for index in some:
                 del unread[index]
         if snapshot.is_final:
@@ -129,32 +129,32 @@ def all_parts(connection: Connection, deadline: Deadline, snapshot: Snapshot) ->
     job_id = deadline.job_id
 
     def read(ledger: Ledger) -> list[CircuitResult]:
-        found = [
+        results = [
             shard
             for start in range(0, tasks, _RESULTS_AT_ONCE)
             for shard in ledger.results(job_id, range(start, min(start + _RESULTS_AT_ONCE, tasks)))
         ]
-        if len(found) < tasks:
+        if len(results) < tasks:
             ledger.snapshot(job_id)  # raises if the job has expired, or was deleted, since it ended
-        return [part for shard in found for part in shard.circuits]
+        return [part for shard in results for part in shard.circuits]
 
     return deadline.ask(connection, read)
 
 
 def _ended(connection: Connection, deadline: Deadline, unread: list[int], at_least: int) -> list[int]:
     """Return those of the unread shards that have ended. Asks for no more once there are ``at_least`` of them."""
-    found: list[int] = []
+    ended: list[int] = []
     for start in range(0, len(unread), _STATES_AT_ONCE):
-        if len(found) >= at_least:
+        if len(ended) >= at_least:
             break
         some = unread[start : start + _STATES_AT_ONCE]
-        found += deadline.ask(connection, partial(Ledger.ended, job_id=deadline.job_id, shards=some))
-    return found
+        ended += deadline.ask(connection, partial(Ledger.ended, job_id=deadline.job_id, shards=some))
+    return ended
 
 
 def _parts(connection: Connection, deadline: Deadline, shards: list[int]) -> list[CircuitResult]:
-    found = deadline.ask(connection, lambda ledger: list(ledger.results(deadline.job_id, shards)))
-    return [part for shard in found for part in shard.circuits]
+    results = deadline.ask(connection, lambda ledger: list(ledger.results(deadline.job_id, shards)))
+    return [part for shard in results for part in shard.circuits]
 
 
 def default_error(snapshot: Snapshot) -> str:

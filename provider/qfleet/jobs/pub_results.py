@@ -23,7 +23,7 @@ ERROR = "error"
 
 
 def pub_result(
-    record: JobRecord, number: int, first: int, found: Iterable[CircuitResult], default_error: str
+    record: JobRecord, number: int, first: int, results: Iterable[CircuitResult], default_error: str
 ) -> PubResult:
     """Return the result of one PUB of a job.
 
@@ -34,25 +34,25 @@ def pub_result(
         record: the job as it was submitted.
         number: the index of the PUB in the job.
         first: the index of the PUB's first parameter set in the job.
-        found: the results of its parameter sets, in any order.
+        results: the results of its parameter sets, in any order.
         default_error: the error of a PUB with missing results.
 
     Raises:
         DamagedDataError: the data don't fit the job.
     """
     try:
-        return _pub_result(record, number, first, found, default_error)
+        return _pub_result(record, number, first, results, default_error)
     except DamagedDataError as exc:
         exc.circuit = number
         raise
 
 
 def _pub_result(
-    record: JobRecord, number: int, first: int, found: Iterable[CircuitResult], default_error: str
+    record: JobRecord, number: int, first: int, results: Iterable[CircuitResult], default_error: str
 ) -> PubResult:
     circuit, pub = record.circuits[number], record.pubs[number]
     # In order, so that no bit of an expectation value depends on the order in which the shards ended.
-    parts = sorted(found, key=lambda part: (part.index, part.first_shot))
+    parts = sorted(results, key=lambda part: (part.index, part.first_shot))
     good = [part for part in parts if not part.error]
     errors = [f"parameter set {part.index - first}: {part.error}" for part in parts if part.error]
     seen = np.zeros(circuit.points, np.int64)

@@ -23,7 +23,7 @@ from qfleet.wire.messages.work import SEED_STEP
 def assemble(
     job_id: str,
     record: JobRecord,
-    found: Iterable[CircuitResult],
+    results: Iterable[CircuitResult],
     *,
     backend_version: str,
     ended: float,
@@ -34,7 +34,7 @@ def assemble(
     Args:
         job_id: the job's id.
         record: the job as it was submitted.
-        found: the results of its circuits, in any order; a circuit without one has failed with ``default_error``.
+        results: the results of its circuits, in any order; a circuit without one has failed with ``default_error``.
         backend_version: the version of the backend.
         ended: when the job ended, in seconds since the epoch.
         default_error: the error of circuits without a result.
@@ -43,8 +43,8 @@ def assemble(
         DamagedDataError: the data don't fit the job.
     """
     blocks: dict[int, list[CircuitResult]] = {}
-    for several in found:
-        for part in split_points(several):
+    for result in results:
+        for part in split_points(result):
             blocks.setdefault(part.index, []).append(part)
     experiments = [
         experiment(record, circuit, point, blocks.get(index, ()), default_error)

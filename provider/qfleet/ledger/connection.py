@@ -159,10 +159,10 @@ class Connection:
     def _missing(self) -> tuple[str, ...]:
         """Return the rights that the user of this broker lacks; empty if they can't be determined."""
         try:
-            found = missing_rights(self.client, "client", self.broker.client_options["db"])
+            rights = missing_rights(self.client, "client", self.broker.client_options["db"])
         except redis.RedisError:
             return ()
-        return tuple(map(str, found))
+        return tuple(map(str, rights))
 
     def _of_this_process(self) -> threading.Lock:
         # A child of fork() must not write to its parent's sockets: it drops them without closing them.

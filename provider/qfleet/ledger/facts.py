@@ -192,7 +192,7 @@ def _orphans(client: Any) -> tuple[str, ...]:
     # Read after the scan: the keys of a job are stored together with its ledger or later.
     there = _each(client, of_jobs, lambda pipe, job_id: pipe.hexists(_LEDGER + job_id, JobField.CREATED))
     # A ledger that isn't a hash belongs to a damaged job.
-    lost = [key for job_id, found in of_jobs.items() if there[job_id] == 0 for key in found]
+    lost = [key for job_id, own in of_jobs.items() if there[job_id] == 0 for key in own]
     # The keys of a job that was deleted in the meantime are gone.
     left = _each(client, lost, lambda pipe, key: pipe.exists(key))
     return tuple(sorted(shown(key) for key in lost if left[key]))

@@ -54,12 +54,12 @@ class JobIndex:
         bounds = [repr(bound) if math.isfinite(bound) else "" for bound in (oldest, newest)]
         while True:
             arguments: list[Any] = [keys.job(""), *bounds, int(descending), number, _MIXED_SLICE, *place]
-            last, score, *found = self._slice(keys=[keys.ACTIVE if active else keys.JOBS], args=arguments)
-            yield [raw.decode() for raw in found if _is_utf8(raw)]
+            last, score, *ids = self._slice(keys=[keys.ACTIVE if active else keys.JOBS], args=arguments)
+            yield [raw.decode() for raw in ids if _is_utf8(raw)]
             if last is None:
                 return
             place = [last, score]
-            number = _MIXED_SLICE if found else min(4 * number, _LARGEST_SLICE)
+            number = _MIXED_SLICE if ids else min(4 * number, _LARGEST_SLICE)
 
     def starting_with(self, prefix: str) -> tuple[list[str], list[str]]:
         """Return a few ids of jobs, and of expired jobs, that begin with ``prefix``.

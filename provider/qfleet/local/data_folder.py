@@ -176,15 +176,15 @@ class DataFolder:
             )
         for name in _READ_BY_SERVER:
             with self._errors(), contextlib.suppress(FileNotFoundError):
-                found = os.lstat(self.path / name)
-                self._check_owner(name, found)
-                os.chmod(self.path / name, 0o700 if stat.S_ISDIR(found.st_mode) else 0o600)
+                status = os.lstat(self.path / name)
+                self._check_owner(name, status)
+                os.chmod(self.path / name, 0o700 if stat.S_ISDIR(status.st_mode) else 0o600)
 
-    def _check_owner(self, name: str, found: os.stat_result) -> None:
-        if found.st_uid != os.geteuid() or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+    def _check_owner(self, name: str, status: os.stat_result) -> None:
+        if status.st_uid != os.geteuid() or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise LocalFleetError(
                 f"jobs can't be kept in {self._named}: {name} in it is not a file of this user (it belongs to user "
-                f"{found.st_uid}). Name a folder of your own",
+                f"{status.st_uid}). Name a folder of your own",
                 folder=self._named,
             )
 
