@@ -73,7 +73,6 @@ def run(folder: Path, script: str) -> str:
     return result.stdout
 
 
-@pytest.mark.skipif(not (ROOT / EXPANSIONS).exists(), reason="machine code has the gates as constants")
 def test_a_gate_is_added_by_a_row_and_a_matrix_and_nothing_is_compiled_for_it(copied: Path) -> None:
     insert(copied, NEW_GATE)
     assert run(copied, "new_gate.py") == "compiled for 0.0 s\n"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.operations import SPEC, Op
 from qfleet.wire.program.program import Operation
+from qfleet_worker.engines.gates.expansions import EXPANSIONS
 
 ComplexArray = NDArray[np.complexfloating]
 #: A one-qubit matrix ((a, b), (c, d)) as plain numbers: products of these are cheaper in Python than in numpy.
@@ -82,6 +83,9 @@ def one_qubit(operation: Operation) -> Matrix2:
     if operation.table is not None:
         entries = operation.table.tolist()
         return (entries[0], 0j, 0j, entries[1]) if code is Op.DIAGONAL else tuple(entries)
+    if code in EXPANSIONS:
+        a, b, c, d = EXPANSIONS[code].matrix(*operation.params).ravel().tolist()
+        return a, b, c, d
     return _TURNED[code](*operation.params)
 
 
@@ -104,6 +108,8 @@ def table(operation: Operation) -> ComplexArray:
     if code in _TURNED:
         a, b, c, d = _TURNED[code](*operation.params)
         return np.array([a, d]) if SPEC[code].diagonal else np.array([[a, b], [c, d]])
+    if code in EXPANSIONS:
+        return EXPANSIONS[code].matrix(*operation.params)
     return _ROTATIONS[code](*operation.params)
 
 
@@ -115,11 +121,6 @@ def _rxx(theta: float) -> ComplexArray:
 def _ryy(theta: float) -> ComplexArray:
     c, s = math.cos(theta / 2), -1j * math.sin(theta / 2)
     return np.array([[c, 0, 0, -s], [0, c, s, 0], [0, s, c, 0], [-s, 0, 0, c]])
-
-
-def _rzx(theta: float) -> ComplexArray:
-    c, s = math.cos(theta / 2), -1j * math.sin(theta / 2)
-    return np.array([[c, 0, s, 0], [0, c, 0, -s], [s, 0, c, 0], [0, -s, 0, c]])
 
 
 def _xx_minus_yy(theta: float, beta: float) -> ComplexArray:
@@ -135,7 +136,6 @@ def _xx_plus_yy(theta: float, beta: float) -> ComplexArray:
 _ROTATIONS: dict[Op, Callable[..., ComplexArray]] = {
     Op.RXX: _rxx,
     Op.RYY: _ryy,
-    Op.RZX: _rzx,
     Op.XX_MINUS_YY: _xx_minus_yy,
     Op.XX_PLUS_YY: _xx_plus_yy,
 }

@@ -8,14 +8,17 @@ from collections.abc import Callable
 import engine_oracle as oracle
 import numpy as np
 import pytest
-from engine_oracle import UNITARY_OPS, op, sample_gate
+from engine_oracle import UNITARY_OPS, op
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_experiments import make_experiment
 
 from qfleet.wire.program.operations import HAS_TABLE, Op
+from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.gates import matrices as reference
-from qfleet_worker.engines.statevector.compiler import matrices
+from qfleet_worker.engines.gates.expansions import Expansion
+from qfleet_worker.engines.statevector.compiler import matrices, shapes
+from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, GATES, MATRIX_AT, POWERS_AT, SHAPE, TERMS
 from qfleet_worker.engines.statevector.compiler.plan import Segment, Wide, compile_program
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.runtime.state import State
@@ -31,12 +34,44 @@ FLIP_OPS = [Op.X, Op.H, Op.SWAP, Op.RZ]
 def test_matrices_are_those_of_the_numpy_engine(code: Op) -> None:
     if code is Op.GLOBAL_PHASE:
         return
-    gate = sample_gate(code, list(range(oracle.width(code))))
-    half_turns, size = np.exp(0.5j * np.array([*gate.params, 0.0])), 1 << len(gate.targets)
-    out = np.empty(size * size, np.complex128)
-    (matrices.fill_one if size == 2 else matrices.fill_many)(int(code), half_turns, 0, out)
-    table = reference.table(gate)
-    assert np.abs(out.reshape(size, size) - (np.diag(table) if table.ndim == 1 else table)).max() < 1e-15
+    row, targets = GATES.codes[code], oracle.width(code)
+    size = 1 << targets
+    rng = np.random.default_rng(int(code))
+    for angles in rng.uniform(-7, 7, (200 if row[ANGLES] else 1, row[ANGLES])):
+        table = reference.table(Operation(code, (), tuple(range(targets)), tuple(angles.tolist()), None, -1))
+        out = np.empty(size * size, np.complex128)
+        if row[MATRIX_AT] < 0:
+            (matrices.fill_one if size == 2 else matrices.fill_two)(int(code), np.exp(0.5j * angles), 0, out)
+        elif row[TERMS]:
+            # Its factors, then its matrices.
+            powers = GATES.powers[row[POWERS_AT] : row[POWERS_AT] + row[TERMS], : len(angles)]
+            block = [np.exp(0.5j * (powers @ angles)), GATES.matrices[row[MATRIX_AT] :][: row[TERMS] * size * size]]
+            matrices.combine(np.concatenate(block), int(row[TERMS]), out)
+        else:
+            out = GATES.matrices[row[MATRIX_AT] : row[MATRIX_AT] + size * size]
+        matrix = np.diag(table) if table.ndim == 1 else table
+        assert np.abs(out.reshape(size, size) - matrix).max() < 1e-15
+
+
+@pytest.mark.parametrize(("code", "letters"), [(Op.RXX, "XX"), (Op.RYY, "YY"), (Op.RZZ, "ZZ"), (Op.RZX, "XZ")])
+def test_rotations_about_paulis_are_expansions(code: Op, letters: str) -> None:
+    for angle in np.random.default_rng(1).uniform(-7, 7, 200).tolist():
+        table = reference.table(Operation(code, (), (0, 1), (angle,), None, -1))
+        matrix = np.diag(table) if table.ndim == 1 else table
+        assert np.abs(Expansion.of_pauli(letters).matrix(angle) - matrix).max() < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("code", "shape"),
+    [
+        (Op.X, shapes.REAL), (Op.RY, shapes.REAL), (Op.H, shapes.REAL), (Op.Y, shapes.MIXED), (Op.RX, shapes.MIXED),
+        (Op.Z, shapes.REAL | shapes.MIXED | shapes.DIAGONAL | shapes.FIRST_IS_ONE), (Op.RZ, shapes.DIAGONAL),
+        (Op.T, shapes.DIAGONAL | shapes.FIRST_IS_ONE), (Op.P, shapes.DIAGONAL | shapes.FIRST_IS_ONE),
+        (Op.SX, 0), (Op.R, 0), (Op.U, 0), (Op.RZZ, 0), (Op.SWAP, 0),
+    ],
+)  # fmt: skip
+def test_shapes_are_those_of_the_matrices_at_all_angles(code: Op, shape: int) -> None:
+    assert GATES.codes[code, SHAPE] == shape
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do the tables of a compiled stretch get other angles, or another precision?"""
+"""The tables of a compiled stretch at other angles, or in another precision."""
 
 from __future__ import annotations
 
@@ -8,49 +8,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.compiler.tables import Tables
 from qfleet_worker.engines.statevector.compiler.values import refill
+from qfleet_worker.engines.statevector.kernels.layout import Tables, Values
+from qfleet_worker.engines.statevector.machine_code.registry import flat
+
+_refill = flat(refill)
 
 
-def values_at(
-    tables: Tables, params: NDArray[np.float64], first: int
-) -> tuple[NDArray[Any], NDArray[np.complex128], NDArray[Any], NDArray[np.complex128], complex]:
-    """The members of the tables from ``coefs`` to ``phase`` at other angles; ``params[first]`` is their first."""
+def values_at(tables: Tables, params: NDArray[np.float64], first: int) -> Values:
+    """Return the values of tables at other angles.
+
+    Args:
+        tables: a compiled stretch; it stays as it is.
+        params: float64, shape (angles,).
+        first: which of the angles is the stretch's first.
+    """
     if not len(tables.recipe):
-        return tables[5:10]
-    coefs, factors = tables.coefs.copy(), tables.factors.copy()
-    diagonals, high_diagonals = tables.tables.copy(), tables.high_tables.copy()
-    phases = np.empty(1, np.complex128)
-    refill(
-        tables.recipe, tables.pool.copy(), params.copy()[None], first, 0, 1, coefs, factors, diagonals,
-        high_diagonals, phases,
-    )  # fmt: skip
-    return coefs, factors, diagonals, high_diagonals, complex(phases[0])
+        return tables.values
+    coefs, factors, low_tables, high_tables, phases = tables.values
+    values = Values(coefs.copy(), factors.copy(), low_tables.copy(), high_tables.copy(), phases.copy())
+    _refill(tables.recipe, tables.pool.copy(), np.array(params, ndmin=2), first, *values)
+    return values
 
 
 def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
-    """The tables at other angles; see `values_at`."""
+    """Return the tables at other angles; see `values_at`."""
     if not len(tables.recipe):
         return tables
-    return Tables(*tables[:5], *values_at(tables, params, first), *tables[10:])
+    return tables._replace(values=values_at(tables, params, first))
 
 
 def size_of(tables: Tables) -> int:
-    """Bytes of the arrays."""
-    return sum(member.nbytes for member in tables if isinstance(member, np.ndarray))
+    """Return the bytes of the arrays."""
+    return sum(member.nbytes for member in (*tables, *tables.values) if isinstance(member, np.ndarray))
 
 
-def precise(tables: Tables, dtype: np.dtype[Any]) -> Tables:
-    """The tables with coefficients in the precision of the state's real numbers."""
+def with_precision(tables: Tables, dtype: np.dtype[Any]) -> Tables:
+    """Return the tables with coefficients in the precision of the state's real numbers."""
     if dtype == np.float64:
         return tables
-    return tables._replace(coefs=rounded(tables.coefs, dtype), tables=rounded(tables.tables, dtype))
+    return tables._replace(values=round_values(tables.values, dtype))
 
 
-def rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Coefficients in the precision of the state's real numbers."""
-    if values.dtype == dtype:
+def round_values(values: Values, dtype: np.dtype[Any]) -> Values:
+    """Return the values with coefficients in the precision of the state's real numbers."""
+    if values.coefs.dtype == dtype:
         return values
     # A hostile table may overflow.
     with np.errstate(over="ignore"):
-        return values.astype(dtype)
+        return values._replace(coefs=values.coefs.astype(dtype), low_tables=values.low_tables.astype(dtype))

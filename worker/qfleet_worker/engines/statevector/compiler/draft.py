@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a stretch of a program while its gates are fused? In machine code."""
+"""A stretch of a program while its gates are fused, in machine code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qfleet_worker.engines.statevector.compiler.tape import (
     perform,
 )
 from qfleet_worker.engines.statevector.kernels.layout import TERM_COLUMNS, TERM_FACTOR, TERM_MASK, TERM_VALUE
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 NOTHING, DENSE, FLIP, DIAGONAL = range(4)
 #: The columns of a gate: its kind; the wires that it changes, and those it only looks at, as masks; its controls and
@@ -81,7 +81,7 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
     )
 
 
-@machine_code
+@inner_code
 def check_capacity(draft: Draft) -> None:
     """Raise `CapacityError` if anything that was written didn't fit into its array.
 
@@ -96,7 +96,7 @@ def check_capacity(draft: Draft) -> None:
         raise CapacityError("a defect of qfleet, please report it: an array of a compiled circuit is too small")
 
 
-@machine_code
+@inner_code
 def room(draft: Draft, size: int) -> int:
     """The place of `size` new entries of the pool, at most `LARGEST`."""
     place = min(int(draft.counts[POOL]), len(draft.pool) - size)
@@ -104,7 +104,7 @@ def room(draft: Draft, size: int) -> int:
     return place
 
 
-@machine_code
+@inner_code
 def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b: int, c: int) -> None:
     """Have `size` entries of the pool written by an instruction; `varies` says whether they depend on angles."""
     at = min(int(draft.counts[TAPE]), len(draft.tape) - 1)
@@ -133,7 +133,7 @@ def run_constants(draft: Draft) -> None:
     draft.counts[TAPE] = kept
 
 
-@machine_code
+@inner_code
 def varying(draft: Draft, place: int, size: int) -> int:
     """The place of a matrix that may depend on angles: its own, or that of a copy made by the tape."""
     if draft.varies[place]:
@@ -143,7 +143,7 @@ def varying(draft: Draft, place: int, size: int) -> int:
     return copy
 
 
-@machine_code
+@inner_code
 def product(draft: Draft, left: int, right: int) -> int:
     """The place of the product of two one-qubit matrices, that of one of them, which is lost."""
     varies = draft.varies[left] or draft.varies[right]
@@ -152,7 +152,7 @@ def product(draft: Draft, left: int, right: int) -> int:
     return to
 
 
-@machine_code
+@inner_code
 def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
     """A new gate, as the last one on its wires."""
     at = min(int(draft.counts[GATES]), len(draft.gates) - 1)
@@ -173,7 +173,7 @@ def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
     return at
 
 
-@machine_code
+@inner_code
 def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
     """Another term of the diagonal that is the last gate; `factor` is a place of the pool."""
     if factor == ONE:
@@ -187,7 +187,7 @@ def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
     draft.gates[at, SIZE] = place + 1 - draft.gates[at, AT]
 
 
-@machine_code
+@inner_code
 def constant(draft: Draft, value: complex) -> int:
     """The place of a constant."""
     if value == 1:

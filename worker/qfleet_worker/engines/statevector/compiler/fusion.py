@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which few gates does a stretch of a program come down to? In machine code.
+"""The few gates that a stretch of a program comes down to, in machine code.
 
 One-qubit gates wait on their wire until another gate needs it, and are multiplied with each other or into that gate;
 SWAPs exchange the wires of two qubits; two-qubit matrices take up what follows and precedes on the same two wires.
-What comes out are rows of four kinds: a matrix on up to four targets with any controls, an X with controls, a diagonal
+What comes out are gates of four kinds: a matrix on up to four targets with any controls, an X with controls, a diagonal
 as a product of *terms*, each a factor for the amplitudes whose index has a value under a mask, and nothing.
 
 Nothing here depends on angles: what does is written to the tape.
@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
-from qfleet_worker.engines.statevector.compiler import matrices as m
+from qfleet_worker.engines.gates import codes
 from qfleet_worker.engines.statevector.compiler.draft import (
     AT,
     CHANGES,
@@ -41,24 +39,30 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     room,
     varying,
 )
-from qfleet_worker.engines.statevector.compiler.matrices import NUM_PARAMS
+from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES as NUM_ANGLES
+from qfleet_worker.engines.statevector.compiler.gate_table import MATRIX_AT, POWERS_AT, TERMS, GateTable
+from qfleet_worker.engines.statevector.compiler.gate_table import SHAPE as GATE_SHAPE
 from qfleet_worker.engines.statevector.compiler.pairs import merge_pair
+from qfleet_worker.engines.statevector.compiler.rows import NO_ROW, Row, Rows, next_row, target_of
 from qfleet_worker.engines.statevector.compiler.shapes import DIAGONAL as IS_DIAGONAL
 from qfleet_worker.engines.statevector.compiler.shapes import (
     FIRST_IS_ONE,
     MIXED,
     REAL,
-    SHAPES,
     shape_of_one,
     shape_of_two,
 )
 from qfleet_worker.engines.statevector.compiler.tape import (
     AFTER,
     BEFORE,
+    COMBINE,
+    COPY,
     FILL,
     HALVES,
+    ONE,
     OP,
     PHASE,
+    POWER,
     ROTATE,
     SCALE,
     TO,
@@ -67,15 +71,13 @@ from qfleet_worker.engines.statevector.compiler.tape import (
     A,
     C,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
-#: Targets of a row at most: those of a diagonal.
-MOST_TARGETS = 64
 #: Instructions among which one is sought that wrote a matrix: a layer's.
 LOOK_BACK = 16
 
 
-@machine_code
+@inner_code
 def _flush(draft: Draft, wire: int) -> None:
     """Turn what waits on a wire into a gate."""
     place, shape = draft.waits[wire], draft.wait_shapes[wire]
@@ -95,9 +97,9 @@ def _flush(draft: Draft, wire: int) -> None:
     draft.gates[at, SHAPE] = shape
 
 
-@machine_code
+@inner_code
 def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
-    """A one-qubit gate without controls."""
+    """Add a one-qubit gate without controls: the matrix at a place of the pool."""
     at, before = draft.last[wire], draft.waits[wire]
     if at >= 0 and before < 0:
         gate = draft.gates[at]
@@ -122,9 +124,9 @@ def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
     draft.wait_shapes[wire] = shape
 
 
-@machine_code
+@inner_code
 def _rotate(draft: Draft, wire: int, angle: int, split: bool) -> bool:
-    """Multiply RZ into a matrix that waits and depends on angles, if there is one that it may be multiplied into."""
+    """Multiply RZ into a matrix that waits and depends on angles; tell whether there is one."""
     place, shape = draft.waits[wire], draft.wait_shapes[wire]
     if place < 0 or not draft.varies[place] or (split and not shape & IS_DIAGONAL and shape & (REAL | MIXED)):
         return False
@@ -133,68 +135,182 @@ def _rotate(draft: Draft, wire: int, angle: int, split: bool) -> bool:
     while at > first and draft.tape[at, TO] != place:
         at -= 1
     row = draft.tape[at]
-    if row[TO] == place and row[OP] == FILL and (row[A] == m.RX or row[A] == m.RY):
+    if row[TO] == place and row[OP] == FILL and (row[A] == codes.RX or row[A] == codes.RY):
         row[OP] = TURNED
         row[C] = angle
     else:
         instruct(draft, True, ROTATE, place, 4, angle, 0, 0)
-    draft.wait_shapes[wire] = shape & SHAPES[m.RZ]
+    draft.wait_shapes[wire] = shape & IS_DIAGONAL
     return True
 
 
-@machine_code
-def _diagonal(draft: Draft, code: int, angle: int, mask: int, values: int, k: int, places: NDArray[Any],
-              start: int, tables: NDArray[Any]) -> None:  # fmt: skip
-    """A diagonal of two targets or more, or of a table, as the last gate.
+@inner_code
+def _copy(source: NDArray[Any], begin: int, target: NDArray[Any], to: int, size: int) -> None:
+    """Copy some entries. numba's own copying would count references."""
+    for at in range(size):
+        target[to + at] = source[begin + at]
 
-    `mask` has its targets and controls, `values` the controls' values; ``places[bit]`` is the mask of a target.
-    """
-    at = draft.counts[GATES] - 1
-    if code == m.ISWAP:
-        i, minus = constant(draft, 1j), constant(draft, -1 + 0j)
-        add_term(draft, at, places[0], places[0], i)
-        add_term(draft, at, places[1], places[1], i)
-        add_term(draft, at, mask, mask, minus)
+
+@inner_code
+def _write_matrix(draft: Draft, gates: GateTable, row: Row, place: int) -> None:
+    """Have the matrix of a gate without a table written to a place of the pool."""
+    code, size = row.code, 1 << 2 * row.num_targets
+    at, terms = gates.codes[code, MATRIX_AT], gates.codes[code, TERMS]
+    if at < 0:
+        instruct(draft, True, FILL, place, size, code, row.angle, size)
         return
-    if code == m.RZZ:
-        halves = room(draft, 4)
-        instruct(draft, True, HALVES, halves, 4, angle, 0, 0)
-        if values == 0 and mask == places[0] | places[1]:
-            instruct(draft, True, SCALE, PHASE, 1, halves, 0, 0)
-            add_term(draft, at, places[0], places[0], halves + 2)
-            add_term(draft, at, places[1], places[1], halves + 2)
-            add_term(draft, at, mask, mask, halves + 3)
-            return
-    for index in range(1 << k):
-        value = values
-        for bit in range(k):
-            if index >> bit & 1:
-                value |= places[bit]
-        if code == m.RZZ:
-            add_term(draft, at, mask, value, halves + ((index ^ index >> 1) & 1))
-        else:
-            add_term(draft, at, mask, value, constant(draft, tables[start + index]))
+    if terms == 0:
+        _copy(gates.matrices, at, draft.pool, place, size)
+        return
+    # The factors of the terms, then their matrices.
+    block = room(draft, terms)
+    for term in range(terms):
+        _copy(gates.matrices, at + term * size, draft.pool, room(draft, size), size)
+    for term in range(terms):
+        instruct(draft, True, COPY, block + term, 1, ONE, 0, 1)
+        for angle in range(gates.codes[code, NUM_ANGLES]):
+            power = gates.powers[gates.codes[code, POWERS_AT] + term, angle]
+            if power:
+                instruct(draft, True, POWER, block + term, 1, row.angle + angle, power, 0)
+    instruct(draft, True, COMBINE, place, size, block, terms, size)
 
 
-@machine_code
-def _matrix(draft: Draft, at: int, code: int, angle: int, k: int, target: NDArray[Any], one: int, shape: int,
-            plain: bool, start: int, tables: NDArray[Any]) -> None:  # fmt: skip
-    """Give the last gate its matrix, multiplied with what waits on its targets if it is `plain`."""
-    gate, size = draft.gates[at], 1 << 2 * k
+@inner_code
+def _one_qubit_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row) -> tuple[int, int]:
+    """Write the matrix of a row with one target; return its place and its shape."""
+    place = room(draft, 4)
+    if row.code != codes.UNITARY and row.code != codes.DIAGONAL:
+        _write_matrix(draft, gates, row, place)
+        return place, gates.codes[row.code, GATE_SHAPE]
+    is_matrix = row.code == codes.UNITARY
+    draft.pool[place] = rows.table[row.table]
+    draft.pool[place + 1] = rows.table[row.table + 1] if is_matrix else 0
+    draft.pool[place + 2] = rows.table[row.table + 2] if is_matrix else 0
+    draft.pool[place + 3] = rows.table[row.table + (3 if is_matrix else 1)]
+    return place, shape_of_one(draft.pool, place)
+
+
+@inner_code
+def _global_phase(draft: Draft, row: Row) -> None:
+    """Add a phase of the whole state, or of the part of it where the controls have their values."""
+    place = room(draft, 1)
+    instruct(draft, True, TURN, place, 1, row.angle, 0, 0)
+    if row.num_controls == 0:
+        instruct(draft, True, SCALE, PHASE, 1, place, 0, 0)
+        return
+    _flush_others(draft, row, True, False)
+    at = add_gate(draft, DIAGONAL, 0, row.controls)
+    add_term(draft, at, row.controls, row.values, place)
+
+
+@inner_code
+def _flush_others(draft: Draft, row: Row, diagonal: bool, plain: bool) -> None:
+    """Turn what waits on a row's wires into gates, unless the row takes it up or commutes with it."""
+    for wire in range(len(draft.last)):
+        if (row.changes | row.controls) >> wire & 1 and draft.waits[wire] >= 0:
+            # What waits is multiplied into a plain matrix, and commutes with a diagonal or a control if it is
+            # diagonal itself.
+            commutes = draft.wait_shapes[wire] & IS_DIAGONAL and (diagonal or row.controls >> wire & 1)
+            if not (commutes or (plain and row.changes >> wire & 1)):
+                _flush(draft, wire)
+
+
+@inner_code
+def _gate_before(draft: Draft, row: Row) -> int:
+    """Return the last gate on both wires of a row that has two; -1 if there is none, or for any other row."""
+    before = -1
+    last, first_target = draft.last, target_of(row, 0)
+    if row.num_targets == 2 and row.num_controls == 0:
+        before = last[first_target] if last[first_target] == last[target_of(row, 1)] else -1
+    elif row.num_targets == 1 and row.num_controls == 1:
+        for wire in range(len(last)):
+            if row.controls >> wire & 1 and last[wire] == last[first_target]:
+                before = last[wire]
+    return before
+
+
+@inner_code
+def _add_diagonal(draft: Draft, rows: Rows, row: Row, one: int, shape: int) -> None:
+    """Add a diagonal row; with one target, its matrix lies at `one`."""
+    mask = row.changes | row.controls
+    at = add_gate(draft, DIAGONAL, 0, mask)
+    if row.num_targets == 1:
+        if not shape & FIRST_IS_ONE:
+            add_term(draft, at, mask, row.values, one)
+        add_term(draft, at, mask, row.values | row.changes, one + 3)
+    elif row.code == codes.ISWAP:
+        # The wires have changed places.
+        i, minus = constant(draft, 1j), constant(draft, -1 + 0j)
+        add_term(draft, at, 1 << target_of(row, 0), 1 << target_of(row, 0), i)
+        add_term(draft, at, 1 << target_of(row, 1), 1 << target_of(row, 1), i)
+        add_term(draft, at, mask, mask, minus)
+    elif row.code == codes.RZZ:
+        _add_rzz(draft, row, at, mask)
+    else:
+        for index in range(1 << row.num_targets):
+            factor = constant(draft, rows.table[row.table + index])
+            add_term(draft, at, mask, _value_of(row, index), factor)
+
+
+@inner_code
+def _add_rzz(draft: Draft, row: Row, at: int, mask: int) -> None:
+    """Give the last gate the terms of an RZZ."""
+    halves = room(draft, 4)
+    instruct(draft, True, HALVES, halves, 4, row.angle, 0, 0)
+    if row.num_controls == 0:
+        instruct(draft, True, SCALE, PHASE, 1, halves, 0, 0)
+        add_term(draft, at, 1 << target_of(row, 0), 1 << target_of(row, 0), halves + 2)
+        add_term(draft, at, 1 << target_of(row, 1), 1 << target_of(row, 1), halves + 2)
+        add_term(draft, at, mask, mask, halves + 3)
+        return
+    for index in range(4):
+        add_term(draft, at, mask, _value_of(row, index), halves + ((index ^ index >> 1) & 1))
+
+
+@inner_code
+def _value_of(row: Row, index: int) -> int:
+    """Return the value that a row's wires have where its controls fit and its targets have the value `index`."""
+    value = row.values
+    for bit in range(row.num_targets):
+        if index >> bit & 1:
+            value |= 1 << target_of(row, bit)
+    return value
+
+
+@inner_code
+def _add_flip(draft: Draft, target: int, controls: int, values: int) -> None:
+    """Add an X with controls."""
+    at = add_gate(draft, FLIP, 1 << target, controls)
+    draft.gates[at, TARGETS] = target
+    draft.gates[at, CONTROLS] = controls
+    draft.gates[at, VALUES] = values
+
+
+@inner_code
+def _add_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row, one: int, shape: int) -> None:
+    """Add a row as a matrix, with what waits on its targets if it has no controls.
+
+    With one target, its matrix lies at `one` and is of the shape.
+    """
+    k, size = row.num_targets, 1 << 2 * row.num_targets
+    at = add_gate(draft, DENSE, row.changes, row.controls)
+    gate = draft.gates[at]
     place = one
     if k > 1:
         place = room(draft, size)
-        if code == m.UNITARY:
-            draft.pool[place : place + size] = tables[start : start + size]
+        if row.code == codes.UNITARY:
+            _copy(rows.table, row.table, draft.pool, place, size)
         else:
-            instruct(draft, NUM_PARAMS[code] > 0, FILL, place, size, code, angle, size)
+            _write_matrix(draft, gates, row, place)
     gate[SIZE] = k
     gate[SHAPE] = shape if k == 1 else 0
+    gate[CONTROLS] = row.controls
+    gate[VALUES] = row.values
     for bit in range(k):
-        wire = target[bit]
+        wire = target_of(row, bit)
         gate[TARGETS] |= wire << (8 * bit)
         before = draft.waits[wire]
-        if plain and before >= 0:
+        if row.num_controls == 0 and before >= 0:
             if draft.varies[before]:
                 place = varying(draft, place, size)
             instruct(draft, draft.varies[place], BEFORE, place, size, k, bit, before)
@@ -202,148 +318,71 @@ def _matrix(draft: Draft, at: int, code: int, angle: int, k: int, target: NDArra
     gate[AT] = place
 
 
-@machine_code
-def check_rows(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any],
-               operands: NDArray[Any], num_params: int, table_at: NDArray[Any], tables: NDArray[Any],
-               wires: NDArray[Any]) -> None:  # fmt: skip
-    """Raise `CapacityError` for rows that name operands, angles, wires or tables that aren't there."""
-    number = params = 0
-    fits = True
-    for row in range(len(codes)):
-        code, k = codes[row], num_targets[row]
-        number += num_controls[row] + k
-        fits &= 0 <= code < len(NUM_PARAMS) and k <= (MOST_TARGETS if code == m.DIAGONAL else 4)
-        params += NUM_PARAMS[code] if fits else 0
-        if code == m.UNITARY or code == m.DIAGONAL:
-            size = 1 << (2 * k if code == m.UNITARY else k)
-            fits &= table_at[row] >= 0 and table_at[row] + size <= len(tables)
-    fits &= number <= len(operands) and params <= num_params
-    # In loops of their own, which become vector instructions.
-    qubit = lowest = highest = 0
-    for at in range(number if fits else 0):
-        qubit = max(qubit, operands[at] ^ operands[at] >> 63)
-    fits &= number == 0 or qubit < len(wires)
-    for at in range(number if fits else 0):
-        wire = wires[operands[at] ^ operands[at] >> 63]
-        lowest, highest = min(lowest, wire), max(highest, wire)
-    if not fits or lowest < 0 or (number and highest >= len(draft.last)):
-        raise CapacityError("a defect of qfleet, please report it: the rows of a circuit don't fit together")
+@inner_code
+def _exchange(rows: Rows, row: Row, wires: NDArray[Any]) -> None:
+    """Exchange the wires of a row's two qubits."""
+    a, b = rows.operands[row.operand], rows.operands[row.operand + 1]
+    wires[a], wires[b] = wires[b], wires[a]
 
 
-@machine_code
-def fuse(draft: Draft, codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any],
-         operands: NDArray[Any], table_at: NDArray[Any], tables: NDArray[Any], wires: NDArray[Any],
-         split: bool) -> None:  # fmt: skip
-    """Fuse rows of unitary operations into a draft; `wires` holds each qubit's wire and is changed by SWAPs.
+@inner_code
+def _add_row(draft: Draft, rows: Rows, gates: GateTable, row: Row, split: bool) -> None:
+    """Add a row that is neither a SWAP nor a phase of the whole state."""
+    code, alone = row.code, row.num_controls == 0
+    one, shape = -1, 0
+    if row.num_targets == 1:
+        if alone and code == codes.RZ and _rotate(draft, target_of(row, 0), row.angle, split):
+            return
+        one, shape = _one_qubit_matrix(draft, rows, gates, row)
+        if alone:
+            _one(draft, target_of(row, 0), one, shape, split)
+            return
+    diagonal = code == codes.RZZ or code == codes.DIAGONAL or (alone and code == codes.ISWAP)
+    diagonal = diagonal or (row.num_targets == 1 and shape & IS_DIAGONAL != 0)
+    _flush_others(draft, row, diagonal, alone and not diagonal and code != codes.DCX)
+    before = _gate_before(draft, row)
+    if diagonal:
+        _add_diagonal(draft, rows, row, one, shape)
+    elif row.num_targets == 1 and code == codes.X:
+        _add_flip(draft, target_of(row, 0), row.controls, row.values)
+    elif code == codes.DCX and alone:
+        a, b = target_of(row, 0), target_of(row, 1)
+        _add_flip(draft, b, 1 << a, 1 << a)
+        _add_flip(draft, a, 1 << b, 1 << b)
+        return
+    else:
+        _add_matrix(draft, rows, gates, row, one, shape)
+    if before >= 0:
+        merge_pair(draft, before)
 
-    ``split`` keeps real gates and diagonals apart instead of making complex matrices of them.
+
+@inner_code
+def fuse(draft: Draft, rows: Rows, wires: NDArray[Any], gates: GateTable, split: bool) -> None:
+    """Fuse rows of unitary operations into a draft.
+
+    Args:
+        draft: an empty one.
+        rows: the operations.
+        wires: int64, shape (qubits,): each qubit's wire, which SWAPs change.
+        gates: what is known of the operations.
+        split: keep real gates and diagonals apart instead of making complex matrices of them.
     """
-    n = len(draft.last)
-    waits, wait_shapes, last = draft.waits, draft.wait_shapes, draft.last
-    target = np.empty(4, np.int64)
-    places = np.empty(MOST_TARGETS, np.int64)
-    operand = param = 0
-    for row in range(len(codes)):
-        code, width, k = codes[row], num_controls[row], num_targets[row]
-        controls = values = 0
-        for at in range(operand, operand + width):
-            if operands[at] >= 0:
-                controls |= 1 << wires[operands[at]]
-                values |= 1 << wires[operands[at]]
-            else:
-                controls |= 1 << wires[~operands[at]]
-        operand += width
-        changes = 0
-        for at in range(k):
-            wire = wires[operands[operand + at]]
-            places[at] = 1 << wire
-            changes |= 1 << wire
-            if at < 4:
-                target[at] = wire
-        first = operand
-        operand += k
-        angle = param
-        param += NUM_PARAMS[code]
-        one, shape, start = -1, 0, 0
-        if code == m.UNITARY or code == m.DIAGONAL:
-            start = table_at[row]
-        if code == m.GLOBAL_PHASE:
-            one = room(draft, 1)
-            instruct(draft, True, TURN, one, 1, angle, 0, 0)
-            if width == 0:
-                instruct(draft, True, SCALE, PHASE, 1, one, 0, 0)
+    row = NO_ROW
+    for at in range(len(rows.codes)):
+        row = next_row(rows, at, row, wires, gates)
+        if row.code == codes.GLOBAL_PHASE:
+            _global_phase(draft, row)
+            continue
+        if row.num_controls == 0 and (row.code == codes.SWAP or row.code == codes.ISWAP):
+            _exchange(rows, row, wires)
+            if row.code == codes.SWAP:
                 continue
-        elif width == 0 and (code == m.SWAP or code == m.ISWAP):
-            a, b = operands[first], operands[first + 1]
-            wires[a], wires[b] = wires[b], wires[a]
-            if code == m.SWAP:
-                continue
-        elif code == m.RZ and width == 0 and _rotate(draft, target[0], angle, split):
-            continue
-        elif k == 1 and code != m.UNITARY and code != m.DIAGONAL:
-            one, shape = room(draft, 4), SHAPES[code]
-            instruct(draft, NUM_PARAMS[code] > 0, FILL, one, 4, code, angle, 4)
-        elif k == 1:
-            one = room(draft, 4)
-            draft.pool[one] = tables[start]
-            draft.pool[one + 1] = tables[start + 1] if code == m.UNITARY else 0
-            draft.pool[one + 2] = tables[start + 2] if code == m.UNITARY else 0
-            draft.pool[one + 3] = tables[start + (3 if code == m.UNITARY else 1)]
-            shape = shape_of_one(draft.pool, one)
-        if k == 1 and width == 0:
-            _one(draft, target[0], one, shape, split)
-            continue
-        diagonal = code == m.RZZ or code == m.DIAGONAL or code == m.GLOBAL_PHASE or (width == 0 and code == m.ISWAP)
-        diagonal = diagonal or (k == 1 and shape & IS_DIAGONAL != 0)
-        plain = width == 0 and not diagonal and code != m.DCX
-        for wire in range(n):
-            if (changes | controls) >> wire & 1 and waits[wire] >= 0:
-                # What waits is multiplied into a plain matrix, and commutes with a diagonal or a control if it is
-                # diagonal itself.
-                commutes = wait_shapes[wire] & IS_DIAGONAL and (diagonal or controls >> wire & 1)
-                if not (commutes or (plain and changes >> wire & 1)):
-                    _flush(draft, wire)
-        before = -1
-        if k == 2 and width == 0:
-            before = last[target[0]] if last[target[0]] == last[target[1]] else -1
-        elif k == 1 and width == 1:
-            for wire in range(n):
-                if controls >> wire & 1 and last[wire] == last[target[0]]:
-                    before = last[wire]
-        if diagonal:
-            at = add_gate(draft, DIAGONAL, 0, changes | controls)
-            mask = changes | controls
-            if code == m.GLOBAL_PHASE:
-                add_term(draft, at, controls, values, one)
-            elif k == 1:
-                if not shape & FIRST_IS_ONE:
-                    add_term(draft, at, mask, values, one)
-                add_term(draft, at, mask, values | changes, one + 3)
-            else:
-                _diagonal(draft, code, angle, mask, values, k, places, start, tables)
-        elif k == 1 and code == m.X:
-            at = add_gate(draft, FLIP, changes, controls)
-            draft.gates[at, TARGETS] = target[0]
-        elif code == m.DCX and width == 0:
-            for control in range(2):
-                at = add_gate(draft, FLIP, 1 << target[1 - control], 1 << target[control])
-                draft.gates[at, TARGETS] = target[1 - control]
-                draft.gates[at, CONTROLS] = 1 << target[control]
-                draft.gates[at, VALUES] = 1 << target[control]
-            continue
-        else:
-            at = add_gate(draft, DENSE, changes, controls)
-            _matrix(draft, at, code, angle, k, target, one, shape, plain, start, tables)
-        if not diagonal:
-            draft.gates[at, CONTROLS] = controls
-            draft.gates[at, VALUES] = values
-        if before >= 0:
-            merge_pair(draft, before)
-    for wire in range(n):
+        _add_row(draft, rows, gates, row, split)
+    for wire in range(len(draft.last)):
         _flush(draft, wire)
 
 
-@machine_code
+@inner_code
 def classify(draft: Draft) -> None:
     """Find the shapes of two-qubit matrices."""
     for at in range(draft.counts[GATES]):

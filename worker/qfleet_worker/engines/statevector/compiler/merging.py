@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do the diagonals of an item become one, in the layout that `diagonals` multiplies by? In machine code."""
+"""One diagonal of all those of an item, in the layout that `kernels.diagonals` multiplies by, in machine code."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CapacityError
-from qfleet_worker.engines.statevector.compiler import values
 from qfleet_worker.engines.statevector.compiler.draft import AT, SIZE, TERMS, Draft, instruct, room
-from qfleet_worker.engines.statevector.compiler.emission import emit_matrix
+from qfleet_worker.engines.statevector.compiler.emission import Matrix, emit_matrix
+from qfleet_worker.engines.statevector.compiler.frame import Frame
 from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
 from qfleet_worker.engines.statevector.compiler.tape import COPY
-from qfleet_worker.engines.statevector.compiler.values import TABLE_COLUMNS
 from qfleet_worker.engines.statevector.kernels.diagonals import table_sizes
 from qfleet_worker.engines.statevector.kernels.layout import (
     DIAGONAL_COLUMNS,
@@ -34,23 +33,28 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     PRODUCT_OUTSIDE,
     PRODUCT_OUTSIDE_VALUES,
     PRODUCT_VALUE,
+    TABLE_AT,
+    TABLE_BITS,
+    TABLE_COLUMNS,
+    TABLE_END,
+    TABLE_FIRST,
+    TABLE_HIGH_AT,
+    TABLE_SECOND,
+    TABLE_SELECT,
     TERM_COLUMNS,
     TERM_FACTOR,
     TERM_MASK,
     TERM_VALUE,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 #: What is counted: operations, coefficients, integers, diagonals, terms in product form, diagonals with tables, terms
-#: in tables, real numbers of tables, entries of tables of high bits.
+#: in tables, real numbers of low tables, entries of high tables.
 OPS, COEFS, INTEGERS, DIAGONALS, PRODUCT_TERMS, TABLE_ROWS, TABLE_TERMS, TABLE_SIZE, HIGH_SIZE = range(9)
-
-#: Coefficients of a matrix on one qubit at most.
-ONE_COEFS = 128
 
 
 class Emitted(NamedTuple):
-    """What has been emitted so far, with room for all that a draft may need; see `compile.Tables`."""
+    """What has been emitted so far, with room for all that a draft may need; see `layout.Tables`."""
 
     ops: NDArray[Any]
     ints: NDArray[Any]
@@ -58,7 +62,7 @@ class Emitted(NamedTuple):
     terms: NDArray[Any]
     #: where in the pool the factors of the terms lie
     factor_sources: NDArray[Any]
-    #: see `values`
+    #: how tables are multiplied out, and of which terms
     table_rows: NDArray[Any]
     table_terms: NDArray[Any]
     counts: NDArray[Any]
@@ -66,7 +70,7 @@ class Emitted(NamedTuple):
 
 @machine_code
 def new_emitted(draft: Draft, number: int) -> Emitted:
-    """Nothing yet of a draft of `number` gates."""
+    """Return room for what a draft of `number` gates becomes."""
     terms = draft.counts[TERMS]
     return Emitted(
         np.empty((number + terms, OP_COLUMNS), np.int64),
@@ -80,116 +84,158 @@ def new_emitted(draft: Draft, number: int) -> Emitted:
     )
 
 
+class _Term(NamedTuple):
+    """A term of a diagonal, by the bits of a chunk and the wires outside of it."""
+
+    #: where its factor lies in the pool
+    factor: int
+    #: mask and value of local bits
+    mask: int
+    value: int
+    #: mask and value of wires outside
+    outside: int
+    outside_value: int
+
+
 @machine_code
-def _conditional(draft: Draft, emitted: Emitted, factor: int, mask: int, value: int, outside: int,
-                 outside_value: int, bits: int, lane_bits: int, sources: NDArray[Any]) -> None:  # fmt: skip
-    """A factor where several local bits and some outside have their values, as an operation of its own."""
+def new_op(emitted: Emitted) -> NDArray[Any]:
+    """Return the next operation's row. It counts once the caller counts it."""
+    if emitted.counts[OPS] >= len(emitted.ops):
+        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
+    row: NDArray[Any] = emitted.ops[emitted.counts[OPS]]
+    return row
+
+
+@inner_code
+def _local_term(term: NDArray[Any], frame: Frame) -> _Term:
+    """Return a term by the bits of a chunk and the wires outside of it."""
+    mask, value = term[TERM_MASK], term[TERM_VALUE]
+    inside = mask & frame.local
+    local_mask = local_value = 0
+    for wire in range(len(frame.places)):
+        if inside >> wire & 1:
+            local_mask |= 1 << frame.places[wire]
+            local_value |= (value >> wire & 1) << frame.places[wire]
+    return _Term(term[TERM_FACTOR], local_mask, local_value, mask & ~inside, value & ~inside)
+
+
+@machine_code
+def _add_conditional(draft: Draft, emitted: Emitted, term: _Term, frame: Frame, sources: NDArray[Any]) -> None:
+    """Add a factor where several local bits and some outside have their values, as an operation of its own."""
     counts = emitted.counts
     position = 0
-    while mask >> position & 1 == 0:
+    while term.mask >> position & 1 == 0:
         position += 1
-    entry = 3 if value >> position & 1 else 0
+    entry = 3 if term.value >> position & 1 else 0
     one = room(draft, 4)
     draft.pool[one : one + 4] = 0
     draft.pool[one + 3 - entry] = 1
     shape = 0
-    if draft.varies[factor]:
-        instruct(draft, True, COPY, one + entry, 1, factor, 0, 1)
+    if draft.varies[term.factor]:
+        instruct(draft, True, COPY, one + entry, 1, term.factor, 0, 1)
     else:
-        draft.pool[one + entry] = draft.pool[factor]
+        draft.pool[one + entry] = draft.pool[term.factor]
         shape = shape_of_one(draft.pool, one)
     target = np.full(1, position, np.int64)
-    if counts[OPS] >= len(emitted.ops):
-        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
-    op = emitted.ops[counts[OPS]]
-    op[OP_OUTSIDE] = outside
-    op[OP_OUTSIDE_VALUES] = outside_value
-    counts[COEFS] = emit_matrix(
-        one, shape, 1, target, mask & ~(1 << position), value & ~(1 << position), bits, lane_bits, op, sources,
-        counts[COEFS],
-    )  # fmt: skip
+    rest = ~(1 << position)
+    op = new_op(emitted)
+    op[OP_OUTSIDE] = term.outside
+    op[OP_OUTSIDE_VALUES] = term.outside_value
+    matrix = Matrix(one, shape, target, term.mask & rest, term.value & rest)
+    counts[COEFS] = emit_matrix(matrix, frame, op, sources, counts[COEFS])
     counts[OPS] += 1
 
 
-@machine_code
-def emit_diagonals(draft: Draft, emitted: Emitted, sequence: NDArray[Any], begin: int, end: int, local: int,
-                   places: NDArray[Any], bits: int, lane_bits: int, sources: NDArray[Any]) -> None:  # fmt: skip
-    """The diagonals of an item; ``places[wire]`` is the position of each local wire.
+@inner_code
+def _add_product(emitted: Emitted, term: _Term) -> None:
+    """Add a term with one local bit or none to the product form."""
+    row = emitted.terms[emitted.counts[PRODUCT_TERMS]]
+    row[PRODUCT_BIT] = -1
+    while term.mask >> (row[PRODUCT_BIT] + 1):
+        row[PRODUCT_BIT] += 1
+    row[PRODUCT_VALUE] = 1 if term.value else 0
+    row[PRODUCT_OUTSIDE] = term.outside
+    row[PRODUCT_OUTSIDE_VALUES] = term.outside_value
+    emitted.factor_sources[emitted.counts[PRODUCT_TERMS]] = term.factor
+    emitted.counts[PRODUCT_TERMS] += 1
 
-    `sources` has room for `ONE_COEFS` more for each of their terms.
+
+@inner_code
+def _add_to_table(emitted: Emitted, term: _Term) -> None:
+    """Add a term with local bits only to a table."""
+    row = emitted.table_terms[emitted.counts[TABLE_TERMS]]
+    row[TERM_MASK] = term.mask
+    row[TERM_VALUE] = term.value
+    row[TERM_FACTOR] = term.factor
+    emitted.counts[TABLE_TERMS] += 1
+
+
+@inner_code
+def _add_tables(emitted: Emitted, diagonal: NDArray[Any], first: int, bits: int) -> None:
+    """Give a diagonal the tables of the terms from `first` on."""
+    counts = emitted.counts
+    select, second, size, high_size = table_sizes(emitted.table_terms[first : counts[TABLE_TERMS]], bits)
+    diagonal[DIAGONAL_SELECT] = select
+    diagonal[DIAGONAL_SECOND] = second
+    if size:
+        diagonal[DIAGONAL_TABLE] = counts[TABLE_SIZE]
+    if high_size:
+        diagonal[DIAGONAL_HIGH_TABLE] = counts[HIGH_SIZE]
+    counts[TABLE_SIZE] += size
+    counts[HIGH_SIZE] += high_size
+    row = emitted.table_rows[counts[TABLE_ROWS]]
+    row[TABLE_BITS] = bits
+    row[TABLE_SELECT] = select
+    row[TABLE_SECOND] = second
+    row[TABLE_AT] = diagonal[DIAGONAL_TABLE]
+    row[TABLE_HIGH_AT] = diagonal[DIAGONAL_HIGH_TABLE]
+    row[TABLE_FIRST] = first
+    row[TABLE_END] = counts[TABLE_TERMS]
+    counts[TABLE_ROWS] += 1
+
+
+@machine_code
+def emit_diagonals(draft: Draft, emitted: Emitted, members: NDArray[Any], frame: Frame, sources: NDArray[Any]) -> None:
+    """Write the operations of an item's diagonals: one for most terms, and one for each that is conditional.
+
+    Args:
+        draft: has the diagonals.
+        emitted: what is written.
+        members: int64: the numbers of the diagonals.
+        frame: the stage's chunks.
+        sources: int64: gets the sources of coefficients, with room for those of a one-qubit operation for each term.
+
+    Raises:
+        CapacityError: `emitted` or `sources` has no room.
     """
     counts = emitted.counts
     if counts[DIAGONALS] >= len(emitted.diagonals) or counts[TABLE_ROWS] >= len(emitted.table_rows):
         raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many diagonals")
     diagonal = emitted.diagonals[counts[DIAGONALS]]
     diagonal[DIAGONAL_FIRST] = counts[PRODUCT_TERMS]
-    first_chosen = counts[TABLE_TERMS]
-    for at in range(begin, end):
-        gate = draft.gates[sequence[at]]
-        for term in range(gate[AT], gate[AT] + gate[SIZE]):
-            mask, value, factor = (
-                draft.terms[term, TERM_MASK],
-                draft.terms[term, TERM_VALUE],
-                draft.terms[term, TERM_FACTOR],
-            )
-            inside = mask & local
-            local_mask = local_value = 0
-            for wire in range(len(places)):
-                if inside >> wire & 1:
-                    local_mask |= 1 << places[wire]
-                    local_value |= (value >> wire & 1) << places[wire]
+    first = counts[TABLE_TERMS]
+    for member in members:
+        gate = draft.gates[member]
+        for at in range(gate[AT], gate[AT] + gate[SIZE]):
             if counts[PRODUCT_TERMS] >= len(emitted.terms) or counts[TABLE_TERMS] >= len(emitted.table_terms):
                 # A term goes into one of them; the second has no room beyond the terms that there are.
                 raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many terms")
-            if inside & (inside - 1) == 0:
-                row = emitted.terms[counts[PRODUCT_TERMS]]
-                row[PRODUCT_BIT] = -1
-                while local_mask >> (row[PRODUCT_BIT] + 1):
-                    row[PRODUCT_BIT] += 1
-                row[PRODUCT_VALUE] = 1 if local_value else 0
-                row[PRODUCT_OUTSIDE] = mask & ~inside
-                row[PRODUCT_OUTSIDE_VALUES] = value & ~inside
-                emitted.factor_sources[counts[PRODUCT_TERMS]] = factor
-                counts[PRODUCT_TERMS] += 1
-            elif mask == inside:
-                chosen = emitted.table_terms[counts[TABLE_TERMS]]
-                chosen[TERM_MASK] = local_mask
-                chosen[TERM_VALUE] = local_value
-                chosen[TERM_FACTOR] = factor
-                counts[TABLE_TERMS] += 1
+            term = _local_term(draft.terms[at], frame)
+            if term.mask & (term.mask - 1) == 0:
+                _add_product(emitted, term)
+            elif term.outside == 0:
+                _add_to_table(emitted, term)
             else:
-                _conditional(
-                    draft, emitted, factor, local_mask, local_value, mask & ~inside, value & ~inside, bits, lane_bits,
-                    sources,
-                )  # fmt: skip
+                _add_conditional(draft, emitted, term, frame, sources)
     diagonal[DIAGONAL_END] = counts[PRODUCT_TERMS]
     diagonal[DIAGONAL_TABLE] = -1
     diagonal[DIAGONAL_SELECT] = 0
     diagonal[DIAGONAL_SECOND] = 0
     diagonal[DIAGONAL_HIGH_TABLE] = -1
-    if counts[TABLE_TERMS] > first_chosen:
-        select, second, size, high_size = table_sizes(emitted.table_terms[first_chosen : counts[TABLE_TERMS]], bits)
-        diagonal[DIAGONAL_SELECT] = select
-        diagonal[DIAGONAL_SECOND] = second
-        if size:
-            diagonal[DIAGONAL_TABLE] = counts[TABLE_SIZE]
-        if high_size:
-            diagonal[DIAGONAL_HIGH_TABLE] = counts[HIGH_SIZE]
-        counts[TABLE_SIZE] += size
-        counts[HIGH_SIZE] += high_size
-        row = emitted.table_rows[counts[TABLE_ROWS]]
-        row[values.BITS] = bits
-        row[values.SELECT] = select
-        row[values.SECOND] = second
-        row[values.AT] = diagonal[DIAGONAL_TABLE]
-        row[values.HIGH_AT] = diagonal[DIAGONAL_HIGH_TABLE]
-        row[values.FIRST] = first_chosen
-        row[values.END] = counts[TABLE_TERMS]
-        counts[TABLE_ROWS] += 1
-    if counts[TABLE_TERMS] > first_chosen or diagonal[DIAGONAL_END] > diagonal[DIAGONAL_FIRST]:
-        if counts[OPS] >= len(emitted.ops):
-            raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
-        op = emitted.ops[counts[OPS]]
+    if counts[TABLE_TERMS] > first:
+        _add_tables(emitted, diagonal, first, frame.bits)
+    if counts[TABLE_TERMS] > first or diagonal[DIAGONAL_END] > diagonal[DIAGONAL_FIRST]:
+        op = new_op(emitted)
         op[:] = 0
         op[OP_KERNEL] = -1
         op[OP_INTS] = counts[DIAGONALS]

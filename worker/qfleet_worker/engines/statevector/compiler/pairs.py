@@ -24,10 +24,10 @@ from qfleet_worker.engines.statevector.compiler.draft import (
 )
 from qfleet_worker.engines.statevector.compiler.tape import CONTROLLED, COPY, EXCHANGED, PRODUCT, SCALE
 from qfleet_worker.engines.statevector.kernels.layout import TERM_FACTOR, TERM_MASK, TERM_VALUE
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 
-@machine_code
+@inner_code
 def _as_pair(draft: Draft, at: int, low: int, high: int) -> int:
     """Where the matrix lies of a gate that acts on two wires only, `low` being the lower bit of its index."""
     gate, pool, varies = draft.gates[at], draft.pool, draft.varies
@@ -63,7 +63,7 @@ def _as_pair(draft: Draft, at: int, low: int, high: int) -> int:
     return place
 
 
-@machine_code
+@inner_code
 def merge_pair(draft: Draft, before: int) -> None:
     """Multiply the last gate with the one before it where both act on the same two wires and one is a plain matrix."""
     gates = draft.gates

@@ -19,8 +19,11 @@ from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.operations import ANGLES, EXCHANGES, HAS_TABLE, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.statevector.compiler.binding import bind, size_of
-from qfleet_worker.engines.statevector.compiler.tables import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
-from qfleet_worker.engines.statevector.kernels import gates as kernels
+from qfleet_worker.engines.statevector.compiler.gate_table import GATES
+from qfleet_worker.engines.statevector.compiler.rows import MAX_DIAGONAL, MAX_TABLE, Rows, count_entries
+from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_rows
+from qfleet_worker.engines.statevector.kernels.kinds import MAX_TARGETS
+from qfleet_worker.engines.statevector.kernels.layout import Tables
 from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
@@ -95,7 +98,7 @@ class Plan:
         for step in self.steps:
             if isinstance(step, Segment):
                 step = Segment(bind(step.tables, params, step.first_param), step.first_param)
-                phase *= step.tables.phase
+                phase *= complex(step.tables.values.phases[0])
             steps.append(step)
         return replace(self, steps=tuple(steps), phase=phase)
 
@@ -164,7 +167,7 @@ class _Compiler:
         self._place(columns, named)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
         self.local_bits = LOCAL_BITS[lane_bits] + (self.room >= LARGE)
-        if threads > 1 and max(self.local_bits - 2, RUN_BITS + kernels.MAX_TARGETS + 1) <= self.room <= self.local_bits:
+        if threads > 1 and max(self.local_bits - 2, RUN_BITS + MAX_TARGETS + 1) <= self.room <= self.local_bits:
             # Two chunks, that two threads may work.
             self.local_bits = self.room - 1
 
@@ -211,7 +214,7 @@ class _Compiler:
 
     def _wide(self) -> NDArray[np.bool_]:
         """The rows with more targets than a kernel has."""
-        limit = np.where(self.codes == Op.DIAGONAL, MAX_DIAGONAL, kernels.MAX_TARGETS)
+        limit = np.where(self.codes == Op.DIAGONAL, MAX_DIAGONAL, MAX_TARGETS)
         return self.num_targets > limit
 
     def _with_breaks(
@@ -297,14 +300,11 @@ class _Compiler:
     def _segment(self, rows: slice, operands: slice, params: slice, steps: list[Step]) -> None:
         if rows.stop == rows.start:
             return
-        num_targets = self.num_targets[rows]
-        named = self.operands[operands]
-        sizes = 1 << num_targets
-        result = compile_rows(
-            self.codes[rows], self.num_controls[rows], num_targets, named, self.params[params], self.table_at[rows],
-            self.table, self.wires, self.room, self.lane_bits, self.local_bits, RUN_BITS,
-            int((sizes * sizes * (num_targets <= kernels.MAX_TARGETS)).sum()), int(sizes.sum()),
+        chosen = Rows(
+            self.codes[rows], self.num_controls[rows], self.num_targets[rows], self.operands[operands],
+            self.params[params], self.table_at[rows], self.table,
         )  # fmt: skip
-        tables = Tables(*result)
-        self.phase *= tables.phase
+        limits = Limits(self.room, self.lane_bits, self.local_bits, RUN_BITS, *count_entries(chosen, GATES))
+        tables = compile_rows(chosen, GATES, self.wires, limits)
+        self.phase *= complex(tables.values.phases[0])
         steps.append(Segment(tables, params.start))

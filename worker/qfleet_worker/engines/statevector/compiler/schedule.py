@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which order do gates run, and which wires are local meanwhile? In machine code.
+"""The order of gates, and the wires that are local meanwhile, in machine code.
 
 A *stage* chooses some wires as local. Chunks of the amplitudes over these wires are small enough for a core's cache,
 and every gate that changes local wires only is applied chunk by chunk. Controls and diagonals needn't be local. Gates
@@ -9,7 +9,7 @@ only look at the wires that they share.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,10 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     SIZE,
     TARGETS,
 )
+from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
@@ -38,15 +39,52 @@ SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
 GROUP_HIGH = 3
 
 
-@machine_code
-def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, run_bits: int,
-           order: NDArray[Any], local: NDArray[Any], ends: NDArray[Any]) -> int:  # fmt: skip
-    """Distribute gates to stages. Returns how many there are.
+class Order(NamedTuple):
+    """The gates in the order of their stages."""
 
-    ``order`` becomes the gates in the order of their stages, ``local[s]`` the local wires of stage s as a mask and
-    ``ends[s]`` where its gates end in ``order``. The lowest `run_bits` wires are always local, for what is copied to be
-    contiguous.
+    #: int64, shape (gates,)
+    gates: NDArray[Any]
+    #: int64, shape (stages,): the local wires of each stage as a mask, and where its gates end
+    local: NDArray[Any]
+    ends: NDArray[Any]
+
+
+class Items(NamedTuple):
+    """A stage's gates in items that become one pass over a chunk each; item i ends at ``bounds[i]``."""
+
+    #: int64, shape (gates,)
+    gates: NDArray[Any]
+    #: int64, shape (items,), with room for an item of each gate
+    bounds: NDArray[Any]
+    kinds: NDArray[Any]
+
+
+@machine_code
+def new_items(number: int) -> Items:
+    """Return room for the items of a stage with so many gates at most."""
+    number = max(number, 1)
+    return Items(np.empty(number, np.int64), np.empty(number, np.int64), np.empty(number, np.int64))
+
+
+@machine_code
+def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, order: Order) -> int:
+    """Distribute gates to stages.
+
+    Args:
+        gates: int64, shape (gates, columns): those of a draft.
+        num_wires: wires of the state.
+        local_bits: how many wires are local at most.
+        run_bits: how many of the lowest wires are always local, for what is copied to be contiguous.
+        order: what is written.
+
+    Returns:
+        How many stages there are.
+
+    Raises:
+        CapacityError: `order` has no room, or a gate changes more wires than may be local.
     """
+    local, ends = order.local, order.ends
+    number = len(gates)
     waiting = np.empty(number, np.int64)
     left = 0
     for at in range(number):
@@ -57,7 +95,7 @@ def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, ru
     taken = stage = 0
     while left or stage == 0:
         begin = taken
-        if stage >= len(local) or left > len(order) - taken:
+        if stage >= len(local) or left > len(order.gates) - taken:
             raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many stages")
         chosen = (1 << min(run_bits, num_wires)) - 1 if num_wires > local_bits else every
         size = popcount(chosen)
@@ -71,7 +109,7 @@ def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, ru
                 if size + extra <= local_bits or more == 0:
                     chosen |= more
                     size += extra
-                    order[taken] = gate
+                    order.gates[taken] = gate
                     taken += 1
                     continue
             waiting[kept] = gate
@@ -94,18 +132,18 @@ def stages(gates: NDArray[Any], number: int, num_wires: int, local_bits: int, ru
 
 
 @machine_code
-def _by_turns(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, sequence: NDArray[Any],
-              bounds: NDArray[Any]) -> int:  # fmt: skip
-    """Reorder a stage's gates into items, so that diagonals come together; returns how many items there are."""
-    waiting = order[begin:end].copy()
-    left, placed, items = end - begin, 0, 0
+def _by_turns(gates: NDArray[Any], chosen: NDArray[Any], items: Items) -> int:
+    """Reorder a stage's gates into items, so that diagonals come together; return how many items there are."""
+    sequence, bounds = items.gates, items.bounds
+    waiting = chosen.copy()
+    left, placed, number = len(chosen), 0, 0
     # Each item takes a gate at least.
     if left > len(sequence) or left > len(bounds):
         raise CapacityError("a defect of qfleet, please report it: a stage has too many items")
     while left:
         before = left
         for diagonal in (False, True):
-            changed = seen = kept = found = 0
+            changed = seen = kept = taken = 0
             for at in range(left):
                 gate = waiting[at]
                 changes, reads = gates[gate, CHANGES], gates[gate, READS]
@@ -116,106 +154,154 @@ def _by_turns(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, se
                 ):
                     sequence[placed] = gate
                     placed += 1
-                    found += 1
+                    taken += 1
                     if not diagonal:
-                        bounds[items] = placed
-                        items += 1
+                        bounds[number] = placed
+                        number += 1
                     continue
                 waiting[kept] = gate
                 kept += 1
                 changed |= changes
                 seen |= reads
             left = kept
-            if diagonal and found:
-                bounds[items] = placed
-                items += 1
+            if diagonal and taken:
+                bounds[number] = placed
+                number += 1
         if left == before:
             raise CapacityError("a defect of qfleet, please report it: the gates of a stage wait for each other")
-    return items
+    return number
+
+
+class _Groups(NamedTuple):
+    """Items while one-qubit gates join them: linked lists of places in the order of `_by_turns`."""
+
+    #: int64, shape (items,): the first and the last place of each item
+    first: NDArray[Any]
+    last: NDArray[Any]
+    #: int64, shape (gates,): the place after each, or -1
+    following: NDArray[Any]
+    #: int64, shape (items,): high targets of each group
+    high: NDArray[Any]
+    #: int64, shape (wires,): the latest item on each wire, or -1
+    latest: NDArray[Any]
+    #: int64, shape (3,): the latest group of each kind, or -1
+    open: NDArray[Any]
+
+
+@inner_code
+def _group_kind(gate: NDArray[Any], group: bool) -> int:
+    """Return the kind of item that a gate makes."""
+    if gate[KIND] == DIAGONAL:
+        return MERGED
+    if group and gate[KIND] == DENSE and gate[SIZE] == 1 and gate[CONTROLS] == 0:
+        return REAL_GROUP if gate[SHAPE] & REAL else MIXED_GROUP if gate[SHAPE] & MIXED else FULL_GROUP
+    return SINGLE
+
+
+@inner_code
+def _join(groups: _Groups, kind: int, wire: int, on_lane: int, start: int) -> bool:
+    """Add a one-qubit gate to the latest group of its kind; tell whether it may run there."""
+    to = groups.open[kind - REAL_GROUP]
+    if to < 0 or groups.latest[wire] >= to or not (on_lane or groups.high[to] < GROUP_HIGH):
+        return False
+    groups.following[groups.last[to]] = start
+    groups.last[to] = start
+    groups.high[to] += 1 - on_lane
+    groups.latest[wire] = to
+    return True
 
 
 @machine_code
-def itemise(gates: NDArray[Any], order: NDArray[Any], begin: int, end: int, local: int,
-            num_wires: int, lane_bits: int, group: bool, sequence: NDArray[Any], bounds: NDArray[Any],
-            kinds: NDArray[Any]) -> int:  # fmt: skip
+def itemise(gates: NDArray[Any], chosen: NDArray[Any], frame: Frame, items: Items) -> int:
     """Make a stage's gates into items that become one pass over a chunk each.
 
-    Item i consists of the gates ``sequence[bounds[i-1]:bounds[i]]``, and is of the kind ``kinds[i]``. Returns how many
-    there are.
+    Args:
+        gates: int64, shape (gates, columns): those of a draft.
+        chosen: int64: the numbers of the stage's gates.
+        frame: the stage's chunks.
+        items: what is written.
+
+    Returns:
+        How many items there are.
+
+    Raises:
+        CapacityError: `items` has no room.
     """
-    size = end - begin
-    items = _by_turns(gates, order, begin, end, sequence, bounds)
-    if items == 0:
+    size = len(chosen)
+    number = _by_turns(gates, chosen, items)
+    if number == 0:
         return 0
-    if items > len(kinds):
+    sequence, bounds, kinds = items
+    if number > len(kinds):
         raise CapacityError("a defect of qfleet, please report it: a stage has too many items")
-    first_of = np.full(items, -1, np.int64)
-    last_of = np.full(items, -1, np.int64)
-    following = np.full(size, -1, np.int64)
-    high_count = np.zeros(items, np.int64)
-    lane_mask = local
-    lanes = 0
-    for _ in range(lane_bits):
-        lanes |= lane_mask & -lane_mask
-        lane_mask &= lane_mask - 1
-    latest = np.full(num_wires, -1, np.int64)
-    open_group = np.full(3, -1, np.int64)
+    groups = _Groups(
+        np.full(number, -1, np.int64), np.full(number, -1, np.int64), np.full(size, -1, np.int64),
+        np.zeros(number, np.int64), np.full(len(frame.places), -1, np.int64), np.full(3, -1, np.int64),
+    )  # fmt: skip
+    lanes, group = lane_wires(frame), frame.bits > frame.lane_bits
     made = 0
-    for item in range(items):
+    for item in range(number):
         start = bounds[item - 1] if item else 0
-        gate = sequence[start]
-        kind = SINGLE
-        if gates[gate, KIND] == DIAGONAL:
-            kind = MERGED
-        elif group and gates[gate, KIND] == DENSE and gates[gate, SIZE] == 1 and gates[gate, CONTROLS] == 0:
-            shape = gates[gate, SHAPE]
-            kind = REAL_GROUP if shape & REAL else MIXED_GROUP if shape & MIXED else FULL_GROUP
-            wire = gates[gate, TARGETS]
-            to = open_group[kind - REAL_GROUP]
+        gate = gates[sequence[start]]
+        kind = _group_kind(gate, group)
+        if REAL_GROUP <= kind <= FULL_GROUP:
+            wire = gate[TARGETS]
             on_lane = lanes >> wire & 1
-            if to >= 0 and latest[wire] < to and (on_lane or high_count[to] < GROUP_HIGH):
-                following[last_of[to]] = start
-                last_of[to] = start
-                high_count[to] += 1 - on_lane
-                latest[wire] = to
+            if _join(groups, kind, wire, on_lane, start):
                 continue
-            open_group[kind - REAL_GROUP] = made
-            high_count[made] = 1 - on_lane
-        first_of[made] = start
-        last_of[made] = start
+            groups.open[kind - REAL_GROUP] = made
+            groups.high[made] = 1 - on_lane
+        groups.first[made] = start
+        groups.last[made] = start
         touched = 0
         for at in range(start, bounds[item]):
             touched |= gates[sequence[at], CHANGES] | gates[sequence[at], READS]
             if at > start:
-                following[last_of[made]] = at
-                last_of[made] = at
-        for wire in range(num_wires):
+                groups.following[groups.last[made]] = at
+                groups.last[made] = at
+        for wire in range(len(groups.latest)):
             if touched >> wire & 1:
-                latest[wire] = made
+                groups.latest[wire] = made
         kinds[made] = kind
         made += 1
-    old = sequence[:size].copy()
-    placed = 0
-    for item in range(made):
-        at = first_of[item]
-        while at >= 0:
-            sequence[placed] = old[at]
-            placed += 1
-            at = following[at]
-        bounds[item] = placed
+    _write_items(groups, items, size, made)
     return made
 
 
 @machine_code
-def flips_together(gates: NDArray[Any], sequence: NDArray[Any], bounds: NDArray[Any], kinds: NDArray[Any],
-                   item: int, items: int, allowed: int) -> tuple[int, int]:  # fmt: skip
-    """How many items from `item` on are controlled X on at most four of the wires `allowed`, and which wires."""
-    wires = found = 0
-    while item + found < items and kinds[item + found] == SINGLE:
-        gate = sequence[bounds[item + found] - 1]
+def _write_items(groups: _Groups, items: Items, size: int, number: int) -> None:
+    """Write the gates of so many items, one item after the other."""
+    old = items.gates[:size].copy()
+    placed = 0
+    for item in range(number):
+        at = groups.first[item]
+        while at >= 0:
+            items.gates[placed] = old[at]
+            placed += 1
+            at = groups.following[at]
+        items.bounds[item] = placed
+
+
+@inner_code
+def flips_together(gates: NDArray[Any], items: Items, item: int, end: int, allowed: int) -> tuple[int, int]:
+    """Find items that are controlled X on at most four wires altogether.
+
+    Args:
+        gates: int64, shape (gates, columns): those of a draft.
+        items: those of a stage.
+        item: the first one.
+        end: the number of items.
+        allowed: the wires that they may act on, as a mask.
+
+    Returns:
+        How many there are, and their wires as a mask.
+    """
+    wires = number = 0
+    while item + number < end and items.kinds[item + number] == SINGLE:
+        gate = items.gates[items.bounds[item + number] - 1]
         touched = gates[gate, CHANGES] | gates[gate, READS]
         if gates[gate, KIND] != FLIP or touched & ~allowed or popcount(wires | touched) > 4:
             break
         wires |= touched
-        found += 1
-    return found, wires
+        number += 1
+    return number, wires

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are a few qubits simulated in few calls of machine code?
+"""Programs of a few qubits, compiled in one call of machine code.
 
 For up to 12 qubits what Python does around a circuit takes longer than the circuit. So a program of unitary operations
 only is read and compiled in one call, and run in another.
@@ -12,31 +12,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program.operations import EXCHANGES, HAS_TABLE, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
+from qfleet_worker.engines.gates import codes
 from qfleet_worker.engines.statevector.compiler.binding import size_of
 from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
-from qfleet_worker.engines.statevector.compiler.tables import MAX_DIAGONAL, MAX_TABLE, Tables, compile_rows
-from qfleet_worker.engines.statevector.kernels import gates as kernels
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
+from qfleet_worker.engines.statevector.compiler.gate_table import GATES, HAS_TABLE, IS_STEP, GateTable
+from qfleet_worker.engines.statevector.compiler.rows import MAX_DIAGONAL, MAX_TABLE, Rows, count_entries
+from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_rows
+from qfleet_worker.engines.statevector.kernels.kinds import MAX_TARGETS
+from qfleet_worker.engines.statevector.kernels.layout import Tables
+from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code
 
 #: Qubits at most.
 MAX_QUBITS = 12
 
-_DIAGONAL = int(Op.DIAGONAL)
 _NO_TABLE = np.zeros(1, np.complex128)
 _NO_STARTS = np.zeros(1, np.int64)
 
 
 def compile_small(program: Program, lane_bits: int, cache: Cache) -> Tables | None:
-    """A program's tables, at some angles; ``None`` for a program that doesn't suit this way."""
+    """Return a program's tables, at some angles; ``None`` for a program that doesn't suit this way."""
     num_qubits = program.num_qubits
     if num_qubits > MAX_QUBITS:
         return None
     key = ("small", lane_bits, *structure(program))
-    tables: Tables | None = cache.get(key)
-    if tables is not None:
-        return tables
+    kept: Tables | None = cache.get(key)
+    if kept is not None:
+        return kept
     table, starts = _NO_TABLE, _NO_STARTS
     if program.tables:
         sizes = [len(each) for each in program.tables]
@@ -44,53 +46,66 @@ def compile_small(program: Program, lane_bits: int, cache: Cache) -> Tables | No
             return None
         starts = np.cumsum([0, *sizes[:-1]])
         table = np.concatenate(program.tables)
-    suits, *members = _compile(
+    rows = Rows(
         program.codes.astype(np.int64), program.num_controls.astype(np.int64), program.num_targets.astype(np.int64),
         program.operands.astype(np.int64), program.params.astype(np.float64), program.table_refs.astype(np.int64),
-        table, starts, num_qubits, lane_bits,
+        table,
     )  # fmt: skip
+    suits, tables = _compile(rows, GATES, starts, num_qubits, lane_bits)
     if not suits:
         return None
-    tables = Tables(*members)
     cache.put(key, tables, size_of(tables))
     return tables
 
 
-@compiled_for(
-    "(int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64[::1], complex128[::1], int64[::1], "
-    "int64, int64)"
-)
-def _compile(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
-              params: NDArray[Any], table_refs: NDArray[Any], table: NDArray[Any], starts: NDArray[Any],
-              num_qubits: int, lane_bits: int) -> tuple[Any, ...]:  # fmt: skip
-    """Whether a program may be run in this way, and its `Tables`."""
-    rows = len(codes)
-    suits = True
+@compiled_for("Rows", "GateTable", "int64[::1]", "int64", "int64")
+def _compile(
+    given: Rows, gates: GateTable, starts: NDArray[Any], num_qubits: int, lane_bits: int
+) -> tuple[bool, Tables]:
+    """Compile a program, if it suits.
+
+    Args:
+        given: the operations; in place of where each table begins, the number of the table of each row that has one.
+        gates: what is known of the operations.
+        starts: int64, shape (tables,): where each table begins.
+        num_qubits: qubits of the program.
+        lane_bits: index bits that lie inside of a vector.
+
+    Returns:
+        Whether it suits, and its tables; those of no operation if it doesn't.
+    """
+    suits = _suits(given, gates)
+    number = len(given.codes) if suits else 0
     num_wires = max(num_qubits, lane_bits)
-    table_at = np.empty(rows, np.int64)
+    table_at = np.zeros(number, np.int64)
     ends = np.arange(num_qubits)
-    entries = terms = used = operand = 0
-    for row in range(rows):
-        code, targets = codes[row], num_targets[row]
-        if not IS_UNITARY[code] or targets > (MAX_DIAGONAL if code == _DIAGONAL else kernels.MAX_TARGETS):
-            suits = False
-            rows = 0
-            break
-        terms += 1 << targets
-        if targets <= kernels.MAX_TARGETS:
-            entries += 1 << 2 * targets
-        if HAS_TABLE[code]:
-            table_at[row] = starts[table_refs[used]]
+    used = operand = 0
+    for row in range(number):
+        code, controls = given.codes[row], given.num_controls[row]
+        if gates.codes[code, HAS_TABLE]:
+            table_at[row] = starts[given.table_at[used]]
             used += 1
-        elif num_controls[row] == 0 and EXCHANGES[code]:
-            a, b = operands[operand], operands[operand + 1]
+        elif controls == 0 and (code == codes.SWAP or code == codes.ISWAP):
+            a, b = given.operands[operand], given.operands[operand + 1]
             ends[a], ends[b] = ends[b], ends[a]
-        operand += num_controls[row] + targets
+        operand += controls + given.num_targets[row]
     wires = np.empty(num_qubits, np.int64)
     for qubit in range(num_qubits):
         wires[ends[qubit]] = qubit
-    tables = compile_rows(
-        codes[:rows], num_controls, num_targets, operands, params, table_at, table, wires, num_wires, lane_bits,
-        num_wires, num_wires, entries, terms,
+    rows = Rows(
+        given.codes[:number], given.num_controls, given.num_targets, given.operands, given.params, table_at,
+        given.table,
     )  # fmt: skip
-    return suits, *tables
+    entries, terms = count_entries(rows, gates)
+    return suits, compile_rows(rows, gates, wires, Limits(num_wires, lane_bits, num_wires, num_wires, entries, terms))
+
+
+@inner_code
+def _suits(rows: Rows, gates: GateTable) -> bool:
+    """Tell whether all operations are unitary and have a kernel."""
+    for row in range(len(rows.codes)):
+        code = rows.codes[row]
+        most = MAX_DIAGONAL if code == codes.DIAGONAL else MAX_TARGETS
+        if gates.codes[code, IS_STEP] or rows.num_targets[row] > most:
+            return False
+    return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How does a stretch of unitary operations become tables that kernels run through?"""
+"""From a stretch of unitary operations to the tables that kernels go through, in machine code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
 from qfleet_worker.engines.statevector.compiler.draft import (
     GATES,
     POOL,
@@ -20,13 +19,14 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     run_constants,
 )
 from qfleet_worker.engines.statevector.compiler.emission import emit_gate, emit_group, emit_permutation
-from qfleet_worker.engines.statevector.compiler.fusion import check_rows, classify, fuse
+from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires, new_frame
+from qfleet_worker.engines.statevector.compiler.fusion import classify, fuse
+from qfleet_worker.engines.statevector.compiler.gate_table import GateTable
 from qfleet_worker.engines.statevector.compiler.merging import (
     COEFS,
     DIAGONALS,
     HIGH_SIZE,
     INTEGERS,
-    ONE_COEFS,
     OPS,
     PRODUCT_TERMS,
     TABLE_ROWS,
@@ -35,65 +35,61 @@ from qfleet_worker.engines.statevector.compiler.merging import (
     Emitted,
     emit_diagonals,
     new_emitted,
+    new_op,
 )
+from qfleet_worker.engines.statevector.compiler.rows import Rows, check_rows
 from qfleet_worker.engines.statevector.compiler.schedule import (
     MERGED,
     SINGLE,
+    Items,
+    Order,
     flips_together,
     itemise,
+    new_items,
     stages,
 )
 from qfleet_worker.engines.statevector.compiler.tape import PHASE, run_tape
 from qfleet_worker.engines.statevector.compiler.thinning import thin_out
 from qfleet_worker.engines.statevector.compiler.turns import half_turns
-from qfleet_worker.engines.statevector.compiler.values import fill_tables, write_recipe
+from qfleet_worker.engines.statevector.compiler.values import Sources, fill_tables, write_recipe
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.kernels.gates import MAX_TARGETS
-from qfleet_worker.engines.statevector.kernels.layout import STAGE_COLUMNS, STAGE_END_OP, STAGE_FIRST_OP, STAGE_LOCAL
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
+from qfleet_worker.engines.statevector.kernels.coefficients import MAX_COUNT, MAX_ONE_QUBIT
+from qfleet_worker.engines.statevector.kernels.layout import (
+    STAGE_COLUMNS,
+    STAGE_END_OP,
+    STAGE_FIRST_OP,
+    STAGE_LOCAL,
+    Tables,
+    Values,
+)
+from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code, structure
 
-#: Qubits that one table of a DIAGONAL may have to be compiled; wider ones are steps of their own.
-MAX_DIAGONAL = 8
-#: Entries of the largest table that is compiled.
-MAX_TABLE = max(4**MAX_TARGETS, 2**MAX_DIAGONAL)
 #: Wires from which on it pays to keep real gates apart from diagonals, and to give matrices zeros.
 SPLIT_WIRES, THIN_WIRES = 10, 13
-#: Coefficients of an operation at most, the matrices of `emit_diagonals` aside.
-MAX_COEFS = 64 * 4**MAX_TARGETS
 
 
-class Tables(NamedTuple):
-    """A compiled stretch of a circuit: what `execute` runs through."""
+@structure(
+    num_wires="int64", lane_bits="int64", local_bits="int64", run_bits="int64", matrix_entries="int64",
+    num_terms="int64",
+)  # fmt: skip
+class Limits(NamedTuple):
+    """What a stretch is compiled for."""
 
-    #: int64, shape (stages, STAGE_COLUMNS)
-    stages: NDArray[np.int64]
-    #: int64, shape (operations, OP_COLUMNS)
-    ops: NDArray[np.int64]
-    #: int64: integers of kernels
-    ints: NDArray[np.int64]
-    #: int64, shape (diagonals, DIAGONAL_COLUMNS)
-    diagonals: NDArray[np.int64]
-    #: int64, shape (terms, PRODUCT_COLUMNS); see `diagonals.apply_diagonal`
-    terms: NDArray[np.int64]
-    # Members 5 to 9 are values, which may depend on angles; `binding` and `points` count on their order.
-    #: the state's floats: coefficients of kernels
-    coefs: NDArray[Any]
-    #: complex128: the factors of the terms
-    factors: NDArray[np.complex128]
-    #: the state's floats; and complex128
-    tables: NDArray[Any]
-    high_tables: NDArray[np.complex128]
-    #: factor of the whole state
-    phase: complex
-    #: int64: what of these values depends on angles, and how, see `values`; empty if nothing does
-    recipe: NDArray[np.int64]
-    #: complex128: what the recipe computes with
-    pool: NDArray[np.complex128]
+    #: wires of the state; there may be more than qubits
+    num_wires: int
+    #: index bits that lie inside of a vector
+    lane_bits: int
+    #: wires that are local at most; of the lowest wires, those that always are
+    local_bits: int
+    run_bits: int
+    #: what `rows.count_entries` counts
+    matrix_entries: int
+    num_terms: int
 
 
 @machine_code
 def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
-    """The array, or a longer copy of it."""
+    """Return the array, or a longer copy of it."""
     if needed <= array.shape[0]:
         return array
     longer = np.empty(max(needed, 2 * array.shape[0]), array.dtype)
@@ -101,124 +97,134 @@ def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
     return longer
 
 
-@compiled_for(
-    "(int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64[::1], complex128[::1], int64[::1], "
-    "int64, int64, int64, int64, int64, int64)"
-)
-def compile_rows(codes: NDArray[Any], num_controls: NDArray[Any], num_targets: NDArray[Any], operands: NDArray[Any],
-                 params: NDArray[Any], table_at: NDArray[Any], table: NDArray[Any], wires: NDArray[Any],
-                 num_wires: int, lane_bits: int, local_bits: int, run_bits: int, matrix_entries: int,
-                 term_count: int) -> tuple[Any, ...]:  # fmt: skip
-    """Compile rows of unitary operations, all with at most four targets, for ``2**lane_bits`` amplitudes per vector.
+@compiled_for("Rows", "GateTable", "int64[::1]", "Limits")
+def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limits) -> Tables:
+    """Compile unitary operations.
 
-    `wires` has the wire of each qubit and is changed by SWAPs; `num_wires` may be more than there are qubits;
-    `local_bits` is how many wires are local at most; `matrix_entries` and `term_count` are those of all rows' matrices
-    and diagonals. Returns the members of `Tables`, coefficients in double precision.
+    Args:
+        rows: the operations.
+        gates: what is known of them.
+        wires: int64, shape (qubits,): each qubit's wire, which SWAPs change.
+        limits: what they are compiled for.
+
+    Returns:
+        Their tables, with values in double precision.
+
+    Raises:
+        CapacityError: the rows don't fit together, or an array is too small.
     """
-    draft = new_draft(len(codes), num_wires, matrix_entries, term_count)
-    check_rows(draft, codes, num_controls, num_targets, operands, len(params), table_at, table, wires)
-    fuse(draft, codes, num_controls, num_targets, operands, table_at, table, wires, num_wires >= SPLIT_WIRES)
+    num_wires = limits.num_wires
+    draft = new_draft(len(rows.codes), num_wires, limits.matrix_entries, limits.num_terms)
+    check_rows(rows, wires, num_wires, gates)
+    fuse(draft, rows, wires, gates, num_wires >= SPLIT_WIRES)
     check_capacity(draft)
     run_constants(draft)
     if num_wires >= THIN_WIRES:
         thin_out(draft)
     classify(draft)
-    stage_rows, emitted, sources = _emit(draft, num_wires, lane_bits, local_bits, run_bits)
+    stage_rows, emitted, coef_sources = _emit(draft, limits)
     check_capacity(draft)
     counts = emitted.counts
-    factor_sources = emitted.factor_sources[: counts[PRODUCT_TERMS]]
-    table_rows, table_terms = emitted.table_rows[: counts[TABLE_ROWS]], emitted.table_terms[: counts[TABLE_TERMS]]
-    tape = draft.tape[: draft.counts[TAPE]]
-    pool = draft.pool[: draft.counts[POOL]]
-    sizes = (len(sources), len(factor_sources), counts[TABLE_SIZE], counts[HIGH_SIZE], len(pool))
-    recipe = write_recipe(len(params), sizes, draft.varies, tape, sources, factor_sources, table_rows, table_terms)
-    turns = np.empty(len(params), np.complex128)
-    half_turns(params, turns)
+    sources = Sources(
+        coef_sources, emitted.factor_sources[: counts[PRODUCT_TERMS]], emitted.table_rows[: counts[TABLE_ROWS]],
+        emitted.table_terms[: counts[TABLE_TERMS]],
+    )  # fmt: skip
+    tape, pool = draft.tape[: draft.counts[TAPE]], draft.pool[: draft.counts[POOL]]
+    num_low, num_high = counts[TABLE_SIZE], counts[HIGH_SIZE]
+    sizes = (len(rows.params), len(sources.coefs), len(sources.factors), num_low, num_high, len(pool))
+    recipe = write_recipe(sizes, draft.varies, tape, sources)
+    turns = np.empty(len(rows.params), np.complex128)
+    half_turns(rows.params, turns)
     run_tape(tape, pool, turns)
-    parts = pool.view(np.float64)
-    coefs = np.empty(len(sources), np.float64)
-    for at in range(len(sources)):
-        coefs[at] = parts[sources[at]]
-    factors = np.empty(len(factor_sources), np.complex128)
-    for at in range(len(factors)):
-        factors[at] = pool[factor_sources[at]]
-    tables = np.empty(counts[TABLE_SIZE], np.float64)
-    high_tables = np.empty(counts[HIGH_SIZE], np.complex128)
-    fill_tables(table_rows, table_terms, pool, tables, high_tables)
-    return (
+    return Tables(
         stage_rows, emitted.ops[: counts[OPS]].copy(), emitted.ints[: counts[INTEGERS]].copy(),
-        emitted.diagonals[: counts[DIAGONALS]].copy(), emitted.terms[: counts[PRODUCT_TERMS]].copy(), coefs, factors,
-        tables, high_tables, pool[PHASE], recipe, pool[: len(pool) if len(recipe) else 0].copy(),
+        emitted.diagonals[: counts[DIAGONALS]].copy(), emitted.terms[: counts[PRODUCT_TERMS]].copy(),
+        _values_of(sources, pool, num_low, num_high), recipe, pool[: len(pool) if len(recipe) else 0].copy(),
     )  # fmt: skip
 
 
 @machine_code
-def _emit(draft: Draft, num_wires: int, lane_bits: int, local_bits: int,
-          run_bits: int) -> tuple[NDArray[Any], Emitted, NDArray[Any]]:  # fmt: skip
-    """The stages of a draft, their operations, and the sources of the coefficients."""
-    gates, number = draft.gates, draft.counts[GATES]
-    order = np.empty(max(number, 1), np.int64)
-    local = np.empty(number + 1, np.int64)
-    ends = np.empty(number + 1, np.int64)
-    num_stages = stages(gates, number, num_wires, local_bits, run_bits, order, local, ends)
+def _values_of(sources: Sources, pool: NDArray[Any], num_low: int, num_high: int) -> Values:
+    """Return the values that the sources have in a pool; low and high tables have so many numbers."""
+    parts = pool.view(np.float64)
+    coefs = np.empty(len(sources.coefs), np.float64)
+    for at in range(len(coefs)):
+        coefs[at] = parts[sources.coefs[at]]
+    factors = np.empty(len(sources.factors), np.complex128)
+    for at in range(len(factors)):
+        factors[at] = pool[sources.factors[at]]
+    low_tables, high_tables = np.empty(num_low, np.float64), np.empty(num_high, np.complex128)
+    fill_tables(sources.table_rows, sources.table_terms, pool, low_tables, high_tables)
+    phases = np.empty(1, np.complex128)
+    phases[0] = pool[PHASE]
+    return Values(coefs, factors, low_tables, high_tables, phases)
+
+
+@machine_code
+def _emit(draft: Draft, limits: Limits) -> tuple[NDArray[Any], Emitted, NDArray[Any]]:
+    """Return the stages of a draft, their operations, and the sources of the coefficients."""
+    number = draft.counts[GATES]
+    gates = draft.gates[:number]
+    order = Order(np.empty(max(number, 1), np.int64), np.empty(number + 1, np.int64), np.empty(number + 1, np.int64))
+    num_stages = stages(gates, limits.num_wires, limits.local_bits, limits.run_bits, order)
     stage_rows = np.empty((num_stages, STAGE_COLUMNS), np.int64)
-    emitted = new_emitted(draft, number)
-    counts = emitted.counts
+    emitted, items = new_emitted(draft, number), new_items(number)
     sources = np.empty(64 * number + 1024, np.int64)
-    sequence = np.empty(max(number, 1), np.int64)
-    bounds = np.empty(max(number, 1), np.int64)
-    kinds = np.empty(max(number, 1), np.int64)
-    places = np.empty(num_wires, np.int64)
     begin = 0
     for stage in range(num_stages):
-        bits = 0
-        for wire in range(num_wires):
-            places[wire] = -1
-            if local[stage] >> wire & 1:
-                places[wire] = bits
-                bits += 1
-        high_wires = local[stage]
-        for _ in range(lane_bits):
-            high_wires &= high_wires - 1
-        stage_rows[stage, STAGE_LOCAL] = local[stage]
-        stage_rows[stage, STAGE_FIRST_OP] = counts[OPS]
-        items = itemise(gates, order, begin, ends[stage], local[stage], num_wires, lane_bits, bits > lane_bits,
-                        sequence, bounds, kinds)  # fmt: skip
-        begin = ends[stage]
+        frame = new_frame(order.local[stage], limits.num_wires, limits.lane_bits)
+        stage_rows[stage, STAGE_LOCAL] = frame.local
+        stage_rows[stage, STAGE_FIRST_OP] = emitted.counts[OPS]
+        end = itemise(gates, order.gates[begin : order.ends[stage]], frame, items)
+        begin = order.ends[stage]
         item = 0
-        while item < items:
-            start, end = (bounds[item - 1] if item else 0), bounds[item]
-            if kinds[item] == MERGED:
+        while item < end:
+            start = items.bounds[item - 1] if item else 0
+            if items.kinds[item] == MERGED:
+                members = items.gates[start : items.bounds[item]]
                 terms = 0
-                for at in range(start, end):
-                    terms += gates[sequence[at], SIZE]
-                sources = _grown(sources, counts[COEFS] + ONE_COEFS * terms)
-                emit_diagonals(draft, emitted, sequence, start, end, local[stage], places, bits, lane_bits, sources)
+                for member in members:
+                    terms += gates[member, SIZE]
+                sources = _grown(sources, emitted.counts[COEFS] + MAX_ONE_QUBIT * terms)
+                emit_diagonals(draft, emitted, members, frame, sources)
                 item += 1
                 continue
-            if counts[OPS] >= len(emitted.ops):
-                raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
-            op = emitted.ops[counts[OPS]]
-            sources = _grown(sources, counts[COEFS] + MAX_COEFS)
-            if kinds[item] == SINGLE or end == start + 1:
-                together, together_wires = flips_together(gates, sequence, bounds, kinds, item, items, high_wires)
-                if together > 1 and popcount(together_wires) > 1:
-                    last = bounds[item + together - 1]
-                    counts[INTEGERS] = emit_permutation(
-                        gates, sequence, start, last, together_wires, places, num_wires, bits, lane_bits, op,
-                        emitted.ints, counts[INTEGERS],
-                    )  # fmt: skip
-                    item += together
-                else:
-                    counts[COEFS] = emit_gate(
-                        gates, sequence[start], places, num_wires, bits, lane_bits, op, sources, counts[COEFS]
-                    )
-                    item += 1
-            else:
-                counts[COEFS] = emit_group(
-                    gates, sequence, start, end, kinds[item], places, bits, lane_bits, op, sources, counts[COEFS]
-                )
-                item += 1
-            counts[OPS] += 1
-        stage_rows[stage, STAGE_END_OP] = counts[OPS]
-    return stage_rows, emitted, sources[: counts[COEFS]]
+            sources = _grown(sources, emitted.counts[COEFS] + MAX_COUNT)
+            item += _emit_item(draft, emitted, items, (item, end), frame, sources)
+        stage_rows[stage, STAGE_END_OP] = emitted.counts[OPS]
+    return stage_rows, emitted, sources[: emitted.counts[COEFS]]
+
+
+@machine_code
+def _emit_item(
+    draft: Draft, emitted: Emitted, items: Items, place: tuple[int, int], frame: Frame, sources: NDArray[Any]
+) -> int:
+    """Write the operation of an item that isn't of diagonals, and maybe of those after it.
+
+    Args:
+        draft: has the gates.
+        emitted: what is written.
+        items: those of the stage.
+        place: the number of the item, and how many there are.
+        frame: the stage's chunks.
+        sources: int64: gets the sources of coefficients.
+
+    Returns:
+        How many items the operation is of.
+    """
+    gates, counts = draft.gates, emitted.counts
+    item, end = place
+    op = new_op(emitted)
+    counts[OPS] += 1
+    start = items.bounds[item - 1] if item else 0
+    members = items.gates[start : items.bounds[item]]
+    if items.kinds[item] != SINGLE and len(members) > 1:
+        counts[COEFS] = emit_group(gates, members, items.kinds[item], frame, op, sources, counts[COEFS])
+        return 1
+    number, wires = flips_together(gates, items, item, end, frame.local & ~lane_wires(frame))
+    if number > 1 and popcount(wires) > 1:
+        flips = items.gates[start : items.bounds[item + number - 1]]
+        counts[INTEGERS] = emit_permutation(gates, flips, wires, frame, op, emitted.ints, counts[INTEGERS])
+        return number
+    counts[COEFS] = emit_gate(gates[members[0]], frame, op, sources, counts[COEFS])
+    return 1

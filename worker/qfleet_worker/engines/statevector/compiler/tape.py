@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are the matrices of a circuit computed again for other angles? In machine code.
+"""The instructions that compute a circuit's matrices again for other angles, in machine code.
 
 All matrices of a compiled circuit, and all factors of its diagonals, lie in one *pool*. What doesn't depend on angles
 is computed once. The rest is a *tape*: the instructions, in order, that compute it from the angles and the constants.
@@ -13,14 +13,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.compiler.matrices import (
-    fill_many,
+    combine,
     fill_one,
     fill_turned,
+    fill_two,
     one_times,
     product4,
     times_one,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 #: Places of the pool: 1; the factor of the whole state that doesn't depend on angles, and the whole factor.
 ONE, CONSTANT_PHASE, PHASE = range(3)
@@ -33,20 +34,23 @@ FIRST_FREE = 3
 #: BEFORE: itself, on A qubits, with [C] on bit B before; AFTER: with [C] after.
 #: CONTROLLED: two qubits, the one-qubit [A] on bit B where the other one is C. EXCHANGED: [A], its bits exchanged.
 #: PRODUCT: [A] [B], two qubits. TURNED: RX or RY, whose code is A, of the angle B, and RZ of the angle C after.
+#: POWER: itself times exp(iA/2)**B, A being an angle. COMBINE: of C entries, the sum of B matrices; A is where their
+#: factors lie, one after the other, and behind these the matrices.
 FILL, TURN, HALVES, COPY, SCALE, MULTIPLY, ROTATE, BEFORE, AFTER, CONTROLLED, EXCHANGED, PRODUCT, TURNED = range(13)
+POWER, COMBINE = 13, 14
 #: The last column: whether it depends on angles.
 OP, TO, A, B, C, VARIES = range(6)
 TAPE_COLUMNS = 6
 
 
-@machine_code
+@inner_code
 def perform(op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], turns: NDArray[Any]) -> None:
     """Carry out one instruction; `turns` are the half turns of all angles."""
     if op == FILL:
         if c == 4:
             fill_one(a, turns, b, pool[to : to + 4])
         else:
-            fill_many(a, turns, b, pool[to : to + c])
+            fill_two(a, turns, b, pool[to : to + c])
     elif op == TURNED:
         fill_turned(a, turns[b], turns[c], pool[to : to + 4])
     elif op == MULTIPLY:
@@ -94,11 +98,17 @@ def perform(op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], turns:
         for entry in range(16):
             row, column = entry >> 2, entry & 3
             pool[to + entry] = pool[a + 4 * ((row & 1) << 1 | row >> 1) + ((column & 1) << 1 | column >> 1)]
+    elif op == POWER:
+        turn = turns[a] if b > 0 else turns[a].conjugate()
+        for _ in range(abs(b)):
+            pool[to] *= turn
+    elif op == COMBINE:
+        combine(pool[a : a + b * (1 + c)], b, pool[to : to + c])
     else:
         product4(pool, to, a, b)
 
 
-@machine_code
+@inner_code
 def run_tape(tape: NDArray[Any], pool: NDArray[Any], turns: NDArray[Any]) -> None:
     """Compute all of the pool that depends on angles, whose half turns are `turns`."""
     pool[PHASE] = pool[CONSTANT_PHASE]

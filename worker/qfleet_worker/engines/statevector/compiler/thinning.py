@@ -23,10 +23,10 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     Draft,
 )
 from qfleet_worker.engines.statevector.compiler.matrices import one_times, times_one
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 
-@machine_code
+@inner_code
 def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> bool:
     """Unitaries with ``(left x right) @ matrix`` having column 0 of the form (s, 0, 0, t), s and t real.
 

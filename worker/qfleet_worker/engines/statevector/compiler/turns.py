@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 #: Beyond it, multiples of the first parts of pi/2 aren't exact any more.
 LARGEST = 1e5
@@ -28,7 +28,7 @@ _S3, _S5, _S7, _S9, _S11, _S13, _S15 = ((-1) ** (at // 2) / math.factorial(at) f
 _C2, _C4, _C6, _C8, _C10, _C12, _C14, _C16 = ((-1) ** (at // 2) / math.factorial(at) for at in range(2, 17, 2))
 
 
-@machine_code
+@inner_code
 def half_turns(angles: NDArray[Any], turns: NDArray[Any]) -> None:
     """``turns = exp(i angles / 2)``, both of one shape (angles,), float64 and complex128."""
     parts = turns.view(np.float64)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
 
 
-@compiled_for("(int64,)")
+@compiled_for("int64")
 def popcount(mask: int) -> int:
     """Count the bits that are set."""
     number = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How is a chunk multiplied by a diagonal? In machine code.
+"""Diagonals that multiply a chunk of amplitudes, in machine code.
 
 A diagonal is a product of terms, each a factor for the indices with given values of some bits. A term with one local
 bit or none (its other bits say in which chunks it counts) goes into a *product form*: a factor for each value of each
@@ -12,7 +12,7 @@ few rows in place of many, which take longer to write than to multiply by, and l
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,17 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     PRODUCT_OUTSIDE,
     PRODUCT_OUTSIDE_VALUES,
     PRODUCT_VALUE,
+    TABLE_AT,
+    TABLE_BITS,
+    TABLE_HIGH_AT,
+    TABLE_SECOND,
+    TABLE_SELECT,
     TERM_FACTOR,
     TERM_MASK,
     TERM_VALUE,
 )
 from qfleet_worker.engines.statevector.kernels.runs import scale_row, scale_row_by, scale_row_by_two
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 #: Bits of a row of a table.
 ROW_BITS = 8
@@ -44,7 +49,7 @@ ROW_BITS = 8
 SPLIT_BITS = 4
 
 
-@machine_code
+@inner_code
 def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
     """``out[2*x:2*x+2]`` times the product over `bits` bits of ``weights[first + bit, value of the bit in x]``.
 
@@ -66,7 +71,7 @@ def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any
                 low[2 * j + 1] = re * ai + im * ar
 
 
-@machine_code
+@inner_code
 def _multiply_where(values: NDArray[Any], bits: int, mask: int, value: int, factor: complex) -> None:
     """Multiply those of ``2**bits`` numbers whose index has `value` under `mask` by a factor."""
     rest = ((1 << bits) - 1) & ~mask
@@ -78,7 +83,7 @@ def _multiply_where(values: NDArray[Any], bits: int, mask: int, value: int, fact
             break
 
 
-@machine_code
+@inner_code
 def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int, int]:
     """What the tables of `terms` over `bits` local bits are like: the bits that select the rows of the first, those of
     them that select the row of its second part, its real numbers, 0 if it isn't needed, and the entries of the table of
@@ -111,23 +116,46 @@ def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int, int]:
     return select, second, size, 1 << (bits - low_bits) if any_high else 0
 
 
+class _Selection(NamedTuple):
+    """Terms by their high bits: exactly `high`; or, of `several`, any two or more within `high`."""
+
+    high: int
+    #: the value that the terms' high bits agree with
+    value: int
+    several: bool
+
+
 @machine_code
-def _factor_row(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, high: int, value: int, several: bool,
-                weights: NDArray[Any], row: NDArray[Any]) -> bool:  # fmt: skip
-    """Multiply out, over the low bits, the terms with low bits whose high bits are `high` and have `value`; or those
-    with `several` high bits, all of them in `high`, that agree with `value`. Returns whether there are any; if not,
-    the row isn't written."""
+def _factor_row(
+    terms: NDArray[Any], pool: NDArray[Any], low_bits: int, chosen: _Selection, weights: NDArray[Any],
+    row: NDArray[Any],
+) -> bool:  # fmt: skip
+    """Multiply out, over the low bits, the chosen terms with low bits.
+
+    Args:
+        terms: int64, shape (terms, TERM_COLUMNS).
+        pool: complex128: has their factors.
+        low_bits: how many there are.
+        chosen: the terms by their high bits.
+        weights: complex128, shape (low_bits, 2), to work in.
+        row: complex128, shape (2**low_bits,): gets the product; it isn't written if no term is chosen.
+
+    Returns:
+        Whether any term is chosen.
+    """
+    high = chosen.high
     low_mask = (1 << low_bits) - 1
     weights[:] = 1
-    found = number = 0
+    any_term = False
+    number = 0
     wide = np.empty(len(terms), np.int64)
     for term in range(len(terms)):
         low, of_high = terms[term, TERM_MASK] & low_mask, terms[term, TERM_MASK] >> low_bits
-        if low == 0 or terms[term, TERM_VALUE] >> low_bits != value & of_high:
+        if low == 0 or terms[term, TERM_VALUE] >> low_bits != chosen.value & of_high:
             continue
-        if (of_high & ~high or of_high & (of_high - 1) == 0) if several else of_high != high:
+        if (of_high & ~high or of_high & (of_high - 1) == 0) if chosen.several else of_high != high:
             continue
-        found += 1
+        any_term = True
         if low & (low - 1):
             wide[number] = term
             number += 1
@@ -136,7 +164,7 @@ def _factor_row(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, high: in
         while low >> bit != 1:
             bit += 1
         weights[bit, 1 if terms[term, TERM_VALUE] & low else 0] *= pool[terms[term, TERM_FACTOR]]
-    if found == 0:
+    if not any_term:
         return False
     row[0] = 1
     _multiply_out(weights, 0, low_bits, row.view(np.float64))
@@ -147,8 +175,9 @@ def _factor_row(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, high: in
 
 
 @machine_code
-def _build_rows(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: int, first: bool,
-                tables: NDArray[Any], at: int) -> None:  # fmt: skip
+def _build_rows(
+    terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: int, first: bool, table: NDArray[Any]
+) -> None:
     """Write a row for each value of the high bits `select`; only the `first` part has the terms without high bits.
 
     Doubling: the rows for one more bit are those without it times one row.
@@ -158,7 +187,7 @@ def _build_rows(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: 
     weights = np.empty((low_bits, 2), np.complex128)
     factors = np.empty(1 << low_bits, np.complex128)
     parts = factors.view(np.float64)
-    if not (first and _factor_row(terms, pool, low_bits, 0, 0, False, weights, factors)):
+    if not (first and _factor_row(terms, pool, low_bits, _Selection(0, 0, False), weights, factors)):
         factors[:] = 1
     rows[:size] = parts
     filled = size
@@ -168,7 +197,7 @@ def _build_rows(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: 
         left ^= bit
         rows[filled : 2 * filled] = rows[:filled]
         for value in (0, bit):
-            if _factor_row(terms, pool, low_bits, bit, value, False, weights, factors):
+            if _factor_row(terms, pool, low_bits, _Selection(bit, value, False), weights, factors):
                 begin = filled if value else 0
                 for row in range(begin, begin + filled, size):
                     scale_row_by(rows, row, size, parts, 0, 1.0, 0.0)
@@ -181,29 +210,41 @@ def _build_rows(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: 
         )
     chosen = 0
     for row in range(0, filled if several else 0, size):
-        if _factor_row(terms, pool, low_bits, select, chosen, True, weights, factors):
+        if _factor_row(terms, pool, low_bits, _Selection(select, chosen, True), weights, factors):
             scale_row_by(rows, row, size, parts, 0, 1.0, 0.0)
         chosen = (chosen - select) & select
-    tables[at : at + filled] = rows
+    table[:filled] = rows
 
 
-@machine_code
-def build_tables(terms: NDArray[Any], pool: NDArray[Any], bits: int, select: int, second: int, tables: NDArray[Any],
-                 at: int, high_tables: NDArray[Any], high_at: int) -> None:  # fmt: skip
-    """Multiply out `terms`: mask and value of local bits, and where in the pool the factor lies.
+@inner_code
+def build_tables(
+    terms: NDArray[Any], pool: NDArray[Any], row: NDArray[Any], low_tables: NDArray[Any], high_tables: NDArray[Any]
+) -> None:
+    """Multiply out the tables of a diagonal.
 
-    Writes the table at `at` and the one of high bits at `high_at`, each unless that is -1.
+    Args:
+        terms: int64, shape (terms, TERM_COLUMNS): those of the diagonal, with masks of local bits.
+        pool: complex128: has their factors.
+        row: int64, shape (TABLE_COLUMNS,): what is to be written, and where.
+        low_tables: the state's floats: gets the table over low bits, unless the diagonal has none.
+        high_tables: complex128: gets the table over high bits, unless the diagonal has none.
+
+    Raises:
+        CapacityError: a table doesn't fit.
     """
+    bits, select, second = row[TABLE_BITS], row[TABLE_SELECT], row[TABLE_SECOND]
+    at, high_at = row[TABLE_AT], row[TABLE_HIGH_AT]
     low_bits = min(bits, ROW_BITS)
     high_bits = bits - low_bits
     if at >= 0:
         first = select ^ second
         rows = (1 << popcount(first)) + (1 << popcount(second) if second else 0)
-        if at + (rows << low_bits + 1) > len(tables):
+        if at + (rows << low_bits + 1) > len(low_tables):
             raise CapacityError("a defect of qfleet, please report it: there is no room for a table")
-        _build_rows(terms, pool, low_bits, first, True, tables, at)
+        _build_rows(terms, pool, low_bits, first, True, low_tables[at:])
         if second:
-            _build_rows(terms, pool, low_bits, second, False, tables, at + (2 << (low_bits + popcount(first))))
+            at += 2 << (low_bits + popcount(first))
+            _build_rows(terms, pool, low_bits, second, False, low_tables[at:])
     if high_at >= 0:
         if high_at + (1 << high_bits) > len(high_tables):
             raise CapacityError("a defect of qfleet, please report it: there is no room for a table of high bits")
@@ -217,16 +258,50 @@ def build_tables(terms: NDArray[Any], pool: NDArray[Any], bits: int, select: int
                 )
 
 
-@machine_code
-def apply_diagonal(state: NDArray[Any], offset: int, bits: int, base: int, diagonal: NDArray[Any],
-                   terms: NDArray[Any], factors: NDArray[Any], tables: NDArray[Any], high_tables: NDArray[Any],
-                   row: NDArray[Any], mixed: NDArray[Any], high_row: NDArray[Any],
-                   weights: NDArray[Any]) -> None:  # fmt: skip
-    """Multiply the chunk at `offset`, whose amplitudes have the index bits `base` outside of it, by a diagonal.
+class Chunk(NamedTuple):
+    """A part of a state: where it begins, the number of its local bits, and its index bits outside of these."""
 
-    `terms` has the columns local bit (or -1), its value, and mask and value of the bits outside. `row`, `mixed`,
-    `high_row` and `weights` are room to work in.
-    """
+    offset: int
+    bits: int
+    base: int
+
+
+class Factors(NamedTuple):
+    """What the diagonals of a stretch are multiplied out of; see `layout.Tables`."""
+
+    terms: NDArray[Any]
+    factors: NDArray[Any]
+    low_tables: NDArray[Any]
+    high_tables: NDArray[Any]
+
+
+class Room(NamedTuple):
+    """Arrays to work in: two rows of low bits and one of high bits, and factors by bit and value."""
+
+    row: NDArray[Any]
+    mixed: NDArray[Any]
+    high_row: NDArray[Any]
+    weights: NDArray[Any]
+
+
+@machine_code
+def new_room(state: NDArray[Any], bits: int) -> Room:
+    """Return room for chunks of `bits` local bits of a state."""
+    low_bits = min(bits, ROW_BITS)
+    return Room(
+        np.empty(2 << low_bits, state.dtype),
+        np.empty(2 << low_bits, state.dtype),
+        np.empty(2 << (bits - low_bits), np.float64),
+        np.empty((bits, 2), np.complex128),
+    )
+
+
+@inner_code
+def apply_diagonal(state: NDArray[Any], chunk: Chunk, diagonal: NDArray[Any], values: Factors, room: Room) -> None:
+    """Multiply a chunk by a diagonal, int64 of shape (DIAGONAL_COLUMNS,)."""
+    offset, bits, base = chunk
+    terms, factors, tables, high_tables = values
+    row, mixed, high_row, weights = room
     low_bits = min(bits, ROW_BITS)
     high_bits = bits - low_bits
     size = 2 << low_bits

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How does one gate act on a chunk of amplitudes, as vector instructions?
+"""Kernels that apply one gate to a chunk of amplitudes, as vector instructions.
 
-How amplitudes lie in vectors is drawn in `vectors`. A target on a high bit pairs amplitudes of different vectors: a
+`vectors` draws how amplitudes lie in vectors. A target on a high bit pairs amplitudes of different vectors: a
 kernel for h high targets loads 2**h vectors and multiplies each by a splat coefficient. A target on a lane bit pairs
 amplitudes of one vector: the kernel shuffles it, and the coefficients are vectors themselves, an entry for each lane.
 
@@ -10,79 +10,38 @@ targets and its controls; the next index is ``((x | fixed) + 1) & ~fixed`` (with
 controls on high bits cost nothing and save half of the work each. ``pattern`` is or-ed in: the values of the controls.
 Controls on lanes are a matter of coefficients, controls outside of the chunk of whether the kernel runs at all.
 
-====== =================================================================== ==========================================
-kind   what it does                                                        coefficients
-====== =================================================================== ==========================================
-C      complex matrix on h high bits and the lanes ``lo``                  row, column, shuffle; real then imaginary
-R, X   one-qubit matrix that is real; that is real on its diagonal and     one each
-       imaginary off it, such as RX
-V      as C without lane targets, for controls on lanes                    as C, vectors
-S      as C on two high bits where column 0 is (s, 0, 0, t), real          s, t, then columns 1 to 3 row by row
-GR, GX several one-qubit gates of one kind: on h high bits and, if ``lo``  lanes: diagonal and off-diagonal vectors;
-GC     is set, on every lane; all in registers                             high bits: the matrix
-FLIP   exchange the halves of a high bit                                   none
-FLIPM  the same on the lanes that a mask selects                           mask, 1 or 0
-FLIPL  exchange neighbours on a lane where a mask says so                  mask
-PERM   vector r of the 2**h goes where vector ``order[r]`` was             none; ``order`` lies among the integers
-====== =================================================================== ==========================================
+`kinds` lists the kernels, `coefficients` where each coefficient of a kernel lies.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from qfleet_worker.engines.statevector.kernels import coefficients
+from qfleet_worker.engines.statevector.kernels.kinds import (
+    FLIP,
+    FLIPL,
+    FLIPM,
+    GC,
+    GR,
+    GX,
+    PERM,
+    C,
+    R,
+    S,
+    Spec,
+    V,
+    X,
+    specs,
+)
 from qfleet_worker.engines.statevector.kernels.vectors import I64, Vectors, data, is_double
 
-C, R, X, V, S, GR, GX, GC, FLIP, FLIPM, FLIPL, PERM = range(12)
-#: Most targets of a kernel.
-MAX_TARGETS = 4
 
-
-class Spec(NamedTuple):
-    """Which kernel: its kind, its high targets, and the lanes among its targets as a mask."""
-
-    kind: int
-    high: int
-    lo: int
-
-
-def specs(lane_bits: int) -> list[Spec]:
-    """All kernels for vectors of ``2**lane_bits`` amplitudes; a kernel's place in this list is its code."""
-    every = (1 << lane_bits) - 1
-    found = []
-    for lo in range(1 << lane_bits):
-        for high in range(MAX_TARGETS + 1):
-            if 1 <= high + lo.bit_count() <= MAX_TARGETS:
-                found.append(Spec(C, high, lo))
-            if high + lo.bit_count() == 1:
-                found += [Spec(R, high, lo), Spec(X, high, lo)]
-    found += [Spec(V, high, 0) for high in range(1, MAX_TARGETS + 1)]
-    found.append(Spec(S, 2, 0))
-    found += [Spec(kind, high, lo) for kind in (GR, GX, GC) for high in (1, 2, 3) for lo in (0, every)]
-    found += [Spec(FLIP, 1, 0), Spec(FLIPM, 1, 0)]
-    found += [Spec(FLIPL, 0, 1 << lane) for lane in range(lane_bits)]
-    found += [Spec(PERM, high, 0) for high in (2, 3, 4)]
-    return found
-
-
-def _code_table() -> np.ndarray[Any, np.dtype[np.int64]]:
-    table = np.full((2, 12, MAX_TARGETS + 1, 8), -1, np.int64)
-    for lane_bits in (2, 3):
-        for code, spec in enumerate(specs(lane_bits)):
-            table[lane_bits - 2, spec.kind, spec.high, spec.lo] = code
-    return table
-
-
-#: The code of a kernel by lane bits - 2, kind, high targets and lane mask; -1 where there is none.
-CODES = _code_table()
-
-
-class _Body(Vectors):
+class Body(Vectors):
     """Builds the loop body of one kernel."""
 
     def __init__(self, builder: Any, spec: Spec, args: Any, double: bool) -> None:
@@ -114,12 +73,6 @@ class _Body(Vectors):
             found.append(offset)
         return found
 
-    def coefficients(self) -> tuple[int, bool]:
-        """How many coefficients a matrix kernel has, and whether each is a splat."""
-        kind, high, lo = self.spec
-        terms = 1 << 2 * high + lo.bit_count()
-        return (terms if kind in (R, X) else 2 * terms), lo == 0 and kind != V
-
     @property
     def unrolled(self) -> bool:
         """Whether two groups share the coefficients that are loaded."""
@@ -128,12 +81,14 @@ class _Body(Vectors):
 
     def preload(self) -> None:
         """Load coefficients ahead of the loop where they fit into registers."""
-        if self.spec.kind in (C, R, X, V):
-            number, splat = self.coefficients()
-            if number <= 16:
-                step = 1 if splat else self.width
-                for at in range(number):
-                    self.loaded[at * step, splat] = self.coef(at * step, splat)
+        kind, _, lo = self.spec
+        if kind in (C, R, X, V):
+            splat = coefficients.is_one_number(kind, lo)
+            step = 1 if splat else self.width
+            end = coefficients.count(self.spec, self.lane_bits)
+            if end <= 16 * step:
+                for place in range(0, end, step):
+                    self.loaded[place, splat] = self.coef(place, splat)
         elif self.spec.kind in (FLIPM, FLIPL):
             self.loaded[0, False] = self.coef(0, False)
 
@@ -164,10 +119,8 @@ class _Body(Vectors):
             for group in offsets
         ]
         turned: list[list[Any]] = [[None if kind == R else self.times_i(value) for value in group] for group in plain]
-        _, splat = self.coefficients()
-        step = 1 if splat else self.width
+        splat = coefficients.is_one_number(kind, lo)
         outs: list[list[Any]] = [[] for _ in bases]
-        place = 0
         for row in range(size):
             sums: list[Any] = [None] * len(bases)
             for column in range(size * len(shuffles)):
@@ -176,10 +129,11 @@ class _Body(Vectors):
                     parts: tuple[list[list[Any]], ...] = (plain,) if diagonal else (turned,)
                 else:
                     parts = (plain,) if kind == R else (plain, turned)
-                for part in parts:
+                entry = row, *divmod(column, len(shuffles))
+                for part, groups in enumerate(parts):
+                    place = coefficients.matrix_place(self.spec, entry, part, len(shuffles), self.width)
                     coef = self.coef(place, splat)
-                    place += step
-                    for at, values in enumerate(part):
+                    for at, values in enumerate(groups):
                         sums[at] = self.multiply_add(coef, values[column], sums[at])
             for at, value in enumerate(sums):
                 outs[at].append(value)
@@ -195,11 +149,12 @@ class _Body(Vectors):
         for row, offset in enumerate(offsets):
             total = None
             if row in (0, 3):
-                total = self.multiply_add(self.coef(row // 3, True), plain[0], None)
+                place = coefficients.schmidt_place(row, 0, 0)
+                total = self.multiply_add(self.coef(place, True), plain[0], None)
             for column in (1, 2, 3):
-                place = 2 + 6 * row + 2 * (column - 1)
-                total = self.multiply_add(self.coef(place, True), plain[column], total)
-                total = self.multiply_add(self.coef(place + 1, True), turned[column], total)
+                for part, values in enumerate((plain, turned)):
+                    place = coefficients.schmidt_place(row, column, part)
+                    total = self.multiply_add(self.coef(place, True), values[column], total)
             self.store(total, self.state, offset)
 
     def group(self, base: Any) -> None:
@@ -207,10 +162,13 @@ class _Body(Vectors):
         kind, high, lo = self.spec
         offsets = self.offsets(base)
         values = [self.load(self.state, offset) for offset in offsets]
-        place = 0
-        for lane in range(self.lane_bits if lo else 0):
-            coefs = [self.coef(place + at * self.width, False) for at in range(4 if kind == GC else 2)]
-            place += len(coefs) * self.width
+        lanes, parts = self.lane_bits if lo else 0, range(coefficients.num_parts(kind))
+        for lane in range(lanes):
+            coefs = [
+                self.coef(coefficients.group_lane_place(kind, lane, which, part, self.width), False)
+                for which in (coefficients.OWN, coefficients.OTHER)
+                for part in parts
+            ]
             for at, value in enumerate(values):
                 other = self.across(value, 1 << lane)
                 if kind == GC:
@@ -222,9 +180,11 @@ class _Body(Vectors):
                     off = self.builder.fmul(coefs[1], self.times_i(other) if kind == GX else other)
                     values[at] = self.multiply_add(coefs[0], value, off)
         for bit in range(high):
-            number = 8 if kind == GC else 4
-            m = [self.coef(place + at, True) for at in range(number)]
-            place += number
+            m = [
+                self.coef(coefficients.group_high_place(kind, lanes, bit, entry, part, self.width), True)
+                for entry in range(4)
+                for part in parts
+            ]
             for at in range(len(values)):
                 if at >> bit & 1:
                     continue
@@ -272,7 +232,7 @@ class _Body(Vectors):
         self.store(a, self.state, high)
 
 
-def _define(module: Any, spec: Spec, code: int, double: bool) -> Any:
+def define(module: Any, spec: Spec, code: int, double: bool) -> Any:
     """The function of one kernel, with its loop; see `call_kernel` for the arguments."""
     element = ir.DoubleType() if double else ir.FloatType()
     pointer = element.as_pointer()
@@ -284,7 +244,7 @@ def _define(module: Any, spec: Spec, code: int, double: bool) -> Any:
     offset, count, fixed, pattern, second = args[3:8]
     entry, loop, end = (function.append_basic_block(name) for name in ("entry", "loop", "end"))
     builder = ir.IRBuilder(entry)
-    body = _Body(builder, spec, args, double)
+    body = Body(builder, spec, args, double)
     body.preload()
     one = ir.Constant(I64, 1)
     if body.unrolled:
@@ -350,7 +310,7 @@ def call_kernel(  # type: ignore[no-untyped-def]
         for at, (spec, block) in enumerate(zip(every, blocks, strict=True)):
             switch.add_case(ir.Constant(args[3].type, at), block)
             builder.position_at_end(block)
-            builder.call(_define(builder.module, spec, at, double), [*pointers, *args[6:]])
+            builder.call(define(builder.module, spec, at, double), [*pointers, *args[6:]])
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()

@@ -16,7 +16,7 @@ from qfleet_worker.engines.statevector.kernels.bits import spread
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 
-@compiled_for("({complex}[::1], int64, int64)")
+@compiled_for("{complex}[::1]", "int64", "int64")
 def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
     """The sums of squares where the bit `wire` is 0, and where it is 1."""
     zero = one = 0.0
@@ -38,7 +38,7 @@ def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
             return zero, one
 
 
-@compiled_for("({complex}[::1], int64, int64, float64)")
+@compiled_for("{complex}[::1]", "int64", "int64", "float64")
 def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
     """``state[x] = factor * state[x | fixed]``."""
     index = 0
@@ -49,7 +49,7 @@ def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
             return
 
 
-@compiled_for("({complex}[::1], {complex}[::1], int64, int64, float64)")
+@compiled_for("{complex}[::1]", "{complex}[::1]", "int64", "int64", "float64")
 def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor: float) -> None:
     """The same, written to `out` without gaps."""
     index = 0
@@ -58,7 +58,7 @@ def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor
         index = (index - free) & free
 
 
-@compiled_for("({complex}[::1], {complex}[::1], int64)")
+@compiled_for("{complex}[::1]", "{complex}[::1]", "int64")
 def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
     """What `gather` took without ``fixed``, put back."""
     index = 0
@@ -67,7 +67,7 @@ def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
         index = (index - free) & free
 
 
-@compiled_for("({complex}[::1], int64, int64, int64)")
+@compiled_for("{complex}[::1]", "int64", "int64", "int64")
 def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
     """Write both halves of a wire that has a value, of which there is the half at 0."""
     index = 0
@@ -82,7 +82,7 @@ def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
             return
 
 
-@compiled_for("({complex}[::1], int64, int64[::1], int64[::1], Array(complex128, 1, 'C', True))")
+@compiled_for("{complex}[::1]", "int64", "int64[::1]", "int64[::1]", "Array(complex128, 1, 'C', True)")
 def spread_out(state: NDArray[Any], free: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]) -> None:
     """``state[x | high[i] | low[j]] = table[i * len(low) + j] * state[x]``."""
     index = 0
@@ -96,7 +96,7 @@ def spread_out(state: NDArray[Any], free: int, low: NDArray[Any], high: NDArray[
             return
 
 
-@compiled_for("({complex}[::1], int64, int64, int64[::1], int64[::1], Array(complex128, 1, 'C', True))")
+@compiled_for("{complex}[::1]", "int64", "int64", "int64[::1]", "int64[::1]", "Array(complex128, 1, 'C', True)")
 def multiply(
     state: NDArray[Any], free: int, fixed: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]
 ) -> None:
@@ -111,7 +111,7 @@ def multiply(
             return
 
 
-@compiled_for("(int64, int64, int64, int64[::1])")
+@compiled_for("int64", "int64", "int64", "int64[::1]")
 def places(free: int, fixed: int, begin: int, out: NDArray[Any]) -> None:
     """The indices of a part from the one numbered `begin` on."""
     index = spread(begin, free)

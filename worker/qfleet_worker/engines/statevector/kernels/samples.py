@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
+from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, structure
 
 
-@compiled_for("({real}[::1], int64, float64[::1], int64, int64)")
+@compiled_for("{real}[::1]", "int64", "float64[::1]", "int64", "int64")
 def sum_rows(floats: NDArray[Any], size: int, sums: NDArray[Any], begin: int, end: int) -> None:
-    """The squared norms of rows of `size` floats."""
+    """Write the squared norms of the rows ``begin`` to ``end - 1``, each of `size` floats."""
     for row in range(begin, end):
         # Four sums that don't wait for each other.
         a = b = c = d = 0.0
@@ -27,9 +27,9 @@ def sum_rows(floats: NDArray[Any], size: int, sums: NDArray[Any], begin: int, en
         sums[row] = (a + b) + (c + d)
 
 
-@compiled_for("(float64[::1], float64[::1], int64[::1], int64, int64)")
+@compiled_for("float64[::1]", "float64[::1]", "int64[::1]", "int64", "int64")
 def find_rows(points: NDArray[Any], ends: NDArray[Any], rows: NDArray[Any], begin: int, end: int) -> None:
-    """The first row whose end lies beyond each point."""
+    """Find the first row whose end lies beyond each of the points ``begin`` to ``end - 1``."""
     for at in range(begin, end):
         low, high = 0, len(ends) - 1
         while low < high:
@@ -44,28 +44,50 @@ def find_rows(points: NDArray[Any], ends: NDArray[Any], rows: NDArray[Any], begi
         rows[at] = low
 
 
-@compiled_for("(int64[::1], int64)")
-def sort_by_row(rows: NDArray[Any], number: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The points in the order of their rows, and where each row begins among them."""
-    firsts = np.zeros(number + 1, np.int64)
+@structure(numbers="float64[::1]", order="int64[::1]", firsts="int64[::1]")
+class Sorted(NamedTuple):
+    """Numbers that are looked for, sorted by the row that they lie in."""
+
+    #: float64, shape (shots,): in [0, squared norm)
+    numbers: NDArray[np.float64]
+    #: int64, shape (shots,): the shots, row by row
+    order: NDArray[np.int64]
+    #: int64, shape (rows + 1,): where each row begins in `order`
+    firsts: NDArray[np.int64]
+
+
+@compiled_for("float64[::1]", "int64[::1]", "int64")
+def sort_by_row(numbers: NDArray[Any], rows: NDArray[Any], num_rows: int) -> Sorted:
+    """Sort numbers by their rows, of which there are `num_rows`."""
+    firsts = np.zeros(num_rows + 1, np.int64)
     for row in rows:
         firsts[row + 1] += 1
-    for row in range(number):
+    for row in range(num_rows):
         firsts[row + 1] += firsts[row]
     places = firsts[:-1].copy()
     order = np.empty(len(rows), np.int64)
     for at in range(len(rows)):
         order[places[rows[at]]] = at
         places[rows[at]] += 1
-    return order, firsts
+    return Sorted(numbers, order, firsts)
 
 
-@compiled_for("({real}[::1], int64, float64[::1], float64[::1], int64[::1], int64[::1], int64[::1], int64, int64)")
+@compiled_for("{real}[::1]", "Sorted", "float64[::1]", "int64[::1]", "int64", "int64")
 def find_in_rows(
-    floats: NDArray[Any], size: int, points: NDArray[Any], ends: NDArray[Any], order: NDArray[Any],
-    firsts: NDArray[Any], found: NDArray[Any], begin: int, end: int,
-) -> None:  # fmt: skip
-    """The index in its row where the cumulative distribution passes each point."""
+    floats: NDArray[Any], wanted: Sorted, ends: NDArray[Any], indices: NDArray[Any], begin: int, end: int
+) -> None:
+    """Find where the cumulative distribution passes each number that lies in the rows ``begin`` to ``end - 1``.
+
+    Args:
+        floats: the amplitudes' real and imaginary parts.
+        wanted: the numbers.
+        ends: float64, shape (rows,): the cumulative distribution at the end of each row.
+        indices: int64, shape (shots,): gets the index of the amplitude of each shot.
+        begin: the first row.
+        end: the one after the last.
+    """
+    size = len(floats) // (2 * len(ends))
+    points, order, firsts = wanted
     sums = np.empty(size)
     for row in range(begin, end):
         if firsts[row] == firsts[row + 1]:
@@ -89,4 +111,4 @@ def find_in_rows(
                     low = middle + 1
             while low > 0 and sums[low] <= sums[low - 1]:
                 low -= 1
-            found[order[place]] = row * size + low
+            indices[order[place]] = row * size + low

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 
-@compiled_for("({complex}[:, ::1], int64, float64[:, ::1])")
+@compiled_for("{complex}[:, ::1]", "int64", "float64[:, ::1]")
 def weights(states: NDArray[Any], wire: int, sums: NDArray[Any]) -> None:
     """For each row the sum of squares where the bit `wire` is 0, and where it is 1; `sums` has shape (2, rows)."""
     for row in range(states.shape[0]):
@@ -26,7 +26,9 @@ def weights(states: NDArray[Any], wire: int, sums: NDArray[Any]) -> None:
         sums[1, row] = one
 
 
-@compiled_for("({complex}[:, ::1], int64[::1], boolean[::1], float64[::1], int64, boolean, {complex}[:, ::1])")
+@compiled_for(
+    "{complex}[:, ::1]", "int64[::1]", "boolean[::1]", "float64[::1]", "int64", "boolean", "{complex}[:, ::1]"
+)
 def collapse(
     states: NDArray[Any], sources: NDArray[Any], ones: NDArray[Any], factors: NDArray[Any], wire: int, reset: bool,
     out: NDArray[Any],
@@ -42,7 +44,7 @@ def collapse(
                 out[row, at + wire - given] = 0
 
 
-@compiled_for("({complex}[:, ::1], int64[::1], float64[::1], int64[::1], float64, int64[::1])")
+@compiled_for("{complex}[:, ::1]", "int64[::1]", "float64[::1]", "int64[::1]", "float64", "int64[::1]")
 def lead(
     states: NDArray[Any], kinds: NDArray[Any], prints: NDArray[Any], order: NDArray[Any], tolerance: float,
     leaders: NDArray[Any],
@@ -84,7 +86,7 @@ def lead(
                 break
 
 
-@compiled_for("({complex}[:, ::1], float64[:, ::1])")
+@compiled_for("{complex}[:, ::1]", "float64[:, ::1]")
 def accumulate(states: NDArray[Any], sums: NDArray[Any]) -> None:
     """Running sums of the squares of each row, over as many amplitudes as `sums` has columns."""
     for row in range(sums.shape[0]):
@@ -95,7 +97,7 @@ def accumulate(states: NDArray[Any], sums: NDArray[Any]) -> None:
             sums[row, at] = total
 
 
-@compiled_for("(float64[:, ::1], Array(int64, 1, 'C', True), float64[::1], int64[::1])")
+@compiled_for("float64[:, ::1]", "Array(int64, 1, 'C', True)", "float64[::1]", "int64[::1]")
 def find(sums: NDArray[Any], members: NDArray[Any], numbers: NDArray[Any], found: NDArray[Any]) -> None:
     """Where the running sums of a shot's row pass its number, which is uniform in [0, 1)."""
     for shot in range(len(found)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do the tables of a compiled circuit run over a state? In machine code, without the GIL.
+"""A stage of a compiled circuit that runs over a state, in machine code without the GIL.
 
 A stage copies a chunk into a thread's own room, runs every operation of the stage on it while it lies in the cache, and
 copies it back; where the local wires are the lowest ones, a chunk is contiguous and is worked on in place. Wires that
@@ -9,13 +9,13 @@ ever written; `clear_rest` writes its zeros at the end. A chunk that holds nothi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.kernels.bits import popcount, spread
-from qfleet_worker.engines.statevector.kernels.diagonals import ROW_BITS, apply_diagonal
+from qfleet_worker.engines.statevector.kernels.diagonals import Chunk, Factors, apply_diagonal, new_room
 from qfleet_worker.engines.statevector.kernels.gates import call_kernel
 from qfleet_worker.engines.statevector.kernels.layout import (
     OP_COEFS,
@@ -28,9 +28,10 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_PATTERN,
     OP_SECOND,
     OP_STRIDES,
+    Tables,
 )
 from qfleet_worker.engines.statevector.kernels.runs import copy_run
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code, structure
 
 #: Runs that are fetched before they are copied.
 AHEAD = 2
@@ -41,10 +42,12 @@ STATE_STEP, COEF_STEP, FACTOR_STEP, TABLE_STEP, HIGH_STEP = range(5)
 ONE_STATE = np.zeros(5, np.int64)
 
 
-@machine_code
+@inner_code
 def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, known: int) -> bool:
-    """Whether a chunk is zero wherever it is known; its runs begin `places` after `first`. Where a run isn't known as a
-    whole, the chunk is taken for another one."""
+    """Tell whether a chunk is zero wherever it is known; its runs begin `places` after `first`.
+
+    A chunk that has runs which aren't known as a whole counts as other than zero.
+    """
     if ~known & ((run >> 1) - 1):
         return False
     step = min(run, 16)
@@ -61,7 +64,7 @@ def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, kn
     return True
 
 
-@machine_code
+@inner_code
 def _gather(state: NDArray[Any], room: NDArray[Any], base: int, places: NDArray[Any], run: int, known: int) -> None:
     """Copy a chunk to `room`, with zeros for what isn't known."""
     low_known = known != 0 and ~known & ((run >> 1) - 1) == 0
@@ -79,29 +82,43 @@ def _gather(state: NDArray[Any], room: NDArray[Any], base: int, places: NDArray[
         room[0] = 1
 
 
-@compiled_for(
-    "({real}[::1], int64, int64, int64, int64, int64, int64[:, ::1], {real}[::1], int64[::1], int64[:, ::1], "
-    "int64[:, ::1], complex128[::1], {real}[::1], complex128[::1], {real}[::1], int64[::1], int64, int64)"
-)
+@structure(local="int64", known="int64", first_op="int64", end_op="int64", num_wires="int64")
+class Stage(NamedTuple):
+    """One stage, and the state that it finds."""
+
+    #: the local wires, as a mask
+    local: int
+    #: the wires that may be other than |0>, as a mask; if there are none, the state is |0...0>, whatever memory holds
+    known: int
+    #: the operations, from and to
+    first_op: int
+    end_op: int
+    #: wires of the state
+    num_wires: int
+
+
+@compiled_for("{real}[::1]", "Stage", "Tables", "{real}[::1]", "int64[::1]", "int64", "int64")
 def run_stage(
-    state: NDArray[Any], num_wires: int, local: int, known: int, first_op: int, end_op: int, ops: NDArray[Any],
-    coefs: NDArray[Any], ints: NDArray[Any], diagonals: NDArray[Any], terms: NDArray[Any], factors: NDArray[Any],
-    tables: NDArray[Any], high_tables: NDArray[Any], room: NDArray[Any], steps: NDArray[Any], begin: int, end: int,
-) -> None:  # fmt: skip
+    state: NDArray[Any], stage: Stage, tables: Tables, room: NDArray[Any], steps: NDArray[Any], begin: int, end: int
+) -> None:
     """Run the operations of a stage over the chunks ``begin`` to ``end - 1``.
 
-    `known` are the wires that may be other than |0>; with none at all the state is |0...0>, whatever the memory holds.
-    `room` is for one chunk; it isn't used where chunks are contiguous. `steps` is `ONE_STATE`; or, if all wires are
-    local, each chunk is a state of its own, with values of its own, and `steps` says how far apart they lie.
-
     The only function that calls kernels: each that did would have them compiled once more.
+
+    Args:
+        state: the amplitudes' real and imaginary parts, shape (2 * 2**wires,).
+        stage: which operations, on which wires.
+        tables: the compiled stretch, with values in the state's precision.
+        room: for one chunk, shape (2 * 2**local wires,); not used where chunks are contiguous.
+        steps: int64, shape (5,): `ONE_STATE`; or, if all wires are local, how far the states and their values lie
+            apart, each chunk being a state of its own.
+        begin: the first chunk.
+        end: the one after the last.
     """
+    local, known, first_op, end_op, num_wires = stage
+    ops, ints, coefs, diagonals = tables.ops, tables.ints, tables.values.coefs, tables.diagonals
     bits = popcount(local)
-    low_bits = min(bits, ROW_BITS)
-    row = np.empty(2 << low_bits, state.dtype)
-    mixed = np.empty(2 << low_bits, state.dtype)
-    high_row = np.empty(2 << (bits - low_bits), np.float64)
-    weights = np.empty((bits, 2), np.complex128)
+    working = new_room(state, bits)
     outside = ((1 << num_wires) - 1) & ~local & known
     in_place = local == (1 << bits) - 1 and (known == 0 or known & local == local)
     run_bits = 0
@@ -115,8 +132,12 @@ def run_stage(
     for chunk in range(begin, end):
         base = spread(chunk, outside)
         coef_at = chunk * steps[COEF_STEP]
-        own_factors, own_tables = factors[chunk * steps[FACTOR_STEP] :], tables[chunk * steps[TABLE_STEP] :]
-        own_high_tables = high_tables[chunk * steps[HIGH_STEP] :]
+        own = Factors(
+            tables.terms,
+            tables.values.factors[chunk * steps[FACTOR_STEP] :],
+            tables.values.low_tables[chunk * steps[TABLE_STEP] :],
+            tables.values.high_tables[chunk * steps[HIGH_STEP] :],
+        )
         if known and _is_zero(state, 2 * base + chunk * steps[STATE_STEP], places, run, known):
             for place in places:
                 if (place >> 1) & ~known:
@@ -141,17 +162,14 @@ def run_stage(
                     ops[at, OP_STRIDES + 1], ops[at, OP_STRIDES + 2], ops[at, OP_STRIDES + 3],
                 )  # fmt: skip
             else:
-                apply_diagonal(
-                    work, offset, bits, base, diagonals[ops[at, OP_INTS]], terms, own_factors, own_tables,
-                    own_high_tables, row, mixed, high_row, weights,
-                )  # fmt: skip
+                apply_diagonal(work, Chunk(offset, bits, base), diagonals[ops[at, OP_INTS]], own, working)
         if not in_place:
             for at in range(len(places)):
                 ahead = 2 * base + places[min(at + AHEAD, len(places) - 1)]
                 copy_run(state, 2 * base + places[at], room, at * run, run, state, ahead)
 
 
-@compiled_for("({real}[::1], int64, int64, int64, int64)")
+@compiled_for("{real}[::1]", "int64", "int64", "int64", "int64")
 def clear_rest(state: NDArray[Any], num_wires: int, known: int, begin: int, end: int) -> None:
     """Write the zeros of the blocks ``begin`` to ``end - 1``: the amplitudes where a wire that isn't known is 1.
 

@@ -11,12 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from qfleet.wire.program.operations import ANGLES, EXCHANGES, HAS_TABLE, IS_UNITARY, Op
+from qfleet_worker.engines.gates import codes
 
-#: The package with the sources.
+#: The sources: all modules of the engine.
 PACKAGE: Final = Path(__file__).parents[1]
-#: What machine code has of `qfleet.wire.program.operations` as constants.
-_COLUMNS: Final = {"angles": ANGLES, "has_table": HAS_TABLE, "is_unitary": IS_UNITARY, "exchanges": EXCHANGES}
 #: Variables of numba that change no machine code.
 _HARMLESS: Final = frozenset(
     (
@@ -68,9 +66,8 @@ def _sources() -> list[bytes]:
     # By their paths below the package: two modules of different folders may have one name.
     paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     sources = [part for name in sorted(paths) for part in (name.encode(), paths[name].read_bytes())]
-    numbers = [f"{op.name}={int(op)}".encode() for op in Op]
-    columns = [part for name, column in _COLUMNS.items() for part in (name.encode(), column.tobytes())]
-    return [*sources, *numbers, *columns]
+    # Of the operations, machine code knows these by number; all else of them is an argument.
+    return [*sources, *(f"{name}={number}".encode() for name, number in codes.numbers().items())]
 
 
 def _configuration() -> bytes:

@@ -11,17 +11,19 @@ been loaded is compiled then, for this process alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from numba import config, njit, types
 from numba.core import event, sigutils
+from numba.extending import register_jitable, typeof_impl
 
 from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Class = TypeVar("_Class", bound=type[Any])
 
 #: A state's numbers in each precision; double, which most circuits have, comes first.
 _PRECISIONS = ({"real": "float64", "complex": "complex128"}, {"real": "float32", "complex": "complex64"})
@@ -29,26 +31,124 @@ _PRECISIONS = ({"real": "float64", "complex": "complex128"}, {"real": "float32",
 _ENGINE = f"{__name__.rpartition('.machine_code.')[0]}."
 #: The functions that Python calls, each with the types of arguments that it is compiled for.
 _ENTRIES: dict[str, tuple[Any, dict[str, None]]] = {}
+#: The classes that signatures may name, each with the types of its members by name.
+_STRUCTURES: dict[str, tuple[Any, dict[str, str]]] = {}
 
 
-def compiled_for(signature: str) -> Callable[[_Function], _Function]:
+def structure(**members: str) -> Callable[[_Class], _Class]:
+    """Let signatures name a NamedTuple, whose members have these types; they may be structures that were named before.
+
+    ``{real}`` and ``{complex}`` are a state's numbers, as in `compiled_for`.
+    """
+
+    def named(cls: _Class) -> _Class:
+        if tuple(members) != cls._fields:
+            raise TypeError(f"{cls.__name__} has the members {cls._fields}, not {tuple(members)}")
+        _STRUCTURES[cls.__name__] = cls, members
+        return cls
+
+    return named
+
+
+def compiled_for(*arguments: str) -> Callable[[_Function], _Function]:
     """Make a function that Python calls with arguments of these types, as numba writes them.
 
-    ``{real}`` and ``{complex}`` are a state's numbers: with them, the function is compiled for each precision.
+    ``{real}`` and ``{complex}`` are a state's numbers: with them, or with a `structure` that has them, the function is
+    compiled for each precision. `flat` gives the function that takes a structure's members in its place.
     """
 
     def entry(function: _Function) -> _Function:
-        compiled = _dispatcher(function)
-        _ENTRIES[name_of(function)] = compiled, dict.fromkeys(signature.format(**names) for names in _PRECISIONS)
-        return compiled
+        compiled: Any = _dispatcher(function)
+        types_of_members = [text for argument in arguments for text in _member_types(argument)]
+        if len(types_of_members) > len(arguments):
+            compiled = _entry_of(compiled, function, arguments)
+        signature = ", ".join(types_of_members)
+        flat = compiled.flat if isinstance(compiled, _Entry) else compiled
+        _ENTRIES[name_of(function)] = flat, dict.fromkeys(f"({signature.format(**names)},)" for names in _PRECISIONS)
+        return compiled  # type: ignore[no-any-return]
 
     return entry
+
+
+def flat(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a compiled function with the members of its structures as arguments, in order.
+
+    Python packs a structure, and unpacks it for a call, in a microsecond: some circuits take but six.
+    """
+    return function.flat if isinstance(function, _Entry) else function
+
+
+class _Entry:
+    """A function with structures among its arguments, as Python calls it and as machine code does."""
+
+    #: what is compiled and kept: numba takes two microseconds for a structure, and nothing for its members
+    flat: Any
+    #: what machine code calls
+    inner: Any
+
+
+@typeof_impl.register(_Entry)  # type: ignore[untyped-decorator]
+def _type_of_entry(value: _Entry, _context: Any) -> Any:
+    return types.Dispatcher(value.inner)
+
+
+def _member_types(argument: str) -> list[str]:
+    """Return the types of an argument's members, in order; of one that is no structure, its own."""
+    if argument not in _STRUCTURES:
+        return [argument]
+    return [text for member in _STRUCTURES[argument][1].values() for text in _member_types(member)]
+
+
+def _entry_of(inner: Any, function: Callable[..., Any], arguments: Sequence[str]) -> _Entry:
+    """Return the entry of a function that has structures among its arguments."""
+    names = [f"a{at}" for at in range(len(arguments))]
+    patterns, packed, members = [], [], []
+    for argument, name in zip(arguments, names, strict=True):
+        pattern, made, own = _unpacking(argument, name)
+        patterns.append(f"    {pattern} = {name}\n" if pattern != name else "")
+        packed.append(made)
+        members += own
+    source = (
+        f"def flat({', '.join(members)}):\n    return inner({', '.join(packed)})\n"
+        f"def call(self, {', '.join(names)}):\n{''.join(patterns)}    return compiled({', '.join(members)})\n"
+    )
+    namespace = {"inner": inner, **{name: cls for name, (cls, _) in _STRUCTURES.items()}}
+    exec(source, namespace)  # noqa: S102 - made of the names above
+    made_flat: Any = namespace["flat"]
+    made_flat.__module__, made_flat.__qualname__ = function.__module__, function.__qualname__
+    namespace["compiled"] = _dispatcher(made_flat)
+    entry: _Entry = type(function.__name__, (_Entry,), {"__call__": namespace["call"], "__doc__": function.__doc__})()
+    entry.flat, entry.inner = namespace["compiled"], inner
+    return entry
+
+
+def _unpacking(argument: str, name: str) -> tuple[str, str, list[str]]:
+    """Return a pattern for an argument's members, what packs them again, and their names."""
+    if argument not in _STRUCTURES:
+        return name, name, [name]
+    parts = [_unpacking(member, f"{name}_{at}") for at, member in enumerate(_STRUCTURES[argument][1].values())]
+    pattern = f"({', '.join(part[0] for part in parts)})"
+    return pattern, f"{argument}({', '.join(part[1] for part in parts)})", [each for part in parts for each in part[2]]
 
 
 def machine_code(function: _Function) -> _Function:
     """Make a function that machine code calls. Python may, and has it compiled then."""
     # Nobody calls it through ctypes.
-    return _dispatcher(function, no_cfunc_wrapper=True)
+    return _dispatcher(function, no_cfunc_wrapper=True, _nrt=True)
+
+
+def inner_code(function: _Function) -> _Function:
+    """Make a function that machine code calls, and that makes no arrays and returns none.
+
+    numba counts no references in it: of a structure's arrays, that takes longer than what a small function does.
+    """
+    return _dispatcher(function, no_cfunc_wrapper=True, _nrt=False)
+
+
+def shared(function: _Function) -> _Function:
+    """Let machine code call a function that Python calls as it stands."""
+    known: _Function = register_jitable(function)
+    return known
 
 
 def _dispatcher(function: _Function, **options: bool) -> _Function:

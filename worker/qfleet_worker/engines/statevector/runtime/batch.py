@@ -19,11 +19,11 @@ from qfleet_worker.engines.states.comparison import TOLERANCE
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
 from qfleet_worker.engines.states.dense import DenseAnswers
 from qfleet_worker.engines.states.ways import Ways
-from qfleet_worker.engines.statevector.compiler.binding import precise
+from qfleet_worker.engines.statevector.compiler.binding import with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
 from qfleet_worker.engines.statevector.kernels import small_states as rows
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
+from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
@@ -85,17 +85,14 @@ class Batch:
     def _run(self, segment: Segment) -> None:
         source = self._source
         floats = self._states.reshape(-1).view(self._states.real.dtype)
-        tables = precise(segment.tables, floats.dtype)
+        tables = with_precision(segment.tables, floats.dtype)
         # The number of a row is the upper part of an index.
         width = source.width + len(self).bit_length()
         known = (1 << width) - 1
         for local, first, last in tables.stages.tolist():
             bits = popcount(local)
-            run_stage(
-                floats, width, local, known, first, last, tables.ops, tables.coefs, tables.ints, tables.diagonals,
-                tables.terms, tables.factors, tables.tables, tables.high_tables, np.empty(2 << bits, floats.dtype),
-                ONE_STATE, 0, len(self) << (source.width - bits),
-            )  # fmt: skip
+            stage, room = Stage(local, known, first, last, width), np.empty(2 << bits, floats.dtype)
+            run_stage(floats, stage, tables, room, ONE_STATE, 0, len(self) << (source.width - bits))
 
     def lost(self) -> NDArray[np.bool_] | None:
         """See `States.lost`."""

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are the means of Paulis? In machine code.
+"""Expectation values of Paulis.
 
-As in `qfleet_worker.engines.numpy.paulis`, terms with the same X mask share a product. Where there are several,
-it is transformed in blocks that stay in the first cache; where there are few, each is an inner product of vectors. The
-state is gone through in pairs of chunks that stay in the second cache, for all terms that pair the same chunks.
+The state is read in pairs of chunks that stay in the second cache, for all terms that pair the same chunks.
 """
 
 from __future__ import annotations
@@ -16,11 +14,9 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
 from qfleet_worker.engines.statevector.kernels.dots import MIN_ELEMENTS, sign_tables
-from qfleet_worker.engines.statevector.kernels.pauli_sums import sum_up, sum_up_points
+from qfleet_worker.engines.statevector.kernels.pauli_sums import CHUNK_BITS, Signs, Terms, sum_up, sum_up_states
 from qfleet_worker.engines.statevector.runtime.threads import Crew
 
-#: Amplitudes of a chunk, as a power of 2.
-CHUNK_BITS = 14
 #: X masks that are worked on together, for threads to have something to share.
 GROUPS = 32
 #: Slices of the chunks, each of which is added up on its own, at most.
@@ -36,17 +32,25 @@ def expectation(
     coefficients: NDArray[np.complexfloating],
     crew: Crew,
 ) -> complex:
-    """The mean of a sum of Paulis in a state of shape (2**n,); bit i of a mask is bit i of an index.
+    """Return the expectation value of a sum of Paulis.
 
-    Term t is ``i**popcount(x & z) * X**x * Z**z``. Work is shared by a `crew`, however large it is with one result.
+    Args:
+        amplitudes: shape (2**n,).
+        x_masks: shape (terms,); bit i is bit i of an index.
+        z_masks: the same; term t is ``i**popcount(x & z) * X**x * Z**z``.
+        coefficients: shape (terms,).
+        crew: threads that share the work; the result is the same with any number of them.
     """
     return complex(np.dot(means(amplitudes, group_paulis(x_masks, z_masks), crew), coefficients))
 
 
 def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
-    """The mean of each Pauli in a state of shape (2**n,); shape (terms,), in the order before they were grouped.
+    """Return the expectation value of each Pauli, shape (terms,), in the order before they were grouped.
 
-    Work is shared by a `crew`, however large it is with one result.
+    Args:
+        amplitudes: shape (2**n,).
+        paulis: the Paulis.
+        crew: threads that share the work; the result is the same with any number of them.
     """
     num_bits = len(amplitudes).bit_length() - 1
     chunk_bits = min(CHUNK_BITS, num_bits)
@@ -58,42 +62,40 @@ def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[
     bounds = np.append(batches, len(high)).astype(np.int64)
     sums = np.zeros((slices, len(paulis.order)))
     floats = amplitudes.view(amplitudes.real.dtype)
-    transform = _transform_from(floats)
-    signs, lane_signs = sign_tables(floats.dtype)
-    crew.share(
-        len(batches) * slices,
-        lambda begin, end: sum_up(
-            floats, num_bits, chunk_bits, paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary, bounds,
-            transform, signs, lane_signs, sums, begin, end,
-        ),
-    )  # fmt: skip
+    terms, signs = _terms(paulis), _signs(floats)
+    crew.share(len(batches) * slices, lambda begin, end: sum_up(floats, terms, bounds, signs, sums, begin, end))
     return _in_order(sums.sum(axis=0), paulis)
 
 
 def means_at_points(states: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
-    """The same in each of many small states, shape (points, 2**n), contiguous; shape (points, terms)."""
-    num_bits = states.shape[1].bit_length() - 1
+    """Return the expectation value of each Pauli in each of many small states, shape (states, terms).
+
+    Args:
+        states: shape (states, 2**n), contiguous.
+        paulis: the Paulis.
+        crew: threads that share the work.
+    """
     sums = np.zeros((len(states), len(paulis.order)))
     floats = states.reshape(-1).view(states.real.dtype)
-    transform = _transform_from(floats[: 2 << num_bits])
-    signs, lane_signs = sign_tables(floats.dtype)
-    crew.share(
-        len(states),
-        lambda begin, end: sum_up_points(
-            floats, num_bits, paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary, transform, signs,
-            lane_signs, sums, begin, end,
-        ),
-    )  # fmt: skip
+    terms, signs = _terms(paulis), _signs(floats[: 2 * states.shape[1]])
+    crew.share(len(states), lambda begin, end: sum_up_states(floats, terms, signs, sums, begin, end))
     return _in_order(sums, paulis)
 
 
-def _transform_from(floats: NDArray[Any]) -> int:
-    """Terms with one X mask from which on they are transformed; -1 where vectors are too long for the state."""
+def _terms(paulis: PauliGroups) -> Terms:
+    """Return what machine code takes."""
+    return Terms(paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary)
+
+
+def _signs(floats: NDArray[Any]) -> Signs:
+    """Return how terms are told apart in a state of so many floats."""
     # Vectors are worked on several at a time.
-    return TRANSFORM if len(floats) >= MIN_ELEMENTS[floats.itemsize] else -1
+    transform = TRANSFORM if len(floats) >= MIN_ELEMENTS[floats.itemsize] else -1
+    return Signs(transform, *sign_tables(floats.dtype))
 
 
 def _in_order(sums: NDArray[np.float64], paulis: PauliGroups) -> NDArray[np.float64]:
-    found = np.empty_like(sums)
-    found[..., paulis.order] = sums * paulis.signs
-    return found
+    """Return sums as expectation values, in the order before the Paulis were grouped."""
+    values = np.empty_like(sums)
+    values[..., paulis.order] = sums * paulis.signs
+    return values

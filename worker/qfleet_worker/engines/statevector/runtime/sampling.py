@@ -39,13 +39,11 @@ class Sampler:
         """
         points = numbers * self.total
         rows = np.empty(len(points), np.int64)
-        found = np.empty(len(points), np.int64)
+        indices = np.empty(len(points), np.int64)
         self._crew.share(len(points), lambda begin, end: find_rows(points, self._ends, rows, begin, end))
-        order, firsts = sort_by_row(rows, len(self._ends))
+        wanted = sort_by_row(points, rows, len(self._ends))
         self._crew.share(
             len(self._ends),
-            lambda begin, end: find_in_rows(
-                self._floats, self._row, points, self._ends, order, firsts, found, begin, end
-            ),
+            lambda begin, end: find_in_rows(self._floats, wanted, self._ends, indices, begin, end),
         )
-        return found
+        return indices

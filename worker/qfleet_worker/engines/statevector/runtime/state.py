@@ -20,7 +20,7 @@ from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.states.comparison import COMPARED, ComparableState
 from qfleet_worker.engines.states.dense import DenseAnswers
-from qfleet_worker.engines.statevector.compiler.binding import precise
+from qfleet_worker.engines.statevector.compiler.binding import with_precision
 from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Prepare, Segment, Step, Wide
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
@@ -248,17 +248,15 @@ class State:
 
     def _run(self, segment: Segment) -> None:
         self._touch_ones()
-        tables = precise(segment.tables, self._floats.dtype)
+        tables = with_precision(segment.tables, self._floats.dtype)
         for local, first, end in tables.stages.tolist():
             outside = ((1 << self._room) - 1) & ~local & self.known
 
-            def run(begin: int, stop: int, stage: tuple[int, int, int, int] = (local, self.known, first, end)) -> None:
-                room = self._crew.room(2 << popcount(stage[0]), self._floats.dtype)
-                execute.run_stage(
-                    self._floats, self._room, *stage, tables.ops, tables.coefs, tables.ints,
-                    tables.diagonals, tables.terms, tables.factors, tables.tables, tables.high_tables, room,
-                    execute.ONE_STATE, begin, stop,
-                )  # fmt: skip
+            stage = execute.Stage(local, self.known, first, end, self._room)
+
+            def run(begin: int, stop: int, stage: execute.Stage = stage) -> None:
+                room = self._crew.room(2 << popcount(stage.local), self._floats.dtype)
+                execute.run_stage(self._floats, stage, tables, room, execute.ONE_STATE, begin, stop)
 
             self._crew.share(1 << popcount(outside), run)
             self.known |= local

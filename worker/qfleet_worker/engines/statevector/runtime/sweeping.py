@@ -23,8 +23,7 @@ from qfleet_worker.engines.states.contract import SHOTS
 from qfleet_worker.engines.states.paulis import PauliGroups
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS
-from qfleet_worker.engines.statevector.compiler.tables import Tables
-from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL
+from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL, Tables
 from qfleet_worker.engines.statevector.runtime.paulis import means_at_points
 from qfleet_worker.engines.statevector.runtime.points import run_points
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler

@@ -15,10 +15,21 @@ from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.contract import CapacityError
 from qfleet_worker.engines.statevector.compiler import draft, merging, schedule
 from qfleet_worker.engines.statevector.compiler import emission as emit
+from qfleet_worker.engines.statevector.compiler.frame import new_frame
+from qfleet_worker.engines.statevector.compiler.gate_table import GATES
 from qfleet_worker.engines.statevector.compiler.plan import Segment, compile_program
-from qfleet_worker.engines.statevector.compiler.tables import compile_rows
+from qfleet_worker.engines.statevector.compiler.rows import Rows
+from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_rows
 from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels import diagonals, layout
+from qfleet_worker.engines.statevector.kernels.layout import Tables, Values
+from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
+
+
+@pytest.fixture(autouse=True, scope="module")
+def loaded() -> None:
+    """Machine code that is compiled already isn't compiled again."""
+    load_if_ready()
 
 
 def raises() -> Any:
@@ -26,7 +37,7 @@ def raises() -> Any:
 
 
 def rows(*operations: Any, num_qubits: int = 2) -> dict[str, Any]:
-    """The arguments of `compile_rows`."""
+    """What a program becomes in `compile_rows`: the members of `Rows` and `Limits`, and the wires."""
     program = oracle.program(num_qubits, 0, list(operations))
     sizes = 1 << program.num_targets.astype(np.int64)
     table = np.concatenate([*program.tables, np.zeros(1, complex)])
@@ -48,8 +59,15 @@ def rows(*operations: Any, num_qubits: int = 2) -> dict[str, Any]:
         "local_bits": 10,
         "run_bits": 3,
         "matrix_entries": int((sizes * sizes).sum()),
-        "term_count": int(sizes.sum()),
+        "num_terms": int(sizes.sum()),
     }
+
+
+def compile_arguments(arguments: dict[str, Any]) -> Tables:
+    """What `compile_rows` makes of the members of its arguments."""
+    chosen = Rows(**{name: arguments[name] for name in Rows._fields})
+    limits = Limits(**{name: arguments[name] for name in Limits._fields})
+    return compile_rows(chosen, GATES, arguments["wires"], limits)
 
 
 RNG = np.random.default_rng(1)
@@ -58,15 +76,15 @@ TERMS = [op(Op.DIAGONAL, [0, 1, 2, 3], table=oracle.random_table(RNG, Op.DIAGONA
 
 
 def test_rows_that_fit_compile() -> None:
-    compile_rows(*rows(*MATRICES, op(Op.RX, [0], [0.1]), num_qubits=4).values())
+    compile_arguments(rows(*MATRICES, op(Op.RX, [0], [0.1]), num_qubits=4))
 
 
-@pytest.mark.parametrize("short", ["matrix_entries", "term_count"])
+@pytest.mark.parametrize("short", ["matrix_entries", "num_terms"])
 def test_arrays_sized_for_less(short: str) -> None:
     arguments = rows(*(MATRICES if short == "matrix_entries" else TERMS), num_qubits=4)
-    compile_rows(*arguments.values())
+    compile_arguments(arguments)
     with raises():
-        compile_rows(*(arguments | {"matrix_entries": 0, "term_count": 0}).values())
+        compile_arguments(arguments | {"matrix_entries": 0, "num_terms": 0})
 
 
 @pytest.mark.parametrize(
@@ -85,9 +103,9 @@ def test_arrays_sized_for_less(short: str) -> None:
 )
 def test_rows_that_name_what_is_not_there(name: str, value: Any) -> None:
     arguments = rows(op(Op.RXX, [0, 1], [0.3]), op(Op.GLOBAL_PHASE, [], [0.1]))
-    compile_rows(*(arguments | {"wires": arguments["wires"].copy()}).values())
+    compile_arguments(arguments | {"wires": arguments["wires"].copy()})
     with raises():
-        compile_rows(*(arguments | {name: value}).values())
+        compile_arguments(arguments | {name: value})
 
 
 @pytest.mark.parametrize("table_at", [-1, 1])
@@ -95,19 +113,19 @@ def test_rows_that_name_what_is_not_there(name: str, value: Any) -> None:
 def test_tables_that_are_not_there(code: Op, table_at: int) -> None:
     arguments = rows(op(code, [0, 1], table=oracle.random_table(RNG, code, 2)))
     arguments["table"] = arguments["table"][:-1]
-    compile_rows(*arguments.values())
+    compile_arguments(arguments)
     with raises():
-        compile_rows(*(arguments | {"table_at": np.array([table_at])}).values())
+        compile_arguments(arguments | {"table_at": np.array([table_at])})
 
 
 def test_a_gate_that_fits_into_no_stage() -> None:
     layer = [op(Op.H, [qubit]) for qubit in range(8)]
     arguments = rows(*layer, op(Op.UNITARY, [4, 5, 6, 7], table=oracle.random_table(RNG, Op.UNITARY, 4)), num_qubits=8)
     with raises():
-        compile_rows(*(arguments | {"local_bits": 5, "run_bits": 3}).values())
+        compile_arguments(arguments | {"local_bits": 5, "run_bits": 3})
 
 
-@pytest.mark.parametrize("short", ["coefs", "factors", "tables", "high_tables", "pool", "phases", "params"])
+@pytest.mark.parametrize("short", ["coefs", "factors", "low_tables", "high_tables", "pool", "phases", "params"])
 def test_values_for_other_angles_without_room(short: str) -> None:
     angles = [op(Op.RZZ, [0, 1], [0.3]), op(Op.P, [1], [0.2], controls=[0]), op(Op.RX, [0], [0.1])]
     angles += [op(Op.RZZ, [9, 8], [0.4]), op(Op.RZ, [7], [0.4])]
@@ -115,22 +133,16 @@ def test_values_for_other_angles_without_room(short: str) -> None:
     (segment,) = compile_program(program, 2).steps
     assert isinstance(segment, Segment)
     tables = segment.tables
-    assert all(len(array) for array in (tables.coefs, tables.factors, tables.tables, tables.high_tables))
-    arrays = {
-        "coefs": tables.coefs,
-        "factors": tables.factors,
-        "tables": tables.tables,
-        "high_tables": tables.high_tables,
-        "phases": np.empty(1, complex),
-    }
+    assert all(map(len, tables.values))
     params, pool = program.params[None].copy(), tables.pool.copy()
-    refill(tables.recipe, pool, params, 0, 0, 1, *arrays.values())
-    if short in arrays:
-        arrays[short] = arrays[short][:-1].copy()
+    refill(tables.recipe, pool, params, 0, tables.values)
+    values = tables.values
+    if short in Values._fields:
+        values = values._replace(**{short: getattr(values, short)[:-1].copy()})
     pool = pool[:-1].copy() if short == "pool" else pool
     params = params[:, :-1].copy() if short == "params" else params
     with raises():
-        refill(tables.recipe, pool, params, 0, 0, 1, *arrays.values())
+        refill(tables.recipe, pool, params, 0, values)
 
 
 def guarded(rows: int, *columns: int, dtype: type = np.int64) -> np.ndarray:
@@ -191,8 +203,8 @@ def diagonal_draft() -> draft.Draft:
 
 @pytest.mark.parametrize("full", ["diagonals", "terms", "table_terms", "table_rows", "ops"])
 def test_diagonals_without_room(full: str) -> None:
-    new, none = diagonal_draft(), np.zeros(0, np.int64)
-    arguments = (np.zeros(1, np.int64), 0, 1, 3, np.arange(2), 2, 2, none)
+    new = diagonal_draft()
+    arguments = (np.zeros(1, np.int64), new_frame(3, 2, 2), np.zeros(0, np.int64))
     merging.emit_diagonals(new, merging.new_emitted(new, 1), *arguments)
     emitted = merging.new_emitted(new, 1)
     with raises():
@@ -203,7 +215,8 @@ def test_diagonals_without_room(full: str) -> None:
 def test_coefficients_without_room(targets: list[int]) -> None:
     def emit_into(size: int, inside: int) -> int:
         op_row, sources = np.zeros(layout.OP_COLUMNS, np.int64), np.zeros(size, np.int64)
-        return emit.emit_matrix(3, 0, len(targets), np.array(targets), inside, inside, 6, 2, op_row, sources, 0)
+        matrix = emit.Matrix(3, 0, np.array(targets), inside, inside)
+        return emit.emit_matrix(matrix, new_frame(63, 6, 2), op_row, sources, 0)
 
     for inside in (0, 2):
         if inside and 1 in targets:
@@ -219,7 +232,7 @@ def test_a_permutation_without_room() -> None:
     def emit_into(wires: int, size: int) -> None:
         op_row = np.zeros(layout.OP_COLUMNS, np.int64)
         sequence, ints = np.zeros(1, np.int64), np.zeros(size, np.int64)
-        emit.emit_permutation(gates, sequence, 0, 1, wires, np.arange(8), 8, 8, 2, op_row, ints, 0)
+        emit.emit_permutation(gates, sequence, wires, new_frame(255, 8, 2), op_row, ints, 0)
 
     emit_into(0b111100, 16)
     with raises():
@@ -236,7 +249,7 @@ def test_a_group_without_room() -> None:
         op_row = np.zeros(layout.OP_COLUMNS, np.int64)
         sources = np.zeros(size, np.int64)
         kind = schedule.FULL_GROUP
-        emit.emit_group(gates, np.arange(5), 0, number, kind, np.arange(7), 7, 2, op_row, sources, 0)
+        emit.emit_group(gates, np.arange(number), kind, new_frame(127, 7, 2), op_row, sources, 0)
 
     emit_into(3, 1 << 10)
     with raises():
@@ -252,8 +265,10 @@ def test_tables_without_room() -> None:
         terms = np.array([[mask, mask, 0]])
         select, second, wanted, high = diagonals.table_sizes(terms, bits)
         tables, high_tables = np.empty(wanted - size), np.empty(high - high_size, complex)
-        at, high_at = (0 if wanted else -1), (0 if high else -1)
-        diagonals.build_tables(terms, pool, bits, select, second, tables, at, high_tables, high_at)
+        row = np.zeros(layout.TABLE_COLUMNS, np.int64)
+        row[layout.TABLE_BITS], row[layout.TABLE_SELECT], row[layout.TABLE_SECOND] = bits, select, second
+        row[layout.TABLE_AT], row[layout.TABLE_HIGH_AT] = (0 if wanted else -1), (0 if high else -1)
+        diagonals.build_tables(terms, pool, row, tables, high_tables)
 
     build(0b11, 2, 0, 0)
     build(0b11 << 8, 10, 0, 0)
@@ -271,12 +286,12 @@ def test_stages_and_items_without_room() -> None:
     def arrays(number: int) -> list[np.ndarray]:
         return [np.zeros(number, np.int64) for _ in range(3)]
 
-    schedule.stages(gates, 3, 3, 3, 2, *arrays(3))
+    schedule.stages(gates, 3, 3, 2, schedule.Order(*arrays(3)))
     with raises():
-        schedule.stages(gates, 3, 3, 3, 2, *arrays(2))
+        schedule.stages(gates, 3, 3, 2, schedule.Order(*arrays(2)))
     with raises():
-        schedule.stages(gates, 3, 3, 3, 2, np.zeros(3, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    arguments = (gates, np.arange(3), 0, 3, 7, 3, 2, True)
-    schedule.itemise(*arguments, *arrays(3))
+        schedule.stages(gates, 3, 3, 2, schedule.Order(np.zeros(3, np.int64), *arrays(0)[:2]))
+    frame = new_frame(7, 3, 2)
+    schedule.itemise(gates, np.arange(3), frame, schedule.Items(*arrays(3)))
     with raises():
-        schedule.itemise(*arguments, *arrays(2))
+        schedule.itemise(gates, np.arange(3), frame, schedule.Items(*arrays(2)))

@@ -10,13 +10,15 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from compiled_tables import one_operation
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.compiler import emission as emit
-from qfleet_worker.engines.statevector.kernels import gates as kernels
+from qfleet_worker.engines.statevector.compiler.frame import new_frame
+from qfleet_worker.engines.statevector.kernels import kinds as kernels
 from qfleet_worker.engines.statevector.kernels import layout, runs
-from qfleet_worker.engines.statevector.kernels.gates import Spec
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
+from qfleet_worker.engines.statevector.kernels.kinds import Spec
+from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
 
 NAMES = ["C", "R", "X", "V", "S", "GR", "GX", "GC", "FLIP", "FLIPM", "FLIPL", "PERM"]
 DTYPES = {2: np.dtype(np.complex128), 3: np.dtype(np.complex64)}
@@ -81,15 +83,12 @@ def run(
     inside = padded[EDGE_LENGTH:-EDGE_LENGTH]
     inside[:] = state.astype(dtype).view(real)
     op = np.zeros(layout.OP_COLUMNS, np.int64)
-    emit.begin_op(op, bits, lane_bits, spread(-1, high) | controls, values)
+    all_bits = (1 << bits) - 1
+    emit.begin_op(op, new_frame(all_bits, bits, lane_bits), spread(-1, high) | controls, values)
     op[layout.OP_KERNEL] = kernels.specs(lane_bits).index(spec)
     op[layout.OP_STRIDES : layout.OP_STRIDES + len(high)] = [2 << bit for bit in high]
-    all_bits = (1 << bits) - 1
-    run_stage(
-        inside, bits, all_bits, all_bits, 0, 1, op[None], np.array([*coefs, 0], real), np.array(order or [0]),
-        np.zeros((1, 5), np.int64), np.zeros((1, 4), np.int64), np.zeros(1, np.complex128), np.zeros(1, real),
-        np.zeros(1, np.complex128), np.zeros(1, real), ONE_STATE, 0, 1,
-    )  # fmt: skip
+    tables = one_operation(op, np.array([*coefs, 0], real), np.array(order or [0]))
+    run_stage(inside, Stage(all_bits, all_bits, 0, 1, bits), tables, np.zeros(1, real), ONE_STATE, 0, 1)
     assert (padded[:EDGE_LENGTH] == EDGE).all()
     assert (padded[-EDGE_LENGTH:] == EDGE).all()
     return inside.view(dtype).astype(np.complex128)

@@ -7,14 +7,17 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from compiled_tables import one_operation
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.compiler import draft, shapes
 from qfleet_worker.engines.statevector.compiler import emission as emit
+from qfleet_worker.engines.statevector.compiler.emission import Matrix
+from qfleet_worker.engines.statevector.compiler.frame import new_frame
 from qfleet_worker.engines.statevector.compiler.schedule import FULL_GROUP, MIXED_GROUP, REAL_GROUP
-from qfleet_worker.engines.statevector.kernels import gates as kernels
+from qfleet_worker.engines.statevector.kernels import kinds as kernels
 from qfleet_worker.engines.statevector.kernels import layout
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
+from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
 
 TOLERANCES = {2: 1e-13, 3: 2e-6}
 BITS = 8
@@ -57,6 +60,7 @@ class Bench:
 
     def __init__(self, lane_bits: int, bits: int = BITS) -> None:
         self.lane_bits, self.bits = lane_bits, bits
+        self.frame = new_frame((1 << bits) - 1, bits, lane_bits)
         self.op = np.zeros(layout.OP_COLUMNS, np.int64)
         self.sources = np.zeros(1 << 16, np.int64)
         #: the entries of matrices; 1 first, as in a draft's pool
@@ -77,11 +81,9 @@ class Bench:
         padded[32:-32] = floats
         every = (1 << self.bits) - 1
         coefs = self.pool.view(np.float64)[self.sources].astype(real)
-        run_stage(
-            padded[32:-32], self.bits, every, every, 0, 1, self.op[None], coefs, self.ints,
-            np.zeros((1, 5), np.int64), np.zeros((1, 4), np.int64), np.zeros(1, np.complex128), np.zeros(1, real),
-            np.zeros(1, np.complex128), np.zeros(1, real), ONE_STATE, 0, 1,
-        )  # fmt: skip
+        tables = one_operation(self.op, coefs, self.ints)
+        stage = Stage(every, every, 0, 1, self.bits)
+        run_stage(padded[32:-32], stage, tables, np.zeros(1, real), ONE_STATE, 0, 1)
         assert (padded[:32] == 7).all()
         assert (padded[-32:] == 7).all()
         return padded[32:-32].view(np.complex128 if self.lane_bits == 2 else np.complex64), int(
@@ -110,10 +112,8 @@ def test_matrices_on_all_lanes(lane_bits: int) -> None:
                         values = inside & int(rng.integers(1 << BITS))
                         matrix = random_matrix(rng, kind, 1 << k)
                         bench = Bench(lane_bits)
-                        emit.emit_matrix(
-                            bench.add(matrix), SHAPES[kind], k, np.array(targets), inside, values, BITS, lane_bits,
-                            bench.op, bench.sources, 0,
-                        )  # fmt: skip
+                        placed = Matrix(bench.add(matrix), SHAPES[kind], np.array(targets), inside, values)
+                        emit.emit_matrix(placed, bench.frame, bench.op, bench.sources, 0)
                         state = random_state(rng)
                         result, code = bench.run(state)
                         expected = apply(state, matrix, targets, inside, values)
@@ -125,9 +125,8 @@ def test_matrices_on_all_lanes(lane_bits: int) -> None:
             targets = high_positions(rng, lane_bits, k)
             matrix = random_matrix(rng, "full", 1 << k)
             bench = Bench(lane_bits)
-            emit.emit_matrix(
-                bench.add(matrix), 0, k, np.array(targets), 1 << lane, 0, BITS, lane_bits, bench.op, bench.sources, 0
-            )
+            placed = Matrix(bench.add(matrix), 0, np.array(targets), 1 << lane, 0)
+            emit.emit_matrix(placed, bench.frame, bench.op, bench.sources, 0)
             state = random_state(rng)
             result, code = bench.run(state)
             assert np.abs(result - apply(state, matrix, targets, 1 << lane, 0)).max() < 20 * TOLERANCES[lane_bits]
@@ -164,10 +163,7 @@ def test_groups(lane_bits: int, kind: int, name: str) -> None:
                     for bit, matrix in zip(targets, matrices, strict=True)
                 ]
             )
-            emit.emit_group(
-                gates, np.arange(len(targets)), 0, len(targets), kind, np.arange(BITS), BITS, lane_bits, bench.op,
-                bench.sources, 0,
-            )  # fmt: skip
+            emit.emit_group(gates, np.arange(len(targets)), kind, bench.frame, bench.op, bench.sources, 0)
             expected = state = random_state(rng)
             for matrix, target in zip(matrices, targets, strict=True):
                 expected = apply(expected, matrix, [target])
@@ -202,7 +198,7 @@ def test_flips(lane_bits: int) -> None:
                 ]
             )
             bench = Bench(lane_bits)
-            emit.emit_gate(gates, 0, np.arange(BITS), BITS, BITS, lane_bits, bench.op, bench.sources, 0)
+            emit.emit_gate(gates[0], bench.frame, bench.op, bench.sources, 0)
             state = random_state(rng)
             result, code = bench.run(state)
             assert np.abs(result - apply(state, X, [target], controls, values)).max() < TOLERANCES[lane_bits]
@@ -226,10 +222,8 @@ def test_permutations(lane_bits: int, k: int) -> None:
             rows.append({draft.TARGETS: target, draft.CONTROLS: mask, draft.VALUES: values})
             expected = apply(expected, X, [target], mask, values)
         bench = Bench(lane_bits)
-        emit.emit_permutation(
-            make_gates(rows), np.arange(5), 0, 5, sum(1 << bit for bit in wires), np.arange(BITS), BITS, BITS,
-            lane_bits, bench.op, bench.ints, 0,
-        )  # fmt: skip
+        mask = sum(1 << bit for bit in wires)
+        emit.emit_permutation(make_gates(rows), np.arange(5), mask, bench.frame, bench.op, bench.ints, 0)
         result, code = bench.run(state)
         assert kernels.specs(lane_bits)[code] == (kernels.PERM, k, 0)
         assert np.abs(result - expected).max() < TOLERANCES[lane_bits]

@@ -57,11 +57,11 @@ machine_code._ENTRIES.clear()
 def shifted(values, by, back):
     return values[by] if back else -values[by]
 
-@machine_code.compiled_for("({real}[::1],)")
+@machine_code.compiled_for("{real}[::1]")
 def twice(values):
     return 2 * once(values)
 
-@machine_code.compiled_for("({real}[::1],)")
+@machine_code.compiled_for("{real}[::1]")
 def once(values):
     return shifted(values, 0, True) + shifted(values, 1, True) + shifted(values, len(values) - 1, False)
 
