@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.expressions import Expression
 from qfleet.wire.program.formulas import Formula
-from qfleet.wire.program.operations import IS_FLOW, SPECS, Kind, Op, OpSpec, Table
+from qfleet.wire.program.operations import IS_FLOW, SPEC, SPECS, Kind, Op, Table
 from qfleet.wire.program.saves import Quantity, Save
 
 
@@ -138,26 +138,27 @@ class Program(msgspec.Struct, frozen=True, eq=False):
         for code, controls, targets in zip(
             self.codes.tolist(), self.num_controls.tolist(), self.num_targets.tolist(), strict=True
         ):
-            spec = _SPECS[code]
-            if spec.kind is Kind.FLOW:
+            op, kind, angles, has_table, clbit = _BY_CODE[code]
+            if kind is Kind.FLOW:
+                spec = SPEC[op]
                 jump = next(jumps) if spec.jumps else -1
-                yield Operation(spec.op, (), (), (), None, -1, jump, tuple(islice(expressions, spec.expressions)))
+                yield Operation(op, (), (), (), None, -1, jump, tuple(islice(expressions, spec.expressions)))
                 continue
             middle, end = at + controls, at + controls + targets
             yield Operation(
-                spec.op,
+                op,
                 tuple(operands[at:middle]),
                 tuple(operands[middle:end]),
-                tuple(params[angle : angle + spec.angles]),
-                None if spec.table is Table.NONE else self.tables[next(table_refs)],
-                next(clbits) if spec.clbits else -1,
-                save=next(saves) if spec.kind is Kind.SAVE else -1,
+                tuple(params[angle : angle + angles]),
+                self.tables[next(table_refs)] if has_table else None,
+                next(clbits) if clbit else -1,
+                save=next(saves) if kind is Kind.SAVE else -1,
             )
             at = end
-            angle += spec.angles
+            angle += angles
 
 
-#: By code.
-_SPECS: list[OpSpec] = [SPECS[0]] * (max(Op) + 1)
+#: The parts of each row of the table that every operation needs: unpacking them is faster than reading attributes.
+_BY_CODE = [(SPECS[0].op, SPECS[0].kind, 0, False, 0)] * (max(Op) + 1)
 for _spec in SPECS:
-    _SPECS[_spec.op] = _spec
+    _BY_CODE[_spec.op] = _spec.op, _spec.kind, _spec.angles, _spec.table is not Table.NONE, _spec.clbits
