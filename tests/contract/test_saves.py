@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine saves of a state, and how the result gives it: exact values, and Aer's where it is installed."""
+"""What every engine saves of a state, and how the result gives it: exact values."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from aer_like import LikeAer, expval
+from engines import SAVING_ENGINES
 from in_process import run_in_process
 from qiskit import QuantumCircuit, transpile
 from qiskit.exceptions import QiskitError
@@ -15,8 +14,6 @@ from qiskit.quantum_info import DensityMatrix, Operator, SparsePauliOp, Statevec
 from qiskit.result import ProbDistribution
 from saved_values import (
     ALL,
-    OPERATOR,
-    STATES,
     assert_same,
     instruction,
     label_of,
@@ -30,20 +27,13 @@ from saved_values import (
 from qfleet import FleetProvider
 from qfleet.target import fleet_target
 from qfleet_worker.engines.contract import Simulator
-from qfleet_worker.engines.numpy.simulator import NumpySimulator
-from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
-ENGINES: dict[str, Callable[[], Simulator]] = {
-    "numpy": NumpySimulator,
-    "replaying": lambda: NumpySimulator(snapshot_bytes=0),
-    "statevector": StatevectorSimulator,
-}
 SHOTS = 24
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=SAVING_ENGINES)
 def engine(request: pytest.FixtureRequest) -> Simulator:
-    return ENGINES[request.param]()
+    return SAVING_ENGINES[request.param]()
 
 
 @pytest.mark.timeout(600)  # the first may have to compile
@@ -113,7 +103,9 @@ def test_engines_save_the_same_for_random_circuits_with_measurements() -> None:
                 circuit.append(LikeAer("save_probabilities", 2, "c_average", label=label + "p"), [b, a])
                 operator = SparsePauliOp(["XY", "ZI", "YY"], rng.normal(size=3))
                 circuit.append(expval(operator, "list", label + "e"), [a, b])
-        results = [run_in_process(circuit, make(), shots=9, seed_simulator=5).data(0) for make in ENGINES.values()]
+        results = [
+            run_in_process(circuit, make(), shots=9, seed_simulator=5).data(0) for make in SAVING_ENGINES.values()
+        ]
         for other in results[1:]:
             assert_same(other, results[0], 1e-11)
 
@@ -350,53 +342,3 @@ def test_a_fleet_gives_what_an_engine_gives(provider: FleetProvider, engine: Sim
     metadata = result.results[0].metadata
     assert metadata["engine"] in ("numpy", "statevector")
     assert "machine code" in metadata["engine_reason"]
-
-
-# ------------------------------------------------------------------------------------------------------------------ Aer
-
-
-@pytest.mark.parametrize("conditional", [False, True])
-@pytest.mark.parametrize("pershot", [False, True])
-def test_whole_data_as_aer_gives_them(engine: Simulator, pershot: bool, conditional: bool) -> None:
-    aer = pytest.importorskip("qiskit_aer")
-    how = {"pershot": pershot, "conditional": conditional}
-    circuit = prefix()
-    circuit.save_state(**how)
-    circuit.save_statevector("sv", **how)
-    circuit.save_statevector_dict("ket", **how)
-    circuit.save_amplitudes(STATES, **how)
-    circuit.save_amplitudes_squared(STATES, **how)
-    circuit.save_probabilities([2, 0], **how)
-    circuit.save_probabilities_dict([1], "dict", **how)
-    circuit.save_expectation_value(OPERATOR, [1, 2, 0], **how)
-    circuit.save_expectation_value(OPERATOR, [0, 2, 1], "accum", unnormalized=True, **how)
-    circuit.save_expectation_value_variance(OPERATOR, [2, 0, 1], **how)
-    circuit.save_density_matrix([2, 0], **how)
-    circuit.measure(1, 0)
-    simulator = aer.AerSimulator(method="statevector")
-    # One shot: Aer's random numbers are others, so that runs are compared that found the same.
-    seen = set()
-    for seed in range(30):
-        ours = run_in_process(circuit, engine, shots=1, seed_simulator=seed).data(0)
-        theirs = next(
-            data
-            for other in range(200)
-            if (data := simulator.run(circuit, shots=1, seed_simulator=other).result().data(0))["counts"]
-            == ours["counts"]
-        )
-        assert_same(ours, theirs)
-        seen.update(ours["counts"])
-        if len(seen) > 2:
-            return
-    pytest.fail(f"only {seen} were found")
-
-
-def test_a_unitary_as_aer_gives_it(engine: Simulator) -> None:
-    aer = pytest.importorskip("qiskit_aer")
-    circuit = QuantumCircuit(3)
-    circuit.h(0)
-    circuit.cx(0, 2)
-    circuit.save_unitary()
-    circuit.x(1)
-    circuit.save_unitary("later", pershot=True)
-    assert_same(run_in_process(circuit, engine).data(0), aer.AerSimulator().run(circuit).result().data(0))

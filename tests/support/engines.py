@@ -21,6 +21,8 @@ from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 ENGINES: dict[str, Callable[[], Simulator]] = {"numpy": NumpySimulator, "statevector": StatevectorSimulator}
 #: Those, and methods that can't run every circuit: a test that asks for more than they support is skipped.
 METHODS: dict[str, Callable[[], Simulator]] = ENGINES | {"product": lambda: Supported(ProductEngine())}
+#: Those that save, one of which repeats a circuit for each shot in place of keeping its states.
+SAVING_ENGINES: dict[str, Callable[[], Simulator]] = ENGINES | {"replaying": lambda: NumpySimulator(snapshot_bytes=0)}
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
 
 
