@@ -18,7 +18,7 @@ _NO_WORKER = "No worker is up: queued jobs wait. Start one with 'qfleet worker'.
 
 @click.command()
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Largest number of jobs, newest first."
+    "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Number of jobs to list, newest first."
 )
 @click.option("--pending/--finished", default=None, help="Only jobs that have not ended, or only jobs that have.")
 @click.option("--tag", "tags", multiple=True, help="Only jobs with this tag; may be given several times.")

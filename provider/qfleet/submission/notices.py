@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Warn of what runs, and gives less than its user may expect."""
+"""Warnings about jobs that run, but return less than the user may expect."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from qfleet.ledger import JobRecord, lost_metadata
 from qfleet.wire.messages.request import Output
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
-#: How many circuits or keys a warning names.
+#: The number of circuits or keys that a warning names.
 _NAMED: Final = 5
 
 
 def warn_of_lost_metadata(record: JobRecord) -> None:
-    """Warn of metadata that only the process has which submits the job."""
+    """Warn of metadata that can't be stored, so that only this process has them."""
     lost = lost_metadata(record)
     if not lost:
         return
     places = [f"{key!r} of " + (f"circuit {circuit!r}" if circuit else "the job") for circuit, key in lost]
     _warn(
-        f"metadata that can't be stored: {_listed(places)}. They are there in this process alone; numbers, texts, "
+        f"metadata that can't be stored: {_listed(places)}. Only this process has them. Numbers, texts, "
         "bytes, dates, numpy arrays and scalars, and lists, tuples, sets and dictionaries of them can be stored"
     )
 
 
 def warn_of_nothing_measured(record: JobRecord) -> None:
-    """Warn of circuits whose counts are asked for, and that measure and save nothing."""
+    """Warn of circuits that measure and save nothing in a job that returns counts."""
     if record.output != Output.COUNTS:
         return
     names = dict.fromkeys(circuit.name for circuit in record.circuits if not (circuit.measured or circuit.saves))
     if names:
         _warn(
-            f"nothing is measured in circuit {_listed(map(repr, names))}, so that its counts are all 0 or empty; "
+            f"nothing is measured in circuit {_listed(map(repr, names))}, so its counts are all 0 or empty; "
             "use `circuit.measure_all()`, or the backend 'statevector_simulator'"
         )
 
 
 def _warn(text: str) -> None:
-    """Warn, and name the line outside of this package that called it."""
+    """Give a warning that names the calling line outside of this package."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
@@ -50,6 +50,6 @@ def _warn(text: str) -> None:
 
 
 def _listed(items: Iterable[str]) -> str:
-    found = list(items)
-    more = len(found) - _NAMED
-    return ", ".join(found[:_NAMED]) + (f" and {more} others" if more > 0 else "")
+    texts = list(items)
+    more = len(texts) - _NAMED
+    return ", ".join(texts[:_NAMED]) + (f" and {more} others" if more > 0 else "")
