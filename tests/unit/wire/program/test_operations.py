@@ -11,6 +11,7 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qfleet.lowering.gates import OTHERS
 from qfleet.wire.program import operations as o
 from qfleet.wire.program.operations import PER_TARGET, SPEC, SPECS, Inverse, Kind, Op, OpSpec, Table
+from qfleet_worker.engines.gates import codes
 
 #: Standard names of Qiskit that aren't gates, or have no fixed matrix.
 NOT_GATES = {"measure", "reset", "delay"}
@@ -54,6 +55,10 @@ def test_a_row_of_a_gate_is_true_of_its_matrix(spec: OpSpec) -> None:
     assert spec.exchanges == bool(
         spec.targets == 2 and not spec.angles and np.array_equal(np.abs(matrix), np.eye(4)[[0, 2, 1, 3]])
     )
+
+
+def test_machine_code_exchanges_the_wires_of_these_gates_by_name() -> None:
+    assert np.flatnonzero(o.EXCHANGES).tolist() == [codes.SWAP, codes.ISWAP]
 
 
 def test_columns_are_the_rows_by_code() -> None:

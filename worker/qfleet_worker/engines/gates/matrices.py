@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does each gate do to its targets?
+"""Matrices of the operations of a program.
 
-The matrices are those of `qiskit.circuit.library`: the first target is the lowest bit of an index.
+They are the matrices of `qiskit.circuit.library`: the first target is the lowest bit of an index. A new gate needs no
+function here: `qfleet_worker.engines.gates.expansions` has its matrix.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.gates.expansions import EXPANSIONS
 
 ComplexArray = NDArray[np.complexfloating]
-#: A one-qubit matrix ((a, b), (c, d)) as plain numbers: products of these are cheaper in Python than in numpy.
+#: A one-qubit matrix ((a, b), (c, d)) as plain numbers: their products are cheaper in Python than in numpy.
 Matrix2 = tuple[complex, complex, complex, complex]
 
 _R = math.sqrt(0.5)
@@ -75,7 +76,7 @@ _TURNED: dict[Op, Callable[..., Matrix2]] = {
 
 
 def one_qubit(operation: Operation) -> Matrix2:
-    """The matrix of an operation with one target, its controls left out."""
+    """Return the matrix of an operation with one target, without its controls."""
     code = operation.code
     fixed = _FIXED.get(code)
     if fixed is not None:
@@ -90,10 +91,11 @@ def one_qubit(operation: Operation) -> Matrix2:
 
 
 def table(operation: Operation) -> ComplexArray:
-    """What an operation that isn't a measurement or a reset does to its targets, its controls left out.
+    """Return what a unitary operation or an initialization does to its targets, without its controls.
 
-    Diagonal operations give the diagonal, shape (2**targets,); INITIALIZE the column that |0...0> becomes, shape
-    (2**targets, 1); all others the matrix, shape (2**targets, 2**targets); complex128.
+    Returns:
+        complex128. For a diagonal operation the diagonal, shape (2**targets,). For INITIALIZE the column that |0...0>
+        becomes, shape (2**targets, 1). For any other operation the matrix, shape (2**targets, 2**targets).
     """
     code = operation.code
     if code is Op.GLOBAL_PHASE:
@@ -142,7 +144,7 @@ _ROTATIONS: dict[Op, Callable[..., ComplexArray]] = {
 
 
 def _sparse(size: int, entries: dict[tuple[int, int], complex]) -> ComplexArray:
-    """The identity, but for the rows that `entries` has a value in."""
+    """Return the identity, with some rows replaced by the entries."""
     matrix = np.eye(size, dtype=np.complex128)
     for row, _ in entries:
         matrix[row, row] = 0
