@@ -87,7 +87,7 @@ class Background:
             return
         self._next_try = time.monotonic() + _AGAIN_SECONDS
         self._compiles = True
-        # In the group of the worker's processes, for whoever ends that.
+        # In the group of the worker's processes, which may be ended as a whole.
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(os.getpid())],
             stdin=subprocess.DEVNULL,

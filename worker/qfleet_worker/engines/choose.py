@@ -66,6 +66,7 @@ class Engines:
         """Return the engine for a circuit; its simulator is opened in this process.
 
         Args:
+            program: the circuit.
             request: its method is a resolved one.
 
         Raises:

@@ -17,13 +17,13 @@ from qfleet.wire.program.saves import Saved
 
 
 class EngineError(Exception):
-    """The engine can't run a circuit; the text is for the user who submitted it."""
+    """A circuit can't be run by an engine; the text is for the user that submitted it."""
 
 
 class CapacityError(EngineError):
-    """A circuit is being compiled into an array that is too small for it: a defect of qfleet, and of no circuit.
+    """An array is too small for a circuit that is compiled: a defect of qfleet, not of the circuit.
 
-    Machine code raises it before it would write beyond the array. Its text is a constant, which says so.
+    Machine code raises it before it writes beyond the array. Its text is a constant.
     """
 
 
@@ -54,8 +54,8 @@ class Experiment(msgspec.Struct, frozen=True, eq=False):
     shots: int
     #: seeds the randomness of every shot
     seed: int
-    #: the shots to run are ``first_shot .. first_shot + shots - 1``. What a shot gives depends on the program, the
-    #: seed and the shot's number alone: a circuit cut into blocks of shots gives the same outcomes as uncut.
+    #: the shots to run are ``first_shot .. first_shot + shots - 1``. The outcome of a shot depends on the
+    #: program, the seed and the shot's number alone: a circuit cut into blocks of shots has the same outcomes as uncut.
     first_shot: int = 0
     #: its method is a resolved one
     request: Request = Request()
@@ -64,7 +64,7 @@ class Experiment(msgspec.Struct, frozen=True, eq=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What running an experiment gave.
+    """The outcome of an experiment.
 
     ``outcomes`` has one row per distinct outcome, in ascending order of the clbits read as a number; clbit 0 is the
     lowest bit of the row's first byte. Without clbits, or for a unitary, ``outcomes`` and ``counts`` are empty.
@@ -79,7 +79,7 @@ class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
     #: complex64 or complex128 by precision. Statevector: shape (2**n,), the state after the last shot.
     #: Unitary: shape (2**n, 2**n). ``None`` for counts.
     amplitudes: NDArray[np.complexfloating] | None = None
-    #: what each of the program's saves gave, in their order
+    #: the data of each of the program's saves, in their order
     saved: tuple[Saved, ...] = ()
 
 
@@ -106,6 +106,7 @@ class Simulator(Protocol):
         `run` does, at the parameter set that can't be run.
 
         Args:
+            experiment: the circuit, its shots and its request.
             params: angles in radians, shape (parameter sets, len(program.params)).
             seeds: one for each parameter set.
         """

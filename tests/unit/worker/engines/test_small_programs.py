@@ -32,7 +32,7 @@ from qfleet.wire.program.expressions import (
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind
-from qfleet_worker.engines.driver import liveness, trajectories
+from qfleet_worker.engines.driver import classical, liveness
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.plan import Plan
@@ -204,7 +204,7 @@ def test_live_names_are_coarse_where_they_take_too_much(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "value"), [(trajectories, "CLASSICAL_BYTES", 1), (state_store, "MOST_ASIDE", 2)]
+    ("module", "name", "value"), [(classical, "CLASSICAL_BYTES", 1), (state_store, "MOST_ASIDE", 2)]
 )
 def test_few_states_at_a_time_find_the_same(
     monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: int

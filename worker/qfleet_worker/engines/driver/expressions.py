@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is the value of a classical expression?
+"""Values of classical expressions.
 
 Expressions are made into functions once and called for each branch. A BOOL is 0 or 1, an integer is a Python int, so
 that registers may have any width. What OpenQASM leaves open is settled here: integers wrap around, `and` and `or` don't
 evaluate what they needn't, a shift by the width or more gives 0; a division by zero, an index beyond the width and a
-float that is no integer's value are errors.
+float without an integer value are errors.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Value: TypeAlias = int | float
 
 @dataclass(slots=True)
 class Memory:
-    """What a branch holds that is classical."""
+    """Classical values of a branch."""
 
     #: one bit for each clbit that the scope names
     clbits: int = 0
@@ -56,10 +56,13 @@ Write: TypeAlias = Callable[[Memory, Value], None]
 
 
 class Compiler:
-    """Makes functions of the expressions of one program, one of each."""
+    """Makes functions of the expressions of one program, one of each.
+
+    Args:
+        scope: the clbits and variables that the expressions mention.
+    """
 
     def __init__(self, scope: Scope) -> None:
-        """`scope`: what the expressions mention."""
         self._scope = scope
         #: each by the id of an expression, which is kept here: rows share expressions
         self._kept: dict[int, tuple[Expression, int, Evaluate]] = {}

@@ -28,7 +28,7 @@ class Block(Generic[AnyPlan]):
     """A compiled stretch, and what comes after it."""
 
     plan: AnyPlan
-    #: what is done at its end
+    #: writes the values that are stored at its end
     store: Callable[[Memory], None] | None = None
     condition: Evaluate | None = None
     #: the block to go on with, if there is no condition or it holds; ``None`` at the program's end
@@ -41,7 +41,7 @@ class Block(Generic[AnyPlan]):
     events: tuple[int, ...] = ()
 
     def goals(self) -> Iterator[int]:
-        """The blocks that may come next."""
+        """Give the blocks that may come next."""
         if self.following is not None:
             yield self.following
         if self.condition is not None:
@@ -49,7 +49,7 @@ class Block(Generic[AnyPlan]):
 
 
 class Ahead(NamedTuple):
-    """What shots may still meet, again or for the first time."""
+    """Events that shots may still meet, again or for the first time."""
 
     #: events with a lower number are behind them
     first_event: int
@@ -62,25 +62,25 @@ class Flow(Generic[AnyPlan]):
     """A program, compiled."""
 
     blocks: tuple[Block[AnyPlan], ...]
-    #: what has a name
+    #: the clbits and variables that have a name
     scope: Scope
     #: for each block the names that may still be read, before each step and after the last; see `liveness`
     live: list[list[int]]
     #: the variables that have a name, as they begin
     variables: tuple[Value, ...] = ()
-    #: what may still be met from each block on; empty if no block may be run again
+    #: the events that may still be met from each block on; empty if no block may be run again
     ahead: tuple[Ahead, ...] = ()
-    #: what to call the loop that begins with a block
+    #: the name of the loop that begins with a block, for errors
     names: dict[int, str] = dataclasses.field(default_factory=dict)
 
     @property
     def loops(self) -> bool:
-        """Whether any block may be run again."""
+        """Tell whether any block may be run again."""
         return bool(self.ahead)
 
 
 def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]) -> Flow[AnyPlan]:
-    """The blocks of a program, their plans made by `compile_stretch`."""
+    """Return the blocks of a program, their plans made by `compile_stretch`."""
     if not IS_FLOW[program.codes].any():
         plan = compile_stretch(Stretch(program, True, True, 0))
         return Flow((Block(plan, events=events_of(plan)),), Scope(), [[0] * (len(plan.steps) + 1)])
@@ -116,7 +116,7 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
 
 
 def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tuple[Ahead, ...]:
-    """Return what may still be met from each block on; `events_before` has the number of events before each."""
+    """Return the events that may still be met from each block on; `events_before` counts those before each block."""
     back = max(
         [number for number, block in enumerate(blocks) if any(goal <= number for goal in block.goals())], default=-1
     )
@@ -168,7 +168,7 @@ def _of_store(compiler: Compiler, place: Expression, value: Expression) -> Names
 
 
 def _in_names(block: Block[AnyPlan], scope: Scope) -> InNames:
-    """Return what a block means for names."""
+    """Return the names that a block reads and changes."""
     nothing = frozenset[int]()
     steps = [scope.among(step.clbits) if isinstance(step, EventStep) else nothing for step in block.plan.steps]
     return InNames(steps, block.names, list(block.goals()))

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.driver.expressions import Value
-from qfleet_worker.engines.driver.shot_groups import Crowd
+from qfleet_worker.engines.driver.shot_groups import ShotGroups
 from qfleet_worker.engines.driver.visits import Visits
 from qfleet_worker.engines.states.contract import States
 
 
 @dataclass(slots=True)
-class Front:
+class ShotFront:
     """Shots that have come to the same place."""
 
     #: the block that they are in, or have come to the end of
     block: int
-    crowd: Crowd
+    groups: ShotGroups
     states: States
     #: factors of the states, shape (states,)
     phases: NDArray[np.complex128]
@@ -28,11 +28,11 @@ class Front:
     variables: list[tuple[Value, ...]]
     visits: Visits
 
-    def split_off(self, out: NDArray[np.bool_]) -> Front:
+    def split_off(self, out: NDArray[np.bool_]) -> ShotFront:
         """Take some states out, with their shots."""
-        other = Front(
+        other = ShotFront(
             self.block,
-            self.crowd.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1),
+            self.groups.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1),
             self.states.take_out(out),
             self.phases[out],
             [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if leaves],
@@ -42,11 +42,11 @@ class Front:
         self.variables = [values for values, leaves in zip(self.variables, out.tolist(), strict=True) if not leaves]
         return other
 
-    def join(self, others: list[Front]) -> None:
+    def join(self, others: list[ShotFront]) -> None:
         """Take the shots and states of others in."""
         fronts = [self, *others]
-        self.visits.join([front.visits for front in others], [front.crowd for front in fronts])
-        self.crowd.join([front.crowd for front in others], [len(front.states) for front in fronts])
+        self.visits.join([front.visits for front in others], [front.groups for front in fronts])
+        self.groups.join([front.groups for front in others], [len(front.states) for front in fronts])
         for front in others:
             self.states.join(front.states)
         self.phases = np.concatenate([front.phases for front in fronts])

@@ -23,7 +23,7 @@ _NO_NAMES: Final = frozenset[int]()
 
 
 class Names(NamedTuple):
-    """What one operation does with names. Operations share these sets."""
+    """Names that one operation reads and changes. Operations share these sets."""
 
     #: read by it: all in any of these
     reads: tuple[frozenset[int], ...] = ()
@@ -37,20 +37,21 @@ NOTHING: Final = Names()
 
 
 class InNames(NamedTuple):
-    """What a block means for names."""
+    """Names that a block reads and changes."""
 
     #: for each step the names that it overwrites
     steps: Sequence[frozenset[int]]
-    #: what is done at its end
+    #: the names that its end reads and changes
     end: Names
     #: the blocks that may come next
     goals: Sequence[int]
 
 
 def live_names(blocks: Sequence[InNames], width: int) -> list[list[int]]:
-    """Return for each block the names that may still be read: before each of its steps, and after the last of them.
+    """Return for each block the names that may still be read, before each step and after the last.
 
     Args:
+        blocks: the names that each block reads and changes.
         width: how many names there are.
     """
     masks = _Masks(width)
@@ -73,7 +74,7 @@ class _Masks:
         self._known: dict[int, tuple[frozenset[int], int]] = {}
 
     def fit(self, number: int) -> bool:
-        """Tell whether there is memory for so many masks beside those of sets."""
+        """Tell whether there is memory for a number of masks beside those of sets."""
         return (number + len(self._known)) * self._size <= MASK_BYTES
 
     def of(self, names: Iterable[frozenset[int]]) -> int:

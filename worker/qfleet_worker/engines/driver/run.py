@@ -14,13 +14,14 @@ from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.readout import read
-from qfleet_worker.engines.driver.shot_records import Notes
-from qfleet_worker.engines.driver.trajectories import ends, numbers_per_shot
+from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, ShotRecords
+from qfleet_worker.engines.driver.trajectories import ends
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import Saver
 from qfleet_worker.engines.states.contract import StateSource
+from qfleet_worker.engines.steps import EventStep, SaveStep
 
 #: Random numbers that are held at a time; a circuit with more is run for fewer shots at a time.
 NUMBERS: Final = 1 << 21
@@ -30,6 +31,7 @@ def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[],
     """Run all shots of an experiment, and return their outcome.
 
     Args:
+        experiment: the circuit, its shots and its request.
         flow: the compiled program.
         make_source: makes the states. They are dropped before the outcomes are sorted, which takes memory of its own.
     """
@@ -51,15 +53,34 @@ def sweep_one_by_one(
 def _run_parts(
     experiment: Experiment, flow: Flow[Any], source: StateSource, tally: Tally, saver: Saver
 ) -> ComplexArray | None:
-    """Run as many shots at a time as there is room for, and return the amplitudes after the last, if asked for."""
-    at_once = max(1, NUMBERS // numbers_per_shot(flow))
+    """Run the shots, some at a time, and return the amplitudes after the last one if asked for."""
+    at_once = max(1, NUMBERS // _numbers_per_shot(flow))
     last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
     amplitudes: ComplexArray | None = None
     for first in range(0, experiment.shots, at_once):
         shots = min(at_once, experiment.shots - first)
         uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-        records = Notes(shots)
+        records = ShotRecords(shots)
         for front in ends(flow, source, shots, uniforms, records, saver.taking(first), saver.phases):
             after = read(front, flow.blocks[front.block].plan, records, uniforms, first, tally, last - first)
             amplitudes = amplitudes if after is None else after
     return amplitudes
+
+
+def _numbers_per_shot(flow: Flow[Any]) -> int:
+    """Return the numbers of 8 bytes that are held for each shot, at most: random ones, and its records."""
+    if not any(block.events or block.store is not None for block in flow.blocks):
+        return 1
+    clbits: set[int] = set()
+    saves: set[int] = set()
+    for block in flow.blocks:
+        clbits.update([flow.scope.clbits[name] for name in flow.scope.parted(block.names.changes)[0]])
+        for at in block.events:
+            step = block.plan.steps[at]
+            if isinstance(step, EventStep):
+                clbits.update(step.clbits)
+            elif isinstance(step, SaveStep):
+                saves.add(step.save)
+    visits = 1 + sum(len(block.events) for block in flow.blocks) if flow.loops else 0
+    each = BYTES_OF_A_SAVE_IN_A_LOOP if flow.loops else BYTES_OF_A_SAVE
+    return 2 + (len(clbits) + 4 * visits + each * len(saves)) // 8

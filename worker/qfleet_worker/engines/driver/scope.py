@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers what a program's expressions mention.
+"""Names of the clbits and variables that a program's expressions mention.
 
 A program may have millions of clbits of which its expressions read a few. Each clbit and each variable that is
 mentioned gets a number, its *name*: clbits first, in ascending order, then variables. What is compiled and kept for
@@ -14,10 +14,13 @@ from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression,
 
 
 class Scope:
-    """The clbits and variables that some expressions mention."""
+    """The clbits and variables that some expressions mention.
+
+    Args:
+        types: those of all variables of the program.
+    """
 
     def __init__(self, clbits: Iterable[int] = (), variables: Iterable[int] = (), types: Sequence[int] = ()) -> None:
-        """`types`: those of all variables of the program."""
         self.clbits = tuple(sorted(set(clbits)))
         self.variables = tuple(sorted(set(variables)))
         #: the types of the variables that are mentioned

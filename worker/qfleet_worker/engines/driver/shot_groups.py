@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which shots does each of several states belong to?
+"""Groups of shots that share a state.
 
 There may be many shots and few states, and shots part and meet again without anything happening to them in between. So
-a crowd that was divided shares its arrays with the other part, and says only which of their entries are its own.
+groups that were divided share their arrays with the other part, and mark their own entries.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-#: Where there are fewer shots than one in so many, they are sorted.
+#: Shots are sorted where there is fewer than one among this number.
 SPARSE = 8
 #: Shots at the end among which each state has one, mostly.
 TAIL = 1 << 10
 
 
-class Crowd:
-    """Shots, and the number of each one's state."""
+class ShotGroups:
+    """Shots, and the number of each one's state.
+
+    Args:
+        shots: in ascending order; all are of state 0.
+    """
 
     def __init__(self, shots: NDArray[np.int64]) -> None:
-        """`shots`, in ascending order, are all of state 0."""
         self._set(shots, np.broadcast_to(np.int64(0), shots.shape), 1, shots[-1:])
 
     def _set(
@@ -31,50 +34,54 @@ class Crowd:
         self._shots = shots
         #: for each shot a place in `_numbers`
         self._entries = entries
-        #: the number of a state, -1 where the shots belong to another crowd
+        #: the number of a state, -1 where the shots belong to other groups
         self._numbers = np.arange(states)
         #: the last shot of each entry, once it is known
         self._last = last
         self._plain = True
 
-    def divide(self, out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> Crowd:
-        """Take the shots of some states out; then the states have new numbers, here and there."""
+    def divide(self, out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> ShotGroups:
+        """Take the shots of some states out, and return them; the states get new numbers in both parts."""
         self._last_of_entries()
         own = self._numbers >= 0
         leaving = own & out[self._numbers]
         new = numbers[self._numbers]
-        other = Crowd.__new__(Crowd)
+        other = ShotGroups.__new__(ShotGroups)
         other._shots, other._entries, other._last, other._plain = self._shots, self._entries, self._last, False
         other._numbers = np.where(leaving, new, -1)
         self._numbers = np.where(own & ~leaving, new, -1)
         self._plain = False
         return other
 
-    def join(self, others: Sequence[Crowd], states: Sequence[int]) -> None:
-        """Take the shots of others in. Their states get numbers behind those here; `states` has how many there are
-        here, and in each of the others."""
+    def join(self, others: Sequence[ShotGroups], states: Sequence[int]) -> None:
+        """Take the shots of others in. Their states get numbers behind those here.
+
+        Args:
+            others: may share arrays with these.
+            states: the number of states here, and in each of the others.
+        """
         begins = np.cumsum(states).tolist()
         if all(other._entries is self._entries for other in others):
             for other, begin in zip(others, begins, strict=False):
                 theirs = np.where(other._numbers >= 0, other._numbers + begin, -1)
                 self._numbers = np.where(self._numbers >= 0, self._numbers, theirs)
             return
-        parts = [crowd.settle() for crowd in (self, *others)]
+        parts = [groups.settle() for groups in (self, *others)]
         numbered = [(shots, own + begin) for (shots, own), begin in zip(parts, [0, *begins[:-1]], strict=True)]
         shots, numbers = _merged([part for part in numbered if len(part[0])] or numbered[:1])
         self._set(shots, numbers, begins[-1])
 
     def renumber(self, numbers: NDArray[np.int64]) -> None:
-        """Give state i the number ``numbers[i]``, which several may share."""
+        """Give state i the number ``numbers[i]``, which several states may share."""
         self._numbers = np.where(self._numbers >= 0, numbers[self._numbers], -1)
         self._plain = False
 
     def replace(self, shots: NDArray[np.int64], numbers: NDArray[np.int64], states: int) -> None:
-        """Put others in the place of all shots, and say how many states they have."""
+        """Replace all shots by others, which have this number of states."""
         self._set(shots, numbers, states)
 
     def settle(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The shots, in ascending order, and the state of each, both of shape (shots,)."""
+        """Return the shots, in ascending order, and the state of each, both of shape (shots,)."""
         if not self._plain:
             states = 1 + int(self._numbers.max())
             own = self._numbers >= 0
@@ -87,14 +94,14 @@ class Crowd:
         return self._shots, self._entries
 
     def last_shots(self) -> NDArray[np.int64]:
-        """The last shot of each state."""
+        """Return the last shot of each state."""
         last = self._last_of_entries()
         if self._plain:
             return last
         own = self._numbers >= 0
-        found = np.full(1 + int(self._numbers.max()), -1)
-        np.maximum.at(found, self._numbers[own], last[own])
-        return found
+        last_of_states = np.full(1 + int(self._numbers.max()), -1)
+        np.maximum.at(last_of_states, self._numbers[own], last[own])
+        return last_of_states
 
     def _last_of_entries(self) -> NDArray[np.int64]:
         if self._last is None:
@@ -103,7 +110,7 @@ class Crowd:
         return self._last
 
     def _last_among(self, shots: int) -> NDArray[np.int64]:
-        """The last shot of each entry among so many at the end, -1 where it has none there."""
+        """Return the last shot of each entry among the last `shots`; -1 where it has none there."""
         last = np.full(len(self._numbers), -1)
         # The shots ascend, and where an entry has several the last one stays.
         last[self._entries[-shots:]] = self._shots[-shots:]
@@ -113,7 +120,7 @@ class Crowd:
 def _merged(
     parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All shots in ascending order, with their numbers. Each part ascends; one that is alone may be empty."""
+    """Return all shots in ascending order, with their numbers. Each part ascends; a single part may be empty."""
     if len(parts) == 1:
         return parts[0]
     first, last = min([int(shots[0]) for shots, _ in parts]), max([int(shots[-1]) for shots, _ in parts])

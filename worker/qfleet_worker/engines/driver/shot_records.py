@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has each shot written so far, and which states has it saved?"""
+"""Records of shots: the clbits that they wrote, and the saves that they came to."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.bits import WIDE, from_bits
 
-#: What a save takes for each shot, once and in a loop.
+#: Bytes that a save takes for each shot, once and in a loop.
 BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP = 2, 8
 _MOST_IN_A_BYTE = 255
 
 
-class Notes:
+class ShotRecords:
     """The clbits of shots, and how often they have come to each save."""
 
     def __init__(self, shots: int) -> None:
@@ -36,7 +36,7 @@ class Notes:
             plane[shots] = values
 
     def to_save(self, save: int, shots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The shots that come to a save and haven't been there yet; for those that began again, as often as before."""
+        """Count shots that come to a save, and return those that haven't come so often before they began again."""
         planes = self._saves.get(save)
         if planes is None:
             planes = self._saves[save] = np.zeros((2, self._shots), np.uint8)
@@ -48,7 +48,7 @@ class Notes:
         return new
 
     def groups(self, shots: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """The values of all clbits, as a number, and the shots that have them."""
+        """Give the values of all clbits, as a number, and the shots that have them."""
         clbits = sorted(self.clbits)
         if not clbits:
             yield 0, shots
@@ -60,14 +60,14 @@ class Notes:
             yield _number(ones), shots[which.reshape(-1) == number]
 
     def forget(self, shots: NDArray[np.int64]) -> None:
-        """These shots begin again."""
+        """Forget what shots wrote, since they begin again."""
         for plane in self.clbits.values():
             plane[shots] = 0
         for planes in self._saves.values():
             planes[0, shots] = 0
 
     def of(self, clbits: Sequence[tuple[int, int]], shot: int) -> int:
-        """Some clbits of one shot as a number: pairs of a place in it, in ascending order, and a clbit."""
+        """Return clbits of one shot as a number; `clbits` are pairs of a place in the number and a clbit."""
         values = [(place, int(self.clbits[clbit][shot])) for place, clbit in clbits if clbit in self.clbits]
         if len(values) <= WIDE:
             return sum([value << place for place, value in values])
@@ -78,7 +78,7 @@ class Notes:
 
 
 def _number(ones: Sequence[int]) -> int:
-    """The number whose bits at these places are set, in the time that its bytes take."""
+    """Return the number whose bits at these places are set, in time linear in its bytes."""
     raw = bytearray(ones[-1] // 8 + 1 if ones else 0)
     for place in ones:
         raw[place >> 3] |= 1 << (place & 7)

@@ -31,16 +31,27 @@ _NO_ROWS = np.zeros(0, np.int32)
 
 
 class CompiledPlan(Protocol):
-    """What any engine's plan tells of itself."""
+    """The part of any engine's plan that the driver reads."""
 
     @property
-    def steps(self) -> tuple[Any, ...]: ...
+    def steps(self) -> tuple[Any, ...]:
+        """Return the steps: those of the driver, and the engine's own."""
+        ...
+
     @property
-    def measured(self) -> tuple[int, ...]: ...
+    def measured(self) -> tuple[int, ...]:
+        """Return the wires that are measured at the end."""
+        ...
+
     @property
-    def readout(self) -> tuple[tuple[int, int], ...]: ...
+    def readout(self) -> tuple[tuple[int, int], ...]:
+        """Return pairs of a wire measured at the end, and a clbit that it is written to."""
+        ...
+
     @property
-    def phase(self) -> complex: ...
+    def phase(self) -> complex:
+        """Return the factor of the whole state."""
+        ...
 
 
 AnyPlan = TypeVar("AnyPlan", bound=CompiledPlan)
@@ -65,7 +76,7 @@ def events_of(plan: CompiledPlan) -> tuple[int, ...]:
 
 
 class CompileOnce(Generic[AnyPlan]):
-    """Compiles stretches, equal ones once: what is unrolled repeats."""
+    """A compiler of stretches that compiles equal ones once: unrolled loops repeat."""
 
     def __init__(self, compile_stretch: Callable[[Stretch], AnyPlan]) -> None:
         self._compile = compile_stretch
@@ -73,6 +84,7 @@ class CompileOnce(Generic[AnyPlan]):
         self._plans: dict[tuple[Any, ...], tuple[AnyPlan, int]] = {}
 
     def __call__(self, stretch: Stretch) -> AnyPlan:
+        """Return the plan of a stretch."""
         part = stretch.program
         key = (
             stretch.first,
@@ -127,7 +139,7 @@ class Cutter:
         self._events = event_numbers(program)
 
     def stretch(self, start: int, end: int, *, first: bool, last: bool) -> Stretch:
-        """Rows `start` to ``end - 1``, none of which is a jump or a store."""
+        """Return the stretch of rows `start` to ``end - 1``, none of which is a jump or a store."""
         program, rows = self._program, slice(start, end)
         numbers = [number for number in self._table_at[rows].tolist() if number >= 0]
         part = msgspec.structs.replace(
@@ -151,5 +163,5 @@ class Cutter:
 
 
 def _starts(counts: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Where each row's items begin, and where the last row's end."""
+    """Return the place where each row's items begin, and the end of the last row's."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

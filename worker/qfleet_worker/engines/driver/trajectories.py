@@ -1,31 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which histories do the shots of a circuit take?
+"""Trajectories of shots through a program.
 
-A measurement in mid-circuit divides the shots: those that found 0 and those that found 1 go on with a state of each.
-All go on together, the ones that are behind first, and where several come to the same place in the same state, with the
-same values in all clbits and variables that may still be read, they go on as one. So shots are simulated together
-wherever they can't be told apart by what comes.
+A random event, such as a measurement in mid-circuit, divides the shots: the shots of each way go on with a state of
+their own. All go on together, those that are behind first. Where shots come to the same place in the same state, with
+the same values in all clbits and variables that may still be read, they go on as one. So shots are simulated together
+wherever the rest of the program can't tell them apart.
 
 Where there is no room for another state, its shots are put off and run again from the start, when the others are done:
-what a shot finds doesn't depend on which others run beside it.
+the outcome of a shot doesn't depend on the others that run beside it.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.bits import mask_of, places, to_bits
 from qfleet_worker.engines.contract import EngineError
-from qfleet_worker.engines.driver.expressions import Memory, Value
-from qfleet_worker.engines.driver.flow import Block, Flow
-from qfleet_worker.engines.driver.front import Front
-from qfleet_worker.engines.driver.shot_groups import Crowd
-from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, Notes
+from qfleet_worker.engines.driver.classical import ClassicalValues, most_states
+from qfleet_worker.engines.driver.flow import Flow
+from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.shot_groups import ShotGroups
+from qfleet_worker.engines.driver.shot_records import ShotRecords
 from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.visits import GOING_BACK, Visits
 from qfleet_worker.engines.driver.ways import are_certain, draw_ways
@@ -38,53 +37,40 @@ from qfleet_worker.engines.steps import EventStep, SaveStep
 MAX_PASSES = 100_000
 #: Fronts that wait at a place before they are made one.
 JOINED = 16
-#: Bytes of a small number, or of an empty tuple.
-_NUMBER_BYTES = 40
-#: Bytes of the variables and of the live clbits of all states.
-CLASSICAL_BYTES = 1 << 24
-
-
-def numbers_per_shot(flow: Flow[AnyPlan]) -> int:
-    """How many numbers of 8 bytes are held for each shot, at most: random ones, and its notes."""
-    if not any(block.events or block.store is not None for block in flow.blocks):
-        return 1
-    clbits: set[int] = set()
-    saves: set[int] = set()
-    for block in flow.blocks:
-        clbits.update([flow.scope.clbits[name] for name in flow.scope.parted(block.names.changes)[0]])
-        for at in block.events:
-            step = block.plan.steps[at]
-            if isinstance(step, EventStep):
-                clbits.update(step.clbits)
-            elif isinstance(step, SaveStep):
-                saves.add(step.save)
-    visits = 1 + sum(len(block.events) for block in flow.blocks) if flow.loops else 0
-    each = BYTES_OF_A_SAVE_IN_A_LOOP if flow.loops else BYTES_OF_A_SAVE
-    return 2 + (len(clbits) + 4 * visits + each * len(saves)) // 8
 
 
 def ends(
     flow: Flow[AnyPlan],
-    ensemble: StateSource,
+    source: StateSource,
     shots: int,
     uniforms: Uniforms,
-    notes: Notes,
+    records: ShotRecords,
     take: Take | None = None,
     phases: bool = False,
-) -> Iterator[Front]:
+) -> Iterator[ShotFront]:
     """Run a program for shots 0 to `shots` - 1, and give those that come to its end together.
 
-    `notes` is where the shots leave what they write; `take` is called at saves. The states of a front are those of the
-    program's end until the next front is asked for, their global phases those of the last shot of each. With `phases`
-    it is that of every shot, at the price that fewer are simulated together. Raises `EngineError` for a loop that
-    doesn't end, and for expressions that have no value.
+    The states of a front are those of the program's end until the next front is asked for.
+
+    Args:
+        flow: the compiled program.
+        source: makes the states.
+        shots: their number.
+        uniforms: their random numbers.
+        records: take the clbits that the shots write.
+        take: is called at saves.
+        phases: keep the global phase of every shot; fewer shots are simulated together. Without it, the phase of a
+            state is that of its last shot.
+
+    Raises:
+        EngineError: a loop doesn't end, or an expression has no value.
     """
     left = np.arange(shots)
     while len(left):
-        run = _Run(flow, ensemble, uniforms, notes, take, phases)
+        run = _Run(flow, source, uniforms, records, take, phases)
         yield from run.run(left)
         left = run.put_off()
-        notes.forget(left)
+        records.forget(left)
 
 
 class _Run(Generic[AnyPlan]):
@@ -93,35 +79,36 @@ class _Run(Generic[AnyPlan]):
     def __init__(
         self,
         flow: Flow[AnyPlan],
-        ensemble: StateSource,
+        source: StateSource,
         uniforms: Uniforms,
-        notes: Notes,
+        records: ShotRecords,
         take: Take | None,
         phases: bool,
     ) -> None:
         self._flow = flow
-        self._ensemble = ensemble
+        self._source = source
         self._uniforms = uniforms
-        self._notes = notes
+        self._records = records
         self._take = take
         self._phases = phases
         #: blocks that a front waits for, and the fronts by block
         self._blocks: list[int] = []
-        self._waiting: dict[int, list[Front]] = {}
+        self._waiting: dict[int, list[ShotFront]] = {}
         self._put_off: list[NDArray[np.int64]] = []
-        self._most_states = _most_states(flow)
+        self._classical = ClassicalValues(flow.scope, records)
+        self._most_states = most_states(flow)
 
     def put_off(self) -> NDArray[np.int64]:
-        """The shots that are to be run again."""
+        """Return the shots that have to be run again."""
         return np.sort(np.concatenate(self._put_off)) if self._put_off else np.zeros(0, np.int64)
 
-    def run(self, shots: NDArray[np.int64]) -> Iterator[Front]:
+    def run(self, shots: NDArray[np.int64]) -> Iterator[ShotFront]:
         """Run these shots; see `ends`."""
-        crowd, visits = Crowd(shots), Visits(1 + int(shots[-1]))
-        first = Front(0, crowd, self._ensemble.begin(), np.ones(1, np.complex128), [self._flow.variables], visits)
+        groups, visits = ShotGroups(shots), Visits(1 + int(shots[-1]))
+        first = ShotFront(0, groups, self._source.begin(), np.ones(1, np.complex128), [self._flow.variables], visits)
         self._wait(first, 0)
         while self._blocks:
-            # The first block in the program: whoever comes to a later one waits there for those who may still come.
+            # The first block in the program: shots that come to a later one wait there for those that may still come.
             front = self._joined(self._waiting.pop(heapq.heappop(self._blocks)))
             if not len(front.states):
                 continue
@@ -130,7 +117,7 @@ class _Run(Generic[AnyPlan]):
                 yield front
                 front.states.select(np.zeros(0, np.int64))
 
-    def _wait(self, front: Front, block: int) -> None:
+    def _wait(self, front: ShotFront, block: int) -> None:
         front.block = block
         if self._flow.loops:
             front.visits.forget(*self._flow.ahead[block])
@@ -141,11 +128,11 @@ class _Run(Generic[AnyPlan]):
             return
         others.append(front)
         if len(others) == JOINED:
-            # Those who leave a loop one by one would need a state each.
+            # Shots that leave a loop one by one would need a state each.
             self._waiting[block] = [self._joined(others)]
 
-    def _joined(self, fronts: list[Front]) -> Front:
-        """One front of several at the beginning of a block."""
+    def _joined(self, fronts: list[ShotFront]) -> ShotFront:
+        """Return one front of several at the beginning of a block."""
         first, *others = fronts
         for front in fronts:
             self._give_up(front)
@@ -154,7 +141,7 @@ class _Run(Generic[AnyPlan]):
         self._merge(first, self._flow.live[first.block][0])
         return first
 
-    def _run_block(self, front: Front) -> None:
+    def _run_block(self, front: ShotFront) -> None:
         block = self._flow.blocks[front.block]
         steps, live = block.plan.steps, self._flow.live[front.block]
         begin = 0
@@ -172,18 +159,18 @@ class _Run(Generic[AnyPlan]):
         if block.plan.phase != 1:
             front.phases = front.phases * block.plan.phase
 
-    def _save(self, front: Front, step: SaveStep) -> None:
+    def _save(self, front: ShotFront, step: SaveStep) -> None:
         if self._take is None:
             return
-        shots, members = front.crowd.settle()
+        shots, states = front.groups.settle()
         for number, answers in front.states.answers():
             # Shots that were put off, and come here once more, have been here.
-            own = self._notes.to_save(step.save, shots[members == number])
+            own = self._records.to_save(step.save, shots[states == number])
             if len(own):
-                self._take(step, answers, complex(front.phases[number]), own, self._notes)
+                self._take(step, answers, complex(front.phases[number]), own, self._records)
         self._give_up(front)
 
-    def _event(self, front: Front, step: EventStep, live: int) -> None:
+    def _event(self, front: ShotFront, step: EventStep, live: int) -> None:
         while True:
             weights = front.states.weights(step)
             if not self._give_up(front):
@@ -195,26 +182,26 @@ class _Run(Generic[AnyPlan]):
         self._give_up(front)
         self._merge(front, live)
 
-    def _certain_event(self, front: Front, step: EventStep, weights: NDArray[np.float64]) -> None:
+    def _certain_event(self, front: ShotFront, step: EventStep, weights: NDArray[np.float64]) -> None:
         """Take a front through an event at which each state goes one way."""
         ways = weights.argmax(axis=1)
         if self._flow.loops:
-            front.visits.add(step.event, front.crowd)
+            front.visits.add(step.event, front.groups)
         if step.clbits:
-            shots, states = front.crowd.settle()
+            shots, states = front.groups.settle()
             values = ways if len(ways) == 1 else ways[states]
             for clbit in step.clbits:
-                self._notes.write(clbit, shots, values)
+                self._records.write(clbit, shots, values)
         front.states.branch(step, ways[:, None] == np.arange(step.ways), weights)
 
-    def _divide(self, front: Front, step: EventStep, weights: NDArray[np.float64]) -> None:
+    def _divide(self, front: ShotFront, step: EventStep, weights: NDArray[np.float64]) -> None:
         """Take a front through an event that may divide the shots of a state."""
         number = len(front.states)
-        shots, states = front.crowd.settle()
-        visit = front.visits.add(step.event, front.crowd) if self._flow.loops else 0
+        shots, states = front.groups.settle()
+        visit = front.visits.add(step.event, front.groups) if self._flow.loops else 0
         drawn = draw_ways(self._uniforms.of(step.event, shots, visit), weights, states)
         for clbit in step.clbits:
-            self._notes.write(clbit, shots, drawn)
+            self._records.write(clbit, shots, drawn)
         goals = states * step.ways + drawn
         taken = np.bincount(goals, minlength=number * step.ways).reshape(number, step.ways) > 0
         numbers = front.states.branch(step, self._allowed(taken, front), weights)
@@ -225,12 +212,12 @@ class _Run(Generic[AnyPlan]):
             off = states < 0
             self._put_off.append(shots[off])
             shots, states = shots[~off], states[~off]
-        front.crowd.replace(shots, states, len(front.states))
+        front.groups.replace(shots, states, len(front.states))
         sources = np.nonzero(numbers >= number)[0]
         front.phases = np.concatenate([front.phases, front.phases[sources]])
         front.variables = front.variables + [front.variables[at] for at in sources.tolist()]
 
-    def _allowed(self, taken: NDArray[np.bool_], front: Front) -> NDArray[np.bool_]:
+    def _allowed(self, taken: NDArray[np.bool_], front: ShotFront) -> NDArray[np.bool_]:
         """Leave out the ways whose states there is no memory for, since each state has variables of its own."""
         if self._most_states is None:
             return taken
@@ -240,99 +227,47 @@ class _Run(Generic[AnyPlan]):
         allowed: NDArray[np.bool_] = taken & (room | ~further)
         return allowed
 
-    def _give_up(self, front: Front) -> bool:
-        """Put the shots off whose states were given up. Returns whether there were any."""
+    def _give_up(self, front: ShotFront) -> bool:
+        """Put the shots off whose states are lost, and tell whether there were any."""
         lost = front.states.lost()
         if lost is None:
             return False
-        self._put_off.append(front.split_off(lost).crowd.settle()[0])
+        self._put_off.append(front.split_off(lost).groups.settle()[0])
         return True
 
-    def _merge(self, front: Front, live: int) -> None:
+    def _merge(self, front: ShotFront, live: int) -> None:
         """Make one of the states that are the same, where `live` are the names that may still be read."""
         number = len(front.states)
         if number < 2 or self._phases:
             return
-        last = front.crowd.last_shots()
-        leaders = front.states.first_equal(self._kinds(front, last, live))
-        if (leaders == np.arange(number)).all():
+        last = front.groups.last_shots()
+        firsts = front.states.first_equal(self._classical.kinds(front, last, live))
+        if (firsts == np.arange(number)).all():
             return
-        distinct, members = np.unique(leaders, return_inverse=True)
-        # What the last of all shots comes to is its own, to the last bit, whoever goes with it.
+        distinct, states = np.unique(firsts, return_inverse=True)
+        # The last of all shots keeps its own state, to the last bit, whichever shots it is merged with.
         best = np.full(len(distinct), -1)
-        np.maximum.at(best, members, last)
+        np.maximum.at(best, states, last)
         chosen = np.empty(len(distinct), np.int64)
-        owners = np.flatnonzero(last == best[members])
-        chosen[members[owners]] = owners
+        owners = np.flatnonzero(last == best[states])
+        chosen[states[owners]] = owners
         front.states.select(chosen)
         front.phases = front.phases[chosen]
         front.variables = [front.variables[at] for at in chosen.tolist()]
-        front.crowd.renumber(members)
+        front.groups.renumber(states)
 
-    def _kinds(self, front: Front, last: NDArray[np.int64], names: int) -> NDArray[np.int64]:
-        """A number for each state, the same for those who agree in these names; `last` has a shot of each."""
-        kinds = np.zeros(len(last), np.int64)
-        if not names or len(last) == 1:
-            return kinds
-        scope, clbits = self._flow.scope, self._notes.clbits
-        named, variables = scope.parted(places(names))
-        columns = [clbits[scope.clbits[name]][last] for name in named if scope.clbits[name] in clbits]
-        for column in columns[:60]:
-            kinds = kinds << 1 | column
-        if len(columns) <= 60 and not variables:
-            return kinds
-        rows = np.stack(columns, axis=1) if columns else np.zeros((len(last), 0), np.uint8)
-        numbers: dict[tuple[bytes, tuple[Value, ...]], int] = {}
-        for at, values in enumerate(front.variables):
-            key = rows[at].tobytes(), tuple([values[place] for place in variables])
-            kinds[at] = numbers.setdefault(key, len(numbers))
-        return kinds
-
-    def _memories(self, front: Front, names: set[int]) -> tuple[list[Memory], NDArray[np.int64]]:
-        """What is read of these names, once for all states that agree in them, and which of these each state has."""
-        scope = self._flow.scope
-        last = front.crowd.last_shots()
-        if len(last) == 1:
-            first = which = np.zeros(1, np.int64)
-        else:
-            kinds = self._kinds(front, last, mask_of(names, len(scope)))
-            _, first, which = np.unique(kinds, return_index=True, return_inverse=True)
-        clbits = [(name, scope.clbits[name]) for name in scope.parted(names)[0]]
-        memories = [Memory(self._notes.of(clbits, int(last[at])), list(front.variables[at])) for at in first.tolist()]
-        return memories, which
-
-    def _store(self, front: Front, block: Block[AnyPlan], store: Callable[[Memory], None]) -> None:
-        scope, changes = self._flow.scope, block.names.changes
-        clbits, variables = scope.parted(changes)
-        # What a store to a part of a place leaves alone is written again.
-        memories, which = self._memories(front, set(changes).union(*block.names.reads))
-        for memory in memories:
-            store(memory)
-        if clbits:
-            shots, members = front.crowd.settle()
-            width = clbits[-1] + 1
-            bits = np.stack([to_bits(memory.clbits, width) for memory in memories])
-            for name in clbits:
-                self._notes.write(scope.clbits[name], shots, bits[which, name][members])
-        if variables:
-            for at, number in enumerate(which.tolist()):
-                values = list(front.variables[at])
-                for place in variables:
-                    values[place] = memories[number].variables[place]
-                front.variables[at] = tuple(values)
-
-    def _go_on(self, front: Front) -> bool:
-        """Move a front from the end of a block to where its shots go. Returns whether the program ends here."""
+    def _go_on(self, front: ShotFront) -> bool:
+        """Move a front from the end of a block to its goals, and tell whether the program ends here."""
         block = self._flow.blocks[front.block]
         if block.store is not None:
-            self._store(front, block, block.store)
+            self._classical.store(front, block, block.store)
         following = block.following
         if following is None:
             return True
         if block.condition is None:
             self._move(front, following)
             return False
-        memories, which = self._memories(front, set().union(*block.names.reads))
+        memories, which = self._classical.memories(front, set().union(*block.names.reads))
         holds = np.array([bool(block.condition(memory)) for memory in memories])[which]
         if holds.all():
             self._move(front, following)
@@ -344,23 +279,12 @@ class _Run(Generic[AnyPlan]):
             self._move(other, block.otherwise)
         return False
 
-    def _move(self, front: Front, goal: int) -> None:
+    def _move(self, front: ShotFront, goal: int) -> None:
         if goal <= front.block:
-            passes = front.visits.add(GOING_BACK, front.crowd)
+            passes = front.visits.add(GOING_BACK, front.groups)
             if (passes if isinstance(passes, int) else passes.max()) >= MAX_PASSES:
                 raise EngineError(
                     f"{self._flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
                     f"{MAX_PASSES} times, and more is not run"
                 )
         self._wait(front, goal)
-
-
-def _most_states(flow: Flow[AnyPlan]) -> int | None:
-    """How many states there may be for the sake of what is classical in each; ``None`` where they share that."""
-    scope = flow.scope
-    stored = {place for block in flow.blocks for place in scope.parted(block.names.changes)[1]}
-    if not stored:
-        return None
-    # A state has a tuple of all variables, and numbers of its own in those that are stored to.
-    each = 8 * len(scope.types) + sum([_NUMBER_BYTES + max(scope.types[place], 0) // 8 for place in stored])
-    return max(1, CLASSICAL_BYTES // (each + len(scope.clbits) + _NUMBER_BYTES))

@@ -56,6 +56,7 @@ def run_unitary(
     """Apply steps to the identity, and return the matrix and what is saved of it.
 
     Args:
+        experiment: the circuit and its request.
         steps: those of a plan; they contain no random event.
         state: the identity.
         columns: the wires of the state that are the matrix's columns.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often have shots met what they may meet again?
+"""Numbers of visits of shots to events that they may meet again.
 
-Mostly all shots of a front have met it as often, and one number says so. What can't be met again is forgotten, so that
-shots which come out of a loop one after the other have nothing left that tells them apart.
+Mostly all shots of a front have met an event equally often, and one number says so. Events that can't be met again are
+forgotten, so that nothing tells shots apart that leave a loop one after the other.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.driver.shot_groups import Crowd
+from qfleet_worker.engines.driver.shot_groups import ShotGroups
 
-#: What is counted beside the events of a program: that a shot goes back to an earlier operation.
+#: Counted beside the events of a program: a shot goes back to an earlier operation.
 GOING_BACK = 0
 
 
 class Visits:
-    """Counts by event, 0 at first, of the shots of a crowd."""
+    """Counts by event, 0 at first, of groups of shots.
+
+    Args:
+        shots: the number of shots in these groups and all others.
+    """
 
     def __init__(self, shots: int) -> None:
-        """`shots`: how many there are, in this crowd and all others."""
         self._shots = shots
         #: ``None`` where it isn't the same for all shots: then `_planes` has it
         self._counts: dict[int, int | None] = {}
@@ -30,18 +33,22 @@ class Visits:
         self._planes: dict[int, NDArray[np.int32]] = {}
 
     def copy(self) -> Visits:
-        """Those of a crowd that is divided from this one."""
+        """Return the visits of groups that are divided from these."""
         other = Visits(self._shots)
         other._counts, other._planes = self._counts.copy(), self._planes
         return other
 
-    def add(self, event: int, crowd: Crowd) -> int | NDArray[np.int32]:
-        """All shots of the crowd meet an event. How often have they met it before? One number if it is the same."""
+    def add(self, event: int, groups: ShotGroups) -> int | NDArray[np.int32]:
+        """Count an event that all shots of the groups meet, and return how often they met it before.
+
+        Returns:
+            One number if it is the same for all, else int32 of shape (shots,).
+        """
         count = self._counts.get(event, 0)
         if count is not None:
             self._counts[event] = count + 1
             return count
-        plane, shots = self._planes[event], crowd.settle()[0]
+        plane, shots = self._planes[event], groups.settle()[0]
         if not len(shots):
             return 0
         before = plane[shots]
@@ -52,8 +59,8 @@ class Visits:
         plane[shots] = before + 1
         return before
 
-    def join(self, others: Sequence[Visits], crowds: Sequence[Crowd]) -> None:
-        """Take others in; `crowds` are this one's and those of each of the others."""
+    def join(self, others: Sequence[Visits], groups: Sequence[ShotGroups]) -> None:
+        """Take others in; `groups` are those of these visits and of each of the others."""
         every = [self, *others]
         for event in {event for each in every for event in each._counts}:
             counts = [each._counts.get(event, 0) for each in every]
@@ -62,9 +69,9 @@ class Visits:
             plane = self._planes.get(event)
             if plane is None:
                 plane = self._planes[event] = np.empty(self._shots, np.int32)
-            for count, crowd in zip(counts, crowds, strict=True):
+            for count, each in zip(counts, groups, strict=True):
                 if count is not None:
-                    plane[crowd.settle()[0]] = count
+                    plane[each.settle()[0]] = count
             self._counts[event] = None
 
     def forget(self, before: int, back: bool) -> None:

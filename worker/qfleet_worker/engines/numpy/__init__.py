@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statevector engine that needs numpy only."""
+"""The statevector engine that needs numpy alone."""

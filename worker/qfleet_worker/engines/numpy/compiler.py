@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which few large steps does a circuit come down to?
+"""Compiler of circuits into a few large steps.
 
 One-qubit gates are multiplied first, in plain Python; SWAPs exchange names; then each gate joins the earliest of a few
 blocks that it may commute into while the block stays narrow. A block that starts on wires still in |0> needs one column
@@ -32,10 +32,13 @@ LOOK_BACK = 6
 
 
 def compile_program(program: Program, from_zero: bool = True, last: bool = True, events_before: int = 0) -> Plan:
-    """The plan of a program, for a state that begins in |0...0> or, with ``from_zero=False``, anywhere.
+    """Return the plan of a program.
 
-    With ``last=False`` something comes after it, so that no measurement is terminal; `events_before` are random
-    events before it.
+    Args:
+        program: has no jumps and stores.
+        from_zero: whether the state begins in |0...0>.
+        last: whether nothing comes after the program; otherwise no measurement is terminal.
+        events_before: the number of random events before the program.
     """
     compiler = _Compiler(program, from_zero, last, events_before)
     for operation in program:
@@ -71,7 +74,7 @@ class _Block:
 
 
 class _Compiler:
-    """The steps so far, and what has not become a step yet."""
+    """The steps so far, and the gates that haven't become a step yet."""
 
     def __init__(self, program: Program, from_zero: bool, last: bool, events_before: int) -> None:
         self.num_clbits = program.num_clbits
@@ -129,7 +132,7 @@ class _Compiler:
             self.phase *= complex(gates.table(operation)[0])
 
     def finish(self) -> Plan:
-        """The plan of everything added."""
+        """Return the plan of everything that was added."""
         for wire in tuple(self.pending):
             self._flush(wire)
         return Plan(
@@ -150,7 +153,7 @@ class _Compiler:
             self.final.setdefault(wire, []).extend([clbit] if is_last else [])
         else:
             clbits = (clbit,) if is_last or self.clbits_read else ()
-            # In the order of the program, and not when it must be: what a shot finds depends on the order.
+            # In the order of the program, and not when it must be: the outcomes of shots depend on the order.
             self._append(MeasureStep(wire=wire, event=self.events[self.row], clbits=clbits), (wire,))
 
     def _reset(self, wire: int, event: int) -> None:
@@ -234,7 +237,7 @@ class _Compiler:
 
 
 def _last_uses(program: Program) -> NDArray[np.int64]:
-    """For each qubit the last row that names it and doesn't measure it, or saves anything; -1 if there is none."""
+    """Return each qubit's last row that uses it without measuring it, or saves anything; -1 if there is none."""
     widths = program.num_controls.astype(np.int64) + program.num_targets
     rows = np.repeat(np.arange(len(widths)), widths)
     used = program.codes[rows] != Op.MEASURE

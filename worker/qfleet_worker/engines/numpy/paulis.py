@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are the means of Paulis, by numpy alone?
+"""Expectation values of Paulis, by numpy alone.
 
-Pauli t is ``i**popcount(x & z) * X**x * Z**z``. Those with the same X mask share one product of the state with itself,
-bits flipped; where there are several, a Walsh-Hadamard transform of it gives the sums for all Z masks at once. Paulis
-are put into groups by their X masks once, and then looked at in any number of states.
+Paulis with the same X mask share one product of the state with itself, bits flipped. Where there are several, a
+Walsh-Hadamard transform of the product gives the sums for all Z masks at once.
 """
 
 from __future__ import annotations
@@ -26,12 +25,17 @@ def expectation(
     z_masks: NDArray[np.integer],
     coefficients: NDArray[np.complexfloating],
 ) -> complex:
-    """The mean of a sum of Paulis in a state of shape (2**n,)."""
+    """Return the expectation value of a sum of Paulis in a state of shape (2**n,)."""
     return complex(np.dot(means(amplitudes, group_paulis(x_masks, z_masks)), coefficients))
 
 
 def means(amplitudes: ComplexArray, paulis: PauliGroups) -> NDArray[np.float64]:
-    """The mean of each Pauli in a state of shape (2**n,); shape (terms,), in the order before they were grouped."""
+    """Return the expectation value of each Pauli, shape (terms,), in the order before they were grouped.
+
+    Args:
+        amplitudes: the state, shape (2**n,).
+        paulis: their masks are over the state's index.
+    """
     sums = np.zeros(len(paulis.order))
     size = min(len(amplitudes), 1 << BLOCK_BITS)
     low = np.arange(size)
@@ -56,7 +60,7 @@ def means(amplitudes: ComplexArray, paulis: PauliGroups) -> NDArray[np.float64]:
 
 
 def _signs(mask: int, size: int) -> NDArray[np.float64]:
-    """(-1)**popcount(mask & j) for each j below `size`."""
+    """Return (-1)**popcount(mask & j) for each j below `size`."""
     signs = np.ones(1)
     while len(signs) < size:
         signs = np.concatenate([signs, -signs if mask & len(signs) else signs])
@@ -64,7 +68,7 @@ def _signs(mask: int, size: int) -> NDArray[np.float64]:
 
 
 def _transformed(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """The sums of the values times the signs of every mask."""
+    """Return the sums of the values times the signs of every mask."""
     half = 1
     while half < len(values):
         pairs = values.reshape(-1, 2, half)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a compiled circuit consist of?
+"""Steps of a compiled circuit.
 
 A plan acts on *wires*. A wire is where a qubit's amplitude axis lies; wires differ from qubits because a SWAP only
 exchanges two names. Wherever a step lists wires, the first is the lowest bit of a table's index.
@@ -16,7 +16,7 @@ from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """Multiply by a matrix. Wires that aren't inputs are known to be in |0>, so the matrix has no columns for them."""
+    """Multiply by a matrix, which has no columns for wires that are known to be in |0>."""
 
     wires: tuple[int, ...]
     #: the wires that the columns are over, in the order of ``wires``
@@ -36,7 +36,7 @@ class Diagonal:
 
 @dataclass(frozen=True, slots=True)
 class Controlled:
-    """Apply a gate to the part of the state where the controls have their values: for gates too wide to be fused."""
+    """Apply a gate that is too wide to be fused, where the controls have their values."""
 
     #: pairs of a wire and the value (0 or 1) that it must have
     controls: tuple[tuple[int, int], ...]
@@ -64,7 +64,7 @@ class Plan:
     phase: complex
 
     def active(self) -> set[int]:
-        """The wires that any step touches."""
+        """Return the wires that any step touches."""
         wires: set[int] = set()
         for step in self.steps:
             if isinstance(step, Dense | Diagonal):

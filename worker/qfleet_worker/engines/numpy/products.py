@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is the product of several gates on a few wires?"""
+"""Products of several gates on a few wires."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ class Gate(NamedTuple):
 
 
 def product(gates: list[Gate], wires: list[int], inputs: list[int]) -> ComplexArray:
-    """The matrix of `gates`, applied in their order, on `wires`; its columns are over `inputs`, the others are in |0>.
+    """Return the matrix of gates that are applied in their order, complex128 of shape (2**wires, 2**inputs).
 
-    Shape (2**wires, 2**inputs), complex128.
+    Args:
+        gates: the first is applied first.
+        wires: the wires of its rows.
+        inputs: the wires of its columns; the others are in |0>.
     """
     matrix = np.zeros((1 << len(wires), 1 << len(inputs)), np.complex128)
     matrix[_rows((), tuple(wires.index(wire) for wire in inputs), len(inputs))[:, 0], np.arange(matrix.shape[1])] = 1
@@ -35,7 +38,7 @@ def product(gates: list[Gate], wires: list[int], inputs: list[int]) -> ComplexAr
 
 
 def diagonal_product(gates: list[Gate], wires: list[int]) -> ComplexArray:
-    """The diagonal of the product of diagonal gates. Shape (2**wires,), complex128."""
+    """Return the diagonal of the product of diagonal gates, complex128 of shape (2**wires,)."""
     table = np.ones((1 << len(wires), 1), np.complex128)
     _apply(gates, wires, table)
     return table[:, 0]
@@ -61,7 +64,7 @@ def _apply(gates: list[Gate], wires: list[int], matrix: ComplexArray) -> None:
 
 @lru_cache(maxsize=1024)
 def _rows(controls: tuple[tuple[int, int], ...], targets: tuple[int, ...], width: int) -> NDArray[np.intp]:
-    """The indices over `width` bits whose controls have their values.
+    """Return the indices over `width` bits whose controls have their values.
 
     Shape (2**targets, 2**(all other bits)): one row of it for each value of the targets.
     """
@@ -71,7 +74,7 @@ def _rows(controls: tuple[tuple[int, int], ...], targets: tuple[int, ...], width
 
 
 def _spread(bits: tuple[int, ...] | list[int]) -> NDArray[np.intp]:
-    """The numbers whose set bits are among `bits`, the first of them counting fastest."""
+    """Return the numbers whose set bits are among `bits`, the first of them counting fastest."""
     numbers = np.zeros(1, np.intp)
     for bit in bits:
         numbers = np.concatenate([numbers, numbers + (1 << bit)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which basis states do shots find?
+"""Sampling of basis states.
 
 Inversion of the cumulative distribution in two levels: sums over rows of amplitudes are kept, and the amplitudes of a
 row are summed up only when a shot falls into it. Marginal distributions are never formed: the bits of wires that
@@ -20,10 +20,13 @@ PART = 1 << 17
 
 
 class Sampler:
-    """Finds basis states of a statevector."""
+    """A sampler of a statevector's basis states.
+
+    Args:
+        amplitudes: shape (2**wires,), kept as a view.
+    """
 
     def __init__(self, amplitudes: ComplexArray) -> None:
-        """`amplitudes`: shape (2**wires,), kept as a view."""
         self._rows = amplitudes.reshape(-1, min(ROW, len(amplitudes)))
         floats = self._rows.view(amplitudes.real.dtype)
         self._ends = np.cumsum(np.vecdot(floats, floats), dtype=np.float64)
@@ -31,7 +34,7 @@ class Sampler:
         self.total = float(self._ends[-1])
 
     def find(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Indices into the amplitudes for numbers uniform in [0, 1): each index comes with its probability.
+        """Return indices into the amplitudes for numbers uniform in [0, 1): each index has its probability.
 
         Shape (shots,), in the order of the numbers; a number's index doesn't depend on the others.
         """
@@ -52,7 +55,7 @@ class Sampler:
         return found
 
     def _find(self, rows: NDArray[np.intp], points: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The index where the cumulative distribution passes each point; every point lies in one of the rows."""
+        """Return the index where the cumulative distribution passes each point, which lies in one of the rows."""
         part = self._rows[rows]
         sums = np.square(part.real, dtype=np.float64)
         sums += np.square(part.imag, dtype=np.float64)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do the steps of a plan act on a statevector?
+"""A statevector, and the steps of a plan that act on it.
 
 Only *active* wires have an axis. A wire in a known basis state, at the start or after it was measured or reset, is a
 number: gates that meet it take the columns of their matrix that belong to it, and the state is as small as it can be.
@@ -40,7 +40,7 @@ MAX_WIRES = 50
 
 
 class Snapshot(NamedTuple):
-    """A state, put aside."""
+    """A state that was put aside."""
 
     amplitudes: ComplexArray
     order: tuple[int, ...]
@@ -48,13 +48,16 @@ class Snapshot(NamedTuple):
 
 
 class State:
-    """A statevector over wires, which begins in |0...0>."""
+    """A statevector over wires, which begins in |0...0>.
+
+    Args:
+        num_wires: the number of active wires to make room for.
+    """
 
     #: whether a state that is put aside keeps its memory, and another is restored with its own; here they are copied
     EXCHANGES = False
 
     def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating]) -> None:
-        """Makes room for `num_wires` active wires."""
         self.dtype = dtype
         self.tolerance = 1e-6 if dtype == np.complex128 else 1e-3
         if num_wires > MAX_WIRES:
@@ -69,17 +72,17 @@ class State:
 
     @property
     def amplitudes(self) -> ComplexArray:
-        """The amplitudes over the active wires, shape (2**active,); a view that the next step overwrites."""
+        """Return the amplitudes over the active wires, shape (2**active,), a view that the next step overwrites."""
         return self._buffers[0][: 1 << len(self.order)]
 
     def clear(self) -> None:
-        """Back to |0...0>."""
+        """Go back to |0...0>."""
         self.order = []
         self.values = {}
         self._buffers[0][0] = 1
 
     def set_identity(self, num_wires: int) -> None:
-        """The identity as a state: wires 0 to n-1 are its rows, wires n to 2n-1 its columns."""
+        """Set the state to the identity: wires 0 to n-1 are its rows, wires n to 2n-1 its columns."""
         self.order = [*reversed(range(num_wires)), *reversed(range(num_wires, 2 * num_wires))]
         self.amplitudes[:] = 0
         self.amplitudes[:: (1 << num_wires) + 1] = 1
@@ -91,7 +94,7 @@ class State:
         self.amplitudes[:] = snapshot.amplitudes
 
     def value(self, wire: int) -> int | None:
-        """The value of a wire in a basis state, or ``None`` for an active wire."""
+        """Return the value of a wire in a basis state; ``None`` for an active wire."""
         return None if wire in self.order else self.values.get(wire, 0)
 
     def apply(self, steps: Sequence[Step], at: int) -> None:
@@ -105,7 +108,7 @@ class State:
             self._apply_controlled(step)
 
     def weights(self, wire: int) -> tuple[float, float]:
-        """The probabilities of 0 and 1 on an active wire, adding up to 1. Raises `EngineError` if they don't."""
+        """Return the probabilities of 0 and 1 on an active wire. Raise `EngineError` if the norm isn't 1."""
         below = len(self.order) - 1 - self.order.index(wire)
         parts = self._floats().reshape(-1, 2, 2 << below)
         if below >= 5:
@@ -127,7 +130,7 @@ class State:
             )
 
     def project(self, wire: int, value: int, weight: float) -> None:
-        """Project an active wire on a value that has the probability `weight`; it is active no more."""
+        """Project an active wire on a value of probability `weight`. The wire isn't active afterwards."""
         part = self._half(wire, value)
         np.multiply(part, 1 / math.sqrt(weight), out=self._buffers[1][: part.size].reshape(part.shape))
         self._buffers.reverse()
@@ -135,20 +138,20 @@ class State:
         self.values[wire] = value
 
     def projected(self, wire: int, value: int, weight: float) -> Snapshot:
-        """What `project` would make of the state."""
+        """Return the result of `project`, and leave the state as it is."""
         amplitudes = (self._half(wire, value) * self.dtype.type(1 / math.sqrt(weight))).reshape(-1)
         return Snapshot(amplitudes, tuple(at for at in self.order if at != wire), {**self.values, wire: value})
 
     def projected_bytes(self) -> int:
-        """Bytes of what `projected` makes."""
+        """Return the bytes of the result of `projected`."""
         return self.amplitudes.nbytes // 2
 
     def aside_bytes(self) -> int:
-        """Bytes of what `put_aside` makes."""
+        """Return the bytes of the result of `put_aside`."""
         return self.amplitudes.nbytes
 
     def put_aside(self) -> Snapshot:
-        """The state as it is. Another has to be restored before anything else is done."""
+        """Return the state. Another has to be restored before anything else is done."""
         return Snapshot(self.amplitudes.copy(), tuple(self.order), self.values)
 
     def comparable(self, aside: Snapshot | None) -> ComparableState | None:
@@ -157,7 +160,7 @@ class State:
         return ComparableState(*shown) if len(shown.amplitudes) <= COMPARED else None
 
     def _half(self, wire: int, value: int) -> ComplexArray:
-        """The amplitudes where an active wire has a value, as a view of shape (before, after)."""
+        """Return the amplitudes where an active wire has a value, as a view of shape (before, after)."""
         return self.amplitudes.reshape(1 << self.order.index(wire), 2, -1)[:, value]
 
     def arrange(self, wires: Sequence[int]) -> None:
@@ -167,7 +170,7 @@ class State:
             self._reorder(order)
 
     def sampler(self) -> Sampler:
-        """What finds basis states, as long as the state stays as it is."""
+        """Return a sampler, valid until the next step."""
         return Sampler(self.amplitudes)
 
     def answers(self) -> DenseAnswers:
@@ -175,7 +178,12 @@ class State:
         return DenseAnswers(self.amplitudes, self.order, self.values, means)
 
     def statevector(self, wires: Sequence[int], phase: complex) -> ComplexArray:
-        """The amplitudes over qubits, qubit q being on ``wires[q]``, times `phase`. Shape (2**qubits,), a new array."""
+        """Return the amplitudes over qubits times `phase`, a new array of shape (2**qubits,).
+
+        Args:
+            wires: the wire of each qubit.
+            phase: a factor of the state.
+        """
         backwards = wires[::-1]
         active = [wire for wire in backwards if wire in self.order]
         tensor = self.amplitudes.reshape((2,) * len(active)).transpose([self.order.index(wire) for wire in active])
@@ -185,7 +193,7 @@ class State:
         return result
 
     def _floats(self) -> NDArray[np.floating]:
-        """The amplitudes as real and imaginary parts in turn."""
+        """Return the amplitudes as real and imaginary parts in turn."""
         return self.amplitudes.view(self.amplitudes.real.dtype)
 
     def _apply_dense(self, step: Dense, following: Iterable[Step]) -> None:
@@ -214,7 +222,7 @@ class State:
         self.order = [*order[:start], *reversed(step.wires), *order[end:]]
 
     def _first_axis(self, wires: list[int]) -> int | None:
-        """The first axis of wires that are neighbours; ``None`` where they aren't, or where matmul would be slow."""
+        """Return the first axis of wires that are neighbours; ``None`` if they aren't, or if matmul would be slow."""
         if not wires:
             return 0
         axes = [self.order.index(wire) for wire in wires]
@@ -247,7 +255,7 @@ class State:
         self.order = order
 
     def _columns(self, step: Dense, axes: list[int], wanted: list[int]) -> ComplexArray:
-        """The matrix of a step for its active inputs, which lie on `axes`, and the values of its other inputs."""
+        """Return the matrix of a step for its active inputs, on `axes`, and the values of its other inputs."""
         matrix = step.matrix
         if len(axes) < len(step.inputs):
             at = [slice(None) if wire in wanted else self.values.get(wire, 0) for wire in reversed(step.inputs)]
@@ -299,11 +307,11 @@ class State:
         moved[...] = target.reshape(moved.shape)
 
     def _rules_out(self, controls: tuple[tuple[int, int], ...]) -> bool:
-        """Whether a control's wire is known to have the other value."""
+        """Tell whether a control's wire is known to have the other value."""
         return any(wire not in self.order and self.values.get(wire, 0) != value for wire, value in controls)
 
     def _where(self, controls: tuple[tuple[int, int], ...]) -> tuple[ComplexArray, list[int]]:
-        """The part of the state where active controls have their values, a view with an axis for each other wire."""
+        """Return the part of the state where active controls have their values, with an axis for each other wire."""
         needed = dict(controls)
         at = [needed.get(wire, slice(None)) for wire in self.order]
         part = self.amplitudes.reshape((2,) * len(self.order))[(*at, ...)]
@@ -322,7 +330,7 @@ class State:
 
 
 def _multiply_wide(matrix: ComplexArray, source: ComplexArray, target: ComplexArray) -> None:
-    """``target = matrix @ source`` for a matrix of any size and precision, without a copy of it in the state's."""
+    """Write ``matrix @ source`` into `target` without copying the whole matrix to the state's precision."""
     rows = max(1, CHUNK // matrix.shape[1])
     for row in range(0, len(matrix), rows):
         np.matmul(matrix[row : row + rows].astype(target.dtype, copy=False), source, out=target[row : row + rows])

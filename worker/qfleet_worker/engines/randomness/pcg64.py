@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are single numbers of a PCG64 stream, without those between them?
+"""Single numbers of a PCG64 stream, without those between them.
 
 A step of PCG64 is ``state * MULTIPLIER + increment`` modulo 2^128, so that n steps are ``state * a[n] + b[n] *
 increment`` with constants: M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms
@@ -55,7 +55,7 @@ def _wide(numbers: list[int]) -> _Wide:
 
 @cache
 def _constants(step: int, count: int) -> tuple[_Wide, _Wide]:
-    """What 0, `step`, ``2 * step``, ... steps multiply a state and the increment by."""
+    """Return the factors of a state and of the increment for 0, `step`, ``2 * step``, ... steps."""
     mask = (1 << 128) - 1
     one_a, one_b = 1, 0
     for _ in range(step):
@@ -68,9 +68,11 @@ def _constants(step: int, count: int) -> tuple[_Wide, _Wide]:
 
 
 def numbers_at(stream: np.random.PCG64, places: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What ``Generator(stream).random(...)[places]`` would be, for places below `REACH`.
+    """Return ``Generator(stream).random(...)[places]``. The stream stays where it is.
 
-    `places`: int64, in ascending order; at least one. The stream stays where it is.
+    Args:
+        stream: numpy's generator.
+        places: int64, below `REACH`, in ascending order; at least one.
     """
     whole = stream.state["state"]
     state, increment = _wide([whole["state"]]), _wide([whole["inc"]])
@@ -80,8 +82,8 @@ def numbers_at(stream: np.random.PCG64, places: NDArray[np.int64]) -> NDArray[np
     a, b = _constants(BLOCK, BLOCKS)
     starts = a.at(used).times(state).plus(b.at(used).times(increment))
     a, b = _constants(1, BLOCK)
-    found = a.at(within).times(starts.at(blocks)).plus(b.times(increment).at(within))
+    drawn = a.at(within).times(starts.at(blocks)).plus(b.times(increment).at(within))
     # The output function XSL-RR, then 53 bits as a fraction, as numpy takes them.
-    turn, word = found.high >> np.uint64(58), found.high ^ found.low
+    turn, word = drawn.high >> np.uint64(58), drawn.high ^ drawn.low
     turned: _Words = np.bitwise_or(word >> turn, word << (np.uint64(64) - turn & np.uint64(63)))
     return (turned >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which random numbers does a shot get?
+"""Random numbers of shots.
 
-Each random event of a program has a stream of its own, and shot i takes the i-th number of each. So what a shot finds
-depends on the program, the seed and the shot's number alone, whatever other shots are run beside it and in which order.
+Each random event of a program has a stream of its own, and shot i takes the i-th number of each. So the
+outcome of a shot depends on the program, the seed and the shot's number alone, not on the shots that run beside it.
 
 The events have the numbers of `qfleet.wire.program.events`. A shot that meets an event again, in a loop, takes its
 number from another stream each time.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.randomness.pcg64 import REACH, numbers_at
 
-#: Where fewer than one in so many are wanted, numbers are had one by one.
+#: Numbers are computed one by one where fewer than one among this number is wanted.
 FEW = 12
 
 
@@ -29,9 +29,12 @@ class Uniforms:
         self._room = np.empty(0)
 
     def of(self, event: int, shots: NDArray[np.int64], visit: int | NDArray[np.int32] = 0) -> NDArray[np.float64]:
-        """The numbers of an event for some shots, given in ascending order as offsets from ``first_shot``.
+        """Return the numbers of an event for some shots.
 
-        `visit`: how often these shots have met the event before; of all, or of each.
+        Args:
+            event: its number, see `qfleet.wire.program.events`.
+            shots: offsets from ``first_shot``, in ascending order.
+            visit: how often these shots have met the event before; of all, or of each.
         """
         if not isinstance(visit, int):
             numbers = np.empty(len(shots))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collects which outcomes were seen, how often, and in which shot.
+"""Counts of outcomes, and each shot's outcome.
 
 Of a row, only the bytes that something was written to are kept while shots are collected: a program may have millions
 of clbits and measure a few.
@@ -24,10 +24,13 @@ _BESIDE: Final = 24
 
 
 class Tally:
-    """Collects outcomes, equal ones once."""
+    """A collection of outcomes, equal ones once.
+
+    Args:
+        shots: how many there will be, to keep each shot's outcome; ``None`` keeps the counts only.
+    """
 
     def __init__(self, num_clbits: int, shots: int | None) -> None:
-        """`shots`: how many there will be, to keep each shot's outcome; ``None`` keeps the counts only."""
         self.width = -(-num_clbits // 8)
         #: the bytes that are kept, in ascending order, and the column of each
         self._bytes: list[int] = []
@@ -101,7 +104,7 @@ class Tally:
         self._append(distinct, counts, shots, places)
 
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32] | None]:
-        """The distinct outcomes in ascending order, their counts, and each shot's row."""
+        """Return the distinct outcomes in ascending order, their counts, and each shot's row."""
         if not self.width:
             return np.zeros((0, 0), np.uint8), np.zeros(0, np.int64), self._places
         self._merge()
@@ -163,7 +166,7 @@ class Tally:
 
 
 def _keys(rows: NDArray[np.uint8]) -> NDArray[np.generic]:
-    """One sortable key per row; the last byte is the most significant."""
+    """Return one sortable key for each row; the last byte is the most significant."""
     width = rows.shape[1]
     if width <= 8:
         padded = np.zeros((len(rows), 8), np.uint8)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What do the saves of a program find in the states of its shots?
+"""Data of a program's saves, collected from the states of its shots.
 
-An engine calls `Saver.take` wherever a branch comes to a save. What is kept depends on the shots and their states
-alone, in whatever order the branches are run; a circuit that is cut into blocks of shots gives what the client can put
-together: entries of a list in the order of the shots, and sums.
+The driver calls `Saver.take` wherever a branch comes to a save. The data depend on the shots and their states alone, in
+whatever order the branches are run. The client can put the data of blocks of shots together: they are entries of a list
+in the order of the shots, and sums.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _WITH_PHASE = (Quantity.AMPLITUDES, Quantity.AMPLITUDES_AT)
 
 
 class Clbits(Protocol):
-    """What shots have written so far."""
+    """The clbits that shots have written so far."""
 
     def groups(self, shots: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """The values of all clbits, as a number, and the shots that have them."""
+        """Give the values of all clbits, as a number, and the shots that have them."""
         ...
 
 
-#: What is done at a save: of the step, a state, its factor, the shots in it in ascending order, and their clbits.
+#: Takes a save: the step, a state, its factor, the shots in it in ascending order, and their clbits.
 Take = Callable[[SaveStep, Answers, complex, NDArray[np.int64], Clbits], None]
 
 
 class _Kept:
-    """What one save gave so far."""
+    """The data of one save so far."""
 
     def __init__(self) -> None:
         self.entries: list[NDArray[Any]] = []
@@ -58,7 +58,7 @@ class _Kept:
 
 
 class Saver:
-    """Collects what the saves of one program find."""
+    """A collector of the data of one program's saves."""
 
     def __init__(self, program: Program, precision: str) -> None:
         self._saves = program.saves
@@ -74,7 +74,7 @@ class Saver:
         )
 
     def taking(self, first: int) -> Take | None:
-        """`take` for shots counted from `first`; ``None`` where nothing is saved."""
+        """Return `take` for shots counted from `first`; ``None`` where nothing is saved."""
         if not self._saves:
             return None
 
@@ -125,7 +125,7 @@ class Saver:
             self._count(8 * len(shots))
 
     def result(self) -> tuple[Saved, ...]:
-        """What each save gave, in the order of the program's saves."""
+        """Return the data of each save, in the order of the program's saves."""
         return tuple([self._saved(save, kept) for save, kept in zip(self._saves, self._kept, strict=True)])
 
     def _saved(self, save: Save, kept: _Kept) -> Saved:
@@ -178,7 +178,12 @@ class Saver:
 
 
 def means_of_sums(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a save of observables saves, by the means of its Paulis: shapes (..., numbers) and (..., terms)."""
+    """Return the numbers that a save of observables saves, shape (..., numbers).
+
+    Args:
+        save: has the coefficients.
+        terms: the expectation values of its Paulis, shape (..., terms).
+    """
     coefficients = save.paulis()[2]
     if save.spec.payload is not Payload.PAULI_SUMS:
         found: NDArray[np.float64] = (terms @ coefficients.T).real

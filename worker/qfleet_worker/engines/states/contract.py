@@ -117,7 +117,7 @@ class States(Protocol):
         ...
 
     def first_equal(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return for each state the first of the same kind that is the same up to a global phase, shape (states,)."""
+        """Return for each state the first of its kind that equals it up to a global phase, shape (states,)."""
         ...
 
     def sample(
@@ -128,8 +128,10 @@ class States(Protocol):
         `statevector` may be asked for a state once the last of its shots has been given.
 
         Args:
+            plan: the engine's plan.
             shots: in ascending order.
             states: the number of each shot's state, shape (shots,).
+            uniforms: the random numbers of the shots.
 
         Raises:
             EngineError: the norm of a state isn't 1.

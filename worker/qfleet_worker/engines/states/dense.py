@@ -102,7 +102,7 @@ class DenseAnswers(NamedTuple):
         return {wire: bit for bit, wire in enumerate(reversed(self.order))}
 
     def _tensor(self, wires: Sequence[int]) -> tuple[ComplexArray, list[slice | int]]:
-        """Return the state with an axis of each wire that has a bit, the last of `wires` first, and its place.
+        """Return the state with an axis for each wire that has a bit, the last first, and its place.
 
         The place is an index into an array with an axis for each of `wires`.
         """

@@ -38,7 +38,8 @@ def group_paulis(x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]) -> 
     """Group Paulis by their X masks.
 
     Args:
-        x_masks, z_masks: each of shape (terms,); bit i of a mask is bit i of a state's index.
+        x_masks: shape (terms,); bit i of a mask is bit i of a state's index.
+        z_masks: the same for Z.
     """
     x, z = x_masks.astype(np.int64), z_masks.astype(np.int64)
     order = np.argsort(x, kind="stable")

@@ -83,7 +83,7 @@ class StateStore:
             self._present = None
 
     def project(self, wire: int, value: int, weight: float) -> StoredState | None:
-        """Return the part of the simulator's state with a value on a wire; ``None`` if there is no room for it."""
+        """Return the part of the state with a value on a wire; ``None`` if there is no room for it."""
         if self._held + self.simulator.projected_bytes() > self._budget or self._aside >= MOST_ASIDE:
             return None
         aside = self.simulator.projected(wire, value, weight)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qfleet_worker.engines.driver.shot_groups import TAIL, Crowd
+from qfleet_worker.engines.driver.shot_groups import TAIL, ShotGroups
 
 
-def owners(crowd: Crowd) -> dict[int, int]:
+def owners(crowd: ShotGroups) -> dict[int, int]:
     shots, numbers = crowd.settle()
     assert (np.diff(shots) > 0).all()
     return dict(zip(shots.tolist(), numbers.tolist(), strict=True))
@@ -19,7 +19,7 @@ def owners(crowd: Crowd) -> dict[int, int]:
 @pytest.mark.parametrize("seed", range(4))
 def test_crowds_that_were_divided_are_joined(shots: np.ndarray, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    crowd = Crowd(shots)
+    crowd = ShotGroups(shots)
     crowd.replace(shots, rng.integers(0, 6, len(shots)), 6)
     expected = owners(crowd)
     # Two states leave, then two of those left; the first to leave find others.
@@ -38,7 +38,7 @@ def test_crowds_that_were_divided_are_joined(shots: np.ndarray, seed: int) -> No
 
 
 def test_a_crowd_may_have_lost_all_of_its_states() -> None:
-    crowd, others = Crowd(np.arange(5)), Crowd(np.arange(5, 9))
+    crowd, others = ShotGroups(np.arange(5)), ShotGroups(np.arange(5, 9))
     gone = crowd.divide(np.array([True]), np.array([0]))
     empty = others.divide(np.array([False]), np.array([0]))
     empty.join([crowd], [0, 0])
@@ -52,6 +52,6 @@ def test_the_last_shot_of_a_state_may_be_far_from_the_end() -> None:
     numbers = np.zeros(len(shots), np.int64)
     numbers[3] = 1
     numbers[-2] = 2
-    crowd = Crowd(shots)
+    crowd = ShotGroups(shots)
     crowd.replace(shots, numbers, 3)
     assert crowd.last_shots().tolist() == [shots[-1], 13, shots[-2]]

@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
 from qfleet_worker.engines.driver.flow import compile_flow
-from qfleet_worker.engines.driver.shot_groups import Crowd
+from qfleet_worker.engines.driver.shot_groups import ShotGroups
 from qfleet_worker.engines.driver.visits import GOING_BACK, Visits
 from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
@@ -18,7 +18,7 @@ from qfleet_worker.engines.numpy.simulator import NumpySimulator
 SHOTS = 60
 
 
-def part(of: tuple[Crowd, Visits], out: np.ndarray) -> tuple[Crowd, Visits]:
+def part(of: tuple[ShotGroups, Visits], out: np.ndarray) -> tuple[ShotGroups, Visits]:
     """Divide a crowd, each of whose shots has a state of its own."""
     crowd, visits = of
     other = crowd.divide(out, np.where(out, np.cumsum(out), np.cumsum(~out)) - 1)
@@ -28,7 +28,7 @@ def part(of: tuple[Crowd, Visits], out: np.ndarray) -> tuple[Crowd, Visits]:
 @pytest.mark.parametrize("seed", range(8))
 def test_shots_that_part_and_meet_again_are_counted_one_by_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    whole = Crowd(np.arange(SHOTS))
+    whole = ShotGroups(np.arange(SHOTS))
     whole.replace(np.arange(SHOTS), np.arange(SHOTS), SHOTS)
     groups = [(whole, Visits(SHOTS))]
     met = np.zeros((4, SHOTS), np.int64)
@@ -58,7 +58,7 @@ def test_shots_that_part_and_meet_again_are_counted_one_by_one(seed: int) -> Non
 
 
 def test_a_crowd_without_shots_has_met_nothing() -> None:
-    one, other = Crowd(np.arange(3)), Crowd(np.arange(3, 5))
+    one, other = ShotGroups(np.arange(3)), ShotGroups(np.arange(3, 5))
     visits, others = Visits(5), Visits(5)
     visits.add(1, one)
     visits.join([others], [one, other])
@@ -69,7 +69,7 @@ def test_a_crowd_without_shots_has_met_nothing() -> None:
 
 
 def test_what_is_behind_is_forgotten() -> None:
-    crowd, visits = Crowd(np.arange(3)), Visits(3)
+    crowd, visits = ShotGroups(np.arange(3)), Visits(3)
     for event in (GOING_BACK, 1, 2, 2, 3):
         visits.add(event, crowd)
     visits.forget(2, True)
