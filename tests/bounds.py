@@ -43,7 +43,7 @@ _LOCAL_BITS, _RUN_BITS, _MAX_QUBITS = plan.LOCAL_BITS, plan.RUN_BITS, small.MAX_
 
 
 def random_program(rng: np.random.Generator, codes: list[Op], dynamic: bool) -> Program:
-    """A program of up to 12 qubits and 80 operations."""
+    """Return a program of up to 12 qubits and 80 operations."""
     num_qubits, clbits = int(rng.integers(2, 13)), 3 if dynamic else 0
     operations = [oracle.random_operation(rng, num_qubits, clbits, codes) for _ in range(int(rng.integers(1, 80)))]
     return oracle.program(num_qubits, clbits, operations)

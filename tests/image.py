@@ -50,7 +50,7 @@ class Tool(Protocol):
     def build(self) -> None: ...
 
     def worker(self, user: str, environment: dict[str, str]) -> Any:
-        """A context in which a worker runs; its value runs a command beside it and tells the exit code."""
+        """Run a worker, and yield a function that runs a command beside it and returns the exit code."""
 
 
 class Docker:
@@ -104,7 +104,7 @@ class Buildah:
         run(["buildah", "commit", "--rm", "-q", container, name])
 
     def _lent(self) -> list[str]:
-        """This machine's settings of pip and its certificates, while the image is built and not in it."""
+        """Return this machine's settings and certificates of pip, which the build uses and the image lacks."""
         settings = configparser.RawConfigParser()
         settings.read(["/etc/pip.conf", *(Path.home() / name for name in (".pip/pip.conf", ".config/pip/pip.conf"))])
         variables = {
@@ -134,7 +134,7 @@ class Buildah:
 
 
 def find_tool() -> Tool:
-    """The best tool of this machine."""
+    """Return the best tool of this machine."""
     for program in ("docker", "podman"):
         with contextlib.suppress(OSError):
             if subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0:
@@ -149,13 +149,13 @@ def run(command: list[str]) -> None:
 
 
 def read(command: list[str]) -> str:
-    """The output of a command that must succeed."""
+    """Return the output of a command that must succeed."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @contextmanager
 def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that leads a group, which ends with the context."""
+    """Run a process that leads a group, which ends with the context."""
     process = subprocess.Popen(command, start_new_session=True)
     try:
         yield process
@@ -168,7 +168,7 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def health_check() -> list[str]:
-    """The command of the Dockerfile's HEALTHCHECK, which buildah doesn't keep."""
+    """Return the command of the Dockerfile's HEALTHCHECK, which buildah doesn't keep."""
     found = re.search(r"HEALTHCHECK.*?CMD\s+(\[.*?\])", DOCKERFILE.read_text("utf-8"), re.DOTALL)
     if found is None:
         raise SystemExit(f"{DOCKERFILE} has no HEALTHCHECK")

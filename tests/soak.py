@@ -101,7 +101,7 @@ class Fleet:
 
 
 def circuits_of(number: int, shards: int) -> list[QuantumCircuit]:
-    """The circuits of a job, one for each shard: up to 0.1 s each, some measured in between."""
+    """Return the circuits of a job, one per shard: up to 0.1 s each, some measured in between."""
     found = []
     for shard in range(shards):
         if shard % 3 == 0:
@@ -120,7 +120,7 @@ def circuits_of(number: int, shards: int) -> list[QuantumCircuit]:
 
 
 def submit(provider: FleetProvider, number: int, shards: int) -> FleetJob:
-    """The job of this number, however long its Redis is away."""
+    """Return the job of a number, however long its Redis is away."""
     while True:
         try:
             return provider.get_backend("automatic").run(
@@ -131,7 +131,7 @@ def submit(provider: FleetProvider, number: int, shards: int) -> FleetJob:
 
 
 def answers(ask: Callable[[], object]) -> object:
-    """What Redis answers, however long it is away."""
+    """Return the answer of Redis, however long it is away."""
     while True:
         try:
             return ask()
@@ -140,7 +140,7 @@ def answers(ask: Callable[[], object]) -> object:
 
 
 def counts_of(job: FleetJob, shards: int) -> list[dict[str, int]]:
-    """What each circuit gave."""
+    """Return the counts of each circuit."""
     result = answers(lambda: job.result(timeout=60))
     return [result.get_counts(index) for index in range(shards)]  # type: ignore[attr-defined]
 
@@ -237,7 +237,7 @@ class Soak:
 
 
 def run(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> int:
-    """The whole soak; the exit code."""
+    """Run the whole soak, and return the exit code."""
     shards = -(-arguments.shards // arguments.jobs)
     rng = random.Random(arguments.seed)
     fleet = Fleet(folder, stack, arguments.workers)

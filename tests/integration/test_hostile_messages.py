@@ -78,7 +78,7 @@ def _is_well(live: Worker, backend: FleetBackend) -> None:
     assert psutil.Process(live.process.pid).memory_info().rss < MOST_BYTES
 
 
-def _junk(rng: random.Random) -> Any:
+def _junk(rng: random.Random) -> Any:  # noqa: C901 - a list of cases
     """Any JSON value, most often of a wrong type for where it is put."""
     match rng.randrange(12):
         case 0:

@@ -122,7 +122,9 @@ def _block(circuit: QuantumCircuit, qubits: Sequence[int], clbits: Sequence[int]
     return done
 
 
-def _operation(operation: Any, on: list[int], to: list[int], clbit_at: dict[Clbit, int], way: Way) -> list[Way]:
+def _operation(  # noqa: C901 - a list of cases
+    operation: Any, on: list[int], to: list[int], clbit_at: dict[Clbit, int], way: Way
+) -> list[Way]:
     match operation.name:
         case "measure":
             (place,) = to

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -51,26 +51,36 @@ def random_expression(
         return _leaf(rng, kind, num_clbits, variables)
     width = int(rng.choice(_WIDTHS))
     if kind == BOOL:
-        match int(rng.integers(6)):
-            case 0:
-                return Binary(_one_of(rng, EQUALITY | ORDER), inner(width), inner(width))
-            case 1:
-                return Binary(_one_of(rng, EQUALITY | ORDER), inner(FLOAT), inner(FLOAT))
-            case 2:
-                return Binary(_one_of(rng, LOGIC | BITWISE | EQUALITY), inner(BOOL), inner(BOOL))
-            case 3:
-                return Unary(UnaryOp.LOGIC_NOT if rng.random() < 0.5 else UnaryOp.BIT_NOT, inner(BOOL))
-            case 4:
-                return Cast(BOOL, inner(int(rng.choice([BOOL, FLOAT, width]))))
-            case _:
-                return Index(inner(width), _number(width, int(rng.integers(min(width, 1 << min(width, 60))))))
-    if kind == FLOAT:
-        if rng.random() < 0.3:
-            return Unary(UnaryOp.NEGATE, inner(FLOAT))
-        if rng.random() < 0.3:
-            return Cast(FLOAT, inner(int(rng.choice([BOOL, FLOAT, width]))))
-        op = _one_of(rng, _FLOAT_ARITHMETIC)
-        return Binary(op, inner(FLOAT), Constant(FLOAT, 1.5) if op is BinaryOp.DIV else inner(FLOAT))
+        return _random_bool(rng, width, inner)
+    return _random_float(rng, width, inner) if kind == FLOAT else _random_integer(rng, kind, width, inner)
+
+
+def _random_bool(rng: np.random.Generator, width: int, inner: Callable[[int], Expression]) -> Expression:
+    match int(rng.integers(6)):
+        case 0:
+            return Binary(_one_of(rng, EQUALITY | ORDER), inner(width), inner(width))
+        case 1:
+            return Binary(_one_of(rng, EQUALITY | ORDER), inner(FLOAT), inner(FLOAT))
+        case 2:
+            return Binary(_one_of(rng, LOGIC | BITWISE | EQUALITY), inner(BOOL), inner(BOOL))
+        case 3:
+            return Unary(UnaryOp.LOGIC_NOT if rng.random() < 0.5 else UnaryOp.BIT_NOT, inner(BOOL))
+        case 4:
+            return Cast(BOOL, inner(int(rng.choice([BOOL, FLOAT, width]))))
+        case _:
+            return Index(inner(width), _number(width, int(rng.integers(min(width, 1 << min(width, 60))))))
+
+
+def _random_float(rng: np.random.Generator, width: int, inner: Callable[[int], Expression]) -> Expression:
+    if rng.random() < 0.3:
+        return Unary(UnaryOp.NEGATE, inner(FLOAT))
+    if rng.random() < 0.3:
+        return Cast(FLOAT, inner(int(rng.choice([BOOL, FLOAT, width]))))
+    op = _one_of(rng, _FLOAT_ARITHMETIC)
+    return Binary(op, inner(FLOAT), Constant(FLOAT, 1.5) if op is BinaryOp.DIV else inner(FLOAT))
+
+
+def _random_integer(rng: np.random.Generator, kind: int, width: int, inner: Callable[[int], Expression]) -> Expression:
     if rng.random() < 0.2:
         return Unary(UnaryOp.BIT_NOT, inner(kind))
     if rng.random() < 0.2:

@@ -57,7 +57,7 @@ def steps(depth: int) -> st.SearchStrategy[tuple[Step, ...]]:
     return st.lists(st.one_of(leaves, blocks), min_size=1, max_size=3).map(tuple)
 
 
-def write(
+def write(  # noqa: C901 - a list of cases
     circuit: QuantumCircuit, program: Sequence[Step], qubits: Sequence[Qubit], of: Callable[[tuple[int, ...]], Any]
 ) -> None:
     """Write steps into a circuit. `of` gives the register, or the clbit, of some numbers."""

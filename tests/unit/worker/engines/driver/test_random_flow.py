@@ -36,7 +36,7 @@ class Maker:
         for _ in range(self.rng.integers(1, 5)):
             self.statement(depth, in_loop=in_loop)
 
-    def statement(self, depth: int, *, in_loop: bool) -> None:
+    def statement(self, depth: int, *, in_loop: bool) -> None:  # noqa: C901 - a list of cases
         qc, a, b = self.circuit, *map(int, self.rng.permutation(QUBITS)[:2])
         kinds = ["gate", "gate", "gate", "swap", "random", "random", "store"]
         kinds += ["if", "else", "switch", "for", "while", "box"] if depth else []
