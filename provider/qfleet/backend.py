@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,12 +13,12 @@ from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
-from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
 from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection
 from qfleet.options import NAMES, CheckedOptions, RunKeywords, RunOptions, check_labels, check_option
+from qfleet.submission.notices import warn_of_unknown_options
 from qfleet.submission.prepare import prepare
 from qfleet.submission.submit import submit
 from qfleet.target import fleet_target, widest
@@ -159,12 +158,7 @@ class FleetBackend(BackendV2):
             CapacityError: a circuit fits no worker that is up, or its data fits no Redis value.
             BrokerError: Redis can't be used. In each of these cases nothing is queued.
         """
-        for name in sorted(options.keys() - NAMES):
-            warnings.warn(
-                f"option {name!r} is not used by backend {self.name!r}{did_you_mean(name, NAMES)}",
-                UserWarning,
-                stacklevel=2,
-            )
+        warn_of_unknown_options(options.keys() - NAMES, self.name)
         given = {name: check_option(name, value) for name, value in options.items() if name in NAMES}
         chosen = RunOptions(**{name: self._options[name] for name in NAMES} | given)
         tags, labels = check_labels(job_tags, metadata)

@@ -90,27 +90,7 @@ class Ledger:
         Raises:
             CapacityError: the job's record is too large for a Redis value.
         """
-        record = job.record
-        blob = encode_record(record)
-        if len(blob) > MAX_BLOB_BYTES:
-            raise CapacityError(
-                f"the record of the job, without its programs, has {len(blob) / 2**20:.0f} MiB, and a Redis value "
-                "holds 512 MiB; give less metadata, or split the job",
-                needed_bytes=len(blob),
-                available_bytes=MAX_BLOB_BYTES,
-            )
-        ledger: dict[str, str | bytes | int | float] = {
-            JobField.BACKEND: record.backend,
-            JobField.OUTPUT: record.output,
-            JobField.CREATED: repr(record.created),
-            JobField.RETENTION: job.retention,
-            JobField.CIRCUITS: record.num_circuits,
-            JobField.CIRCUITS_DONE: 0,
-            JobField.SHARDS: len(job.shards),
-            JobField.TAGS: json.dumps(record.tags),
-            JobField.RECORD: blob,
-            JobField.count("PENDING"): len(job.shards),
-        }
+        ledger, created = _fields(job), job.record.created
         key, shards, work, programs, _ = keys.of_job(job.job_id)
         sent = {name: blob for name, blob in job.programs.items() if name not in again}
         with self._redis.pipeline(transaction=True) as pipe:
@@ -118,17 +98,17 @@ class Ledger:
                 pipe.hset(key, mapping=ledger)
                 pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
                 pipe.hset(work, mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
-                pipe.zadd(keys.ACTIVE, {job.job_id: record.created})
+                pipe.zadd(keys.ACTIVE, {job.job_id: created})
             else:
                 # Without shards it has ended.
-                pipe.hset(key, mapping=ledger | {JobField.ENDED: repr(record.created), JobField.PUBLISHED: 1})
+                pipe.hset(key, mapping=ledger | {JobField.ENDED: repr(created), JobField.PUBLISHED: 1})
                 pipe.expire(key, job.retention)
             if sent:
                 pipe.hset(programs, mapping=sent)
             for name in again:
                 if name not in there:
                     pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
-            pipe.zadd(keys.JOBS, {job.job_id: record.created})
+            pipe.zadd(keys.JOBS, {job.job_id: created})
             pipe.zadd(keys.IDS, {job.job_id: 0})
             for name in again:
                 pipe.eval(plain_script("copy"), 2, programs, keys.program(name), name)
@@ -317,6 +297,31 @@ class Ledger:
         return JobNotFoundError(
             f"no job {job_id!r} on this fleet; `qfleet jobs` and provider.jobs() list its jobs", job_id=job_id
         )
+
+
+def _fields(job: NewJob) -> dict[str, str | bytes | int | float]:
+    """Return the fields of a new job's ledger. Raises `CapacityError` if its record is too large."""
+    record = job.record
+    blob = encode_record(record)
+    if len(blob) > MAX_BLOB_BYTES:
+        raise CapacityError(
+            f"the record of the job, without its programs, has {len(blob) / 2**20:.0f} MiB, and a Redis value "
+            "holds 512 MiB; give less metadata, or split the job",
+            needed_bytes=len(blob),
+            available_bytes=MAX_BLOB_BYTES,
+        )
+    return {
+        JobField.BACKEND: record.backend,
+        JobField.OUTPUT: record.output,
+        JobField.CREATED: repr(record.created),
+        JobField.RETENTION: job.retention,
+        JobField.CIRCUITS: record.num_circuits,
+        JobField.CIRCUITS_DONE: 0,
+        JobField.SHARDS: len(job.shards),
+        JobField.TAGS: json.dumps(record.tags),
+        JobField.RECORD: blob,
+        JobField.count("PENDING"): len(job.shards),
+    }
 
 
 def _is_wrong_type(error: redis.ResponseError) -> bool:

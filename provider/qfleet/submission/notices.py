@@ -9,12 +9,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from qfleet._suggestions import did_you_mean
 from qfleet.ledger import JobRecord, lost_metadata
+from qfleet.options import NAMES
 from qfleet.wire.messages.request import Output
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
 #: The number of circuits or keys that a warning names.
 _NAMED: Final = 5
+
+
+def warn_of_unknown_options(names: Iterable[str], backend_name: str) -> None:
+    """Warn of options of `run()` that don't exist.
+
+    Args:
+        names: the names of the options.
+        backend_name: the name of the backend.
+    """
+    for name in sorted(names):
+        _warn(f"option {name!r} is not used by backend {backend_name!r}{did_you_mean(name, NAMES)}")
 
 
 def warn_of_lost_metadata(record: JobRecord) -> None:
