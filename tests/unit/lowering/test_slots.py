@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import numpy as np
 import program_oracle
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from filled_programs import filled, point_of
 from qiskit import QuantumCircuit
 from qiskit.circuit import (
     AnnotatedOperation,
@@ -30,29 +26,14 @@ from qiskit.circuit import library as lib
 from qiskit.quantum_info import Operator, SparsePauliOp
 
 from qfleet.errors import CapacityError, UnboundParameterError
-from qfleet.lowering import formulas
 from qfleet.lowering.lower import lower
-from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.program.formulas import Step, parameter_of
+from qfleet.wire.program.formulas import parameter_of
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.shards.angles import fill
 
 A, B = Parameter("a"), Parameter("b")
 V = ParameterVector("v", 3)
-
-
-def filled(circuit: QuantumCircuit, point: dict[Parameter, float]) -> Program:
-    """The circuit's program at a point, by way of the wire."""
-    program = decode_program(encode_program(lower(circuit)))
-    assert program.num_parameters == circuit.num_parameters
-    values = np.array([[point[parameter] for parameter in circuit.parameters]])
-    return msgspec.structs.replace(program, params=fill(program, values)[0])
-
-
-def point_of(circuit: QuantumCircuit) -> dict[Parameter, float]:
-    return {parameter: 0.4 + 0.3 * place for place, parameter in enumerate(circuit.parameters)}
 
 
 def assert_is_bound(circuit: QuantumCircuit) -> Program:
@@ -71,110 +52,6 @@ def assert_same_rows(circuit: QuantumCircuit) -> None:
     assert [row._replace(params=()) for row in rows] == [row._replace(params=()) for row in expected]
     for row, other in zip(rows, expected, strict=True):
         assert row.params == pytest.approx(other.params, abs=1e-12)
-
-
-UNARY: list[Callable[[Any], Any]] = [
-    lambda x: -x,
-    lambda x: x.sin(),
-    lambda x: x.cos(),
-    lambda x: x.tan(),
-    lambda x: x.arcsin(),
-    lambda x: x.arccos(),
-    lambda x: x.arctan(),
-    lambda x: x.exp(),
-    lambda x: x.log(),
-    lambda x: x.sign(),
-    lambda x: x.conjugate(),
-    abs,
-]
-BINARY: list[Callable[[Any, Any], Any]] = [
-    lambda x, y: x + y,
-    lambda x, y: x - y,
-    lambda x, y: x * y,
-    lambda x, y: x / y,
-    lambda x, y: x**y,
-]
-CONSTANTS = st.sampled_from([2, -1, 3, 0.5, -1.5, 2.25, 1j, 0.5 - 2j])
-EXPRESSIONS = st.recursive(
-    st.sampled_from([A, B, *V]),
-    lambda inner: st.one_of(
-        st.builds(lambda function, x: function(x), st.sampled_from(UNARY), inner),
-        st.builds(lambda function, x, y: function(x, y), st.sampled_from(BINARY), inner, inner),
-        st.builds(lambda function, x, y: function(x, y), st.sampled_from(BINARY), inner, CONSTANTS),
-        st.builds(lambda function, x, y: function(x, y), st.sampled_from(BINARY), CONSTANTS, inner),
-        st.builds(lambda x, y: x.subs({A: y}) if A in x.parameters else x, inner, inner),
-    ),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=600, deadline=None)
-@given(st.data())
-def test_any_expression(data: st.DataObject) -> None:
-    """What Qiskit gives for it at a point is what comes out, and what it gives no real number for is refused."""
-    try:
-        expression = data.draw(EXPRESSIONS)
-        point = {free: data.draw(st.sampled_from([0.7, -1.3, 2.0, -2.0, 0.31])) for free in expression.parameters}
-        expected = expression.bind(point).numeric()
-    except (ZeroDivisionError, RuntimeError, OverflowError):
-        # It has no value at all, or Qiskit won't bind it where we would go through the complex numbers.
-        assume(False)
-    assume(point)
-    # Beyond, rounding is all that is left of an angle.
-    assume(1e-3 < abs(expected) < 1e3)
-    # Qiskit's arcsin(2) is no number, whose sign is 0.
-    assume("sign" not in str(expression) or not {"asin", "acos"} & set(re.findall(r"\w+", str(expression))))
-    circuit = QuantumCircuit(1)
-    circuit.rx(expression, 0)
-    if any(type(each.lhs) is float and each.rhs is None for each in expression._qpy_replay):
-        # Terms cancelled, and Qiskit tells of a function of a number; see the next test.
-        return
-    if isinstance(expected, complex):
-        assume(abs(expected.imag) > 1e-6)
-        with pytest.raises(EngineError, match=r"operation 0 \(rx\)"):
-            filled(circuit, point)
-    else:
-        assert filled(circuit, point).params.tolist() == pytest.approx([expected], rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        A,
-        -A,
-        A + B,
-        A - 1,
-        1 - A,
-        2 / (A + B),
-        (A + B) / 2,
-        (A + B) ** A,
-        A ** (A + B),
-        2 ** (A.sin()),
-        A.sin() - (B.cos() - A),
-        A - B.sin(),
-        B.sin() - A,
-        (A.cos() + 1) / (B.sin() + 2),
-        (A * B).gradient(A),
-        (A + B).bind({B: 0.25}),
-        (A + B).subs({A: 2 * B}),
-        (1j * A).exp() * (-1j * A).exp(),
-        (A * 1j) * (B * 1j),
-        (-A).log().exp(),
-        (A.log() - (-A).log()) * 1j,
-        ((-A) ** 0.5) ** 2,
-        (1j * A).conjugate() * 1j,
-        abs(1j * A),
-        V[0] * V[2] + V[1],
-        A - A,
-        0 * B,
-    ],
-    ids=str,
-)
-def test_expressions(expression: Any) -> None:
-    circuit = QuantumCircuit(1)
-    circuit.rx(expression, 0)
-    point = point_of(circuit)
-    assert filled(circuit, point).params == pytest.approx([expression.bind(point).numeric()], abs=1e-12)
 
 
 def test_a_parameter_is_one_formula_however_often_it_stands() -> None:
@@ -396,35 +273,6 @@ def test_matrices_hold_numbers_only() -> None:
         UnboundParameterError, match=r"'template' at position 0 .*'diagonal' at position 0, which has 1 .*\('a'\)"
     ):
         lower(circuit)
-
-
-def test_expressions_that_are_too_long_for_qiskit_to_tell() -> None:
-    long = sum(ParameterVector("w", 501), start=0)
-    circuit = QuantumCircuit(1, name="c")
-    circuit.rx(long, 0)
-    with pytest.raises(UnboundParameterError, match="'c' has 501 parameters without a value"):
-        lower(circuit)
-
-
-def test_operands_in_an_order_that_qiskit_never_writes() -> None:
-    """Sums and products may come with the right operand on the stack; of the others nobody knows the order."""
-    steps = formulas._Steps({A: 0, B: 1})
-    inner = SimpleNamespace(op=5, lhs=A, rhs=None)
-    steps.replay(SimpleNamespace(_qpy_replay=[inner, SimpleNamespace(op=2, lhs=B, rhs=None)]))
-    assert list(steps.formula().steps) == [Step.PARAMETER, Step.SIN, Step.PARAMETER, Step.MUL]
-    with pytest.raises(ValueError, match="SUB"):
-        steps.replay(SimpleNamespace(_qpy_replay=[inner, SimpleNamespace(op=1, lhs=B, rhs=None)]))
-
-
-def test_a_qiskit_that_does_not_tell_the_structure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formulas, "_STEPS", {})
-    circuit = QuantumCircuit(1)
-    circuit.rx(2 * A, 0)
-    with pytest.raises(UnboundParameterError, match="'a'"):
-        lower(circuit)
-    circuit = QuantumCircuit(1)
-    circuit.rx(A, 0)
-    assert lower(circuit).num_parameters == 1
 
 
 def test_too_many_parameters(monkeypatch: pytest.MonkeyPatch) -> None:

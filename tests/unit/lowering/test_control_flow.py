@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Control flow, stores and expressions that can't run are refused, by their place in the circuit."""
+
+import pytest
+from circuits import bell_state
+from qiskit import QuantumCircuit
+from qiskit.circuit import (
+    BreakLoopOp,
+    ContinueLoopOp,
+    Duration,
+    Gate,
+    Instruction,
+)
+from qiskit.circuit.annotated_operation import AnnotatedOperation, ControlModifier, InverseModifier, PowerModifier
+from qiskit.circuit.classical import expr, types
+from refusals import refused
+
+from qfleet.errors import CapacityError
+from qfleet.lowering.lower import lower
+from qfleet.wire.codec.programs import decode_program, encode_program
+
+
+def with_control_flow(name: str) -> QuantumCircuit:
+    circuit = bell_state(2)
+    if name == "if_else":
+        with circuit.if_test((0, 1)):
+            circuit.x([0, 1])
+    elif name == "while_loop":
+        with circuit.while_loop((0, 1)):
+            circuit.x([0, 1])
+    elif name == "switch_case":
+        with circuit.switch(0) as case, case(1):
+            circuit.x([0, 1])
+    return circuit
+
+
+@pytest.mark.parametrize("name", ["if_else", "while_loop", "switch_case"])
+def test_a_unitary_holds_no_control_flow(name):
+    lower(with_control_flow(name))
+    assert refused(with_control_flow(name), output="unitary") == (
+        f"circuit 'bell' holds '{name}' at position 2 (qubits 0, 1), which qfleet doesn't run: "
+        "it has no place in a unitary; take it out of the circuit"
+    )
+
+
+def test_a_unitary_holds_no_stores():
+    circuit = bell_state(2)
+    circuit.add_var("a", expr.lift(3, types.Uint(8)))
+    assert "circuit 'bell' holds 'store' at position 2 (no qubits), " in refused(circuit, output="unitary")
+
+
+def test_unrolled_loops_and_boxes_have_a_unitary():
+    circuit = bell_state(2)
+    with circuit.for_loop(range(3)) as value, circuit.box():
+        circuit.rx(value, 0)
+    assert len(lower(circuit, "unitary")) == 5
+
+
+@pytest.mark.parametrize("operation", ["break_loop", "continue_loop"])
+def test_loose_jumps(operation):
+    circuit = bell_state(2)
+    circuit.append(Instruction(operation, 2, 2, []), [0, 1], [0, 1])
+    assert f"circuit 'bell' holds '{operation}' at position 2 (qubits 0, 1), " in refused(circuit)
+    circuit = bell_state(2)
+    circuit.append({"break_loop": BreakLoopOp, "continue_loop": ContinueLoopOp}[operation](2, 2), [0, 1], [0, 1])
+    assert f"'{operation}' at position 2 (qubits 0, 1), which qfleet doesn't run: it stands in no loop" in refused(
+        circuit
+    )
+
+
+def test_a_jump_out_of_a_definition():
+    inner = Instruction("inner", 1, 0, [])
+    inner.definition = QuantumCircuit(1)
+    inner.definition.append(BreakLoopOp(1, 0), [0])
+    circuit = bell_state(2)
+    with circuit.for_loop(range(2)):
+        circuit.append(inner, [0])
+    assert "and in it 'inner' > 'break_loop' at position 0, which qfleet doesn't run: it stands in no loop" in refused(
+        circuit
+    )
+
+
+def test_the_path_into_a_block():
+    circuit = bell_state(2)
+    with circuit.if_test((0, 1)), circuit.for_loop(range(2)):
+        circuit.append(Gate("opaque", 1, []), [0])
+    assert "holds 'if_else' at position 2 (qubit 0), and in it 'for_loop' > 'opaque' at position 0" in refused(circuit)
+
+
+def test_variables_without_a_value():
+    circuit = QuantumCircuit(1, name="c", inputs=[expr.Var.new("a", types.Bool()), expr.Var.new("b", types.Uint(3))])
+    assert refused(circuit) == (
+        "circuit 'c' has classical variables without a value ('a', 'b'); "
+        "declare them with `circuit.add_var(name, value)`"
+    )
+    circuit = QuantumCircuit(1, name="c", captures=[expr.Var.new("a", types.Bool())])
+    assert "has classical variables without a value ('a')" in refused(circuit)
+
+
+def test_expressions_that_have_no_value():
+    circuit = bell_state(2)
+    stretch = circuit.add_stretch("s")
+    with circuit.if_test(expr.less(stretch, Duration.dt(100))):
+        circuit.x(0)
+    assert "its expression holds a Stretch, which has no value in a simulation" in refused(circuit)
+    circuit = bell_state(2)
+    with circuit.if_test(expr.less(expr.lift(Duration.dt(5)), Duration.dt(100))):
+        circuit.x(0)
+    assert "its expression has the type Duration(); Bool, Uint and Float are run" in refused(circuit)
+
+
+def test_expressions_beyond_the_limits():
+    deep = expr.lift(True)
+    for _ in range(98):
+        deep = expr.logic_not(deep)
+    circuit = bell_state(2)
+    with circuit.switch(deep) as case, case(1):
+        circuit.x(0)
+    decode_program(encode_program(lower(circuit)))
+    circuit = bell_state(2)
+    with circuit.if_test(expr.logic_not(deep)):
+        circuit.x(0)
+    assert "its expression has more than 99 levels" in refused(circuit, CapacityError)
+    circuit = bell_state(2)
+    circuit.add_var("wide", expr.lift(1, types.Uint(1 << 17)))
+    assert "its Uint(131072) is wider than 65536 bits" in refused(circuit, CapacityError)
+
+
+def test_an_expression_of_wrong_types():
+    circuit = bell_state(2)
+    wrong = expr.Binary(expr.Binary.Op.ADD, expr.lift(1, types.Uint(3)), expr.lift(1.5), types.Uint(3))
+    with circuit.if_test(expr.equal(wrong, 2)):
+        circuit.x(0)
+    assert "its expression can't be evaluated: an expression applies ADD to Uint(3) and Float" in refused(circuit)
+
+
+@pytest.mark.parametrize(
+    ("modifier", "done"),
+    [(ControlModifier(1), "controlled"), (InverseModifier(), "inverted"), (PowerModifier(2), "repeated")],
+)
+def test_modifiers_of_control_flow(modifier, done):
+    body = QuantumCircuit(1)
+    flag = body.add_var("flag", expr.lift(True))
+    with body.if_test(flag):
+        body.x(0)
+    inner = Instruction("inner", 1, 0, [])
+    inner.definition = body
+    circuit = QuantumCircuit(2)
+    operation = AnnotatedOperation(inner, modifier)
+    circuit.append(operation, range(operation.num_qubits))
+    assert f"it has control flow inside, which can't be {done}" in refused(circuit)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Formulas have the values of Qiskit's expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from filled_programs import filled, point_of
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from qiskit.circuit import (
+    Parameter,
+    ParameterVector,
+)
+
+from qfleet.errors import UnboundParameterError
+from qfleet.lowering import formulas
+from qfleet.lowering.lower import lower
+from qfleet.wire.program.formulas import Step
+from qfleet_worker.engines.contract import EngineError
+
+A, B = Parameter("a"), Parameter("b")
+V = ParameterVector("v", 3)
+
+
+UNARY: list[Callable[[Any], Any]] = [
+    lambda x: -x,
+    lambda x: x.sin(),
+    lambda x: x.cos(),
+    lambda x: x.tan(),
+    lambda x: x.arcsin(),
+    lambda x: x.arccos(),
+    lambda x: x.arctan(),
+    lambda x: x.exp(),
+    lambda x: x.log(),
+    lambda x: x.sign(),
+    lambda x: x.conjugate(),
+    abs,
+]
+BINARY: list[Callable[[Any, Any], Any]] = [
+    lambda x, y: x + y,
+    lambda x, y: x - y,
+    lambda x, y: x * y,
+    lambda x, y: x / y,
+    lambda x, y: x**y,
+]
+CONSTANTS = st.sampled_from([2, -1, 3, 0.5, -1.5, 2.25, 1j, 0.5 - 2j])
+EXPRESSIONS = st.recursive(
+    st.sampled_from([A, B, *V]),
+    lambda inner: st.one_of(
+        st.builds(lambda function, x: function(x), st.sampled_from(UNARY), inner),
+        st.builds(lambda function, x, y: function(x, y), st.sampled_from(BINARY), inner, inner),
+        st.builds(lambda function, x, y: function(x, y), st.sampled_from(BINARY), inner, CONSTANTS),
+        st.builds(lambda function, x, y: function(x, y), st.sampled_from(BINARY), CONSTANTS, inner),
+        st.builds(lambda x, y: x.subs({A: y}) if A in x.parameters else x, inner, inner),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.data())
+def test_any_expression(data: st.DataObject) -> None:
+    """What Qiskit gives for it at a point is what comes out, and what it gives no real number for is refused."""
+    try:
+        expression = data.draw(EXPRESSIONS)
+        point = {free: data.draw(st.sampled_from([0.7, -1.3, 2.0, -2.0, 0.31])) for free in expression.parameters}
+        expected = expression.bind(point).numeric()
+    except (ZeroDivisionError, RuntimeError, OverflowError):
+        # It has no value at all, or Qiskit won't bind it where we would go through the complex numbers.
+        assume(False)
+    assume(point)
+    # Beyond, rounding is all that is left of an angle.
+    assume(1e-3 < abs(expected) < 1e3)
+    # Qiskit's arcsin(2) is no number, whose sign is 0.
+    assume("sign" not in str(expression) or not {"asin", "acos"} & set(re.findall(r"\w+", str(expression))))
+    circuit = QuantumCircuit(1)
+    circuit.rx(expression, 0)
+    if any(type(each.lhs) is float and each.rhs is None for each in expression._qpy_replay):
+        # Terms cancelled, and Qiskit tells of a function of a number; see the next test.
+        return
+    if isinstance(expected, complex):
+        assume(abs(expected.imag) > 1e-6)
+        with pytest.raises(EngineError, match=r"operation 0 \(rx\)"):
+            filled(circuit, point)
+    else:
+        assert filled(circuit, point).params.tolist() == pytest.approx([expected], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        A,
+        -A,
+        A + B,
+        A - 1,
+        1 - A,
+        2 / (A + B),
+        (A + B) / 2,
+        (A + B) ** A,
+        A ** (A + B),
+        2 ** (A.sin()),
+        A.sin() - (B.cos() - A),
+        A - B.sin(),
+        B.sin() - A,
+        (A.cos() + 1) / (B.sin() + 2),
+        (A * B).gradient(A),
+        (A + B).bind({B: 0.25}),
+        (A + B).subs({A: 2 * B}),
+        (1j * A).exp() * (-1j * A).exp(),
+        (A * 1j) * (B * 1j),
+        (-A).log().exp(),
+        (A.log() - (-A).log()) * 1j,
+        ((-A) ** 0.5) ** 2,
+        (1j * A).conjugate() * 1j,
+        abs(1j * A),
+        V[0] * V[2] + V[1],
+        A - A,
+        0 * B,
+    ],
+    ids=str,
+)
+def test_expressions(expression: Any) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.rx(expression, 0)
+    point = point_of(circuit)
+    assert filled(circuit, point).params == pytest.approx([expression.bind(point).numeric()], abs=1e-12)
+
+
+def test_expressions_that_are_too_long_for_qiskit_to_tell() -> None:
+    long = sum(ParameterVector("w", 501), start=0)
+    circuit = QuantumCircuit(1, name="c")
+    circuit.rx(long, 0)
+    with pytest.raises(UnboundParameterError, match="'c' has 501 parameters without a value"):
+        lower(circuit)
+
+
+def test_operands_in_an_order_that_qiskit_never_writes() -> None:
+    """Sums and products may come with the right operand on the stack; of the others nobody knows the order."""
+    steps = formulas._Steps({A: 0, B: 1})
+    inner = SimpleNamespace(op=5, lhs=A, rhs=None)
+    steps.replay(SimpleNamespace(_qpy_replay=[inner, SimpleNamespace(op=2, lhs=B, rhs=None)]))
+    assert list(steps.formula().steps) == [Step.PARAMETER, Step.SIN, Step.PARAMETER, Step.MUL]
+    with pytest.raises(ValueError, match="SUB"):
+        steps.replay(SimpleNamespace(_qpy_replay=[inner, SimpleNamespace(op=1, lhs=B, rhs=None)]))
+
+
+def test_a_qiskit_that_does_not_tell_the_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formulas, "_STEPS", {})
+    circuit = QuantumCircuit(1)
+    circuit.rx(2 * A, 0)
+    with pytest.raises(UnboundParameterError, match="'a'"):
+        lower(circuit)
+    circuit = QuantumCircuit(1)
+    circuit.rx(A, 0)
+    assert lower(circuit).num_parameters == 1
