@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that measures its peak memory for one program. Like a worker, it doesn't import Qiskit.
+"""Measure the memory that a worker's process takes for one program. Imports no Qiskit, as workers don't.
 
-The encoded program comes on the standard input; the peaks before and after its run go to the standard output.
+The encoded program comes on the standard input. The peaks go to the standard output: before the program is run, with
+the engine's outcome, and with the result of a shard as it is stored.
 """
 
 from __future__ import annotations
@@ -13,30 +14,39 @@ from pathlib import Path
 from _experiments import make_experiment
 
 from qfleet.wire.codec.programs import decode_program
+from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.messages.result import CircuitResult, ShardResult
+from qfleet.wire.messages.work import CircuitWork
 from qfleet_worker.engines.choose import choose_engine
+from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.machine.allocator import keep_freed_memory
+from qfleet_worker.shards.simulation import simulate
 
 
 def peak_bytes() -> int:
-    """Return the peak memory of this process; that of rusage includes the parent's."""
+    """Return the most memory that this process has had; rusage's would be its parent's where that had more."""
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def main() -> None:
-    """Run the program, and print the peaks."""
-    output, precision, threads = sys.argv[1:]
+    """Run the program on the engine that the arguments name, or on the one that a worker would take."""
+    output, precision, threads, shots, *names = sys.argv[1:]
     program = decode_program(sys.stdin.buffer.read())
     keep_freed_memory()
-    engine, _ = choose_engine()
+    engine: Engine = NumpyEngine() if names == ["numpy"] else choose_engine()[0]
     simulator = engine.open()
     idle = peak_bytes()
-    shots = 1024 if output == "counts" else 1
-    outcome = simulator.run(
-        make_experiment(program, shots, 1, output=output, precision=precision, threads=int(threads))  # type: ignore[arg-type]
-    )
-    assert outcome.counts.sum() == (shots if output == "counts" else 0)
-    print(json.dumps({"engine": engine.name, "idle_bytes": idle, "peak_bytes": peak_bytes()}))
+    experiment = make_experiment(program, int(shots), 1, output=output, precision=precision, threads=int(threads))  # type: ignore[arg-type]
+    simulator.run(experiment)
+    with_outcome = peak_bytes()
+    work = CircuitWork(index=0, program="p", shots=int(shots), seed=1)
+    found = simulate(simulator, program, work, experiment.request, int(threads))
+    result = CircuitResult(index=0, first_shot=0, shots=int(shots), seconds=0.0, engine=engine.name, **found)
+    encode_shard(ShardResult((result,)))
+    peaks = {"idle_bytes": idle, "peak_bytes": with_outcome, "worker_bytes": peak_bytes()}
+    print(json.dumps({"engine": engine.name} | peaks))
 
 
 if __name__ == "__main__":

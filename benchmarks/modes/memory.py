@@ -26,9 +26,9 @@ _BYTES = {"double": 16, "single": 8}
 def peak(program: bytes, num_qubits: int, output: str, precision: str, threads: int) -> dict[str, float]:
     """Return the peak bytes of an idle process, and of one that ran the program, over the state's bytes."""
     script = Path(__file__).parents[1] / "_peak.py"
-    done = subprocess.run(
-        [sys.executable, str(script), output, precision, str(threads)], input=program, capture_output=True, check=True
-    )
+    shots = "1024" if output == "counts" else "1"
+    command = [sys.executable, str(script), output, precision, str(threads), shots]
+    done = subprocess.run(command, input=program, capture_output=True, check=True)
     found = json.loads(done.stdout)
     state = _BYTES[precision] << num_qubits
     return {

@@ -32,7 +32,7 @@ from qfleet.ledger.record import decode_record, encode_record
 from qfleet.wire.codec.blobs import VERSION, Kind, content_hash, head
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
-from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes
+from qfleet.wire.cost.cost import OVERHEAD_BYTES, cost
 from qfleet.wire.errors import WireError
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.result import CircuitResult
@@ -40,9 +40,10 @@ from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
-from qfleet_worker.engines.contract import Simulator
+from qfleet_worker.engines.contract import EngineError, Simulator
 from qfleet_worker.engines.driver import trajectories
 from qfleet_worker.shards.runner import Runner
+from qfleet_worker.shards.simulation import resolve
 
 #: What a process of a worker may use.
 MEMORY_BYTES: Final = 192 * 1024 * 1024
@@ -134,7 +135,7 @@ def _run(
             return []
         work = msgspec.structs.replace(work, circuits=tuple(small))
     store = FakeStore(encode_shard(work), blobs=blobs)
-    promised = max([_promised(circuit, work, programs.get(circuit.program)) for circuit in work.circuits])
+    promised = max([_promised(circuit, work, programs.get(circuit.program), engine.name) for circuit in work.circuits])
     defects = _Defects()
     logger = logging.getLogger("qfleet_worker.shards.runner")
     logger.addHandler(defects)
@@ -158,20 +159,17 @@ def _run(
     return list(result.circuits)
 
 
-def _promised(circuit: CircuitWork, work: ShardWork, program: Program | None) -> int:
+def _promised(circuit: CircuitWork, work: ShardWork, program: Program | None, engine: str) -> int:
     """Bytes that running a circuit may take; with what Python takes by itself."""
     if program is None or program.num_qubits > MOST_QUBITS:
         return OVERHEAD_BYTES
-    columns, request = circuit.num_observables if circuit.observables else 0, work.request_of(circuit)
-    return circuit_bytes(
-        program,
-        circuit.shots,
-        request.output,
-        request.precision,
-        memory=request.memory,
-        columns=columns,
-        points=circuit.points,
-    )
+    wanted = circuit.num_observables if circuit.observables else 0
+    try:
+        request = resolve(program, work.request_of(circuit))
+    except EngineError:
+        return OVERHEAD_BYTES
+    load = {"shots": circuit.shots, "points": circuit.points, "num_observables": wanted}
+    return cost(program, request, engine=engine, **load).memory_bytes
 
 
 class _Defects(logging.Handler):

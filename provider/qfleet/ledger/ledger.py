@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import msgspec
@@ -48,6 +48,8 @@ class NewJob:
     shards: Sequence[ShardWork]
     #: the encoded programs by content hash
     programs: Mapping[str, bytes]
+    #: engine -> bytes of memory that the largest circuit needs there; not stored
+    needs: Mapping[str, int] = field(default_factory=dict)
 
 
 class Ledger:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from qfleet.ledger import CircuitRecord
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
-from qfleet.submission.planning import predict_seconds, shots_at_once
+from qfleet.submission.planning import shots_at_once
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
-from qfleet.wire.cost.cost import circuit_bytes, required_bytes
+from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE
+from qfleet.wire.cost.cost import cost, states_bytes
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
@@ -37,6 +38,8 @@ class EncodedCircuit:
     record: CircuitRecord
     #: with the method that simulates it
     request: Request
+    #: predicted bytes of memory, by engine
+    needs: Mapping[str, int]
     #: predicted, of one point
     seconds: float
     result_bytes: int
@@ -66,9 +69,9 @@ def lower_circuit(
     check_text("the name of a circuit", circuit.name)
     if options.initial_statevector is not None or output in (Output.STATEVECTOR, Output.UNITARY):
         # What is wanted of it, or given to it, is of all qubits.
-        check_amplitudes(circuit, circuit.num_qubits, output)
-        needed = required_bytes(circuit.num_qubits, output, options.precision)
-        check_memory(circuit, circuit.num_qubits, needed, options)
+        request = Request(output, "unitary" if output == Output.UNITARY else "statevector", options.precision)
+        check_amplitudes(circuit, circuit.num_qubits, request)
+        check_memory(circuit, circuit.num_qubits, states_bytes(circuit.num_qubits, request), options)
     check_initial_statevector(options.initial_statevector, circuit, output)
     return lower(circuit, output, initial_state=options.initial_statevector, observables=observables)
 
@@ -87,11 +90,13 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
         method, method_reason = resolve_method(program, request)
     except MethodError as exc:
         raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
-    check_amplitudes(circuit, program.num_qubits, Output.UNITARY if method == "unitary" else output)
+    request = replace(request, method=method)
+    check_amplitudes(circuit, program.num_qubits, request)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
-    needed = circuit_bytes(program, shots, output, options.precision, memory=options.memory)
-    check_memory(circuit, program.num_qubits, needed, options)
-    size = check_result(circuit, program, options, output)
+    needs = {engine: cost(program, request, shots=shots, engine=engine).memory_bytes for engine in ENGINES}
+    check_memory(circuit, program.num_qubits, needs[FASTER_ENGINE], options)
+    whole = cost(program, request, shots=options.shots)
+    check_result(circuit, program, whole.result_bytes, output)
     blob = encode_program(program)
     check_blob(circuit, blob)
     record = CircuitRecord(
@@ -102,12 +107,11 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
         saves=bool(program.saves),
         shots=options.shots,
         seed=0,
-        required_bytes=needed,
+        required_bytes=needs[FASTER_ENGINE],
         method=method,
         method_reason=method_reason,
     )
-    seconds = predict_seconds(program, options.shots, Output.UNITARY if method == "unitary" else output)
-    return EncodedCircuit(content_hash(blob), blob, record, replace(request, method=method), seconds, size, sampled)
+    return EncodedCircuit(content_hash(blob), blob, record, request, needs, whole.seconds, whole.result_bytes, sampled)
 
 
 def with_names(encoded: EncodedCircuit, circuit: QuantumCircuit) -> EncodedCircuit:

@@ -3,39 +3,34 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.options import RunOptions
-from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.cost.cost import MOST_AMPLITUDES_LOG2
 from qfleet.wire.limits import LARGEST_VALUE
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.program import Program
 
-#: A state of more amplitudes than 2 to this power is refused without a look at the workers.
-_MOST_AMPLITUDES_LOG2: Final = 50
 
-
-def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, simulated: Output) -> None:
+def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, request: Request) -> None:
     """Raise `CapacityError` for a circuit that no worker has the memory for.
 
     Args:
         circuit: named in the error.
         num_qubits: qubits that are simulated.
-        simulated: ``unitary`` where a matrix is simulated, and not a state.
+        request: what is asked of it, with a resolved method.
     """
-    exponent = num_qubits * (2 if simulated == Output.UNITARY else 1)
-    if exponent > _MOST_AMPLITUDES_LOG2:
+    exponent = request.exponent(num_qubits)
+    if exponent > MOST_AMPLITUDES_LOG2:
         raise CapacityError(
             f"circuit {circuit.name!r}: its {num_qubits} qubits need 2**{exponent} amplitudes; "
-            f"no worker holds more than 2**{_MOST_AMPLITUDES_LOG2}",
+            f"no worker holds more than 2**{MOST_AMPLITUDES_LOG2}",
             circuit=circuit.name,
             number=1 << exponent,
-            limit=1 << _MOST_AMPLITUDES_LOG2,
+            limit=1 << MOST_AMPLITUDES_LOG2,
         )
 
 
@@ -58,13 +53,15 @@ def check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options:
         )
 
 
-def check_result(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> int:
-    """Return the predicted bytes of a circuit's result.
+def check_result(circuit: QuantumCircuit, program: Program, size: int, output: Output) -> None:
+    """Raise `CapacityError` for a circuit whose result is larger than a value of Redis.
 
-    Raises:
-        CapacityError: Redis holds no value of this size.
+    Args:
+        circuit: named in the error.
+        program: its program.
+        size: predicted bytes of its result.
+        output: what is asked of it.
     """
-    size = result_bytes(program, options.shots, output, options.precision, memory=options.memory)
     # The bits of many shots come back in blocks.
     if size > LARGEST_VALUE and output != Output.BITS:
         smaller = "save averages instead of lists and states"
@@ -77,7 +74,6 @@ def check_result(circuit: QuantumCircuit, program: Program, options: RunOptions,
             needed_bytes=size,
             available_bytes=LARGEST_VALUE,
         )
-    return size
 
 
 def check_blob(circuit: QuantumCircuit, blob: bytes) -> None:

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from qfleet.errors import CapacityError
 from qfleet.wire.limits import MAX_REQUESTS, MAX_SHARDS
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
-from qfleet.wire.program.operations import EVENTS, JUMPS
-from qfleet.wire.program.program import Program
 
 #: Predicted seconds of work that a shard is filled up to.
 SHARD_SECONDS: Final = 0.2
@@ -28,15 +25,6 @@ SHARD_RESULT_BYTES: Final = 64 * 1024 * 1024
 SHARD_CIRCUITS: Final = 10_000
 #: Shots whose bits a task gives: on the way each takes some 20 bytes of `qfleet.wire.cost.cost.OVERHEAD_BYTES`.
 _MOST_BITS: Final = 1 << 21
-
-# Measured on one core of a 2023 server processor, with the numpy engine.
-_SECONDS_PER_CIRCUIT: Final = 300e-6
-_SECONDS_PER_OPERATION: Final = 10e-6
-_SECONDS_PER_AMPLITUDE_AND_OPERATION: Final = 2e-9
-_SECONDS_PER_SHOT: Final = 100e-9
-
-#: How often a loop whose end isn't known is taken to be run.
-_PASSES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +37,6 @@ class PlannedCircuit:
     seconds: float
     #: of one point, its values and what is wanted there included
     result_bytes: int
-
-
-def predict_seconds(program: Program, shots: int, output: Output) -> float:
-    """How long simulating a circuit takes one core, roughly."""
-    amplitudes = 2.0 ** (program.num_qubits * (2 if output == Output.UNITARY else 1))
-    steps = _operations(program) + sum(len(save.x_masks) // 8 for save in program.saves)
-    run = steps * (_SECONDS_PER_OPERATION + _SECONDS_PER_AMPLITUDE_AND_OPERATION * amplitudes)
-    return _SECONDS_PER_CIRCUIT + run * _branches(program, shots) + shots * _SECONDS_PER_SHOT
 
 
 def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) -> int | None:
@@ -160,23 +140,3 @@ def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[Planned
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
             )
             yield PlannedCircuit(block, item.request, item.seconds / blocks, result_bytes)
-
-
-def _operations(program: Program) -> float:
-    """How many operations are run, roughly: each loop around an operation counts."""
-    if not len(program.jumps):
-        return len(program)
-    rows = np.flatnonzero(JUMPS[program.codes])
-    back = program.jumps <= rows
-    starts = np.zeros(len(program) + 1)
-    np.add.at(starts, program.jumps[back], 1)
-    np.add.at(starts, rows[back] + 1, -1)
-    return float((_PASSES ** np.minimum(np.cumsum(starts[:-1]), 4)).sum())
-
-
-def _branches(program: Program, shots: int) -> float:
-    """How often the circuit is gone through: once, unless it is measured or reset and then goes on."""
-    random = EVENTS[program.codes] != 0
-    gates = np.flatnonzero(~random)
-    before = np.count_nonzero(random[: gates[-1]]) if len(gates) else 0
-    return float(min(shots, 2.0 ** min(before, 60)))

@@ -26,6 +26,7 @@ from qfleet.submission.bindings import Bindings, global_phases
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
 from qfleet.submission.equal_circuits import AngleStructure, angle_structure, find_repeated, with_free_angles
 from qfleet.submission.planning import PlannedCircuit, plan, shots_at_once
+from qfleet.wire.cost.constants import ENGINES
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
@@ -127,7 +128,19 @@ def new_job(
         circuits=tuple(records),
         pubs=pubs,
     )
-    return NewJob(job_id=str(uuid.uuid4()), record=record, retention=retention, shards=shards, programs=programs)
+    return NewJob(
+        job_id=str(uuid.uuid4()),
+        record=record,
+        retention=retention,
+        shards=shards,
+        programs=programs,
+        needs=_largest_needs(entries),
+    )
+
+
+def _largest_needs(entries: Iterable[JobEntry]) -> dict[str, int]:
+    needs = [batch.encoded.needs for entry in entries for batch in entry.batches]
+    return {engine: max([each[engine] for each in needs], default=0) for engine in ENGINES}
 
 
 def _record(entry: JobEntry, seed: int) -> CircuitRecord:

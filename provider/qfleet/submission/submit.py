@@ -9,6 +9,8 @@ from typing import Final, Protocol, TypeVar
 from qfleet.errors import CapacityError
 from qfleet.ledger import Connection, NewJob
 from qfleet.submission.notices import warn_of_lost_metadata, warn_of_nothing_measured
+from qfleet.wire.cost.constants import FASTER_ENGINE
+from qfleet.wire.messages.presence import SLOWER_ENGINE, Presence
 
 #: Circuits that need less memory fit any worker; for larger ones Redis is asked about the workers.
 _FITS_ANYWHERE_BYTES: Final = 512 * 2**20
@@ -48,18 +50,25 @@ def submit(connection: Connection, new: NewJob, make: Callable[[NewJob], _Job]) 
 
 
 def check_capacity(connection: Connection, new: NewJob) -> None:
-    """Check that the largest circuit of a job fits a worker. Raises `CapacityError`."""
-    largest = max(new.record.circuits, key=lambda circuit: circuit.required_bytes, default=None)
-    if largest is None or largest.required_bytes <= _FITS_ANYWHERE_BYTES:
+    """Check that a worker has the memory for the largest circuit of a job. Raises `CapacityError`."""
+    if max(new.needs.values(), default=0) <= _FITS_ANYWHERE_BYTES:
         return
     with connection.ledger() as ledger:
-        memory_bytes = max((worker.memory_bytes for worker in ledger.workers()), default=None)
-    if memory_bytes is not None and largest.required_bytes > memory_bytes:
-        raise CapacityError(
-            f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
-            f"{largest.required_bytes / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} "
-            "GiB for one task. Start a worker with more memory, or with a lower concurrency",
-            circuit=largest.name,
-            needed_bytes=largest.required_bytes,
-            available_bytes=memory_bytes,
-        )
+        workers = list(ledger.workers())
+    if not workers or any(worker.memory_bytes >= new.needs[_engine(worker)] for worker in workers):
+        return
+    memory_bytes, needed = max((worker.memory_bytes, new.needs[_engine(worker)]) for worker in workers)
+    largest = max(new.record.circuits, key=lambda circuit: circuit.required_bytes)
+    raise CapacityError(
+        f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
+        f"{needed / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} "
+        "GiB for one task. Start a worker with more memory, or with a lower concurrency",
+        circuit=largest.name,
+        needed_bytes=needed,
+        available_bytes=memory_bytes,
+    )
+
+
+def _engine(worker: Presence) -> str:
+    """Return the engine that a worker will run circuits with; one that is compiled there counts already."""
+    return SLOWER_ENGINE if worker.engine == SLOWER_ENGINE and not worker.compiling else FASTER_ENGINE

@@ -16,10 +16,10 @@ from qiskit.circuit import QuantumCircuit
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions
-from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan, predict_seconds
+from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan
 from qfleet.submission.prepare import prepare
 from qfleet.wire.codec.shards import decode_work, encode_shard
-from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.cost.cost import cost
 from qfleet.wire.limits import MAX_REQUESTS
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import ShardWork
@@ -97,9 +97,9 @@ def test_prediction_grows_with_qubits_operations_and_branches() -> None:
         for _ in range(gates):
             circuit.h(0)
         circuit.measure(range(num_qubits), range(num_qubits))
-        return predict_seconds(lower(circuit), 1000, "counts")
+        return cost(lower(circuit), Request(), shots=1000).seconds
 
-    assert seconds(20, 50) > 100 * seconds(10, 50)
+    assert seconds(20, 50) > 20 * seconds(10, 50)
     assert seconds(20, 500) > 5 * seconds(20, 50)
     assert seconds(20, 50, reset=True) > 1.9 * seconds(20, 50)
 
@@ -107,19 +107,19 @@ def test_prediction_grows_with_qubits_operations_and_branches() -> None:
 def test_measurements_at_the_end_cost_no_branches() -> None:
     circuit = QuantumCircuit(10)
     circuit.h(range(10))
-    bare = predict_seconds(lower(circuit), 1000, "counts")
+    bare = cost(lower(circuit), Request(), shots=1000).seconds
     circuit.measure_all()
-    assert predict_seconds(lower(circuit), 1000, "counts") < 3 * bare
+    assert cost(lower(circuit), Request(), shots=1000).seconds < 3 * bare
 
 
 def test_predicted_results_hold_the_real_ones() -> None:
     circuit = QuantumCircuit(3, 70)
     circuit.measure([0, 1, 2], [0, 35, 69])
-    counts = result_bytes(lower(circuit), 50, "counts", "double", memory=True)
+    counts = cost(lower(circuit), Request(memory=True), shots=50).result_bytes
     assert counts >= 50 * (9 + 8) + 50 * 4
-    state = result_bytes(lower(circuit), 50, "statevector", "single", memory=False)
+    state = cost(lower(circuit), Request(Output.STATEVECTOR, precision="single"), shots=50).result_bytes
     assert state >= 8 * 8 + 50 * 17
-    unitary = result_bytes(lower(circuit), 1, "unitary", "double", memory=False)
+    unitary = cost(lower(circuit), Request(Output.UNITARY, "unitary"), shots=1).result_bytes
     assert unitary >= 64 * 16
 
 
@@ -134,7 +134,7 @@ def test_loops_and_what_is_measured_before_a_condition_cost_more() -> None:
         elif make == "while":
             with circuit.while_loop((circuit.clbits[0], 1)):
                 circuit.x(1)
-        return predict_seconds(lower(circuit), 1000, "counts")
+        return cost(lower(circuit), Request(), shots=1000).seconds
 
     assert 1.9 * seconds("") < seconds("if") < seconds("while") < 100 * seconds("")
 

@@ -16,8 +16,8 @@ from qiskit.circuit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
 from qfleet.submission.planning import SHARD_CIRCUITS, SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan
-from qfleet.wire.cost import sizes
-from qfleet.wire.messages.request import Request
+from qfleet.wire.cost.cost import cost
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, take_points
 
 
@@ -148,4 +148,4 @@ def test_each_shot_of_each_point_travels_once_and_in_order_within_the_limits(
 def test_bits_are_predicted_for_each_shot() -> None:
     circuit = QuantumCircuit(3, 70)
     circuit.measure([0, 1, 2], [0, 35, 69])
-    assert 50 * 9 <= sizes.result_bytes(lower(circuit), 50, "bits", "double", memory=False) < 50 * 9 + 300
+    assert 50 * 9 <= cost(lower(circuit), Request(Output.BITS), shots=50).result_bytes < 50 * 9 + 300

@@ -16,7 +16,7 @@ from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.choose import Engines
+from qfleet_worker.engines.choose import Choice, Engines
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.machine.resources import usable_cores
 from qfleet_worker.shards.angles import points_at_once
@@ -130,28 +130,30 @@ class Runner:
             if isinstance(program, WireError):
                 raise program
             request = resolve(program, work.request_of(circuit))
-            check_size(program, circuit, request, memory_bytes=self._memory_bytes, held=held)
+            choice = self._engines.choose(program, request)
+            check_size(program, circuit, request, engine=choice.engine.name, memory_bytes=self._memory_bytes, held=held)
             # What is saved comes back point by point.
             most = 1 if program.saves and request.output != Output.EXPECTATION_VALUES else points_at_once(program)
             parts = [take_points(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             return [self._failed(circuit, self._reason(taken, circuit, exc))]
-        return [result for part in parts for result in self._points(taken, part, program, request, threads)]
+        return [result for part in parts for result in self._points(taken, part, program, request, choice, threads)]
 
     def _points(
-        self, taken: Taken, circuit: CircuitWork, program: Program, request: Request, threads: int
+        self, taken: Taken, circuit: CircuitWork, program: Program, request: Request, choice: Choice, threads: int
     ) -> list[CircuitResult]:
         """Run a circuit at some points, together. An error of one leaves the others."""
         start = time.perf_counter()
         try:
-            choice = self._engines.choose(program, request)
             found = simulate(choice.simulator, program, circuit, request, threads)
         except Exception as exc:  # noqa: BLE001 - it becomes the circuit's error
             if circuit.points == 1:
                 return [self._failed(circuit, self._reason(taken, circuit, exc))]
             # Which point is to blame shows when each is run on its own.
             points = [take_points(circuit, at, 1) for at in range(circuit.points)]
-            return [result for point in points for result in self._points(taken, point, program, request, threads)]
+            return [
+                result for point in points for result in self._points(taken, point, program, request, choice, threads)
+            ]
         return [
             CircuitResult(
                 index=circuit.index,

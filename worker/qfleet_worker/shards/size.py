@@ -5,49 +5,47 @@ from __future__ import annotations
 
 from typing import Final
 
-from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes
-from qfleet.wire.cost.sizes import result_bytes
+from qfleet.wire.cost.cost import MOST_AMPLITUDES_LOG2, OVERHEAD_BYTES, cost
 from qfleet.wire.limits import MAX_BLOB_BYTES
-from qfleet.wire.messages.request import Output, Request
+from qfleet.wire.messages.request import Request
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError
 
-#: States of more amplitudes than 2 to this power are refused: an array's size would overflow.
-_MOST_AMPLITUDES_LOG2: Final = 50
 #: Bytes of results that the room of a process beside its memory is enough for, copied as often as they are.
 TOGETHER_BYTES: Final = OVERHEAD_BYTES
 
 
-def check_size(program: Program, circuit: CircuitWork, request: Request, *, memory_bytes: int, held: int) -> None:
+def check_size(
+    program: Program, circuit: CircuitWork, request: Request, *, engine: str, memory_bytes: int, held: int
+) -> None:
     """Raise `EngineError` for a circuit that takes more memory than there is, or gives more than Redis holds.
 
     Args:
-        memory_bytes: what this process may use.
+        program: the circuit's program.
+        circuit: its shots and points.
+        request: what is asked of it, with a resolved method.
+        engine: the name of the engine that is to run it.
+        memory_bytes: bytes of memory that this process may use.
         held: bytes of results that the shard has already.
     """
     qubits, exponent = program.num_qubits, request.exponent(program.num_qubits)
-    if exponent > _MOST_AMPLITUDES_LOG2:
+    if exponent > MOST_AMPLITUDES_LOG2:
         raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")
-    shots, columns = circuit.shots, circuit.num_observables if circuit.observables else 0
-    size = result_bytes(program, shots, request.output, request.precision, memory=request.memory, columns=columns)
+    wanted = circuit.num_observables if circuit.observables else 0
+    size = cost(program, request, shots=circuit.shots, num_observables=wanted, engine=engine).result_bytes
     if size * circuit.points + held > MAX_BLOB_BYTES:
         raise EngineError(
             f"its results would take {size * circuit.points >> 20} MiB, beside {held >> 20} MiB of others; "
             f"a Redis value holds {MAX_BLOB_BYTES >> 20} MiB"
         )
     together = circuit.points if size * circuit.points > TOGETHER_BYTES else 1
-    needed = circuit_bytes(
-        program, shots, request.output, request.precision, memory=request.memory, columns=columns, points=together
-    )
-    if needed > memory_bytes:
-        states = required_bytes(
-            qubits, Output.UNITARY if request.method == "unitary" else request.output, request.precision
-        )
-        what = "" if states > memory_bytes else ", with all that it saves and gives,"
+    needed = cost(program, request, shots=circuit.shots, points=together, num_observables=wanted, engine=engine)
+    if needed.memory_bytes > memory_bytes:
+        what = "" if needed.state_bytes + OVERHEAD_BYTES > memory_bytes else ", with all that it saves and gives,"
         raise EngineError(
-            f"its {qubits} qubits{what} need {needed / 2**30:.1f} GiB of memory; "
+            f"its {qubits} qubits{what} need {needed.memory_bytes / 2**30:.1f} GiB of memory; "
             f"this worker has {memory_bytes / 2**30:.1f} GiB for one task"
         )
 

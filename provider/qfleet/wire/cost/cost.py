@@ -1,64 +1,126 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predicts how much memory a circuit needs: what the client refuses by, and what an engine keeps to."""
+"""The cost of a circuit on an engine: memory, time and the size of its result.
+
+The client refuses circuits and packs shards by it, and a worker refuses circuits by it: they agree by construction.
+"""
 
 from __future__ import annotations
 
-from qfleet.wire.cost.sizes import counted_bytes, output_bytes, program_bytes
-from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output, Precision
+from typing import Final, NamedTuple
+
+from qfleet.wire.cost.branches import events_before_last_gate, num_operations, num_passes
+from qfleet.wire.cost.constants import FASTER_ENGINE, Constants, constants_of
+from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, output_bytes, program_bytes
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.program import Program
+from qfleet.wire.program.saves import Quantity
 
-#: What an engine may hold at its peak beside its buffers: random numbers, what shots wrote, saved branches.
-OVERHEAD_BYTES = 64 * 1024 * 1024
+#: Bytes that an engine may hold at its peak beside its states: random numbers, what shots wrote, saved branches.
+OVERHEAD_BYTES: Final = 64 * 1024 * 1024
 
-#: State-sized buffers that a simulation holds at its peak: the state, the buffer it is written into, and the
-#: probabilities or the copy that is returned.
-BUFFERS = 3
+#: A state of more amplitudes than 2 to this power is refused: no machine holds it, and an array's size would overflow.
+MOST_AMPLITUDES_LOG2: Final = 50
 
-#: Copies of a result that there are at its peak: as found, sorted or joined, encoded, and with the header before it.
-_RESULT_COPIES = 4
-#: Copies of a result that there are beside the states.
-_RESULT_COPIES_BESIDE = 2
+#: Copies of amplitudes that come back, at the peak: in the result, encoded, and with the header before it.
+_AMPLITUDE_COPIES: Final = 3
+#: Copies of other data at their peak: as found, sorted or joined, encoded, and with the header before it.
+_RESULT_COPIES: Final = 4
+#: Copies of other data beside the states.
+_RESULT_COPIES_BESIDE: Final = 2
 #: Bytes that a saved value takes beside its own while shots are collected.
-_ENTRY_BYTES = 512
+_ENTRY_BYTES: Final = 512
 #: Bytes that a shot takes whose bits are wanted, beside these.
-_BITS_BYTES = 24
+_BITS_BYTES: Final = 24
 #: Shots of which that is a part of the overhead.
-_MOST_SHOTS_OF_BITS = 1 << 21
+_MOST_SHOTS_OF_BITS: Final = 1 << 21
+
+#: Quantities that read the whole state in an order of their own.
+_READING: Final = frozenset({Quantity.PROBABILITIES, Quantity.DENSITY_MATRIX})
 
 
-def required_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
-    """Return the bytes of memory that simulating a circuit takes at its peak, whatever it gives beside amplitudes."""
-    exponent = 2 * num_qubits if output == Output.UNITARY else num_qubits
-    return (BUFFERS * AMPLITUDE_BYTES[precision] << exponent) + OVERHEAD_BYTES
+class Cost(NamedTuple):
+    """The predicted cost of a circuit."""
+
+    #: peak of the process that runs the circuit, in bytes; the interpreter and the engine's code aside
+    memory_bytes: int
+    #: the part of it that is for states
+    state_bytes: int
+    #: seconds of one thread, for all shots at one point
+    seconds: float
+    #: bytes of the result at one point, roughly, and rather too many
+    result_bytes: int
 
 
-def circuit_bytes(
+def cost(
     program: Program,
-    shots: int,
-    output: Output,
-    precision: Precision,
+    request: Request,
     *,
-    memory: bool,
-    columns: int = 0,
+    shots: int,
     points: int = 1,
-) -> int:
-    """Return the bytes of memory that a worker's process takes at its peak to run a circuit.
+    num_observables: int = 0,
+    engine: str = FASTER_ENGINE,
+) -> Cost:
+    """Return what a circuit costs on an engine.
 
-    Client and worker refuse by this number what doesn't fit. What a save in a loop gives can't be known before: it is
-    counted as if each shot came there once, and bounded while it grows.
+    The number of entries that a save in a loop gives can't be known before. It is counted as if each shot came there
+    once, and bounded while it grows.
 
     Args:
-        memory: whether each shot's outcome is asked for.
-        columns: how many expectation values are wanted, if not all that the program saves.
-        points: whose results are held together.
+        program: the circuit's program.
+        request: what is asked of it, with a resolved method.
+        shots: shots at each point.
+        points: points whose results are held together.
+        num_observables: expectation values that are wanted, if not all that the program saves.
+        engine: the engine's name.
     """
-    states = required_bytes(program.num_qubits, Output.UNITARY if program.saves_unitary() else output, precision)
-    counted = counted_bytes(program, shots, output, precision, memory, columns)
-    data = counted.total * points + (output_bytes(program.num_qubits, output, precision) * (points - 1))
-    beside = max(
-        states - OVERHEAD_BYTES + _RESULT_COPIES_BESIDE * data,
+    constants = constants_of(engine, request.method)
+    states = _states_bytes(program.num_qubits, request, constants, _more_states(program, constants))
+    counted = counted_bytes(program, shots, request, num_observables)
+    amplitudes = output_bytes(program.num_qubits, request)
+    data = counted.total * points
+    held = max(
+        states + _RESULT_COPIES_BESIDE * (data + amplitudes * (points - 1)),
         # A value that is added up is there four times: so far, as found, weighted, and the sum.
-        _RESULT_COPIES * data,
+        _RESULT_COPIES * data + _AMPLITUDE_COPIES * amplitudes * points,
     )
-    shots_bytes = _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS) if output == Output.BITS else 0
-    return OVERHEAD_BYTES + program_bytes(program) + beside + _ENTRY_BYTES * counted.entries + shots_bytes
+    shots_bytes = _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS) if request.output == Output.BITS else 0
+    return Cost(
+        OVERHEAD_BYTES + program_bytes(program) + held + _ENTRY_BYTES * counted.entries + shots_bytes,
+        states,
+        _seconds(program, request, constants, shots),
+        amplitudes + ROOM_OF_RESULT + counted.total,
+    )
+
+
+def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE) -> int:
+    """Return the bytes of memory that a circuit takes at least, before there is a program.
+
+    Args:
+        num_qubits: qubits that are simulated.
+        request: what is asked of the circuit, with a resolved method.
+        engine: the engine's name.
+    """
+    states = _states_bytes(num_qubits, request, constants_of(engine, request.method), 0.0)
+    return OVERHEAD_BYTES + max(states, _AMPLITUDE_COPIES * output_bytes(num_qubits, request))
+
+
+def _states_bytes(num_qubits: int, request: Request, constants: Constants, more: float) -> int:
+    # Whole numbers, which have no largest one.
+    hundredths = round(100 * (constants.states + more))
+    return hundredths * (request.amplitude_bytes << request.exponent(num_qubits)) // 100
+
+
+def _more_states(program: Program, constants: Constants) -> float:
+    branches = bool(len(program.jumps)) or events_before_last_gate(program) > 0
+    reads = any(save.spec.quantity in _READING for save in program.saves)
+    return constants.branching_states * branches + constants.reading_states * reads
+
+
+def _seconds(program: Program, request: Request, constants: Constants, shots: int) -> float:
+    amplitudes = 2.0 ** request.exponent(program.num_qubits)
+    operations = num_operations(program) * (
+        constants.seconds_per_operation + constants.seconds_per_amplitude * amplitudes
+    )
+    terms = sum([len(save.x_masks) // 8 for save in program.saves])
+    one_pass = operations + terms * (constants.seconds_per_operation + constants.seconds_per_term * amplitudes)
+    return constants.seconds_per_circuit + one_pass * num_passes(program, shots) + shots * constants.seconds_per_shot

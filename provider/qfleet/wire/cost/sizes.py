@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output, Precision
+from qfleet.wire.messages.request import Output, Precision, Request
 from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression, Index, Unary
 from qfleet.wire.program.operations import EXPRESSIONS, IS_UNITARY, Op
@@ -25,6 +25,8 @@ _NODE_BYTES = 1024
 _PROGRAM_COPIES = 4
 #: Bytes of a variable that is at most 64 bits wide.
 _VARIABLE_BYTES = 64
+#: Bytes of a result beside its data.
+ROOM_OF_RESULT = 256
 
 
 class SavedSize(NamedTuple):
@@ -36,16 +38,14 @@ class SavedSize(NamedTuple):
     entries: int
 
 
-def saved_bytes(program: Program, shots: int, precision: str) -> int:
-    """Return how large the saved data of a program are, roughly, and rather too large."""
-    return saved_size(program, shots, precision).total
-
-
-def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -> SavedSize:
-    """Return how large the saved data of a program are, roughly, and rather too large.
+def saved_size(program: Program, shots: int, precision: Precision, num_observables: int = 0) -> SavedSize:
+    """Return the size of what a program saves, roughly, and rather too much.
 
     Args:
-        columns: how many expectation values are wanted of the last save, if not all.
+        program: the program.
+        shots: shots of the circuit.
+        precision: the precision of amplitudes.
+        num_observables: expectation values that are wanted of the last save, if not all.
     """
     if not program.saves:
         return SavedSize(0, 0)
@@ -60,32 +60,17 @@ def saved_size(program: Program, shots: int, precision: str, columns: int = 0) -
         if save.manner != "list":
             branches = min(branches, 1 << min(program.num_clbits, 31)) if save.conditional else 1
         size = value_size(save, program.num_qubits, int(program.num_targets[row]))
-        if columns and ref == len(program.saves) - 1 and save.spec.payload is Payload.PAULI_SUMS:
-            size = columns * (2 if save.spec.squares else 1)
+        if num_observables and ref == len(program.saves) - 1 and save.spec.payload is Payload.PAULI_SUMS:
+            size = num_observables * (2 if save.spec.squares else 1)
         item = np.dtype(value_type(save.kind, precision)).itemsize
         total += branches * (size * item + 16 + program.num_clbits // 8) + (4 * shots if save.manner == "list" else 0)
         entries += branches
     return SavedSize(total, entries)
 
 
-def output_bytes(num_qubits: int, output: Output, precision: Precision) -> int:
-    """Return the bytes of the amplitudes that come back from one circuit; 0 where none do."""
-    if output not in (Output.STATEVECTOR, Output.UNITARY):
-        return 0
-    return AMPLITUDE_BYTES[precision] << (2 * num_qubits if output == Output.UNITARY else num_qubits)
-
-
-def result_bytes(
-    program: Program, shots: int, output: Output, precision: Precision, *, memory: bool, columns: int = 0
-) -> int:
-    """Return the size of a circuit's result at one point, roughly, and rather too large.
-
-    Args:
-        memory: whether each shot's outcome is asked for.
-        columns: how many expectation values are wanted, if not all that the program saves.
-    """
-    amplitudes = output_bytes(program.num_qubits, output, precision)
-    return amplitudes + 256 + counted_bytes(program, shots, output, precision, memory, columns).total
+def output_bytes(num_qubits: int, request: Request) -> int:
+    """Return the bytes of the amplitudes that come back from a circuit at one point; 0 where none do."""
+    return request.amplitude_bytes << request.exponent(num_qubits) if request.returns_amplitudes else 0
 
 
 def program_bytes(program: Program) -> int:
@@ -131,18 +116,26 @@ def _nodes(expression: Expression) -> int:
     return 1
 
 
-def counted_bytes(
-    program: Program, shots: int, output: Output, precision: Precision, memory: bool, columns: int
-) -> SavedSize:
-    """Return the size of a result without its amplitudes, and how many saved values are in it."""
+def counted_bytes(program: Program, shots: int, request: Request, num_observables: int = 0) -> SavedSize:
+    """Return the size of a result at one point without its amplitudes, and the number of saved values in it.
+
+    Args:
+        program: the circuit's program.
+        shots: shots of the circuit.
+        request: what is asked of it.
+        num_observables: expectation values that are wanted, if not all that the program saves.
+    """
     row = (program.num_clbits + 7) // 8
-    saved = saved_size(program, shots, precision, columns if output == Output.EXPECTATION_VALUES else 0)
-    if output == Output.BITS:
+    of_observables = request.output == Output.EXPECTATION_VALUES
+    saved = saved_size(program, shots, request.precision, num_observables if of_observables else 0)
+    if of_observables:
+        return saved
+    if request.output == Output.BITS:
         return SavedSize(shots * row + saved.total, saved.entries)
     distinct = min(shots, 1 << min(program.num_clbits, 31))
     if distinct * row > _SMALL_BYTES:
         distinct = min(distinct, 1 << min(_written_clbits(program), 31))
-    counts = 0 if output == Output.EXPECTATION_VALUES else distinct * (row + 8) + (4 * shots if memory else 0)
+    counts = distinct * (row + 8) + (4 * shots if request.memory else 0)
     return SavedSize(counts + saved.total, saved.entries)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.cost.sizes import saved_bytes
+from qfleet.wire.cost.sizes import saved_size
 from qfleet.wire.errors import WireError
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
@@ -139,4 +139,4 @@ def test_how_large_they_are() -> None:
     assert {value_type(kind, precision) for kind in KINDS for precision in ("single", "double")} == {"<f8"}
     for kind, numbers in zip(KINDS, (3, 6), strict=True):
         # One entry for all shots.
-        assert 8 * numbers <= saved_bytes(make_golden.means(kind), 1000, "double") < 8 * numbers + 100
+        assert 8 * numbers <= saved_size(make_golden.means(kind), 1000, "double").total < 8 * numbers + 100

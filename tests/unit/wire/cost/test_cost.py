@@ -8,8 +8,10 @@ import numpy as np
 from engine_oracle import measure, op
 from msgspec.structs import replace
 
-from qfleet.wire.cost.cost import OVERHEAD_BYTES, circuit_bytes, required_bytes
-from qfleet.wire.cost.sizes import program_bytes, result_bytes
+from qfleet.wire.cost.constants import ENGINES
+from qfleet.wire.cost.cost import OVERHEAD_BYTES, cost, states_bytes
+from qfleet.wire.cost.sizes import program_bytes
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.expressions import BOOL, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp, Variable
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
@@ -21,12 +23,18 @@ def measured(num_qubits: int, num_clbits: int, measurements: int = 1) -> Program
     return oracle.program(num_qubits, num_clbits, rows)
 
 
-def needed(program: Program, shots: int = 10, output: str = "counts", **changed: object) -> int:
-    return circuit_bytes(program, shots, output, "double", **{"memory": False} | changed)
+def needed(program: Program, shots: int = 10, output: str = "counts", *, memory: bool = False, **load: int) -> int:
+    """Return the bytes of memory that a circuit is said to need on the engine that needs most."""
+    request = Request(Output(output), memory=memory)
+    return max(cost(program, request, shots=shots, engine=engine, **load).memory_bytes for engine in ENGINES)
+
+
+def result_bytes(program: Program, shots: int, output: str = "counts", **load: int) -> int:
+    return cost(program, Request(Output(output)), shots=shots, **load).result_bytes
 
 
 def test_a_small_circuit_needs_its_states_and_the_overhead() -> None:
-    states = required_bytes(20, "counts", "double")
+    states = max(states_bytes(20, Request(), engine) for engine in ENGINES)
     assert states <= needed(measured(20, 1)) < states + 10_000
 
 
@@ -40,7 +48,7 @@ def test_results_count_in_copies() -> None:
 def test_outcomes_are_counted_by_the_clbits_that_are_written() -> None:
     row = (1 << 24) // 8
     for measurements in (0, 1, 3, 40):
-        size = result_bytes(measured(1, 1 << 24, measurements), 1000, "counts", "double", memory=False)
+        size = result_bytes(measured(1, 1 << 24, measurements), 1000)
         rows = min(1000, 1 << measurements)
         assert rows * row <= size < rows * (row + 8) + 1000
 
@@ -52,7 +60,7 @@ def test_what_is_stored_is_written_too() -> None:
     plain = oracle.program(1, 1 << 24, [measure(0, 5), store, one, bit])
     expressions = tuple([each for row in (store, one, bit) for each in row.expressions])
     program = replace(plain, expressions=expressions, expression_refs=np.arange(6, dtype=np.int32))
-    size = result_bytes(program, 1000, "counts", "double", memory=False)
+    size = result_bytes(program, 1000)
     assert (1 << 4) * (1 << 21) <= size < (1 << 4) * ((1 << 21) + 8) + 1000
 
 
@@ -75,9 +83,9 @@ def test_points_count_together_and_wanted_columns_in_place_of_all() -> None:
     row = op(Op.SAVE, [0])._replace(save=0)
     program = replace(oracle.program(1, 0, [row]), saves=(save,), save_refs=np.zeros(1, np.int32))
     assert needed(program, 1, "means", points=1000) >= 4 * 8 * 100_000 * 1000
-    assert needed(program, 1, "means", points=1000, columns=3) < needed(program, 1, "means") + 1000 * 500
-    assert result_bytes(program, 1, "means", "double", memory=False) >= 800_000
-    assert result_bytes(program, 1, "means", "double", memory=False, columns=3) < 1000
+    assert needed(program, 1, "means", points=1000, num_observables=3) < needed(program, 1, "means") + 1000 * 500
+    assert result_bytes(program, 1, "means") >= 800_000
+    assert result_bytes(program, 1, "means", num_observables=3) < 1000
 
 
 def test_a_program_counts_by_what_it_consists_of() -> None:

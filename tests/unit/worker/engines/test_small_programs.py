@@ -15,7 +15,8 @@ from random_programs import program_of, random_program
 from same_outcomes import assert_same
 
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.cost.cost import circuit_bytes
+from qfleet.wire.cost.cost import cost
+from qfleet.wire.messages.request import Request
 from qfleet.wire.program.expressions import (
     BOOL,
     Binary,
@@ -143,7 +144,7 @@ def test_memory_is_as_it_was_counted(program: Program, name: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < circuit_bytes(program, SHOTS, "counts", "double", memory=True)
+    assert peak < cost(program, Request(memory=True), shots=SHOTS).memory_bytes
 
 
 def compiled(program: Program) -> Flow[Plan]:

@@ -13,7 +13,8 @@ from make_jobs import make_shard_work
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.codec.shards import encode_shard
-from qfleet.wire.cost.cost import circuit_bytes
+from qfleet.wire.cost.cost import cost
+from qfleet.wire.messages.request import Request
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.shards.runner import MORE_ATTEMPTS
 from qfleet_worker.store import Taken
@@ -129,7 +130,7 @@ def test_work_that_cant_be_read_is_refused_whole() -> None:
 
 
 def test_a_circuit_that_needs_too_much_memory_isnt_begun() -> None:
-    needed = circuit_bytes(decode_program(program(25)), 10, "counts", "double", memory=False)
+    needed = cost(decode_program(program(25)), Request(), shots=10, engine="fake").memory_bytes
     for memory, ran in ((needed, 1), (needed - 1, 0)):
         blob = program(25)
         name = content_hash(blob)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine keeps to the memory that `required_bytes` predicts."""
+"""The engine keeps to the memory that its states are said to take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from engine_oracle import measure, op
 from make_experiments import make_experiment
 
-from qfleet.wire.cost.cost import required_bytes
+from qfleet.wire.cost.cost import states_bytes
 from qfleet.wire.messages.request import Output, Precision
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation
@@ -28,8 +28,9 @@ def peak(
     program = oracle.program(num_qubits, num_qubits, operations)
     tracemalloc.start()
     try:
-        NumpySimulator().run(make_experiment(program, shots, 1, memory=True, output=output, precision=precision))
-        return tracemalloc.get_traced_memory()[1] / required_bytes(num_qubits, output, precision)
+        experiment = make_experiment(program, shots, 1, memory=True, output=output, precision=precision)
+        NumpySimulator().run(experiment)
+        return tracemalloc.get_traced_memory()[1] / states_bytes(num_qubits, experiment.request, "numpy")
     finally:
         tracemalloc.stop()
 

@@ -51,7 +51,7 @@ def test_peak_memory(family: str, output: Output, precision: Precision, amplitud
     if output == "counts":
         circuit.measure_all()
     done = subprocess.run(
-        [sys.executable, str(PEAK), output, precision, "2"],
+        [sys.executable, str(PEAK), output, precision, "2", "1024" if output == "counts" else "1"],
         input=encode_program(lower(circuit)), capture_output=True, check=True,
     )  # fmt: skip
     found = json.loads(done.stdout)

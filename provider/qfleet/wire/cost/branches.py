@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates of how often a program's operations run: random events branch, and loops repeat."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from qfleet.wire.program.operations import EVENTS, JUMPS
+from qfleet.wire.program.program import Program
+
+#: Times that a loop is taken to run whose end isn't known.
+_PASSES: Final = 8
+#: Loops around an operation that count.
+_MOST_LOOPS: Final = 4
+
+
+def num_operations(program: Program) -> float:
+    """Return the number of operations that one pass through a program runs; loops are estimated."""
+    if not len(program.jumps):
+        return len(program)
+    rows = np.flatnonzero(JUMPS[program.codes])
+    back = program.jumps <= rows
+    starts = np.zeros(len(program) + 1)
+    np.add.at(starts, program.jumps[back], 1)
+    np.add.at(starts, rows[back] + 1, -1)
+    return float((_PASSES ** np.minimum(np.cumsum(starts[:-1]), _MOST_LOOPS)).sum())
+
+
+def num_passes(program: Program, shots: int) -> float:
+    """Return how often an engine goes through a program: once, unless it measures or resets and then goes on."""
+    return float(min(shots, 2.0 ** min(events_before_last_gate(program), 60)))
+
+
+def events_before_last_gate(program: Program) -> int:
+    """Return the number of rows with random events that another kind of row follows."""
+    random = EVENTS[program.codes] != 0
+    others = np.flatnonzero(~random)
+    return int(np.count_nonzero(random[: others[-1]])) if len(others) else 0

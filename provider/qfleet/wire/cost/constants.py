@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Constants of the engines: their speed and the states that they hold.
+
+`benchmarks/cost.py` measures the seconds, and `benchmarks/_peak.py` the states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from qfleet.wire.messages.presence import SLOWER_ENGINE
+from qfleet.wire.messages.request import Method
+
+FASTER_ENGINE: Final = "statevector"
+ENGINES: Final = (FASTER_ENGINE, SLOWER_ENGINE)
+
+
+class Constants(NamedTuple):
+    """Constants of one engine and method. Seconds are those of one thread."""
+
+    seconds_per_circuit: float
+    seconds_per_operation: float
+    #: of one amplitude, in one operation
+    seconds_per_amplitude: float
+    #: of one amplitude, in one Pauli term of an observable
+    seconds_per_term: float
+    seconds_per_shot: float
+    #: states held at the peak
+    states: float
+    #: more states where the program measures or resets and goes on: those that wait for their turn
+    branching_states: float
+    #: more states where probabilities or a reduced density matrix are saved: the state in another order
+    reading_states: float
+
+
+# Measured on an AMD EPYC of family 26, model 2 (Zen 5), with Python 3.11, numpy 2.4.6 and numba 0.68.1: double
+# precision, one thread, the least CPU time of 15 rounds (numpy: 9), on a busy machine; 2 to 22 qubits (numpy: 18).
+# Predictions are off by a factor of 1.4 (numpy: 1.5) in the geometric mean.
+_STATEVECTOR: Final = Constants(
+    seconds_per_circuit=63e-6,
+    seconds_per_operation=0.34e-6,
+    seconds_per_amplitude=53e-12,
+    seconds_per_term=54e-12,
+    seconds_per_shot=73e-9,
+    # Measured at 22 and 24 qubits: 1.02; 2.5 with branches; 2.05 with a density matrix; 3.05 with both.
+    states=1.1,
+    branching_states=1.5,
+    reading_states=1.0,
+)
+_NUMPY: Final = Constants(
+    seconds_per_circuit=100e-6,
+    seconds_per_operation=9.3e-6,
+    seconds_per_amplitude=590e-12,
+    seconds_per_term=3800e-12,
+    seconds_per_shot=40e-9,
+    # Measured at 24 qubits: 2.2; 3.0 with branches; 3.0 with a density matrix as well.
+    states=3.0,
+    branching_states=0.0,
+    reading_states=0.0,
+)
+
+CONSTANTS: Final[Mapping[tuple[str, Method], Constants]] = {
+    (FASTER_ENGINE, "statevector"): _STATEVECTOR,
+    (FASTER_ENGINE, "unitary"): _STATEVECTOR,
+    (SLOWER_ENGINE, "statevector"): _NUMPY,
+    (SLOWER_ENGINE, "unitary"): _NUMPY,
+}
+
+
+def constants_of(engine: str, method: Method) -> Constants:
+    """Return the constants of an engine; those of the slower one, which holds more, for an engine without any."""
+    return CONSTANTS.get((engine, method), CONSTANTS[SLOWER_ENGINE, "statevector"])

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client and worker refuse the same circuits, since both ask the same function for the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aer_like import LikeAer
+from make_jobs import make_presence
+from qiskit.circuit import QuantumCircuit
+
+from qfleet.errors import CapacityError
+from qfleet.ledger import NewJob
+from qfleet.options import RunOptions
+from qfleet.submission.prepare import prepare
+from qfleet.submission.submit import check_capacity
+from qfleet.wire.codec.programs import decode_program
+from qfleet.wire.cost.constants import ENGINES
+from qfleet.wire.messages.presence import Presence
+from qfleet.wire.messages.request import Output
+from qfleet_worker.engines.contract import EngineError
+from qfleet_worker.shards.size import check_size
+
+
+class Fleet:
+    """A connection to workers that are said to be there."""
+
+    def __init__(self, *workers: Presence) -> None:
+        self._workers = workers
+
+    @contextmanager
+    def ledger(self) -> Iterator[Any]:
+        yield SimpleNamespace(workers=lambda: list(self._workers))
+
+
+def worker(engine: str, memory_bytes: int, **changed: Any) -> Presence:
+    return make_presence(engine=engine, memory_bytes=memory_bytes, **changed)
+
+
+def plain(num_qubits: int = 26) -> QuantumCircuit:
+    circuit = QuantumCircuit(num_qubits, 4)
+    circuit.h(range(num_qubits))
+    circuit.measure(range(4), range(4))
+    return circuit
+
+
+def branching() -> QuantumCircuit:
+    circuit = plain()
+    circuit.reset(0)
+    circuit.h(range(26))
+    return circuit
+
+
+def saving(name: str, subtype: str, num_qubits: int = 26, width: int | None = None) -> QuantumCircuit:
+    circuit = QuantumCircuit(num_qubits)
+    circuit.h(range(num_qubits))
+    qubits = range(width or num_qubits)
+    circuit.append(LikeAer(name, len(qubits), subtype), qubits)
+    return circuit
+
+
+JOBS: dict[str, tuple[QuantumCircuit, Output, dict[str, Any]]] = {
+    "counts": (plain(), Output.COUNTS, {}),
+    "single precision": (plain(27), Output.COUNTS, {"precision": "single"}),
+    "memory": (plain(), Output.COUNTS, {"memory": True, "shots": 10_000_000}),
+    "branches": (branching(), Output.COUNTS, {}),
+    "a state": (plain(24), Output.STATEVECTOR, {}),
+    "a unitary": (saving("save_unitary", "single", 12), Output.COUNTS, {}),
+    "probabilities": (saving("save_probabilities", "average", width=20), Output.COUNTS, {}),
+    "density matrix": (saving("save_density_matrix", "average", width=3), Output.COUNTS, {}),
+    "bits": (plain(), Output.BITS, {"shots": 50_000_000}),
+}
+
+
+def job(name: str) -> NewJob:
+    circuit, output, options = JOBS[name]
+    return prepare(circuit, RunOptions(**options), backend_name="b", output=output, tags=(), metadata={}, retention=1)
+
+
+def client_refuses(new: NewJob, *workers: Presence) -> bool:
+    try:
+        check_capacity(Fleet(*workers), new)  # type: ignore[arg-type]
+    except CapacityError:
+        return True
+    return False
+
+
+def worker_refuses(new: NewJob, engine: str, memory_bytes: int) -> bool:
+    shard = new.shards[0]
+    (circuit,) = shard.circuits
+    program = decode_program(new.programs[circuit.program])
+    request = shard.request_of(circuit)
+    try:
+        check_size(program, circuit, request, engine=engine, memory_bytes=memory_bytes, held=0)
+    except EngineError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", JOBS)
+def test_client_and_worker_agree_to_the_byte(name: str, engine: str) -> None:
+    new = job(name)
+    needed = new.needs[engine]
+    assert needed > 512 * 2**20
+    for memory_bytes, refused in ((needed - 1, True), (needed, False)):
+        assert client_refuses(new, worker(engine, memory_bytes)) is refused
+        assert worker_refuses(new, engine, memory_bytes) is refused
+
+
+def test_the_worker_that_has_the_memory_counts_whatever_its_engine() -> None:
+    new = job("counts")
+    faster, slower = (new.needs[engine] for engine in ENGINES)
+    assert faster < slower
+    assert not client_refuses(new, worker("numpy", faster), worker("statevector", faster))
+    assert client_refuses(new, worker("numpy", slower - 1), worker("statevector", faster - 1))
+    # An engine that is being compiled will be there; an older worker doesn't say which one it has.
+    assert not client_refuses(new, worker("numpy", faster, compiling=True))
+    assert not client_refuses(new, worker("", faster))
+    assert not client_refuses(new)
+
+
+def test_the_error_tells_what_the_largest_worker_needs() -> None:
+    new = job("counts")
+    with pytest.raises(
+        CapacityError, match=r"26 qubits and 1024 shots need 3\.1 GiB .* largest worker has 2\.0 GiB"
+    ) as e:
+        check_capacity(Fleet(worker("numpy", 2**31), worker("statevector", 2**30)), new)  # type: ignore[arg-type]
+    assert (e.value.needed_bytes, e.value.available_bytes) == (new.needs["numpy"], 2**31)

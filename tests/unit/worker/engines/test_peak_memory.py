@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process that runs a circuit takes no more memory than the circuit is said to cost, with its result encoded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aer_like import LikeAer
+from qiskit.circuit import QuantumCircuit
+
+from qfleet.lowering.lower import lower
+from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.cost.cost import cost
+from qfleet.wire.messages.request import Output, Request
+from qfleet_worker.engines.choose import choose_engine
+
+PEAK = Path(__file__).parents[4] / "benchmarks" / "_peak.py"
+#: Of two engines, the one holds a third of the other's states.
+QUBITS = {"statevector": 22, "numpy": 20}
+
+
+def entangled(num_qubits: int) -> QuantumCircuit:
+    circuit = QuantumCircuit(num_qubits, num_qubits)
+    circuit.h(range(num_qubits))
+    for qubit in range(num_qubits - 1):
+        circuit.rxx(0.2, qubit, qubit + 1)
+    return circuit
+
+
+def measured(num_qubits: int) -> QuantumCircuit:
+    circuit = entangled(num_qubits)
+    circuit.measure(range(num_qubits), range(num_qubits))
+    return circuit
+
+
+def branching(num_qubits: int) -> QuantumCircuit:
+    circuit = entangled(num_qubits)
+    for qubit in range(3):
+        circuit.measure(qubit, qubit)
+        circuit.ry(0.3, qubit)
+        circuit.cx(qubit, qubit + 1)
+    circuit.reset(0)
+    return circuit.compose(entangled(num_qubits))
+
+
+def saving(circuit: QuantumCircuit, name: str, qubits: list[int]) -> QuantumCircuit:
+    circuit.append(LikeAer(name, len(qubits), "average"), qubits)
+    return circuit
+
+
+CASES: dict[str, tuple[Callable[[int], QuantumCircuit], Output, int]] = {
+    "counts": (measured, Output.COUNTS, 1000),
+    "statevector": (entangled, Output.STATEVECTOR, 1),
+    "unitary": (lambda num_qubits: entangled(num_qubits // 2), Output.UNITARY, 1),
+    "branches": (branching, Output.COUNTS, 100),
+    "the statevector of a branch": (branching, Output.STATEVECTOR, 100),
+    "a density matrix": (lambda n: saving(entangled(n), "save_density_matrix", [n - 1, 0]), Output.COUNTS, 1),
+    "density matrices": (lambda n: saving(branching(n), "save_density_matrix", [n - 1, 0]), Output.COUNTS, 20),
+    "probabilities": (lambda n: saving(entangled(n), "save_probabilities", list(range(n))[::-1]), Output.COUNTS, 1),
+}
+
+
+@pytest.mark.parametrize("engine", ["statevector", pytest.param("numpy", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("case", CASES)
+def test_no_more_than_is_said(case: str, engine: str) -> None:
+    if engine == "statevector" and choose_engine()[0].name != engine:
+        pytest.skip("its machine code isn't compiled: python -m qfleet_worker warm")
+    make, output, shots = CASES[case]
+    program = lower(make(QUBITS[engine]), output)
+    request = Request(output, "unitary" if output == Output.UNITARY else "statevector")
+    needed = cost(program, request, shots=shots, engine=engine).memory_bytes
+    arguments = [str(PEAK), output.value, "double", "1", str(shots), engine]
+    done = subprocess.run([sys.executable, *arguments], input=encode_program(program), capture_output=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["engine"] == engine
+    used = found["worker_bytes"] - found["idle_bytes"]
+    assert used <= needed
+    # Nor is so much said that circuits are refused without need.
+    assert needed < 4 * used + 2**27
