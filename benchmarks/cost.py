@@ -152,7 +152,7 @@ def _least_squares(rows: NDArray[np.float64], values: NDArray[np.float64]) -> ND
 
 
 def main() -> None:
-    """Measure, and print the constants, or how far the written ones are off."""
+    """Print measured constants, or how far the written ones are off."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0])
     parser.add_argument("--sizes", type=sizes)

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from fake_shards import FakeStore, always
+from fake_shards import FakeStore, OneEngine, always
 from fuzz_limits import held_to
 from same_outcomes import assert_same_saves
 
@@ -134,20 +134,21 @@ def _run(
         if not small:
             return []
         work = msgspec.structs.replace(work, circuits=tuple(small))
+    name = type(engine).__name__
     store = FakeStore(encode_shard(work), blobs=blobs)
-    promised = max([_promised(circuit, work, programs.get(circuit.program), engine.name) for circuit in work.circuits])
+    promised = max([_promised(circuit, work, programs.get(circuit.program)) for circuit in work.circuits])
     defects = _Defects()
     logger = logging.getLogger("qfleet_worker.shards.runner")
     logger.addHandler(defects)
     passes, trajectories.MAX_PASSES = trajectories.MAX_PASSES, MOST_PASSES
     try:
-        with held_to(promised, f"{engine.name}: running a shard"):
+        with held_to(promised, f"{name}: running a shard"):
             Runner(store, always(engine), memory_bytes=MEMORY_BYTES, max_attempts=3).run("job", 0)
     finally:
         trajectories.MAX_PASSES = passes
         logger.removeHandler(defects)
     if defects.found is not None:
-        raise FindingError(f"{engine.name}: a circuit ended in what isn't its own error") from defects.found
+        raise FindingError(f"{name}: a circuit ended in what isn't its own error") from defects.found
     (finished,) = store.finished
     if not finished["result"]:
         return []
@@ -155,11 +156,11 @@ def _run(
     _stable(encode_shard, decode_result, result)
     for circuit in result.circuits:
         if "a defect of qfleet" in circuit.error:
-            raise FindingError(f"{engine.name}: {circuit.error}")
+            raise FindingError(f"{name}: {circuit.error}")
     return list(result.circuits)
 
 
-def _promised(circuit: CircuitWork, work: ShardWork, program: Program | None, engine: str) -> int:
+def _promised(circuit: CircuitWork, work: ShardWork, program: Program | None) -> int:
     """Bytes that running a circuit may take; with what Python takes by itself."""
     if program is None or program.num_qubits > MOST_QUBITS:
         return OVERHEAD_BYTES
@@ -169,7 +170,7 @@ def _promised(circuit: CircuitWork, work: ShardWork, program: Program | None, en
     except EngineError:
         return OVERHEAD_BYTES
     load = {"shots": circuit.shots, "points": circuit.points, "num_observables": wanted}
-    return cost(program, request, engine=engine, **load).memory_bytes
+    return cost(program, request, engine=OneEngine.name, **load).memory_bytes
 
 
 class _Defects(logging.Handler):

@@ -87,7 +87,7 @@ def main() -> None:
             raise
         total += 1
     options.last.unlink(missing_ok=True)
-    print(f"{total} inputs, {decoded} of which decoded, on {', '.join(engine().name for engine in some)}")
+    print(f"{total} inputs, {decoded} of which decoded, on {', '.join(type(engine()).__name__ for engine in some)}")
 
 
 if __name__ == "__main__":
