@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 from circuits import bell
+from connections import hub_of
 from make_jobs import run_shard
 from processes import redis_server
 from redis_process import RedisProcess
@@ -50,10 +51,6 @@ def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qfleet.jobs.waiting, "_SHARE_SECONDS", 10_000.0)
 
 
-def hub_of(backend: FleetBackend) -> EventHub:
-    return backend.provider._connection.hub
-
-
 def finish(client: redis.Redis, *jobs: FleetJob) -> None:
     for job in jobs:
         assert run_shard(client, job.job_id(), 0)
@@ -83,14 +80,14 @@ def test_a_thousand_threads_submit_and_wait_on_a_few_connections() -> None:
         found: list[bool] = []
         joined(in_threads([lambda: jobs.append(backend.run(bell(), shots=1))] * MANY))
         waiting = in_threads([lambda job=job: found.append(job.result(timeout=100).success) for job in jobs])
-        until(lambda: hub_of(backend).number_of_listeners == MANY, "all of them listen")
+        until(lambda: hub_of(backend.provider).number_of_listeners == MANY, "all of them listen")
         senders = fleet._connection.app.conf.broker_pool_limit
         assert client.info("clients")["connected_clients"] <= MAX_CONNECTIONS + senders + 12
         assert [each["sub"] for each in client.client_list(_type="pubsub")] == [str(MANY)]
         finish(client, *jobs)
         joined(waiting)
         assert found == [True] * MANY
-        assert hub_of(backend).number_of_listeners == 0
+        assert hub_of(backend.provider).number_of_listeners == 0
 
 
 @pytest.mark.usefixtures("woken_only")
@@ -103,7 +100,9 @@ def test_a_thousand_coroutines_take_few_threads(backend: FleetBackend, client: r
             return bool((await job).success)
 
         waiting = asyncio.gather(*[success(job) for job in jobs])
-        await asyncio.to_thread(until, lambda: hub_of(backend).number_of_listeners == MANY, "all of them listen")
+        await asyncio.to_thread(
+            until, lambda: hub_of(backend.provider).number_of_listeners == MANY, "all of them listen"
+        )
         assert threading.active_count() < before + 20
         await asyncio.to_thread(finish, client, *jobs)
         return await waiting
@@ -210,7 +209,7 @@ def test_a_connection_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch:
             until(lambda: client.pubsub_channels(), "it listens")
             connections = client.info("stats")["total_connections_received"]
             server.freeze()
-            until(lambda: not hub_of(backend)._confirmed, "the hub has given up")
+            until(lambda: not hub_of(backend.provider)._confirmed, "the hub has given up")
             server.thaw()
             until(lambda: client.info("stats")["total_connections_received"] > connections, "it connects again")
             finish(client, jobs[0])
@@ -232,7 +231,7 @@ def test_options_of_the_url_hold_for_the_hub_too(options: str) -> None:
         jobs = [backend.run(bell(), shots=1) for _ in range(20)]
         found: list[bool] = []
         waiting = in_threads([lambda job=job: found.append(job.result(timeout=60).success) for job in jobs])
-        until(lambda: hub_of(backend).number_of_listeners == len(jobs), "all of them listen")
+        until(lambda: hub_of(backend.provider).number_of_listeners == len(jobs), "all of them listen")
         if "lab" in options:
             names = {each["name"] for each in client.client_list() if each["id"] != str(client.client_id())}
             assert names == {"lab"}
@@ -247,7 +246,7 @@ def test_a_job_that_is_left_and_waited_for_again(backend: FleetBackend, client: 
         with pytest.raises(qfleet.jobs.waiting.FleetJobTimeoutError):
             job.result(timeout=0.02)
     waiting = in_threads([lambda: job.result(timeout=60)])
-    until(lambda: hub_of(backend).number_of_listeners == 1, "it listens")
+    until(lambda: hub_of(backend.provider).number_of_listeners == 1, "it listens")
     finish(client, job)
     joined(waiting)
 
@@ -262,7 +261,7 @@ def test_an_idle_hub_disconnects_and_starts_again(
     for _ in range(2):
         job = backend.run(bell(), shots=1)
         waiting = in_threads([lambda job=job: job.result(timeout=60)])
-        until(lambda: hub_of(backend).number_of_listeners == 1, "it listens")
+        until(lambda: hub_of(backend.provider).number_of_listeners == 1, "it listens")
         finish(client, job)
         joined(waiting)
         until(lambda: not any(t.name == "qfleet-hub" for t in threading.enumerate()), "its thread has ended")
@@ -282,7 +281,7 @@ def test_closing_the_provider_ends_its_waits(way: str, backend: FleetBackend) ->
         "wait_for_final_state": job.wait_for_final_state,
         "await": lambda: asyncio.run(awaited()),
     }
-    hub = hub_of(backend)
+    hub = hub_of(backend.provider)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(calls[way])
         until(lambda: hub.number_of_listeners == 1, "it listens")
@@ -324,7 +323,7 @@ def test_a_local_fleet_that_is_closed_ends_the_waits() -> None:
         waited = provider.get_backend().run([bell()] * 50_000, shots=1, max_job_size=1000)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(waited.result)
-            until(lambda: provider._connection.hub.number_of_listeners == 1, "it listens")
+            until(lambda: hub_of(provider).number_of_listeners == 1, "it listens")
             provider.close()
             with pytest.raises(BrokerClosedError):
                 waiting.result(timeout=60)

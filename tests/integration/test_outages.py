@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 from circuits import bell
+from connections import hub_of
 from processes import free_port, process, redis_program, redis_server
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
@@ -54,7 +55,7 @@ def everybody_waits(
             lambda: asyncio.run(awaits()),
         ]
         waiting = [waits(call) for call in calls]
-        hub = provider._connection.hub
+        hub = hub_of(provider)
         with redis.Redis.from_url(url) as client:
             until(lambda: hub.number_of_listeners == len(calls), "all of them listen")
             until(lambda: subscriptions(client, job) == 1, "Redis knows")

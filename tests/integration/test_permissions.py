@@ -171,7 +171,7 @@ def test_a_client_is_told_which_rule_to_add(call: str, missing: str, server: red
     url = add_user(server, "client")
     with FleetProvider(url) as provider:
         job = provider.get_backend().run(bell())
-        provider._connection.close()
+        provider.close()
         server.execute_command("ACL", "SETUSER", "qfleet-client", *missing.split())
         calls = {
             "run": lambda: provider.get_backend().run(bell()),

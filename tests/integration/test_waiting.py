@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 from circuits import bell
+from connections import hub_of
 from monitored import monitored
 from qiskit.providers import JobStatus
 from waiting import until
@@ -88,7 +89,7 @@ def test_many_threads_wait_for_one_job(backend: FleetBackend, client: redis.Redi
     job = backend.run([bell()] * 20, shots=10, max_job_size=1)
     waiting = [waits(job.result) for _ in range(10)]
     streams = [waits(lambda: [index for index, _ in job.as_completed()]) for _ in range(10)]
-    until(lambda: backend.provider._connection.hub.number_of_listeners == 20, "all of them listen")
+    until(lambda: hub_of(backend.provider).number_of_listeners == 20, "all of them listen")
     assert subscriptions(client, job) == 1
     finish(client, job, *range(20))
     assert all(wait.result(timeout=60).success for wait in waiting)
@@ -153,7 +154,7 @@ def test_a_cancelled_await_leaves_the_job_and_no_listener(backend: FleetBackend,
             await asyncio.wait_for(job, 0.2)
 
     asyncio.run(give_up())
-    assert backend.provider._connection.hub.number_of_listeners == 0
+    assert hub_of(backend.provider).number_of_listeners == 0
     assert job.status() is JobStatus.QUEUED
 
 

@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import redis
+
 from qfleet import FleetProvider
 from qfleet.ledger.connection import Connection
+from qfleet.ledger.hub import EventHub
 from qfleet.wire.redis.broker import parse_broker
 
 
@@ -16,3 +19,15 @@ def connected(provider: FleetProvider) -> Iterator[Connection]:
     """Yield a new connection to the Redis of a provider, closed at the end."""
     with closing(Connection(parse_broker(provider.url))) as connection:
         yield connection
+
+
+def connection_to(client: redis.Redis) -> Connection:
+    """Return a connection that uses a client, such as one of an imitated Redis."""
+    connection = Connection(parse_broker("redis://not-used"))
+    connection._client = client
+    return connection
+
+
+def hub_of(provider: FleetProvider) -> EventHub:
+    """Return the hub by which a provider learns of its jobs' ends."""
+    return provider._connection.hub

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import redis
 
@@ -17,23 +17,39 @@ from qfleet.wire.redis import keys
 #: The time after a job was made for which its id is kept, unless there are more than `MOST_IDS`.
 TOMBSTONE_SECONDS: Final = 90 * 86_400
 MOST_IDS: Final = 100_000
-#: The number of ids that a call reads: the first call, since most lists are short; calls that find jobs; calls that
-#: find only expired ones, which keep Redis busy for some milliseconds.
-_FIRST_SLICE: Final = 100
-_MIXED_SLICE: Final = 500
-_LARGEST_SLICE: Final = 4_000
 _TRIMMED_AT_ONCE: Final = 1_000
-#: The largest number of candidates for a short id.
-_CANDIDATES: Final = 8
 #: The beginning of an id, but not a whole one.
 _SHORT: Final = re.compile(r"[0-9a-f-]{4,35}")
+
+
+class IndexSlices(NamedTuple):
+    """How many ids a call reads."""
+
+    #: the first call, since most lists are short
+    first: int = 100
+    #: a call after one that found jobs
+    mixed: int = 500
+    #: a call after some that found expired jobs only; it keeps Redis busy for some milliseconds
+    largest: int = 4_000
+
+
+_SLICES: Final = IndexSlices()
 
 
 class JobIndex:
     """The index of the jobs in one Redis. Raises the errors of redis-py."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, slices: IndexSlices = _SLICES, most_candidates: int = 8) -> None:
+        """Open the index.
+
+        Args:
+            client: The Redis that holds the index.
+            slices: How many ids each call reads.
+            most_candidates: How many ids may match a short id.
+        """
         self._redis: Any = client
+        self._slices = slices
+        self._most_candidates = most_candidates
         self._slice = self._redis.register_script(_script("slice"))
         self._trim = self._redis.register_script(_script("trim"))
 
@@ -49,17 +65,17 @@ class JobIndex:
             descending: newest first.
             active: only jobs in the list of active ones.
         """
-        number = _FIRST_SLICE
+        number = self._slices.first
         place: list[bytes] = []
         bounds = [repr(bound) if math.isfinite(bound) else "" for bound in (oldest, newest)]
         while True:
-            arguments: list[Any] = [keys.job(""), *bounds, int(descending), number, _MIXED_SLICE, *place]
+            arguments: list[Any] = [keys.job(""), *bounds, int(descending), number, self._slices.mixed, *place]
             last, score, *ids = self._slice(keys=[keys.ACTIVE if active else keys.JOBS], args=arguments)
             yield [raw.decode() for raw in ids if _is_utf8(raw)]
             if last is None:
                 return
             place = [last, score]
-            number = _MIXED_SLICE if ids else min(4 * number, _LARGEST_SLICE)
+            number = self._slices.mixed if ids else min(4 * number, self._slices.largest)
 
     def starting_with(self, prefix: str) -> tuple[list[str], list[str]]:
         """Return a few ids of jobs, and of expired jobs, that begin with ``prefix``.
@@ -69,7 +85,8 @@ class JobIndex:
         if not _SHORT.fullmatch(prefix):
             return [], []
         end = f"({prefix}\x7f"
-        ids = [raw.decode() for raw in self._redis.zrangebylex(keys.IDS, f"[{prefix}", end, 0, _CANDIDATES)]
+        matches = self._redis.zrangebylex(keys.IDS, f"[{prefix}", end, 0, self._most_candidates)
+        ids = [raw.decode() for raw in matches]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.exists(keys.job(job_id))

@@ -9,6 +9,7 @@ from typing import Any
 import fakeredis
 import pytest
 import redis
+from connections import connection_to
 from make_jobs import make_job, run_shard
 
 from qfleet.errors import DamagedDataError, JobExpiredError
@@ -16,7 +17,6 @@ from qfleet.jobs.gathering import gather
 from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import Connection, Ledger, NewJob, Snapshot
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.broker import parse_broker
 
 SHARDS = 1200
 
@@ -28,9 +28,7 @@ def client() -> redis.Redis:
 
 @pytest.fixture
 def connection(client: redis.Redis) -> Connection:
-    connection = Connection(parse_broker("redis://not-used"))
-    connection._client = client
-    return connection
+    return connection_to(client)
 
 
 @pytest.fixture

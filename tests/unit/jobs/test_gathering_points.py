@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import redis
+from connections import connection_to
 from make_jobs import make_circuit_result, make_job
 
 from qfleet.errors import DamagedDataError
@@ -21,7 +22,6 @@ from qfleet.ledger import Connection, Ledger, NewJob, Snapshot
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import SEED_STEP, take_points
-from qfleet.wire.redis.broker import parse_broker
 from qfleet_worker.store import Store
 
 
@@ -32,9 +32,7 @@ def client() -> redis.Redis:
 
 @pytest.fixture
 def connection(client: redis.Redis) -> Connection:
-    connection = Connection(parse_broker("redis://not-used"))
-    connection._client = client
-    return connection
+    return connection_to(client)
 
 
 def stored(client: redis.Redis) -> NewJob:

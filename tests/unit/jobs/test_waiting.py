@@ -6,12 +6,12 @@ from __future__ import annotations
 import fakeredis
 import pytest
 import redis
+from connections import connection_to
 
 import qfleet.jobs.waiting
 from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError
 from qfleet.jobs.waiting import OUTAGE_SECONDS, Deadline
-from qfleet.ledger import Connection, Ledger
-from qfleet.wire.redis.broker import parse_broker
+from qfleet.ledger import Ledger
 
 GONE = BrokerUnreachableError("no Redis answers at redis://broker")
 
@@ -81,8 +81,7 @@ def test_no_time_at_all_is_a_timeout(timeout: float, clock: Clock) -> None:
 
 
 def test_a_question_is_asked_until_it_is_answered(clock: Clock) -> None:
-    connection = Connection(parse_broker("redis://not-used"))
-    connection._client = fakeredis.FakeRedis()
+    connection = connection_to(fakeredis.FakeRedis())
     asked = []
 
     def question(ledger: Ledger) -> str:

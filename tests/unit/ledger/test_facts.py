@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import redis
+from connections import connection_to
 from make_jobs import make_job, make_presence, run_shard
 from processes import redis_server
 from waiting import until
@@ -26,9 +27,7 @@ from qfleet_worker.store import Store
 @pytest.fixture
 def connection(store_client: redis.Redis) -> Connection:
     """A connection to the fixture's Redis, imitated or real."""
-    connection = Connection(parse_broker("redis://not-used"))
-    connection._client = store_client
-    return connection
+    return connection_to(store_client)
 
 
 @pytest.fixture

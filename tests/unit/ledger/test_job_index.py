@@ -14,7 +14,7 @@ from monitored import monitored
 from processes import redis_server
 
 import qfleet.ledger.job_index
-from qfleet.ledger.job_index import TOMBSTONE_SECONDS, JobIndex
+from qfleet.ledger.job_index import TOMBSTONE_SECONDS, IndexSlices, JobIndex
 from qfleet.wire.redis import keys
 
 
@@ -52,10 +52,9 @@ def listed(index: JobIndex, oldest: float = -math.inf, newest: float = math.inf,
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
 def test_jobs_among_expired_ones_are_listed_in_order(
-    share: float, descending: bool, index: JobIndex, store_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    share: float, descending: bool, index: JobIndex, store_client: redis.Redis
 ) -> None:
-    for name, size in (("_FIRST_SLICE", 3), ("_MIXED_SLICE", 4), ("_LARGEST_SLICE", 40)):
-        monkeypatch.setattr(qfleet.ledger.job_index, name, size)
+    index = JobIndex(store_client, slices=IndexSlices(3, 4, 40))
     draw = random.Random(f"{share}{descending}")
     # Many of the same time: their order is that of their names.
     times = {job_id: float(draw.randrange(20)) for job_id in ids(300)}
@@ -71,10 +70,9 @@ def test_jobs_among_expired_ones_are_listed_in_order(
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_none_is_missed_or_told_twice_while_ids_come_and_go(
-    descending: bool, index: JobIndex, store_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    descending: bool, index: JobIndex, store_client: redis.Redis
 ) -> None:
-    monkeypatch.setattr(qfleet.ledger.job_index, "_FIRST_SLICE", 5)
-    monkeypatch.setattr(qfleet.ledger.job_index, "_MIXED_SLICE", 5)
+    index = JobIndex(store_client, slices=IndexSlices(5, 5))
     times = {job_id: float(number // 12) for number, job_id in enumerate(ids(60))}
     add(store_client, times, expired=False)
     found: list[str] = []
@@ -129,9 +127,9 @@ def test_ids_are_found_by_their_beginning(index: JobIndex, store_client: redis.R
 
 def test_only_some_candidates_are_read(index: JobIndex, store_client: redis.Redis) -> None:
     add(store_client, {f"abcd{number:06}": 1.0 for number in range(1000)}, expired=True)
-    jobs, expired = index.starting_with("abcd")
+    jobs, expired = JobIndex(store_client, most_candidates=3).starting_with("abcd")
     assert jobs == []
-    assert len(expired) == qfleet.ledger.job_index._CANDIDATES
+    assert len(expired) == 3
 
 
 # --- Forgetting ---
