@@ -23,7 +23,7 @@ _SHORT: Final = re.compile(r"[0-9a-f-]{4,35}")
 
 
 class IndexSlices(NamedTuple):
-    """How many ids a call reads."""
+    """The numbers of ids that a call reads."""
 
     #: the first call, since most lists are short
     first: int = 100
