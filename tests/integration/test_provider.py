@@ -201,7 +201,7 @@ def test_an_expired_job_is_its_own_error_and_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "1")
     url = f"redis://127.0.0.1:{port}/0"
-    with FleetProvider(url) as provider, worker(url, tmp_path / "log", QFLEET_MEMORY_BYTES=str(100 * 2**20)):
+    with FleetProvider(url) as provider, worker(url, tmp_path / "log", QFLEET_MEMORY_BYTES=str(80 * 2**20)):
         backend = provider.get_backend()
         done = backend.run([bell()] * 3, max_job_size=1)
         failed = backend.run(wide(20))

@@ -185,7 +185,7 @@ def test_a_result_that_comes_after_the_cancel_is_dropped(
 def test_one_failing_circuit_leaves_the_others_their_data(
     backend: FleetBackend, server: redis.Redis, url: str, log: Path
 ) -> None:
-    with worker(url, log, QFLEET_MEMORY_BYTES=str(100 * 2**20)):
+    with worker(url, log, QFLEET_MEMORY_BYTES=str(80 * 2**20)):
         circuits = [bell("first"), wide(20, "too_large"), bell("last")]
         job = backend.run(circuits, shots=50)
         result = job.result(timeout=60, partial=True)

@@ -29,8 +29,8 @@ def many(backend: FleetBackend, shards: int, seed: int = 3) -> FleetJob:
 
 
 def run_too_wide(backend: FleetBackend) -> FleetJob:
-    """Run a job that fails on workers without room for 22 qubits, and wait for its end."""
-    job = backend.run([bell("good"), wide(22, "too_wide")], shots=10, max_job_size=1)
+    """Run a job that fails on workers without room for 23 qubits, and wait for its end."""
+    job = backend.run([bell("good"), wide(23, "too_wide")], shots=10, max_job_size=1)
     until(job.in_final_state, "the job ends")
     return job
 
