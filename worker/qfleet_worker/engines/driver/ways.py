@@ -30,13 +30,15 @@ def draw_ways(
         weights: the probabilities of the ways, shape (states, ways).
         states: the state of each shot.
     """
-    weights = np.where(weights < NEGLIGIBLE, 0.0, weights)
-    # Column w - 1: the weight of way w and of all later ones. If all earlier ones are out of question, it is all.
-    bounds = np.cumsum(weights[:, :0:-1], axis=1)[:, ::-1]
-    bounds[np.cumsum(weights[:, :-1], axis=1) == 0] = 1.0
-    if len(bounds) > 1:
-        bounds = bounds[states]
-    drawn: NDArray[np.integer] | NDArray[np.bool_] = numbers < bounds[:, 0]
-    for later in range(1, bounds.shape[1]):
-        drawn = np.add(drawn, numbers < bounds[:, later], dtype=np.int64)
-    return drawn
+    # One number for a state or for each shot: the weight of a way and of all later ones.
+    bounds = np.zeros(len(weights))
+    drawn: NDArray[np.integer] | NDArray[np.bool_] | None = None
+    for way in range(weights.shape[1] - 1, 0, -1):
+        weight = weights[:, way]
+        bounds = bounds + np.where(weight < NEGLIGIBLE, 0.0, weight)
+        # If all earlier ways are out of question, no number may go them.
+        rest = weights[:, 0] if way == 1 else weights[:, :way].max(axis=1)
+        bound = np.where(rest < NEGLIGIBLE, 1.0, bounds)
+        below = numbers < (bound[states] if len(bound) > 1 else bound[0])
+        drawn = below if drawn is None else np.add(drawn, below, dtype=np.int64)
+    return np.zeros(len(numbers), np.bool_) if drawn is None else drawn

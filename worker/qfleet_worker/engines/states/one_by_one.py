@@ -65,17 +65,19 @@ class OneByOne:
 
     def weights(self, step: MeasureStep | ResetStep) -> NDArray[np.float64]:
         """See `States.weights`."""
-        ones = np.zeros(len(self._states))
+        weights = np.zeros((len(self._states), 2))
         for number, simulator in self._turns():
             value = simulator.value(step.wire)
-            ones[number] = simulator.weights(step.wire)[1] if value is None else value
-        return np.stack([1 - ones, ones], axis=1)
+            weights[number, 1] = simulator.weights(step.wire)[1] if value is None else value
+        np.subtract(1, weights[:, 1], out=weights[:, 0])
+        return weights
 
     def branch(
         self, step: MeasureStep | ResetStep, taken: NDArray[np.bool_], weights: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """See `States.branch`."""
         ways = Ways.of(taken)
+        first = ways.first.tolist()
         further: dict[int, list[int]] = {}
         for number, way in zip(ways.states.tolist(), ways.ways.tolist(), strict=True):
             further.setdefault(number, []).append(way)
@@ -86,8 +88,7 @@ class OneByOne:
                     part = self._store.project(step.wire, way, float(weights[number, way]))
                     if part is not None:
                         new[number, way] = part
-                first = int(ways.first[number])
-                simulator.project(step.wire, first, float(weights[number, first]))
+                simulator.project(step.wire, first[number], float(weights[number, first[number]]))
                 self._states[number].fingerprint = None
             if isinstance(step, ResetStep):
                 if simulator.value(step.wire):
@@ -99,6 +100,8 @@ class OneByOne:
         self, ways: Ways, num_ways: int, new: dict[tuple[int, int], StoredState], reset: int | None
     ) -> NDArray[np.int64]:
         """Take the new states in, and return the numbers of all; see `States.branch`."""
+        if not len(ways.states):
+            return ways.numbers(num_ways)
         room = np.array([each in new for each in zip(ways.states.tolist(), ways.ways.tolist(), strict=True)], np.bool_)
         for each in sorted(new):
             if reset is not None:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+_NONE: Final = np.zeros(0, np.int64)
 
 
 class Ways(NamedTuple):
@@ -22,6 +24,8 @@ class Ways(NamedTuple):
     def of(cls, taken: NDArray[np.bool_]) -> Ways:
         """Return the ways of a table that has at least one in each row."""
         first = taken.argmax(axis=1)
+        if np.count_nonzero(taken) == len(taken):
+            return cls(first, _NONE, _NONE)
         further = taken.copy()
         further[np.arange(len(taken)), first] = False
         states, ways = np.nonzero(further)
@@ -34,7 +38,9 @@ class Ways(NamedTuple):
     def numbers(self, ways: int) -> NDArray[np.int64]:
         """Return the number of the state of each way, shape (states, ways), -1 for ways that aren't taken."""
         count = len(self.first)
+        every = np.arange(count + len(self.states))
         numbers = np.full((count, ways), -1)
-        numbers[np.arange(count), self.first] = np.arange(count)
-        numbers[self.states, self.ways] = np.arange(count, count + len(self.states))
+        numbers[every[:count], self.first] = every[:count]
+        if len(self.states):
+            numbers[self.states, self.ways] = every[count:]
         return numbers
