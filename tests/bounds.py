@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from make_experiments import make_experiment
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import engine_oracle as oracle
 from engine_oracle import UNITARY_OPS
+from make_experiments import make_experiment
 
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program

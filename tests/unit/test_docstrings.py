@@ -17,8 +17,6 @@ FOLDERS = ("provider/qfleet", "worker/qfleet_worker", "benchmarks", "examples", 
 UNDONE: tuple[str, ...] = (
     "provider/qfleet/submission/",
     "provider/qfleet/wire/",
-    "worker/qfleet_worker/engines/gates/",
-    "worker/qfleet_worker/engines/statevector/",
     "worker/qfleet_worker/shards/",
 )
 

@@ -106,7 +106,7 @@ def _only_one(folder: Path, *, wait: bool) -> Iterator[None]:
 
 
 def die_with(parent: int) -> None:
-    """From now on, end this process when its parent is gone."""
+    """Watch this process's parent, and end with it."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -117,7 +117,7 @@ def die_with(parent: int) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether another process has done it all meanwhile. What is damaged is removed."""
+    """Tell whether another process has done it all meanwhile; remove what is damaged."""
     if not (folder / MARK).exists():
         return False
     try:
@@ -152,7 +152,7 @@ def _compile_into(folder: Path, processes: int) -> None:
 
 
 def _modules(names: list[str]) -> list[list[str]]:
-    """The functions' names by what one process compiles, the longest first."""
+    """Return the functions' names by what one process compiles, the longest first."""
     found: dict[tuple[str, ...], list[str]] = {group: [] for group in _LONGEST}
     for name in names:
         module = name.rpartition(".")[0]
@@ -189,7 +189,10 @@ def _limit_memory() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Compile in the background, or a share. If it fails, the last line of standard error says why; the code is 1."""
+    """Compile in the background, or a share, and return the exit code.
+
+    If it fails, the last line of standard error says why, and the code is 1.
+    """
     # Ctrl-C is for the process that wants this one's work, and ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(int(arguments[0]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which compiled circuits are kept, for the same circuit to be run with other angles?"""
+"""Compiled circuits, kept to run again with other angles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def structure(program: Program) -> Key:
-    """Return all of a program without flow that its compiled form depends on: everything but the angles.
+    """Return everything that the compiled form of a program without flow depends on: all but the angles.
 
     Of what it saves these are the saves' places among those of the whole program, and whether the clbits matter to one.
     """
@@ -55,11 +55,11 @@ class Cache:
         self.nbytes = 0
 
     def __len__(self) -> int:
-        """How many circuits are kept."""
+        """Return the number of circuits that are kept."""
         return len(self._kept)
 
     def get(self, key: Key) -> Any:
-        """What was kept by this key, or ``None``."""
+        """Return what is kept under a key, or ``None``."""
         with self._lock:
             found = self._kept.get(key)
             if found is None:

@@ -59,7 +59,7 @@ class Draft(NamedTuple):
 
 @machine_code
 def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) -> Draft:
-    """An empty draft. The rows' matrices have `matrix_entries` altogether, and their diagonals `num_terms` terms."""
+    """Return an empty draft for rows whose matrices and diagonals have these numbers of entries and terms."""
     # Copying a matrix for it to depend on angles takes its size again, and a product of pairs four matrices at most. A
     # term may become a matrix of its own.
     pool = np.empty(
@@ -98,7 +98,7 @@ def check_capacity(draft: Draft) -> None:
 
 @inner_code
 def room(draft: Draft, size: int) -> int:
-    """The place of `size` new entries of the pool, at most `LARGEST`."""
+    """Return the place of `size` new entries of the pool, at most `LARGEST`."""
     place = min(int(draft.counts[POOL]), len(draft.pool) - size)
     draft.counts[POOL] = place + size
     return place
@@ -106,7 +106,7 @@ def room(draft: Draft, size: int) -> int:
 
 @inner_code
 def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b: int, c: int) -> None:
-    """Have `size` entries of the pool written by an instruction; `varies` says whether they depend on angles."""
+    """Let an instruction write `size` entries of the pool; `varies` says whether they depend on angles."""
     at = min(int(draft.counts[TAPE]), len(draft.tape) - 1)
     draft.counts[TAPE] = at + 1
     row = draft.tape[at]
@@ -121,7 +121,7 @@ def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b:
 
 @machine_code
 def run_constants(draft: Draft) -> None:
-    """Carry out the instructions that don't depend on angles, and take them off the tape."""
+    """Execute the instructions that don't depend on angles, and take them off the tape."""
     tape, kept = draft.tape, 0
     none = np.empty(0, np.complex128)
     for at in range(draft.counts[TAPE]):
@@ -135,7 +135,7 @@ def run_constants(draft: Draft) -> None:
 
 @inner_code
 def varying(draft: Draft, place: int, size: int) -> int:
-    """The place of a matrix that may depend on angles: its own, or that of a copy made by the tape."""
+    """Return the place of a matrix that may depend on angles: its own, or that of a copy."""
     if draft.varies[place]:
         return place
     copy = room(draft, size)
@@ -145,7 +145,7 @@ def varying(draft: Draft, place: int, size: int) -> int:
 
 @inner_code
 def product(draft: Draft, left: int, right: int) -> int:
-    """The place of the product of two one-qubit matrices, that of one of them, which is lost."""
+    """Return the place of the product of two one-qubit matrices: that of one of them, which is lost."""
     varies = draft.varies[left] or draft.varies[right]
     to = left if draft.varies[left] or not varies else right
     instruct(draft, varies, MULTIPLY, to, 4, left, right, 0)
@@ -154,7 +154,7 @@ def product(draft: Draft, left: int, right: int) -> int:
 
 @inner_code
 def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
-    """A new gate, as the last one on its wires."""
+    """Add a gate, the last one on its wires, and return its number."""
     at = min(int(draft.counts[GATES]), len(draft.gates) - 1)
     draft.counts[GATES] = at + 1
     gate = draft.gates[at]
@@ -175,7 +175,7 @@ def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
 
 @inner_code
 def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
-    """Another term of the diagonal that is the last gate; `factor` is a place of the pool."""
+    """Add a term to the diagonal that is the last gate; `factor` is a place of the pool."""
     if factor == ONE:
         return
     place = min(int(draft.counts[TERMS]), len(draft.terms) - 1)
@@ -189,7 +189,7 @@ def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
 
 @inner_code
 def constant(draft: Draft, value: complex) -> int:
-    """The place of a constant."""
+    """Return the place of a constant."""
     if value == 1:
         return ONE
     place = room(draft, 1)

@@ -217,7 +217,7 @@ def _flush_others(draft: Draft, row: Row, diagonal: bool, plain: bool) -> None:
 
 @inner_code
 def _gate_before(draft: Draft, row: Row) -> int:
-    """Return the last gate on both wires of a row that has two; -1 if there is none, or for any other row."""
+    """Return the last gate on both wires of a row that has two; else -1."""
     before = -1
     last, first_target = draft.last, target_of(row, 0)
     if row.num_targets == 2 and row.num_controls == 0:

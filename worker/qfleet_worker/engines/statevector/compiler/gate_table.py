@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the compiler knows of each operation, as an argument of its machine code.
+"""The operations, as an argument of the compiler's machine code.
 
 Another gate is another row here, for which nothing is compiled anew.
 """
@@ -19,7 +19,7 @@ from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
 from qfleet_worker.engines.statevector.machine_code.registry import structure
 
-#: The columns of an operation: its angles, or -1 for a number that is no operation; whether it isn't unitary, and
+#: The columns of an operation: its angles, or -1 for a number that isn't an operation; whether it isn't unitary, and
 #: whether it has a table; the shape of its matrix if it has one target and no table; where its constant matrix, or the
 #: matrices of its terms, begin, or -1 for one that is computed by code of its own; how many terms it has, 0 for a
 #: constant; where the powers of its terms begin.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CapacityError
 from qfleet_worker.engines.statevector.compiler.draft import AT, SIZE, TERMS, Draft, instruct, room
-from qfleet_worker.engines.statevector.compiler.emission import Matrix, emit_matrix
 from qfleet_worker.engines.statevector.compiler.frame import Frame
+from qfleet_worker.engines.statevector.compiler.matrix_operations import Matrix, emit_matrix
 from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
 from qfleet_worker.engines.statevector.compiler.tape import COPY
 from qfleet_worker.engines.statevector.kernels.diagonals import table_sizes
@@ -54,7 +54,7 @@ OPS, COEFS, INTEGERS, DIAGONALS, PRODUCT_TERMS, TABLE_ROWS, TABLE_TERMS, TABLE_S
 
 
 class Emitted(NamedTuple):
-    """What has been emitted so far, with room for all that a draft may need; see `layout.Tables`."""
+    """The tables of a stretch while they are written, with room for all that a draft may need; see `layout.Tables`."""
 
     ops: NDArray[Any]
     ints: NDArray[Any]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which steps does a program consist of, and where does each qubit lie?
+"""The steps of a program, and the place of each qubit.
 
 Stretches of unitary operations become `Segment`s, compiled by `compile.compile_rows`. What isn't unitary, or has more
 targets than a kernel, is a step of its own. Only qubits that an operation names have a *wire*, a bit of the state's
@@ -92,7 +92,7 @@ class Plan:
     num_wires: int
 
     def bind(self, params: NDArray[np.float64]) -> Plan:
-        """The same plan at other angles, shape (angles,); this one stays as it is."""
+        """Return the same plan at other angles, shape (angles,); this one stays as it is."""
         steps = []
         phase = 1 + 0j
         for step in self.steps:
@@ -104,7 +104,7 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its arrays."""
+        """Return the bytes of its arrays."""
         return sum(
             size_of(step.tables) if isinstance(step, Segment) else step.table.nbytes
             for step in self.steps
@@ -121,7 +121,7 @@ def compile_program(
     last: bool = True,
     events_before: int = 0,
 ) -> Plan:
-    """The plan of a program for vectors of ``2**lane_bits`` amplitudes.
+    """Return the plan of a program for vectors of ``2**lane_bits`` amplitudes.
 
     With `columns` the state is a matrix: the wires of qubits are the upper half of its wires. For a part of a program,
     `named` are the qubits that have a wire, `last` says whether it is the end, and `events_before` are the random
@@ -135,7 +135,7 @@ def compile_program(
 
 
 def named_qubits(program: Program) -> NDArray[np.bool_]:
-    """Which qubits any operation names, shape (qubits,)."""
+    """Tell of each qubit whether any operation names it, shape (qubits,)."""
     named = np.zeros(program.num_qubits, np.bool_)
     named[np.maximum(program.operands, ~program.operands)] = True
     return named
@@ -164,6 +164,10 @@ class _Compiler:
             self.table_refs = np.cumsum(takers) - 1
             self.table = np.concatenate([*small, _NO_TABLE])
         self.phase = 1 + 0j
+        self.steps: list[Step] = []
+        #: the last measurement that writes each clbit
+        self.writer = {clbit: at for at, clbit in enumerate(program.clbits.tolist())}
+        self.clbits_read = any(save.conditional for save in program.saves)
         self._place(columns, named)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
         self.local_bits = LOCAL_BITS[lane_bits] + (self.room >= LARGE)
@@ -192,18 +196,20 @@ class _Compiler:
 
     def plan(self, last: bool, events_before: int) -> Plan:
         """Compile all of the program; see `compile_program`."""
-        steps: list[Step] = []
-        measured: list[int] = []
-        readout: list[tuple[int, int]] = []
         first_wires = tuple(self.wires.tolist())
         breaks = np.flatnonzero(~IS_UNITARY[self.codes] | self._wide())
+        measured: list[int] = []
+        readout: list[tuple[int, int]] = []
         if len(breaks):
-            self._with_breaks(breaks.tolist(), steps, measured, readout, last, events_before)
+            for qubit, clbits in self._with_breaks(breaks.tolist(), last, events_before).items():
+                wire = int(self.wires[qubit])
+                measured.append(wire)
+                readout.extend((wire, clbit) for clbit in clbits)
         else:
-            self._segment(slice(0, len(self.codes)), slice(0, None), slice(0, len(self.params)), steps)
+            self._add_segment(slice(0, len(self.codes)), slice(0, None), slice(0, len(self.params)))
         return Plan(
             num_clbits=self.program.num_clbits,
-            steps=tuple(steps),
+            steps=tuple(self.steps),
             first_wires=first_wires,
             wires=tuple(self.wires.tolist()),
             measured=tuple(measured),
@@ -213,91 +219,100 @@ class _Compiler:
         )
 
     def _wide(self) -> NDArray[np.bool_]:
-        """The rows with more targets than a kernel has."""
+        """Tell of each row whether it has more targets than a kernel."""
         limit = np.where(self.codes == Op.DIAGONAL, MAX_DIAGONAL, MAX_TARGETS)
         return self.num_targets > limit
 
-    def _with_breaks(
-        self,
-        breaks: list[int],
-        steps: list[Step],
-        measured: list[int],
-        readout: list[tuple[int, int]],
-        last: bool,
-        events_before: int,
-    ) -> None:
+    def _with_breaks(self, breaks: list[int], last: bool, events_before: int) -> dict[int, list[int]]:
+        """Add the steps of a program with rows that aren't compiled.
+
+        Args:
+            breaks: these rows.
+            last: whether the program is the end of a circuit.
+            events_before: random events before the program.
+
+        Returns:
+            The qubits measured at the end, each with the clbits that this measurement writes last.
+        """
         events = event_numbers(self.program) + events_before
         widths = self.num_controls + self.num_targets
         operand_ends = np.cumsum(widths)
         param_ends = np.cumsum(ANGLES[self.codes])
-        rows = np.repeat(np.arange(len(self.codes)), widths)
-        used = self.codes[rows] != Op.MEASURE
-        last_use = np.full(self.program.num_qubits, -1, np.int64)
-        qubits = np.maximum(self.operands, ~self.operands)
-        last_use[qubits[used]] = rows[used]
-        last_use = np.maximum(last_use, self.program.last_save())
-        clbits_read = any(save.conditional for save in self.program.saves)
-        writer = {clbit: at for at, clbit in enumerate(self.program.clbits.tolist())}
+        last_use = self._last_uses(widths)
         final: dict[int, list[int]] = {}
-        begin = measurement = saves = 0
+        measurements, saves = iter(range(len(self.program.clbits))), iter(self.program.save_refs.tolist())
+        begin = 0
         for row in [*breaks, len(self.codes)]:
             if row > begin:
                 first = int(operand_ends[begin - 1]) if begin else 0
                 first_param = int(param_ends[begin - 1]) if begin else 0
                 operands = slice(first, int(operand_ends[row - 1]))
-                self._segment(slice(begin, row), operands, slice(first_param, int(param_ends[row - 1])), steps)
+                self._add_segment(slice(begin, row), operands, slice(first_param, int(param_ends[row - 1])))
             begin = row + 1
             if row == len(self.codes):
                 break
             code = int(self.codes[row])
-            start = int(operand_ends[row] - widths[row])
-            targets = self.operands[start + self.num_controls[row] : operand_ends[row]].tolist()
+            middle = int(operand_ends[row] - self.num_targets[row])
+            targets = self.operands[middle : operand_ends[row]].tolist()
+            wires = tuple(int(self.wires[qubit]) for qubit in targets)
             if code == Op.MEASURE:
-                clbit = int(self.program.clbits[measurement])
-                # If nothing reads a clbit before the end, only its last writer counts.
-                is_last = writer[clbit] == measurement
-                measurement += 1
+                clbit, is_last = self._written(next(measurements))
                 if last and row > last_use[targets[0]]:
                     final.setdefault(targets[0], []).extend([clbit] if is_last else [])
                 else:
-                    written = (clbit,) if is_last or clbits_read else ()
-                    steps.append(MeasureStep(wire=int(self.wires[targets[0]]), event=int(events[row]), clbits=written))
-                continue
-            wires = tuple(int(self.wires[qubit]) for qubit in targets)
-            if code in (Op.RESET, Op.INITIALIZE):
-                for event, wire in enumerate(wires, int(events[row])):
-                    steps.append(ResetStep(wire=wire, event=event))
+                    written = (clbit,) if is_last or self.clbits_read else ()
+                    self.steps.append(MeasureStep(wire=wires[0], event=int(events[row]), clbits=written))
+            elif code in (Op.RESET, Op.INITIALIZE):
+                self.steps += [ResetStep(wire=wire, event=at) for at, wire in enumerate(wires, int(events[row]))]
                 if code == Op.INITIALIZE:
-                    steps.append(Prepare(wires, self._table(row)))
-                continue
-            if code == Op.SAVE:
-                steps.append(
-                    SaveStep(int(self.program.save_refs[saves]), wires, tuple(self.wires.tolist()), self.phase)
-                )
-                saves += 1
-                continue
-            controls = values = 0
-            for qubit in self.operands[start : start + self.num_controls[row]].tolist():
-                wire = int(self.wires[qubit if qubit >= 0 else ~qubit])
-                controls |= 1 << wire
-                values |= (qubit >= 0) << wire
-            size = 1 << len(wires)
-            table = self._table(row)
-            matrix = table if code == Op.DIAGONAL else table.reshape(size, size)
-            steps.append(Wide(wires, controls, values, matrix))
-        for qubit, clbits in final.items():
-            wire = int(self.wires[qubit])
-            measured.append(wire)
-            readout.extend((wire, clbit) for clbit in clbits)
+                    self.steps.append(Prepare(wires, self._table(row)))
+            elif code == Op.SAVE:
+                self.steps.append(SaveStep(next(saves), wires, tuple(self.wires.tolist()), self.phase))
+            else:
+                self._add_wide(row, self.operands[middle - self.num_controls[row] : middle].tolist(), wires)
+        return final
+
+    def _last_uses(self, widths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the last row that names each qubit and doesn't measure it, -1 for none, shape (qubits,).
+
+        `widths` are the operands of each row. A save of the whole state names all qubits.
+        """
+        rows = np.repeat(np.arange(len(self.codes)), widths)
+        used = self.codes[rows] != Op.MEASURE
+        last_use = np.full(self.program.num_qubits, -1, np.int64)
+        qubits = np.maximum(self.operands, ~self.operands)
+        last_use[qubits[used]] = rows[used]
+        return np.maximum(last_use, self.program.last_save())
+
+    def _written(self, measurement: int) -> tuple[int, bool]:
+        """Return the clbit of a measurement, and whether no later one writes it.
+
+        If nothing reads a clbit before the end, only its last writer counts.
+        """
+        clbit = int(self.program.clbits[measurement])
+        return clbit, self.writer[clbit] == measurement
+
+    def _add_wide(self, row: int, named: list[int], wires: tuple[int, ...]) -> None:
+        """Add a row with more targets than a kernel has; `named` are its controls."""
+        controls = values = 0
+        for qubit in named:
+            wire = int(self.wires[qubit if qubit >= 0 else ~qubit])
+            controls |= 1 << wire
+            values |= (qubit >= 0) << wire
+        size = 1 << len(wires)
+        table = self._table(row)
+        matrix = table if self.codes[row] == Op.DIAGONAL else table.reshape(size, size)
+        self.steps.append(Wide(wires, controls, values, matrix))
 
     def _table(self, row: int) -> NDArray[np.complex128]:
-        """The table of a row, whatever its memory is like, as one kind of array: each kind is compiled for."""
+        """Return the table of a row as one kind of array: machine code is compiled for each kind."""
         table = self.program.tables[self.program.table_refs[self.table_refs[row]]]
         alike = np.require(table, np.complex128, ["C", "A"]).view()
         alike.flags.writeable = False
         return alike
 
-    def _segment(self, rows: slice, operands: slice, params: slice, steps: list[Step]) -> None:
+    def _add_segment(self, rows: slice, operands: slice, params: slice) -> None:
+        """Compile some rows with these operands and angles, and add them as a step."""
         if rows.stop == rows.start:
             return
         chosen = Rows(
@@ -307,4 +322,4 @@ class _Compiler:
         limits = Limits(self.room, self.lane_bits, self.local_bits, RUN_BITS, *count_entries(chosen, GATES))
         tables = compile_rows(chosen, GATES, self.wires, limits)
         self.phase *= complex(tables.values.phases[0])
-        steps.append(Segment(tables, params.start))
+        self.steps.append(Segment(tables, params.start))

@@ -61,14 +61,14 @@ class Items(NamedTuple):
 
 @machine_code
 def new_items(number: int) -> Items:
-    """Return room for the items of a stage with so many gates at most."""
+    """Return room for the items of a stage with at most `number` gates."""
     number = max(number, 1)
     return Items(np.empty(number, np.int64), np.empty(number, np.int64), np.empty(number, np.int64))
 
 
 @machine_code
 def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, order: Order) -> int:
-    """Distribute gates to stages.
+    """Divide gates into stages.
 
     Args:
         gates: int64, shape (gates, columns): those of a draft.
@@ -270,7 +270,7 @@ def itemise(gates: NDArray[Any], chosen: NDArray[Any], frame: Frame, items: Item
 
 @machine_code
 def _write_items(groups: _Groups, items: Items, size: int, number: int) -> None:
-    """Write the gates of so many items, one item after the other."""
+    """Write the gates of all items, one item after the other."""
     old = items.gates[:size].copy()
     placed = 0
     for item in range(number):

@@ -18,10 +18,11 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     new_draft,
     run_constants,
 )
-from qfleet_worker.engines.statevector.compiler.emission import emit_gate, emit_group, emit_permutation
+from qfleet_worker.engines.statevector.compiler.emission import emit_gate, emit_permutation
 from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires, new_frame
 from qfleet_worker.engines.statevector.compiler.fusion import classify, fuse
 from qfleet_worker.engines.statevector.compiler.gate_table import GateTable
+from qfleet_worker.engines.statevector.compiler.group_operations import emit_group
 from qfleet_worker.engines.statevector.compiler.merging import (
     COEFS,
     DIAGONALS,
@@ -73,7 +74,7 @@ SPLIT_WIRES, THIN_WIRES = 10, 13
     num_terms="int64",
 )  # fmt: skip
 class Limits(NamedTuple):
-    """What a stretch is compiled for."""
+    """The sizes that a stretch is compiled for."""
 
     #: wires of the state; there may be more than qubits
     num_wires: int
@@ -145,7 +146,7 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
 
 @machine_code
 def _values_of(sources: Sources, pool: NDArray[Any], num_low: int, num_high: int) -> Values:
-    """Return the values that the sources have in a pool; low and high tables have so many numbers."""
+    """Return the values that the sources have in a pool; the tables have `num_low` and `num_high` numbers."""
     parts = pool.view(np.float64)
     coefs = np.empty(len(sources.coefs), np.float64)
     for at in range(len(coefs)):

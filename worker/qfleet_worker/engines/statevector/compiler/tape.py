@@ -44,8 +44,10 @@ TAPE_COLUMNS = 6
 
 
 @inner_code
-def perform(op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], turns: NDArray[Any]) -> None:
-    """Carry out one instruction; `turns` are the half turns of all angles."""
+def perform(  # noqa: C901 - a branch for each instruction
+    op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], turns: NDArray[Any]
+) -> None:
+    """Execute one instruction; `turns` are the half turns of all angles."""
     if op == FILL:
         if c == 4:
             fill_one(a, turns, b, pool[to : to + 4])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How do two-qubit matrices get zeros, which cost nothing to multiply with? In machine code."""
+"""Zeros in two-qubit matrices, which cost nothing to multiply with, in machine code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from qfleet_worker.engines.statevector.machine_code.registry import inner_code, 
 
 @inner_code
 def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> bool:
-    """Unitaries with ``(left x right) @ matrix`` having column 0 of the form (s, 0, 0, t), s and t real.
+    """Find unitaries that make column 0 of ``(left x right) @ matrix`` (s, 0, 0, t), both real.
 
     `right` acts on the lower bit. Column 0 as a 2x2 matrix is decomposed into singular values. Returns False where its
     singular values are too close to tell the vectors apart, or one vanishes.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are the sines and cosines of half of all angles? In machine code.
+"""Sines and cosines of half of all angles, in machine code.
 
 Both at once and for several angles in one instruction, which takes a fraction of the time of the C library's functions.
 An angle is brought into an eighth of a turn by subtracting a multiple of pi/2, a number of three parts; there Taylor's
@@ -30,7 +30,7 @@ _C2, _C4, _C6, _C8, _C10, _C12, _C14, _C16 = ((-1) ** (at // 2) / math.factorial
 
 @inner_code
 def half_turns(angles: NDArray[Any], turns: NDArray[Any]) -> None:
-    """``turns = exp(i angles / 2)``, both of one shape (angles,), float64 and complex128."""
+    """Write ``exp(i angles / 2)`` to `turns`; shape (angles,), float64 and complex128."""
     parts = turns.view(np.float64)
     for at in range(len(angles)):
         half = angles[at] * 0.5

@@ -47,7 +47,7 @@ def _part(recipe: NDArray[Any], number: int) -> NDArray[Any]:
 
 
 class Sources(NamedTuple):
-    """Where the values of a stretch come from."""
+    """The sources of a stretch's values."""
 
     #: int64, shape (coefficients,): their parts of the pool
     coefs: NDArray[Any]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a kernel's coefficients lie, in elements from the first.
+"""The places of a kernel's coefficients, in elements from the first.
 
 The kernels' code is generated with these functions, and the compiler writes coefficients where they say. A coefficient
 is one number that all elements of a vector are multiplied by, or a vector of ``width`` numbers, one for each element.
@@ -60,19 +60,25 @@ def matrix_place(
 
 @shared
 def schmidt_place(row: int, column: int, part: int) -> int:
-    """Return the place of a part of a matrix's entry: kind S. Column 0 has rows 0 and 3, which are real."""
+    """Return the place of a part of a matrix's entry: kind S.
+
+    Of column 0, rows 0 and 3 have a place; they are real.
+    """
     return row // 3 if column == 0 else 2 + 6 * row + 2 * (column - 1) + part
 
 
 @shared
 def group_lane_place(kind: int, lane: int, which: int, part: int, width: int) -> int:
-    """Return the place of a vector for a gate on a lane: kinds GR, GX and GC; `which` is `OWN` or `OTHER`."""
+    """Return the place of a vector for a gate on a lane: kinds GR, GX and GC.
+
+    `which` is `OWN` or `OTHER`.
+    """
     return ((lane * 2 + which) * num_parts(kind) + part) * width
 
 
 @shared
 def group_high_place(kind: int, num_lanes: int, rank: int, entry: int, part: int, width: int) -> int:
-    """Return the place of a part of an entry of the gate on a high target, after those of `num_lanes` lanes."""
+    """Return the place of a part of an entry of the gate on a high target, behind the lanes."""
     return group_lane_place(kind, num_lanes, OWN, 0, width) + (4 * rank + entry) * num_parts(kind) + part
 
 
@@ -93,7 +99,7 @@ def count(spec: Spec, lane_bits: int) -> int:
 
 
 def _most(targets: int) -> int:
-    """Return the most coefficients of a kernel with so many targets at most."""
+    """Return the most coefficients of a kernel with at most `targets` targets."""
     return max(
         count(spec, lane_bits)
         for lane_bits in (2, 3)

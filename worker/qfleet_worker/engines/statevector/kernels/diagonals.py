@@ -51,7 +51,7 @@ SPLIT_BITS = 4
 
 @inner_code
 def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
-    """``out[2*x:2*x+2]`` times the product over `bits` bits of ``weights[first + bit, value of the bit in x]``.
+    """Multiply ``out[2*x:2*x+2]`` by the product over `bits` bits of ``weights[first + bit, bit of x]``.
 
     Doubling: what is there for the lower bits is copied for each value of the next one.
     """
@@ -85,9 +85,12 @@ def _multiply_where(values: NDArray[Any], bits: int, mask: int, value: int, fact
 
 @inner_code
 def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int, int]:
-    """What the tables of `terms` over `bits` local bits are like: the bits that select the rows of the first, those of
-    them that select the row of its second part, its real numbers, 0 if it isn't needed, and the entries of the table of
-    high bits, 0 if it isn't."""
+    """Return the form of the tables of `terms` over `bits` local bits.
+
+    Returns:
+        The high bits that select rows of the low table; those of them that select the row of its second part; its real
+        numbers, 0 if it isn't needed; and the entries of the high table, 0 if it isn't needed.
+    """
     low_bits = min(bits, ROW_BITS)
     low_mask = (1 << low_bits) - 1
     select = 0
@@ -178,7 +181,9 @@ def _factor_row(
 def _build_rows(
     terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: int, first: bool, table: NDArray[Any]
 ) -> None:
-    """Write a row for each value of the high bits `select`; only the `first` part has the terms without high bits.
+    """Write a row for each value of the high bits `select`.
+
+    Only the `first` part has the terms without high bits.
 
     Doubling: the rows for one more bit are those without it times one row.
     """
@@ -225,7 +230,7 @@ def build_tables(
     Args:
         terms: int64, shape (terms, TERM_COLUMNS): those of the diagonal, with masks of local bits.
         pool: complex128: has their factors.
-        row: int64, shape (TABLE_COLUMNS,): what is to be written, and where.
+        row: int64, shape (TABLE_COLUMNS,): which tables are written, and where.
         low_tables: the state's floats: gets the table over low bits, unless the diagonal has none.
         high_tables: complex128: gets the table over high bits, unless the diagonal has none.
 
@@ -259,7 +264,7 @@ def build_tables(
 
 
 class Chunk(NamedTuple):
-    """A part of a state: where it begins, the number of its local bits, and its index bits outside of these."""
+    """A part of a state: its begin, the number of its local bits, and its index bits outside."""
 
     offset: int
     bits: int
@@ -267,7 +272,7 @@ class Chunk(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """What the diagonals of a stretch are multiplied out of; see `layout.Tables`."""
+    """The numbers that the diagonals of a stretch are multiplied out of; see `layout.Tables`."""
 
     terms: NDArray[Any]
     factors: NDArray[Any]
@@ -297,7 +302,9 @@ def new_room(state: NDArray[Any], bits: int) -> Room:
 
 
 @inner_code
-def apply_diagonal(state: NDArray[Any], chunk: Chunk, diagonal: NDArray[Any], values: Factors, room: Room) -> None:
+def apply_diagonal(  # noqa: C901 - a kernel
+    state: NDArray[Any], chunk: Chunk, diagonal: NDArray[Any], values: Factors, room: Room
+) -> None:
     """Multiply a chunk by a diagonal, int64 of shape (DIAGONAL_COLUMNS,)."""
     offset, bits, base = chunk
     terms, factors, tables, high_tables = values

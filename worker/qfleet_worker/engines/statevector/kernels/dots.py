@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are products of two rows of amplitudes, summed up or transformed, as vector instructions?
+"""Products of two rows of amplitudes, summed up or transformed, as vector instructions.
 
 `vectors` says how amplitudes lie in vectors. A row is multiplied by its *partner*: element k of
 the row at `a` belongs to element ``k ^ flip`` of the row at `b`, where `flip` leaves the bits inside a vector as they
@@ -30,8 +30,12 @@ SIGNS = 32
 
 
 def sign_tables(dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(-1)**popcount(mask & j): for each mask and j below `SIGNS`; and for those that are lanes of a vector, twice, for
-    both parts of an amplitude."""
+    """Return the signs ``(-1)**popcount(mask & j)``.
+
+    Returns:
+        Those for each mask and j below `SIGNS`; and those for each mask and j that is a lane of a vector, twice, for
+        both parts of an amplitude.
+    """
     numbers = np.arange(SIGNS)
     signs = 1 - 2 * (np.bitwise_count(numbers[:, None] & numbers) & 1).astype(dtype)
     lanes = WIDTH[dtype.itemsize] // 2
@@ -58,8 +62,9 @@ class _Pairs(Vectors):
 
 @intrinsic
 def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_signs, z):  # type: ignore[no-untyped-def]
-    """The sum over the amplitudes j of the row at `a`, times their partners, times (-1)**popcount(z & j); the products
-    of the real parts count with the opposite sign if `imaginary`.
+    """Sum the amplitudes j of the row at `a` times their partners times ``(-1)**popcount(z & j)``.
+
+    The products of the real parts count with the opposite sign if `imaginary`.
 
     `size` is `MIN_ELEMENTS` times at most `SIGNS`. `signs` and `lane_signs` are those of `sign_tables`.
     """
@@ -119,8 +124,9 @@ def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_si
 
 @intrinsic
 def product_row(typingctx, state, a, b, size, flip, lanes, imaginary, out):  # type: ignore[no-untyped-def]
-    """The real parts of the amplitudes at `a` times the conjugates of their partners, or the imaginary parts, to `out`;
-    there each vector is transformed by Walsh and Hadamard. `size` counts elements of the row, twice those of `out`.
+    """Write the real or the imaginary parts of the amplitudes at `a` times their conjugate partners to `out`.
+
+    There each vector is transformed by Walsh and Hadamard. `size` counts elements of the row, twice those of `out`.
     """
     index = types.int64
     signature = types.void(state, index, index, index, index, index, index, out)
@@ -158,7 +164,7 @@ def product_row(typingctx, state, a, b, size, flip, lanes, imaginary, out):  # t
 
 
 def _mixing(bits: int) -> Callable[..., Any]:
-    """Transforms ``2**bits`` vectors of `values`, `stride` elements from each other, element by element."""
+    """Return code that transforms ``2**bits`` vectors, `stride` elements from each other, element by element."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vectors = _Pairs(builder, is_double(sig.args[0]))

@@ -53,7 +53,7 @@ class Body(Vectors):
         self.loaded: dict[tuple[int, bool], Any] = {}
 
     def coef(self, place: int, splat: bool) -> Any:
-        """A coefficient as a vector."""
+        """Return a coefficient as a vector."""
         known = self.loaded.get((place, splat))
         if known is not None:
             return known
@@ -63,7 +63,7 @@ class Body(Vectors):
         return self.splat(self.builder.load(self.builder.gep(self.coefs, [offset]), align=self.align))
 
     def offsets(self, base: Any) -> list[Any]:
-        """Where the 2**high vectors of a group begin."""
+        """Return where the 2**high vectors of a group begin."""
         found = []
         for index in range(1 << self.spec.high):
             offset = base
@@ -75,7 +75,7 @@ class Body(Vectors):
 
     @property
     def unrolled(self) -> bool:
-        """Whether two groups share the coefficients that are loaded."""
+        """Tell whether two groups share the coefficients that are loaded."""
         kind, high, lo = self.spec
         return kind in (C, V) and high <= 2 and (lo != 0 or kind == V)
 
@@ -93,7 +93,7 @@ class Body(Vectors):
             self.loaded[0, False] = self.coef(0, False)
 
     def emit(self, bases: list[Any]) -> None:
-        """The work on the groups of vectors that begin at `bases`."""
+        """Emit the work on the groups of vectors that begin at `bases`."""
         kind = self.spec.kind
         if kind in (C, R, X, V):
             self.matrix(bases)
@@ -109,7 +109,7 @@ class Body(Vectors):
                 self.flip(base)
 
     def matrix(self, bases: list[Any]) -> None:
-        """A matrix on high bits and lanes."""
+        """Emit a matrix on high bits and lanes."""
         kind, high, lo = self.spec
         size = 1 << high
         shuffles = [s for s in range(1 << self.lane_bits) if s & ~lo == 0]
@@ -142,7 +142,7 @@ class Body(Vectors):
                 self.store(value, self.state, offset)
 
     def schmidt(self, base: Any) -> None:
-        """A matrix on two high bits whose column 0 is (s, 0, 0, t)."""
+        """Emit a matrix on two high bits whose column 0 is (s, 0, 0, t)."""
         offsets = self.offsets(base)
         plain = [self.load(self.state, offset) for offset in offsets]
         turned = [None, *(self.times_i(value) for value in plain[1:])]
@@ -158,7 +158,7 @@ class Body(Vectors):
             self.store(total, self.state, offset)
 
     def group(self, base: Any) -> None:
-        """One-qubit gates on several bits."""
+        """Emit one-qubit gates on several bits."""
         kind, high, lo = self.spec
         offsets = self.offsets(base)
         values = [self.load(self.state, offset) for offset in offsets]
@@ -204,7 +204,7 @@ class Body(Vectors):
             self.store(value, self.state, offset)
 
     def permutation(self, base: Any) -> None:
-        """Vectors change places."""
+        """Emit a permutation of vectors."""
         offsets = self.offsets(base)
         values = []
         for at in range(len(offsets)):
@@ -214,7 +214,7 @@ class Body(Vectors):
             self.store(value, self.state, offset)
 
     def flip(self, base: Any) -> None:
-        """X on one bit."""
+        """Emit X on one bit."""
         kind, _, lo = self.spec
         chosen = None
         if kind != FLIP:
@@ -233,7 +233,7 @@ class Body(Vectors):
 
 
 def define(module: Any, spec: Spec, code: int, double: bool) -> Any:
-    """The function of one kernel, with its loop; see `call_kernel` for the arguments."""
+    """Define the function of one kernel, with its loop; see `call_kernel` for the arguments."""
     element = ir.DoubleType() if double else ir.FloatType()
     pointer = element.as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [pointer, pointer, I64.as_pointer(), *[I64] * 9])

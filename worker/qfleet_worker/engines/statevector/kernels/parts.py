@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done to the parts of a state in which some wires have given values? In machine code.
+"""Work on the parts of a state in which some wires have given values, in machine code.
 
 A part is given by a mask of wires that take all values, ``free``; the indices of a part ascend. All other bits are 0,
 or those of ``fixed``. Arrays are of complex numbers.
@@ -18,7 +18,7 @@ from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 @compiled_for("{complex}[::1]", "int64", "int64")
 def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
-    """The sums of squares where the bit `wire` is 0, and where it is 1."""
+    """Return the sums of squares where the bit `wire` is 0, and where it is 1."""
     zero = one = 0.0
     index = 0
     while True:
@@ -40,7 +40,7 @@ def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
 
 @compiled_for("{complex}[::1]", "int64", "int64", "float64")
 def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
-    """``state[x] = factor * state[x | fixed]``."""
+    """Set ``state[x] = factor * state[x | fixed]``."""
     index = 0
     while True:
         state[index] = state[index | fixed] * factor
@@ -51,7 +51,7 @@ def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
 
 @compiled_for("{complex}[::1]", "{complex}[::1]", "int64", "int64", "float64")
 def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor: float) -> None:
-    """The same, written to `out` without gaps."""
+    """Write ``factor * state[x | fixed]`` to `out`, without gaps."""
     index = 0
     for at in range(len(out)):
         out[at] = state[index | fixed] * factor
@@ -60,7 +60,7 @@ def gather(state: NDArray[Any], out: NDArray[Any], free: int, fixed: int, factor
 
 @compiled_for("{complex}[::1]", "{complex}[::1]", "int64")
 def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
-    """What `gather` took without ``fixed``, put back."""
+    """Put back what `gather` took without ``fixed``."""
     index = 0
     for at in range(len(values)):
         state[index] = values[at]
@@ -84,7 +84,7 @@ def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
 
 @compiled_for("{complex}[::1]", "int64", "int64[::1]", "int64[::1]", "Array(complex128, 1, 'C', True)")
 def spread_out(state: NDArray[Any], free: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]) -> None:
-    """``state[x | high[i] | low[j]] = table[i * len(low) + j] * state[x]``."""
+    """Set ``state[x | high[i] | low[j]] = table[i * len(low) + j] * state[x]``."""
     index = 0
     while True:
         value = state[index]
@@ -100,7 +100,7 @@ def spread_out(state: NDArray[Any], free: int, low: NDArray[Any], high: NDArray[
 def multiply(
     state: NDArray[Any], free: int, fixed: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]
 ) -> None:
-    """``state[x | high[i] | low[j]] *= table[i * len(low) + j]``."""
+    """Multiply by a table: ``state[x | high[i] | low[j]] *= table[i * len(low) + j]``."""
     index = 0
     while True:
         for i in range(len(high)):
@@ -113,7 +113,7 @@ def multiply(
 
 @compiled_for("int64", "int64", "int64", "int64[::1]")
 def places(free: int, fixed: int, begin: int, out: NDArray[Any]) -> None:
-    """The indices of a part from the one numbered `begin` on."""
+    """Write the indices of a part from the one numbered `begin` on."""
     index = spread(begin, free)
     for at in range(len(out)):
         out[at] = index | fixed

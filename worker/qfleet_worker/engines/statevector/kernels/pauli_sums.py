@@ -37,7 +37,7 @@ class Terms(NamedTuple):
 
 @structure(transform="int64", signs="{real}[:, ::1]", lane_signs="{real}[:, ::1]")
 class Signs(NamedTuple):
-    """How terms of one group are told apart."""
+    """The signs that tell terms of one group apart."""
 
     #: terms of a group from which on it is transformed; -1 for a state that is too small for vectors
     transform: int
@@ -59,7 +59,9 @@ class _Part(NamedTuple):
 def sum_up(
     floats: NDArray[Any], terms: Terms, bounds: NDArray[Any], signs: Signs, sums: NDArray[Any], begin: int, end: int
 ) -> None:
-    """Add up the parts ``begin`` to ``end - 1`` of expectation values, each some groups on a slice of the state.
+    """Add up the parts ``begin`` to ``end - 1`` of expectation values.
+
+    Each part is some groups on a slice of the state.
 
     Args:
         floats: the amplitudes' real and imaginary parts, shape (2 * 2**bits,).
@@ -139,7 +141,10 @@ def _add_chunk(
 
 @inner_code
 def _weight(base: int, partner: int) -> float:
-    """How often a block counts. Of two that are each other's partner one is enough, since its twin gives the same."""
+    """Return how often a block counts.
+
+    Of two that are each other's partner one is enough, since its twin gives the same.
+    """
     if partner == 0:
         return 1.0
     return 0.0 if base ^ partner < base else 2.0
@@ -147,7 +152,7 @@ def _weight(base: int, partner: int) -> float:
 
 @inner_code
 def _lanes(floats: NDArray[Any], x: int) -> int:
-    """The bits of an X mask that lie inside a vector."""
+    """Return the bits of an X mask that lie inside a vector."""
     return x & (3 if floats.itemsize == 8 else 7)
 
 
@@ -197,7 +202,7 @@ def _add_few(
 
 @inner_code
 def _walsh(values: NDArray[Any]) -> None:
-    """The Walsh-Hadamard transform of what is transformed vector by vector, in place."""
+    """Complete the Walsh-Hadamard transform of what is transformed vector by vector, in place."""
     width = 8 if values.itemsize == 8 else 16
     half = width
     while 8 * half <= len(values):

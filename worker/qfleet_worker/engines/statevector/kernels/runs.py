@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are contiguous runs of amplitudes multiplied and copied, as vector instructions?"""
+"""Contiguous runs of amplitudes, multiplied and copied by vector instructions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qfleet_worker.engines.statevector.kernels.vectors import I32, I64, Vectors,
 
 
 def _row_intrinsic(tables: int) -> Callable[..., Any]:
-    """``state[at:at+size] *= (re + i im) * table[from:from+size]``, for so many tables."""
+    """Return code for ``state[at:at+size] *= (re + i im) * table[from:from+size]``, for this number of tables."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         double = is_double(sig.args[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done to the rows of an array, each of which is a small state? In machine code."""
+"""Work on the rows of an array, each of which is a small state, in machine code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 @compiled_for("{complex}[:, ::1]", "int64", "float64[:, ::1]")
 def weights(states: NDArray[Any], wire: int, sums: NDArray[Any]) -> None:
-    """For each row the sum of squares where the bit `wire` is 0, and where it is 1; `sums` has shape (2, rows)."""
+    """Write each row's sums of squares where the bit `wire` is 0, and where it is 1.
+
+    `sums` has shape (2, rows).
+    """
     for row in range(states.shape[0]):
         zero = one = 0.0
         for high in range(0, states.shape[1], 2 * wire):
@@ -33,7 +36,10 @@ def collapse(
     states: NDArray[Any], sources: NDArray[Any], ones: NDArray[Any], factors: NDArray[Any], wire: int, reset: bool,
     out: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Row i of `out` is row ``sources[i]``, projected on a value of a wire and scaled; with `reset` the wire is 0."""
+    """Project row ``sources[i]`` on a value of a wire, and write it, scaled, to row i of `out`.
+
+    With `reset` the wire is 0 afterwards.
+    """
     for row in range(out.shape[0]):
         source, factor = sources[row], factors[row]
         taken = wire if ones[row] else 0
@@ -49,7 +55,7 @@ def lead(
     states: NDArray[Any], kinds: NDArray[Any], prints: NDArray[Any], order: NDArray[Any], tolerance: float,
     leaders: NDArray[Any],
 ) -> None:  # fmt: skip
-    """For each row the number of one of the same kind and, up to a global phase, in the same state.
+    """Find for each row one of the same kind and, up to a global phase, in the same state.
 
     `order` sorts the rows by kind, then by `prints`, which differ by less than `tolerance` for the same states.
     """
@@ -88,7 +94,7 @@ def lead(
 
 @compiled_for("{complex}[:, ::1]", "float64[:, ::1]")
 def accumulate(states: NDArray[Any], sums: NDArray[Any]) -> None:
-    """Running sums of the squares of each row, over as many amplitudes as `sums` has columns."""
+    """Write running sums of the squares of each row, over as many amplitudes as `sums` has columns."""
     for row in range(sums.shape[0]):
         total = 0.0
         for at in range(sums.shape[1]):
@@ -99,7 +105,7 @@ def accumulate(states: NDArray[Any], sums: NDArray[Any]) -> None:
 
 @compiled_for("float64[:, ::1]", "Array(int64, 1, 'C', True)", "float64[::1]", "int64[::1]")
 def find(sums: NDArray[Any], members: NDArray[Any], numbers: NDArray[Any], found: NDArray[Any]) -> None:
-    """Where the running sums of a shot's row pass its number, which is uniform in [0, 1)."""
+    """Find where the running sums of a shot's row pass its number, which is uniform in [0, 1)."""
     for shot in range(len(found)):
         row = members[shot]
         low, high = 0, sums.shape[1] - 1

@@ -98,7 +98,7 @@ class Stage(NamedTuple):
 
 
 @compiled_for("{real}[::1]", "Stage", "Tables", "{real}[::1]", "int64[::1]", "int64", "int64")
-def run_stage(
+def run_stage(  # noqa: C901 - a kernel
     state: NDArray[Any], stage: Stage, tables: Tables, room: NDArray[Any], steps: NDArray[Any], begin: int, end: int
 ) -> None:
     """Run the operations of a stage over the chunks ``begin`` to ``end - 1``.
@@ -171,7 +171,7 @@ def run_stage(
 
 @compiled_for("{real}[::1]", "int64", "int64", "int64", "int64")
 def clear_rest(state: NDArray[Any], num_wires: int, known: int, begin: int, end: int) -> None:
-    """Write the zeros of the blocks ``begin`` to ``end - 1``: the amplitudes where a wire that isn't known is 1.
+    """Write zeros to the amplitudes of some blocks where a wire that isn't known is 1.
 
     A block is as long as the known wires at the bottom make it.
     """

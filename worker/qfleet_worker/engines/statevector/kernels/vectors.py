@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are amplitudes laid out in vector registers, and how does LLVM load, shuffle and multiply them?
+"""The layout of amplitudes in vector registers, and LLVM's loads, shuffles and products of them.
 
 A state is a flat array of real numbers, real and imaginary parts in turn, and is worked on in vectors of 8 doubles (4
 amplitudes) or 16 floats (8 amplitudes)::
@@ -45,12 +45,12 @@ class Vectors:
         self.align = 8 if double else 4
 
     def shuffle(self, value: Any, places: list[int], other: Any = None) -> Any:
-        """A vector's elements, or those of two, in another order."""
+        """Return a vector's elements, or those of two, in another order."""
         mask = ir.Constant(ir.VectorType(I32, len(places)), places)
         return self.builder.shuffle_vector(value, value if other is None else other, mask)
 
     def load(self, pointer: Any, offset: Any) -> Any:
-        """The vector at an offset in elements."""
+        """Return the vector at an offset in elements."""
         place = self.builder.bitcast(self.builder.gep(pointer, [offset]), self.vector.as_pointer())
         return self.builder.load(place, align=self.align)
 
@@ -60,7 +60,7 @@ class Vectors:
         self.builder.store(value, place, align=self.align)
 
     def splat(self, scalar: Any) -> Any:
-        """A vector of equal elements."""
+        """Return a vector of equal elements."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
         return self.builder.shuffle_vector(
@@ -68,24 +68,24 @@ class Vectors:
         )
 
     def times_i(self, value: Any) -> Any:
-        """``i * value``: (re, im) becomes (-im, re)."""
+        """Return ``i * value``: (re, im) becomes (-im, re)."""
         places = [self.width + i + 1 if i % 2 == 0 else i - 1 for i in range(self.width)]
         return self.shuffle(value, places, self.builder.fneg(value))
 
     def across(self, value: Any, lanes: int) -> Any:
-        """The vector whose lane l is lane ``l ^ lanes`` of the given one."""
+        """Return the vector whose lane l is lane ``l ^ lanes`` of the given one."""
         return self.shuffle(value, [(i // 2 ^ lanes) * 2 + i % 2 for i in range(self.width)]) if lanes else value
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """``a * b + c``, or the product where `c` is ``None``."""
+        """Return ``a * b + c``, or the product where `c` is ``None``."""
         return self.builder.fmul(a, b) if c is None else self.builder.call(self.fma, [a, b, c])
 
 
 def data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """The pointer to an array's first element."""
+    """Return the pointer to an array's first element."""
     return context.make_array(kind)(context, builder, value).data
 
 
 def is_double(kind: Any) -> bool:
-    """Whether an array is of doubles; else it is of floats."""
+    """Tell whether an array is of doubles; else it is of floats."""
     return bool(kind.dtype == types.float64)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What numba compiles: its registry, the folder it is kept in, and who may have written it."""
+"""Functions that numba compiles: their registry, the folder of their machine code, and its trust."""

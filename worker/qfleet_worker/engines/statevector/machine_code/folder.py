@@ -151,7 +151,7 @@ def _digest(path: Path) -> str:
 
 
 def _read(path: Path, largest: int) -> bytes:
-    """A file's content, which must not be too large."""
+    """Return a file's content, which must not be too large."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > largest:

@@ -93,7 +93,7 @@ def _type_of_entry(value: _Entry, _context: Any) -> Any:
 
 
 def _member_types(argument: str) -> list[str]:
-    """Return the types of an argument's members, in order; of one that is no structure, its own."""
+    """Return the types of an argument's members, in order; of one that isn't a structure, its own."""
     if argument not in _STRUCTURES:
         return [argument]
     return [text for member in _STRUCTURES[argument][1].values() for text in _member_types(member)]
@@ -152,14 +152,16 @@ def shared(function: _Function) -> _Function:
 
 
 def _dispatcher(function: _Function, **options: bool) -> _Function:
-    """A function that numba compiles when its types are first met; it runs without the GIL."""
+    """Return a function that numba compiles when its types are first met; it runs without the GIL."""
     if config.DISABLE_JIT:
         raise ImportError("NUMBA_DISABLE_JIT is set")
     dispatcher: Any = njit(nogil=True, **options)(function)
     template = dispatcher.get_call_template
 
     def of_types(arguments: Any, keywords: dict[str, Any]) -> Any:
-        """As numba's own, but a constant is a number like any other: numba would compile the function again for each.
+        """Return what numba's own does, but take a constant for any number.
+
+        numba would compile the function again for each.
 
         For True and False that is as it should be: such an argument chooses what a function does.
         """
@@ -217,7 +219,7 @@ class Locator:
 
 
 def keep_in(root: Path) -> None:
-    """From now on look for machine code in a folder, and keep there what is compiled.
+    """Look for machine code in a folder from now on, and keep there what is compiled.
 
     Raises `MachineCodeError` if numba doesn't take the folder.
     """
@@ -246,7 +248,7 @@ def load(root: Path) -> None:
 
 
 def compile_all(names: list[str] | None = None) -> None:
-    """Compile, or load from where it is kept, some of the functions that Python calls, or all."""
+    """Load or, where nothing is kept, compile some of the functions that Python calls, or all."""
     for name in _ENTRIES if names is None else names:
         function, signatures = _ENTRIES[name]
         for signature in signatures:

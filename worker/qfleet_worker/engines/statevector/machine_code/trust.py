@@ -27,7 +27,9 @@ def distrust(path: Path) -> str:
 
 
 def distrust_alone(path: Path, *, sticky_is_safe: bool = False) -> str:
-    """Return the same of a file or folder by itself, whatever is above it. A link isn't followed, and not trusted.
+    """Return the same of a file or folder by itself, whatever is above it.
+
+    A link isn't followed, and not trusted.
 
     Raises OSError if it isn't there.
     """
@@ -44,7 +46,7 @@ def distrust_alone(path: Path, *, sticky_is_safe: bool = False) -> str:
 
 
 def _is_own_group(gid: int) -> bool:
-    """Whether a group is root's, or this user's private one: of the same name, without other members."""
+    """Tell whether a group is root's, or this user's private one: of the same name, without other members."""
     if gid == 0:
         return True
     try:

@@ -88,7 +88,7 @@ def _terms(paulis: PauliGroups) -> Terms:
 
 
 def _signs(floats: NDArray[Any]) -> Signs:
-    """Return how terms are told apart in a state of so many floats."""
+    """Return how terms are told apart in a state of this size."""
     # Vectors are worked on several at a time.
     transform = TRANSFORM if len(floats) >= MIN_ELEMENTS[floats.itemsize] else -1
     return Signs(transform, *sign_tables(floats.dtype))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which basis states do shots find? In machine code.
+"""Basis states that shots find.
 
 As in `qfleet_worker.engines.numpy.sampling`, the cumulative distribution is inverted in two levels. Shots are
 sorted by the row of amplitudes that they fall into, and only within a row that any falls into is it summed up.
@@ -22,7 +22,7 @@ class Sampler:
     """Finds basis states of a statevector."""
 
     def __init__(self, amplitudes: ComplexArray, crew: Crew) -> None:
-        """`amplitudes`: shape (2**wires,), kept as a view; work is shared by a `crew`."""
+        """Take amplitudes, shape (2**wires,), kept as a view, and threads that share the work."""
         self._crew = crew
         self._floats = amplitudes.view(amplitudes.real.dtype)
         self._row = min(ROW, len(amplitudes))
@@ -33,7 +33,7 @@ class Sampler:
         self.total = float(self._ends[-1])
 
     def find(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Indices into the amplitudes for numbers uniform in [0, 1): each index comes with its probability.
+        """Return indices into the amplitudes for numbers uniform in [0, 1): each index comes with its probability.
 
         Shape (shots,), in the order of the numbers; a number's index doesn't depend on the others.
         """

@@ -99,7 +99,7 @@ class State:
         self._all[0] = 1
 
     def set_identity(self, wires: Sequence[int]) -> None:
-        """Become the identity matrix.
+        """Set the state to the identity matrix.
 
         The lower half of the wires are its columns, and ``wires[q]`` is the bit of qubit q in its rows.
         """

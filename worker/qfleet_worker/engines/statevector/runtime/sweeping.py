@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How does a sweep of one circuit become outcomes, one for each point?"""
+"""Sweeps of one circuit over many parameter sets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _NO_MEMORY = np.zeros(0, np.uint32)
 def sweep_states(
     experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[Iterable[Outcome]]:
-    """The final states of a program that `small.compile_small` compiled, for a part of the points after the other."""
+    """Yield the final states of a program that `small.compile_small` compiled, some parameter sets at a time."""
     outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None)
     double = experiment.request.precision == "double"
 
@@ -66,7 +66,7 @@ def sweep_states(
 
 
 def final_means(program: Program) -> Save | None:
-    """The means that a program saves as its last operation, if that is all it gives; else ``None``."""
+    """Return the expectation values that a program saves as its last operation, if that is all it gives."""
     if len(program.saves) == 1 and program.codes[-1] == Op.SAVE and not program.num_clbits:
         save = program.saves[0]
         return save if save.spec.payload is Payload.PAULI_SUMS else None
@@ -74,7 +74,7 @@ def final_means(program: Program) -> Save | None:
 
 
 def without_last(program: Program) -> Program:
-    """The program without its last operation, its only save."""
+    """Return the program without its last operation, its only save."""
     end = len(program.operands) - int(program.num_targets[-1])
     return msgspec.structs.replace(
         program, codes=program.codes[:-1], num_controls=program.num_controls[:-1], num_targets=program.num_targets[:-1],
@@ -85,7 +85,7 @@ def without_last(program: Program) -> Program:
 def sweep_means(
     experiment: Experiment, save: Save, paulis: PauliGroups, tables: Tables, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[Outcome]:
-    """The means of Paulis after a program that `small.compile_small` compiled, at all points."""
+    """Yield the expectation values of Paulis after a program that `small.compile_small` compiled."""
     memory = _NO_MEMORY if experiment.request.keeps_shots else None
     double = experiment.request.precision == "double"
     weights = np.array([experiment.shots], "<i8").tobytes()
@@ -103,13 +103,13 @@ def sweep_means(
 
 
 def suits(program: Program) -> bool:
-    """Whether a program may be one for `sweep_counts`: few qubits, and at most measurements beside its gates."""
+    """Tell whether a program may be one for `sweep_counts`: few qubits, gates and measurements."""
     suited = IS_UNITARY[program.codes] | (program.codes == Op.MEASURE)
     return bool(suited.all()) and int(named_qubits(program).sum()) <= MAX_QUBITS
 
 
 def is_plain(plan: Plan) -> bool:
-    """Whether a plan consists of stretches of one stage each, over all wires, and of measurements at its end."""
+    """Tell whether a plan consists of stretches of one stage over all wires, and of measurements at its end."""
     every = (1 << plan.num_wires) - 1
     return all(
         isinstance(step, Segment)
@@ -121,7 +121,7 @@ def is_plain(plan: Plan) -> bool:
 def sweep_counts(
     experiment: Experiment, plan: Plan, params: NDArray[np.float64], seeds: Sequence[int], crew: Crew
 ) -> Iterator[Outcome]:
-    """The counts of a plain plan at all points."""
+    """Yield the counts of a plain plan at all parameter sets."""
     shots, num_clbits = np.arange(experiment.shots), experiment.program.num_clbits
     segments = [step for step in plan.steps if isinstance(step, Segment)]
     # All wires have a bit of the index: their own.
@@ -144,7 +144,7 @@ def sweep_counts(
 def _chunks(
     segments: Sequence[Segment], experiment: Experiment, num_qubits: int, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[tuple[ComplexArray, NDArray[np.float64]]]:
-    """States of shape (points, 2**num_qubits) and their squared norms, for a part of the points after the other."""
+    """Yield states of shape (sets, 2**num_qubits) and their squared norms, some parameter sets at a time."""
     dtype = _DTYPES[experiment.request.precision]
     # One kind of array for machine code: they may be read-only or not.
     params = np.require(params, np.float64, ["C", "W"])

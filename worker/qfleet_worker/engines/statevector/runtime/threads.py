@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How is work shared by threads? Plain threads over machine code that releases the GIL: OpenMP's spin while they wait,
-and fight when several processes share the cores.
+"""Threads that share work.
+
+They are plain threads over machine code that releases the GIL: OpenMP's spin while they wait, and fight when several
+processes share the cores.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class Crew:
                 future.result()
 
     def room(self, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Memory of the calling thread: at least `size` elements, kept from one call to the next."""
+        """Return memory of the calling thread: at least `size` elements, kept from one call to the next."""
         kept: NDArray[Any] | None = getattr(self._rooms, dtype.name, None)
         if kept is None or len(kept) < size:
             kept = np.empty(size, dtype)

@@ -13,7 +13,13 @@ from engine_oracle import op
 
 from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.contract import CapacityError
-from qfleet_worker.engines.statevector.compiler import draft, merging, schedule
+from qfleet_worker.engines.statevector.compiler import (
+    draft,
+    group_operations,
+    matrix_operations,
+    merging,
+    schedule,
+)
 from qfleet_worker.engines.statevector.compiler import emission as emit
 from qfleet_worker.engines.statevector.compiler.frame import new_frame
 from qfleet_worker.engines.statevector.compiler.gate_table import GATES
@@ -215,8 +221,8 @@ def test_diagonals_without_room(full: str) -> None:
 def test_coefficients_without_room(targets: list[int]) -> None:
     def emit_into(size: int, inside: int) -> int:
         op_row, sources = np.zeros(layout.OP_COLUMNS, np.int64), np.zeros(size, np.int64)
-        matrix = emit.Matrix(3, 0, np.array(targets), inside, inside)
-        return emit.emit_matrix(matrix, new_frame(63, 6, 2), op_row, sources, 0)
+        matrix = matrix_operations.Matrix(3, 0, np.array(targets), inside, inside)
+        return matrix_operations.emit_matrix(matrix, new_frame(63, 6, 2), op_row, sources, 0)
 
     for inside in (0, 2):
         if inside and 1 in targets:
@@ -249,7 +255,7 @@ def test_a_group_without_room() -> None:
         op_row = np.zeros(layout.OP_COLUMNS, np.int64)
         sources = np.zeros(size, np.int64)
         kind = schedule.FULL_GROUP
-        emit.emit_group(gates, np.arange(number), kind, new_frame(127, 7, 2), op_row, sources, 0)
+        group_operations.emit_group(gates, np.arange(number), kind, new_frame(127, 7, 2), op_row, sources, 0)
 
     emit_into(3, 1 << 10)
     with raises():

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from qfleet_worker.engines.statevector.compiler import draft, emission, schedule, shapes
+from qfleet_worker.engines.statevector.compiler import (
+    draft,
+    emission,
+    group_operations,
+    matrix_operations,
+    schedule,
+    shapes,
+)
 from qfleet_worker.engines.statevector.compiler.frame import Frame, new_frame
 from qfleet_worker.engines.statevector.kernels import coefficients, gates, kinds
 from qfleet_worker.engines.statevector.kernels.kinds import Spec
@@ -53,12 +60,12 @@ def write(spec: Spec, frame: Frame, op: np.ndarray, sources: np.ndarray) -> int:
     if spec.kind in (kinds.C, kinds.R, kinds.X, kinds.V, kinds.S):
         shape = {kinds.R: shapes.REAL, kinds.X: shapes.MIXED, kinds.S: shapes.THIN}.get(spec.kind, 0)
         inside = 1 if spec.kind == kinds.V else 0
-        matrix = emission.Matrix(3, shape, np.array(targets), inside, inside)
-        return emission.emit_matrix(matrix, frame, op, sources, BEGIN)
+        matrix = matrix_operations.Matrix(3, shape, np.array(targets), inside, inside)
+        return matrix_operations.emit_matrix(matrix, frame, op, sources, BEGIN)
     if spec.kind in (kinds.GR, kinds.GX, kinds.GC):
         kind = [schedule.REAL_GROUP, schedule.MIXED_GROUP, schedule.FULL_GROUP][spec.kind - kinds.GR]
         rows = np.array([gate_row(target) for target in targets])
-        return emission.emit_group(rows, np.arange(len(targets)), kind, frame, op, sources, BEGIN)
+        return group_operations.emit_group(rows, np.arange(len(targets)), kind, frame, op, sources, BEGIN)
     if spec.kind == kinds.PERM:
         rows = np.array([gate_row(target) for target in targets])
         wires = sum(1 << target for target in targets)

@@ -13,7 +13,7 @@ import pytest
 from compiled_tables import one_operation
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.compiler import emission as emit
+from qfleet_worker.engines.statevector.compiler import matrix_operations
 from qfleet_worker.engines.statevector.compiler.frame import new_frame
 from qfleet_worker.engines.statevector.kernels import kinds as kernels
 from qfleet_worker.engines.statevector.kernels import layout, runs
@@ -84,7 +84,7 @@ def run(
     inside[:] = state.astype(dtype).view(real)
     op = np.zeros(layout.OP_COLUMNS, np.int64)
     all_bits = (1 << bits) - 1
-    emit.begin_op(op, new_frame(all_bits, bits, lane_bits), spread(-1, high) | controls, values)
+    matrix_operations.begin_op(op, new_frame(all_bits, bits, lane_bits), spread(-1, high) | controls, values)
     op[layout.OP_KERNEL] = kernels.specs(lane_bits).index(spec)
     op[layout.OP_STRIDES : layout.OP_STRIDES + len(high)] = [2 << bit for bit in high]
     tables = one_operation(op, np.array([*coefs, 0], real), np.array(order or [0]))

@@ -10,10 +10,10 @@ import pytest
 from compiled_tables import one_operation
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.compiler import draft, shapes
+from qfleet_worker.engines.statevector.compiler import draft, group_operations, matrix_operations, shapes
 from qfleet_worker.engines.statevector.compiler import emission as emit
-from qfleet_worker.engines.statevector.compiler.emission import Matrix
 from qfleet_worker.engines.statevector.compiler.frame import new_frame
+from qfleet_worker.engines.statevector.compiler.matrix_operations import Matrix
 from qfleet_worker.engines.statevector.compiler.schedule import FULL_GROUP, MIXED_GROUP, REAL_GROUP
 from qfleet_worker.engines.statevector.kernels import kinds as kernels
 from qfleet_worker.engines.statevector.kernels import layout
@@ -113,7 +113,7 @@ def test_matrices_on_all_lanes(lane_bits: int) -> None:
                         matrix = random_matrix(rng, kind, 1 << k)
                         bench = Bench(lane_bits)
                         placed = Matrix(bench.add(matrix), SHAPES[kind], np.array(targets), inside, values)
-                        emit.emit_matrix(placed, bench.frame, bench.op, bench.sources, 0)
+                        matrix_operations.emit_matrix(placed, bench.frame, bench.op, bench.sources, 0)
                         state = random_state(rng)
                         result, code = bench.run(state)
                         expected = apply(state, matrix, targets, inside, values)
@@ -126,7 +126,7 @@ def test_matrices_on_all_lanes(lane_bits: int) -> None:
             matrix = random_matrix(rng, "full", 1 << k)
             bench = Bench(lane_bits)
             placed = Matrix(bench.add(matrix), 0, np.array(targets), 1 << lane, 0)
-            emit.emit_matrix(placed, bench.frame, bench.op, bench.sources, 0)
+            matrix_operations.emit_matrix(placed, bench.frame, bench.op, bench.sources, 0)
             state = random_state(rng)
             result, code = bench.run(state)
             assert np.abs(result - apply(state, matrix, targets, 1 << lane, 0)).max() < 20 * TOLERANCES[lane_bits]
@@ -163,7 +163,7 @@ def test_groups(lane_bits: int, kind: int, name: str) -> None:
                     for bit, matrix in zip(targets, matrices, strict=True)
                 ]
             )
-            emit.emit_group(gates, np.arange(len(targets)), kind, bench.frame, bench.op, bench.sources, 0)
+            group_operations.emit_group(gates, np.arange(len(targets)), kind, bench.frame, bench.op, bench.sources, 0)
             expected = state = random_state(rng)
             for matrix, target in zip(matrices, targets, strict=True):
                 expected = apply(expected, matrix, [target])
