@@ -20,8 +20,8 @@ from qfleet.submission.limits import check_amplitudes, check_blob, check_initial
 from qfleet.submission.planning import shots_at_once
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
-from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE
-from qfleet.wire.cost.cost import cost, states_bytes
+from qfleet.wire.cost.constants import FASTER_ENGINE
+from qfleet.wire.cost.cost import cost, costs, states_bytes
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
@@ -93,9 +93,10 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
     request = replace(request, method=method)
     check_amplitudes(circuit, program.num_qubits, request)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
-    needs = {engine: cost(program, request, shots=shots, engine=engine).memory_bytes for engine in ENGINES}
+    at_once = costs(program, request, shots=shots)
+    needs = {engine: each.memory_bytes for engine, each in at_once.items()}
     check_memory(circuit, program.num_qubits, needs[FASTER_ENGINE], options)
-    whole = cost(program, request, shots=options.shots)
+    whole = at_once[FASTER_ENGINE] if shots == options.shots else cost(program, request, shots=options.shots)
     check_result(circuit, program, whole.result_bytes, output)
     blob = encode_program(program)
     check_blob(circuit, blob)

@@ -34,14 +34,16 @@ def check_size(
     if exponent > MOST_AMPLITUDES_LOG2:
         raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")
     wanted = circuit.num_observables if circuit.observables else 0
-    size = cost(program, request, shots=circuit.shots, num_observables=wanted, engine=engine).result_bytes
-    if size * circuit.points + held > MAX_BLOB_BYTES:
+    needed = cost(program, request, shots=circuit.shots, num_observables=wanted, engine=engine)
+    size = needed.result_bytes * circuit.points
+    if size + held > MAX_BLOB_BYTES:
         raise EngineError(
-            f"its results would take {size * circuit.points >> 20} MiB, beside {held >> 20} MiB of others; "
+            f"its results would take {size >> 20} MiB, beside {held >> 20} MiB of others; "
             f"a Redis value holds {MAX_BLOB_BYTES >> 20} MiB"
         )
-    together = circuit.points if size * circuit.points > TOGETHER_BYTES else 1
-    needed = cost(program, request, shots=circuit.shots, points=together, num_observables=wanted, engine=engine)
+    if circuit.points > 1 and size > TOGETHER_BYTES:
+        load = {"shots": circuit.shots, "points": circuit.points, "num_observables": wanted}
+        needed = cost(program, request, **load, engine=engine)
     if needed.memory_bytes > memory_bytes:
         what = "" if needed.state_bytes + OVERHEAD_BYTES > memory_bytes else ", with all that it saves and gives,"
         raise EngineError(

@@ -30,11 +30,7 @@ def num_operations(program: Program) -> float:
 
 def num_passes(program: Program, shots: int) -> float:
     """Return how often an engine goes through a program: once, unless it measures or resets and then goes on."""
-    return float(min(shots, 2.0 ** min(events_before_last_gate(program), 60)))
-
-
-def events_before_last_gate(program: Program) -> int:
-    """Return the number of rows with random events that another kind of row follows."""
     random = EVENTS[program.codes] != 0
     others = np.flatnonzero(~random)
-    return int(np.count_nonzero(random[: others[-1]])) if len(others) else 0
+    before = np.count_nonzero(random[: others[-1]]) if len(others) else 0
+    return float(min(shots, 2.0 ** min(before, 60)))

@@ -6,10 +6,11 @@ The client refuses circuits and packs shards by it, and a worker refuses circuit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from qfleet.wire.cost.branches import events_before_last_gate, num_operations, num_passes
-from qfleet.wire.cost.constants import FASTER_ENGINE, Constants, constants_of
+from qfleet.wire.cost.branches import num_operations, num_passes
+from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, output_bytes, program_bytes
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.program import Program
@@ -60,7 +61,21 @@ def cost(
     num_observables: int = 0,
     engine: str = FASTER_ENGINE,
 ) -> Cost:
-    """Return what a circuit costs on an engine.
+    """Return what a circuit costs on one engine. See `costs`."""
+    load = {"shots": shots, "points": points, "num_observables": num_observables}
+    return costs(program, request, **load, engines=(engine,))[engine]
+
+
+def costs(
+    program: Program,
+    request: Request,
+    *,
+    shots: int,
+    points: int = 1,
+    num_observables: int = 0,
+    engines: Iterable[str] = ENGINES,
+) -> dict[str, Cost]:
+    """Return what a circuit costs on each engine.
 
     The number of entries that a save in a loop gives can't be known before. It is counted as if each shot came there
     once, and bounded while it grows.
@@ -71,25 +86,31 @@ def cost(
         shots: shots at each point.
         points: points whose results are held together.
         num_observables: expectation values that are wanted, if not all that the program saves.
-        engine: the engine's name.
+        engines: the engines' names.
     """
-    constants = constants_of(engine, request.method)
-    states = _states_bytes(program.num_qubits, request, constants, _more_states(program, constants))
     counted = counted_bytes(program, shots, request, num_observables)
     amplitudes = output_bytes(program.num_qubits, request)
-    data = counted.total * points
-    held = max(
-        states + _RESULT_COPIES_BESIDE * (data + amplitudes * (points - 1)),
-        # A value that is added up is there four times: so far, as found, weighted, and the sum.
-        _RESULT_COPIES * data + _AMPLITUDE_COPIES * amplitudes * points,
-    )
-    shots_bytes = _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS) if request.output == Output.BITS else 0
-    return Cost(
-        OVERHEAD_BYTES + program_bytes(program) + held + _ENTRY_BYTES * counted.entries + shots_bytes,
-        states,
-        _seconds(program, request, constants, shots),
-        amplitudes + ROOM_OF_RESULT + counted.total,
-    )
+    beside_states = _RESULT_COPIES_BESIDE * (counted.total * points + amplitudes * (points - 1))
+    # A value that is added up is there four times: so far, as found, weighted, and the sum.
+    results = _RESULT_COPIES * counted.total * points + _AMPLITUDE_COPIES * amplitudes * points
+    others = OVERHEAD_BYTES + program_bytes(program) + _ENTRY_BYTES * counted.entries
+    if request.output == Output.BITS:
+        others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
+    steps = _steps(program, request, shots)
+    branches = bool(len(program.jumps)) or steps.passes > 1
+    reads = any([save.spec.quantity in _READING for save in program.saves])
+    found = {}
+    for engine in engines:
+        constants = constants_of(engine, request.method)
+        more = constants.branching_states * branches + constants.reading_states * reads
+        states = _states_bytes(program.num_qubits, request, constants.states + more)
+        found[engine] = Cost(
+            others + max(states + beside_states, results),
+            states,
+            _seconds(steps, constants),
+            amplitudes + ROOM_OF_RESULT + counted.total,
+        )
+    return found
 
 
 def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE) -> int:
@@ -100,27 +121,37 @@ def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE)
         request: what is asked of the circuit, with a resolved method.
         engine: the engine's name.
     """
-    states = _states_bytes(num_qubits, request, constants_of(engine, request.method), 0.0)
+    states = _states_bytes(num_qubits, request, constants_of(engine, request.method).states)
     return OVERHEAD_BYTES + max(states, _AMPLITUDE_COPIES * output_bytes(num_qubits, request))
 
 
-def _states_bytes(num_qubits: int, request: Request, constants: Constants, more: float) -> int:
+def _states_bytes(num_qubits: int, request: Request, states: float) -> int:
     # Whole numbers, which have no largest one.
-    hundredths = round(100 * (constants.states + more))
-    return hundredths * (request.amplitude_bytes << request.exponent(num_qubits)) // 100
+    return round(100 * states) * (request.amplitude_bytes << request.exponent(num_qubits)) // 100
 
 
-def _more_states(program: Program, constants: Constants) -> float:
-    branches = bool(len(program.jumps)) or events_before_last_gate(program) > 0
-    reads = any(save.spec.quantity in _READING for save in program.saves)
-    return constants.branching_states * branches + constants.reading_states * reads
+class _Steps(NamedTuple):
+    """What an engine does for a circuit, whichever engine it is."""
+
+    amplitudes: float
+    passes: float
+    operations: float
+    terms: int
+    shots: int
 
 
-def _seconds(program: Program, request: Request, constants: Constants, shots: int) -> float:
-    amplitudes = 2.0 ** request.exponent(program.num_qubits)
-    operations = num_operations(program) * (
-        constants.seconds_per_operation + constants.seconds_per_amplitude * amplitudes
+def _steps(program: Program, request: Request, shots: int) -> _Steps:
+    return _Steps(
+        amplitudes=2.0 ** request.exponent(program.num_qubits),
+        passes=num_passes(program, shots),
+        operations=num_operations(program),
+        terms=sum([len(save.x_masks) // 8 for save in program.saves]),
+        shots=shots,
     )
-    terms = sum([len(save.x_masks) // 8 for save in program.saves])
-    one_pass = operations + terms * (constants.seconds_per_operation + constants.seconds_per_term * amplitudes)
-    return constants.seconds_per_circuit + one_pass * num_passes(program, shots) + shots * constants.seconds_per_shot
+
+
+def _seconds(steps: _Steps, constants: Constants) -> float:
+    operation = constants.seconds_per_operation + constants.seconds_per_amplitude * steps.amplitudes
+    term = constants.seconds_per_operation + constants.seconds_per_term * steps.amplitudes
+    one_pass = steps.operations * operation + steps.terms * term
+    return constants.seconds_per_circuit + one_pass * steps.passes + steps.shots * constants.seconds_per_shot
