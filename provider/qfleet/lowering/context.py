@@ -79,7 +79,7 @@ class LoweringContext:
     def refuse_in_unitary(self) -> None:
         """Raise `RefusalError` if the unitary of the circuit is asked for."""
         if self.unitary:
-            raise RefusalError("it has no place in a unitary; take it out of the circuit")
+            raise RefusalError("it can't be part of a unitary; remove it from the circuit")
 
     def any_may_differ(self, names: Iterable[str]) -> bool:
         """Tell whether a gate with one of these names may mean something else than its name says."""

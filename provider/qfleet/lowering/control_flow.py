@@ -83,12 +83,12 @@ class ControlFlowLowering:
                 self._switch(operation)
             case BreakLoopOp() | ContinueLoopOp():
                 if not self.recursion.context.is_in_loop:
-                    raise RefusalError("it stands in no loop")
+                    raise RefusalError("it isn't inside a loop")
                 self.rows.jump(BREAK if isinstance(operation, BreakLoopOp) else CONTINUE)
             case Store():
                 self.rows.store(self._expression(operation.lvalue), self._expression(operation.rvalue))
             case _:
-                raise RefusalError("this kind of control flow isn't known")
+                raise RefusalError("this kind of control flow isn't supported")
 
     def _if(self, operation: IfElseOp) -> None:
         true, false = (*operation.blocks, None)[:2]
@@ -152,7 +152,8 @@ class ControlFlowLowering:
         """Append a loop's body for each value of its parameter, which Qiskit binds."""
         if turns > _MAX_BOUND_TURNS:
             raise RefusalError(
-                f"its {turns} turns need their parameter's value each; {_MAX_BOUND_TURNS} such turns are possible",
+                f"each of its {turns} turns needs its own value of the parameter; "
+                f"at most {_MAX_BOUND_TURNS} such turns are possible",
                 CapacityError,
             )
         for value in values:
@@ -233,7 +234,7 @@ class ControlFlowLowering:
             try:
                 condition = expr.lift_legacy_condition(condition)
             except (TypeError, ValueError, AttributeError) as exc:
-                raise RefusalError(f"its condition {condition!r} isn't known: {exc}") from exc
+                raise RefusalError(f"its condition {condition!r} can't be read: {exc}") from exc
         return lower_expression(condition, self.scope, self.recursion.context.variables, BOOL)
 
     def _expression(self, expression: expr.Expr) -> Expression:
@@ -249,6 +250,6 @@ def _check_turns(turns: int, body: Rows) -> None:
 
 def _too_many_turns(turns: int, number: int, limit: int = MAX_OPERATIONS, what: str = "operations") -> RefusalError:
     return RefusalError(
-        f"its {turns} turns come to {number} {what} when they are unrolled; a program has {limit} at most",
+        f"its {turns} turns unroll to {number} {what}; a program has at most {limit}",
         CapacityError,
     )

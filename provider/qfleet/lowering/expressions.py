@@ -113,7 +113,7 @@ def _node(expression: expr.Expr, clbits: Clbits, variables: Variables, depth: in
             return wire.Cast(_type(expression.type), inner(expression.operand))
         case expr.Index():
             return wire.Index(inner(expression.target), inner(expression.index))
-    raise RefusalError(f"its expression holds a {type(expression).__name__}, which has no value in a simulation")
+    raise RefusalError(f"its expression contains a {type(expression).__name__}, which has no value in a simulation")
 
 
 def _var(var: expr.Var, clbits: Clbits, variables: Variables) -> Expression:
@@ -135,4 +135,4 @@ def _type(kind: types.Type) -> int:
             if kind.width > MAX_WIDTH:
                 raise RefusalError(f"its {kind} is wider than {MAX_WIDTH} bits", CapacityError)
             return int(kind.width)
-    raise RefusalError(f"its expression has the type {kind}; Bool, Uint and Float are run")
+    raise RefusalError(f"its expression has the type {kind}; supported types are Bool, Uint and Float")

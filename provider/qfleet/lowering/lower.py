@@ -88,5 +88,5 @@ def _check_variables(circuit: QuantumCircuit) -> None:
 def _check_size(number: int, limit: int, what: str) -> None:
     if number > limit:
         raise RefusalError(
-            f"has {number} {what}; a program has {limit} at most", CapacityError, number=number, limit=limit
+            f"has {number} {what}; a program has at most {limit}", CapacityError, number=number, limit=limit
         )

@@ -69,7 +69,7 @@ def lower_annotated(recursion: Recursion, operation: AnnotatedOperation) -> Rows
                 powers.append(real(modifier.power))
                 rows = _raise_to_power(rows, operation.base_op, powers, tables)
             case _:
-                raise RefusalError(f"its modifier {modifier!r} isn't known")
+                raise RefusalError(f"its modifier {modifier!r} isn't supported")
     for modifier in operation.modifiers:
         if isinstance(modifier, ControlModifier):
             rows = control_rows(rows, modifier.num_ctrl_qubits, modifier.ctrl_state, num_qubits)
@@ -96,7 +96,7 @@ def _raise_to_power(rows: Rows, base: Operation, powers: list[float], tables: Ta
     if free:
         raise unbound(free)
     raise RefusalError(
-        f"a fractional power of {base.num_qubits} qubits isn't supported; {_MAX_MATRIX_QUBITS} are possible"
+        f"a fractional power of {base.num_qubits} qubits isn't supported; at most {_MAX_MATRIX_QUBITS} qubits are"
     )
 
 

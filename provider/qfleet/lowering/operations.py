@@ -166,7 +166,7 @@ class Operations:
         except Exception as exc:
             raise RefusalError(
                 "it has neither a definition nor a unitary matrix; "
-                "transpile it, write it as gates, or take it out of the circuit"
+                "transpile it, write it as gates, or remove it from the circuit"
             ) from exc
         return unitary_rows(matrix, self.context.tables, operation.num_qubits)
 
@@ -180,7 +180,7 @@ def _definition(operation: Any) -> QuantumCircuit | None:
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
-        raise RefusalError(f"making its definition raises {exc!r}") from exc
+        raise RefusalError(f"creating its definition raises {exc!r}") from exc
     if not isinstance(definition, QuantumCircuit | None):
         raise RefusalError(f"its definition is a {type(definition).__name__}, not a QuantumCircuit")
     return definition

@@ -90,7 +90,7 @@ class Reader:
         except RecursionError:
             if not self._outermost:
                 raise
-            endless = RefusalError("its definition is nested too deeply, or without end; decompose the circuit first")
+            endless = RefusalError("its definition is nested too deeply or endlessly; decompose the circuit first")
             self._add_place(endless, data)
             raise endless from None
         except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, QiskitError) as exc:

@@ -71,12 +71,12 @@ def unbound(names: Iterable[str]) -> RefusalError:
 
 def too_many_jumps(limit: int) -> RefusalError:
     """Return the refusal of a circuit with too much control flow."""
-    return RefusalError(f"it comes to more than {limit} jumps and stores", CapacityError, limit=limit)
+    return RefusalError(f"it expands to more than {limit} jumps and stores", CapacityError, limit=limit)
 
 
 def too_long(limit: int) -> RefusalError:
     """Return the refusal of a circuit with too many operations in its definitions."""
-    text = f"it comes to more than {limit} operations when its definitions are inlined"
+    text = f"it expands to more than {limit} operations with its definitions inlined"
     return RefusalError(text, CapacityError, limit=limit)
 
 

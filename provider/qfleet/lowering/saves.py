@@ -47,15 +47,17 @@ def lower_save(operation: Any) -> Save:
     """
     name, num_qubits = operation.name, operation.num_qubits
     if name in _INSTEAD:
-        raise RefusalError(f"no method of qfleet has what it saves; use {_INSTEAD[name]}")
+        raise RefusalError(f"qfleet has no method that can save this; use {_INSTEAD[name]}")
     label, subtype = getattr(operation, "_label", None), operation._subtype
     if not isinstance(label, str) or len(label) > MAX_LABEL:
-        raise RefusalError(f"its label {label!r} is no string of at most {MAX_LABEL} characters")
+        raise RefusalError(f"its label {label!r} isn't a string of at most {MAX_LABEL} characters")
     if label in _RESERVED:
-        raise RefusalError(f"its label {label!r} is what results have their own data under; give another")
+        raise RefusalError(f"its label {label!r} is reserved for other data of results; choose another")
     spec = SAVE_SPEC[INSTRUCTIONS.get(name, SaveKind.STATEVECTOR)]
     if subtype not in get_args(Subtype) or subtype.removeprefix("c_") not in spec.manners:
-        raise RefusalError(f"its subtype is {subtype!r}; {', '.join(spec.manners)} are possible, also after 'c_'")
+        raise RefusalError(
+            f"its subtype is {subtype!r}; supported subtypes are {', '.join(spec.manners)}, also with the prefix 'c_'"
+        )
     if num_qubits > spec.most_qubits:
         raise RefusalError(f"it acts on {num_qubits} qubits; at most {spec.most_qubits} are possible")
     save = Save(kind=spec.kind, label=label, subtype=subtype)
@@ -75,7 +77,7 @@ def saves_state(operation: Any) -> bool:
 def _basis_states(params: list[Any], num_qubits: int) -> bytes:
     states = [int(value) for value in params]
     if not states or min(states) < 0 or max(states) >> num_qubits:
-        raise RefusalError(f"its basis states aren't all between 0 and {2**num_qubits - 1}")
+        raise RefusalError(f"not all of its basis states are between 0 and {2**num_qubits - 1}")
     return np.array(states, "<i8").tobytes()
 
 
@@ -88,7 +90,7 @@ def _with_observable(save: Save, params: list[Any], num_qubits: int) -> Save:
         x = [int(label.translate(_X_BITS), 2) for label in labels]
         z = [int(label.translate(_Z_BITS), 2) for label in labels]
     except (AttributeError, TypeError, ValueError) as exc:
-        raise RefusalError(f"its operator isn't known: {exc}") from exc
+        raise RefusalError(f"its operator can't be read: {exc}") from exc
     if not np.isfinite(pairs).all():
         raise RefusalError("its operator has a coefficient that isn't a finite number")
     # With a variance, the second number of each pair belongs to the operator's square; else it is the imaginary part.

@@ -46,7 +46,7 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
     matrix = np.asarray(matrix, np.complex128)
     size = 1 << num_qubits
     if matrix.shape != (size, size):
-        raise RefusalError(f"its matrix has the shape {matrix.shape} where {num_qubits} qubits need {(size, size)}")
+        raise RefusalError(f"its matrix has the shape {matrix.shape}; {num_qubits} qubits need {(size, size)}")
     if not _are_unitary(matrix):
         raise RefusalError(_NOT_UNITARY)
     if not num_qubits:
@@ -185,7 +185,7 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
     """Return one row that initializes its qubits to 2**num_qubits amplitudes. Raises `RefusalError`."""
     state = _numbers(amplitudes)
     if not _is_small(np.linalg.norm(state) - 1):
-        raise RefusalError("its amplitudes don't have the norm 1")
+        raise RefusalError("the norm of its amplitudes isn't 1")
     if not num_qubits:
         return Rows(phase=float(np.angle(state[0])))
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)

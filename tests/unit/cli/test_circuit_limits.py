@@ -110,7 +110,7 @@ class TestProbe:
         """What the files before took isn't counted."""
         with Probe() as probe:
             for _ in range(3):
-                with pytest.raises(UnreadableError, match="its 2000000001 turns come to"):
+                with pytest.raises(UnreadableError, match="its 2000000001 turns unroll to"):
                     probe.check("qasm3", BOMBS["a loop with its variable"].encode())
             probe.check("qasm2", b"OPENQASM 2.0; qreg q[1];")
 
@@ -122,5 +122,5 @@ def test_a_qpy_of_a_loop(tmp_path: Path) -> None:
     file = tmp_path / "loop.qpy"
     with file.open("wb") as out:
         qpy.dump(circuit, out)
-    with pytest.raises(CircuitFileError, match=r"circuit 'turns' holds 'for_loop'.* 2000000000 turns come"):
+    with pytest.raises(CircuitFileError, match=r"circuit 'turns' holds 'for_loop'.* 2000000000 turns unroll"):
         read_circuits(file)

@@ -39,7 +39,7 @@ def test_a_unitary_holds_no_control_flow(name):
     lower(with_control_flow(name))
     assert refused(with_control_flow(name), output="unitary") == (
         f"circuit 'bell' holds '{name}' at position 2 (qubits 0, 1), which qfleet doesn't run: "
-        "it has no place in a unitary; take it out of the circuit"
+        "it can't be part of a unitary; remove it from the circuit"
     )
 
 
@@ -63,7 +63,7 @@ def test_loose_jumps(operation):
     assert f"circuit 'bell' holds '{operation}' at position 2 (qubits 0, 1), " in refused(circuit)
     circuit = bell_state(2)
     circuit.append({"break_loop": BreakLoopOp, "continue_loop": ContinueLoopOp}[operation](2, 2), [0, 1], [0, 1])
-    assert f"'{operation}' at position 2 (qubits 0, 1), which qfleet doesn't run: it stands in no loop" in refused(
+    assert f"'{operation}' at position 2 (qubits 0, 1), which qfleet doesn't run: it isn't inside a loop" in refused(
         circuit
     )
 
@@ -75,8 +75,9 @@ def test_a_jump_out_of_a_definition():
     circuit = bell_state(2)
     with circuit.for_loop(range(2)):
         circuit.append(inner, [0])
-    assert "and in it 'inner' > 'break_loop' at position 0, which qfleet doesn't run: it stands in no loop" in refused(
-        circuit
+    assert (
+        "and in it 'inner' > 'break_loop' at position 0, which qfleet doesn't run: it isn't inside a loop"
+        in refused(circuit)
     )
 
 
@@ -102,11 +103,11 @@ def test_expressions_that_have_no_value():
     stretch = circuit.add_stretch("s")
     with circuit.if_test(expr.less(stretch, Duration.dt(100))):
         circuit.x(0)
-    assert "its expression holds a Stretch, which has no value in a simulation" in refused(circuit)
+    assert "its expression contains a Stretch, which has no value in a simulation" in refused(circuit)
     circuit = bell_state(2)
     with circuit.if_test(expr.less(expr.lift(Duration.dt(5)), Duration.dt(100))):
         circuit.x(0)
-    assert "its expression has the type Duration(); Bool, Uint and Float are run" in refused(circuit)
+    assert "its expression has the type Duration(); supported types are Bool, Uint and Float" in refused(circuit)
 
 
 def test_expressions_beyond_the_limits():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does what Qiskit's library builds keep its meaning?"""
+"""Circuits and gates of Qiskit's library keep their meaning."""
 
 import numpy as np
 import program_oracle

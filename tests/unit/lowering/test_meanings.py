@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A class that says itself what it means is run as what it says, whatever Qiskit class it is made from."""
+"""A class with a meaning of its own is run by that meaning, whatever its Qiskit base class."""
 
 from __future__ import annotations
 

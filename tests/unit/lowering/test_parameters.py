@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which values are taken as a gate's parameter, and which are refused?"""
+"""Values that are a gate's parameter, and values that are refused."""
 
 from fractions import Fraction
 

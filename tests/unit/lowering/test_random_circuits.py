@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a program mean what its circuit means, whatever the circuit?"""
+"""Programs of random circuits mean the same as their circuits."""
 
 import numpy as np
 import program_oracle

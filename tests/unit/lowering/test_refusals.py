@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is what can't be run refused, by circuit, operation and position, with what to do about it?"""
+"""Operations that can't be run are refused by circuit, operation and position, with a remedy."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_only_circuits(wrong):
 
 
 NEITHER = (
-    "it has neither a definition nor a unitary matrix; transpile it, write it as gates, or take it out of the circuit"
+    "it has neither a definition nor a unitary matrix; transpile it, write it as gates, or remove it from the circuit"
 )
 
 
@@ -96,7 +96,7 @@ def test_a_unitary_holds_no_measurement(add, name):
     circuit = bell_state(2)
     add(circuit)
     lower(circuit)
-    what = "it has no place in a unitary; take it out of the circuit"
+    what = "it can't be part of a unitary; remove it from the circuit"
     assert refused(circuit, output="unitary") == (
         f"circuit 'bell' holds '{name}' at position 2 (qubit 0), which qfleet doesn't run: {what}"
     )
@@ -187,7 +187,7 @@ def test_a_matrix_of_another_size(name):
 
     circuit = QuantumCircuit(2)
     circuit.append(Wrong(name, 2, []), [0, 1])
-    assert "its matrix has the shape (2, 2) where 2 qubits need (4, 4)" in refused(circuit)
+    assert "its matrix has the shape (2, 2); 2 qubits need (4, 4)" in refused(circuit)
 
 
 def test_amplitudes_and_diagonals_that_were_changed():
@@ -195,7 +195,7 @@ def test_amplitudes_and_diagonals_that_were_changed():
     gate.params[0] = 2.0
     state = lib.Initialize([1, 0])
     state.params[0] = 2.0
-    for operation, what in ((gate, "its diagonal isn't unitary"), (state, "its amplitudes don't have the norm 1")):
+    for operation, what in ((gate, "its diagonal isn't unitary"), (state, "the norm of its amplitudes isn't 1")):
         circuit = QuantumCircuit(1)
         circuit.append(operation, [0])
         assert what in refused(circuit)
@@ -264,7 +264,7 @@ def test_definitions_nested_too_deeply():
     for circuit, name in ((nested(2000), "shell"), (endless, "endless")):
         assert refused(circuit) == (
             f"circuit 'nested' holds '{name}' at position 0 (qubit 0), which qfleet doesn't run: "
-            "its definition is nested too deeply, or without end; decompose the circuit first"
+            "its definition is nested too deeply or endlessly; decompose the circuit first"
         )
 
 
@@ -283,7 +283,7 @@ def test_powers_that_cannot_be_had():
     wide.h(0)
     circuit = QuantumCircuit(11)
     circuit.append(AnnotatedOperation(wide.to_gate(), PowerModifier(0.5)), range(11))
-    assert "a fractional power of 11 qubits isn't supported; 10 are possible" in refused(circuit)
+    assert "a fractional power of 11 qubits isn't supported; at most 10 qubits are" in refused(circuit)
 
     body = QuantumCircuit(1)
     body.reset(0)
@@ -296,7 +296,7 @@ def test_a_modifier_of_another_kind():
     operation = AnnotatedOperation(lib.XGate(), "twisted")
     circuit = QuantumCircuit(1)
     circuit.append(operation, [0])
-    assert "its modifier 'twisted' isn't known" in refused(circuit)
+    assert "its modifier 'twisted' isn't supported" in refused(circuit)
 
 
 def test_definitions_that_multiply(monkeypatch):
@@ -307,7 +307,7 @@ def test_definitions_that_multiply(monkeypatch):
         gate, circuit = circuit.to_gate(), QuantumCircuit(1, name="c")
         circuit.append(gate, [0])
         circuit.append(gate, [0])
-    message = "it comes to more than 1000 operations when its definitions are inlined"
+    message = "it expands to more than 1000 operations with its definitions inlined"
     assert message in refused(circuit, CapacityError)
 
     wide = QuantumCircuit(11)
@@ -319,13 +319,13 @@ def test_definitions_that_multiply(monkeypatch):
 
 def test_too_many_operations(monkeypatch):
     monkeypatch.setattr(lowering, "MAX_OPERATIONS", 1)
-    assert refused(bell_state(2), CapacityError) == "circuit 'bell' has 2 operations; a program has 1 at most"
+    assert refused(bell_state(2), CapacityError) == "circuit 'bell' has 2 operations; a program has at most 1"
 
 
 def test_too_many_qubits():
     assert lower(QuantumCircuit(MAX_QUBITS, name="c")).num_qubits == MAX_QUBITS
     assert refused(QuantumCircuit(MAX_QUBITS + 1, name="c"), CapacityError) == (
-        f"circuit 'c' has {MAX_QUBITS + 1} qubits; a program has {MAX_QUBITS} at most"
+        f"circuit 'c' has {MAX_QUBITS + 1} qubits; a program has at most {MAX_QUBITS}"
     )
 
 

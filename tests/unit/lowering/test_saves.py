@@ -110,12 +110,12 @@ def inverted() -> QuantumCircuit:
 
 STATE = LikeAer("save_statevector", 2, "single")
 REFUSED = {
-    "one label twice": (with_save((STATE, [0, 1]), (STATE, [0, 1])), "'statevector' in 2 instructions"),
+    "one label twice": (with_save((STATE, [0, 1]), (STATE, [0, 1])), "'statevector' 2 times"),
     "one label for two kinds": (
         with_save((STATE, [0, 1]), (LikeAer("save_state", 2, "single"), [0, 1])),
-        "'statevector' in 2 instructions",
+        "'statevector' 2 times",
     ),
-    "a for-loop": (in_loop(), "'probabilities' in 3 instructions, or turns of a for-loop"),
+    "a for-loop": (in_loop(), "'probabilities' 3 times, counting each turn of a for-loop"),
     "a part of the statevector": (
         with_save((LikeAer("save_statevector", 1, "single"), [1])),
         "the statevector of 1 of its 2 qubits",
@@ -128,18 +128,18 @@ REFUSED = {
         with_save((LikeAer("save_unitary", 2, "single"), [0, 1]), (STATE, [0, 1])),
         "saves the statevector ('statevector') where its unitary is computed",
     ),
-    "a unitary and a measurement": (measured_unitary(), "it holds a measure"),
+    "a unitary and a measurement": (measured_unitary(), "but has a measure"),
     "counts as a label": (
         with_save((LikeAer("save_statevector", 2, "single", label="counts"), [0, 1])),
-        "give another",
+        "choose another",
     ),
     "a long label": (
         with_save((LikeAer("save_statevector", 2, "single", label="x" * 257), [0, 1])),
-        "is no string of at most 256 characters",
+        "isn't a string of at most 256 characters",
     ),
     "an average of states": (
         with_save((LikeAer("save_statevector", 2, "average"), [0, 1])),
-        "subtype is 'average'; single, list are possible",
+        "subtype is 'average'; supported subtypes are single, list",
     ),
     "no subtype": (with_save((LikeAer("save_probabilities", 1, "sum"), [0])), "its subtype is 'sum'"),
     "a basis state too high": (with_save((LikeAer("save_amplitudes", 2, "single", [4]), [0, 1])), "between 0 and 3"),
@@ -148,8 +148,8 @@ REFUSED = {
         with_save((LikeAer("save_expval", 1, "average", [("XX", (1, 0))]), [0])),
         "a Pauli has another number of qubits",
     ),
-    "no Pauli": (with_save((LikeAer("save_expval", 1, "average", [("Q", (1, 0))]), [0])), "its operator isn't known"),
-    "no coefficient": (with_save((LikeAer("save_expval", 1, "average", ["X"]), [0])), "its operator isn't known"),
+    "no Pauli": (with_save((LikeAer("save_expval", 1, "average", [("Q", (1, 0))]), [0])), "its operator can't be read"),
+    "no coefficient": (with_save((LikeAer("save_expval", 1, "average", ["X"]), [0])), "its operator can't be read"),
     "NaN": (
         with_save((LikeAer("save_expval", 1, "average", [("X", (float("nan"), 0))]), [0])),
         "a coefficient that isn't a finite number",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is a program with slots, filled, the program of the circuit that Qiskit bound?"""
+"""A program with filled slots is the program of the circuit that Qiskit bound."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ def test_too_many_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = QuantumCircuit(1)
     for angle in V:
         circuit.rx(angle, 0)
-    with pytest.raises(CapacityError, match="has 3 parameters; a program has 2 at most"):
+    with pytest.raises(CapacityError, match="has 3 parameters; a program has at most 2"):
         lower(circuit)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does each standard gate keep its matrix, alone and under controls?"""
+"""Each standard gate keeps its matrix, alone and under controls."""
 
 import itertools
 

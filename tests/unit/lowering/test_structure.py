@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Do measurements, registers, phases, preparations and nested definitions end up where they belong?"""
+"""Measurements, registers, phases, preparations and nested definitions become the right rows."""
 
 import math
 import time

@@ -122,8 +122,8 @@ def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.
             number = float((2.0 ** np.diff(before)).sum())
             if starts[-1] + number > _MOST_TERMS:
                 raise CapacityError(
-                    f"the projectors of an observable come to {number:.3g} Paulis; {_MOST_TERMS} are possible at most, "
-                    "of all observables together",
+                    f"the projectors of an observable expand to {number:.3g} Paulis; "
+                    f"all observables together may have at most {_MOST_TERMS}",
                     limit=_MOST_TERMS,
                 )
         paulis = observable.as_paulis() if projectors.any() else observable

@@ -30,8 +30,8 @@ def _saves(program: Program, wanted: Wanted) -> Program:
     program = resolve_saves(program, wanted.save_state_labels, unitary=wanted.output == Output.UNITARY)
     if program.saves and wanted.output in PRIMITIVE_OUTPUTS:
         raise RefusalError(
-            "has save instructions, whose data a primitive's result has no place for; "
-            "use `backend.run`, or take them out"
+            "has save instructions, but the result of a primitive can't hold their data; "
+            "use `backend.run`, or remove them"
         )
     return program
 

@@ -38,12 +38,12 @@ def resolve_saves(program: Program, save_state_labels: Collection[str], *, unita
         for save in program.saves
     ]
     if len(saves) > MAX_SAVES:
-        raise RefusalError(f"has {len(saves)} save instructions; {MAX_SAVES} at most are possible")
+        raise RefusalError(f"has {len(saves)} save instructions; at most {MAX_SAVES} are possible")
     label, times = Counter(save.label for save in saves).most_common(1)[0]
     if times > 1:
         raise RefusalError(
-            f"saves under the label {label!r} in {times} instructions, or turns of a for-loop; "
-            "give each its own with `label=...`"
+            f"saves under the label {label!r} {times} times, counting each turn of a for-loop; "
+            "give each save its own label with `label=...`"
         )
     if unitary:
         _check_unitary(program, saves)
@@ -52,7 +52,7 @@ def resolve_saves(program: Program, save_state_labels: Collection[str], *, unita
         if save.spec.whole_state and width != program.num_qubits:
             raise RefusalError(
                 f"saves {_words(save.kind)} of {width} of its {program.num_qubits} qubits ({save.label!r}); "
-                "only that of all can be saved"
+                "it can only be saved for all qubits"
             )
     return msgspec.structs.replace(program, saves=tuple(saves))
 
@@ -66,7 +66,7 @@ def _check_unitary(program: Program, saves: list[Save]) -> None:
     others = program.codes[~IS_UNITARY[program.codes] & (program.codes != Op.SAVE)]
     if len(others):
         name = Op(others[0]).name.lower()
-        raise RefusalError(f"saves its unitary, and has none: it holds a {name}; take one of both out")
+        raise RefusalError(f"saves its unitary but has a {name}, so it isn't unitary; remove one of the two")
 
 
 def _words(kind: SaveKind) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Are the means that a program saves those of Qiskit's observables?"""
+"""A program saves the expectation values that Qiskit computes."""
 
 from __future__ import annotations
 
@@ -136,14 +136,14 @@ def test_terms_are_counted_over_all_observables(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_projectors_are_counted_before_they_are_written_out() -> None:
-    with pytest.raises(CapacityError, match=r"come to 1\.13e\+15 Paulis"):
+    with pytest.raises(CapacityError, match=r"expand to 1\.13e\+15 Paulis"):
         save_expectation_values(rotated(50), [SparseObservable("0" * 50)])
 
 
 def test_projectors_count_for_each_term(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(means, "_MOST_TERMS", 7)
     save_expectation_values(rotated(2), [SparseObservable.from_list([("00", 1), ("+Z", 1), ("XX", 1)])])
-    with pytest.raises(CapacityError, match="come to 8 Paulis"):
+    with pytest.raises(CapacityError, match="expand to 8 Paulis"):
         save_expectation_values(rotated(2), [SparseObservable.from_list([("00", 1), ("+1", 1)])])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Do qubits that nothing acts on go, and nothing else with them?"""
+"""Qubits that no operation names are dropped, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program goes through the listed passes, each of which leaves alone what it has nothing to do with."""
+"""A program goes through the listed passes. A pass with nothing to do returns the program itself."""
 
 from __future__ import annotations
 

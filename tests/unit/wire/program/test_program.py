@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a program unpack into the operations that its arrays hold?"""
+"""A program unpacks into the operations in its arrays."""
 
 import make_golden
 import numpy as np
