@@ -257,3 +257,9 @@ def test_registers_that_no_pub_has_are_damage(name: str) -> None:
     pub = PubRecord(shape=(), registers=((name, np.arange(1, dtype="<i4").tobytes()),))
     with pytest.raises(DamagedDataError, match="aren't those of a PUB"):
         result("bits", pub, [part(0, shots=1, bits=b"\x01")], points=1, shots=1, num_clbits=1)
+
+
+def test_bits_that_fit_together_and_not_one_by_one_are_damage() -> None:
+    parts = [part(0, shots=2, bits=b"\x01"), part(1, shots=2, bits=b"\x01\x00\x01")]
+    with pytest.raises(DamagedDataError, match=f"the bits of circuit {FIRST} don't fit its 2 shots"):
+        result("bits", PubRecord(shape=(2,)), parts, points=2, shots=2, num_clbits=1)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
-from qfleet.ledger.metadata import join, split, unwritable
+from qfleet.ledger.metadata import copy_metadata, join, split, unwritable
 
 
 def again(value: object) -> Any:
@@ -254,3 +254,14 @@ def test_extensions_in_extensions_have_an_end() -> None:
         value = ext(1, [value])
     with pytest.raises((ValueError, msgspec.DecodeError)):
         join({}, pair(value))
+
+
+def test_a_copy_keeps_a_value_that_refuses_to_be_copied() -> None:
+    class Single:
+        def __deepcopy__(self, memo: object) -> None:
+            raise RuntimeError("there is one only")
+
+    value, numbers = Single(), [1, [2]]
+    copied = copy_metadata({"single": value, "numbers": numbers})
+    numbers[1].append(3)  # type: ignore[union-attr]
+    assert copied == {"single": value, "numbers": [1, [2]]}

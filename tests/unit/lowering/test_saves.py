@@ -15,6 +15,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qfleet.errors import UnsupportedCircuitError
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.limits import MAX_SAVES
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.saves import SaveKind
 
@@ -175,3 +176,11 @@ def test_other_instructions_without_a_definition_are_refused_as_before() -> None
     circuit = QuantumCircuit(1)
     circuit.append(Instruction("save_nothing", 1, 0, []), [0])
     assert "neither a definition nor a unitary matrix" in refused(circuit)
+
+
+def test_too_many_saves() -> None:
+    circuit = QuantumCircuit(1, name="full")
+    for at in range(MAX_SAVES + 1):
+        circuit.append(LikeAer("save_statevector", 1, "single", label=f"{at}"), [0])
+    with pytest.raises(UnsupportedCircuitError, match="'full' has 4097 save instructions; 4096 at most are possible"):
+        lower(circuit)

@@ -173,3 +173,8 @@ def test_points_are_bounded_by_memory() -> None:
     assert points_at_once(short) > 100_000
     assert points_at_once(long) < 10
     assert points_at_once(program(*[parameter(0)] * 600_000)) == 1
+
+
+def test_finite_angles_whose_sum_is_not() -> None:
+    filled = fill(program(parameter(0), parameter(1)), np.array([[1.7e308, 1.7e308]]))
+    assert filled.tolist() == [[0.25, 1.7e308, 0.25, 1.7e308]]

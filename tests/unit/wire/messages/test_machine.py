@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine has one id, with and without the files of Linux that say which boot this is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qfleet.wire.messages import machine
+from qfleet.wire.messages.machine import machine_id
+
+
+def test_a_machine_without_the_files_of_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_BOOT", tmp_path / "missing")
+    elsewhere = machine_id.__wrapped__()
+    assert elsewhere == machine_id.__wrapped__()
+    monkeypatch.undo()
+    assert len(elsewhere) == len(machine_id())
+    assert elsewhere != machine_id()
