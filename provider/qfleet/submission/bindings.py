@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which values do a circuit's parameters have at each point where it is to be run?"""
+"""Bindings of a circuit's parameters: a value of each at every point of ``parameter_binds``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAIN = "iuf"
 
 
 class Bindings:
-    """The points at which one circuit is to be run: an entry of ``parameter_binds``.
+    """The points at which one circuit runs: an entry of ``parameter_binds``.
 
     Raises `InvalidOptionError` if it names parameters that aren't there, or its lists don't fit together.
     """
@@ -38,11 +38,11 @@ class Bindings:
         self._points: int = shapes.pop()[0]
 
     def __len__(self) -> int:
-        """Number of points."""
+        """Return the number of points."""
         return self._points
 
     def table(self) -> NDArray[np.float64] | None:
-        """The values in the order of ``circuit.parameters``, shape (points, parameters).
+        """Return the values in the order of ``circuit.parameters``, shape (points, parameters).
 
         ``None`` if they aren't real, finite numbers for just the circuit's parameters.
         """
@@ -60,7 +60,7 @@ class Bindings:
         return table if np.isfinite(table).all() else None
 
     def bound(self) -> Iterator[QuantumCircuit]:
-        """The circuit at each point, bound by Qiskit. Raises `InvalidOptionError` for what can't be bound."""
+        """Yield the circuit at each point, bound by Qiskit. Raises `InvalidOptionError` for what can't be bound."""
         with _named(self._circuit):
             for row in range(self._points):
                 bound = self._circuit.assign_parameters(
@@ -71,7 +71,7 @@ class Bindings:
 
 
 def global_phases(circuit: QuantumCircuit, table: NDArray[np.float64]) -> list[float]:
-    """The circuit's global phase at each point of a table, radians. Raises `InvalidOptionError` where it has none."""
+    """Return the circuit's global phase at each point, in radians. Raises `InvalidOptionError` where it has none."""
     phase = circuit.global_phase
     if not isinstance(phase, ParameterExpression):
         return [float(phase)] * len(table)
@@ -81,7 +81,7 @@ def global_phases(circuit: QuantumCircuit, table: NDArray[np.float64]) -> list[f
 
 
 def _columns(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> dict[Parameter, NDArray[Any]]:
-    """The values of each parameter; the first axis is the points."""
+    """Return the values of each parameter; the first axis is the points."""
     columns: dict[Parameter, NDArray[Any]] = {}
     for key, given in values.items():
         column = np.atleast_1d(given)

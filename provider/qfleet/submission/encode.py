@@ -60,6 +60,9 @@ def lower_circuit(
     """Return the program that gives what is wanted of a circuit.
 
     Args:
+        circuit: the circuit.
+        options: the options of its run.
+        output: what is wanted of it.
         observables: observables whose expectation values are wanted, where the output is ``means``. Unless the final
             state varies between shots, one shot is enough for them.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which circuits differ in their angles alone? They travel as one program, at points of its angles.
+"""Circuits that differ in their angles alone: they travel as one program, at points of its angles.
 
 A data set that is encoded into a circuit is thousands of such circuits, bound one by one.
 """
@@ -26,7 +26,7 @@ _MOST_ANGLES: Final = 10_000
 
 
 def angle_structure(program: Program) -> AngleStructure | None:
-    """What programs that differ in their angles alone have in common; ``None`` for one without free angles."""
+    """Return all of a program but its angles; ``None`` for one without free angles."""
     if program.num_parameters or not 0 < len(program.params) <= _MOST_ANGLES:
         return None
     return tuple([_hashable(getattr(program, name)) for name in _FORM])
@@ -39,12 +39,12 @@ def _hashable(value: Any) -> Any:
 
 
 def find_repeated(structures: Iterable[AngleStructure | None]) -> set[AngleStructure]:
-    """Those that are there more than once."""
+    """Return the structures that are there more than once."""
     return {each for each, times in Counter(structures).items() if times > 1 and each is not None}
 
 
 def with_free_angles(program: Program) -> Program:
-    """The program with each of its angles a parameter."""
+    """Return the program with each of its angles a parameter."""
     angles = np.arange(len(program.params), dtype=np.int32)
     return msgspec.structs.replace(
         program,

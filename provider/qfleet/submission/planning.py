@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which circuits travel together: a pure function of the job, never of the fleet.
+"""Plan of a job's shards: a pure function of the job, never of the fleet.
 
 What a circuit gives doesn't depend on its shard, so the packing is a matter of speed alone: large enough that the
 queue's cost per task is small beside the work, small enough that every worker gets some.
@@ -29,13 +29,13 @@ _MOST_BITS: Final = 1 << 21
 
 @dataclass(frozen=True, slots=True)
 class PlannedCircuit:
-    """A circuit of the job at its points, with what packing must know of it."""
+    """A circuit of the job at its points, with its predicted time and size."""
 
     work: CircuitWork
     request: Request
     #: predicted, for all shots of one point
     seconds: float
-    #: of one point, its values and what is wanted there included
+    #: of one point, with its values and its observables
     result_bytes: int
 
 

@@ -66,7 +66,7 @@ def prepare(
     metadata: Mapping[str, Any],
     retention: int,
 ) -> NewJob:
-    """The job that runs circuits with these options.
+    """Return the job that runs circuits with these options.
 
     Raises:
         TypeError: something isn't a circuit.
@@ -88,7 +88,7 @@ def new_job(
     metadata: Mapping[str, Any],
     retention: int,
 ) -> NewJob:
-    """The job that runs these entries. Raises `CapacityError` for too many circuits."""
+    """Return the job that runs these entries. Raises `CapacityError` for too many circuits."""
     number = sum(len(entry.phases) for entry in entries)
     if number > _MAX_CIRCUITS:
         text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"
@@ -175,7 +175,7 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
 
 
 def _join(items: Iterable[PlannedCircuit]) -> Iterator[PlannedCircuit]:
-    """Items, neighbours of one program as one: they are points of it."""
+    """Yield the items, with neighbours of one program as points of one item."""
 
     def same_run(item: PlannedCircuit) -> tuple[str, int, Request, bytes]:
         return item.work.program, item.work.shots, item.request, item.work.observables
@@ -215,7 +215,7 @@ def _described(item: object) -> str:
 
 
 def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output) -> Iterator[JobEntry]:
-    """Each circuit at its points, with those programs that differ in their angles alone made one."""
+    """Yield each circuit at its points; programs that differ in their angles alone become one."""
     programs = list(_programs(circuits, options, output))
     # A circuit that is given several times is one program already.
     structures = {id(program): angle_structure(program) for _, program, _ in programs}
@@ -235,7 +235,10 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
 def _programs(
     circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output
 ) -> Iterator[tuple[QuantumCircuit, Program, NDArray[np.float64]]]:
-    """Each circuit, lowered, and its points; one whose parameters Qiskit must bind, as a circuit for each point."""
+    """Yield each circuit, lowered, and its points.
+
+    A circuit whose parameters Qiskit must bind is yielded as a circuit for each point.
+    """
     binds = options.parameter_binds
     if binds is not None and len(binds) != len(circuits):
         raise InvalidOptionError(

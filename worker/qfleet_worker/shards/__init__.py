@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a worker process does with a shard."""
+"""A shard's way through a worker process."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which angles does a program have at each of many points, where its parameters have values?"""
+"""Angles of a program at many points, from the values of its parameters."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ _NUMBERS: Final = 1 << 20
 
 
 def points_at_once(program: Program) -> int:
-    """At how many points to fill a program at a time, for the sake of memory."""
+    """Return the number of points to fill a program at, at a time, which bounds the memory."""
     longest = max((len(formula.steps) for formula in program.formulas), default=0)
     return max(1, _NUMBERS // (len(program.params) + len(program.formulas) + 4 * longest + 1))
 
 
 def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The angles of a program with its slots filled: shape (points, len(program.params)), radians.
+    """Return a program's angles with its slots filled, in radians: shape (points, len(program.params)).
 
     What a point gives doesn't depend on the others, to the bit.
 
     Args:
-        values: what the parameters are at each point; shape (points, program.num_parameters).
+        program: the program, with slots.
+        values: the parameters at each point; shape (points, program.num_parameters).
 
     Raises:
         EngineError: an angle isn't real or isn't finite; the text names the operation and, if there are several, the
@@ -70,14 +71,14 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _real(formula: Formula, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a formula gives at each point; NaN stands for what isn't real, so that the same check finds both."""
+    """Return a formula's value at each point. NaN stands for a number that isn't real: one check finds both."""
     with np.errstate(all="ignore"):
         result = _evaluate(formula, values)
     return result if result.dtype == np.float64 else np.where(result.imag == 0, result.real, np.nan)
 
 
 def filled(program: Program, params: NDArray[np.float64]) -> Program:
-    """The program with these angles, a row of what `fill` gave, in place of slots."""
+    """Return the program with angles instead of slots: a row of the result of `fill`."""
     return msgspec.structs.replace(
         program, params=params, num_parameters=0, slots=NOTHING, slot_refs=NOTHING, formulas=()
     )
@@ -146,7 +147,7 @@ _DOMAINS: dict[int, Callable[..., NDArray[np.bool_]]] = {
 
 
 def _apply(step: int, *operands: _Numbers) -> _Numbers:
-    """A function of numbers, point by point: a real one where its operands are real and it is, else a complex one."""
+    """Apply a function point by point. The result is real where the operands and the function are."""
     function = _FUNCTIONS[step]
     real = np.ones(len(operands[0]), bool)
     for operand in operands:

@@ -29,7 +29,7 @@ def expectation_values(
     """Return the expectation values that are wanted at each point.
 
     Args:
-        engine: runs the circuit.
+        simulator: runs the circuit.
         experiment: the circuit, with any angles.
         circuit: says which observables are wanted where.
         params: angles in radians, shape (points, angles).
@@ -57,7 +57,7 @@ def expectation_values(
 
 
 def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64] | None]]:
-    """Points with the observables that are wanted there; ``None`` for all of them."""
+    """Yield points with the observables that are wanted there; ``None`` for all of them."""
     everywhere = np.arange(circuit.points)
     if not circuit.observables:
         yield everywhere, None
@@ -78,7 +78,7 @@ def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp]
 
 
 def _of(save: Save, columns: NDArray[np.int64]) -> Save:
-    """Some of a save's observables. Raises `EngineError` for so many that some must be there twice."""
+    """Return a save with some of its observables. Raises `EngineError` for too many terms."""
     x, z, coefficients = save.paulis()
     starts = save.sums()
     lengths = starts[columns + 1] - starts[columns]

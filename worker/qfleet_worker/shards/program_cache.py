@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which programs does this process keep, decoded and checked, from one shard to the next?
+"""Programs that this process keeps, decoded and checked, from one shard to the next.
 
 They are named by the hash of their bytes: whatever job brought one, it is the same.
 """
@@ -24,17 +24,21 @@ _NODE_BYTES: Final = 400
 
 
 class Programs:
-    """Keeps the programs that were used last."""
+    """The programs that were used last.
+
+    Args:
+        read: returns the blobs of some of a job's programs, by job and names.
+        limit_bytes: bytes of programs that are kept.
+    """
 
     def __init__(self, read: Callable[[str, list[str]], list[bytes | None]], limit_bytes: int = LIMIT_BYTES) -> None:
-        """`read`: the blobs of some of a job's programs, by job and names."""
         self._read = read
         self._limit_bytes = limit_bytes
         self._kept: OrderedDict[str, tuple[Program, int]] = OrderedDict()
         self._nbytes = 0
 
     def load(self, job_id: str, names: Sequence[str]) -> dict[str, Program | WireError]:
-        """A job's programs by their names; in place of one that can't be read, why."""
+        """Return a job's programs by their names; for one that can't be read, the error."""
         wanted = dict.fromkeys(names)
         missing = [name for name in wanted if name not in self._kept]
         found: dict[str, Program | WireError] = {}

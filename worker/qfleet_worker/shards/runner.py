@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one shard: take it, decode it, simulate its circuits, store what they gave."""
+"""The run of a shard: take it, decode it, simulate its circuits, store their results."""
 
 from __future__ import annotations
 
@@ -28,26 +28,38 @@ from qfleet_worker.store import Taken
 logger = logging.getLogger(__name__)
 
 
-#: A shard of many circuits may have several that kill their process; beyond so many attempts all its circuits fail.
+#: A shard of many circuits may have several that kill their process; beyond this many attempts all its circuits fail.
 MORE_ATTEMPTS: Final = 30
 
 
 class ShardStore(Protocol):
-    """Where shards come from and results go; see `qfleet_worker.store.Store`."""
+    """The ledger as a runner uses it; see `qfleet_worker.store.Store`."""
 
-    def take(self, job_id: str, index: int) -> Taken | None: ...
-    def begin(self, taken: Taken, circuit: int) -> int | None: ...
-    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]: ...
-    def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool: ...
+    def take(self, job_id: str, index: int) -> Taken | None:
+        """See `Store.take`."""
+        ...
+
+    def begin(self, taken: Taken, circuit: int) -> int | None:
+        """See `Store.begin`."""
+        ...
+
+    def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
+        """See `Store.programs`."""
+        ...
+
+    def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
+        """See `Store.finish`."""
+        ...
 
 
 class Runner:
-    """Runs shards in this process.
+    """A runner of shards in this process.
 
     Args:
-        engines: asked for the engine of each shard.
-        memory_bytes: what one shard may use.
-        max_attempts: a circuit that was begun so often, and whose process died each time, is given up.
+        store: the ledger.
+        engines: the engines of this process, which choose one for each circuit.
+        memory_bytes: bytes of memory that one shard may use.
+        max_attempts: a circuit is given up after this many attempts in which its process died.
     """
 
     def __init__(self, store: ShardStore, engines: Engines, *, memory_bytes: int, max_attempts: int) -> None:
@@ -59,7 +71,7 @@ class Runner:
         self._blas = ThreadpoolController()
 
     def run(self, job_id: str, index: int) -> bool:
-        """Run a shard to its end. Returns False if it was not to be run, or its result no longer wanted."""
+        """Run a shard to its end. Returns False if the shard or its result isn't wanted."""
         taken = self._store.take(job_id, index)
         if taken is None:
             return False
@@ -78,7 +90,7 @@ class Runner:
             return self._refuse(taken, f"shard {index}: its results together take too much memory: {exc}")
 
     def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult] | None:
-        """What the circuits gave; ``None`` if the shard was lost to somebody else."""
+        """Return the results of a shard's circuits; ``None`` if the shard was lost to another worker."""
         programs = self._programs.load(taken.job_id, [circuit.program for circuit in work.circuits])
         results: list[CircuitResult] = []
         held = 0
@@ -102,7 +114,7 @@ class Runner:
         return results
 
     def _deaths(self, taken: Taken, circuit: CircuitWork, *, alone: bool) -> int | None:
-        """How many processes are known to have died while they ran a circuit; ``None`` if the shard was lost.
+        """Return how many processes died while they ran a circuit; ``None`` if the shard was lost.
 
         Once a process died, it is noted which circuit is run, so that the others of the shard don't fail with it. The
         first process to die is taken to have died of each.
@@ -124,6 +136,11 @@ class Runner:
         """Run a circuit at all its points, as many at a time as fit.
 
         Args:
+            taken: the shard.
+            work: its work.
+            circuit: one of its circuits.
+            program: the circuit's program, or the error that it can't be read with.
+            threads: threads that the circuit may use.
             held: bytes of results that the shard has already.
         """
         try:

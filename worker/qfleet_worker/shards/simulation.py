@@ -55,7 +55,7 @@ def resolve(program: Program, request: Request) -> Request:
 
 
 def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:
-    """The values of a program's parameters, shape (points, parameters)."""
+    """Return the values of a program's parameters, shape (points, parameters)."""
     needed = 8 * program.num_parameters * circuit.points
     if len(circuit.values) != needed:
         raise EngineError(
@@ -66,7 +66,7 @@ def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:
 
 
 def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
-    """Outcomes as counts and amplitudes, those of all points one after the other."""
+    """Return the fields of a result: counts and amplitudes, those of all points one after the other."""
     parts: dict[str, list[bytes]] = {"outcomes": [], "counts": [], "memory": [], "amplitudes": []}
     distinct: list[int] = []
     saved: tuple[Any, ...] = ()
@@ -86,5 +86,5 @@ def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
 
 
 def _bits(outcome: Outcome) -> bytes:
-    """Each shot's clbits, shape (shots, ceil(num_clbits / 8))."""
+    """Return each shot's clbits, shape (shots, ceil(num_clbits / 8))."""
     return b"" if outcome.memory is None or not outcome.outcomes.size else outcome.outcomes[outcome.memory].tobytes()

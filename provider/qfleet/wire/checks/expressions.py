@@ -55,6 +55,7 @@ def type_of(expression: Expression, num_clbits: int, variables: tuple[int, ...],
     """Return the type of an expression.
 
     Args:
+        expression: the expression.
         num_clbits: how many clbits the program has.
         variables: the type of each variable of the program.
         depth: levels that the expression may have.

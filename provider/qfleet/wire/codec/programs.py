@@ -34,7 +34,7 @@ _Loop = tuple[Annotated[int, Meta(ge=0, le=MAX_OPERATIONS)], Annotated[str, Meta
 
 
 class ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What a blob holds of a `Program`, its arrays as bytes."""
+    """A `Program` as its blob holds it, its arrays as bytes."""
 
     num_qubits: Annotated[int, Meta(ge=0, le=MAX_QUBITS)]
     num_clbits: Annotated[int, Meta(ge=0, le=MAX_CLBITS)]

@@ -41,7 +41,7 @@ def decode_result(blob: bytes) -> ShardResult:
 
 
 def _bounded(message: _Shard) -> _Shard:
-    """Return a message whose points and shots are as few, and have as small numbers, as their own messages may have."""
+    """Return a message after a check of its points, shots, seeds and requests."""
     points = sum([circuit.points for circuit in message.circuits])
     if points > MAX_POINTS:
         raise WireError(f"circuits at {points} points; a shard has at most {MAX_POINTS}")

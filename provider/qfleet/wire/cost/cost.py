@@ -131,7 +131,7 @@ def _states_bytes(num_qubits: int, request: Request, states: float) -> int:
 
 
 class _Steps(NamedTuple):
-    """What an engine does for a circuit, whichever engine it is."""
+    """The steps of a simulation, on whatever engine."""
 
     amplitudes: float
     passes: float

@@ -30,7 +30,7 @@ ROOM_OF_RESULT = 256
 
 
 class SavedSize(NamedTuple):
-    """How much data there is."""
+    """An amount of data."""
 
     #: bytes
     total: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Lua scripts: every change of a shard's state is one of them, so that it happens whole or not at all."""
+"""The Lua scripts. Each change of a shard's state is one script, which happens whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNPUBLISHED_SECONDS: Final = 60
 
 @cache
 def script(name: Name) -> str:
-    """The text of a script: the legal moves, the functions of ``moves.lua``, then its own."""
+    """Return the text of a script: the legal moves, the functions of ``moves.lua``, then its own."""
     here = files(__name__)
     legal = ", ".join(f"['{start}>{end}'] = true" for start, ends in MOVES.items() for end in sorted(ends))
     constants = {
@@ -35,15 +35,18 @@ def script(name: Name) -> str:
 
 @cache
 def plain_script(name: Literal["show", "copy", "published"]) -> str:
-    """The text of a script that moves no shard."""
+    """Return the text of a script that moves no shard."""
     return (files(__name__) / f"{name}.lua").read_text("utf-8")
 
 
 class Scripts:
-    """The scripts, on one Redis."""
+    """The scripts, on one Redis.
+
+    Args:
+        client: a ``redis.Redis``.
+    """
 
     def __init__(self, client: Any) -> None:
-        """`client`: a ``redis.Redis``."""
         self._client = client
         self._ready: dict[Name, Any] = {}
 
@@ -53,6 +56,8 @@ class Scripts:
         """Run a script. Raises redis-py's errors.
 
         Args:
+            name: the script's name.
+            job_id: the job that it works on.
             moves_to: the state that the script moves shards to.
             own: the script's own arguments.
             error: see `celery_meta_head`.

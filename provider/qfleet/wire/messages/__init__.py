@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What clients and workers tell each other: shards, results, presence."""
+"""Messages of clients and workers: shards, requests, results, presence."""

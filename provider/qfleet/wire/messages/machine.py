@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where process ids mean the same: on one machine, in one container."""
+"""Identity of a machine, or of a container, in which process ids mean the same."""
 
 from __future__ import annotations
 

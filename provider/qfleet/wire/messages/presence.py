@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a worker shows that it is up: a record under its name, renewed every few seconds."""
+"""Presence of workers: a record under each worker's name, renewed every few seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOWER_ENGINE: Final = "numpy"
 
 
 class Presence(Struct, frozen=True):
-    """What a worker says of itself."""
+    """A worker's record."""
 
     #: its identity, made anew at each start: Celery's node name ``qfleet-<token>@<host>``
     name: str

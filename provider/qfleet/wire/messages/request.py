@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests: what comes back of a circuit, and how the circuit is simulated."""
+"""Requests: the output of a circuit, and how the circuit is simulated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AMPLITUDE_BYTES: Final[dict[Precision, int]] = {"double": 16, "single": 8}
 
 
 class Output(StrEnum):
-    """What comes back of a circuit. The values are those of stored jobs: never change one."""
+    """The output of a circuit. The values are those of stored jobs: never change one."""
 
     COUNTS = "counts"
     #: counts, and the final state
@@ -41,7 +41,7 @@ class MethodError(ValueError):
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is asked of a circuit, and how the circuit is simulated."""
+    """The request for a circuit: its output, and how it is simulated."""
 
     output: Output = Output.COUNTS
     #: ``automatic`` as long as nobody has looked at the program: see `resolve_method`

@@ -25,7 +25,10 @@ Threads = Annotated[int, Meta(ge=0, le=1024)]
 
 
 class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A circuit to run at one or more points, each a circuit of the job; or a block of its shots at one point."""
+    """A circuit to run at one or more points; or a block of its shots at one point.
+
+    Each point is a circuit of the job.
+    """
 
     #: position of the first point in the job, from 0
     index: Count

@@ -16,7 +16,7 @@ from qfleet.wire.limits import MAX_STEPS
 
 
 class Step(IntEnum):
-    """What a step does. The numbers are part of the wire format: never reuse one.
+    """The kind of a step. The numbers are part of the wire format: never reuse one.
 
     Of two operands, the left one is the one that was put on the stack first; it is the right one of RSUB, RDIV, RPOW.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Redis url means to redis-py and to Celery, and the Celery settings that both sides share.
+"""Redis urls for redis-py and for Celery, and the Celery settings that both sides share.
 
 Pure: nothing here connects. Accepted urls::
 
@@ -8,7 +8,7 @@ Pure: nothing here connects. Accepted urls::
     redis+socket:///path[?db=N]       a unix socket; unix:///path is the same
     sentinel://[:password@]host[:port][,host[:port]...][/db]?master_name=NAME
 
-`qfleet.wire.redis.url_options` has the options that may follow the ``?``.
+`qfleet.wire.redis.url_options` has the options that a url may have at its end.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _login_text(options: Mapping[str, Any]) -> str:
 
 
 def _unusable(host: str, port: int | None) -> str:
-    """Return why a host can't be looked up or a port not connected to; empty if they can. Holds neither's text."""
+    """Return the problem of a host or a port, without their text; empty if there is none."""
     try:
         host.encode("idna")  # as the socket module does
     except UnicodeError:

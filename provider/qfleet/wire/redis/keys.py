@@ -84,7 +84,7 @@ class JobField:
 
     @staticmethod
     def count(state: str) -> str:
-        """The field that holds how many shards are in a state."""
+        """Return the field that holds how many shards are in a state."""
         return f"n:{state}"
 
 
@@ -101,7 +101,7 @@ class ShardField:
     #: the circuit that is being run, and (``deaths:<circuit>``) how many processes died running it
     CIRCUIT: Final = "circuit"
     DEATHS: Final = "deaths"
-    #: 1 if its worker was told to stop while it ran: should the worker be killed, that was no attempt
+    #: 1 if its worker was told to stop while it ran: if the worker is killed then, that isn't an attempt
     EXCUSED: Final = "excused"
     #: 1 if it was cancelled and its process is still alive
     STOPPING: Final = "stopping"
@@ -113,62 +113,62 @@ class ShardField:
 
     @staticmethod
     def of(index: int, field: str) -> str:
-        """The field of one shard."""
+        """Return the field of one shard."""
         return f"{index}:{field}"
 
 
 def job(job_id: str) -> str:
-    """The ledger of a job."""
+    """Return the key of a job's ledger."""
     return f"{PREFIX}job:{job_id}"
 
 
 def shards(job_id: str) -> str:
-    """The states of a job's shards."""
+    """Return the key of the states of a job's shards."""
     return f"{PREFIX}job:{job_id}:shards"
 
 
 def work(job_id: str) -> str:
-    """What each shard has to do."""
+    """Return the key of the work of a job's shards."""
     return f"{PREFIX}job:{job_id}:work"
 
 
 def programs(job_id: str) -> str:
-    """The programs of a job's circuits."""
+    """Return the key of the programs of a job's circuits."""
     return f"{PREFIX}job:{job_id}:programs"
 
 
 def program(name: str) -> str:
-    """A program that several jobs had, by its content hash."""
+    """Return the key of a program that several jobs had, by its content hash."""
     return f"{PREFIX}program:{name}"
 
 
 def results(job_id: str) -> str:
-    """What the shards gave."""
+    """Return the key of the results of a job's shards."""
     return f"{PREFIX}job:{job_id}:results"
 
 
 def events(job_id: str) -> str:
-    """The channel on which the job's moves are told."""
+    """Return the channel that announces the moves of a job's shards."""
     return f"{PREFIX}job:{job_id}:events"
 
 
 def of_job(job_id: str) -> tuple[str, str, str, str, str]:
-    """The five keys of a job."""
+    """Return the five keys of a job."""
     return job(job_id), shards(job_id), work(job_id), programs(job_id), results(job_id)
 
 
 def of_script(job_id: str) -> tuple[str, ...]:
-    """The keys that every script takes."""
+    """Return the keys that every script takes."""
     return *of_job(job_id), WORKERS, ACTIVE, f"{PREFIX}{QUEUE}"
 
 
 def celery_meta(task_id: str) -> str:
-    """The record that ``AsyncResult(task_id)`` reads."""
+    """Return the key of the record that ``AsyncResult(task_id)`` reads."""
     return CELERY_META + task_id
 
 
 def job_of(key: str) -> str | None:
-    """The id of the job that a key belongs to; ``None`` for a key of no job."""
+    """Return the id of the job that a key belongs to; ``None`` if it belongs to none."""
     prefix = f"{PREFIX}job:"
     if key.startswith(prefix):
         return key.removeprefix(prefix).partition(":")[0]

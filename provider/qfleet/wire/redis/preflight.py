@@ -113,6 +113,7 @@ def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
 
     Args:
         client: a ``redis.Redis``.
+        role: ``client`` or ``worker``.
         database: its number, which the channel of the workers has in its name.
     """
     commands = _BY_BOTH + (_BY_CLIENT if role == "client" else _BY_WORKER)

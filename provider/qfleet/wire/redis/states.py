@@ -34,7 +34,7 @@ MOVES: Final[Mapping[ShardState, frozenset[ShardState]]] = {
 
 
 def task_id(job_id: str, index: int) -> str:
-    """The Celery task id of a shard."""
+    """Return the Celery task id of a shard."""
     return f"{job_id}.{index}"
 
 
@@ -42,13 +42,15 @@ _TASK_ID: Final = re.compile(r"([0-9A-Za-z_-]{1,128})\.([0-9]{1,7})", re.ASCII)
 
 
 def shard_of(task_id: str) -> tuple[str, int] | None:
-    """Return the job and the index of the shard that a task id names; ``None`` if it is not a shard's."""
+    """Return the job and the index of the shard with a task id; ``None`` if there is no such shard."""
     found = _TASK_ID.fullmatch(task_id)
     return (found[1], int(found[2])) if found else None
 
 
 def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) -> str:
-    """The start of the JSON that Celery's Redis result backend stores for a task; the scripts end it with the task id.
+    """Return the start of the JSON that Celery's Redis result backend stores for a task.
+
+    The scripts end it with the task id.
 
     Args:
         state: the state that the shard moves to.

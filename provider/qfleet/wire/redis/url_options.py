@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of a Redis url, after its ``?``, and the url without its secrets.
+"""The options at the end of a Redis url, and the url without its secrets.
 
-Their names and values are redis-py's. An option that isn't here is refused: what is silently left out can't be missed.
+Their names and values are redis-py's. Other options are refused: nobody would notice that one is dropped.
 """
 
 from __future__ import annotations
