@@ -55,9 +55,7 @@ def lower_save(operation: Any) -> Save:
         raise RefusalError(f"its label {label!r} is reserved for other data of results; choose another")
     spec = SAVE_SPEC[INSTRUCTIONS.get(name, SaveKind.STATEVECTOR)]
     if subtype not in get_args(Subtype) or subtype.removeprefix("c_") not in spec.manners:
-        raise RefusalError(
-            f"its subtype is {subtype!r}; supported subtypes are {', '.join(spec.manners)}, also with the prefix 'c_'"
-        )
+        raise RefusalError(f"its subtype is {subtype!r}; {', '.join(spec.manners)} are possible, also after 'c_'")
     if num_qubits > spec.most_qubits:
         raise RefusalError(f"it acts on {num_qubits} qubits; at most {spec.most_qubits} are possible")
     save = Save(kind=spec.kind, label=label, subtype=subtype)

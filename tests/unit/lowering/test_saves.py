@@ -140,7 +140,7 @@ REFUSED = {
     ),
     "an average of states": (
         with_save((LikeAer("save_statevector", 2, "average"), [0, 1])),
-        "subtype is 'average'; supported subtypes are single, list",
+        "subtype is 'average'; single, list are possible",
     ),
     "no subtype": (with_save((LikeAer("save_probabilities", 1, "sum"), [0])), "its subtype is 'sum'"),
     "a basis state too high": (with_save((LikeAer("save_amplitudes", 2, "single", [4]), [0, 1])), "between 0 and 3"),
