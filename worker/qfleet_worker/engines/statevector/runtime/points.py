@@ -60,14 +60,19 @@ def run_point(
     tables: Tables, num_qubits: int, dtype: np.dtype[np.complexfloating], params: NDArray[np.float64]
 ) -> tuple[ComplexArray, float]:
     """Return the amplitudes of |0...0> after one segment, and their squared norm; `params`: shape (angles,)."""
-    wires = max(num_qubits, 2 if dtype == np.complex128 else 3)
+    double = dtype == np.complex128
+    wires = max(num_qubits, 2 if double else 3)
     state = np.empty(1 << wires, dtype)
-    floats = state.view(np.float64 if dtype == np.complex128 else np.float32)
-    values = round_values(values_at(tables, params, 0), floats.dtype)
+    floats = state.view(np.float64 if double else np.float32)
+    stages, ops, ints, diagonals, terms, values, recipe, pool = tables
+    if len(recipe):
+        values = values_at(tables, params, 0)
+    if not double:
+        values = round_values(values, floats.dtype)
     # What Python does takes as long as the circuit.
     _run_stage(
-        floats, (1 << wires) - 1, 0, 0, len(tables.ops), wires, *tables[:5], *values, *tables[6:], floats, ONE_STATE,
-        0, 1,
+        floats, (1 << wires) - 1, 0, 0, len(ops), wires, stages, ops, ints, diagonals, terms, *values, recipe, pool,
+        floats, ONE_STATE, 0, 1,
     )  # fmt: skip
     return state[: 1 << num_qubits], _finish_one(floats, values.phases.item())
 
