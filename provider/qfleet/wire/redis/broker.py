@@ -16,8 +16,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis import keys
@@ -59,11 +59,45 @@ def parse_broker(url: object) -> Broker:
     """Return the Redis that a url names. Raises `BrokerUrlError`, also for what isn't text."""
     if not isinstance(url, str):
         raise BrokerUrlError(f"not a Redis url but {type(url).__name__}; give text like redis://localhost:6379/0")
+    address = _split(url)
+    parts = address.parts
+    by_socket = parts.scheme in ("redis+socket", "unix")
+    if parts.fragment or "@" in parts.query or ("@" in parts.path and not by_socket):
+        raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT}")
+    try:
+        options = dict(_DEFAULTS) | _login(address.login) | _given(parts.scheme, parts.query, address.login)
+    except ValueError as exc:
+        raise BrokerUrlError(f"{redact(url)}: {exc}") from None
+    named: Sequence[tuple[str, int | None]] = address.sentinels or [(unquote(parts.hostname or ""), address.port)]
+    for reason in itertools.starmap(_unusable, named):
+        if reason:
+            raise BrokerUrlError(f"not a Redis url: {redact(url)}: {reason}")
+    master = options.pop("master_name", "")
+    if by_socket:
+        return _at_socket(url, parts.path, options)
+    options.setdefault("socket_keepalive", True)
+    options.setdefault("db", _database(parts.path.strip("/") or "0", url))
+    if parts.scheme == "sentinel":
+        return _behind_sentinels(url, address.sentinels, master, options)
+    return _at_host(url, address, options)
+
+
+class _Address(NamedTuple):
+    """The parts of a url, unchecked."""
+
+    parts: SplitResult
+    login: str
+    hosts: str
+    sentinels: list[tuple[str, int]]
+    port: int | None
+
+
+def _split(url: str) -> _Address:
     try:
         parts = urlsplit(url)
-        login, _, address = parts.netloc.rpartition("@")
-        hosts = _hosts(address) if parts.scheme == "sentinel" else []
-        port = None if hosts else parts.port
+        login, _, hosts = parts.netloc.rpartition("@")
+        sentinels = _hosts(hosts) if parts.scheme == "sentinel" else []
+        port = None if sentinels else parts.port
     except ValueError as exc:
         # Python's text may hold a piece of the password.
         raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT if '@' in url else f' ({exc})'}") from None
@@ -71,40 +105,33 @@ def parse_broker(url: object) -> Broker:
         raise BrokerUrlError(
             f"not a Redis url: {redact(url)!r}; it begins with one of " + ", ".join(f"{s}://" for s in _SCHEMES)
         )
-    by_socket = parts.scheme in ("redis+socket", "unix")
-    if parts.fragment or "@" in parts.query or ("@" in parts.path and not by_socket):
-        raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT}")
-    try:
-        options = dict(_DEFAULTS) | _login(login) | _given(parts.scheme, parts.query, login)
-    except ValueError as exc:
-        raise BrokerUrlError(f"{redact(url)}: {exc}") from None
-    named: Sequence[tuple[str, int | None]] = hosts or [(unquote(parts.hostname or ""), port)]
-    for reason in itertools.starmap(_unusable, named):
-        if reason:
-            raise BrokerUrlError(f"not a Redis url: {redact(url)}: {reason}")
-    master = options.pop("master_name", "")
-    if by_socket:
-        if not parts.path.strip("/"):
-            raise BrokerUrlError(f"no socket path in {redact(url)}; write it as redis+socket:///path/to/socket")
-        options["db"] = options.pop("virtual_host", options.get("db", 0))
-        options["unix_socket_path"] = unquote(parts.path)
-        celery_url = f"redis+socket://{_login_text(options)}{parts.path}?virtual_host={options['db']}"
-        return Broker(url, (), "", options, celery_url)
+    return _Address(parts, login, hosts, sentinels, port)
 
-    options.setdefault("socket_keepalive", True)
-    options.setdefault("db", _database(parts.path.strip("/") or "0", url))
-    if parts.scheme == "sentinel":
-        if not master:
-            raise BrokerUrlError(f"no master in {redact(url)}; add ?master_name=NAME, the name in sentinel.conf")
-        ways = [f"sentinel://{_login_text(options)}{host}:{port}/{options['db']}" for host, port in hosts]
-        return Broker(url, tuple(hosts), master, options, ";".join(ways))
 
+def _at_socket(url: str, path: str, options: dict[str, Any]) -> Broker:
+    if not path.strip("/"):
+        raise BrokerUrlError(f"no socket path in {redact(url)}; write it as redis+socket:///path/to/socket")
+    options["db"] = options.pop("virtual_host", options.get("db", 0))
+    options["unix_socket_path"] = unquote(path)
+    celery_url = f"redis+socket://{_login_text(options)}{path}?virtual_host={options['db']}"
+    return Broker(url, (), "", options, celery_url)
+
+
+def _behind_sentinels(url: str, sentinels: list[tuple[str, int]], master: str, options: dict[str, Any]) -> Broker:
+    if not master:
+        raise BrokerUrlError(f"no master in {redact(url)}; add ?master_name=NAME, the name in sentinel.conf")
+    ways = [f"sentinel://{_login_text(options)}{host}:{port}/{options['db']}" for host, port in sentinels]
+    return Broker(url, tuple(sentinels), master, options, ";".join(ways))
+
+
+def _at_host(url: str, address: _Address, options: dict[str, Any]) -> Broker:
+    parts = address.parts
     if not parts.hostname:
         raise BrokerUrlError(f"no host in {redact(url)}; for example redis://localhost:6379/0")
-    options |= {"host": unquote(parts.hostname), "port": port or 6379}
+    options |= {"host": unquote(parts.hostname), "port": address.port or 6379}
     if parts.scheme == "rediss":
         options["ssl"] = True
-    return Broker(url, (), "", options, f"{parts.scheme}://{_login_text(options)}{address}/{options['db']}")
+    return Broker(url, (), "", options, f"{parts.scheme}://{_login_text(options)}{address.hosts}/{options['db']}")
 
 
 def celery_settings(broker: Broker) -> dict[str, Any]:
