@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import decode_result, encode_shard
+from qfleet.wire.cost.cost import Cost, cost
 from qfleet.wire.messages.request import Method, Request
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.messages.work import CircuitWork
@@ -135,6 +136,11 @@ class OneEngine:
 
     def supports(self, program: Program, request: Request) -> str:  # noqa: ARG002
         return ""
+
+    def cost(
+        self, program: Program, request: Request, *, shots: int, points: int = 1, num_observables: int = 0
+    ) -> Cost:
+        return cost(program, request, shots=shots, points=points, num_observables=num_observables, engine=self.name)
 
     def open(self) -> Simulator:
         return self.simulator

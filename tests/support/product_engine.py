@@ -8,6 +8,7 @@ from dataclasses import dataclass, make_dataclass
 
 import numpy as np
 
+from qfleet.wire.cost.cost import Cost
 from qfleet.wire.messages.request import Request
 from qfleet.wire.program.events import FINAL_EVENT, event_numbers
 from qfleet.wire.program.operations import Op
@@ -29,25 +30,23 @@ Plan = make_dataclass("Plan", ["steps", "measured", "readout", "phase"], frozen=
 
 
 def compile_stretch(stretch: Stretch) -> Plan:
-    """Return the steps: the driver's, and pairs of a wire and a matrix."""
     steps, phase, final, rows = [], 1 + 0j, {}, list(stretch.program)
     every = range(stretch.program.num_qubits)
     last_use = {qubit: at for at, row in enumerate(rows) for qubit in (every if row.code is Op.SAVE else row.targets)}
     last_write = {row.clbit: at for at, row in enumerate(rows)}
-    events = (event_numbers(stretch.program) + stretch.events_before).tolist()
-    for at, row in enumerate(rows):
+    for at, (row, event) in enumerate(zip(rows, event_numbers(stretch.program) + stretch.events_before, strict=False)):
         if row.code is Op.MEASURE:
             if stretch.last and last_use[row.targets[0]] == last_write[row.clbit] == at:
                 final[row.targets[0]] = row.clbit
             else:
-                steps.append(MeasureStep(event=events[at], wire=row.targets[0], clbits=(row.clbit,)))
+                steps.append(MeasureStep(event=int(event), wire=row.targets[0], clbits=(row.clbit,)))
         elif row.code is Op.SAVE:
             steps.append(SaveStep(row.save, row.targets, tuple(every), phase))
         elif not row.targets:
             phase *= complex(table(row)[0])
         else:
             if row.code in (Op.RESET, Op.INITIALIZE):
-                steps.append(ResetStep(event=events[at], wire=row.targets[0]))
+                steps.append(ResetStep(event=int(event), wire=row.targets[0]))
             if row.code is not Op.RESET:
                 steps.append((row.targets[0], np.diag(table(row)) if table(row).ndim == 1 else table(row)))
     return Plan(tuple(steps), tuple(final), tuple(final.items()), phase)
@@ -55,8 +54,7 @@ def compile_stretch(stretch: Stretch) -> Plan:
 
 @dataclass
 class ProductStates:
-    # The states, what makes them, and (of a single one) the answers. Complex128, shape (states, qubits, 2).
-    qubits: np.ndarray
+    qubits: np.ndarray  # complex128, shape (states, qubits, 2)
 
     def begin(self) -> ProductStates:
         return ProductStates(np.tile(np.array([1, 0], np.complex128), (1, self.qubits.shape[1], 1)))
@@ -135,6 +133,9 @@ class ProductEngine:
             return "a product state isn't given as amplitudes or matrices"
         wide = [row for row in program if len(row.targets + row.controls) > 1 and row.code is not Op.SAVE]
         return f"{wide[0].code.name} acts on several qubits; a product state has no entanglement" if wide else ""
+
+    def cost(self, program: Program, _: Request, *, shots: int, **__: int) -> Cost:
+        return Cost(1 << 26, 32 * program.num_qubits, 1e-6 * len(program), 32 * shots)
 
     def open(self) -> ProductEngine:
         return self

@@ -23,6 +23,8 @@ from qfleet.wire.cost.constants import ENGINES
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.contract import EngineError
+from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.shards.size import check_size
 
 
@@ -89,13 +91,17 @@ def client_refuses(new: NewJob, *workers: Presence) -> bool:
     return False
 
 
+#: Engines of workers, by name.
+WORKERS = {engine.name: engine for engine in (StatevectorEngine([]), NumpyEngine())}
+
+
 def worker_refuses(new: NewJob, engine: str, memory_bytes: int) -> bool:
     shard = new.shards[0]
     (circuit,) = shard.circuits
     program = decode_program(new.programs[circuit.program])
     request = shard.request_of(circuit)
     try:
-        check_size(program, circuit, request, engine=engine, memory_bytes=memory_bytes, held=0)
+        check_size(program, circuit, request, engine=WORKERS[engine], memory_bytes=memory_bytes, held=0)
     except EngineError:
         return True
     return False

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.cost.cost import OVERHEAD_BYTES
+from qfleet.wire.cost.cost import OVERHEAD_BYTES, Cost
 from qfleet.wire.messages.request import Method, Output, Precision, Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Saved
@@ -137,6 +137,12 @@ class Engine(Protocol):
 
     def supports(self, program: Program, request: Request) -> str:
         """Return why the engine can't run a program by one of its methods; empty if it can."""
+        ...
+
+    def cost(
+        self, program: Program, request: Request, *, shots: int, points: int = 1, num_observables: int = 0
+    ) -> Cost:
+        """Return what a circuit costs; see `qfleet.wire.cost.cost.cost`."""
         ...
 
     def open(self) -> Simulator:

@@ -148,7 +148,7 @@ class Runner:
                 raise program
             request = resolve(program, work.request_of(circuit))
             choice = self._engines.choose(program, request)
-            check_size(program, circuit, request, engine=choice.engine.name, memory_bytes=self._memory_bytes, held=held)
+            check_size(program, circuit, request, engine=choice.engine, memory_bytes=self._memory_bytes, held=held)
             # What is saved comes back point by point.
             most = 1 if program.saves and request.output != Output.EXPECTATION_VALUES else points_at_once(program)
             parts = [take_points(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]

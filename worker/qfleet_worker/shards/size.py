@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from qfleet.wire.cost.cost import MOST_AMPLITUDES_LOG2, OVERHEAD_BYTES, cost
+from qfleet.wire.cost.cost import MOST_AMPLITUDES_LOG2, OVERHEAD_BYTES
 from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.messages.request import Request
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import EngineError
+from qfleet_worker.engines.contract import Engine, EngineError
 
 #: Bytes of results that the room of a process beside its memory is enough for, copied as often as they are.
 TOGETHER_BYTES: Final = OVERHEAD_BYTES
 
 
 def check_size(
-    program: Program, circuit: CircuitWork, request: Request, *, engine: str, memory_bytes: int, held: int
+    program: Program, circuit: CircuitWork, request: Request, *, engine: Engine, memory_bytes: int, held: int
 ) -> None:
     """Raise `EngineError` for a circuit that takes more memory than there is, or gives more than Redis holds.
 
@@ -26,7 +26,7 @@ def check_size(
         program: the circuit's program.
         circuit: its shots and points.
         request: what is asked of it, with a resolved method.
-        engine: the name of the engine that is to run it.
+        engine: the engine that runs it.
         memory_bytes: bytes of memory that this process may use.
         held: bytes of results that the shard has already.
     """
@@ -34,7 +34,7 @@ def check_size(
     if exponent > MOST_AMPLITUDES_LOG2:
         raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")
     wanted = circuit.num_observables if circuit.observables else 0
-    needed = cost(program, request, shots=circuit.shots, num_observables=wanted, engine=engine)
+    needed = engine.cost(program, request, shots=circuit.shots, num_observables=wanted)
     size = needed.result_bytes * circuit.points
     if size + held > MAX_BLOB_BYTES:
         raise EngineError(
@@ -43,7 +43,7 @@ def check_size(
         )
     if circuit.points > 1 and size > TOGETHER_BYTES:
         load = {"shots": circuit.shots, "points": circuit.points, "num_observables": wanted}
-        needed = cost(program, request, **load, engine=engine)
+        needed = engine.cost(program, request, **load)
     if needed.memory_bytes > memory_bytes:
         what = "" if needed.state_bytes + OVERHEAD_BYTES > memory_bytes else ", with all that it saves and gives,"
         raise EngineError(

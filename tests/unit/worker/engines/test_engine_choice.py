@@ -13,6 +13,7 @@ import engine_oracle as oracle
 import pytest
 from fake_shards import FakeEngine
 
+from qfleet.wire.cost.cost import Cost
 from qfleet.wire.messages.request import Method, Output, Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines, choose_engine
@@ -234,6 +235,9 @@ class Named:
 
     def supports(self, program: Program, request: Request) -> str:  # noqa: ARG002
         return self.unsupported
+
+    def cost(self, program: Program, request: Request, **_: int) -> Cost:  # noqa: ARG002
+        return Cost(0, 0, 0.0, 0)
 
     def open(self) -> Simulator:
         self.opened += 1

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from qfleet.wire.cost.cost import Cost, cost
 from qfleet.wire.messages.request import Method, Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Simulator
@@ -89,6 +90,12 @@ class StatevectorEngine:
     def supports(self, program: Program, request: Request) -> str:
         """See `Engine.supports`."""
         return unitary_refusal(program) if request.method == "unitary" else ""
+
+    def cost(
+        self, program: Program, request: Request, *, shots: int, points: int = 1, num_observables: int = 0
+    ) -> Cost:
+        """See `Engine.cost`."""
+        return cost(program, request, shots=shots, points=points, num_observables=num_observables, engine=self.name)
 
     def open(self) -> Simulator:
         """See `Engine.open`."""
