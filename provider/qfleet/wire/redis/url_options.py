@@ -128,11 +128,18 @@ def parse_options(scheme: str, query: str) -> dict[str, Any]:
     return options
 
 
+#: RFC 3986, section 3.1.
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+
+
 def redact(url: str) -> str:
     """Return a url with ``***`` for all that may be secret. The url need not be valid."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "", url
+    elif scheme not in _ANY_SCHEME and ("@" in rest or not _SCHEME.fullmatch(scheme)):
+        # The ``://`` may stand within a login.
+        return "***"
     start = f"{scheme}{separator}"
     head, mark, query = rest.partition("?")
     head, fragment, _ = head.partition("#")

@@ -170,6 +170,8 @@ def urls(draw: st.DrawFn) -> str:
 @example(f"redis://host/0?password=a&{SECRET}=b")
 @example(f"redis://host?pasword={SECRET}")
 @example(f"redis+socket:///{SECRET}@host")
+@example(f":{SECRET}://@host")
+@example(f"{SECRET}://@host")
 def test_no_secret_is_ever_shown(url: str) -> None:
     user, colon, _ = (url.partition("://")[2] or url).partition(":")
     # What stands before a colon is the user's name, which is shown.
