@@ -27,10 +27,10 @@ test: $(VENV)/.dev ## all tests but those of faults, against a real server and r
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest --ignore=tests/faults
 
-coverage: $(VENV)/.dev ## what `make test` runs, and the lines of both packages that it doesn't reach
+coverage: $(VENV)/.dev ## the lines of both packages that tests without faults, full disks and signals don't reach
 	@rm -rf out/coverage
-	@$(BIN)/coverage run -m qfleet_worker warm
-	$(BIN)/coverage run -m pytest --ignore=tests/faults
+	@$(BIN)/python -m qfleet_worker warm
+	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/fuzz
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 

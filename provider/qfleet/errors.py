@@ -70,6 +70,8 @@ __all__ = [
 
 #: Characters of a field's repr.
 _LONGEST_REPR: Final = 200
+#: The largest whole number that is kept as one.
+_LARGEST_NUMBER: Final = 1 << 64
 
 
 class QfleetError(QiskitError):
@@ -113,6 +115,9 @@ class QfleetError(QiskitError):
 
 def _plain(value: object) -> object:
     """Return a field's value, or its repr where an error with the value can't be pickled and written as JSON."""
+    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+        # Python refuses to write the digits of a very long one.
+        return f"{'-' if value < 0 else ''}2**{abs(value).bit_length() - 1} or more"
     if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, tuple):

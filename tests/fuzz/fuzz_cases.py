@@ -29,7 +29,7 @@ from same_outcomes import assert_same_saves
 
 from qfleet.errors import DamagedDataError
 from qfleet.ledger.record import decode_record, encode_record
-from qfleet.wire.codec.blobs import VERSION, Kind, content_hash, head
+from qfleet.wire.codec.blobs import VERSIONS, Kind, content_hash, head
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.codec.shards import decode_result, decode_work, encode_shard
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, cost
@@ -83,7 +83,7 @@ def _shard(content: bytes, engines: Engines) -> bool:
     names = [content_hash(blob) for blob in blobs]
     _name_programs(tree[0], names)
     # The first inputs were kept when a shard had one request, which it didn't name.
-    version = VERSION if isinstance(tree[0], dict) and "requests" in tree[0] else 3
+    version = VERSIONS[Kind.WORK] if isinstance(tree[0], dict) and "requests" in tree[0] else 3
     work = _decoded(decode_work, head(Kind.WORK, version) + msgspec.msgpack.encode(tree[0]))
     programs = [_decoded(decode_program, blob) for blob in blobs]
     for program in programs:

@@ -36,6 +36,7 @@ from qfleet.jobs.waiting import watch
 from qfleet.ledger.client import connect
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
+from qfleet_worker.store import Store
 
 
 @pytest.fixture
@@ -286,6 +287,21 @@ def test_what_failed_runs_again_in_the_same_job(backend: FleetBackend, client: r
         assert each.status() is JobStatus.DONE
         assert each.result().success
         assert each.result().results[1].to_dict() == kept
+
+
+def test_the_error_of_the_last_attempt_is_told(backend: FleetBackend, client: redis.Redis) -> None:
+    job = backend.run([bell(), bell()], shots=10, max_job_size=1)
+    finish(client, job, 0, 1, error="too bad")
+    assert "the last attempt" not in str(job.error_message())
+    job.retry_failed()
+    store = Store(client, "late@test")
+    for index in range(2):
+        assert store.take(job.job_id(), index) is not None
+        store.fail(job.job_id(), index, "too slow")
+    assert "too bad" in str(job.error_message())
+    assert str(job.error_message()).endswith("; the last attempt: too slow")
+    with pytest.raises(JobFailedError, match="the last attempt: too slow"):
+        job.result()
 
 
 @pytest.mark.parametrize(

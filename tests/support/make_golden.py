@@ -12,7 +12,6 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from qfleet.wire.codec.blobs import VERSION
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.request import Output, Request
@@ -335,4 +334,5 @@ def encoded(message: Struct | Program) -> bytes:
 
 if __name__ == "__main__":
     for name, message in MESSAGES.items():
-        (FOLDER / f"{name}.v{VERSION}.bin").write_bytes(encoded(message))
+        blob = encoded(message)
+        (FOLDER / f"{name}.v{blob[2]}.bin").write_bytes(blob)

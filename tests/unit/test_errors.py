@@ -27,6 +27,8 @@ from qfleet.errors import (
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions, check_option
 from qfleet.primitives.pubs import sampler_entries
+from qfleet.submission.prepare import prepare
+from qfleet.wire.messages.request import Output
 
 CLASSES = [getattr(errors, name) for name in errors.__all__]
 #: Some have no fields: a server that doesn't start has no folder; the job of damaged data is added on the way up.
@@ -70,6 +72,18 @@ def test_a_value_that_may_not_travel_is_kept_as_its_repr() -> None:
     long = InvalidOptionError("text", value=list(range(1000)))
     assert (len(long.value), long.value[-3:]) == (200, "...")
     assert json.loads(json.dumps(InvalidOptionError("text", value=float("nan")).fields)) == {"value": "nan"}
+
+
+def test_a_very_long_number_can_be_written() -> None:
+    error = errors.CapacityError("text", number=1 << 20_000, limit=-(1 << 70))
+    assert json.loads(json.dumps(error.fields)) == {"limit": "-2**70 or more", "number": "2**20000 or more"}
+    wide = QuantumCircuit(20_000)
+    wide.h(range(20_000))
+    wide.measure_all()
+    with pytest.raises(errors.CapacityError) as caught:
+        prepare(wide, RunOptions(), backend_name="b", output=Output.COUNTS, tags=(), metadata={}, retention=1)
+    assert (caught.value.number, caught.value.limit) == (20_000, 50)
+    assert json.dumps(caught.value.fields)
 
 
 def test_each_place_that_raises_gives_fields() -> None:

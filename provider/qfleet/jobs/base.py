@@ -22,6 +22,8 @@ from qfleet.wire.messages.result import CircuitResult
 
 #: The number of circuits or PUBs that the text of an error names.
 _NAMED_FAILURES: Final = 3
+#: Characters of an error that are compared.
+_COMPARED: Final = 200
 #: The time that a cancel waits for the processes that it kills.
 _DEATH_SECONDS: Final = 2.0
 
@@ -96,6 +98,15 @@ class LedgerJob(ABC, Generic[_Result]):
         texts = list(failures.values())
         more = len(texts) - _NAMED_FAILURES
         return "; ".join(texts[:_NAMED_FAILURES]) + (f"; and {more} more {self._units}" if more > 0 else "")
+
+    def _reasons(self, failures: dict[int, str], snapshot: Snapshot) -> str:
+        """Return the text about failures, and about the last attempt if that isn't among them."""
+        text, last = self._described(failures), snapshot.error
+        reason = last.partition(": ")[2] or last
+        # What ran in an earlier attempt stays until its task has a result again, and so do the errors there.
+        if text and last and not any(reason[:_COMPARED] in each for each in failures.values()):
+            return f"{text}; the last attempt: {last}"
+        return text or last
 
     def __repr__(self) -> str:
         known = self._snapshot
@@ -239,7 +250,7 @@ class LedgerJob(ABC, Generic[_Result]):
         snapshot = self._read_snapshot()
         if job_status(snapshot.states) is not JobStatus.ERROR:
             return None
-        return self._described(self._failures(self._assemble(snapshot, Deadline(self._job_id, 0)))) or snapshot.error
+        return self._reasons(self._failures(self._assemble(snapshot, Deadline(self._job_id, 0))), snapshot)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -317,8 +328,9 @@ class LedgerJob(ABC, Generic[_Result]):
             raise JobCancelledError(text, job_id=self._job_id)
         result = self._assemble(snapshot, deadline)
         if not partial and (failures := self._failures(result)):
+            reasons = self._reasons(failures, snapshot)
             raise JobFailedError(
-                f"job {self._job_id} failed: {self._described(failures)}. result(partial=True) returns the rest, "
+                f"job {self._job_id} failed: {reasons}. result(partial=True) returns the rest, "
                 "retry_failed() runs the failed part again",
                 job_id=self._job_id,
                 circuits=tuple(failures),

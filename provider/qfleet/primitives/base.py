@@ -66,7 +66,8 @@ class FleetPrimitive(Generic[_Options]):
             backend: the argument ``fleet`` of the class.
             options: the other arguments of the class.
         """
-        return cls(fleet=backend, **options)  # type: ignore[call-arg]
+        # A subclass may call its first argument as it likes.
+        return cls(backend, **options)  # type: ignore[call-arg]
 
     @property
     def backend(self) -> FleetBackend:

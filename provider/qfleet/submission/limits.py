@@ -29,8 +29,8 @@ def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, request: Request)
             f"circuit {circuit.name!r}: its {num_qubits} qubits need 2**{exponent} amplitudes; "
             f"no worker holds more than 2**{MOST_AMPLITUDES_LOG2}",
             circuit=circuit.name,
-            number=1 << exponent,
-            limit=1 << MOST_AMPLITUDES_LOG2,
+            number=num_qubits,
+            limit=MOST_AMPLITUDES_LOG2 * num_qubits // exponent,
         )
 
 

@@ -70,5 +70,5 @@ def check_capacity(connection: Connection, new: NewJob) -> None:
 
 
 def _engine(worker: Presence) -> str:
-    """Return the engine that a worker will run circuits with; one that is compiled there counts already."""
-    return SLOWER_ENGINE if worker.engine == SLOWER_ENGINE and not worker.compiling else FASTER_ENGINE
+    """Return the engine that a worker runs circuits with; the faster one for a worker that doesn't say."""
+    return SLOWER_ENGINE if worker.engine == SLOWER_ENGINE else FASTER_ENGINE

@@ -182,5 +182,5 @@ def test_too_many_saves() -> None:
     circuit = QuantumCircuit(1, name="full")
     for at in range(MAX_SAVES + 1):
         circuit.append(LikeAer("save_statevector", 1, "single", label=f"{at}"), [0])
-    with pytest.raises(UnsupportedCircuitError, match="'full' has 4097 save instructions; 4096 at most are possible"):
+    with pytest.raises(UnsupportedCircuitError, match="'full' has 4097 save instructions; at most 4096 are possible"):
         lower(circuit)

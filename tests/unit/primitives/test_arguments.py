@@ -24,6 +24,14 @@ def test_a_backend_by_every_name(kind: Any, name: str) -> None:
     assert kind(**{name: URL}, seed=5).options.seed == 5
 
 
+def test_a_subclass_may_call_its_first_argument_otherwise() -> None:
+    class Mine(SamplerV2):
+        def __init__(self, simulator: Any, **options: Any) -> None:
+            super().__init__(simulator, **options)
+
+    assert Mine.from_backend(URL, seed=5).options.seed == 5
+
+
 @pytest.mark.parametrize("kind", BOTH)
 def test_from_backend(kind: Any) -> None:
     backend = FleetProvider(URL).get_backend("automatic", precision="single")

@@ -124,8 +124,8 @@ def test_the_worker_that_has_the_memory_counts_whatever_its_engine() -> None:
     assert faster < slower
     assert not client_refuses(new, worker("numpy", faster), worker("statevector", faster))
     assert client_refuses(new, worker("numpy", slower - 1), worker("statevector", faster - 1))
-    # An engine that is being compiled will be there; an older worker doesn't say which one it has.
-    assert not client_refuses(new, worker("numpy", faster, compiling=True))
+    # A shard may be taken before the faster engine is compiled. An older worker doesn't say which one it has.
+    assert client_refuses(new, worker("numpy", faster, compiling=True))
     assert not client_refuses(new, worker("", faster))
     assert not client_refuses(new)
 

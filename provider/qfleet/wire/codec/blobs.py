@@ -14,11 +14,6 @@ from msgspec.msgpack import Decoder
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES
 
-#: The format that is written. It is raised whenever a reader of the older format could misread the newer one.
-VERSION: Final = 4
-#: The formats that are read.
-READ: Final = (3, 4)
-
 _MAGIC: Final = b"qf"
 _HEAD_BYTES: Final = 4
 _Message = TypeVar("_Message")
@@ -32,9 +27,13 @@ class Kind(Enum):
     RESULT = b"R"
 
 
-def head(kind: Kind, version: int = VERSION) -> bytes:
-    """Return the first four bytes of a blob."""
-    return _MAGIC + bytes([version]) + kind.value
+#: The format of each kind that is written. It is raised whenever a reader of the older one could misread the newer one.
+VERSIONS: Final[Mapping[Kind, int]] = {Kind.PROGRAM: 3, Kind.WORK: 4, Kind.RESULT: 3}
+
+
+def head(kind: Kind, version: int = 0) -> bytes:
+    """Return the first four bytes of a blob, by default of the format that is written."""
+    return _MAGIC + bytes([version or VERSIONS[kind]]) + kind.value
 
 
 def content_hash(blob: bytes) -> str:
@@ -57,14 +56,14 @@ def decode_blob(blob: bytes, kind: Kind, decoders: Mapping[int, Decoder[_Message
         raise WireError(f"a message of {len(blob)} bytes; the largest allowed is {MAX_BLOB_BYTES}")
     if blob[:2] != _MAGIC or len(blob) < _HEAD_BYTES:
         raise WireError(f"not a qfleet message: it begins with {bytes(blob[:4])!r}")
+    if blob[3:4] != kind.value:
+        raise WireError(f"a message of kind {bytes(blob[3:4])!r} where {kind.value!r} was expected")
     decoder = decoders.get(blob[2])
     if decoder is None:
         raise WireError(
-            f"a message of format {blob[2]}, and this process reads formats {READ[0]} to {READ[-1]}: "
+            f"a message of format {blob[2]}, and this process reads {' and '.join(map(str, sorted(decoders)))}: "
             "client and workers need the same qfleet version"
         )
-    if blob[3:4] != kind.value:
-        raise WireError(f"a message of kind {bytes(blob[3:4])!r} where {kind.value!r} was expected")
     try:
         return decoder.decode(memoryview(blob)[_HEAD_BYTES:])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

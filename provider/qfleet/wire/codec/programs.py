@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from qfleet.wire.checks.program import check_program
-from qfleet.wire.codec.blobs import READ, Kind, decode_blob, head
+from qfleet.wire.codec.blobs import Kind, decode_blob, head
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import (
     MAX_CLBITS,
@@ -63,7 +63,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _encoder: Final = msgspec.msgpack.Encoder()
 #: Programs are the same in all formats that are read.
-_DECODERS: Final = dict.fromkeys(READ, msgspec.msgpack.Decoder(ProgramMessage))
+_DECODERS: Final = {3: msgspec.msgpack.Decoder(ProgramMessage)}
 
 
 def encode_program(program: Program) -> bytes:

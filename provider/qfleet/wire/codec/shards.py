@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec.msgpack import Decoder
 
-from qfleet.wire.codec.blobs import READ, Kind, decode_blob, head
+from qfleet.wire.codec.blobs import Kind, decode_blob, head
 from qfleet.wire.codec.versions import ShardWork3, upgrade_work
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_COUNT, MAX_POINTS, MAX_SEED
@@ -20,8 +20,7 @@ _Shard = TypeVar("_Shard", ShardWork, ShardResult)
 _KINDS: Final[dict[type, Kind]] = {ShardWork: Kind.WORK, ShardResult: Kind.RESULT}
 _encoder: Final = msgspec.msgpack.Encoder()
 _WORK_DECODERS: Final[dict[int, Decoder[ShardWork | ShardWork3]]] = {3: Decoder(ShardWork3), 4: Decoder(ShardWork)}
-#: Results are the same in all formats that are read.
-_RESULT_DECODERS: Final = dict.fromkeys(READ, Decoder(ShardResult))
+_RESULT_DECODERS: Final = {3: Decoder(ShardResult)}
 
 
 def encode_shard(message: ShardWork | ShardResult) -> bytes:

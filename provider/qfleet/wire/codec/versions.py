@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from qfleet.wire.limits import MAX_POINTS
 from qfleet.wire.messages.request import Output, Precision, Request
 from qfleet.wire.messages.work import CircuitWork, ShardWork, Threads
 
@@ -14,7 +15,7 @@ from qfleet.wire.messages.work import CircuitWork, ShardWork, Threads
 class ShardWork3(Struct, frozen=True, forbid_unknown_fields=True):
     """The work of one task in format 3: one request for all circuits, without a method."""
 
-    circuits: Annotated[tuple[CircuitWork, ...], Meta(min_length=1, max_length=100_000)]
+    circuits: Annotated[tuple[CircuitWork, ...], Meta(min_length=1, max_length=MAX_POINTS)]
     output: Output
     precision: Precision
     memory: bool

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from qfleet.wire.program.operations import EVENTS, JUMPS
+from qfleet.wire.program.operations import EVENTS, JUMPS, Op
 from qfleet.wire.program.program import Program
 
 #: Times that a loop is taken to run whose end isn't known.
@@ -26,6 +26,17 @@ def num_operations(program: Program) -> float:
     np.add.at(starts, program.jumps[back], 1)
     np.add.at(starts, rows[back] + 1, -1)
     return float((_PASSES ** np.minimum(np.cumsum(starts[:-1]), _MOST_LOOPS)).sum())
+
+
+def holds_branches(program: Program, shots: int) -> bool:
+    """Tell whether an engine may hold states of several branches at the same time.
+
+    Measurements that nothing but measurements follow are sampled from one state.
+    """
+    if len(program.jumps):
+        return True
+    others = np.flatnonzero(program.codes != Op.MEASURE)
+    return shots > 1 and bool(len(others)) and bool(EVENTS[program.codes[: others[-1] + 1]].any())
 
 
 def num_passes(program: Program, shots: int) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from qfleet.wire.cost.branches import num_operations, num_passes
+from qfleet.wire.cost.branches import holds_branches, num_operations, num_passes
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, output_bytes, program_bytes
 from qfleet.wire.messages.request import Output, Request
@@ -30,6 +30,8 @@ _RESULT_COPIES: Final = 4
 _RESULT_COPIES_BESIDE: Final = 2
 #: Bytes that a saved value takes beside its own while shots are collected.
 _ENTRY_BYTES: Final = 512
+#: Bytes that a Pauli term takes while an expectation value is computed, in 64 parts of a state.
+_TERM_BYTES: Final = 640
 #: Bytes that a shot takes whose bits are wanted, beside these.
 _BITS_BYTES: Final = 24
 #: Shots of which that is a part of the overhead.
@@ -94,10 +96,11 @@ def costs(
     # A value that is added up is there four times: so far, as found, weighted, and the sum.
     results = _RESULT_COPIES * counted.total * points + _AMPLITUDE_COPIES * amplitudes * points
     others = OVERHEAD_BYTES + program_bytes(program) + _ENTRY_BYTES * counted.entries
+    others += _TERM_BYTES * max([len(save.x_masks) // 8 for save in program.saves], default=0)
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
     steps = _steps(program, request, shots)
-    branches = bool(len(program.jumps)) or steps.passes > 1
+    branches = holds_branches(program, shots)
     reads = any([save.spec.quantity in _READING for save in program.saves])
     found = {}
     for engine in engines:

@@ -77,6 +77,8 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
         MethodError: the method that is asked for can't give what is wanted or saved.
     """
     saves = program.saves_unitary()
+    if saves and request.output == Output.STATEVECTOR:
+        raise MethodError("saves its unitary, and gives no statevector then; ask for counts, or leave the save out")
     method: Method = "unitary" if saves or request.output == Output.UNITARY else "statevector"
     if request.method == "automatic":
         why = "the circuit saves its unitary" if saves else "the default where no unitary is saved"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from qfleet.wire.limits import MAX_SAVES, Count, Positive, Text
+from qfleet.wire.limits import MAX_POINTS, MAX_SAVES, Count, Positive, Text
 from qfleet.wire.program.saves import Saved
 
 
@@ -49,4 +49,4 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class ShardResult(Struct, frozen=True, forbid_unknown_fields=True):
     """The outcomes of a shard's circuits, in the order of its work."""
 
-    circuits: Annotated[tuple[CircuitResult, ...], Meta(min_length=1, max_length=100_000)]
+    circuits: Annotated[tuple[CircuitResult, ...], Meta(min_length=1, max_length=MAX_POINTS)]

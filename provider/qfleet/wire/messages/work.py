@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from qfleet.wire.limits import MAX_REQUESTS, Count, Name, Positive, Seed
+from qfleet.wire.limits import MAX_POINTS, MAX_REQUESTS, Count, Name, Positive, Seed
 from qfleet.wire.messages.request import Request
 
 #: The Celery task that runs a shard; its arguments are ``(job_id, shard_index)``.
@@ -78,7 +78,7 @@ def take_points(work: CircuitWork, first: int, points: int) -> CircuitWork:
 class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):
     """The work of one task."""
 
-    circuits: Annotated[tuple[CircuitWork, ...], Meta(min_length=1, max_length=100_000)]
+    circuits: Annotated[tuple[CircuitWork, ...], Meta(min_length=1, max_length=MAX_POINTS)]
     #: each request once; circuits refer to them by their places
     requests: Annotated[tuple[Request, ...], Meta(min_length=1, max_length=MAX_REQUESTS)]
     #: threads that a circuit may use; 0 = all cores of the worker's machine

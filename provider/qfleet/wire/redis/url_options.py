@@ -137,14 +137,14 @@ def redact(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "", url
-    elif scheme not in _ANY_SCHEME and ("@" in rest or not _SCHEME.fullmatch(scheme)):
+    elif scheme.lower() not in _ANY_SCHEME and ("@" in rest or not _SCHEME.fullmatch(scheme)):
         # The ``://`` may stand within a login.
         return "***"
     start = f"{scheme}{separator}"
     head, mark, query = rest.partition("?")
     head, fragment, _ = head.partition("#")
     query, more, _ = query.partition("#")
-    of_path = scheme in _SOCKET_SCHEMES and head.startswith("/")
+    of_path = scheme.lower() in _SOCKET_SCHEMES and head.startswith("/")
     address = head if of_path else head.partition("/")[0]
     if not of_path and "@" in rest[len(address) :]:
         # A sign of the password that should have been escaped: any part may be a part of it.

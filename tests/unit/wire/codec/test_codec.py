@@ -73,7 +73,7 @@ def test_different_programs_have_different_names():
         (lambda blob: blob[:0], "not a qfleet message"),
         (lambda blob: blob[:3], "not a qfleet message"),
         (lambda blob: b"QF" + blob[2:], "not a qfleet message: it begins with b'QF"),
-        (lambda blob: blob[:2] + b"\x02" + blob[3:], "a message of format 2, and this process reads formats 3 to 4"),
+        (lambda blob: blob[:2] + b"\x02" + blob[3:], "a message of format 2, and this process reads 3"),
         (lambda blob: blob[:2] + b"\x00" + blob[3:], "a message of format 0"),
         (lambda blob: blob[:3] + b"X" + blob[4:], "a message of kind b'X' where"),
         (lambda blob: blob[:4], "damaged message"),

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from qfleet.wire.codec.blobs import VERSION, Kind
+from qfleet.wire.codec.blobs import VERSIONS, Kind
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.codec.shards import decode_result, decode_work
 from qfleet.wire.messages import request, result, work
@@ -59,7 +59,7 @@ def fields(program: Program) -> dict:
 def test_every_kind_of_message_has_a_golden_file():
     """If this fails for a new message: add it to `make_golden.MESSAGES`, and run that as a script."""
     heads = {path.read_bytes()[:4] for path in FILES}
-    assert heads >= {b"qf" + bytes([VERSION]) + kind.value for kind in Kind}
+    assert heads >= {b"qf" + bytes([VERSIONS[kind]]) + kind.value for kind in Kind}
 
 
 def test_every_public_struct_is_in_a_golden_file():

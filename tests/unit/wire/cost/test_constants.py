@@ -44,11 +44,14 @@ def saving(kind: SaveKind, *before: object) -> Program:
     ("program", "shots", "states"),
     [
         (oracle.program(N, 1, [measure(0, 0)]), 100, 1.1),
-        (oracle.program(N, 1, [measure(0, 0), op(Op.H, [0])]), 100, 2.6),
+        (oracle.program(N, 1, [measure(0, 0), op(Op.H, [0])]), 100, 3.1),
+        # A reset divides the shots also at the end.
+        (oracle.program(N, 1, [op(Op.H, [0]), op(Op.RESET, [0])]), 100, 3.1),
+        (oracle.program(N, 1, [measure(0, 0), op(Op.RESET, [0]), measure(0, 0)]), 100, 3.1),
         # One shot goes one way.
         (oracle.program(N, 1, [measure(0, 0), op(Op.H, [0])]), 1, 1.1),
         (saving(SaveKind.DENSITY_MATRIX), 100, 2.1),
-        (saving(SaveKind.DENSITY_MATRIX, measure(0, 0)), 100, 3.6),
+        (saving(SaveKind.DENSITY_MATRIX, measure(0, 0)), 100, 4.1),
     ],
 )
 def test_states_of_the_faster_engine(program: Program, shots: int, states: float) -> None:

@@ -36,6 +36,7 @@ def test_the_method_follows_from_what_is_wanted(
     [
         (SAVING, Request(Output.COUNTS, "statevector"), "saves its unitary, which method='statevector' doesn't have"),
         (PLAIN, Request(Output.UNITARY, "statevector"), "gives its unitary, which method='statevector' doesn't have"),
+        (SAVING, Request(Output.STATEVECTOR, "automatic"), "saves its unitary, and gives no statevector then"),
         (PLAIN, Request(Output.COUNTS, "unitary"), "gives its counts, which method='unitary' doesn't have"),
     ],
 )

@@ -180,6 +180,8 @@ def test_names_that_can_be_looked_up_are_taken(url: str) -> None:
     [
         ("redis://host/0", "redis://host/0"),
         ("redis://geheim@host/0", "redis://***@host/0"),
+        ("REDIS://user:pw@host/0", "REDIS://user:***@host/0"),
+        ("Unix:///r.sock", "Unix:///r.sock"),
         ("redis://:pw@host/0", "redis://:***@host/0"),
         ("rediss://user:p:w@host:1/0?ssl_ca_certs=a", "rediss://user:***@host:1/0?ssl_ca_certs=a"),
         ("redis://user:p@w@host", "redis://user:***@host"),

@@ -16,7 +16,7 @@ from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.messages.request import Output, Precision
 
-PEAK = Path(__file__).parents[3] / "benchmarks" / "_peak.py"
+PEAK = Path(__file__).parents[5] / "benchmarks" / "_peak.py"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -59,21 +59,21 @@ def _platform() -> list[bytes]:
         features,
         *settings,
     ]
-    return [*(part.encode("utf-8", "surrogateescape") for part in parts), _configuration()]
+    return [*(part.encode("utf-8", "surrogateescape") for part in parts), _content(_CONFIGURATION)]
 
 
 def _sources() -> list[bytes]:
     # By their paths below the package: two modules of different folders may have one name.
     paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
-    sources = [part for name in sorted(paths) for part in (name.encode(), paths[name].read_bytes())]
+    sources = [part for name in sorted(paths) for part in (name.encode(), _content(paths[name]))]
     # Of the operations, machine code knows these by number; all else of them is an argument.
     return [*sources, *(f"{name}={number}".encode() for name, number in codes.numbers().items())]
 
 
-def _configuration() -> bytes:
+def _content(path: Path) -> bytes:
     try:
-        return _CONFIGURATION.read_bytes()
-    except OSError:
+        return path.read_bytes()
+    except OSError:  # it isn't there, or is an editor's link to nowhere
         return b""
 
 
