@@ -100,7 +100,7 @@ def _warm() -> int:
         return 1
     if not is_ready():
         print(
-            "Compiling the faster engine's machine code: up to a minute on two cores, once on each machine ...",
+            "Compiling the faster engine's machine code: about a minute on two cores, once on each machine ...",
             flush=True,
         )
     try:

@@ -126,7 +126,7 @@ def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
 def warm() -> NoReturn:
     """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
 
-    Compiling takes up to a minute on two cores. Until it is done, workers run circuits with numpy, which gives the same
+    Compiling takes about a minute on two cores. Until it is done, workers run circuits with numpy, which gives the same
     counts but is slower, and one of them compiles the engine in the background.
 
     \b
