@@ -199,16 +199,17 @@ def test_an_unknown_id_is_its_own_error(ask: str, lonely: FleetProvider) -> None
 def test_an_expired_job_is_its_own_error_and_leaves_nothing(
     port: int, server: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # Long enough for cancel() to read how the job ended, on a busy machine too.
+    # Long enough to see how a job ended, on a busy machine too.
     monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "4")
     url = f"redis://127.0.0.1:{port}/0"
-    with FleetProvider(url) as provider, worker(url, tmp_path / "log", QFLEET_MEMORY_BYTES=str(80 * 2**20)):
+    with FleetProvider(url) as provider, worker(url, tmp_path / "log", QFLEET_MEMORY_BYTES=str(120 * 2**20)):
         backend = provider.get_backend()
         done = backend.run([bell()] * 3, max_job_size=1)
-        failed = backend.run(wide(20))
+        failed = backend.run(wide(22))
         cancelled = backend.run(endless(), shots=ENDLESS_SHOTS)
         until(cancelled.running, "the last job runs")
         cancelled.cancel()
+        until(cancelled.in_final_state, "its process has stopped")
         for job in (done, failed, cancelled):
             job_id = job.job_id()
             until(lambda job_id=job_id: keys_with(server, job_id) == [], "all its keys are gone")
