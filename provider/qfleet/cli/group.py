@@ -166,7 +166,7 @@ def json_option(command: _Command) -> _Command:
 
 
 def connect(url: str | None) -> FleetProvider:
-    """Return the provider of the fleet at a url. Raises a usage error if there is no url."""
+    """Return the provider of the fleet at a url. Raises a usage error without one."""
     if not url:
         raise click.UsageError(
             "No fleet is given. Name its Redis with --url or in QFLEET_URL, or start a fleet with 'qfleet up'."

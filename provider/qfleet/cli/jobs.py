@@ -39,7 +39,7 @@ def jobs(
     from qfleet.cli.output import job_document, print_jobs
 
     if backend_name is not None:
-        provider.get_backend(backend_name)  # raises an error if there is no such backend
+        provider.get_backend(backend_name)  # raises an error for an unknown name
     listed = provider.jobs(limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None)
     documents = [job_document(job) for job in listed]
     workers = len(provider.workers())
