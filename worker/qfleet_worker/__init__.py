@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator worker: takes shards off the queue, runs their circuits, and stores the results, without Qiskit."""
+"""The worker that simulates circuits, without Qiskit.
+
+It takes shards off the queue, runs their circuits and stores the results.
+"""
 
 from importlib.metadata import version
 

@@ -27,13 +27,13 @@ from qfleet_worker.settings import Settings, SettingsError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a worker until it is told to stop, check one, or compile machine code.
+    """Run a worker, check its health, or compile its machine code.
 
     Args:
         arguments: The arguments of the command; by default those of this process.
 
     Returns:
-        The exit code: 2 for wrong settings, 1 for a Redis that can't be used, and not 0 for a worker that can't go on.
+        The exit code: 2 for wrong settings, 1 for an unusable Redis, and not 0 for a worker that failed.
     """
     parser = argparse.ArgumentParser(
         prog="python -m qfleet_worker",
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     if settings.lifeline:
         follow_stdin(settings.broker, settings.lifeline)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Until Celery installs its own handler: a worker that still waits for its Redis may be told to stop, too.
+    # Until Celery installs its own handler. A worker may be told to stop while it still waits for its Redis.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(settings)

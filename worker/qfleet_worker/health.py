@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The health check of a container: a worker of this machine is up."""
+"""The health check of a container with a worker."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from qfleet_worker.store import Store, connect
 
 
 def is_healthy(broker: Broker, machine: str) -> bool:
-    """Tell whether a worker of a machine, or container, has renewed its presence lately.
+    """Tell whether a worker of a machine has renewed its presence recently.
 
     Args:
         broker: The Redis of the fleet.
-        machine: The machine's id, from `qfleet.wire.messages.machine.machine_id`.
+        machine: The id of the machine or container, from `qfleet.wire.messages.machine.machine_id`.
 
     Returns:
-        False, too, if Redis doesn't answer.
+        False also if Redis doesn't answer.
     """
     try:
         return Store(connect(broker, retries=1), "").is_up_on(machine)

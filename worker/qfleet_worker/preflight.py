@@ -21,9 +21,12 @@ _PAUSES_SECONDS: Final = (0.2, 5.0)
 
 
 def refusal_reason(broker: Broker) -> str:
-    """Return the reason why this worker can't use its Redis, in one line; empty if it can.
+    """Return the reason why this worker can't use its Redis.
 
-    A Redis that doesn't answer is asked again until it does.
+    The function asks a Redis that doesn't answer again until it does.
+
+    Returns:
+        One line; empty if the worker can use it.
     """
     pause = _PAUSES_SECONDS[0]
     while True:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings of a worker, read from its environment once, when it starts."""
+"""The settings of a worker, read from its environment at the start."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker's view of the ledger: claim shards, read programs, store results, and show the worker's presence."""
+"""The worker's view of the ledger in Redis.
+
+A worker claims shards, reads programs, stores results, and shows its presence.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ from qfleet.wire.redis.states import ShardState, shard_of, task_id
 
 #: Seconds between two searches for lost shards.
 RECONCILE_SECONDS: Final = 5.0
-#: How many damaged entries are remembered, so that each is logged once.
+#: The most damaged entries that a worker remembers, to log each of them once.
 _MAX_SKIPPED: Final = 1000
 #: Seconds after which the record of a worker that vanished is deleted.
 FORGOTTEN_SECONDS: Final = 86_400.0
@@ -44,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 class PresenceGlimpse(msgspec.Struct, frozen=True):
-    """The part of a `Presence`, perhaps of another version, that says when it was renewed and where its worker runs."""
+    """The fields of a `Presence` that workers of all versions write."""
 
     seen: float
     machine: str = ""
@@ -93,7 +96,11 @@ class Store:
         self._renew = self._redis.register_script(plain_script("show"))
 
     def take(self, job_id: str, index: int) -> Taken | None:
-        """Claim a shard; ``None`` if it has ended, was cancelled, runs elsewhere, or its job is gone."""
+        """Claim a shard to run it in this process.
+
+        Returns:
+            ``None`` if the shard has ended, was cancelled or runs elsewhere, or if its job is gone.
+        """
         owner = f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         answer = self._scripts.call("take", job_id, "STARTED", index, owner, "")
         if len(answer) == 2 and self._is_dead(*answer):
@@ -123,14 +130,22 @@ class Store:
         return answer
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
-        """Return the blobs of programs of a job, in the order of their names; ``None`` for a missing one."""
+        """Return the blobs of a job's programs in their names' order.
+
+        Args:
+            job_id: The job.
+            names: The names of the programs.
+
+        Returns:
+            ``None`` for each missing program.
+        """
         blobs: list[bytes | None] = self._redis.hmget(keys.programs(job_id), names)
         return blobs
 
     def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
-        """Store a shard's result, and mark the shard SUCCESS, or FAILURE if there is an error.
+        """Store a shard's result, and mark the shard SUCCESS or FAILURE.
 
-        If a full Redis has no room for the result, it is tried again for a while. After that the shard fails.
+        If a full Redis has no room for the result, the worker tries again for a while. After that the shard fails.
 
         Args:
             taken: The shard.
@@ -167,7 +182,11 @@ class Store:
         return bool(answer)
 
     def runs(self, job_id: str, index: int) -> int | None:
-        """Return the id of this worker's process that runs a shard, or ran it when it was cancelled; else ``None``."""
+        """Return the id of this worker's process that runs a shard.
+
+        Returns:
+            For a cancelled shard, the process that ran it; ``None`` if no process of this worker does or did.
+        """
         fields = [ShardField.of(index, name) for name in (ShardField.STATE, ShardField.STOPPING, ShardField.OWNER)]
         state, stopping, owner = self._redis.hmget(keys.shards(job_id), fields)
         if owner is None or (state != b"STARTED" and not stopping):
@@ -188,20 +207,27 @@ class Store:
         self._scripts.call("stopped", job_id, "PENDING", index, owner, cause)
 
     def fail(self, job_id: str, index: int, error: str) -> None:
-        """Let a shard that runs here fail, with an error for the user."""
+        """Mark a shard that runs here FAILURE, with the user's error."""
         failure = "qfleet.errors.JobFailedError", error
         self._scripts.call("fail", job_id, "FAILURE", index, self._worker, error, error=failure)
 
     def release(self, job_id: str, index: int) -> bool:
-        """Hand back a shard that this worker holds, to be published again; False if the worker doesn't hold it."""
+        """Hand back a shard of this worker, which the caller publishes again.
+
+        Returns:
+            False if this worker doesn't hold the shard.
+        """
         return bool(self._scripts.call("release", job_id, "PENDING", index, self._worker))
 
     def excuse(self, job_id: str, index: int) -> None:
-        """Record that a running shard isn't the cause if this worker, which was told to stop, is killed."""
+        """Record that a running shard doesn't cause the end of this worker.
+
+        The worker was told to stop and may be killed before the shard ends.
+        """
         self._scripts.call("excuse", job_id, "STARTED", index, self._worker)
 
     def lost(self, patience_seconds: float) -> list[tuple[str, int]]:
-        """Return the job and the index of each shard that lost its message or its process.
+        """Find the shards that lost their message or their process.
 
         The caller must publish these shards again. A job with damaged records is skipped, and logged once.
 
@@ -209,7 +235,7 @@ class Store:
             patience_seconds: Seconds that a shard must have looked lost.
 
         Returns:
-            Nothing if another worker has searched just now.
+            The job and the index of each shard; nothing if another worker has just searched.
         """
         if not self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(RECONCILE_SECONDS * 900)):
             return []
@@ -224,9 +250,8 @@ class Store:
             try:
                 began, *lost = self._scripts.call("reconcile", job_id, "PENDING", patience_seconds, last_taken)
             except ResponseError as exc:
-                if (
-                    type(exc) is not ResponseError
-                ):  # such as that of a full Redis, or of one that isn't the master any more
+                # Subclasses tell of Redis itself, such as a full one or one that is no longer the master.
+                if type(exc) is not ResponseError:
                     raise
                 self._skip(raw, exc)
                 continue
@@ -240,7 +265,7 @@ class Store:
             logger.warning("skipped %.100r in %s when looking for lost shards: %s", job_id, keys.ACTIVE, why)
 
     def renew_presence(self, presence: Presence) -> None:
-        """Store this worker's presence, with the present time by the clock of Redis."""
+        """Store this worker's presence with the time of Redis's clock."""
         fields = msgspec.to_builtins(presence)
         del fields["seen"]
         self._renew(keys=[keys.WORKERS], args=[presence.name, msgspec.json.encode(fields)[:-1] + b',"seen":'])
@@ -250,7 +275,7 @@ class Store:
         self._redis.hdel(keys.WORKERS, self._worker)
 
     def _forget_workers(self) -> None:
-        """Delete the records of workers that vanished long ago, and records that no worker wrote."""
+        """Delete the records of workers that vanished long ago, and invalid records."""
         now, glimpses = self._glimpses()
         gone = [
             name for name, glimpse in glimpses.items() if not -STALE_SECONDS < now - glimpse.seen < FORGOTTEN_SECONDS
@@ -266,16 +291,19 @@ class Store:
         )
 
     def _glimpses(self) -> tuple[float, dict[bytes, PresenceGlimpse]]:
-        """Return the time by the clock of Redis, and a glimpse of each worker's presence.
+        """Return the time of Redis's clock and a glimpse of each presence.
 
-        A damaged record gives a glimpse of long ago.
+        A damaged record gives a glimpse from long ago.
         """
         seconds, _ = self._redis.time()
         return seconds, {name: _glimpse(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
 
 def _worker_and_process(owner: bytes) -> tuple[bytes, int | None]:
-    """Return the worker and the process in an owner's name; no process if a worker didn't write the name."""
+    """Return the worker and the process in an owner's name.
+
+    A name that no worker wrote gives no worker and no process.
+    """
     parts = _OWNER.fullmatch(owner)
     return (parts[1], int(parts[2])) if parts else (b"", None)
 
@@ -294,7 +322,9 @@ PATIENT: Final = 30
 
 
 def connect(broker: Broker, *, retries: int = PATIENT) -> redis.Redis:
-    """Return a client that outlasts a short outage, so that no shard's result is lost.
+    """Return a client of Redis that outlasts a short outage.
+
+    So no shard's result is lost.
 
     Args:
         broker: The Redis to connect to.

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The check of each message from the queue and the control channel, before Celery sees it.
+"""The check of each message from Redis before Celery sees it.
+
+The messages come from the queue and the control channel.
 
 Anything with access to Redis can write anything there. Celery and kombu trust a message: they decompress it, take time
 limits and callbacks from it, and end the worker if a type is wrong. So this module reads only the shard, or the
@@ -96,7 +98,7 @@ _command_decoder: msgspec.json.Decoder[_Revoke | _Ping] = msgspec.json.Decoder(_
 
 
 def shard_message(raw: bytes) -> dict[str, Any]:
-    """Return a Celery message for the shard that a message on the queue names.
+    """Return a Celery message for the shard named by a queue message.
 
     Raises:
         MessageError: The message doesn't name a shard.
@@ -128,7 +130,9 @@ def shard_message(raw: bytes) -> dict[str, Any]:
 
 
 def control_message(raw: bytes) -> dict[str, Any]:
-    """Return a Celery message for a remote-control command: ``ping``, or ``revoke``, which kills by SIGKILL only.
+    """Return a Celery message for the command ``ping`` or ``revoke``.
+
+    ``revoke`` always kills by SIGKILL.
 
     Raises:
         MessageError: The message is neither of these commands.
@@ -194,7 +198,7 @@ class _CheckedChannel:
     subclient: Any
 
     def _brpop_read(self, **options: Any) -> bool:
-        """Read the answer to BRPOP from the connection, and deliver the message if it names a shard."""
+        """Read the answer to BRPOP, and deliver a message for a shard."""
         try:
             try:
                 answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
@@ -218,7 +222,10 @@ class _CheckedChannel:
             self._flush_brpop_reauth()  # type: ignore[attr-defined]
 
     def _handle_message(self, client: Any, response: Any) -> dict[str, Any]:
-        """Return a message of the control channel as kombu reads it, without data if it must be dropped."""
+        """Return a message of the control channel as kombu reads it.
+
+        A message that must be dropped has no data.
+        """
         payload: dict[str, Any] = super()._handle_message(client, response)  # type: ignore[misc]
         if payload["type"] == b"message":
             raw = payload["data"]
@@ -263,7 +270,10 @@ class Transport(kombu_redis.Transport):
 
 
 class SocketTransport(Transport):
-    """The same transport for a unix socket, whose url kombu passes on whole."""
+    """The same transport for a unix socket.
+
+    kombu passes on its url whole.
+    """
 
     can_parse_url = True
 
@@ -279,7 +289,7 @@ class SentinelTransport(kombu_redis.SentinelTransport):
 
 
 def transport_settings(broker: Broker) -> dict[str, str]:
-    """Return the Celery settings that make a worker read its messages through this module."""
+    """Return the Celery settings that choose a transport of this module."""
     transport: type = Transport
     if broker.sentinels:
         transport = SentinelTransport

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps that keep the ledger true while processes, connections and machines come and go.
+"""The steps that keep the ledger true through faults.
+
+Processes, connections and machines may fail at any time.
 
 The ledger in Redis decides which shards must run. A message on the queue is only a hint that a worker should look
 there. So a fault of the queue neither loses a shard nor runs a shard whose result is stored already:

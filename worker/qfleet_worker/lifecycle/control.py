@@ -26,7 +26,13 @@ def limit_control() -> None:
 
 
 def _revoke(context: Any, task_id: str | list[str], terminate: bool = False, **_: Any) -> Any:
-    """Kill the processes of this worker that run one of the tasks, if `terminate` is true."""
+    """Kill the processes of this worker that run one of the tasks.
+
+    Args:
+        context: Celery's state of the worker.
+        task_id: The id of a task, or a list of ids.
+        terminate: False to leave the processes alone.
+    """
     wanted = {task_id} if isinstance(task_id, str) else set(task_id)
     running = [request for request in tuple(state.reserved_requests) if request.id in wanted] if terminate else []
     for request in running:

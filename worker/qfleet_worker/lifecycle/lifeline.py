@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a local fleet together with the process that started it, even if that process was killed.
+"""The end of a local fleet with the process that started it.
 
-The starting process holds the other end of the worker's standard input, which ends when that process ends. The worker
-then stops the private server, removes the fleet's folder, and ends itself.
+The starting process holds the other end of the worker's standard input. The input ends when that process ends, even if
+it was killed. The worker then stops the private server, removes the fleet's folder, and ends itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from qfleet.wire.redis.broker import Broker
 
 
 def follow_stdin(broker: Broker, folder: str) -> None:
-    """Start a thread that ends the server, its folder and this process when standard input ends.
+    """End the server, its folder and this process with standard input.
+
+    A thread waits for the end of the input.
 
     Args:
         broker: The private server of the fleet.

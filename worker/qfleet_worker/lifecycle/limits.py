@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bound on the memory of a process: a circuit that exceeds its predicted memory ends in its own error.
+"""A bound on the memory of a process.
 
-Without the bound, the kernel would kill this process, or perhaps another one.
+A circuit that exceeds its predicted memory ends in its own error. Without the bound, the kernel would kill this
+process, or perhaps another one.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ _ROOM_BYTES = 8 * OVERHEAD_BYTES
 
 
 def limit_memory(memory_bytes: int) -> None:
-    """Limit the memory that this process can add to its present memory. Only Linux has the limit.
+    """Limit the memory that this process can add, on Linux only.
 
     Args:
-        memory_bytes: The bytes that the process may add. The limit leaves some room above them.
+        memory_bytes: The bytes that the process may add to those it has. The limit leaves some room above them.
     """
     if sys.platform != "linux":
         return

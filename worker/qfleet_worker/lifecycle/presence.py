@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def presence_step(
     store: Store, presence: Presence, report: Callable[[], dict[str, Any]] = dict
 ) -> type[bootsteps.StartStopStep]:
-    """Return a step of Celery's consumer that renews the worker's presence every few seconds.
+    """Return a step of Celery's consumer that renews the worker's presence.
 
     The step runs in the loop that takes tasks, so the presence of a worker whose loop hangs becomes stale.
 

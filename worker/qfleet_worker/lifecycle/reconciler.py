@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search for shards that lost their message or their process, and must be published again.
+"""The search for shards that lost their message or their process.
+
+They must be published again.
 
 A message is lost if a worker died between taking it off the queue and running it (celery #4354, kombu #1836), or if a
 client died before it had published a whole job. A process is lost with its machine.
@@ -24,7 +26,7 @@ PATIENCE_SECONDS: Final = 4.0
 
 
 def reconciler_step(store: Store, publish: Callable[[str, int], None]) -> type[bootsteps.StartStopStep]:
-    """Return a step of Celery's consumer that searches for lost shards and publishes them again.
+    """Return a step of Celery's consumer that publishes lost shards again.
 
     Args:
         store: The store to search.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests of tasks that run shards: they report a dead or late process to the ledger.
+"""The requests of tasks that run shards.
 
-Celery calls their methods in the worker's main process.
+They report a dead or late process to the ledger. Celery calls their methods in the worker's main process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DEATH_SECONDS: Final = 1.0
 
 
 class _ShardRequest(Request):
-    """The request of a task whose arguments are a job id and a shard's index."""
+    """The request of a task with a job id and shard index."""
 
     store: Store
     publish: Callable[[str, int], None]
@@ -94,7 +94,7 @@ def shard_request(store: Store, publish: Callable[[str, int], None]) -> type[Req
 
 
 def cause_of_death(text: str) -> str:
-    """Return the cause of a process's end, read from the text of billiard's error."""
+    """Return the cause of a process's death, from billiard's error text."""
     killed = re.search(r"signal (\d+)", text)
     if killed is None:
         code = re.search(r"exitcode (\d+)", text)
@@ -106,9 +106,12 @@ def cause_of_death(text: str) -> str:
 
 
 def _is_gone(pid: int) -> bool:
-    """Wait until a killed process is dead, and return False if it isn't dead in time.
+    """Wait until a killed process is dead.
 
     The process isn't reaped: that would hide its end from the pool.
+
+    Returns:
+        False if the process isn't dead in time.
     """
     deadline = time.monotonic() + DEATH_SECONDS
     while time.monotonic() < deadline:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a worker that was told to stop: after a grace period, it hands back its unfinished shards.
+"""The end of a worker that was told to stop.
+
+After a grace period, the worker hands back its unfinished shards.
 
 At the first SIGTERM Celery takes no more messages, puts back the messages whose task doesn't run yet, and waits for the
 running tasks. The sender of the signal may be less patient: ``docker stop`` kills after 10 s, Kubernetes after 30 s. So
@@ -32,7 +34,7 @@ _CHECK_SECONDS: Final = 0.5
 
 
 class _Shutdown:
-    """The steps between the first signal to stop and the end of the worker."""
+    """The steps from the first stop signal to the worker's end."""
 
     def __init__(self, store: Store, grace_seconds: float, publish: Callable[[str, int], None]) -> None:
         self._store = store
@@ -53,7 +55,10 @@ class _Shutdown:
         os._exit(0)
 
     def _excuse_until(self, deadline: float) -> None:
-        """Record for each shard that runs before a deadline that an interruption isn't an attempt."""
+        """Record an excuse for each shard that runs before a deadline.
+
+        If this worker is killed, the attempt doesn't count against these shards.
+        """
         excused: set[str] = set()
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -79,7 +84,7 @@ class _Shutdown:
 
 
 def limit_shutdown(store: Store, grace_seconds: float, publish: Callable[[str, int], None]) -> None:
-    """Limit the time between the first signal to stop and the end of this process.
+    """Limit the time from the first stop signal to this process's end.
 
     Args:
         store: The store whose shards this worker runs.
@@ -90,9 +95,10 @@ def limit_shutdown(store: Store, grace_seconds: float, publish: Callable[[str, i
 
 
 def outlast_termination() -> None:
-    """Ignore SIGTERM in this process of the pool: its worker, which gets the signal too, stops it in time.
+    """Ignore SIGTERM in this process of the pool.
 
-    systemd, process groups and some container runtimes signal all processes at once.
+    systemd, process groups and some container runtimes signal all processes at once. The worker gets the signal too,
+    and stops this process in time.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

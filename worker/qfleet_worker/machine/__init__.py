@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The memory and the cores of the machine that a worker may use."""
+"""The memory and cores of the machine that a worker may use."""

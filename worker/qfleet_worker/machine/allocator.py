@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thresholds of glibc's allocator that keep the memory of freed arrays for the next arrays.
+"""Thresholds of glibc's allocator, which keep freed memory for later arrays.
 
 The results of many shots lie in arrays of some hundred kilobytes to some megabytes, which live for a few operations. By
 default glibc returns the memory of most of these arrays to the kernel, which zeroes it again, page by page. That took
@@ -20,7 +20,7 @@ _KEPT_ARRAY_BYTES = 1 << 25
 
 
 def keep_freed_memory() -> None:
-    """Keep up to 128 MiB of freed memory for this process. Only glibc can."""
+    """Keep up to 128 MiB of freed memory, with glibc only."""
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The limits of this process's control groups: cgroup v1 and v2, inside and outside of containers.
+"""The limits of this process's control groups.
 
-A limit holds for a group and for all groups inside of it. So the limits of the parents count too, such as those of a
-pod or of a systemd slice. The places of the groups are read from ``/proc``, as described in cgroups(7) and
-proc_pid_mountinfo(5).
+The module reads cgroup v1 and v2, inside and outside of containers. A limit holds for a group and for all groups inside
+of it. So the limits of the parents count too, such as those of a pod or of a systemd slice. The places of the groups
+are read from ``/proc``, as described in cgroups(7) and proc_pid_mountinfo(5).
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ class _Mount:
 
 
 def memory_limit(root: Path = _ROOT) -> int | None:
-    """Return the lowest memory limit of this process in bytes; ``None`` if there is no limit.
+    """Return the lowest memory limit of this process, in bytes.
 
     Args:
         root: The folder that holds ``proc`` and the paths named there.
+
+    Returns:
+        ``None`` if there is no limit.
     """
     limits = []
     for folder, is_new in _groups("memory", root):
@@ -42,10 +45,13 @@ def memory_limit(root: Path = _ROOT) -> int | None:
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:
-    """Return the lowest CPU quota of this process in cores; ``None`` if there is no quota.
+    """Return the lowest CPU quota of this process, in cores.
 
     Args:
         root: The folder that holds ``proc`` and the paths named there.
+
+    Returns:
+        ``None`` if there is no quota.
     """
     quotas = []
     for folder, is_new in _groups("cpu", root):
@@ -59,7 +65,10 @@ def cpu_quota(root: Path = _ROOT) -> float | None:
 
 
 def _groups(controller: str, root: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield the folder of each group of this process, and of its parents, with True for cgroup v2."""
+    """Yield the folder of each group of this process, and its parents.
+
+    Each folder comes with True for cgroup v2, False for v1.
+    """
     paths = _paths(root)
     for mount in _mounts(root):
         if mount.controllers is not None and controller not in mount.controllers:
@@ -77,7 +86,10 @@ def _groups(controller: str, root: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _paths(root: Path) -> dict[str, PurePosixPath]:
-    """Return the path of this process's group for each controller; the empty name stands for cgroup v2."""
+    """Return the path of this process's group for each controller.
+
+    The empty name stands for cgroup v2.
+    """
     paths: dict[str, PurePosixPath] = {}
     for line in _read(root / "proc/self/cgroup").splitlines():
         hierarchy, _, rest = line.partition(":")
@@ -98,7 +110,7 @@ def _mounts(root: Path) -> Iterator[_Mount]:
 
 
 def _find(folder: Path, depth: int) -> Path | None:
-    """Return the folder of this process's group, searched at a depth below a folder."""
+    """Find the folder of this process's group at a depth below another."""
     process = str(os.getpid())
     return next(
         (path.parent for path in folder.glob("*/" * depth + "cgroup.procs") if process in _read(path).split()), None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The memory and the cores that this machine, or container, offers to a worker."""
+"""The memory and cores that this machine or container offers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ USABLE_FRACTION: Final = 0.8
 
 
 def usable_bytes() -> int:
-    """Return the bytes that the shards of a worker may use together if no other worker shares the machine."""
+    """Return the bytes that all shards of a worker may use together.
+
+    No other worker must share the machine.
+    """
     total, limit = psutil.virtual_memory().total, memory_limit()
     return int((total if limit is None else min(total, limit)) * USABLE_FRACTION)
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use by its affinity and its CPU quota.
+    """Return the number of cores by this process's affinity and CPU quota.
 
     A part of a core counts as a core.
     """

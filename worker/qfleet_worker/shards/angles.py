@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Angles of a program at many points, from the values of its parameters."""
+"""Angles of a program at many points, from its parameters' values."""
 
 from __future__ import annotations
 
@@ -26,22 +26,28 @@ _NUMBERS: Final = 1 << 20
 
 
 def points_at_once(program: Program) -> int:
-    """Return the number of points to fill a program at, at a time, which bounds the memory."""
+    """Return the number of points at which to fill a program together.
+
+    It bounds the memory that filling takes.
+    """
     longest = max((len(formula.steps) for formula in program.formulas), default=0)
     return max(1, _NUMBERS // (len(program.params) + len(program.formulas) + 4 * longest + 1))
 
 
 def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a program's angles with its slots filled, in radians: shape (points, len(program.params)).
+    """Return a program's angles at each point, with its slots filled.
 
-    What a point gives doesn't depend on the others, to the bit.
+    The angles at a point don't depend on the other points, to the bit.
 
     Args:
-        program: the program, with slots.
-        values: the parameters at each point; shape (points, program.num_parameters).
+        program: The program, with slots.
+        values: The parameters at each point; shape (points, program.num_parameters).
+
+    Returns:
+        Radians; shape (points, len(program.params)).
 
     Raises:
-        EngineError: an angle isn't real or isn't finite; the text names the operation and, if there are several, the
+        EngineError: An angle isn't real or isn't finite. The text names the operation and, if there are several, the
             point.
     """
     points = len(values)
@@ -71,14 +77,22 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _real(formula: Formula, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a formula's value at each point. NaN stands for a number that isn't real: one check finds both."""
+    """Return a formula's value at each point.
+
+    NaN stands for a number that isn't real, so one check finds both.
+    """
     with np.errstate(all="ignore"):
         result = _evaluate(formula, values)
     return result if result.dtype == np.float64 else np.where(result.imag == 0, result.real, np.nan)
 
 
 def filled(program: Program, params: NDArray[np.float64]) -> Program:
-    """Return the program with angles instead of slots: a row of the result of `fill`."""
+    """Return the program with angles instead of slots.
+
+    Args:
+        program: The program, with slots.
+        params: A row of the result of `fill`.
+    """
     return msgspec.structs.replace(
         program, params=params, num_parameters=0, slots=NOTHING, slot_refs=NOTHING, formulas=()
     )
@@ -147,7 +161,10 @@ _DOMAINS: dict[int, Callable[..., NDArray[np.bool_]]] = {
 
 
 def _apply(step: int, *operands: _Numbers) -> _Numbers:
-    """Apply a function point by point. The result is real where the operands and the function are."""
+    """Apply a function point by point.
+
+    The result is real where the operands and the function are.
+    """
     function = _FUNCTIONS[step]
     real = np.ones(len(operands[0]), bool)
     for operand in operands:

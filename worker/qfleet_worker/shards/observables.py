@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expectation values of the observables that are wanted at each point."""
+"""Expectation values of the observables wanted at each point."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def expectation_values(
     params: NDArray[np.float64],
     seeds: Sequence[int],
 ) -> NDArray[np.float64]:
-    """Return the expectation values that are wanted at each point.
+    """Return the expectation values wanted at each point.
 
     Args:
-        simulator: runs the circuit.
-        experiment: the circuit, with any angles.
-        circuit: says which observables are wanted where.
-        params: angles in radians, shape (points, angles).
-        seeds: the seed of each point.
+        simulator: The simulator of the circuit.
+        experiment: The circuit, with any angles.
+        circuit: The work that names the observables of each point.
+        params: The angles in radians; shape (points, angles).
+        seeds: The seed of each point.
 
     Returns:
         Shape (points, columns); twice as many columns with squares.
 
     Raises:
-        EngineError: the circuit saves no expectation values, or others than those wanted.
+        EngineError: The circuit saves no expectation values, or others than those wanted.
     """
     save = experiment.program.saves[-1] if experiment.program.saves else None
     if save is None or save.spec.payload is not Payload.PAULI_SUMS:
@@ -57,7 +57,10 @@ def expectation_values(
 
 
 def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64] | None]]:
-    """Yield points with the observables that are wanted there; ``None`` for all of them."""
+    """Yield groups of points with the observables that all of them want.
+
+    ``None`` stands for all observables.
+    """
     everywhere = np.arange(circuit.points)
     if not circuit.observables:
         yield everywhere, None
@@ -78,7 +81,11 @@ def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp]
 
 
 def _of(save: Save, columns: NDArray[np.int64]) -> Save:
-    """Return a save with some of its observables. Raises `EngineError` for too many terms."""
+    """Return a save with some of its observables.
+
+    Raises:
+        EngineError: The observables have too many terms.
+    """
     x, z, coefficients = save.paulis()
     starts = save.sums()
     lengths = starts[columns + 1] - starts[columns]

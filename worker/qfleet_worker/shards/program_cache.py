@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that this process keeps, decoded and checked, from one shard to the next.
+"""Decoded programs that this process keeps for its next shards.
 
-They are named by the hash of their bytes: whatever job brought one, it is the same.
+They are named by the hash of their bytes, so jobs share them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Programs:
     """The programs that were used last.
 
     Args:
-        read: returns the blobs of some of a job's programs, by job and names.
-        limit_bytes: bytes of programs that are kept.
+        read: A function that returns the blobs of some of a job's programs, by job and names.
+        limit_bytes: The most bytes of programs to keep.
     """
 
     def __init__(self, read: Callable[[str, list[str]], list[bytes | None]], limit_bytes: int = LIMIT_BYTES) -> None:
@@ -38,7 +38,15 @@ class Programs:
         self._nbytes = 0
 
     def load(self, job_id: str, names: Sequence[str]) -> dict[str, Program | WireError]:
-        """Return a job's programs by their names; for one that can't be read, the error."""
+        """Return a job's programs by their names.
+
+        Args:
+            job_id: The job.
+            names: The names of the programs.
+
+        Returns:
+            The error in place of a program that can't be read.
+        """
         wanted = dict.fromkeys(names)
         missing = [name for name in wanted if name not in self._kept]
         found: dict[str, Program | WireError] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The run of a shard: take it, decode it, simulate its circuits, store their results."""
+"""The run of a shard, from taking it to storing its results."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Runner:
     """A runner of shards in this process.
 
     Args:
-        store: the ledger.
-        engines: the engines of this process, which choose one for each circuit.
-        memory_bytes: bytes of memory that one shard may use.
-        max_attempts: a circuit is given up after this many attempts in which its process died.
+        store: The ledger.
+        engines: The engines of this process, which choose one for each circuit.
+        memory_bytes: The bytes of memory that one shard may use.
+        max_attempts: The number of attempts in which its process died after which a circuit is given up.
     """
 
     def __init__(self, store: ShardStore, engines: Engines, *, memory_bytes: int, max_attempts: int) -> None:
@@ -71,7 +71,11 @@ class Runner:
         self._blas = ThreadpoolController()
 
     def run(self, job_id: str, index: int) -> bool:
-        """Run a shard to its end. Returns False if the shard or its result isn't wanted."""
+        """Run a shard to its end, and store its result.
+
+        Returns:
+            False if the shard or its result isn't wanted.
+        """
         taken = self._store.take(job_id, index)
         if taken is None:
             return False
@@ -90,7 +94,11 @@ class Runner:
             return self._refuse(taken, f"shard {index}: its results together take too much memory: {exc}")
 
     def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult] | None:
-        """Return the results of a shard's circuits; ``None`` if the shard was lost to another worker."""
+        """Return the results of a shard's circuits.
+
+        Returns:
+            ``None`` if the shard was lost to another worker.
+        """
         programs = self._programs.load(taken.job_id, [circuit.program for circuit in work.circuits])
         results: list[CircuitResult] = []
         held = 0
@@ -114,10 +122,13 @@ class Runner:
         return results
 
     def _deaths(self, taken: Taken, circuit: CircuitWork, *, alone: bool) -> int | None:
-        """Return how many processes died while they ran a circuit; ``None`` if the shard was lost.
+        """Return how many processes died while they ran a circuit.
 
-        Once a process died, it is noted which circuit is run, so that the others of the shard don't fail with it. The
-        first process to die is taken to have died of each.
+        After a death, the ledger records which circuit runs, so that the shard's other circuits don't fail with it.
+        Nothing tells the circuit of the first death. So it counts for each circuit during which another process died.
+
+        Returns:
+            ``None`` if the shard was lost to another worker.
         """
         if alone:
             return taken.attempt - 1
@@ -133,15 +144,15 @@ class Runner:
         threads: int,
         held: int,
     ) -> list[CircuitResult]:
-        """Run a circuit at all its points, as many at a time as fit.
+        """Run a circuit at all its points, in parts that fit memory.
 
         Args:
-            taken: the shard.
-            work: its work.
-            circuit: one of its circuits.
-            program: the circuit's program, or the error that it can't be read with.
-            threads: threads that the circuit may use.
-            held: bytes of results that the shard has already.
+            taken: The shard.
+            work: The shard's work.
+            circuit: A circuit of the shard.
+            program: The circuit's program, or the error of reading it.
+            threads: The number of threads that the circuit may use.
+            held: The bytes of results that the shard has already.
         """
         try:
             if isinstance(program, WireError):
@@ -159,7 +170,10 @@ class Runner:
     def _points(
         self, taken: Taken, circuit: CircuitWork, program: Program, request: Request, choice: Choice, threads: int
     ) -> list[CircuitResult]:
-        """Run a circuit at some points, together. An error of one leaves the others."""
+        """Run a circuit at some points together.
+
+        A point that fails doesn't affect the results of the others.
+        """
         start = time.perf_counter()
         try:
             found = simulate(choice.simulator, program, circuit, request, threads)
@@ -227,7 +241,7 @@ class Runner:
         return stored
 
     def _refuse(self, taken: Taken, error: str) -> bool:
-        """Fail a shard of which not even the circuits are known."""
+        """Fail a shard as a whole, without results of its circuits."""
         logger.error("job %s: %s", taken.job_id, error)
         return self._store.finish(taken, b"", whole=0, blocks=[], error=error)
 

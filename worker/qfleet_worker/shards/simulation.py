@@ -22,9 +22,21 @@ from qfleet_worker.shards.observables import expectation_values
 def simulate(
     simulator: Simulator, program: Program, circuit: CircuitWork, request: Request, threads: int
 ) -> dict[str, Any]:
-    """Run a circuit at its points, together.
+    """Run a circuit at all its points together.
 
-    Raises `EngineError` or `MemoryError` where any of them can't be run.
+    Args:
+        simulator: The simulator of the circuit.
+        program: The circuit's program, with slots.
+        circuit: The circuit's shots, seed, points and observables.
+        request: The output that is wanted, with a resolved method.
+        threads: The number of threads that the circuit may use.
+
+    Returns:
+        The fields of a `CircuitResult` that hold its data.
+
+    Raises:
+        EngineError: The circuit can't be run at one of the points.
+        MemoryError: The results don't fit in memory.
     """
     if request.output == Output.UNITARY and any(save.spec.quantity is not Quantity.MATRIX for save in program.saves):
         raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
@@ -46,7 +58,11 @@ def simulate(
 
 
 def resolve(program: Program, request: Request) -> Request:
-    """Return the request with the method that simulates a program. Raises `EngineError` where it has another."""
+    """Return the request with the method that simulates a program.
+
+    Raises:
+        EngineError: The requested method can't simulate the program.
+    """
     try:
         method, _ = resolve_method(program, request)
     except MethodError as exc:
@@ -66,7 +82,7 @@ def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:
 
 
 def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
-    """Return the fields of a result: counts and amplitudes, those of all points one after the other."""
+    """Return the fields of a result, with all points' data joined."""
     parts: dict[str, list[bytes]] = {"outcomes": [], "counts": [], "memory": [], "amplitudes": []}
     distinct: list[int] = []
     saved: tuple[Any, ...] = ()

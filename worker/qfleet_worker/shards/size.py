@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes of circuits and results, against the memory of this process and against Redis."""
+"""Checks of sizes against the limits of memory and of Redis."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Engine, EngineError
 
-#: Bytes of results that the room of a process beside its memory is enough for, copied as often as they are.
+#: Bytes of results that fit in the room beside a process's memory, with all their copies.
 TOGETHER_BYTES: Final = OVERHEAD_BYTES
 
 
 def check_size(
     program: Program, circuit: CircuitWork, request: Request, *, engine: Engine, memory_bytes: int, held: int
 ) -> None:
-    """Raise `EngineError` for a circuit that takes more memory than there is, or gives more than Redis holds.
+    """Check that a circuit fits in memory and its results in Redis.
 
     Args:
-        program: the circuit's program.
-        circuit: its shots and points.
-        request: what is asked of it, with a resolved method.
-        engine: the engine that runs it.
-        memory_bytes: bytes of memory that this process may use.
-        held: bytes of results that the shard has already.
+        program: The circuit's program.
+        circuit: The circuit's shots and points.
+        request: The output that is wanted, with a resolved method.
+        engine: The engine that runs the circuit.
+        memory_bytes: The bytes of memory that this process may use.
+        held: The bytes of results that the shard has already.
+
+    Raises:
+        EngineError: The circuit takes too much memory, or its results are too large for a Redis value.
     """
     qubits, exponent = program.num_qubits, request.exponent(program.num_qubits)
     if exponent > MOST_AMPLITUDES_LOG2:
