@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulation engines: one driver of shots, and a folder for each way to hold a state."""
+"""Simulation engines.
+
+One driver takes shots through a program. Each way to hold a state has a folder of its own.
+"""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compilation of the faster engine in the background, by one process of a machine, while the worker runs circuits."""
+"""Compilation of the faster engine in the background.
+
+One process of the machine compiles it, while the worker runs circuits.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ _AGAIN_SECONDS: Final = 15.0
 
 
 class Background:
-    """The engines of a worker's main process, and the process that compiles the faster one.
+    """The main process's engines, and the process that compiles the faster one.
 
-    The processes that run circuits look for themselves. The main process loads the faster engine too: processes that
-    are forked later have it from the start.
+    The processes that run circuits look for the faster engine themselves. The main process loads it too, so that
+    processes that are forked later have it from the start.
 
     Args:
         engines: the engines of the main process.
@@ -60,7 +63,10 @@ class Background:
         return COMPILING if self.compiles else self._engines.reason
 
     def report(self) -> dict[str, str | bool]:
-        """Look how far it is, and return that as fields of a `qfleet.wire.messages.presence.Presence`."""
+        """Check on the compilation, and return it as fields of a `Presence`.
+
+        See `qfleet.wire.messages.presence.Presence`.
+        """
         before = self._engines.engine
         engine = self._engines.look()
         if engine is not before:
@@ -87,7 +93,7 @@ class Background:
             return
         self._next_try = time.monotonic() + _AGAIN_SECONDS
         self._compiles = True
-        # In the group of the worker's processes, which may be ended as a whole.
+        # In the process group of the worker, which may be ended as a whole.
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(os.getpid())],
             stdin=subprocess.DEVNULL,

@@ -16,7 +16,10 @@ REMEMBERED = 1024
 
 
 def mask_of(names: Iterable[int], width: int) -> int:
-    """Return the mask with a bit for each of some names, all below `width`."""
+    """Return the mask with a bit set for each name.
+
+    All names are below `width`.
+    """
     if width <= WIDE:
         mask = 0
         for name in names:

@@ -51,11 +51,14 @@ class Engines:
 
     @property
     def reason(self) -> str:
-        """Return why no better engine is available, or why the best one is taken."""
+        """Return the reason for the choice of this engine.
+
+        It is why no better engine is available, or why the best one is taken.
+        """
         return self._refusals[0] or self._engines[0].reason
 
     def look(self) -> Engine:
-        """Look again which engines are available, and return the first: a better one may be ready by now."""
+        """Check again for a better engine, and return the first available."""
         before = self.engine
         self._refusals = [engine.available() for engine in self._engines]
         if self.engine is not before:
@@ -63,7 +66,9 @@ class Engines:
         return self.engine
 
     def choose(self, program: Program, request: Request) -> Choice:
-        """Return the engine for a circuit; its simulator is opened in this process.
+        """Return the engine for a circuit, with its simulator open.
+
+        The simulator belongs to this process.
 
         Args:
             program: the circuit.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of engines: what they can do, what they take and what they give."""
+"""The contract of engines.
+
+It says what an engine can do, what it takes and what it gives.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,17 @@ from qfleet.wire.program.saves import Saved
 
 
 class EngineError(Exception):
-    """A circuit can't be run by an engine; the text is for the user that submitted it."""
+    """An engine can't run a circuit.
+
+    The text is for the user that submitted the circuit.
+    """
 
 
 class CapacityError(EngineError):
-    """An array is too small for a circuit that is compiled: a defect of qfleet, not of the circuit.
+    """An array is too small for a compiled circuit.
 
-    Machine code raises it before it writes beyond the array. Its text is a constant.
+    That is a defect of qfleet, not of the circuit. Machine code raises the error before it writes beyond the array. Its
+    text is a constant.
     """
 
 
@@ -87,11 +94,11 @@ class Simulator(Protocol):
     """A simulator of programs, in the process that runs circuits."""
 
     def run(self, experiment: Experiment) -> Outcome:
-        """Run one circuit. The same experiment has the same outcome, to the bit, in every process.
+        """Run one circuit, with the same outcome in every process.
 
-        All simulators draw the random numbers that `qfleet_worker.engines.randomness.uniforms` defines, and find
-        samples in the order of the qubits: they give the same shots, but for one in many billions that falls on a
-        rounding error.
+        The outcome of an experiment is the same to the bit. All simulators draw the random numbers that
+        `qfleet_worker.engines.randomness.uniforms` defines, and find samples in the order of the qubits. So they give
+        the same shots, except for one in many billions that falls on a rounding error.
 
         Raises:
             EngineError: the circuit can't be run.
@@ -102,8 +109,8 @@ class Simulator(Protocol):
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
         """Run one circuit with many parameter sets, in order.
 
-        Each outcome is the one of `run` with row i of `params` instead of the program's, and ``seeds[i]``. It raises as
-        `run` does, at the parameter set that can't be run.
+        Each outcome is that of `run` with row i of `params` in place of the program's, and with ``seeds[i]``. It raises
+        as `run` does, at the parameter set that can't be run.
 
         Args:
             experiment: the circuit, its shots and its request.
@@ -132,11 +139,17 @@ class Engine(Protocol):
         ...
 
     def available(self) -> str:
-        """Return why the engine can't be used here now; empty if it can. It is asked for each shard."""
+        """Return why the engine can't be used now; empty if it can.
+
+        It is called for each shard.
+        """
         ...
 
     def supports(self, program: Program, request: Request) -> str:
-        """Return why the engine can't run a program by one of its methods; empty if it can."""
+        """Return why the engine can't run a program; empty if it can.
+
+        The method of the request is one of its own.
+        """
         ...
 
     def cost(
@@ -146,5 +159,8 @@ class Engine(Protocol):
         ...
 
     def open(self) -> Simulator:
-        """Return a simulator for this process, once for all circuits. The process isn't forked afterwards."""
+        """Return the simulator of this process, for all circuits.
+
+        It is called once. The process isn't forked afterwards.
+        """
         ...

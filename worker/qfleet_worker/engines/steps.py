@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps of a compiled program that the driver knows; all others are known to their engine alone.
+"""Steps of a compiled program that the driver knows.
 
-A plan acts on *wires*. A wire is the place of a qubit in a state; wires differ from qubits because a SWAP only
+All other steps are known to their engine alone.
+
+A plan acts on *wires*. A wire is the place of a qubit in a state. Wires differ from qubits because a SWAP only
 exchanges two names.
 """
 
@@ -12,7 +14,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStep:
-    """A step at which each shot goes one of several ways, by a random number of its own."""
+    """A step at which each shot goes one of several ways.
+
+    A random number of the shot decides.
+    """
 
     #: the number of the random event, see `qfleet.wire.program.events`
     event: int
@@ -24,14 +29,20 @@ class EventStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureStep(EventStep):
-    """Measure a wire that is used again later. The number of a way is the value of the wire."""
+    """Measure a wire that is used again later.
+
+    The number of a way is the value of the wire.
+    """
 
     wire: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetStep(EventStep):
-    """Measure a wire, and put it into |0>. The number of a way is the value of the wire before."""
+    """Measure a wire, and put it into |0>.
+
+    The number of a way is the value of the wire before.
+    """
 
     wire: int
 

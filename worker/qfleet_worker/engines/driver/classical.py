@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clbits and variables that the expressions of a program read and change, beside the states of its shots."""
+"""Clbits and variables that the expressions of a program mention.
+
+Their values are kept beside the states of the shots.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ CLASSICAL_BYTES: Final = 1 << 24
 
 
 def most_states(flow: Flow[Any]) -> int | None:
-    """Return the most states for the memory of their classical values; ``None`` where states share these."""
+    """Return how many states have room for classical values of their own.
+
+    It is ``None`` where states share these values.
+    """
     scope = flow.scope
     stored = {place for block in flow.blocks for place in scope.parted(block.names.changes)[1]}
     if not stored:
@@ -46,7 +52,15 @@ class ClassicalValues:
         self._records = records
 
     def kinds(self, front: ShotFront, last: NDArray[np.int64], names: int) -> NDArray[np.int64]:
-        """Return numbers of states, equal for states that agree in these names; `last` has a shot of each."""
+        """Return a number for each state, shape (states,).
+
+        The numbers of two states are equal if the states agree in all of these names.
+
+        Args:
+            front: the states.
+            last: a shot of each state, shape (states,).
+            names: the mask of the names.
+        """
         kinds = np.zeros(len(last), np.int64)
         if not names or len(last) == 1:
             return kinds
@@ -65,7 +79,12 @@ class ClassicalValues:
         return kinds
 
     def memories(self, front: ShotFront, names: set[int]) -> tuple[list[Memory], NDArray[np.int64]]:
-        """Return the values of these names, once for all states that agree in them, and their place for each state."""
+        """Return the distinct values of these names, and each state's place.
+
+        Returns:
+            The values, once for all states that agree in them; and for each state its place among them, shape
+            (states,).
+        """
         scope = self._scope
         last = front.groups.last_shots()
         if len(last) == 1:
@@ -78,10 +97,13 @@ class ClassicalValues:
         return memories, which
 
     def store(self, front: ShotFront, block: Block[Any], store: Callable[[Memory], None]) -> None:
-        """Write the values that a block stores at its end, for all shots of a front."""
+        """Write the values that a block stores at its end.
+
+        They are written for all shots of a front.
+        """
         scope, changes = self._scope, block.names.changes
         clbits, variables = scope.parted(changes)
-        # The part of a place that a store leaves alone is written again.
+        # The part of a place that a store leaves unchanged is written again.
         memories, which = self.memories(front, set(changes).union(*block.names.reads))
         for memory in memories:
             store(memory)

@@ -162,7 +162,10 @@ def _bits(names: Sequence[int]) -> Evaluate:
 
 
 def _bit_writer(names: Sequence[int]) -> Write:
-    """Return the function that writes a number to some clbits; where one stands twice, the later bit counts."""
+    """Return the function that writes a number to some clbits.
+
+    Where a clbit is listed twice, the later bit counts.
+    """
     first, width = names[0], len(names)
     if list(names) == list(range(first, first + width)):
 
@@ -189,7 +192,10 @@ def _bit_writer(names: Sequence[int]) -> Write:
 
 
 def _ones(width: int) -> int:
-    """Return the largest integer of a width. A wide one is made when it is needed, rather than kept."""
+    """Return the largest integer of a width.
+
+    A wide one is made when it is needed, rather than kept.
+    """
     return (1 << width) - 1
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of a program: stretches without jumps, and the blocks that may follow each.
+"""Blocks of a program, and the blocks that may follow each.
 
 A program is cut at its jumps and stores, and at the rows that are jumped to. Each stretch is compiled by itself.
 """
@@ -116,7 +116,10 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
 
 
 def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tuple[Ahead, ...]:
-    """Return the events that may still be met from each block on; `events_before` counts those before each block."""
+    """Return the events that may still be met from each block on.
+
+    `events_before` counts the events before each block.
+    """
     back = max(
         [number for number, block in enumerate(blocks) if any(goal <= number for goal in block.goals())], default=-1
     )
@@ -132,7 +135,7 @@ def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tu
         waiting = [goal]
         while waiting:
             number = waiting.pop()
-            # A block that was met before comes to an earlier one.
+            # A block that was visited before leads to an earlier block.
             if earliest[number] < 0:
                 earliest[number] = goal
                 waiting += before[number]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shots that have come to the same place of a program, and their states."""
+"""Shots at the same place of a program, and their states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qfleet_worker.engines.states.contract import States
 
 @dataclass(slots=True)
 class ShotFront:
-    """Shots that have come to the same place."""
+    """Shots that have come to the same place of a program."""
 
     #: the block that they are in, or have come to the end of
     block: int

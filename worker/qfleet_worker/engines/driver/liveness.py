@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells which clbits and variables may still be read.
+"""Live clbits and variables: those that may still be read.
 
-A mask has a bit for each name of a `Scope`. What a clbit gives at the end is not a reading: each shot keeps what it
-wrote. To call too many names live is never wrong: fewer states are then taken to be the same. That is what happens
-where exact masks would take too much memory or time.
+A mask has a bit for each name of a `Scope`. A clbit's value at the end isn't a reading: each shot keeps what it wrote.
+It is never wrong to call too many names live: fewer states are then taken to be the same. That is done where exact
+masks would take too much memory or time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class InNames(NamedTuple):
 
 
 def live_names(blocks: Sequence[InNames], width: int) -> list[list[int]]:
-    """Return for each block the names that may still be read, before each step and after the last.
+    """Return the live names of each block, before and after each step.
+
+    A block has a mask before each step, and one after its last step.
 
     Args:
         blocks: the names that each block reads and changes.
@@ -74,7 +76,10 @@ class _Masks:
         self._known: dict[int, tuple[frozenset[int], int]] = {}
 
     def fit(self, number: int) -> bool:
-        """Tell whether there is memory for a number of masks beside those of sets."""
+        """Tell whether there is memory for some further masks.
+
+        They are counted beside the masks of sets.
+        """
         return (number + len(self._known)) * self._size <= MASK_BYTES
 
     def of(self, names: Iterable[frozenset[int]]) -> int:
@@ -89,14 +94,17 @@ class _Masks:
 
 
 def _begins(blocks: Sequence[InNames], masks: _Masks) -> list[int] | None:
-    """Return the live names at the beginning of each block; ``None`` where that takes too long or too much."""
+    """Return the live names at the beginning of each block.
+
+    It is ``None`` where that takes too much time or memory.
+    """
     before: list[list[int]] = [[] for _ in blocks]
     for number, block in enumerate(blocks):
         for goal in block.goals:
             before[goal].append(number)
     begins = [0] * len(blocks)
     overwritten = [masks.of(block.steps) for block in blocks]
-    # The last block first: most of what is read is found in one go.
+    # The last block first: so most reads are found in one pass.
     waiting = [-number for number in range(len(blocks) - 1, -1, -1)]
     is_waiting = [True] * len(blocks)
     for _ in range(VISITS * len(blocks)):
@@ -118,7 +126,7 @@ def _begins(blocks: Sequence[InNames], masks: _Masks) -> list[int] | None:
 
 
 def _at_end(block: InNames, begins: Sequence[int], masks: _Masks) -> int:
-    """Return the live names before what is done at a block's end."""
+    """Return the live names before a block's end reads or stores."""
     needed = 0
     for goal in block.goals:
         needed |= begins[goal]
@@ -126,7 +134,10 @@ def _at_end(block: InNames, begins: Sequence[int], masks: _Masks) -> int:
 
 
 def _rows(blocks: Sequence[InNames], begins: Sequence[int], masks: _Masks) -> list[list[int]] | None:
-    """Return the live names in each block; ``None`` where that takes too much memory."""
+    """Return the live names in each block.
+
+    It is ``None`` where that takes too much memory.
+    """
     made = len(blocks)
     live = []
     for block in blocks:

@@ -24,7 +24,7 @@ def read(
     tally: Tally,
     last: int = -1,
 ) -> ComplexArray | None:
-    """Measure all that a plan measures at its end, for the shots of a front, and count the outcomes.
+    """Measure a front's shots at the end, and count the outcomes.
 
     Args:
         front: shots at the end of the program.

@@ -44,7 +44,10 @@ def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[],
 def sweep_one_by_one(
     run: Callable[[Experiment], Outcome], experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
 ) -> Iterator[Outcome]:
-    """Run one circuit with many parameter sets, one after the other; see `Simulator.sweep`."""
+    """Run one circuit with many parameter sets, one by one.
+
+    See `Simulator.sweep`.
+    """
     for row, seed in zip(params, seeds, strict=True):
         program = replace(experiment.program, params=row)
         yield run(replace(experiment, program=program, seed=seed))
@@ -53,7 +56,11 @@ def sweep_one_by_one(
 def _run_parts(
     experiment: Experiment, flow: Flow[Any], source: StateSource, tally: Tally, saver: Saver
 ) -> ComplexArray | None:
-    """Run the shots, some at a time, and return the amplitudes after the last one if asked for."""
+    """Run the shots part by part.
+
+    Returns:
+        The amplitudes after the last shot, if asked for.
+    """
     at_once = max(1, NUMBERS // _numbers_per_shot(flow))
     last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
     amplitudes: ComplexArray | None = None
@@ -68,7 +75,10 @@ def _run_parts(
 
 
 def _numbers_per_shot(flow: Flow[Any]) -> int:
-    """Return the numbers of 8 bytes that are held for each shot, at most: random ones, and its records."""
+    """Return the most numbers of 8 bytes held for each shot.
+
+    They are its random numbers and its records.
+    """
     if not any(block.events or block.store is not None for block in flow.blocks):
         return 1
     clbits: set[int] = set()

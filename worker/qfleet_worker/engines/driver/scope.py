@@ -64,7 +64,10 @@ class Scope:
         return frozenset([self._clbits[clbit] for clbit in clbits if clbit in self._clbits])
 
     def parted(self, names: Iterable[int]) -> tuple[list[int], list[int]]:
-        """Return the clbits' names and the variables' places among some names, each in ascending order."""
+        """Return the clbits' names and the variables' places among some names.
+
+        Both are in ascending order.
+        """
         first = len(self.clbits)
         ordered = sorted(names)
         return [name for name in ordered if name < first], [name - first for name in ordered if name >= first]

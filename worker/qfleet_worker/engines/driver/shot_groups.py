@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups of shots that share a state.
 
-There may be many shots and few states, and shots part and meet again without anything happening to them in between. So
-groups that were divided share their arrays with the other part, and mark their own entries.
+There may be many shots and few states, and shots often part and meet again while nothing happens to them. So groups
+that were divided share their arrays with the other part, and mark their own entries.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ class ShotGroups:
         self._plain = True
 
     def divide(self, out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> ShotGroups:
-        """Take the shots of some states out, and return them; the states get new numbers in both parts."""
+        """Take the shots of some states out, and return them.
+
+        Args:
+            out: the states whose shots are taken out, shape (states,).
+            numbers: the new number of each state, here or in the other part, shape (states,).
+        """
         self._last_of_entries()
         own = self._numbers >= 0
         leaving = own & out[self._numbers]
@@ -54,7 +59,9 @@ class ShotGroups:
         return other
 
     def join(self, others: Sequence[ShotGroups], states: Sequence[int]) -> None:
-        """Take the shots of others in. Their states get numbers behind those here.
+        """Take in the shots of other groups.
+
+        Their states get numbers behind those here.
 
         Args:
             others: may share arrays with these.
@@ -81,7 +88,10 @@ class ShotGroups:
         self._set(shots, numbers, states)
 
     def settle(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the shots, in ascending order, and the state of each, both of shape (shots,)."""
+        """Return the shots in ascending order, and each one's state.
+
+        Both have the shape (shots,).
+        """
         if not self._plain:
             states = 1 + int(self._numbers.max())
             own = self._numbers >= 0
@@ -110,9 +120,12 @@ class ShotGroups:
         return self._last
 
     def _last_among(self, shots: int) -> NDArray[np.int64]:
-        """Return the last shot of each entry among the last `shots`; -1 where it has none there."""
+        """Return each entry's last shot among the last `shots`.
+
+        It is -1 for an entry without a shot there.
+        """
         last = np.full(len(self._numbers), -1)
-        # The shots ascend, and where an entry has several the last one stays.
+        # The shots ascend: of an entry's shots the last one stays.
         last[self._entries[-shots:]] = self._shots[-shots:]
         return last
 
@@ -120,7 +133,10 @@ class ShotGroups:
 def _merged(
     parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all shots in ascending order, with their numbers. Each part ascends; a single part may be empty."""
+    """Return all shots in ascending order, with their numbers.
+
+    Each part ascends; a single part may be empty.
+    """
     if len(parts) == 1:
         return parts[0]
     first, last = min([int(shots[0]) for shots, _ in parts]), max([int(shots[-1]) for shots, _ in parts])
@@ -129,7 +145,7 @@ def _merged(
         shots = np.concatenate([shots for shots, _ in parts])
         order = np.argsort(shots, kind="stable")
         return shots[order], np.concatenate([numbers for _, numbers in parts])[order]
-    # Where there are many, to put each into its place is quicker than to sort them.
+    # Many shots are put into their places faster than they are sorted.
     whole = np.empty(span, np.int64) if together == span else np.full(span, -1)
     for shots, numbers in parts:
         whole[shots - first if first else shots] = numbers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of shots: the clbits that they wrote, and the saves that they came to."""
+"""Records of shots: the clbits written, and the saves reached."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_IN_A_BYTE = 255
 
 
 class ShotRecords:
-    """The clbits of shots, and how often they have come to each save."""
+    """The clbits of shots, and their visits to each save."""
 
     def __init__(self, shots: int) -> None:
         self._shots = shots
@@ -36,7 +36,10 @@ class ShotRecords:
             plane[shots] = values
 
     def to_save(self, save: int, shots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count shots that come to a save, and return those that haven't come so often before they began again."""
+        """Count shots at a save, and return the new ones.
+
+        A shot that began again isn't new at the saves that it came to before.
+        """
         planes = self._saves.get(save)
         if planes is None:
             planes = self._saves[save] = np.zeros((2, self._shots), np.uint8)
@@ -48,7 +51,10 @@ class ShotRecords:
         return new
 
     def groups(self, shots: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Give the values of all clbits, as a number, and the shots that have them."""
+        """Give each distinct value of all clbits, with its shots.
+
+        The value is a number with a bit for each clbit.
+        """
         clbits = sorted(self.clbits)
         if not clbits:
             yield 0, shots
@@ -67,7 +73,12 @@ class ShotRecords:
             planes[0, shots] = 0
 
     def of(self, clbits: Sequence[tuple[int, int]], shot: int) -> int:
-        """Return clbits of one shot as a number; `clbits` are pairs of a place in the number and a clbit."""
+        """Return some clbits of one shot as a number.
+
+        Args:
+            clbits: pairs of a place in the number and a clbit, in ascending order.
+            shot: the number of the shot.
+        """
         values = [(place, int(self.clbits[clbit][shot])) for place, clbit in clbits if clbit in self.clbits]
         if len(values) <= WIDE:
             return sum([value << place for place, value in values])
@@ -78,7 +89,10 @@ class ShotRecords:
 
 
 def _number(ones: Sequence[int]) -> int:
-    """Return the number whose bits at these places are set, in time linear in its bytes."""
+    """Return the number whose bits at these places are set.
+
+    It takes time linear in the bytes of the number.
+    """
     raw = bytearray(ones[-1] // 8 + 1 if ones else 0)
     for place in ones:
         raw[place >> 3] |= 1 << (place & 7)

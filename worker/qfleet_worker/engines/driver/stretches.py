@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stretches of a program without jumps, which are compiled one by one.
 
-In a stretch, SWAPs are matrices: to exchange names only, as in a program of one stretch, one would have to put them
-back at the end of each.
+In a stretch, SWAPs are matrices. If they exchanged names only, as in a program of one stretch, the names would have to
+be put back at the end of each stretch.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CompiledPlan(Protocol):
 
     @property
     def readout(self) -> tuple[tuple[int, int], ...]:
-        """Return pairs of a wire measured at the end, and a clbit that it is written to."""
+        """Return pairs of a wire measured at the end and its clbit."""
         ...
 
     @property
@@ -71,7 +71,10 @@ class Stretch:
 
 
 def events_of(plan: CompiledPlan) -> tuple[int, ...]:
-    """Return the places of the steps that the driver carries out itself: random events and saves."""
+    """Return the places of the driver's own steps.
+
+    These steps are random events and saves.
+    """
     return tuple([at for at, step in enumerate(plan.steps) if isinstance(step, EventStep | SaveStep)])
 
 
@@ -139,7 +142,10 @@ class Cutter:
         self._events = event_numbers(program)
 
     def stretch(self, start: int, end: int, *, first: bool, last: bool) -> Stretch:
-        """Return the stretch of rows `start` to ``end - 1``, none of which is a jump or a store."""
+        """Return the stretch of rows `start` to ``end - 1``.
+
+        No row of it is a jump or a store.
+        """
         program, rows = self._program, slice(start, end)
         numbers = [number for number in self._table_at[rows].tolist() if number >= 0]
         part = msgspec.structs.replace(
@@ -163,5 +169,8 @@ class Cutter:
 
 
 def _starts(counts: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return the place where each row's items begin, and the end of the last row's."""
+    """Return the place where each row's items begin.
+
+    The last entry is the end of the last row's items.
+    """
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

@@ -48,9 +48,10 @@ def ends(
     take: Take | None = None,
     phases: bool = False,
 ) -> Iterator[ShotFront]:
-    """Run a program for shots 0 to `shots` - 1, and give those that come to its end together.
+    """Run a program for some shots, and give them at its end.
 
-    The states of a front are those of the program's end until the next front is asked for.
+    Each front has shots that come to the end together. Its states are those of the program's end until the next front
+    is asked for.
 
     Args:
         flow: the compiled program.
@@ -183,7 +184,7 @@ class _Run(Generic[AnyPlan]):
         self._merge(front, live)
 
     def _certain_event(self, front: ShotFront, step: EventStep, weights: NDArray[np.float64]) -> None:
-        """Take a front through an event at which each state goes one way."""
+        """Take a front through an event that divides no state's shots."""
         ways = weights.argmax(axis=1)
         if self._flow.loops:
             front.visits.add(step.event, front.groups)
@@ -195,7 +196,7 @@ class _Run(Generic[AnyPlan]):
         front.states.branch(step, ways[:, None] == np.arange(step.ways), weights)
 
     def _divide(self, front: ShotFront, step: EventStep, weights: NDArray[np.float64]) -> None:
-        """Take a front through an event that may divide the shots of a state."""
+        """Take a front through an event that may divide states' shots."""
         number = len(front.states)
         shots, states = front.groups.settle()
         visit = front.visits.add(step.event, front.groups) if self._flow.loops else 0
@@ -218,7 +219,10 @@ class _Run(Generic[AnyPlan]):
         front.variables = front.variables + [front.variables[at] for at in sources.tolist()]
 
     def _allowed(self, taken: NDArray[np.bool_], front: ShotFront) -> NDArray[np.bool_]:
-        """Leave out the ways whose states there is no memory for, since each state has variables of its own."""
+        """Drop the ways whose classical values don't fit into memory.
+
+        Each state has variables of its own.
+        """
         if self._most_states is None:
             return taken
         others = sum([len(other.states) for fronts in self._waiting.values() for other in fronts])
@@ -228,7 +232,11 @@ class _Run(Generic[AnyPlan]):
         return allowed
 
     def _give_up(self, front: ShotFront) -> bool:
-        """Put the shots off whose states are lost, and tell whether there were any."""
+        """Put off the shots of lost states.
+
+        Returns:
+            Whether there were any.
+        """
         lost = front.states.lost()
         if lost is None:
             return False
@@ -236,7 +244,12 @@ class _Run(Generic[AnyPlan]):
         return True
 
     def _merge(self, front: ShotFront, live: int) -> None:
-        """Make one of the states that are the same, where `live` are the names that may still be read."""
+        """Merge equal states.
+
+        Args:
+            front: has the states.
+            live: the mask of the names that may still be read.
+        """
         number = len(front.states)
         if number < 2 or self._phases:
             return
@@ -257,7 +270,11 @@ class _Run(Generic[AnyPlan]):
         front.groups.renumber(states)
 
     def _go_on(self, front: ShotFront) -> bool:
-        """Move a front from the end of a block to its goals, and tell whether the program ends here."""
+        """Move a front from the end of a block to its goals.
+
+        Returns:
+            Whether the program ends here.
+        """
         block = self._flow.blocks[front.block]
         if block.store is not None:
             self._classical.store(front, block, block.store)

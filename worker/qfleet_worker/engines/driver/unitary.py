@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unitary of a circuit: its steps applied to the identity, as a state of twice as many wires."""
+"""The unitary of a circuit: its steps applied to the identity.
+
+The identity is held as a state of twice as many wires.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ class MatrixState(Protocol):
         ...
 
     def answers(self) -> Answers:
-        """Return the answers of the matrix as a state, valid until the next step."""
+        """Return the answers of the matrix as a state.
+
+        They are valid until the next step.
+        """
         ...
 
     def check(self, norm_squared: float) -> None:
@@ -53,7 +59,9 @@ def run_unitary(
     columns: Sequence[int],
     take_matrix: Callable[[], ComplexArray],
 ) -> Outcome:
-    """Apply steps to the identity, and return the matrix and what is saved of it.
+    """Apply steps to the identity, and return the outcome.
+
+    The outcome has the matrix, if asked for, and the saved data.
 
     Args:
         experiment: the circuit and its request.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers of visits of shots to events that they may meet again.
 
-Mostly all shots of a front have met an event equally often, and one number says so. Events that can't be met again are
-forgotten, so that nothing tells shots apart that leave a loop one after the other.
+In most cases, all shots of a front have met an event equally often, and one number is enough. Events that can't be met
+again are forgotten, so that shots that leave a loop one after the other don't stay apart.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Visits:
         return other
 
     def add(self, event: int, groups: ShotGroups) -> int | NDArray[np.int32]:
-        """Count an event that all shots of the groups meet, and return how often they met it before.
+        """Count a visit to an event, and return the earlier visits.
+
+        All shots of the groups meet the event.
 
         Returns:
             One number if it is the same for all, else int32 of shape (shots,).
@@ -60,7 +62,10 @@ class Visits:
         return before
 
     def join(self, others: Sequence[Visits], groups: Sequence[ShotGroups]) -> None:
-        """Take others in; `groups` are those of these visits and of each of the others."""
+        """Take in the visits of other groups of shots.
+
+        `groups` are those of these visits and of each of the others.
+        """
         every = [self, *others]
         for event in {event for each in every for event in each._counts}:
             counts = [each._counts.get(event, 0) for each in every]
@@ -75,7 +80,12 @@ class Visits:
             self._counts[event] = None
 
     def forget(self, before: int, back: bool) -> None:
-        """Forget events with a lower number than `before`, and going back where shots go `back` no more."""
+        """Forget events that shots can't meet again.
+
+        Args:
+            before: events with a lower number are forgotten.
+            back: whether shots may still go back; if not, `GOING_BACK` is forgotten.
+        """
         if self._counts:
             for event in [event for event in self._counts if (not back if event == GOING_BACK else event < before)]:
                 del self._counts[event]

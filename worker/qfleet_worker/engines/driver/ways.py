@@ -13,7 +13,10 @@ NEGLIGIBLE: Final = 1e-14
 
 
 def are_certain(weights: NDArray[np.float64]) -> bool:
-    """Tell whether there is a single way from each state; `weights` has the shape (states, ways)."""
+    """Tell whether there is a single way from each state.
+
+    `weights` has the shape (states, ways).
+    """
     return int(np.count_nonzero(weights > NEGLIGIBLE)) == len(weights)
 
 
@@ -22,8 +25,8 @@ def draw_ways(
 ) -> NDArray[np.integer] | NDArray[np.bool_]:
     """Return the way of each shot, shape (shots,).
 
-    The ways share the numbers from 0 to 1 from the last way to the first: a shot goes the last way if its number is
-    below the weight of that.
+    The ways share the numbers from 0 to 1, from the last way to the first: a shot goes the last way if its number is
+    below that way's weight.
 
     Args:
         numbers: uniform in [0, 1), one for each shot.
@@ -36,7 +39,7 @@ def draw_ways(
     for way in range(weights.shape[1] - 1, 0, -1):
         weight = weights[:, way]
         bounds = bounds + np.where(weight < NEGLIGIBLE, 0.0, weight)
-        # If all earlier ways are out of question, no number may go them.
+        # If all earlier ways are negligible, no number may select them.
         rest = weights[:, 0] if way == 1 else weights[:, :way].max(axis=1)
         bound = np.where(rest < NEGLIGIBLE, 1.0, bounds)
         below = numbers < (bound[states] if len(bound) > 1 else bound[0])
