@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a suggestion to add to a message, or an empty text if no name is similar.
+    """Return the end of a message that suggests a similar name.
+
+    The text is empty if no name is similar.
+
 
     Args:
         name: the name that was given.

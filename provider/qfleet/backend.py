@@ -102,12 +102,15 @@ class FleetBackend(BackendV2):
             InvalidOptionError: an option has a wrong value.
             AttributeError: there is no such option.
         """
-        # Qiskit's own message neither lists the options nor suggests one.
+        # Qiskit's message lists no options and suggests none.
         self._options.update_options(**fields)
 
     @property
     def target(self) -> Target:
-        """Return the operations and the width that `transpile` uses. Backends share it: don't change it."""
+        """Return the operations and the width that `transpile` uses.
+
+        Backends share the target: don't change it.
+        """
         return fleet_target(widest(self._kind.output))
 
     @property
@@ -174,11 +177,18 @@ class FleetBackend(BackendV2):
         return submit(self._connection, new, lambda new: FleetJob(self, new.job_id, new=new))
 
     def with_options(self, **options: Unpack[RunKeywords]) -> FleetBackend:
-        """Return this backend with other options, see `run`. Raises `InvalidOptionError` for a wrong value."""
+        """Return this backend with other options.
+
+        Args:
+            options: see `run`.
+
+        Raises:
+            InvalidOptionError: an option has a wrong value.
+        """
         return FleetBackend(self._provider, self._kind, **options)
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
-        """Return the job with this id or beginning of an id. See `FleetProvider.job`."""
+        """Return the job with this id. See `FleetProvider.job`."""
         return self._provider.job(job_id)
 
     def _output(self, method: Method) -> Output:

@@ -68,9 +68,9 @@ __all__ = [
 ]
 
 
-#: Characters of a field's repr.
+#: Largest number of characters of a field's repr.
 _LONGEST_REPR: Final = 200
-#: The largest whole number that is kept as one.
+#: The largest integer that a field keeps as a number.
 _LARGEST_NUMBER: Final = 1 << 64
 
 
@@ -94,7 +94,7 @@ class QfleetError(QiskitError):
         self.__dict__.update({name: _plain(value) for name, value in fields.items()})
 
     def __str__(self) -> str:
-        # QiskitError's own puts the text in quotes.
+        # QiskitError puts the text in quotes.
         return str(self.message)
 
     @classmethod
@@ -114,7 +114,10 @@ class QfleetError(QiskitError):
 
 
 def _plain(value: object) -> object:
-    """Return a field's value, or its repr where an error with the value can't be pickled and written as JSON."""
+    """Return a field's value, or its repr.
+
+    The repr stands for a value with which the error couldn't be pickled and written as JSON.
+    """
     if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
         # Python refuses to write the digits of a very long one.
         return f"{'-' if value < 0 else ''}2**{abs(value).bit_length() - 1} or more"
@@ -137,7 +140,7 @@ class _OfCircuit:
     position: int | None = None
     #: the indices of the qubits that the operation acts on
     qubits: tuple[int, ...] | None = None
-    #: where the operation is a composite: names and positions from the circuit's own operation inwards
+    #: of an operation in a composite: names and positions from the circuit's own operation inwards
     path: tuple[tuple[str, int], ...] | None = None
 
 
@@ -212,7 +215,7 @@ class BrokerPermissionError(BrokerError):
 
 
 class BrokerModeError(BrokerError):
-    """Redis runs in a mode that qfleet doesn't support, such as cluster mode."""
+    """Redis runs in an unsupported mode, such as cluster mode."""
 
 
 class BrokerClosedError(BrokerError):
@@ -228,7 +231,7 @@ class LocalFleetError(QfleetError):
 
     #: the folder of the jobs
     folder: str | None = None
-    #: the url of the fleet that has the folder
+    #: the url of the fleet that uses the folder
     url: str | None = None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of a run: closed, typed, and checked when they are set."""
+"""The options of a run: a fixed set, typed and checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LARGEST = 2**31 - 1
 
 
 class RunKeywords(TypedDict, total=False):
-    """The options of a run as a caller gives them. `FleetBackend.run` documents each."""
+    """The keywords of `FleetBackend.run`, which documents each."""
 
     shots: int
     seed_simulator: int | None
@@ -39,7 +39,7 @@ class RunKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of a run, checked, with their defaults. `FleetBackend.run` documents each."""
+    """The checked options of a run. `FleetBackend.run` documents each."""
 
     shots: int = 1024
     seed_simulator: int | None = None
@@ -125,7 +125,15 @@ class CheckedOptions(Options):
         self.update_options(**{key: value})
 
     def update_options(self, **fields: object) -> None:
-        """Set options. Raises `InvalidOptionError` for a wrong value, AttributeError for an unknown name."""
+        """Set options by name.
+
+        Args:
+            fields: see `FleetBackend.run`.
+
+        Raises:
+            InvalidOptionError: an option has a wrong value.
+            AttributeError: there is no such option.
+        """
         unknown = sorted(fields.keys() - NAMES)
         if unknown:
             raise AttributeError(
@@ -144,7 +152,7 @@ def _integer(lowest: int, highest: int = _LARGEST, *, optional: bool = False) ->
     def check(name: str, value: object) -> int | None:
         if value is None and optional:
             return None
-        # bool is an Integral, too.
+        # bool is an Integral.
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not lowest <= int(value) <= highest:
             raise _wrong(name, value, rule)
         return int(value)

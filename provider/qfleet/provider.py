@@ -108,7 +108,10 @@ class FleetProvider:
         return _copy_provider, (type(self), self.url, self._retention)
 
     def close(self) -> None:
-        """Close the connections, and stop the fleet if `local` started it. Jobs on a remote fleet continue."""
+        """Close the connections, and stop the fleet that `local` started.
+
+        Jobs on a remote fleet continue.
+        """
         try:
             self._connection.close()
         finally:
@@ -117,7 +120,10 @@ class FleetProvider:
 
     @property
     def server(self) -> str | None:
-        """Return the name of the local fleet's server program; ``None`` for a fleet that wasn't started here."""
+        """Return the name of the local fleet's server program.
+
+        It is ``None`` for a fleet that wasn't started here.
+        """
         return self._local.server if self._local else None
 
     @property
@@ -204,7 +210,7 @@ class FleetProvider:
             matching = (
                 self._job(job)
                 for job in ledger.jobs(
-                    # The dates of jobs are rounded to microseconds; each must find its job.
+                    # A job's date is rounded to microseconds, and must still find the job.
                     -math.inf if created_after is None else created_after.timestamp() - _MICROSECOND,
                     math.inf if created_before is None else created_before.timestamp() + _MICROSECOND,
                     descending=descending,
@@ -241,7 +247,10 @@ class FleetProvider:
             return ledger.workers()
 
     def examine(self) -> list[Finding]:
-        """Return the findings of all checks of the fleet, as ``qfleet doctor`` shows them. Changes nothing."""
+        """Return the findings of all checks that ``qfleet doctor`` makes.
+
+        The fleet isn't changed.
+        """
         try:
             facts = gather_facts(self._connection)
         except (BrokerModeError, BrokerPermissionError) as exc:

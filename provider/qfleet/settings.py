@@ -26,7 +26,14 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Return the settings in an environment. Raises `InvalidOptionError` for a value that isn't allowed."""
+        """Return the settings in an environment.
+
+        Args:
+            environment: the environment variables.
+
+        Raises:
+            InvalidOptionError: a value isn't allowed.
+        """
         retention = environment.get("QFLEET_RETENTION_SECONDS", str(DEFAULT_RETENTION_SECONDS))
         if not retention.isdecimal() or not 1 <= int(retention) < 2**31:
             raise InvalidOptionError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backends as Qiskit's transpiler sees them: their operations, and the width of a circuit.
+"""The operations and the widths that Qiskit's transpiler is given.
 
 Not public.
 """
@@ -37,7 +37,7 @@ from qfleet.lowering.saves import NAMES
 from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.request import AMPLITUDE_BYTES, Output
 
-#: Operations of any width by name, with their classes.
+#: The classes of operations of any width, by name.
 _OF_ANY_WIDTH = {
     "barrier": Barrier,
     "diagonal": DiagonalGate,
@@ -80,7 +80,10 @@ def widest(output: Output) -> int:
 
 @cache
 def fleet_target(num_qubits: int) -> Target:
-    """Return the target of backends with this number of qubits. It has no coupling map, and is made once."""
+    """Return the target of backends with this number of qubits.
+
+    It has no coupling map. It is made once.
+    """
     target = Target(description="qfleet", num_qubits=num_qubits)
     for name, operation in get_standard_gate_name_mapping().items():
         target.add_instruction(operation, name=name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of a fleet and its Redis server, for ``qfleet doctor`` and `FleetProvider.examine`.
+"""Checks of a fleet and its Redis server.
 
-Not public.
+``qfleet doctor`` and `FleetProvider.examine` make them. Not public.
 """

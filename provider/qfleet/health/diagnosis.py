@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The diagnosis of a fleet: one finding for each check, from the facts that a client can see."""
+"""The diagnosis of a fleet: one finding for each check."""
 
 from __future__ import annotations
 

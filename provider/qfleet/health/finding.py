@@ -45,7 +45,7 @@ def unknown(check: str, command: str, wanted: str) -> Finding:
 
 
 def no_names(check: str, names: tuple[str, ...], *, ok: str = "none", text: str, remedy: str) -> Finding:
-    """Return the finding of a check that is ok if there are no names.
+    """Return a finding that is ok if there are no names.
 
     Args:
         check: the name of the check.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the Redis server: its mode, rights, version, memory policy, durability, disk and clock."""
+"""Checks of the Redis server.
+
+They cover its mode, rights, version, memory policy, durability, disk and clock.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def refused(error: BrokerModeError | BrokerPermissionError) -> Finding:
 
 
 def check_mode(_: Facts) -> Finding:
-    """Report the mode. A client refuses to connect to a Redis in any other: see `refused`."""
+    """Report that Redis is standalone.
+
+    A client refuses to connect to a Redis in any other mode: see `refused`.
+    """
     return Finding(_MODE, "ok", "standalone")
 
 

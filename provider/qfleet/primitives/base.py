@@ -119,7 +119,10 @@ def backend_of(fleet: FleetBackend | FleetProvider | str | None) -> FleetBackend
 def with_nested(
     backend: FleetBackend, kind: type[PrimitiveOptions], options: object, given: dict[str, Any]
 ) -> tuple[FleetBackend, object]:
-    """Apply the options of the backend that are nested in those of a primitive, as in Aer and Qiskit.
+    """Apply the backend's options that a primitive's options contain.
+
+    Aer's and Qiskit's primitives nest them in the same way.
+
 
     Args:
         backend: the backend.
@@ -162,7 +165,17 @@ def with_nested(
 
 
 def _checked(place: str, name: str, value: object) -> tuple[str, object]:
-    """Return a nested option with its name in the backend. Raises TypeError if a primitive doesn't take it."""
+    """Return a nested option, checked, with its name in the backend.
+
+    Args:
+        place: the name of the dictionary, for messages.
+        name: the option's name.
+        value: the value that was given.
+
+    Raises:
+        TypeError: a primitive doesn't take the option.
+        InvalidOptionError: the value isn't allowed.
+    """
     known = _OF_BACKEND.get(name, name)
     if known in _NOT_NESTED:
         raise TypeError(f"{place}: a primitive doesn't take {name!r}; {_NOT_NESTED[known]}")
@@ -178,7 +191,10 @@ def own_options(backend: FleetBackend) -> RunOptions:
 
 
 def primitive_options(backend: FleetBackend, options: PrimitiveOptions) -> RunOptions:
-    """Return the options with which a primitive runs its circuits: its own, and the backend's for the others."""
+    """Return the options with which a primitive runs its circuits.
+
+    They are the primitive's own options, and the backend's for the others.
+    """
     return dataclasses.replace(
         own_options(backend),
         seed_simulator=options.seed,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the primitives: closed, typed, and checked when they are set."""
+"""The options of the primitives: fixed sets, typed and checked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way from PUBs to entries of a job: circuits with arrays of parameter sets."""
+"""Entries of a job, made from PUBs.
+
+An entry is a circuit with an array of parameter sets.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from qfleet.submission.prepare import JobEntry, ParameterSets
 from qfleet.wire.messages.request import Output
 
 _Pub = TypeVar("_Pub")
-#: Names that a `DataBin` uses itself.
+#: Names that a `DataBin` has already.
 _TAKEN_NAMES: Final = DataBin._RESTRICTED_NAMES | {"self"}
 #: The largest number of shots of a circuit.
 _MOST_SHOTS: Final = 2**31 - 1
@@ -124,7 +127,10 @@ def _shots(shots: Any) -> int:
 
 
 def _with_wanted(batches: list[ParameterSets], wanted: NDArray[np.int32], observables: int) -> list[ParameterSets]:
-    """Return parameter sets with their observables; one row of observables where all sets have the same.
+    """Return parameter sets with the observables that each needs.
+
+    If all sets need the same observables, one row holds them.
+
 
     Args:
         batches: the parameter sets.
@@ -193,7 +199,18 @@ def _batches(
 
 
 def _values(circuit: QuantumCircuit, bindings: BindingsArray) -> NDArray[np.float64]:
-    """Return the values of a circuit's parameters in the circuit's order, float64, shape (sets, parameters)."""
+    """Return the values of a circuit's parameters, in its order.
+
+    Args:
+        circuit: the circuit.
+        bindings: the values by parameter.
+
+    Returns:
+        float64, shape (sets, parameters).
+
+    Raises:
+        ValueError: a value isn't finite.
+    """
     values = np.asarray(bindings.as_array(circuit.parameters), np.float64)
     values = values.reshape(math.prod(bindings.shape), -1 if values.size else circuit.num_parameters)
     if not np.isfinite(values).all():
@@ -202,7 +219,10 @@ def _values(circuit: QuantumCircuit, bindings: BindingsArray) -> NDArray[np.floa
 
 
 def _registers(circuit: QuantumCircuit) -> tuple[tuple[str, bytes], ...]:
-    """Return the name of each classical register, and the positions of its clbits as int32."""
+    """Return the classical registers by name, with their clbits' positions.
+
+    The positions are the bytes of an array of little-endian int32.
+    """
     places = {bit: at for at, bit in enumerate(circuit.clbits)}
     for register in circuit.cregs:
         if register.name in _TAKEN_NAMES:

@@ -88,7 +88,10 @@ def iter_sweep(
 
 
 class _Results(Iterator[tuple[slice, NDArray[np.float64]]]):
-    """The results of a sweep's job, which is cancelled if the iterator is closed early."""
+    """The results of a sweep's job.
+
+    Closing the iterator early cancels the job.
+    """
 
     def __init__(self, job: PrimitiveFleetJob, shape: tuple[int, ...]) -> None:
         self._job, self._shape = job, shape

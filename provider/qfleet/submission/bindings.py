@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bindings of a circuit's parameters: a value of each at every point of ``parameter_binds``."""
+"""Bindings of a circuit's parameters, from ``parameter_binds``.
+
+A point is one value for each parameter.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,15 @@ from qiskit.exceptions import QiskitError
 
 from qfleet.errors import InvalidOptionError
 
-#: Values that a program's slots are filled from: plain numbers. What else Qiskit takes, it binds itself.
+#: Kinds of numbers that can fill a program's slots. Qiskit binds all other values.
 _PLAIN = "iuf"
 
 
 class Bindings:
-    """The points at which one circuit runs: an entry of ``parameter_binds``.
+    """The points of one circuit: an entry of ``parameter_binds``.
 
-    Raises `InvalidOptionError` if it names parameters that aren't there, or its lists don't fit together.
+    Raises:
+        InvalidOptionError: it names parameters that don't exist, or its lists differ in length.
     """
 
     def __init__(self, circuit: QuantumCircuit, values: Mapping[Any, Any]) -> None:
@@ -42,9 +46,11 @@ class Bindings:
         return self._points
 
     def table(self) -> NDArray[np.float64] | None:
-        """Return the values in the order of ``circuit.parameters``, shape (points, parameters).
+        """Return the values in the order of ``circuit.parameters``.
 
-        ``None`` if they aren't real, finite numbers for just the circuit's parameters.
+        Returns:
+            float64, shape (points, parameters); ``None`` unless the values are real, finite numbers for exactly the
+            circuit's parameters.
         """
         parameters = list(self._circuit.parameters)
         if self._columns.keys() != set(parameters):
@@ -60,7 +66,11 @@ class Bindings:
         return table if np.isfinite(table).all() else None
 
     def bound(self) -> Iterator[QuantumCircuit]:
-        """Yield the circuit at each point, bound by Qiskit. Raises `InvalidOptionError` for what can't be bound."""
+        """Yield the circuit at each point, bound by Qiskit.
+
+        Raises:
+            InvalidOptionError: a value can't be bound.
+        """
         with _named(self._circuit):
             for row in range(self._points):
                 bound = self._circuit.assign_parameters(
@@ -71,7 +81,15 @@ class Bindings:
 
 
 def global_phases(circuit: QuantumCircuit, table: NDArray[np.float64]) -> list[float]:
-    """Return the circuit's global phase at each point, in radians. Raises `InvalidOptionError` where it has none."""
+    """Return the circuit's global phase at each point, in radians.
+
+    Args:
+        circuit: the circuit.
+        table: the values of its parameters, shape (points, parameters).
+
+    Raises:
+        InvalidOptionError: the phase has no value at a point.
+    """
     phase = circuit.global_phase
     if not isinstance(phase, ParameterExpression):
         return [float(phase)] * len(table)
@@ -101,7 +119,7 @@ def _columns(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> dict[Paramet
 
 @contextmanager
 def _named(circuit: QuantumCircuit) -> Iterator[None]:
-    """Say which circuit's binds an error is about."""
+    """Name the circuit in errors about its bindings."""
     try:
         yield
     except (ArithmeticError, KeyError, QiskitError, RuntimeError, TypeError, ValueError) as exc:

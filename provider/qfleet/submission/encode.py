@@ -29,12 +29,12 @@ from qfleet.wire.program.program import Program
 
 @dataclass(frozen=True, slots=True)
 class EncodedCircuit:
-    """A circuit, lowered and encoded, and what all its points have in common."""
+    """A lowered and encoded circuit, without the values of one point."""
 
     #: content hash of the blob
     name: str
     blob: bytes
-    #: of one point, its seed and metadata left out
+    #: of one point, without its seed and metadata
     record: CircuitRecord
     #: with the method that simulates it
     request: Request
@@ -43,7 +43,7 @@ class EncodedCircuit:
     #: predicted, of one point
     seconds: float
     result_bytes: int
-    #: whether means are over shots that differ
+    #: True if expectation values are averages over shots that differ
     sampled: bool = False
 
 
@@ -57,21 +57,21 @@ def encode_circuit(
 def lower_circuit(
     circuit: QuantumCircuit, options: RunOptions, output: Output, observables: Sequence[SparseObservable] = ()
 ) -> Program:
-    """Return the program that gives what is wanted of a circuit.
+    """Return the program that yields the output wanted of a circuit.
 
     Args:
         circuit: the circuit.
         options: the options of its run.
-        output: what is wanted of it.
-        observables: observables whose expectation values are wanted, where the output is ``means``. Unless the final
-            state varies between shots, one shot is enough for them.
+        output: the output.
+        observables: observables, for the output "expectation values". Unless the final state varies between shots, one
+            shot is enough for them.
 
     Raises:
         QfleetError: the circuit can't be run; the subclass and the text say why.
     """
     check_text("the name of a circuit", circuit.name)
     if options.initial_statevector is not None or output in (Output.STATEVECTOR, Output.UNITARY):
-        # What is wanted of it, or given to it, is of all qubits.
+        # Its output or its initial state has all qubits.
         request = Request(output, "unitary" if output == Output.UNITARY else "statevector", options.precision)
         check_amplitudes(circuit, circuit.num_qubits, request)
         check_memory(circuit, circuit.num_qubits, states_bytes(circuit.num_qubits, request), options)
@@ -83,7 +83,7 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
     """Encode the program of a circuit, and predict its cost.
 
     Raises:
-        QfleetError: it needs more than there is; the subclass and the text say of what.
+        QfleetError: it needs more than is available; the subclass and the text say of what.
     """
     sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].spec.squares
     if output == Output.EXPECTATION_VALUES and not sampled:
@@ -135,9 +135,10 @@ def _names(circuit: QuantumCircuit) -> dict[str, Any]:
 
 
 def _distinct_registers(circuit: QuantumCircuit) -> list[ClassicalRegister]:
-    """Return the classical registers, without those whose clbits are all in registers before them.
+    """Return the classical registers that add clbits, in order.
 
-    `QuantumCircuit.compose` adds such registers for conditions, and outcomes would be shown with their clbits twice.
+    `QuantumCircuit.compose` adds registers for conditions whose clbits are in other registers too. Outcomes would show
+    those clbits twice.
     """
     if sum([register.size for register in circuit.cregs]) <= circuit.num_clbits:
         return list(circuit.cregs)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Circuits that differ in their angles alone: they travel as one program, at points of its angles.
+"""Circuits that differ in their angles alone, made one program.
 
-A data set that is encoded into a circuit is thousands of such circuits, bound one by one.
+The angles become parameters, and each circuit is a point. A data set that is encoded into a circuit is thousands of
+such circuits, bound one by one.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import numpy as np
 from qfleet.wire.program.formulas import parameter
 from qfleet.wire.program.program import Program
 
-#: All of a program but its angles.
+#: A program without its angles.
 AngleStructure: TypeAlias = tuple[Any, ...]
 
-#: The fields of a program that have to be the same.
+#: The fields of a program that must be equal.
 _FORM: Final = [name for name in Program.__struct_fields__ if name != "params"]
-#: Angles at most: each takes a formula.
+#: Largest number of angles: each needs a formula.
 _MOST_ANGLES: Final = 10_000
 
 
 def angle_structure(program: Program) -> AngleStructure | None:
-    """Return all of a program but its angles; ``None`` for one without free angles."""
+    """Return a program without its angles, for comparison.
+
+    It is ``None`` for a program with parameters, without angles or with too many.
+    """
     if program.num_parameters or not 0 < len(program.params) <= _MOST_ANGLES:
         return None
     return tuple([_hashable(getattr(program, name)) for name in _FORM])
@@ -39,7 +43,7 @@ def _hashable(value: Any) -> Any:
 
 
 def find_repeated(structures: Iterable[AngleStructure | None]) -> set[AngleStructure]:
-    """Return the structures that are there more than once."""
+    """Return the structures that several programs have."""
     return {each for each, times in Counter(structures).items() if times > 1 and each is not None}
 
 

@@ -16,12 +16,15 @@ from qfleet.wire.program.program import Program
 
 
 def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, request: Request) -> None:
-    """Raise `CapacityError` for a circuit that no worker has the memory for.
+    """Refuse a circuit whose amplitudes fit in no worker's memory.
 
     Args:
         circuit: named in the error.
         num_qubits: qubits that are simulated.
-        request: what is asked of it, with a resolved method.
+        request: what is asked of the circuit, with a resolved method.
+
+    Raises:
+        CapacityError: the circuit has too many qubits.
     """
     exponent = request.exponent(num_qubits)
     if exponent > MOST_AMPLITUDES_LOG2:
@@ -35,13 +38,16 @@ def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, request: Request)
 
 
 def check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options: RunOptions) -> None:
-    """Raise `CapacityError` for a circuit that needs more memory than its user allows.
+    """Refuse a circuit that needs more memory than its user allows.
 
     Args:
         circuit: named in the error.
         num_qubits: qubits that are simulated.
         needed: bytes of memory that a worker takes for it.
         options: have ``max_memory_mb``.
+
+    Raises:
+        CapacityError: the circuit needs more.
     """
     if options.max_memory_mb and needed > options.max_memory_mb * 2**20:
         raise CapacityError(
@@ -54,15 +60,18 @@ def check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options:
 
 
 def check_result(circuit: QuantumCircuit, program: Program, size: int, output: Output) -> None:
-    """Raise `CapacityError` for a circuit whose result is larger than a value of Redis.
+    """Refuse a circuit whose result doesn't fit a Redis value.
 
     Args:
         circuit: named in the error.
         program: its program.
         size: predicted bytes of its result.
         output: what is asked of it.
+
+    Raises:
+        CapacityError: the result is larger.
     """
-    # The bits of many shots come back in blocks.
+    # The bits of many shots are returned in blocks.
     if size > LARGEST_VALUE and output != Output.BITS:
         smaller = "save averages instead of lists and states"
         if not program.saves:
@@ -77,7 +86,15 @@ def check_result(circuit: QuantumCircuit, program: Program, size: int, output: O
 
 
 def check_blob(circuit: QuantumCircuit, blob: bytes) -> None:
-    """Raise `CapacityError` for a program that is larger than a value of Redis."""
+    """Refuse a program that doesn't fit a Redis value.
+
+    Args:
+        circuit: named in the error.
+        blob: its encoded program.
+
+    Raises:
+        CapacityError: the program is larger.
+    """
     if len(blob) > LARGEST_VALUE:
         raise CapacityError(
             f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Warnings about jobs that run, but return less than the user may expect."""
+"""Warnings about jobs that return less than their user may expect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def warn_of_unknown_options(names: Iterable[str], backend_name: str) -> None:
 
 
 def warn_of_lost_metadata(record: JobRecord) -> None:
-    """Warn of metadata that can't be stored, so that only this process has them."""
+    """Warn of metadata that can't be stored.
+
+    Only this process has them.
+    """
     lost = lost_metadata(record)
     if not lost:
         return
@@ -43,7 +46,10 @@ def warn_of_lost_metadata(record: JobRecord) -> None:
 
 
 def warn_of_nothing_measured(record: JobRecord) -> None:
-    """Warn of circuits that measure and save nothing in a job that returns counts."""
+    """Warn of circuits that measure nothing in a job of counts.
+
+    Circuits that save something are left out.
+    """
     if record.output != Output.COUNTS:
         return
     names = dict.fromkeys(circuit.name for circuit in record.circuits if not (circuit.measured or circuit.saves))

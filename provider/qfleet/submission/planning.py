@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plan of a job's shards: a pure function of the job, never of the fleet.
+"""Plan of a job's shards: a pure function of the job.
 
-What a circuit gives doesn't depend on its shard, so the packing is a matter of speed alone: large enough that the
-queue's cost per task is small beside the work, small enough that every worker gets some.
+It doesn't depend on the fleet. A circuit's result doesn't depend on its shard, so the plan affects speed alone: shards
+are large enough that the queue's cost per task is small beside the work, and small enough that every worker gets some.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from qfleet.wire.limits import MAX_REQUESTS, MAX_SHARDS
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 
-#: Predicted seconds of work that a shard is filled up to.
+#: Largest predicted seconds of work in a shard.
 SHARD_SECONDS: Final = 0.2
-#: Predicted bytes of result that a shard is filled up to.
+#: Largest predicted bytes of a shard's result.
 SHARD_RESULT_BYTES: Final = 64 * 1024 * 1024
 SHARD_CIRCUITS: Final = 10_000
-#: Shots whose bits a task gives: on the way each takes some 20 bytes of `qfleet.wire.cost.cost.OVERHEAD_BYTES`.
+#: Most shots whose bits a task returns: each takes some 20 bytes of `qfleet.wire.cost.cost.OVERHEAD_BYTES`.
 _MOST_BITS: Final = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCircuit:
-    """A circuit of the job at its points, with its predicted time and size."""
+    """A circuit and its points, with its predicted time and size."""
 
     work: CircuitWork
     request: Request
@@ -40,7 +40,16 @@ class PlannedCircuit:
 
 
 def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) -> int | None:
-    """Return how many shots of a circuit one task runs at most; ``None`` for all of them."""
+    """Return the largest number of a circuit's shots in one task.
+
+    Args:
+        output: the output of the job.
+        max_shot_size: the user's limit; ``None`` for no limit.
+        num_clbits: the number of the circuit's clbits.
+
+    Returns:
+        The number of shots; ``None`` for no limit.
+    """
     if output != Output.BITS:
         return max_shot_size
     row = max((num_clbits + 7) // 8, 1)
@@ -55,11 +64,11 @@ def plan(
     Args:
         items: the circuits.
         threads: threads that a circuit may use; 0 for all cores.
-        max_job_size: points of a shard at most; ``None`` for no limit of the user's.
-        max_shot_size: shots of a circuit that one task runs at most; ``None`` for all of them.
+        max_job_size: largest number of points in a shard; ``None`` for no limit.
+        max_shot_size: largest number of a circuit's shots in one task; ``None`` for no limit.
 
     Raises:
-        CapacityError: they come to more shards than a job may have.
+        CapacityError: the job needs more shards than a job may have.
     """
     shards: list[_Shard] = []
     most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
@@ -94,10 +103,15 @@ class _Shard:
         self._result_bytes = 0.0
 
     def room(self, item: PlannedCircuit, most: int) -> int:
-        """Return how many points of a circuit fit, with `most` of all circuits together."""
+        """Return how many points of a circuit fit into the shard.
+
+        Args:
+            item: the circuit.
+            most: largest number of points in the shard, of all circuits together.
+        """
         if item.request not in self._requests and len(self._requests) == MAX_REQUESTS:
             return 0
-        # Two blocks of one circuit in one shard would be work done twice.
+        # Two blocks of one circuit in one shard would repeat work.
         if item.work.blocks > 1 and self._circuits and self._circuits[-1].index == item.work.index:
             return 0
         return min(
@@ -107,7 +121,7 @@ class _Shard:
         )
 
     def add(self, item: PlannedCircuit, first: int, points: int) -> None:
-        """Add points of a circuit, `first` being the number of the first."""
+        """Add points of a circuit; `first` is the number of the first."""
         work = take_points(item.work, first, points)
         request = self._requests.setdefault(item.request, len(self._requests))
         self._circuits.append(work if not request else msgspec.structs.replace(work, request=request))
@@ -125,13 +139,16 @@ def _room(left: float, each: float) -> int:
 
 
 def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[PlannedCircuit]:
-    """Yield the circuit; or, where its shots are too many for one task, blocks of them, point by point."""
+    """Yield the circuit, or blocks of its shots.
+
+    A circuit with too many shots for one task is cut into blocks, point by point.
+    """
     shots = item.work.shots
     if max_shot_size is None or shots <= max_shot_size:
         yield item
         return
     blocks = -(-shots // max_shot_size)
-    # Unless its bits come back, a block may have all the outcomes that its circuit has.
+    # Except for bits, a block may have all the outcomes of its circuit.
     result_bytes = item.result_bytes // (blocks if item.request.output == Output.BITS else 1)
     for point in range(item.work.points):
         work = take_points(item.work, point, 1)

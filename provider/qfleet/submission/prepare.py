@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Circuits and options, checked and lowered: a job that is ready to be stored, or an error with nothing done."""
+"""Preparation of a job: circuits and options, checked and lowered.
+
+The job is ready to be stored. An error leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ class ParameterSets:
 
 @dataclass(frozen=True, slots=True)
 class JobEntry:
-    """A circuit as its user knows it: one entry of the job's record."""
+    """One entry of the job's record: a circuit that the user gave."""
 
     circuit: QuantumCircuit
     batches: Sequence[ParameterSets]
@@ -88,7 +91,20 @@ def new_job(
     metadata: Mapping[str, Any],
     retention: int,
 ) -> NewJob:
-    """Return the job that runs these entries. Raises `CapacityError` for too many circuits."""
+    """Return the job that runs these entries.
+
+    Args:
+        entries: the entries.
+        options: the options of the run.
+        backend_name: the backend's name.
+        output: the output of the job.
+        tags: the job's tags, checked.
+        metadata: the job's metadata, checked.
+        retention: seconds that the job is kept.
+
+    Raises:
+        CapacityError: there are too many circuits.
+    """
     number = sum(len(entry.phases) for entry in entries)
     if number > _MAX_CIRCUITS:
         text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"
@@ -107,7 +123,7 @@ def new_job(
             index += len(batch.values)
     pubs = tuple([entry.pub for entry in entries if entry.pub is not None])
     if not pubs:
-        # A result must not be of two PUBs.
+        # A result must not have data of two PUBs.
         items = list(_join(items))
     num_clbits = max([record.num_clbits for record in records], default=0)
     shards = plan(
@@ -175,7 +191,10 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
 
 
 def _join(items: Iterable[PlannedCircuit]) -> Iterator[PlannedCircuit]:
-    """Yield the items, with neighbours of one program as points of one item."""
+    """Yield the items, with neighbours of one program joined into one.
+
+    The joined item has the points of all of them.
+    """
 
     def same_run(item: PlannedCircuit) -> tuple[str, int, Request, bytes]:
         return item.work.program, item.work.shots, item.request, item.work.observables
@@ -215,7 +234,10 @@ def _described(item: object) -> str:
 
 
 def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output) -> Iterator[JobEntry]:
-    """Yield each circuit at its points; programs that differ in their angles alone become one."""
+    """Yield an entry for each circuit.
+
+    Circuits whose programs differ in their angles alone share one program.
+    """
     programs = list(_programs(circuits, options, output))
     # A circuit that is given several times is one program already.
     structures = {id(program): angle_structure(program) for _, program, _ in programs}

@@ -12,7 +12,7 @@ from qfleet.submission.notices import warn_of_lost_metadata, warn_of_nothing_mea
 from qfleet.wire.cost.constants import FASTER_ENGINE
 from qfleet.wire.messages.presence import SLOWER_ENGINE, Presence
 
-#: Circuits that need less memory fit any worker; for larger ones Redis is asked about the workers.
+#: Circuits that need less memory fit any worker. For larger ones Redis is asked about the workers.
 _FITS_ANYWHERE_BYTES: Final = 512 * 2**20
 
 
@@ -27,7 +27,9 @@ _Job = TypeVar("_Job", bound=Submittable)
 
 
 def submit(connection: Connection, new: NewJob, make: Callable[[NewJob], _Job]) -> _Job:
-    """Check a new job against the workers, warn of what it loses, and send it.
+    """Check a new job against the workers, and send it.
+
+    Metadata that are lost and circuits without a measurement give a warning.
 
     Args:
         connection: the connection to the fleet's Redis.
@@ -50,7 +52,15 @@ def submit(connection: Connection, new: NewJob, make: Callable[[NewJob], _Job]) 
 
 
 def check_capacity(connection: Connection, new: NewJob) -> None:
-    """Check that a worker has the memory for the largest circuit of a job. Raises `CapacityError`."""
+    """Check that a worker has the memory for the job's largest circuit.
+
+    Args:
+        connection: the connection to the fleet's Redis.
+        new: the job, prepared.
+
+    Raises:
+        CapacityError: no worker that is up has the memory.
+    """
     if max(new.needs.values(), default=0) <= _FITS_ANYWHERE_BYTES:
         return
     with connection.ledger() as ledger:
@@ -70,5 +80,8 @@ def check_capacity(connection: Connection, new: NewJob) -> None:
 
 
 def _engine(worker: Presence) -> str:
-    """Return the engine that a worker runs circuits with; the faster one for a worker that doesn't say."""
+    """Return the engine with which a worker runs circuits.
+
+    For a worker that doesn't name its engine, it is the faster one.
+    """
     return SLOWER_ENGINE if worker.engine == SLOWER_ENGINE else FASTER_ENGINE
