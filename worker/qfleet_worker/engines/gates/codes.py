@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of the operations that compiled code knows by name, as plain integers."""
+"""The operations' numbers as plain integers, for compiled code."""
 
 from __future__ import annotations
 

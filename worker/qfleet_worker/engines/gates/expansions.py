@@ -19,7 +19,10 @@ _PAULIS = {
 
 
 class Expansion(NamedTuple):
-    """A gate: the sum over terms t of ``exp(i / 2 * sum_k powers[t, k] angle_k) * matrices[t]``."""
+    """A gate as a sum of constant matrices with angle-dependent factors.
+
+    It is the sum over terms t of ``exp(i / 2 * sum_k powers[t, k] angle_k) * matrices[t]``.
+    """
 
     #: int64, shape (terms, angles)
     powers: NDArray[np.int64]
@@ -28,7 +31,10 @@ class Expansion(NamedTuple):
 
     @classmethod
     def of_pauli(cls, letters: str) -> Expansion:
-        """Return the rotation ``exp(-i angle / 2 * P)``; the last letter of P acts on the first target."""
+        """Return the rotation about a Pauli string P.
+
+        It is ``exp(-i angle / 2 * P)``. The last letter of P acts on the first target.
+        """
         pauli: NDArray[np.complexfloating] = np.eye(1, dtype=np.complex128)
         for letter in letters:
             pauli = np.kron(pauli, _PAULIS[letter])

@@ -91,7 +91,9 @@ def one_qubit(operation: Operation) -> Matrix2:
 
 
 def table(operation: Operation) -> ComplexArray:
-    """Return what a unitary operation or an initialization does to its targets, without its controls.
+    """Return an operation's diagonal, matrix or column, without its controls.
+
+    The operation is unitary, or an initialization.
 
     Returns:
         complex128. For a diagonal operation the diagonal, shape (2**targets,). For INITIALIZE the column that |0...0>

@@ -74,7 +74,7 @@ class _Block:
 
 
 class _Compiler:
-    """The steps so far, and the gates that haven't become a step yet."""
+    """The steps so far, and the gates that aren't steps yet."""
 
     def __init__(self, program: Program, from_zero: bool, last: bool, events_before: int) -> None:
         self.num_clbits = program.num_clbits
@@ -153,7 +153,7 @@ class _Compiler:
             self.final.setdefault(wire, []).extend([clbit] if is_last else [])
         else:
             clbits = (clbit,) if is_last or self.clbits_read else ()
-            # In the order of the program, and not when it must be: the outcomes of shots depend on the order.
+            # In the order of the program, not at the last moment: the outcomes of shots depend on the order.
             self._append(MeasureStep(wire=wire, event=self.events[self.row], clbits=clbits), (wire,))
 
     def _reset(self, wire: int, event: int) -> None:
@@ -200,10 +200,11 @@ class _Compiler:
         self.items.append(item)
 
     def _place(self, gate: Gate, wires: tuple[int, ...], diagonal: bool, alone: bool) -> None:
-        """Add a gate to a block that it may commute into, or to a new one.
+        """Add a gate to an earlier block, or to a new one.
 
-        With `alone`, only to the last block on one of its wires, unless they are all in |0>: so the blocks of a circuit
-        of matrices follow its light cones, several layers deep. Matrices on separate wires gain nothing together.
+        The gate commutes with the blocks in between. With `alone`, it joins only the last block on one of its wires,
+        unless all its wires are in |0>. So the blocks of a circuit of matrices follow its light cones, several layers
+        deep. Matrices on separate wires gain nothing together.
         """
         last = max([self.last.get(wire, -1) for wire in wires])
         alone = alone and not self.fresh.issuperset(wires)
@@ -237,7 +238,10 @@ class _Compiler:
 
 
 def _last_uses(program: Program) -> NDArray[np.int64]:
-    """Return each qubit's last row that uses it without measuring it, or saves anything; -1 if there is none."""
+    """Return each qubit's last row that isn't a measurement.
+
+    A save uses all qubits. The row is -1 for a qubit without one.
+    """
     widths = program.num_controls.astype(np.int64) + program.num_targets
     rows = np.repeat(np.arange(len(widths)), widths)
     used = program.codes[rows] != Op.MEASURE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Expectation values of Paulis, by numpy alone.
 
-Paulis with the same X mask share one product of the state with itself, bits flipped. Where there are several, a
+Paulis with the same X mask share one product of the state with itself, bits flipped. For several of them, a
 Walsh-Hadamard transform of the product gives the sums for all Z masks at once.
 """
 
@@ -25,12 +25,21 @@ def expectation(
     z_masks: NDArray[np.integer],
     coefficients: NDArray[np.complexfloating],
 ) -> complex:
-    """Return the expectation value of a sum of Paulis in a state of shape (2**n,)."""
+    """Return the expectation value of a sum of Paulis.
+
+    Args:
+        amplitudes: the state, shape (2**n,).
+        x_masks: shape (terms,); bit i of a mask is bit i of the state's index.
+        z_masks: the same for Z.
+        coefficients: shape (terms,).
+    """
     return complex(np.dot(means(amplitudes, group_paulis(x_masks, z_masks)), coefficients))
 
 
 def means(amplitudes: ComplexArray, paulis: PauliGroups) -> NDArray[np.float64]:
-    """Return the expectation value of each Pauli, shape (terms,), in the order before they were grouped.
+    """Return the expectation value of each Pauli, shape (terms,).
+
+    The values are in the order that the Paulis had before they were grouped.
 
     Args:
         amplitudes: the state, shape (2**n,).

@@ -16,7 +16,10 @@ from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """Multiply by a matrix, which has no columns for wires that are known to be in |0>."""
+    """Multiply by a matrix.
+
+    It has no columns for wires that are known to be in |0>.
+    """
 
     wires: tuple[int, ...]
     #: the wires that the columns are over, in the order of ``wires``
@@ -36,7 +39,7 @@ class Diagonal:
 
 @dataclass(frozen=True, slots=True)
 class Controlled:
-    """Apply a gate that is too wide to be fused, where the controls have their values."""
+    """Apply a gate too wide to be fused, where its controls hold."""
 
     #: pairs of a wire and the value (0 or 1) that it must have
     controls: tuple[tuple[int, int], ...]

@@ -24,12 +24,15 @@ class Gate(NamedTuple):
 
 
 def product(gates: list[Gate], wires: list[int], inputs: list[int]) -> ComplexArray:
-    """Return the matrix of gates that are applied in their order, complex128 of shape (2**wires, 2**inputs).
+    """Return the matrix of gates that are applied in their order.
 
     Args:
         gates: the first is applied first.
-        wires: the wires of its rows.
+        wires: the wires of the matrix's rows.
         inputs: the wires of its columns; the others are in |0>.
+
+    Returns:
+        complex128, shape (2**wires, 2**inputs).
     """
     matrix = np.zeros((1 << len(wires), 1 << len(inputs)), np.complex128)
     matrix[_rows((), tuple(wires.index(wire) for wire in inputs), len(inputs))[:, 0], np.arange(matrix.shape[1])] = 1
@@ -38,14 +41,21 @@ def product(gates: list[Gate], wires: list[int], inputs: list[int]) -> ComplexAr
 
 
 def diagonal_product(gates: list[Gate], wires: list[int]) -> ComplexArray:
-    """Return the diagonal of the product of diagonal gates, complex128 of shape (2**wires,)."""
+    """Return the diagonal of the product of diagonal gates.
+
+    Returns:
+        complex128, shape (2**wires,).
+    """
     table = np.ones((1 << len(wires), 1), np.complex128)
     _apply(gates, wires, table)
     return table[:, 0]
 
 
 def _apply(gates: list[Gate], wires: list[int], matrix: ComplexArray) -> None:
-    """Multiply `matrix`, whose rows are over `wires`, by each gate from the left, in place."""
+    """Multiply a matrix by each gate from the left, in place.
+
+    The rows of the matrix are over `wires`.
+    """
     at = {wire: bit for bit, wire in enumerate(wires)}
     columns = matrix.shape[1]
     for controls, targets, table in gates:
@@ -74,7 +84,10 @@ def _rows(controls: tuple[tuple[int, int], ...], targets: tuple[int, ...], width
 
 
 def _spread(bits: tuple[int, ...] | list[int]) -> NDArray[np.intp]:
-    """Return the numbers whose set bits are among `bits`, the first of them counting fastest."""
+    """Return the numbers whose set bits are all among `bits`.
+
+    The first of these bits counts fastest.
+    """
     numbers = np.zeros(1, np.intp)
     for bit in bits:
         numbers = np.concatenate([numbers, numbers + (1 << bit)])

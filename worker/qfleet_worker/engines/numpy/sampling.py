@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sampling of basis states.
 
-Inversion of the cumulative distribution in two levels: sums over rows of amplitudes are kept, and the amplitudes of a
+The cumulative distribution is inverted in two levels: sums over rows of amplitudes are kept, and the amplitudes of a
 row are summed up only when a shot falls into it. Marginal distributions are never formed: the bits of wires that
 weren't measured are drawn along and ignored.
 """
@@ -34,9 +34,10 @@ class Sampler:
         self.total = float(self._ends[-1])
 
     def find(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return indices into the amplitudes for numbers uniform in [0, 1): each index has its probability.
+        """Return indices into the amplitudes for numbers uniform in [0, 1).
 
-        Shape (shots,), in the order of the numbers; a number's index doesn't depend on the others.
+        Each index has the probability of its amplitude. The indices have the shape (shots,), in the order of the
+        numbers; a number's index doesn't depend on the others.
         """
         points = numbers * self.total
         if len(self._rows) == 1:
@@ -55,7 +56,10 @@ class Sampler:
         return found
 
     def _find(self, rows: NDArray[np.intp], points: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the index where the cumulative distribution passes each point, which lies in one of the rows."""
+        """Return the index where the cumulative distribution passes each point.
+
+        Each point lies in one of the rows.
+        """
         part = self._rows[rows]
         sums = np.square(part.real, dtype=np.float64)
         sums += np.square(part.imag, dtype=np.float64)

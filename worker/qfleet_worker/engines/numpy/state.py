@@ -4,8 +4,8 @@
 Only *active* wires have an axis. A wire in a known basis state, at the start or after it was measured or reset, is a
 number: gates that meet it take the columns of their matrix that belong to it, and the state is as small as it can be.
 
-The axes lie in any order; a matrix is multiplied onto wires whose axes are neighbours, into a second buffer. If they
-aren't neighbours they are moved to the front, together with those of the steps that follow.
+The axes lie in any order. A matrix is multiplied onto wires whose axes are neighbours, into a second buffer. If they
+aren't neighbours, they are moved to the front, together with those of the steps that follow.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ class State:
 
     @property
     def amplitudes(self) -> ComplexArray:
-        """Return the amplitudes over the active wires, shape (2**active,), a view that the next step overwrites."""
+        """Return a view of the amplitudes over the active wires.
+
+        Its shape is (2**active,). The next step overwrites it.
+        """
         return self._buffers[0][: 1 << len(self.order)]
 
     def clear(self) -> None:
@@ -82,7 +85,10 @@ class State:
         self._buffers[0][0] = 1
 
     def set_identity(self, num_wires: int) -> None:
-        """Set the state to the identity: wires 0 to n-1 are its rows, wires n to 2n-1 its columns."""
+        """Set the state to the identity.
+
+        Wires 0 to n-1 are its rows, wires n to 2n-1 its columns.
+        """
         self.order = [*reversed(range(num_wires)), *reversed(range(num_wires, 2 * num_wires))]
         self.amplitudes[:] = 0
         self.amplitudes[:: (1 << num_wires) + 1] = 1
@@ -94,7 +100,7 @@ class State:
         self.amplitudes[:] = snapshot.amplitudes
 
     def value(self, wire: int) -> int | None:
-        """Return the value of a wire in a basis state; ``None`` for an active wire."""
+        """Return a wire's value in a basis state; ``None`` if active."""
         return None if wire in self.order else self.values.get(wire, 0)
 
     def apply(self, steps: Sequence[Step], at: int) -> None:
@@ -108,7 +114,11 @@ class State:
             self._apply_controlled(step)
 
     def weights(self, wire: int) -> tuple[float, float]:
-        """Return the probabilities of 0 and 1 on an active wire. Raise `EngineError` if the norm isn't 1."""
+        """Return the probabilities of 0 and 1 on an active wire.
+
+        Raises:
+            EngineError: the norm isn't 1.
+        """
         below = len(self.order) - 1 - self.order.index(wire)
         parts = self._floats().reshape(-1, 2, 2 << below)
         if below >= 5:
@@ -130,7 +140,15 @@ class State:
             )
 
     def project(self, wire: int, value: int, weight: float) -> None:
-        """Project an active wire on a value of probability `weight`. The wire isn't active afterwards."""
+        """Project an active wire on a value.
+
+        The wire isn't active afterwards.
+
+        Args:
+            wire: the wire.
+            value: 0 or 1.
+            weight: the probability of the value.
+        """
         part = self._half(wire, value)
         np.multiply(part, 1 / math.sqrt(weight), out=self._buffers[1][: part.size].reshape(part.shape))
         self._buffers.reverse()
@@ -151,20 +169,32 @@ class State:
         return self.amplitudes.nbytes
 
     def put_aside(self) -> Snapshot:
-        """Return the state. Another has to be restored before anything else is done."""
+        """Return the state, to be restored later.
+
+        Another state has to be restored before anything else is done.
+        """
         return Snapshot(self.amplitudes.copy(), tuple(self.order), self.values)
 
     def comparable(self, aside: Snapshot | None) -> ComparableState | None:
-        """Return the present state, or another, to be compared; ``None`` for one that is too large."""
+        """Return a state to be compared; ``None`` if it is too large.
+
+        It is the present state, unless `aside` is another.
+        """
         shown = Snapshot(self.amplitudes, tuple(self.order), self.values) if aside is None else aside
         return ComparableState(*shown) if len(shown.amplitudes) <= COMPARED else None
 
     def _half(self, wire: int, value: int) -> ComplexArray:
-        """Return the amplitudes where an active wire has a value, as a view of shape (before, after)."""
+        """Return the half of the amplitudes where a wire has a value.
+
+        The wire is active. The half is a view of shape (before, after).
+        """
         return self.amplitudes.reshape(1 << self.order.index(wire), 2, -1)[:, value]
 
     def arrange(self, wires: Sequence[int]) -> None:
-        """Put the axes into the order of the qubits, qubit q being on ``wires[q]``; samples depend on it."""
+        """Put the axes into the order of the qubits.
+
+        Qubit q is on ``wires[q]``. Samples depend on the order.
+        """
         order = [wire for wire in reversed(wires) if wire in self.order]
         if order != self.order:
             self._reorder(order)
@@ -178,7 +208,9 @@ class State:
         return DenseAnswers(self.amplitudes, self.order, self.values, means)
 
     def statevector(self, wires: Sequence[int], phase: complex) -> ComplexArray:
-        """Return the amplitudes over qubits times `phase`, a new array of shape (2**qubits,).
+        """Return the amplitudes over qubits times `phase` as a new array.
+
+        Its shape is (2**qubits,).
 
         Args:
             wires: the wire of each qubit.
@@ -222,7 +254,10 @@ class State:
         self.order = [*order[:start], *reversed(step.wires), *order[end:]]
 
     def _first_axis(self, wires: list[int]) -> int | None:
-        """Return the first axis of wires that are neighbours; ``None`` if they aren't, or if matmul would be slow."""
+        """Return the first of some axes that are neighbours.
+
+        It is ``None`` if they aren't neighbours, or if matmul would be slow.
+        """
         if not wires:
             return 0
         axes = [self.order.index(wire) for wire in wires]
@@ -234,8 +269,16 @@ class State:
         return None if after in (1, 2) and first > 3 else first
 
     def _to_front(self, wires: list[int], exactly: bool, following: Iterable[Step]) -> None:
-        """Move the axes of wires to the front, in this order or in any, and behind them those needed next."""
-        # In their present order they are copied in longer runs.
+        """Move the axes of some wires to the front.
+
+        The axes that the following steps need are put behind them.
+
+        Args:
+            wires: the wires.
+            exactly: whether their order is kept; otherwise it may be any.
+            following: the steps after this one.
+        """
+        # In their present order, they are copied in longer runs.
         front = wires if exactly else [wire for wire in self.order if wire in wires]
         placed = set(front)
         for step in islice(following, LOOK_AHEAD):
@@ -255,7 +298,11 @@ class State:
         self.order = order
 
     def _columns(self, step: Dense, axes: list[int], wanted: list[int]) -> ComplexArray:
-        """Return the matrix of a step for its active inputs, on `axes`, and the values of its other inputs."""
+        """Return a step's matrix for the state's present axes.
+
+        It has columns for the step's active inputs alone, in the order of the axes. The values of the other inputs
+        select them.
+        """
         matrix = step.matrix
         if len(axes) < len(step.inputs):
             at = [slice(None) if wire in wanted else self.values.get(wire, 0) for wire in reversed(step.inputs)]
@@ -311,7 +358,10 @@ class State:
         return any(wire not in self.order and self.values.get(wire, 0) != value for wire, value in controls)
 
     def _where(self, controls: tuple[tuple[int, int], ...]) -> tuple[ComplexArray, list[int]]:
-        """Return the part of the state where active controls have their values, with an axis for each other wire."""
+        """Return the part of the state where active controls hold.
+
+        The part has an axis for each other active wire. These wires are returned with it.
+        """
         needed = dict(controls)
         at = [needed.get(wire, slice(None)) for wire in self.order]
         part = self.amplitudes.reshape((2,) * len(self.order))[(*at, ...)]
@@ -330,7 +380,10 @@ class State:
 
 
 def _multiply_wide(matrix: ComplexArray, source: ComplexArray, target: ComplexArray) -> None:
-    """Write ``matrix @ source`` into `target` without copying the whole matrix to the state's precision."""
+    """Write ``matrix @ source`` into `target`, some rows at a time.
+
+    So the matrix is never copied as a whole to the state's precision.
+    """
     rows = max(1, CHUNK // matrix.shape[1])
     for row in range(0, len(matrix), rows):
         np.matmul(matrix[row : row + rows].astype(target.dtype, copy=False), source, out=target[row : row + rows])

@@ -55,7 +55,11 @@ def _wide(numbers: list[int]) -> _Wide:
 
 @cache
 def _constants(step: int, count: int) -> tuple[_Wide, _Wide]:
-    """Return the factors of a state and of the increment for 0, `step`, ``2 * step``, ... steps."""
+    """Return the constants a and b of multiples of `step`.
+
+    They belong to 0, `step`, ``2 * step``, ... steps of the generator: a is the factor of the state, b that of the
+    increment.
+    """
     mask = (1 << 128) - 1
     one_a, one_b = 1, 0
     for _ in range(step):

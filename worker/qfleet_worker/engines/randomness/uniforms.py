@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random numbers of shots.
 
-Each random event of a program has a stream of its own, and shot i takes the i-th number of each. So the
-outcome of a shot depends on the program, the seed and the shot's number alone, not on the shots that run beside it.
+Each random event of a program has a stream of its own, and shot i takes the i-th number of each. So the outcome of a
+shot depends on the program, the seed and the shot's number alone, not on the shots that run beside it.
 
 The events have the numbers of `qfleet.wire.program.events`. A shot that meets an event again, in a loop, takes its
 number from another stream each time.
@@ -20,7 +20,10 @@ FEW = 12
 
 
 class Uniforms:
-    """The random numbers of shots ``first_shot .. first_shot + shots - 1``, uniform in [0, 1)."""
+    """The random numbers of some shots, uniform in [0, 1).
+
+    The shots are ``first_shot .. first_shot + shots - 1``.
+    """
 
     def __init__(self, seed: int, first_shot: int, shots: int) -> None:
         self._seed = seed
@@ -42,7 +45,7 @@ class Uniforms:
                 numbers[visit == each] = self.of(event, shots[visit == each], each)
             return numbers
         first, span = int(shots[0]), int(shots[-1]) - int(shots[0]) + 1
-        # One number is one step of PCG64, so that any shot's can be had without those before it.
+        # One number is one step of PCG64, so any shot's number can be drawn without those before it.
         key = [self._seed, event, visit] if visit else [self._seed, event]
         stream = np.random.PCG64(key).advance(self._first_shot + first)
         if span == len(shots):

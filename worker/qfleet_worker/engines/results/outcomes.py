@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts of outcomes, and each shot's outcome.
 
-Of a row, only the bytes that something was written to are kept while shots are collected: a program may have millions
+While shots are collected, only the bytes of a row that something was written to are kept: a program may have millions
 of clbits and measure a few.
 """
 
@@ -47,16 +47,22 @@ class Tally:
         self._places = None if shots is None else np.zeros(shots if num_clbits else 0, np.uint32)
 
     def add_same(self, clbits: int, shots: NDArray[np.int64]) -> None:
-        """Add shots that all found `clbits`, a number with one bit for each clbit."""
+        """Add shots that all have the same outcome.
+
+        `clbits` has a bit for each clbit.
+        """
         self._append(self._row(places_of(clbits)), np.array([len(shots)]), shots, np.zeros(1, np.int64))
 
     def add(
         self, clbits: int, shots: NDArray[np.int64], found: NDArray[np.int64], readout: list[tuple[int, int]]
     ) -> None:
-        """Add shots that agree in `clbits`, a number with one bit for each clbit.
+        """Add shots that differ in their final measurement alone.
 
-        `found` has what the final measurement gave in each shot, and `readout` says, as pairs of a bit of that and a
-        clbit, where it is written.
+        Args:
+            clbits: the outcome without the final measurement, a number with one bit for each clbit.
+            shots: the numbers of the shots, shape (shots,).
+            found: the final measurement's value in each shot, shape (shots,).
+            readout: pairs of a bit of `found` and the clbit that it is written to.
         """
         mask = 0
         for bit, _ in readout:
@@ -81,12 +87,20 @@ class Tally:
         self._ascending = ascending and len(self._rows) == 1
 
     def columns(self, clbits: Iterable[int]) -> dict[int, int]:
-        """Return where the bytes of rows for `add_rows` are, once these clbits may be written: column by byte."""
+        """Return the columns of rows for `add_rows`, by byte of clbits.
+
+        These clbits may be written from now on.
+        """
         self._keep([clbit >> 3 for clbit in clbits])
         return self._columns
 
     def add_rows(self, rows: NDArray[np.uint8], shots: NDArray[np.int64]) -> None:
-        """Add shots of which each found a row of its own, shape (shots, columns)."""
+        """Add shots with a row of clbits each.
+
+        Args:
+            rows: shape (shots, columns).
+            shots: the numbers of the shots, shape (shots,).
+        """
         keys, width = _keys(rows), rows.shape[1]
         if width <= 2:
             # Few enough outcomes to count each without sorting.
@@ -104,7 +118,10 @@ class Tally:
         self._append(distinct, counts, shots, places)
 
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32] | None]:
-        """Return the distinct outcomes in ascending order, their counts, and each shot's row."""
+        """Return the outcomes, their counts, and each shot's outcome.
+
+        The outcomes are distinct and in ascending order; a shot's outcome is the index of its row.
+        """
         if not self.width:
             return np.zeros((0, 0), np.uint8), np.zeros(0, np.int64), self._places
         self._merge()
@@ -116,7 +133,10 @@ class Tally:
         return rows, counts, self._places
 
     def _keep(self, places: list[int]) -> None:
-        """Keep these bytes of rows from now on; so far they are 0."""
+        """Keep these bytes of rows from now on.
+
+        So far they are 0.
+        """
         if self._columns.keys() >= set(places):
             return
         before = self._bytes
@@ -166,7 +186,10 @@ class Tally:
 
 
 def _keys(rows: NDArray[np.uint8]) -> NDArray[np.generic]:
-    """Return one sortable key for each row; the last byte is the most significant."""
+    """Return one sortable key for each row.
+
+    The last byte of a row is the most significant.
+    """
     width = rows.shape[1]
     if width <= 8:
         padded = np.zeros((len(rows), 8), np.uint8)

@@ -2,8 +2,8 @@
 """Data of a program's saves, collected from the states of its shots.
 
 The driver calls `Saver.take` wherever a branch comes to a save. The data depend on the shots and their states alone, in
-whatever order the branches are run. The client can put the data of blocks of shots together: they are entries of a list
-in the order of the shots, and sums.
+whatever order the branches are run. The client can combine the data of blocks of shots: they are sums, and entries of a
+list in the order of the shots.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ class Clbits(Protocol):
     """The clbits that shots have written so far."""
 
     def groups(self, shots: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Give the values of all clbits, as a number, and the shots that have them."""
+        """Give each distinct value of all clbits, with its shots.
+
+        The value is a number with a bit for each clbit.
+        """
         ...
 
 
@@ -86,21 +89,34 @@ class Saver:
         return take
 
     def take_matrix(self, step: SaveStep, answers: Answers, columns: Sequence[int]) -> None:
-        """Save a unitary, whose columns are wires of the state; it is the same for all shots, and saved once."""
+        """Save a unitary, once for all shots.
+
+        `columns` are the wires of the state that are the matrix's columns.
+        """
         once = np.zeros(1, np.int64)
         self._keep(step.save, 0, once, lambda: answers.amplitudes((*columns, *step.wires), step.phase))
 
     def take(self, step: SaveStep, answers: Answers, phase: complex, shots: NDArray[np.int64], clbits: int) -> None:
-        """Save what a step says, for shots in ascending order that share a state.
+        """Save what a step says, for shots that share a state.
 
-        `phase` is a factor of the state; `clbits` has a bit for each clbit, and is 0 unless the save is conditional.
-        Raises `EngineError` once the data are too large to be sent.
+        Args:
+            step: the step.
+            answers: those of the state.
+            phase: a factor of the state.
+            shots: in ascending order.
+            clbits: a number with a bit for each clbit; 0 unless the save is conditional.
+
+        Raises:
+            EngineError: the data are too large to be sent.
         """
         save = self._saves[step.save]
         self._keep(step.save, clbits, shots, lambda: self._value(save, step, answers, phase))
 
     def _keep(self, number: int, key: int, shots: NDArray[np.int64], value: Callable[[], NDArray[Any]]) -> None:
-        """Keep a value for shots whose clbits are `key`; it is made only if it is needed."""
+        """Keep a value for shots whose clbits are `key`.
+
+        The value is made only if it is needed.
+        """
         kept, save = self._kept[number], self._saves[number]
         last = int(shots[-1])
         at = None if save.manner == "list" else kept.by_clbits.get(key)
@@ -125,7 +141,7 @@ class Saver:
             self._count(8 * len(shots))
 
     def result(self) -> tuple[Saved, ...]:
-        """Return the data of each save, in the order of the program's saves."""
+        """Return the data of the program's saves, in their order."""
         return tuple([self._saved(save, kept) for save, kept in zip(self._saves, self._kept, strict=True)])
 
     def _saved(self, save: Save, kept: _Kept) -> Saved:

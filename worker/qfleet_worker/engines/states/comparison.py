@@ -38,7 +38,10 @@ class ComparableState:
         self.tolerance = TOLERANCE[amplitudes.dtype.itemsize]
 
     def fingerprint(self) -> float:
-        """Return a number that equal states share, within ``2 * tolerance * len(amplitudes)``."""
+        """Return a number that equal states share.
+
+        It is the same within ``2 * tolerance * len(amplitudes)``.
+        """
         rest = self.amplitudes
         for wire in self._order:
             low, high = rest.reshape(2, -1)
@@ -62,7 +65,10 @@ class ComparableState:
         return float(np.linalg.norm(mine - theirs * mine.dtype.type(inner / abs(inner)))) <= self.tolerance
 
     def _over(self, wires: tuple[int, ...]) -> ComplexArray:
-        """Return the amplitudes with a bit for each of these wires, among them all of its own."""
+        """Return the amplitudes with a bit for each of these wires.
+
+        All wires of its own are among them.
+        """
         if wires == self._order:
             return self.amplitudes
         own = [wire for wire in wires if wire in self._order]

@@ -21,7 +21,7 @@ SHOTS: Final = 1 << 18
 
 
 class Samples(NamedTuple):
-    """Results of the measurements at the end of a circuit in some shots."""
+    """Results of the measurements at a circuit's end."""
 
     shots: NDArray[np.int64]
     #: int64, a basis state for each shot
@@ -46,11 +46,17 @@ class Answers(Protocol):
     def expectation_values(
         self, wires: Sequence[int], x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]
     ) -> NDArray[np.float64]:
-        """Return the expectation value of each Pauli, shape (terms,); bit i of a mask is of ``wires[i]``."""
+        """Return the expectation value of each Pauli, shape (terms,).
+
+        Bit i of a mask belongs to ``wires[i]``.
+        """
         ...
 
     def density_matrix(self, wires: Sequence[int]) -> NDArray[np.complex128]:
-        """Return the reduced density matrix of some wires, shape (4**wires,), row by row."""
+        """Return the reduced density matrix of some wires, row by row.
+
+        Its shape is (4**wires,).
+        """
         ...
 
     def amplitudes(self, wires: Sequence[int], factor: complex) -> ComplexArray:
@@ -58,7 +64,10 @@ class Answers(Protocol):
         ...
 
     def amplitudes_at(self, wires: Sequence[int], basis_states: NDArray[np.int64]) -> ComplexArray:
-        """Return the amplitudes of basis states, shape (basis states,); bit i is of ``wires[i]``."""
+        """Return the amplitudes of basis states, shape (basis states,).
+
+        Bit i of a basis state is the value of ``wires[i]``.
+        """
         ...
 
 
@@ -68,19 +77,31 @@ class States(Protocol):
     def __len__(self) -> int: ...
 
     def apply(self, steps: Sequence[Any], begin: int, end: int) -> None:
-        """Apply the steps ``begin`` to ``end - 1``, none of which is the driver's."""
+        """Apply the steps ``begin`` to ``end - 1``.
+
+        None of them is a step of the driver.
+        """
         ...
 
     def lost(self) -> NDArray[np.bool_] | None:
-        """Return which states were given up for want of memory, shape (states,); ``None`` if none were."""
+        """Return the states given up for want of memory, shape (states,).
+
+        It is ``None`` if none were.
+        """
         ...
 
     def answers(self) -> Iterator[tuple[int, Answers]]:
-        """Give each state's number and its answers, valid until the next one; not of those that are lost."""
+        """Give each state's number and its answers.
+
+        The answers are valid until the next ones are asked for. Lost states have none.
+        """
         ...
 
     def weights(self, step: Any) -> NDArray[np.float64]:
-        """Return the probability of each way of an `EventStep`, shape (states, ways); each row adds up to 1.
+        """Return the probability of each way of an `EventStep`.
+
+        Returns:
+            Shape (states, ways); each row adds up to 1.
 
         Raises:
             EngineError: the norm of a state isn't 1.
@@ -99,13 +120,13 @@ class States(Protocol):
             weights: the result of `weights`.
 
         Returns:
-            Shape (states, ways): the number of the state of each way, -1 for ways that aren't taken and for those that
-            there was no room for.
+            Shape (states, ways): the number of each way's state. It is -1 for ways that aren't taken, and for those
+            that there was no room for.
         """
         ...
 
     def select(self, which: NDArray[np.int64]) -> None:
-        """Drop the states that aren't among these, and put these into this order."""
+        """Keep these states alone, in this order."""
         ...
 
     def take_out(self, which: NDArray[np.bool_]) -> States:
@@ -117,7 +138,10 @@ class States(Protocol):
         ...
 
     def first_equal(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return for each state the first of its kind that equals it up to a global phase, shape (states,)."""
+        """Return the first equal state of each state, shape (states,).
+
+        Only states of the same kind are compared, up to a global phase.
+        """
         ...
 
     def sample(
@@ -139,9 +163,15 @@ class States(Protocol):
         ...
 
     def statevector(self, state: int, plan: Any, values: dict[int, int], phase: complex) -> ComplexArray:
-        """Return the amplitudes of a state times `phase`, once these wires were measured with these values.
+        """Return the amplitudes of a state whose final measurements are known.
 
         The array is new, of shape (2**qubits,).
+
+        Args:
+            state: the number of the state.
+            plan: the engine's plan.
+            values: the measured values by wire.
+            phase: a factor of the amplitudes.
         """
         ...
 

@@ -102,9 +102,10 @@ class DenseAnswers(NamedTuple):
         return {wire: bit for bit, wire in enumerate(reversed(self.order))}
 
     def _tensor(self, wires: Sequence[int]) -> tuple[ComplexArray, list[slice | int]]:
-        """Return the state with an axis for each wire that has a bit, the last first, and its place.
+        """Return the state as a tensor, and its place among all wires.
 
-        The place is an index into an array with an axis for each of `wires`.
+        The tensor has an axis for each wire that has a bit, the last wire first. The place is an index into an array
+        with an axis for each of `wires`.
         """
         order = list(self.order)
         bits = self._bits()
@@ -117,7 +118,10 @@ class DenseAnswers(NamedTuple):
     def _move_paulis(
         self, wires: Sequence[int], x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return the masks of Paulis over the state's index, and a factor of each expectation value."""
+        """Return Paulis' masks over the state's index, with factors.
+
+        The factors multiply the expectation values.
+        """
         bits = self._bits()
         signs = np.ones(len(x_masks))
         if not self.flips and all(bits.get(wire) == place for place, wire in enumerate(wires)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""States that take turns in a simulator, which holds one at a time."""
+"""States that take turns in a simulator of one state."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class OneByOne:
         return len(self._states)
 
     def _turns(self) -> Iterator[tuple[int, Any]]:
-        """Give each state's number, and the simulator with the state; first the one that is there."""
+        """Give each state's number, and the simulator with that state.
+
+        The state that is in the simulator already is the first.
+        """
         states = sorted(enumerate(self._states), key=lambda each: each[1].aside is not None)
         for number, state in states:
             if not state.lost:
@@ -99,7 +102,10 @@ class OneByOne:
     def _append(
         self, ways: Ways, num_ways: int, new: dict[tuple[int, int], StoredState], reset: int | None
     ) -> NDArray[np.int64]:
-        """Take the new states in, and return the numbers of all; see `States.branch`."""
+        """Append the new states, and return the numbers of all.
+
+        See `States.branch`.
+        """
         if not len(ways.states):
             return ways.numbers(num_ways)
         room = np.array([each in new for each in zip(ways.states.tolist(), ways.ways.tolist(), strict=True)], np.bool_)
@@ -138,7 +144,10 @@ class OneByOne:
         return firsts
 
     def _compare(self, group: list[int], firsts: NDArray[np.int64]) -> None:
-        """Write into `firsts` the first equal state of each in a group of one kind."""
+        """Write the first equal state of each state into `firsts`.
+
+        The states are a group of one kind.
+        """
         comparable = {}
         for number in group:
             state = self._states[number]
@@ -148,7 +157,7 @@ class OneByOne:
             comparable[number] = shown
             if state.fingerprint is None:
                 state.fingerprint = shown.fingerprint()
-        # Equal states are neighbours when they are sorted by a number that equal states share.
+        # Sorted by a number that equal states share, equal states are neighbours.
         distinct: list[tuple[float, int]] = []
         for value, number in sorted((self._states[number].fingerprint or 0.0, number) for number in group):
             shown = comparable[number]

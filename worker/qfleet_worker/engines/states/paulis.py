@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pauli strings as masks over a state's index, in groups that share an X mask.
+"""Pauli strings as masks over a state's index.
 
-Pauli t is ``i**popcount(x & z) * X**x * Z**z``.
+They are in groups that share an X mask. Pauli t is ``i**popcount(x & z) * X**x * Z**z``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ def group_paulis(x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]) -> 
 
 
 def group_again(x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> PauliGroups:
-    """Group Paulis as `group_paulis` does, and keep the last groups for the next parameter set of the same circuit."""
+    """Group Paulis as `group_paulis` does, and cache the groups.
+
+    The next parameter set of the same circuit has the same groups.
+    """
     if len(x_masks) > KEPT_TERMS:
         return group_paulis(x_masks, z_masks)
     return _group_bytes(x_masks.tobytes(), z_masks.tobytes())

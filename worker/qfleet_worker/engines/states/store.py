@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store of several states of one program, for a simulator that holds one at a time.
+"""A store of several states, for a simulator of one state.
 
 One state lies in the simulator, the others beside it as long as they fit into a budget. A state that doesn't fit is
 given up: its shots are run again from the start.
@@ -71,7 +71,10 @@ class StateStore:
         return self.simulator
 
     def _clear_away(self, wanted: int) -> None:
-        """Put the present state aside, or give it up, for one of `wanted` bytes to come."""
+        """Put the present state aside, or give it up.
+
+        A state of `wanted` bytes takes its place.
+        """
         present = self._present
         if present is not None:
             exchanged = wanted if self.simulator.EXCHANGES else 0
@@ -83,7 +86,10 @@ class StateStore:
             self._present = None
 
     def project(self, wire: int, value: int, weight: float) -> StoredState | None:
-        """Return the part of the state with a value on a wire; ``None`` if there is no room for it."""
+        """Return the part of the state with a value on a wire.
+
+        It is ``None`` if there is no room for it.
+        """
         if self._held + self.simulator.projected_bytes() > self._budget or self._aside >= MOST_ASIDE:
             return None
         aside = self.simulator.projected(wire, value, weight)

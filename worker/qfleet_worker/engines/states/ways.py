@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways that states go at a random event, and the numbers of the states that they lead to."""
+"""Ways of states at a random event.
+
+They number the states that the ways lead to.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,14 @@ class Ways(NamedTuple):
         return cls(first, states, ways)
 
     def limited(self, most: int) -> Ways:
-        """Return the ways without the further ones that are more than `most`."""
+        """Return the ways with at most `most` further ones."""
         return self if len(self.states) <= most else Ways(self.first, self.states[:most], self.ways[:most])
 
     def numbers(self, ways: int) -> NDArray[np.int64]:
-        """Return the number of the state of each way, shape (states, ways), -1 for ways that aren't taken."""
+        """Return the number of each way's state, shape (states, ways).
+
+        It is -1 for ways that aren't taken.
+        """
         count = len(self.first)
         every = np.arange(count + len(self.states))
         numbers = np.full((count, ways), -1)
