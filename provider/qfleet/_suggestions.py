@@ -11,7 +11,6 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
     The text is empty if no name is similar.
 
-
     Args:
         name: the name that was given.
         known: the names that exist.

@@ -37,7 +37,11 @@ _BRACKET = re.compile(r"[(\[{}\])]")
 
 
 def read_circuit_files(paths: Iterable[Path]) -> list[QuantumCircuit]:
-    """Return the circuits of all files in order. Raises `CircuitFileError` at the first unreadable file."""
+    """Return the circuits of all files in order.
+
+    Raises:
+        CircuitFileError: a file can't be read.
+    """
     with Probe() as probe:
         return [circuit for path in paths for circuit in _read(path, probe)]
 
@@ -45,7 +49,7 @@ def read_circuit_files(paths: Iterable[Path]) -> list[QuantumCircuit]:
 def read_circuits(path: Path) -> list[QuantumCircuit]:
     """Return the circuits of one file.
 
-    An OpenQASM file is one circuit with the name of the file. A QPY file has any number of circuits, which have names.
+    An OpenQASM file is one circuit, named after the file. A QPY file has any number of circuits with their own names.
 
     Raises:
         CircuitFileError: the file can't be read; the text has the file, the line if it is known, and a remedy.
@@ -91,7 +95,10 @@ def _circuits(
 
 
 def _problem(kind: Format, exc: UnreadableError) -> str:
-    """Return the text about an unreadable file that follows its name and line."""
+    """Return the end of the message about an unreadable file.
+
+    It follows the file's name and line.
+    """
     if exc.too_large:
         return f": {exc.reason}. Split it, or submit its circuits from Python."
     if kind == "qpy":
@@ -139,7 +146,9 @@ def _text(path: Path, data: bytes) -> str:
 
 
 def _check_text(path: Path, code: str, program: qasm2_source.Program | None = None) -> None:
-    """Check the sizes of registers and the depth of parentheses before a parser sees them.
+    """Check the sizes of registers and the depth of nesting.
+
+    A parser would use too much memory or stack on larger ones.
 
     Raises:
         CircuitFileError: a register is too large, or the nesting is too deep.
@@ -160,7 +169,10 @@ def _check_text(path: Path, code: str, program: qasm2_source.Program | None = No
 
 
 def _is_small(digits: str) -> bool:
-    """Tell whether a register is small enough. Digits that aren't a number are left to the parser."""
+    """Tell whether a register is small enough.
+
+    Digits that aren't a number are left to the parser.
+    """
     # Python refuses to convert numbers of some thousand digits.
     if len(digits.lstrip("0")) > 40:
         return False

@@ -29,7 +29,7 @@ class UnreadableError(Exception):
 
     def __init__(self, reason: str, line: int | None = None, *, too_large: bool = False) -> None:
         super().__init__(reason)
-        #: whether only the size is wrong
+        #: True if only the size is wrong
         self.too_large = too_large
         #: the reason in one printable line
         self.reason = "".join(each if each.isprintable() else " " for each in reason)[:_MAX_REASON].strip().rstrip(".")
@@ -100,7 +100,10 @@ def _first_reason(text: str) -> str:
 
 
 def _line_of_token(exc: Exception) -> int | None:
-    """Return the line where ANTLR failed, which the OpenQASM 3 parser keeps in the cause of its empty error."""
+    """Return the line at which ANTLR failed.
+
+    The OpenQASM 3 parser keeps it in the cause of its empty error.
+    """
     cancelled = exc.__cause__
     antlr = cancelled.args[0] if cancelled is not None and cancelled.args else None
     line = getattr(getattr(antlr, "offendingToken", None), "line", None)

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe"]
 
-#: The bytes of memory that a file may use: in any case, and for each byte of the file. Parsers in Python use many.
+#: The bytes of memory that any file may use, and those for each of its bytes. Parsers in Python use many.
 _MEMORY: Final = 512 << 20
 _MEMORY_PER_BYTE: Final[dict[Format, int]] = {"qasm2": 500, "qasm3": 2000, "qpy": 200}
 #: The same for processor time in seconds.
 _SECONDS: Final = 3.0
 _SECONDS_PER_BYTE: Final[dict[Format, float]] = {"qasm2": 1e-5, "qasm3": 5e-5, "qpy": 1e-5}
-#: Other programs may use the processor: the wall time for each of these seconds, and for the start of the child.
+#: Seconds of wall time for each second of processor time, which other programs share, and for the child's start.
 _SLOWDOWN: Final = 10
 _START_SECONDS: Final = 60
 
@@ -40,7 +40,10 @@ _HEAD = struct.Struct("<5sQ")
 
 
 class Probe:
-    """A child process that tries circuits one by one. It starts at the first circuit and ends with the context."""
+    """A child process that tries circuits one by one.
+
+    It starts at the first circuit and ends with the context.
+    """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
@@ -88,7 +91,17 @@ class Probe:
 
 
 def _answer(child: subprocess.Popen[bytes], head: bytes, data: bytes, seconds: float) -> bytes | None:
-    """Return a child's answer to a request, one line; ``None`` if it ends without one or takes longer."""
+    """Return a child's answer to a request, one line.
+
+    Args:
+        child: the child.
+        head: the line that announces the request.
+        data: the circuits.
+        seconds: the time that the child has.
+
+    Returns:
+        The line; ``None`` if the child ends without an answer or takes longer.
+    """
     stdin, stdout = cast(BinaryIO, child.stdin), cast(BinaryIO, child.stdout)
     try:
         stdin.write(head)
@@ -150,7 +163,15 @@ def _requests(stdin: BinaryIO) -> Iterator[tuple[Format, bytes]]:
 
 
 def _tried(kind: Format, data: bytes) -> tuple[str, int | None, bool] | None:
-    """Return the reason why circuits are refused, its line, and whether they are too large; ``None`` if they aren't."""
+    """Return the reason why circuits are refused; ``None`` if they aren't.
+
+    Args:
+        kind: the format.
+        data: see `qfleet.cli.circuit_formats.parse`.
+
+    Returns:
+        The reason, its line in the text, and whether the circuits are too large.
+    """
     from qfleet.errors import CapacityError, QfleetError
     from qfleet.lowering.lower import lower
 

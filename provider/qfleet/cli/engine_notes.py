@@ -18,7 +18,11 @@ _HINT: Final = ". Run `qfleet warm` once on each machine with workers to compile
 
 
 def tell_engine(result: Any) -> None:
-    """Print in one line that the slower engine ran circuits of a `qiskit.result.Result`, and the reasons."""
+    """Print that the slower engine ran circuits, and why.
+
+    Args:
+        result: a `qiskit.result.Result`.
+    """
     of_circuits = [getattr(circuit, "metadata", None) or {} for circuit in result.results]
     reasons = {metadata["engine_reason"] for metadata in of_circuits if metadata.get("engine") == SLOWER_ENGINE}
     if reasons:
@@ -26,7 +30,10 @@ def tell_engine(result: Any) -> None:
 
 
 def follow_engines(provider: FleetProvider) -> None:
-    """Print that workers use the slower engine, and later that the faster one is compiled. Returns then."""
+    """Print notes while workers use the slower engine.
+
+    It returns once the faster one is compiled, or if no worker compiles it.
+    """
     told = ""
     while True:
         slow = [worker for worker in provider.workers() if worker.engine == SLOWER_ENGINE]

@@ -26,7 +26,7 @@ def main() -> NoReturn:
     try:
         qfleet.main(prog_name="qfleet")
     finally:
-        # The command is done: an interrupt while the interpreter ends would only print a traceback.
+        # The command is done: an interrupt while the interpreter ends would print a traceback.
         for signum in interrupts.SIGNALS:
             signal.signal(signum, signal.SIG_IGN)
     sys.exit()

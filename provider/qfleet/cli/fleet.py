@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that start a local fleet or a worker, compile the engine, and print versions."""
+"""The commands that start fleets and workers, and print versions."""
 
 from __future__ import annotations
 
@@ -113,21 +113,25 @@ def worker(url: str | None, concurrency: int | None) -> NoReturn:
 
 
 def _become_worker(environment: dict[str, str], *arguments: str) -> NoReturn:
-    """Replace this process by a worker. Signals wait until the new program has installed its handlers."""
+    """Replace this process by a worker.
+
+    Signals wait until the new program has installed its handlers.
+    """
     words = [sys.executable, "-m", "qfleet.cli.launch", *arguments]
     signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
     try:
-        os.execve(sys.executable, words, environment)  # noqa: S606 - there is no shell to be careful of
+        os.execve(sys.executable, words, environment)  # noqa: S606 - no shell is started
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
 
 
 @click.command(short_help="Compile the fast simulation engine, once on each machine.")
 def warm() -> NoReturn:
-    """Compile the machine code of the fast simulation engine, once on each machine that runs workers.
+    """Compile the machine code of the fast simulation engine.
 
-    Compiling takes about a minute on two cores. Until it is done, workers run circuits with numpy, which gives the same
-    counts but is slower, and one of them compiles the engine in the background.
+    Run this once on each machine that runs workers. Compiling takes about a minute on two cores. Until it is done,
+    workers run circuits with numpy, which gives the same counts but is slower, and one of them compiles the engine in
+    the background.
 
     \b
     Example:

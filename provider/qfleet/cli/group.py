@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The common part of all commands: exit codes, error messages, the options --url and --json.
+"""Exit codes, error messages and options that all commands share.
 
 Exit codes: 0 done; 1 failed; 2 the command line is wrong (an unknown option, a wrong value, a file or a backend that
 doesn't exist); 130 interrupted with Ctrl-C or by SIGTERM; 141 the reader of the output has closed it.
@@ -31,7 +31,10 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _TellsErrors(click.Command):
-    """A command that prints an error in one line, or as JSON with --json, and ends with its exit code."""
+    """A command that prints its error in one line.
+
+    With --json the error is a JSON document. The command ends with its exit code.
+    """
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **settings: Any
@@ -71,7 +74,7 @@ class _TellsErrors(click.Command):
             raise
         except Exception as exc:
             if interrupts.came():
-                # Other code replaced the exception of the interrupt by its own.
+                # Other code replaced the interrupt's exception with its own.
                 _interrupted(ctx, None, as_json=as_json)
             if isinstance(exc, OSError):
                 _system_error(ctx, exc, as_json=as_json)
@@ -105,7 +108,10 @@ def _system_error(ctx: click.Context, exc: OSError, *, as_json: bool) -> NoRetur
 
 
 def _output_closed() -> click.exceptions.Exit:
-    """Return the exit of a command whose output was closed, as in ``qfleet jobs | head -1``."""
+    """Return the exit of a command whose output was closed.
+
+    ``qfleet jobs | head -1`` is such a command.
+    """
     # The rest of the stream's buffer is discarded.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return click.exceptions.Exit(_BROKEN_PIPE)
@@ -125,7 +131,7 @@ def _tell_usage(exc: click.UsageError, *, as_json: bool) -> None:
         echo(f"Try '{exc.ctx.command_path} --help' for help.", "", err=True)
     text = exc.format_message()
     if isinstance(exc, (click.NoSuchOption, NoSuchCommand)) and exc.possibilities:
-        # Only the nearest one, not all in alphabetical order.
+        # Suggest only the nearest one, not all in alphabetical order.
         text = f"{exc.message} Did you mean {exc.possibilities[0]!r}?"
     _tell("UsageError", text, as_json=as_json)
 
@@ -166,7 +172,11 @@ def json_option(command: _Command) -> _Command:
 
 
 def connect(url: str | None) -> FleetProvider:
-    """Return the provider of the fleet at a url. Raises a usage error without one."""
+    """Return the provider of the fleet at a url.
+
+    Raises:
+        click.UsageError: there is no url.
+    """
     if not url:
         raise click.UsageError(
             "No fleet is given. Name its Redis with --url or in QFLEET_URL, or start a fleet with 'qfleet up'."

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interrupts: Ctrl-C, SIGTERM and SIGHUP end a command with one line at any time.
+"""Interrupts: a signal ends a command with one line at any time.
 
-A command with nothing to clean up ends in the signal's handler. An exception might be raised during an import or a
-destructor, where it becomes another error or is lost. Where a local fleet has to be stopped or a job's id printed,
-`raised` makes signals raise KeyboardInterrupt instead.
+The signals are Ctrl-C, SIGTERM and SIGHUP. A command with nothing to clean up ends in the signal's handler. An
+exception might be raised during an import or a destructor, where it becomes another error or is lost. Where a local
+fleet has to be stopped or a job's id printed, `raised` makes signals raise KeyboardInterrupt instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class _State:
 
 
 def install() -> None:
-    """End this process at a signal from now on. Signals that are ignored already stay ignored."""
+    """End this process at a signal from now on.
+
+    Signals that are ignored already stay ignored.
+    """
     for signum in SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _end)
@@ -54,7 +57,10 @@ def say(text: str) -> None:
 
 
 def on_bar(drawn: bool) -> None:
-    """Note that a progress bar is on the terminal, or isn't any more; an interrupt erases it."""
+    """Note whether a progress bar is on the terminal.
+
+    An interrupt erases the bar.
+    """
     _State.bar = drawn
 
 
@@ -69,14 +75,20 @@ def forget() -> None:
 
 
 def message(error: BaseException | None = None) -> str:
-    """Return the message of an interrupt: the notes of its exception, or else the command's message."""
+    """Return the message of an interrupt.
+
+    The notes of its exception come first; without any, the command's message is returned.
+    """
     notes = " ".join(getattr(error, "__notes__", ()))
     return f"interrupted. {notes}" if notes else _State.message or "interrupted"
 
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Make signals raise KeyboardInterrupt in a block, also at its end if the exception was swallowed."""
+    """Make signals raise KeyboardInterrupt in a block.
+
+    It is raised at the end of the block if code in the block swallowed it.
+    """
     _State.came = False
     before: dict[signal.Signals, Any] = {}
     hook = sys.unraisablehook

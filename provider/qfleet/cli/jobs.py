@@ -149,7 +149,7 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
 @url_option
 @json_option
 def retry(job_id: str, url: str | None, as_json: bool) -> None:
-    """Run the circuits of a job that failed again in the same job.
+    """Run a job's failed circuits again in the same job.
 
     The beginning of the ID is enough.
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The start of a worker, ``python -m qfleet.cli.launch``: Ctrl-C ends it with one line.
+"""The start of a worker, ``python -m qfleet.cli.launch``.
 
-When it runs tasks, the worker handles signals itself.
+Ctrl-C during the start ends it with one line. When it runs tasks, the worker handles signals itself.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs and results as tables and as JSON documents, and the progress bar."""
+"""Tables and JSON documents of jobs and results; the progress bar."""
 
 from __future__ import annotations
 
@@ -47,7 +47,12 @@ def job_document(job: FleetJob | PrimitiveFleetJob) -> dict[str, Any]:
 
 
 def result_document(job: FleetJob | PrimitiveFleetJob, own: dict[str, Any]) -> dict[str, Any]:
-    """Return the document of a result that `run` and `result` write, with the keys of ``own``."""
+    """Return the document of a result.
+
+    Args:
+        job: the job.
+        own: other keys of the document.
+    """
     return {
         "id": job.job_id(),
         "backend": job.backend().name,
@@ -57,7 +62,10 @@ def result_document(job: FleetJob | PrimitiveFleetJob, own: dict[str, Any]) -> d
 
 
 def circuit_documents(result: Result) -> list[dict[str, Any]]:
-    """Return a document for each circuit; ``counts`` by bitstring, most frequent first, None if nothing is measured."""
+    """Return a document for each circuit.
+
+    Its ``counts`` are by bitstring, most frequent first; ``None`` if nothing is measured.
+    """
     return [_circuit_document(result, index) for index in range(len(result.results))]
 
 
@@ -84,7 +92,10 @@ def _circuit_document(result: Result, index: int) -> dict[str, Any]:
 
 
 def _complex_pairs(values: Any) -> Any:
-    """Return complex numbers as pairs of real ones; ``None`` for other data that a circuit saved under the name."""
+    """Return complex numbers as pairs of real ones.
+
+    It is ``None`` for data of another kind that a circuit saved under the name.
+    """
     import numpy as np
 
     array = np.asarray(values)
@@ -118,7 +129,11 @@ def _outcome_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def outcome_rows(counts: dict[str, int]) -> list[tuple[str, str, str]]:
-    """Return the most frequent outcomes with their counts and shares. The counts are in descending order."""
+    """Return the most frequent outcomes with their counts and shares.
+
+    Args:
+        counts: numbers of shots by bitstring, in descending order.
+    """
     shots = sum(counts.values())
     rows = [(bits, str(count), f"{count / shots:.1%}") for bits, count in list(counts.items())[:_TOP]]
     if len(counts) > _TOP:
@@ -133,7 +148,7 @@ def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table("id", "backend", "status", "circuits", "created", "tags", box=box.SIMPLE_HEAD, pad_edge=False)
-    # The id is copied, and the status must be seen.
+    # Users copy the id and look for the status.
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
     for document in documents:
         circuits = f"{document['circuits_done']}/{document['circuits_total']}"
@@ -167,7 +182,9 @@ def _local_time(iso: str) -> str:
 
 
 def wait_for_result(job: Any, timeout: float | None = None, *, partial: bool = False) -> Any:
-    """Return a job's result; show a progress bar on stderr in the meantime if that is a terminal.
+    """Return a job's result, and show a progress bar meanwhile.
+
+    The bar is shown if stderr is a terminal.
 
     Args:
         job: the job.

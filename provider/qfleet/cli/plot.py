@@ -22,7 +22,9 @@ _MAX_LABEL = 16
 
 
 def check_plot(path: Path) -> None:
-    """Check that an image can be written to a path, before the job runs.
+    """Check that an image can be written to a path.
+
+    The check comes before the job runs.
 
     Raises:
         MissingExtraError: matplotlib isn't installed.
@@ -44,7 +46,9 @@ def check_plot(path: Path) -> None:
 
 
 def save_histograms(documents: Iterable[dict[str, Any]], path: Path) -> None:
-    """Write a histogram of each circuit with counts, up to 24, into one image.
+    """Write a histogram of each circuit with counts into one image.
+
+    At most 24 circuits are drawn.
 
     Args:
         documents: the ``name``, ``shots`` and ``counts`` of each circuit.

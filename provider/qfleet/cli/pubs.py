@@ -36,7 +36,11 @@ def pub_documents(result: PrimitiveResult[PubResult]) -> list[dict[str, Any]]:
 
 
 def histogram_documents(result: PrimitiveResult[PubResult]) -> list[dict[str, Any]]:
-    """Return documents for `qfleet.cli.plot`, one for each parameter set. Raises `QfleetError` for an estimator."""
+    """Return a document for `qfleet.cli.plot` for each parameter set.
+
+    Raises:
+        QfleetError: the job is an estimator's.
+    """
     documents = pub_documents(result)
     if any("evs" in document for document in documents):
         raise QfleetError("there is nothing to draw: the job has expectation values, not counts; --json prints them")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of an OpenQASM 2 program with its includes and its own gate definitions.
+"""OpenQASM 2 programs with includes and gate definitions of their own.
 
 Qiskit knows many gates by name. If a file defines a gate with such a name, the file's definition applies. So Qiskit
 gets only the names that the file doesn't define.
@@ -38,7 +38,10 @@ _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)\s*(?:\(([^)]*)\))?([^;]*);")
 
 @dataclass
 class Program:
-    """A program with its includes inserted, except the library that Qiskit has built in."""
+    """A program with its includes inserted.
+
+    The library that Qiskit has built in is not inserted.
+    """
 
     lines: list[str] = field(default_factory=list)
     #: for each line its file as the program names it ("" for the program itself), and its number in that file
@@ -50,7 +53,11 @@ class Program:
         return "\n".join(self.lines)
 
     def place(self, line: int) -> tuple[str, int]:
-        """Return the origin of a line of the text, from 1: the file and the line there."""
+        """Return the file of a line, and the line's number there.
+
+        Args:
+            line: the number of the line in the whole text, from 1.
+        """
         return self.places[line - 1] if 0 < line <= len(self.places) else ("", line)
 
 
@@ -107,7 +114,7 @@ class _Includes:
             self._add(program, code[begin : include.start()], name, line)
             self._open.append(file)
             inner = self._read(file, target, name, at)
-            # The version may only be at the head of the whole program.
+            # The version may stand only at the head of the whole program.
             inner = _VERSION.sub(lambda version: re.sub(r"[^\n]", " ", version[0]), without_comments(inner))
             self.append(inner, program, file.parent, target)
             self._open.pop()
@@ -120,7 +127,10 @@ class _Includes:
             program.places.append((name, number))
 
     def _find(self, target: str, folder: Path, name: str, line: int) -> Path | None:
-        """Return the file that an include names; ``None`` for the library that Qiskit has built in."""
+        """Return the file that an include names.
+
+        It is ``None`` for the library that Qiskit has built in.
+        """
         for base in dict.fromkeys((folder, self._path.parent)):
             try:
                 file = Path(os.path.realpath(base / target, strict=True))
@@ -171,7 +181,15 @@ def file_error(path: Path, include: str, line: int, text: str) -> CircuitFileErr
 
 
 def _regular_bytes(path: Path, limit: int) -> bytes:
-    """Return the content of a regular file. Raises OSError for a pipe or a device, without waiting for it."""
+    """Return the content of a regular file.
+
+    Args:
+        path: the file.
+        limit: the largest number of bytes.
+
+    Raises:
+        OSError: it is a pipe or a device, which isn't waited for.
+    """
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, "it isn't a regular file")
@@ -179,7 +197,10 @@ def _regular_bytes(path: Path, limit: int) -> bytes:
 
 
 def _is_qiskits_library(path: Path) -> bool:
-    """Tell whether a file equals Qiskit's copy of the library, except for comments and spaces."""
+    """Tell whether a file has the content of Qiskit's library.
+
+    Comments and spaces are ignored.
+    """
     from qiskit import qasm2
 
     for folder in qasm2.LEGACY_INCLUDE_PATH:
@@ -194,7 +215,10 @@ def _is_qiskits_library(path: Path) -> bool:
 
 
 def parse(text: str) -> QuantumCircuit:
-    """Parse an OpenQASM 2 program with its includes inserted. Raises the errors of `qiskit.qasm2.loads`."""
+    """Parse an OpenQASM 2 program with its includes inserted.
+
+    It raises the errors of `qiskit.qasm2.loads`.
+    """
     import math
 
     from qiskit import qasm2
@@ -229,7 +253,7 @@ def parse(text: str) -> QuantumCircuit:
 
 
 def _opaque_gates(code: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yield the name of each opaque gate, with its numbers of parameters and qubits."""
+    """Yield each opaque gate's name and numbers of parameters and qubits."""
     for name, *lists in _OPAQUE.findall(code):
         num_params, num_qubits = [len([each for each in names.split(",") if each.strip()]) for names in lists]
         yield name, (num_params, num_qubits)
@@ -240,7 +264,10 @@ def _is_in_library(custom: CustomInstruction) -> bool:
 
 
 def _declaration(custom: CustomInstruction) -> str:
-    """Return a definition that Qiskit takes for its own gate; it reads only the head for a custom instruction."""
+    """Return a definition that makes Qiskit use its own gate.
+
+    For a custom instruction Qiskit reads only the head of the definition.
+    """
     params = ",".join(f"p{number}" for number in range(custom.num_params))
     qubits = ",".join(f"q{number}" for number in range(custom.num_qubits))
     return f"gate {custom.name}({params}) {qubits} {{ }}"

@@ -114,7 +114,10 @@ def _given_fleet(url: str) -> FleetProvider:
 
 
 def _local_fleet(workers: int | None) -> Callable[[], FleetProvider]:
-    """Return a function that starts a local fleet. Slow imports are done before it is called."""
+    """Return a function that starts a local fleet.
+
+    Slow imports are done before it is called.
+    """
     from qfleet import FleetProvider
 
     if workers is None:
@@ -136,7 +139,10 @@ def _run_locally(
     partial: bool,
     as_json: bool,
 ) -> Any:
-    """Run circuits and print their result, since the job is lost when the local fleet stops."""
+    """Run circuits and print their result.
+
+    The result is printed here since the job is lost when the local fleet stops.
+    """
     from qfleet.cli.output import wait_for_result
 
     try:
@@ -150,7 +156,10 @@ def _run_locally(
 
 
 def _submit(provider: FleetProvider, circuits: list[Any], backend_name: str, options: dict[str, Any]) -> Any:
-    """Submit a job and return it. From then on the message of an interrupt says how to find it."""
+    """Submit a job and return it.
+
+    From then on the message of an interrupt says how to find the job.
+    """
     backend = provider.get_backend(backend_name)
     with interrupts.raised():
         job = backend.run(circuits, **options)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only way from the command line to a terminal: text of others arrives as plain characters.
+"""Output to the terminal, with the text of others as plain characters.
+
+The command line writes to a terminal through this module alone.
 
 Tags, names, errors and file names come from files and from other users of a fleet. Characters that a terminal obeys or
 can't show (control characters, escape sequences, marks that change the writing direction, characters without width,
@@ -34,7 +36,10 @@ _LINE_ENDS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def harmless(text: str) -> str:
-    """Return a text without characters that a terminal obeys, except line ends and tabs."""
+    """Return a text without characters that a terminal obeys.
+
+    Line ends and tabs are kept.
+    """
     if _PLAIN.fullmatch(text):
         return text
     shown, marks = [], 0
@@ -56,7 +61,10 @@ def one_line(text: str, most: int = _MOST_OF_LINE) -> str:
 
 
 def echo(*lines: str, err: bool = False) -> None:
-    """Write lines to stdout or stderr. Line ends inside a line become spaces."""
+    """Write lines to stdout or stderr.
+
+    Line ends inside a line become spaces.
+    """
     click.echo("\n".join(map(one_line, lines)), err=err)
 
 
@@ -71,7 +79,10 @@ def console(*, stderr: bool = False) -> Console:
     from rich.segment import Segment
 
     class Harmless(Console):
-        """A console that makes text of others harmless, and keeps its own colours and cursor movements."""
+        """A console that makes text of others harmless.
+
+        It keeps its own colours and cursor movements.
+        """
 
         def render_str(self, text: str, **options: Any) -> Any:
             # Before a table measures the text.
@@ -83,7 +94,7 @@ def console(*, stderr: bool = False) -> Console:
                 yield segment if segment.control else Segment(harmless(segment.text), segment.style)
 
         def on_broken_pipe(self) -> None:
-            # rich would end the process.
+            # By default, rich ends the process.
             raise
 
     stream = sys.stderr if stderr else sys.stdout
@@ -95,7 +106,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 class _Guarded(io.TextIOWrapper):
-    """A stream of this process that makes the output of libraries, warnings and tracebacks harmless."""
+    """A stream of this process that makes all output harmless.
+
+    The output may come from libraries, warnings and tracebacks.
+    """
 
     def __init__(self, under: io.TextIOWrapper) -> None:
         #: for writers with their own colours

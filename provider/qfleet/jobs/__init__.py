@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The jobs that users hold, from waiting for their shards to Qiskit's results.
+"""The jobs that users hold: status, waiting and results.
 
 Not public, except the classes that `qfleet` exports.
 """

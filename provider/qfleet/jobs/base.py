@@ -22,7 +22,7 @@ from qfleet.wire.messages.result import CircuitResult
 
 #: The number of circuits or PUBs that the text of an error names.
 _NAMED_FAILURES: Final = 3
-#: Characters of an error that are compared.
+#: Number of characters of two errors that are compared.
 _COMPARED: Final = 200
 #: The time that a cancel waits for the processes that it kills.
 _DEATH_SECONDS: Final = 2.0
@@ -47,7 +47,7 @@ _Result = TypeVar("_Result")
 
 
 class LedgerJob(ABC, Generic[_Result]):
-    """A job in the fleet's Redis, which any process can find by its id.
+    """A job in the fleet's Redis, which any process finds by id.
 
     The job continues when this process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if Redis can't be
     used, `JobNotFoundError` if there is no such job, and `JobExpiredError` once its retention is over. Methods that
@@ -76,7 +76,7 @@ class LedgerJob(ABC, Generic[_Result]):
         self._record = new.record if new else None
         self._snapshot = snapshot
         self._metadata = dict(new.record.metadata) if new else None
-        #: the result, and the time when the job had ended then; a job may be retried and end again
+        #: the result, and the time of the end that it belongs to; a job may be retried and end again
         self._full_result: tuple[float | None, _Result] | None = None
 
     @abstractmethod
@@ -91,7 +91,14 @@ class LedgerJob(ABC, Generic[_Result]):
 
     @abstractmethod
     def _failures(self, result: _Result) -> dict[int, str]:
-        """Return the indices of the circuits or PUBs that failed, with texts that name them and the reasons."""
+        """Return texts about the circuits or PUBs that failed.
+
+        Args:
+            result: the job's result.
+
+        Returns:
+            By index, a text with the name and the reason.
+        """
 
     def _described(self, failures: dict[int, str]) -> str:
         """Return a text about failures; empty if there are none."""
@@ -100,10 +107,15 @@ class LedgerJob(ABC, Generic[_Result]):
         return "; ".join(texts[:_NAMED_FAILURES]) + (f"; and {more} more {self._units}" if more > 0 else "")
 
     def _reasons(self, failures: dict[int, str], snapshot: Snapshot) -> str:
-        """Return the text about failures, and about the last attempt if that isn't among them."""
+        """Return the text about failures and, if it differs, the last attempt's.
+
+        Args:
+            failures: the texts of `_failures`.
+            snapshot: the state of the job.
+        """
         text, last = self._described(failures), snapshot.error
         reason = last.partition(": ")[2] or last
-        # What ran in an earlier attempt stays until its task has a result again, and so do the errors there.
+        # Results and errors of an earlier attempt stay until their task has a result again.
         if text and last and not any(reason[:_COMPARED] in each for each in failures.values()):
             return f"{text}; the last attempt: {last}"
         return text or last
@@ -126,7 +138,11 @@ class LedgerJob(ABC, Generic[_Result]):
         return type(self), (self._backend, self._job_id)
 
     def submit(self) -> None:
-        """Send the job to the fleet. Raises `JobError` if it was sent already."""
+        """Send the job to the fleet.
+
+        Raises:
+            FleetJobError: it was sent already.
+        """
         job = self._unsent
         if job is None:
             raise self._error("was submitted already; run the circuits again for another job")
@@ -170,7 +186,10 @@ class LedgerJob(ABC, Generic[_Result]):
         return self._awaited().__await__()
 
     def retry_failed(self) -> int:
-        """Run the circuits that failed again in the same job, and return their number.
+        """Run the failed circuits again in the same job.
+
+        Returns:
+            The number of circuits.
 
         Raises:
             FleetJobError: the job hasn't ended, was cancelled, or had no failures.
@@ -237,14 +256,20 @@ class LedgerJob(ABC, Generic[_Result]):
                     callback(self._job_id, job_status(snapshot.states), self)
 
     def progress(self) -> Progress:
-        """Return the number of circuits that have run, and of all. A parameter set counts as a circuit."""
+        """Return the number of circuits that have run, and of all.
+
+        A parameter set counts as a circuit.
+        """
         if self._unsent is not None:
             return Progress(0, self._unsent.record.num_circuits)
         snapshot = self._read_snapshot()
         return Progress(snapshot.circuits_done, snapshot.circuits)
 
     def error_message(self) -> str | None:
-        """Return the circuits or PUBs that failed and the reasons; ``None`` unless the job's status is ERROR."""
+        """Return the failed circuits or PUBs with the reasons.
+
+        It is ``None`` unless the job's status is ERROR.
+        """
         if self._unsent is not None:
             return None
         snapshot = self._read_snapshot()
@@ -254,7 +279,10 @@ class LedgerJob(ABC, Generic[_Result]):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata given to ``run()``. Another process gets those that could be stored."""
+        """Return the metadata given to ``run()``.
+
+        Another process gets the metadata that could be stored.
+        """
         if self._metadata is None:
             self._metadata = dict(self._read_record().metadata)
         return self._metadata
@@ -298,7 +326,10 @@ class LedgerJob(ABC, Generic[_Result]):
     def _reads(
         self, deadline: Deadline, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
     ) -> Generator[Snapshot]:
-        """Yield the state of the job at each read of the ledger until the job has ended; see `watch`."""
+        """Yield the job's state at each read of the ledger.
+
+        The last one is that of a job that has ended. See `watch` for the arguments.
+        """
         self._must_be_submitted()
         if self._snapshot is not None and _is_settled(self._snapshot):
             yield self._snapshot
@@ -322,7 +353,17 @@ class LedgerJob(ABC, Generic[_Result]):
             return self._conclude(snapshot, deadline, partial=partial)
 
     def _conclude(self, snapshot: Snapshot, deadline: Deadline, *, partial: bool = False) -> _Result:
-        """Return the result of a job that has ended. Raises an error if the job failed or was cancelled."""
+        """Return the result of a job that has ended.
+
+        Args:
+            snapshot: the final state of the job.
+            deadline: the end of the wait.
+            partial: return the available part of the result if the job failed or was cancelled.
+
+        Raises:
+            JobFailedError: the job failed.
+            JobCancelledError: the job was cancelled.
+        """
         if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
             text = f"job {self._job_id} was cancelled; result(partial=True) returns what it had done"
             raise JobCancelledError(text, job_id=self._job_id)
@@ -367,5 +408,8 @@ def damage_named(job_id: str) -> Iterator[None]:
 
 
 def _is_settled(snapshot: Snapshot) -> bool:
-    """Tell whether a job can't change any more. One with failures may be retried."""
+    """Tell whether a job can't change any more.
+
+    A job with failures can: it may be retried.
+    """
     return snapshot.is_final and not snapshot.states["FAILURE"]

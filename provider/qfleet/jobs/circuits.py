@@ -41,7 +41,7 @@ class FleetJob(LedgerJob[Result], JobV1):
         LedgerJob.__init__(self, backend, new=new, snapshot=snapshot)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, ExperimentResult]]:
-        """Yield each circuit when all its shots have run: its index in the job and its result.
+        """Yield each circuit's index and result when its shots have run.
 
         A circuit that failed, or that a cancelled job didn't run, has ``success=False`` and the reason in ``status``.
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of many circuits, read faster than by Qiskit, whose way takes longer than running a small circuit."""
+"""Counts of many circuits, read faster than by Qiskit.
+
+Qiskit's way takes longer than running a small circuit.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,15 @@ _Outcome = TypeVar("_Outcome", int, str)
 
 #: The number of texts that are kept for one layout of registers.
 _REMEMBERED: Final = 1 << 14
-#: Longer texts are unlikely to come again.
+#: The largest length of a text that is kept. Longer ones are unlikely to be needed again.
 _LONGEST: Final = 32
 
 
 class Names(dict[_Outcome, str]):
-    """The texts of outcomes, made once and shared by all circuits, up to a number of texts."""
+    """The texts of outcomes, shared by all circuits.
+
+    Each is made once, up to a number of texts.
+    """
 
     def __init__(self, make: Callable[[_Outcome], str]) -> None:
         """Keep no texts yet. ``make`` returns the text of an outcome."""
@@ -39,7 +45,7 @@ HEX: Final = Names[int](hex)
 
 
 class FleetCounts(Counts):
-    """Qiskit's `Counts`, which makes the outcomes as numbers only when they are used."""
+    """Qiskit's `Counts`, with outcomes as numbers made on demand."""
 
     def __init__(self, counts: dict[str, int], creg_sizes: list[list[Any]], memory_slots: int) -> None:
         """Make counts.
@@ -66,7 +72,10 @@ class FleetResult(Result):
     """Qiskit's `Result`, with the same counts in a fraction of the time."""
 
     def get_counts(self, experiment: Any = None) -> Any:
-        """Return the counts of a circuit, or of all circuits as a list. See `qiskit.result.Result.get_counts`."""
+        """Return one circuit's counts, or a list of all circuits' counts.
+
+        See `qiskit.result.Result.get_counts`.
+        """
         if experiment is None:
             counts = [self._counts(index) for index in range(len(self.results))]
             return counts[0] if len(counts) == 1 else counts
@@ -85,7 +94,10 @@ class FleetResult(Result):
 
 @lru_cache(maxsize=16)
 def _bitstrings(sizes: tuple[int, ...], memory_slots: int) -> Names[str]:
-    """Return the bitstrings of hexadecimal outcomes, with a space between registers and the last register first."""
+    """Return the bitstrings of hexadecimal outcomes.
+
+    A space stands between registers, and the last register comes first.
+    """
     form = f"0{memory_slots}b"
     ends = [0, *accumulate(reversed(sizes))]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of circuits that have ended, each read from the ledger once."""
+"""Results of circuits that have ended, each read once."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _RESULTS_AT_ONCE: Final = 16
 _LOST: Final = "its result is missing from Redis"
 
 
-#: Returns the units of a job, circuits or PUBs, in a shard's result, each with its part of the result.
+#: Returns the numbers of the units (circuits or PUBs) in a shard's result, each with its part of the result.
 Place = Callable[[CircuitResult], Iterable[tuple[int, CircuitResult]]]
 
 
 def gather(
     connection: Connection, deadline: Deadline, record: JobRecord, snapshots: Iterable[Snapshot]
 ) -> Iterator[tuple[int, ExperimentResult]]:
-    """Yield each circuit of a job when all its shots have run: its index and its result.
+    """Yield each circuit's index and result when its shots have run.
 
     Args:
         connection: the connection to Redis.
@@ -54,7 +54,7 @@ def gather(
 def gather_units(
     connection: Connection, deadline: Deadline, left: dict[int, int], place: Place, snapshots: Iterable[Snapshot]
 ) -> Iterator[tuple[int, list[CircuitResult], str]]:
-    """Yield each unit of a job when all its shots have run.
+    """Yield each unit of a job when its shots have run.
 
     Args:
         connection: the connection to Redis.
@@ -70,7 +70,7 @@ def gather_units(
     left = dict(left)
     for arrived, snapshot in arriving(connection, deadline, snapshots):
         for unit, part in [placed for each in arrived for placed in place(each)]:
-            # Another unit is damage, or was complete before its shard was retried.
+            # Any other unit is damaged data, or was complete before its shard was retried.
             if unit not in left:
                 continue
             parts.setdefault(unit, []).append(part)
@@ -88,7 +88,9 @@ def gather_units(
 def arriving(
     connection: Connection, deadline: Deadline, snapshots: Iterable[Snapshot]
 ) -> Iterator[tuple[list[CircuitResult], Snapshot]]:
-    """Yield the results of circuits as their shards end, and at last an empty list with the final snapshot.
+    """Yield the results of circuits as their shards end.
+
+    The last item is an empty list with the final snapshot.
 
     Args:
         connection: the connection to Redis.
@@ -142,7 +144,14 @@ def all_parts(connection: Connection, deadline: Deadline, snapshot: Snapshot) ->
 
 
 def _ended(connection: Connection, deadline: Deadline, unread: list[int], at_least: int) -> list[int]:
-    """Return those of the unread shards that have ended. Asks for no more once there are ``at_least`` of them."""
+    """Return the unread shards that have ended.
+
+    Args:
+        connection: the connection to Redis.
+        deadline: the end of the wait.
+        unread: the numbers of the shards.
+        at_least: a number of ended shards after which no more are asked for.
+    """
     ended: list[int] = []
     for start in range(0, len(unread), _STATES_AT_ONCE):
         if len(ended) >= at_least:
@@ -158,6 +167,10 @@ def _parts(connection: Connection, deadline: Deadline, shards: list[int]) -> lis
 
 
 def default_error(snapshot: Snapshot) -> str:
-    """Return the error of a circuit without a result in a job that has ended."""
+    """Return the error of a circuit without a result.
+
+    Args:
+        snapshot: the state of its job, which has ended.
+    """
     cancelled = job_status(snapshot.states) is JobStatus.CANCELLED
     return snapshot.error or ("cancelled before its task had ended" if cancelled else _LOST)

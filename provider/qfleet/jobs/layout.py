@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of an estimator PUB: observables by parameter set, and their places in the result."""
+"""The layout of an estimator PUB's observables and results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def lay_out(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-    """Return the observables of each parameter set, and the places of their expectation values.
+    """Return each parameter set's observables, and their values' places.
 
     Args:
         shape: the shape of the array of parameter sets.

@@ -27,7 +27,9 @@ from qfleet.wire.messages.result import CircuitResult
 
 
 class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[PrimitiveResult[PubResult], JobStatus]):
-    """A job of PUBs on a fleet, made by `qfleet.SamplerV2`, `qfleet.EstimatorV2` and `FleetProvider.job`.
+    """A job of PUBs on a fleet.
+
+    `qfleet.SamplerV2`, `qfleet.EstimatorV2` and `FleetProvider.job` make it.
 
     It is cancelled, watched and found by its id like any other job. Its progress counts parameter sets. If the job
     failed or was cancelled, ``result(partial=True)`` still has all PUBs: one that failed has the key ``error`` in its
@@ -57,11 +59,11 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         return self.status() is JobStatus.DONE
 
     def running(self) -> bool:
-        """Tell whether a part of the job has been started, but not all has ended."""
+        """Tell whether the job has been started and hasn't ended."""
         return self.status() is JobStatus.RUNNING
 
     def cancelled(self) -> bool:
-        """Tell whether the job was cancelled, and no part of it is running any more."""
+        """Tell whether the job was cancelled and no task runs."""
         return self.status() is JobStatus.CANCELLED
 
     def errored(self) -> bool:
@@ -73,7 +75,7 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         return self.status() in JOB_FINAL_STATES
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, PubResult]]:
-        """Yield each PUB when all its parameter sets have run: its index in the job and its result.
+        """Yield each PUB's index and result when its parameter sets have run.
 
         A PUB that failed, or that a cancelled job didn't run, has the key ``error`` in its metadata.
 
@@ -95,9 +97,9 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
     def expectation_values_as_completed(
         self, timeout: float | None = None
     ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Yield the expectation values of an estimator's only PUB as they arrive, some parameter sets at a time.
+        """Yield the expectation values of an estimator's only PUB as they arrive.
 
-        Parameter sets that fail are left out.
+        They come for some parameter sets at a time. Parameter sets that fail are left out.
 
         Args:
             timeout: seconds from now until the last parameter set; ``None`` waits forever.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of PUBs: arrays, assembled from the results of their parameter sets."""
+"""Results of PUBs, assembled from the results of their parameter sets."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[Ci
 
 
 def _register(rows: NDArray[np.uint8], clbits: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Return clbits in the layout of `BitArray`: big-endian, the first clbit in the lowest bit of the last byte.
+    """Return clbits in the layout of Qiskit's `BitArray`.
+
+    It is big-endian: the first clbit is the lowest bit of the last byte.
 
     Args:
         rows: uint8, shape (..., bytes); clbit 0 is the lowest bit of the first byte.
@@ -115,7 +117,16 @@ def _register(rows: NDArray[np.uint8], clbits: NDArray[np.int32]) -> NDArray[np.
 
 
 def _places(part: CircuitResult, first: int, circuit: CircuitRecord) -> slice:
-    """Return the place of a part's parameter sets among those of its circuit, which begin at index ``first``."""
+    """Return the place of a part's parameter sets in its circuit.
+
+    Args:
+        part: the part.
+        first: the index of the circuit's first parameter set in the job.
+        circuit: the circuit.
+
+    Raises:
+        DamagedDataError: the part doesn't fit the circuit.
+    """
     begin, end = part.index - first, part.index - first + part.points
     if begin < 0 or end > circuit.points:
         raise DamagedDataError(
@@ -125,7 +136,7 @@ def _places(part: CircuitResult, first: int, circuit: CircuitRecord) -> slice:
 
 
 class ExpectationValues:
-    """The expectation values of an estimator's PUB, for all or some of its parameter sets."""
+    """The expectation values of an estimator's PUB, or part of them."""
 
     def __init__(self, circuit: CircuitRecord, pub: PubRecord) -> None:
         self.shape = np.broadcast_shapes(pub.shape, pub.observables_shape)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The result of a job of circuits, assembled as Qiskit's `Result` in the order of the circuits."""
+"""The result of a job of circuits: Qiskit's `Result`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,14 @@ def assemble(
 
 
 def _date(seconds: float) -> str:
-    """Return a time in seconds since the epoch in ISO 8601. Raises `DamagedDataError`."""
+    """Return a time in ISO 8601.
+
+    Args:
+        seconds: seconds since the epoch.
+
+    Raises:
+        DamagedDataError: the time has no date.
+    """
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat()
     except (ValueError, OverflowError, OSError) as exc:
@@ -87,7 +94,7 @@ def header(circuit: CircuitRecord, point: int = 0) -> dict[str, Any]:
         "clbit_labels": [[name, bit] for name, size in circuit.cregs for bit in range(size)],
         "memory_slots": circuit.num_clbits,
         "global_phase": read_array(circuit.phases, "<f8")[point].item() if circuit.phases else circuit.global_phase,
-        # The parameter sets share it, and changing that of one must not change the others'.
+        # A user may change the metadata of one parameter set, which must not change the others.
         "metadata": copy_metadata(circuit.metadata) if circuit.points > 1 else circuit.metadata,
     }
 
@@ -95,14 +102,14 @@ def header(circuit: CircuitRecord, point: int = 0) -> dict[str, Any]:
 def experiment(
     job: JobRecord, circuit: CircuitRecord, point: int, blocks: Sequence[CircuitResult], default_error: str
 ) -> ExperimentResult:
-    """Return the result of one circuit of a job at one of its parameter sets.
+    """Return the result of one circuit at one parameter set.
 
     Args:
         job: the job as it was submitted.
         circuit: the circuit.
         point: the number of the parameter set.
         blocks: the results of its blocks of shots, in any order.
-        default_error: the error of a circuit some of whose blocks have no result.
+        default_error: the error of a circuit if a block has no result.
 
     Raises:
         DamagedDataError: the data don't fit the job.
@@ -141,7 +148,10 @@ def experiment(
 
 
 def failures(result: Result) -> dict[int, str]:
-    """Return the circuits of a result that failed: their indices, and texts that name them and say why."""
+    """Return texts about the circuits of a result that failed.
+
+    By index, a text has the circuit's name and the reason.
+    """
     return {
         index: f"circuit {index} ({circuit.header['name']!r}): {circuit.status.removeprefix('ERROR: ')}"
         for index, circuit in enumerate(result.results)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data of one circuit in Qiskit's types: counts, memory, amplitudes and what the circuit saved."""
+"""The data of one circuit's result in Qiskit's types.
+
+They are counts, memory, amplitudes and saved data.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ from qfleet.wire.messages.result import CircuitResult
 
 
 def split_points(result: CircuitResult) -> list[CircuitResult]:
-    """Return the results of single parameter sets in the result of several. Raises `DamagedDataError`."""
+    """Return a result of several parameter sets as single results.
+
+    Raises:
+        DamagedDataError: the data don't fit together.
+    """
     points = result.points
     if points == 1:
         return [result]
@@ -103,7 +110,20 @@ def experiment_data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[Circ
 
 
 def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[list[int], list[int], list[int]]:
-    """Return the distinct outcomes as numbers, their counts, and, with `memory`, the place of each shot's outcome."""
+    """Return the outcomes of a part.
+
+    Args:
+        part: the result.
+        num_clbits: the number of clbits of the circuit.
+        memory: return the outcome of each shot too.
+
+    Returns:
+        The distinct outcomes as numbers, their counts, and, with `memory`, for each shot the place of its outcome among
+        them.
+
+    Raises:
+        DamagedDataError: the data don't fit the circuit.
+    """
     width = (num_clbits + 7) // 8
     counts = read_array(part.counts, "<i8")
     shots = read_array(part.memory if memory else b"", "<u4")

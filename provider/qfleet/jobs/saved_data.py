@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saved data in a Qiskit result, in the same types as from Aer."""
+"""Saved data in a Qiskit result, in Aer's types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qfleet.errors import DamagedDataError
 from qfleet.wire.messages.request import Precision
 from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Saved, SaveKind, value_type
 
-#: Aer's threshold: smaller amplitudes aren't in a dictionary.
+#: Aer's threshold: a dictionary leaves out smaller amplitudes.
 _NEGLIGIBLE = 1e-10
 
 #: The clbits of an entry, its value, and its number of shots.
@@ -53,7 +53,20 @@ def saved_data(
 
 
 def _merge(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_qubits: int) -> Any:
-    """Return the value of one label; ``None`` if no shot reached the save."""
+    """Return the value of one label.
+
+    Args:
+        blocks: what each block of shots saved, in the order of the shots.
+        num_clbits: the number of clbits of the circuit.
+        precision: the precision of the simulation.
+        num_qubits: the number of qubits of the circuit.
+
+    Returns:
+        The value in the type that Aer uses; ``None`` if no shot reached the save.
+
+    Raises:
+        DamagedDataError: the data don't fit the circuit.
+    """
     manner = blocks[0].manner
     values: dict[str, Any] = {}
     weights: dict[str, int] = {}
@@ -85,7 +98,17 @@ def _merge(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_q
 
 
 def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: int) -> list[_Entry]:
-    """Return the entries of a block. Raises `DamagedDataError` if its data don't fit together."""
+    """Return the entries of a block.
+
+    Args:
+        block: what a block of shots saved.
+        num_clbits: the number of clbits of the circuit.
+        precision: the precision of the simulation.
+        num_qubits: the number of qubits of the circuit.
+
+    Raises:
+        DamagedDataError: the data don't fit together.
+    """
     width = (num_clbits + 7) // 8 if block.conditional else 0
     flat = read_array(block.values, value_type(block.kind, precision))
     size, rest = divmod(flat.size, block.entries) if block.entries else (0, flat.size)
@@ -106,7 +129,9 @@ def _entries(block: Saved, num_clbits: int, precision: Precision, num_qubits: in
 
 
 def _expected_size(kind: SaveKind, size: int, num_qubits: int) -> int:
-    """Return the size of an entry, or the nearest possible size where only the program has the exact size.
+    """Return the size of an entry, or the nearest possible size.
+
+    The nearest size is returned where only the program has the exact one.
 
     Args:
         kind: the kind of save.
@@ -167,7 +192,15 @@ def _square(value: NDArray[Any]) -> NDArray[Any]:
 
 
 def read_array(raw: bytes, kind: str) -> NDArray[Any]:
-    """Return bytes as a flat array of a dtype. Raises `DamagedDataError` if their number doesn't fit."""
+    """Return bytes as a flat array.
+
+    Args:
+        raw: the bytes.
+        kind: the dtype.
+
+    Raises:
+        DamagedDataError: the number of bytes doesn't fit the dtype.
+    """
     try:
         return np.frombuffer(raw, kind)
     except ValueError as exc:

@@ -30,7 +30,9 @@ _Answer = TypeVar("_Answer")
 
 
 class Deadline:
-    """The end of one call's wait: its timeout, or an outage of Redis that lasts too long.
+    """The end of one call's wait: by timeout or by outage.
+
+    The wait ends also when an outage of Redis lasts longer than `OUTAGE_SECONDS`.
 
     Args:
         job_id: the job that the call waits for.
@@ -88,7 +90,7 @@ class Deadline:
         return pause
 
     def ask(self, connection: Connection, question: Callable[[Ledger], _Answer]) -> _Answer:
-        """Return the ledger's answer to a question, as soon as there is one.
+        """Return the ledger's answer, as soon as there is one.
 
         Args:
             connection: the connection to Redis.
@@ -114,13 +116,13 @@ class Deadline:
 def watch(
     connection: Connection, deadline: Deadline, *, read_every: float = READ_EVERY_SECONDS, moves: bool = False
 ) -> Generator[Snapshot]:
-    """Yield the state of the job at each read of the ledger, until the job has ended.
+    """Yield the job's state at each read, until it has ended.
 
     Args:
         connection: the connection to Redis.
         deadline: the end of the wait.
         read_every: seconds between two reads.
-        moves: read also after each move of a shard, and not only at the end of the job.
+        moves: read after each move of a shard, and not only at the end of the job.
 
     Raises:
         FleetJobTimeoutError: the job didn't end in time.
@@ -153,7 +155,10 @@ def watch(
 
 
 async def ended(connection: Connection, deadline: Deadline) -> Snapshot:
-    """Return the final state of the job when it has ended, for coroutines. Raises the errors of `watch`."""
+    """Return the job's final state when it has ended, for coroutines.
+
+    It raises the same errors as `watch`.
+    """
     loop = asyncio.get_running_loop()
 
     def read() -> Snapshot:
@@ -192,7 +197,11 @@ def _check(connection: Connection, hub: EventHub, listener: Listener) -> None:
 def _until_read(
     connection: Connection, deadline: Deadline, snapshot: Snapshot, hub: EventHub, read_every: float
 ) -> float:
-    """Return the seconds until the next read of a job that hasn't ended. Raises `FleetJobTimeoutError`."""
+    """Return the seconds until the next read of a running job.
+
+    Raises:
+        FleetJobTimeoutError: the deadline is over.
+    """
     left = deadline.left()
     if left <= 0:
         raise FleetJobTimeoutError(

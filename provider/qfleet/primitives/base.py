@@ -123,7 +123,6 @@ def with_nested(
 
     Aer's and Qiskit's primitives nest them in the same way.
 
-
     Args:
         backend: the backend.
         kind: the class of the primitive's options.

@@ -131,7 +131,6 @@ def _with_wanted(batches: list[ParameterSets], wanted: NDArray[np.int32], observ
 
     If all sets need the same observables, one row holds them.
 
-
     Args:
         batches: the parameter sets.
         wanted: the numbers of the observables of each set, shape (sets, columns).
