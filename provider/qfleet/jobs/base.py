@@ -91,13 +91,9 @@ class LedgerJob(ABC, Generic[_Result]):
 
     @abstractmethod
     def _failures(self, result: _Result) -> dict[int, str]:
-        """Return texts about the circuits or PUBs that failed.
+        """Return the reason for each circuit or PUB that failed.
 
-        Args:
-            result: the job's result.
-
-        Returns:
-            By index, a text with the name and the reason.
+        A text has the name and the reason; its key is the index.
         """
 
     def _described(self, failures: dict[int, str]) -> str:
@@ -107,12 +103,7 @@ class LedgerJob(ABC, Generic[_Result]):
         return "; ".join(texts[:_NAMED_FAILURES]) + (f"; and {more} more {self._units}" if more > 0 else "")
 
     def _reasons(self, failures: dict[int, str], snapshot: Snapshot) -> str:
-        """Return the text about failures and, if it differs, the last attempt's.
-
-        Args:
-            failures: the texts of `_failures`.
-            snapshot: the state of the job.
-        """
+        """Return the text about failures and, if it differs, the last attempt's."""
         text, last = self._described(failures), snapshot.error
         reason = last.partition(": ")[2] or last
         # Results and errors of an earlier attempt stay until their task has a result again.
@@ -256,10 +247,7 @@ class LedgerJob(ABC, Generic[_Result]):
                     callback(self._job_id, job_status(snapshot.states), self)
 
     def progress(self) -> Progress:
-        """Return the number of circuits that have run, and of all.
-
-        A parameter set counts as a circuit.
-        """
+        """Return the job's progress; a parameter set counts as a circuit."""
         if self._unsent is not None:
             return Progress(0, self._unsent.record.num_circuits)
         snapshot = self._read_snapshot()
@@ -326,10 +314,7 @@ class LedgerJob(ABC, Generic[_Result]):
     def _reads(
         self, deadline: Deadline, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
     ) -> Generator[Snapshot]:
-        """Yield the job's state at each read of the ledger.
-
-        The last one is that of a job that has ended. See `watch` for the arguments.
-        """
+        """Yield the job's state at each read; see `watch`."""
         self._must_be_submitted()
         if self._snapshot is not None and _is_settled(self._snapshot):
             yield self._snapshot
@@ -355,14 +340,8 @@ class LedgerJob(ABC, Generic[_Result]):
     def _conclude(self, snapshot: Snapshot, deadline: Deadline, *, partial: bool = False) -> _Result:
         """Return the result of a job that has ended.
 
-        Args:
-            snapshot: the final state of the job.
-            deadline: the end of the wait.
-            partial: return the available part of the result if the job failed or was cancelled.
-
         Raises:
-            JobFailedError: the job failed.
-            JobCancelledError: the job was cancelled.
+            JobFailedError, JobCancelledError: the whole result is wanted, and the job failed or was cancelled.
         """
         if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
             text = f"job {self._job_id} was cancelled; result(partial=True) returns what it had done"
@@ -408,8 +387,5 @@ def damage_named(job_id: str) -> Iterator[None]:
 
 
 def _is_settled(snapshot: Snapshot) -> bool:
-    """Tell whether a job can't change any more.
-
-    A job with failures can: it may be retried.
-    """
+    """Tell whether a job can't change; one with failures may be retried."""
     return snapshot.is_final and not snapshot.states["FAILURE"]

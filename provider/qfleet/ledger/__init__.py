@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client's only access to Redis and Celery: the ledger of jobs, publishing, waiting, cancelling.
+"""The client's only access to Redis and Celery.
 
-Not public.
+It has the ledger of jobs, and publishes, waits and cancels. Not public.
 """
 
 from qfleet.ledger.connection import Connection

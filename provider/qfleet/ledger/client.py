@@ -20,11 +20,16 @@ MAX_CONNECTIONS: Final = 32
 
 
 class _SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
-    """A pool of connections to the master of a Sentinel. Threads wait for a free one."""
+    """A pool of connections to a Sentinel's master.
+
+    Threads wait for a free connection.
+    """
 
 
 def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.Redis:
-    """Return a redis-py client for a broker, which isn't connected yet. It gives up after two attempts.
+    """Return a redis-py client for a broker, not connected yet.
+
+    It gives up after two attempts.
 
     Args:
         broker: the broker.
@@ -48,11 +53,11 @@ def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.
     }
     pool: dict[str, Any] = {
         "max_connections": options.pop("max_connections", max_connections),
-        # By then each connection is free or has failed.
+        # At the end of this time each connection is free or has failed.
         "timeout": READ_TIMEOUT_SECONDS,
     }
     if broker.sentinels:
-        # They are asked in turn, and all of them twice: together they get the time of one attempt.
+        # The Sentinels are asked in turn, each twice: together they get the time of one attempt.
         seconds = connect_timeout / len(broker.sentinels)
         of_sentinels = {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
         sentinel: Any = Sentinel(broker.sentinels, sentinel_kwargs=of_sentinels, **options)  # type: ignore[no-untyped-call]
@@ -70,7 +75,11 @@ def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.
 
 
 def _check_mode(connection: Any) -> None:
-    """Check that a server can hold jobs, before any other command. Raises `UnsuitedServerError`."""
+    """Check that a server can hold jobs, before any other command.
+
+    Raises:
+        UnsuitedServerError: it can't.
+    """
     hello: object = getattr(connection, "handshake_metadata", None)
     if not hello:  # RESP2 logs in without HELLO
         connection.send_command("HELLO", check_health=False)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client's connections to one broker, made when first needed, and again after a fork."""
+"""A client's connections to one broker.
+
+They are made when first needed, and again after a fork.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,15 @@ _THREADS: Final = 8
 
 
 class Connection:
-    """A client's connections to one broker. They are made at the first command; safe in threads and after a fork."""
+    """A client's connections to one broker.
+
+    They are made at the first command. The class is safe in threads and after a fork.
+    """
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.repeated: Final = RepeatedPrograms()
-        #: the number of times that it was closed
+        #: the number of calls of `close`
         self.closings = 0
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -66,7 +72,10 @@ class Connection:
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Return the threads in which coroutines ask Redis, but never wait for a job."""
+        """Return the threads in which coroutines ask Redis.
+
+        No thread waits for a job.
+        """
         with self._of_this_process():
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, "qfleet-await")
@@ -74,7 +83,10 @@ class Connection:
 
     @property
     def app(self) -> Any:
-        """Return the Celery app of this process, which sends tasks and reads results."""
+        """Return the Celery app of this process.
+
+        It sends tasks and reads results.
+        """
         return self._sender()[0]
 
     def _sender(self) -> tuple[Any, Any]:
@@ -87,13 +99,17 @@ class Connection:
                 limit = self._app.conf.broker_pool_limit
                 pool = self._app.connection_for_write().Pool(limit)
                 self._producers = ProducerPool(pool, limit)  # type: ignore[no-untyped-call]
-                # It would use a second producer for each message, and fail without one.
+                # Celery would use a second producer for each message, and fail without one.
                 self._app.control.mailbox.producer_pool = None
             return self._app, self._producers
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        """Lend the ledger in this Redis. Errors of Redis are raised as `qfleet.errors.BrokerError`."""
+        """Lend the ledger in this Redis.
+
+        Raises:
+            BrokerError: Redis raised an error in the block.
+        """
         with translate_errors(self.broker, self._missing):
             yield Ledger(self.client)
 
@@ -118,14 +134,24 @@ class Connection:
                 send_shard(app, job_id, index, producer=producer)
 
     def revoke(self, job_id: str, shards: Iterable[int]) -> None:
-        """Tell every worker to drop shards of a job and to kill the processes that run them."""
+        """Revoke shards of a job on every worker.
+
+        Workers drop them, and kill the processes that run them.
+
+        Args:
+            job_id: the job.
+            shards: the indices of the shards.
+        """
         ids = [task_id(job_id, index) for index in shards]
         with self._producer() as (app, producer):
             link = {"connection": producer.connection, "channel": producer.channel}
             app.control.revoke(ids, terminate=True, signal="SIGKILL", **link)
 
     def close(self) -> None:
-        """Close all connections. Waiting calls raise an error, and the next call opens connections again."""
+        """Close all connections.
+
+        Waiting calls raise an error. The next call opens connections again.
+        """
         with self._of_this_process():
             client, hub, threads, app, producers = self._client, self._hub, self._threads, self._app, self._producers
             self._client = self._hub = self._threads = self._app = self._producers = None
@@ -144,7 +170,10 @@ class Connection:
 
     @contextmanager
     def _producer(self) -> Iterator[tuple[Any, Any]]:
-        """Lend the Celery app and one of its producers. Waits for a free one."""
+        """Lend the Celery app and one of its producers.
+
+        The call waits for a free producer.
+        """
         closings = self.closings
         app, producers = self._sender()
         try:
@@ -157,7 +186,10 @@ class Connection:
             raise self.closed_error() from exc
 
     def _missing(self) -> tuple[str, ...]:
-        """Return the rights that the user of this broker lacks; empty if they can't be determined."""
+        """Return the rights that this broker's user lacks.
+
+        The tuple is empty if they can't be determined.
+        """
         try:
             rights = missing_rights(self.client, "client", self.broker.client_options["db"])
         except redis.RedisError:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facts about a fleet's health that a client can read. `qfleet.health.diagnosis` interprets them."""
+"""Facts about a fleet's health that a client can read.
+
+`qfleet.health.diagnosis` interprets them.
+"""
 
 from __future__ import annotations
 
@@ -37,20 +40,23 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts about a fleet. ``None`` is a fact that this Redis doesn't allow a client to read."""
+    """The facts about a fleet.
 
-    #: the version of Redis, or the one with which Valkey is compatible
+    ``None`` is a fact that this Redis doesn't allow a client to read.
+    """
+
+    #: the version of Redis, or the version of Redis that Valkey is compatible with
     redis_version: str | None
-    #: the version of Valkey, for Valkey
+    #: the version of Valkey; ``None`` for Redis
     valkey_version: str | None
     maxmemory_policy: str | None
-    #: whether the append-only file is on
+    #: True if the append-only file is on
     append_only: bool | None
-    #: whether a local fleet keeps its jobs in memory on purpose
+    #: True if a local fleet keeps its jobs in memory on purpose
     in_memory: bool
     #: Redis's setting ``save``; empty if there are no snapshots
     save: str | None
-    #: whether the last write of Redis to its disk succeeded
+    #: True if the last write of Redis to its disk succeeded
     writes_succeed: bool | None
     #: the time of this machine minus the time of Redis, in seconds
     clock_ahead_seconds: float
@@ -78,7 +84,10 @@ class Facts:
 
 
 def shown(name: bytes) -> str:
-    """Return a name in Redis as text, escaped if it isn't UTF-8 or can't be printed."""
+    """Return a name in Redis as text.
+
+    It is escaped if it isn't UTF-8 or can't be printed.
+    """
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -87,7 +96,11 @@ def shown(name: bytes) -> str:
 
 
 def gather_facts(connection: Connection) -> Facts:
-    """Gather the facts about a fleet. Raises `qfleet.errors.BrokerError` if Redis can't be used."""
+    """Gather the facts about a fleet.
+
+    Raises:
+        BrokerError: Redis can't be used.
+    """
     with connection.ledger() as ledger:
         # So that later refusals mean missing rights and not an unreachable Redis.
         ledger.ping()
@@ -163,7 +176,15 @@ def _writes_succeed(disk: dict[str, Any]) -> bool | None:
 
 
 def _active_jobs(client: Any, now: float) -> tuple[int, tuple[str, ...], list[str]]:
-    """Return the number of waiting shards of active jobs, the missing active jobs, and the damaged ones."""
+    """Return the facts about the list of active jobs.
+
+    Args:
+        client: the client.
+        now: the time by Redis's clock, in seconds since the epoch.
+
+    Returns:
+        The number of waiting shards, the active jobs that don't exist, and the damaged ones.
+    """
     ids = client.zrange(keys.ACTIVE, 0, -1)
     fields = (JobField.CREATED, JobField.PUBLISHED, JobField.count("PENDING"))
     answers = _each(client, ids, lambda pipe, job_id: pipe.hmget(_LEDGER + job_id, fields))
@@ -199,7 +220,16 @@ def _orphans(client: Any) -> tuple[str, ...]:
 
 
 def _each(client: Any, names: Iterable[bytes], ask: Callable[[Any, bytes], object]) -> dict[bytes, Any]:
-    """Return the answers to a question for each name. A refusal of Redis is returned as its error."""
+    """Return the answers to a question for each name.
+
+    Args:
+        client: the client.
+        names: the names.
+        ask: adds the question about a name to a pipeline.
+
+    Returns:
+        The answers by name; the error where Redis refuses one.
+    """
     names = list(names)
     answers: list[Any] = []
     for start in range(0, len(names), _SCANNED_AT_ONCE):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The event hub of a client: one thread and one connection for the messages about all its jobs.
+"""The event hub: one thread that receives messages about all jobs.
 
-Only that thread uses the connection, which may be TLS. It starts with the first listener, and ends after a time without
-listeners.
+Only that thread uses the hub's one connection, which may be TLS. It starts with the first listener, and ends after a
+time without listeners.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _PAUSES_SECONDS: Final = (0.05, 1.0)
 
 
 class EventHub:
-    """The receiver of messages about jobs for all listeners of a process, on one connection."""
+    """The receiver of messages about jobs for a process's listeners.
+
+    It has one connection for all of them.
+    """
 
     def __init__(self, connect: Callable[[], redis.Redis]) -> None:
         """Make a hub that isn't connected yet.
@@ -60,9 +63,9 @@ class EventHub:
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """Wake a listener in a block at each message about its job, and when the hub is closed.
+        """Wake a listener in a block at each message about its job.
 
-        No message is missed when `Listener.confirmed` is true.
+        It is also woken when the hub is closed. No message is missed when `Listener.confirmed` is true.
         """
         try:
             self._add(listener)
@@ -79,7 +82,7 @@ class EventHub:
             thread = self._thread
             self._wake()
         if thread is not None and thread is not threading.current_thread():
-            # While it connects to a Redis that doesn't answer it can't end; it does so later.
+            # A thread that connects to a silent Redis can't end yet; it ends later.
             thread.join(1.0)
 
     def _add(self, listener: Listener) -> None:
@@ -95,7 +98,7 @@ class EventHub:
             self._changed.add(listener.channel)
             if self._thread is None:
                 self._waker, woken = socket.socketpair()
-                # Neither blocks: a full buffer wakes the thread, too, and the thread needs the lock to empty it.
+                # Neither blocks: a full buffer wakes the thread too, and the thread needs the lock to empty it.
                 self._waker.setblocking(False)
                 woken.setblocking(False)
                 self._thread = threading.Thread(target=self._run, args=(woken,), name="qfleet-hub", daemon=True)
@@ -168,7 +171,10 @@ class EventHub:
             woken.close()
 
     def _forget(self) -> None:
-        """Forget the thread, so that the next listener starts another one. The caller holds the lock."""
+        """Forget the thread, so that the next listener starts another one.
+
+        The caller holds the lock.
+        """
         self._thread = None
         if self._waker is not None:
             self._waker.close()
@@ -183,7 +189,10 @@ class EventHub:
         self._changed = set(self._listeners)
 
     def _lost(self, error: Exception) -> None:
-        """Wake all listeners after the connection is lost; those without a confirmed channel get the error."""
+        """Wake all listeners after the connection is lost.
+
+        Those without a confirmed channel get the error.
+        """
         with self._lock:
             for listener in self._all():
                 if not listener.confirmed:
@@ -227,7 +236,10 @@ class EventHub:
                     listener.tell(READ if data == b"ended" else MOVED)
 
     def _refused(self, error: redis.ResponseError) -> None:
-        """Pass an error to all listeners without a confirmed channel, since the answer doesn't name the channel."""
+        """Pass an error to all listeners without a confirmed channel.
+
+        The answer doesn't name the channel, so any of them may be concerned.
+        """
         with self._lock:
             for channel in self._asked:
                 for listener in self._listeners.get(channel, ()):
@@ -269,7 +281,9 @@ class _EventConnection:
             self._asked_at = now
 
     def sleep(self, woken: socket.socket, idle: float) -> None:
-        """Sleep until there is a message, the hub is woken, or there is something to check.
+        """Sleep until the hub has something to do.
+
+        There is a message, the hub is woken, or the connection has to be checked.
 
         Args:
             woken: the socket that wakes the hub.
@@ -285,7 +299,13 @@ class _EventConnection:
 
 
 def _sleep(woken: socket.socket, seconds: float, *others: Any) -> None:
-    """Sleep until the hub is woken, or one of the other sockets can be read."""
+    """Sleep until the hub is woken or a socket can be read.
+
+    Args:
+        woken: the socket that wakes the hub.
+        seconds: the longest time.
+        others: the other sockets.
+    """
     poll = select.poll()
     for each in (woken, *others):
         poll.register(each, select.POLLIN)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index of jobs in Redis: ids by time and by name, including those of expired jobs."""
+"""The index of jobs in Redis: ids by time and by name.
+
+It includes ids of expired jobs.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +40,18 @@ _SLICES: Final = IndexSlices()
 
 
 class JobIndex:
-    """The index of the jobs in one Redis. Raises the errors of redis-py."""
+    """The index of the jobs in one Redis.
+
+    It raises the errors of redis-py.
+    """
 
     def __init__(self, client: redis.Redis, *, slices: IndexSlices = _SLICES, most_candidates: int = 8) -> None:
         """Open the index.
 
         Args:
-            client: The Redis that holds the index.
-            slices: How many ids each call reads.
-            most_candidates: How many ids may match a short id.
+            client: the Redis that holds the index.
+            slices: the numbers of ids that a call reads.
+            most_candidates: the largest number of ids that match the beginning of an id.
         """
         self._redis: Any = client
         self._slices = slices
@@ -54,10 +60,10 @@ class JobIndex:
         self._trim = self._redis.register_script(_script("trim"))
 
     def ids(self, oldest: float, newest: float, *, descending: bool, active: bool) -> Iterator[list[str]]:
-        """Yield lists of the ids of jobs in a span of time that haven't expired.
+        """Yield lists of the ids of jobs in a span of time.
 
-        Each id comes once, and no id is missed when other jobs come or go in the meantime. Ids that aren't UTF-8 are
-        left out, since no client made them.
+        Expired jobs are left out. Each id comes once, and no id is missed when other jobs come or go in the meantime.
+        Ids that aren't UTF-8 are left out, since no client made them.
 
         Args:
             oldest: the beginning of the span, in seconds since the epoch; may be infinite.
@@ -78,9 +84,13 @@ class JobIndex:
             number = self._slices.mixed if ids else min(4 * number, self._slices.largest)
 
     def starting_with(self, prefix: str) -> tuple[list[str], list[str]]:
-        """Return a few ids of jobs, and of expired jobs, that begin with ``prefix``.
+        """Return a few ids that begin with a prefix.
 
-        A prefix of less than four characters matches no id.
+        Args:
+            prefix: the prefix; one of less than four characters matches no id.
+
+        Returns:
+            The ids of jobs, and the ids of expired jobs.
         """
         if not _SHORT.fullmatch(prefix):
             return [], []
@@ -95,7 +105,10 @@ class JobIndex:
         return jobs, [job_id for job_id in ids if job_id not in jobs]
 
     def trim(self) -> int:
-        """Remove ids of jobs that expired long ago, or of expired jobs if there are too many. Return the number."""
+        """Remove old ids of expired jobs, and return their number.
+
+        Ids of jobs that expired long ago are removed and, if there are too many ids, those of other expired jobs.
+        """
         seconds, _ = self._redis.time()
         arguments = [keys.job(""), _TRIMMED_AT_ONCE, seconds - TOMBSTONE_SECONDS, MOST_IDS]
         return int(self._trim(keys=[keys.JOBS, keys.IDS, keys.TRIMMED], args=arguments))

@@ -53,7 +53,10 @@ class NewJob:
 
 
 class Ledger:
-    """The jobs in one Redis. Raises the errors of redis-py, which `Connection.ledger` translates."""
+    """The jobs in one Redis.
+
+    It raises the errors of redis-py, which `Connection.ledger` translates.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
@@ -61,15 +64,15 @@ class Ledger:
         self._published = self._redis.register_script(plain_script("published"))
 
     def keep(self, names: Sequence[str]) -> tuple[float, set[str]]:
-        """Return the time by Redis's clock, and the programs that Redis has a copy of.
+        """Keep Redis's copies of programs for another while.
 
-        The copies are kept for another while. Redis is asked even without names, so that it is known to answer.
+        Redis is asked even without names, so that it is known to answer.
 
         Args:
             names: content hashes of programs.
 
         Returns:
-            Seconds since the epoch, and the names with a copy.
+            The time by Redis's clock, in seconds since the epoch; and the names of the programs with a copy.
         """
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
@@ -83,7 +86,7 @@ class Ledger:
 
         Args:
             job: the job.
-            again: programs that an earlier job had, too: Redis keeps a copy of them.
+            again: programs that an earlier job had too: Redis keeps a copy of them.
             there: the programs of ``again`` that Redis has a copy of already, so that they need not be sent.
 
         Returns:
@@ -102,7 +105,7 @@ class Ledger:
                 pipe.hset(work, mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
                 pipe.zadd(keys.ACTIVE, {job.job_id: created})
             else:
-                # Without shards it has ended.
+                # A job without shards has ended.
                 pipe.hset(key, mapping=ledger | {JobField.ENDED: repr(created), JobField.PUBLISHED: 1})
                 pipe.expire(key, job.retention)
             if sent:
@@ -135,7 +138,7 @@ class Ledger:
         """Return the job's state now, by one read.
 
         Raises:
-            JobNotFoundError, JobExpiredError, DamagedDataError: the job isn't there or can't be read.
+            JobNotFoundError, JobExpiredError, DamagedDataError: the job doesn't exist or can't be read.
         """
         try:
             answer = self._redis.hmget(keys.job(job_id), SUMMARY_FIELDS)
@@ -152,7 +155,7 @@ class Ledger:
         """Return the job as it was submitted.
 
         Raises:
-            JobNotFoundError, JobExpiredError, DamagedDataError: the job isn't there or can't be read.
+            JobNotFoundError, JobExpiredError, DamagedDataError: the job doesn't exist or can't be read.
         """
         try:
             blob = self._redis.hget(keys.job(job_id), JobField.RECORD)
@@ -174,7 +177,15 @@ class Ledger:
         ]
 
     def results(self, job_id: str, shards: Sequence[int]) -> Iterator[ShardResult]:
-        """Yield the results of the shards among some that have one. Raises `DamagedDataError`."""
+        """Yield the results of shards; shards without one are left out.
+
+        Args:
+            job_id: the job.
+            shards: the indices of the shards.
+
+        Raises:
+            DamagedDataError: a result can't be read.
+        """
         for start in range(0, len(shards), _READ_AT_ONCE):
             indices = shards[start : start + _READ_AT_ONCE]
             for index, blob in zip(indices, self._redis.hmget(keys.results(job_id), indices), strict=True):
@@ -187,18 +198,29 @@ class Ledger:
                     raise DamagedDataError(text, job_id=job_id, shard=index) from exc
 
     def cancel(self, job_id: str) -> list[int]:
-        """Cancel every shard that hasn't ended for good. Return the indices of these shards."""
+        """Cancel every shard that hasn't ended for good.
+
+        Returns:
+            The indices of the cancelled shards.
+        """
         revoked = "celery.exceptions.TaskRevokedError", "cancelled"
         return cast("list[int]", self._scripts.call("cancel", job_id, "REVOKED", error=revoked))
 
     def retry(self, job_id: str) -> list[int]:
-        """Let every failed shard run again. Return the indices of these shards."""
+        """Let every failed shard run again.
+
+        Returns:
+            The indices of these shards.
+        """
         return cast("list[int]", self._scripts.call("retry", job_id, "PENDING"))
 
     def delete(self, job_id: str) -> None:
-        """Remove a job with all its keys. Its messages on the queue have no effect any more."""
+        """Remove a job with all its keys.
+
+        Its messages on the queue have no effect any more.
+        """
         raw = self._redis.hget(keys.job(job_id), JobField.SHARDS) or b"0"
-        # A number that no client stores is damage, and its shards don't exist.
+        # A number that no client stores is damaged data, and its shards don't exist.
         shards = int(raw) if raw.isdigit() and len(raw) < 10 and int(raw) <= MAX_SHARDS else 0
         # No transaction: a full Redis refuses transactions, and deleting jobs frees memory.
         with self._redis.pipeline(transaction=False) as pipe:
@@ -217,7 +239,7 @@ class Ledger:
         active: bool = False,
         damaged: list[str] | None = None,
     ) -> Iterator[JobSummary]:
-        """Yield the jobs made in a span of time, by time of creation.
+        """Yield the jobs made in a span of time, in order.
 
         Each job comes once, and no job is missed when others come or go in the meantime. Unreadable jobs are left out.
 
@@ -246,7 +268,10 @@ class Ledger:
                             yield JobSummary(job_id, snapshot)
 
     def find(self, job_id: str) -> JobSummary:
-        """Return the job with this id, or the only one whose id begins with it.
+        """Return the job with this id or beginning of an id.
+
+        Args:
+            job_id: the id, or a beginning that no other id has.
 
         Raises:
             JobNotFoundError: there is no such job, or there are several.
@@ -274,7 +299,10 @@ class Ledger:
         JobIndex(self._redis).trim()
 
     def workers(self) -> list[Presence]:
-        """Return the workers that are up. Unreadable records are left out; see `worker_records`."""
+        """Return the workers that are up.
+
+        Unreadable records are left out; see `worker_records`.
+        """
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hvals(keys.WORKERS)
@@ -283,7 +311,10 @@ class Ledger:
         return sorted((w for w in workers if abs(seconds - w.seen) < STALE_SECONDS), key=lambda w: w.name)
 
     def worker_records(self) -> dict[bytes, Presence | None]:
-        """Return the record of each worker by name; ``None`` for an unreadable record."""
+        """Return the record of each worker by name.
+
+        The record is ``None`` if it can't be read.
+        """
         return {name: _presence(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
     def _expired(self, job_id: str) -> JobExpiredError:
@@ -302,7 +333,11 @@ class Ledger:
 
 
 def _fields(job: NewJob) -> dict[str, str | bytes | int | float]:
-    """Return the fields of a new job's ledger. Raises `CapacityError` if its record is too large."""
+    """Return the fields of a new job's ledger.
+
+    Raises:
+        CapacityError: the job's record is too large for a Redis value.
+    """
     record = job.record
     blob = encode_record(record)
     if len(blob) > MAX_BLOB_BYTES:

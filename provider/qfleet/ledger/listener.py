@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listeners: threads or coroutines that wait for one job and are woken by the hub."""
+"""Listeners: waits for one job that the hub ends.
+
+A listener is a thread or a coroutine.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class Listener(ABC):
 
     def __init__(self, job_id: str, *, moves: bool = False) -> None:
         self.channel: Final = keys.events(job_id)
-        #: whether Redis has confirmed the subscription
+        #: True if Redis has confirmed the subscription
         self.confirmed = False
         #: the error if there is no subscription
         self.error: Exception | None = None
@@ -39,7 +42,10 @@ class Listener(ABC):
         self._news = 0
 
     def confirm(self) -> None:
-        """Note that Redis has confirmed the channel. After a reconnection, a message may have been missed."""
+        """Note that Redis has confirmed the channel, and wake the listener.
+
+        After a reconnection, a message may have been missed.
+        """
         self.confirmed = True
         self.tell(READ)
 
@@ -74,7 +80,10 @@ class ThreadListener(Listener):
         super().clear()
 
     def wait(self, seconds: float) -> None:
-        """Wait until the ledger should be read: the job ended or moved, or the seconds are over."""
+        """Wait until the ledger should be read.
+
+        The job ended or moved, or the seconds are over.
+        """
         deadline = time.monotonic() + seconds
         while self._news < READ and (left := deadline - time.monotonic()) > 0:
             self._event.wait(min(left, threading.TIMEOUT_MAX))
@@ -100,7 +109,10 @@ class CoroutineListener(Listener):
         super().clear()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until the ledger should be read: the job ended, or the seconds are over."""
+        """Wait until the ledger should be read.
+
+        The job ended, or the seconds are over.
+        """
         if self._news == READ:
             return
         with suppress(TimeoutError):

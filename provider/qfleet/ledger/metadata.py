@@ -30,9 +30,9 @@ _MAX_DEPTH: Final = 32
 
 _PLAIN: Final = frozenset({type(None), bool, float})
 _LEAVES: Final = _PLAIN | {int, str, bytes}
-#: numbers, texts, bytes and times, whose bytes are all there is to them
+#: numbers, texts, bytes and times, which their bytes describe completely
 _DTYPE = re.compile(r"[<>|=][biufcSUMm]\d{1,9}(\[\d{0,6}[A-Za-z]{1,2}\])?")
-#: Larger ones differ from machine to machine.
+#: The largest number of bytes of a float and a complex number. Larger ones differ between machines.
 _LARGEST_ITEM: Final = {"f": 8, "c": 16}
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -42,19 +42,25 @@ class _UnwritableError(Exception):
 
 
 def copy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a deep copy of metadata; a value that can't be copied is shared with the original."""
+    """Return a deep copy of metadata.
+
+    A value that can't be copied is shared with the original.
+    """
     return {key: _copied(value) for key, value in metadata.items()}
 
 
 def unwritable(metadata: Mapping[Any, Any]) -> list[Any]:
-    """Return the keys that a record can't store, or whose values it can't store."""
+    """Return the keys of the entries that a record can't store.
+
+    The key or its value has a type that isn't stored.
+    """
     return [key for key, value in metadata.items() if not _is_writable(key, value)]
 
 
 def split(metadata: Mapping[Any, Any]) -> tuple[dict[str, Any], bytes]:
-    """Split metadata into entries with types of msgpack, and bytes for the others, which may be empty.
+    """Split metadata into entries of msgpack's types, and bytes.
 
-    Entries that a record can't store are left out.
+    The bytes hold the entries of other types, and may be empty. Entries that a record can't store are left out.
     """
     plain: dict[str, Any] = {}
     others: list[Any] = []
@@ -71,7 +77,15 @@ def split(metadata: Mapping[Any, Any]) -> tuple[dict[str, Any], bytes]:
 
 
 def join(plain: dict[str, Any], others: bytes) -> dict[Any, Any]:
-    """Return the metadata that were split by `split`. Raises ValueError or msgspec.DecodeError for other bytes."""
+    """Return the metadata that `split` has split.
+
+    Args:
+        plain: the entries of msgpack's types.
+        others: the bytes of the other entries.
+
+    Raises:
+        ValueError, msgspec.DecodeError: the bytes aren't metadata.
+    """
     if not others:
         return plain
     try:
@@ -99,7 +113,16 @@ def _is_writable(key: object, value: object) -> bool:
 
 
 def _packed(value: Any, depth: int, *, dry: bool = False) -> Any:
-    """Return a value for msgpack: itself if it has no extensions. With ``dry``, no bytes are made."""
+    """Return a value for msgpack: itself if it has no extensions.
+
+    Args:
+        value: the value.
+        depth: the number of containers around it.
+        dry: check the value only, and make no bytes.
+
+    Raises:
+        _UnwritableError: the value can't be stored.
+    """
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -137,7 +160,10 @@ def _packed_list(value: list[Any], depth: int, *, dry: bool) -> list[Any]:
 
 
 def _is_plain(value: list[Any]) -> bool:
-    """Tell whether msgpack accepts all numbers and texts of a list; checking them one by one is slow."""
+    """Tell whether msgpack accepts all numbers and texts of a list.
+
+    Checking them one by one is slow.
+    """
     try:
         msgspec.msgpack.encode(value)
     except (OverflowError, UnicodeEncodeError):
@@ -180,7 +206,7 @@ class _Form:
 
     code: int
     take_apart: Callable[[Any], Any]
-    #: raises ValueError, TypeError or ArithmeticError for what `take_apart` doesn't give
+    #: raises ValueError, TypeError or ArithmeticError for a value that `take_apart` doesn't return
     put_together: Callable[[Any], Any]
 
 
@@ -229,7 +255,11 @@ def _from_integer(value: int) -> bytes:
 
 
 def _from_zone(zone: Any) -> int | None:
-    """Return the offset of a zone in microseconds; only zones with a fixed offset are stored."""
+    """Return the offset of a time zone in microseconds.
+
+    Raises:
+        _UnwritableError: the offset isn't fixed.
+    """
     if zone is None:
         return None
     if type(zone) is not timezone or str(zone) != str(timezone(zone.utcoffset(None))):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of a job for clients: everything that a result needs and a worker doesn't."""
+"""The record of a job for clients.
+
+It has everything that a result needs and a worker doesn't.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from qfleet.ledger.metadata import join, split, unwritable
 from qfleet.wire.limits import MAX_CLBITS, MAX_QUBITS, Positive
 from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output, Precision
 
-#: Points of a job at most.
+#: The largest number of points of a job.
 _MOST_POINTS: Final = 1_000_000
-#: Expectation values of a PUB at most.
+#: The largest number of expectation values of a PUB.
 _MOST_MEANS: Final = 1 << 28
-#: Seconds from the epoch to the year 10000, which dates don't reach.
+#: Seconds from the epoch to the year 10000, after the last possible date.
 _LATEST: Final = 253_402_300_000
 _Side: TypeAlias = Annotated[int, Meta(ge=0, lt=2**31)]
 _NotNegative: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -27,7 +30,10 @@ _Register: TypeAlias = tuple[str, _NotNegative]
 
 
 class CircuitRecord(Struct, frozen=True, omit_defaults=True):
-    """A circuit of a job at one or more points, each of which counts as a circuit; without its operations."""
+    """A circuit of a job at one or more points, without operations.
+
+    Each point counts as a circuit.
+    """
 
     name: str
     num_qubits: Annotated[int, Meta(ge=0, le=MAX_QUBITS)]
@@ -46,28 +52,31 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     seed: _NotNegative
     #: bytes of memory that its simulation was predicted to take
     required_bytes: _NotNegative
-    #: how it is simulated, and why so
+    #: the method of its simulation, and the reason
     method: str = "statevector"
     method_reason: str = ""
     points: Annotated[int, Meta(ge=0, le=_MOST_POINTS)] = 1
     #: float64, shape (points,): the global phases where they differ; else empty
     phases: bytes = b""
-    #: whether it has save instructions
+    #: True if it has save instructions
     saves: bool = False
-    #: metadata that msgpack has no types for, as they are stored; else empty
+    #: encoded metadata of types that msgpack lacks; else empty
     other_metadata: bytes = b""
 
 
 class PubRecord(Struct, frozen=True, omit_defaults=True):
-    """A primitive unified bloc: a circuit of the job, whose points are the elements of an array."""
+    """A PUB of a job: its circuit, parameter sets and observables.
 
-    #: of the array of the parameters' values
+    The circuit's points are the elements of the array of parameter sets.
+    """
+
+    #: of the array of parameter sets
     shape: tuple[_Side, ...]
-    #: of the array of observables, which is broadcast against that
+    #: of the array of observables, which is broadcast against ``shape``
     observables_shape: tuple[_Side, ...] = ()
-    #: the precision that was asked for; 0 for exact means
+    #: the standard error that was asked for; 0 for exact expectation values
     precision: Annotated[float, Meta(ge=0)] = 0.0
-    #: whether means come from several shots with randomness of their own
+    #: True if expectation values are averages over shots that differ
     sampled: bool = False
     #: each classical register's name and its clbits, int32
     registers: tuple[tuple[str, bytes], ...] = ()
@@ -88,7 +97,7 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
     circuits: tuple[CircuitRecord, ...]
     #: one for each circuit of a primitive's job; else empty
     pubs: tuple[PubRecord, ...] = ()
-    #: as of a circuit
+    #: see `CircuitRecord`
     other_metadata: bytes = b""
 
     @property
@@ -97,7 +106,10 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
         return sum(circuit.points for circuit in self.circuits)
 
     def points(self) -> list[tuple[CircuitRecord, int]]:
-        """Return the job's circuits in order, each with the number of its parameter set."""
+        """Return the job's circuits with the numbers of their parameter sets.
+
+        They are in the job's order, one for each parameter set.
+        """
         return [(circuit, point) for circuit in self.circuits for point in range(circuit.points)]
 
 
@@ -106,13 +118,20 @@ _decoder = msgspec.msgpack.Decoder(JobRecord)
 
 
 def encode_record(record: JobRecord) -> bytes:
-    """Return the record as bytes. Metadata that it doesn't hold are left out; the submitting client keeps them."""
+    """Return the record as bytes.
+
+    Metadata that a record can't store are left out. The client that submits the job keeps them.
+    """
     circuits = tuple([_stored(circuit) if circuit.metadata else circuit for circuit in record.circuits])
     return msgspec.msgpack.encode(msgspec.structs.replace(_stored(record), circuits=circuits))
 
 
 def decode_record(blob: bytes) -> JobRecord:
-    """Return the record in bytes. Raises `DamagedDataError`."""
+    """Return the record in bytes.
+
+    Raises:
+        DamagedDataError: the bytes aren't a record.
+    """
     try:
         record = _decoder.decode(blob)
         _check(record)
@@ -123,7 +142,11 @@ def decode_record(blob: bytes) -> JobRecord:
 
 
 def lost_metadata(record: JobRecord) -> list[tuple[str, Any]]:
-    """Return the metadata that aren't stored: the name of the circuit, empty for the job itself, and the key."""
+    """Return the metadata that aren't stored.
+
+    Returns:
+        The name of the circuit, empty for the job itself, and the key of each.
+    """
     lost = [("", key) for key in unwritable(record.metadata)]
     lost += [
         (circuit.name, key) for circuit in record.circuits if circuit.metadata for key in unwritable(circuit.metadata)
@@ -141,7 +164,11 @@ def _restored(record: _Record) -> _Record:
 
 
 def _check(record: JobRecord) -> None:
-    """Raise ValueError unless what belongs together in a record is of one size."""
+    """Check that the parts of a record fit together.
+
+    Raises:
+        ValueError: they don't.
+    """
     if len(record.pubs) not in (0, len(record.circuits)) or bool(record.pubs) != (
         record.output in PRIMITIVE_OUTPUTS and bool(record.circuits)
     ):
@@ -166,8 +193,18 @@ def _check(record: JobRecord) -> None:
 
 
 def _check_registers(what: str, registers: tuple[_Register, ...], bits: int, most: int) -> None:
-    """Check that registers fit the number of qubits or clbits of a circuit. Raises ValueError."""
+    """Check that registers fit their circuit.
+
+    Args:
+        what: "qubits" or "clbits".
+        registers: the registers.
+        bits: the number of the circuit's bits.
+        most: the largest number of bits of any circuit.
+
+    Raises:
+        ValueError: they are too large.
+    """
     sizes = [size for _, size in registers]
-    # Registers may share bits; names are made for those of each.
+    # Registers may share bits; each bit gets a name in each of its registers.
     if max(sizes, default=0) > bits or sum(sizes) > max(most, 2 * bits):
         raise ValueError(f"registers of {sum(sizes)} {what} in a circuit of {bits}")

@@ -19,14 +19,20 @@ _LARGEST_BYTES: Final = 1024 * 1024
 
 
 class RepeatedPrograms:
-    """The names of the programs that were sent last. Threads may share it."""
+    """The names of the programs that were sent last.
+
+    Threads may share the object.
+    """
 
     def __init__(self) -> None:
         self._names: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def among(self, programs: Mapping[str, bytes]) -> list[str]:
-        """Return the programs of a job that an earlier job had, too, and remember all of them."""
+        """Return the programs of a job that an earlier job had too.
+
+        All programs of the job are remembered.
+        """
         names = [name for name, blob in programs.items() if len(blob) <= _LARGEST_BYTES][-_REMEMBERED:]
         with self._lock:
             again = [name for name in names if name in self._names]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sending of jobs: a job is stored as a whole and published, or there is an error."""
+"""The sending of jobs: stored as a whole and published."""
 
 from __future__ import annotations
 
@@ -28,21 +28,24 @@ _TRIMS: Final = "00"
 
 
 def send(connection: Connection, job: NewJob) -> JobRecord:
-    """Store a whole job and publish its shards. Return its record with the time of creation by Redis's clock.
+    """Store a whole job and publish its shards.
 
     Args:
         connection: the connection to Redis.
         job: the job.
 
+    Returns:
+        The job's record with the time of creation by Redis's clock.
+
     Raises:
-        BrokerError: Redis can't be used, and nothing is stored; or, as the text then says, this isn't known.
+        BrokerError: Redis can't be used. Nothing is stored, or the text says that this isn't known.
         CapacityError: the job's record is too large for a Redis value.
     """
     again = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
         if job.job_id.startswith(_TRIMS):
             ledger.trim()
-        # From now on an error of the connection may come after the job was stored.
+        # A connection error from here on may come after the job was stored.
         now, there = ledger.keep(again)
         job = replace(job, record=msgspec.structs.replace(job.record, created=now))
     try:
@@ -52,7 +55,7 @@ def send(connection: Connection, job: NewJob) -> JobRecord:
         _settle(connection, job.job_id, exc)
         lost = again
     except BrokerError:
-        # A command of a transaction that fails, as one does on a key of another type, leaves the others done.
+        # If one command of a transaction fails, as on a key of another type, the others are done all the same.
         _take_back(connection, job.job_id)
         raise
     try:
@@ -68,13 +71,18 @@ def send(connection: Connection, job: NewJob) -> JobRecord:
 
 
 def _take_back(connection: Connection, job_id: str) -> None:
-    """Delete a job that isn't stored whole: workers do nothing with tasks of a job that isn't there."""
+    """Delete a job that isn't stored as a whole.
+
+    Workers do nothing with tasks of a job that doesn't exist.
+    """
     with suppress(BrokerError), connection.ledger() as ledger:
         ledger.delete(job_id)
 
 
 def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
-    """Put shards of a stored job on the queue. If Redis becomes unreachable, the workers do so later.
+    """Put shards of a stored job on the queue.
+
+    If Redis becomes unreachable, the workers do so later.
 
     Args:
         connection: the connection to Redis.
@@ -99,7 +107,16 @@ def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
 
 
 def _settle(connection: Connection, job_id: str, error: BrokerUnreachableError) -> None:
-    """Return if the job was stored although the connection broke; raise ``error`` if it wasn't."""
+    """Check that a job was stored although the connection broke.
+
+    Args:
+        connection: the connection to Redis.
+        job_id: the job.
+        error: the error of the connection.
+
+    Raises:
+        BrokerUnreachableError: the job wasn't stored (`error` itself), or this isn't known.
+    """
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         try:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks that no signal interrupts, so that a new process or job is never left behind unknown."""
+"""Blocks that no signal interrupts.
+
+A new process or job is never left behind unknown.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,13 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class shielded:  # noqa: N801 - used like a function, as contextlib's own are
-    """Hold SIGINT, SIGTERM and SIGHUP back while a block runs. The first one takes effect at its end.
+    """Hold SIGINT, SIGTERM and SIGHUP back while a block runs.
 
-    Blocks may be nested. Outside of the main thread, where signals don't interrupt, this has no effect.
+    The first signal takes effect at the end of the block. Blocks may be nested. Outside of the main thread, where
+    signals don't interrupt, this has no effect.
 
     Args:
-        patient: hold back later signals, too. Otherwise the second one takes effect at once.
+        patient: hold back later signals too. Otherwise the second one takes effect at once.
     """
 
     def __init__(self, *, patient: bool = True) -> None:

@@ -26,7 +26,7 @@ SUMMARY_FIELDS: Final = (
     JobField.TAGS,
     JobField.ERROR,
 )
-#: The last second that dates reach.
+#: The last second that a date may have.
 _END_OF_TIME: Final = 253_402_300_799
 _tags_decoder = msgspec.json.Decoder(tuple[str, ...])
 
@@ -47,7 +47,7 @@ class Snapshot:
     #: seconds since the epoch; ``None`` until all shards have ended
     ended: float | None
     tags: tuple[str, ...]
-    #: the first error; empty without one
+    #: the first error; empty if there is none
     error: str
 
     @property
@@ -65,7 +65,7 @@ class JobSummary:
 
 
 def read_snapshot(job_id: str, answer: object) -> Snapshot | None:
-    """Return the state of a job in an answer of Redis; ``None`` if the job isn't there.
+    """Return a job's state in an answer; ``None`` without a job.
 
     Args:
         job_id: the job.

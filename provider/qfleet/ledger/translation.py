@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The translation of the errors of Redis and Celery to ours, in one place."""
+"""Translation of Redis's and Celery's errors into `qfleet.errors`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class UnsuitedServerError(of_redis.RedisError):
 
 
 def translate(exc: Exception, broker: Broker, missing: Callable[[], tuple[str, ...]] = tuple) -> BrokerError:
-    """Return our error for one of redis-py's or kombu's; it names the url without its secrets.
+    """Return the `BrokerError` for an error of redis-py or kombu.
+
+    The text names the url without its secrets.
 
     Args:
         exc: the error of redis-py or kombu.
@@ -66,7 +68,7 @@ def _no_permission(cause: BaseException | None, broker: Broker, missing: tuple[s
 
 
 def _translated(cause: BaseException | None, text: str, broker: Broker) -> tuple[type[BrokerError], str]:
-    """Return the class and the message of our error.
+    """Return the class and the message of a `BrokerError`.
 
     Args:
         cause: the error of redis-py.
@@ -76,7 +78,7 @@ def _translated(cause: BaseException | None, text: str, broker: Broker) -> tuple
     if isinstance(cause, UnsuitedServerError):
         return BrokerModeError, f"{broker} can't hold jobs: {cause}"
     if isinstance(cause, (of_redis.ReadOnlyError, of_redis.MasterDownError)):
-        # As for a moment after a failover, until this client has heard of the new master.
+        # This lasts for a moment after a failover, until this client has heard of the new master.
         message = f"{broker} isn't a master: {cause}. Is a failover under way, and is the url right?"
         return BrokerUnreachableError, message
     if isinstance(cause, _OF_CLUSTERS):
@@ -89,7 +91,7 @@ def _translated(cause: BaseException | None, text: str, broker: Broker) -> tuple
         message = f"{broker} is out of memory: {cause}. Nothing was stored. Delete old jobs or raise its maxmemory."
         return BrokerFullError, message
     if isinstance(cause, MasterNotFoundError):
-        # Its own text holds the whole of redis-py's objects.
+        # Its own text contains redis-py's objects in full.
         sentinel = f"no Sentinel there is reachable and knows a master {broker.master_name!r}"
         return BrokerUnreachableError, f"no Redis answers at {broker}: {sentinel}"
     if isinstance(cause, of_redis.ConnectionError) and text.startswith("no connection available"):
@@ -107,7 +109,12 @@ def _translated(cause: BaseException | None, text: str, broker: Broker) -> tuple
 
 @contextmanager
 def translate_errors(broker: Broker, missing: Callable[[], tuple[str, ...]] = tuple) -> Iterator[None]:
-    """Raise our errors instead of those of redis-py and kombu. For ``missing`` see `translate`."""
+    """Raise `BrokerError` instead of redis-py's and kombu's errors.
+
+    Args:
+        broker: see `translate`.
+        missing: see `translate`.
+    """
     try:
         yield
     except (of_redis.RedisError, OperationalError, BatchPublishError, OSError) as exc:

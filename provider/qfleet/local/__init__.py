@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet on this machine: a private server and worker processes, stopped with the process that started them.
+"""A fleet on this machine: a private server and worker processes.
 
-Not public: `FleetProvider.local` starts such a fleet.
+They stop with the process that started them. Not public: `FleetProvider.local` starts such a fleet.
 """
 
 from qfleet.local.fleet import LocalFleet

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a local fleet's jobs, which only one server at a time uses.
+"""The folder of jobs, which one local fleet at a time uses.
 
 The lock is ``flock`` on a file in the folder. The server inherits it, so that it lasts exactly as long as the server: a
 fleet that was killed doesn't leave it behind, and another spelling of the folder's name doesn't bypass it. The file
@@ -48,11 +48,14 @@ class _Holder(msgspec.Struct, frozen=True):
 
     @classmethod
     def this_process(cls, url: str) -> _Holder:
-        """Return the holder for a fleet that this process started at a url."""
+        """Return this process as holder, with its fleet's url."""
         return cls(url, socket.gethostname(), os.getpid(), psutil.Process().create_time())
 
     def is_gone(self) -> bool:
-        """Tell whether the process is known to have ended, which it never is on another machine."""
+        """Tell whether the process is known to have ended.
+
+        It is never known to have ended on another machine.
+        """
         if self.host != socket.gethostname():
             return False
         try:
@@ -70,7 +73,13 @@ class _Holder(msgspec.Struct, frozen=True):
 
 
 class DataFolder:
-    """A folder of jobs, made for this user alone if it doesn't exist. Raises `LocalFleetError`."""
+    """A folder of jobs.
+
+    If it doesn't exist, it is made for this user alone.
+
+    Raises:
+        LocalFleetError: the folder can't be used.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._named = os.fspath(folder)
@@ -80,16 +89,19 @@ class DataFolder:
                 "Name one, or leave it out: jobs are kept in memory then"
             )
         with self._errors():
-            # The server is told its place once: it shall stay there whatever folder this process goes to.
+            # The server gets an absolute path, which stays right if this process changes its folder.
             self.path = Path(folder).expanduser().resolve()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor: int | None = None
 
     def lock(self, url: str) -> int:
-        """Take the folder for a fleet. Return the descriptor that holds the lock until `release` closes it.
+        """Take the folder for a fleet.
 
         Args:
             url: the url of the fleet.
+
+        Returns:
+            The descriptor that holds the lock until `release` closes it.
 
         Raises:
             LocalFleetError: another fleet has the folder, or the folder can't be used.
@@ -108,7 +120,7 @@ class DataFolder:
                         folder=self._named,
                         url=holder.url,
                     )
-                # The workers of a killed fleet end its server, unless they were killed, too.
+                # The workers of a killed fleet end its server, unless they were killed too.
                 for server in self._servers():
                     with contextlib.suppress(psutil.Error):
                         if any(file.path == str(self.path / LOCK_NAME) for file in server.open_files()):
@@ -124,14 +136,20 @@ class DataFolder:
         return descriptor
 
     def release(self) -> None:
-        """Close the descriptor. The folder stays locked while a server has inherited it."""
+        """Close the descriptor.
+
+        The folder stays locked while a server has inherited it.
+        """
         with shielded():
             descriptor, self._descriptor = self._descriptor, None
             if descriptor is not None:
                 os.close(descriptor)
 
     def leave(self) -> None:
-        """Note that the fleet is about to stop, so that the next fleet waits instead of being refused."""
+        """Note that the fleet is about to stop.
+
+        The next fleet then waits instead of being refused.
+        """
         with contextlib.suppress(OSError):
             os.truncate(self.path / LOCK_NAME, 0)
 
@@ -156,17 +174,20 @@ class DataFolder:
             return True
 
     def _servers(self) -> Iterator[psutil.Process]:
-        """Yield the servers of this user in the folder: a server changes to its folder when it starts."""
+        """Yield the servers of this user in the folder.
+
+        A server changes to its folder when it starts.
+        """
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(psutil.Error, OSError):
                 if process.info["name"] in _SERVER_NAMES and os.path.samefile(process.cwd(), self.path):
                     yield process
 
     def _check_content(self) -> None:
-        """Check that no server without the lock uses the folder, and that its jobs belong to this user.
+        """Check that the folder is safe to use.
 
         Raises:
-            LocalFleetError: they don't, or one does.
+            LocalFleetError: a server without the lock uses the folder, or its jobs belong to another user.
         """
         for server in self._servers():
             raise LocalFleetError(
@@ -201,7 +222,10 @@ class DataFolder:
 
 
 def _read(descriptor: int) -> _Holder | None:
-    """Return the process that the file names; ``None`` while the file is being written."""
+    """Return the process that the file names.
+
+    It is ``None`` while the file is being written.
+    """
     try:
         return msgspec.json.decode(os.pread(descriptor, _MOST_BYTES, 0), type=_Holder)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -34,7 +34,10 @@ _LONGEST_PARENT: Final = 75
 
 
 class LocalFleet:
-    """A private server with worker processes. Not started yet; see `FleetProvider.local` for the arguments."""
+    """A private server with worker processes, not started yet.
+
+    See `FleetProvider.local` for the arguments.
+    """
 
     def __init__(self, workers: int, data: str | os.PathLike[str] | None = None) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= _MOST_WORKERS:
@@ -63,7 +66,13 @@ class LocalFleet:
         return self._data is not None
 
     def start(self) -> None:
-        """Start the server and the workers, and wait until all workers take tasks. Raises `LocalFleetError`."""
+        """Start the server and the workers.
+
+        The call returns when all workers take tasks.
+
+        Raises:
+            LocalFleetError: a process doesn't start.
+        """
         atexit.register(self.stop)
         try:
             data = None if self._data is None else _data_folder(self._data)
@@ -135,7 +144,7 @@ class LocalFleet:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                # Ctrl-C in the terminal is for the client, which then stops its workers.
+                # Only the client gets Ctrl-C from the terminal, and then stops its workers.
                 start_new_session=True,
             )
 

