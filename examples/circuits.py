@@ -12,7 +12,10 @@ __all__ = ["ghz", "grover", "qft", "variational"]
 
 
 def ghz(qubits: int) -> QuantumCircuit:
-    """Return a GHZ state's circuit: all qubits give 0, or all give 1, each in half of the shots."""
+    """Return the circuit of a GHZ state.
+
+    All qubits give 0 in half of the shots, and all give 1 in the others.
+    """
     circuit = QuantumCircuit(qubits, name=f"ghz_{qubits}")
     circuit.h(0)
     for qubit in range(1, qubits):
@@ -22,7 +25,10 @@ def ghz(qubits: int) -> QuantumCircuit:
 
 
 def qft(qubits: int, value: int) -> QuantumCircuit:
-    """Return a circuit that writes `value` into phases, and reads it back by a Fourier transform."""
+    """Return a circuit that reads `value` back by a Fourier transform.
+
+    It writes the value into phases first.
+    """
     circuit = QuantumCircuit(qubits, name=f"qft_{qubits}")
     circuit.h(range(qubits))
     for qubit in range(qubits):
@@ -44,7 +50,10 @@ def _fourier(qubits: int) -> QuantumCircuit:
 
 
 def grover(marked: str) -> QuantumCircuit:
-    """Search for one bitstring: after the best number of rounds it comes in nearly all of the shots."""
+    """Return Grover's search for one bitstring.
+
+    After the best number of rounds, nearly all shots give it.
+    """
     qubits = len(marked)
     circuit = QuantumCircuit(qubits, name=f"grover_{marked}")
     circuit.h(range(qubits))
@@ -71,7 +80,10 @@ def _flip_sign(circuit: QuantumCircuit, outcome: str) -> None:
 
 
 def variational(qubits: int, layers: int) -> QuantumCircuit:
-    """Return layers of rotations and entangling gates, as in a variational eigensolver, with fixed angles."""
+    """Return layers of rotations and entangling gates, with fixed angles.
+
+    A variational eigensolver uses such circuits.
+    """
     angles = ParameterVector("θ", qubits * (layers + 1))
     circuit = QuantumCircuit(qubits)
     for layer in range(layers + 1):

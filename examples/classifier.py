@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A variational classifier of two half moons.
 
-Its circuit has the data and the weights as parameters. What a step of the training needs, each row of data at the
-weights and at all shifts of them, is one PUB with an array of points: one submission.
+The data and the weights are parameters of its circuit. A step of the training needs each row of data at the weights and
+at all shifts of them. That is one PUB with an array of points, and so one submission.
 
     python examples/classifier.py
 """
@@ -24,12 +24,12 @@ from qfleet import EstimatorV2, FleetProvider
 QUBITS, LAYERS = 2, 4
 DATA = ParameterVector("x", 2)
 WEIGHTS = ParameterVector("w", 2 * QUBITS * LAYERS)
-#: Its mean's sign is the class.
+#: The sign of its expectation value is the class.
 READOUT = SparsePauliOp("ZZ")
 
 
 def model() -> QuantumCircuit:
-    """Return layers that each load the data and rotate by their own weights."""
+    """Return layers that load the data and rotate by their weights."""
     circuit, weights = QuantumCircuit(QUBITS, name="classifier"), iter(WEIGHTS)
     for _ in range(LAYERS):
         for qubit in range(QUBITS):
@@ -62,7 +62,7 @@ def outputs(
 
 
 def accuracy(said: NDArray[np.float64], classes: NDArray[np.float64]) -> float:
-    """Return the share of rows whose class is the sign of the model's answer."""
+    """Return the share of answers whose sign is the right class."""
     return float(np.mean(np.sign(said) == classes))
 
 
@@ -78,7 +78,7 @@ def line(data: NDArray[np.float64], classes: NDArray[np.float64], held_out: NDAr
 @click.option("--rows", type=click.IntRange(4), default=100, show_default=True, help="Rows of data to train with.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of data and first weights.")
 def main(steps: int, rows: int, seed: int) -> None:
-    """Train the classifier on a local fleet of two workers, and try it on rows that it hasn't seen."""
+    """Train the classifier on a local fleet, and test it."""
     rng = np.random.default_rng(seed)
     data, classes = two_moons(rows, rng)
     held_out, held_out_classes = two_moons(500, rng)

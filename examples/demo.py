@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole path once: every circuit of this folder as one job on a fleet of two local workers.
+"""All circuits of this folder as one job on a local fleet.
 
 Run it with ``make demo``, or ``python examples/demo.py --out counts.png``.
 """
@@ -32,7 +32,7 @@ FOLDER = Path(__file__).parent
 )
 @click.option("--shots", type=int, default=4096, show_default=True)
 def demo(out: Path, shots: int) -> None:
-    """Run the example circuits on a local fleet of two workers; print their counts and draw them."""
+    """Run the example circuits on a local fleet, and draw their counts."""
     check_plot(out)
     circuits = read_circuit_files(sorted(FOLDER.glob("qasm[23]/*.qasm")))
     circuits += [built.ghz(12), built.qft(6, value=37), built.grover("10110"), built.variational(6, layers=3)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A progress bar for the examples, on stderr if that is a terminal."""
+"""A progress bar for the examples, on stderr if it's a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar, and yield the function that tells it how many of ``total`` are done."""
+    """Show a bar, and yield the function that moves it.
+
+    Args:
+        what: The name of what is counted.
+        total: The number at the end of the bar.
+
+    Yields:
+        A function that takes the number done.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=total)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The landscape of a QAOA circuit for MaxCut: a picture of the mean cut over a grid of angles.
+"""A picture of QAOA's mean cut over a grid of angles.
 
-The graph is Petersen's: 10 nodes, 15 edges, 3 at each node, and no triangles, so that a formula gives the means too.
+The graph for MaxCut is Petersen's: 10 nodes, 15 edges, 3 at each node. It has no triangles, so a formula gives the
+means too.
 
     python examples/qaoa_landscape.py --points 64 --out out/qaoa.png
 """
@@ -29,7 +30,7 @@ EDGES = [
 
 
 def qaoa() -> QuantumCircuit:
-    """Return one layer of QAOA; its parameters, in order, are β and γ."""
+    """Return one layer of QAOA, with the parameters β and γ."""
     circuit, beta, gamma = QuantumCircuit(NODES, name="qaoa"), Parameter("β"), Parameter("γ")
     circuit.h(range(NODES))
     for edge in EDGES:
@@ -39,7 +40,10 @@ def qaoa() -> QuantumCircuit:
 
 
 def cut_observable() -> SparsePauliOp:
-    """Return the observable that counts edges between different bits: (1 - ZZ) / 2 for each edge."""
+    """Return the observable that counts edges between different bits.
+
+    It is the sum of (1 - ZZ) / 2 over all edges.
+    """
     terms = [("ZZ", edge, -0.5) for edge in EDGES]
     return SparsePauliOp.from_sparse_list([("", [], len(EDGES) / 2), *terms], NODES)
 
@@ -51,7 +55,10 @@ def cut(bits: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def formula(beta: NDArray[np.float64] | float, gamma: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return the mean cut of a 3-regular graph without triangles (Wang et al., arXiv:1706.02998)."""
+    """Return the exact mean cut of one layer of QAOA.
+
+    The formula holds for 3-regular graphs without triangles (Wang et al., arXiv:1706.02998).
+    """
     return np.asarray(len(EDGES) * (0.5 + 0.5 * np.sin(4 * beta) * np.sin(gamma) * np.cos(gamma) ** 2))
 
 
@@ -87,7 +94,7 @@ def main(points: int, out: Path) -> None:
         raise click.ClickException('a picture needs matplotlib: pip install "qfleet[examples]"') from exc
 
     circuit = qaoa()
-    # Beyond these it repeats itself, mirrored.
+    # Beyond these angles the landscape repeats itself, mirrored.
     beta, gamma = np.linspace(0, np.pi / 2, points), np.linspace(0, np.pi / 2, points)
     grid = np.stack(np.meshgrid(beta, gamma, indexing="ij"), axis=-1)
     with FleetProvider.local(workers=2) as fleet:

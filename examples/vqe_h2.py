@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ground state of a hydrogen molecule, by a variational quantum eigensolver.
 
-The optimizer wants the energy and its gradient. By the parameter-shift rule these are energies at 1 + 2 * 4 points,
-which are one PUB: one submission for each step.
+The optimizer needs the energy and its gradient. By the parameter-shift rule these are energies at 1 + 2 * 4 points. All
+of them are one PUB, so each step is one submission.
 
     python examples/vqe_h2.py
 """
@@ -32,12 +32,12 @@ HAMILTONIAN = SparsePauliOp.from_list(
         ("XX", 0.18093119978423156),
     ]
 )
-#: What the two nuclei have of their own, in Hartree: 0.529177 / 0.735.
+#: The repulsion energy of the two nuclei, in Hartree: 0.529177 / 0.735.
 REPULSION = 0.7199689944489797
 
 
 def ansatz() -> QuantumCircuit:
-    """Return an ansatz for real states of two qubits, with one angle per rotation."""
+    """Return an ansatz for real states of two qubits, with four angles."""
     circuit, angles = QuantumCircuit(2, name="ansatz"), ParameterVector("θ", 4)
     circuit.ry(angles[0], 0)
     circuit.ry(angles[1], 1)
@@ -51,7 +51,7 @@ def ansatz() -> QuantumCircuit:
 @click.option("--steps", type=click.IntRange(1), default=20, show_default=True, help="Steps of the optimizer at most.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the angles to start from.")
 def main(steps: int, seed: int) -> None:
-    """Find the ground state of H2 on a local fleet of two workers."""
+    """Find the ground state of H2 on a local fleet of workers."""
     circuit = ansatz()
     shifts = np.pi / 2 * np.eye(circuit.num_parameters)
     start = np.random.default_rng(seed).uniform(-np.pi, np.pi, circuit.num_parameters)

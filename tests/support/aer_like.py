@@ -25,7 +25,7 @@ LABELS = {
 
 
 class LikeAer(Instruction):
-    """One of Aer's instructions, as far as anything outside of Aer sees it."""
+    """An instruction that looks like Aer's from outside of Aer."""
 
     _directive = True
 

@@ -28,7 +28,10 @@ def bell(name: str = "bell", *, register: str = "meas") -> QuantumCircuit:
 
 
 def endless(name: str = "endless") -> QuantumCircuit:
-    """Return a circuit that takes minutes with `ENDLESS_SHOTS`, in little memory: most shots branch."""
+    """Return a circuit that takes minutes with `ENDLESS_SHOTS`.
+
+    It needs little memory, since most shots branch.
+    """
     qubits = 16
     circuit = QuantumCircuit(qubits, qubits * 3, name=name)
     for layer in range(3):
@@ -43,7 +46,7 @@ ENDLESS_SHOTS = 500_000
 
 
 def wide(qubits: int, name: str = "wide", layers: int = 1) -> QuantumCircuit:
-    """Return a circuit that entangles all of its qubits and measures one of them."""
+    """Return a circuit that entangles all qubits and measures one of them."""
     circuit = QuantumCircuit(qubits, 1, name=name)
     for layer in range(layers):
         for qubit in range(qubits):
@@ -55,7 +58,7 @@ def wide(qubits: int, name: str = "wide", layers: int = 1) -> QuantumCircuit:
 
 
 def superposed(num_qubits: int, name: str = "wide") -> QuantumCircuit:
-    """Return a circuit that acts on each of its qubits and measures none."""
+    """Return a circuit that acts on each qubit and measures none."""
     circuit = QuantumCircuit(num_qubits, name=name)
     circuit.h(range(num_qubits))
     return circuit

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``qfleet`` as a process: to its end, until it is stopped, and on a terminal."""
+"""The command ``qfleet`` as a process.
+
+It may run to its end, until it is stopped, or on a terminal.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def qfleet(*arguments: object, url: str | None = None) -> subprocess.CompletedPr
 def serving(
     *arguments: object, url: str | None = None, stdout: int = subprocess.PIPE, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that goes on until it is interrupted, at the latest at the end of the block."""
+    """Run a command until it is interrupted or the block ends."""
     process = subprocess.Popen(
         [*QFLEET, *map(str, arguments)],
         env=_environment(url, environment),
@@ -51,12 +54,15 @@ def serving(
 
 
 def on_terminal(*arguments: str | bytes, url: str | None = None, until: str | None = None) -> tuple[int, str]:
-    """Run a command on a terminal of 200 columns, and return its exit code and its output.
+    """Run a command on a terminal of 200 columns.
 
     Args:
         arguments: The arguments of ``qfleet``.
         url: The fleet's Redis.
         until: The output after which the command is interrupted, as by Ctrl-C.
+
+    Returns:
+        The exit code and the output.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
@@ -82,7 +88,7 @@ def on_terminal(*arguments: str | bytes, url: str | None = None, until: str | No
 
 
 def catches(pid: int, signum: signal.Signals) -> bool:
-    """Return whether a process has a handler of its own for a signal."""
+    """Tell whether a process has its own handler for a signal."""
     status = Path(f"/proc/{pid}/status").read_text()
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(int(caught.split()[1], 16) >> (signum - 1) & 1)

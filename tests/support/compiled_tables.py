@@ -12,7 +12,13 @@ from qfleet_worker.engines.statevector.kernels import layout
 
 
 def one_operation(op: NDArray[np.int64], coefs: NDArray[Any], ints: NDArray[np.int64]) -> layout.Tables:
-    """Return the tables of a single operation, shape (OP_COLUMNS,), with coefficients in the state's precision."""
+    """Return the tables of a single operation.
+
+    Args:
+        op: The operation's row, shape (OP_COLUMNS,).
+        coefs: The coefficients, in the state's precision.
+        ints: The integers of the kernel.
+    """
     none = np.zeros(1, np.complex128)
     values = layout.Values(coefs, none, np.zeros(1, coefs.dtype), none, none)
     return layout.Tables(

@@ -16,13 +16,13 @@ from qfleet.wire.redis.broker import parse_broker
 
 @contextmanager
 def connected(provider: FleetProvider) -> Iterator[Connection]:
-    """Yield a new connection to the Redis of a provider, closed at the end."""
+    """Yield a new connection to a provider's Redis, closed at the end."""
     with closing(Connection(parse_broker(provider.url))) as connection:
         yield connection
 
 
 def connection_to(client: redis.Redis) -> Connection:
-    """Return a connection that uses a client, such as one of an imitated Redis."""
+    """Return a connection that uses a client, such as a fake one."""
     connection = Connection(parse_broker("redis://not-used"))
     connection._client = client
     return connection

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dynamic circuits with blocks, loops, conditions and variables of every kind, by name."""
+"""Dynamic circuits with every kind of block, condition and variable, by name."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A slow and simple simulator that shares nothing with the engines: Qiskit's matrices, one basis state at a time."""
+"""A slow and simple simulator that shares nothing with the engines.
+
+It applies Qiskit's matrices, one basis state at a time.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ UNITARY_OPS = [code for code in Op if IS_UNITARY[code]]
 
 
 def width(code: Op) -> int:
-    """Return the number of an operation's targets; 2 if any number is allowed."""
+    """Return the number of an operation's targets; 2 if it varies."""
     if HAS_TABLE[code]:
         return 2
     return int(GATES[code](*[0.1] * int(ANGLES[code])).num_qubits) if code in GATES else 1
@@ -87,9 +90,9 @@ def unitary(circuit: Program) -> Vector:
 
 
 def statevector(circuit: Program) -> Vector:
-    """Return the final state of a program of gates and initializations of qubits in |0>.
+    """Return the final state of a program of gates and initializations.
 
-    It takes more qubits than `unitary`.
+    The initialized qubits must be in |0>. More qubits are possible than in `unitary`.
     """
     state = np.zeros((2,) * circuit.num_qubits, np.complex128)
     state[(0,) * circuit.num_qubits] = 1
@@ -114,7 +117,11 @@ def statevector(circuit: Program) -> Vector:
 
 
 def branches(circuit: Program) -> list[tuple[int, Vector]]:
-    """Return each branch's clbits as a number, and its final state, whose squared norm is the probability."""
+    """Return each branch of a program.
+
+    Returns:
+        The branch's clbits as a number, and its final state, whose squared norm is the probability.
+    """
     zero = np.zeros(1 << circuit.num_qubits, np.complex128)
     zero[0] = 1
     ways = [(0, zero)]
@@ -143,7 +150,7 @@ def branches(circuit: Program) -> list[tuple[int, Vector]]:
 
 
 def probabilities(circuit: Program) -> dict[int, float]:
-    """Return the exact probability of each outcome, its clbits read as a number."""
+    """Return the exact probability of each outcome, read as a number."""
     sums: dict[int, float] = defaultdict(float)
     for clbits, state in branches(circuit):
         sums[clbits] += float(np.vdot(state, state).real)
@@ -164,7 +171,7 @@ def _initialized(state: Vector, operation: Operation) -> Vector:
 
 
 def sample_gate(code: Op, targets: Sequence[int], controls: Sequence[int] = ()) -> Operation:
-    """Return a gate without special angles or tables, the same at each call."""
+    """Return a gate with general angles, the same at each call."""
     rng = np.random.default_rng(code)
     table = random_table(rng, code, len(targets)) if HAS_TABLE[code] else None
     return op(code, targets, rng.uniform(-6, 6, int(ANGLES[code])).tolist(), controls, table)

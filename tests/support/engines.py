@@ -19,15 +19,15 @@ from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 ENGINES: dict[str, Callable[[], Simulator]] = {"numpy": NumpySimulator, "statevector": StatevectorSimulator}
-#: Those, and methods that can't run every circuit: a test that asks for more than they support is skipped.
+#: These engines, and methods that can't run every circuit. A test that needs more than they support is skipped.
 METHODS: dict[str, Callable[[], Simulator]] = ENGINES | {"product": lambda: Supported(ProductEngine())}
-#: Those that save, one of which repeats a circuit for each shot in place of keeping its states.
+#: Engines that save; one of them repeats a circuit for each shot instead of keeping its states.
 SAVING_ENGINES: dict[str, Callable[[], Simulator]] = ENGINES | {"replaying": lambda: NumpySimulator(snapshot_bytes=0)}
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
 
 
 class Supported:
-    """The simulator of an engine, for tests of which it can't run all."""
+    """A simulator that skips the tests that its engine can't run."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -51,7 +51,10 @@ class Supported:
 
 
 def counts(outcome: Outcome) -> dict[int, int]:
-    """Return counts by outcome, read as a number, and check that the rows are distinct and ascend."""
+    """Return counts by outcome, read as a number.
+
+    The rows must be distinct and ascend.
+    """
     numbers = [int.from_bytes(row.tobytes(), "little") for row in outcome.outcomes]
     assert numbers == sorted(set(numbers))
     assert outcome.outcomes.dtype == np.uint8

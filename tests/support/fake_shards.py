@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store and an engine that record their calls, and shards for them."""
+"""A store and an engine that record calls, and shards for them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def program(num_qubits: int = 1) -> bytes:
 
 
 def parametrised(formula: Formula | None = None, angle: float = 0.25) -> bytes:
-    """Return the blob of a rotation by an angle, and of one by a formula of two parameters."""
+    """Return the blob of rotations by an angle and by a formula."""
     rotations = [oracle.op(Op.RX, [0], [angle]), oracle.op(Op.RY, [0], [0.0])]
     return encode_program(
         msgspec.structs.replace(
@@ -50,7 +50,7 @@ def parametrised(formula: Formula | None = None, angle: float = 0.25) -> bytes:
     )
 
 
-#: The names of `program`, and of two that are `parametrised`.
+#: The names of a `program`, and of two `parametrised` ones.
 P, TURN, TILT = map(content_hash, [program(), parametrised(), parametrised(angle=0.5)])
 
 
@@ -97,7 +97,7 @@ class FakeStore:
 
 @dataclass
 class FakeEngine:
-    """Answers each experiment alike, or as it is told."""
+    """A simulator that gives the same or a prepared answer."""
 
     asked: list[Experiment] = field(default_factory=list)
     answer: Callable[[Experiment], Outcome] | None = None

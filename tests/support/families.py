@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmarks' families of circuits, and what the statevector engine and Aer make of them."""
+"""The benchmarks' families of circuits, and amplitudes of two simulators."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 
 FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = _module.FAMILIES
-#: Whether a family has a circuit of a size.
+#: Tells whether a family has a circuit of a size.
 exists: Callable[[str, int], bool] = _module.exists
 
-#: How far an amplitude may be off.
+#: The largest error of an amplitude.
 TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 
 
@@ -49,6 +49,9 @@ def aer_amplitudes(circuit: QuantumCircuit) -> NDArray[np.complex128]:
 
 
 def largest_difference(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]) -> float:
-    """Return the largest difference of two arrays, without a third array of their size."""
+    """Return the largest difference of two arrays.
+
+    No third array of their size is made.
+    """
     step = 1 << 20
     return max(float(np.abs(a[at : at + step] - b[at : at + step]).max()) for at in range(0, len(a), step))

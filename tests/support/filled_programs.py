@@ -15,7 +15,10 @@ from qfleet_worker.shards.angles import fill
 
 
 def filled(circuit: QuantumCircuit, point: dict[Parameter, float]) -> Program:
-    """Return the circuit's program with the parameters' values, encoded and decoded on the way."""
+    """Return the circuit's program with the parameters' values.
+
+    It is encoded and decoded on the way.
+    """
     program = decode_program(encode_program(lower(circuit)))
     assert program.num_parameters == circuit.num_parameters
     values = np.array([[point[parameter] for parameter in circuit.parameters]])

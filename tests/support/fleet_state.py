@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a fleet as tests of faults ask for it: the process that runs a shard, and leftovers."""
+"""The state of a fleet, as tests of faults ask for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from qfleet.wire.redis.states import task_id
 
 
 def steady(backend: FleetBackend, seed: int = 7) -> FleetJob:
-    """Start a job of one shard that runs for about a second and gives the same counts each time."""
+    """Start a job of one shard that runs for about a second.
+
+    The job gives the same counts each time.
+    """
     return backend.run(wide(20, "steady", layers=40), shots=1000, seed_simulator=seed)
 
 
@@ -29,7 +32,10 @@ def many(backend: FleetBackend, shards: int, seed: int = 3) -> FleetJob:
 
 
 def run_too_wide(backend: FleetBackend) -> FleetJob:
-    """Run a job that fails on workers without room for 23 qubits, and wait for its end."""
+    """Run a job with a circuit of 23 qubits to its end.
+
+    The job fails on workers without room for the circuit.
+    """
     job = backend.run([bell("good"), wide(23, "too_wide")], shots=10, max_job_size=1)
     until(job.in_final_state, "the job ends")
     return job
@@ -53,7 +59,10 @@ def state(client: redis.Redis, job: FleetJob, index: int = 0) -> str | None:
 
 @contextmanager
 def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.Process]:
-    """Yield the process that runs a shard, stopped in the middle. At the end it continues if it still exists."""
+    """Yield the process that runs a shard, stopped in the middle.
+
+    At the end the process continues if it still exists.
+    """
     runner = owner_process(client, job.job_id(), index)
     runner.suspend()
     try:
@@ -65,13 +74,16 @@ def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.
 
 
 def publish_again(backend: FleetBackend, job: FleetJob, *indices: int) -> None:
-    """Put messages on the queue that are there already, or were."""
+    """Publish shards again, whose messages are or were on the queue."""
     with connected(backend.provider) as connection:
         connection.publish(job.job_id(), indices)
 
 
 def drop_message(client: redis.Redis) -> str:
-    """Take the next message off the queue, like a worker that dies at once, and return its text."""
+    """Take the next message off the queue, and return its text.
+
+    A worker that dies at once does the same.
+    """
     message = until(lambda: client.rpop(f"{keys.PREFIX}{keys.QUEUE}"), "a message is on the queue")
     assert isinstance(message, bytes)
     return message.decode()
@@ -85,5 +97,8 @@ def record(client: redis.Redis, job: FleetJob, index: int = 0) -> bytes | None:
 
 
 def nothing_left(client: redis.Redis) -> bool:
-    """Tell whether no job is active, and no message is on the queue or unacknowledged."""
+    """Tell whether a fleet has neither active jobs nor messages.
+
+    Messages may be on the queue or unacknowledged.
+    """
     return not client.exists(f"{keys.PREFIX}{keys.QUEUE}", keys.ACTIVE, f"{keys.PREFIX}unacked")

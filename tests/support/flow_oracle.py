@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exact outcomes of a dynamic circuit, computed slowly and without any code of qfleet.
+"""The exact outcomes of a dynamic circuit, without code of qfleet.
 
 The circuit is interpreted as Qiskit nests it, block within block, once for every way that its measurements can go.
 Expressions are evaluated as Qiskit's trees, in plain Python.
@@ -18,7 +18,7 @@ from qiskit.circuit import CASE_DEFAULT, Clbit, Parameter
 from qiskit.circuit.classical import expr, types
 from qiskit.quantum_info import Operator, Statevector
 
-#: Ways less probable than this are given up: what remains of a loop that ends with probability 1.
+#: Less probable ways are given up, as the rest of a loop that ends with probability 1.
 NEGLIGIBLE = 1e-7
 
 Op1, Op2 = expr.Unary.Op, expr.Binary.Op
@@ -51,7 +51,7 @@ def ways(circuit: QuantumCircuit) -> list[Way]:
 
 
 def evaluate(node: expr.Expr, way: Way, places: dict[Clbit, int]) -> Any:
-    """Return the value of an expression: a bool, an int or a float."""
+    """Return the value of an expression: bool, int or float."""
 
     def value(operand: expr.Expr) -> Any:
         return evaluate(operand, way, places)

@@ -44,7 +44,7 @@ GATES: dict[Op, type[Gate]] = {
 
 
 def matrix(operation: Operation) -> NDArray[np.complex128]:
-    """Return the matrix of a unitary operation on its targets, without its controls."""
+    """Return the matrix of a unitary operation, without its controls."""
     if operation.code in GATES:
         return np.asarray(GATES[operation.code](*operation.params).to_matrix(), np.complex128)
     assert operation.table is not None

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job from circuits to Qiskit's `Result` without Redis, Celery or another process: all but the transport."""
+"""A job from circuits to Qiskit's `Result` within one process.
+
+It is everything but the transport: no Redis, no Celery, no other process.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,15 @@ def run_in_process(
     engine_reason: str = "",
     **options: object,
 ) -> Result:
-    """Return the result of a job whose shards an engine runs, one after the other."""
+    """Run a job in this process, shard by shard.
+
+    Args:
+        circuits: The circuits of the job.
+        engine: The simulator of all circuits.
+        output: The kind of result.
+        engine_reason: The reason that results give for the engine.
+        options: The options of `FleetBackend.run`.
+    """
     chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
     new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)
     store = _Store([encode_shard(shard) for shard in new.shards], new.programs)

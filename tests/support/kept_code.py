@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machine code that is compiled, copied to where a test may damage it, and fresh processes that load it."""
+"""Copies of machine code, and fresh processes that load it.
+
+A test may damage a copy.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 
 from qfleet_worker.engines.statevector.machine_code import folder as ready
 
-#: Prints the engine's name and the reason, and that a circuit runs.
+#: Prints the engine's name and the reason, and checks that a circuit runs.
 CHOOSE = """
 import sys
 sys.path[:0] = {support!r}
@@ -29,7 +32,7 @@ SMALL = "kernels.parts.move"
 
 
 def compiled_folder() -> Path:
-    """Return the folder of the machine code that this test run uses, compiled if necessary."""
+    """Return the folder of this test run's machine code, compiled if necessary."""
     from qfleet_worker.engines.statevector.warm import warm
 
     warm()
@@ -37,14 +40,23 @@ def compiled_folder() -> Path:
 
 
 def copy(folder: Path, cache: Path, *, without: Sequence[str] = ()) -> Path:
-    """Copy machine code as it lies in a ``NUMBA_CACHE_DIR``; `without` some functions, the copy lacks the mark too."""
+    """Copy machine code into a ``NUMBA_CACHE_DIR``.
+
+    Args:
+        folder: The folder of the machine code.
+        cache: The ``NUMBA_CACHE_DIR``.
+        without: Patterns of files to leave out. If there are any, the copy lacks the mark of completeness too.
+
+    Returns:
+        The folder of the copy.
+    """
     target = cache / "qfleet" / folder.name
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns(*without, *([ready.MARK] if without else [])))
     return target
 
 
 def environment(cache: Path | str, **changed: str) -> dict[str, str]:
-    """Return the environment of a process that keeps its machine code in a folder."""
+    """Return the environment of a process with machine code in a folder."""
     return os.environ | {"NUMBA_CACHE_DIR": str(cache)} | changed
 
 
@@ -54,7 +66,16 @@ def python(arguments: Sequence[str], variables: dict[str, str]) -> subprocess.Co
 
 
 def choose(cache: Path | str, *, before: str = "", **changed: str) -> str:
-    """Run a circuit in a fresh process, and return the name and the reason of its engine."""
+    """Run a circuit in a fresh process.
+
+    Args:
+        cache: The ``NUMBA_CACHE_DIR``.
+        before: Python code that runs before the engine is chosen.
+        changed: More variables of the environment.
+
+    Returns:
+        The name of the engine and the reason for it.
+    """
     script = CHOOSE.format(support=[path for path in sys.path if path.endswith("support")], before=before)
     done = python(["-c", script], environment(cache, **changed))
     assert done.returncode == 0, done.stderr
@@ -62,6 +83,6 @@ def choose(cache: Path | str, *, before: str = "", **changed: str) -> str:
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return the change time and the size of all files and folders below a folder."""
+    """Return the change time and size of everything below a folder."""
     found = {str(path.relative_to(folder)): path.stat() for path in folder.rglob("*")}
     return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in found.items()}

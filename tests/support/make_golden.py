@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of the golden files. Run as a script, it writes the files of the current format.
+"""The messages of the golden files.
 
-A file of an older format stays as it is; when the format changes, give the new one its own samples.
+Run as a script, the module writes the files of the current format. A file of an older format stays as it is. When the
+format changes, give the new one its own samples.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ FOLDER = Path(__file__).parents[1] / "wire_data"
 
 
 def program() -> Program:
-    """Return a row of each kind: open and closed controls, parameters, all tables, a measurement, a reset."""
+    """Return a program with a row of each kind.
+
+    It has open and closed controls, parameters, all tables, a measurement and a reset.
+    """
     rows = [
         (Op.GLOBAL_PHASE, 0, 0),
         (Op.H, 0, 1),
@@ -61,7 +65,10 @@ def program() -> Program:
 
 
 def dynamic() -> Program:
-    """Return a loop with every kind of expression that counts variable 0 up until a condition holds."""
+    """Return a loop with every kind of expression.
+
+    The loop counts variable 0 up until a condition holds.
+    """
     counter, one = expressions.Variable(0), Constant(70, b"\x01")
     rows = [(Op.STORE, 0, 0), (Op.H, 0, 1), (Op.MEASURE, 0, 1), (Op.JUMP_UNLESS, 0, 0), (Op.JUMP, 0, 0)]
     codes, controls, targets = zip(*rows, strict=True)
@@ -123,7 +130,10 @@ def parametrised() -> Program:
 
 
 def saving() -> Program:
-    """Return a program with a save of each shape: a state, basis states, a mean and a variance."""
+    """Return a program with a save of each shape.
+
+    It saves a state, amplitudes of basis states, an expectation value and a variance.
+    """
     masks = {"x_masks": np.array([0, 3], "<u8").tobytes(), "z_masks": np.array([1, 2], "<u8").tobytes()}
     return Program(
         num_qubits=2,
@@ -159,7 +169,10 @@ def saving() -> Program:
 
 
 def means(kind: SaveKind) -> Program:
-    """Return a program that ends by saving the means of three observables, one of them without terms."""
+    """Return a program that ends by saving three expectation values.
+
+    One of the observables has no terms.
+    """
     return Program(
         num_qubits=2,
         num_clbits=0,
@@ -316,7 +329,7 @@ MESSAGES: dict[str, Struct | Program] = {
 
 
 def _format_3(name: str) -> ShardWork:
-    """Return a shard of one request as format 3 has it: without a method."""
+    """Return a shard of one request without method, as in format 3."""
     work = MESSAGES[name]
     assert isinstance(work, ShardWork)
     (request,) = work.requests

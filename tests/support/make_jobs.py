@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs, shards and results as they are stored, made without circuits.
 
-Each maker fills in the fields that a test doesn't name. Tests construct none of these messages themselves, so that a
-message may get a field without a tour through the tests.
+Each maker fills in the fields that a test doesn't name. Tests construct none of these messages themselves, so a new
+field of a message changes only its maker.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def make_shard_work(
     memory: bool = False,
     threads: int = 1,
 ) -> ShardWork:
-    """Return the work of a shard, in which the same is asked of each circuit."""
+    """Return the work of a shard with one request for all circuits."""
     return ShardWork(circuits, (Request(Output(output), "automatic", precision, memory),), threads)
 
 
@@ -126,7 +126,9 @@ def make_job(shards: int = 2, *, circuits: int | None = None, blocks: int = 1, *
 
 
 def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> bool:
-    """Do a worker's part without one: each circuit of the shard gives 0 in all its shots, or fails.
+    """Do a worker's part for one shard without a worker.
+
+    Each circuit of the shard gives 0 in all its shots, or fails.
 
     Args:
         client: The Redis that has the job.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts what is asked of a real Redis."""
+"""The commands that a real Redis gets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import redis
 
 @contextmanager
 def monitored(client: redis.Redis, *, scripts: bool = True) -> Iterator[list[str]]:
-    """Yield a list of the commands that the server gets from any client, filled when the block ends.
+    """Yield a list of the server's commands, filled when the block ends.
 
-    `scripts`: those that scripts run too.
+    Args:
+        client: A client of the server. Commands of all clients count.
+        scripts: True to include the commands that scripts run.
     """
     seen: list[str] = []
     mark = uuid.uuid4().hex
     with client.monitor() as monitor:
-        # From mark to mark: what connecting takes isn't counted.
+        # From mark to mark, so the commands of connecting don't count.
         client.echo(f"begin-{mark}")
         while f"begin-{mark}" not in monitor.next_command()["command"]:
             pass

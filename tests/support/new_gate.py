@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a gate that a test adds to a copy of the packages, on both engines.
+"""Run a new gate in copied packages, on both engines.
 
 `tests/unit/test_new_rows.py` adds ``RYZ(theta) = exp(-i theta / 2 Z(x)Y)`` to the tables of operations and of
 expansions, and starts this script with the copy first on the path.
@@ -30,7 +30,10 @@ NAME = "ryz"
 
 
 class RYZGate(Gate):
-    """The gate in Qiskit, without a definition: only its row can say what it does."""
+    """The gate in Qiskit, without a definition.
+
+    Only its row can say what it does.
+    """
 
     def __init__(self, theta: Any) -> None:
         super().__init__(NAME, 2, [theta])
@@ -43,7 +46,7 @@ class RYZGate(Gate):
 
 
 class Standard:
-    """An instruction as it would be in a version of Qiskit that has the gate."""
+    """An instruction of a future Qiskit that has the gate."""
 
     def __init__(self, instruction: CircuitInstruction) -> None:
         self._instruction = instruction
@@ -66,7 +69,10 @@ class NewCircuit(QuantumCircuit):
 
 
 def append_gates(circuit: QuantumCircuit, theta: float | Parameter) -> QuantumCircuit:
-    """Append the gate plain, controlled, inverted and with a parameter, each on qubits in another order."""
+    """Append the gate plain, controlled, inverted and with a parameter.
+
+    Each of them acts on qubits in another order.
+    """
     for qubit in range(4):
         circuit.ry(0.3 + 0.2 * qubit, qubit)
     circuit.append(RYZGate(0.7), [2, 0])

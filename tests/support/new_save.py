@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Save what a test adds to a copy of the packages, on both engines.
+"""Run a new save in copied packages, on both engines.
 
 `tests/unit/test_new_rows.py` adds ``save_all_probabilities`` to the table of saves, and starts this script with the
 copy first on the path.

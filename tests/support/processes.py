@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real Redis servers and real worker processes, started by a test and gone after it."""
+"""Real Redis servers and real worker processes that end with a test."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def free_port() -> int:
 
 
 def redis_program() -> str:
-    """Return the path of the server that a local fleet of this test run would start."""
+    """Return the path of the server that a local fleet starts."""
     return qfleet.local.server.find_server()[1]
 
 
 @contextmanager
 def process(arguments: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process that leads its own group, and kill the group at the end."""
+    """Run a process, and kill its whole group at the end."""
     with log.open("wb") as output:
         started = subprocess.Popen(
             arguments,
@@ -59,9 +59,12 @@ def process(arguments: list[str], log: Path, **environment: str) -> Iterator[sub
 
 @contextmanager
 def redis_server(*options: str, port: int | None = None, client: dict[str, object] | None = None) -> Iterator[int]:
-    """Run a real server that keeps nothing, and yield its port; ``options`` are those of its command line.
+    """Run a real server that keeps nothing, and yield its port.
 
-    ``client``: what a client needs beside the port to see that the server is there.
+    Args:
+        options: Options of the server's command line.
+        port: The port; by default a free one.
+        client: Options beside the port with which a client reaches the server.
     """
     port = port or free_port()
     folder = Path(tempfile.mkdtemp(prefix="qfleet-test-"))
@@ -111,7 +114,14 @@ class Worker:
 def worker(
     url: str, log: Path, *, program: tuple[str, ...] = ("-m", "qfleet_worker"), **settings: str
 ) -> Iterator[Worker]:
-    """Run a worker as a user starts it, ``python -m qfleet_worker``, and yield it when it takes tasks."""
+    """Run a worker, and yield it when it takes tasks.
+
+    Args:
+        url: The fleet's Redis.
+        log: The file for the worker's output.
+        program: Python's arguments, by default as a user starts a worker.
+        settings: The variables of the worker's environment.
+    """
     environment = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_LOG_LEVEL": "INFO"} | settings
     with (
         FleetProvider(url) as provider,
@@ -127,20 +137,20 @@ def worker(
 
 
 def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str | None:
-    """Return a field of a shard in the ledger: ``state``, ``attempts`` or ``owner``."""
+    """Return a shard's field in the ledger, such as ``state`` or ``owner``."""
     value = client.hget(keys.shards(job_id), f"{index}:{field}")
     assert value is None or isinstance(value, bytes)
     return None if value is None else value.decode()
 
 
 def owner_process(client: redis.Redis, job_id: str, index: int = 0) -> psutil.Process:
-    """Return the process of the pool that runs a shard, according to the ledger."""
+    """Return the process that runs a shard, according to the ledger."""
     owner = until(lambda: shard_field(client, job_id, index, "owner"), "the shard was taken")
     return psutil.Process(int(owner.split("/")[1]))
 
 
 def is_dead(process: psutil.Process) -> bool:
-    """Tell whether a process has ended, even if its parent hasn't noticed yet."""
+    """Tell whether a process has ended, noticed by its parent or not."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -148,7 +158,7 @@ def is_dead(process: psutil.Process) -> bool:
 
 
 def left_behind(scratch: Path) -> list[object]:
-    """Return the contents of the folder for temporary files, and the processes that use it."""
+    """Return the contents of a temporary folder, and its processes."""
     left: list[object] = list(scratch.iterdir())
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -158,5 +168,5 @@ def left_behind(scratch: Path) -> list[object]:
 
 
 def keys_with(client: redis.Redis, text: str) -> list[str]:
-    """Return each key of the database that has a text in its name."""
+    """Return all keys of the database whose names contain a text."""
     return sorted(key.decode() for key in client.scan_iter(match=f"*{text}*", count=1000))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A third method in one small file: a product state. It shows all that an engine has to bring."""
+"""A third method in one small file: product states."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meaning of a program, found slowly and independently: as a dense unitary, or as a Qiskit circuit."""
+"""The meaning of a program, computed independently of the engines.
+
+A program becomes a dense unitary, slowly, or a Qiskit circuit.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,12 @@ def unitary(program: Program) -> NDArray[np.complex128]:
 
 
 def apply(operation: Operation, columns: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Apply a unitary operation to columns of shape (2**num_qubits, any), one amplitude at a time."""
+    """Apply a unitary operation to columns, one amplitude at a time.
+
+    Args:
+        operation: The operation.
+        columns: The states, shape (2**num_qubits, any).
+    """
     table = matrix(operation)
     result = np.zeros_like(columns)
     mask = sum(1 << target for target in operation.targets)
@@ -37,7 +45,7 @@ def apply(operation: Operation, columns: NDArray[np.complex128]) -> NDArray[np.c
 
 
 def circuit(program: Program) -> QuantumCircuit:
-    """Return the program as a circuit of library gates, for simulation by Qiskit."""
+    """Return the program as a circuit that Qiskit can simulate."""
     result = QuantumCircuit(program.num_qubits, program.num_clbits)
     for operation in program:
         targets = list(operation.targets)

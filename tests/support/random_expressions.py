@@ -27,7 +27,7 @@ from qfleet.wire.program.expressions import (
     Variable,
 )
 
-#: The type of a variable that isn't to be used.
+#: The type of a variable that expressions must not use.
 HIDDEN = -2
 
 _WIDTHS = (1, 3, 8, 70)
@@ -40,8 +40,14 @@ def random_expression(
 ) -> Expression:
     """Return an expression of type `kind` over clbits and variables.
 
-    It has at most `depth` levels above its leaves. `variables` holds their types.
     Divisions are by numbers other than 0, indices lie within the width, and no Float is cast to an integer.
+
+    Args:
+        rng: The source of randomness.
+        kind: The type of the value.
+        depth: The most levels above the leaves.
+        num_clbits: The number of clbits.
+        variables: The types of the variables.
     """
 
     def inner(of_type: int) -> Expression:
@@ -94,7 +100,10 @@ def _random_integer(rng: np.random.Generator, kind: int, width: int, inner: Call
 
 
 def random_place(rng: np.random.Generator, num_clbits: int, variables: Sequence[int]) -> tuple[Expression, int]:
-    """Return a random place for a value, and its type; there must be a clbit or a variable."""
+    """Return a random place for a value, and its type.
+
+    There must be a clbit or a variable.
+    """
     usable = [at for at, each in enumerate(variables) if each != HIDDEN]
     if usable and (not num_clbits or rng.random() < 0.5):
         at = usable[int(rng.integers(len(usable)))]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random programs that are valid by construction: every operation, jumps, expressions, saves, slots and tables.
+"""Random programs that are valid by construction.
 
-The same generator state gives the same program. Nothing here needs hypothesis or Qiskit's circuits, so that any test,
-benchmark or fuzzer can use it: ``random_program(np.random.default_rng(seed), 4)``.
+They have every operation, jumps, expressions, saves, slots and tables. The same generator state gives the same program.
+Nothing here needs hypothesis or Qiskit's circuits, so any test, benchmark or fuzzer can use it:
+``random_program(np.random.default_rng(seed), 4)``.
 """
 
 from __future__ import annotations
@@ -43,18 +44,18 @@ def random_program(
     unitary: bool = False,
     means: bool = False,
 ) -> Program:
-    """Return a random program that decoding accepts and every engine runs to its end.
+    """Return a random program that every engine runs to its end.
 
     Args:
         rng: The source of randomness.
         num_qubits: The number of qubits, 1 or more.
         num_clbits: The number of clbits.
-        length: statements, roughly; a loop is one, and so is each statement in it.
-        flow: include jumps, stores, loops and variables.
-        saves: include saves, conditional ones and lists among them.
-        slots: make some angles depend on parameters; `random_values` gives these values.
-        unitary: use gates only, and of saves only that of the matrix.
-        means: end with a save of several observables, as an estimator's program does.
+        length: The number of statements, roughly; a loop and each statement in it count.
+        flow: True to include jumps, stores, loops and variables.
+        saves: True to include saves, conditional ones and lists among them.
+        slots: True to make some angles depend on parameters, for which `random_values` gives values.
+        unitary: True to use gates and saves of the matrix only.
+        means: True to end with a save of several observables, as an estimator's program does.
     """
     flow = flow and not unitary
     maker = _Maker(rng, num_qubits, 0 if unitary else num_clbits, flow, slots)
@@ -71,7 +72,7 @@ def random_values(rng: np.random.Generator, program: Program, points: int) -> ND
 
 
 class _Maker:
-    """Collects the rows of one program."""
+    """The rows of one program, collected."""
 
     def __init__(self, rng: np.random.Generator, num_qubits: int, num_clbits: int, flow: bool, slots: bool) -> None:
         self.rng = rng
@@ -86,7 +87,7 @@ class _Maker:
         self.num_parameters = int(rng.integers(1, 4)) if slots else 0
 
     def statements(self, count: int, *, depth: int, saves: bool, unitary: bool = False) -> None:
-        """Add statements; `depth` is how deep blocks may be nested in each other."""
+        """Add statements, with at most `depth` blocks within each other."""
         for _ in range(count):
             chance = self.rng.random()
             if unitary:
@@ -111,7 +112,7 @@ class _Maker:
         self.rows.append(made)
 
     def block(self, depth: int, saves: bool) -> None:
-        """Add a store, a branch, two, a loop, or a jump to somewhere ahead."""
+        """Add a store, a branch, two branches, a loop or a statement."""
         inner, kind = int(self.rng.integers(1, 5)), int(self.rng.integers(5))
         if kind == 0 and (self.num_clbits or set(self.visible) - {HIDDEN}):
             place, of_type = random_place(self.rng, self.num_clbits, self.visible)
@@ -133,10 +134,13 @@ class _Maker:
             self.statements(1, depth=0, saves=saves)
 
     def loop(self, inner: int, depth: int, saves: bool) -> None:
-        """Add a loop that ends after at most three rounds, with a break in some."""
+        """Add a loop that ends after at most three rounds.
+
+        Some loops have a break.
+        """
         counter, rounds = Variable(len(self.types)), int(self.rng.integers(4))
         self.types.append(_COUNTER)
-        # What is in the loop doesn't store to its counter.
+        # Nothing inside the loop may store to its counter.
         self.visible.append(HIDDEN)
         self.store(counter, Constant(_COUNTER, b""))
         begin = len(self.rows)
@@ -152,7 +156,7 @@ class _Maker:
             self.land(row)
 
     def jump(self, code: Op, condition: Expression | None = None) -> int:
-        """Add a jump that has to `land` yet, and return its row."""
+        """Add a jump that must still `land`, and return its row."""
         if condition is None:
             condition = random_expression(self.rng, BOOL, 2, self.num_clbits, self.visible)
         self.rows.append(_jump(code, -1, (condition,) if code is Op.JUMP_UNLESS else ()))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Redis that can be killed, frozen, and started again on its port with what it had stored."""
+"""A real Redis that tests can kill, freeze and start again.
+
+It starts again on its port with its stored data.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 class RedisProcess:
-    """A server with its own folder. Not started yet."""
+    """A server with its own folder, not started yet."""
 
     def __init__(self, folder: Path, options: Sequence[str] = DURABLE, port: int | None = None) -> None:
         self.folder = folder
@@ -36,7 +39,7 @@ class RedisProcess:
         return redis.Redis(port=self.port, socket_timeout=60)
 
     def start(self) -> None:
-        """Start it, and wait until it has read its data and answers."""
+        """Start the server, and wait until it answers."""
         arguments = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -63,11 +66,11 @@ class RedisProcess:
             process.wait()
 
     def freeze(self) -> None:
-        """Let it say nothing, with all its connections open."""
+        """Stop the process by SIGSTOP, with all its connections open."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let the frozen process continue."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, sign: signal.Signals) -> None:

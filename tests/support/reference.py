@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exact outcomes of a circuit by Qiskit alone, without any code of qfleet."""
+"""The exact outcomes of a circuit by Qiskit, without code of qfleet."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Statevector
 from scipy import stats
 
-#: A right simulator fails a test of counts so seldom.
+#: The probability that a correct simulator fails a test of counts.
 SIGNIFICANCE = 1e-6
 
 
 def standard_gates() -> dict[str, Gate]:
-    """Return each standard gate of Qiskit, with its parameters bound to arbitrary angles."""
+    """Return each standard gate of Qiskit, bound to arbitrary angles."""
     gates = {}
     for name, template in get_standard_gate_name_mapping().items():
         gate = template.to_mutable()
@@ -31,7 +31,7 @@ def standard_gates() -> dict[str, Gate]:
 def outcome_probabilities(circuit: QuantumCircuit) -> dict[str, float]:
     """Return the exact probability of each outcome, a bit string without spaces.
 
-    A measurement copies its qubit onto a fresh one, a reset exchanges it for a fresh one, so that only one measurement
+    A measurement copies its qubit onto a fresh one, and a reset exchanges it for a fresh one. So only one measurement
     of a pure state at the end is left.
     """
     deferred = QuantumCircuit(circuit.qubits)
@@ -60,14 +60,14 @@ def outcome_probabilities(circuit: QuantumCircuit) -> dict[str, float]:
 
 
 def assert_drawn_from(counts: Mapping[str, int], probabilities: Mapping[str, float]) -> None:
-    """Fail unless counts could well be samples of a distribution, by Pearson's chi-square test."""
+    """Check that counts fit a distribution, by Pearson's chi-square test."""
     seen = {outcome.replace(" ", ""): count for outcome, count in counts.items()}
     shots = sum(seen.values())
     impossible = seen.keys() - probabilities.keys()
     assert not impossible, f"outcomes of probability 0 were seen: {sorted(impossible)}"
     expected = np.array([probability * shots for probability in probabilities.values()])
     observed = np.array([seen.get(outcome, 0) for outcome in probabilities])
-    # Rare outcomes are put together: the test is for cells with several expected counts.
+    # Rare outcomes are merged, since the test needs several expected counts per cell.
     rare = expected < 5
     expected = np.append(expected[~rare], expected[rare].sum())
     observed = np.append(observed[~rare], observed[rare].sum())

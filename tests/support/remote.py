@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions that tests run in processes of other libraries, which import them by name."""
+"""Functions that tests run in processes of other libraries.
+
+The libraries import them by name.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def excited() -> QuantumCircuit:
 
 
 def counts(backend: FleetBackend, shots: int) -> dict[str, int]:
-    """Run it and wait for it, in a coroutine and in a thread."""
+    """Run a circuit, and wait in a coroutine and in a thread."""
     job = backend.run(excited(), shots=shots)
 
     async def awaited() -> Any:

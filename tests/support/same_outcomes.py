@@ -13,7 +13,10 @@ from qfleet_worker.engines.contract import Outcome
 
 
 def assert_same(outcomes: Sequence[Outcome]) -> None:
-    """Assert that outcomes of one experiment in double precision are the same, up to rounding."""
+    """Assert that outcomes of one experiment are the same, up to rounding.
+
+    The experiment has double precision.
+    """
     first, *others = outcomes
     for other in others:
         assert other.outcomes.tobytes() == first.outcomes.tobytes()
@@ -37,9 +40,13 @@ def assert_same_saves(first: Sequence[Saved], other: Sequence[Saved]) -> None:
 
 
 def _in_order(saved: Saved) -> tuple[list[tuple[bytes, int]], NDArray[np.float64]]:
-    """Return the entries with their clbits and weights: for each shot of a list, else by the clbits.
+    """Return a save's entries in an order that engines share.
 
-    Which states are kept apart, and in which order, is up to an engine.
+    An engine decides which states it keeps apart and in which order. A list's entries follow its shots, others their
+    clbits.
+
+    Returns:
+        The clbits and the weight of each entry, and the values.
     """
     size = len(saved.values) // 8 // max(saved.entries, 1)
     values = np.frombuffer(saved.values, np.float64).reshape(saved.entries, size)

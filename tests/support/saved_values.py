@@ -18,7 +18,10 @@ STATES = [5, 0, 3]
 
 
 def prefix() -> QuantumCircuit:
-    """Return a circuit of gates, relabelled qubits and a measurement with two outcomes."""
+    """Return the part of a circuit before a save.
+
+    It has gates, relabelled qubits and a measurement with two outcomes.
+    """
     circuit = QuantumCircuit(3, 2, global_phase=0.3)
     circuit.ry(1.2, 0)
     circuit.ry(0.7, 1)
@@ -133,7 +136,7 @@ def mean(values: list[Any]) -> Any:
 
 
 def reduced_by(manner: str, values: list[Any]) -> Any:
-    """Return the value that a kind of save gives for the shots' values, in their order."""
+    """Return the saved value for the values of all shots, in order."""
     if manner == "list":
         return np.array(values) if isinstance(values[0], float) else values
     return {"single": lambda all_: all_[-1], "average": mean, "accum": total}[manner](values)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short forms of what the tests of the scripts do with a shard."""
+"""Steps with a shard that tests of the Lua scripts share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qfleet_worker.store import Store, Taken
 
 
 def show_presence(store: Store, *holds: str) -> None:
-    """Let the worker named "a@test" show its presence, and the task ids that it holds."""
+    """Show the presence of "a@test" with the task ids it holds."""
     store.renew_presence(make_presence("a@test", holds=holds))
 
 

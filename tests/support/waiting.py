@@ -11,7 +11,13 @@ _Value = TypeVar("_Value")
 
 
 def until(condition: Callable[[], _Value], what: str, seconds: float = 30.0) -> _Value:
-    """Wait for the first true value of a condition and return it; without one in time, fail with ``what``."""
+    """Wait for the first true value of a condition, and return it.
+
+    Args:
+        condition: The function that gives the value.
+        what: The text of the error if no value comes in time.
+        seconds: The longest wait.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:

@@ -30,12 +30,15 @@ class Waits:
 
 
 def subscriptions(client: redis.Redis, job: FleetJob) -> int:
-    """Return how many connections have subscribed to a job's channel: one for all waits of a provider."""
+    """Return the number of connections that subscribe to a job's channel.
+
+    All waits of a provider share one connection.
+    """
     ((_, number),) = client.pubsub_numsub(keys.events(job.job_id()))
     return int(number)
 
 
 def finish(client: redis.Redis, job: FleetJob, *shards: int, error: str = "") -> None:
-    """Do a worker's part for some shards of a job; by default for the first one."""
+    """Do a worker's part for shards, by default for the first."""
     for index in shards or (0,):
         assert run_shard(client, job.job_id(), index, error)

@@ -16,7 +16,7 @@ from qfleet.wire.errors import WireError
 from qfleet.wire.program.program import Program
 
 GOOD = make_golden.program()
-#: The messages of today, and those of older formats that are read in a way of their own.
+#: The messages of the current format, and those of older formats that differ.
 BLOBS = {name: make_golden.encoded(message) for name, message in make_golden.MESSAGES.items()} | {
     name: (make_golden.FOLDER / f"{name}.bin").read_bytes() for name in make_golden.UPGRADED
 }
@@ -41,7 +41,10 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
 
 
 def changed(**fields: Any) -> bytes:
-    """Return the blob of the good program with changed fields; lists take the type of the field."""
+    """Return the blob of the good program with changed fields.
+
+    A list becomes an array with the type of its field.
+    """
     for name, value in fields.items():
         if isinstance(value, list) and name != "tables":
             fields[name] = np.array(value, getattr(GOOD, name).dtype)
@@ -62,7 +65,7 @@ def single(code: int, controls: int = 0, targets: int = 1, **fields: Any) -> byt
 
 
 def raw_program(**fields: Any) -> bytes:
-    """Return a program message with raw fields, as a foreign client could write it."""
+    """Return a program message with raw fields, as from a foreign client."""
     message = msgspec.msgpack.decode(BLOBS["program"][4:])
     for name, value in fields.items():
         message[Program.__struct_fields__.index(name)] = value
@@ -70,7 +73,10 @@ def raw_program(**fields: Any) -> bytes:
 
 
 def check_outcome(name: str, blob: bytes) -> None:
-    """Check that a blob is refused by `WireError`, or decodes to a message that can be read to its end."""
+    """Check that a blob is refused with `WireError` or decodes completely.
+
+    A decoded message must be readable to its end.
+    """
     try:
         message = DECODERS[name](blob)
     except WireError:
