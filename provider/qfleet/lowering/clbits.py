@@ -15,7 +15,10 @@ from qfleet.lowering.refusal import RefusalError
 
 
 class Clbits:
-    """The clbits that a circuit or block may name, by their numbers in the circuit or definition."""
+    """The clbits that a circuit or block may name.
+
+    Each has its number in the circuit or definition.
+    """
 
     def __init__(self, bits: Sequence[Clbit], numbers: Sequence[int], outer: Clbits | None = None) -> None:
         """Give clbits their numbers.
@@ -44,7 +47,8 @@ class Clbits:
     def read(self, bit: Clbit) -> int:
         """Return the number of a clbit that an expression reads.
 
-        Raises `RefusalError` if the clbit isn't in the circuit, or could be two of its clbits.
+        Raises:
+            RefusalError: the clbit isn't in the circuit, or could be either of two of its clbits.
         """
         number = self._find(bit)
         scope = self._outer

@@ -27,7 +27,7 @@ class LoweringContext:
         Args:
             circuit: the outermost circuit.
             parameters: its parameters, which may stay free.
-            unitary: whether the unitary of the circuit is asked for.
+            unitary: True if the unitary of the circuit is asked for.
         """
         #: Maps each parameter that may stay free to the object that stands for it; see `qfleet.lowering.parameters`.
         self.free = {parameter: parameter for parameter in parameters}
@@ -82,7 +82,11 @@ class LoweringContext:
             raise RefusalError("it can't be part of a unitary; remove it from the circuit")
 
     def any_may_differ(self, names: Iterable[str]) -> bool:
-        """Tell whether a gate with one of these names may mean something else than its name says."""
+        """Tell whether a gate's name may mislead about its meaning.
+
+        Args:
+            names: the gates' names; see `qfleet.lowering.meanings.may_differ`.
+        """
         if self._plain_names.issuperset(names):
             return False
         differing = [name for name in set(names) if may_differ(name)]
@@ -93,7 +97,10 @@ class LoweringContext:
     def count(self, num_rows: int) -> None:
         """Count the rows of one more definition or block.
 
-        Once there are many, the size of the whole circuit is computed ahead. Raises `RefusalError` if it is too large.
+        Once there are many, the size of the whole circuit is computed ahead.
+
+        Raises:
+            RefusalError: the circuit is too large.
         """
         before = self._written
         self._written += num_rows + ROWS_OF_A_DEFINITION
@@ -102,9 +109,9 @@ class LoweringContext:
 
 
 class Recursion(Protocol):
-    """Lower what stands inside an operation. `qfleet.lowering.operations` implements it.
+    """Lower the inside of an operation.
 
-    All methods raise `RefusalError`.
+    `qfleet.lowering.operations` implements it. All methods raise `RefusalError`.
     """
 
     context: LoweringContext
@@ -113,10 +120,13 @@ class Recursion(Protocol):
         """Return the rows of a definition, or of a block on `clbits`."""
 
     def lower_alone(self, operation: Operation) -> Rows:
-        """Return the rows of an operation on qubits and clbits of its own."""
+        """Return an operation's rows on qubits and clbits of its own."""
 
     def lower_meaning(self, operation: Operation, meaning: Meaning) -> Rows:
-        """Return the rows of an operation that is neither a standard gate nor control flow."""
+        """Return the rows of an operation by its meaning.
+
+        It is neither a standard gate nor control flow.
+        """
 
     def lower_definition(self, operation: Any) -> Rows:
-        """Return the rows of an operation's definition, or of its matrix if it has none."""
+        """Return the rows of an operation's definition or, without one, matrix."""

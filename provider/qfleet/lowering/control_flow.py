@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lower conditions, loops and stores to rows.
 
-For-loops are unrolled and boxes are inlined; the rest becomes jumps. While a loop's body is lowered, its breaks and
-continues jump to `BREAK` and `CONTINUE`. The complete loop then sets the rows that they lead to.
+For-loops are unrolled and boxes are inlined; all other control flow becomes jumps. While a loop's body is lowered, its
+breaks and continues jump to `BREAK` and `CONTINUE`. The complete loop then sets the rows that they lead to.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from qfleet.wire.limits import MAX_FLOW_OPERATIONS, MAX_OPERATIONS
 from qfleet.wire.program import expressions as wire
 from qfleet.wire.program.expressions import BOOL, Expression
 
-#: Turns of a loop whose parameter Qiskit binds, which takes a tenth of a millisecond for each turn.
+#: Most turns of a loop whose parameter Qiskit binds, which takes a tenth of a millisecond for each turn.
 _MAX_BOUND_TURNS = 1 << 16
 
-#: Rows of blocks by what they depend on, with the objects whose ids are part of the key.
+#: Rows of blocks by the things they depend on, with the objects whose ids are part of the key.
 Blocks: TypeAlias = dict[Hashable, tuple[Rows, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class ControlFlowLowering:
-    """One operation of control flow, and the place that its rows go to."""
+    """One operation of control flow, and where its rows go."""
 
     recursion: Recursion
     #: Where the operation's rows are appended.
@@ -128,7 +128,7 @@ class ControlFlowLowering:
         elif turns:
             rows = rows or self._body(body)
             _check_turns(turns, rows)
-            # Without rows there is nothing to repeat.
+            # A body without rows is not repeated.
             for value in values if rows.shapes else ():
                 self._turn(replace(rows, params=with_value(rows.params, parameter, value)) if bound else rows)
         self.rows.patch_jumps(first, BREAK, len(self.rows.shapes))
@@ -149,7 +149,10 @@ class ControlFlowLowering:
         self.rows.patch_jumps(first, BREAK, len(self.rows.shapes))
 
     def _for_with_bound(self, values: Iterable[int], turns: int, parameter: Parameter, body: QuantumCircuit) -> None:
-        """Append a loop's body for each value of its parameter, which Qiskit binds."""
+        """Append a loop's body for each value of its parameter.
+
+        Qiskit binds the parameter.
+        """
         if turns > _MAX_BOUND_TURNS:
             raise RefusalError(
                 f"each of its {turns} turns needs its own value of the parameter; "
@@ -194,7 +197,10 @@ class ControlFlowLowering:
             return self._block_rows(body)
 
     def _body_with_free(self, parameter: Parameter, body: QuantumCircuit) -> Rows | None:
-        """Return a loop's body with the loop's parameter free; ``None`` if Qiskit must bind it."""
+        """Return a loop's body with the loop's parameter free.
+
+        It is ``None`` if Qiskit must bind the parameter.
+        """
         try:
             with self.recursion.context.with_free(parameter):
                 return self._body(body)
@@ -210,11 +216,13 @@ class ControlFlowLowering:
         self.rows.splice(rows, self.qubits, None, self.place)
 
     def _block_rows(self, block: QuantumCircuit, *, own_phase: bool = True) -> Rows:
-        """Return the rows of a block, on its own qubits and the clbits of the circuit around it.
+        """Return the rows of a block, on its own qubits.
+
+        They are on the clbits of the circuit around it.
 
         Args:
             block: the block to lower.
-            own_phase: whether the block's global phase becomes one of its rows.
+            own_phase: True if the block's global phase becomes one of its rows.
         """
         context = self.recursion.context
         numbers = tuple(self.clbits)

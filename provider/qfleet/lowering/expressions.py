@@ -17,7 +17,7 @@ from qfleet.wire.limits import MAX_DEPTH, MAX_VARIABLES, MAX_WIDTH
 from qfleet.wire.program import expressions as wire
 from qfleet.wire.program.expressions import Expression
 
-#: Levels of the deepest expression. A switch adds one more.
+#: Most levels of an expression. A switch adds one more.
 MAX_LEVELS = MAX_DEPTH - 1
 
 
@@ -30,7 +30,11 @@ class Variables:
         self.types: list[int] = []
 
     def number(self, var: expr.Var) -> int:
-        """Return the number of a variable. Raises `RefusalError` if there are too many."""
+        """Return the number of a variable.
+
+        Raises:
+            RefusalError: there are too many variables.
+        """
         number = self._numbers.setdefault(var, len(self.types))
         if number == len(self.types):
             if number == MAX_VARIABLES:
@@ -47,7 +51,7 @@ def lower_expression(
     Args:
         expression: Qiskit's expression.
         clbits: the clbits that it may read.
-        variables: where its variables get numbers.
+        variables: numbers its variables.
         kind: the type that it must have, as on the wire; ``None`` for any.
 
     Raises:
@@ -64,7 +68,15 @@ def lower_expression(
 
 
 def constant(value: int, kind: int) -> wire.Constant:
-    """Return an integer, or a BOOL, as a constant. Raises `RefusalError` if the type doesn't hold it."""
+    """Return an integer or a bool as a constant.
+
+    Args:
+        value: the value.
+        kind: the type, as on the wire.
+
+    Raises:
+        RefusalError: the type can't hold the value.
+    """
     width = kind or 1
     if not 0 <= value < 1 << width:
         raise RefusalError(f"its value {value} doesn't fit a {wire.name(kind)}")

@@ -35,12 +35,15 @@ _STEPS: dict[int, Step] = {
     19: Step.RDIV,
     20: Step.RPOW,
 }
-#: Parameters of one expression. Qiskit takes quadratic time and memory to tell how an expression is built.
+#: Most parameters of one expression. Qiskit takes quadratic time and memory to say how an expression is built.
 _MAX_PARAMETERS = 500
 
 
 class Slots(NamedTuple):
-    """Angles, some of which wait for parameters; see `qfleet.wire.program.program.Program`."""
+    """Angles, with slots for those that depend on parameters.
+
+    See `qfleet.wire.program.program.Program`.
+    """
 
     params: list[float]
     slots: Sequence[int] = ()
@@ -56,7 +59,7 @@ def find_slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
         parameters: the free parameters, in the order of their values.
 
     Raises:
-        RefusalError: Qiskit doesn't tell how an expression is built.
+        RefusalError: Qiskit doesn't say how an expression is built.
     """
     params = list(angles)
     numbers: dict[Parameter, int] = {}
@@ -73,7 +76,7 @@ def find_slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
         params[place] = 0.0
         number = by_identity.get(id(angle))
         if number is None:
-            # Most circuits have no such angle, and hashing a parameter is slow.
+            # Most circuits have bare parameters only, and hashing a parameter is slow.
             numbers = numbers or {free: number for number, free in enumerate(parameters)}
             ref = formulas.setdefault(_formula(angle, numbers), len(formulas))
         elif number in bare:
@@ -106,7 +109,10 @@ class _Steps:
             self._constants += [number.real, number.imag]
 
     def replay(self, expression: ParameterExpression) -> None:
-        """Append the steps by which Qiskit builds an expression. An operand that is None lies on the stack."""
+        """Append the steps by which Qiskit builds an expression.
+
+        An operand that is None lies on the stack.
+        """
         for instruction in expression._qpy_replay:
             step = _STEPS[int(instruction.op)]
             left, right = instruction.lhs, instruction.rhs
@@ -116,7 +122,7 @@ class _Steps:
             elif right is None:
                 self.push(left)
                 if step in BINARY_STEPS and step not in (Step.ADD, Step.MUL):
-                    # Qiskit writes RSUB, RDIV and RPOW for these. Readers of QPY disagree on the meaning of others.
+                    # Qiskit writes RSUB, RDIV and RPOW for these steps. Readers of QPY disagree on others.
                     raise ValueError(f"{step.name} of a left operand and the stack")
             else:
                 self.push(left)
@@ -136,7 +142,7 @@ class _Steps:
             if depth < 1:
                 break
         if depth != 1:
-            # Where terms cancel, Qiskit's steps aren't always an expression.
+            # If terms cancel, Qiskit's steps aren't always an expression.
             raise ValueError("operands that aren't there, or more than one number")
         return Formula(
             bytes(self._steps),

@@ -18,7 +18,13 @@ _NUMBER, _PART = np.dtype("<u8"), np.dtype("<u2")
 
 
 def pack_shape(code: Op, num_controls: int, num_targets: int) -> Shape:
-    """Return the shape of a row. Both numbers are below 2**16, as a program's number of qubits is."""
+    """Return the shape of a row.
+
+    Args:
+        code: the operation.
+        num_controls: number of controls, below 2**16 as a program's number of qubits is.
+        num_targets: number of targets, below 2**16.
+    """
     return code | num_controls << 16 | num_targets << 32
 
 
@@ -28,15 +34,19 @@ def unpack_shape(shape: Shape) -> tuple[Op, int, int]:
 
 
 def shape_columns(shapes: Sequence[Shape]) -> tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint16]]:
-    """Return codes, numbers of controls and numbers of targets, each of shape (shapes,)."""
+    """Return the codes and the numbers of controls and targets.
+
+    Returns:
+        Arrays of shape (shapes,): uint8, uint16 and uint16.
+    """
     parts = np.array(shapes, _NUMBER).view(_PART)
     return parts[::4].astype(np.uint8), parts[1::4].copy(), parts[2::4].copy()
 
 
 def shape_of(code: Op, num_controls: int = 0) -> Shape:
-    """Return the shape of an operation whose code fixes its number of targets."""
+    """Return the shape of an operation with a fixed number of targets."""
     targets = SPEC[code].targets
-    assert targets is not None, code.name  # noqa: S101 - a mistake in this package, not in what it reads
+    assert targets is not None, code.name  # noqa: S101 - a mistake in this package, not in its input
     return pack_shape(code, num_controls, targets)
 
 

@@ -72,7 +72,11 @@ def invert_rows(rows: Rows, tables: Tables) -> Rows:
 
 
 def repeat_rows(rows: Rows, times: int) -> Rows:
-    """Return rows repeated a number of times. Raises `RefusalError` for jumps, stores and saves, or too many rows."""
+    """Return rows repeated a number of times.
+
+    Raises:
+        RefusalError: there are jumps, stores or saves, or too many rows.
+    """
     for code, _, _ in map(unpack_shape, set(rows.shapes)):
         if SPEC[code].kind in (Kind.FLOW, Kind.SAVE):
             raise _not_unitary(code, "repeated")
@@ -95,7 +99,10 @@ def _not_unitary(code: Op, done: str) -> RefusalError:
 def _invert(
     code: Op, params: list[Angle], table: NDArray[np.complex128] | None
 ) -> tuple[Op, list[Angle], NDArray[np.complex128] | None]:
-    """Return the inverse of a unitary operation, except for the order of its targets."""
+    """Return the inverse of a unitary operation.
+
+    The order of its targets is left to the caller.
+    """
     inverse = SPEC[code].inverse
     match inverse:
         case Op():

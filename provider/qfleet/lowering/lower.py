@@ -32,18 +32,18 @@ def lower(
     initial_state: NDArray[np.complex128] | None = None,
     observables: Sequence[SparseObservable] = (),
 ) -> Program:
-    """Return the program that gives an output of a circuit. The circuit stays as it is.
+    """Return the program that yields an output of a circuit.
 
-    Qubits and clbits are numbered by their positions in ``circuit.qubits`` and ``circuit.clbits``. Unless amplitudes
-    are the output, qubits that no operation names are left out. A state preparation on untouched qubits in the circuit
-    itself (not inside another operation) becomes an initialization.
+    The circuit isn't changed. Qubits and clbits are numbered by their positions in ``circuit.qubits`` and
+    ``circuit.clbits``. Unless amplitudes are the output, qubits that no operation names are left out. A state
+    preparation on untouched qubits in the circuit itself (not inside another operation) becomes an initialization.
 
     Args:
         circuit: the circuit. Its parameters may be free: the program has slots for the angles that depend on them, and
             numbers the parameters as ``circuit.parameters`` does.
         output: the output to compute. For ``unitary``, measurements, resets and initializations are refused.
         initial_state: amplitudes to begin with instead of |0...0>, shape (2**num_qubits,), norm 1.
-        observables: observables on all qubits whose expectation values are computed, where the output is ``means``.
+        observables: observables on all qubits, for the output of expectation values.
 
     Raises:
         TypeError: it isn't a `QuantumCircuit`.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decide whether an operation has the meaning of its Qiskit class, or a meaning of its own.
+"""Decide whether an operation means what its Qiskit class means.
 
 Lowering knows some of Qiskit's classes and doesn't read their definitions. A subclass may mean something else, for
 example a measurement along another axis. Then its own definition or matrix counts.
@@ -77,7 +77,7 @@ _CLASSES: tuple[type[Any], ...] = (
     *(FLOW - {ControlFlowOp}),
     ControlFlowOp,
 )
-#: Classes that make a definition on demand. A definition of another class was set from outside.
+#: Classes that make a definition on demand. In an object of another class, it was set from outside.
 _DEFINE_THEMSELVES = frozenset(
     {Initialize, StatePreparation, UnitaryGate, DiagonalGate, PermutationGate, AnnotatedOperation, ControlledGate}
 )
@@ -96,7 +96,10 @@ _STANDARD_AND_UNITARY: dict[str, type[Any]] = _STANDARD | {"unitary": UnitaryGat
 
 @cache
 def class_meaning(kind: Any) -> Meaning:
-    """Return the meaning of the objects of a class, as far as the class decides it."""
+    """Return the meaning that a class gives to its objects.
+
+    An object may override it: see `meaning_of`.
+    """
     known = next((each for each in _CLASSES if issubclass(kind, each)), None)
     return "definition" if known is None else _overridden(kind, _base(kind, known)) or known
 
@@ -109,7 +112,10 @@ def _base(kind: Any, known: Any) -> Any:
 
 
 def meaning_of(operation: Operation) -> Meaning:
-    """Return the meaning of an operation: a class that lowering knows, or its own definition or matrix."""
+    """Return the meaning of an operation.
+
+    It is a class that lowering knows, or the operation's own definition or matrix.
+    """
     of_operation: Any = type(operation)
     kind = class_meaning(of_operation)
     if not isinstance(kind, type):
@@ -122,7 +128,7 @@ def meaning_of(operation: Operation) -> Meaning:
     return "matrix" if _DEFINITION_NAMES.isdisjoint(own) else "definition"
 
 
-#: By name, the subclasses of the name's class if none has a meaning of its own, or subclasses.
+#: By name, the subclasses of the name's class, if none of them has a meaning of its own or subclasses.
 _PLAIN_SUBCLASSES: dict[str, list[type[Any]]] = {}
 
 
@@ -146,7 +152,10 @@ def may_differ(name: str) -> bool:
 
 
 def own_meaning(operation: Operation, name: str) -> Literal["definition", "matrix"] | None:
-    """Return the source of a gate's own meaning, or ``None`` if it has the meaning of its standard name."""
+    """Return the source of a gate's own meaning.
+
+    It is ``None`` if the gate means what its standard name means.
+    """
     base: Any = _STANDARD_AND_UNITARY.get(name)
     kind: Any = type(operation)
     return None if base is None or kind is base else _overridden(kind, base)
@@ -160,7 +169,10 @@ def _has_own_meaning_below(kind: Any, base: Any) -> bool:
 
 @cache
 def _overridden(kind: Any, base: Any) -> Literal["definition", "matrix"] | None:
-    """Return what a subclass overrides: the lowest class decides, and in it the definition before the matrix."""
+    """Return what a subclass overrides: its definition or its matrix.
+
+    The lowest class that overrides either decides. In one class the definition goes before the matrix.
+    """
     for each in kind.__mro__:
         if each is base:
             break
@@ -178,7 +190,7 @@ def _is_given(operation: Any, kind: type[Any], definition: Any) -> bool:
     if not getattr(operation, "mutable", True):
         return False
     if _base(type(operation), kind) is ControlledGate:
-        # Qiskit gives the registers these names where it makes the definition from the base gate.
+        # Qiskit gives the registers these names when it makes the definition from the base gate.
         return [register.name for register in definition.qregs] != ["control", "target"]
     fresh = copy.copy(operation)
     fresh._definition = None
@@ -199,9 +211,10 @@ def _listed(definition: QuantumCircuit) -> list[Any]:
 
 
 def identity(operation: Operation) -> Hashable | None:
-    """Return a key that equal operations of one class share; ``None`` if their attributes don't tell.
+    """Return a key that equal operations of one class share.
 
-    Only operations without a definition so far have a key. For Qiskit's own classes, equal keys mean equal definitions.
+    It is ``None`` if their attributes don't tell. Only operations without a definition so far have a key. For Qiskit's
+    own classes, equal keys mean equal definitions.
     """
     state = getattr(operation, "__dict__", None)
     if state is None or state.get("_definition") is not None or type(operation) in (Gate, Instruction):

@@ -22,9 +22,9 @@ from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
 from qfleet.lowering.tables import unitary_rows
 
-#: Rows that a power may repeat before a matrix is cheaper.
+#: Most rows that a power repeats. For more, a matrix is cheaper.
 _MAX_REPEATED_ROWS = 4096
-#: Qubits of the largest operation whose power becomes a matrix.
+#: Most qubits of an operation whose power becomes a matrix.
 _MAX_MATRIX_QUBITS = 10
 
 
@@ -40,7 +40,7 @@ def lower_controlled(recursion: Recursion, gate: ControlledGate) -> Rows:
         rows = recursion.lower_alone(UGate(*angles))
         rows.add_global_phase(gamma)
     elif getattr(base, "_standard_gate", None) is None and free_parameters(params):
-        # Where parameters were replaced, only the definition has the values.
+        # If parameters were replaced, only the definition has the values.
         return recursion.lower_definition(gate)
     else:
         try:
@@ -78,13 +78,13 @@ def lower_annotated(recursion: Recursion, operation: AnnotatedOperation) -> Rows
 
 
 def _raise_to_power(rows: Rows, base: Operation, powers: list[float], tables: Tables) -> Rows:
-    """Return the rows of an operation raised to the last of its powers.
+    """Return an operation's rows raised to the last of its powers.
 
     Args:
         rows: the operation raised to all powers but the last.
         base: the operation.
         powers: all powers so far, in order; inverses are powers of -1.
-        tables: where a matrix is added.
+        tables: the tables that get a matrix.
     """
     power = powers[-1]
     free = free_parameters(rows.params)
@@ -101,7 +101,10 @@ def _raise_to_power(rows: Rows, base: Operation, powers: list[float], tables: Ta
 
 
 def _power_matrix(base: Operation, powers: list[float], tables: Tables) -> Rows:
-    """Return the matrix of an operation after powers, applied in order: the order selects the root of -1."""
+    """Return the matrix of an operation raised to powers, in order.
+
+    The order selects the root of -1.
+    """
     try:
         operator = Operator(base)
         for power in powers:

@@ -38,14 +38,17 @@ _RESET = Rows([shape_of(Op.RESET)], [0])
 
 
 class Operations:
-    """Lower the operations of one circuit, and remember their rows by the operations' identities."""
+    """Lower the operations of one circuit to rows.
+
+    Their rows are remembered by the operations' identities.
+    """
 
     def __init__(self, context: LoweringContext) -> None:
         self.context = context
         # Each operation is kept beside its rows, so that its id isn't reused.
         self._known: dict[int, tuple[Operation, Rows]] = {}
         self._definitions: dict[int, tuple[QuantumCircuit, Rows]] = {}
-        #: Rows by what equal operations of Qiskit's classes have in common.
+        #: Rows by the key that equal operations of Qiskit's classes share: see `qfleet.lowering.meanings.identity`.
         self._equal: dict[Hashable, Rows] = {}
 
     def lower_circuit(
@@ -56,13 +59,16 @@ class Operations:
         start: Rows | None = None,
         clbits: Clbits | None = None,
     ) -> Rows:
-        """Return the rows of a circuit, a definition or a block. Raises `RefusalError`.
+        """Return the rows of a circuit, a definition or a block.
 
         Args:
             circuit: the circuit to lower.
-            outermost: whether it is the circuit itself, not a definition or a block.
+            outermost: True for the circuit itself, False for a definition or a block.
             start: rows to begin with.
             clbits: the clbits of a block. The clbits of a circuit or a definition are numbered by position.
+
+        Raises:
+            RefusalError: an operation can't be run.
         """
         # The data come first: a blueprint circuit builds itself when its qubits or its phase are read.
         data = circuit.data
@@ -78,7 +84,7 @@ class Operations:
         return rows
 
     def lower_alone(self, operation: Operation) -> Rows:
-        """Return the rows of an operation on qubits and clbits of its own. Raises `RefusalError`."""
+        """Return an operation's rows on qubits and clbits of its own."""
         qubits = [Qubit() for _ in range(operation.num_qubits)]
         clbits = [Clbit() for _ in range(operation.num_clbits)]
         rows = Rows()
@@ -87,11 +93,11 @@ class Operations:
         return rows
 
     def lower_meaning(self, operation: Operation, meaning: Meaning) -> Rows:
-        """Return the rows of an operation that is neither a standard gate nor control flow.
+        """Return the rows of an operation by its meaning.
 
         Args:
-            operation: the operation to lower.
-            meaning: what `qfleet.lowering.meanings.meaning_of` returns for it.
+            operation: an operation that is neither a standard gate nor control flow.
+            meaning: the result of `qfleet.lowering.meanings.meaning_of`.
 
         Raises:
             RefusalError: the operation can't be run.
@@ -135,9 +141,13 @@ class Operations:
         return Rows([pack_shape(Op.SAVE, 0, width)], list(range(width)), saves=[save])
 
     def lower_definition(self, operation: Any) -> Rows:
-        """Return the rows of an operation's definition, or of its matrix if it has none. Raises `RefusalError`."""
-        # As few functions as possible stand between this call and the next one inside it: Python limits their number,
-        # and so how deeply definitions may be nested.
+        """Return the rows of an operation's definition or, without one, matrix.
+
+        Raises:
+            RefusalError: the operation can't be run.
+        """
+        # As few calls as possible lie between this one and the next one inside it: Python limits their number, and so
+        # the depth of nested definitions.
         key = identity(operation) if (type(operation).__module__ or "").startswith("qiskit.") else None
         rows = None if key is None else self._equal.get(key)
         if rows is not None:

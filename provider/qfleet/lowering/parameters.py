@@ -43,7 +43,11 @@ def angle(value: Any, free: Mapping[Parameter, Parameter]) -> Angle:
 
 
 def with_value(angles: Iterable[Angle], parameter: Parameter, value: float) -> list[Angle]:
-    """Return the angles with a value for a parameter. Raises `RefusalError` as `real` does."""
+    """Return the angles with a value for a parameter.
+
+    Raises:
+        RefusalError: see `real`.
+    """
     result: list[Angle] = []
     for each in angles:
         if isinstance(each, ParameterExpression) and parameter in each.parameters:
@@ -61,7 +65,11 @@ def free_parameters(values: Iterable[Any]) -> list[str]:
 
 
 def real(value: Any) -> float:
-    """Return a parameter's value in radians. Raises `RefusalError` unless it is bound, real and finite."""
+    """Return a parameter's value in radians.
+
+    Raises:
+        RefusalError: it isn't bound, real and finite.
+    """
     if isinstance(value, ParameterExpression):
         if value.parameters:
             raise unbound(sorted(parameter.name for parameter in value.parameters))

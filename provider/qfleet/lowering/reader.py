@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the instructions of one circuit.
 
-Asking Qiskit for an instruction's name, qubits and parameters takes longer than everything that is done with them. So
+Asking Qiskit for an instruction's name, qubits and parameters takes longer than all other work on the instruction. So
 standard gates are read together, one attribute of all of them at a time; only other instructions are read one by one.
 """
 
@@ -30,7 +30,7 @@ from qfleet.lowering.rows import Rows
 from qfleet.lowering.tables import UnitaryGates, amplitude_rows, has_amplitudes
 from qfleet.wire.program.operations import Op
 
-#: Instructions that are read together. More would only take memory.
+#: Number of instructions that are read together. More would take more memory and save no time.
 _BLOCK = 1024
 
 _MEASURE = gates.shape_of(Op.MEASURE)
@@ -38,7 +38,10 @@ _FLOATS = {float}
 
 
 class Reader:
-    """Reads the instructions of a circuit, a definition or a block, and appends their rows."""
+    """Reads instructions and appends their rows.
+
+    They are those of a circuit, a definition or a block.
+    """
 
     def __init__(
         self, recursion: Recursion, qubits: Sequence[Qubit], clbits: Clbits, rows: Rows, *, outermost: bool = False
@@ -46,11 +49,11 @@ class Reader:
         """Prepare to read instructions.
 
         Args:
-            recursion: lowers what stands inside an instruction.
+            recursion: lowers the inside of an instruction.
             qubits: the circuit's qubits.
             clbits: the clbits that the instructions may name.
-            rows: where rows are appended.
-            outermost: whether it is the circuit itself, not a block or a definition.
+            rows: the rows to extend.
+            outermost: True for the circuit itself, False for a block or a definition.
         """
         self._recursion = recursion
         self._context = recursion.context
@@ -60,7 +63,7 @@ class Reader:
         self._unitary_gates = UnitaryGates(rows, self._context.tables, self._qubit_of, self._context.any_may_differ)
         self._outermost = outermost
         self._blocks: Blocks = {}
-        #: Position of the instruction in hand.
+        #: Position of the current instruction.
         self._position = 0
 
     def read(self, data: Sequence[CircuitInstruction]) -> None:
@@ -83,7 +86,7 @@ class Reader:
                         end = at + 1
                     at = end
         except RefusalError as refusal:
-            # One of the gates before may not be unitary.
+            # An earlier gate may not be unitary.
             self._unitary_gates.check()
             self._add_place(refusal, data)
             raise
@@ -106,7 +109,10 @@ class Reader:
         refusal.add_place(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
 
     def _shapes(self, instructions: Sequence[CircuitInstruction]) -> list[Shape | None]:
-        """Return the shape of each one-row standard gate and ``None`` for others, with one ``None`` more at the end."""
+        """Return the shape of each standard gate that is one row.
+
+        It is ``None`` for other instructions. One ``None`` more stands at the end.
+        """
         names = [each.name for each in instructions]
         shapes = list(map(gates.STANDARD_SHAPES.get, names))
         # Only standard gates can be recognised by their names.
@@ -182,7 +188,11 @@ class Reader:
         return _Untouched(self._rows)
 
     def _other_standard(self, instruction: CircuitInstruction, operands: list[int]) -> bool:
-        """Append a standard gate that isn't exactly one row. Returns ``False`` for an unknown gate."""
+        """Append a standard gate that isn't exactly one row.
+
+        Returns:
+            False if the gate is unknown.
+        """
         rows = self._rows
         params = [angle(value, self._context.free) for value in instruction.params]
         match instruction.name:
@@ -204,15 +214,18 @@ class Reader:
 
 
 def _place_lookup(qubits: Sequence[Qubit]) -> Callable[[Qubit], int]:
-    """Return a function that maps a qubit to its place in a circuit."""
-    # In most circuits that is its place in its register. The attribute isn't public, but twice as fast as a hash.
+    """Return a function from a qubit to its place in a circuit."""
+    # In most circuits that is its place in its register. The attribute isn't public, but twice as fast as hashing.
     if [getattr(qubit, "_index", None) for qubit in qubits] == list(range(len(qubits))):
         return attrgetter("_index")
     return {qubit: place for place, qubit in enumerate(qubits)}.__getitem__
 
 
 class _Untouched:
-    """The qubits that are still in |0>. Each call looks at the rows since the last one."""
+    """The qubits that are still in |0>.
+
+    Each call looks at the rows since the last one.
+    """
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -228,5 +241,8 @@ class _Untouched:
 
 
 def _is_preparation(operation: Operation, meaning: Meaning) -> bool:
-    """Tell whether an operation takes |0> to the amplitudes in its parameters. Its inverse doesn't."""
+    """Tell whether an operation prepares the amplitudes in its parameters.
+
+    It takes |0> to them. Its inverse doesn't.
+    """
     return meaning is StatePreparation and operation.name == "state_preparation" and has_amplitudes(operation)

@@ -11,7 +11,10 @@ _SHOWN = 8
 
 
 class RefusalError(Exception):
-    """An operation can't be lowered. The error collects the operation's place on its way up."""
+    """An operation can't be lowered.
+
+    The error collects the operation's place on its way up.
+    """
 
     def __init__(self, reason: str, kind: type[QfleetError] = UnsupportedCircuitError, **fields: object) -> None:
         """Refuse an operation.
@@ -34,7 +37,13 @@ class RefusalError(Exception):
         return issubclass(self._kind, UnboundParameterError)
 
     def add_place(self, operation: str, position: int, qubits: Sequence[int]) -> None:
-        """Add the operation, in a circuit or definition, that the refusal came from."""
+        """Add an operation that contains the refused one.
+
+        Args:
+            operation: the operation's name.
+            position: its position in its circuit or definition.
+            qubits: its qubits there.
+        """
         self._path.append((operation, position, qubits))
 
     def error(self, circuit_name: str) -> QfleetError:
@@ -58,7 +67,10 @@ class RefusalError(Exception):
 
 
 def unbound(names: Iterable[str]) -> RefusalError:
-    """Return the refusal of parameters without a value, named in the order given."""
+    """Return the refusal of parameters without a value.
+
+    They are named in the order given.
+    """
     ordered = list(names)
     plural = "s" if len(ordered) > 1 else ""
     return RefusalError(
@@ -75,7 +87,7 @@ def too_many_jumps(limit: int) -> RefusalError:
 
 
 def too_long(limit: int) -> RefusalError:
-    """Return the refusal of a circuit with too many operations in its definitions."""
+    """Return the refusal of too many operations in definitions."""
     text = f"it expands to more than {limit} operations with its definitions inlined"
     return RefusalError(text, CapacityError, limit=limit)
 

@@ -35,7 +35,10 @@ _COMPLEX = np.dtype(np.complex128)
 
 
 class Tables:
-    """The tables of one program, each with a number. Equal tables are kept once."""
+    """The numbered tables of one program.
+
+    Equal tables are kept once.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
@@ -63,7 +66,10 @@ class Tables:
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of a circuit, a definition or one operation, on qubits and clbits numbered from 0."""
+    """Rows of a circuit, a definition or one operation.
+
+    Their qubits and clbits are numbered from 0.
+    """
 
     shapes: list[Shape] = field(default_factory=list)
     #: Qubits; ``~qubit`` for an open control.
@@ -164,7 +170,7 @@ class Rows:
         """Make the phase the first row, for rows that aren't always run."""
         phase = math.remainder(self.phase, math.tau)
         if phase:
-            # At the front, where no jump passes it.
+            # The phase goes to the front, where no jump skips it.
             self.shapes.insert(0, GLOBAL_PHASE_SHAPE)
             self.params.insert(0, phase)
             self.jumps = [row + 1 if row >= 0 else row for row in self.jumps]
@@ -172,7 +178,7 @@ class Rows:
         self.phase = 0.0
 
     def append_phase(self) -> None:
-        """Make the phase the next row, so that the rows behind it see it."""
+        """Make the phase the next row, for the rows after it."""
         phase = math.remainder(self.phase, math.tau)
         if phase:
             self.shapes.append(GLOBAL_PHASE_SHAPE)
@@ -187,7 +193,9 @@ class Rows:
         variables: Sequence[int] = (),
         parameters: Sequence[Parameter] = (),
     ) -> Program:
-        """Return the program of these rows, with the global phase as its first row and only the tables in use.
+        """Return the program of these rows.
+
+        The global phase becomes its first row. It has only the tables in use.
 
         Args:
             tables: the tables that the rows refer to.
@@ -237,7 +245,11 @@ class Rows:
         )
 
     def each(self) -> Iterator[tuple[tuple[Op, int, int], list[int], list[Angle], int | None]]:
-        """Yield each row: code, numbers of controls and targets; operands; angles; number of its table."""
+        """Yield the parts of each row.
+
+        Yields:
+            The code and the numbers of controls and targets; operands; angles; number of the row's table.
+        """
         at = angle = 0
         numbers = iter(self.tables)
         for code, controls, targets in map(unpack_shape, self.shapes):
@@ -249,5 +261,8 @@ class Rows:
 
 
 def placement(qubits: Sequence[int]) -> list[int]:
-    """Return a list that maps operand q to ``qubits[q]``, and ``~q`` to the complement of that."""
+    """Return a list that maps operand q to ``qubits[q]``.
+
+    It maps ``~q`` to ``~qubits[q]``.
+    """
     return [*qubits, *(~qubit for qubit in reversed(qubits))]

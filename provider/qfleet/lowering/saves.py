@@ -15,14 +15,14 @@ from qfleet.lowering.refusal import RefusalError
 from qfleet.wire.limits import MAX_LABEL
 from qfleet.wire.program.saves import INSTRUCTIONS, SAVE_SPEC, Payload, Save, SaveKind, Subtype
 
-#: Saves the statevector, or the matrix where the circuit is run by the unitary method.
+#: Saves the statevector, or the matrix with the method "unitary".
 _STATE: Final = "save_state"
-#: The label of `_STATE` that stands for the kind of what it saves.
+#: The label of `_STATE` that is replaced by the kind of its save.
 METHOD_LABEL: Final = "_method_"
 
 #: Names of the supported instructions.
 NAMES: Final = (_STATE, *INSTRUCTIONS)
-#: What to use instead of the other instructions.
+#: The instructions that aren't supported, with those to use instead.
 _INSTEAD: Final = {
     "save_clifford": "`save_statevector` or `save_unitary`",
     "save_matrix_product_state": "`save_statevector`",
@@ -36,14 +36,20 @@ _Z_BITS: Final = str.maketrans("IXYZ", "0011")
 
 
 def is_save(operation: Any) -> bool:
-    """Tell whether an operation is one of Aer's ``save_*`` instructions, supported or not."""
+    """Tell whether an operation is one of Aer's ``save_*`` instructions.
+
+    Unsupported ones count too.
+    """
     return (operation.name in NAMES or operation.name in _INSTEAD) and hasattr(operation, "_subtype")
 
 
 def lower_save(operation: Any) -> Save:
-    """Return an instruction's save. A ``save_state`` becomes a save of the statevector until the method is known.
+    """Return an instruction's save.
 
-    Raises `RefusalError` for an instruction that isn't supported.
+    A ``save_state`` becomes a save of the statevector until the method is known.
+
+    Raises:
+        RefusalError: the instruction isn't supported.
     """
     name, num_qubits = operation.name, operation.num_qubits
     if name in _INSTEAD:
@@ -68,7 +74,7 @@ def lower_save(operation: Any) -> Save:
 
 
 def saves_state(operation: Any) -> bool:
-    """Tell whether what an instruction saves depends on the method."""
+    """Tell whether the kind of an instruction's save depends on the method."""
     return bool(operation.name == _STATE)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count the operations of a circuit with nested definitions before they are inlined.
+"""Count a circuit's operations before its definitions are inlined.
 
 Ten definitions that hold ten definitions each soon exceed any memory. Lowering stops at a limit, but with definitions
 that a class makes anew each time, it would take hours to get there.
@@ -19,16 +19,19 @@ from qfleet.wire.limits import MAX_OPERATIONS
 
 #: Rows of definitions and blocks that are lowered without counting ahead.
 UNCOUNTED_ROWS = 1 << 20
-#: Rows that take as long as a definition does besides its rows.
+#: The cost of a definition besides its rows, in rows.
 ROWS_OF_A_DEFINITION = 200
-#: Instructions to look at before giving up: some operations can't be recognised as equal.
+#: Most instructions that are looked at: some operations can't be recognised as equal.
 _MAX_STEPS = 500_000
 
 
 def check_inlined_size(circuit: QuantumCircuit) -> None:
-    """Raise `RefusalError` if a circuit has too many operations with its definitions inlined.
+    """Refuse a circuit with too many operations with its definitions inlined.
 
     Instructions of any kind count, including barriers and empty definitions. Unknown sizes count as 0.
+
+    Raises:
+        RefusalError: there are too many.
     """
     try:
         number = _Counter().circuit(circuit)

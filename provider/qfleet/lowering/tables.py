@@ -22,7 +22,7 @@ from qfleet.wire.program.operations import Op
 #: Largest deviation of a matrix from unitarity: the tolerance of Qiskit's own ``UnitaryGate``.
 _TOLERANCE = 1e-8
 
-#: Qubits up to which reading the matrix of any gate named like a unitary gate is cheap.
+#: Most qubits for which reading the matrix of any gate named like a unitary gate is cheap.
 _SMALL = 4
 _NAMES = (UNITARY,)
 
@@ -55,7 +55,10 @@ def unitary_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
 
 
 class UnitaryGates:
-    """The unitary gates of one circuit, checked together: a check of one gate takes longer than its row."""
+    """The unitary gates of one circuit, checked together.
+
+    A check of one gate takes longer than its row.
+    """
 
     def __init__(
         self,
@@ -100,7 +103,7 @@ class UnitaryGates:
                 return place
             qubits = instruction.qubits
             width = len(qubits)
-            # Making the operation is slow. A gate whose matrix can't be made has none here.
+            # Making the operation is slow. A gate whose matrix can't be made has the matrix None.
             if (width > _SMALL or self._any_may_differ(_NAMES)) and meaning_of(
                 instruction.operation
             ) is not UnitaryGate:
@@ -167,7 +170,13 @@ def permutation_rows(pattern: Sequence[int]) -> Rows:
 
 
 def initialize_rows(operation: Initialize, tables: Tables) -> Rows:
-    """Return the rows of an initialization: one for amplitudes, one per qubit for a label. Raises `RefusalError`."""
+    """Return the rows of an initialization.
+
+    There is one row for amplitudes, or one for each qubit of a label.
+
+    Raises:
+        RefusalError: the state doesn't fit the qubits.
+    """
     params, num_qubits = operation.params, operation.num_qubits
     if has_amplitudes(operation):
         return amplitude_rows(params, tables, num_qubits)
@@ -192,7 +201,10 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
 
 
 def has_amplitudes(operation: Initialize | StatePreparation) -> bool:
-    """Tell whether the parameters are amplitudes: a label has fewer letters, and an integer stands alone."""
+    """Tell whether the parameters are amplitudes.
+
+    A label has fewer letters, and an integer stands alone.
+    """
     return bool(len(operation.params) == 1 << operation.num_qubits)
 
 

@@ -91,20 +91,7 @@ def new_job(
     metadata: Mapping[str, Any],
     retention: int,
 ) -> NewJob:
-    """Return the job that runs these entries.
-
-    Args:
-        entries: the entries.
-        options: the options of the run.
-        backend_name: the backend's name.
-        output: the output of the job.
-        tags: the job's tags, checked.
-        metadata: the job's metadata, checked.
-        retention: seconds that the job is kept.
-
-    Raises:
-        CapacityError: there are too many circuits.
-    """
+    """Return the job of these entries. Raises `CapacityError` for too many."""
     number = sum(len(entry.phases) for entry in entries)
     if number > _MAX_CIRCUITS:
         text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"

@@ -22,7 +22,7 @@ from qfleet.wire.program.operations import EVENTS, SPEC, Op, Table
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
 
-#: Paulis of all observables together. Each projector of a term doubles the number of its Paulis.
+#: Most Paulis of all observables together. Each projector of a term doubles the number of its Paulis.
 _MOST_TERMS: Final = 1 << 22
 #: Bits of a term's letter in Qiskit: Z, X, both for Y, and a higher bit for projectors.
 _Z, _X, _PROJECTOR = 1, 2, 12
@@ -37,7 +37,7 @@ def save_expectation_values(
     Args:
         program: the program, without other saves.
         observables: observables on all its qubits.
-        squares: whether the squares are saved too, for the standard error over shots with different final states.
+        squares: True if the squares are saved too, for the standard error over shots with different final states.
 
     Raises:
         CapacityError: the observables have too many terms, or act on too many qubits.
@@ -81,7 +81,10 @@ def save_expectation_values(
 
 
 def final_state_varies(program: Program) -> bool:
-    """Tell whether a program's final state may differ between shots: it measures or resets qubits in use."""
+    """Tell whether a program's final state may differ between shots.
+
+    It may if the program measures or resets qubits in use.
+    """
     if not EVENTS[program.codes].any():
         return False
     if len(program.jumps):
@@ -91,7 +94,7 @@ def final_state_varies(program: Program) -> bool:
         spec = SPEC[operation.code]
         if spec.events and not used.isdisjoint(operation.targets):
             return True
-        # After a measurement or a reset, qubits are in |0> as before.
+        # Measuring or resetting unused qubits leaves them in |0>.
         if not spec.events or spec.table is Table.STATE:
             used.update(operation.targets, [max(qubit, ~qubit) for qubit in operation.controls])
     return False
@@ -110,7 +113,10 @@ class _Terms:
 
 
 def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.int64]]:
-    """Return the Paulis of all observables, and where the Paulis of each observable begin."""
+    """Return the Paulis of all observables.
+
+    The second array has the index of each observable's first Pauli.
+    """
     parts: list[tuple[NDArray[Any], ...]] = []
     starts = [0]
     for observable in observables:

@@ -13,7 +13,10 @@ from qfleet.wire.program.program import Program
 
 
 def drop_idle_qubits(program: Program) -> Program:
-    """Return a program on the qubits that an operation names, in their order. A save of all qubits names all."""
+    """Return a program on the qubits that an operation names.
+
+    The qubits keep their order. A save of all qubits names all.
+    """
     qubits = np.maximum(program.operands, ~program.operands)
     named = np.zeros(program.num_qubits, np.bool_)
     named[qubits] = True

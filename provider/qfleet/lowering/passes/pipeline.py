@@ -17,7 +17,7 @@ from qfleet.wire.program.program import Program
 
 
 class Wanted(NamedTuple):
-    """The output of a circuit, and what passes need to know for it."""
+    """The output of a circuit, with the arguments of the passes."""
 
     output: Output
     #: Labels of the ``save_state`` instructions.
@@ -39,21 +39,25 @@ def _saves(program: Program, wanted: Wanted) -> Program:
 def _expectation_values(program: Program, wanted: Wanted) -> Program:
     if wanted.output != Output.EXPECTATION_VALUES:
         return program
-    # A final state that is the same for all shots has no variance over shots.
+    # A final state that all shots share has no variance over shots.
     return save_expectation_values(program, wanted.observables, squares=final_state_varies(program))
 
 
 def _idle_qubits(program: Program, wanted: Wanted) -> Program:
-    # Amplitudes that come back, and amplitudes to begin with, are those of all qubits.
+    # Output amplitudes and initial amplitudes are those of all qubits.
     return program if wanted.output in (Output.STATEVECTOR, Output.UNITARY) else drop_idle_qubits(program)
 
 
-#: Each pass returns the program itself where it has nothing to do. All raise `RefusalError` or a `QfleetError`.
+#: Each pass returns the program itself if it has nothing to do. All raise `RefusalError` or a `QfleetError`.
 PASSES: Final[tuple[Callable[[Program, Wanted], Program], ...]] = (_saves, _expectation_values, _idle_qubits)
 
 
 def run_passes(program: Program, wanted: Wanted) -> Program:
-    """Return a program after all passes. Raises `RefusalError` or a `QfleetError` if one refuses it."""
+    """Return a program after all passes.
+
+    Raises:
+        RefusalError, QfleetError: a pass refuses the program.
+    """
     for run in PASSES:
         program = run(program, wanted)
     return program

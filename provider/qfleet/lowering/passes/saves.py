@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check a program's saves, and resolve the saves whose kind depends on the method."""
+"""Check a program's saves, and resolve those of the method's state."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from qfleet.wire.program.saves import Quantity, Save, SaveKind
 
 
 def resolve_saves(program: Program, save_state_labels: Collection[str], *, unitary: bool) -> Program:
-    """Return a program with checked saves, and each ``save_state`` as a save of what its method has.
+    """Return a program with checked saves of definite kinds.
+
+    A ``save_state`` becomes a save of the statevector or the unitary, as the method has it.
 
     Args:
         program: the program to resolve.
         save_state_labels: labels of the ``save_state`` instructions.
-        unitary: whether the unitary of the circuit is asked for.
+        unitary: True if the unitary of the circuit is asked for.
 
     Raises:
         RefusalError: the saves don't fit the circuit.
