@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks: numbers whose bits say which of some places are meant."""
+"""Masks: numbers that have a bit for each place."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ Write: TypeAlias = Callable[[Memory, Value], None]
 
 
 class Compiler:
-    """Makes functions of the expressions of one program, one of each.
+    """A compiler of one program's expressions into functions, one of each.
 
     Args:
         scope: the clbits and variables that the expressions mention.
@@ -70,7 +70,10 @@ class Compiler:
         self._names: dict[int, tuple[Expression, frozenset[int]]] = {}
 
     def value(self, expression: Expression) -> Evaluate:
-        """Return the function that gives an expression's value. It may raise `EngineError`."""
+        """Return the function that gives an expression's value.
+
+        The function may raise `EngineError`.
+        """
         return self._once(expression)[1]
 
     def names(self, expression: Expression) -> frozenset[int]:
@@ -80,7 +83,10 @@ class Compiler:
         return self._names[id(expression)][1]
 
     def store(self, place: Expression, value: Expression) -> Callable[[Memory], None]:
-        """Return the function that stores an expression's value. It may raise `EngineError`."""
+        """Return the function that stores an expression's value.
+
+        The function may raise `EngineError`.
+        """
         evaluate = self.value(value)
         if isinstance(place, Index):
             return self._store_bit(place, evaluate)

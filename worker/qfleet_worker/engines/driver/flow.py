@@ -59,7 +59,7 @@ class Ahead(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flow(Generic[AnyPlan]):
-    """A program, compiled."""
+    """A compiled program."""
 
     blocks: tuple[Block[AnyPlan], ...]
     #: the clbits and variables that have a name

@@ -43,7 +43,7 @@ class ShotFront:
         return other
 
     def join(self, others: list[ShotFront]) -> None:
-        """Take the shots and states of others in."""
+        """Take in the shots and states of other fronts."""
         fronts = [self, *others]
         self.visits.join([front.visits for front in others], [front.groups for front in fronts])
         self.groups.join([front.groups for front in others], [len(front.states) for front in fronts])

@@ -16,14 +16,17 @@ from qfleet_worker.engines.bits import mask_of
 
 #: Bytes of masks for all blocks, and for all steps.
 MASK_BYTES: Final = 16 * 1024 * 1024
-#: Bits of a mask for each of which a block's may be found anew, on average: more than loops within loops take.
+#: Times that a block's mask may be computed, on average: more than loops within loops take.
 VISITS: Final = 32
 
 _NO_NAMES: Final = frozenset[int]()
 
 
 class Names(NamedTuple):
-    """Names that one operation reads and changes. Operations share these sets."""
+    """Names that one operation reads and changes.
+
+    Operations share these sets.
+    """
 
     #: read by it: all in any of these
     reads: tuple[frozenset[int], ...] = ()

@@ -60,7 +60,7 @@ class Scope:
         )
 
     def among(self, clbits: Iterable[int]) -> frozenset[int]:
-        """Return the names of those of some clbits that are mentioned."""
+        """Return the names of the clbits that are mentioned, among some."""
         return frozenset([self._clbits[clbit] for clbit in clbits if clbit in self._clbits])
 
     def parted(self, names: Iterable[int]) -> tuple[list[int], list[int]]:

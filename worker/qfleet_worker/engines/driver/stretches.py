@@ -79,7 +79,10 @@ def events_of(plan: CompiledPlan) -> tuple[int, ...]:
 
 
 class CompileOnce(Generic[AnyPlan]):
-    """A compiler of stretches that compiles equal ones once: unrolled loops repeat."""
+    """A compiler of stretches that compiles equal ones once.
+
+    Unrolled loops repeat their stretches.
+    """
 
     def __init__(self, compile_stretch: Callable[[Stretch], AnyPlan]) -> None:
         self._compile = compile_stretch
@@ -119,7 +122,7 @@ class CompileOnce(Generic[AnyPlan]):
 
 
 class Cutter:
-    """Makes programs of stretches of a program."""
+    """A maker of programs from the stretches of a program."""
 
     def __init__(self, program: Program) -> None:
         plain = program.num_controls == 0

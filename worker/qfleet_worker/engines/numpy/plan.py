@@ -53,7 +53,7 @@ Step: TypeAlias = Dense | Diagonal | Controlled | MeasureStep | ResetStep | Save
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A circuit, compiled."""
+    """A compiled circuit."""
 
     num_clbits: int
     steps: tuple[Step, ...]

@@ -34,13 +34,16 @@ class NumpySimulator:
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
-        # A hostile table may overflow; the check of the norm catches what comes of it.
+        # A hostile table may overflow; the check of the norm catches that.
         with np.errstate(all="ignore"):
             unitary = experiment.request.method == "unitary"
             return _unitary(experiment) if unitary else self._simulate(experiment)
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
-        """Run one circuit at many points; see `qfleet_worker.engines.contract.Simulator`."""
+        """Run one circuit with many parameter sets, in order.
+
+        See `qfleet_worker.engines.contract.Simulator`.
+        """
         return sweep_one_by_one(self.run, experiment, params, seeds)
 
     def _simulate(self, experiment: Experiment) -> Outcome:

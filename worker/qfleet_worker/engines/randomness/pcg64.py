@@ -19,7 +19,7 @@ MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 #: Steps of a block, and blocks at most.
 BLOCK = 1 << 9
 BLOCKS = 1 << 13
-#: Places of a stream that can be had.
+#: Places of a stream that can be read.
 REACH = BLOCK * BLOCKS - 1
 
 _Words = NDArray[np.uint64]
@@ -72,7 +72,9 @@ def _constants(step: int, count: int) -> tuple[_Wide, _Wide]:
 
 
 def numbers_at(stream: np.random.PCG64, places: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return ``Generator(stream).random(...)[places]``. The stream stays where it is.
+    """Return ``Generator(stream).random(...)[places]``.
+
+    The stream stays where it is.
 
     Args:
         stream: numpy's generator.

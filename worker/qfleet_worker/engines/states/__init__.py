@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The states of many shots, whatever engine holds them."""
+"""The states of many shots, held by any engine."""

@@ -23,7 +23,7 @@ _GOLDEN_ANGLE: Final = 2.399963229728653
 
 
 class ComparableState:
-    """The amplitudes of a state, to be compared with those of others.
+    """The amplitudes of a state, comparable with those of others.
 
     Args:
         amplitudes: shape (2**len(order),).

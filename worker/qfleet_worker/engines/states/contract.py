@@ -134,7 +134,7 @@ class States(Protocol):
         ...
 
     def join(self, others: Any) -> None:
-        """Take others in, behind those here."""
+        """Take in other states, behind those here."""
         ...
 
     def first_equal(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -180,5 +180,8 @@ class StateSource(Protocol):
     """A maker of states for one program."""
 
     def begin(self) -> States:
-        """Return one state in |0...0>. Those it made before are gone."""
+        """Return one state in |0...0>.
+
+        The states that it made before are gone.
+        """
         ...

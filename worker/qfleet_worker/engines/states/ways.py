@@ -25,7 +25,10 @@ class Ways(NamedTuple):
 
     @classmethod
     def of(cls, taken: NDArray[np.bool_]) -> Ways:
-        """Return the ways of a table that has at least one in each row."""
+        """Return the ways of a table.
+
+        Each row of the table has at least one.
+        """
         first = taken.argmax(axis=1)
         if np.count_nonzero(taken) == len(taken):
             return cls(first, _NONE, _NONE)
