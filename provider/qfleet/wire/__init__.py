@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The common ground of client and workers, and nothing else: programs, messages, states, keys and scripts.
+"""The data that client and workers exchange, and their rules.
 
-Not public. Imports the standard library, numpy and msgspec only, so that a worker needs neither Qiskit nor the client.
+It has programs, messages, states, keys and scripts, and nothing else. Not public. It imports the standard library,
+numpy and msgspec only, so that a worker needs neither Qiskit nor the client.
 """

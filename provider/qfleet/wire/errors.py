@@ -5,4 +5,7 @@ from __future__ import annotations
 
 
 class WireError(ValueError):
-    """A message from the wire is damaged, hostile, or of another version; the text says which and where."""
+    """A message from the wire can't be used.
+
+    It is damaged, hostile, or of another version. The text says which and where.
+    """

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of everything that client and workers exchange, and the types that keep to them.
+"""Limits of all data that client and workers exchange.
 
-A decoder refuses what is beyond them before it costs memory. Each is far above what a simulator can use.
+The types here keep to them. A decoder refuses larger data before they cost memory. Each limit is far above the needs of
+a simulator.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from msgspec import Meta
 
 # -- Blobs
 
-#: Bytes of the largest blob. Redis stores no value above 512 MB (``proto-max-bulk-len``).
+#: Most bytes of a blob. Redis stores no value above 512 MB (``proto-max-bulk-len``).
 MAX_BLOB_BYTES: Final = 512 * 1024 * 1024
-#: Bytes of data that a Redis value may hold, less what surrounds them.
+#: Most bytes of data in a Redis value; some bytes are left for the message around them.
 LARGEST_VALUE: Final = MAX_BLOB_BYTES - 2**20
-#: Bytes of a worker's record of its presence; a longer record isn't a worker's.
+#: Most bytes of a worker's record of its presence; a longer record isn't a worker's.
 MAX_RECORD_BYTES: Final = 1 << 20
 
 # -- Jobs and shards
 
-#: Shards of a job. Scripts loop over them, and Redis does nothing else meanwhile.
+#: Most shards of a job. Scripts loop over them, and Redis does nothing else meanwhile.
 MAX_SHARDS: Final = 1_000_000
-#: Points of a shard. Each may be run, and give a result, on its own.
+#: Most points of a shard. Each may be run, and have a result, on its own.
 MAX_POINTS: Final = 100_000
-#: Different requests of the circuits of one shard.
+#: Most requests of the circuits of one shard.
 MAX_REQUESTS: Final = 64
-#: Everything that is counted is below this.
+#: All counts are below this.
 MAX_COUNT: Final = 2**31
 MAX_SEED: Final = 2**63 - 1
 
@@ -41,39 +42,39 @@ Text = Annotated[str, Meta(max_length=4096)]
 
 MAX_QUBITS: Final = 32_767
 MAX_CLBITS: Final = 1 << 24
-#: Rows of a program. Checking a program allocates memory for each; this many make a blob of some 400 MB.
+#: Most rows of a program. Checking a program allocates memory for each; this many make a blob of some 400 MB.
 MAX_OPERATIONS: Final = 1 << 24
-#: Jumps and stores of a program. A worker compiles what lies between any two of them by itself.
+#: Most jumps and stores of a program. A worker compiles the rows between any two of them separately.
 MAX_FLOW_OPERATIONS: Final = 1 << 16
 MAX_TABLES: Final = 1 << 20
-#: Qubits of a table. No simulator holds a matrix over more.
+#: Most qubits of a table. No simulator holds a larger matrix.
 MAX_TABLE_QUBITS: Final = 30
-#: Characters of a loop's name.
+#: Most characters of a loop's name.
 MAX_NAME: Final = 200
 
 # -- Expressions
 
 MAX_EXPRESSIONS: Final = 1 << 20
 MAX_VARIABLES: Final = 1 << 16
-#: Bits of the widest integer.
+#: Most bits of an integer.
 MAX_WIDTH: Final = 1 << 16
-#: Levels of the deepest expression.
+#: Most levels of an expression.
 MAX_DEPTH: Final = 100
 
 # -- Formulas
 
 MAX_PARAMETERS: Final = 1 << 20
 MAX_FORMULAS: Final = 1 << 20
-#: Steps of the longest formula.
+#: Most steps of a formula.
 MAX_STEPS: Final = 1 << 16
 
 # -- Saves
 
-#: Saves of one program.
+#: Most saves of one program.
 MAX_SAVES: Final = 1 << 12
-#: Characters of a label.
+#: Most characters of a label.
 MAX_LABEL: Final = 256
-#: Qubits whose probabilities are saved; a density matrix has half as many.
+#: Most qubits whose probabilities are saved; a density matrix has at most half as many.
 MAX_PROBABILITY_QUBITS: Final = 30
-#: Qubits that a Pauli acts on, so that its masks fit 64 bits.
+#: Most qubits that a Pauli acts on: its masks have 64 bits.
 MAX_PAULI_QUBITS: Final = 62

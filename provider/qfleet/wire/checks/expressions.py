@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check of classical expressions: each has a type, and reads what is there."""
+"""Checks of classical expressions: their types, clbits and variables."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from qfleet.wire.program.expressions import (
     name,
 )
 
-#: Whether an operation has a value for an operand of this type.
+#: By operation, a test of the operand's type.
 _TAKES_ONE: Final[dict[UnaryOp, Callable[[int], bool]]] = {
     UnaryOp.BIT_NOT: lambda kind: kind != FLOAT,
     UnaryOp.LOGIC_NOT: lambda kind: kind == BOOL,
     UnaryOp.NEGATE: lambda kind: kind == FLOAT,
 }
 
-#: Whether an operation has a value for operands of these types.
+#: By operation, a test of the operands' types.
 _TAKES_TWO: Final[dict[BinaryOp, Callable[[int, int], bool]]] = {
     **dict.fromkeys(BinaryOp, lambda left, right: left == right != BOOL),
     **dict.fromkeys(LOGIC, lambda left, right: left == right == BOOL),
@@ -56,12 +56,12 @@ def type_of(expression: Expression, num_clbits: int, variables: tuple[int, ...],
 
     Args:
         expression: the expression.
-        num_clbits: how many clbits the program has.
+        num_clbits: the number of the program's clbits.
         variables: the type of each variable of the program.
-        depth: levels that the expression may have.
+        depth: the largest number of levels.
 
     Raises:
-        WireError: types don't fit, a clbit or variable isn't there, or there are more levels.
+        WireError: types don't fit, a clbit or variable doesn't exist, or there are more levels.
     """
     if not depth:
         raise WireError(f"an expression with more than {MAX_DEPTH} levels")

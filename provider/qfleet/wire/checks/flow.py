@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check of jumps, variables and expressions: a worker may follow them blindly."""
+"""Checks of jumps, variables and expressions, which workers follow blindly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from qfleet.wire.program.program import Program
 
 
 def check_flow(program: Program) -> None:
-    """Raise `WireError` unless every jump leads to a row and every expression has the type that its row needs."""
+    """Check a program's jumps, loops and expressions.
+
+    Raises:
+        WireError: a jump doesn't lead to a row, or an expression doesn't have the type that its row needs.
+    """
     codes = program.codes
     if not (len(program.jumps) or len(program.expression_refs) or program.expressions or program.loops):
         if program.num_flow_operations():

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check of formulas: each gives one number, and each slot has one."""
+"""Checks of formulas: each gives one number.
+
+Each slot has one formula.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,11 @@ for _step in Step:
 
 
 def check_formulas(program: Program) -> None:
-    """Raise `WireError` unless the program's slots are places in its angles, and its formulas give one number each."""
+    """Check a program's slots and formulas.
+
+    Raises:
+        WireError: a slot isn't a place in the program's angles, or a formula doesn't give one number.
+    """
     slots, refs, formulas = program.slots, program.slot_refs, program.formulas
     if not (len(slots) or len(refs) or formulas):
         return
@@ -35,7 +42,7 @@ def check_formulas(program: Program) -> None:
     if (growth < -1).any():
         raise WireError("a formula has an unknown step")
     owner = np.repeat(np.arange(len(formulas)), lengths)
-    # Every formula before has left one number behind, or is found out itself.
+    # Each formula before has left one number, or fails its own check.
     depth = np.cumsum(growth) - owner
     if (depth < 1).any() or (depth[np.cumsum(lengths) - 1] != 1).any():
         raise WireError("a formula takes operands that aren't there, or leaves more than one number")
@@ -51,13 +58,16 @@ def check_formulas(program: Program) -> None:
 
 
 def _check_taken(raw: list[bytes], size: int, owners: NDArray[np.int64], what: str) -> None:
-    """Raise `WireError` unless each formula has an item for each step that takes one.
+    """Check that each formula has the items that its steps take.
 
     Args:
         raw: the items of each formula.
         size: bytes of an item.
         owners: the formula of each step that takes an item.
-        what: the items, for the error.
+        what: the name of the items, for the error.
+
+    Raises:
+        WireError: a formula has more or fewer.
     """
     sizes = np.array([len(items) for items in raw], np.int64)
     if (sizes != size * np.bincount(owners, minlength=len(raw))).any():

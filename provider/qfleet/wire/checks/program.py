@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check of a whole program: an engine may run one that passes blindly."""
+"""Checks of a whole program.
+
+An engine may run blindly a program that passes them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ from qfleet.wire.program.program import Program
 
 
 def check_program(program: Program) -> None:
-    """Raise `WireError` unless every row of the program is one that an engine may run blindly."""
+    """Check every row of a program.
+
+    Raises:
+        WireError: an engine can't run a row blindly.
+    """
     codes = program.codes
     if not len(codes) == len(program.num_controls) == len(program.num_targets):
         raise WireError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check of saves: each fits its program."""
+"""Checks of saves: each fits its program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from qfleet.wire.program.saves import Payload, Quantity, Save
 
 
 def check_saves(program: Program) -> None:
-    """Raise `WireError` unless a program's saves fit it, so that a worker may do them blindly."""
+    """Check that a program's saves fit it.
+
+    Raises:
+        WireError: a worker can't do a save blindly.
+    """
     takers = program.codes == Op.SAVE
     refs = program.save_refs
     if takers.sum() != len(refs):

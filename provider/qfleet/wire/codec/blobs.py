@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blobs: four bytes, ``b"qf"``, the format version and the kind of message, and then msgpack."""
+"""Blobs: the bytes of a message.
+
+A blob begins with four bytes: ``b"qf"``, the format version and the kind of message. The rest is msgpack.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,20 @@ VERSIONS: Final[Mapping[Kind, int]] = {Kind.PROGRAM: 3, Kind.WORK: 4, Kind.RESUL
 
 
 def head(kind: Kind, version: int = 0) -> bytes:
-    """Return the first four bytes of a blob, by default of the format that is written."""
+    """Return the first four bytes of a blob.
+
+    Args:
+        kind: the kind of message.
+        version: the format; 0 for the format that is written.
+    """
     return _MAGIC + bytes([version or VERSIONS[kind]]) + kind.value
 
 
 def content_hash(blob: bytes) -> str:
-    """Return the name of a blob: 32 hexadecimal digits of its BLAKE2b hash."""
+    """Return the name of a blob: its hash.
+
+    It has 32 hexadecimal digits of BLAKE2b.
+    """
     return hashlib.blake2b(blob, digest_size=16).hexdigest()
 
 

@@ -62,7 +62,7 @@ class ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _encoder: Final = msgspec.msgpack.Encoder()
-#: Programs are the same in all formats that are read.
+#: Programs are equal in all formats that are read.
 _DECODERS: Final = {3: msgspec.msgpack.Decoder(ProgramMessage)}
 
 
@@ -95,7 +95,9 @@ def encode_program(program: Program) -> bytes:
 
 
 def decode_program(blob: bytes) -> Program:
-    """Return the program in a blob, its arrays read-only views into the blob.
+    """Return the program in a blob.
+
+    Its arrays are read-only views into the blob.
 
     Raises:
         WireError: the blob is damaged, or an engine can't run its program.

@@ -40,7 +40,11 @@ def decode_result(blob: bytes) -> ShardResult:
 
 
 def _bounded(message: _Shard) -> _Shard:
-    """Return a message after a check of its points, shots, seeds and requests."""
+    """Check a message's points, shots, seeds and requests, and return it.
+
+    Raises:
+        WireError: one of them is out of bounds.
+    """
     points = sum([circuit.points for circuit in message.circuits])
     if points > MAX_POINTS:
         raise WireError(f"circuits at {points} points; a shard has at most {MAX_POINTS}")

@@ -13,7 +13,10 @@ from qfleet.wire.messages.work import CircuitWork, ShardWork, Threads
 
 
 class ShardWork3(Struct, frozen=True, forbid_unknown_fields=True):
-    """The work of one task in format 3: one request for all circuits, without a method."""
+    """The work of one task in format 3.
+
+    It has one request for all circuits, without a method.
+    """
 
     circuits: Annotated[tuple[CircuitWork, ...], Meta(min_length=1, max_length=MAX_POINTS)]
     output: Output

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Estimates of how often a program's operations run: random events branch, and loops repeat."""
+"""Estimates of how often a program's operations run.
+
+Random events branch, and loops repeat.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ import numpy as np
 from qfleet.wire.program.operations import EVENTS, JUMPS, Op
 from qfleet.wire.program.program import Program
 
-#: Times that a loop is taken to run whose end isn't known.
+#: The assumed number of turns of a loop whose end isn't known.
 _PASSES: Final = 8
-#: Loops around an operation that count.
+#: The largest number of loops around an operation that are counted.
 _MOST_LOOPS: Final = 4
 
 
 def num_operations(program: Program) -> float:
-    """Return the number of operations that one pass through a program runs; loops are estimated."""
+    """Return the number of operations in one pass through a program.
+
+    Loops are estimated.
+    """
     if not len(program.jumps):
         return len(program)
     rows = np.flatnonzero(JUMPS[program.codes])
@@ -29,9 +35,9 @@ def num_operations(program: Program) -> float:
 
 
 def holds_branches(program: Program, shots: int) -> bool:
-    """Tell whether an engine may hold states of several branches at the same time.
+    """Tell whether an engine may hold states of several branches together.
 
-    Measurements that nothing but measurements follow are sampled from one state.
+    Measurements that only measurements follow are sampled from one state.
     """
     if len(program.jumps):
         return True
@@ -40,7 +46,10 @@ def holds_branches(program: Program, shots: int) -> bool:
 
 
 def num_passes(program: Program, shots: int) -> float:
-    """Return how often an engine goes through a program: once, unless it measures or resets and then goes on."""
+    """Return the number of times that an engine goes through a program.
+
+    It is 1, unless the program measures or resets and then goes on.
+    """
     random = EVENTS[program.codes] != 0
     others = np.flatnonzero(~random)
     before = np.count_nonzero(random[: others[-1]]) if len(others) else 0

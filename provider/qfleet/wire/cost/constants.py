@@ -28,9 +28,9 @@ class Constants(NamedTuple):
     seconds_per_shot: float
     #: states held at the peak
     states: float
-    #: more states where the program measures or resets and goes on: those that wait for their turn
+    #: more states if the program measures or resets and goes on: those that wait for their turn
     branching_states: float
-    #: more states where probabilities or a reduced density matrix are saved: the state in another order
+    #: more states if probabilities or a reduced density matrix are saved: the state in another order
     reading_states: float
 
 
@@ -70,5 +70,8 @@ CONSTANTS: Final[Mapping[tuple[str, Method], Constants]] = {
 
 
 def constants_of(engine: str, method: Method) -> Constants:
-    """Return the constants of an engine; those of the slower one, which holds more, for an engine without any."""
+    """Return the constants of an engine.
+
+    An engine without any has those of the slower one, which holds more states.
+    """
     return CONSTANTS.get((engine, method), CONSTANTS[SLOWER_ENGINE, "statevector"])

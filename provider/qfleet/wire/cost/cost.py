@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cost of a circuit on an engine: memory, time and the size of its result.
+"""The cost of a circuit on an engine.
 
-The client refuses circuits and packs shards by it, and a worker refuses circuits by it: they agree by construction.
+It is memory, time and the size of the result. The client refuses circuits and packs shards by it, and a worker refuses
+circuits by it: they agree by construction.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
 
-#: Bytes that an engine may hold at its peak beside its states: random numbers, what shots wrote, saved branches.
+#: Bytes that an engine may hold at its peak besides its states: random numbers, the shots' clbits, saved branches.
 OVERHEAD_BYTES: Final = 64 * 1024 * 1024
 
 #: A state of more amplitudes than 2 to this power is refused: no machine holds it, and an array's size would overflow.
 MOST_AMPLITUDES_LOG2: Final = 50
 
-#: Copies of amplitudes that come back, at the peak: in the result, encoded, and with the header before it.
+#: Copies of output amplitudes at the peak: in the result, encoded, and with the header before it.
 _AMPLITUDE_COPIES: Final = 3
-#: Copies of other data at their peak: as found, sorted or joined, encoded, and with the header before it.
+#: Copies of other data at their peak: as collected, sorted or joined, encoded, and with the header before it.
 _RESULT_COPIES: Final = 4
 #: Copies of other data beside the states.
 _RESULT_COPIES_BESIDE: Final = 2
-#: Bytes that a saved value takes beside its own while shots are collected.
+#: Bytes that a saved value takes besides its own while shots are collected.
 _ENTRY_BYTES: Final = 512
 #: Bytes that a Pauli term takes while an expectation value is computed, in 64 parts of a state.
 _TERM_BYTES: Final = 640
-#: Bytes that a shot takes whose bits are wanted, beside these.
+#: Bytes that a shot takes besides its bits, if these are wanted.
 _BITS_BYTES: Final = 24
-#: Shots of which that is a part of the overhead.
+#: The number of shots whose bytes are a part of the overhead.
 _MOST_SHOTS_OF_BITS: Final = 1 << 21
 
 #: Quantities that read the whole state in an order of their own.
@@ -50,7 +51,7 @@ class Cost(NamedTuple):
     state_bytes: int
     #: seconds of one thread, for all shots at one point
     seconds: float
-    #: bytes of the result at one point, roughly, and rather too many
+    #: bytes of the result at one point, rather too many
     result_bytes: int
 
 
@@ -79,7 +80,7 @@ def costs(
 ) -> dict[str, Cost]:
     """Return what a circuit costs on each engine.
 
-    The number of entries that a save in a loop gives can't be known before. It is counted as if each shot came there
+    The number of entries of a save in a loop can't be known in advance. It is counted as if each shot reached the save
     once, and bounded while it grows.
 
     Args:
@@ -93,7 +94,7 @@ def costs(
     counted = counted_bytes(program, shots, request, num_observables)
     amplitudes = output_bytes(program.num_qubits, request)
     beside_states = _RESULT_COPIES_BESIDE * (counted.total * points + amplitudes * (points - 1))
-    # A value that is added up is there four times: so far, as found, weighted, and the sum.
+    # A value that is added up exists four times: the old sum, the value, the weighted value, and the new sum.
     results = _RESULT_COPIES * counted.total * points + _AMPLITUDE_COPIES * amplitudes * points
     others = OVERHEAD_BYTES + program_bytes(program) + _ENTRY_BYTES * counted.entries
     others += _TERM_BYTES * max([len(save.x_masks) // 8 for save in program.saves], default=0)
@@ -117,7 +118,9 @@ def costs(
 
 
 def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE) -> int:
-    """Return the bytes of memory that a circuit takes at least, before there is a program.
+    """Return the least bytes of memory that a circuit takes.
+
+    The number is known before there is a program.
 
     Args:
         num_qubits: qubits that are simulated.
@@ -129,12 +132,12 @@ def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE)
 
 
 def _states_bytes(num_qubits: int, request: Request, states: float) -> int:
-    # Whole numbers, which have no largest one.
+    # Python's integers have no largest one.
     return round(100 * states) * (request.amplitude_bytes << request.exponent(num_qubits)) // 100
 
 
 class _Steps(NamedTuple):
-    """The steps of a simulation, on whatever engine."""
+    """The steps of a simulation, on any engine."""
 
     amplitudes: float
     passes: float

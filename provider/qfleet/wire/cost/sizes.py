@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes of programs, of what they save and of their results, whatever engine runs them."""
+"""Sizes of programs, their saved data and their results.
+
+They are the same for all engines.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,18 @@ from qfleet.wire.program.operations import EXPRESSIONS, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Payload, Quantity, value_size, value_type
 
-#: Bytes that these take when they are compiled: an operation, an entry of its matrix, a jump or a store, and a node of
-#: an expression. Larger matrices are tables, or have controls, which take nothing.
+#: Bytes of compiled parts: an operation, an entry of its matrix, a jump or a store, and a node of an expression. Larger
+#: matrices are tables, or have controls, which take nothing.
 _OPERATION_BYTES = 768
 _ENTRY_OF_A_MATRIX_BYTES = 112
 _LARGEST_MATRIX_LOG2 = 4
 _FLOW_OPERATION_BYTES = 2048
 _NODE_BYTES = 1024
-#: Copies of tables, masks, formulas and indices: in the blob, decoded, and at work.
+#: Copies of tables, masks, formulas and indices: in the blob, decoded, and in use.
 _PROGRAM_COPIES = 4
 #: Bytes of a variable that is at most 64 bits wide.
 _VARIABLE_BYTES = 64
-#: Bytes of a result beside its data.
+#: Bytes of a result besides its data.
 ROOM_OF_RESULT = 256
 
 
@@ -39,7 +42,7 @@ class SavedSize(NamedTuple):
 
 
 def saved_size(program: Program, shots: int, precision: Precision, num_observables: int = 0) -> SavedSize:
-    """Return the size of what a program saves, roughly, and rather too much.
+    """Return the size of a program's saved data, rather too large.
 
     Args:
         program: the program.
@@ -69,7 +72,10 @@ def saved_size(program: Program, shots: int, precision: Precision, num_observabl
 
 
 def output_bytes(num_qubits: int, request: Request) -> int:
-    """Return the bytes of the amplitudes that come back from a circuit at one point; 0 where none do."""
+    """Return the bytes of the amplitudes in a circuit's result.
+
+    They are those of one point; 0 if the output has no amplitudes.
+    """
     return request.amplitude_bytes << request.exponent(num_qubits) if request.returns_amplitudes else 0
 
 
@@ -92,7 +98,10 @@ def program_bytes(program: Program) -> int:
 
 
 def num_nodes(program: Program) -> int:
-    """Return how many nodes the expressions of a program have, roughly: ten clbits of a register count as one."""
+    """Return the number of nodes of a program's expressions, roughly.
+
+    Ten clbits of a register count as one node.
+    """
     return sum(map(_nodes, program.expressions))
 
 
@@ -103,7 +112,10 @@ _ARRAYS = (
 
 
 def _nodes(expression: Expression) -> int:
-    """Return how many nodes an expression has, each clbit of a register being a tenth of one, rounded up."""
+    """Return the number of nodes of an expression.
+
+    Each clbit of a register is a tenth of a node, rounded up.
+    """
     match expression:
         case Bits(clbits):
             return 1 + len(clbits) // 10
@@ -117,7 +129,9 @@ def _nodes(expression: Expression) -> int:
 
 
 def counted_bytes(program: Program, shots: int, request: Request, num_observables: int = 0) -> SavedSize:
-    """Return the size of a result at one point without its amplitudes, and the number of saved values in it.
+    """Return the size of a result at one point without its amplitudes.
+
+    It includes the number of saved values.
 
     Args:
         program: the circuit's program.
@@ -139,12 +153,12 @@ def counted_bytes(program: Program, shots: int, request: Request, num_observable
     return SavedSize(counts + saved.total, saved.entries)
 
 
-#: Bytes of outcomes below which it doesn't matter which clbits are written.
+#: Up to this number of bytes of outcomes, the written clbits don't matter.
 _SMALL_BYTES = 1024 * 1024
 
 
 def _written_clbits(program: Program) -> int:
-    """Return how many clbits a program writes, at most."""
+    """Return the largest number of clbits that a program writes."""
     written = set(program.clbits.tolist())
     counts = EXPRESSIONS[program.codes]
     first = np.cumsum(counts) - counts

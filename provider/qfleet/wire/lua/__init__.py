@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Lua scripts. Each change of a shard's state is one script, which happens whole or not at all."""
+"""The Lua scripts: each change of a shard's state is one.
+
+It happens whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,16 @@ from qfleet.wire.redis.states import MOVES, ShardState, celery_meta_head
 
 Name = Literal["take", "begin", "finish", "cancel", "stopped", "fail", "release", "excuse", "reconcile", "retry"]
 
-#: A job that isn't published whole so long after it was stored was left by its client.
+#: If a job isn't published as a whole this long after it was stored, its client has left it.
 UNPUBLISHED_SECONDS: Final = 60
 
 
 @cache
 def script(name: Name) -> str:
-    """Return the text of a script: the legal moves, the functions of ``moves.lua``, then its own."""
+    """Return the text of a script.
+
+    It has the legal moves, the functions of ``moves.lua``, then the script's own text.
+    """
     here = files(__name__)
     legal = ", ".join(f"['{start}>{end}'] = true" for start, ends in MOVES.items() for end in sorted(ends))
     constants = {

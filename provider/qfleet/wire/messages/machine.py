@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identity of a machine, or of a container, in which process ids mean the same."""
+"""Identity of a machine or container.
+
+Process ids have the same meaning everywhere in it.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ _NAMESPACE: Final = "/proc/self/ns/pid"
 
 @cache
 def machine_id() -> str:
-    """Return a name that processes share if, and only if, they see each other's process ids.
+    """Return a name that processes with common process ids share.
 
-    On Linux it stands for the boot of the kernel and the namespace of process ids. Host names don't tell: containers
-    may have equal ones, and in each of them the worker is process 1.
+    They share it if, and only if, they see each other's process ids. On Linux it stands for the boot of the kernel and
+    the namespace of process ids. Host names don't tell: containers may have equal ones, and in each of them the worker
+    is process 1.
     """
     try:
         parts = [_BOOT.read_text("ascii").strip(), os.readlink(_NAMESPACE)]

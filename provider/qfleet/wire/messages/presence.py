@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Presence of workers: a record under each worker's name, renewed every few seconds."""
+"""Presence of workers: a record for each, renewed every few seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOWER_ENGINE: Final = "numpy"
 class Presence(Struct, frozen=True):
     """A worker's record."""
 
-    #: its identity, made anew at each start: Celery's node name ``qfleet-<token>@<host>``
+    #: its identity, new at each start: Celery's node name ``qfleet-<token>@<host>``
     name: str
     version: str
     #: shards that it runs at the same time
@@ -27,14 +27,14 @@ class Presence(Struct, frozen=True):
     memory_bytes: int
     #: seconds since the epoch, by the clock of Redis
     seen: float
-    #: the engine that runs circuits there, and why this one; empty for a worker of an older version
+    #: the engine that runs circuits there, and the reason; empty for a worker of an older version
     engine: Annotated[str, Meta(max_length=200)] = ""
     engine_reason: Annotated[str, Meta(max_length=4096)] = ""
-    #: whether a faster engine is being compiled there, in the background
+    #: True while a faster engine is compiled there in the background
     compiling: bool = False
     #: task ids of the shards whose messages it has
     holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
-    #: where its process ids mean something: `qfleet.wire.messages.machine.machine_id`
+    #: the machine of its process ids: `qfleet.wire.messages.machine.machine_id`
     machine: str = ""
-    #: of its main process
+    #: the id of its main process
     process_id: int = 0

@@ -11,7 +11,7 @@ from msgspec import Struct
 from qfleet.wire.program.program import Program
 
 Precision = Literal["double", "single"]
-#: How a circuit is simulated: as a state, or as the matrix of all its operations.
+#: The methods of simulation: a state, or the matrix of all operations.
 Method = Literal["automatic", "statevector", "unitary"]
 
 #: Bytes of one amplitude.
@@ -19,7 +19,10 @@ AMPLITUDE_BYTES: Final[dict[Precision, int]] = {"double": 16, "single": 8}
 
 
 class Output(StrEnum):
-    """The output of a circuit. The values are those of stored jobs: never change one."""
+    """The output of a circuit.
+
+    The values are those of stored jobs: never change one.
+    """
 
     COUNTS = "counts"
     #: counts, and the final state
@@ -37,22 +40,25 @@ PRIMITIVE_OUTPUTS: Final = frozenset({Output.BITS, Output.EXPECTATION_VALUES})
 
 
 class MethodError(ValueError):
-    """A circuit doesn't have the method that is asked for. The text goes on where a circuit's name ends."""
+    """A circuit doesn't have the method that is asked for.
+
+    The text goes on where a circuit's name ends.
+    """
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The request for a circuit: its output, and how it is simulated."""
+    """The output of a circuit, and how the circuit is simulated."""
 
     output: Output = Output.COUNTS
-    #: ``automatic`` as long as nobody has looked at the program: see `resolve_method`
+    #: ``automatic`` until the program is looked at: see `resolve_method`
     method: Method = "statevector"
     precision: Precision = "double"
-    #: whether each shot's outcome comes back, in order
+    #: True if the result has each shot's outcome, in order
     memory: bool = False
 
     @property
     def returns_amplitudes(self) -> bool:
-        """Tell whether a state or a matrix comes back."""
+        """Tell whether the result has a state or a matrix."""
         return self.output in (Output.STATEVECTOR, Output.UNITARY)
 
     @property
@@ -66,15 +72,15 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         return AMPLITUDE_BYTES[self.precision]
 
     def exponent(self, num_qubits: int) -> int:
-        """Return the number of amplitudes that are simulated, as a power of 2."""
+        """Return the binary logarithm of the number of simulated amplitudes."""
         return 2 * num_qubits if self.method == "unitary" else num_qubits
 
 
 def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
-    """Return the method that simulates a program, and why it is this one.
+    """Return the method that simulates a program, and the reason.
 
     Raises:
-        MethodError: the method that is asked for can't give what is wanted or saved.
+        MethodError: the method that is asked for can't give the output or the saved data.
     """
     saves = program.saves_unitary()
     if saves and request.output == Output.STATEVECTOR:

@@ -12,7 +12,10 @@ from qfleet.wire.program.saves import Saved
 
 
 class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The outcome of points of a `CircuitWork`: their data, one after the other, or the error that stopped them."""
+    """The outcome of points of a `CircuitWork`: data, or an error.
+
+    The data of the points come one after the other. An error stopped all of them.
+    """
 
     #: of the first point
     index: Count
@@ -23,16 +26,16 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     seconds: Annotated[float, Meta(ge=0)]
     #: the engine that ran it, for the result's metadata
     engine: Annotated[str, Meta(max_length=128)]
-    #: why this engine, for the result's metadata
+    #: the reason for this engine, for the result's metadata
     engine_reason: Text = ""
-    #: empty if the circuit ran; else what went wrong, for the user
+    #: empty if the circuit ran; else the error, for the user
     error: Text = ""
     points: Positive = 1
-    #: int64, shape (points,): how many distinct outcomes each point has; empty for one point
+    #: int64, shape (points,): the number of distinct outcomes of each point; empty for one point
     distinct: bytes = b""
     #: uint8, shape (distinct, ceil(num_clbits / 8)): each distinct outcome, clbit 0 in the lowest bit of the first byte
     outcomes: bytes = b""
-    #: int64, shape (distinct,): how often each outcome was seen
+    #: int64, shape (distinct,): the number of shots with each outcome
     counts: bytes = b""
     #: uint32, shape (shots,): each shot's row in ``outcomes``; empty unless asked for
     memory: bytes = b""
@@ -40,9 +43,9 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     amplitudes: bytes = b""
     #: uint8, shape (points, shots, ceil(num_clbits / 8)): each shot's outcome, as in ``outcomes``
     bits: bytes = b""
-    #: float64, shape (points, observables): means over the shots; with squares, shape (points, 2, observables)
+    #: float64, shape (points, observables): averages over the shots; with squares, shape (points, 2, observables)
     expectation_values: bytes = field(default=b"", name="means")
-    #: what each of the program's saves gave, in their order; of one point only
+    #: the data of each of the program's saves, in their order; of one point only
     saved: Annotated[tuple[Saved, ...], Meta(max_length=MAX_SAVES)] = ()
 
 

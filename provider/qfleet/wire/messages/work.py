@@ -25,9 +25,9 @@ Threads = Annotated[int, Meta(ge=0, le=1024)]
 
 
 class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A circuit to run at one or more points; or a block of its shots at one point.
+    """A circuit to run at one or more points.
 
-    Each point is a circuit of the job.
+    Each point is a circuit of the job. At one point, the work may be a block of the circuit's shots.
     """
 
     #: position of the first point in the job, from 0
@@ -35,21 +35,21 @@ class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     #: content hash that names the program's blob
     program: Name
     shots: Positive
-    #: seeds the first point's own randomness, whatever shard it travels in; the others' follow by `SEED_STEP`
+    #: the seed of the first point, in any shard; those of the other points follow by `SEED_STEP`
     seed: Seed
-    #: the block is the circuit's shots ``first_shot .. first_shot + shots - 1``
+    #: the block has the circuit's shots ``first_shot .. first_shot + shots - 1``
     first_shot: Count = 0
-    #: how many blocks the circuit's shots are cut into
+    #: the number of blocks of the circuit's shots
     blocks: Positive = 1
     points: Positive = 1
-    #: float64, little-endian, shape (points, num_parameters): what the program's parameters are, in radians
+    #: float64, little-endian, shape (points, num_parameters): the values of the program's parameters, in radians
     values: bytes = b""
     #: int32, little-endian, shape (1 or points, num_observables): the observables whose expectation values are wanted
     #: at all points, or at each; empty for all of them. Points that want the same ones run faster.
     observables: bytes = field(default=b"", name="wanted")
-    #: observables of a point, where ``observables`` names them
+    #: the number of observables of a point, if ``observables`` names them
     num_observables: Count = field(default=0, name="columns")
-    #: the place of the circuit's request in the shard's
+    #: the place of the circuit's request among the shard's
     request: Count = 0
 
 
@@ -59,7 +59,7 @@ def take_points(work: CircuitWork, first: int, points: int) -> CircuitWork:
     Args:
         work: the circuit.
         first: the first point to take, from 0.
-        points: how many points to take.
+        points: the number of points to take.
     """
     if points == work.points:
         return work

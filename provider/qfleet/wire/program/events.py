@@ -19,13 +19,13 @@ FINAL_EVENT: Final = 0
 
 
 def event_numbers(program: Program) -> NDArray[np.int64]:
-    """Return the number of each row's first event, and the next free number.
+    """Return the number of each row's first random event.
 
     Events are numbered from 1, in the order of rows and of each row's targets. A row without events has the number of
     the next event.
 
     Returns:
-        int64, shape (rows + 1,).
+        int64, shape (rows + 1,); the last entry is the next free number.
     """
     counts = EVENTS[program.codes]
     counts = np.where(counts == PER_TARGET, program.num_targets, counts)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classical expressions of a program: trees of typed nodes over its clbits and variables.
+"""Classical expressions of a program.
 
-A type is one number: `BOOL`, `FLOAT`, or the width of an unsigned integer. The type of a node follows from those of its
-operands, so that only constants and casts name one. Arithmetic of integers wraps around at their width.
+They are trees of typed nodes over its clbits and variables. A type is one number: `BOOL`, `FLOAT`, or the width of an
+unsigned integer. The type of a node follows from those of its operands, so that only constants and casts name one.
+Arithmetic of integers wraps around at their width.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ Place = Annotated[int, Meta(ge=0, lt=2**31)]
 
 
 class UnaryOp(IntEnum):
-    """Operations on one operand. The numbers are part of the wire format, and Qiskit's."""
+    """Operations on one operand.
+
+    The numbers are part of the wire format, and are Qiskit's.
+    """
 
     BIT_NOT = 1
     LOGIC_NOT = 2
@@ -31,7 +35,10 @@ class UnaryOp(IntEnum):
 
 
 class BinaryOp(IntEnum):
-    """Operations on two operands. The numbers are part of the wire format, and Qiskit's."""
+    """Operations on two operands.
+
+    The numbers are part of the wire format, and are Qiskit's.
+    """
 
     BIT_AND = 1
     BIT_OR = 2
@@ -57,7 +64,10 @@ class _Node(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class Constant(_Node, frozen=True, tag=0):
-    """A value: of a FLOAT the number, else the integer in little-endian bytes."""
+    """A value.
+
+    A FLOAT is a number, all others are the bytes of a little-endian integer.
+    """
 
     kind: Type
     value: float | Annotated[bytes, Meta(max_length=MAX_WIDTH // 8)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Formulas of a program: how the angles in its slots follow from the values of its parameters.
+"""Formulas of a program, which give angles from its parameters.
 
-A formula is a list of steps for a stack of numbers, one byte each: a step puts a parameter or a number on the stack, or
-takes its operands from it and puts the result back. Numbers may be complex on the way; the last one has to be real.
+A formula is a list of steps for a stack of numbers, one byte each. A step puts a parameter or a number on the stack, or
+takes its operands from it and puts the result back. Intermediate numbers may be complex; the last one has to be real.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from qfleet.wire.limits import MAX_STEPS
 
 
 class Step(IntEnum):
-    """The kind of a step. The numbers are part of the wire format: never reuse one.
+    """The kind of a step.
 
-    Of two operands, the left one is the one that was put on the stack first; it is the right one of RSUB, RDIV, RPOW.
+    The numbers are part of the wire format: never reuse one. Of two operands, the left one was put on the stack first;
+    for RSUB, RDIV and RPOW it is the right one.
     """
 
     PARAMETER = 1
@@ -52,13 +53,16 @@ BINARY_STEPS = frozenset(
 
 
 class Formula(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One formula: its steps, and what those of two kinds take, in their order."""
+    """One formula: its steps, and the items that they take.
+
+    The items of each kind are in the order of the steps.
+    """
 
     #: uint8, shape (steps,)
     steps: Annotated[bytes, Meta(min_length=1, max_length=MAX_STEPS)]
-    #: int32, little-endian: which parameter each PARAMETER puts on the stack
+    #: int32, little-endian: the parameter that each PARAMETER puts on the stack
     parameters: Annotated[bytes, Meta(max_length=4 * MAX_STEPS)] = b""
-    #: complex128, little-endian: what each NUMBER puts on the stack
+    #: complex128, little-endian: the number that each NUMBER puts on the stack
     numbers: Annotated[bytes, Meta(max_length=16 * MAX_STEPS)] = b""
 
 
@@ -71,5 +75,8 @@ def parameter(index: int) -> Formula:
 
 
 def parameter_of(formula: Formula) -> int | None:
-    """Return the parameter of a formula made by `parameter`; ``None`` for any other formula."""
+    """Return the parameter of a formula made by `parameter`.
+
+    It is ``None`` for any other formula.
+    """
     return int.from_bytes(formula.parameters, "little") if formula.steps == _PARAMETER else None

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 
 class Op(IntEnum):
-    """The operations of a program. The numbers are part of the wire format: never reuse one."""
+    """The operations of a program.
+
+    The numbers are part of the wire format: never reuse one.
+    """
 
     X = 1
     Y = 2
@@ -61,7 +64,7 @@ class Op(IntEnum):
     JUMP_UNLESS = 36
     #: Give clbits, a variable or one bit of either the value of an expression.
     STORE = 37
-    #: Save something of the state as it is at this place. The state stays as it is.
+    #: Save data of the current state. The state isn't changed.
     SAVE = 38
 
 
@@ -91,7 +94,10 @@ class Table(Enum):
 
 
 class Inverse(Enum):
-    """The ways to invert an operation. Instead of one, a row may name the inverse operation."""
+    """The ways to invert an operation.
+
+    Instead of one, a row may name the inverse operation.
+    """
 
     #: It isn't unitary.
     NONE = auto()
@@ -109,7 +115,7 @@ class Inverse(Enum):
     MATRIX = auto()
 
 
-#: The number of random events that is the number of targets.
+#: Stands for one random event for each target.
 PER_TARGET: Final = -1
 
 
@@ -117,7 +123,7 @@ class OpSpec(NamedTuple):
     """The description of an operation, except for its matrix."""
 
     op: Op
-    #: Number of targets; ``None`` where the row says how many.
+    #: Number of targets; ``None`` if each row has its own number.
     targets: int | None
     #: Number of angles, in radians: P(λ), RX(θ), RY(θ), RZ(φ), R(θ, φ), U(θ, φ, λ), RXX(θ), RYY(θ), RZZ(θ), RZX(θ),
     #: XX_MINUS_YY(θ, β), XX_PLUS_YY(θ, β), GLOBAL_PHASE(γ).
@@ -132,9 +138,9 @@ class OpSpec(NamedTuple):
     expressions: int = 0
     #: Number of random events, or `PER_TARGET`.
     events: int = 0
-    #: Whether its matrix is always diagonal.
+    #: True if its matrix is always diagonal.
     diagonal: bool = False
-    #: Whether its targets change places.
+    #: True if its targets change places.
     exchanges: bool = False
     inverse: Inverse | Op = Inverse.NONE
     #: Qiskit's names of standard gates that are exactly this row, each with its number of controls.
@@ -204,7 +210,11 @@ def numbers_by_code(value: Callable[[OpSpec], int], missing: int = 0) -> NDArray
 
 
 def flags_by_code(value: Callable[[OpSpec], bool]) -> NDArray[np.bool_]:
-    """Return a read-only flag of each operation by its code, bool, shape (256,). False for other codes."""
+    """Return a flag of each operation by its code.
+
+    Returns:
+        A read-only array, bool, shape (256,); False for other codes.
+    """
     flags = np.zeros(256, np.bool_)
     for spec in SPECS:
         flags[spec.op] = value(spec)
@@ -215,17 +225,17 @@ def flags_by_code(value: Callable[[OpSpec], bool]) -> NDArray[np.bool_]:
 IS_KNOWN: Final = flags_by_code(lambda _spec: True)
 IS_UNITARY: Final = flags_by_code(lambda spec: spec.kind is Kind.UNITARY)
 IS_FLOW: Final = flags_by_code(lambda spec: spec.kind is Kind.FLOW)
-#: Whether a row gives clbits or variables a value.
+#: True if a row gives clbits or variables a value.
 WRITES: Final = flags_by_code(lambda spec: spec.clbits > 0 or (spec.kind is Kind.FLOW and not spec.jumps))
 EXCHANGES: Final = flags_by_code(lambda spec: spec.exchanges)
 HAS_TABLE: Final = flags_by_code(lambda spec: spec.table is not Table.NONE)
 #: Bits of a table's index for each target.
 TABLE_BITS: Final = numbers_by_code(lambda spec: {Table.NONE: 0, Table.MATRIX: 2}.get(spec.table, 1))
-#: -1 where the row says how many.
+#: -1 if each row has its own number.
 TARGETS: Final = numbers_by_code(lambda spec: -1 if spec.targets is None else spec.targets, missing=-1)
 ANGLES: Final = numbers_by_code(lambda spec: spec.angles)
 CLBITS: Final = numbers_by_code(lambda spec: spec.clbits)
 JUMPS: Final = numbers_by_code(lambda spec: spec.jumps)
 EXPRESSIONS: Final = numbers_by_code(lambda spec: spec.expressions)
-#: `PER_TARGET` where the number of targets is the number of events.
+#: `PER_TARGET` if each target is an event.
 EVENTS: Final = numbers_by_code(lambda spec: spec.events)

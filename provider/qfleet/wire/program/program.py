@@ -56,7 +56,7 @@ class Operation(NamedTuple):
     #: The row that a jump goes to; -1 for all other operations.
     jump: int = -1
     expressions: tuple[Expression, ...] = ()
-    #: The index of what is saved; -1 for all other operations.
+    #: The index of the save; -1 for all other operations.
     save: int = -1
 
 
@@ -65,7 +65,10 @@ NOTHING: NDArray[np.int32] = np.frombuffer(b"", np.int32)
 
 
 class Program(msgspec.Struct, frozen=True, eq=False):
-    """A lowered circuit. Its arrays are never written to; see the module for their layout."""
+    """A lowered circuit: arrays that are never written to.
+
+    The module's docstring has their layout.
+    """
 
     num_qubits: int
     num_clbits: int
@@ -98,7 +101,7 @@ class Program(msgspec.Struct, frozen=True, eq=False):
     num_parameters: int = 0
     #: int32, shape (slots,), ascending: places in ``params`` that a formula fills
     slots: NDArray[np.int32] = NOTHING
-    #: int32, shape (slots,): which formula fills each
+    #: int32, shape (slots,): the formula that fills each
     slot_refs: NDArray[np.int32] = NOTHING
     formulas: tuple[Formula, ...] = ()
     #: int32, flat
@@ -114,7 +117,10 @@ class Program(msgspec.Struct, frozen=True, eq=False):
         return int(np.count_nonzero(IS_FLOW[self.codes]))
 
     def saves_unitary(self) -> bool:
-        """Tell whether the program saves its matrix, so that no state is simulated."""
+        """Tell whether the program saves its matrix.
+
+        No state is simulated then.
+        """
         return any(save.spec.quantity is Quantity.MATRIX for save in self.saves)
 
     def last_save(self) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saves of a program, and their data. One row of a table describes each kind of save.
+"""Saves of a program, and their data.
 
-Kinds and subtypes are those of Aer's ``save_*`` instructions. A new kind is a number in `SaveKind` and a row of
-`SAVE_SPECS`, if states know its quantity.
+One row of a table describes each kind of save. Kinds and subtypes are those of Aer's ``save_*`` instructions. A new
+kind is a number in `SaveKind` and a row of `SAVE_SPECS`, if states know its quantity.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBI
 
 
 class SaveKind(IntEnum):
-    """The kinds of saves. The numbers are part of the wire format: never reuse one."""
+    """The kinds of saves.
+
+    The numbers are part of the wire format: never reuse one.
+    """
 
     #: The amplitudes of all qubits.
     STATEVECTOR = 1
@@ -44,12 +47,12 @@ class SaveKind(IntEnum):
     UNITARY = 10
     #: The expectation values of several sums of Paulis on the targets.
     EXPECTATION_VALUES = 11
-    #: The same, and their squares, which give the standard error over several shots.
+    #: The same, and their squares, for the standard error over several shots.
     EXPECTATION_VALUES_AND_SQUARES = 12
 
 
 #: ``single``: from the last shot; ``list``: from each shot; ``accum``: added up over shots; ``average``: their mean.
-#: With ``c_``: apart for each value of the clbits at that moment.
+#: With ``c_``: separately for each value of the clbits at that moment.
 Subtype = Literal["single", "c_single", "list", "c_list", "average", "c_average", "accum", "c_accum"]
 
 
@@ -95,15 +98,15 @@ class SaveSpec(NamedTuple):
     numbers: Literal["state", "complex128", "float64"] = "float64"
     #: Subtypes without ``c_``.
     manners: tuple[str, ...] = _AVERAGED
-    #: Whether it acts on all qubits.
+    #: True if it acts on all qubits.
     whole_state: bool = False
-    #: Number of targets at most.
+    #: The largest number of targets.
     most_qubits: int = MAX_PAULI_QUBITS
-    #: Whether zeros are left out of the result.
+    #: True if zeros are left out of the result.
     sparse: bool = False
-    #: Whether an entry has a variance too. The save then has coefficients of the operator's square.
+    #: True if an entry has a variance too. The save then has coefficients of the operator's square.
     variance: bool = False
-    #: Whether an entry has the squares of its numbers too.
+    #: True if an entry has the squares of its numbers too.
     squares: bool = False
 
 
@@ -181,7 +184,7 @@ class Save(_OfKind, Struct, frozen=True, array_like=True, forbid_unknown_fields=
     z_masks: bytes = b""
     #: complex128, shape (terms,). With a variance, shape (2, terms): the second row is the operator's square.
     coefficients: bytes = b""
-    #: int32, shape (sums + 1,): where the terms of each sum begin, and the end of the last: of `Payload.PAULI_SUMS`.
+    #: int32, shape (sums + 1,): the index of each sum's first term, and the end of the last: of `Payload.PAULI_SUMS`.
     starts: bytes = b""
 
     def basis_states(self) -> NDArray[np.int64]:
@@ -189,7 +192,11 @@ class Save(_OfKind, Struct, frozen=True, array_like=True, forbid_unknown_fields=
         return np.frombuffer(self.indices, "<i8").astype(np.int64, copy=False)
 
     def paulis(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.complex128]]:
-        """Return the masks of X and of Z, shape (terms,), and the coefficients, shape (1 or 2, terms)."""
+        """Return the terms of the sums of Paulis.
+
+        Returns:
+            The masks of X and of Z, uint64, shape (terms,); and the coefficients, complex128, shape (1 or 2, terms).
+        """
         x = np.frombuffer(self.x_masks, "<u8").astype(np.uint64, copy=False)
         z = np.frombuffer(self.z_masks, "<u8").astype(np.uint64, copy=False)
         rows = 2 if self.spec.variance else 1
@@ -197,7 +204,11 @@ class Save(_OfKind, Struct, frozen=True, array_like=True, forbid_unknown_fields=
         return x, z, coefficients.reshape(rows, -1)
 
     def sums(self) -> NDArray[np.int64]:
-        """Return where the terms of each sum begin, and the end of the last, shape (sums + 1,)."""
+        """Return the index of each sum's first term.
+
+        Returns:
+            int64, shape (sums + 1,); the last entry is the number of terms.
+        """
         return np.frombuffer(self.starts, "<i4").astype(np.int64)
 
 
@@ -229,7 +240,7 @@ def value_type(kind: SaveKind, precision: str) -> str:
 
 
 def value_size(save: Save, num_qubits: int, num_targets: int) -> int:
-    """Return how many numbers one entry of a save has.
+    """Return the number of numbers in one entry of a save.
 
     Args:
         save: the save.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Redis urls for redis-py and for Celery, and the Celery settings that both sides share.
+"""Redis urls, for redis-py and Celery, and shared Celery settings.
 
-Pure: nothing here connects. Accepted urls::
+Nothing here connects. Accepted urls::
 
     redis://[[user]:password@]host[:port][/db]
     rediss://...                      the same over TLS (?ssl_ca_certs=FILE, ?ssl_check_hostname=false ...)
@@ -25,7 +25,7 @@ from qfleet.wire.redis.url_options import parse_options, redact
 
 #: Seconds until a server that doesn't answer counts as unreachable; every connection is tried at most twice.
 CONNECT_TIMEOUT_SECONDS: Final = 2.0
-#: Seconds until an answer that was begun counts as lost.
+#: Seconds until an answer that has begun counts as lost.
 READ_TIMEOUT_SECONDS: Final = 30.0
 
 _LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F, # as %23 and @ as %40"
@@ -33,7 +33,10 @@ _SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix", "sentinel")
 
 
 class BrokerUrlError(ValueError):
-    """The url names no Redis that can be used; the text holds it without its secrets."""
+    """The url doesn't name a usable Redis.
+
+    The text has the url without its secrets.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,11 @@ class Broker:
 
 
 def parse_broker(url: object) -> Broker:
-    """Return the Redis that a url names. Raises `BrokerUrlError`, also for what isn't text."""
+    """Return the Redis that a url names.
+
+    Raises:
+        BrokerUrlError: the url isn't text, or doesn't name a usable Redis.
+    """
     if not isinstance(url, str):
         raise BrokerUrlError(f"not a Redis url but {type(url).__name__}; give text like redis://localhost:6379/0")
     address = _split(url)
@@ -99,7 +106,7 @@ def _split(url: str) -> _Address:
         sentinels = _hosts(hosts) if parts.scheme == "sentinel" else []
         port = None if sentinels else parts.port
     except ValueError as exc:
-        # Python's text may hold a piece of the password.
+        # Python's text may contain a part of the password.
         raise BrokerUrlError(f"not a Redis url: {redact(url)}{_LOGIN_HINT if '@' in url else f' ({exc})'}") from None
     if parts.scheme not in _SCHEMES:
         raise BrokerUrlError(
@@ -141,8 +148,8 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
     keepalive = options.get("socket_keepalive", False)
     transport: dict[str, Any] = {
         "global_keyprefix": keys.PREFIX,
-        # The ledger says what is left to run, and the reconciler finds what has lost its message. kombu's own list of
-        # messages that aren't acknowledged would lose some, and hand out others twice.
+        # The ledger knows the shards that are left to run, and the reconciler finds those that lost their message.
+        # kombu's own list of messages that aren't acknowledged would lose some, and deliver others twice.
         "ack_emulation": False,
         "socket_timeout": options["socket_timeout"],
         "socket_connect_timeout": options["socket_connect_timeout"],
@@ -171,13 +178,13 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "accept_content": ["json"],
         "task_ignore_result": True,  # our scripts are the only writers of a task's record
         "task_acks_late": True,
-        "task_reject_on_worker_lost": True,  # the gate bounds how often
+        "task_reject_on_worker_lost": True,  # the attempts of a shard are limited
         "task_track_started": False,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A full Redis refuses what a worker writes when it connects: it tries again, rather than end.
+        # A full Redis refuses the commands of a worker that connects: the worker tries again instead of ending.
         "broker_channel_error_retry": True,
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 2000,
@@ -223,7 +230,10 @@ def _login_text(options: Mapping[str, Any]) -> str:
 
 
 def _unusable(host: str, port: int | None) -> str:
-    """Return the problem of a host or a port, without their text; empty if there is none."""
+    """Return the problem of a host or a port.
+
+    The text doesn't contain them. It is empty if there is no problem.
+    """
     try:
         host.encode("idna")  # as the socket module does
     except UnicodeError:

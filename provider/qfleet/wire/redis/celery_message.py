@@ -11,7 +11,14 @@ from qfleet.wire.redis.states import task_id
 
 
 def send_shard(app: Any, job_id: str, index: int, **options: Any) -> None:
-    """Put a shard's message on the queue. `options` are those of ``Celery.send_task``. Raises what kombu raises."""
+    """Put a shard's message on the queue. Raises kombu's errors.
+
+    Args:
+        app: the Celery app.
+        job_id: the job.
+        index: the index of the shard.
+        options: those of ``Celery.send_task``.
+    """
     app.send_task(
         RUN_SHARD,
         args=(job_id, index),

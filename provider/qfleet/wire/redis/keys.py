@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every Redis key that qfleet uses. Nobody else formats a key.
+"""The Redis keys of qfleet. No other module formats a key.
 
 ``qfleet:jobs``
     zset: job ids by time of creation (seconds since the epoch). An id whose ledger is gone belongs to an expired job.
@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: In front of every key, Celery's and kombu's too, so that other applications can use the same database.
+#: The beginning of every key, also of Celery's and kombu's, so that other applications can use the same database.
 PREFIX: Final = "qfleet:"
 QUEUE: Final = "shards"
 JOBS: Final = f"{PREFIX}jobs"
@@ -52,7 +52,7 @@ TRIMMED: Final = f"{PREFIX}trimmed"
 RECONCILER: Final = f"{PREFIX}reconciler"
 WORKERS: Final = f"{PREFIX}workers"
 IN_MEMORY: Final = f"{PREFIX}in-memory"
-#: What Celery's result backend puts before a task id.
+#: The text that Celery's result backend puts before a task id.
 CELERY_META: Final = f"{PREFIX}celery-task-meta-"
 
 
@@ -65,50 +65,53 @@ class JobField:
     ENDED: Final = "ended"
     #: seconds that the job is kept after it ended
     RETENTION: Final = "retention"
-    #: what comes back of each circuit: `qfleet.wire.messages.request.Output`
+    #: the output of each circuit: `qfleet.wire.messages.request.Output`
     OUTPUT: Final = "output"
     CIRCUITS: Final = "circuits"
     SHARDS: Final = "shards"
     #: JSON list of strings
     TAGS: Final = "tags"
-    #: what only clients read: `qfleet.ledger.record.JobRecord`
+    #: the data that only clients read: `qfleet.ledger.record.JobRecord`
     RECORD: Final = "record"
-    #: circuits that ran
+    #: the number of circuits that have run
     CIRCUITS_DONE: Final = "circuits_done"
     #: text of the first error
     ERROR: Final = "error"
-    #: when every shard's message was on the queue, in seconds since the epoch by the clock of Redis
+    #: the time when every shard's message was on the queue, in seconds since the epoch by the clock of Redis
     PUBLISHED: Final = "published"
     #: cancelled shards whose process is still alive
     STOPPING: Final = "stopping"
 
     @staticmethod
     def count(state: str) -> str:
-        """Return the field that holds how many shards are in a state."""
+        """Return the field with the number of shards in a state."""
         return f"n:{state}"
 
 
 class ShardField:
-    """Fields of a shard. All but the state are absent where they have nothing to say."""
+    """Fields of a shard.
+
+    All but the state may be absent.
+    """
 
     STATE: Final = "state"
-    #: how often the shard was taken
+    #: the number of times that the shard was taken
     ATTEMPTS: Final = "attempts"
     #: the attempt that took it last: ``<worker>/<process id>/<token>``
     OWNER: Final = "owner"
-    #: why the process that had it died
+    #: the reason why the process that had it died
     CAUSE: Final = "cause"
-    #: the circuit that is being run, and (``deaths:<circuit>``) how many processes died running it
+    #: the circuit that is being run, and (``deaths:<circuit>``) the number of processes that died running it
     CIRCUIT: Final = "circuit"
     DEATHS: Final = "deaths"
-    #: 1 if its worker was told to stop while it ran: if the worker is killed then, that isn't an attempt
+    #: 1 if its worker was told to stop while it ran: if the worker is then killed, the attempt isn't counted
     EXCUSED: Final = "excused"
     #: 1 if it was cancelled and its process is still alive
     STOPPING: Final = "stopping"
-    #: since when nobody holds it, and how often it was published again
+    #: the time since when no worker has it, and the number of times that it was published again
     MISSED: Final = "missed"
     AGAIN: Final = "again"
-    #: what a failed shard added to the count of circuits done, as JSON
+    #: the numbers that a failed shard added to the count of circuits done, as JSON
     COUNTED: Final = "counted"
 
     @staticmethod
@@ -138,7 +141,11 @@ def programs(job_id: str) -> str:
 
 
 def program(name: str) -> str:
-    """Return the key of a program that several jobs had, by its content hash."""
+    """Return the key of a program that several jobs had.
+
+    Args:
+        name: the program's content hash.
+    """
     return f"{PREFIX}program:{name}"
 
 
@@ -168,7 +175,10 @@ def celery_meta(task_id: str) -> str:
 
 
 def job_of(key: str) -> str | None:
-    """Return the id of the job that a key belongs to; ``None`` if it belongs to none."""
+    """Return the id of the job that a key belongs to.
+
+    It is ``None`` for a key of no job.
+    """
     prefix = f"{PREFIX}job:"
     if key.startswith(prefix):
         return key.removeprefix(prefix).partition(":")[0]

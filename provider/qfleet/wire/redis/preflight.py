@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rights that a client or a worker needs, and a check of them that changes nothing.
+"""The rights that a client or a worker needs.
 
-The commands are sent inside a transaction that is never executed: Redis checks the user's rights as it queues them.
+The check of them changes nothing: the commands are sent inside a transaction that is never executed, and Redis checks
+the user's rights as it queues them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ OLDEST_REDIS: Final = (6, 2)
 _Role = Literal["client", "worker"]
 _Command = tuple[str, ...]
 
-#: A job that never is.
+#: The id of a job that never exists.
 _JOB: Final = keys.job("preflight")
 _CHANNEL: Final = keys.events("preflight")
 _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
-#: What kombu keeps of the queues that are bound to an exchange.
+#: kombu's key for the queues that are bound to an exchange.
 _BINDING: Final = f"{keys.PREFIX}_kombu.binding.preflight"
 
 #: The commands that scripts send too, with harmless arguments.
@@ -88,7 +89,7 @@ class Missing:
 
     #: a command, keys, or a channel
     what: str
-    #: the ACL rule that gives it
+    #: the ACL rule that grants it
     rule: str
 
     def __str__(self) -> str:
@@ -101,7 +102,14 @@ def control_channel(database: int) -> str:
 
 
 def why_unsuited(hello: object) -> str:
-    """Return why a server can't hold jobs, from its answer to HELLO; empty if it can, or doesn't tell."""
+    """Return the reason why a server can't hold jobs.
+
+    Args:
+        hello: its answer to HELLO.
+
+    Returns:
+        The reason; empty if the server can hold jobs, or doesn't tell.
+    """
     if isinstance(hello, (list, tuple)):  # RESP2 has no maps
         hello = dict(zip(hello[::2], hello[1::2], strict=False))
     mode = (hello.get(b"mode") or hello.get("mode") or b"") if isinstance(hello, dict) else b""
@@ -109,12 +117,12 @@ def why_unsuited(hello: object) -> str:
 
 
 def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
-    """Return the rights that this user lacks. Raises redis-py's errors if Redis doesn't answer.
+    """Return the rights that this user lacks. Raises redis-py's errors.
 
     Args:
         client: a ``redis.Redis``.
         role: ``client`` or ``worker``.
-        database: its number, which the channel of the workers has in its name.
+        database: its number, which is part of the workers' channel's name.
     """
     commands = _BY_BOTH + (_BY_CLIENT if role == "client" else _BY_WORKER)
     control = control_channel(database)
@@ -128,7 +136,19 @@ def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
 
 
 def problems(client: Any, role: _Role, database: int) -> list[str]:
-    """Return why a Redis can't be used by this user, a line each; empty if it can. Raises redis-py's errors."""
+    """Return the reasons why this user can't use a Redis.
+
+    Args:
+        client: a ``redis.Redis``.
+        role: ``client`` or ``worker``.
+        database: the number of the database.
+
+    Returns:
+        One line for each; empty if it can be used.
+
+    Raises:
+        redis.RedisError: Redis doesn't answer.
+    """
     ((_, hello),) = _asked(client, [("HELLO",)])
     unsuited = why_unsuited(hello)
     if unsuited:
@@ -138,9 +158,9 @@ def problems(client: Any, role: _Role, database: int) -> list[str]:
 
 
 def _asked(client: Any, *rounds: Sequence[_Command]) -> list[tuple[_Command, object]]:
-    """Return commands with their answers, errors among them, from a connection that is closed afterwards.
+    """Return commands with their answers, or errors.
 
-    The commands of a round are sent together. After one with a refusal there is no other.
+    The commands of a round are sent together. No round follows one with a refusal. The connection is closed afterwards.
     """
     connection = client.connection_pool.get_connection()
     answers: list[tuple[_Command, object]] = []
@@ -152,7 +172,7 @@ def _asked(client: Any, *rounds: Sequence[_Command]) -> list[tuple[_Command, obj
             if any(isinstance(answer, Exception) for _, answer in answers):
                 break
     finally:
-        # A transaction that was begun ends with it.
+        # This ends a transaction that has begun.
         connection.disconnect()
         client.connection_pool.release(connection)
     return answers

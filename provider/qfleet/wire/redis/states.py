@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The states of a shard, and the record by which Celery's ``AsyncResult`` sees them.
+"""The states of a shard, and Celery's record of them.
 
-A shard's state is a Celery state. The scripts in ``lua/`` are the only writers, and make the moves of `MOVES` only::
+``AsyncResult`` reads the record. A shard's state is a Celery state. The scripts in ``lua/`` are the only writers, and
+make the moves of `MOVES` only::
 
        +---------- retry ----------------------+
        v                                       |
@@ -42,13 +43,18 @@ _TASK_ID: Final = re.compile(r"([0-9A-Za-z_-]{1,128})\.([0-9]{1,7})", re.ASCII)
 
 
 def shard_of(task_id: str) -> tuple[str, int] | None:
-    """Return the job and the index of the shard with a task id; ``None`` if there is no such shard."""
+    """Return the job and the index of a task's shard.
+
+    It is ``None`` if no shard has the task id.
+    """
     found = _TASK_ID.fullmatch(task_id)
     return (found[1], int(found[2])) if found else None
 
 
 def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) -> str:
-    """Return the start of the JSON that Celery's Redis result backend stores for a task.
+    """Return the start of a task's record in Celery's result backend.
+
+    The record is JSON. The scripts end it with the task id.
 
     The scripts end it with the task id.
 

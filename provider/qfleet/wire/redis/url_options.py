@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options at the end of a Redis url, and the url without its secrets.
+"""The options at the end of a Redis url; urls without secrets.
 
-Their names and values are redis-py's. Other options are refused: nobody would notice that one is dropped.
+Names and values are redis-py's. Other options are refused: nobody would notice that one is ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 _SOCKET_SCHEMES: Final = frozenset({"redis+socket", "unix"})
 _TCP_SCHEMES: Final = frozenset({"redis", "rediss", "sentinel"})
 _ANY_SCHEME: Final = _SOCKET_SCHEMES | _TCP_SCHEMES
-#: A host and a port. Without a host, what looks like a port may be a password.
+#: A host and a port. Without a host, the apparent port may be a password.
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]+)(:\d{0,5})?|")
 _TRUE, _FALSE = frozenset({"1", "t", "true", "y", "yes"}), frozenset({"0", "f", "false", "n", "no"})
 
@@ -88,7 +88,7 @@ _OPTIONS: Final[Mapping[str, _Option]] = {
     "username": _Option(str, secret=True),
     "virtual_host": _Option(_whole(0, 2**31 - 1), _SOCKET_SCHEMES),  # Celery's name for db
 }
-#: What redis-py would take, too.
+#: Other options that redis-py takes.
 _OWN: Final = frozenset(
     {
         "credential_provider",
@@ -107,7 +107,15 @@ _OWN: Final = frozenset(
 
 
 def parse_options(scheme: str, query: str) -> dict[str, Any]:
-    """Return the options of a url, as redis-py takes them. Raises ValueError, whose text holds no secret."""
+    """Return the options of a url, as redis-py takes them.
+
+    Args:
+        scheme: the scheme of the url.
+        query: the part of the url after ``?``.
+
+    Raises:
+        ValueError: an option isn't known or has a wrong value; the text has no secret.
+    """
     options: dict[str, Any] = {}
     secret = ""
     for name, text in parse_qsl(query, keep_blank_values=True):
@@ -133,12 +141,15 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 def redact(url: str) -> str:
-    """Return a url with ``***`` for all that may be secret. The url need not be valid."""
+    """Return a url with ``***`` for all parts that may be secret.
+
+    The url need not be valid.
+    """
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "", url
     elif scheme.lower() not in _ANY_SCHEME and ("@" in rest or not _SCHEME.fullmatch(scheme)):
-        # The ``://`` may stand within a login.
+        # The ``://`` may be a part of a login.
         return "***"
     start = f"{scheme}{separator}"
     head, mark, query = rest.partition("?")
@@ -147,10 +158,10 @@ def redact(url: str) -> str:
     of_path = scheme.lower() in _SOCKET_SCHEMES and head.startswith("/")
     address = head if of_path else head.partition("/")[0]
     if not of_path and "@" in rest[len(address) :]:
-        # A sign of the password that should have been escaped: any part may be a part of it.
+        # The ``@`` may belong to a password and should have been escaped: any part of the url may be the password's.
         return f"{start}***"
     if of_path and "@" in head.split("/")[1]:
-        # Perhaps a login with one slash too many in front of it.
+        # This may be a login after one slash too many.
         head = f"/***@{head.rpartition('@')[2]}"
     if not of_path:
         login, at, _ = address.rpartition("@")
