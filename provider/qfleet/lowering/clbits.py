@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Number the clbits that a circuit and its blocks name.
+"""The numbers of the clbits that a circuit and its blocks name.
 
 A block's clbits stand for the clbits that its operation acts on, in order. `QuantumCircuit.compose` breaks this rule:
 conditions inside blocks then read clbits of the circuit around them.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold what the parts of one lowering share."""
+"""The shared state of one circuit's lowering."""
 
 from __future__ import annotations
 

@@ -184,7 +184,10 @@ def _overridden(kind: Any, base: Any) -> Literal["definition", "matrix"] | None:
 
 
 def _is_given(operation: Any, kind: type[Any], definition: Any) -> bool:
-    """Tell whether an operation's definition isn't the definition that its class makes."""
+    """Tell whether an operation's definition was set from outside.
+
+    Its class makes another definition.
+    """
     if kind not in _DEFINE_THEMSELVES:
         return True
     if not getattr(operation, "mutable", True):

@@ -27,7 +27,7 @@ MOST_AMPLITUDES_LOG2: Final = 50
 _AMPLITUDE_COPIES: Final = 3
 #: Copies of other data at their peak: as collected, sorted or joined, encoded, and with the header before it.
 _RESULT_COPIES: Final = 4
-#: Copies of other data beside the states.
+#: Copies of other data besides the states.
 _RESULT_COPIES_BESIDE: Final = 2
 #: Bytes that a saved value takes besides its own while shots are collected.
 _ENTRY_BYTES: Final = 512

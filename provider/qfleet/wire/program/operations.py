@@ -69,7 +69,7 @@ class Op(IntEnum):
 
 
 class Kind(Enum):
-    """The kinds of operations, by what they act on."""
+    """The kinds of operations."""
 
     #: Qubits, unitarily. All other kinds take no controls.
     UNITARY = auto()

@@ -88,7 +88,7 @@ _OPTIONS: Final[Mapping[str, _Option]] = {
     "username": _Option(str, secret=True),
     "virtual_host": _Option(_whole(0, 2**31 - 1), _SOCKET_SCHEMES),  # Celery's name for db
 }
-#: Other options that redis-py takes.
+#: Options of redis-py that qfleet sets itself.
 _OWN: Final = frozenset(
     {
         "credential_provider",
@@ -111,7 +111,7 @@ def parse_options(scheme: str, query: str) -> dict[str, Any]:
 
     Args:
         scheme: the scheme of the url.
-        query: the part of the url after ``?``.
+        query: the part of the url after the question mark.
 
     Raises:
         ValueError: an option isn't known or has a wrong value; the text has no secret.
@@ -184,7 +184,7 @@ def _shown(option: str) -> str:
 
 def _why_not(name: str, secret: str, scheme: str) -> str:
     if secret:
-        # Perhaps a part of it.
+        # The name may be a part of the secret.
         return f"what follows the option {secret} isn't an option; in its value write & as %26, = as %3D and # as %23"
     if not re.fullmatch(r"[A-Za-z0-9_]{1,40}", name):
         return "one of the options has a strange name"
