@@ -75,7 +75,7 @@ _LARGEST_NUMBER: Final = 1 << 64
 
 
 class QfleetError(QiskitError):
-    """Something that qfleet was asked for can't be done.
+    """The base class of all errors of qfleet.
 
     Args:
         message: the text for people.
@@ -253,7 +253,7 @@ class MissingExtraError(QfleetError, ImportError):
 
 
 class FleetJobError(QfleetError, JobError):
-    """A job can't do what was asked of it."""
+    """A job failed, was cancelled, or can't do what a call asks for."""
 
     job_id: str | None = None
 

@@ -50,7 +50,7 @@ class LedgerJob(ABC, Generic[_Result]):
     """A job in the fleet's Redis, which any process finds by id.
 
     The job continues when this process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if Redis can't be
-    used, `JobNotFoundError` if there is no such job, and `JobExpiredError` once its retention is over. Methods that
+    used, `JobNotFoundError` if the job doesn't exist, and `JobExpiredError` once its retention is over. Methods that
     wait survive an outage of Redis of up to a minute (`qfleet.jobs.waiting.OUTAGE_SECONDS`). Ctrl-C ends the wait, not
     the job.
 

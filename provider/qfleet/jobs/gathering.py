@@ -150,7 +150,7 @@ def _ended(connection: Connection, deadline: Deadline, unread: list[int], at_lea
         connection: the connection to Redis.
         deadline: the end of the wait.
         unread: the numbers of the shards.
-        at_least: a number of ended shards after which no more are asked for.
+        at_least: the search stops at this number of ended shards.
     """
     ended: list[int] = []
     for start in range(0, len(unread), _STATES_AT_ONCE):

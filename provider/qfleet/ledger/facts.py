@@ -71,7 +71,7 @@ class Facts:
     damaged_workers: tuple[str, ...]
     #: the number of messages on the queue
     messages: int
-    #: the number of waiting shards of jobs whose messages must all be there
+    #: the number of waiting shards that must have a message on the queue
     waiting_shards: int
     #: ids of jobs in the list of active ones that don't exist
     gone_jobs: tuple[str, ...]

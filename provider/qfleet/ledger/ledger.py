@@ -217,7 +217,7 @@ class Ledger:
     def delete(self, job_id: str) -> None:
         """Remove a job with all its keys.
 
-        Its messages on the queue have no effect any more.
+        Its messages on the queue have no effect then.
         """
         raw = self._redis.hget(keys.job(job_id), JobField.SHARDS) or b"0"
         # A number that no client stores is damaged data, and its shards don't exist.

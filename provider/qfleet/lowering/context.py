@@ -27,7 +27,7 @@ class LoweringContext:
         Args:
             circuit: the outermost circuit.
             parameters: its parameters, which may stay free.
-            unitary: True if the unitary of the circuit is asked for.
+            unitary: True if the output is the circuit's unitary.
         """
         #: Maps each parameter that may stay free to the object that stands for it; see `qfleet.lowering.parameters`.
         self.free = {parameter: parameter for parameter in parameters}
@@ -77,7 +77,7 @@ class LoweringContext:
             self.free = free
 
     def refuse_in_unitary(self) -> None:
-        """Raise `RefusalError` if the unitary of the circuit is asked for."""
+        """Raise `RefusalError` if the output is the circuit's unitary."""
         if self.unitary:
             raise RefusalError("it can't be part of a unitary; remove it from the circuit")
 

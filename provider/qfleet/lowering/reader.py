@@ -104,7 +104,7 @@ class Reader:
         self._unitary_gates.check()
 
     def _add_place(self, refusal: RefusalError, data: Sequence[CircuitInstruction]) -> None:
-        """Add the instruction in hand to a refusal."""
+        """Add the current instruction to a refusal."""
         instruction = data[self._position]
         refusal.add_place(instruction.name, self._position, list(map(self._qubit_of, instruction.qubits)))
 

@@ -70,8 +70,8 @@ class UnitaryGates:
         """Collect the unitary gates of a circuit.
 
         Args:
-            rows: where the gates' rows are appended.
-            tables: where the gates' matrices are added.
+            rows: the rows that get those of the gates.
+            tables: the tables that get the gates' matrices.
             qubit_of: returns a qubit's number.
             any_may_differ: see `qfleet.lowering.context.LoweringContext.any_may_differ`.
         """

@@ -57,7 +57,7 @@ def encode_circuit(
 def lower_circuit(
     circuit: QuantumCircuit, options: RunOptions, output: Output, observables: Sequence[SparseObservable] = ()
 ) -> Program:
-    """Return the program that yields the output wanted of a circuit.
+    """Return the program that yields an output of a circuit.
 
     Args:
         circuit: the circuit.

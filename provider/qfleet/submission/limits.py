@@ -21,7 +21,7 @@ def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, request: Request)
     Args:
         circuit: named in the error.
         num_qubits: qubits that are simulated.
-        request: what is asked of the circuit, with a resolved method.
+        request: the request for the circuit, with a resolved method.
 
     Raises:
         CapacityError: the circuit has too many qubits.
@@ -66,7 +66,7 @@ def check_result(circuit: QuantumCircuit, program: Program, size: int, output: O
         circuit: named in the error.
         program: its program.
         size: predicted bytes of its result.
-        output: what is asked of it.
+        output: the output of the job.
 
     Raises:
         CapacityError: the result is larger.

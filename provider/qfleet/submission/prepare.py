@@ -91,7 +91,7 @@ def new_job(
     metadata: Mapping[str, Any],
     retention: int,
 ) -> NewJob:
-    """Return the job of these entries. Raises `CapacityError` for too many."""
+    """Return the job of these entries. Raises `CapacityError` for too many circuits."""
     number = sum(len(entry.phases) for entry in entries)
     if number > _MAX_CIRCUITS:
         text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"

@@ -24,7 +24,7 @@ def resolve_saves(program: Program, save_state_labels: Collection[str], *, unita
     Args:
         program: the program to resolve.
         save_state_labels: labels of the ``save_state`` instructions.
-        unitary: True if the unitary of the circuit is asked for.
+        unitary: True if the output is the circuit's unitary.
 
     Raises:
         RefusalError: the saves don't fit the circuit.

@@ -51,7 +51,7 @@ class Cost(NamedTuple):
     state_bytes: int
     #: seconds of one thread, for all shots at one point
     seconds: float
-    #: bytes of the result at one point, rather too many
+    #: bytes of the result at one point, an upper estimate
     result_bytes: int
 
 
@@ -85,10 +85,10 @@ def costs(
 
     Args:
         program: the circuit's program.
-        request: what is asked of it, with a resolved method.
+        request: the request for it, with a resolved method.
         shots: shots at each point.
         points: points whose results are held together.
-        num_observables: expectation values that are wanted, if not all that the program saves.
+        num_observables: expectation values in the result, if not all that the program saves.
         engines: the engines' names.
     """
     counted = counted_bytes(program, shots, request, num_observables)
@@ -124,7 +124,7 @@ def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE)
 
     Args:
         num_qubits: qubits that are simulated.
-        request: what is asked of the circuit, with a resolved method.
+        request: the request for the circuit, with a resolved method.
         engine: the engine's name.
     """
     states = _states_bytes(num_qubits, request, constants_of(engine, request.method).states)

@@ -42,13 +42,13 @@ class SavedSize(NamedTuple):
 
 
 def saved_size(program: Program, shots: int, precision: Precision, num_observables: int = 0) -> SavedSize:
-    """Return the size of a program's saved data, rather too large.
+    """Return an upper estimate of the size of a program's saved data.
 
     Args:
         program: the program.
         shots: shots of the circuit.
         precision: the precision of amplitudes.
-        num_observables: expectation values that are wanted of the last save, if not all.
+        num_observables: expectation values that the last save returns, if not all.
     """
     if not program.saves:
         return SavedSize(0, 0)
@@ -136,8 +136,8 @@ def counted_bytes(program: Program, shots: int, request: Request, num_observable
     Args:
         program: the circuit's program.
         shots: shots of the circuit.
-        request: what is asked of it.
-        num_observables: expectation values that are wanted, if not all that the program saves.
+        request: the request for it.
+        num_observables: expectation values in the result, if not all that the program saves.
     """
     row = (program.num_clbits + 7) // 8
     of_observables = request.output == Output.EXPECTATION_VALUES

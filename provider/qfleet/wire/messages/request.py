@@ -42,7 +42,7 @@ PRIMITIVE_OUTPUTS: Final = frozenset({Output.BITS, Output.EXPECTATION_VALUES})
 class MethodError(ValueError):
     """A circuit doesn't have the method that is asked for.
 
-    The text goes on where a circuit's name ends.
+    The text follows a circuit's name.
     """
 
 

@@ -44,8 +44,8 @@ class CircuitWork(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     points: Positive = 1
     #: float64, little-endian, shape (points, num_parameters): the values of the program's parameters, in radians
     values: bytes = b""
-    #: int32, little-endian, shape (1 or points, num_observables): the observables whose expectation values are wanted
-    #: at all points, or at each; empty for all of them. Points that want the same ones run faster.
+    #: int32, little-endian, shape (1 or points, num_observables): the observables whose expectation values are computed
+    #: at all points, or at each; empty for all of them. Points with the same ones run faster.
     observables: bytes = field(default=b"", name="wanted")
     #: the number of observables of a point, if ``observables`` names them
     num_observables: Count = field(default=0, name="columns")
@@ -85,5 +85,5 @@ class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):
     threads: Threads
 
     def request_of(self, circuit: CircuitWork) -> Request:
-        """Return what is asked of a circuit of this shard."""
+        """Return the request for a circuit of this shard."""
         return self.requests[circuit.request]

@@ -69,15 +69,15 @@ class Op(IntEnum):
 
 
 class Kind(Enum):
-    """The kinds of operations."""
+    """The kinds of operations, by the things that they act on."""
 
-    #: Qubits, unitarily. All other kinds take no controls.
+    #: Acts on qubits, unitarily. All other kinds take no controls.
     UNITARY = auto()
-    #: Qubits, with random events.
+    #: Acts on qubits, with random events.
     PROJECTIVE = auto()
-    #: Clbits and variables, or the order of rows.
+    #: Acts on clbits and variables, or changes the order of rows.
     FLOW = auto()
-    #: Nothing.
+    #: Acts on nothing.
     SAVE = auto()
 
 

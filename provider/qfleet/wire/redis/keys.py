@@ -6,14 +6,14 @@
 ``qfleet:ids``
     zset: the same ids, all with the score 0, so that they are in alphabetical order.
 ``qfleet:trimmed``
-    string: how many of these ids were looked at when ids of expired jobs were forgotten last.
+    string: the number of these ids that were looked at when ids of expired jobs were last removed.
 ``qfleet:active``
-    zset: ids of jobs that have something left to run, by time of creation.
+    zset: ids of jobs with shards left to run, by time of creation.
 ``qfleet:job:<id>``
     hash: the ledger of a job, see `JobField`.
 ``qfleet:job:<id>:shards``
-    hash: per shard ``<index>:<field>``, see `ShardField`; per circuit that is cut into blocks of shots
-    ``blocks:<circuit>``, how many of them ran.
+    hash: for each shard ``<index>:<field>``, see `ShardField`; for each circuit that is cut into blocks of shots
+    ``blocks:<circuit>``, the number of its blocks that ran.
 ``qfleet:job:<id>:work``
     hash: shard index -> `qfleet.wire.messages.work.ShardWork`.
 ``qfleet:job:<id>:programs``
@@ -21,21 +21,21 @@
 ``qfleet:job:<id>:results``
     hash: shard index -> `qfleet.wire.messages.result.ShardResult`.
 ``qfleet:job:<id>:events``
-    channel: a message at every move of a shard, ``moved``, or ``ended`` with the job's last.
+    channel: a message at every move of a shard: ``moved``, or ``ended`` at the job's last move.
 ``qfleet:program:<content hash>``
-    string: a program that several jobs had; expires by itself some time after its last use.
+    string: a program that several jobs had; it expires some time after its last use.
 ``qfleet:workers``
     hash: worker name -> `qfleet.wire.messages.presence.Presence` as JSON.
 ``qfleet:reconciler``
-    string: the worker that looked for lost shards last; it expires when another one may.
+    string: the worker that last looked for lost shards; it expires when another worker may look.
 ``qfleet:in-memory``
-    string: there if a local fleet keeps its jobs in memory on purpose.
+    string: exists if a local fleet keeps its jobs in memory on purpose.
 ``qfleet:celery-task-meta-<task id>``
     string: the shard's record in Celery's result backend, written by our scripts.
 ``qfleet:shards``
     list: the Celery queue. kombu keeps ``qfleet:_kombu*`` beside it.
 
-All keys of a job expire together, a retention time after its last shard ended.
+All keys of a job expire together, a retention time after its last shard has ended.
 """
 
 from __future__ import annotations
