@@ -253,7 +253,7 @@ class MissingExtraError(QfleetError, ImportError):
 
 
 class FleetJobError(QfleetError, JobError):
-    """A job failed, was cancelled, or can't do what a call asks for."""
+    """A job failed, was cancelled, or can't do what was asked."""
 
     job_id: str | None = None
 
