@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statevector engine: vector kernels made by numba, and circuits compiled in machine code to run on them.
+"""The statevector engine: numba's vector kernels, and circuits compiled for them.
 
-Imports nothing: whether its machine code is compiled (`machine_code.folder`) can be asked without numba.
+The circuits are compiled in machine code, too. This package imports nothing: whether its machine code is compiled
+(`machine_code.folder`) can be asked without numba.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the statevector engine's machine code, in processes of its own that share the work.
+"""Compilation of the statevector engine's machine code, shared by several processes.
 
 One function is compiled by one process alone: numba keeps a function's machine code in an index that it reads and
-writes anew. Each process keeps all that it compiles in a folder of its own, and moves a function's into place when it
-is complete. The next process goes on with what was cut short.
+writes anew. Each process keeps all that it compiles in a folder of its own, and moves a function's machine code into
+place when it is complete. After an interruption, the next process goes on from there.
 
 ``python -m qfleet_worker.engines.statevector.build PARENT`` compiles in the background, and ends with the process
 PARENT; ``python -m qfleet_worker.engines.statevector.build PARENT FOLDER`` is one of the processes that share the work.
@@ -46,18 +46,18 @@ _LONGEST: Final = (
     ("kernels.stage",),
     ("kernels.pauli_sums",),
 )
-#: More processes are of no use: the first modules take longer than all others together.
+#: More processes would be of no use: the first modules take longer than all others together.
 MOST_PROCESSES: Final = 2
 #: Memory of one process at most; it takes a quarter of that.
 PROCESS_BYTES: Final = 1 << 31
-#: What a process in the background gives way by: circuits get nine tenths of a core that it shares with them.
+#: Niceness of a process in the background: circuits get nine tenths of a core that it shares with them.
 _NICE: Final = 10
-#: Exit code of one that has nothing to do.
+#: Exit code of a process that has nothing to do.
 ELSEWHERE: Final = 3
 _WORK: Final = "work"
 #: How this module is run.
 MODULE: Final = "qfleet_worker.engines.statevector.build"
-#: Seconds between two looks at whether the process that wanted the machine code is there.
+#: Seconds between two checks that the process that wanted the machine code still runs.
 _LOOK_SECONDS: Final = 0.5
 
 
@@ -76,7 +76,8 @@ def compile_machine_code(processes: int = 0, *, anew: bool = False, wait: bool =
         anew: compile all of it again, whatever there is.
         wait: wait for another process that compiles the same, instead of raising `CompilingElsewhereError`.
 
-    Raises `MachineCodeError` if it fails, or can't be kept.
+    Raises:
+        MachineCodeError: it fails, or can't be kept.
     """
     folder = folder_to_fill()
     try:
@@ -93,7 +94,10 @@ def compile_machine_code(processes: int = 0, *, anew: bool = False, wait: bool =
 
 @contextmanager
 def _only_one(folder: Path, *, wait: bool) -> Iterator[None]:
-    """Hold the lock of a folder, which ends with the process that has it."""
+    """Hold the lock of a folder.
+
+    The lock ends with the process that has it.
+    """
     with folder.with_name(f"{folder.name}.lock").open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +121,10 @@ def die_with(parent: int) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether another process has done it all meanwhile; remove what is damaged."""
+    """Tell whether all is compiled; remove what is damaged.
+
+    Another process may have compiled it in the meantime.
+    """
     if not (folder / MARK).exists():
         return False
     try:
@@ -152,7 +159,10 @@ def _compile_into(folder: Path, processes: int) -> None:
 
 
 def _modules(names: list[str]) -> list[list[str]]:
-    """Return the functions' names by what one process compiles, the longest first."""
+    """Return the functions' names in groups, the longest first.
+
+    One process compiles a group.
+    """
     found: dict[tuple[str, ...], list[str]] = {group: [] for group in _LONGEST}
     for name in names:
         module = name.rpartition(".")[0]
@@ -210,7 +220,7 @@ def main(arguments: list[str]) -> int:
     except MachineCodeError as exc:
         print(exc, file=sys.stderr)
         return 1
-    except Exception as exc:  # noqa: BLE001 - it is told, and told on
+    except Exception as exc:  # noqa: BLE001 - the parent process reads and reports it
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
         return 1
     return 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine whose kernels are machine code: it is available once that is compiled.
+"""The engine whose kernels are machine code.
 
-This module imports no numba. Nothing that is wrong with the machine code keeps a worker from starting: the engine says
-so, and isn't available.
+It is available once the machine code is compiled. This module doesn't import numba. Nothing that is wrong with the
+machine code keeps a worker from starting: the engine gives the reason, and isn't available.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 COMPILED: Final = "machine code is compiled"
 NOT_COMPILED: Final = "machine code isn't compiled on this worker; run `qfleet warm` there"
 NO_NUMBA: Final = "numba isn't installed on this worker"
-#: Characters of a reason that is told on: it goes into results and presences.
+#: Characters of a reason that is passed on: it goes into results and presences.
 MOST_TEXT: Final = 500
 
 
@@ -43,7 +43,7 @@ class StatevectorEngine:
     reason: Final = COMPILED
 
     def __init__(self, marks: Sequence[Path] | None = None) -> None:
-        # The name of the folder takes some milliseconds to find, a look at whether the mark is there microseconds.
+        # To find the folder's name takes some milliseconds, to look for the mark only microseconds.
         self._marks = machine_code.marks() if marks is None else marks
         #: why the engine isn't available; empty once its machine code is loaded
         self.refusal = NOT_COMPILED if self._marks else NO_NUMBA
@@ -51,7 +51,10 @@ class StatevectorEngine:
         self._refused: set[tuple[Path, int, int]] = set()
 
     def available(self) -> str:
-        """See `Engine.available`. Loads the machine code if it has been compiled meanwhile."""
+        """See `Engine.available`.
+
+        It loads the machine code if that has been compiled in the meantime.
+        """
         if self.refusal:
             for mark in self._marks:
                 try:
@@ -61,7 +64,7 @@ class StatevectorEngine:
                 version = mark, status.st_ino, status.st_mtime_ns
                 if version not in self._refused and self._load(mark.parent):
                     break
-                # Not before it is another one.
+                # It isn't tried again unless it changes.
                 self._refused.add(version)
         return self.refusal
 

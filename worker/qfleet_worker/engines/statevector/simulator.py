@@ -67,7 +67,7 @@ class StatevectorSimulator:
         before = seconds_compiling()
         outcome = self._final_state(experiment)
         if outcome is None:
-            # A hostile table may overflow; the check of the norm catches what comes of it.
+            # A hostile table may overflow; the check of the norm catches that.
             with np.errstate(all="ignore"):
                 unitary = experiment.request.method == "unitary"
                 outcome = self._unitary(experiment) if unitary else self._simulate(experiment)
@@ -75,7 +75,10 @@ class StatevectorSimulator:
         return outcome
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
-        """Run one circuit at many points; see `qfleet_worker.engines.contract.Simulator`."""
+        """Run one circuit with many parameter sets, in order.
+
+        See `qfleet_worker.engines.contract.Simulator`.
+        """
         if len(params) != len(seeds):
             raise ValueError(f"{len(params)} points have {len(seeds)} seeds")
         return chain.from_iterable(self._parts(experiment, params, seeds))
@@ -83,7 +86,7 @@ class StatevectorSimulator:
     def _parts(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
     ) -> Iterator[Iterable[Outcome]]:
-        """Give the outcomes of all points, some at a time."""
+        """Give the outcomes of all parameter sets, some at a time."""
         before = seconds_compiling()
         parts = self._sweep(experiment, params, seeds) if len(params) else None
         if parts is not None:
@@ -97,7 +100,10 @@ class StatevectorSimulator:
     def _sweep(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
     ) -> Iterable[Iterable[Outcome]] | None:
-        """Return the outcomes of `_parts`; ``None`` for an experiment of which many points can't be run at a time."""
+        """Return the outcomes of many parameter sets run together.
+
+        It is ``None`` for an experiment whose parameter sets can't be run together; see `_parts`.
+        """
         program = experiment.program
         save = final_means(program)
         if save is not None and not experiment.request.returns_amplitudes:
@@ -126,7 +132,10 @@ class StatevectorSimulator:
         return kept
 
     def _final_state(self, experiment: Experiment) -> Outcome | None:
-        """Return the state after gates on a few qubits; ``None`` for all other experiments."""
+        """Return the state after gates on a few qubits.
+
+        It is ``None`` for all other experiments.
+        """
         if experiment.request.output != Output.STATEVECTOR or experiment.program.num_clbits:
             return None
         tables = compile_small(experiment.program, _LANE_BITS[experiment.request.precision], self._cache)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the machine code ready before the first circuit comes."""
+"""Preparation of the machine code before the first circuit comes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ logger = logging.getLogger(__name__)
 
 
 def warm() -> tuple[float, float]:
-    """Compile what isn't compiled yet, and load all the machine code that the engine calls.
+    """Compile what isn't compiled yet, and load all machine code.
 
-    Returns the seconds that this took, and how many of them went into compiling. Raises `MachineCodeError` if it can't
-    be compiled or kept.
+    Returns:
+        The seconds that this took, and how many of them were spent compiling.
+
+    Raises:
+        MachineCodeError: it can't be compiled or kept.
     """
     begin, compiling = time.perf_counter(), 0.0
     if not load_if_ready():
@@ -26,7 +29,7 @@ def warm() -> tuple[float, float]:
         try:
             load(folder)
         except MachineCodeError as exc:
-            # Begun by a process that was cut short, and damaged since.
+            # The process that began it was cut short, or it was damaged since.
             logger.warning("%s; all of it is compiled again", exc)
             load(compile_machine_code(anew=True))
         compiling = time.perf_counter() - begin

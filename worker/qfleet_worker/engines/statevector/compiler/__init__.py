@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a program's rows to the tables that the kernels run."""
+"""Compilation of a program's rows into the tables that the kernels run."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of a compiled stretch at other angles, or in another precision."""
+"""A compiled stretch's tables at other angles, or in another precision."""
 
 from __future__ import annotations
 
@@ -44,14 +44,20 @@ def size_of(tables: Tables) -> int:
 
 
 def with_precision(tables: Tables, dtype: np.dtype[Any]) -> Tables:
-    """Return the tables with coefficients in the precision of the state's real numbers."""
+    """Return the tables with coefficients in the state's precision.
+
+    `dtype` is that of the state's real numbers.
+    """
     if dtype == np.float64:
         return tables
     return tables._replace(values=round_values(tables.values, dtype))
 
 
 def round_values(values: Values, dtype: np.dtype[Any]) -> Values:
-    """Return the values with coefficients in the precision of the state's real numbers."""
+    """Return the values with coefficients in the state's precision.
+
+    `dtype` is that of the state's real numbers.
+    """
     if values.coefs.dtype == dtype:
         return values
     # A hostile table may overflow.

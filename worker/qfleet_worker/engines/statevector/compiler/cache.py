@@ -21,9 +21,10 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def structure(program: Program) -> Key:
-    """Return everything that the compiled form of a program without flow depends on: all but the angles.
+    """Return all that a program's compiled form depends on.
 
-    Of what it saves these are the saves' places among those of the whole program, and whether the clbits matter to one.
+    The program has no flow. Its angles don't count. Of what it saves, only these count: the saves' places among those
+    of the whole program, and whether the clbits matter to one.
     """
     return (
         program.num_qubits,
@@ -45,7 +46,10 @@ def _content(table: NDArray[np.complex128]) -> bytes:
 
 
 class Cache:
-    """Keeps what was used last. Threads may share it."""
+    """A cache of what was used last.
+
+    Threads may share it.
+    """
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
@@ -68,7 +72,10 @@ class Cache:
             return found[0]
 
     def put(self, key: Key, compiled: Any, nbytes: int) -> None:
-        """Keep what was compiled, and drop what wasn't used for longest; what is too large isn't kept at all."""
+        """Keep what was compiled, and drop the least recently used.
+
+        What is too large isn't kept at all.
+        """
         nbytes += ENTRY_BYTES + sum(len(part) for part in key if isinstance(part, bytes))
         if nbytes > self._limit_bytes:
             return

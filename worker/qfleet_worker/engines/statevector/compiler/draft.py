@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stretch of a program while its gates are fused, in machine code."""
+"""A stretch while its gates are fused, in machine code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ LARGEST = 256
 
 
 class Draft(NamedTuple):
-    """A stretch that is being compiled: arrays with room for all that its rows may need."""
+    """A stretch that is being compiled, in arrays of fixed size.
+
+    The arrays have room for all that its rows may need.
+    """
 
     gates: NDArray[Any]
     terms: NDArray[Any]
@@ -59,8 +62,15 @@ class Draft(NamedTuple):
 
 @machine_code
 def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) -> Draft:
-    """Return an empty draft for rows whose matrices and diagonals have these numbers of entries and terms."""
-    # Copying a matrix for it to depend on angles takes its size again, and a product of pairs four matrices at most. A
+    """Return an empty draft with room for some rows.
+
+    Args:
+        rows: how many there are.
+        num_wires: wires of the state.
+        matrix_entries: entries of the rows' matrices; see `rows.count_entries`.
+        num_terms: terms of the rows.
+    """
+    # A matrix that is copied to depend on angles takes its size again, a product of pairs four matrices at most. A
     # term may become a matrix of its own.
     pool = np.empty(
         2 * matrix_entries + 5 * num_terms + 64 * rows + 4 * num_wires + FIRST_FREE + LARGEST, np.complex128
@@ -85,7 +95,7 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
 def check_capacity(draft: Draft) -> None:
     """Raise `CapacityError` if anything that was written didn't fit into its array.
 
-    What doesn't is written to the end of the array, in place of beyond it, and fills it: each has room for more than
+    What doesn't fit is written to the end of the array instead of beyond it, and fills it: each has room for more than
     any circuit needs. If the functions below raised by themselves, compiling would take a tenth longer.
     """
     counts = draft.counts
@@ -98,7 +108,10 @@ def check_capacity(draft: Draft) -> None:
 
 @inner_code
 def room(draft: Draft, size: int) -> int:
-    """Return the place of `size` new entries of the pool, at most `LARGEST`."""
+    """Return the place of `size` new entries of the pool.
+
+    `size` is at most `LARGEST`.
+    """
     place = min(int(draft.counts[POOL]), len(draft.pool) - size)
     draft.counts[POOL] = place + size
     return place
@@ -106,7 +119,10 @@ def room(draft: Draft, size: int) -> int:
 
 @inner_code
 def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b: int, c: int) -> None:
-    """Let an instruction write `size` entries of the pool; `varies` says whether they depend on angles."""
+    """Let an instruction write `size` entries of the pool.
+
+    `varies` says whether they depend on angles.
+    """
     at = min(int(draft.counts[TAPE]), len(draft.tape) - 1)
     draft.counts[TAPE] = at + 1
     row = draft.tape[at]
@@ -121,7 +137,7 @@ def instruct(draft: Draft, varies: bool, op: int, to: int, size: int, a: int, b:
 
 @machine_code
 def run_constants(draft: Draft) -> None:
-    """Execute the instructions that don't depend on angles, and take them off the tape."""
+    """Execute and remove the instructions that don't depend on angles."""
     tape, kept = draft.tape, 0
     none = np.empty(0, np.complex128)
     for at in range(draft.counts[TAPE]):
@@ -135,7 +151,10 @@ def run_constants(draft: Draft) -> None:
 
 @inner_code
 def varying(draft: Draft, place: int, size: int) -> int:
-    """Return the place of a matrix that may depend on angles: its own, or that of a copy."""
+    """Return the place of a matrix that may depend on angles.
+
+    It is the matrix's own place, or that of a copy.
+    """
     if draft.varies[place]:
         return place
     copy = room(draft, size)
@@ -145,7 +164,10 @@ def varying(draft: Draft, place: int, size: int) -> int:
 
 @inner_code
 def product(draft: Draft, left: int, right: int) -> int:
-    """Return the place of the product of two one-qubit matrices: that of one of them, which is lost."""
+    """Return the place of the product of two one-qubit matrices.
+
+    It is the place of one of them, which is lost.
+    """
     varies = draft.varies[left] or draft.varies[right]
     to = left if draft.varies[left] or not varies else right
     instruct(draft, varies, MULTIPLY, to, 4, left, right, 0)
@@ -154,7 +176,7 @@ def product(draft: Draft, left: int, right: int) -> int:
 
 @inner_code
 def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
-    """Add a gate, the last one on its wires, and return its number."""
+    """Add the last gate on some wires, and return its number."""
     at = min(int(draft.counts[GATES]), len(draft.gates) - 1)
     draft.counts[GATES] = at + 1
     gate = draft.gates[at]
@@ -175,7 +197,10 @@ def add_gate(draft: Draft, kind: int, changes: int, reads: int) -> int:
 
 @inner_code
 def add_term(draft: Draft, at: int, mask: int, value: int, factor: int) -> None:
-    """Add a term to the diagonal that is the last gate; `factor` is a place of the pool."""
+    """Add a term to the diagonal that is the last gate.
+
+    `factor` is a place of the pool.
+    """
     if factor == ONE:
         return
     place = min(int(draft.counts[TERMS]), len(draft.terms) - 1)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operation of an item of a stage: one gate, or several controlled X, in machine code."""
+"""The operation of an item of a stage, in machine code.
+
+An item is one gate, or several controlled X.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ from qfleet_worker.engines.statevector.machine_code.registry import inner_code, 
 
 @inner_code
 def _split_controls(gate: NDArray[Any], frame: Frame, op: NDArray[Any]) -> tuple[int, int]:
-    """Return the local controls of a gate and their values by position; write those outside to `op`."""
+    """Return a gate's local controls and their values, by position.
+
+    Those outside are written to `op`.
+    """
     inside = values = 0
     controls = gate[CONTROLS]
     op[OP_OUTSIDE] = 0
@@ -55,7 +61,10 @@ def _split_controls(gate: NDArray[Any], frame: Frame, op: NDArray[Any]) -> tuple
 
 @machine_code
 def emit_gate(gate: NDArray[Any], frame: Frame, op: NDArray[Any], sources: NDArray[Any], at: int) -> int:
-    """Write the operation of a gate, a matrix or an X with any controls; see `emit_matrix`."""
+    """Write the operation of a gate; see `emit_matrix`.
+
+    The gate is a matrix or an X, with any controls.
+    """
     inside, values = _split_controls(gate, frame, op)
     if gate[KIND] != FLIP:
         k = gate[SIZE]
@@ -90,7 +99,9 @@ def emit_gate(gate: NDArray[Any], frame: Frame, op: NDArray[Any], sources: NDArr
 @machine_code
 def emit_permutation(gates: NDArray[Any], members: NDArray[Any], wires: int, frame: Frame, op: NDArray[Any],
                      ints: NDArray[Any], at: int) -> int:  # fmt: skip
-    """Write the operation of controlled X on at most four wires, local and high, as one permutation.
+    """Write the operation of several controlled X, as one permutation.
+
+    They act on at most four wires, local and high.
 
     Args:
         gates: int64, shape (gates, columns): those of a draft.

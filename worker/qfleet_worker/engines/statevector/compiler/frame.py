@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The places of wires in a chunk while a stage runs, in machine code."""
+"""The places of wires in a stage's chunks, in machine code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def new_frame(local: int, num_wires: int, lane_bits: int) -> Frame:
 
 @inner_code
 def lane_wires(frame: Frame) -> int:
-    """Return the wires whose bits lie inside of a vector, as a mask."""
+    """Return the mask of the wires whose bits lie inside a vector."""
     lanes, left = 0, frame.local
     for _ in range(frame.lane_bits):
         lanes |= left & -left

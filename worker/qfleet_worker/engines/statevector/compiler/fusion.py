@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few gates that a stretch of a program comes down to, in machine code.
+"""The few gates that a stretch comes down to, in machine code.
 
 One-qubit gates wait on their wire until another gate needs it, and are multiplied with each other or into that gate;
-SWAPs exchange the wires of two qubits; two-qubit matrices take up what follows and precedes on the same two wires.
-What comes out are gates of four kinds: a matrix on up to four targets with any controls, an X with controls, a diagonal
-as a product of *terms*, each a factor for the amplitudes whose index has a value under a mask, and nothing.
+SWAPs exchange the wires of two qubits; two-qubit matrices take up what follows and precedes on the same two wires. What
+comes out are gates of four kinds: a matrix on up to four targets with any controls, an X with controls, a diagonal as a
+product of *terms*, each a factor for the amplitudes whose index has a value under a mask, and nothing.
 
 Nothing here depends on angles: what does is written to the tape.
 """
@@ -99,7 +99,7 @@ def _flush(draft: Draft, wire: int) -> None:
 
 @inner_code
 def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
-    """Add a one-qubit gate without controls: the matrix at a place of the pool."""
+    """Add a one-qubit gate without controls; its matrix lies at `place`."""
     at, before = draft.last[wire], draft.waits[wire]
     if at >= 0 and before < 0:
         gate = draft.gates[at]
@@ -126,7 +126,7 @@ def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
 
 @inner_code
 def _rotate(draft: Draft, wire: int, angle: int, split: bool) -> bool:
-    """Multiply RZ into a matrix that waits and depends on angles; tell whether there is one."""
+    """Multiply RZ into a waiting, angle-dependent matrix; tell whether one waits."""
     place, shape = draft.waits[wire], draft.wait_shapes[wire]
     if place < 0 or not draft.varies[place] or (split and not shape & IS_DIAGONAL and shape & (REAL | MIXED)):
         return False
@@ -153,7 +153,7 @@ def _copy(source: NDArray[Any], begin: int, target: NDArray[Any], to: int, size:
 
 @inner_code
 def _write_matrix(draft: Draft, gates: GateTable, row: Row, place: int) -> None:
-    """Have the matrix of a gate without a table written to a place of the pool."""
+    """Write the matrix of a gate without a table to the pool."""
     code, size = row.code, 1 << 2 * row.num_targets
     at, terms = gates.codes[code, MATRIX_AT], gates.codes[code, TERMS]
     if at < 0:
@@ -177,7 +177,7 @@ def _write_matrix(draft: Draft, gates: GateTable, row: Row, place: int) -> None:
 
 @inner_code
 def _one_qubit_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row) -> tuple[int, int]:
-    """Write the matrix of a row with one target; return its place and its shape."""
+    """Write a one-target row's matrix; return its place and its shape."""
     place = room(draft, 4)
     if row.code != codes.UNITARY and row.code != codes.DIAGONAL:
         _write_matrix(draft, gates, row, place)
@@ -192,7 +192,7 @@ def _one_qubit_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row) -> t
 
 @inner_code
 def _global_phase(draft: Draft, row: Row) -> None:
-    """Add a phase of the whole state, or of the part of it where the controls have their values."""
+    """Add a phase of the state where the controls hold."""
     place = room(draft, 1)
     instruct(draft, True, TURN, place, 1, row.angle, 0, 0)
     if row.num_controls == 0:
@@ -205,7 +205,7 @@ def _global_phase(draft: Draft, row: Row) -> None:
 
 @inner_code
 def _flush_others(draft: Draft, row: Row, diagonal: bool, plain: bool) -> None:
-    """Turn what waits on a row's wires into gates, unless the row takes it up or commutes with it."""
+    """Flush the matrices that a row neither takes up nor commutes with."""
     for wire in range(len(draft.last)):
         if (row.changes | row.controls) >> wire & 1 and draft.waits[wire] >= 0:
             # What waits is multiplied into a plain matrix, and commutes with a diagonal or a control if it is
@@ -217,7 +217,7 @@ def _flush_others(draft: Draft, row: Row, diagonal: bool, plain: bool) -> None:
 
 @inner_code
 def _gate_before(draft: Draft, row: Row) -> int:
-    """Return the last gate on both wires of a row that has two; else -1."""
+    """Return the last gate on both of a row's wires; else -1."""
     before = -1
     last, first_target = draft.last, target_of(row, 0)
     if row.num_targets == 2 and row.num_controls == 0:
@@ -269,7 +269,7 @@ def _add_rzz(draft: Draft, row: Row, at: int, mask: int) -> None:
 
 @inner_code
 def _value_of(row: Row, index: int) -> int:
-    """Return the value that a row's wires have where its controls fit and its targets have the value `index`."""
+    """Return the wires' value where controls fit and targets have `index`."""
     value = row.values
     for bit in range(row.num_targets):
         if index >> bit & 1:
@@ -288,9 +288,10 @@ def _add_flip(draft: Draft, target: int, controls: int, values: int) -> None:
 
 @inner_code
 def _add_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row, one: int, shape: int) -> None:
-    """Add a row as a matrix, with what waits on its targets if it has no controls.
+    """Add a row as a matrix.
 
-    With one target, its matrix lies at `one` and is of the shape.
+    Without controls, it takes up what waits on its targets. With one target, its matrix lies at `one` and is of the
+    shape.
     """
     k, size = row.num_targets, 1 << 2 * row.num_targets
     at = add_gate(draft, DENSE, row.changes, row.controls)
@@ -327,7 +328,7 @@ def _exchange(rows: Rows, row: Row, wires: NDArray[Any]) -> None:
 
 @inner_code
 def _add_row(draft: Draft, rows: Rows, gates: GateTable, row: Row, split: bool) -> None:
-    """Add a row that is neither a SWAP nor a phase of the whole state."""
+    """Add a row other than a SWAP or a global phase."""
     code, alone = row.code, row.num_controls == 0
     one, shape = -1, 0
     if row.num_targets == 1:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operations, as an argument of the compiler's machine code.
 
-Another gate is another row here, for which nothing is compiled anew.
+A further gate is a further row here, and nothing is compiled anew.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def make_gate_table() -> GateTable:
 
 
 def _padded(expansion: Expansion) -> NDArray[np.int64]:
-    """Return the powers of an expansion with a column for each angle that a gate may have."""
+    """Return an expansion's powers with a column for each possible angle."""
     padded = np.zeros((len(expansion.powers), _MOST_ANGLES), np.int64)
     padded[:, : expansion.powers.shape[1]] = expansion.powers
     return padded
@@ -90,7 +90,10 @@ def _matrix(op: Op, angles: tuple[float, ...]) -> NDArray[np.complexfloating]:
 
 
 def _shape(op: Op, num_angles: int) -> int:
-    """Return what is true of a one-qubit gate's matrix at all angles; 0 for any other gate."""
+    """Return the shape of a one-qubit gate's matrix at all angles.
+
+    It is 0 for any other gate.
+    """
     shape = -1
     for angles in _ANGLES:
         matrix = _matrix(op, angles[:num_angles])

@@ -34,7 +34,10 @@ from qfleet_worker.engines.statevector.machine_code.registry import machine_code
 
 @machine_code
 def _part(one: int, entry: int, part: int) -> int:
-    """Return the source of a part of an entry of a one-qubit matrix; the identity lies at -1."""
+    """Return the source of a part of a one-qubit matrix's entry.
+
+    The identity lies at -1.
+    """
     if one < 0:
         return ONE_SOURCE if part == 0 and (entry == 0 or entry == 3) else ZERO_SOURCE
     return 2 * (one + entry) + part

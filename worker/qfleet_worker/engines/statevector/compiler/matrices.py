@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrices of gates that depend on angles, and products of matrices, in machine code.
+"""Angle-dependent matrices and products of matrices, in machine code.
 
 The matrices are those of `qfleet_worker.engines.gates.matrices`; a test compares the two. `gate_table` has the constant
 ones and those that are sums of terms.
@@ -17,7 +17,10 @@ from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 @inner_code
 def fill_one(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None:
-    """Write the four entries of a one-qubit gate; the half turn of its first angle is ``turns[at]``."""
+    """Write the four entries of a one-qubit gate.
+
+    The half turn of its first angle is ``turns[at]``.
+    """
     out[1] = 0
     out[2] = 0
     if code == codes.P:
@@ -49,7 +52,10 @@ def fill_one(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None
 
 @inner_code
 def fill_turned(code: int, half: complex, half_z: complex, out: NDArray[Any]) -> None:
-    """Write the four entries of RX or RY, then RZ; `half` and `half_z` are their angles' half turns."""
+    """Write the four entries of RX or RY, then RZ.
+
+    `half` and `half_z` are their angles' half turns.
+    """
     cos, sin, low = half.real, half.imag, half_z.conjugate()
     out[0] = cos * low
     out[3] = cos * half_z
@@ -63,7 +69,10 @@ def fill_turned(code: int, half: complex, half_z: complex, out: NDArray[Any]) ->
 
 @inner_code
 def fill_two(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None:
-    """Write the matrix, row by row, of a two-qubit gate; the half turn of its first angle is ``turns[at]``."""
+    """Write the matrix of a two-qubit gate, row by row.
+
+    The half turn of its first angle is ``turns[at]``.
+    """
     out[:] = 0
     if code == codes.RZZ:
         out[0] = turns[at].conjugate()
@@ -95,7 +104,10 @@ def fill_two(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None
 
 @inner_code
 def combine(block: NDArray[Any], terms: int, out: NDArray[Any]) -> None:
-    """Write the sum of some matrices, each multiplied by its factor; `block` has the factors, then the matrices."""
+    """Write the sum of some matrices, each multiplied by its factor.
+
+    `block` has the factors, then the matrices.
+    """
     size = len(out)
     for entry in range(size):
         total = 0j
@@ -106,7 +118,7 @@ def combine(block: NDArray[Any], terms: int, out: NDArray[Any]) -> None:
 
 @inner_code
 def times_one(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) -> None:
-    """Multiply a matrix by a one-qubit gate on `bit` that comes before it."""
+    """Multiply a matrix by an earlier one-qubit gate on `bit`."""
     size = 1 << k
     for row in range(size):
         for column in range(size):
@@ -120,7 +132,7 @@ def times_one(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) 
 
 @inner_code
 def one_times(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) -> None:
-    """Multiply a one-qubit gate on `bit` that comes after a matrix by that matrix."""
+    """Multiply a later one-qubit gate on `bit` by a matrix."""
     size = 1 << k
     for row in range(size):
         if row >> bit & 1:
@@ -134,7 +146,10 @@ def one_times(pool: NDArray[Any], at: int, k: int, bit: int, one: NDArray[Any]) 
 
 @inner_code
 def product4(pool: NDArray[Any], to: int, left: int, right: int) -> None:
-    """Write the product of the two-qubit matrices at `left` and `right` to `to`, which overlaps neither."""
+    """Write the product of the two-qubit matrices at `left` and `right`.
+
+    It goes to `to`, which overlaps neither.
+    """
     for row in range(4):
         for column in range(4):
             total = 0j

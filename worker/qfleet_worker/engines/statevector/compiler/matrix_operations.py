@@ -68,7 +68,10 @@ class _Entries(NamedTuple):
 
 @inner_code
 def begin_op(op: NDArray[Any], frame: Frame, fixed: int, pattern: int) -> None:
-    """Fill in what all kernels have in common; `fixed` are high local positions. Controls outside stay as they are."""
+    """Fill in what the operations of all kernels have in common.
+
+    `fixed` are high local positions. Controls outside stay as they are.
+    """
     outside, outside_values = op[OP_OUTSIDE], op[OP_OUTSIDE_VALUES]
     op[:] = 0
     op[OP_FIXED] = fixed
@@ -148,9 +151,12 @@ def emit_matrix(matrix: Matrix, frame: Frame, op: NDArray[Any], sources: NDArray
 
 @machine_code
 def _rows_of_lanes(matrix: Matrix, frame: Frame, fixed: int, op: NDArray[Any]) -> NDArray[Any]:
-    """Return which row of a matrix belongs to each vector and lane, and write the strides of its high targets.
+    """Return the matrix row of each vector and lane.
 
-    `fixed` are these targets as a mask. Shape (vectors, lanes).
+    The strides of the matrix's high targets are written to `op`; `fixed` are these targets as a mask.
+
+    Returns:
+        Shape (vectors, lanes).
     """
     lanes = 1 << frame.lane_bits
     index = np.zeros((1 << popcount(fixed), lanes), np.int64)
@@ -168,14 +174,23 @@ def _rows_of_lanes(matrix: Matrix, frame: Frame, fixed: int, op: NDArray[Any]) -
 
 @inner_code
 def _source(entries: _Entries, row: int, column: int, lane: int, shuffle: int) -> int:
-    """Return the source of the real part of the entry that a lane of two vectors is multiplied by."""
+    """Return the source of an entry's real part.
+
+    It is the entry by which a lane of two vectors is multiplied.
+    """
     entry = int(entries.row_of[row, lane]) * entries.size + int(entries.row_of[column, lane ^ shuffle])
     return 2 * (entries.at + entry)
 
 
 @inner_code
 def _write_schmidt(entries: _Entries, sources: NDArray[Any], at: int) -> int:
-    """Write the sources of a matrix whose column 0 is (s, 0, 0, t); return where the next go."""
+    """Write the sources of a matrix of kind S.
+
+    Its column 0 is (s, 0, 0, t).
+
+    Returns:
+        Where the next sources go.
+    """
     for row in range(4):
         for column in range(4):
             if column == 0:
@@ -190,7 +205,11 @@ def _write_schmidt(entries: _Entries, sources: NDArray[Any], at: int) -> int:
 
 @inner_code
 def _write_numbers(entries: _Entries, kind: int, high: int, sources: NDArray[Any], at: int) -> int:
-    """Write the sources of a matrix whose coefficients are one number each; return where the next go."""
+    """Write the sources of a matrix with single numbers as coefficients.
+
+    Returns:
+        Where the next sources go.
+    """
     spec = (kind, high, 0)
     last = 0
     for row in range(1 << high):
@@ -204,7 +223,11 @@ def _write_numbers(entries: _Entries, kind: int, high: int, sources: NDArray[Any
 
 @inner_code
 def _write_vectors(entries: _Entries, kind: int, high: int, sources: NDArray[Any], at: int) -> int:
-    """Write the sources of a matrix whose coefficients are vectors; return where the next go."""
+    """Write the sources of a matrix with vectors as coefficients.
+
+    Returns:
+        Where the next sources go.
+    """
     lo, lanes = entries.lo, len(entries.row_of[0])
     width = 2 * lanes
     spec, shuffles, last = (kind, high, lo), 1 << popcount(lo), 0

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One diagonal of all those of an item, in the layout that `kernels.diagonals` multiplies by, in machine code."""
+"""One diagonal made of an item's diagonals, in machine code.
+
+It has the layout that `kernels.diagonals` multiplies by.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ OPS, COEFS, INTEGERS, DIAGONALS, PRODUCT_TERMS, TABLE_ROWS, TABLE_TERMS, TABLE_S
 
 
 class Emitted(NamedTuple):
-    """The tables of a stretch while they are written, with room for all that a draft may need; see `layout.Tables`."""
+    """The tables of a stretch while they are written.
+
+    They have room for all that a draft may need; see `layout.Tables`.
+    """
 
     ops: NDArray[Any]
     ints: NDArray[Any]
@@ -85,7 +91,7 @@ def new_emitted(draft: Draft, number: int) -> Emitted:
 
 
 class _Term(NamedTuple):
-    """A term of a diagonal, by the bits of a chunk and the wires outside of it."""
+    """A term of a diagonal, by local bits and outside wires."""
 
     #: where its factor lies in the pool
     factor: int
@@ -108,7 +114,7 @@ def new_op(emitted: Emitted) -> NDArray[Any]:
 
 @inner_code
 def _local_term(term: NDArray[Any], frame: Frame) -> _Term:
-    """Return a term by the bits of a chunk and the wires outside of it."""
+    """Return a term by local bits and outside wires."""
     mask, value = term[TERM_MASK], term[TERM_VALUE]
     inside = mask & frame.local
     local_mask = local_value = 0
@@ -121,7 +127,10 @@ def _local_term(term: NDArray[Any], frame: Frame) -> _Term:
 
 @machine_code
 def _add_conditional(draft: Draft, emitted: Emitted, term: _Term, frame: Frame, sources: NDArray[Any]) -> None:
-    """Add a factor where several local bits and some outside have their values, as an operation of its own."""
+    """Add a conditional factor as an operation of its own.
+
+    It applies where several local bits and some outside have their values.
+    """
     counts = emitted.counts
     position = 0
     while term.mask >> position & 1 == 0:
@@ -148,7 +157,10 @@ def _add_conditional(draft: Draft, emitted: Emitted, term: _Term, frame: Frame, 
 
 @inner_code
 def _add_product(emitted: Emitted, term: _Term) -> None:
-    """Add a term with one local bit or none to the product form."""
+    """Add a term to the product form.
+
+    The term has one local bit or none.
+    """
     row = emitted.terms[emitted.counts[PRODUCT_TERMS]]
     row[PRODUCT_BIT] = -1
     while term.mask >> (row[PRODUCT_BIT] + 1):
@@ -196,7 +208,9 @@ def _add_tables(emitted: Emitted, diagonal: NDArray[Any], first: int, bits: int)
 
 @machine_code
 def emit_diagonals(draft: Draft, emitted: Emitted, members: NDArray[Any], frame: Frame, sources: NDArray[Any]) -> None:
-    """Write the operations of an item's diagonals: one for most terms, and one for each that is conditional.
+    """Write the operations of an item's diagonals.
+
+    There is one for most terms, and one for each that is conditional.
 
     Args:
         draft: has the diagonals.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neighbours on the same two wires that become one matrix, in machine code."""
+"""Fusion of neighbouring gates on the same two wires, in machine code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 @inner_code
 def _as_pair(draft: Draft, at: int, low: int, high: int) -> int:
-    """Return the place of the matrix of a gate on two wires; `low` is the lower bit of its index."""
+    """Return the place of the matrix of a gate on two wires.
+
+    `low` is the wire of the lower bit of its index.
+    """
     gate, pool, varies = draft.gates[at], draft.pool, draft.varies
     kind, first = gate[KIND], gate[AT]
     if kind == DENSE and gate[SIZE] == 2 and gate[TARGETS] & 255 == low:
@@ -65,9 +68,9 @@ def _as_pair(draft: Draft, at: int, low: int, high: int) -> int:
 
 @inner_code
 def merge_pair(draft: Draft, before: int) -> None:
-    """Multiply the last gate with the one before it, if both act on the same two wires.
+    """Multiply the last gate with the one before it.
 
-    One of them must be a plain matrix.
+    It is done if both act on the same two wires, and one of them is a plain matrix.
     """
     gates = draft.gates
     at = draft.counts[GATES] - 1

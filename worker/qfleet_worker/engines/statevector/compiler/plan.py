@@ -75,7 +75,10 @@ Step: TypeAlias = Segment | Wide | Prepare | MeasureStep | ResetStep | SaveStep
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """A program, compiled; the members that `readout` and `trajectories` read are those of the numpy engine's plan."""
+    """A compiled program.
+
+    The members that `readout` and `trajectories` read are those of the numpy engine's plan.
+    """
 
     num_clbits: int
     steps: tuple[Step, ...]
@@ -92,7 +95,10 @@ class Plan:
     num_wires: int
 
     def bind(self, params: NDArray[np.float64]) -> Plan:
-        """Return the same plan at other angles, shape (angles,); this one stays as it is."""
+        """Return the same plan at other angles, shape (angles,).
+
+        This plan stays as it is.
+        """
         steps = []
         phase = 1 + 0j
         for step in self.steps:
@@ -273,9 +279,9 @@ class _Compiler:
         return final
 
     def _last_uses(self, widths: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the last row that names each qubit and doesn't measure it, -1 for none, shape (qubits,).
+        """Return each qubit's last row that doesn't measure it, shape (qubits,).
 
-        `widths` are the operands of each row. A save of the whole state names all qubits.
+        It is -1 for none. `widths` are the operands of each row. A save of the whole state names all qubits.
         """
         rows = np.repeat(np.arange(len(self.codes)), widths)
         used = self.codes[rows] != Op.MEASURE
@@ -285,7 +291,7 @@ class _Compiler:
         return np.maximum(last_use, self.program.last_save())
 
     def _written(self, measurement: int) -> tuple[int, bool]:
-        """Return the clbit of a measurement, and whether no later one writes it.
+        """Return a measurement's clbit, and whether no later one writes it.
 
         If nothing reads a clbit before the end, only its last writer counts.
         """
@@ -293,7 +299,10 @@ class _Compiler:
         return clbit, self.writer[clbit] == measurement
 
     def _add_wide(self, row: int, named: list[int], wires: tuple[int, ...]) -> None:
-        """Add a row with more targets than a kernel has; `named` are its controls."""
+        """Add a row with more targets than a kernel has.
+
+        `named` are its controls.
+        """
         controls = values = 0
         for qubit in named:
             wire = int(self.wires[qubit if qubit >= 0 else ~qubit])
@@ -305,14 +314,20 @@ class _Compiler:
         self.steps.append(Wide(wires, controls, values, matrix))
 
     def _table(self, row: int) -> NDArray[np.complex128]:
-        """Return the table of a row as one kind of array: machine code is compiled for each kind."""
+        """Return the table of a row as one kind of array.
+
+        Machine code is compiled for each kind.
+        """
         table = self.program.tables[self.program.table_refs[self.table_refs[row]]]
         alike = np.require(table, np.complex128, ["C", "A"]).view()
         alike.flags.writeable = False
         return alike
 
     def _add_segment(self, rows: slice, operands: slice, params: slice) -> None:
-        """Compile some rows with these operands and angles, and add them as a step."""
+        """Compile some rows, and add them as a step.
+
+        `operands` and `params` are those of the rows.
+        """
         if rows.stop == rows.start:
             return
         chosen = Rows(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of a program as the compiler reads them, in machine code."""
+"""A program's rows as the compiler reads them, in machine code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ MAX_TABLE = max(4**MAX_TARGETS, 2**MAX_DIAGONAL)
     table="complex128[::1]",
 )
 class Rows(NamedTuple):
-    """Unitary operations, as in a `Program`, with at most four targets but for diagonals."""
+    """Unitary operations, as in a `Program`.
+
+    They have at most four targets, except for diagonals.
+    """
 
     codes: NDArray[np.int64]
     num_controls: NDArray[np.int64]
@@ -74,7 +77,10 @@ def target_of(row: Row, bit: int) -> int:
 
 @inner_code
 def next_row(rows: Rows, at: int, before: Row, wires: NDArray[Any], gates: GateTable) -> Row:
-    """Return row `at`, which comes after `before`; ``wires[qubit]`` is the wire of a qubit."""
+    """Return row `at`, which comes after `before`.
+
+    ``wires[qubit]`` is the wire of a qubit.
+    """
     code, width, size = rows.codes[at], rows.num_controls[at], rows.num_targets[at]
     operand = before.operand + before.num_targets
     angle = before.angle + (gates.codes[before.code, ANGLES] if at else 0)
@@ -97,7 +103,10 @@ def next_row(rows: Rows, at: int, before: Row, wires: NDArray[Any], gates: GateT
 
 @inner_code
 def check_rows(rows: Rows, wires: NDArray[Any], num_wires: int, gates: GateTable) -> None:
-    """Raise `CapacityError` for rows that name operations, operands, angles, wires or tables that aren't there."""
+    """Raise `CapacityError` for rows that don't fit together.
+
+    Such rows name operations, operands, angles, wires or tables that aren't there.
+    """
     number = params = 0
     fits = True
     for at in range(len(rows.codes)):
@@ -124,7 +133,10 @@ def check_rows(rows: Rows, wires: NDArray[Any], num_wires: int, gates: GateTable
 
 @compiled_for("Rows", "GateTable")
 def count_entries(rows: Rows, gates: GateTable) -> tuple[int, int]:
-    """Count the entries of all rows' matrices, and the terms of their diagonals and of their sums of matrices."""
+    """Count the entries of matrices and the terms of all rows.
+
+    The terms are those of diagonals and of sums of matrices.
+    """
     entries = terms = 0
     for at in range(len(rows.codes)):
         code, k = rows.codes[at], rows.num_targets[at]

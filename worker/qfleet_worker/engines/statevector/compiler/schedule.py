@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of gates, and the wires that are local meanwhile, in machine code.
+"""The order of gates, and their local wires, in machine code.
 
 A *stage* chooses some wires as local. Chunks of the amplitudes over these wires are small enough for a core's cache,
 and every gate that changes local wires only is applied chunk by chunk. Controls and diagonals needn't be local. Gates
@@ -50,7 +50,10 @@ class Order(NamedTuple):
 
 
 class Items(NamedTuple):
-    """A stage's gates in items that become one pass over a chunk each; item i ends at ``bounds[i]``."""
+    """A stage's gates in items; item i ends at ``bounds[i]``.
+
+    Each item becomes one pass over a chunk.
+    """
 
     #: int64, shape (gates,)
     gates: NDArray[Any]
@@ -61,7 +64,7 @@ class Items(NamedTuple):
 
 @machine_code
 def new_items(number: int) -> Items:
-    """Return room for the items of a stage with at most `number` gates."""
+    """Return room for the items of at most `number` gates."""
     number = max(number, 1)
     return Items(np.empty(number, np.int64), np.empty(number, np.int64), np.empty(number, np.int64))
 
@@ -133,7 +136,11 @@ def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, 
 
 @machine_code
 def _by_turns(gates: NDArray[Any], chosen: NDArray[Any], items: Items) -> int:
-    """Reorder a stage's gates into items, so that diagonals come together; return how many items there are."""
+    """Reorder a stage's gates into items, so that diagonals come together.
+
+    Returns:
+        How many items there are.
+    """
     sequence, bounds = items.gates, items.bounds
     waiting = chosen.copy()
     left, placed, number = len(chosen), 0, 0
@@ -173,7 +180,10 @@ def _by_turns(gates: NDArray[Any], chosen: NDArray[Any], items: Items) -> int:
 
 
 class _Groups(NamedTuple):
-    """Items while one-qubit gates join them: linked lists of places in the order of `_by_turns`."""
+    """Items while one-qubit gates join them, as linked lists.
+
+    The lists have places in the order of `_by_turns`.
+    """
 
     #: int64, shape (items,): the first and the last place of each item
     first: NDArray[Any]
@@ -200,7 +210,11 @@ def _group_kind(gate: NDArray[Any], group: bool) -> int:
 
 @inner_code
 def _join(groups: _Groups, kind: int, wire: int, on_lane: int, start: int) -> bool:
-    """Add a one-qubit gate to the latest group of its kind; tell whether it may run there."""
+    """Add a one-qubit gate to the latest group of its kind.
+
+    Returns:
+        Whether it may run there; otherwise it isn't added.
+    """
     to = groups.open[kind - REAL_GROUP]
     if to < 0 or groups.latest[wire] >= to or not (on_lane or groups.high[to] < GROUP_HIGH):
         return False
@@ -213,7 +227,9 @@ def _join(groups: _Groups, kind: int, wire: int, on_lane: int, start: int) -> bo
 
 @machine_code
 def itemise(gates: NDArray[Any], chosen: NDArray[Any], frame: Frame, items: Items) -> int:
-    """Make a stage's gates into items that become one pass over a chunk each.
+    """Make a stage's gates into items.
+
+    Each item becomes one pass over a chunk.
 
     Args:
         gates: int64, shape (gates, columns): those of a draft.

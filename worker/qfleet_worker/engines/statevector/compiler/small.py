@@ -31,7 +31,10 @@ _NO_STARTS = np.zeros(1, np.int64)
 
 
 def compile_small(program: Program, lane_bits: int, cache: Cache) -> Tables | None:
-    """Return a program's tables, at some angles; ``None`` for a program that doesn't suit this way."""
+    """Return a program's tables at some angles.
+
+    It is ``None`` for a program that can't be compiled in this way.
+    """
     num_qubits = program.num_qubits
     if num_qubits > MAX_QUBITS:
         return None

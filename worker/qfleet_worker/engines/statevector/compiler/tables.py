@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a stretch of unitary operations to the tables that kernels go through, in machine code."""
+"""Compilation of a stretch into the kernels' tables, in machine code.
+
+A stretch has unitary operations only.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +149,10 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
 
 @machine_code
 def _values_of(sources: Sources, pool: NDArray[Any], num_low: int, num_high: int) -> Values:
-    """Return the values that the sources have in a pool; the tables have `num_low` and `num_high` numbers."""
+    """Return the values that the sources have in a pool.
+
+    The tables have `num_low` and `num_high` numbers.
+    """
     parts = pool.view(np.float64)
     coefs = np.empty(len(sources.coefs), np.float64)
     for at in range(len(coefs)):
@@ -163,7 +169,7 @@ def _values_of(sources: Sources, pool: NDArray[Any], num_low: int, num_high: int
 
 @machine_code
 def _emit(draft: Draft, limits: Limits) -> tuple[NDArray[Any], Emitted, NDArray[Any]]:
-    """Return the stages of a draft, their operations, and the sources of the coefficients."""
+    """Return a draft's stages, their operations, and their coefficients' sources."""
     number = draft.counts[GATES]
     gates = draft.gates[:number]
     order = Order(np.empty(max(number, 1), np.int64), np.empty(number + 1, np.int64), np.empty(number + 1, np.int64))
@@ -200,7 +206,9 @@ def _emit(draft: Draft, limits: Limits) -> tuple[NDArray[Any], Emitted, NDArray[
 def _emit_item(
     draft: Draft, emitted: Emitted, items: Items, place: tuple[int, int], frame: Frame, sources: NDArray[Any]
 ) -> int:
-    """Write the operation of an item that isn't of diagonals, and maybe of those after it.
+    """Write the operation of an item that isn't of diagonals.
+
+    It may take in the items after it.
 
     Args:
         draft: has the gates.

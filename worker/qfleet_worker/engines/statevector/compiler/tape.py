@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The instructions that compute a circuit's matrices again for other angles, in machine code.
+"""Instructions that recompute matrices at other angles, in machine code.
 
 All matrices of a compiled circuit, and all factors of its diagonals, lie in one *pool*. What doesn't depend on angles
 is computed once. The rest is a *tape*: the instructions, in order, that compute it from the angles and the constants.
@@ -112,7 +112,10 @@ def perform(  # noqa: C901 - a branch for each instruction
 
 @inner_code
 def run_tape(tape: NDArray[Any], pool: NDArray[Any], turns: NDArray[Any]) -> None:
-    """Compute all of the pool that depends on angles, whose half turns are `turns`."""
+    """Compute all of the pool that depends on angles.
+
+    `turns` are the half turns of the angles.
+    """
     pool[PHASE] = pool[CONSTANT_PHASE]
     for at in range(len(tape)):
         perform(tape[at, OP], tape[at, TO], tape[at, A], tape[at, B], tape[at, C], pool, turns)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zeros in two-qubit matrices, which cost nothing to multiply with, in machine code."""
+"""Zeros in two-qubit matrices, in machine code.
+
+They cost nothing to multiply with.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,13 @@ from qfleet_worker.engines.statevector.machine_code.registry import inner_code, 
 
 @inner_code
 def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> bool:
-    """Find unitaries that make column 0 of ``(left x right) @ matrix`` (s, 0, 0, t), both real.
+    """Find unitaries that make a matrix's column 0 (s, 0, 0, t).
 
-    `right` acts on the lower bit. Column 0 as a 2x2 matrix is decomposed into singular values. Returns False where its
-    singular values are too close to tell the vectors apart, or one vanishes.
+    The column is that of ``(left x right) @ matrix``; s and t are real. `right` acts on the lower bit. Column 0 as a
+    2x2 matrix is decomposed into singular values.
+
+    Returns:
+        False where the singular values are too close to tell the vectors apart, or where one vanishes.
     """
     a, b, c, d = matrix[0], matrix[4], matrix[8], matrix[12]  # rows by the higher bit, columns by the lower
     # The Hermitian matrix column @ column^H is [[p, r], [conj(r), q]].
@@ -68,11 +74,12 @@ def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> b
 
 @machine_code
 def thin_out(draft: Draft) -> None:
-    """Give two-qubit matrices zeros by moving one-qubit factors into the matrices that follow.
+    """Give two-qubit matrices zeros by moving one-qubit factors onwards.
 
     A matrix that is followed on both of its wires by plain two-qubit matrices may be multiplied by any unitaries on
     these wires, if the followers take up the inverses. They are chosen so that column 0 becomes (s, 0, 0, t), which
-    saves a fifth of the multiplications: what the kernel S is for. Matrices that depend on angles stay as they are.
+    saves a fifth of the multiplications: that is what the kernel S is for. Matrices that depend on angles stay as they
+    are.
     """
     gates, pool, number, num_wires = draft.gates, draft.pool, draft.counts[GATES], len(draft.last)
     following = np.full((number, 2), -1, np.int64)

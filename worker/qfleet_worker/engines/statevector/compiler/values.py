@@ -62,7 +62,9 @@ class Sources(NamedTuple):
 @machine_code
 def write_recipe(sizes: tuple[int, int, int, int, int, int], varies: NDArray[Any], tape: NDArray[Any],
                  sources: Sources) -> NDArray[Any]:  # fmt: skip
-    """Return the recipe of what depends on angles, int64; empty if nothing does.
+    """Return the recipe of the values that depend on angles.
+
+    It is int64, and empty if no value does.
 
     Args:
         sizes: how many angles there are; how many coefficients, factors, numbers of low and of high tables there are;
@@ -109,7 +111,10 @@ def write_recipe(sizes: tuple[int, int, int, int, int, int], varies: NDArray[Any
 
 @inner_code
 def _write_pairs(part: NDArray[Any], varies: NDArray[Any], sources: NDArray[Any], shift: int) -> None:
-    """Write pairs of a value and its source; a source shifted by `shift` is a place of the pool."""
+    """Write pairs of a value and its source.
+
+    A source shifted by `shift` is a place of the pool.
+    """
     number = 0
     for at in range(len(sources)):
         if varies[sources[at] >> shift]:

@@ -18,7 +18,7 @@ def popcount(mask: int) -> int:
 
 @machine_code
 def spread(number: int, mask: int) -> int:
-    """Return the bits of `number` at the places that are set in `mask`."""
+    """Return the bits of `number` at the set places of `mask`."""
     result = 0
     while number:
         lowest = mask & -mask

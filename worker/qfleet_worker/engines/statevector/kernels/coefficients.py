@@ -29,13 +29,19 @@ OWN, OTHER = range(2)
 
 @shared
 def is_one_number(kind: int, lo: int) -> bool:
-    """Tell whether a coefficient of a matrix kernel is one number; else it is a vector."""
+    """Tell whether a matrix kernel's coefficients are single numbers.
+
+    Otherwise they are vectors.
+    """
     return lo == 0 and kind != V
 
 
 @shared
 def num_parts(kind: int) -> int:
-    """Return how many coefficients an entry has: its real and imaginary part, or the one that counts."""
+    """Return how many coefficients an entry has, 1 or 2.
+
+    They are its real and imaginary part, or the one that counts.
+    """
     return 1 if kind == R or kind == X or kind == GR or kind == GX else 2
 
 
@@ -43,7 +49,9 @@ def num_parts(kind: int) -> int:
 def matrix_place(
     spec: tuple[int, int, int], entry: tuple[int, int, int], part: int, num_shuffles: int, width: int
 ) -> int:
-    """Return the place of a part of a matrix's entry: kinds C, R, X and V.
+    """Return the place of a part of a matrix's entry.
+
+    The kinds are C, R, X and V.
 
     Args:
         spec: the kernel.
@@ -69,16 +77,19 @@ def schmidt_place(row: int, column: int, part: int) -> int:
 
 @shared
 def group_lane_place(kind: int, lane: int, which: int, part: int, width: int) -> int:
-    """Return the place of a vector for a gate on a lane: kinds GR, GX and GC.
+    """Return the place of a vector for a gate on a lane.
 
-    `which` is `OWN` or `OTHER`.
+    The kinds are GR, GX and GC. `which` is `OWN` or `OTHER`.
     """
     return ((lane * 2 + which) * num_parts(kind) + part) * width
 
 
 @shared
 def group_high_place(kind: int, num_lanes: int, rank: int, entry: int, part: int, width: int) -> int:
-    """Return the place of a part of an entry of the gate on a high target, behind the lanes."""
+    """Return the place of a coefficient for a high target's gate.
+
+    The coefficients of high targets lie behind those of the lanes.
+    """
     return group_lane_place(kind, num_lanes, OWN, 0, width) + (4 * rank + entry) * num_parts(kind) + part
 
 

@@ -51,9 +51,10 @@ SPLIT_BITS = 4
 
 @inner_code
 def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
-    """Multiply ``out[2*x:2*x+2]`` by the product over `bits` bits of ``weights[first + bit, bit of x]``.
+    """Multiply a row by the product of its bits' factors.
 
-    Doubling: what is there for the lower bits is copied for each value of the next one.
+    ``out[2*x:2*x+2]`` is multiplied by the product over `bits` bits of ``weights[first + bit, bit of x]``. It is
+    doubled bit by bit: what is there for the lower bits is copied for each value of the next one.
     """
     for bit in range(bits):
         size = 1 << bit
@@ -73,7 +74,7 @@ def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any
 
 @inner_code
 def _multiply_where(values: NDArray[Any], bits: int, mask: int, value: int, factor: complex) -> None:
-    """Multiply those of ``2**bits`` numbers whose index has `value` under `mask` by a factor."""
+    """Multiply the numbers whose index has `value` under `mask` by `factor`."""
     rest = ((1 << bits) - 1) & ~mask
     inner = 0
     while True:
@@ -120,7 +121,10 @@ def table_sizes(terms: NDArray[Any], bits: int) -> tuple[int, int, int, int]:
 
 
 class _Selection(NamedTuple):
-    """Terms by their high bits: exactly `high`; or, of `several`, any two or more within `high`."""
+    """Terms by their high bits.
+
+    These are exactly `high`; or, of `several`, any two or more within `high`.
+    """
 
     high: int
     #: the value that the terms' high bits agree with
@@ -264,7 +268,7 @@ def build_tables(
 
 
 class Chunk(NamedTuple):
-    """A part of a state: its begin, the number of its local bits, and its index bits outside."""
+    """A part of a state: offset, local bits, and index bits outside."""
 
     offset: int
     bits: int
@@ -272,7 +276,7 @@ class Chunk(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """The numbers that the diagonals of a stretch are multiplied out of; see `layout.Tables`."""
+    """The numbers behind a stretch's diagonals; see `layout.Tables`."""
 
     terms: NDArray[Any]
     factors: NDArray[Any]
@@ -281,7 +285,7 @@ class Factors(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Arrays to work in: two rows of low bits and one of high bits, and factors by bit and value."""
+    """Arrays to work in: three rows, and factors by bit and value."""
 
     row: NDArray[Any]
     mixed: NDArray[Any]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Products of two rows of amplitudes, summed up or transformed, as vector instructions.
+"""Products of two rows of amplitudes, as vector instructions.
 
-`vectors` says how amplitudes lie in vectors. A row is multiplied by its *partner*: element k of
-the row at `a` belongs to element ``k ^ flip`` of the row at `b`, where `flip` leaves the bits inside a vector as they
-are, lane l to lane ``l ^ lanes``, and with `imaginary` a real part to an imaginary one.
+They are summed up or transformed. `vectors` says how amplitudes lie in vectors. A row is multiplied by its *partner*:
+element k of the row at `a` belongs to element ``k ^ flip`` of the row at `b`, where `flip` leaves the bits inside a
+vector as they are, lane l to lane ``l ^ lanes``, and with `imaginary` a real part to an imaginary one.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def sign_tables(dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 class _Pairs(Vectors):
-    """Builds operations on pairs of vectors of one kind."""
+    """A builder of operations on pairs of vectors of one kind."""
 
     def each_pattern(self, lanes: Any, imaginary: Any, emit: Callable[[int], None]) -> None:
-        """Emit code for each way that the elements of two vectors are paired, and a switch between them."""
+        """Emit code for each pairing of two vectors' elements, and a switch."""
         builder = self.builder
         pattern = builder.or_(builder.shl(lanes, ir.Constant(I64, 1)), imaginary)
         end = builder.append_basic_block("end")
@@ -62,9 +62,10 @@ class _Pairs(Vectors):
 
 @intrinsic
 def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_signs, z):  # type: ignore[no-untyped-def]
-    """Sum the amplitudes j of the row at `a` times their partners times ``(-1)**popcount(z & j)``.
+    """Sum a row's products with its partner, with signs.
 
-    The products of the real parts count with the opposite sign if `imaginary`.
+    Amplitude j of the row at `a` is multiplied by its partner and by ``(-1)**popcount(z & j)``. The products of the
+    real parts count with the opposite sign if `imaginary`.
 
     `size` is `MIN_ELEMENTS` times at most `SIGNS`. `signs` and `lane_signs` are those of `sign_tables`.
     """
@@ -124,9 +125,10 @@ def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_si
 
 @intrinsic
 def product_row(typingctx, state, a, b, size, flip, lanes, imaginary, out):  # type: ignore[no-untyped-def]
-    """Write the real or the imaginary parts of the amplitudes at `a` times their conjugate partners to `out`.
+    """Write a row's products with its conjugate partner.
 
-    There each vector is transformed by Walsh and Hadamard. `size` counts elements of the row, twice those of `out`.
+    The real or the imaginary parts of the products at `a` go to `out`, where each vector is transformed by Walsh and
+    Hadamard. `size` counts elements of the row, twice those of `out`.
     """
     index = types.int64
     signature = types.void(state, index, index, index, index, index, index, out)
@@ -164,7 +166,10 @@ def product_row(typingctx, state, a, b, size, flip, lanes, imaginary, out):  # t
 
 
 def _mixing(bits: int) -> Callable[..., Any]:
-    """Return code that transforms ``2**bits`` vectors, `stride` elements from each other, element by element."""
+    """Return code that transforms ``2**bits`` vectors, element by element.
+
+    The vectors are `stride` elements apart.
+    """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vectors = _Pairs(builder, is_double(sig.args[0]))

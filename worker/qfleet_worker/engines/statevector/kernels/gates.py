@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels that apply one gate to a chunk of amplitudes, as vector instructions.
+"""Kernels that apply one gate to a chunk, as vector instructions.
 
-`vectors` draws how amplitudes lie in vectors. A target on a high bit pairs amplitudes of different vectors: a
-kernel for h high targets loads 2**h vectors and multiplies each by a splat coefficient. A target on a lane bit pairs
+`vectors` draws how amplitudes lie in vectors. A target on a high bit pairs amplitudes of different vectors: a kernel
+for h high targets loads 2**h vectors and multiplies each by a splat coefficient. A target on a lane bit pairs
 amplitudes of one vector: the kernel shuffles it, and the coefficients are vectors themselves, an entry for each lane.
 
 All kernels visit their vectors in the same way. ``fixed`` are the high bits that the kernel doesn't iterate over, its
 targets and its controls; the next index is ``((x | fixed) + 1) & ~fixed`` (with 1 standing for the first high bit), so
 controls on high bits cost nothing and save half of the work each. ``pattern`` is or-ed in: the values of the controls.
-Controls on lanes are a matter of coefficients, controls outside of the chunk of whether the kernel runs at all.
+Controls on lanes are a matter of coefficients; controls outside of the chunk decide whether the kernel runs at all.
 
 `kinds` lists the kernels, `coefficients` where each coefficient of a kernel lies.
 """
@@ -42,7 +42,7 @@ from qfleet_worker.engines.statevector.kernels.vectors import I64, Vectors, data
 
 
 class Body(Vectors):
-    """Builds the loop body of one kernel."""
+    """A builder of one kernel's loop body."""
 
     def __init__(self, builder: Any, spec: Spec, args: Any, double: bool) -> None:
         super().__init__(builder, double)
@@ -142,7 +142,7 @@ class Body(Vectors):
                 self.store(value, self.state, offset)
 
     def schmidt(self, base: Any) -> None:
-        """Emit a matrix on two high bits whose column 0 is (s, 0, 0, t)."""
+        """Emit a matrix of kind S, on two high bits."""
         offsets = self.offsets(base)
         plain = [self.load(self.state, offset) for offset in offsets]
         turned = [None, *(self.times_i(value) for value in plain[1:])]
@@ -233,7 +233,10 @@ class Body(Vectors):
 
 
 def define(module: Any, spec: Spec, code: int, double: bool) -> Any:
-    """Define the function of one kernel, with its loop; see `call_kernel` for the arguments."""
+    """Define the function of one kernel, with its loop.
+
+    Its arguments are those of `call_kernel`.
+    """
     element = ir.DoubleType() if double else ir.FloatType()
     pointer = element.as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [pointer, pointer, I64.as_pointer(), *[I64] * 9])
@@ -290,11 +293,12 @@ def call_kernel(  # type: ignore[no-untyped-def]
     stride2,
     stride3,
 ):
-    """Run the kernel `code` on a chunk of `state` that begins at element `offset`.
+    """Run the kernel `code` on a chunk of `state`.
 
-    `coef_at` and `int_at` are where its coefficients and integers begin; `count` is the number of groups of vectors,
-    at least 1; `fixed`, `pattern` and `second` are in amplitudes, `second` being the highest bit that isn't fixed (0 if
-    there is none); the strides of the high targets are in elements, in ascending order.
+    The chunk begins at element `offset`. `coef_at` and `int_at` are where its coefficients and integers begin; `count`
+    is the number of groups of vectors, at least 1; `fixed`, `pattern` and `second` are in amplitudes, `second` being
+    the highest bit that isn't fixed (0 if there is none); the strides of the high targets are in elements, in ascending
+    order.
     """
     signature = types.void(state, coefs, ints, code, *[types.int64] * 11)
 

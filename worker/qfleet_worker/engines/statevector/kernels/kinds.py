@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernels there are.
+"""All kernels.
 
 ====== =================================================================== ==========================================
 kind   what it does                                                        coefficients (see `kernels.coefficients`)
@@ -30,7 +30,10 @@ MAX_TARGETS = 4
 
 
 class Spec(NamedTuple):
-    """One kernel: its kind, its number of high targets, and the lanes among its targets as a mask."""
+    """One kernel: its kind and its targets.
+
+    `high` is the number of high targets, `lo` the lanes among the targets as a mask.
+    """
 
     kind: int
     high: int
@@ -38,7 +41,10 @@ class Spec(NamedTuple):
 
 
 def specs(lane_bits: int) -> list[Spec]:
-    """Return all kernels for vectors of ``2**lane_bits`` amplitudes; a kernel's place in this list is its code."""
+    """Return all kernels for vectors of ``2**lane_bits`` amplitudes.
+
+    A kernel's place in the list is its code.
+    """
     every = (1 << lane_bits) - 1
     kernels = []
     for lo in range(1 << lane_bits):

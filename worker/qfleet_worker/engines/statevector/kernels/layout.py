@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of a compiled stretch: what the compiler writes and the kernels read."""
+"""The tables of a compiled stretch.
+
+The compiler writes them, and the kernels read them.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ TABLE_COLUMNS = 7
     phases="complex128[::1]",
 )
 class Values(NamedTuple):
-    """The numbers of a compiled stretch, which may depend on angles; of several parameter sets one after the other."""
+    """The numbers of a compiled stretch, which may depend on angles.
+
+    Those of several parameter sets lie one after the other.
+    """
 
     #: coefficients of kernels, in the precision of the state
     coefs: NDArray[Any]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work on the parts of a state in which some wires have given values, in machine code.
+"""Work on parts of a state, in machine code.
 
-A part is given by a mask of wires that take all values, ``free``; the indices of a part ascend. All other bits are 0,
-or those of ``fixed``. Arrays are of complex numbers.
+In a part, some wires have given values. A part is given by a mask of wires that take all values, ``free``; the indices
+of a part ascend. All other bits are 0, or those of ``fixed``. Arrays are of complex numbers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 @compiled_for("{complex}[::1]", "int64", "int64")
 def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
-    """Return the sums of squares where the bit `wire` is 0, and where it is 1."""
+    """Return the sums of squares for both values of a wire.
+
+    The first is over the indices where the bit `wire` is 0, the second over those where it is 1.
+    """
     zero = one = 0.0
     index = 0
     while True:
-        # Sums over 64 at a time, for little to be lost.
+        # Sums over 64 at a time, so that little precision is lost.
         a = b = 0.0
         for _ in range(64):
             value = state[index]
@@ -69,7 +72,10 @@ def scatter(state: NDArray[Any], values: NDArray[Any], free: int) -> None:
 
 @compiled_for("{complex}[::1]", "int64", "int64", "int64")
 def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
-    """Write both halves of a wire that has a value, of which there is the half at 0."""
+    """Write both halves of a wire that has a value.
+
+    So far there is only the half where its bit is 0.
+    """
     index = 0
     while True:
         if value:
@@ -84,7 +90,10 @@ def enter(state: NDArray[Any], free: int, wire: int, value: int) -> None:
 
 @compiled_for("{complex}[::1]", "int64", "int64[::1]", "int64[::1]", "Array(complex128, 1, 'C', True)")
 def spread_out(state: NDArray[Any], free: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]) -> None:
-    """Set ``state[x | high[i] | low[j]] = table[i * len(low) + j] * state[x]``."""
+    """Write the products of a part of a state and a table.
+
+    It sets ``state[x | high[i] | low[j]] = table[i * len(low) + j] * state[x]``.
+    """
     index = 0
     while True:
         value = state[index]
@@ -100,7 +109,10 @@ def spread_out(state: NDArray[Any], free: int, low: NDArray[Any], high: NDArray[
 def multiply(
     state: NDArray[Any], free: int, fixed: int, low: NDArray[Any], high: NDArray[Any], table: NDArray[Any]
 ) -> None:
-    """Multiply by a table: ``state[x | high[i] | low[j]] *= table[i * len(low) + j]``."""
+    """Multiply a part of a state by a table.
+
+    It does ``state[x | fixed | high[i] | low[j]] *= table[i * len(low) + j]``.
+    """
     index = 0
     while True:
         for i in range(len(high)):

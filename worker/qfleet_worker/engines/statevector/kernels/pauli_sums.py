@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sums of products of amplitudes that expectation values of Paulis consist of, in machine code.
+"""Sums that expectation values of Paulis consist of, in machine code.
 
-Terms with the same X mask share a product. Where there are several, it is transformed in blocks that stay in the first
-cache; where there are few, each is an inner product of vectors.
+They are sums of products of amplitudes. Terms with the same X mask share a product. Where there are several, it is
+transformed in blocks that stay in the first cache; where there are few, each is an inner product of vectors.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def sum_up(
 
 @compiled_for("{real}[::1]", "Terms", "Signs", "float64[:, ::1]", "int64", "int64")
 def sum_up_states(floats: NDArray[Any], terms: Terms, signs: Signs, sums: NDArray[Any], begin: int, end: int) -> None:
-    """Add up expectation values in the states ``begin`` to ``end - 1``, each a chunk of its own.
+    """Add up expectation values in the states ``begin`` to ``end - 1``.
+
+    Each state is a chunk of its own.
 
     Args:
         floats: the states' real and imaginary parts, one state after the other.
@@ -109,7 +111,10 @@ def sum_up_states(floats: NDArray[Any], terms: Terms, signs: Signs, sums: NDArra
 def _add_chunk(
     floats: NDArray[Any], part: _Part, terms: Terms, signs: Signs, block: NDArray[Any], sums: NDArray[Any]
 ) -> None:
-    """Add what some amplitudes and their partners give for some groups; `block` is room for a block of amplitudes."""
+    """Add the products of some amplitudes to some groups' sums.
+
+    Amplitudes are multiplied by their partners. `block` is room for a block of amplitudes.
+    """
     transform, size = signs.transform, len(block)
     low = size - 1
     some = False
@@ -160,7 +165,10 @@ def _lanes(floats: NDArray[Any], x: int) -> int:
 def _add_transformed(
     floats: NDArray[Any], part: _Part, group: int, terms: Terms, block: NDArray[Any], sums: NDArray[Any]
 ) -> None:
-    """Add what some amplitudes give for all terms of a group, by transforming their products block by block."""
+    """Add the transformed products of some amplitudes to a group's sums.
+
+    The products are transformed block by block.
+    """
     x, begin, end = terms.x_masks[group], terms.starts[group], terms.starts[group + 1]
     size = len(block)
     low = size - 1
@@ -189,7 +197,7 @@ def _add_transformed(
 def _add_few(
     floats: NDArray[Any], base: int, size: int, group: int, terms: Terms, weight: float, sums: NDArray[Any]
 ) -> None:
-    """Add what fewer amplitudes than a vector holds give for all terms of a group."""
+    """Add the products of less than a vector to a group's sums."""
     x = terms.x_masks[group]
     for index in range(base, base + size):
         a, b = 2 * index, 2 * (index ^ x)
@@ -202,7 +210,10 @@ def _add_few(
 
 @inner_code
 def _walsh(values: NDArray[Any]) -> None:
-    """Complete the Walsh-Hadamard transform of what is transformed vector by vector, in place."""
+    """Complete a Walsh-Hadamard transform in place.
+
+    Each vector by itself is transformed already.
+    """
     width = 8 if values.itemsize == 8 else 16
     half = width
     while 8 * half <= len(values):

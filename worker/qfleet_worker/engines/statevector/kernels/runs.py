@@ -15,7 +15,11 @@ from qfleet_worker.engines.statevector.kernels.vectors import I32, I64, Vectors,
 
 
 def _row_intrinsic(tables: int) -> Callable[..., Any]:
-    """Return code for ``state[at:at+size] *= (re + i im) * table[from:from+size]``, for this number of tables."""
+    """Return code that multiplies a row by tables and a number.
+
+    For one table it does ``state[at:at+size] *= (re + i im) * table[from:from+size]``. `tables` is the number of
+    tables.
+    """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         double = is_double(sig.args[0])
@@ -56,23 +60,24 @@ def scale_row(typingctx, state, at, size, re, im):  # type: ignore[no-untyped-de
 
 @intrinsic
 def scale_row_by(typingctx, state, at, size, table, begin, re, im):  # type: ignore[no-untyped-def]
-    """Multiply `size` elements of `state` by as many of `table` and by one complex number."""
+    """Multiply elements of `state` by a table and a complex number."""
     kinds = (state, types.int64, types.int64, table, types.int64, types.float64, types.float64)
     return types.void(*kinds), _row_intrinsic(1)
 
 
 @intrinsic
 def scale_row_by_two(typingctx, state, at, size, a, begin_a, b, begin_b, re, im):  # type: ignore[no-untyped-def]
-    """Multiply `size` elements of `state` by as many of two tables and by one complex number."""
+    """Multiply elements of `state` by two tables and a complex number."""
     index = types.int64
     return types.void(state, index, index, a, index, b, index, types.float64, types.float64), _row_intrinsic(2)
 
 
 @intrinsic
 def copy_run(typingctx, target, to, source, begin, size, ahead, ahead_at):  # type: ignore[no-untyped-def]
-    """Copy `size` elements, a whole number of vectors, and fetch as many of `ahead` into the cache meanwhile.
+    """Copy `size` elements, and prefetch as many of `ahead`.
 
-    The places that are copied lie far apart, so that the processor doesn't foresee them.
+    `size` is a whole number of vectors. The places that are copied lie far apart, so the processor doesn't foresee
+    them.
     """
     index = types.int64
     signature = types.void(target, index, source, index, index, ahead, index)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cumulative distribution of a state's basis states, row by row, in machine code."""
+"""The cumulative distribution of a state's basis states, in machine code.
+
+It is worked on row by row.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 @compiled_for("{real}[::1]", "int64", "float64[::1]", "int64", "int64")
 def sum_rows(floats: NDArray[Any], size: int, sums: NDArray[Any], begin: int, end: int) -> None:
-    """Write the squared norms of the rows ``begin`` to ``end - 1``, each of `size` floats."""
+    """Write the squared norms of the rows ``begin`` to ``end - 1``.
+
+    Each row has `size` floats.
+    """
     for row in range(begin, end):
         # Four sums that don't wait for each other.
         a = b = c = d = 0.0
@@ -29,7 +35,10 @@ def sum_rows(floats: NDArray[Any], size: int, sums: NDArray[Any], begin: int, en
 
 @compiled_for("float64[::1]", "float64[::1]", "int64[::1]", "int64", "int64")
 def find_rows(points: NDArray[Any], ends: NDArray[Any], rows: NDArray[Any], begin: int, end: int) -> None:
-    """Find the first row whose end lies beyond each of the points ``begin`` to ``end - 1``."""
+    """Find the row that each of some points falls into.
+
+    The points are those from ``begin`` to ``end - 1``. A point falls into the first row whose end lies beyond it.
+    """
     for at in range(begin, end):
         low, high = 0, len(ends) - 1
         while low < high:
@@ -46,7 +55,7 @@ def find_rows(points: NDArray[Any], ends: NDArray[Any], rows: NDArray[Any], begi
 
 @structure(numbers="float64[::1]", order="int64[::1]", firsts="int64[::1]")
 class Sorted(NamedTuple):
-    """Numbers that are looked for, sorted by the row that they lie in."""
+    """Numbers to look for, sorted by the row that they lie in."""
 
     #: float64, shape (shots,): in [0, squared norm)
     numbers: NDArray[np.float64]
@@ -76,7 +85,7 @@ def sort_by_row(numbers: NDArray[Any], rows: NDArray[Any], num_rows: int) -> Sor
 def find_in_rows(
     floats: NDArray[Any], wanted: Sorted, ends: NDArray[Any], indices: NDArray[Any], begin: int, end: int
 ) -> None:
-    """Find where the cumulative distribution passes each number that lies in the rows ``begin`` to ``end - 1``.
+    """Find where the cumulative distribution passes the numbers of some rows.
 
     Args:
         floats: the amplitudes' real and imaginary parts.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work on the rows of an array, each of which is a small state, in machine code."""
+"""Work on many small states, in machine code.
+
+Each state is a row of an array.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 @compiled_for("{complex}[:, ::1]", "int64", "float64[:, ::1]")
 def weights(states: NDArray[Any], wire: int, sums: NDArray[Any]) -> None:
-    """Write each row's sums of squares where the bit `wire` is 0, and where it is 1.
+    """Write each row's sums of squares for both values of a wire.
 
-    `sums` has shape (2, rows).
+    `wire` is the wire's bit. `sums` has shape (2, rows).
     """
     for row in range(states.shape[0]):
         zero = one = 0.0
@@ -36,9 +39,9 @@ def collapse(
     states: NDArray[Any], sources: NDArray[Any], ones: NDArray[Any], factors: NDArray[Any], wire: int, reset: bool,
     out: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Project row ``sources[i]`` on a value of a wire, and write it, scaled, to row i of `out`.
+    """Project rows on values of a wire, and scale them.
 
-    With `reset` the wire is 0 afterwards.
+    Row i of `out` gets the projection of row ``sources[i]``. With `reset` the wire is 0 afterwards.
     """
     for row in range(out.shape[0]):
         source, factor = sources[row], factors[row]
@@ -55,9 +58,10 @@ def lead(
     states: NDArray[Any], kinds: NDArray[Any], prints: NDArray[Any], order: NDArray[Any], tolerance: float,
     leaders: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Find for each row one of the same kind and, up to a global phase, in the same state.
+    """Find an equal row of the same kind for each row.
 
-    `order` sorts the rows by kind, then by `prints`, which differ by less than `tolerance` for the same states.
+    Rows are equal up to a global phase. `order` sorts the rows by kind, then by `prints`, which differ by less than
+    `tolerance` for equal rows.
     """
     size = states.shape[1]
     for place in range(len(order)):
@@ -94,7 +98,10 @@ def lead(
 
 @compiled_for("{complex}[:, ::1]", "float64[:, ::1]")
 def accumulate(states: NDArray[Any], sums: NDArray[Any]) -> None:
-    """Write running sums of the squares of each row, over as many amplitudes as `sums` has columns."""
+    """Write running sums of the squares of each row.
+
+    They are over as many amplitudes as `sums` has columns.
+    """
     for row in range(sums.shape[0]):
         total = 0.0
         for at in range(sums.shape[1]):
@@ -105,7 +112,10 @@ def accumulate(states: NDArray[Any], sums: NDArray[Any]) -> None:
 
 @compiled_for("float64[:, ::1]", "Array(int64, 1, 'C', True)", "float64[::1]", "int64[::1]")
 def find(sums: NDArray[Any], members: NDArray[Any], numbers: NDArray[Any], found: NDArray[Any]) -> None:
-    """Find where the running sums of a shot's row pass its number, which is uniform in [0, 1)."""
+    """Find where the running sums of shots' rows pass their numbers.
+
+    The numbers are uniform in [0, 1).
+    """
     for shot in range(len(found)):
         row = members[shot]
         low, high = 0, sums.shape[1] - 1

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage of a compiled circuit that runs over a state, in machine code without the GIL.
+"""The run of a stage over a state, in machine code.
 
-A stage copies a chunk into a thread's own room, runs every operation of the stage on it while it lies in the cache, and
-copies it back; where the local wires are the lowest ones, a chunk is contiguous and is worked on in place. Wires that
-no stage has had yet are in |0>: the part of the state where one of them is 1 is neither read nor worked on, nor was it
-ever written; `clear_rest` writes its zeros at the end. A chunk that holds nothing but zeros is left out.
+It doesn't hold the GIL. A stage copies a chunk into a thread's own room, runs every operation of the stage on it while
+it lies in the cache, and copies it back; where the local wires are the lowest ones, a chunk is contiguous and is worked
+on in place. Wires that no stage has had yet are in |0>: the part of the state where one of them is 1 is neither read
+nor worked on, nor was it ever written; `clear_rest` writes its zeros at the end. A chunk that holds nothing but zeros
+is left out.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ ONE_STATE = np.zeros(5, np.int64)
 
 @inner_code
 def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, known: int) -> bool:
-    """Tell whether a chunk is zero wherever it is known; its runs begin `places` after `first`.
+    """Tell whether a chunk is zero wherever it is known.
 
-    A chunk that has runs which aren't known as a whole counts as other than zero.
+    Its runs begin `places` after `first`. A chunk with runs that aren't known as a whole counts as other than zero.
     """
     if ~known & ((run >> 1) - 1):
         return False
@@ -55,7 +56,7 @@ def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, kn
         if (place >> 1) & ~known:
             continue
         for part in range(first + place, first + place + run, step):
-            # Some at a time, for there to be vectors.
+            # Some at a time, so that vector instructions are used.
             some = 0
             for at in range(part, part + step):
                 some += state[at] != 0
@@ -101,9 +102,9 @@ class Stage(NamedTuple):
 def run_stage(  # noqa: C901 - a kernel
     state: NDArray[Any], stage: Stage, tables: Tables, room: NDArray[Any], steps: NDArray[Any], begin: int, end: int
 ) -> None:
-    """Run the operations of a stage over the chunks ``begin`` to ``end - 1``.
+    """Run the operations of a stage over some chunks.
 
-    The only function that calls kernels: each that did would have them compiled once more.
+    No other function calls kernels: each that did would have them compiled once more.
 
     Args:
         state: the amplitudes' real and imaginary parts, shape (2 * 2**wires,).
@@ -171,7 +172,7 @@ def run_stage(  # noqa: C901 - a kernel
 
 @compiled_for("{real}[::1]", "int64", "int64", "int64", "int64")
 def clear_rest(state: NDArray[Any], num_wires: int, known: int, begin: int, end: int) -> None:
-    """Write zeros to the amplitudes of some blocks where a wire that isn't known is 1.
+    """Write zeros to some blocks' amplitudes where an unknown wire is 1.
 
     A block is as long as the known wires at the bottom make it.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of amplitudes in vector registers, and LLVM's loads, shuffles and products of them.
+"""Amplitudes in vector registers: their layout, loads, shuffles and products.
 
 A state is a flat array of real numbers, real and imaginary parts in turn, and is worked on in vectors of 8 doubles (4
 amplitudes) or 16 floats (8 amplitudes)::
@@ -30,7 +30,7 @@ I32 = ir.IntType(32)
 
 
 class Vectors:
-    """Builds instructions on vectors of one precision."""
+    """A builder of instructions on vectors of one precision."""
 
     def __init__(self, builder: Any, double: bool) -> None:
         self.builder = builder
@@ -73,11 +73,11 @@ class Vectors:
         return self.shuffle(value, places, self.builder.fneg(value))
 
     def across(self, value: Any, lanes: int) -> Any:
-        """Return the vector whose lane l is lane ``l ^ lanes`` of the given one."""
+        """Return a vector with lane l taken from lane ``l ^ lanes``."""
         return self.shuffle(value, [(i // 2 ^ lanes) * 2 + i % 2 for i in range(self.width)]) if lanes else value
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Return ``a * b + c``, or the product where `c` is ``None``."""
+        """Return ``a * b + c``; without `c`, only the product."""
         return self.builder.fmul(a, b) if c is None else self.builder.call(self.fma, [a, b, c])
 
 

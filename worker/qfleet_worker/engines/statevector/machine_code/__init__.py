@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions that numba compiles: their registry, the folder of their machine code, and its trust."""
+"""Machine code that numba compiles: its registry, its folder and its trust."""

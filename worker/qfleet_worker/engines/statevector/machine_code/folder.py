@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the machine code of the statevector engine, compiled and whole, without importing numba.
+"""The folder of the statevector engine's machine code, found without numba.
 
-Each set of it has a folder, named by all that it depends on (`cache_key`). A file there, the *mark*, is written last:
-it names the other files with their hashes, so that what was cut short or damaged is noticed before any of it is read.
+Each set of machine code has a folder, named by all that it depends on (`cache_key`). A file there, the *mark*, is
+written last: it names the other files with their hashes, so that what was cut short or damaged is noticed before any of
+it is read.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ _manifests: Final = msgspec.json.Decoder(dict[str, str])
 
 
 class MachineCodeError(Exception):
-    """Machine code can't be loaded, or can't be kept; the text says why."""
+    """Machine code can't be loaded or kept; the text says why."""
 
 
 def folders() -> list[Path]:
-    """Return where machine code that fits this process may lie, in the order in which it is looked for.
+    """Return the folders where fitting machine code may lie, in order.
 
-    In ``NUMBA_CACHE_DIR``, if that is set. Otherwise beside the modules, which all users of an installation share, and
-    in the user's own cache. Empty without numba.
+    They are in ``NUMBA_CACHE_DIR``, if that is set. Otherwise they are beside the modules, which all users of an
+    installation share, and in the user's own cache. There are none without numba.
     """
     try:
         key = cache_key()
@@ -59,23 +60,33 @@ def _roots() -> list[Path]:
 
 
 def marks() -> list[Path]:
-    """Return the files of which one is there once machine code is compiled that fits this process."""
+    """Return the files that mark compiled machine code for this process.
+
+    One of them exists once it is compiled.
+    """
     return [folder / MARK for folder in folders()]
 
 
 def is_ready() -> bool:
-    """Tell whether machine code is there that fits this process. Always False without numba."""
+    """Tell whether fitting machine code is there.
+
+    It is always False without numba.
+    """
     return bool(ready_folders())
 
 
 def ready_folders() -> list[Path]:
     """Return the folders that have a mark."""
-    # os.path tells False where a folder may not be entered; Path raises.
+    # os.path returns False where a folder may not be entered; Path raises.
     return [mark.parent for mark in marks() if os.path.exists(mark)]
 
 
 def folder_to_fill() -> Path:
-    """Return the folder to compile into, made if need be. Raises `MachineCodeError` where none can be written."""
+    """Return the folder to compile into, made if need be.
+
+    Raises:
+        MachineCodeError: no folder can be written.
+    """
     reasons = []
     for folder in folders():
         try:
@@ -94,7 +105,12 @@ def folder_to_fill() -> Path:
 
 
 def mark(folder: Path | None = None) -> None:
-    """Remember that a folder's machine code is complete. Raises OSError or `MachineCodeError` if it can't be kept."""
+    """Remember that a folder's machine code is complete.
+
+    Raises:
+        OSError: the mark can't be written.
+        MachineCodeError: no folder can be written, or a file is too large.
+    """
     folder = folder or folder_to_fill()
     names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.nb[ic]"))
     manifest = msgspec.json.encode({name: _digest(folder / name) for name in names})
@@ -107,7 +123,10 @@ def mark(folder: Path | None = None) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raise `MachineCodeError` unless all that a folder's mark names is there, unchanged, and safe to load."""
+    """Raise `MachineCodeError` unless a folder is whole and safe to load.
+
+    All files that its mark names have to be there, and unchanged.
+    """
     reason = distrust(folder)
     if reason:
         raise MachineCodeError(f"what lies in {folder} isn't safe to load: {reason}")
@@ -127,14 +146,21 @@ def check(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove all that lies in a folder, the mark first. Raises OSError."""
+    """Remove all that lies in a folder, the mark first.
+
+    Raises:
+        OSError: something can't be removed.
+    """
     (folder / MARK).unlink(missing_ok=True)
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def drop_outdated(folder: Path) -> None:
-    """Remove machine code of the same platform that was made of other sources, a week ago or earlier."""
+    """Remove machine code of other sources, a week old or older.
+
+    Only that of the same platform is removed.
+    """
     platform = folder.name.partition("-")[0]
     for other in folder.parent.glob(f"{platform}-*"):
         if other == folder or not other.is_dir():

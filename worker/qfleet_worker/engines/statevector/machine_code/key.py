@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names machine code by all that it depends on, without importing numba, which takes a second on a cold machine."""
+"""The name of machine code, made of all that it depends on.
+
+numba isn't imported, which takes a second on a cold machine.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,14 @@ _CONFIGURATION: Final = Path(".numba_config.yaml")
 
 
 def cache_key() -> str:
-    """Return the name of the machine code that fits this process: its platform, then its sources.
+    """Return the name of the machine code that fits this process.
 
-    The platform is the processor as LLVM knows it, the versions of the libraries and of Python, and numba's settings.
-    Raises `importlib.metadata.PackageNotFoundError` or ImportError without numba or llvmlite.
+    It has the platform, then the sources. The platform is the processor as LLVM knows it, the versions of the libraries
+    and of Python, and numba's settings.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: numba or llvmlite isn't installed.
+        ImportError: llvmlite can't be imported.
     """
     return f"{_digest(_platform())}-{_digest(_sources())}"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads the machine code that was compiled before."""
+"""Loading of machine code that was compiled before."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ _loaded: Path | None = None
 
 
 def load(folder: Path) -> None:
-    """Load all machine code from a folder; nothing is written. Raises `MachineCodeError` if any of it can't be used.
+    """Load all machine code from a folder; nothing is written.
 
     All modules that have any must be imported.
+
+    Raises:
+        MachineCodeError: some of it can't be used.
     """
     global _loaded
     if folder == _loaded:
@@ -34,7 +37,11 @@ def load(folder: Path) -> None:
 
 
 def load_if_ready() -> bool:
-    """Load the machine code that fits this process, if it is compiled; tell whether it is loaded."""
+    """Load the machine code that fits this process, if compiled.
+
+    Returns:
+        Whether it is loaded.
+    """
     if _loaded is not None:
         return True
     for folder in ready_folders():

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the functions of this package into machine code with numba, and keeps that of those that Python calls.
+"""The functions that numba turns into machine code.
 
-Functions that Python calls say for which arguments (`compiled_for`); all others are built into the machine code that
-calls them (`machine_code`). What is kept lies in a folder that `folder` names after all that it depends on: sources,
-libraries, processor. Processes that only run circuits load it (`load`) and write nothing; those that compile
-(`qfleet_worker.engines.statevector.build`) write into folders of their own. A function that is called without having
-been loaded is compiled then, for this process alone.
+A function that Python calls declares its arguments' types (`compiled_for`), and its machine code is kept. All others
+are built into the machine code that calls them (`machine_code`). What is kept lies in a folder that `folder` names
+after all that it depends on: sources, libraries, processor. Processes that only run circuits load it (`load`) and write
+nothing; those that compile (`qfleet_worker.engines.statevector.build`) write into folders of their own. A function that
+is called without having been loaded is compiled then, for this process alone.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ _STRUCTURES: dict[str, tuple[Any, dict[str, str]]] = {}
 
 
 def structure(**members: str) -> Callable[[_Class], _Class]:
-    """Let signatures name a NamedTuple, whose members have these types; they may be structures that were named before.
+    """Let signatures name a NamedTuple, whose members have these types.
 
-    ``{real}`` and ``{complex}`` are a state's numbers, as in `compiled_for`.
+    They may be structures that were named before. ``{real}`` and ``{complex}`` are a state's numbers, as in
+    `compiled_for`.
     """
 
     def named(cls: _Class) -> _Class:
@@ -51,10 +52,11 @@ def structure(**members: str) -> Callable[[_Class], _Class]:
 
 
 def compiled_for(*arguments: str) -> Callable[[_Function], _Function]:
-    """Make a function that Python calls with arguments of these types, as numba writes them.
+    """Make a function that Python calls with arguments of these types.
 
-    ``{real}`` and ``{complex}`` are a state's numbers: with them, or with a `structure` that has them, the function is
-    compiled for each precision. `flat` gives the function that takes a structure's members in its place.
+    The types are written as numba writes them. ``{real}`` and ``{complex}`` are a state's numbers: with them, or with a
+    `structure` that has them, the function is compiled for each precision. `flat` gives the function that takes a
+    structure's members in its place.
     """
 
     def entry(function: _Function) -> _Function:
@@ -71,15 +73,19 @@ def compiled_for(*arguments: str) -> Callable[[_Function], _Function]:
 
 
 def flat(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a compiled function with the members of its structures as arguments, in order.
+    """Return a compiled function that takes its structures' members as arguments.
 
-    Python packs a structure, and unpacks it for a call, in a microsecond: some circuits take but six.
+    They are in order. To pack a structure, and unpack it for a call, takes Python a microsecond; some circuits take
+    only six.
     """
     return function.flat if isinstance(function, _Entry) else function
 
 
 class _Entry:
-    """A function with structures among its arguments, as Python calls it and as machine code does."""
+    """A function with structures among its arguments.
+
+    Python calls it in one form, machine code in another.
+    """
 
     #: what is compiled and kept: numba takes two microseconds for a structure, and nothing for its members
     flat: Any
@@ -93,14 +99,17 @@ def _type_of_entry(value: _Entry, _context: Any) -> Any:
 
 
 def _member_types(argument: str) -> list[str]:
-    """Return the types of an argument's members, in order; of one that isn't a structure, its own."""
+    """Return the types of an argument's members, in order.
+
+    For an argument that isn't a structure, it is its own type.
+    """
     if argument not in _STRUCTURES:
         return [argument]
     return [text for member in _STRUCTURES[argument][1].values() for text in _member_types(member)]
 
 
 def _entry_of(inner: Any, function: Callable[..., Any], arguments: Sequence[str]) -> _Entry:
-    """Return the entry of a function that has structures among its arguments."""
+    """Return the entry of a function with structures among its arguments."""
     names = [f"a{at}" for at in range(len(arguments))]
     patterns, packed, members = [], [], []
     for argument, name in zip(arguments, names, strict=True):
@@ -123,7 +132,11 @@ def _entry_of(inner: Any, function: Callable[..., Any], arguments: Sequence[str]
 
 
 def _unpacking(argument: str, name: str) -> tuple[str, str, list[str]]:
-    """Return a pattern for an argument's members, what packs them again, and their names."""
+    """Return code to unpack and pack an argument, and its members.
+
+    Returns:
+        A pattern for the argument's members, an expression that packs them again, and their names.
+    """
     if argument not in _STRUCTURES:
         return name, name, [name]
     parts = [_unpacking(member, f"{name}_{at}") for at, member in enumerate(_STRUCTURES[argument][1].values())]
@@ -132,38 +145,47 @@ def _unpacking(argument: str, name: str) -> tuple[str, str, list[str]]:
 
 
 def machine_code(function: _Function) -> _Function:
-    """Make a function that machine code calls. Python may, and has it compiled then."""
+    """Make a function that machine code calls.
+
+    If Python calls it, it is compiled then.
+    """
     # Nobody calls it through ctypes.
     return _dispatcher(function, no_cfunc_wrapper=True, _nrt=True)
 
 
 def inner_code(function: _Function) -> _Function:
-    """Make a function that machine code calls, and that makes no arrays and returns none.
+    """Make a function that machine code calls, without references to arrays.
 
-    numba counts no references in it: of a structure's arrays, that takes longer than what a small function does.
+    It makes no arrays and returns none, and numba counts no references in it. For a structure's arrays, to count them
+    takes longer than what a small function does.
     """
     return _dispatcher(function, no_cfunc_wrapper=True, _nrt=False)
 
 
 def shared(function: _Function) -> _Function:
-    """Let machine code call a function that Python calls as it stands."""
+    """Let machine code call a function that Python also calls.
+
+    Python calls it as it stands.
+    """
     known: _Function = register_jitable(function)
     return known
 
 
 def _dispatcher(function: _Function, **options: bool) -> _Function:
-    """Return a function that numba compiles when its types are first met; it runs without the GIL."""
+    """Return a function that numba compiles for types it first meets.
+
+    It runs without the GIL.
+    """
     if config.DISABLE_JIT:
         raise ImportError("NUMBA_DISABLE_JIT is set")
     dispatcher: Any = njit(nogil=True, **options)(function)
     template = dispatcher.get_call_template
 
     def of_types(arguments: Any, keywords: dict[str, Any]) -> Any:
-        """Return what numba's own does, but take a constant for any number.
+        """Return numba's own template, but take a constant for any number.
 
-        numba would compile the function again for each.
-
-        For True and False that is as it should be: such an argument chooses what a function does.
+        numba would compile the function again for each constant. For True and False that is right: such an argument
+        chooses what a function does.
         """
         return template(
             [_of_any_value(each) for each in arguments], {name: _of_any_value(each) for name, each in keywords.items()}
@@ -179,17 +201,26 @@ def _of_any_value(given: Any) -> Any:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return the name under which a function's machine code is kept: its module's below the engine's, and its own."""
+    """Return the name under which a function's machine code is kept.
+
+    It is the module's name below the engine's, and the function's own.
+    """
     return f"{function.__module__.removeprefix(_ENGINE)}.{function.__qualname__}"
 
 
 def entry_names() -> list[str]:
-    """Return the names of all functions that Python calls, of the modules that were imported."""
+    """Return the names of all functions that Python calls.
+
+    They are those of the modules that were imported.
+    """
     return list(_ENTRIES)
 
 
 class Locator:
-    """Tells numba that a function's machine code is kept in a folder of its own under `root`."""
+    """The folder of a function's machine code, as numba asks for it.
+
+    Each function has a folder of its own under `root`.
+    """
 
     root: ClassVar[Path] = Path()
 
@@ -198,7 +229,10 @@ class Locator:
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], _source: str) -> Locator:
-        """Return the locator of a function. numba's own refuse a folder that can't be written."""
+        """Return the locator of a function.
+
+        numba's own locators refuse a folder that can't be written.
+        """
         return cls(cls.root / name_of(function))
 
     def get_cache_path(self) -> str:
@@ -206,22 +240,32 @@ class Locator:
         return str(self._path)
 
     def ensure_cache_path(self) -> None:
-        """Make the folder, before something is written into it. Raises OSError."""
+        """Make the folder, before something is written into it.
+
+        Raises:
+            OSError: it can't be made.
+        """
         self._path.mkdir(parents=True, exist_ok=True)
 
     def get_source_stamp(self) -> str:
-        """Return the same for all sources: the name of the folder above stands for their contents."""
+        """Return the same stamp for all sources.
+
+        The name of the folder above stands for their contents.
+        """
         return ""
 
     def get_disambiguator(self) -> str:
-        """Return what tells functions of the same name apart: each has its own folder."""
+        """Return nothing: each function has a folder of its own."""
         return ""
 
 
 def keep_in(root: Path) -> None:
-    """Look for machine code in a folder from now on, and keep there what is compiled.
+    """Look for machine code in a folder from now on.
 
-    Raises `MachineCodeError` if numba doesn't take the folder.
+    What is compiled is kept there.
+
+    Raises:
+        MachineCodeError: numba doesn't take the folder.
     """
     Locator.root = root
     before = config.CACHE_LOCATOR_CLASSES
@@ -236,19 +280,26 @@ def keep_in(root: Path) -> None:
 
 
 def load(root: Path) -> None:
-    """Load all machine code from a folder; nothing is written. Raises `MachineCodeError` if any isn't there."""
+    """Load all machine code from a folder; nothing is written.
+
+    Raises:
+        MachineCodeError: some of it isn't there.
+    """
     try:
         with _compiling_forbidden():
             keep_in(root)
             compile_all()
     finally:
         for function, _ in _ENTRIES.values():
-            # What is compiled later, for types that nobody thought of, is of this process alone.
+            # What is compiled later, for types that weren't foreseen, belongs to this process alone.
             function._cache.disable()
 
 
 def compile_all(names: list[str] | None = None) -> None:
-    """Load or, where nothing is kept, compile some of the functions that Python calls, or all."""
+    """Load or compile some of the functions that Python calls.
+
+    A function is compiled where nothing is kept. Without `names`, it is done for all functions.
+    """
     for name in _ENTRIES if names is None else names:
         function, signatures = _ENTRIES[name]
         for signature in signatures:
@@ -258,7 +309,7 @@ def compile_all(names: list[str] | None = None) -> None:
 
 
 class _Stopwatch(event.Listener):
-    """Adds up the time that numba compiles, and forbids it."""
+    """A stopwatch of numba's compiling, which can also forbid it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -293,5 +344,8 @@ def _compiling_forbidden() -> Iterator[None]:
 
 
 def seconds_compiling() -> float:
-    """Return how long this process has compiled so far; 0 where all was loaded."""
+    """Return how long this process has compiled so far, in seconds.
+
+    It is 0 where all was loaded.
+    """
     return _stopwatch.seconds

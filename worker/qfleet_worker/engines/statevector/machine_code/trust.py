@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells whether others could have written what lies in a folder: machine code that is loaded runs as this user."""
+"""Trust in files that nobody else could have written.
+
+Machine code that is loaded runs as this user.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from pathlib import Path
 
 
 def distrust(path: Path) -> str:
-    """Return why a file or folder can't be trusted; empty if only this user and root can have written it.
+    """Return why a file or folder can't be trusted; empty if trusted.
 
-    A folder above it may be open to all where it is sticky, as /tmp is: nobody can replace there what isn't theirs.
+    It is trusted if only this user and root can have written it. A folder above it may be open to all if it is sticky,
+    as /tmp is: nobody can replace there what isn't theirs.
     """
     real = Path(os.path.realpath(path))
     for place in (real, *real.parents):
@@ -27,11 +31,12 @@ def distrust(path: Path) -> str:
 
 
 def distrust_alone(path: Path, *, sticky_is_safe: bool = False) -> str:
-    """Return the same of a file or folder by itself, whatever is above it.
+    """Return why a path can't be trusted, whatever is above it.
 
-    A link isn't followed, and not trusted.
+    It is empty if the path can be trusted. A link isn't followed, and not trusted.
 
-    Raises OSError if it isn't there.
+    Raises:
+        OSError: the path doesn't exist.
     """
     found = path.lstat()
     if found.st_uid not in (0, os.geteuid()):
@@ -46,7 +51,10 @@ def distrust_alone(path: Path, *, sticky_is_safe: bool = False) -> str:
 
 
 def _is_own_group(gid: int) -> bool:
-    """Tell whether a group is root's, or this user's private one: of the same name, without other members."""
+    """Tell whether a group is root's, or this user's private one.
+
+    A private group has the name of the user, and no other members.
+    """
     if gid == 0:
         return True
     try:

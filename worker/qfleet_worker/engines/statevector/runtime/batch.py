@@ -32,7 +32,7 @@ MAX_WIRES = 10
 
 
 class BatchSource:
-    """A maker of rows, and the number of rows that there is room for.
+    """A maker of rows, and the number of rows with room.
 
     Args:
         state: one of the same size, for steps that rarely come.
@@ -46,7 +46,7 @@ class BatchSource:
         self.size = state.capacity_bytes // state.dtype.itemsize
         #: the wires of a row, among them those that only fill a vector
         self.width = self.size.bit_length() - 1
-        # Rows are copied when there become more of them.
+        # Rows are copied when their number grows.
         self.free = self._all = max(1, budget // (2 * state.capacity_bytes))
         directions = np.exp(2j * np.pi * (np.arange(self.size) * 0.7548776662466927 % 1)) / np.sqrt(self.size)
         self.directions = directions.astype(self.dtype)

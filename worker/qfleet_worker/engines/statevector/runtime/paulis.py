@@ -45,7 +45,9 @@ def expectation(
 
 
 def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
-    """Return the expectation value of each Pauli, shape (terms,), in the order before they were grouped.
+    """Return the expectation value of each Pauli, shape (terms,).
+
+    The values are in the order that the Paulis had before they were grouped.
 
     Args:
         amplitudes: shape (2**n,).
@@ -68,12 +70,15 @@ def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[
 
 
 def means_at_points(states: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
-    """Return the expectation value of each Pauli in each of many small states, shape (states, terms).
+    """Return the expectation value of each Pauli in each small state.
 
     Args:
         states: shape (states, 2**n), contiguous.
         paulis: the Paulis.
         crew: threads that share the work.
+
+    Returns:
+        Shape (states, terms).
     """
     sums = np.zeros((len(states), len(paulis.order)))
     floats = states.reshape(-1).view(states.real.dtype)
@@ -83,7 +88,7 @@ def means_at_points(states: ComplexArray, paulis: PauliGroups, crew: Crew) -> ND
 
 
 def _terms(paulis: PauliGroups) -> Terms:
-    """Return what machine code takes."""
+    """Return the Paulis as machine code takes them."""
     return Terms(paulis.x_masks, paulis.starts, paulis.z_masks, paulis.imaginary)
 
 
@@ -95,7 +100,10 @@ def _signs(floats: NDArray[Any]) -> Signs:
 
 
 def _in_order(sums: NDArray[np.float64], paulis: PauliGroups) -> NDArray[np.float64]:
-    """Return sums as expectation values, in the order before the Paulis were grouped."""
+    """Return sums as expectation values, in the Paulis' former order.
+
+    It is the order before they were grouped.
+    """
     values = np.empty_like(sums)
     values[..., paulis.order] = sums * paulis.signs
     return values

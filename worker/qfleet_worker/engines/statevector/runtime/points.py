@@ -32,7 +32,9 @@ def run_points(
     segments: Sequence[Segment], num_qubits: int, dtype: np.dtype[np.complexfloating], params: NDArray[np.float64],
     crew: Crew,
 ) -> tuple[ComplexArray, NDArray[np.float64]]:  # fmt: skip
-    """Run some segments, each of one stage, from |0...0> at all parameter sets.
+    """Run some segments from |0...0> at all parameter sets.
+
+    Each segment has one stage.
 
     Args:
         segments: what is run.
@@ -59,7 +61,16 @@ def run_points(
 def run_point(
     tables: Tables, num_qubits: int, dtype: np.dtype[np.complexfloating], params: NDArray[np.float64]
 ) -> tuple[ComplexArray, float]:
-    """Return the amplitudes of |0...0> after one segment, and their squared norm; `params`: shape (angles,)."""
+    """Return the amplitudes after one segment, and their squared norm.
+
+    The segment runs from |0...0>.
+
+    Args:
+        tables: the segment's.
+        num_qubits: qubits of the circuit.
+        dtype: of the amplitudes.
+        params: float64, shape (angles,).
+    """
     double = dtype == np.complex128
     wires = max(num_qubits, 2 if double else 3)
     state = np.empty(1 << wires, dtype)
@@ -69,7 +80,7 @@ def run_point(
         values = values_at(tables, params, 0)
     if not double:
         values = round_values(values, floats.dtype)
-    # What Python does takes as long as the circuit.
+    # Python's part takes as long as the circuit.
     _run_stage(
         floats, (1 << wires) - 1, 0, 0, len(ops), wires, stages, ops, ints, diagonals, terms, *values, recipe, pool,
         floats, ONE_STATE, 0, 1,
@@ -133,7 +144,10 @@ def _run(
 
 @compiled_for("{real}[::1]", "complex128[::1]", "float64[::1]")
 def _finish(floats: NDArray[Any], phases: NDArray[Any], norms: NDArray[Any]) -> None:
-    """Multiply states that lie one after the other by their phases, and write their squared norms."""
+    """Multiply states by their phases, and write their squared norms.
+
+    The states lie one after the other.
+    """
     size = len(floats) // len(phases)
     for state in range(len(phases)):
         norms[state] = _finish_one(floats[state * size : (state + 1) * size], phases[state])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Basis states that shots find.
 
-As in `qfleet_worker.engines.numpy.sampling`, the cumulative distribution is inverted in two levels. Shots are
-sorted by the row of amplitudes that they fall into, and only within a row that any falls into is it summed up.
+As in `qfleet_worker.engines.numpy.sampling`, the cumulative distribution is inverted in two levels. Shots are sorted by
+the row of amplitudes that they fall into, and a row is summed up only if a shot falls into it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ ROW = 1 << 10
 
 
 class Sampler:
-    """Finds basis states of a statevector."""
+    """A sampler of a statevector's basis states."""
 
     def __init__(self, amplitudes: ComplexArray, crew: Crew) -> None:
-        """Take amplitudes, shape (2**wires,), kept as a view, and threads that share the work."""
+        """Take amplitudes, and threads that share the work.
+
+        Args:
+            amplitudes: shape (2**wires,), kept as a view.
+            crew: the threads.
+        """
         self._crew = crew
         self._floats = amplitudes.view(amplitudes.real.dtype)
         self._row = min(ROW, len(amplitudes))
@@ -33,9 +38,10 @@ class Sampler:
         self.total = float(self._ends[-1])
 
     def find(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return indices into the amplitudes for numbers uniform in [0, 1): each index comes with its probability.
+        """Return indices into the amplitudes for numbers uniform in [0, 1).
 
-        Shape (shots,), in the order of the numbers; a number's index doesn't depend on the others.
+        Each index has the probability of its amplitude. The indices have the shape (shots,), in the order of the
+        numbers; a number's index doesn't depend on the others.
         """
         points = numbers * self.total
         rows = np.empty(len(points), np.int64)

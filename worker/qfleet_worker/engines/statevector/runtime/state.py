@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A statevector, and the steps of a plan that act on it.
 
-Bit w of an index is the value of wire w. A wire is *known* once a step has touched it; the others are in a basis state,
-and the part of the memory where their bit is 1 is neither read nor written: all that is there of them is in the part
-where the bit is 0, whatever their value. So a state begins without being written, and a measured wire halves it.
+Bit w of an index is the value of wire w. A wire is *known* once a step has touched it. The others are in a basis state,
+and the part of the memory where their bit is 1 is neither read nor written: all their amplitudes are in the part where
+the bit is 0, whatever their value. So a state begins without being written, and a measured wire halves it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ BLOCK = 1 << 16
 
 
 def check_norm(norm_squared: float, double: bool) -> None:
-    """Raise `EngineError` if a squared norm isn't 1, within what the precision gives."""
+    """Raise `EngineError` if a squared norm isn't 1.
+
+    The tolerance depends on the precision.
+    """
     if not abs(math.sqrt(norm_squared) - 1) <= (1e-6 if double else 1e-3):
         raise EngineError(f"the circuit isn't unitary: the state's norm became {math.sqrt(norm_squared):.6g}, not 1")
 
@@ -84,7 +87,10 @@ class State:
 
     @property
     def amplitudes(self) -> ComplexArray:
-        """Return all amplitudes, shape (2**wires,), as a view; after `settle` they may be read."""
+        """Return a view of all amplitudes, shape (2**wires,).
+
+        They may be read after `settle`.
+        """
         return self._all[: 1 << self.num_wires]
 
     @property
@@ -123,7 +129,10 @@ class State:
         parts.scatter(self._all, snapshot.amplitudes, self.known)
 
     def put_aside(self) -> Snapshot:
-        """Return the state. Another has to be restored before anything else is done."""
+        """Return the state, to be restored later.
+
+        Another state has to be restored before anything else is done.
+        """
         return Snapshot(self._all, self.known, self.values)
 
     def _use(self, amplitudes: ComplexArray) -> None:
@@ -139,7 +148,10 @@ class State:
         return self._all.nbytes // 2
 
     def comparable(self, aside: Snapshot | None) -> ComparableState | None:
-        """Return the present state, or another, to be compared; ``None`` for one that is too large."""
+        """Return a state to be compared; ``None`` if it is too large.
+
+        It is the present state, unless `aside` is another.
+        """
         shown = Snapshot(self._all, self.known, self.values) if aside is None else aside
         if 1 << popcount(shown.known) > COMPARED:
             return None
@@ -151,7 +163,7 @@ class State:
         return ComparableState(amplitudes, order, shown.values)
 
     def value(self, wire: int) -> int | None:
-        """Return the value of a wire in a basis state; ``None`` for a known wire."""
+        """Return a wire's value in a basis state; ``None`` if known."""
         return None if self.known >> wire & 1 else self.values.get(wire, 0)
 
     def apply(self, steps: Sequence[Step], at: int) -> None:
@@ -165,7 +177,11 @@ class State:
             self._prepare(step)
 
     def weights(self, wire: int) -> tuple[float, float]:
-        """Return the probabilities of 0 and 1 on a known wire. Raise `EngineError` if the norm isn't 1."""
+        """Return the probabilities of 0 and 1 on a known wire.
+
+        Raises:
+            EngineError: the norm isn't 1.
+        """
         zero, one = parts.weights(self._all, self.known & ~(1 << wire), 1 << wire)
         self.check(zero + one)
         return zero / (zero + one), one / (zero + one)
@@ -175,7 +191,15 @@ class State:
         check_norm(norm_squared, self.dtype == np.complex128)
 
     def project(self, wire: int, value: int, weight: float) -> None:
-        """Project a known wire on a value of probability `weight`. The wire isn't known afterwards."""
+        """Project a known wire on a value.
+
+        The wire isn't known afterwards.
+
+        Args:
+            wire: the wire.
+            value: 0 or 1.
+            weight: the probability of the value.
+        """
         self.known &= ~(1 << wire)
         parts.move(self._all, self.known, value << wire, 1 / math.sqrt(weight))
         self.values[wire] = value
@@ -188,19 +212,25 @@ class State:
         return Snapshot(amplitudes, known, {**self.values, wire: value})
 
     def settle(self) -> None:
-        """Write the amplitudes that unknown wires leave unwritten, so that every amplitude may be read."""
+        """Write the amplitudes that unknown wires leave unwritten.
+
+        Every amplitude may be read afterwards.
+        """
         self._touch_ones()
         self._clear_rest()
         self.known |= (1 << self.num_wires) - 1
 
     def answers(self) -> DenseAnswers:
-        """Return the answers of the state, valid until the next step. Unlike `settle`, keep what is known."""
+        """Return the answers of the state, valid until the next step.
+
+        Unlike `settle`, it keeps what is known.
+        """
         self._clear_rest()
         flips = sum(value << wire for wire, value in self.values.items() if wire < self.num_wires)
         return DenseAnswers(self.amplitudes, self.order, self.values, self.expectation_values, flips & ~self.known)
 
     def _clear_rest(self) -> None:
-        """Write the zeros of the part of the memory where an unknown wire is 1."""
+        """Write zeros to the memory where an unknown wire is 1."""
         full = (1 << self.num_wires) - 1
         if self.known & full == full:
             return
@@ -217,7 +247,10 @@ class State:
         return Sampler(self.amplitudes, self._crew)
 
     def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
-        """Return the amplitudes over the plan's qubits times `phase`, shape (2**qubits,). The state is used up."""
+        """Return the amplitudes over the plan's qubits times `phase`.
+
+        They have the shape (2**qubits,). The state is used up.
+        """
         self.settle()
         num_qubits = len(plan.wires)
         amplitudes = self.amplitudes
@@ -233,13 +266,19 @@ class State:
         return result
 
     def take_over(self, amplitudes: ComplexArray) -> None:
-        """Go on with these amplitudes over all wires, shape (2**wires,) with room for a vector."""
+        """Go on with these amplitudes over all wires.
+
+        They have the shape (2**wires,) with room for a vector.
+        """
         self.known = len(amplitudes) - 1
         self.values = {}
         self._use(amplitudes)
 
     def apply_to(self, amplitudes: ComplexArray, step: Step) -> None:
-        """Apply a unitary step to amplitudes over all wires, in place; the state is used up."""
+        """Apply a unitary step to amplitudes over all wires, in place.
+
+        The state is used up.
+        """
         self.take_over(amplitudes)
         if isinstance(step, Prepare):
             # The targets were reset.
@@ -262,7 +301,10 @@ class State:
             self.known |= local
 
     def _touch_ones(self) -> None:
-        """Make wires in |1> known: a stage takes unknown wires to be in |0>."""
+        """Make wires in |1> known.
+
+        A stage takes unknown wires to be in |0>.
+        """
         if self.values:
             self._touch(sum(1 << wire for wire, value in self.values.items() if value and wire < self.num_wires))
 
@@ -304,7 +346,10 @@ class State:
 
 
 def _offsets(targets: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the part of an index by the values of the lower, and of the upper half of some wires."""
+    """Return the parts of an index by the values of wires.
+
+    One part is for the lower half of the wires, one for the upper half.
+    """
     half = (len(targets) + 1) // 2
     halves = []
     for wires in (targets[:half], targets[half:]):

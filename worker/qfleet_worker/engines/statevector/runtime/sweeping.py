@@ -49,7 +49,10 @@ _NO_MEMORY = np.zeros(0, np.uint32)
 def sweep_states(
     experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[Iterable[Outcome]]:
-    """Yield the final states of a program that `small.compile_small` compiled, some parameter sets at a time."""
+    """Yield a program's final states, some parameter sets at a time.
+
+    `small.compile_small` compiled the program.
+    """
     outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None)
     double = experiment.request.precision == "double"
 
@@ -66,7 +69,10 @@ def sweep_states(
 
 
 def final_means(program: Program) -> Save | None:
-    """Return the expectation values that a program saves as its last operation, if that is all it gives."""
+    """Return the expectation values that a program saves at its end.
+
+    It is ``None`` unless they are all that the program gives.
+    """
     if len(program.saves) == 1 and program.codes[-1] == Op.SAVE and not program.num_clbits:
         save = program.saves[0]
         return save if save.spec.payload is Payload.PAULI_SUMS else None
@@ -85,7 +91,10 @@ def without_last(program: Program) -> Program:
 def sweep_means(
     experiment: Experiment, save: Save, paulis: PauliGroups, tables: Tables, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[Outcome]:
-    """Yield the expectation values of Paulis after a program that `small.compile_small` compiled."""
+    """Yield the expectation values of Paulis after a program.
+
+    `small.compile_small` compiled the program.
+    """
     memory = _NO_MEMORY if experiment.request.keeps_shots else None
     double = experiment.request.precision == "double"
     weights = np.array([experiment.shots], "<i8").tobytes()
@@ -103,13 +112,19 @@ def sweep_means(
 
 
 def suits(program: Program) -> bool:
-    """Tell whether a program may be one for `sweep_counts`: few qubits, gates and measurements."""
+    """Tell whether `sweep_counts` may suit a program.
+
+    It suits one of few qubits, gates and measurements.
+    """
     suited = IS_UNITARY[program.codes] | (program.codes == Op.MEASURE)
     return bool(suited.all()) and int(named_qubits(program).sum()) <= MAX_QUBITS
 
 
 def is_plain(plan: Plan) -> bool:
-    """Tell whether a plan consists of stretches of one stage over all wires, and of measurements at its end."""
+    """Tell whether a plan is one that `sweep_counts` runs.
+
+    It has stretches of one stage over all wires, and measurements at its end.
+    """
     every = (1 << plan.num_wires) - 1
     return all(
         isinstance(step, Segment)
@@ -144,7 +159,10 @@ def sweep_counts(
 def _chunks(
     segments: Sequence[Segment], experiment: Experiment, num_qubits: int, params: NDArray[np.float64], crew: Crew
 ) -> Iterator[tuple[ComplexArray, NDArray[np.float64]]]:
-    """Yield states of shape (sets, 2**num_qubits) and their squared norms, some parameter sets at a time."""
+    """Yield states and their squared norms, some parameter sets at a time.
+
+    The states have the shape (sets, 2**num_qubits).
+    """
     dtype = _DTYPES[experiment.request.precision]
     # One kind of array for machine code: they may be read-only or not.
     params = np.require(params, np.float64, ["C", "W"])
@@ -152,7 +170,7 @@ def _chunks(
     if len(params) * dtype.itemsize << num_qubits < SHARED_BYTES:
         crew = Crew(1)
     for begin in range(0, len(params), at_once):
-        # A hostile table may overflow; the check of the norm catches what comes of it.
+        # A hostile table may overflow; the check of the norm catches that.
         with np.errstate(all="ignore"):
             found = run_points(segments, num_qubits, dtype, params[begin : begin + at_once], crew)
         yield found

@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Parts that each thread's work is cut into, for one that is held up not to hold up all.
+#: Parts that each thread's work is cut into, so that a delayed thread doesn't delay all.
 PARTS = 4
 
 
 class Crew:
-    """A number of threads, the calling one among them. They start when they are first needed."""
+    """A number of threads, the calling one among them.
+
+    They start when they are first needed.
+    """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -55,7 +58,10 @@ class Crew:
                 future.result()
 
     def room(self, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return memory of the calling thread: at least `size` elements, kept from one call to the next."""
+        """Return memory of the calling thread, at least `size` elements.
+
+        It is kept from one call to the next.
+        """
         kept: NDArray[Any] | None = getattr(self._rooms, dtype.name, None)
         if kept is None or len(kept) < size:
             kept = np.empty(size, dtype)
