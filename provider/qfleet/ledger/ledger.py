@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import redis
@@ -37,6 +37,14 @@ _PAGE: Final = 100
 _presence_decoder = msgspec.json.Decoder(Presence)
 
 
+class LargestNeed(NamedTuple):
+    """The circuit of a job that needs the most memory, and how much."""
+
+    memory_bytes: int
+    #: the circuit's place in the job's record
+    circuit: int
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job, ready to be stored."""
@@ -48,8 +56,8 @@ class NewJob:
     shards: Sequence[ShardWork]
     #: the encoded programs by content hash
     programs: Mapping[str, bytes]
-    #: engine -> bytes of memory that the largest circuit needs there; not stored
-    needs: Mapping[str, int] = field(default_factory=dict)
+    #: by engine, what the circuit needs that needs most there; not stored
+    needs: Mapping[str, LargestNeed] = field(default_factory=dict)
 
 
 class Ledger:

@@ -27,7 +27,7 @@ from qfleet.jobs.layout import lay_out
 from qfleet.ledger import PubRecord
 from qfleet.options import RunOptions, check_option
 from qfleet.primitives.options import check_precision
-from qfleet.submission.encode import EncodedCircuit, encode_circuit
+from qfleet.submission.encode import encode_circuit
 from qfleet.submission.prepare import JobEntry, ParameterSets
 from qfleet.wire.messages.request import Output
 
@@ -106,9 +106,10 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
         values, observables = values[:0], [SparseObservable.identity(circuit.num_qubits)]
     # Capped: any number above the largest possible one is refused.
     shots = math.ceil(min(1 / precision, 2.0**20) ** 2) if precision else 1
-    batches = _batches(
-        circuit, values, dataclasses.replace(options, shots=shots), Output.EXPECTATION_VALUES, observables
-    )
+    own = dataclasses.replace(options, shots=shots)
+    # Sets that want as many observables as there are want all of them, in order.
+    is_part = bool(wanted.size) and wanted.shape[1] < len(observables)
+    batches = _batches(circuit, values, own, Output.EXPECTATION_VALUES, observables, wanted.shape[1] if is_part else 0)
     sampled = any(batch.encoded.sampled for batch in batches)
     if sampled and not precision:
         raise ValueError(
@@ -118,7 +119,9 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
     if sampled and shots > _MOST_SHOTS:
         raise ValueError(f"precision={precision!r} needs {shots} shots; at most {_MOST_SHOTS} are possible")
     record = PubRecord(shape=shape, observables_shape=observables_shape, precision=precision, sampled=sampled)
-    return JobEntry(circuit, _with_wanted(batches, wanted, len(observables)), [0.0] * len(values), record)
+    if is_part:
+        batches = _with_wanted(batches, wanted)
+    return JobEntry(circuit, batches, [0.0] * len(values), record)
 
 
 def _shots(shots: Any) -> int:
@@ -126,36 +129,13 @@ def _shots(shots: Any) -> int:
     return int(shots)
 
 
-def _with_wanted(batches: list[ParameterSets], wanted: NDArray[np.int32], observables: int) -> list[ParameterSets]:
-    """Return parameter sets with the observables that each needs.
-
-    If all sets need the same observables, one row holds them.
-
-    Args:
-        batches: the parameter sets.
-        wanted: the numbers of the observables of each set, shape (sets, columns).
-        observables: the number of observables of the PUB.
-    """
-    if not wanted.size:
-        return batches
-    if np.array_equal(wanted[0], np.arange(observables)) and (wanted == wanted[0]).all():
-        return batches
-    # The time and the result size of all observables, in proportion.
-    share = wanted.shape[1] / observables
-    batches = [dataclasses.replace(batch, encoded=_part(batch.encoded, share)) for batch in batches]
-    if (wanted == wanted[0]).all():
-        return [dataclasses.replace(batch, wanted=wanted[:1]) for batch in batches]
+def _with_wanted(batches: list[ParameterSets], wanted: NDArray[np.int32]) -> list[ParameterSets]:
+    """Return parameter sets with the numbers of their observables, shape (sets, columns)."""
     first, parts = 0, []
     for batch in batches:
         parts.append(dataclasses.replace(batch, wanted=wanted[first : first + len(batch.values)]))
         first += len(batch.values)
     return parts
-
-
-def _part(encoded: EncodedCircuit, share: float) -> EncodedCircuit:
-    return dataclasses.replace(
-        encoded, seconds=encoded.seconds * share, result_bytes=math.ceil(encoded.result_bytes * share)
-    )
 
 
 def _batches(
@@ -164,6 +144,7 @@ def _batches(
     options: RunOptions,
     output: Output,
     observables: Iterable[SparseObservable] = (),
+    num_observables: int = 0,
 ) -> list[ParameterSets]:
     """Encode a circuit with its parameter sets.
 
@@ -173,6 +154,7 @@ def _batches(
         options: the options of the run.
         output: the output of the job.
         observables: the observables of an estimator.
+        num_observables: how many of them are wanted of each set, if not all.
 
     Returns:
         The circuit once with all sets; or, if Qiskit must bind its parameters, a bound circuit for each set.
@@ -184,7 +166,7 @@ def _batches(
         nothing.global_phase = 0
         return [ParameterSets(encode_circuit(nothing, options, output, sums), values)]
     try:
-        return [ParameterSets(encode_circuit(circuit, options, output, sums), values)]
+        return [ParameterSets(encode_circuit(circuit, options, output, sums, num_observables), values)]
     except UnboundParameterError:
         if values.shape[1] == 0:
             raise
@@ -193,7 +175,8 @@ def _batches(
     for row in values.tolist():
         bound = circuit.assign_parameters(dict(zip(parameters, row, strict=True)))
         bound.name = circuit.name
-        each.append(ParameterSets(encode_circuit(bound, options, output, sums), np.zeros((1, 0))))
+        encoded = encode_circuit(bound, options, output, sums, num_observables)
+        each.append(ParameterSets(encoded, np.zeros((1, 0))))
     return each
 
 

@@ -48,10 +48,15 @@ class EncodedCircuit:
 
 
 def encode_circuit(
-    circuit: QuantumCircuit, options: RunOptions, output: Output, observables: Sequence[SparseObservable] = ()
+    circuit: QuantumCircuit,
+    options: RunOptions,
+    output: Output,
+    observables: Sequence[SparseObservable] = (),
+    num_observables: int = 0,
 ) -> EncodedCircuit:
     """Lower a circuit, and encode it; see `lower_circuit` and `encode_lowered`."""
-    return encode_lowered(circuit, lower_circuit(circuit, options, output, observables), options, output)
+    program = lower_circuit(circuit, options, output, observables)
+    return encode_lowered(circuit, program, options, output, num_observables)
 
 
 def lower_circuit(
@@ -79,8 +84,17 @@ def lower_circuit(
     return lower(circuit, output, initial_state=options.initial_statevector, observables=observables)
 
 
-def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> EncodedCircuit:
+def encode_lowered(
+    circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output, num_observables: int = 0
+) -> EncodedCircuit:
     """Encode the program of a circuit, and predict its cost.
+
+    Args:
+        circuit: the circuit.
+        program: what `lower_circuit` returns for it.
+        options: the options of its run.
+        output: what is wanted of it.
+        num_observables: expectation values that are wanted at each point, if not all that the program saves.
 
     Raises:
         QfleetError: it needs more than is available; the subclass and the text say of what.
@@ -96,10 +110,12 @@ def encode_lowered(circuit: QuantumCircuit, program: Program, options: RunOption
     request = replace(request, method=method)
     check_amplitudes(circuit, program.num_qubits, request)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
-    at_once = costs(program, request, shots=shots)
+    at_once = costs(program, request, shots=shots, num_observables=num_observables)
     needs = {engine: each.memory_bytes for engine, each in at_once.items()}
     check_memory(circuit, program.num_qubits, needs[FASTER_ENGINE], options)
-    whole = at_once[FASTER_ENGINE] if shots == options.shots else cost(program, request, shots=options.shots)
+    whole = at_once[FASTER_ENGINE]
+    if shots != options.shots:
+        whole = cost(program, request, shots=options.shots, num_observables=num_observables)
     check_result(circuit, program, whole.result_bytes, output)
     blob = encode_program(program)
     check_blob(circuit, blob)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
-from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
+from qfleet.ledger import CircuitRecord, JobRecord, LargestNeed, NewJob, PubRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.lowering.refusal import unbound
 from qfleet.options import RunOptions
@@ -44,7 +44,7 @@ class ParameterSets:
     encoded: EncodedCircuit
     #: values of the circuit's parameters in their order, shape (points, parameters)
     values: NDArray[np.float64]
-    #: int32, shape (1 or points, columns): the observables of `CircuitWork`; ``None`` for all of them
+    #: int32, shape (points, columns): the observables of `CircuitWork`; ``None`` for all of them
     wanted: NDArray[np.int32] | None = None
 
 
@@ -141,9 +141,14 @@ def new_job(
     )
 
 
-def _largest_needs(entries: Iterable[JobEntry]) -> dict[str, int]:
-    needs = [batch.encoded.needs for entry in entries for batch in entry.batches]
-    return {engine: max([each[engine] for each in needs], default=0) for engine in ENGINES}
+def _largest_needs(entries: Iterable[JobEntry]) -> dict[str, LargestNeed]:
+    """Return what the circuit needs on each engine that needs most there: the first of several."""
+    needs = [(batch.encoded.needs, at) for at, entry in enumerate(entries) for batch in entry.batches]
+    largest = {}
+    for engine in ENGINES:
+        memory_bytes, place = max([(each[engine], -at) for each, at in needs], default=(0, 0))
+        largest[engine] = LargestNeed(memory_bytes, -place)
+    return largest
 
 
 def _record(entry: JobEntry, seed: int) -> CircuitRecord:

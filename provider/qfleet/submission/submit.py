@@ -61,14 +61,15 @@ def check_capacity(connection: Connection, new: NewJob) -> None:
     Raises:
         CapacityError: no worker that is up has the memory.
     """
-    if max(new.needs.values(), default=0) <= _FITS_ANYWHERE_BYTES:
+    if all(need.memory_bytes <= _FITS_ANYWHERE_BYTES for need in new.needs.values()):
         return
     with connection.ledger() as ledger:
         workers = list(ledger.workers())
-    if not workers or any(worker.memory_bytes >= new.needs[_engine(worker)] for worker in workers):
+    needs = [(worker.memory_bytes, new.needs[_engine(worker)]) for worker in workers]
+    if not needs or any(memory_bytes >= need.memory_bytes for memory_bytes, need in needs):
         return
-    memory_bytes, needed = max((worker.memory_bytes, new.needs[_engine(worker)]) for worker in workers)
-    largest = max(new.record.circuits, key=lambda circuit: circuit.required_bytes)
+    memory_bytes, (needed, place) = max(needs)
+    largest = new.record.circuits[place]
     raise CapacityError(
         f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
         f"{needed / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Control flow, stores and expressions that can't run are refused, by their place in the circuit."""
+"""Loops are unrolled and blocks keep their phase; what can't run is refused by its place in the circuit."""
 
 import pytest
 from circuits import bell_state
@@ -10,7 +10,9 @@ from qiskit.circuit import (
     Duration,
     Gate,
     Instruction,
+    Parameter,
 )
+from qiskit.circuit import library as lib
 from qiskit.circuit.annotated_operation import AnnotatedOperation, ControlModifier, InverseModifier, PowerModifier
 from qiskit.circuit.classical import expr, types
 from refusals import refused
@@ -18,6 +20,7 @@ from refusals import refused
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.program.operations import Op
 
 
 def with_control_flow(name: str) -> QuantumCircuit:
@@ -150,3 +153,89 @@ def test_modifiers_of_control_flow(modifier, done):
     operation = AnnotatedOperation(inner, modifier)
     circuit.append(operation, range(operation.num_qubits))
     assert f"it has control flow inside, which can't be {done}" in refused(circuit)
+
+
+def half_turn_by(value: Parameter | float) -> AnnotatedOperation:
+    """A gate whose parameter Qiskit must bind."""
+    return AnnotatedOperation(lib.RXGate(value), PowerModifier(0.5))
+
+
+def test_a_loop_whose_parameter_qiskit_binds():
+    """Each turn has its value; a break leaves the loop, and a continue goes to the next turn."""
+    looped, unrolled = QuantumCircuit(1, 2), QuantumCircuit(1, 2)
+    parameter = Parameter("i")
+    with looped.for_loop(range(3), parameter):
+        looped.append(half_turn_by(parameter), [0])
+    for value in range(3):
+        unrolled.append(half_turn_by(float(value)), [0])
+    assert encode_program(lower(looped)) == encode_program(lower(unrolled))
+
+    jumping = QuantumCircuit(1, 2)
+    with jumping.for_loop(range(2), parameter):
+        jumping.append(half_turn_by(parameter), [0])
+        with jumping.if_test((0, 1)):
+            jumping.break_loop()
+        with jumping.if_test((1, 1)):
+            jumping.continue_loop()
+        jumping.x(0)
+    program = lower(jumping)
+    turn = [Op.UNITARY, Op.JUMP_UNLESS, Op.JUMP, Op.JUMP_UNLESS, Op.JUMP, Op.X]
+    assert [row.code for row in program] == turn * 2
+    assert program.jumps.tolist() == [3, 12, 5, 6, 9, 12, 11, 12]
+
+
+def test_a_bound_turn_that_is_too_long():
+    circuit = QuantumCircuit(1, name="c")
+    parameter = Parameter("i")
+    with circuit.for_loop(range(1 << 16), parameter):
+        circuit.append(half_turn_by(parameter), [0])
+        for _ in range(256):
+            circuit.x(0)
+    assert "its 65536 turns unroll to 16842752 operations" in refused(circuit, CapacityError)
+
+
+def test_a_loop_over_a_variable_with_too_many_turns():
+    variable = expr.Var.new("i", types.Uint(32))
+    circuit = QuantumCircuit(1, name="c")
+    circuit.for_loop(range(1 << 17), variable, QuantumCircuit(1, inputs=[variable]), [0], [])
+    assert "its 131072 turns unroll to 131072 jumps and stores; a program has at most 65536" in refused(
+        circuit, CapacityError
+    )
+
+
+@pytest.mark.parametrize("phase", [0.5, 0.0])
+def test_the_phase_of_a_block_is_at_its_front(phase):
+    """It is applied where the block is run, and jumps and loops in the block lead to the rows that they led to."""
+    body = QuantumCircuit(1, 1, global_phase=phase)
+    body.x(0)
+    with body.while_loop((0, 1)):
+        body.measure(0, 0)
+    circuit = QuantumCircuit(1, 1)
+    circuit.if_else((0, 1), body, None, [0], [0])
+    program = lower(circuit)
+    before = [Op.GLOBAL_PHASE] if phase else []
+    assert [row.code for row in program] == [
+        Op.JUMP_UNLESS,
+        *before,
+        Op.X,
+        Op.JUMP_UNLESS,
+        Op.MEASURE,
+        Op.JUMP,
+    ]
+    assert program.params.tolist() == ([phase] if phase else [])
+    assert program.jumps.tolist() == [len(program), len(program), 2 + len(before)]
+    assert [row for row, _ in program.loops] == [2 + len(before)]
+
+
+def test_a_condition_that_is_changed_to_what_has_no_truth():
+    for condition, text in (
+        (expr.lift(3, types.Uint(2)), "its expression is a Uint(2) where a Bool is needed"),
+        ("clbit 0", "its condition 'clbit 0' can't be read: "),
+    ):
+        circuit = bell_state(2)
+        with circuit.if_test((0, 1)):
+            circuit.x(0)
+        changed = circuit.data[2].operation
+        changed.condition = condition
+        circuit.data[2] = circuit.data[2].replace(operation=changed)
+        assert text in refused(circuit)

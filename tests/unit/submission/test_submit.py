@@ -111,7 +111,7 @@ def worker_refuses(new: NewJob, engine: str, memory_bytes: int) -> bool:
 @pytest.mark.parametrize("name", JOBS)
 def test_client_and_worker_agree_to_the_byte(name: str, engine: str) -> None:
     new = job(name)
-    needed = new.needs[engine]
+    needed = new.needs[engine].memory_bytes
     assert needed > 512 * 2**20
     for memory_bytes, refused in ((needed - 1, True), (needed, False)):
         assert client_refuses(new, worker(engine, memory_bytes)) is refused
@@ -120,7 +120,7 @@ def test_client_and_worker_agree_to_the_byte(name: str, engine: str) -> None:
 
 def test_the_worker_that_has_the_memory_counts_whatever_its_engine() -> None:
     new = job("counts")
-    faster, slower = (new.needs[engine] for engine in ENGINES)
+    faster, slower = (new.needs[engine].memory_bytes for engine in ENGINES)
     assert faster < slower
     assert not client_refuses(new, worker("numpy", faster), worker("statevector", faster))
     assert client_refuses(new, worker("numpy", slower - 1), worker("statevector", faster - 1))
@@ -136,4 +136,24 @@ def test_the_error_tells_what_the_largest_worker_needs() -> None:
         CapacityError, match=r"26 qubits and 1024 shots need 3\.1 GiB .* largest worker has 2\.0 GiB"
     ) as e:
         check_capacity(Fleet(worker("numpy", 2**31), worker("statevector", 2**30)), new)  # type: ignore[arg-type]
-    assert (e.value.needed_bytes, e.value.available_bytes) == (new.needs["numpy"], 2**31)
+    assert (e.value.needed_bytes, e.value.available_bytes) == (new.needs["numpy"].memory_bytes, 2**31)
+
+
+def test_the_error_names_the_circuit_that_needs_most_on_the_engine_of_the_largest_worker() -> None:
+    """Branches take more states in one engine only: each needs most for another circuit, and neither for the first."""
+    circuits = {"small": plain(4), "divided": branching(), "wide": plain(27)}
+    for name, circuit in circuits.items():
+        circuit.name = name
+    options, output = RunOptions(), Output.COUNTS
+    made = list(circuits.values())
+    new = prepare(made, options, backend_name="b", output=output, tags=(), metadata={}, retention=1)
+    named = {}
+    for engine, (needed, _) in new.needs.items():
+        with pytest.raises(CapacityError) as caught:
+            check_capacity(Fleet(worker(engine, needed - 1)), new)  # type: ignore[arg-type]
+        alone = prepare(
+            circuits[caught.value.circuit], options, backend_name="b", output=output, tags=(), metadata={}, retention=1
+        )
+        assert caught.value.needed_bytes == needed == alone.needs[engine].memory_bytes
+        named[engine] = caught.value.circuit
+    assert named == {"statevector": "divided", "numpy": "wide"}

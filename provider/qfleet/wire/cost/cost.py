@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from qfleet.wire.cost.branches import holds_branches, num_operations, num_passes
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
-from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, output_bytes, program_bytes
+from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
@@ -100,7 +100,7 @@ def costs(
     others += _TERM_BYTES * max([len(save.x_masks) // 8 for save in program.saves], default=0)
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
-    steps = _steps(program, request, shots)
+    steps = _steps(program, request, shots, num_observables)
     branches = holds_branches(program, shots)
     reads = any([save.spec.quantity in _READING for save in program.saves])
     found = {}
@@ -146,12 +146,12 @@ class _Steps(NamedTuple):
     shots: int
 
 
-def _steps(program: Program, request: Request, shots: int) -> _Steps:
+def _steps(program: Program, request: Request, shots: int, num_observables: int) -> _Steps:
     return _Steps(
         amplitudes=2.0 ** request.exponent(program.num_qubits),
         passes=num_passes(program, shots),
         operations=num_operations(program),
-        terms=sum([len(save.x_masks) // 8 for save in program.saves]),
+        terms=num_terms(program, num_observables),
         shots=shots,
     )
 

@@ -71,6 +71,19 @@ def saved_size(program: Program, shots: int, precision: Precision, num_observabl
     return SavedSize(total, entries)
 
 
+def num_terms(program: Program, num_observables: int = 0) -> int:
+    """Return the number of Pauli terms that a program evaluates for what it saves.
+
+    Args:
+        program: the program.
+        num_observables: expectation values that are wanted of the last save, if not all; its terms count in proportion.
+    """
+    terms = [len(save.x_masks) // 8 for save in program.saves]
+    if num_observables and terms and terms[-1]:
+        terms[-1] = -(-terms[-1] * num_observables // (len(program.saves[-1].starts) // 4 - 1))
+    return sum(terms)
+
+
 def output_bytes(num_qubits: int, request: Request) -> int:
     """Return the bytes of the amplitudes in a circuit's result.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import engine_oracle as oracle
 import numpy as np
+import pytest
 from engine_oracle import measure, op
 from msgspec.structs import replace
 
 from qfleet.wire.cost.constants import ENGINES
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, cost, states_bytes
-from qfleet.wire.cost.sizes import program_bytes
+from qfleet.wire.cost.sizes import num_terms, program_bytes
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.expressions import BOOL, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp, Variable
 from qfleet.wire.program.operations import Op
@@ -86,6 +87,31 @@ def test_points_count_together_and_wanted_columns_in_place_of_all() -> None:
     assert needed(program, 1, "means", points=1000, num_observables=3) < needed(program, 1, "means") + 1000 * 500
     assert result_bytes(program, 1, "means") >= 800_000
     assert result_bytes(program, 1, "means", num_observables=3) < 1000
+
+
+def test_terms_count_by_the_wanted_columns_and_the_circuit_counts_in_full() -> None:
+    """A tenth of the observables of the last save is wanted, and so a tenth of its terms, and all of another save's."""
+    terms = np.zeros(1000, "<u8").tobytes()
+    save = Save(
+        SaveKind.EXPECTATION_VALUES,
+        "m",
+        "average",
+        x_masks=terms,
+        z_masks=terms,
+        coefficients=np.ones(1000, "<c16").tobytes(),
+        starts=np.arange(0, 1001, 50, dtype="<i4").tobytes(),
+    )
+    rows = [*[op(Op.H, [0])] * 300, *[op(Op.SAVE, range(16))._replace(save=at) for at in range(2)]]
+    program = replace(oracle.program(16, 0, rows), saves=(save, save), save_refs=np.arange(2, dtype=np.int32))
+    assert [num_terms(program, wanted) for wanted in (0, 1, 2, 20)] == [2000, 1050, 1100, 2000]
+    assert num_terms(measured(1, 1), 5) == 0
+
+    def seconds(**load: int) -> float:
+        return cost(program, Request(Output.EXPECTATION_VALUES), shots=1, **load).seconds
+
+    bare = replace(program, saves=(), save_refs=np.zeros(0, np.int32))
+    circuit = cost(bare, Request(Output.EXPECTATION_VALUES), shots=1).seconds
+    assert seconds(num_observables=2) - circuit == pytest.approx(1100 / 2000 * (seconds() - circuit))
 
 
 def test_a_program_counts_by_what_it_consists_of() -> None:
