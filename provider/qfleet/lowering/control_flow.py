@@ -232,17 +232,14 @@ class ControlFlowLowering:
         if known is None:
             rows = self.recursion.lower_circuit(block, clbits=Clbits(block.clbits, numbers, self.scope))
             if own_phase:
-                rows.phase_to_row()
+                rows.append_phase()
             # The block and the parameters are kept, so that their ids aren't reused.
             known = self.blocks[key] = rows, (block, context.free)
         return known[0]
 
     def _condition(self, condition: Any) -> Expression:
         if not isinstance(condition, expr.Expr):
-            try:
-                condition = expr.lift_legacy_condition(condition)
-            except (TypeError, ValueError, AttributeError) as exc:
-                raise RefusalError(f"its condition {condition!r} can't be read: {exc}") from exc
+            condition = expr.lift_legacy_condition(condition)
         return lower_expression(condition, self.scope, self.recursion.context.variables, BOOL)
 
     def _expression(self, expression: expr.Expr) -> Expression:

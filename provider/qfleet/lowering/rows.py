@@ -166,17 +166,6 @@ class Rows:
         self.shapes.append(_STORE)
         self.expressions += [place, value]
 
-    def phase_to_row(self) -> None:
-        """Make the phase the first row, for rows that aren't always run."""
-        phase = math.remainder(self.phase, math.tau)
-        if phase:
-            # The phase goes to the front, where no jump skips it.
-            self.shapes.insert(0, GLOBAL_PHASE_SHAPE)
-            self.params.insert(0, phase)
-            self.jumps = [row + 1 if row >= 0 else row for row in self.jumps]
-            self.loops = [(row + 1, name) for row, name in self.loops]
-        self.phase = 0.0
-
     def append_phase(self) -> None:
         """Make the phase the next row, for the rows after it."""
         phase = math.remainder(self.phase, math.tau)

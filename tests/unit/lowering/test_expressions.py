@@ -7,9 +7,9 @@ from qiskit.circuit import Instruction
 from qiskit.circuit.classical import expr, types
 from refusals import refused
 
-from qfleet.errors import CapacityError
-from qfleet.lowering.expressions import MAX_LEVELS
+from qfleet.lowering.expressions import Variables
 from qfleet.lowering.lower import lower
+from qfleet.lowering.refusal import RefusalError
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.limits import MAX_VARIABLES
 
@@ -52,21 +52,10 @@ def test_a_constant_that_does_not_fit_its_type() -> None:
 
 
 def test_too_many_variables() -> None:
-    circuit = QuantumCircuit(name="c")
-    for number in range(MAX_VARIABLES + 1):
-        circuit.add_uninitialized_var(expr.Var.new(f"v{number}", types.Bool()))
-    last = list(circuit.iter_declared_vars())
-    total = expr.lift(False)
-    for first in range(0, len(last), 1 << 10):
-        total = _any(last[first : first + (1 << 10)])
-        circuit.store(last[0], total)
-    assert f"it has more than {MAX_VARIABLES} variables" in refused(circuit, CapacityError)
-    assert MAX_LEVELS > 11
-
-
-def _any(variables: list[expr.Var]) -> expr.Expr:
-    """A balanced tree, so that it isn't too deep."""
-    if len(variables) == 1:
-        return expr.lift(variables[0])
-    half = len(variables) // 2
-    return expr.logic_or(_any(variables[:half]), _any(variables[half:]))
+    variables = Variables()
+    some = [expr.Var.new("v", types.Bool()) for _ in range(MAX_VARIABLES + 1)]
+    numbers = [variables.number(var) for var in some[:-1]]
+    assert numbers == list(range(MAX_VARIABLES))
+    assert variables.number(some[5]) == 5
+    with pytest.raises(RefusalError, match=f"it has more than {MAX_VARIABLES} variables"):
+        variables.number(some[-1])
