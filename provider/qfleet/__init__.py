@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from qfleet import errors
     from qfleet.backend import FleetBackend
+    from qfleet.jobs.celery_results import celery_app
     from qfleet.jobs.circuits import FleetJob
     from qfleet.jobs.primitive import PrimitiveFleetJob
     from qfleet.primitives.estimator import EstimatorV2
@@ -40,6 +41,7 @@ __all__ = [
     "SamplerOptions",
     "SamplerV2",
     "__version__",
+    "celery_app",
     "errors",
     "iter_sweep",
     "sweep",
@@ -54,6 +56,7 @@ _MODULES: Final = {
     "PrimitiveFleetJob": "qfleet.jobs.primitive",
     "SamplerOptions": "qfleet.primitives.options",
     "SamplerV2": "qfleet.primitives.sampler",
+    "celery_app": "qfleet.jobs.celery_results",
     "iter_sweep": "qfleet.primitives.sweeps",
     "sweep": "qfleet.primitives.sweeps",
 }

@@ -15,7 +15,6 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.states import task_id
 
 
 def steady(backend: FleetBackend, seed: int = 7) -> FleetJob:
@@ -87,13 +86,6 @@ def drop_message(client: redis.Redis) -> str:
     message = until(lambda: client.rpop(f"{keys.PREFIX}{keys.QUEUE}"), "a message is on the queue")
     assert isinstance(message, bytes)
     return message.decode()
-
-
-def record(client: redis.Redis, job: FleetJob, index: int = 0) -> bytes | None:
-    """Return Celery's record of a shard."""
-    found = client.get(keys.celery_meta(task_id(job.job_id(), index)))
-    assert found is None or isinstance(found, bytes)
-    return found
 
 
 def nothing_left(client: redis.Redis) -> bool:

@@ -42,7 +42,7 @@ def lost_shards(scripts: Scripts, job: NewJob, patience: float = 0.0, *, later_t
         later_taken: True if a worker has taken a shard of a later job.
     """
     last_taken = 1e12 if later_taken else 0
-    answer: list[int] = scripts.call("reconcile", job.job_id, "PENDING", patience, last_taken)
+    answer: list[int] = scripts.call("reconcile", job.job_id, patience, last_taken)
     return answer[1:]
 
 

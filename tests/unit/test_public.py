@@ -67,7 +67,7 @@ MEMBERS = {
     "SamplerOptions": {"default_shots", "max_parallel_threads", "method", "seed"},
     "SamplerV2": {"backend", "from_backend", "options", "run"},
 }
-FUNCTIONS = {"iter_sweep", "sweep"}
+FUNCTIONS = {"celery_app", "iter_sweep", "sweep"}
 #: Modules at the top of the client whose names are public.
 PUBLIC_MODULES = {"backend", "errors", "options", "provider"}
 

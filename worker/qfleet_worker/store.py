@@ -102,9 +102,9 @@ class Store:
             ``None`` if the shard has ended, was cancelled or runs elsewhere, or if its job is gone.
         """
         owner = f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
-        answer = self._scripts.call("take", job_id, "STARTED", index, owner, "")
+        answer = self._scripts.call("take", job_id, index, owner, "")
         if len(answer) == 2 and self._is_dead(*answer):
-            answer = self._scripts.call("take", job_id, "STARTED", index, owner, answer[0])
+            answer = self._scripts.call("take", job_id, index, owner, answer[0])
         if len(answer) < 3:
             return None
         attempt, work, cause = answer
@@ -126,7 +126,7 @@ class Store:
         Returns:
             How many processes died while they ran this circuit; ``None`` if the shard has another owner by now.
         """
-        answer: int | None = self._scripts.call("begin", taken.job_id, "STARTED", taken.index, taken.owner, circuit)
+        answer: int | None = self._scripts.call("begin", taken.job_id, taken.index, taken.owner, circuit)
         return answer
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
@@ -174,10 +174,8 @@ class Store:
         answer = self._scripts.call(
             "finish",
             taken.job_id,
-            state,
             *(taken.index, taken.owner, state, result, error, whole),
             *(number for block in blocks for number in block),
-            error=("qfleet.errors.JobFailedError", error) if error else None,
         )
         return bool(answer)
 
@@ -204,12 +202,11 @@ class Store:
             cause: The cause of its death; empty if the shard was cancelled.
         """
         owner = f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
-        self._scripts.call("stopped", job_id, "PENDING", index, owner, cause)
+        self._scripts.call("stopped", job_id, index, owner, cause)
 
     def fail(self, job_id: str, index: int, error: str) -> None:
         """Mark a shard that runs here FAILURE, with the user's error."""
-        failure = "qfleet.errors.JobFailedError", error
-        self._scripts.call("fail", job_id, "FAILURE", index, self._worker, error, error=failure)
+        self._scripts.call("fail", job_id, index, self._worker, error)
 
     def release(self, job_id: str, index: int) -> bool:
         """Hand back a shard of this worker, which the caller publishes again.
@@ -217,14 +214,14 @@ class Store:
         Returns:
             False if this worker doesn't hold the shard.
         """
-        return bool(self._scripts.call("release", job_id, "PENDING", index, self._worker))
+        return bool(self._scripts.call("release", job_id, index, self._worker))
 
     def excuse(self, job_id: str, index: int) -> None:
         """Record that a running shard doesn't cause the end of this worker.
 
         The worker was told to stop and may be killed before the shard ends.
         """
-        self._scripts.call("excuse", job_id, "STARTED", index, self._worker)
+        self._scripts.call("excuse", job_id, index, self._worker)
 
     def lost(self, patience_seconds: float) -> list[tuple[str, int]]:
         """Find the shards that lost their message or their process.
@@ -248,7 +245,7 @@ class Store:
                 self._skip(raw, "it is not the id of a job")
                 continue
             try:
-                began, *lost = self._scripts.call("reconcile", job_id, "PENDING", patience_seconds, last_taken)
+                began, *lost = self._scripts.call("reconcile", job_id, patience_seconds, last_taken)
             except ResponseError as exc:
                 # Subclasses tell of Redis itself, such as a full one or one that is no longer the master.
                 if type(exc) is not ResponseError:

@@ -25,7 +25,7 @@ from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.messages.work import ShardWork
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
-from qfleet.wire.redis.states import FINAL_STATES
+from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES, ShardState
 
 #: The time that the copy of a program is kept after its last use.
 PROGRAM_SECONDS: Final = 600
@@ -175,6 +175,12 @@ class Ledger:
             raise self._why_missing(job_id)
         return decode_record(blob)
 
+    def shard_state(self, job_id: str, index: int) -> ShardState | None:
+        """Return the state of a shard; ``None`` if there is no such shard."""
+        raw = self._redis.hget(keys.shards(job_id), ShardField.of(index, ShardField.STATE))
+        text = (raw or b"").decode(errors="replace")
+        return cast("ShardState", text) if text in SHARD_STATES else None
+
     def ended(self, job_id: str, shards: Sequence[int]) -> list[int]:
         """Return the shards among some that have ended."""
         states = self._redis.hmget(keys.shards(job_id), [ShardField.of(index, ShardField.STATE) for index in shards])
@@ -211,8 +217,7 @@ class Ledger:
         Returns:
             The indices of the cancelled shards.
         """
-        revoked = "celery.exceptions.TaskRevokedError", "cancelled"
-        return cast("list[int]", self._scripts.call("cancel", job_id, "REVOKED", error=revoked))
+        return cast("list[int]", self._scripts.call("cancel", job_id))
 
     def retry(self, job_id: str) -> list[int]:
         """Let every failed shard run again.
@@ -220,7 +225,7 @@ class Ledger:
         Returns:
             The indices of these shards.
         """
-        return cast("list[int]", self._scripts.call("retry", job_id, "PENDING"))
+        return cast("list[int]", self._scripts.call("retry", job_id))
 
     def delete(self, job_id: str) -> None:
         """Remove a job with all its keys.

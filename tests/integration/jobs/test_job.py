@@ -9,13 +9,9 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import redis
-from celery import Celery
-from celery.exceptions import TaskRevokedError
-from celery.result import AsyncResult
 from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import run_too_wide
 from monitored import monitored
@@ -28,7 +24,7 @@ from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import FleetJobError, JobCancelledError, JobExpiredError, JobFailedError, JobNotFoundError
 from qfleet.ledger.client import connect
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.broker import celery_settings, parse_broker
+from qfleet.wire.redis.broker import parse_broker
 from qfleet.wire.redis.keys import JobField
 
 #: 20 qubits fit a worker of this fleet, 22 don't, and the client lets both pass.
@@ -318,31 +314,3 @@ def _unsent(backend: FleetBackend) -> FleetJob:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FleetJob, "submit", lambda _: None)
         return backend.run(bell())
-
-
-def test_plain_celery_agrees(backend: FleetBackend, idle: FleetBackend, fleet: FleetProvider, redis_url: str) -> None:
-    apps = {url: Celery(set_as_current=False) for url in (fleet.url, redis_url)}
-    for url, app in apps.items():
-        app.conf.update(celery_settings(parse_broker(url)))
-
-    def task(job: FleetJob, url: str, index: int = 0) -> Any:
-        return AsyncResult(f"{job.job_id()}.{index}", app=apps[url])
-
-    queued = idle.run(bell())
-    assert task(queued, redis_url).state == "PENDING"
-
-    running = backend.run(endless(), shots=ENDLESS_SHOTS)
-    until(lambda: task(running, fleet.url).state == "STARTED", "Celery calls it STARTED")
-    running.cancel()
-    assert task(running, fleet.url).state == "REVOKED"
-    with pytest.raises(TaskRevokedError):
-        task(running, fleet.url).get(timeout=10)
-
-    failed = run_too_wide(backend)
-    assert task(failed, fleet.url, 0).state == "SUCCESS"
-    assert task(failed, fleet.url, 0).get(timeout=10) is None
-    assert task(failed, fleet.url, 1).state == "FAILURE"
-    with pytest.raises(JobFailedError, match="23 qubits"):
-        task(failed, fleet.url, 1).get(timeout=10)
-    for app in apps.values():
-        app.close()

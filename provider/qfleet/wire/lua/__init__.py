@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from qfleet.wire.limits import MAX_RECORD_BYTES, MAX_SHARDS
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.states import MOVES, ShardState, celery_meta_head
+from qfleet.wire.redis.states import MOVES
 
 Name = Literal["take", "begin", "finish", "cancel", "stopped", "fail", "release", "excuse", "reconcile", "retry"]
 
@@ -56,21 +56,14 @@ class Scripts:
         self._client = client
         self._ready: dict[Name, Any] = {}
 
-    def call(
-        self, name: Name, job_id: str, moves_to: ShardState, *own: object, error: tuple[str, str] | None = None
-    ) -> Any:
+    def call(self, name: Name, job_id: str, *own: object) -> Any:
         """Run a script. Raises redis-py's errors.
 
         Args:
             name: the script's name.
             job_id: the job that it works on.
-            moves_to: the state that the script moves shards to.
             own: the script's own arguments.
-            error: see `celery_meta_head`.
         """
         if name not in self._ready:
             self._ready[name] = self._client.register_script(script(name))
-        head = celery_meta_head(moves_to, error)
-        return self._ready[name](
-            keys=keys.of_script(job_id), args=(job_id, keys.CELERY_META, keys.events(job_id), head, *own)
-        )
+        return self._ready[name](keys=keys.of_script(job_id), args=(job_id, keys.events(job_id), *own))

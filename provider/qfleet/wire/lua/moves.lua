@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- In front of every script. KEYS: those of qfleet.wire.redis.keys.of_script, in its order.
--- ARGV[1]: job id. ARGV[2]: prefix of Celery's records. ARGV[3]: the job's channel.
--- ARGV[4]: the start of the Celery record of the state that shards move to (qfleet.wire.redis.states.celery_meta_head).
+-- ARGV[1]: job id. ARGV[2]: the job's channel.
 -- LEGAL, the moves that there are, and the constants of qfleet.wire.lua.script stand before this text.
 
 local LEDGER, SHARDS, WORK, PROGRAMS, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -62,8 +61,7 @@ end
 
 -- Fails before anything is written if this user may not publish: nothing takes back what a script has written.
 local function must_be_able_to_tell()
-  redis.call('PUBLISH', ARGV[2], '')
-  redis.call('PUBLISH', ARGV[3], 'moved')
+  redis.call('PUBLISH', ARGV[2], 'moved')
 end
 
 -- Lets the rest of the script write although Redis is full: only the first write of a script is ever refused for that,
@@ -72,15 +70,12 @@ local function write_though_full()
   redis.call('HDEL', SHARDS, '')
 end
 
--- Move a shard to another state, in the ledger and in Celery's record alike.
+-- Move a shard to another state.
 local function move(index, from, to)
   assert(LEGAL[from .. '>' .. to], 'shard ' .. index .. ' does not move from ' .. from .. ' to ' .. to)
   put(index, 'state', to)
   count('n:' .. from, -1)
   count('n:' .. to, 1)
-  local record = ARGV[4] .. task_id(index) .. '"}'
-  redis.call('SET', ARGV[2] .. task_id(index), record)
-  redis.call('PUBLISH', ARGV[2] .. task_id(index), record)
 end
 
 -- Once no shard is left to run: note the time, and let all keys of the job expire together.
@@ -89,9 +84,6 @@ local function end_job()
   redis.call('HSET', LEDGER, 'ended', string.format('%.6f', NOW))
   for at = 1, 5 do
     redis.call('EXPIRE', KEYS[at], retention)
-  end
-  for index = 0, num_shards() - 1 do
-    redis.call('EXPIRE', ARGV[2] .. task_id(index), retention)
   end
   redis.call('ZREM', ACTIVE, ARGV[1])
 end
@@ -104,9 +96,9 @@ local function tell()
   end
   if left == 0 then
     end_job()
-    redis.call('PUBLISH', ARGV[3], 'ended')
+    redis.call('PUBLISH', ARGV[2], 'ended')
   else
-    redis.call('PUBLISH', ARGV[3], 'moved')
+    redis.call('PUBLISH', ARGV[2], 'moved')
   end
 end
 

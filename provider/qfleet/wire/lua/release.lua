@@ -1,8 +1,8 @@
--- A worker that stops hands a shard back. ARGV[5]: shard index. ARGV[6]: the worker.
+-- A worker that stops hands a shard back. ARGV[3]: shard index. ARGV[4]: the worker.
 -- Returns whether it had the shard. This was no attempt: the shard has nothing to do with it.
 
-local index = ARGV[5]
-if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[6] then
+local index = ARGV[3]
+if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[4] then
   return 0
 end
 write_though_full()

@@ -21,9 +21,6 @@ if #again > 0 then
   for at = 1, 5 do
     redis.call('PERSIST', KEYS[at])
   end
-  for index = 0, total - 1 do
-    redis.call('PERSIST', ARGV[2] .. task_id(index))
-  end
   redis.call('ZADD', ACTIVE, redis.call('HGET', LEDGER, 'created'), ARGV[1])
   tell()
 end

@@ -51,7 +51,7 @@ class Broker:
     master_name: str
     #: keyword arguments for ``redis.Redis``, or for the master that a Sentinel finds
     client_options: Mapping[str, Any] = field(repr=False)
-    #: Celery's ``broker_url`` and ``result_backend``
+    #: Celery's ``broker_url``
     celery_url: str = field(repr=False)
 
     def __str__(self) -> str:
@@ -157,26 +157,21 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "health_check_interval": options["health_check_interval"],
         **{name: options[name] for name in ("client_name", "max_connections") if name in options},
     }
-    results: dict[str, Any] = {"global_keyprefix": keys.PREFIX}
-    # Not in the url: Celery's result backend takes "false" there for true, and shows the url in its log.
+    # Not in the url: Celery takes "false" there for true, and shows the url in its log.
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
     if options.get("ssl"):
         tls.setdefault("ssl_cert_reqs", "required")
     if broker.sentinels:
-        transport["master_name"] = results["master_name"] = broker.master_name
+        transport["master_name"] = broker.master_name
     return {
         "broker_url": broker.celery_url,
-        "result_backend": broker.celery_url,
         "broker_use_ssl": tls or None,
-        "redis_backend_use_ssl": tls or None,
         "broker_transport_options": transport,
-        "result_backend_transport_options": results,
         "task_default_queue": keys.QUEUE,
         "task_create_missing_queues": True,
         "task_serializer": "json",
-        "result_serializer": "json",
         "accept_content": ["json"],
-        "task_ignore_result": True,  # our scripts are the only writers of a task's record
+        "task_ignore_result": True,  # our scripts are the only writers of results
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,  # the attempts of a shard are limited
         "task_track_started": False,
@@ -186,14 +181,6 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         # A full Redis refuses the commands of a worker that connects: the worker tries again instead of ending.
         "broker_channel_error_retry": True,
-        "result_backend_always_retry": True,
-        "result_backend_max_sleep_between_retries_ms": 2000,
-        "redis_socket_timeout": options["socket_timeout"],
-        "redis_socket_connect_timeout": options["socket_connect_timeout"],
-        "redis_socket_keepalive": keepalive,
-        "redis_backend_health_check_interval": options["health_check_interval"],
-        "redis_client_name": options.get("client_name"),
-        "redis_max_connections": options.get("max_connections"),
         "worker_enable_remote_control": True,
         "worker_send_task_events": False,
         "task_send_sent_event": False,

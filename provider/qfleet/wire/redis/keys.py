@@ -31,7 +31,7 @@
 ``qfleet:in-memory``
     string: exists if a local fleet keeps its jobs in memory on purpose.
 ``qfleet:celery-task-meta-<task id>``
-    string: the shard's record in Celery's result backend, written by our scripts.
+    string: a shard's record in Celery's own result backend, left by workers of version 0.1.
 ``qfleet:shards``
     list: the Celery queue. kombu keeps ``qfleet:_kombu*`` beside it.
 

@@ -38,7 +38,6 @@ _BY_BOTH: Final[tuple[_Command, ...]] = (
     ("EXPIRE", _JOB, "1"),
     ("PERSIST", _JOB),
     ("GET", _JOB),
-    ("SET", keys.celery_meta("preflight"), ""),
     ("HDEL", _JOB, ""),
     ("HGET", _JOB, ""),
     ("HINCRBY", _JOB, "", "1"),

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The states of a shard, and Celery's record of them.
+"""The states of a shard: Celery's states.
 
-``AsyncResult`` reads the record. A shard's state is a Celery state. The scripts in ``lua/`` are the only writers, and
-make the moves of `MOVES` only::
+The scripts in ``lua/`` are the only writers, and make the moves of `MOVES` only::
 
        +---------- retry ----------------------+
        v                                       |
@@ -14,10 +13,8 @@ make the moves of `MOVES` only::
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 ShardState = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"]
@@ -49,29 +46,3 @@ def shard_of(task_id: str) -> tuple[str, int] | None:
     """
     found = _TASK_ID.fullmatch(task_id)
     return (found[1], int(found[2])) if found else None
-
-
-def celery_meta_head(state: ShardState, error: tuple[str, str] | None = None) -> str:
-    """Return the start of a task's record in Celery's result backend.
-
-    The record is JSON. The scripts end it with the task id.
-
-    The scripts end it with the task id.
-
-    Args:
-        state: the state that the shard moves to.
-        error: module-qualified type and message of the exception that ``AsyncResult.get()`` raises.
-    """
-    result: dict[str, object] | None = None
-    if error is not None:
-        module, _, name = error[0].rpartition(".")
-        result = {"exc_type": name, "exc_message": [error[1]], "exc_module": module}
-    meta: dict[str, object] = {
-        "status": state,
-        "result": result,
-        "traceback": None,
-        "children": [],
-        "date_done": datetime.now(UTC).isoformat() if state in FINAL_STATES else None,
-    }
-    # The scripts append the task id and close the JSON: they may move many shards in one call.
-    return json.dumps(meta)[:-1] + ', "task_id": "'

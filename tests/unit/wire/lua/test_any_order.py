@@ -7,7 +7,6 @@ shards that are handed back; looks for lost shards, and retries.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 import fakeredis
@@ -41,7 +40,6 @@ class Shard:
     """What the model knows of one shard."""
 
     state: ShardState = "PENDING"
-    moved: bool = False
     attempts: int = 0
     owner: Taken | None = None
     #: cancelled, and its process lives
@@ -67,7 +65,7 @@ class Shard:
 
     def move(self, state: ShardState) -> None:
         assert state in MOVES[self.state]
-        self.state, self.moved = state, True
+        self.state = state
 
 
 class Shards(RuleBasedStateMachine):
@@ -125,7 +123,7 @@ class Shards(RuleBasedStateMachine):
         if owner_is_dead and shard.owner is not None:
             # Its process is known to be dead, though its worker is up.
             owner = f"{name}/1/{len(self.taken)}"
-            answer = self.scripts.call("take", self.id, "STARTED", index, owner, shard.owner.owner)
+            answer = self.scripts.call("take", self.id, index, owner, shard.owner.owner)
             taken = Taken(self.id, index, owner, answer[0], answer[1]) if len(answer) > 1 else None
         else:
             owner_is_dead = False
@@ -228,7 +226,7 @@ class Shards(RuleBasedStateMachine):
     @rule(later_taken=st.booleans())
     def reconcile(self, later_taken: bool) -> None:
         last_taken = LATER if later_taken else 0
-        began, *lost = self.scripts.call("reconcile", self.id, "PENDING", 0, last_taken)
+        began, *lost = self.scripts.call("reconcile", self.id, 0, last_taken)
         assert bool(float(began)) is any(shard.state != "PENDING" for shard in self.shards)
         held = set().union(*self.up.values())
         left_queue = later_taken or self.queue_is_empty
@@ -295,14 +293,6 @@ class Shards(RuleBasedStateMachine):
         assert (self.client.zscore(keys.ACTIVE, self.id) is None) == is_over
         for key in self.client.scan_iter(match=f"*job:{self.id}*", count=1000):
             assert (self.client.ttl(key) > 0) == is_over
-
-    @invariant()
-    def celery_agrees(self) -> None:
-        for index, shard in enumerate(self.shards):
-            key = keys.celery_meta(task_id(self.id, index))
-            record = self.client.get(key)
-            assert (json.loads(record)["status"] if record else "PENDING") == shard.state
-            assert (record is not None) == shard.moved
 
     def teardown(self) -> None:
         self.ledger.delete(self.id)

@@ -66,7 +66,7 @@ def test_a_process_is_known_to_be_dead_only_where_its_id_means_something(
     scripts: Scripts,
 ) -> None:
     owner = f"a@test/{process or os.getpid()}/abcdefgh"
-    assert scripts.call("take", job.job_id, "STARTED", 0, owner, "")[0] == 1
+    assert scripts.call("take", job.job_id, 0, owner, "")[0] == 1
     store.renew_presence(make_presence("a@test", machine=machine))
     other = Store(store_client, "b@test", machine="here")
     assert (other.take(job.job_id, 0) is not None) is is_taken

@@ -60,13 +60,13 @@ def test_a_job_that_waits_beside_one_of_a_client_whose_clock_is_ahead_is_not_los
     ledger.store(ahead)
     store_client.hset(keys.job(ahead.job_id), JobField.PUBLISHED, f"{now - 5}.0")
     take(store, ahead)
-    began, *_ = scripts.call("reconcile", ahead.job_id, "PENDING", 0.0, 0)
+    began, *_ = scripts.call("reconcile", ahead.job_id, 0.0, 0)
     assert 0 < float(began) <= now - 5
     for _ in range(3):
-        assert scripts.call("reconcile", job.job_id, "PENDING", 0.0, began)[1:] == []
+        assert scripts.call("reconcile", job.job_id, 0.0, began)[1:] == []
     # Even before it is published whole.
     store_client.hdel(keys.job(ahead.job_id), JobField.PUBLISHED)
-    began, *_ = scripts.call("reconcile", ahead.job_id, "PENDING", 0.0, 0)
+    began, *_ = scripts.call("reconcile", ahead.job_id, 0.0, 0)
     assert 0 < float(began) <= now + 60
     ledger.delete(ahead.job_id)
 
@@ -79,7 +79,7 @@ def test_shards_that_are_published_while_a_later_job_is_taken_are_not_lost(
     published = float(store_client.hget(keys.job(job.job_id), JobField.PUBLISHED) or 0)
     store_client.hset(keys.job(job.job_id), JobField.CREATED, repr(published - 10))
     for later, lost in ((published - 0.001, []), (published + 0.001, [2, 1, 0])):
-        answers = [scripts.call("reconcile", job.job_id, "PENDING", 0.0, repr(later))[1:] for _ in range(2)]
+        answers = [scripts.call("reconcile", job.job_id, 0.0, repr(later))[1:] for _ in range(2)]
         assert answers == [[], lost]
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -259,39 +258,12 @@ def test_every_key_expires_with_the_end_and_none_before(
     else:
         (_succeed if end == "SUCCESS" else _fail)(store, taken)
     found = _everything(store_client, job)
-    assert len(found) == 5 + 2
+    assert len(found) == 5
     assert all(0 < store_client.ttl(key) <= job.retention for key in found)
     snapshot = ledger.snapshot(job.job_id)
     assert snapshot.is_final
     assert snapshot.ended is not None
     assert snapshot.ended >= snapshot.created
-
-
-def test_celerys_record_says_the_same(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
-    job = make_job(4)
-    ledger.store(job)
-
-    def record(index: int) -> dict[str, object]:
-        blob = store_client.get(keys.celery_meta(f"{job.job_id}.{index}"))
-        assert isinstance(blob, bytes)
-        found: dict[str, object] = json.loads(blob)
-        assert found["task_id"] == f"{job.job_id}.{index}"
-        return found
-
-    assert store_client.get(keys.celery_meta(f"{job.job_id}.0")) is None
-    taken = _take(store, job, 0)
-    assert (record(0)["status"], record(0)["date_done"]) == ("STARTED", None)
-    _succeed(store, taken)
-    assert (record(0)["status"], record(0)["result"]) == ("SUCCESS", None)
-    _fail(store, _take(store, job, 1), 'it says "\\no\u2028"}')
-    assert record(1)["status"] == "FAILURE"
-    assert record(1)["result"] == {
-        "exc_type": "JobFailedError",
-        "exc_message": ['it says "\\no\u2028"}'],
-        "exc_module": "qfleet.errors",
-    }
-    ledger.cancel(job.job_id)
-    assert [record(index)["status"] for index in range(4)] == ["SUCCESS", "FAILURE", "REVOKED", "REVOKED"]
 
 
 def test_who_listens_hears_moves_and_the_end(store: Store, ledger: Ledger, store_client: redis.Redis) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import pytest
@@ -55,8 +54,7 @@ def test_sentinels(url: str, hosts: tuple[tuple[str, int], ...]) -> None:
     assert (broker.sentinels, broker.master_name) == (hosts, "m")
     settings = celery_settings(broker)
     assert settings["broker_url"].count("sentinel://") == len(hosts)
-    for name in ("broker_transport_options", "result_backend_transport_options"):
-        assert settings[name]["master_name"] == "m"
+    assert settings["broker_transport_options"]["master_name"] == "m"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +74,7 @@ def test_what_an_url_means_to_celery(url: str, expected: tuple[object, ...]) -> 
 @pytest.mark.parametrize(("query", "needed"), [("", "required"), ("?ssl_cert_reqs=none", "none")])
 def test_tls_is_checked_unless_the_url_says_otherwise(query: str, needed: str) -> None:
     settings = celery_settings(parse_broker(f"rediss://host{query}"))
-    assert settings["broker_use_ssl"]["ssl_cert_reqs"] == settings["redis_backend_use_ssl"]["ssl_cert_reqs"] == needed
+    assert settings["broker_use_ssl"]["ssl_cert_reqs"] == needed
     assert celery_settings(parse_broker("redis://host"))["broker_use_ssl"] is None
 
 
@@ -88,8 +86,6 @@ def test_whether_the_host_name_is_checked_means_the_same_to_all(text: str, value
     app = Celery(set_as_current=False)
     app.conf.update(settings)
     assert app.connection_for_write().ssl["ssl_check_hostname"] is value
-    assert app.backend.connparams["ssl_check_hostname"] is value
-    assert app.backend.connparams["ssl_cert_reqs"] == ssl.CERT_REQUIRED
 
 
 @pytest.mark.parametrize(
@@ -222,8 +218,8 @@ def test_a_broker_shows_no_password(url: str) -> None:
 
 def test_celery_keeps_to_the_prefix_and_writes_no_state() -> None:
     settings = celery_settings(parse_broker("redis://host"))
-    for name in ("broker_transport_options", "result_backend_transport_options"):
-        assert settings[name]["global_keyprefix"] == keys.PREFIX
+    assert settings["broker_transport_options"]["global_keyprefix"] == keys.PREFIX
+    assert "result_backend" not in settings
     assert settings["task_default_queue"] == keys.QUEUE
     assert settings["task_ignore_result"] is True
     assert settings["task_track_started"] is False
