@@ -72,6 +72,27 @@ class Taken:
     cause: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A shard that was chosen for this worker, and that it holds."""
+
+    job_id: str
+    index: int
+    #: the name of this attempt, which alone may store the result
+    owner: str
+    #: the number of the attempt, from 1
+    attempt: int
+    #: the cause of the previous attempt's end, if it is known
+    cause: str
+    tenant: str
+    #: bytes that the shard may use
+    need: int
+    #: the predicted core seconds that its tenant was charged with
+    seconds: float
+    #: the blob of a `qfleet.wire.messages.work.ShardWork`; empty if it is large and must be read
+    work: bytes
+
+
 class Store:
     """The ledger in one Redis, for the processes of one worker."""
 

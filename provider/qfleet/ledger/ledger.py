@@ -17,6 +17,7 @@ from qfleet.ledger.job_index import JobIndex
 from qfleet.ledger.record import JobRecord, decode_record, encode_record
 from qfleet.ledger.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot
 from qfleet.wire.codec.shards import decode_result, encode_shard
+from qfleet.wire.cost.tiers import Tier
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES, MAX_RECORD_BYTES, MAX_SHARDS
 from qfleet.wire.lua import Scripts, plain_script
@@ -58,6 +59,20 @@ class NewJob:
     programs: Mapping[str, bytes]
     #: by engine, what the circuit needs that needs most there; not stored
     needs: Mapping[str, LargestNeed] = field(default_factory=dict)
+    #: the shards by the memory they need, in their order; without any, all shards are of the lowest tier
+    tiers: Sequence[Tier] = ()
+    tenant: str = ""
+    #: the weight among the tenant's jobs: 8, 2 or 1
+    weight: int = 2
+
+
+class Stored(NamedTuple):
+    """The answer of Redis to a job that was stored."""
+
+    #: the time of creation by Redis's clock, in seconds since the epoch; 0 if programs lack
+    created: float
+    #: names of programs that Redis had no copy of: the job isn't run before it has them
+    lacking: list[str]
 
 
 class Ledger:

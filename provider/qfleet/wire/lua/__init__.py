@@ -30,6 +30,9 @@ def script(name: Name) -> str:
     here = files(__name__)
     legal = ", ".join(f"['{start}>{end}'] = true" for start, ends in MOVES.items() for end in sorted(ends))
     constants = {
+        "ACTIVE": f"'{keys.ACTIVE}'",
+        "QUEUE": f"'{keys.PREFIX}{keys.QUEUE}'",
+        "WORKERS": f"'{keys.WORKERS}'",
         "STALE_SECONDS": STALE_SECONDS,
         "UNPUBLISHED_SECONDS": UNPUBLISHED_SECONDS,
         "MAX_SHARDS": MAX_SHARDS,
@@ -62,8 +65,8 @@ class Scripts:
         Args:
             name: the script's name.
             job_id: the job that it works on.
-            own: the script's own arguments.
+            own: the script's own arguments, from ARGV[2] on.
         """
         if name not in self._ready:
             self._ready[name] = self._client.register_script(script(name))
-        return self._ready[name](keys=keys.of_script(job_id), args=(job_id, keys.events(job_id), *own))
+        return self._ready[name](keys=[keys.job(job_id)], args=(job_id, *own))

@@ -1,12 +1,12 @@
--- A shard is given up by its worker. ARGV[3]: shard index. ARGV[4]: the worker. ARGV[5]: the error, for the user.
+-- A shard is given up by its worker. ARGV[2]: shard index. ARGV[3]: the worker. ARGV[4]: the error, for the user.
 -- Returns whether the worker had it.
 
-local index = ARGV[3]
-if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[4] then
+local index = ARGV[2]
+if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[3] then
   return 0
 end
 write_though_full()
-redis.call('HSETNX', LEDGER, 'error', ARGV[5])
+redis.call('HSETNX', LEDGER, 'error', ARGV[4])
 drop(index, 'owner', 'circuit', 'cause', 'excused')
 move(index, 'STARTED', 'FAILURE')
 tell()

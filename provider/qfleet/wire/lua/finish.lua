@@ -1,10 +1,10 @@
--- Store a shard's result. ARGV[3]: shard index. ARGV[4]: who took it. ARGV[5]: SUCCESS or FAILURE.
--- ARGV[6]: the result, or nothing. ARGV[7]: the error, for the user; empty on success. ARGV[8]: how many circuits ran whole.
+-- Store a shard's result. ARGV[2]: shard index. ARGV[3]: who took it. ARGV[4]: SUCCESS or FAILURE.
+-- ARGV[5]: the result, or nothing. ARGV[6]: the error, for the user; empty on success. ARGV[7]: how many circuits ran whole.
 -- Then, for each circuit of which a block of shots ran: its index, and of how many blocks it consists. A result takes the
 -- place of the one that the shard had before `retry`, and so do these numbers.
 -- Returns 1; or 0, and stores nothing, if the shard is over (cancelled, say) or somebody else took it since.
 
-local index, owner, to = ARGV[3], ARGV[4], ARGV[5]
+local index, owner, to = ARGV[2], ARGV[3], ARGV[4]
 if get(index, 'owner') ~= owner then
   return 0
 end
@@ -15,11 +15,11 @@ if get(index, 'state') ~= 'STARTED' then
   end
   return 0
 end
-if ARGV[6] == '' then
+if ARGV[5] == '' then
   -- A shard that is run again keeps what it gave the time before.
   write_though_full()
 else
-  redis.call('HSET', RESULTS, index, ARGV[6])
+  redis.call('HSET', RESULTS, index, ARGV[5])
   local done = 0
   local function tally(counted, sign)
     done = done + sign * tonumber(counted[1])
@@ -35,7 +35,7 @@ else
     tally(cjson.decode(before), -1)
   end
   local counted = {}
-  for at = 8, #ARGV do
+  for at = 7, #ARGV do
     table.insert(counted, ARGV[at])
   end
   tally(counted, 1)
@@ -47,7 +47,7 @@ else
   end
 end
 if to == 'FAILURE' then
-  redis.call('HSETNX', LEDGER, 'error', ARGV[7])
+  redis.call('HSETNX', LEDGER, 'error', ARGV[6])
 end
 drop(index, 'circuit', 'cause', 'excused')
 move(index, 'STARTED', to)

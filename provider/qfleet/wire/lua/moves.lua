@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
--- In front of every script. KEYS: those of qfleet.wire.redis.keys.of_script, in its order.
--- ARGV[1]: job id. ARGV[2]: the job's channel.
--- LEGAL, the moves that there are, and the constants of qfleet.wire.lua.script stand before this text.
+-- In front of the scripts that move shards of one job. KEYS[1]: its ledger. ARGV[1]: its id.
+-- LEGAL, the moves that there are, and the constants of qfleet.wire.lua stand before this text.
 
-local LEDGER, SHARDS, WORK, PROGRAMS, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local WORKERS, ACTIVE, QUEUE = KEYS[6], KEYS[7], KEYS[8]
+local LEDGER, ID = KEYS[1], ARGV[1]
+local SHARDS, WORK, PROGRAMS, RESULTS = LEDGER .. ':shards', LEDGER .. ':work', LEDGER .. ':programs', LEDGER .. ':results'
+local EVENTS = LEDGER .. ':events'
 local FINAL = { SUCCESS = true, FAILURE = true, REVOKED = true }
 
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 
 local function task_id(index)
-  return ARGV[1] .. '.' .. index
+  return ID .. '.' .. index
 end
 
 local function get(index, field)
@@ -61,7 +61,7 @@ end
 
 -- Fails before anything is written if this user may not publish: nothing takes back what a script has written.
 local function must_be_able_to_tell()
-  redis.call('PUBLISH', ARGV[2], 'moved')
+  redis.call('PUBLISH', EVENTS, 'moved')
 end
 
 -- Lets the rest of the script write although Redis is full: only the first write of a script is ever refused for that,
@@ -82,10 +82,10 @@ end
 local function end_job()
   local retention = redis.call('HGET', LEDGER, 'retention')
   redis.call('HSET', LEDGER, 'ended', string.format('%.6f', NOW))
-  for at = 1, 5 do
-    redis.call('EXPIRE', KEYS[at], retention)
+  for _, key in ipairs({ LEDGER, SHARDS, WORK, PROGRAMS, RESULTS }) do
+    redis.call('EXPIRE', key, retention)
   end
-  redis.call('ZREM', ACTIVE, ARGV[1])
+  redis.call('ZREM', ACTIVE, ID)
 end
 
 -- After one or more moves: end the job if they were the last, and tell who waits.
@@ -96,9 +96,9 @@ local function tell()
   end
   if left == 0 then
     end_job()
-    redis.call('PUBLISH', ARGV[2], 'ended')
+    redis.call('PUBLISH', EVENTS, 'ended')
   else
-    redis.call('PUBLISH', ARGV[2], 'moved')
+    redis.call('PUBLISH', EVENTS, 'moved')
   end
 end
 

@@ -1,5 +1,5 @@
--- Which shards of a job have lost their message, or their process? ARGV[3]: seconds that one may look lost.
--- ARGV[4]: of all the jobs of which a shard was taken, when the last one began to be published; 0 if there is none yet.
+-- Which shards of a job have lost their message, or their process? ARGV[2]: seconds that one may look lost.
+-- ARGV[3]: of all the jobs of which a shard was taken, when the last one began to be published; 0 if there is none yet.
 -- Returns when this job began to be published, as text, if a shard of it was taken, else '0'; and the indices of shards to
 -- publish again.
 --
@@ -9,10 +9,10 @@
 -- holds every few seconds, so a shard has to look lost for a while; longer each time, since what is published again may
 -- have to wait in the queue.
 
-local patience, last_taken = tonumber(ARGV[3]), tonumber(ARGV[4])
+local patience, last_taken = tonumber(ARGV[2]), tonumber(ARGV[3])
 local total = num_shards()
 if total == 0 then
-  redis.call('ZREM', ACTIVE, ARGV[1])
+  redis.call('ZREM', ACTIVE, ID)
   return { '0' }
 end
 local left_queue = redis.call('LLEN', QUEUE) == 0

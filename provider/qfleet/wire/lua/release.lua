@@ -1,8 +1,8 @@
--- A worker that stops hands a shard back. ARGV[3]: shard index. ARGV[4]: the worker.
+-- A worker that stops hands a shard back. ARGV[2]: shard index. ARGV[3]: the worker.
 -- Returns whether it had the shard. This was no attempt: the shard has nothing to do with it.
 
-local index = ARGV[3]
-if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[4] then
+local index = ARGV[2]
+if get(index, 'state') ~= 'STARTED' or worker_of(get(index, 'owner')) ~= ARGV[3] then
   return 0
 end
 write_though_full()

@@ -18,10 +18,10 @@ if #again > 0 then
   end
   -- Their messages go on the queue next.
   redis.call('HDEL', LEDGER, 'error', 'ended', 'published')
-  for at = 1, 5 do
-    redis.call('PERSIST', KEYS[at])
+  for _, key in ipairs({ LEDGER, SHARDS, WORK, PROGRAMS, RESULTS }) do
+    redis.call('PERSIST', key)
   end
-  redis.call('ZADD', ACTIVE, redis.call('HGET', LEDGER, 'created'), ARGV[1])
+  redis.call('ZADD', ACTIVE, redis.call('HGET', LEDGER, 'created'), ID)
   tell()
 end
 return again

@@ -1,9 +1,9 @@
--- The gate: may this process run the shard? ARGV[3]: shard index. ARGV[4]: who takes it, a name used once.
--- ARGV[5]: an owner whose process is known to be dead, or nothing.
+-- The gate: may this process run the shard? ARGV[2]: shard index. ARGV[3]: who takes it, a name used once.
+-- ARGV[4]: an owner whose process is known to be dead, or nothing.
 -- Returns the number of this attempt, the work, and why the attempt before ended; the owner and its machine, if a worker
 -- that is up has the shard; nothing if the shard is over, or its job is gone.
 
-local index, owner, dead = ARGV[3], ARGV[4], ARGV[5]
+local index, owner, dead = ARGV[2], ARGV[3], ARGV[4]
 local state = get(index, 'state')
 if not state or FINAL[state] then
   return {}

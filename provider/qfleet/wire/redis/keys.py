@@ -7,8 +7,30 @@
     zset: the same ids, all with the score 0, so that they are in alphabetical order.
 ``qfleet:trimmed``
     string: the number of these ids that were looked at when ids of expired jobs were last removed.
-``qfleet:active``
+``qfleet:unfinished``
     zset: ids of jobs with shards left to run, by time of creation.
+``qfleet:active``
+    zset: the same of jobs from clients of version 0.1, whose messages name the shard to run.
+``qfleet:sched``
+    hash: what is known of all the shards that wait, see `SchedField`.
+``qfleet:ready:<tier>``
+    zset: tenant -> virtual time (core seconds / weight), of tenants that have shards of this tier to choose.
+``qfleet:ready:<tier>:<tenant>``
+    zset: job id -> predicted seconds left, by weight and age; of jobs with shards of this tier to choose.
+``qfleet:vt``
+    hash: tenant -> virtual time, of tenants without shards to choose.
+``qfleet:weights``
+    hash: tenant -> its share's weight, where that isn't 1.
+``qfleet:tokens:<tier>``
+    list: an empty string for each shard of this tier that can be chosen. A worker that pops one chooses a shard.
+``qfleet:wake:<worker>``
+    list: an empty string ends this worker's wait for a token.
+``qfleet:started``
+    zset: task id of each shard that runs, or is being stopped, by the time of its start.
+``qfleet:cancelling``
+    set: ids of jobs whose shards are being cancelled.
+``qfleet:unplaceable``
+    zset: ids of jobs that no worker can hold, by the time since when.
 ``qfleet:job:<id>``
     hash: the ledger of a job, see `JobField`.
 ``qfleet:job:<id>:shards``
@@ -20,6 +42,8 @@
     hash: content hash -> `qfleet.wire.program.program.Program`.
 ``qfleet:job:<id>:results``
     hash: shard index -> `qfleet.wire.messages.result.ShardResult`.
+``qfleet:job:<id>:again``
+    zset: indices of shards that were put back, to be chosen before those that never ran; the score is the index.
 ``qfleet:job:<id>:events``
     channel: a message at every move of a shard: ``moved``, or ``ended`` at the job's last move.
 ``qfleet:program:<content hash>``
@@ -40,6 +64,7 @@ All keys of a job expire together, a retention time after its last shard has end
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 #: The beginning of every key, also of Celery's and kombu's, so that other applications can use the same database.
@@ -47,13 +72,28 @@ PREFIX: Final = "qfleet:"
 QUEUE: Final = "shards"
 JOBS: Final = f"{PREFIX}jobs"
 IDS: Final = f"{PREFIX}ids"
+UNFINISHED: Final = f"{PREFIX}unfinished"
 ACTIVE: Final = f"{PREFIX}active"
+SCHED: Final = f"{PREFIX}sched"
+#: The text before a tier, or a tier, a colon and a tenant.
+READY: Final = f"{PREFIX}ready:"
+VT: Final = f"{PREFIX}vt"
+WEIGHTS: Final = f"{PREFIX}weights"
+#: The text before a tier.
+TOKENS: Final = f"{PREFIX}tokens:"
+STARTED: Final = f"{PREFIX}started"
+CANCELLING: Final = f"{PREFIX}cancelling"
+UNPLACEABLE: Final = f"{PREFIX}unplaceable"
 TRIMMED: Final = f"{PREFIX}trimmed"
 RECONCILER: Final = f"{PREFIX}reconciler"
 WORKERS: Final = f"{PREFIX}workers"
 IN_MEMORY: Final = f"{PREFIX}in-memory"
 #: The text that Celery's result backend puts before a task id.
 CELERY_META: Final = f"{PREFIX}celery-task-meta-"
+#: The text before a job's id.
+JOB: Final = f"{PREFIX}job:"
+
+_TENANT: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
 
 
 class JobField:
@@ -81,11 +121,66 @@ class JobField:
     PUBLISHED: Final = "published"
     #: cancelled shards whose process is still alive
     STOPPING: Final = "stopping"
+    #: the tiers that its shards belong to, ascending, with a space between; absent from jobs of version 0.1
+    TIERS: Final = "tiers"
+    TENANT: Final = "tenant"
+    #: the weight among the tenant's jobs: 8, 2 or 1
+    WEIGHT: Final = "weight"
+    #: the reason why no shard of it is chosen: ``cancelled``, ``paused``, or the text that tells why no worker can
+    HELD: Final = "held"
+    #: 1 if somebody wants to hear of each move, not only of the first and the last
+    MOVES: Final = "moves"
 
     @staticmethod
     def count(state: str) -> str:
         """Return the field with the number of shards in a state."""
         return f"n:{state}"
+
+    @staticmethod
+    def of_tier(tier: int, name: str) -> str:
+        """Return the field of one tier: one of `TierField`."""
+        return f"t{tier}:{name}"
+
+
+class TierField:
+    """Fields of the ledger for each tier of the job's shards; see `JobField.of_tier`."""
+
+    #: the tier's shards are those from the first up to the end, without the end
+    FIRST: Final = "first"
+    END: Final = "end"
+    #: the first shard that was never chosen
+    NEXT: Final = "next"
+    #: the number of shards that were put back, in ``qfleet:job:<id>:again``
+    AGAIN: Final = "again"
+    #: bytes that each of them may need, on the faster engine and on the slower one
+    NEED: Final = "need"
+    SLOW: Final = "slow"
+    #: predicted core seconds of one of them
+    SECONDS: Final = "seconds"
+
+
+class SchedField:
+    """Fields of ``qfleet:sched``."""
+
+    #: virtual time of the tenant that was served last
+    NOW: Final = "now"
+    #: 1 if ``qfleet:weights`` must be read
+    WEIGHTED: Final = "weighted"
+
+    @staticmethod
+    def waiting(tier: int) -> str:
+        """Return the field with the number of a tier's shards that can be chosen."""
+        return f"waiting:{tier}"
+
+    @staticmethod
+    def served(tier: int) -> str:
+        """Return the field with the time when a shard of a tier was last chosen."""
+        return f"served:{tier}"
+
+    @staticmethod
+    def reserved(tier: int) -> str:
+        """Return the field of memory kept for a tier: ``<until> <bytes> <worker>``."""
+        return f"reserved:{tier}"
 
 
 class ShardField:
@@ -113,6 +208,10 @@ class ShardField:
     AGAIN: Final = "again"
     #: the numbers that a failed shard added to the count of circuits done, as JSON
     COUNTED: Final = "counted"
+    #: the error of a failed shard without a result
+    ERROR: Final = "error"
+    #: the circuits that have a field of deaths, with spaces between
+    DIED: Final = "died"
 
     @staticmethod
     def of(index: int, field: str) -> str:
@@ -122,22 +221,22 @@ class ShardField:
 
 def job(job_id: str) -> str:
     """Return the key of a job's ledger."""
-    return f"{PREFIX}job:{job_id}"
+    return f"{JOB}{job_id}"
 
 
 def shards(job_id: str) -> str:
     """Return the key of the states of a job's shards."""
-    return f"{PREFIX}job:{job_id}:shards"
+    return f"{JOB}{job_id}:shards"
 
 
 def work(job_id: str) -> str:
     """Return the key of the work of a job's shards."""
-    return f"{PREFIX}job:{job_id}:work"
+    return f"{JOB}{job_id}:work"
 
 
 def programs(job_id: str) -> str:
     """Return the key of the programs of a job's circuits."""
-    return f"{PREFIX}job:{job_id}:programs"
+    return f"{JOB}{job_id}:programs"
 
 
 def program(name: str) -> str:
@@ -151,12 +250,12 @@ def program(name: str) -> str:
 
 def results(job_id: str) -> str:
     """Return the key of the results of a job's shards."""
-    return f"{PREFIX}job:{job_id}:results"
+    return f"{JOB}{job_id}:results"
 
 
 def events(job_id: str) -> str:
     """Return the channel that announces the moves of a job's shards."""
-    return f"{PREFIX}job:{job_id}:events"
+    return f"{JOB}{job_id}:events"
 
 
 def of_job(job_id: str) -> tuple[str, str, str, str, str]:
@@ -164,9 +263,37 @@ def of_job(job_id: str) -> tuple[str, str, str, str, str]:
     return job(job_id), shards(job_id), work(job_id), programs(job_id), results(job_id)
 
 
-def of_script(job_id: str) -> tuple[str, ...]:
-    """Return the keys that every script takes."""
-    return *of_job(job_id), WORKERS, ACTIVE, f"{PREFIX}{QUEUE}"
+def again(job_id: str) -> str:
+    """Return the key of the shards of a job that were put back."""
+    return f"{JOB}{job_id}:again"
+
+
+def ready(tier: int, tenant: str = "") -> str:
+    """Return the key of the tenants with shards of a tier to choose, or of one tenant's jobs.
+
+    Raises:
+        ValueError: no tenant has this name.
+    """
+    if not tenant:
+        return f"{READY}{tier}"
+    if not is_tenant(tenant):
+        raise ValueError(f"no tenant is called {tenant!r}")
+    return f"{READY}{tier}:{tenant}"
+
+
+def is_tenant(name: str) -> bool:
+    """Tell whether a tenant may have this name."""
+    return _TENANT.fullmatch(name) is not None
+
+
+def tokens(tier: int) -> str:
+    """Return the key of the tokens of a tier."""
+    return f"{TOKENS}{tier}"
+
+
+def wake(worker: str) -> str:
+    """Return the key of the list that ends a worker's wait for a token."""
+    return f"{PREFIX}wake:{worker}"
 
 
 def celery_meta(task_id: str) -> str:
@@ -179,9 +306,8 @@ def job_of(key: str) -> str | None:
 
     It is ``None`` for a key of no job.
     """
-    prefix = f"{PREFIX}job:"
-    if key.startswith(prefix):
-        return key.removeprefix(prefix).partition(":")[0]
+    if key.startswith(JOB):
+        return key.removeprefix(JOB).partition(":")[0]
     if key.startswith(CELERY_META):
         return key.removeprefix(CELERY_META).rpartition(".")[0]
     return None
