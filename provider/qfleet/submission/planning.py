@@ -7,13 +7,15 @@ are large enough that the queue's cost per task is small beside the work, and sm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from qfleet.errors import CapacityError
+from qfleet.wire.cost.constants import FASTER_ENGINE
+from qfleet.wire.cost.tiers import tier_of
 from qfleet.wire.limits import MAX_REQUESTS, MAX_SHARDS
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
@@ -37,6 +39,24 @@ class PlannedCircuit:
     seconds: float
     #: of one point, with its values and its observables
     result_bytes: int
+    #: predicted bytes of memory, by engine
+    needs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def tier(self) -> int:
+        """Return the tier of memory of a shard with this circuit."""
+        return tier_of(self.needs.get(FASTER_ENGINE, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedShard:
+    """A shard, with its predicted time and memory."""
+
+    work: ShardWork
+    #: core seconds
+    seconds: float
+    #: predicted bytes of memory of its largest circuit, by engine
+    needs: Mapping[str, int]
 
 
 def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) -> int | None:
@@ -58,8 +78,10 @@ def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) ->
 
 def plan(
     items: Iterable[PlannedCircuit], *, threads: int, max_job_size: int | None, max_shot_size: int | None
-) -> list[ShardWork]:
+) -> list[PlannedShard]:
     """Cut a job into shards, its circuits and their points in order.
+
+    The circuits of a shard need about the same memory: they are of one tier.
 
     Args:
         items: the circuits.
@@ -89,7 +111,7 @@ def plan(
                 taken = min(room, block.work.points - first)
                 shards[-1].add(block, first, taken)
                 first += taken
-    return [shard.work(threads) for shard in shards]
+    return [shard.planned(threads) for shard in shards]
 
 
 class _Shard:
@@ -98,6 +120,8 @@ class _Shard:
     def __init__(self) -> None:
         self._circuits: list[CircuitWork] = []
         self._requests: dict[Request, int] = {}
+        self._needs: dict[str, int] = {}
+        self._tier: int | None = None
         self._points = 0
         self._seconds = 0.0
         self._result_bytes = 0.0
@@ -109,6 +133,8 @@ class _Shard:
             item: the circuit.
             most: largest number of points in the shard, of all circuits together.
         """
+        if self._tier is not None and item.tier != self._tier:
+            return 0
         if item.request not in self._requests and len(self._requests) == MAX_REQUESTS:
             return 0
         # Two blocks of one circuit in one shard would repeat work.
@@ -125,13 +151,17 @@ class _Shard:
         work = take_points(item.work, first, points)
         request = self._requests.setdefault(item.request, len(self._requests))
         self._circuits.append(work if not request else msgspec.structs.replace(work, request=request))
+        self._tier = item.tier
+        for engine, needed in item.needs.items():
+            self._needs[engine] = max(needed, self._needs.get(engine, 0))
         self._points += points
         self._seconds += points * item.seconds
         self._result_bytes += points * item.result_bytes
 
-    def work(self, threads: int) -> ShardWork:
-        """Return the work of the shard."""
-        return ShardWork(tuple(self._circuits), tuple(self._requests), threads)
+    def planned(self, threads: int) -> PlannedShard:
+        """Return the shard, filled."""
+        work = ShardWork(tuple(self._circuits), tuple(self._requests), threads)
+        return PlannedShard(work, self._seconds, self._needs)
 
 
 def _room(left: float, each: float) -> int:
@@ -156,4 +186,4 @@ def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[Planned
             block = msgspec.structs.replace(
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
             )
-            yield PlannedCircuit(block, item.request, item.seconds / blocks, result_bytes)
+            yield PlannedCircuit(block, item.request, item.seconds / blocks, result_bytes, item.needs)

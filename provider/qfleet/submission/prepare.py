@@ -28,6 +28,7 @@ from qfleet.options import RunOptions
 from qfleet.submission.bindings import Bindings, global_phases
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
 from qfleet.submission.equal_circuits import AngleStructure, angle_structure, find_repeated, with_free_angles
+from qfleet.submission.placing import place
 from qfleet.submission.planning import PlannedCircuit, plan, shots_at_once
 from qfleet.wire.cost.constants import ENGINES
 from qfleet.wire.messages.request import Output, Request
@@ -113,12 +114,13 @@ def new_job(
         # A result must not have data of two PUBs.
         items = list(_join(items))
     num_clbits = max([record.num_clbits for record in records], default=0)
-    shards = plan(
+    planned = plan(
         items,
         threads=options.max_parallel_threads,
         max_job_size=options.max_job_size,
         max_shot_size=shots_at_once(output, options.max_shot_size, num_clbits),
     )
+    shards, tiers = place(planned)
     record = JobRecord(
         backend=backend_name,
         created=time.time(),
@@ -138,6 +140,7 @@ def new_job(
         shards=shards,
         programs=programs,
         needs=_largest_needs(entries),
+        tiers=tiers,
     )
 
 
@@ -178,7 +181,11 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
         num_observables=0 if batch.wanted is None else batch.wanted.shape[1],
     )
     return PlannedCircuit(
-        work, encoded.request, encoded.seconds, encoded.result_bytes + (len(work.values) + len(wanted)) // points
+        work,
+        encoded.request,
+        encoded.seconds,
+        encoded.result_bytes + (len(work.values) + len(wanted)) // points,
+        encoded.needs,
     )
 
 

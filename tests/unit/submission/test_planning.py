@@ -34,7 +34,7 @@ def items(*seconds: float, shots: int = 100, result_bytes: int = 100) -> list[Pl
 
 def cut(work: list[PlannedCircuit], **options: Any) -> list[ShardWork]:
     defaults = {"max_job_size": None, "max_shot_size": None}
-    return plan(work, threads=1, **(defaults | options))
+    return [shard.work for shard in plan(work, threads=1, **(defaults | options))]
 
 
 def indices(shards: list[ShardWork]) -> list[list[int]]:

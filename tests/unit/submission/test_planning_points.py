@@ -47,7 +47,7 @@ def items(*points: int, **each: Any) -> list[PlannedCircuit]:
 
 def planned(work: list[PlannedCircuit], **options: Any) -> list[ShardWork]:
     defaults = {"max_job_size": None, "max_shot_size": None}
-    return plan(work, threads=1, **(defaults | options))
+    return [shard.work for shard in plan(work, threads=1, **(defaults | options))]
 
 
 def layout(shards: list[ShardWork]) -> list[list[tuple[int, int]]]:
