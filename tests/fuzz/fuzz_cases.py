@@ -44,6 +44,7 @@ from qfleet_worker.engines.contract import EngineError, Simulator
 from qfleet_worker.engines.driver import trajectories
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.shards.simulation import resolve
+from qfleet_worker.store import Taken
 
 #: What a process of a worker may use.
 MEMORY_BYTES: Final = 192 * 1024 * 1024
@@ -143,7 +144,8 @@ def _run(
     passes, trajectories.MAX_PASSES = trajectories.MAX_PASSES, MOST_PASSES
     try:
         with held_to(promised, f"{name}: running a shard"):
-            Runner(store, always(engine), memory_bytes=MEMORY_BYTES, max_attempts=3).run("job", 0)
+            taken = Taken("job", 0, "me", 1, encode_shard(work))
+            Runner(store, always(engine), memory_bytes=MEMORY_BYTES, max_attempts=3).run(taken)
     finally:
         trajectories.MAX_PASSES = passes
         logger.removeHandler(defects)

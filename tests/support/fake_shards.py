@@ -64,7 +64,6 @@ class FakeStore:
 
     work: bytes
     attempt: int = 1
-    is_over: bool = False
     wanted: bool = True
     blobs: dict[str, bytes] = field(default_factory=lambda: {P: program()})
     finished: list[dict[str, Any]] = field(default_factory=list)
@@ -72,8 +71,19 @@ class FakeStore:
     deaths: dict[int, int] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
 
-    def take(self, job_id: str, index: int) -> Taken | None:
-        return None if self.is_over else Taken(job_id, index, "me", self.attempt, self.work, "signal 9")
+    def taken(self, **changed: Any) -> Taken:
+        """Return the shard as a process gets it."""
+        return Taken(
+            **{
+                "job_id": "job",
+                "index": 0,
+                "owner": "me",
+                "attempt": self.attempt,
+                "work": self.work,
+                "cause": "signal 9",
+            }
+            | changed
+        )
 
     def begin(self, taken: Taken, circuit: int) -> int | None:
         assert taken.owner == "me"
@@ -117,9 +127,11 @@ class FakeEngine:
         return Outcome(np.array([[1]], np.uint8), np.array([experiment.shots], np.int64))
 
 
-def run(store: FakeStore, engine: FakeEngine | None = None, **changed: Any) -> bool:
+def run(
+    store: FakeStore, engine: FakeEngine | None = None, *, grant: int = 0, threads: int = 0, **changed: Any
+) -> bool:
     runner = Runner(store, always(engine or FakeEngine()), **{"memory_bytes": GIB, "max_attempts": 3} | changed)
-    return runner.run("job", 0)
+    return runner.run(store.taken(grant=grant, threads=threads))
 
 
 @dataclass

@@ -6,7 +6,7 @@ It is everything but the transport: no Redis, no Celery, no other process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from fake_shards import always
 from qiskit import QuantumCircuit
@@ -24,15 +24,11 @@ from qfleet_worker.store import Taken
 
 
 class _Store:
-    """One job's shards, and their results."""
+    """One job's programs, and the results of its shards."""
 
-    def __init__(self, shards: Sequence[bytes], programs: dict[str, bytes]) -> None:
-        self._shards = shards
+    def __init__(self, programs: Mapping[str, bytes]) -> None:
         self._programs = programs
         self.results: list[bytes] = []
-
-    def take(self, job_id: str, index: int) -> Taken | None:
-        return Taken(job_id=job_id, index=index, attempt=1, owner="x", work=self._shards[index])
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:  # noqa: ARG002
         return [self._programs.get(name) for name in names]
@@ -69,10 +65,10 @@ def run_in_process(
     """
     chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
     new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)
-    store = _Store([encode_shard(shard) for shard in new.shards], new.programs)
+    store = _Store(new.programs)
     runner = Runner(store, always(engine, engine_reason), memory_bytes=2**31, max_attempts=3)
-    for index in range(len(new.shards)):
-        assert runner.run(new.job_id, index)
+    for index, shard in enumerate(new.shards):
+        assert runner.run(Taken(new.job_id, index, "owner", 1, encode_shard(shard)))
     return assemble(
         new.job_id,
         decode_record(encode_record(new.record)),

@@ -23,7 +23,7 @@ from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.lifecycle.control import limit_control
-from qfleet_worker.lifecycle.limits import limit_memory
+from qfleet_worker.lifecycle.limits import MemoryLimit
 from qfleet_worker.lifecycle.pool import PoolStep
 from qfleet_worker.lifecycle.presence import presence_step
 from qfleet_worker.lifecycle.reconciler import reconciler_step
@@ -57,12 +57,9 @@ def make_app(settings: Settings, name: str) -> Any:
     # Before the pool forks: its processes then start with the engine loaded, if it is ready.
     background = Background(engines, faster, allowed=settings.warm)
     # The processes of the pool connect when they first need to.
-    runner = Runner(
-        Store(connect(settings.broker), name, machine=machine),
-        engines,
-        memory_bytes=memory_bytes,
-        max_attempts=settings.max_attempts,
-    )
+    store = Store(connect(settings.broker), name, machine=machine)
+    limit = MemoryLimit(memory_bytes)
+    runner = Runner(store, engines, memory_bytes=memory_bytes, max_attempts=settings.max_attempts, limit=limit.allow)
 
     # The main process retries once only: it asks again soon, and the loop that takes tasks waits meanwhile.
     main = Store(connect(settings.broker, retries=1), name, machine=machine)
@@ -72,7 +69,8 @@ def make_app(settings: Settings, name: str) -> Any:
     @app.task(name=RUN_SHARD, ignore_result=True, Request=shard_request(main, publish))  # type: ignore[untyped-decorator]
     def run_shard(job_id: str, index: int) -> None:
         try:
-            wanted = runner.run(str(job_id), int(index))
+            taken = store.take(str(job_id), int(index))
+            wanted = taken is not None and runner.run(taken)
         except (redis.ConnectionError, redis.TimeoutError) as exc:
             # The message goes back on the queue, and another attempt follows. Any other error would occur again.
             raise Reject(str(exc), requeue=True) from exc
@@ -100,9 +98,9 @@ def make_app(settings: Settings, name: str) -> Any:
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def begin_process(**_: Any) -> None:
         outlast_termination()
-        limit_memory(memory_bytes)
+        limit.begin()
         # The faster engine, loaded later, needs its own memory.
-        engines.on_load = partial(limit_memory, memory_bytes)
+        engines.on_load = limit.begin
         keep_freed_memory()
 
     return app

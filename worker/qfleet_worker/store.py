@@ -70,6 +70,10 @@ class Taken:
     work: bytes
     #: the cause of the previous attempt's end, if it is known
     cause: str = ""
+    #: bytes that the shard may use; 0 for this process's part of the worker's memory
+    grant: int = 0
+    #: threads that the shard may use; 0 for all cores
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,45 @@ from qfleet.wire.cost.cost import OVERHEAD_BYTES
 _ROOM_BYTES = 8 * OVERHEAD_BYTES
 
 
-def limit_memory(memory_bytes: int) -> None:
-    """Limit the memory that this process can add, on Linux only.
+class MemoryLimit:
+    """The bound on a process's memory, counted from what it had before its first shard.
 
     Args:
-        memory_bytes: The bytes that the process may add to those it has. The limit leaves some room above them.
+        share_bytes: bytes that every shard may use, whatever it was given.
+    """
+
+    def __init__(self, share_bytes: int) -> None:
+        self._share = share_bytes
+        self._base = 0
+
+    def begin(self) -> None:
+        """Count from the memory that this process has now."""
+        self._base = _data_bytes()
+        self.allow(0)
+
+    def allow(self, memory_bytes: int) -> None:
+        """Let the next shard use so many bytes, or its share if that is more. The limit leaves some room above them."""
+        limit_memory(max(memory_bytes, self._share), self._base)
+
+
+def limit_memory(memory_bytes: int, base_bytes: int | None = None) -> None:
+    """Limit the memory that this process can add. Only Linux has the limit.
+
+    Args:
+        memory_bytes: The bytes that the process may add. The limit leaves some room above them.
+        base_bytes: The bytes that they are added to; by default those that the process has now.
     """
     if sys.platform != "linux":
         return
-    now = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))
-    limit = int(now.split()[1]) * 1024 + memory_bytes + _ROOM_BYTES
+    base = _data_bytes() if base_bytes is None else base_bytes
+    limit = base + memory_bytes + _ROOM_BYTES
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _data_bytes() -> int:
+    if sys.platform != "linux":
+        return 0
+    now = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))
+    return int(now.split()[1]) * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from threadpoolctl import ThreadpoolController
@@ -35,10 +36,6 @@ MORE_ATTEMPTS: Final = 30
 class ShardStore(Protocol):
     """The ledger as a runner uses it; see `qfleet_worker.store.Store`."""
 
-    def take(self, job_id: str, index: int) -> Taken | None:
-        """See `Store.take`."""
-        ...
-
     def begin(self, taken: Taken, circuit: int) -> int | None:
         """See `Store.begin`."""
         ...
@@ -58,40 +55,48 @@ class Runner:
     Args:
         store: The ledger.
         engines: The engines of this process, which choose one for each circuit.
-        memory_bytes: The bytes of memory that one shard may use.
+        memory_bytes: The bytes of memory that every shard may use, even if it was given less.
         max_attempts: The number of attempts in which its process died after which a circuit is given up.
+        limit: Is told the bytes that the next shard may use.
     """
 
-    def __init__(self, store: ShardStore, engines: Engines, *, memory_bytes: int, max_attempts: int) -> None:
+    def __init__(
+        self,
+        store: ShardStore,
+        engines: Engines,
+        *,
+        memory_bytes: int,
+        max_attempts: int,
+        limit: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._programs = Programs(store.programs)
         self._engines = engines
         self._memory_bytes = memory_bytes
         self._max_attempts = max_attempts
+        self._limit = limit
         self._blas = ThreadpoolController()
 
-    def run(self, job_id: str, index: int) -> bool:
+    def run(self, taken: Taken) -> bool:
         """Run a shard to its end, and store its result.
 
         Returns:
-            False if the shard or its result isn't wanted.
+            False if the result isn't wanted.
         """
-        taken = self._store.take(job_id, index)
-        if taken is None:
-            return False
         self._engines.look()
+        self._limit(taken.grant)
         try:
             work = decode_work(taken.work)
         except WireError as exc:
-            return self._refuse(taken, f"shard {index} can't be read: {exc}")
-        threads = work.threads or usable_cores()
+            return self._refuse(taken, f"shard {taken.index} can't be read: {exc}")
+        threads = work.threads or taken.threads or usable_cores()
         try:
             with self._blas.limit(limits=threads, user_api="blas"):
                 results = self._circuits(taken, work, threads)
             return results is not None and self._finish(taken, work, results)
         except MemoryError as exc:
             # Celery would end the whole worker.
-            return self._refuse(taken, f"shard {index}: its results together take too much memory: {exc}")
+            return self._refuse(taken, f"shard {taken.index}: its results together take too much memory: {exc}")
 
     def _circuits(self, taken: Taken, work: ShardWork, threads: int) -> list[CircuitResult] | None:
         """Return the results of a shard's circuits.
@@ -159,7 +164,8 @@ class Runner:
                 raise program
             request = resolve(program, work.request_of(circuit))
             choice = self._engines.choose(program, request)
-            check_size(program, circuit, request, engine=choice.engine, memory_bytes=self._memory_bytes, held=held)
+            allowed = max(taken.grant, self._memory_bytes)
+            check_size(program, circuit, request, engine=choice.engine, memory_bytes=allowed, held=held)
             # What is saved comes back point by point.
             most = 1 if program.saves and request.output != Output.EXPECTATION_VALUES else points_at_once(program)
             parts = [take_points(circuit, at, min(most, circuit.points - at)) for at in range(0, circuit.points, most)]

@@ -34,6 +34,24 @@ def test_a_process_may_take_no_more_memory_than_it_was_given(allocated_mib: int,
     assert ended.stdout.strip() == expected
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no memory")
+def test_each_shard_has_its_own_limit_above_the_same_base() -> None:
+    text = (
+        "from qfleet_worker.lifecycle.limits import MemoryLimit\n"
+        "import numpy as np, resource\n"
+        "limit = MemoryLimit(2**28)\n"
+        "limit.begin()\n"
+        "soft = [resource.getrlimit(resource.RLIMIT_DATA)[0]]\n"
+        "for given in (2**32, 0, 2**20):\n"
+        "    limit.allow(given)\n"
+        "    kept = np.ones(2**24)\n"
+        "    soft.append(resource.getrlimit(resource.RLIMIT_DATA)[0])\n"
+        "print([each - soft[0] for each in soft])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.strip() == str([0, 2**32 - 2**28, 0, 0])
+
+
 def test_other_systems_bound_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qfleet_worker.lifecycle.limits.sys.platform", "darwin")
     monkeypatch.delattr("qfleet_worker.lifecycle.limits.Path")

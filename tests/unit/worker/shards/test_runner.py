@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from fake_shards import FakeEngine, FakeStore, P, circuit, program, run
@@ -18,12 +19,6 @@ from qfleet.wire.messages.request import Request
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.shards.runner import MORE_ATTEMPTS
 from qfleet_worker.store import Taken
-
-
-def test_a_shard_that_isnt_to_be_run() -> None:
-    store, engine = FakeStore(b"", is_over=True), FakeEngine()
-    assert run(store, engine) is False
-    assert (store.finished, engine.asked) == ([], [])
 
 
 def test_a_shard_runs_and_its_result_is_stored() -> None:
@@ -205,3 +200,24 @@ def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() 
     assert run(store) is True
     (finished,) = store.finished
     assert finished["error"] == "shard 0: its results together take too much memory: no room"
+
+
+@pytest.mark.parametrize(("grant", "ran"), [(0, False), (2**30, True)])
+def test_a_shard_may_use_what_it_was_given_if_that_is_more_than_its_share(grant: int, ran: bool) -> None:
+    told: list[int] = []
+    store = FakeStore(encode_shard(make_shard_work(circuit())))
+    run(store, FakeEngine(), memory_bytes=1000, limit=told.append, grant=grant)
+    (result,) = store.result.circuits
+    assert told == [grant]
+    assert (result.error == "") is ran
+
+
+@pytest.mark.parametrize(("asked", "given", "used"), [(3, 2, 3), (0, 2, 2)])
+def test_the_user_or_else_the_worker_says_how_many_threads(asked: int, given: int, used: int) -> None:
+    engine = FakeEngine()
+    run(
+        FakeStore(encode_shard(msgspec.structs.replace(make_shard_work(circuit()), threads=asked))),
+        engine,
+        threads=given,
+    )
+    assert [experiment.threads for experiment in engine.asked] == [used]
