@@ -34,7 +34,7 @@ class MemoryLimit:
         self.allow(0)
 
     def allow(self, memory_bytes: int) -> None:
-        """Let the next shard use so many bytes, or its share if that is more. The limit leaves some room above them."""
+        """Let the next shard use some bytes, or its share if that is more."""
         limit_memory(max(memory_bytes, self._share), self._base)
 
 
