@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The expectation value of a sum of Pauli terms in a state that is there.
+"""The expectation value of a Pauli sum in a prepared state.
 
-Aer must prepare its state in each run; the time of a run that saves the expectation value of one term is taken away.
+Aer must prepare its state in each run. So the time of a run with only one term is subtracted from its time.
 """
 
 from __future__ import annotations

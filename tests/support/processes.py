@@ -23,6 +23,7 @@ from waiting import until
 import qfleet.local.server
 from qfleet import FleetProvider
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import ShardField
 
 
 def free_port() -> int:
@@ -138,7 +139,7 @@ def worker(
 
 def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str | None:
     """Return a shard's field in the ledger, such as ``state`` or ``owner``."""
-    value = client.hget(keys.shards(job_id), f"{index}:{field}")
+    value = client.hget(keys.shards(job_id), ShardField.of(index, field))
     assert value is None or isinstance(value, bytes)
     return None if value is None else value.decode()
 

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import redis
 from make_jobs import make_presence
 
 from qfleet.ledger import NewJob
 from qfleet.wire.lua import Scripts
-from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
 from qfleet_worker.store import Store, Taken
 
 
@@ -23,13 +20,6 @@ def take(store: Store, job: NewJob, index: int = 0) -> Taken:
     taken = store.take(job.job_id, index)
     assert taken is not None
     return taken
-
-
-def shard_field(client: redis.Redis, job: NewJob, name: str, index: int = 0) -> bytes | None:
-    """Return a field of a shard in the ledger."""
-    value = client.hget(keys.shards(job.job_id), ShardField.of(index, name))
-    assert value is None or isinstance(value, bytes)
-    return value
 
 
 def lost_shards(scripts: Scripts, job: NewJob, patience: float = 0.0, *, later_taken: bool = False) -> list[int]:
