@@ -38,7 +38,7 @@ _presence_decoder = msgspec.json.Decoder(Presence)
 
 
 class LargestNeed(NamedTuple):
-    """The circuit of a job that needs the most memory, and how much."""
+    """The circuit of a job that needs the most memory."""
 
     memory_bytes: int
     #: the circuit's place in the job's record
@@ -176,7 +176,7 @@ class Ledger:
         return decode_record(blob)
 
     def shard_state(self, job_id: str, index: int) -> ShardState | None:
-        """Return the state of a shard; ``None`` if there is no such shard."""
+        """Return the state of a shard; ``None`` if it doesn't exist."""
         raw = self._redis.hget(keys.shards(job_id), ShardField.of(index, ShardField.STATE))
         text = (raw or b"").decode(errors="replace")
         return cast("ShardState", text) if text in SHARD_STATES else None
