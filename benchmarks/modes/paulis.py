@@ -18,7 +18,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qfleet_worker.engines.statevector.runtime import paulis
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Qubits and terms.
 SIZES = {12: 5000, 16: 5000, 20: 1000}
@@ -31,8 +31,8 @@ def ours_expectation(amplitudes: Amplitudes, observable: SparsePauliOp, threads:
     """Return a run by the engine, with the terms as masks."""
     bits = 1 << np.arange(observable.num_qubits, dtype=np.int64)
     x_masks, z_masks = observable.paulis.x @ bits, observable.paulis.z @ bits
-    coefficients, crew = observable.coeffs.copy(), Crew(threads)
-    return lambda: paulis.expectation(amplitudes, x_masks, z_masks, coefficients, crew)
+    coefficients, team = observable.coeffs.copy(), ThreadTeam(threads)
+    return lambda: paulis.expectation(amplitudes, x_masks, z_masks, coefficients, team)
 
 
 def aer_expectation(circuit: QuantumCircuit, observable: SparsePauliOp, threads: int) -> Run:

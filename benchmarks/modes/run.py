@@ -18,7 +18,7 @@ from qiskit import QuantumCircuit
 from qfleet.lowering.lower import lower
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 SIZES = (20, 24)
 
@@ -27,7 +27,7 @@ def ours(circuit: QuantumCircuit, threads: int, precision: str) -> Run:
     """Return a run of a compiled circuit on an existing state."""
     lane_bits, dtype = (2, np.complex128) if precision == "double" else (3, np.complex64)
     plan = compile_program(lower(circuit), lane_bits, threads)
-    state = State(plan.num_wires, np.dtype(dtype), Crew(threads))
+    state = State(plan.num_wires, np.dtype(dtype), ThreadTeam(threads))
 
     def run() -> None:
         state.clear()

@@ -26,7 +26,7 @@ from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import Experiment, Outcome, Simulator
 from qfleet_worker.shards.runner import Runner
-from qfleet_worker.store import Taken
+from qfleet_worker.store import ClaimedShard
 
 GIB = 2**30
 
@@ -72,11 +72,11 @@ class FakeStore:
     deaths: dict[int, int] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
 
-    def take(self, job_id: str, index: int) -> Taken | None:
-        return None if self.is_over else Taken(job_id, index, "me", self.attempt, self.work, "signal 9")
+    def take(self, job_id: str, index: int) -> ClaimedShard | None:
+        return None if self.is_over else ClaimedShard(job_id, index, "me", self.attempt, self.work, "signal 9")
 
-    def begin(self, taken: Taken, circuit: int) -> int | None:
-        assert taken.owner == "me"
+    def begin(self, shard: ClaimedShard, circuit: int) -> int | None:
+        assert shard.owner == "me"
         self.begun.append(circuit)
         deaths = self.deaths.get(circuit, 0)
         return None if deaths < 0 else deaths
@@ -85,8 +85,8 @@ class FakeStore:
         assert job_id == "job"
         return [self.blobs.get(name) for name in names]
 
-    def finish(self, taken: Taken, result: bytes, **what: Any) -> bool:
-        self.finished.append({"taken": taken, "result": result} | what)
+    def finish(self, shard: ClaimedShard, result: bytes, **what: Any) -> bool:
+        self.finished.append({"shard": shard, "result": result} | what)
         return self.wanted
 
     @property

@@ -20,7 +20,7 @@ from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.contract import Simulator
 from qfleet_worker.shards.runner import Runner
-from qfleet_worker.store import Taken
+from qfleet_worker.store import ClaimedShard
 
 
 class _Store:
@@ -31,15 +31,15 @@ class _Store:
         self._programs = programs
         self.results: list[bytes] = []
 
-    def take(self, job_id: str, index: int) -> Taken | None:
-        return Taken(job_id=job_id, index=index, attempt=1, owner="x", work=self._shards[index])
+    def take(self, job_id: str, index: int) -> ClaimedShard | None:
+        return ClaimedShard(job_id=job_id, index=index, attempt=1, owner="x", work=self._shards[index])
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:  # noqa: ARG002
         return [self._programs.get(name) for name in names]
 
     def finish(
         self,
-        taken: Taken,  # noqa: ARG002
+        shard: ClaimedShard,  # noqa: ARG002
         result: bytes,
         *,
         whole: int,  # noqa: ARG002

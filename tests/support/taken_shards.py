@@ -7,7 +7,7 @@ from make_jobs import make_presence
 
 from qfleet.ledger import NewJob
 from qfleet.wire.lua import Scripts
-from qfleet_worker.store import Store, Taken
+from qfleet_worker.store import ClaimedShard, Store
 
 
 def show_presence(store: Store, *holds: str) -> None:
@@ -15,7 +15,7 @@ def show_presence(store: Store, *holds: str) -> None:
     store.renew_presence(make_presence("a@test", holds=holds))
 
 
-def take(store: Store, job: NewJob, index: int = 0) -> Taken:
+def take(store: Store, job: NewJob, index: int = 0) -> ClaimedShard:
     """Take a shard that can be taken."""
     taken = store.take(job.job_id, index)
     assert taken is not None
@@ -36,6 +36,6 @@ def lost_shards(scripts: Scripts, job: NewJob, patience: float = 0.0, *, later_t
     return answer[1:]
 
 
-def process_of(taken: Taken) -> int:
+def process_of(taken: ClaimedShard) -> int:
     """Return the id of the process that took a shard."""
     return int(taken.owner.split("/")[1])

@@ -45,13 +45,9 @@ def make_app(settings: Settings, name: str) -> Any:
         name: The worker's identity, which no other worker has or ever had.
     """
     app = Celery("qfleet_worker", set_as_current=False)
-    app.conf.update(celery_settings(settings.broker))
-    app.conf.update(transport_settings(settings.broker))
-    app.conf.worker_hijack_root_logger = False
-    app.conf.task_time_limit = settings.time_limit_seconds or None
+    _configure(app, settings)
     machine = machine_id()
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
-
     faster = StatevectorEngine()
     engines = Engines([faster, NumpyEngine()])
     # Before the pool forks: its processes then start with the engine loaded, if it is ready.
@@ -63,25 +59,10 @@ def make_app(settings: Settings, name: str) -> Any:
         memory_bytes=memory_bytes,
         max_attempts=settings.max_attempts,
     )
-
     # The main process retries once only: it asks again soon, and the loop that takes tasks waits meanwhile.
     main = Store(connect(settings.broker, retries=1), name, machine=machine)
-
     publish = partial(send_shard, app)
-
-    @app.task(name=RUN_SHARD, ignore_result=True, Request=shard_request(main, publish))  # type: ignore[untyped-decorator]
-    def run_shard(job_id: str, index: int) -> None:
-        try:
-            wanted = runner.run(str(job_id), int(index))
-        except (redis.ConnectionError, redis.TimeoutError) as exc:
-            # The message goes back on the queue, and another attempt follows. Any other error would occur again.
-            raise Reject(str(exc), requeue=True) from exc
-        except MemoryError as exc:
-            # Celery would end the whole worker.
-            raise Reject("out of memory", requeue=True) from exc
-        if not wanted:
-            raise Ignore
-
+    _register_task(app, runner, shard_request(main, publish))
     presence = Presence(
         name=name,
         version=qfleet_worker.__version__,
@@ -96,13 +77,52 @@ def make_app(settings: Settings, name: str) -> Any:
     app.steps["consumer"].add(PoolStep)
     limit_control()
     limit_shutdown(main, settings.grace_seconds, publish)
+    _prepare_processes(engines, memory_bytes)
+    return app
+
+
+def _configure(app: Celery, settings: Settings) -> None:
+    """Give an app its broker, and the limits that Celery keeps."""
+    app.conf.update(celery_settings(settings.broker))
+    app.conf.update(transport_settings(settings.broker))
+    app.conf.worker_hijack_root_logger = False
+    app.conf.task_time_limit = settings.time_limit_seconds or None
+
+
+def _register_task(app: Celery, runner: Runner, request: type) -> None:
+    """Register the task that runs a shard.
+
+    Args:
+        app: The worker's app.
+        runner: Runs the shards.
+        request: Celery's class for a task on its way through the main process.
+    """
+
+    @app.task(name=RUN_SHARD, ignore_result=True, Request=request)  # type: ignore[untyped-decorator]
+    def run_shard(job_id: str, index: int) -> None:
+        try:
+            wanted = runner.run(str(job_id), int(index))
+        except (redis.ConnectionError, redis.TimeoutError) as exc:
+            # The message goes back on the queue, and another attempt follows. Any other error would occur again.
+            raise Reject(str(exc), requeue=True) from exc
+        except MemoryError as exc:
+            # Celery would end the whole worker.
+            raise Reject("out of memory", requeue=True) from exc
+        if not wanted:
+            raise Ignore
+
+
+def _prepare_processes(engines: Engines, memory_bytes: int) -> None:
+    """Have each process of the pool limit its memory when it begins.
+
+    Args:
+        engines: The worker's engines; a faster one that is loaded later needs its own memory.
+        memory_bytes: The bytes of memory that one shard may use.
+    """
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def begin_process(**_: Any) -> None:
         outlast_termination()
         limit_memory(memory_bytes)
-        # The faster engine, loaded later, needs its own memory.
         engines.on_load = partial(limit_memory, memory_bytes)
         keep_freed_memory()
-
-    return app

@@ -57,7 +57,7 @@ _decoder = msgspec.json.Decoder(PresenceGlimpse)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClaimedShard:
     """A shard that this process holds and may run."""
 
     job_id: str
@@ -95,7 +95,7 @@ class Store:
         self._scripts = Scripts(client)
         self._renew = self._redis.register_script(plain_script("show"))
 
-    def take(self, job_id: str, index: int) -> Taken | None:
+    def take(self, job_id: str, index: int) -> ClaimedShard | None:
         """Claim a shard to run it in this process.
 
         Returns:
@@ -108,7 +108,7 @@ class Store:
         if len(answer) < 3:
             return None
         attempt, work, cause = answer
-        return Taken(job_id, index, owner, attempt, work, cause.decode())
+        return ClaimedShard(job_id, index, owner, attempt, work, cause.decode())
 
     def _is_dead(self, owner: bytes, machine: bytes) -> bool:
         """Tell whether an owner's process ran on this machine, and has ended."""
@@ -116,17 +116,17 @@ class Store:
         is_here = bool(machine) and machine == self._machine.encode()
         return is_here and process is not None and not psutil.pid_exists(process)
 
-    def begin(self, taken: Taken, circuit: int) -> int | None:
+    def begin(self, shard: ClaimedShard, circuit: int) -> int | None:
         """Record which circuit of a shard runs next.
 
         Args:
-            taken: The shard.
+            shard: The shard.
             circuit: The circuit's index in the job.
 
         Returns:
             How many processes died while they ran this circuit; ``None`` if the shard has another owner by now.
         """
-        answer: int | None = self._scripts.call("begin", taken.job_id, taken.index, taken.owner, circuit)
+        answer: int | None = self._scripts.call("begin", shard.job_id, shard.index, shard.owner, circuit)
         return answer
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
@@ -142,13 +142,15 @@ class Store:
         blobs: list[bytes | None] = self._redis.hmget(keys.programs(job_id), names)
         return blobs
 
-    def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
+    def finish(
+        self, shard: ClaimedShard, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str
+    ) -> bool:
         """Store a shard's result, and mark the shard SUCCESS or FAILURE.
 
         If a full Redis has no room for the result, the worker tries again for a while. After that the shard fails.
 
         Args:
-            taken: The shard.
+            shard: The shard.
             result: The blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
             whole: How many circuits ran with all their shots.
             blocks: A pair (circuit, number of its blocks) for each block of shots that ran.
@@ -160,21 +162,23 @@ class Store:
         deadline = time.monotonic() + self._room_seconds
         while True:
             try:
-                return self._finish_with(taken, result, whole, blocks, error)
+                return self._finish_with(shard, result, whole, blocks, error)
             except OutOfMemoryError:
                 if time.monotonic() >= deadline:
                     break
-            logger.warning("Redis has no room for the result of shard %s of job %s yet", taken.index, taken.job_id)
+            logger.warning("Redis has no room for the result of shard %s of job %s yet", shard.index, shard.job_id)
             time.sleep(_ROOM_RETRY_SECONDS)
         error = f"Redis is out of memory: it has no room for a result of {len(result) / 2**20:.1f} MiB"
-        return self._finish_with(taken, b"", 0, [], error)
+        return self._finish_with(shard, b"", 0, [], error)
 
-    def _finish_with(self, taken: Taken, result: bytes, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
+    def _finish_with(
+        self, shard: ClaimedShard, result: bytes, whole: int, blocks: list[tuple[int, int]], error: str
+    ) -> bool:
         state: ShardState = "FAILURE" if error else "SUCCESS"
         answer = self._scripts.call(
             "finish",
-            taken.job_id,
-            *(taken.index, taken.owner, state, result, error, whole),
+            shard.job_id,
+            *(shard.index, shard.owner, state, result, error, whole),
             *(number for block in blocks for number in block),
         )
         return bool(answer)

@@ -56,7 +56,7 @@ class NewJob:
     shards: Sequence[ShardWork]
     #: the encoded programs by content hash
     programs: Mapping[str, bytes]
-    #: by engine, what the circuit needs that needs most there; not stored
+    #: by the engine of a worker, the need of the circuit that needs most there; not stored
     needs: Mapping[str, LargestNeed] = field(default_factory=dict)
 
 

@@ -38,7 +38,7 @@ class EncodedCircuit:
     record: CircuitRecord
     #: with the method that simulates it
     request: Request
-    #: predicted bytes of memory, by engine
+    #: predicted bytes of memory, by the engine of a worker
     needs: Mapping[str, int]
     #: predicted, of one point
     seconds: float
@@ -111,9 +111,11 @@ def encode_lowered(
     check_amplitudes(circuit, program.num_qubits, request)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
     at_once = costs(program, request, shots=shots, num_observables=num_observables)
-    needs = {engine: each.memory_bytes for engine, each in at_once.items()}
-    check_memory(circuit, program.num_qubits, needs[FASTER_ENGINE], options)
     whole = at_once[FASTER_ENGINE]
+    check_memory(circuit, program.num_qubits, whole.memory_bytes, options)
+    needs = {engine: each.memory_bytes for engine, each in at_once.items()}
+    # A worker with the faster engine runs a circuit on the slower one where that has room for it alone.
+    needs[FASTER_ENGINE] = min(needs.values())
     if shots != options.shots:
         whole = cost(program, request, shots=options.shots, num_observables=num_observables)
     check_result(circuit, program, whole.result_bytes, output)
@@ -127,7 +129,7 @@ def encode_lowered(
         saves=bool(program.saves),
         shots=options.shots,
         seed=0,
-        required_bytes=needs[FASTER_ENGINE],
+        required_bytes=at_once[FASTER_ENGINE].memory_bytes,
         method=method,
         method_reason=method_reason,
     )

@@ -21,17 +21,19 @@ _Numbers: TypeAlias = NDArray[Any]
 #: An imaginary part below this is rounding. Qiskit draws the line there too.
 _ROUNDING: Final = 8 * float(np.finfo(np.float64).eps)
 
-#: Numbers that filling a program holds at a time.
-_NUMBERS: Final = 1 << 20
+#: Angles, and numbers on the way to them, that filling a program holds at a time.
+ANGLES_AT_ONCE: Final = 1 << 20
 
 
-def points_at_once(program: Program) -> int:
+def points_at_once(program: Program, angles: int = ANGLES_AT_ONCE) -> int:
     """Return the number of points at which to fill a program together.
 
-    It bounds the memory that filling takes.
+    Args:
+        program: The program, with slots.
+        angles: The angles, and numbers on the way to them, that may be held; they bound the memory.
     """
     longest = max((len(formula.steps) for formula in program.formulas), default=0)
-    return max(1, _NUMBERS // (len(program.params) + len(program.formulas) + 4 * longest + 1))
+    return max(1, angles // (len(program.params) + len(program.formulas) + 4 * longest + 1))
 
 
 def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:

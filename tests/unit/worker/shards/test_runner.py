@@ -17,7 +17,7 @@ from qfleet.wire.cost.cost import cost
 from qfleet.wire.messages.request import Request
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.shards.runner import MORE_ATTEMPTS
-from qfleet_worker.store import Taken
+from qfleet_worker.store import ClaimedShard
 
 
 def test_a_shard_that_isnt_to_be_run() -> None:
@@ -196,10 +196,10 @@ def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() 
     store = FakeStore(encode_shard(make_shard_work(circuit())))
     finish = store.finish
 
-    def refuse_results(taken: Taken, result: bytes, **what: Any) -> bool:
+    def refuse_results(shard: ClaimedShard, result: bytes, **what: Any) -> bool:
         if result:
             raise MemoryError("no room")
-        return finish(taken, result, **what)
+        return finish(shard, result, **what)
 
     store.finish = refuse_results  # type: ignore[method-assign]
     assert run(store) is True
