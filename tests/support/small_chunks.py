@@ -8,7 +8,9 @@ from qfleet_worker.engines.statevector.simulator import Sizes
 
 
 def small_chunks(local_bits: int, run_bits: int) -> Sizes:
-    """Return sizes with small chunks, by which nothing is simulated in one call.
+    """Return sizes with small chunks.
+
+    Nothing is simulated in one call by them.
 
     Args:
         local_bits: The wires of a chunk.

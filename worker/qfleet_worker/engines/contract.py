@@ -27,7 +27,7 @@ class EngineError(Exception):
 
 
 class CompilerError(EngineError):
-    """The compiler of circuits meets a case that it has no room for, or doesn't expect.
+    """A compiled circuit doesn't fit its arrays, or its rows are inconsistent.
 
     That is a defect of qfleet, not of the circuit. Machine code raises the error before it writes beyond an array. Its
     text is a constant.

@@ -247,7 +247,13 @@ class Runner:
         return f"a defect of qfleet, please report it: {type(exc).__name__}: {exc}"
 
     def _failed(self, circuit: CircuitWork, error: str, choice: Choice | None = None) -> CircuitResult:
-        """Return the result of a circuit that fails, with the engine that ran it; by default, with the first one."""
+        """Return the result of a circuit that fails.
+
+        Args:
+            circuit: The circuit.
+            error: The error's text.
+            choice: The engine that ran the circuit; ``None`` names the first one.
+        """
         return CircuitResult(
             index=circuit.index,
             first_shot=circuit.first_shot,

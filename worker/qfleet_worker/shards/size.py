@@ -27,7 +27,7 @@ def size_refusal(
     held: int,
     blob_bytes: int = MAX_BLOB_BYTES,
 ) -> str:
-    """Return why a circuit is too large for this process or for Redis.
+    """Return why a circuit is too large for process or Redis.
 
     Args:
         program: The circuit's program.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of the memory and the time that shots take on their way through a program."""
+"""Limits of the memory and the time that shots take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from qfleet_worker.engines.states.store import MOST_ASIDE
 
 
 class DriverLimits(NamedTuple):
-    """Limits of a driver. Apart from `passes`, they change the time that a circuit takes, and no shot."""
+    """Limits of a driver's memory and passes.
+
+    Apart from `passes`, they change the time that a circuit takes, and no shot.
+    """
 
     #: bytes of the states that wait beside the present one; `None` for those that a circuit's cost has for them
     waiting_bytes: int | None = None

@@ -65,7 +65,10 @@ _NO_MEMORY = np.zeros(0, np.uint32)
 
 
 class Sizes(NamedTuple):
-    """Sizes from which on circuits are run in another way. They change results by rounding alone."""
+    """Sizes from which on circuits are run in another way.
+
+    They change results by rounding alone.
+    """
 
     #: of the chunks in which a state is worked on
     chunks: ChunkSizes = CHUNKS

@@ -85,7 +85,10 @@ def final_states(
 
 
 def sweep_states(experiment: Experiment, final: FinalStates) -> Iterator[Iterable[Outcome]]:
-    """Yield the outcomes of an experiment that gives its final states, some parameter sets at a time."""
+    """Yield the outcomes of an experiment that gives its final states.
+
+    Some parameter sets come at a time.
+    """
     outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None)
     double = experiment.request.precision == "double"
 
