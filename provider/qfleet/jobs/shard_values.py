@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The result of a shard as plain values, for readers without Qiskit."""
+"""The result of a shard as plain values, without Qiskit's result types."""
 
 from __future__ import annotations
 
