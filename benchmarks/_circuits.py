@@ -134,8 +134,8 @@ def circuits(sizes: Sequence[int], families: Sequence[str]) -> Iterator[tuple[in
     """Yield the circuits of families and sizes.
 
     Args:
-        sizes: Numbers of qubits.
-        families: Names in `FAMILIES`.
+        sizes: numbers of qubits.
+        families: names in `FAMILIES`.
 
     Yields:
         Each circuit with its number of qubits and its family; no circuit for a size that the family lacks.
@@ -204,7 +204,7 @@ def repeat_until_success(tries: int | None = None) -> QuantumCircuit:
     Cliffords and Toffolis make an RX, and are repeated until both ancillas are measured as 0.
 
     Args:
-        tries: The most tries, unrolled; by default a loop without a limit.
+        tries: the most tries, unrolled; by default a loop without a limit.
     """
     target, ancillas = QuantumRegister(1), QuantumRegister(2)
     failure, found = ClassicalRegister(2), ClassicalRegister(1)

@@ -115,9 +115,9 @@ def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[s
     turns if all runs are quick.
 
     Args:
-        runs: The runs by their names.
-        repeats: The number of turns.
-        budget_seconds: The seconds after which only runs without a time take another turn.
+        runs: the runs by their names.
+        repeats: the number of turns.
+        budget_seconds: the seconds after which only runs without a time take another turn.
     """
     begin = time.perf_counter()
     first = {name: seconds(run) for name, run in runs.items()}

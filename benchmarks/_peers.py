@@ -56,7 +56,7 @@ def to_qulacs(circuit: QuantumCircuit, parametric: bool = False) -> Any:
     """Return the circuit for qulacs, whose rotations turn the other way.
 
     Args:
-        circuit: The circuit.
+        circuit: the circuit.
         parametric: True to make each rotation a gate with a parameter. The parameters then follow the order of the
             rotations.
     """

@@ -134,8 +134,8 @@ def fit(rows: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.f
     as much as one of half of it. Each round takes the p of the denominator from the last round.
 
     Args:
-        rows: The factors of the constants, shape (measurements, constants).
-        seconds: The measured times, shape (measurements,).
+        rows: the factors of the constants, shape (measurements, constants).
+        seconds: the measured times, shape (measurements,).
     """
     predicted = seconds
     for _ in range(30):

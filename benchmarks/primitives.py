@@ -168,7 +168,7 @@ def check(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
     """Check that values are right, since a wrong result's time means nothing.
 
     Raises:
-        AssertionError: The values are wrong.
+        AssertionError: the values are wrong.
     """
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 

@@ -30,8 +30,8 @@ def run(script: str, cache: str) -> tuple[float, float, str]:
     """Run a script in a fresh process.
 
     Args:
-        script: The Python code.
-        cache: The folder of the machine code.
+        script: the Python code.
+        cache: the folder of the machine code.
 
     Returns:
         Wall seconds, CPU seconds of the process and its children, and its output.

@@ -27,11 +27,11 @@ def peak(program: bytes, num_qubits: int, output: str, precision: str, threads: 
     """Return the peak memory of a process that runs a program.
 
     Args:
-        program: The blob of the program.
-        num_qubits: The program's number of qubits.
-        output: The kind of result.
-        precision: The width of the amplitudes' floats.
-        threads: How many threads share the work.
+        program: the blob of the program.
+        num_qubits: the program's number of qubits.
+        output: the kind of result.
+        precision: the width of the amplitudes' floats.
+        threads: how many threads share the work.
 
     Returns:
         The peak over the state's size, with and without the memory of an idle process, and that memory in MiB.

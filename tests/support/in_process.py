@@ -61,11 +61,11 @@ def run_in_process(
     """Run a job in this process, shard by shard.
 
     Args:
-        circuits: The circuits of the job.
-        engine: The simulator of all circuits.
-        output: The kind of result.
-        engine_reason: The reason that results give for the engine.
-        options: The options of `FleetBackend.run`.
+        circuits: the circuits of the job.
+        engine: the simulator of all circuits.
+        output: the kind of result.
+        engine_reason: the reason that results give for the engine.
+        options: the options of `FleetBackend.run`.
     """
     chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
     new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)

@@ -23,14 +23,14 @@ def make_experiment(
     """Return an experiment that runs a program on an engine.
 
     Args:
-        program: The program to run.
-        shots: How many shots to run.
-        seed: The seed of every shot's random numbers.
-        first_shot: The number of the first shot.
-        output: The kind of result, such as counts or a statevector.
-        precision: The width of the amplitudes' floats.
+        program: the program to run.
+        shots: how many shots to run.
+        seed: the seed of every shot's random numbers.
+        first_shot: the number of the first shot.
+        output: the kind of result, such as counts or a statevector.
+        precision: the width of the amplitudes' floats.
         memory: True to keep each shot's outcome, in order.
-        threads: How many threads may share the work.
+        threads: how many threads may share the work.
     """
     request = resolve(program, Request(Output(output), "automatic", precision, memory))
     return Experiment(program, shots, seed, first_shot, request, threads)

@@ -63,9 +63,9 @@ def redis_server(*options: str, port: int | None = None, client: dict[str, objec
     """Run a real server that keeps nothing, and yield its port.
 
     Args:
-        options: Options of the server's command line.
-        port: The port; by default a free one.
-        client: Options beside the port with which a client reaches the server.
+        options: options of the server's command line.
+        port: the port; by default a free one.
+        client: options beside the port with which a client reaches the server.
     """
     port = port or free_port()
     folder = Path(tempfile.mkdtemp(prefix="qfleet-test-"))
@@ -118,10 +118,10 @@ def worker(
     """Run a worker, and yield it when it takes tasks.
 
     Args:
-        url: The fleet's Redis.
-        log: The file for the worker's output.
+        url: the fleet's Redis.
+        log: the file for the worker's output.
         program: Python's arguments, by default as a user starts a worker.
-        settings: The variables of the worker's environment.
+        settings: the variables of the worker's environment.
     """
     environment = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_LOG_LEVEL": "INFO"} | settings
     with (

@@ -13,7 +13,7 @@ def small_chunks(local_bits: int, run_bits: int) -> Sizes:
     Nothing is simulated in one call by them.
 
     Args:
-        local_bits: The wires of a chunk.
-        run_bits: The wires of a run.
+        local_bits: the wires of a chunk.
+        run_bits: the wires of a run.
     """
     return Sizes(chunks=ChunkSizes({2: local_bits, 3: local_bits}, run_bits), small_qubits=-1)

@@ -26,9 +26,9 @@ def lost_shards(scripts: Scripts, job: NewJob, patience: float = 0.0, *, later_t
     """Return the shards of a job that a search finds lost.
 
     Args:
-        scripts: The scripts of the ledger.
-        job: The job to search.
-        patience: Seconds that a shard must have looked lost.
+        scripts: the scripts of the ledger.
+        job: the job to search.
+        patience: seconds that a shard must have looked lost.
         later_taken: True if a worker has taken a shard of a later job.
     """
     last_taken = 1e12 if later_taken else 0

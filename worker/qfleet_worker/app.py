@@ -41,8 +41,8 @@ def make_app(settings: Settings, name: str) -> Any:
     """Return the Celery app of a worker.
 
     Args:
-        settings: The worker's settings.
-        name: The worker's identity, which no other worker has or ever had.
+        settings: the worker's settings.
+        name: the worker's identity, which no other worker has or ever had.
     """
     app = Celery("qfleet_worker", set_as_current=False)
     _configure(app, settings)
@@ -93,8 +93,8 @@ def _register_task(app: Celery, runner: Runner, request: type) -> None:
     """Register the task that runs a shard.
 
     Args:
-        app: The worker's app.
-        runner: Runs the shards.
+        app: the worker's app.
+        runner: runs the shards.
         request: Celery's class for a task on its way through the main process.
     """
 
@@ -116,8 +116,8 @@ def _prepare_processes(engines: Engines, memory_bytes: int) -> None:
     """Have each process of the pool limit its memory when it begins.
 
     Args:
-        engines: The worker's engines; a faster one that is loaded later needs its own memory.
-        memory_bytes: The bytes of memory that one shard may use.
+        engines: the worker's engines; a faster one that is loaded later needs its own memory.
+        memory_bytes: the bytes of memory that one shard may use.
     """
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]

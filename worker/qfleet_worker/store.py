@@ -81,11 +81,11 @@ class Store:
         """Open the ledger for a worker.
 
         Args:
-            client: The Redis that holds the ledger.
-            worker: The name under which the worker shows its presence.
-            machine: The id of the machine on which its process ids are valid, from
+            client: the Redis that holds the ledger.
+            worker: the name under which the worker shows its presence.
+            machine: the id of the machine on which its process ids are valid, from
                 `qfleet.wire.messages.machine.machine_id`.
-            room_seconds: Seconds that a result waits for room in a full Redis.
+            room_seconds: seconds that a result waits for room in a full Redis.
         """
         self._redis: Any = client
         self._worker = worker
@@ -120,8 +120,8 @@ class Store:
         """Record which circuit of a shard runs next.
 
         Args:
-            shard: The shard.
-            circuit: The circuit's index in the job.
+            shard: the shard.
+            circuit: the circuit's index in the job.
 
         Returns:
             How many processes died while they ran this circuit; ``None`` if the shard has another owner by now.
@@ -133,8 +133,8 @@ class Store:
         """Return the blobs of a job's programs in their names' order.
 
         Args:
-            job_id: The job.
-            names: The names of the programs.
+            job_id: the job.
+            names: the names of the programs.
 
         Returns:
             ``None`` for each missing program.
@@ -150,11 +150,11 @@ class Store:
         If a full Redis has no room for the result, the worker tries again for a while. After that the shard fails.
 
         Args:
-            shard: The shard.
-            result: The blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
-            whole: How many circuits ran with all their shots.
-            blocks: A pair (circuit, number of its blocks) for each block of shots that ran.
-            error: The error's text for the user; empty on success.
+            shard: the shard.
+            result: the blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
+            whole: how many circuits ran with all their shots.
+            blocks: a pair (circuit, number of its blocks) for each block of shots that ran.
+            error: the error's text for the user; empty on success.
 
         Returns:
             False if nothing was stored: the shard was cancelled, has ended, or was taken by another process.
@@ -200,10 +200,10 @@ class Store:
         """Record that the process that ran a shard here is dead.
 
         Args:
-            job_id: The job.
-            index: The shard's place in the job.
-            process: The id of the process; ``None`` if it died before it recorded its id.
-            cause: The cause of its death; empty if the shard was cancelled.
+            job_id: the job.
+            index: the shard's place in the job.
+            process: the id of the process; ``None`` if it died before it recorded its id.
+            cause: the cause of its death; empty if the shard was cancelled.
         """
         owner = f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
         self._scripts.call("stopped", job_id, index, owner, cause)
@@ -233,7 +233,7 @@ class Store:
         The caller must publish these shards again. A job with damaged records is skipped, and logged once.
 
         Args:
-            patience_seconds: Seconds that a shard must have looked lost.
+            patience_seconds: seconds that a shard must have looked lost.
 
         Returns:
             The job and the index of each shard; nothing if another worker has just searched.
@@ -328,8 +328,8 @@ def connect(broker: Broker, *, retries: int = PATIENT) -> redis.Redis:
     So no shard's result is lost.
 
     Args:
-        broker: The Redis to connect to.
-        retries: How often a command is tried again, with growing pauses.
+        broker: the Redis to connect to.
+        retries: how often a command is tried again, with growing pauses.
     """
     retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=5.0), retries)
     if broker.sentinels:

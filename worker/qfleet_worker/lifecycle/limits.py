@@ -21,7 +21,7 @@ def limit_memory(memory_bytes: int) -> None:
     """Limit the memory that this process can add, on Linux only.
 
     Args:
-        memory_bytes: The bytes that the process may add to those it has. The limit leaves some room above them.
+        memory_bytes: the bytes that the process may add to those it has. The limit leaves some room above them.
     """
     if sys.platform != "linux":
         return

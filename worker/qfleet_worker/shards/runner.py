@@ -71,11 +71,11 @@ class Runner:
     """A runner of shards in this process.
 
     Args:
-        store: The ledger.
-        engines: The engines of this process, which choose one for each circuit.
-        memory_bytes: The bytes of memory that one shard may use.
-        max_attempts: The number of attempts in which its process died after which a circuit is given up.
-        limits: The limits of a shard's circuits and results.
+        store: the ledger.
+        engines: the engines of this process, which choose one for each circuit.
+        memory_bytes: the bytes of memory that one shard may use.
+        max_attempts: the number of attempts in which its process died after which a circuit is given up.
+        limits: the limits of a shard's circuits and results.
     """
 
     def __init__(
@@ -172,12 +172,12 @@ class Runner:
         """Run a circuit at all its points, in parts that fit memory.
 
         Args:
-            shard: The shard.
-            work: The shard's work.
-            circuit: A circuit of the shard.
-            program: The circuit's program, or the error of reading it.
-            threads: The number of threads that the circuit may use.
-            held: The bytes of results that the shard has already.
+            shard: the shard.
+            work: the shard's work.
+            circuit: a circuit of the shard.
+            program: the circuit's program, or the error of reading it.
+            threads: the number of threads that the circuit may use.
+            held: the bytes of results that the shard has already.
         """
         try:
             if isinstance(program, WireError):
@@ -250,9 +250,9 @@ class Runner:
         """Return the result of a circuit that fails.
 
         Args:
-            circuit: The circuit.
-            error: The error's text.
-            choice: The engine that ran the circuit; ``None`` names the first one.
+            circuit: the circuit.
+            error: the error's text.
+            choice: the engine that ran the circuit; ``None`` names the first one.
         """
         return CircuitResult(
             index=circuit.index,

@@ -30,13 +30,13 @@ def size_refusal(
     """Return why a circuit is too large for process or Redis.
 
     Args:
-        program: The circuit's program.
-        circuit: The circuit's shots and points.
-        request: The output that is wanted, with a resolved method.
-        engine: The engine that runs the circuit.
-        memory_bytes: The bytes of memory that this process may use.
-        held: The bytes of results that the shard has already.
-        blob_bytes: The bytes that a Redis value holds.
+        program: the circuit's program.
+        circuit: the circuit's shots and points.
+        request: the output that is wanted, with a resolved method.
+        engine: the engine that runs the circuit.
+        memory_bytes: the bytes of memory that this process may use.
+        held: the bytes of results that the shard has already.
+        blob_bytes: the bytes that a Redis value holds.
 
     Returns:
         The reason, for the user; empty if the circuit fits.
