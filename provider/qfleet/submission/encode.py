@@ -22,6 +22,7 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.constants import FASTER_ENGINE
 from qfleet.wire.cost.cost import cost, costs, states_bytes
+from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
@@ -85,7 +86,13 @@ def lower_circuit(
 
 
 def encode_lowered(
-    circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output, num_observables: int = 0
+    circuit: QuantumCircuit,
+    program: Program,
+    options: RunOptions,
+    output: Output,
+    num_observables: int = 0,
+    *,
+    largest_value: int = LARGEST_VALUE,
 ) -> EncodedCircuit:
     """Encode the program of a circuit, and predict its cost.
 
@@ -95,6 +102,7 @@ def encode_lowered(
         options: the options of its run.
         output: what is wanted of it.
         num_observables: expectation values that are wanted at each point, if not all that the program saves.
+        largest_value: bytes of data that a Redis value may hold.
 
     Raises:
         QfleetError: it needs more than is available; the subclass and the text say of what.
@@ -118,9 +126,9 @@ def encode_lowered(
     needs[FASTER_ENGINE] = min(needs.values())
     if shots != options.shots:
         whole = cost(program, request, shots=options.shots, num_observables=num_observables)
-    check_result(circuit, program, whole.result_bytes, output)
+    check_result(circuit, program, whole.result_bytes, output, largest=largest_value)
     blob = encode_program(program)
-    check_blob(circuit, blob)
+    check_blob(circuit, blob, largest=largest_value)
     record = CircuitRecord(
         **_names(circuit),
         global_phase=0.0,
