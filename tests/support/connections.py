@@ -37,7 +37,10 @@ def connection_to(client: redis.Redis) -> Connection:
 
 
 class ConnectionWithHub(Connection):
-    """A connection to a real Redis, with a hub of the test's own. The hub is closed with it."""
+    """A connection to a real Redis with a given hub.
+
+    The hub is closed with it.
+    """
 
     def __init__(self, url: str, hub: EventHub) -> None:
         super().__init__(parse_broker(url))

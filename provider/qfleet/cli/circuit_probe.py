@@ -128,7 +128,13 @@ def _answer(child: subprocess.Popen[bytes], head: bytes, data: bytes, seconds: f
 
 
 def _death(code: int, seconds: float, memory: int) -> str:
-    """Return the reason why a child ended without an answer, from its exit code and its limits."""
+    """Return the reason why a child ended without an answer.
+
+    Args:
+        code: its exit code.
+        seconds: the processor time that it was allowed.
+        memory: the bytes of memory that it was allowed.
+    """
     if -code in (signal.SIGPROF, signal.SIGKILL):
         return f"reading it takes more than {seconds:.0f} s"
     return f"reading it takes more than {memory >> 20} MiB of memory, or crashes the reader"

@@ -51,9 +51,9 @@ def pub_result(
 def whole_expectation_values(
     record: JobRecord, results: Iterable[CircuitResult]
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield the expectation values of parameter sets when all their shots have run.
+    """Yield the expectation values of whole parameter sets.
 
-    Parameter sets that failed are left out.
+    They are yielded when all their shots have run. Parameter sets that failed are left out.
 
     Args:
         record: the job of one PUB, as it was submitted.

@@ -172,7 +172,7 @@ class LocalFleet:
 
 
 def _folder_name() -> Path:
-    """Return the path of a folder for temporary files, which doesn't exist yet."""
+    """Return a path for a new folder of temporary files."""
     parent = tempfile.gettempdir()
     if len(os.fsencode(parent)) > _LONGEST_PARENT:
         parent = "/tmp"  # noqa: S108 - the folder is made for this user alone

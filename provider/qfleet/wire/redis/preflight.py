@@ -116,7 +116,7 @@ def why_unsuited(hello: object) -> str:
 
 
 def commands_of(role: Role) -> tuple[Command, ...]:
-    """Return the commands that a client or a worker sends, with harmless arguments."""
+    """Return the commands that a role needs, with harmless arguments."""
     return _BY_BOTH + (_BY_CLIENT if role == "client" else _BY_WORKER)
 
 
@@ -192,11 +192,14 @@ def _answer(connection: Any) -> object:
 
 
 def missing_right(command: Command, answer: object) -> Missing | None:
-    """Return the right whose lack makes Redis refuse a command; ``None`` if it doesn't refuse it for that.
+    """Return the missing right that makes Redis refuse a command.
 
     Args:
         command: the command with its arguments.
         answer: what Redis answers; its errors are exceptions.
+
+    Returns:
+        ``None`` if Redis doesn't refuse the command, or for another reason.
     """
     text = str(answer).lower()
     if not isinstance(answer, Exception) or "permission" not in text:
