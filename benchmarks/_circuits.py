@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The circuits and observables that the engine is measured with: families by number of qubits, and some of one size."""
+"""The circuits and observables that the benchmarks run.
+
+Most are families with a circuit for each number of qubits; some have one size.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ def volume(num_qubits: int) -> QuantumCircuit:
 
 
 def ansatz(num_qubits: int) -> QuantumCircuit:
-    """Return a hardware-efficient ansatz: five layers of RY, RZ and a chain of CNOTs, then RY, RZ."""
+    """Return a hardware-efficient ansatz of five layers.
+
+    A layer has RY, RZ and a chain of CNOTs; RY and RZ follow at the end.
+    """
     rng = np.random.default_rng(3)
     circuit = QuantumCircuit(num_qubits)
     for layer in range(6):
@@ -57,7 +63,7 @@ def ansatz(num_qubits: int) -> QuantumCircuit:
 
 
 def qaoa(num_qubits: int) -> QuantumCircuit:
-    """Return five layers of QAOA for maximum cut on a random 3-regular graph."""
+    """Return five layers of QAOA for MaxCut on a random 3-regular graph."""
     rng, shuffled = np.random.default_rng(4), random.Random(5)
     edges: set[tuple[int, int]] = set()
     while not edges:
@@ -117,12 +123,23 @@ FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
 
 
 def exists(family: str, num_qubits: int) -> bool:
-    """Tell whether a family has a circuit of this size: 3-regular graphs have an even number of nodes."""
+    """Tell whether a family has a circuit of this size.
+
+    A 3-regular graph has an even number of nodes.
+    """
     return family != "qaoa" or (num_qubits >= 4 and num_qubits % 2 == 0)
 
 
 def circuits(sizes: Sequence[int], families: Sequence[str]) -> Iterator[tuple[int, str, QuantumCircuit]]:
-    """Yield the size, the family and the circuit for each size that a family has."""
+    """Yield the circuits of families and sizes.
+
+    Args:
+        sizes: numbers of qubits.
+        families: names in `FAMILIES`.
+
+    Yields:
+        Each circuit with its number of qubits and its family; no circuit for a size that the family lacks.
+    """
     for num_qubits in sizes:
         for family in families:
             if exists(family, num_qubits):
@@ -142,7 +159,10 @@ def sizes(text: str) -> list[int]:
 
 
 def teleportation() -> QuantumCircuit:
-    """Return a circuit that teleports a qubit, with two corrections that depend on measurements."""
+    """Return a circuit that teleports a qubit.
+
+    Two corrections depend on measurements.
+    """
     circuit = QuantumCircuit(3, 3)
     circuit.ry(1.1, 0)
     circuit.rz(0.3, 0)
@@ -179,10 +199,12 @@ def repetition_code(distance: int = 5, rounds: int = 5) -> QuantumCircuit:
 
 
 def repeat_until_success(tries: int | None = None) -> QuantumCircuit:
-    """Return an RX by Cliffords and Toffolis, repeated until both ancillas are measured as 0 (arXiv:1311.1074).
+    """Return a rotation made by repeat-until-success (arXiv:1311.1074).
+
+    Cliffords and Toffolis make an RX, and are repeated until both ancillas are measured as 0.
 
     Args:
-        tries: The most repetitions, unrolled; by default there is a loop without a limit.
+        tries: the most tries, unrolled; by default a loop without a limit.
     """
     target, ancillas = QuantumRegister(1), QuantumRegister(2)
     failure, found = ClassicalRegister(2), ClassicalRegister(1)
@@ -224,7 +246,10 @@ DYNAMIC: dict[str, Callable[[], QuantumCircuit]] = {
 
 
 def layers(num_qubits: int, reps: int = 3) -> tuple[QuantumCircuit, ParameterVector]:
-    """Return a hardware-efficient ansatz whose parameters are numbered in the order of the circuit."""
+    """Return a hardware-efficient ansatz and its parameters.
+
+    The parameters are numbered in the order of the circuit.
+    """
     angles = ParameterVector("angle", 2 * num_qubits * (reps + 1))
     circuit, at = QuantumCircuit(num_qubits), iter(angles)
     for layer in range(reps + 1):
@@ -237,7 +262,10 @@ def layers(num_qubits: int, reps: int = 3) -> tuple[QuantumCircuit, ParameterVec
 
 
 def molecular(num_qubits: int, terms: int) -> SparsePauliOp:
-    """Return an observable like a molecule's: up to four X or Y per term, eight terms per set of places."""
+    """Return an observable like that of a molecule.
+
+    Each term has X or Y on at most four qubits; eight terms share these qubits.
+    """
     rng = np.random.default_rng(1)
     x, z = np.zeros((2, terms, num_qubits), np.bool_)
     for at in range(terms):
@@ -249,7 +277,7 @@ def molecular(num_qubits: int, terms: int) -> SparsePauliOp:
 
 
 def random_paulis(num_qubits: int, terms: int) -> SparsePauliOp:
-    """Return an observable of random terms."""
+    """Return a sum of random Pauli terms."""
     rng = np.random.default_rng(2)
     x, z = rng.random((2, terms, num_qubits)) < 0.5
     return SparsePauliOp(PauliList.from_symplectic(z, x), rng.normal(size=terms))

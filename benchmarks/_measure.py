@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of contenders: in turns within one process, by their medians, with the machine recorded."""
+"""The comparison of contenders by their median times.
+
+They run in turns within one process. A report names the machine.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ import psutil
 
 Run = Callable[[], object]
 
-#: The modules of the peers, none of which has to be installed.
+#: The modules of the peers; none of them needs to be installed.
 PEER_MODULES = {"qiskit_aer", "qulacs", "qsimcirq", "cirq"}
 #: A run that takes this long has nothing to warm up: its first time counts.
 LONG_SECONDS = 2.0
@@ -41,7 +44,7 @@ class Options:
     repeats: int
     #: seconds for all runs of one circuit, roughly
     budget_seconds: float
-    #: None: what the mode takes by itself
+    #: None: the mode's own choice
     sizes: Sequence[int] | None = None
     families: Sequence[str] | None = None
 
@@ -53,19 +56,22 @@ class Row:
     mode: str
     case: str
     qubits: int
-    #: median seconds by contender; in the modes that compare nothing with a peer, numbers by what they say
+    #: median seconds by contender; in the modes without peers, numbers by their titles
     values: dict[str, float]
 
 
 @dataclass
 class Comparison:
-    """Makes the runs that are wanted and can be made."""
+    """A comparison of our runs with those of the wanted peers."""
 
     options: Options
     _missing: set[str] = field(default_factory=set)
 
     def runs(self, makers: dict[str, Callable[[], Run]]) -> dict[str, Run]:
-        """Return our run and those of the wanted peers; a peer that isn't installed is reported once."""
+        """Return our runs and those of the wanted peers.
+
+        A peer that isn't installed is reported once.
+        """
         made = {}
         for name, make in makers.items():
             if not name.startswith("ours") and name not in self.options.peers:
@@ -103,15 +109,20 @@ def seconds(run: Run) -> float:
 
 
 def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[str, float]:
-    """Return the median seconds of each run, all running in turns, after a turn that warms up.
+    """Return the median seconds of runs that take turns.
 
-    What took seconds even then takes part in the turns only while the budget lasts. There are more turns where all of
-    them are quick.
+    The first turn warms up and isn't counted, except for a run that takes longer than `LONG_SECONDS`. There are more
+    turns if all runs are quick.
+
+    Args:
+        runs: the runs by their names.
+        repeats: the number of turns.
+        budget_seconds: the seconds after which only runs without a time take another turn.
     """
     begin = time.perf_counter()
     first = {name: seconds(run) for name, run in runs.items()}
     times = {name: [value] if value > LONG_SECONDS else [] for name, value in first.items()}
-    # Else it falls into one of the runs that what was made so far is looked through for garbage.
+    # Otherwise a run would collect the garbage of what was made before it.
     gc.collect()
     for _ in range(repeats * (MORE if sum(first.values()) < QUICK_SECONDS else 1)):
         over = time.perf_counter() - begin > budget_seconds

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the memory that a worker's process takes for one program. Imports no Qiskit, as workers don't.
+"""Measure the memory that a worker's process takes for one program.
 
-The encoded program comes on the standard input. The peaks go to the standard output: before the program is run, with
-the engine's outcome, and with the result of a shard as it is stored.
+Like a worker, the script imports no Qiskit. It reads the encoded program from standard input, and prints three peaks:
+before the program runs, with the engine's outcome, and with the encoded result of a shard.
 """
 
 from __future__ import annotations
@@ -11,38 +11,43 @@ import json
 import sys
 from pathlib import Path
 
-from _experiments import make_experiment
-
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet_worker.engines.choose import choose_engine
-from qfleet_worker.engines.contract import Engine
+from qfleet_worker.engines.contract import Engine, Experiment
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.machine.allocator import keep_freed_memory
-from qfleet_worker.shards.simulation import simulate
+from qfleet_worker.shards.simulation import resolve, simulate
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has had; rusage's would be its parent's where that had more."""
+    """Return the peak memory of this process.
+
+    `resource.getrusage` would also count its parent's peak.
+    """
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def main() -> None:
-    """Run the program on the engine that the arguments name, or on the one that a worker would take."""
+    """Run the program, and print the peaks.
+
+    Without the name of an engine, it is the one that a worker would take.
+    """
     output, precision, threads, shots, *names = sys.argv[1:]
     program = decode_program(sys.stdin.buffer.read())
     keep_freed_memory()
     engine: Engine = NumpyEngine() if names == ["numpy"] else choose_engine()[0]
     simulator = engine.open()
     idle = peak_bytes()
-    experiment = make_experiment(program, int(shots), 1, output=output, precision=precision, threads=int(threads))  # type: ignore[arg-type]
-    simulator.run(experiment)
+    request = resolve(program, Request(Output(output), "automatic", precision))  # type: ignore[arg-type]
+    simulator.run(Experiment(program, int(shots), seed=1, request=request, threads=int(threads)))
     with_outcome = peak_bytes()
     work = CircuitWork(index=0, program="p", shots=int(shots), seed=1)
-    found = simulate(simulator, program, work, experiment.request, int(threads))
+    found = simulate(simulator, program, work, request, int(threads))
     result = CircuitResult(index=0, first_shot=0, shots=int(shots), seconds=0.0, engine=engine.name, **found)
     encode_shard(ShardResult((result,)))
     peaks = {"idle_bytes": idle, "peak_bytes": with_outcome, "worker_bytes": peak_bytes()}

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of a circuit by the peers, each of which is imported when it is first needed."""
+"""Runs of a circuit by the peers.
+
+Each peer is imported when it is first needed.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,9 @@ from _measure import Run
 from qiskit import QuantumCircuit, transpile
 from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.quantum_info import Statevector
+
+#: The most qubits for Qiskit's own simulators.
+SMALL = 12
 
 
 def aer_backend(threads: int) -> Any:
@@ -48,7 +55,10 @@ def aer_counts(circuit: QuantumCircuit, shots: int, threads: int) -> Run:
 def to_qulacs(circuit: QuantumCircuit, parametric: bool = False) -> Any:
     """Return the circuit for qulacs, whose rotations turn the other way.
 
-    If `parametric`, those are gates with a parameter, which `circuit` must have in their order.
+    Args:
+        circuit: the circuit.
+        parametric: True to make each rotation a gate with a parameter. The parameters then follow the order of the
+            rotations.
     """
     import qulacs
     from qulacs import gate
@@ -86,7 +96,10 @@ def _optimized(circuit: QuantumCircuit, light: bool) -> Any:
 
 
 def qulacs_run(circuit: QuantumCircuit, light: bool) -> Run:
-    """Return a run by qulacs of a circuit translated beforehand; OMP_NUM_THREADS sets its threads."""
+    """Return a run by qulacs of a circuit translated beforehand.
+
+    ``OMP_NUM_THREADS`` sets its threads.
+    """
     from qulacs import QuantumState
 
     ready, state = _optimized(circuit, light), QuantumState(circuit.num_qubits)
@@ -99,7 +112,7 @@ def qulacs_run(circuit: QuantumCircuit, light: bool) -> Run:
 
 
 def qulacs_amplitudes(circuit: QuantumCircuit, light: bool) -> Run:
-    """Return a run by qulacs, from a circuit of Qiskit to its amplitudes."""
+    """Return a run by qulacs, from a Qiskit circuit to its amplitudes."""
     from qulacs import QuantumState
 
     def run() -> object:
@@ -111,9 +124,9 @@ def qulacs_amplitudes(circuit: QuantumCircuit, light: bool) -> Run:
 
 
 def qsim_run(circuit: QuantumCircuit, threads: int, fused: int) -> Run:
-    """Return a run by qsim, in single precision, of a circuit translated beforehand.
+    """Return a run by qsim of a circuit translated beforehand.
 
-    Its gates are fused to `fused` qubits.
+    qsim computes in single precision, and fuses gates to `fused` qubits.
     """
     import cirq
     import qsimcirq
@@ -142,6 +155,13 @@ def qsim_run(circuit: QuantumCircuit, threads: int, fused: int) -> Run:
     )
     options["s"] = 1
     return lambda: simulator._sim_module.qsim_simulate_fullstate(options, 0)
+
+
+def qiskit_runs(circuit: QuantumCircuit) -> dict[str, Callable[[], Run]]:
+    """Return makers of runs by Qiskit's own simulators, for small circuits only."""
+    if circuit.num_qubits > SMALL:
+        return {}
+    return {"statevector": lambda: statevector_run(circuit), "basic": lambda: basic_run(circuit)}
 
 
 def basic_run(circuit: QuantumCircuit) -> Run:

@@ -27,14 +27,17 @@ def table(title: str, rows: Sequence[Row]) -> str:
 
 
 def _column(texts: list[str], right: bool) -> list[str]:
-    """Return a column's cells at equal width, with a rule below the first."""
+    """Return a column's cells at equal width, with a rule below one."""
     width = max(map(len, texts))
     first, *rest = (text.rjust(width) if right else text.ljust(width) for text in texts)
     return [first, "-" * (width - 1) + ":" if right else "-" * width, *rest]
 
 
 def _compared(rows: Sequence[Row]) -> list[list[str]]:
-    """Return our milliseconds and each peer's time over ours, with geometric means over the families."""
+    """Return the cells of a table that compares us with peers.
+
+    It has our milliseconds, each peer's time over ours, and the geometric means over the families.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     ours = [name for name in names if name.startswith("ours")]
     peers = [name for name in names if name not in ours]

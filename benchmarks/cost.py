@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines' constants of `qfleet.wire.cost`: measure them, or compare the written ones with measurements.
+"""Measure the engines' constants of `qfleet.wire.cost`, or check the written ones.
 
     python benchmarks/cost.py [--engine statevector|numpy] [--sizes 2-20] [--rounds 9] [--check]
 
-Times are CPU seconds of one thread, the least of the rounds: a busy machine changes them little. The fit keeps the
-factors between prediction and measurement small, so that small circuits count as much as large ones. Memory is measured
-by `_peak.py`.
+Times are CPU seconds of one thread, the least of the rounds, so a busy machine changes them little. The fit keeps the
+ratios of prediction and measurement close to 1, so small circuits count as much as large ones. `_peak.py` measures the
+memory.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ class Case(NamedTuple):
 
 
 def cases(num_qubits: int) -> Iterator[Case]:
-    """Yield circuits that end in measurements, that go on after some, that take many shots, and observables."""
+    """Yield the circuits of one size to measure.
+
+    Some end in measurements, one goes on after measurements, one has many shots, and one has observables.
+    """
     for family in FAMILIES:
         if exists(family, num_qubits):
             circuit = FAMILIES[family](num_qubits)
@@ -111,7 +114,7 @@ def cpu_seconds(function: Callable[[], object], rounds: int) -> float:
 
 
 def features(case: Case) -> list[float]:
-    """Return what each constant is multiplied with; see `qfleet.wire.cost.cost`."""
+    """Return the factor of each constant, as in `qfleet.wire.cost.cost`."""
     amplitudes = 2.0 ** case.request.exponent(case.program.num_qubits)
     passes, operations = num_passes(case.program, case.shots), num_operations(case.program)
     terms = sum(len(save.x_masks) // 8 for save in case.program.saves)
@@ -125,9 +128,14 @@ def features(case: Case) -> list[float]:
 
 
 def fit(rows: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the constants, none below 0, that keep factors between prediction and measurement small.
+    """Fit constants of 0 or more to the measurements.
 
-    The squares of `(p - m) / sqrt(p * m)` weigh twice as much as half as much; each round takes p from the last one.
+    The fit takes the least squares of `(p - m) / sqrt(p * m)`, to which a prediction p of twice the measurement m adds
+    as much as one of half of it. Each round takes the p of the denominator from the last round.
+
+    Args:
+        rows: the factors of the constants, shape (measurements, constants).
+        seconds: the measured times, shape (measurements,).
     """
     predicted = seconds
     for _ in range(30):
@@ -137,7 +145,10 @@ def fit(rows: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.f
 
 
 def _least_squares(rows: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the least squares with no number below 0: the best of all choices of numbers that aren't 0."""
+    """Return the solution of least squares with numbers of 0 or more.
+
+    It is the best over all choices of the numbers that aren't 0.
+    """
     best, least = np.zeros(rows.shape[1]), math.inf
     for chosen in itertools.product([False, True], repeat=rows.shape[1]):
         where = np.flatnonzero(chosen)
@@ -181,7 +192,7 @@ def main() -> None:
 
 
 def report(name: str, found: list[Case], seconds: NDArray[np.float64], predicted: NDArray[np.float64]) -> None:
-    """Print how far predictions are off, in all cases together and at worst."""
+    """Print how far predictions are off, in the mean and at worst."""
     factors = predicted / seconds
     worst = int(np.argmax(np.abs(np.log(factors))))
     for case, time_, factor in zip(found, seconds, factors, strict=True):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The speed of the statevector engine, and of its peers.
+"""The speed of the statevector engine and its peers.
 
-Each mode is a module in benchmarks/modes, which says what it measures; without --mode all are measured, which takes
-the better part of an hour. All contenders run the same circuit in one process, in turns. A table shows our median
+Each mode is a module in benchmarks/modes, whose docstring says what it measures. Without --mode all modes run, which
+takes most of an hour. All contenders run the same circuit in one process, in turns. A table shows our median
 milliseconds, and each peer's median time divided by ours. Peers are Aer's statevector method, qulacs without and with
 its light optimizer, qsim (single precision, compared with ours), Qiskit's BasicSimulator and Statevector (small sizes).
 They are the extra ``bench``:
@@ -64,7 +64,7 @@ def main() -> None:
     )
     report = {"machine": machine(), "rows": []}
     print(heading(report["machine"]), flush=True)
-    # As each process of a worker does; it is good for the peers, too.
+    # As each process of a worker does. The peers benefit too.
     keep_freed_memory()
     warm()
     for name in arguments.mode or TITLES:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time of a 2-qubit circuit on a warm local fleet, from run() to its return, and to its result.
+"""The latency of a 2-qubit circuit on a warm local fleet.
 
-python benchmarks/latency.py [--jobs 300] [--json FILE]
+The times are those from run() to its return, and from run() to the result.
+
+    python benchmarks/latency.py [--jobs 300] [--json FILE]
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _WARM_UP = 30
 
 
 def main() -> None:
-    """Run the measurement, print a table, and write the numbers to a file if asked to."""
+    """Run the measurement, and print or write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=300, help="jobs that are measured")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")

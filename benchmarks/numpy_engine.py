@@ -17,20 +17,20 @@ import math
 from pathlib import Path
 
 from _circuits import FAMILIES, exists, sizes
-from _experiments import make_experiment
 from _measure import compare, geometric_mean
 from qiskit import QuantumCircuit, transpile
 from qiskit.providers.basic_provider import BasicSimulator
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 SHOTS = 1024
 
 
 def against_basic(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
-    """Return the median seconds of BasicSimulator and of the engine, whose runs alternate."""
+    """Return the median seconds of BasicSimulator and of the engine."""
     basic, engine = BasicSimulator(), NumpySimulator()
     circuit = transpile(circuit, basic, optimization_level=0)
     circuit.measure_all()
@@ -40,7 +40,7 @@ def against_basic(circuit: QuantumCircuit, repeats: int) -> tuple[float, float]:
         return basic.run(circuit, shots=SHOTS, seed_simulator=1).result()
 
     def ours() -> object:
-        return engine.run(make_experiment(decode_program(blob), SHOTS, seed=1))
+        return engine.run(Experiment(decode_program(blob), SHOTS, seed=1))
 
     times = compare({"theirs": theirs, "ours": ours}, repeats, math.inf)
     return times["theirs"], times["ours"]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The speed of the primitives on two local workers, against Aer's and Qiskit's own on the same cores.
+"""The speed of the primitives on two local workers.
 
-python benchmarks/primitives.py [--cases estimator sampler circuits step] [--points 1000] [--repeats 5] [--json FILE]
+They are compared with Aer's and Qiskit's own on the same cores.
+
+    python benchmarks/primitives.py [--cases estimator sampler] [--points 1000] [--repeats 5] [--json FILE]
 
 Peers run in this process while the fleet waits, each in turns with ours; ratios are of medians. Aer comes with
 ``pip install -e '.[bench]'``.
@@ -25,12 +27,12 @@ from qiskit.quantum_info import SparsePauliOp
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
 
 _BUDGET_SECONDS = 120.0
-#: Qiskit's reference takes a tenth of a second for each point: fewer are measured.
+#: Qiskit's reference takes a tenth of a second for each point, so fewer are measured.
 _REFERENCE_POINTS = 10
 
 
 def main() -> None:
-    """Run the measurement, print a line for each case, and write the numbers to a file if asked to."""
+    """Run the measurement, print a line for each case, and write numbers."""
     cases: dict[str, Callable[[FleetProvider, int], dict[str, Run]]] = {
         "estimator": estimator,
         "sampler": sampler,
@@ -88,7 +90,10 @@ def sampler(provider: FleetProvider, points: int) -> dict[str, Run]:
 
 
 def circuits(provider: FleetProvider, points: int) -> dict[str, Run]:
-    """Measure one run() of different 12-qubit circuits, 1,024 shots, counts read; Aer at several settings."""
+    """Measure one run() of many different 12-qubit circuits.
+
+    They take 1,024 shots, and their counts are read. Aer runs with several settings.
+    """
     from qiskit_aer import AerSimulator
 
     form = ansatz(12, 2)
@@ -113,7 +118,10 @@ def circuits(provider: FleetProvider, points: int) -> dict[str, Run]:
 
 
 def step(provider: FleetProvider, points: int) -> dict[str, Run]:
-    """Measure one step of a variational loop: 8 qubits, a sum of 15 Paulis, everything warm."""
+    """Measure one step of a variational loop.
+
+    It has 8 qubits and a sum of 15 Paulis, and everything is warm.
+    """
     from qiskit_aer.primitives import EstimatorV2 as AerEstimator
 
     circuit = ansatz(8, 2)
@@ -132,7 +140,7 @@ def step(provider: FleetProvider, points: int) -> dict[str, Run]:
 
 
 def ansatz(num_qubits: int, layers: int) -> QuantumCircuit:
-    """Return layers of rotations and a chain of CX, with rotations at the end."""
+    """Return layers of rotations and CX chains, with rotations at the end."""
     return efficient_su2(num_qubits, reps=layers, entanglement="linear")
 
 
@@ -157,7 +165,11 @@ def local_observables(num_qubits: int, number: int) -> list[SparsePauliOp]:
 
 
 def check(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
-    """Raise AssertionError if the found values are wrong: the time of a wrong result has no meaning."""
+    """Check that values are right, since a wrong result's time means nothing.
+
+    Raises:
+        AssertionError: the values are wrong.
+    """
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cost of the queue: its share of a job of short circuits, publishing, status(), a trivial job, Redis commands.
+"""The cost of the queue.
 
-python benchmarks/queue_cost.py [--circuits 10000] [--json FILE]
+The figures are its share of a job of short circuits, and the costs of publishing, of status(), of a trivial job, and of
+a shard's Redis commands.
+
+    python benchmarks/queue_cost.py [--circuits 10000] [--json FILE]
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ _TRIVIAL_JOBS = 200
 
 
 def main() -> None:
-    """Run the measurement, print each figure at once, and write them to a file if asked to."""
+    """Run the measurements, print each figure at once, and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--circuits", type=int, default=10_000, help="circuits of the large job")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
@@ -129,13 +132,13 @@ def commands(backend: FleetBackend, client: redis.Redis, report: dict[str, float
 
 
 def share(backend: FleetBackend, circuits: int, report: dict[str, float]) -> None:
-    """Measure the part of the workers' time that a job of short circuits doesn't spend on them."""
+    """Measure the share of the workers' time not spent on short circuits."""
     job = backend.run([a_millisecond(number) for number in range(circuits)], shots=100)
     result = job.result()
     with backend.provider._connection.ledger() as ledger:
         snapshot = ledger.snapshot(job.job_id())
     assert snapshot.ended is not None
-    # From the moment when all circuits were lowered and the job was stored.
+    # Starting when all circuits were lowered and the job was stored.
     total = (snapshot.ended - snapshot.created) * _WORKERS
     simulated = sum(experiment.time_taken for experiment in result.results)
     report["circuit_ms"] = simulated / circuits * 1e3

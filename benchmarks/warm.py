@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time to compile the faster engine's machine code, and to load it, on all cores and on one.
+"""The times to compile and to load the faster engine's machine code.
 
-Each is done by fresh processes, in a folder for temporary files. CPU seconds are those of all processes together; they
-vary less than the others where the machine does something else as well.
+It is compiled on all cores and on one. Fresh processes do this in a temporary folder. CPU seconds are those of all
+processes together; they vary less than wall seconds on a busy machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ print(time.perf_counter() - begin)
 
 
 def run(script: str, cache: str) -> tuple[float, float, str]:
-    """Return wall seconds, CPU seconds and the output of a fresh process and its children."""
+    """Run a script in a fresh process.
+
+    Args:
+        script: the Python code.
+        cache: the folder of the machine code.
+
+    Returns:
+        Wall seconds, CPU seconds of the process and its children, and its output.
+    """
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"NUMBA_CACHE_DIR": cache}
     done = subprocess.run(
@@ -38,7 +46,7 @@ def run(script: str, cache: str) -> tuple[float, float, str]:
 
 
 def main() -> None:
-    """Print a line for each."""
+    """Print a line for each measurement."""
     for processes in (0, 1):
         with tempfile.TemporaryDirectory(prefix="qfleet-") as cache:
             wall, cpu, _ = run(COMPILE.format(processes=processes), cache)

@@ -18,8 +18,8 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar, and yield the function that moves it.
 
     Args:
-        what: The name of what is counted.
-        total: The number at the end of the bar.
+        what: the name of what is counted.
+        total: the number at the end of the bar.
 
     Yields:
         A function that takes the number done.

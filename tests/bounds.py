@@ -21,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 import engine_oracle as oracle
 from engine_oracle import UNITARY_OPS
 from make_experiments import make_experiment
+from small_chunks import small_chunks
 
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Experiment, Simulator
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
-from qfleet_worker.engines.statevector.compiler import plan, small
-from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
+from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
 from qfleet_worker.engines.statevector.warm import warm
 
 MIXES: dict[str, list[Op]] = {
@@ -39,7 +39,6 @@ MIXES: dict[str, list[Op]] = {
     "dynamic": [*UNITARY_OPS, Op.MEASURE, Op.RESET],
 }
 TOLERANCES = {"double": 1e-10, "single": 5e-5}
-_LOCAL_BITS, _RUN_BITS, _MAX_QUBITS = plan.LOCAL_BITS, plan.RUN_BITS, small.MAX_QUBITS
 
 
 def random_program(rng: np.random.Generator, codes: list[Op], dynamic: bool) -> Program:
@@ -49,18 +48,18 @@ def random_program(rng: np.random.Generator, codes: list[Op], dynamic: bool) -> 
     return oracle.program(num_qubits, clbits, operations)
 
 
-def choose_way(rng: np.random.Generator) -> None:
-    """Compile in one call, in large chunks or in chunks so small that few qubits need many stages."""
+def choose_sizes(rng: np.random.Generator) -> Sizes:
+    """Choose to compile in one call, in large chunks or in small ones, of which few qubits need many stages."""
     way = int(rng.integers(3))
-    small.MAX_QUBITS = _MAX_QUBITS if way == 0 else -1
     chunk = int(rng.integers(8, 11))
-    plan.LOCAL_BITS = {2: chunk, 3: chunk} if way == 2 else _LOCAL_BITS
-    plan.RUN_BITS = int(rng.integers(3, 5)) if way == 2 else _RUN_BITS
+    if way == 2:
+        return small_chunks(chunk, int(rng.integers(3, 5)))
+    return Sizes() if way == 0 else Sizes(small_qubits=-1)
 
 
 def check(rng: np.random.Generator, mix: str) -> None:
     """Run one program, at its angles and at others, and compare."""
-    choose_way(rng)
+    sizes = choose_sizes(rng)
     dynamic = mix == "dynamic"
     program = random_program(rng, MIXES[mix], dynamic)
     precision = "double" if rng.random() < 0.5 else "single"
@@ -68,7 +67,7 @@ def check(rng: np.random.Generator, mix: str) -> None:
     experiment = make_experiment(
         program, 20, int(rng.integers(1 << 30)), output=output, precision=precision, threads=int(rng.integers(1, 3))
     )
-    engine, reference = StatevectorSimulator(), NumpySimulator()
+    engine, reference = StatevectorSimulator(sizes=sizes), NumpySimulator()
     compare(engine, reference, experiment)
     for _ in range(2):
         params = rng.uniform(-7, 7, len(program.params))

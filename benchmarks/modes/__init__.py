@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The modes of `benchmarks/engine.py`: each is a module with ``measure(options)`` and a docstring that describes it."""
+"""The modes of `benchmarks/engine.py`.
+
+Each is a module with a function ``measure(options)``; its docstring describes the mode.
+"""
 
 from __future__ import annotations
 

@@ -1,28 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a QuantumCircuit to its amplitudes, everything counted: lowering or translation, compiling, and the run."""
+"""From a QuantumCircuit to its amplitudes.
+
+The time includes lowering or translation, compiling, and the run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from _circuits import FAMILIES, circuits
-from _experiments import make_experiment
 from _measure import Comparison, Options, Row, Run
-from _peers import aer_amplitudes, basic_run, qulacs_amplitudes, statevector_run
+from _peers import aer_amplitudes, qiskit_runs, qulacs_amplitudes
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
+from qfleet.wire.messages.request import Output, Request
+from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
-from . import run
-
 SIZES = (4, 10, 16)
+REQUEST = Request(Output.STATEVECTOR)
 
 
 def ours(circuit: QuantumCircuit, threads: int) -> Run:
     """Return a run of lowering and the engine."""
     engine = StatevectorSimulator()
-    return lambda: engine.run(make_experiment(lower(circuit), 1, 1, output="statevector", threads=threads))
+    return lambda: engine.run(Experiment(lower(circuit), shots=1, seed=1, request=REQUEST, threads=threads))
 
 
 def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], Run]]:
@@ -33,10 +36,7 @@ def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], 
         "qulacs": lambda: qulacs_amplitudes(circuit, light=False),
         "qulacs_light": lambda: qulacs_amplitudes(circuit, light=True),
     }
-    if circuit.num_qubits <= run.SMALL:
-        makers["statevector"] = lambda: statevector_run(circuit)
-        makers["basic"] = lambda: basic_run(circuit)
-    return makers
+    return makers | qiskit_runs(circuit)
 
 
 def measure(options: Options) -> Iterator[Row]:

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a circuit, all of its qubits measured, to a dictionary of counts; the state's preparation is counted too."""
+"""From a circuit that measures all qubits to a dictionary of counts.
+
+The time includes the preparation of the state.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from _circuits import circuits
-from _experiments import make_experiment
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_counts
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
+from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 SIZES = (24,)
@@ -21,11 +24,11 @@ DEFAULT_FAMILIES = ("ansatz", "qft")
 
 
 def ours_counts(circuit: QuantumCircuit, shots: int, threads: int) -> Run:
-    """Return a run of lowering, the engine, and counts by outcomes in hex, like Aer's."""
+    """Return a run from lowering to counts by hex outcomes, like Aer's."""
     engine = StatevectorSimulator()
 
     def run() -> dict[str, int]:
-        outcome = engine.run(make_experiment(lower(circuit), shots, seed=1, threads=threads))
+        outcome = engine.run(Experiment(lower(circuit), shots, seed=1, threads=threads))
         names = [hex(int.from_bytes(row, "little")) for row in map(bytes, outcome.outcomes)]
         return dict(zip(names, outcome.counts.tolist(), strict=True))
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Circuits that measure, reset and decide on the way, 100,000 shots, from the circuit to a dictionary of counts."""
+"""Dynamic circuits of 100,000 shots, to a dictionary of counts.
+
+They measure, reset and decide on the way.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peak memory of a process that runs one circuit as a worker does, over the size of its state.
+"""Peak memory of a process like a worker's, over its state's size.
 
-A process that has loaded its machine code and has run nothing else takes some memory too, which is shown apart.
+An idle process that has loaded its machine code takes some memory too, which is shown apart.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ _BYTES = {"double": 16, "single": 8}
 
 
 def peak(program: bytes, num_qubits: int, output: str, precision: str, threads: int) -> dict[str, float]:
-    """Return the peak bytes of an idle process, and of one that ran the program, over the state's bytes."""
+    """Return the peak memory of a process that runs a program.
+
+    Args:
+        program: the blob of the program.
+        num_qubits: the program's number of qubits.
+        output: the kind of result.
+        precision: the width of the amplitudes' floats.
+        threads: how many threads share the work.
+
+    Returns:
+        The peak over the state's size, with and without the memory of an idle process, and that memory in MiB.
+    """
     script = Path(__file__).parents[1] / "_peak.py"
     shots = "1024" if output == "counts" else "1"
     command = [sys.executable, str(script), output, precision, str(threads), shots]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The expectation value of a sum of Pauli terms in a state that is there.
+"""The expectation value of a Pauli sum in a prepared state.
 
-Aer must prepare its state in each run; the time of a run that saves the expectation value of one term is taken away.
+Aer must prepare its state in each run. So the time of a run with only one term is subtracted from its time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qfleet_worker.engines.statevector.runtime import paulis
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Qubits and terms.
 SIZES = {12: 5000, 16: 5000, 20: 1000}
@@ -31,8 +31,8 @@ def ours_expectation(amplitudes: Amplitudes, observable: SparsePauliOp, threads:
     """Return a run by the engine, with the terms as masks."""
     bits = 1 << np.arange(observable.num_qubits, dtype=np.int64)
     x_masks, z_masks = observable.paulis.x @ bits, observable.paulis.z @ bits
-    coefficients, crew = observable.coeffs.copy(), Crew(threads)
-    return lambda: paulis.expectation(amplitudes, x_masks, z_masks, coefficients, crew)
+    coefficients, team = observable.coeffs.copy(), ThreadTeam(threads)
+    return lambda: paulis.expectation(amplitudes, x_masks, z_masks, coefficients, team)
 
 
 def aer_expectation(circuit: QuantumCircuit, observable: SparsePauliOp, threads: int) -> Run:

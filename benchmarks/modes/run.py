@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Only the run: circuits are compiled beforehand, and a state is ready where the peer can keep one.
+"""Only the run of circuits that were compiled beforehand.
 
+A state is ready if the peer can keep one.
 qsim computes in single precision and is compared with ours; `qsim` fuses gates to 2 qubits, `qsim_4` to 4.
 """
 
@@ -11,24 +12,22 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from _circuits import FAMILIES, circuits
 from _measure import Comparison, Options, Row, Run
-from _peers import aer_run, basic_run, qsim_run, qulacs_run, statevector_run
+from _peers import aer_run, qiskit_runs, qsim_run, qulacs_run
 from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 SIZES = (20, 24)
-#: Qubits at most for Qiskit's own simulators.
-SMALL = 12
 
 
 def ours(circuit: QuantumCircuit, threads: int, precision: str) -> Run:
     """Return a run of a compiled circuit on an existing state."""
     lane_bits, dtype = (2, np.complex128) if precision == "double" else (3, np.complex64)
     plan = compile_program(lower(circuit), lane_bits, threads)
-    state = State(plan.num_wires, np.dtype(dtype), Crew(threads))
+    state = State(plan.num_wires, np.dtype(dtype), ThreadTeam(threads))
 
     def run() -> None:
         state.clear()
@@ -50,10 +49,7 @@ def contenders(circuit: QuantumCircuit, threads: int) -> dict[str, Callable[[], 
         "qsim": lambda: qsim_run(circuit, threads, 2),
         "qsim_4": lambda: qsim_run(circuit, threads, 4),
     }
-    if circuit.num_qubits <= SMALL:
-        makers["statevector"] = lambda: statevector_run(circuit)
-        makers["basic"] = lambda: basic_run(circuit)
-    return makers
+    return makers | qiskit_runs(circuit)
 
 
 def measure(options: Options) -> Iterator[Row]:

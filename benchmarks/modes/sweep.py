@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One hardware-efficient ansatz (three layers) at 1000 points, to the amplitudes of each point.
+"""One hardware-efficient ansatz at 1000 points, to each point's amplitudes.
 
-Aer takes the points as `parameter_binds`, qulacs as the parameters of a ParametricQuantumCircuit that is there before.
+The ansatz has three layers. Aer takes the points as `parameter_binds`, qulacs as the parameters of a
+ParametricQuantumCircuit made beforehand.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from _circuits import layers
-from _experiments import make_experiment
 from _measure import Comparison, Options, Row, Run
 from _peers import aer_backend, to_qulacs
 from numpy.typing import NDArray
@@ -18,23 +18,29 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 from qfleet.lowering.lower import lower
+from qfleet.wire.messages.request import Output, Request
+from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.shards.angles import fill, filled
 
 SIZES = (4, 8, 12)
 POINTS = 1000
+REQUEST = Request(Output.STATEVECTOR)
 
 Points = NDArray[np.float64]
 
 
 def ours_sweep(circuit: QuantumCircuit, points: Points, threads: int) -> Run:
-    """Return a run as a worker does it: lower once, and fill the slots of all points together."""
+    """Return a run of lowering and the engine, as on a worker.
+
+    The circuit is lowered once, and the slots of all points are filled together.
+    """
     engine = StatevectorSimulator()
 
     def sweep() -> list[object]:
         program = lower(circuit)
         params = fill(program, points)
-        experiment = make_experiment(filled(program, params[0]), 1, 1, output="statevector", threads=threads)
+        experiment = Experiment(filled(program, params[0]), shots=1, seed=1, request=REQUEST, threads=threads)
         return [outcome.amplitudes for outcome in engine.sweep(experiment, params, range(len(points)))]
 
     return sweep

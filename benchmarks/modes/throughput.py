@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss of speed when workers share a machine's cores.
 
-Circuits per second, 1024 shots each, of one process with a thread per core, of as many processes of one thread as there
-are cores, and of twice as many.
+The rows compare circuits of 1024 shots per second in one process with a thread per core, in one process of one thread
+per core, and in two such processes per core.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from _circuits import FAMILIES
-from _experiments import make_experiment
 from _measure import Options, Row
 from _peers import aer_counts
+
+from qfleet_worker.engines.contract import Experiment
 
 SIZES = (20,)
 DEFAULT_FAMILIES = ("ansatz", "volume")
@@ -29,14 +30,18 @@ ROUNDS = 5
 
 
 def _work(connection: Connection, contender: str, family: str, num_qubits: int, threads: int) -> None:
-    """Run the circuit for as many seconds as each message says, and answer circuits per second."""
+    """Run the circuit for the seconds of each message.
+
+    The answer to a message is the number of circuits per second; None ends the process.
+    """
     from qfleet.lowering.lower import lower
     from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
     circuit = FAMILIES[family](num_qubits)
     circuit.measure_all()
     if contender == "ours":
-        engine, experiment = StatevectorSimulator(), make_experiment(lower(circuit), SHOTS, 1, threads=threads)
+        engine = StatevectorSimulator()
+        experiment = Experiment(lower(circuit), SHOTS, 1, threads=threads)
 
         def run() -> object:
             return engine.run(experiment)
@@ -55,7 +60,7 @@ def _work(connection: Connection, contender: str, family: str, num_qubits: int, 
 def _team(
     stack: ExitStack, contender: str, family: str, num_qubits: int, processes: int, threads: int
 ) -> list[Connection]:
-    """Start processes that end with the `stack`, and wait until they are ready."""
+    """Start processes that end with `stack`, and wait until they're ready."""
     context = multiprocessing.get_context("spawn")
     ends = []
     before = os.environ.get("OMP_NUM_THREADS", "")
@@ -76,7 +81,10 @@ def _team(
 
 
 def measure(options: Options) -> Iterator[Row]:
-    """Yield a row for each contender, family and size; the teams work in turns."""
+    """Yield a row for each contender, family and size.
+
+    The teams work in turns.
+    """
     cores = options.threads
     seconds = max(1.0, options.budget_seconds / 10)
     for num_qubits in options.sizes or SIZES:

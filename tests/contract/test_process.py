@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from connections import connection_of
 from qiskit import QuantumCircuit, transpile
 from qiskit.providers import BackendV2
 
@@ -199,7 +200,7 @@ def test_a_provider_closes_what_it_opened(fleet_url: str) -> None:
         with ThreadPoolExecutor(4) as pool:
             jobs = list(pool.map(provider.get_backend().run, map(number_circuit, range(8))))
             list(pool.map(lambda job: job.result(), jobs))
-        provider._connection.revoke("no job", [0])
+        connection_of(provider).revoke("no job", [0])
         during = psutil.Process().num_fds()
     gc.collect()
     assert psutil.Process().num_fds() == before < during

@@ -12,6 +12,7 @@ import redis
 from celery import Celery
 from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import attempts, held, nothing_left, state, steady
+from one_shard import run_in_one_shard
 from processes import Worker, is_dead, keys_with, shard_field
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
@@ -27,14 +28,12 @@ StartWorker = Callable[..., Worker]
 
 
 def test_of_a_shard_of_many_circuits_only_the_poisonous_one_fails(
-    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
 ) -> None:
     worker = start_worker(QFLEET_CONCURRENCY="2")
-    # All in one task: it alone must not be told from the others by its cost.
-    monkeypatch.setattr("qfleet.submission.planning.SHARD_SECONDS", 1e12)
-    monkeypatch.setattr("qfleet.submission.planning.SHARD_RESULT_BYTES", 1e12)
     circuits = [bell("first"), endless("poison"), bell("last")]
-    job = backend.run(circuits, shots=ENDLESS_SHOTS, seed_simulator=5)
+    # It must not be told from the others by its cost.
+    job = run_in_one_shard(backend, circuits, shots=ENDLESS_SHOTS, seed=5)
     killed: set[int] = set()
 
     def kill_who_runs_it() -> bool:

@@ -41,10 +41,10 @@ from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
 from qfleet_worker.engines.contract import EngineError, Simulator
-from qfleet_worker.engines.driver import trajectories
+from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.shards.simulation import resolve
-from qfleet_worker.store import Taken
+from qfleet_worker.store import ClaimedShard
 
 #: What a process of a worker may use.
 MEMORY_BYTES: Final = 192 * 1024 * 1024
@@ -53,8 +53,8 @@ DECODING_BYTES: Final = 50 * 1024 * 1024
 #: Shots and points that are run of what decodes: more only take longer.
 MOST_SHOTS, MOST_POINTS, MOST_CIRCUITS = 60, 12, 6
 MOST_QUBITS: Final = 10
-#: How often a shot may go back in a loop.
-MOST_PASSES: Final = 100
+#: A shot may go back in a loop less often than in a worker.
+LIMITS: Final = DriverLimits(passes=100)
 #: What a table may be off an isometry for its circuit to have one answer.
 _ROUNDING: Final = 1e-9
 
@@ -141,13 +141,11 @@ def _run(
     defects = _Defects()
     logger = logging.getLogger("qfleet_worker.shards.runner")
     logger.addHandler(defects)
-    passes, trajectories.MAX_PASSES = trajectories.MAX_PASSES, MOST_PASSES
     try:
         with held_to(promised, f"{name}: running a shard"):
-            taken = Taken("job", 0, "me", 1, encode_shard(work))
-            Runner(store, always(engine), memory_bytes=MEMORY_BYTES, max_attempts=3).run(taken)
+            shard = ClaimedShard("job", 0, "me", 1, encode_shard(work))
+            Runner(store, always(engine), memory_bytes=MEMORY_BYTES, max_attempts=3).run(shard)
     finally:
-        trajectories.MAX_PASSES = passes
         logger.removeHandler(defects)
     if defects.found is not None:
         raise FindingError(f"{name}: a circuit ended in what isn't its own error") from defects.found

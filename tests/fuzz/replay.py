@@ -12,6 +12,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ FOLDER: Final = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "support")]
 
 import numpy as np  # noqa: E402
-from fuzz_cases import MEMORY_BYTES, Engines, check  # noqa: E402
+from fuzz_cases import LIMITS, MEMORY_BYTES, Engines, check  # noqa: E402
 from fuzz_limits import seconds_of_cpu  # noqa: E402
 from fuzz_mutation import fresh_shard, mutated  # noqa: E402
 
@@ -54,12 +55,12 @@ def inputs(mutations: int, seed: int) -> Iterator[tuple[str, bytes]]:
 def engines() -> Engines:
     """All engines that this machine has compiled."""
     if not is_ready():
-        return [NumpySimulator]
+        return [partial(NumpySimulator, LIMITS)]
     from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
     from qfleet_worker.engines.statevector.warm import warm
 
     warm()
-    return [NumpySimulator, StatevectorSimulator]
+    return [partial(NumpySimulator, LIMITS), partial(StatevectorSimulator, LIMITS)]
 
 
 def main() -> None:

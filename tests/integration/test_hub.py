@@ -7,25 +7,24 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from circuits import bell
-from connections import hub_of
+from connections import ConnectionWithHub, connected, hub_of
 from make_jobs import run_shard
 from processes import redis_server
 from redis_process import RedisProcess
 from waiting import until
 
-import qfleet.jobs.waiting
-import qfleet.ledger.hub
 from qfleet import FleetBackend, FleetJob, FleetProvider
-from qfleet.errors import BrokerClosedError, BrokerPermissionError
-from qfleet.ledger import EventHub, Ledger, ThreadListener
+from qfleet.errors import BrokerClosedError, BrokerPermissionError, FleetJobTimeoutError
+from qfleet.jobs.waiting import Deadline, pause_between_reads, watch
+from qfleet.ledger import EventHub, Ledger, Snapshot, ThreadListener
 from qfleet.ledger.client import MAX_CONNECTIONS, connect
 from qfleet.wire.redis.broker import parse_broker
 
@@ -45,10 +44,13 @@ def backend(redis_url: str) -> Iterator[FleetBackend]:
         yield provider.get_backend("automatic")
 
 
-@pytest.fixture
-def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits hears of the end of a job, or waits for ever."""
-    monkeypatch.setattr(qfleet.jobs.waiting, "_SHARE_SECONDS", 10_000.0)
+#: Seconds between two reads of who hears of the end of a job, or waits for ever.
+NEVER = 10_000.0
+
+
+def woken_only(job: FleetJob) -> FleetJob:
+    """The same job, whose waits hear of its end, or last for ever."""
+    return FleetJob(job.backend(), job.job_id(), read_every=NEVER)
 
 
 def finish(client: redis.Redis, *jobs: FleetJob) -> None:
@@ -72,16 +74,18 @@ def joined(threads: list[threading.Thread]) -> None:
 # --- Many ---
 
 
-@pytest.mark.usefixtures("woken_only")
 def test_a_thousand_threads_submit_and_wait_on_a_few_connections() -> None:
     with redis_server() as port, redis.Redis(port=port) as client, FleetProvider(f"redis://127.0.0.1:{port}") as fleet:
         backend = fleet.get_backend()
         jobs: list[FleetJob] = []
         found: list[bool] = []
         joined(in_threads([lambda: jobs.append(backend.run(bell(), shots=1))] * MANY))
-        waiting = in_threads([lambda job=job: found.append(job.result(timeout=100).success) for job in jobs])
+        waiting = in_threads(
+            [lambda job=job: found.append(woken_only(job).result(timeout=100).success) for job in jobs]
+        )
         until(lambda: hub_of(backend.provider).number_of_listeners == MANY, "all of them listen")
-        senders = fleet._connection.app.conf.broker_pool_limit
+        with connected(fleet) as connection:
+            senders = connection.app.conf.broker_pool_limit
         assert client.info("clients")["connected_clients"] <= MAX_CONNECTIONS + senders + 12
         assert [each["sub"] for each in client.client_list(_type="pubsub")] == [str(MANY)]
         finish(client, *jobs)
@@ -90,14 +94,13 @@ def test_a_thousand_threads_submit_and_wait_on_a_few_connections() -> None:
         assert hub_of(backend.provider).number_of_listeners == 0
 
 
-@pytest.mark.usefixtures("woken_only")
 def test_a_thousand_coroutines_take_few_threads(backend: FleetBackend, client: redis.Redis) -> None:
     jobs = [backend.run(bell(), shots=1) for _ in range(MANY)]
     before = threading.active_count()
 
     async def successes() -> list[bool]:
         async def success(job: FleetJob) -> bool:
-            return bool((await job).success)
+            return bool((await woken_only(job)).success)
 
         waiting = asyncio.gather(*[success(job) for job in jobs])
         await asyncio.to_thread(
@@ -142,23 +145,39 @@ def test_many_threads_cancel(backend: FleetBackend) -> None:
 
 
 def test_many_waits_share_the_reads_of_the_ledger() -> None:
-    class Many:
-        number_of_listeners = MANY
-
-    deadline = qfleet.jobs.waiting.Deadline("job", None)
-    pause = qfleet.jobs.waiting._until_read(None, deadline, None, Many(), 2.0)  # type: ignore[arg-type]
-    assert MANY / pause <= 200
+    assert MANY / pause_between_reads(2.0, MANY) <= 200
+    assert pause_between_reads(2.0, 1) == 2.0
 
 
 # --- Nothing is missed ---
 
 
-@pytest.mark.usefixtures("woken_only")
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisProcess]:
+    server = RedisProcess(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@contextmanager
+def waited_for(server: RedisProcess, hub: EventHub) -> Iterator[tuple[FleetJob, Future[Snapshot]]]:
+    """A job, and its last state when a wait that hears of its end by a hub alone has got it."""
+    with (
+        FleetProvider(server.url) as fleet,
+        ThreadPoolExecutor(1) as pool,
+        closing(ConnectionWithHub(server.url, hub)) as connection,
+    ):
+        job = fleet.get_backend().run(bell(), shots=1)
+        deadline = Deadline(job.job_id(), 100)
+        yield job, pool.submit(lambda: list(watch(connection, deadline, read_every=NEVER))[-1])
+
+
 @pytest.mark.parametrize("way", ["thread", "coroutine"])
 def test_what_happens_right_after_a_read_is_heard(
     way: str, backend: FleetBackend, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = backend.run(bell(), shots=1)
+    job = woken_only(backend.run(bell(), shots=1))
     read = Ledger.snapshot
 
     def read_and_finish(ledger: Ledger, job_id: str) -> Any:
@@ -175,51 +194,43 @@ def test_what_happens_right_after_a_read_is_heard(
     assert (job.result(timeout=60) if way == "thread" else asyncio.run(awaited())).success
 
 
-@pytest.mark.usefixtures("woken_only")
-def test_what_happens_while_the_connection_is_lost_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = RedisProcess(tmp_path)
-    server.start()
-    try:
-        with FleetProvider(server.url) as fleet, ThreadPoolExecutor(1) as pool, server.client() as client:
-            job = fleet.get_backend().run(bell(), shots=1)
-            waiting = pool.submit(job.result, timeout=100)
-            hub, finished = hub_of(fleet.get_backend()), threading.Event()
-            until(lambda: client.pubsub_channels(), "it listens")
-            again = hub._connect
-            monkeypatch.setattr(hub, "_connect", lambda: finished.wait(60) and again())
-            client.client_kill_filter(_type="pubsub", skipme=True)
-            finish(client, job)
-            finished.set()
-            assert waiting.result(timeout=60).success
-    finally:
-        server.kill()
+def test_what_happens_while_the_connection_is_lost_is_noticed(server: RedisProcess) -> None:
+    allowed = threading.Event()
+    allowed.set()
+
+    def connect_when_allowed() -> redis.Redis:
+        assert allowed.wait(60)
+        return connect(parse_broker(server.url), max_connections=1)
+
+    with waited_for(server, EventHub(connect_when_allowed)) as (job, waiting), server.client() as client:
+        until(lambda: client.pubsub_channels(), "it listens")
+        allowed.clear()
+        client.client_kill_filter(_type="pubsub", skipme=True)
+        finish(client, job)
+        allowed.set()
+        assert waiting.result(timeout=60).is_final
 
 
-@pytest.mark.usefixtures("woken_only")
-def test_a_connection_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qfleet.ledger.hub, "SILENCE_SECONDS", 0.2)
-    server = RedisProcess(tmp_path)
-    server.start()
-    try:
-        with FleetProvider(server.url) as fleet, server.client() as client:
-            backend = fleet.get_backend()
-            jobs = [backend.run(bell(), shots=1) for _ in range(2)]
-            found: list[bool] = []
-            waiting = in_threads([lambda: found.append(jobs[0].result(timeout=100).success)])
-            until(lambda: client.pubsub_channels(), "it listens")
-            connections = client.info("stats")["total_connections_received"]
-            server.freeze()
-            until(lambda: not hub_of(backend.provider)._confirmed, "the hub has given up")
-            server.thaw()
-            until(lambda: client.info("stats")["total_connections_received"] > connections, "it connects again")
-            finish(client, jobs[0])
-            joined(waiting)
-            assert found == [True]
-    finally:
-        server.kill()
+def test_a_connection_that_says_nothing_is_given_up(server: RedisProcess) -> None:
+    made: list[redis.Redis] = []
+
+    def connect_again() -> redis.Redis:
+        made.append(connect(parse_broker(server.url), max_connections=1))
+        return made[-1]
+
+    with (
+        waited_for(server, EventHub(connect_again, silence_seconds=0.2)) as (job, waiting),
+        server.client() as client,
+    ):
+        until(lambda: client.pubsub_channels(), "it listens")
+        before = len(made)
+        server.freeze()
+        until(lambda: len(made) > before, "the hub has given up")
+        server.thaw()
+        finish(client, job)
+        assert waiting.result(timeout=60).is_final
 
 
-@pytest.mark.usefixtures("woken_only")
 @pytest.mark.parametrize("options", ["?protocol=2", "?protocol=3", "?max_connections=1&client_name=lab"])
 def test_options_of_the_url_hold_for_the_hub_too(options: str) -> None:
     with (
@@ -230,7 +241,7 @@ def test_options_of_the_url_hold_for_the_hub_too(options: str) -> None:
         backend = fleet.get_backend()
         jobs = [backend.run(bell(), shots=1) for _ in range(20)]
         found: list[bool] = []
-        waiting = in_threads([lambda job=job: found.append(job.result(timeout=60).success) for job in jobs])
+        waiting = in_threads([lambda job=job: found.append(woken_only(job).result(timeout=60).success) for job in jobs])
         until(lambda: hub_of(backend.provider).number_of_listeners == len(jobs), "all of them listen")
         if "lab" in options:
             names = {each["name"] for each in client.client_list() if each["id"] != str(client.client_id())}
@@ -243,7 +254,7 @@ def test_options_of_the_url_hold_for_the_hub_too(options: str) -> None:
 def test_a_job_that_is_left_and_waited_for_again(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run(bell(), shots=1)
     for _ in range(5):
-        with pytest.raises(qfleet.jobs.waiting.FleetJobTimeoutError):
+        with pytest.raises(FleetJobTimeoutError):
             job.result(timeout=0.02)
     waiting = in_threads([lambda: job.result(timeout=60)])
     until(lambda: hub_of(backend.provider).number_of_listeners == 1, "it listens")
@@ -254,18 +265,15 @@ def test_a_job_that_is_left_and_waited_for_again(backend: FleetBackend, client: 
 # --- Its life ---
 
 
-def test_an_idle_hub_disconnects_and_starts_again(
-    backend: FleetBackend, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(qfleet.ledger.hub, "IDLE_SECONDS", 0.1)
-    for _ in range(2):
-        job = backend.run(bell(), shots=1)
-        waiting = in_threads([lambda job=job: job.result(timeout=60)])
-        until(lambda: hub_of(backend.provider).number_of_listeners == 1, "it listens")
-        finish(client, job)
-        joined(waiting)
+def test_an_idle_hub_disconnects_and_starts_again(redis_url: str, client: redis.Redis) -> None:
+    hub = EventHub(lambda: connect(parse_broker(redis_url), max_connections=1), idle_seconds=0.1)
+    for number in range(2):
+        listener = ThreadListener(f"no-job-{number}")
+        with hub.listening(listener):
+            until(lambda listener=listener: listener.confirmed, "it listens")
+            assert client.pubsub_channels(listener.channel)
         until(lambda: not any(t.name == "qfleet-hub" for t in threading.enumerate()), "its thread has ended")
-        until(lambda job=job: not client.pubsub_channels(f"*{job.job_id()}*"), "it is disconnected")
+        until(lambda listener=listener: not client.pubsub_channels(listener.channel), "it is disconnected")
 
 
 @pytest.mark.parametrize("way", ["result", "as_completed", "wait_for_final_state", "await"])

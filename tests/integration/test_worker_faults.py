@@ -13,6 +13,7 @@ import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import publish_again
+from one_shard import run_in_one_shard
 from processes import free_port, is_dead, owner_process, process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
 from waiting import until
@@ -87,11 +88,8 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
 ) -> None:
     with worker(url, log, QFLEET_MAX_ATTEMPTS="2") as started:
         circuits = [endless("killer"), *(bell(f"companion-{number}") for number in range(companions))]
-        with pytest.MonkeyPatch.context() as patch:
-            # All in one task: it alone must not be told from the others by its cost.
-            patch.setattr("qfleet.submission.planning.SHARD_SECONDS", 1e12)
-            patch.setattr("qfleet.submission.planning.SHARD_RESULT_BYTES", 1e12)
-            job = backend.run(circuits, shots=ENDLESS_SHOTS)
+        # It must not be told from the others by its cost.
+        job = run_in_one_shard(backend, circuits, shots=ENDLESS_SHOTS)
         killed: set[int] = set()
 
         def kill_who_runs_it() -> bool:

@@ -18,8 +18,8 @@ def bell(name: str = "bell", *, register: str = "meas") -> QuantumCircuit:
     """Return a circuit with the outcomes 00 and 11.
 
     Args:
-        name: The circuit's name.
-        register: The name of its classical register.
+        name: the circuit's name.
+        register: the name of its classical register.
     """
     circuit = bell_state(name=name)
     circuit.add_register(ClassicalRegister(2, register))

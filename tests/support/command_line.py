@@ -57,9 +57,9 @@ def on_terminal(*arguments: str | bytes, url: str | None = None, until: str | No
     """Run a command on a terminal of 200 columns.
 
     Args:
-        arguments: The arguments of ``qfleet``.
-        url: The fleet's Redis.
-        until: The output after which the command is interrupted, as by Ctrl-C.
+        arguments: the arguments of ``qfleet``.
+        url: the fleet's Redis.
+        until: the output after which the command is interrupted, as by Ctrl-C.
 
     Returns:
         The exit code and the output.

@@ -15,9 +15,9 @@ def one_operation(op: NDArray[np.int64], coefs: NDArray[Any], ints: NDArray[np.i
     """Return the tables of a single operation.
 
     Args:
-        op: The operation's row, shape (OP_COLUMNS,).
-        coefs: The coefficients, in the state's precision.
-        ints: The integers of the kernel.
+        op: the operation's row, shape (OP_COLUMNS,).
+        coefs: the coefficients, in the state's precision.
+        ints: the integers of the kernel.
     """
     none = np.zeros(1, np.complex128)
     values = layout.Values(coefs, none, np.zeros(1, coefs.dtype), none, none)

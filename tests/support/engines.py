@@ -15,6 +15,7 @@ from product_engine import ProductEngine
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Engine, Experiment, Outcome, Simulator
+from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
@@ -22,7 +23,9 @@ ENGINES: dict[str, Callable[[], Simulator]] = {"numpy": NumpySimulator, "stateve
 #: These engines, and methods that can't run every circuit. A test that needs more than they support is skipped.
 METHODS: dict[str, Callable[[], Simulator]] = ENGINES | {"product": lambda: Supported(ProductEngine())}
 #: Engines that save; one of them repeats a circuit for each shot instead of keeping its states.
-SAVING_ENGINES: dict[str, Callable[[], Simulator]] = ENGINES | {"replaying": lambda: NumpySimulator(snapshot_bytes=0)}
+SAVING_ENGINES: dict[str, Callable[[], Simulator]] = ENGINES | {
+    "replaying": lambda: NumpySimulator(DriverLimits(waiting_bytes=0))
+}
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
 
 

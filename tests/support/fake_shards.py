@@ -26,7 +26,7 @@ from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import Experiment, Outcome, Simulator
 from qfleet_worker.shards.runner import Runner
-from qfleet_worker.store import Taken
+from qfleet_worker.store import ClaimedShard
 
 GIB = 2**30
 
@@ -71,22 +71,12 @@ class FakeStore:
     deaths: dict[int, int] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
 
-    def taken(self, **changed: Any) -> Taken:
+    def claimed(self, grant: int, threads: int) -> ClaimedShard:
         """Return the shard as a process gets it."""
-        return Taken(
-            **{
-                "job_id": "job",
-                "index": 0,
-                "owner": "me",
-                "attempt": self.attempt,
-                "work": self.work,
-                "cause": "signal 9",
-            }
-            | changed
-        )
+        return ClaimedShard("job", 0, "me", self.attempt, self.work, "signal 9", grant, threads)
 
-    def begin(self, taken: Taken, circuit: int) -> int | None:
-        assert taken.owner == "me"
+    def begin(self, shard: ClaimedShard, circuit: int) -> int | None:
+        assert shard.owner == "me"
         self.begun.append(circuit)
         deaths = self.deaths.get(circuit, 0)
         return None if deaths < 0 else deaths
@@ -95,8 +85,8 @@ class FakeStore:
         assert job_id == "job"
         return [self.blobs.get(name) for name in names]
 
-    def finish(self, taken: Taken, result: bytes, **what: Any) -> bool:
-        self.finished.append({"taken": taken, "result": result} | what)
+    def finish(self, shard: ClaimedShard, result: bytes, **what: Any) -> bool:
+        self.finished.append({"shard": shard, "result": result} | what)
         return self.wanted
 
     @property
@@ -131,7 +121,7 @@ def run(
     store: FakeStore, engine: FakeEngine | None = None, *, grant: int = 0, threads: int = 0, **changed: Any
 ) -> bool:
     runner = Runner(store, always(engine or FakeEngine()), **{"memory_bytes": GIB, "max_attempts": 3} | changed)
-    return runner.run(store.taken(grant=grant, threads=threads))
+    return runner.run(store.claimed(grant, threads))
 
 
 @dataclass

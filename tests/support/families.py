@@ -16,7 +16,7 @@ from qiskit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.request import Precision
-from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
+from qfleet_worker.engines.statevector.simulator import DEFAULT_SIZES, Sizes, StatevectorSimulator
 
 _spec = importlib.util.spec_from_file_location("_circuits", Path(__file__).parents[2] / "benchmarks" / "_circuits.py")
 assert _spec is not None
@@ -32,10 +32,12 @@ exists: Callable[[str, int], bool] = _module.exists
 TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 
 
-def amplitudes(circuit: QuantumCircuit, precision: Precision, threads: int = 1) -> NDArray[np.complexfloating]:
+def amplitudes(
+    circuit: QuantumCircuit, precision: Precision, threads: int = 1, sizes: Sizes = DEFAULT_SIZES
+) -> NDArray[np.complexfloating]:
     """Return our amplitudes of a circuit without measurements."""
     experiment = make_experiment(lower(circuit), 1, 1, output="statevector", precision=precision, threads=threads)
-    found = StatevectorSimulator().run(experiment).amplitudes
+    found = StatevectorSimulator(sizes=sizes).run(experiment).amplitudes
     assert found is not None
     return found
 

@@ -20,7 +20,7 @@ from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.contract import Simulator
 from qfleet_worker.shards.runner import Runner
-from qfleet_worker.store import Taken
+from qfleet_worker.store import ClaimedShard
 
 
 class _Store:
@@ -35,7 +35,7 @@ class _Store:
 
     def finish(
         self,
-        taken: Taken,  # noqa: ARG002
+        shard: ClaimedShard,  # noqa: ARG002
         result: bytes,
         *,
         whole: int,  # noqa: ARG002
@@ -57,18 +57,18 @@ def run_in_process(
     """Run a job in this process, shard by shard.
 
     Args:
-        circuits: The circuits of the job.
-        engine: The simulator of all circuits.
-        output: The kind of result.
-        engine_reason: The reason that results give for the engine.
-        options: The options of `FleetBackend.run`.
+        circuits: the circuits of the job.
+        engine: the simulator of all circuits.
+        output: the kind of result.
+        engine_reason: the reason that results give for the engine.
+        options: the options of `FleetBackend.run`.
     """
     chosen = RunOptions(**{name: check_option(name, value) for name, value in options.items()})  # type: ignore[arg-type]
     new = prepare(circuits, chosen, backend_name="test", output=output, tags=(), metadata={}, retention=1000)
     store = _Store(new.programs)
     runner = Runner(store, always(engine, engine_reason), memory_bytes=2**31, max_attempts=3)
     for index, shard in enumerate(new.shards):
-        assert runner.run(Taken(new.job_id, index, "owner", 1, encode_shard(shard)))
+        assert runner.run(ClaimedShard(new.job_id, index, "owner", 1, encode_shard(shard)))
     return assemble(
         new.job_id,
         decode_record(encode_record(new.record)),

@@ -43,9 +43,9 @@ def copy(folder: Path, cache: Path, *, without: Sequence[str] = ()) -> Path:
     """Copy machine code into a ``NUMBA_CACHE_DIR``.
 
     Args:
-        folder: The folder of the machine code.
-        cache: The ``NUMBA_CACHE_DIR``.
-        without: Patterns of files to leave out. If there are any, the copy lacks the mark of completeness too.
+        folder: the folder of the machine code.
+        cache: the ``NUMBA_CACHE_DIR``.
+        without: patterns of files to leave out. If there are any, the copy lacks the mark of completeness too.
 
     Returns:
         The folder of the copy.
@@ -69,9 +69,9 @@ def choose(cache: Path | str, *, before: str = "", **changed: str) -> str:
     """Run a circuit in a fresh process.
 
     Args:
-        cache: The ``NUMBA_CACHE_DIR``.
+        cache: the ``NUMBA_CACHE_DIR``.
         before: Python code that runs before the engine is chosen.
-        changed: More variables of the environment.
+        changed: more variables of the environment.
 
     Returns:
         The name of the engine and the reason for it.

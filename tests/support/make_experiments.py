@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place where tests put an experiment together."""
+"""Experiments for engines, made in one place for all tests."""
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from qfleet.wire.messages.request import Output, Precision, Request, resolve_method
+from qfleet.wire.messages.request import Output, Precision, Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.shards.simulation import resolve
 
 
 def make_experiment(
@@ -21,18 +20,17 @@ def make_experiment(
     memory: bool = False,
     threads: int = 1,
 ) -> Experiment:
-    """Return an experiment that runs a program on an engine, without a shard around it.
+    """Return an experiment that runs a program on an engine.
 
     Args:
-        program: The program to run.
-        shots: How many shots to run.
-        seed: The seed of every shot's random numbers.
-        first_shot: The number of the first shot.
-        output: The kind of result: counts, or amplitudes in one of their forms.
-        precision: The width of the amplitudes' floats.
+        program: the program to run.
+        shots: how many shots to run.
+        seed: the seed of every shot's random numbers.
+        first_shot: the number of the first shot.
+        output: the kind of result, such as counts or a statevector.
+        precision: the width of the amplitudes' floats.
         memory: True to keep each shot's outcome, in order.
-        threads: How many threads may share the work.
+        threads: how many threads may share the work.
     """
-    request = Request(Output(output), "automatic", precision, memory)
-    method, _ = resolve_method(program, request)
-    return Experiment(program, shots, seed, first_shot, replace(request, method=method), threads)
+    request = resolve(program, Request(Output(output), "automatic", precision, memory))
+    return Experiment(program, shots, seed, first_shot, request, threads)

@@ -94,10 +94,10 @@ def make_job(shards: int = 2, *, circuits: int | None = None, blocks: int = 1, *
     """Return a new job of some shards.
 
     Args:
-        shards: How many shards the job has.
-        circuits: How many circuits the job has; by default one for each shard.
-        blocks: Into how many shards each circuit's shots are cut.
-        changed: Fields of the record (created, tags, metadata) or of the job that are set to something else.
+        shards: how many shards the job has.
+        circuits: how many circuits the job has; by default one for each shard.
+        blocks: into how many shards each circuit's shots are cut.
+        changed: fields of the record (created, tags, metadata) or of the job that are set to something else.
     """
     number = circuits if circuits is not None else -(-shards // blocks)
     record = make_job_record(
@@ -131,10 +131,10 @@ def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> 
     Each circuit of the shard gives 0 in all its shots, or fails.
 
     Args:
-        client: The Redis that has the job.
-        job_id: The job.
-        index: The shard's place in the job.
-        error: The text of each circuit's error; empty if the circuits run.
+        client: the Redis that has the job.
+        job_id: the job.
+        index: the shard's place in the job.
+        error: the text of each circuit's error; empty if the circuits run.
 
     Returns:
         True if the result was stored.

@@ -15,7 +15,7 @@ def monitored(client: redis.Redis, *, scripts: bool = True) -> Iterator[list[str
     """Yield a list of the server's commands, filled when the block ends.
 
     Args:
-        client: A client of the server. Commands of all clients count.
+        client: a client of the server. Commands of all clients count.
         scripts: True to include the commands that scripts run.
     """
     seen: list[str] = []

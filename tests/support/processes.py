@@ -23,6 +23,7 @@ from waiting import until
 import qfleet.local.server
 from qfleet import FleetProvider
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import ShardField
 
 
 def free_port() -> int:
@@ -62,9 +63,9 @@ def redis_server(*options: str, port: int | None = None, client: dict[str, objec
     """Run a real server that keeps nothing, and yield its port.
 
     Args:
-        options: Options of the server's command line.
-        port: The port; by default a free one.
-        client: Options beside the port with which a client reaches the server.
+        options: options of the server's command line.
+        port: the port; by default a free one.
+        client: options beside the port with which a client reaches the server.
     """
     port = port or free_port()
     folder = Path(tempfile.mkdtemp(prefix="qfleet-test-"))
@@ -117,10 +118,10 @@ def worker(
     """Run a worker, and yield it when it takes tasks.
 
     Args:
-        url: The fleet's Redis.
-        log: The file for the worker's output.
+        url: the fleet's Redis.
+        log: the file for the worker's output.
         program: Python's arguments, by default as a user starts a worker.
-        settings: The variables of the worker's environment.
+        settings: the variables of the worker's environment.
     """
     environment = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_LOG_LEVEL": "INFO"} | settings
     with (
@@ -138,7 +139,7 @@ def worker(
 
 def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str | None:
     """Return a shard's field in the ledger, such as ``state`` or ``owner``."""
-    value = client.hget(keys.shards(job_id), f"{index}:{field}")
+    value = client.hget(keys.shards(job_id), ShardField.of(index, field))
     assert value is None or isinstance(value, bytes)
     return None if value is None else value.decode()
 

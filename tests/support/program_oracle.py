@@ -27,8 +27,8 @@ def apply(operation: Operation, columns: NDArray[np.complex128]) -> NDArray[np.c
     """Apply a unitary operation to columns, one amplitude at a time.
 
     Args:
-        operation: The operation.
-        columns: The states, shape (2**num_qubits, any).
+        operation: the operation.
+        columns: the states, shape (2**num_qubits, any).
     """
     table = matrix(operation)
     result = np.zeros_like(columns)

@@ -43,11 +43,11 @@ def random_expression(
     Divisions are by numbers other than 0, indices lie within the width, and no Float is cast to an integer.
 
     Args:
-        rng: The source of randomness.
-        kind: The type of the value.
-        depth: The most levels above the leaves.
-        num_clbits: The number of clbits.
-        variables: The types of the variables.
+        rng: the source of randomness.
+        kind: the type of the value.
+        depth: the most levels above the leaves.
+        num_clbits: the number of clbits.
+        variables: the types of the variables.
     """
 
     def inner(of_type: int) -> Expression:

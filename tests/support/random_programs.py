@@ -47,10 +47,10 @@ def random_program(
     """Return a random program that every engine runs to its end.
 
     Args:
-        rng: The source of randomness.
-        num_qubits: The number of qubits, 1 or more.
-        num_clbits: The number of clbits.
-        length: The number of statements, roughly; a loop and each statement in it count.
+        rng: the source of randomness.
+        num_qubits: the number of qubits, 1 or more.
+        num_clbits: the number of clbits.
+        length: the number of statements, roughly; a loop and each statement in it count.
         flow: True to include jumps, stores, loops and variables.
         saves: True to include saves, conditional ones and lists among them.
         slots: True to make some angles depend on parameters, for which `random_values` gives values.

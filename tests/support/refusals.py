@@ -16,9 +16,9 @@ def refused(circuit: QuantumCircuit, kind: type[QfleetError] = UnsupportedCircui
     """Check that lowering refuses a circuit, and return the text.
 
     Args:
-        circuit: The circuit.
-        kind: The exact class of the error.
-        options: The options of `lower`.
+        circuit: the circuit.
+        kind: the exact class of the error.
+        options: the options of `lower`.
     """
     with pytest.raises(kind) as caught:
         lower(circuit, **options)

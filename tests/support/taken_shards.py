@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import redis
 from make_jobs import make_presence
 
 from qfleet.ledger import NewJob
 from qfleet.wire.lua import Scripts
-from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
-from qfleet_worker.store import Store, Taken
+from qfleet_worker.store import ClaimedShard, Store
 
 
 def show_presence(store: Store, *holds: str) -> None:
@@ -18,27 +15,20 @@ def show_presence(store: Store, *holds: str) -> None:
     store.renew_presence(make_presence("a@test", holds=holds))
 
 
-def take(store: Store, job: NewJob, index: int = 0) -> Taken:
+def take(store: Store, job: NewJob, index: int = 0) -> ClaimedShard:
     """Take a shard that can be taken."""
     taken = store.take(job.job_id, index)
     assert taken is not None
     return taken
 
 
-def shard_field(client: redis.Redis, job: NewJob, name: str, index: int = 0) -> bytes | None:
-    """Return a field of a shard in the ledger."""
-    value = client.hget(keys.shards(job.job_id), ShardField.of(index, name))
-    assert value is None or isinstance(value, bytes)
-    return value
-
-
 def lost_shards(scripts: Scripts, job: NewJob, patience: float = 0.0, *, later_taken: bool = False) -> list[int]:
     """Return the shards of a job that a search finds lost.
 
     Args:
-        scripts: The scripts of the ledger.
-        job: The job to search.
-        patience: Seconds that a shard must have looked lost.
+        scripts: the scripts of the ledger.
+        job: the job to search.
+        patience: seconds that a shard must have looked lost.
         later_taken: True if a worker has taken a shard of a later job.
     """
     last_taken = 1e12 if later_taken else 0
@@ -46,6 +36,6 @@ def lost_shards(scripts: Scripts, job: NewJob, patience: float = 0.0, *, later_t
     return answer[1:]
 
 
-def process_of(taken: Taken) -> int:
+def process_of(taken: ClaimedShard) -> int:
     """Return the id of the process that took a shard."""
     return int(taken.owner.split("/")[1])

@@ -14,9 +14,9 @@ def until(condition: Callable[[], _Value], what: str, seconds: float = 30.0) -> 
     """Wait for the first true value of a condition, and return it.
 
     Args:
-        condition: The function that gives the value.
-        what: The text of the error if no value comes in time.
-        seconds: The longest wait.
+        condition: the function that gives the value.
+        what: the text of the error if no value comes in time.
+        seconds: the longest wait.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("provider/qfleet", "worker/qfleet_worker", "benchmarks", "examples", "tests/support")
 
-MOST_WORDS = 20
+MOST_WORDS = 12
 #: The words that the docstring of a function begins with.
 _VERBS = """
 Abort Add Adjust Aim Allow Answer Append Apply Ask Assemble Assert Await Begin Bind Block Bound Branch Break Broadcast

@@ -16,7 +16,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 import qfleet
 from qfleet import errors
-from qfleet.cli.circuit_files import read_circuits
+from qfleet.cli.circuit_files import read_circuit_files
 from qfleet.errors import (
     CircuitFileError,
     InvalidOptionError,
@@ -151,5 +151,5 @@ def test_the_line_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "wrong.qasm"
     file.write_text("OPENQASM 2.0;\nqreg q[1];\nno_such_gate q[0];\n")
     with pytest.raises(CircuitFileError) as caught:
-        read_circuits(file)
+        read_circuit_files([file])
     assert caught.value.fields == {"path": str(file), "line": 3}

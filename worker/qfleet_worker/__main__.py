@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a worker, check its health, or compile its machine code.
 
     Args:
-        arguments: The arguments of the command; by default those of this process.
+        arguments: the arguments of the command; by default those of this process.
 
     Returns:
         The exit code: 2 for wrong settings, 1 for an unusable Redis, and not 0 for a worker that failed.

@@ -41,17 +41,13 @@ def make_app(settings: Settings, name: str) -> Any:
     """Return the Celery app of a worker.
 
     Args:
-        settings: The worker's settings.
-        name: The worker's identity, which no other worker has or ever had.
+        settings: the worker's settings.
+        name: the worker's identity, which no other worker has or ever had.
     """
     app = Celery("qfleet_worker", set_as_current=False)
-    app.conf.update(celery_settings(settings.broker))
-    app.conf.update(transport_settings(settings.broker))
-    app.conf.worker_hijack_root_logger = False
-    app.conf.task_time_limit = settings.time_limit_seconds or None
+    _configure(app, settings)
     machine = machine_id()
     memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
-
     faster = StatevectorEngine()
     engines = Engines([faster, NumpyEngine()])
     # Before the pool forks: its processes then start with the engine loaded, if it is ready.
@@ -59,27 +55,13 @@ def make_app(settings: Settings, name: str) -> Any:
     # The processes of the pool connect when they first need to.
     store = Store(connect(settings.broker), name, machine=machine)
     limit = MemoryLimit(memory_bytes)
-    runner = Runner(store, engines, memory_bytes=memory_bytes, max_attempts=settings.max_attempts, limit=limit.allow)
-
+    runner = Runner(
+        store, engines, memory_bytes=memory_bytes, max_attempts=settings.max_attempts, limit_memory=limit.allow
+    )
     # The main process retries once only: it asks again soon, and the loop that takes tasks waits meanwhile.
     main = Store(connect(settings.broker, retries=1), name, machine=machine)
-
     publish = partial(send_shard, app)
-
-    @app.task(name=RUN_SHARD, ignore_result=True, Request=shard_request(main, publish))  # type: ignore[untyped-decorator]
-    def run_shard(job_id: str, index: int) -> None:
-        try:
-            taken = store.take(str(job_id), int(index))
-            wanted = taken is not None and runner.run(taken)
-        except (redis.ConnectionError, redis.TimeoutError) as exc:
-            # The message goes back on the queue, and another attempt follows. Any other error would occur again.
-            raise Reject(str(exc), requeue=True) from exc
-        except MemoryError as exc:
-            # Celery would end the whole worker.
-            raise Reject("out of memory", requeue=True) from exc
-        if not wanted:
-            raise Ignore
-
+    _register_task(app, store, runner, shard_request(main, publish))
     presence = Presence(
         name=name,
         version=qfleet_worker.__version__,
@@ -94,13 +76,54 @@ def make_app(settings: Settings, name: str) -> Any:
     app.steps["consumer"].add(PoolStep)
     limit_control()
     limit_shutdown(main, settings.grace_seconds, publish)
+    _prepare_processes(engines, limit)
+    return app
+
+
+def _configure(app: Celery, settings: Settings) -> None:
+    """Give an app its broker, and the limits that Celery keeps."""
+    app.conf.update(celery_settings(settings.broker))
+    app.conf.update(transport_settings(settings.broker))
+    app.conf.worker_hijack_root_logger = False
+    app.conf.task_time_limit = settings.time_limit_seconds or None
+
+
+def _register_task(app: Celery, store: Store, runner: Runner, request: type) -> None:
+    """Register the task that runs a shard.
+
+    Args:
+        app: the worker's app.
+        store: the ledger, for the processes of the pool.
+        runner: runs the shards.
+        request: Celery's class for a task on its way through the main process.
+    """
+
+    @app.task(name=RUN_SHARD, ignore_result=True, Request=request)  # type: ignore[untyped-decorator]
+    def run_shard(job_id: str, index: int) -> None:
+        try:
+            shard = store.take(str(job_id), int(index))
+            wanted = shard is not None and runner.run(shard)
+        except (redis.ConnectionError, redis.TimeoutError) as exc:
+            # The message goes back on the queue, and another attempt follows. Any other error would occur again.
+            raise Reject(str(exc), requeue=True) from exc
+        except MemoryError as exc:
+            # Celery would end the whole worker.
+            raise Reject("out of memory", requeue=True) from exc
+        if not wanted:
+            raise Ignore
+
+
+def _prepare_processes(engines: Engines, limit: MemoryLimit) -> None:
+    """Have each process of the pool limit its memory when it begins.
+
+    Args:
+        engines: the worker's engines; a faster one that is loaded later needs its own memory.
+        limit: the limit of a process's memory.
+    """
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def begin_process(**_: Any) -> None:
         outlast_termination()
         limit.begin()
-        # The faster engine, loaded later, needs its own memory.
         engines.on_load = limit.begin
         keep_freed_memory()
-
-    return app

@@ -13,8 +13,8 @@ def is_healthy(broker: Broker, machine: str) -> bool:
     """Tell whether a worker of a machine has renewed its presence recently.
 
     Args:
-        broker: The Redis of the fleet.
-        machine: The id of the machine or container, from `qfleet.wire.messages.machine.machine_id`.
+        broker: the Redis of the fleet.
+        machine: the id of the machine or container, from `qfleet.wire.messages.machine.machine_id`.
 
     Returns:
         False also if Redis doesn't answer.

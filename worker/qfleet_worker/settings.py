@@ -46,8 +46,8 @@ class Settings:
         """Return the settings that an environment holds.
 
         Raises:
-            SettingsError: A setting is missing or wrong.
-            qfleet.wire.redis.broker.BrokerUrlError: The url is wrong.
+            SettingsError: a setting is missing or wrong.
+            qfleet.wire.redis.broker.BrokerUrlError: the url is wrong.
         """
         url = environment.get("QFLEET_URL", "")
         if not url:

@@ -57,7 +57,7 @@ _decoder = msgspec.json.Decoder(PresenceGlimpse)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClaimedShard:
     """A shard that this process holds and may run."""
 
     job_id: str
@@ -106,11 +106,11 @@ class Store:
         """Open the ledger for a worker.
 
         Args:
-            client: The Redis that holds the ledger.
-            worker: The name under which the worker shows its presence.
-            machine: The id of the machine on which its process ids are valid, from
+            client: the Redis that holds the ledger.
+            worker: the name under which the worker shows its presence.
+            machine: the id of the machine on which its process ids are valid, from
                 `qfleet.wire.messages.machine.machine_id`.
-            room_seconds: Seconds that a result waits for room in a full Redis.
+            room_seconds: seconds that a result waits for room in a full Redis.
         """
         self._redis: Any = client
         self._worker = worker
@@ -120,7 +120,7 @@ class Store:
         self._scripts = Scripts(client)
         self._renew = self._redis.register_script(plain_script("show"))
 
-    def take(self, job_id: str, index: int) -> Taken | None:
+    def take(self, job_id: str, index: int) -> ClaimedShard | None:
         """Claim a shard to run it in this process.
 
         Returns:
@@ -133,7 +133,7 @@ class Store:
         if len(answer) < 3:
             return None
         attempt, work, cause = answer
-        return Taken(job_id, index, owner, attempt, work, cause.decode())
+        return ClaimedShard(job_id, index, owner, attempt, work, cause.decode())
 
     def _is_dead(self, owner: bytes, machine: bytes) -> bool:
         """Tell whether an owner's process ran on this machine, and has ended."""
@@ -141,25 +141,25 @@ class Store:
         is_here = bool(machine) and machine == self._machine.encode()
         return is_here and process is not None and not psutil.pid_exists(process)
 
-    def begin(self, taken: Taken, circuit: int) -> int | None:
+    def begin(self, shard: ClaimedShard, circuit: int) -> int | None:
         """Record which circuit of a shard runs next.
 
         Args:
-            taken: The shard.
-            circuit: The circuit's index in the job.
+            shard: the shard.
+            circuit: the circuit's index in the job.
 
         Returns:
             How many processes died while they ran this circuit; ``None`` if the shard has another owner by now.
         """
-        answer: int | None = self._scripts.call("begin", taken.job_id, taken.index, taken.owner, circuit)
+        answer: int | None = self._scripts.call("begin", shard.job_id, shard.index, shard.owner, circuit)
         return answer
 
     def programs(self, job_id: str, names: list[str]) -> list[bytes | None]:
         """Return the blobs of a job's programs in their names' order.
 
         Args:
-            job_id: The job.
-            names: The names of the programs.
+            job_id: the job.
+            names: the names of the programs.
 
         Returns:
             ``None`` for each missing program.
@@ -167,17 +167,19 @@ class Store:
         blobs: list[bytes | None] = self._redis.hmget(keys.programs(job_id), names)
         return blobs
 
-    def finish(self, taken: Taken, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
+    def finish(
+        self, shard: ClaimedShard, result: bytes, *, whole: int, blocks: list[tuple[int, int]], error: str
+    ) -> bool:
         """Store a shard's result, and mark the shard SUCCESS or FAILURE.
 
         If a full Redis has no room for the result, the worker tries again for a while. After that the shard fails.
 
         Args:
-            taken: The shard.
-            result: The blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
-            whole: How many circuits ran with all their shots.
-            blocks: A pair (circuit, number of its blocks) for each block of shots that ran.
-            error: The error's text for the user; empty on success.
+            shard: the shard.
+            result: the blob of a `qfleet.wire.messages.result.ShardResult`; empty if there is none.
+            whole: how many circuits ran with all their shots.
+            blocks: a pair (circuit, number of its blocks) for each block of shots that ran.
+            error: the error's text for the user; empty on success.
 
         Returns:
             False if nothing was stored: the shard was cancelled, has ended, or was taken by another process.
@@ -185,21 +187,23 @@ class Store:
         deadline = time.monotonic() + self._room_seconds
         while True:
             try:
-                return self._finish_with(taken, result, whole, blocks, error)
+                return self._finish_with(shard, result, whole, blocks, error)
             except OutOfMemoryError:
                 if time.monotonic() >= deadline:
                     break
-            logger.warning("Redis has no room for the result of shard %s of job %s yet", taken.index, taken.job_id)
+            logger.warning("Redis has no room for the result of shard %s of job %s yet", shard.index, shard.job_id)
             time.sleep(_ROOM_RETRY_SECONDS)
         error = f"Redis is out of memory: it has no room for a result of {len(result) / 2**20:.1f} MiB"
-        return self._finish_with(taken, b"", 0, [], error)
+        return self._finish_with(shard, b"", 0, [], error)
 
-    def _finish_with(self, taken: Taken, result: bytes, whole: int, blocks: list[tuple[int, int]], error: str) -> bool:
+    def _finish_with(
+        self, shard: ClaimedShard, result: bytes, whole: int, blocks: list[tuple[int, int]], error: str
+    ) -> bool:
         state: ShardState = "FAILURE" if error else "SUCCESS"
         answer = self._scripts.call(
             "finish",
-            taken.job_id,
-            *(taken.index, taken.owner, state, result, error, whole),
+            shard.job_id,
+            *(shard.index, shard.owner, state, result, error, whole),
             *(number for block in blocks for number in block),
         )
         return bool(answer)
@@ -221,10 +225,10 @@ class Store:
         """Record that the process that ran a shard here is dead.
 
         Args:
-            job_id: The job.
-            index: The shard's place in the job.
-            process: The id of the process; ``None`` if it died before it recorded its id.
-            cause: The cause of its death; empty if the shard was cancelled.
+            job_id: the job.
+            index: the shard's place in the job.
+            process: the id of the process; ``None`` if it died before it recorded its id.
+            cause: the cause of its death; empty if the shard was cancelled.
         """
         owner = f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
         self._scripts.call("stopped", job_id, index, owner, cause)
@@ -254,7 +258,7 @@ class Store:
         The caller must publish these shards again. A job with damaged records is skipped, and logged once.
 
         Args:
-            patience_seconds: Seconds that a shard must have looked lost.
+            patience_seconds: seconds that a shard must have looked lost.
 
         Returns:
             The job and the index of each shard; nothing if another worker has just searched.
@@ -349,8 +353,8 @@ def connect(broker: Broker, *, retries: int = PATIENT) -> redis.Redis:
     So no shard's result is lost.
 
     Args:
-        broker: The Redis to connect to.
-        retries: How often a command is tried again, with growing pauses.
+        broker: the Redis to connect to.
+        retries: how often a command is tried again, with growing pauses.
     """
     retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=5.0), retries)
     if broker.sentinels:

@@ -101,7 +101,7 @@ def shard_message(raw: bytes) -> dict[str, Any]:
     """Return a Celery message for the shard named by a queue message.
 
     Raises:
-        MessageError: The message doesn't name a shard.
+        MessageError: the message doesn't name a shard.
     """
     headers = _decoded(raw, _shard_decoder, MAX_SHARD_MESSAGE_BYTES).headers
     if headers.task != RUN_SHARD:
@@ -135,7 +135,7 @@ def control_message(raw: bytes) -> dict[str, Any]:
     ``revoke`` always kills by SIGKILL.
 
     Raises:
-        MessageError: The message is neither of these commands.
+        MessageError: the message is neither of these commands.
     """
     outer = _decoded(raw, _control_decoder, MAX_CONTROL_MESSAGE_BYTES)
     try:

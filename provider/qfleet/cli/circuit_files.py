@@ -43,21 +43,21 @@ def read_circuit_files(paths: Iterable[Path]) -> list[QuantumCircuit]:
         CircuitFileError: a file can't be read.
     """
     with Probe() as probe:
-        return [circuit for path in paths for circuit in _read(path, probe)]
+        return [circuit for path in paths for circuit in read_circuits(path, probe)]
 
 
-def read_circuits(path: Path) -> list[QuantumCircuit]:
+def read_circuits(path: Path, probe: Probe) -> list[QuantumCircuit]:
     """Return the circuits of one file.
 
     An OpenQASM file is one circuit, named after the file. A QPY file has any number of circuits with their own names.
 
+    Args:
+        path: the file.
+        probe: tries each circuit before this process reads it.
+
     Raises:
         CircuitFileError: the file can't be read; the text has the file, the line if it is known, and a remedy.
     """
-    return read_circuit_files([path])
-
-
-def _read(path: Path, probe: Probe) -> list[QuantumCircuit]:
     data = _content(path)
     if data.startswith(_QPY_MAGIC):
         _check_qpy(path, data)

@@ -43,9 +43,15 @@ class Probe:
     """A child process that tries circuits one by one.
 
     It starts at the first circuit and ends with the context.
+
+    Args:
+        seconds: processor time that this process grants the child for any file; the child keeps to its own limit.
+        start_seconds: wall time for the start of the child.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = _SECONDS, start_seconds: float = _START_SECONDS) -> None:
+        self._seconds = seconds
+        self._start_seconds = start_seconds
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Probe:
@@ -73,11 +79,12 @@ class Probe:
             stderr=subprocess.DEVNULL,
         )
         self._child = child
-        seconds = _allowed_seconds(kind, len(data))
-        answer = _answer(child, _HEAD.pack(kind.encode(), len(data)), data, seconds * _SLOWDOWN + _START_SECONDS)
+        seconds = _allowed_seconds(kind, len(data), self._seconds)
+        wall_seconds = seconds * _SLOWDOWN + self._start_seconds
+        answer = _answer(child, _HEAD.pack(kind.encode(), len(data)), data, wall_seconds)
         if answer is None:
             self._end()
-            raise UnreadableError(_death(kind, len(data), child.returncode), too_large=True)
+            raise UnreadableError(_death(child.returncode, seconds, _allowed_bytes(kind, len(data))), too_large=True)
         problem = json.loads(answer)
         if problem is not None:
             reason, line, too_large = problem
@@ -120,15 +127,21 @@ def _answer(child: subprocess.Popen[bytes], head: bytes, data: bytes, seconds: f
     return line or None
 
 
-def _death(kind: Format, size: int, code: int) -> str:
-    """Return the reason why a child ended without an answer."""
+def _death(code: int, seconds: float, memory: int) -> str:
+    """Return the reason why a child ended without an answer.
+
+    Args:
+        code: its exit code.
+        seconds: the processor time that it was allowed.
+        memory: the bytes of memory that it was allowed.
+    """
     if -code in (signal.SIGPROF, signal.SIGKILL):
-        return f"reading it takes more than {_allowed_seconds(kind, size):.0f} s"
-    return f"reading it takes more than {_allowed_bytes(kind, size) >> 20} MiB of memory, or crashes the reader"
+        return f"reading it takes more than {seconds:.0f} s"
+    return f"reading it takes more than {memory >> 20} MiB of memory, or crashes the reader"
 
 
-def _allowed_seconds(kind: Format, size: int) -> float:
-    return _SECONDS + _SECONDS_PER_BYTE[kind] * size
+def _allowed_seconds(kind: Format, size: int, seconds: float = _SECONDS) -> float:
+    return seconds + _SECONDS_PER_BYTE[kind] * size
 
 
 def _allowed_bytes(kind: Format, size: int) -> int:

@@ -15,7 +15,7 @@ from qiskit.providers import JobStatus
 from qfleet.errors import DamagedDataError, FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
 from qfleet.jobs.gathering import all_parts
 from qfleet.jobs.status import job_status
-from qfleet.jobs.waiting import READ_EVERY_SECONDS, Deadline, ended, goes_on, interruptible, seconds, watch
+from qfleet.jobs.waiting import Deadline, ended, goes_on, interruptible, seconds, watch
 from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.messages.result import CircuitResult
@@ -62,14 +62,19 @@ class LedgerJob(ABC, Generic[_Result]):
     #: the word for the parts of a result: circuits or PUBs
     _units: ClassVar[str]
 
-    def __init__(self, backend: JobBackend, *, new: NewJob | None, snapshot: Snapshot | None) -> None:
+    def __init__(
+        self, backend: JobBackend, *, new: NewJob | None, snapshot: Snapshot | None, read_every: float
+    ) -> None:
         """Make the object of a job.
 
         Args:
             backend: the backend that the job runs on.
             new: the job, if it hasn't been sent yet; ``None`` for a job in the fleet's Redis.
             snapshot: the state of the job, if it was just read from Redis.
+            read_every: seconds between two reads of the ledger while the job is waited for. Messages tell of changes
+                in between, but may get lost.
         """
+        self._read_every = read_every
         self._backend = backend
         self._connection = backend._connection
         self._unsent = new
@@ -312,9 +317,10 @@ class LedgerJob(ABC, Generic[_Result]):
         return self._record
 
     def _reads(
-        self, deadline: Deadline, read_every: float = READ_EVERY_SECONDS, *, moves: bool = False
+        self, deadline: Deadline, read_every: float | None = None, *, moves: bool = False
     ) -> Generator[Snapshot]:
         """Yield the job's state at each read; see `watch`."""
+        read_every = self._read_every if read_every is None else read_every
         self._must_be_submitted()
         if self._snapshot is not None and _is_settled(self._snapshot):
             yield self._snapshot
@@ -362,7 +368,7 @@ class LedgerJob(ABC, Generic[_Result]):
         deadline = Deadline(self._job_id, None)
         snapshot = self._snapshot
         if snapshot is None or not _is_settled(snapshot):
-            snapshot = await ended(self._connection, deadline)
+            snapshot = await ended(self._connection, deadline, read_every=self._read_every)
             self._snapshot = snapshot
         threads = self._connection.threads
         return await asyncio.get_running_loop().run_in_executor(threads, self._conclude, snapshot, deadline)

@@ -89,7 +89,7 @@ class LedgerBackend(BaseBackend):
             return ledger.shard_state(*shard)
 
     def _outcome(self, state: str, job_id: str, index: int) -> object:
-        """Return the value of a shard that has ended, or the exception that ``get`` raises."""
+        """Return an ended shard's value, or the exception that ``get`` raises."""
         if state == "REVOKED":
             return TaskRevokedError("cancelled")
         with self._connection.ledger() as ledger:
@@ -103,7 +103,7 @@ class LedgerBackend(BaseBackend):
             return JobFailedError(error or ledger.snapshot(job_id).error, job_id=job_id)
 
     def get_result(self, task_id: str) -> object:
-        """Return the value of a shard, or its exception; ``None`` until it has ended."""
+        """Return a shard's value or its exception; ``None`` until it ends."""
         return self.get_task_meta(task_id)["result"]
 
     def task_result_exists(self, task_id: str) -> bool:
@@ -138,7 +138,12 @@ class LedgerBackend(BaseBackend):
         on_interval: Callable[[], object] | None = None,
         max_iterations: int | None = None,  # noqa: ARG002
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield shards' ids and records, each when it has ended. Raises what `wait_for` raises."""
+        """Yield each shard's id and record once the shard has ended.
+
+        Raises:
+            celery.exceptions.TimeoutError: see `wait_for`.
+            qfleet.errors.JobNotFoundError: see `wait_for`.
+        """
         for name, meta in self._ended(task_ids, timeout, on_interval):
             if on_message is not None:
                 on_message(meta)
@@ -191,7 +196,7 @@ class LedgerBackend(BaseBackend):
 
 
 class _Meta(dict[str, Any]):
-    """A task's record whose result is read when it is first asked for."""
+    """A task's record whose result is read at its first use."""
 
     read: Callable[[], object]
 

@@ -14,7 +14,7 @@ from qiskit.result.models import ExperimentResult
 from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
 from qfleet.jobs.gathering import default_error, gather
 from qfleet.jobs.result import assemble, failures
-from qfleet.jobs.waiting import Deadline, interruptible
+from qfleet.jobs.waiting import READ_EVERY_SECONDS, Deadline, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.result import CircuitResult
 
@@ -35,10 +35,11 @@ class FleetJob(LedgerJob[Result], JobV1):
         *,
         new: NewJob | None = None,
         snapshot: Snapshot | None = None,
+        read_every: float = READ_EVERY_SECONDS,
     ) -> None:
         """See `qfleet.jobs.base.LedgerJob`."""
         JobV1.__init__(self, backend, job_id)
-        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot)
+        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot, read_every=read_every)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, ExperimentResult]]:
         """Yield each circuit's index and result when its shots have run.

@@ -17,7 +17,7 @@ _Outcome = TypeVar("_Outcome", int, str)
 
 
 #: The number of texts that are kept for one layout of registers.
-_REMEMBERED: Final = 1 << 14
+_MOST_TEXTS: Final = 1 << 14
 #: The largest length of a text that is kept. Longer ones are unlikely to be needed again.
 _LONGEST: Final = 32
 
@@ -28,14 +28,20 @@ class Names(dict[_Outcome, str]):
     Each is made once, up to a number of texts.
     """
 
-    def __init__(self, make: Callable[[_Outcome], str]) -> None:
-        """Keep no texts yet. ``make`` returns the text of an outcome."""
+    def __init__(self, make: Callable[[_Outcome], str], most_texts: int = _MOST_TEXTS) -> None:
+        """Keep no texts yet.
+
+        Args:
+            make: returns the text of an outcome.
+            most_texts: number of texts to keep.
+        """
         super().__init__()
         self._make: Callable[[_Outcome], str] = make
+        self._most_texts = most_texts
 
     def __missing__(self, outcome: _Outcome) -> str:
         text = self._make(outcome)
-        if len(self) < _REMEMBERED and len(text) <= _LONGEST:
+        if len(self) < self._most_texts and len(text) <= _LONGEST:
             self[outcome] = text
         return text
 

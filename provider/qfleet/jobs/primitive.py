@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import accumulate
@@ -16,11 +15,10 @@ from qiskit.primitives import BasePrimitiveJob, PrimitiveResult, PubResult
 from qiskit.providers import BackendV2, JobStatus
 from qiskit.providers.jobstatus import JOB_FINAL_STATES
 
-from qfleet.errors import DamagedDataError
 from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
 from qfleet.jobs.gathering import arriving, default_error, gather_units
-from qfleet.jobs.pub_results import ERROR, ExpectationValues, pub_result
-from qfleet.jobs.waiting import Deadline, interruptible
+from qfleet.jobs.pub_results import ERROR, pub_result, whole_expectation_values
+from qfleet.jobs.waiting import READ_EVERY_SECONDS, Deadline, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
@@ -45,10 +43,11 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         *,
         new: NewJob | None = None,
         snapshot: Snapshot | None = None,
+        read_every: float = READ_EVERY_SECONDS,
     ) -> None:
         """See `qfleet.jobs.base.LedgerJob`."""
         BasePrimitiveJob.__init__(self, job_id)
-        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot)
+        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot, read_every=read_every)
 
     def backend(self) -> BackendV2:
         """Return the backend that the job runs on."""
@@ -121,26 +120,13 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
     def _expectation_values_as_completed(
         self, deadline: Deadline, record: JobRecord
     ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        (circuit,), blocks = record.circuits, defaultdict[int, list[CircuitResult]](list)
-        values = ExpectationValues(circuit, record.pubs[0])
         with (
             interruptible(self._job_id),
             damage_named(self._job_id),
             closing(self._reads(deadline, moves=True)) as reads,
         ):
-            for arrived, _ in arriving(self._connection, deadline, reads):
-                for part in arrived:
-                    own = blocks[part.index]
-                    own.append(part)
-                    if any(block.error for block in own) or sum(block.shots for block in own) < circuit.shots:
-                        continue
-                    end = part.index + part.points
-                    if end > circuit.points:
-                        raise DamagedDataError(
-                            f"the job has {circuit.points} parameter sets, and returned {end}", circuit=0
-                        )
-                    in_order = sorted(blocks.pop(part.index), key=lambda block: block.first_shot)
-                    yield slice(part.index, end), values.of(part.index, part.points, in_order)[0]
+            arrived = (part for parts, _ in arriving(self._connection, deadline, reads) for part in parts)
+            yield from whole_expectation_values(record, arrived)
 
     def _as_completed(self, deadline: Deadline) -> Iterator[tuple[int, PubResult]]:
         with interruptible(self._job_id), damage_named(self._job_id):

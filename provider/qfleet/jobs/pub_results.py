@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +46,38 @@ def pub_result(
     except DamagedDataError as exc:
         exc.circuit = number
         raise
+
+
+def whole_expectation_values(
+    record: JobRecord, results: Iterable[CircuitResult]
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield the expectation values of whole parameter sets.
+
+    They are yielded when all their shots have run. Parameter sets that failed are left out.
+
+    Args:
+        record: the job of one PUB, as it was submitted.
+        results: the results of its parameter sets as they arrive, in blocks of shots.
+
+    Yields:
+        The place of some parameter sets in the flat array of all, and their expectation values: float64, shape
+        (sets, expectation values of each).
+
+    Raises:
+        DamagedDataError: the data don't fit the job.
+    """
+    (circuit,), blocks = record.circuits, defaultdict[int, list[CircuitResult]](list)
+    values = ExpectationValues(circuit, record.pubs[0])
+    for part in results:
+        own = blocks[part.index]
+        own.append(part)
+        if any(block.error for block in own) or sum(block.shots for block in own) < circuit.shots:
+            continue
+        end = part.index + part.points
+        if end > circuit.points:
+            raise DamagedDataError(f"the job has {circuit.points} parameter sets, and returned {end}", circuit=0)
+        in_order = sorted(blocks.pop(part.index), key=lambda block: block.first_shot)
+        yield slice(part.index, end), values.of(part.index, part.points, in_order)[0]
 
 
 def _pub_result(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The result of a shard as plain values, for readers that don't use Qiskit's result types."""
+"""The result of a shard as plain values, without Qiskit's result types."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def shard_values(record: JobRecord, result: ShardResult) -> list[dict[str, Any]]
 
 
 def _first_points(record: JobRecord) -> list[tuple[int, CircuitRecord]]:
-    """Return each circuit with the index of its first parameter set in the job."""
+    """Return each circuit with the index of its first parameter set."""
     first, found = 0, []
     for circuit in record.circuits:
         found.append((first, circuit))

@@ -37,15 +37,17 @@ class Deadline:
     Args:
         job_id: the job that the call waits for.
         timeout: seconds from now; ``None`` for no end.
+        outage_seconds: the longest outage of Redis that the wait survives.
 
     Raises:
         InvalidOptionError: ``timeout`` isn't a number.
     """
 
-    def __init__(self, job_id: str, timeout: float | None) -> None:
+    def __init__(self, job_id: str, timeout: float | None, *, outage_seconds: float = OUTAGE_SECONDS) -> None:
         self.job_id = job_id
         self.timeout = None if timeout is None else seconds("timeout", timeout)
         self._deadline = math.inf if self.timeout is None else time.monotonic() + self.timeout
+        self._outage_seconds = outage_seconds
         self._unreachable_since: float | None = None
         self._pause = _PAUSES_SECONDS[0]
 
@@ -78,7 +80,7 @@ class Deadline:
                 job_id=self.job_id,
                 timeout_seconds=self.timeout,
             ) from error
-        if outage > OUTAGE_SECONDS:
+        if outage > self._outage_seconds:
             raise BrokerUnreachableError(
                 f"Redis didn't come back within {outage:.0f} s; job {self.job_id} goes on without this client, "
                 f"and provider.job({self.job_id!r}) finds it again. {error}",
@@ -126,7 +128,7 @@ def watch(
 
     Raises:
         FleetJobTimeoutError: the job didn't end in time.
-        BrokerUnreachableError: Redis didn't answer for `OUTAGE_SECONDS`.
+        BrokerUnreachableError: Redis didn't answer for too long, see `Deadline`.
         BrokerClosedError: the connection was closed in the meantime.
         JobNotFoundError, JobExpiredError: the job doesn't exist, or no longer exists.
     """
@@ -154,10 +156,16 @@ def watch(
             time.sleep(deadline.pause_after(exc))
 
 
-async def ended(connection: Connection, deadline: Deadline) -> Snapshot:
+async def ended(connection: Connection, deadline: Deadline, *, read_every: float = READ_EVERY_SECONDS) -> Snapshot:
     """Return the job's final state when it has ended, for coroutines.
 
-    It raises the same errors as `watch`.
+    Args:
+        connection: the connection to Redis.
+        deadline: the end of the wait.
+        read_every: seconds between two reads of the ledger.
+
+    Raises:
+        FleetJobTimeoutError, BrokerError, JobNotFoundError, JobExpiredError: see `watch`.
     """
     loop = asyncio.get_running_loop()
 
@@ -179,7 +187,7 @@ async def ended(connection: Connection, deadline: Deadline) -> Snapshot:
                     deadline.answered()
                     if snapshot.is_final:
                         return snapshot
-                    await listener.wait(_until_read(connection, deadline, snapshot, hub, READ_EVERY_SECONDS))
+                    await listener.wait(_until_read(connection, deadline, snapshot, hub, read_every))
                     _check(connection, hub, listener)
         except BrokerUnreachableError as exc:
             if connection.closings != closings:
@@ -207,7 +215,17 @@ def _until_read(
         raise FleetJobTimeoutError(
             _why_waiting(connection, deadline, snapshot), job_id=deadline.job_id, timeout_seconds=deadline.timeout
         )
-    return min(max(read_every, LEAST_SECONDS, _SHARE_SECONDS * hub.number_of_listeners), left)
+    return min(pause_between_reads(read_every, hub.number_of_listeners), left)
+
+
+def pause_between_reads(read_every: float, num_waits: int) -> float:
+    """Return the seconds between two reads of the ledger by one wait.
+
+    Args:
+        read_every: seconds that the wait asks for.
+        num_waits: number of waits of this client, which share Redis.
+    """
+    return max(read_every, LEAST_SECONDS, _SHARE_SECONDS * num_waits)
 
 
 @contextmanager

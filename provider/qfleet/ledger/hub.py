@@ -20,9 +20,8 @@ import redis
 
 from qfleet.ledger.listener import MOVED, READ, Listener
 
-#: The time without a listener after which the connection is closed and the thread ends.
+#: See `EventHub`.
 IDLE_SECONDS: Final = 10.0
-#: The time of silence after which a connection is tested; after the same time without an answer, it counts as lost.
 SILENCE_SECONDS: Final = 10.0
 #: The first and the longest pause between two attempts to connect.
 _PAUSES_SECONDS: Final = (0.05, 1.0)
@@ -34,13 +33,23 @@ class EventHub:
     It has one connection for all of them.
     """
 
-    def __init__(self, connect: Callable[[], redis.Redis]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], redis.Redis],
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         """Make a hub that isn't connected yet.
 
         Args:
             connect: makes a separate client for the hub.
+            silence_seconds: time of silence after which a connection is tested, and then again counts as lost.
+            idle_seconds: time without a listener after which the connection is closed and the thread ends.
         """
         self._connect = connect
+        self._silence_seconds = silence_seconds
+        self._idle_seconds = idle_seconds
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._listeners: dict[str, list[Listener]] = {}
@@ -139,13 +148,13 @@ class EventHub:
                 with self._lock:
                     if self._listeners:
                         idle_since = now
-                    if self.closed or now - idle_since >= IDLE_SECONDS:
+                    if self.closed or now - idle_since >= self._idle_seconds:
                         self._forget()
                         return
                     wanted = bool(self._listeners)
                 try:
                     if connection is None and wanted and now >= attempt_at:
-                        connection = _EventConnection(self._connect())
+                        connection = _EventConnection(self._connect(), self._silence_seconds)
                         pause = _PAUSES_SECONDS[0]
                     if connection is not None:
                         self._converse(connection)
@@ -158,9 +167,9 @@ class EventHub:
                     pause = min(2 * pause, _PAUSES_SECONDS[1])
                     continue
                 if connection is not None:
-                    connection.sleep(woken, idle_since + IDLE_SECONDS - now)
+                    connection.sleep(woken, idle_since + self._idle_seconds - now)
                 else:
-                    _sleep(woken, (attempt_at if wanted else idle_since + IDLE_SECONDS) - now)
+                    _sleep(woken, (attempt_at if wanted else idle_since + self._idle_seconds) - now)
         except BaseException:
             with self._lock:
                 self._forget()
@@ -252,8 +261,9 @@ class EventHub:
 class _EventConnection:
     """The connection of a hub, with the time of the last answer."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, silence_seconds: float) -> None:
         self._client: Any = client
+        self._silence_seconds = silence_seconds
         self._connection: Any = client.connection_pool.get_connection()
         self._heard_at = time.monotonic()
         self._asked_at: float | None = None
@@ -274,9 +284,9 @@ class _EventConnection:
             self._heard_at, self._asked_at = time.monotonic(), None
             yield message
         now = time.monotonic()
-        if self._asked_at is not None and now - self._asked_at >= SILENCE_SECONDS:
+        if self._asked_at is not None and now - self._asked_at >= self._silence_seconds:
             raise redis.TimeoutError(f"no answer for {now - self._asked_at:.0f} s")
-        if self._asked_at is None and now - self._heard_at >= SILENCE_SECONDS:
+        if self._asked_at is None and now - self._heard_at >= self._silence_seconds:
             self._connection.send_command("PING", check_health=False)
             self._asked_at = now
 
@@ -290,7 +300,7 @@ class _EventConnection:
             idle: the longest time, in seconds.
         """
         since = self._heard_at if self._asked_at is None else self._asked_at
-        _sleep(woken, min(idle, since + SILENCE_SECONDS - time.monotonic()), self._connection._sock)
+        _sleep(woken, min(idle, since + self._silence_seconds - time.monotonic()), self._connection._sock)
 
     def close(self) -> None:
         """Close the connection."""

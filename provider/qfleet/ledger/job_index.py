@@ -20,7 +20,6 @@ from qfleet.wire.redis import keys
 #: The time after a job was made for which its id is kept, unless there are more than `MOST_IDS`.
 TOMBSTONE_SECONDS: Final = 90 * 86_400
 MOST_IDS: Final = 100_000
-_TRIMMED_AT_ONCE: Final = 1_000
 #: The beginning of an id, but not a whole one.
 _SHORT: Final = re.compile(r"[0-9a-f-]{4,35}")
 
@@ -45,17 +44,29 @@ class JobIndex:
     It raises the errors of redis-py.
     """
 
-    def __init__(self, client: redis.Redis, *, slices: IndexSlices = _SLICES, most_candidates: int = 8) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        slices: IndexSlices = _SLICES,
+        most_candidates: int = 8,
+        most_ids: int = MOST_IDS,
+        most_trimmed: int = 1_000,
+    ) -> None:
         """Open the index.
 
         Args:
             client: the Redis that holds the index.
             slices: the numbers of ids that a call reads.
             most_candidates: the largest number of ids that match the beginning of an id.
+            most_ids: the largest number of ids that are kept, those of expired jobs among them.
+            most_trimmed: the largest number of ids that one `trim` removes.
         """
         self._redis: Any = client
         self._slices = slices
         self._most_candidates = most_candidates
+        self._most_ids = most_ids
+        self._most_trimmed = most_trimmed
         self._slice = self._redis.register_script(_script("slice"))
         self._trim = self._redis.register_script(_script("trim"))
 
@@ -110,7 +121,7 @@ class JobIndex:
         Ids of jobs that expired long ago are removed and, if there are too many ids, those of other expired jobs.
         """
         seconds, _ = self._redis.time()
-        arguments = [keys.job(""), _TRIMMED_AT_ONCE, seconds - TOMBSTONE_SECONDS, MOST_IDS]
+        arguments = [keys.job(""), self._most_trimmed, seconds - TOMBSTONE_SECONDS, self._most_ids]
         return int(self._trim(keys=[keys.JOBS, keys.IDS, keys.TRIMMED], args=arguments))
 
 

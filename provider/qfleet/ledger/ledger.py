@@ -39,7 +39,7 @@ _presence_decoder = msgspec.json.Decoder(Presence)
 
 
 class LargestNeed(NamedTuple):
-    """The circuit of a job that needs the most memory, and how much."""
+    """The circuit of a job that needs the most memory."""
 
     memory_bytes: int
     #: the circuit's place in the job's record
@@ -57,7 +57,7 @@ class NewJob:
     shards: Sequence[ShardWork]
     #: the encoded programs by content hash
     programs: Mapping[str, bytes]
-    #: by engine, what the circuit needs that needs most there; not stored
+    #: by the engine of a worker, the need of the circuit that needs most there; not stored
     needs: Mapping[str, LargestNeed] = field(default_factory=dict)
     #: the shards by the memory they need, in their order; without any, all shards are of the lowest tier
     tiers: Sequence[Tier] = ()
@@ -81,8 +81,15 @@ class Ledger:
     It raises the errors of redis-py, which `Connection.ledger` translates.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, max_value_bytes: int = MAX_BLOB_BYTES) -> None:
+        """Open the ledger.
+
+        Args:
+            client: the Redis that holds it.
+            max_value_bytes: size of the largest value that this Redis holds.
+        """
         self._redis: Any = client
+        self._max_value_bytes = max_value_bytes
         self._scripts = Scripts(client)
         self._published = self._redis.register_script(plain_script("published"))
 
@@ -118,7 +125,7 @@ class Ledger:
         Raises:
             CapacityError: the job's record is too large for a Redis value.
         """
-        ledger, created = _fields(job), job.record.created
+        ledger, created = _fields(job, self._max_value_bytes), job.record.created
         key, shards, work, programs, _ = keys.of_job(job.job_id)
         sent = {name: blob for name, blob in job.programs.items() if name not in again}
         with self._redis.pipeline(transaction=True) as pipe:
@@ -191,7 +198,7 @@ class Ledger:
         return decode_record(blob)
 
     def shard_state(self, job_id: str, index: int) -> ShardState | None:
-        """Return the state of a shard; ``None`` if there is no such shard."""
+        """Return the state of a shard; ``None`` if it doesn't exist."""
         raw = self._redis.hget(keys.shards(job_id), ShardField.of(index, ShardField.STATE))
         text = (raw or b"").decode(errors="replace")
         return cast("ShardState", text) if text in SHARD_STATES else None
@@ -360,7 +367,7 @@ class Ledger:
         )
 
 
-def _fields(job: NewJob) -> dict[str, str | bytes | int | float]:
+def _fields(job: NewJob, max_value_bytes: int) -> dict[str, str | bytes | int | float]:
     """Return the fields of a new job's ledger.
 
     Raises:
@@ -368,12 +375,12 @@ def _fields(job: NewJob) -> dict[str, str | bytes | int | float]:
     """
     record = job.record
     blob = encode_record(record)
-    if len(blob) > MAX_BLOB_BYTES:
+    if len(blob) > max_value_bytes:
         raise CapacityError(
             f"the record of the job, without its programs, has {len(blob) / 2**20:.0f} MiB, and a Redis value "
-            "holds 512 MiB; give less metadata, or split the job",
+            f"holds {max_value_bytes >> 20} MiB; give less metadata, or split the job",
             needed_bytes=len(blob),
-            available_bytes=MAX_BLOB_BYTES,
+            available_bytes=max_value_bytes,
         )
     return {
         JobField.BACKEND: record.backend,

@@ -27,12 +27,13 @@ _PAUSE_SECONDS: Final = 0.2
 _TRIMS: Final = "00"
 
 
-def send(connection: Connection, job: NewJob) -> JobRecord:
+def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_SECONDS) -> JobRecord:
     """Store a whole job and publish its shards.
 
     Args:
         connection: the connection to Redis.
         job: the job.
+        settle_seconds: how long Redis is asked whether it stored the job after the connection broke.
 
     Returns:
         The job's record with the time of creation by Redis's clock.
@@ -52,7 +53,7 @@ def send(connection: Connection, job: NewJob) -> JobRecord:
         with connection.ledger() as ledger:
             lost = ledger.store(job, again=again, there=there)
     except BrokerUnreachableError as exc:
-        _settle(connection, job.job_id, exc)
+        _settle(connection, job.job_id, exc, settle_seconds)
         lost = again
     except BrokerError:
         # If one command of a transaction fails, as on a key of another type, the others are done all the same.
@@ -106,18 +107,19 @@ def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
         )
 
 
-def _settle(connection: Connection, job_id: str, error: BrokerUnreachableError) -> None:
+def _settle(connection: Connection, job_id: str, error: BrokerUnreachableError, seconds: float) -> None:
     """Check that a job was stored although the connection broke.
 
     Args:
         connection: the connection to Redis.
         job_id: the job.
         error: the error of the connection.
+        seconds: how long Redis is asked.
 
     Raises:
         BrokerUnreachableError: the job wasn't stored (`error` itself), or this isn't known.
     """
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             with connection.ledger() as ledger:

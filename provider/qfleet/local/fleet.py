@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -76,12 +77,14 @@ class LocalFleet:
         atexit.register(self.stop)
         try:
             data = None if self._data is None else _data_folder(self._data)
-            with shielded():
-                self._folder = folder = _new_folder()
+            folder = _folder_name()
             self._server = Server(folder, data)
             self._server.reserve()
-            # A signal may end this process at once; then the workers stop the server.
+            # A signal may end this process at once. From the first worker on, workers then stop the server and remove
+            # the folder; until then a signal waits.
             with shielded(patient=False):
+                folder.mkdir(mode=0o700)
+                self._folder = folder
                 self._server.start()
                 self._workers.append(self._start_worker(folder, 0))
             for number in range(1, self._num_workers):
@@ -168,11 +171,12 @@ class LocalFleet:
         return path.read_text("utf-8", "replace").strip()[-2000:] or "it says nothing"
 
 
-def _new_folder() -> Path:
+def _folder_name() -> Path:
+    """Return a path for a new folder of temporary files."""
     parent = tempfile.gettempdir()
     if len(os.fsencode(parent)) > _LONGEST_PARENT:
-        parent = "/tmp"  # noqa: S108 - mkdtemp's folder is for this user alone
-    return Path(tempfile.mkdtemp(prefix="qfleet-", dir=parent))
+        parent = "/tmp"  # noqa: S108 - the folder is made for this user alone
+    return Path(parent, f"qfleet-{secrets.token_urlsafe(6)}")
 
 
 def _data_folder(folder: str | os.PathLike[str]) -> DataFolder:

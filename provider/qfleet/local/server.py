@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -57,15 +58,16 @@ class Server:
     """A Redis server process.
 
     Args:
-        folder: an empty folder that only this user can enter, for the socket and the log.
+        folder: an empty folder that only this user can enter, for the socket and the log. It must exist at the start.
         data: the folder that keeps the jobs; ``None`` keeps them in memory.
+        programs: see `find_server`.
 
     Raises:
         LocalFleetError: no server program is installed.
     """
 
-    def __init__(self, folder: Path, data: DataFolder | None) -> None:
-        self.name, self._program = find_server()
+    def __init__(self, folder: Path, data: DataFolder | None, *, programs: Sequence[str] | None = None) -> None:
+        self.name, self._program = find_server(programs)
         self._folder = folder
         self._data = data
         self._lock: int | None = None
@@ -166,15 +168,18 @@ class Server:
         return path.read_text("utf-8", "replace")[-1000:].strip() if path.exists() else ""
 
 
-def find_server() -> tuple[str, str]:
+def find_server(programs: Sequence[str] | None = None) -> tuple[str, str]:
     """Return the name and the path of the server program.
 
+    Args:
+        programs: the programs that are searched on PATH, the preferred one first; by default `INSTALLED`.
+
     Raises:
-        LocalFleetError: none is installed.
+        LocalFleetError: there is no server program.
     """
     oldest = ".".join(map(str, OLDEST_REDIS))
     too_old = ""
-    for name in INSTALLED:
+    for name in INSTALLED if programs is None else programs:
         program = shutil.which(name)
         if program:
             version = _version(program)

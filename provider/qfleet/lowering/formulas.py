@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from qiskit.circuit import Parameter, ParameterExpression
 
@@ -14,7 +14,7 @@ from qfleet.wire.limits import MAX_STEPS
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step, parameter
 
 #: Steps by the numbers of an expression's operations in QPY, Qiskit's file format.
-_STEPS: dict[int, Step] = {
+STEPS: Final[Mapping[int, Step]] = {
     0: Step.ADD,
     1: Step.SUB,
     2: Step.MUL,
@@ -51,12 +51,13 @@ class Slots(NamedTuple):
     formulas: tuple[Formula, ...] = ()
 
 
-def find_slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
+def find_slots(angles: Sequence[Any], parameters: Sequence[Parameter], *, steps: Mapping[int, Step] = STEPS) -> Slots:
     """Return angles as numbers, with slots where formulas give the angle.
 
     Args:
         angles: numbers in radians, and expressions over `parameters`. A bare parameter is an object in `parameters`.
         parameters: the free parameters, in the order of their values.
+        steps: the steps by Qiskit's numbers.
 
     Raises:
         RefusalError: Qiskit doesn't say how an expression is built.
@@ -78,7 +79,7 @@ def find_slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
         if number is None:
             # Most circuits have bare parameters only, and hashing a parameter is slow.
             numbers = numbers or {free: number for number, free in enumerate(parameters)}
-            ref = formulas.setdefault(_formula(angle, numbers), len(formulas))
+            ref = formulas.setdefault(_formula(angle, numbers, steps), len(formulas))
         elif number in bare:
             ref = bare[number]
         else:
@@ -87,11 +88,17 @@ def find_slots(angles: Sequence[Any], parameters: Sequence[Parameter]) -> Slots:
     return Slots(params, places, refs, tuple(formulas))
 
 
-class _Steps:
-    """The steps of one formula."""
+class FormulaSteps:
+    """The steps of one formula, put together from those of Qiskit's expression.
 
-    def __init__(self, numbers: dict[Parameter, int]) -> None:
+    Args:
+        numbers: the number of each free parameter.
+        known: the steps by Qiskit's numbers.
+    """
+
+    def __init__(self, numbers: Mapping[Parameter, int], known: Mapping[int, Step] = STEPS) -> None:
         self._numbers = numbers
+        self._known = known
         self._steps: list[Step] = []
         self._parameters: list[int] = []
         self._constants: list[float] = []
@@ -102,19 +109,19 @@ class _Steps:
             self._steps.append(Step.PARAMETER)
             self._parameters.append(self._numbers[operand])
         elif isinstance(operand, ParameterExpression):
-            self.replay(operand)
+            self.replay(operand._qpy_replay)
         else:
             number = complex(operand)
             self._steps.append(Step.NUMBER)
             self._constants += [number.real, number.imag]
 
-    def replay(self, expression: ParameterExpression) -> None:
-        """Append the steps by which Qiskit builds an expression.
+    def replay(self, instructions: Iterable[Any]) -> None:
+        """Append the instructions by which Qiskit builds an expression.
 
         An operand that is None lies on the stack.
         """
-        for instruction in expression._qpy_replay:
-            step = _STEPS[int(instruction.op)]
+        for instruction in instructions:
+            step = self._known[int(instruction.op)]
             left, right = instruction.lhs, instruction.rhs
             if left is None:
                 if right is not None:
@@ -151,8 +158,8 @@ class _Steps:
         )
 
 
-def _formula(expression: ParameterExpression, numbers: dict[Parameter, int]) -> Formula:
-    steps = _Steps(numbers)
+def _formula(expression: ParameterExpression, numbers: Mapping[Parameter, int], known: Mapping[int, Step]) -> Formula:
+    steps = FormulaSteps(numbers, known)
     try:
         if len(expression.parameters) > _MAX_PARAMETERS:
             raise ValueError("too many parameters")

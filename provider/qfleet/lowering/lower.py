@@ -19,8 +19,8 @@ from qfleet.lowering.context import LoweringContext
 from qfleet.lowering.operations import Operations
 from qfleet.lowering.passes.pipeline import Wanted, run_passes
 from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.size import LIMITS, ProgramLimits
 from qfleet.lowering.tables import amplitude_rows
-from qfleet.wire.limits import MAX_CLBITS, MAX_FLOW_OPERATIONS, MAX_OPERATIONS, MAX_PARAMETERS, MAX_QUBITS
 from qfleet.wire.messages.request import Output
 from qfleet.wire.program.program import Program
 
@@ -31,6 +31,7 @@ def lower(
     *,
     initial_state: NDArray[np.complex128] | None = None,
     observables: Sequence[SparseObservable] = (),
+    limits: ProgramLimits = LIMITS,
 ) -> Program:
     """Return the program that yields an output of a circuit.
 
@@ -44,6 +45,7 @@ def lower(
         output: the output to compute. For ``unitary``, measurements, resets and initializations are refused.
         initial_state: amplitudes to begin with instead of |0...0>, shape (2**num_qubits,), norm 1.
         observables: observables on all qubits, for the output of expectation values.
+        limits: the largest sizes of the program.
 
     Raises:
         TypeError: it isn't a `QuantumCircuit`.
@@ -58,18 +60,20 @@ def lower(
     parameters = list(circuit.parameters) if circuit.num_parameters else []
     context = LoweringContext(circuit, parameters, unitary=output == Output.UNITARY)
     try:
-        _check_size(len(parameters), MAX_PARAMETERS, "parameters")
-        _check_size(circuit.num_qubits, MAX_QUBITS, "qubits")
-        _check_size(circuit.num_clbits, MAX_CLBITS, "clbits")
+        _check_size(len(parameters), limits.parameters, "parameters")
+        _check_size(circuit.num_qubits, limits.qubits, "qubits")
+        _check_size(circuit.num_clbits, limits.clbits, "clbits")
         start = None if initial_state is None else amplitude_rows(initial_state, context.tables, circuit.num_qubits)
         rows = Operations(context).lower_circuit(circuit, outermost=True, start=start)
         _check_variables(circuit)
         program = rows.program(
             context.tables, circuit.num_qubits, circuit.num_clbits, context.variables.types, parameters
         )
-        _check_size(len(program), MAX_OPERATIONS, "operations")
+        _check_size(len(program), limits.operations, "operations")
         if rows.jumps or rows.expressions:
-            _check_size(program.num_flow_operations(), MAX_FLOW_OPERATIONS, "jumps and stores, its for-loops unrolled")
+            _check_size(
+                program.num_flow_operations(), limits.flow_operations, "jumps and stores, its for-loops unrolled"
+            )
         return run_passes(program, Wanted(output, context.save_state_labels, observables))
     except RefusalError as refusal:
         # The cause is an exception that a definition or a matrix raised, if there was one.

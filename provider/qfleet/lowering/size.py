@@ -8,33 +8,49 @@ that a class makes anew each time, it would take hours to get there.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import AnnotatedOperation, ControlFlowOp, ControlledGate, ForLoopOp, Operation
 
 from qfleet.lowering.meanings import class_meaning, identity
 from qfleet.lowering.refusal import too_long
-from qfleet.wire.limits import MAX_OPERATIONS
+from qfleet.wire.limits import MAX_CLBITS, MAX_FLOW_OPERATIONS, MAX_OPERATIONS, MAX_PARAMETERS, MAX_QUBITS
 
 #: Rows of definitions and blocks that are lowered without counting ahead.
 UNCOUNTED_ROWS = 1 << 20
 #: The cost of a definition besides its rows, in rows.
 ROWS_OF_A_DEFINITION = 200
-#: Most instructions that are looked at: some operations can't be recognised as equal.
-_MAX_STEPS = 500_000
 
 
-def check_inlined_size(circuit: QuantumCircuit) -> None:
+class ProgramLimits(NamedTuple):
+    """The largest sizes of a program."""
+
+    parameters: int = MAX_PARAMETERS
+    qubits: int = MAX_QUBITS
+    clbits: int = MAX_CLBITS
+    operations: int = MAX_OPERATIONS
+    #: jumps and stores
+    flow_operations: int = MAX_FLOW_OPERATIONS
+
+
+LIMITS: Final = ProgramLimits()
+
+
+def check_inlined_size(circuit: QuantumCircuit, *, max_steps: int = 500_000) -> None:
     """Refuse a circuit with too many operations with its definitions inlined.
 
     Instructions of any kind count, including barriers and empty definitions. Unknown sizes count as 0.
+
+    Args:
+        circuit: the circuit.
+        max_steps: most instructions that are looked at: some operations can't be recognised as equal.
 
     Raises:
         RefusalError: there are too many.
     """
     try:
-        number = _Counter().circuit(circuit)
+        number = _Counter(max_steps).circuit(circuit)
     except (_TooManyStepsError, RecursionError):
         return
     if number > MAX_OPERATIONS:
@@ -46,7 +62,8 @@ class _TooManyStepsError(Exception):
 
 
 class _Counter:
-    def __init__(self) -> None:
+    def __init__(self, max_steps: int) -> None:
+        self._max_steps = max_steps
         self._steps = 0
         self._circuits: dict[int, tuple[QuantumCircuit, int]] = {}
         self._operations: dict[Hashable, int] = {}
@@ -57,7 +74,7 @@ class _Counter:
             number = 0
             for instruction in circuit.data:
                 self._steps += 1
-                if self._steps > _MAX_STEPS:
+                if self._steps > self._max_steps:
                     raise _TooManyStepsError
                 number += 1
                 if not instruction.is_standard_gate():

@@ -22,6 +22,7 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.constants import FASTER_ENGINE
 from qfleet.wire.cost.cost import cost, costs, states_bytes
+from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
@@ -38,7 +39,7 @@ class EncodedCircuit:
     record: CircuitRecord
     #: with the method that simulates it
     request: Request
-    #: predicted bytes of memory, by engine
+    #: predicted bytes of memory, by the engine of a worker
     needs: Mapping[str, int]
     #: predicted, of one point
     seconds: float
@@ -85,7 +86,13 @@ def lower_circuit(
 
 
 def encode_lowered(
-    circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output, num_observables: int = 0
+    circuit: QuantumCircuit,
+    program: Program,
+    options: RunOptions,
+    output: Output,
+    num_observables: int = 0,
+    *,
+    largest_value: int = LARGEST_VALUE,
 ) -> EncodedCircuit:
     """Encode the program of a circuit, and predict its cost.
 
@@ -95,6 +102,7 @@ def encode_lowered(
         options: the options of its run.
         output: what is wanted of it.
         num_observables: expectation values that are wanted at each point, if not all that the program saves.
+        largest_value: bytes of data that a Redis value may hold.
 
     Raises:
         QfleetError: it needs more than is available; the subclass and the text say of what.
@@ -111,14 +119,16 @@ def encode_lowered(
     check_amplitudes(circuit, program.num_qubits, request)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
     at_once = costs(program, request, shots=shots, num_observables=num_observables)
-    needs = {engine: each.memory_bytes for engine, each in at_once.items()}
-    check_memory(circuit, program.num_qubits, needs[FASTER_ENGINE], options)
     whole = at_once[FASTER_ENGINE]
+    check_memory(circuit, program.num_qubits, whole.memory_bytes, options)
+    needs = {engine: each.memory_bytes for engine, each in at_once.items()}
+    # A worker with the faster engine runs a circuit on the slower one where that has room for it alone.
+    needs[FASTER_ENGINE] = min(needs.values())
     if shots != options.shots:
         whole = cost(program, request, shots=options.shots, num_observables=num_observables)
-    check_result(circuit, program, whole.result_bytes, output)
+    check_result(circuit, program, whole.result_bytes, output, largest=largest_value)
     blob = encode_program(program)
-    check_blob(circuit, blob)
+    check_blob(circuit, blob, largest=largest_value)
     record = CircuitRecord(
         **_names(circuit),
         global_phase=0.0,
@@ -127,7 +137,7 @@ def encode_lowered(
         saves=bool(program.saves),
         shots=options.shots,
         seed=0,
-        required_bytes=needs[FASTER_ENGINE],
+        required_bytes=at_once[FASTER_ENGINE].memory_bytes,
         method=method,
         method_reason=method_reason,
     )

@@ -59,7 +59,9 @@ def check_memory(circuit: QuantumCircuit, num_qubits: int, needed: int, options:
         )
 
 
-def check_result(circuit: QuantumCircuit, program: Program, size: int, output: Output) -> None:
+def check_result(
+    circuit: QuantumCircuit, program: Program, size: int, output: Output, *, largest: int = LARGEST_VALUE
+) -> None:
     """Refuse a circuit whose result doesn't fit a Redis value.
 
     Args:
@@ -67,12 +69,13 @@ def check_result(circuit: QuantumCircuit, program: Program, size: int, output: O
         program: its program.
         size: predicted bytes of its result.
         output: the output of the job.
+        largest: bytes of data that a Redis value may hold.
 
     Raises:
         CapacityError: the result is larger.
     """
     # The bits of many shots are returned in blocks.
-    if size > LARGEST_VALUE and output != Output.BITS:
+    if size > largest and output != Output.BITS:
         smaller = "save averages instead of lists and states"
         if not program.saves:
             smaller = f"ask for counts instead of the {output}"
@@ -81,27 +84,28 @@ def check_result(circuit: QuantumCircuit, program: Program, size: int, output: O
             f"holds 512 MiB; {smaller}, or for fewer shots or qubits",
             circuit=circuit.name,
             needed_bytes=size,
-            available_bytes=LARGEST_VALUE,
+            available_bytes=largest,
         )
 
 
-def check_blob(circuit: QuantumCircuit, blob: bytes) -> None:
+def check_blob(circuit: QuantumCircuit, blob: bytes, *, largest: int = LARGEST_VALUE) -> None:
     """Refuse a program that doesn't fit a Redis value.
 
     Args:
         circuit: named in the error.
         blob: its encoded program.
+        largest: bytes of data that a Redis value may hold.
 
     Raises:
         CapacityError: the program is larger.
     """
-    if len(blob) > LARGEST_VALUE:
+    if len(blob) > largest:
         raise CapacityError(
             f"circuit {circuit.name!r}: its program takes {len(blob) / 2**20:.0f} MiB, and a Redis value "
             "holds 512 MiB; cut the circuit, or give large unitaries as gates",
             circuit=circuit.name,
             needed_bytes=len(blob),
-            available_bytes=LARGEST_VALUE,
+            available_bytes=largest,
         )
 
 

@@ -77,7 +77,12 @@ def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) ->
 
 
 def plan(
-    items: Iterable[PlannedCircuit], *, threads: int, max_job_size: int | None, max_shot_size: int | None
+    items: Iterable[PlannedCircuit],
+    *,
+    threads: int,
+    max_job_size: int | None,
+    max_shot_size: int | None,
+    max_shards: int = MAX_SHARDS,
 ) -> list[PlannedShard]:
     """Cut a job into shards, its circuits and their points in order.
 
@@ -88,9 +93,10 @@ def plan(
         threads: threads that a circuit may use; 0 for all cores.
         max_job_size: largest number of points in a shard; ``None`` for no limit.
         max_shot_size: largest number of a circuit's shots in one task; ``None`` for no limit.
+        max_shards: largest number of shards of the job.
 
     Raises:
-        CapacityError: the job needs more shards than a job may have.
+        CapacityError: the job needs more shards.
     """
     shards: list[_Shard] = []
     most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
@@ -100,11 +106,11 @@ def plan(
             while first < block.work.points:
                 room = shards[-1].room(block, most) if shards else 0
                 if room < 1:
-                    if len(shards) == MAX_SHARDS:
+                    if len(shards) == max_shards:
                         raise CapacityError(
-                            f"the job comes to more than {MAX_SHARDS} tasks; give a larger max_shot_size or "
+                            f"the job comes to more than {max_shards} tasks; give a larger max_shot_size or "
                             "max_job_size, or cut the job",
-                            limit=MAX_SHARDS,
+                            limit=max_shards,
                         )
                     shards.append(_Shard())
                     room = max(1, shards[-1].room(block, most))

@@ -145,7 +145,10 @@ def new_job(
 
 
 def _largest_needs(entries: Iterable[JobEntry]) -> dict[str, LargestNeed]:
-    """Return what the circuit needs on each engine that needs most there: the first of several."""
+    """Return the largest need for memory on each engine.
+
+    Of several circuits with the same need, it is that of the first.
+    """
     needs = [(batch.encoded.needs, at) for at, entry in enumerate(entries) for batch in entry.batches]
     largest = {}
     for engine in ENGINES:

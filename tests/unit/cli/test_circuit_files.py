@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from qiskit import QuantumCircuit, qasm2, qpy
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator
 
-from qfleet.cli import circuit_files
-from qfleet.cli.circuit_files import read_circuit_files, read_circuits
+from qfleet.cli.circuit_files import MAX_FILE_BYTES, MIN_QPY_VERSION, read_circuit_files, read_circuits
+from qfleet.cli.circuit_formats import Format
 from qfleet.cli.circuit_probe import Probe
 from qfleet.errors import CircuitFileError
 
@@ -30,15 +30,18 @@ def qpy_bytes(*circuits: QuantumCircuit) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def _probe() -> Iterator[Probe]:
+def probe() -> Iterator[Probe]:
+    """The process that tries circuits. All tests share it: it takes a second to start."""
     with Probe() as probe:
         yield probe
 
 
-@pytest.fixture(autouse=True)
-def _one_process(_probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let all tests share the process that tries circuits: it takes a second to start."""
-    monkeypatch.setattr(circuit_files, "Probe", lambda: contextlib.nullcontext(_probe))
+class Untouched(Probe):
+    """A probe that no file may reach."""
+
+    def check(self, kind: Format, data: bytes) -> None:
+        """Fail the test."""
+        pytest.fail(f"{len(data)} bytes of {kind} were tried")
 
 
 @pytest.fixture
@@ -65,13 +68,14 @@ class TestWhatIsRead:
         ],
         ids=["qasm2", "qasm3", "line comment first", "block comment first", "byte order mark", "CRLF"],
     )
-    def test_openqasm_by_content_whatever_the_suffix(self, file, content: str, suffix: str) -> None:
-        [circuit] = read_circuits(file(content, f"two qubits.{suffix}"))
+    def test_openqasm_by_content_whatever_the_suffix(self, probe: Probe, file, content: str, suffix: str) -> None:
+        [circuit] = read_circuits(file(content, f"two qubits.{suffix}"), probe)
         assert circuit == bell(register="c")
         assert circuit.name == "two qubits"
 
-    def test_qpy_with_several_circuits_keeps_their_names(self, file) -> None:
-        circuits = read_circuits(file(qpy_bytes(bell("a", register="c"), bell("b", register="c")), "looks-like.qasm"))
+    def test_qpy_with_several_circuits_keeps_their_names(self, probe: Probe, file) -> None:
+        path = file(qpy_bytes(bell("a", register="c"), bell("b", register="c")), "looks-like.qasm")
+        circuits = read_circuits(path, probe)
         assert [circuit.name for circuit in circuits] == ["a", "b"]
         assert circuits == [bell(register="c"), bell(register="c")]
 
@@ -80,25 +84,25 @@ class TestWhatIsRead:
         assert [circuit.name for circuit in read_circuit_files(paths)] == ["z", "y", "x", "w"]
 
     @pytest.mark.parametrize("name", sorted(set(get_standard_gate_name_mapping()) - {"delay", "global_phase"}))
-    def test_every_gate_that_qiskit_exports_to_openqasm2(self, file, name: str) -> None:
+    def test_every_gate_that_qiskit_exports_to_openqasm2(self, probe: Probe, file, name: str) -> None:
         gate = get_standard_gate_name_mapping()[name]
         if gate.params:
             gate = gate.base_class(*[0.1 + 0.2 * index for index in range(len(gate.params))])
         exported = QuantumCircuit(gate.num_qubits, gate.num_clbits)
         exported.append(gate, exported.qubits, exported.clbits)
-        [circuit] = read_circuits(file(qasm2.dumps(exported)))
+        [circuit] = read_circuits(file(qasm2.dumps(exported)), probe)
         if name in ("measure", "reset"):
             assert circuit.count_ops() == exported.count_ops()
         else:
             assert Operator(circuit).equiv(Operator(exported))
 
-    def test_an_include_is_found_beside_the_file(self, file) -> None:
+    def test_an_include_is_found_beside_the_file(self, probe: Probe, file) -> None:
         file("gate twice a, b { CX a, b; CX a, b; }\n", "mine.inc")
-        [circuit] = read_circuits(file('OPENQASM 2.0;\ninclude "mine.inc";\nqreg q[2];\ntwice q[0], q[1];'))
+        [circuit] = read_circuits(file('OPENQASM 2.0;\ninclude "mine.inc";\nqreg q[2];\ntwice q[0], q[1];'), probe)
         assert circuit.count_ops() == {"twice": 1}
 
-    def test_an_input_parameter_is_left_to_run(self, file) -> None:
-        [circuit] = read_circuits(file(QASM3 + "input float[64] a;\nrx(a) q[0];"))
+    def test_an_input_parameter_is_left_to_run(self, probe: Probe, file) -> None:
+        [circuit] = read_circuits(file(QASM3 + "input float[64] a;\nrx(a) q[0];"), probe)
         assert [parameter.name for parameter in circuit.parameters] == ["a"]
 
 
@@ -131,11 +135,11 @@ class TestWhatIsRefused:
         ],
     )
     def test_with_file_line_and_reason(
-        self, file, capfd: pytest.CaptureFixture[str], content: str | bytes, line: int | None, reason: str
+        self, probe: Probe, file, capfd: pytest.CaptureFixture[str], content: str | bytes, line: int | None, reason: str
     ) -> None:
         path = file(content)
         with pytest.raises(CircuitFileError) as caught:
-            read_circuits(path)
+            read_circuits(path, probe)
         message = caught.value.message
         assert message.startswith(f"{path}, line {line}: " if line else str(path))
         assert line is not None or ", line" not in message
@@ -143,14 +147,15 @@ class TestWhatIsRefused:
         # nothing but the error: the parsers have prints of their own
         assert capfd.readouterr() == ("", "")
 
-    def test_a_folder(self, tmp_path: Path) -> None:
+    def test_a_folder(self, probe: Probe, tmp_path: Path) -> None:
         with pytest.raises(CircuitFileError, match="can't be read: Is a directory"):
-            read_circuits(tmp_path)
+            read_circuits(tmp_path, probe)
 
-    def test_a_file_over_the_limit(self, file, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(circuit_files, "MAX_FILE_BYTES", 1 << 20)
-        with pytest.raises(CircuitFileError, match="more than 1 MiB"):
-            read_circuits(file(QASM2 + "//" + "x" * (1 << 20)))
+    def test_a_file_over_the_limit(self, file) -> None:
+        path = file(QASM2 + "//")
+        os.truncate(path, MAX_FILE_BYTES + 1)
+        with pytest.raises(CircuitFileError, match="more than 64 MiB"):
+            read_circuits(path, Untouched())
 
     def test_one_bad_file_among_good_ones(self, file) -> None:
         good, bad = file(QASM2, "good"), file("hello", "bad")
@@ -159,39 +164,38 @@ class TestWhatIsRefused:
 
 
 class TestDamagedQpy:
-    @pytest.mark.parametrize("version", range(circuit_files.MIN_QPY_VERSION))
+    @pytest.mark.parametrize("version", range(MIN_QPY_VERSION))
     def test_a_version_that_can_run_code_never_reaches_qiskit(
         self, file, monkeypatch: pytest.MonkeyPatch, version: int
     ) -> None:
         monkeypatch.setattr(qpy, "load", lambda *_: pytest.fail("the file was loaded"))
-        monkeypatch.setattr(Probe, "check", lambda *_: pytest.fail("the file was loaded"))
         data = bytearray(qpy_bytes(bell(register="c")))
         data[6] = version
         with pytest.raises(CircuitFileError, match=f"version {version}; only 13 and newer.*CVE-2025-2000"):
-            read_circuits(file(bytes(data)))
+            read_circuits(file(bytes(data)), Untouched())
 
-    def test_version_13_is_read(self, file) -> None:
+    def test_version_13_is_read(self, probe: Probe, file) -> None:
         buffer = io.BytesIO()
         qpy.dump(bell(register="c"), buffer, version=13)
-        assert read_circuits(file(buffer.getvalue())) == [bell(register="c")]
+        assert read_circuits(file(buffer.getvalue()), probe) == [bell(register="c")]
 
     @pytest.mark.parametrize("length", [6, 7, 15, 40, -1])
-    def test_truncated(self, file, length: int) -> None:
+    def test_truncated(self, probe: Probe, file, length: int) -> None:
         path = file(qpy_bytes(bell(register="c"))[:length])
         with pytest.raises(CircuitFileError) as caught:
-            read_circuits(path)
+            read_circuits(path, probe)
         assert str(path) in caught.value.message
         assert caught.value.message.isprintable()
         assert len(caught.value.message) < 400
 
-    def test_a_number_of_programs_that_no_memory_holds(self, file) -> None:
+    def test_a_number_of_programs_that_no_memory_holds(self, probe: Probe, file) -> None:
         data = bytearray(qpy_bytes(bell(register="c")))
         data[10:18] = b"\xff" * 8
         with pytest.raises(CircuitFileError, match="isn't readable QPY"):
-            read_circuits(file(bytes(data)))
+            read_circuits(file(bytes(data)), probe)
 
-    def test_from_a_qiskit_of_the_future(self, file) -> None:
+    def test_from_a_qiskit_of_the_future(self, probe: Probe, file) -> None:
         data = bytearray(qpy_bytes(bell(register="c")))
         data[6] = 250
         with pytest.raises(CircuitFileError, match="250"):
-            read_circuits(file(bytes(data)))
+            read_circuits(file(bytes(data)), probe)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from qiskit import QuantumCircuit, qpy
 
-from qfleet.cli import circuit_probe
-from qfleet.cli.circuit_files import read_circuits
+from qfleet.cli.circuit_files import read_circuit_files
 from qfleet.cli.circuit_formats import UnreadableError
 from qfleet.cli.circuit_probe import Probe
 from qfleet.errors import CircuitFileError
@@ -56,6 +55,7 @@ BOMBS = {
 }
 
 
+ENDLESS = "while True: pass"
 #: What is soon done with in Qiskit's parser and in lowering.
 HARMLESS = {"signs", "powers", "nested gates of barriers", "nested gates of nothing"}
 
@@ -67,11 +67,11 @@ def test_a_small_file_is_answered_soon_and_with_little_memory(tmp_path: Path, na
     file.write_text(BOMBS[name])
     reader = (
         "import resource, sys, psutil; from pathlib import Path; from qfleet.lowering.lower import lower\n"
-        "from qfleet.cli.circuit_files import read_circuits\n"
+        "from qfleet.cli.circuit_files import read_circuit_files\n"
         "from qfleet.errors import QfleetError\n"
         "limit = psutil.Process().memory_info().vms + (1 << 30)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
-        "try:\n    [lower(circuit) for circuit in read_circuits(Path(sys.argv[1]))]\n"
+        "try:\n    [lower(circuit) for circuit in read_circuit_files([Path(sys.argv[1])])]\n"
         "except QfleetError as error:\n    print(error)\n"
     )
     ran = subprocess.run([sys.executable, "-c", reader, file], capture_output=True, text=True, timeout=60, check=False)
@@ -88,22 +88,21 @@ class TestProbe:
                     probe.check("qasm2", b"OPENQASM 2.0; qreg q[1]; foo q[0];")
                 probe.check("qasm2", b"OPENQASM 2.0; qreg q[1]; U(0,0,0) q[0];")
 
-    @pytest.mark.parametrize(("limit", "reason"), [("_SECONDS", "takes more than 0 s"), ("_MEMORY", "MiB of memory")])
+    @pytest.mark.parametrize(
+        ("bomb", "reason"), [(ENDLESS, "takes more than 0 s"), ("import os; os.abort()", "MiB of memory")]
+    )
     def test_a_reader_beyond_its_limits_takes_only_its_own_process(
-        self, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
+        self, monkeypatch: pytest.MonkeyPatch, bomb: str, reason: str
     ) -> None:
         # The child has limits of its own; here it is told what a bomb looks like to the parent.
-        bomb = "while True: pass" if limit == "_SECONDS" else "import os; os.abort()"
         real = subprocess.Popen
 
         def popen(command: list[str], **options: object) -> subprocess.Popen[bytes]:
             return real([sys.executable, "-c", bomb], **options)  # type: ignore[call-overload,no-any-return]
 
         monkeypatch.setattr(subprocess, "Popen", popen)
-        monkeypatch.setattr(circuit_probe, "_START_SECONDS", 0)
-        if limit == "_SECONDS":
-            monkeypatch.setattr(circuit_probe, "_SECONDS", 0.01)
-        with Probe() as probe, pytest.raises(UnreadableError, match=reason):
+        limits = {"seconds": 0.01, "start_seconds": 0} if bomb == ENDLESS else {}
+        with Probe(**limits) as probe, pytest.raises(UnreadableError, match=reason):
             probe.check("qpy", b"QISKIT")
 
     def test_bounds_hold_for_each_file_on_its_own(self) -> None:
@@ -123,4 +122,4 @@ def test_a_qpy_of_a_loop(tmp_path: Path) -> None:
     with file.open("wb") as out:
         qpy.dump(circuit, out)
     with pytest.raises(CircuitFileError, match=r"circuit 'turns' holds 'for_loop'.* 2000000000 turns unroll"):
-        read_circuits(file)
+        read_circuit_files([file])

@@ -16,7 +16,7 @@ from qiskit.qasm2 import LEGACY_CUSTOM_INSTRUCTIONS
 from qiskit.quantum_info import Operator
 
 from qfleet.cli import qasm2_source
-from qfleet.cli.circuit_files import read_circuits
+from qfleet.cli.circuit_files import read_circuit_files
 from qfleet.cli.qasm2_source import expand, parse
 from qfleet.errors import CircuitFileError
 from qfleet.lowering.lower import lower
@@ -210,10 +210,10 @@ class TestIncludes:
         file = tmp_path / "main.qasm"
         file.write_text(f'{VERSION}/* of\nmine */ include "own.inc"; qreg q[1];\nfoo q[0];')
         with pytest.raises(CircuitFileError, match=r"main\.qasm, line 3 of 'own\.inc': 'nothing' is not defined"):
-            read_circuits(file)
+            read_circuit_files([file])
         (tmp_path / "own.inc").write_text("gate a x { U(0,0,0) x; }\n\n")
         with pytest.raises(CircuitFileError, match=r"main\.qasm, line 4: 'foo' is not defined"):
-            read_circuits(file)
+            read_circuit_files([file])
 
     def test_includes_multiply_within_bounds(self, read, tmp_path: Path) -> None:
         for level in range(20):

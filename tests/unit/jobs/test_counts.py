@@ -74,9 +74,8 @@ def test_the_outcomes_in_hex_are_there_at_first_too() -> None:
     assert counts.most_frequent() == "00 1"
 
 
-def test_texts_are_shared_until_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qfleet.jobs.counts._REMEMBERED", 2)
+def test_texts_are_shared_until_there_are_too_many() -> None:
     made: list[int] = []
-    names = Names[int](lambda outcome: made.append(outcome) or hex(outcome))
+    names = Names[int](lambda outcome: made.append(outcome) or hex(outcome), 2)
     assert [names[outcome] for outcome in (1, 2, 3, 1, 3)] == ["0x1", "0x2", "0x3", "0x1", "0x3"]
     assert made == [1, 2, 3, 3]

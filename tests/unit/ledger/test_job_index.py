@@ -13,7 +13,6 @@ import redis
 from monitored import monitored
 from processes import redis_server
 
-import qfleet.ledger.job_index
 from qfleet.ledger.job_index import TOMBSTONE_SECONDS, IndexSlices, JobIndex
 from qfleet.wire.redis import keys
 
@@ -135,10 +134,7 @@ def test_only_some_candidates_are_read(index: JobIndex, store_client: redis.Redi
 # --- Forgetting ---
 
 
-def test_ids_of_jobs_that_expired_long_ago_are_forgotten(
-    index: JobIndex, store_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(qfleet.ledger.job_index, "_TRIMMED_AT_ONCE", 7)
+def test_ids_of_jobs_that_expired_long_ago_are_forgotten(index: JobIndex, store_client: redis.Redis) -> None:
     now = store_client.time()[0]
     old, young, kept = ids(30), ids(30), ids(30)
     long_ago = now - TOMBSTONE_SECONDS - 60
@@ -146,7 +142,8 @@ def test_ids_of_jobs_that_expired_long_ago_are_forgotten(
     # Between them: jobs whose retention is very long.
     add(store_client, {job_id: long_ago + at + 0.5 for at, job_id in enumerate(kept)}, expired=False)
     add(store_client, dict.fromkeys(young, now - 60), expired=True)
-    forgotten = [index.trim() for _ in range(20)]
+    few_at_once = JobIndex(store_client, most_trimmed=7)
+    forgotten = [few_at_once.trim() for _ in range(20)]
     assert sum(forgotten) == 30
     assert max(forgotten) <= 7
     left = {raw.decode() for raw in store_client.zrange(keys.JOBS, 0, -1)}
@@ -155,16 +152,14 @@ def test_ids_of_jobs_that_expired_long_ago_are_forgotten(
 
 
 def test_of_too_many_ids_those_of_the_oldest_expired_jobs_are_forgotten(
-    index: JobIndex, store_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    index: JobIndex, store_client: redis.Redis
 ) -> None:
-    monkeypatch.setattr(qfleet.ledger.job_index, "MOST_IDS", 50)
-    monkeypatch.setattr(qfleet.ledger.job_index, "_TRIMMED_AT_ONCE", 10)
     now = store_client.time()[0]
     expired, kept = ids(80), ids(20)
     add(store_client, {job_id: now - 1000 + at for at, job_id in enumerate(expired)}, expired=True)
     add(store_client, dict.fromkeys(kept, now - 2000), expired=False)
     for _ in range(30):
-        index.trim()
+        JobIndex(store_client, most_ids=50, most_trimmed=10).trim()
     left = {raw.decode() for raw in store_client.zrange(keys.JOBS, 0, -1)}
     assert left >= {*kept, *expired[-20:]}
     assert 40 <= len(left) <= 50

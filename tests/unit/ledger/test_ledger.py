@@ -8,8 +8,9 @@ import time
 import pytest
 import redis
 from make_jobs import make_circuit_result, make_job, make_presence
+from processes import keys_with
 
-from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.ledger import Ledger
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.presence import STALE_SECONDS
@@ -46,6 +47,14 @@ def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
     assert (snapshot.backend, snapshot.circuits, snapshot.circuits_done) == ("automatic", 3, 0)
     assert (snapshot.created, snapshot.ended, snapshot.tags) == (1_700_000_000.123456, None, ("a", "ü"))
     assert snapshot.states["PENDING"] == 3
+
+
+def test_a_record_that_no_value_holds_is_refused_before_anything_is_stored(store_client: redis.Redis) -> None:
+    job = make_job(2, metadata={"notes": "x" * 2**21})
+    with pytest.raises(CapacityError, match=r"has 2 MiB, and a Redis value holds 1 MiB; give less metadata") as caught:
+        Ledger(store_client, max_value_bytes=2**20).store(job)
+    assert caught.value.available_bytes == 2**20
+    assert keys_with(store_client, job.job_id) == []
 
 
 def test_the_record_comes_back(ledger: Ledger) -> None:

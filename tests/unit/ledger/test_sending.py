@@ -11,7 +11,6 @@ import redis
 from make_jobs import make_job
 from processes import redis_server
 
-import qfleet.ledger.sending
 from qfleet.errors import BrokerError, BrokerFullError, BrokerUnreachableError
 from qfleet.ledger import Connection, Ledger, NewJob, send
 from qfleet.wire.redis import keys
@@ -98,9 +97,8 @@ def test_without_an_answer_the_error_says_what_isnt_known(
     job = make_job(3)
     _breaking(monkeypatch, "store")
     _breaking(monkeypatch, "snapshot", times=1000)
-    monkeypatch.setattr(qfleet.ledger.sending, "SETTLE_SECONDS", 0.3)
     with pytest.raises(BrokerUnreachableError, match=f"job {job.job_id} was being stored, and whether it was is not"):
-        send(connection, job)
+        send(connection, job, settle_seconds=0.3)
 
 
 def test_a_redis_that_isnt_there_is_asked_nothing_more() -> None:

@@ -18,10 +18,13 @@ from qiskit.quantum_info import Kraus, SuperOp
 from refusals import refused
 
 from qfleet.errors import CapacityError, UnboundParameterError, UnsupportedCircuitError
-from qfleet.lowering import lower as lowering
-from qfleet.lowering import rows
+from qfleet.lowering.gates import shape_of
 from qfleet.lowering.lower import lower
-from qfleet.wire.limits import MAX_QUBITS
+from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.rows import Rows
+from qfleet.lowering.size import ProgramLimits
+from qfleet.wire.limits import MAX_OPERATIONS, MAX_QUBITS
+from qfleet.wire.program.operations import Op
 
 
 @pytest.mark.parametrize("wrong", [None, "bell", [bell_state(2)], lib.HGate()])
@@ -299,27 +302,23 @@ def test_a_modifier_of_another_kind():
     assert "its modifier 'twisted' isn't supported" in refused(circuit)
 
 
-def test_definitions_that_multiply(monkeypatch):
-    monkeypatch.setattr(rows, "MAX_OPERATIONS", 1000)
-    circuit = QuantumCircuit(1, name="c")
-    circuit.x(0)
-    for _ in range(10):
-        gate, circuit = circuit.to_gate(), QuantumCircuit(1, name="c")
-        circuit.append(gate, [0])
-        circuit.append(gate, [0])
-    message = "it expands to more than 1000 operations with its definitions inlined"
-    assert message in refused(circuit, CapacityError)
+def test_definitions_that_multiply():
+    message = f"it expands to more than {MAX_OPERATIONS} operations with its definitions inlined"
+    half = Rows([shape_of(Op.X)] * (MAX_OPERATIONS // 2 + 1))
+    with pytest.raises(RefusalError, match=message):
+        half.splice(half, [0], None)
 
     wide = QuantumCircuit(11)
     wide.h(0)
     circuit = QuantumCircuit(11)
-    circuit.append(AnnotatedOperation(wide.to_gate(), PowerModifier(5000)), range(11))
+    circuit.append(AnnotatedOperation(wide.to_gate(), PowerModifier(MAX_OPERATIONS + 1)), range(11))
     assert message in refused(circuit, CapacityError)
 
 
-def test_too_many_operations(monkeypatch):
-    monkeypatch.setattr(lowering, "MAX_OPERATIONS", 1)
-    assert refused(bell_state(2), CapacityError) == "circuit 'bell' has 2 operations; a program has at most 1"
+def test_too_many_operations():
+    with pytest.raises(CapacityError) as caught:
+        lower(bell_state(2), limits=ProgramLimits(operations=1))
+    assert str(caught.value) == "circuit 'bell' has 2 operations; a program has at most 1"
 
 
 def test_too_many_qubits():

@@ -15,8 +15,9 @@ from qiskit.circuit import AnnotatedOperation, ControlModifier, Gate, InverseMod
 from qiskit.circuit import library as lib
 
 from qfleet.errors import CapacityError
-from qfleet.lowering import size as work
 from qfleet.lowering.lower import lower
+from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.size import ROWS_OF_A_DEFINITION, UNCOUNTED_ROWS, check_inlined_size
 from qfleet.wire.program.operations import Op
 
 LONG = r"(expands|unroll) to (more than )?\d+ (operations|jumps and stores)"
@@ -40,6 +41,12 @@ class Nested(Gate):
 
 def nothing(_: QuantumCircuit) -> None:
     """Write nothing."""
+
+
+def once() -> QuantumCircuit:
+    circuit = QuantumCircuit(1)
+    circuit.x(0)
+    return circuit
 
 
 def only(operation: Gate) -> QuantumCircuit:
@@ -173,10 +180,16 @@ def test_a_loop_keeps_the_circuits_own_parameters() -> None:
     assert lower(circuit).num_parameters == 1
 
 
-def test_many_definitions_that_fit_are_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look ahead refuses nothing that fits, and what it can't count is lowered all the same."""
-    monkeypatch.setattr(work, "UNCOUNTED_ROWS", 1000)
-    circuit = only(Nested(2))
-    assert [row.code for row in lower(circuit)] == [Op.X] * 1000
-    monkeypatch.setattr(work, "_MAX_STEPS", 10)
-    assert len(lower(only(Nested(2, hidden=[])))) == 1000
+def test_many_definitions_that_fit_are_run() -> None:
+    """The look ahead refuses nothing that fits."""
+    number = UNCOUNTED_ROWS // ROWS_OF_A_DEFINITION + 1
+    circuit = QuantumCircuit(1)
+    for at in range(number):
+        circuit.append(defined_by(once(), f"g{at}"), [0])
+    assert [row.code for row in lower(circuit)] == [Op.X] * number
+
+
+def test_the_look_ahead_gives_up_on_what_takes_too_long_to_count() -> None:
+    with pytest.raises(RefusalError, match=LONG):
+        check_inlined_size(only(shared()), max_steps=92)
+    check_inlined_size(only(shared()), max_steps=91)

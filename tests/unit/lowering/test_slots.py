@@ -27,6 +27,7 @@ from qiskit.quantum_info import Operator, SparsePauliOp
 
 from qfleet.errors import CapacityError, UnboundParameterError
 from qfleet.lowering.lower import lower
+from qfleet.lowering.size import ProgramLimits
 from qfleet.wire.program.formulas import parameter_of
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
@@ -275,13 +276,12 @@ def test_matrices_hold_numbers_only() -> None:
         lower(circuit)
 
 
-def test_too_many_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qfleet.lowering.lower.MAX_PARAMETERS", 2)
+def test_too_many_parameters() -> None:
     circuit = QuantumCircuit(1)
     for angle in V:
         circuit.rx(angle, 0)
     with pytest.raises(CapacityError, match="has 3 parameters; a program has at most 2"):
-        lower(circuit)
+        lower(circuit, limits=ProgramLimits(parameters=2))
 
 
 def test_angles_keep_their_precision() -> None:

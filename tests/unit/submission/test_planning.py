@@ -139,11 +139,10 @@ def test_loops_and_what_is_measured_before_a_condition_cost_more() -> None:
     assert 1.7 * seconds("") < seconds("if") < seconds("while") < 100 * seconds("")
 
 
-def test_a_job_of_more_tasks_than_scripts_may_loop_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qfleet.submission.planning.MAX_SHARDS", 100)
-    assert len(cut(items(0.1, shots=100), max_shot_size=1)) == 100
+def test_a_job_of_more_tasks_than_scripts_may_loop_over_is_refused() -> None:
+    assert len(cut(items(0.1, shots=100), max_shot_size=1, max_shards=100)) == 100
     with pytest.raises(CapacityError, match="more than 100 tasks; give a larger max_shot_size"):
-        cut(items(0.1, shots=2**31 - 1), max_shot_size=1)
+        cut(items(0.1, shots=2**31 - 1), max_shot_size=1, max_shards=100)
 
 
 def asked(*requests: Request) -> list[PlannedCircuit]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aer_like import LikeAer
+from fake_shards import FakeEngine, OneEngine
 from make_jobs import make_presence
 from qiskit.circuit import QuantumCircuit
 
@@ -22,10 +24,10 @@ from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.cost.constants import ENGINES
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.request import Output
+from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.statevector.engine import StatevectorEngine
-from qfleet_worker.shards.size import check_size
+from qfleet_worker.shards.size import size_refusal
 
 
 class Fleet:
@@ -91,8 +93,11 @@ def client_refuses(new: NewJob, *workers: Presence) -> bool:
     return False
 
 
-#: Engines of workers, by name.
-WORKERS = {engine.name: engine for engine in (StatevectorEngine([]), NumpyEngine())}
+#: The engines of a worker, by the one that it names. Nothing is run.
+WORKERS = {
+    "numpy": Engines([NumpyEngine()]),
+    "statevector": Engines([OneEngine(FakeEngine(), name="statevector"), NumpyEngine()]),
+}
 
 
 def worker_refuses(new: NewJob, engine: str, memory_bytes: int) -> bool:
@@ -100,8 +105,9 @@ def worker_refuses(new: NewJob, engine: str, memory_bytes: int) -> bool:
     (circuit,) = shard.circuits
     program = decode_program(new.programs[circuit.program])
     request = shard.request_of(circuit)
+    too_large = partial(size_refusal, program, circuit, request, memory_bytes=memory_bytes, held=0)
     try:
-        check_size(program, circuit, request, engine=WORKERS[engine], memory_bytes=memory_bytes, held=0)
+        WORKERS[engine].choose(program, request, too_large)
     except EngineError:
         return True
     return False

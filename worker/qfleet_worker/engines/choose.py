@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The choice of the engine that runs a circuit, and its reason.
 
-The first engine in the order of preference runs a circuit if it is available, has the method of the request and
-supports the program. All engines give the same shots, so that a job may begin with one and end with another.
+The first engine in the order of preference runs a circuit if it is available, has the method of the request, supports
+the program and has room for it. All engines give the same shots, so that a job may begin with one and end with another.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class Engines:
             self.on_load()
         return self.engine
 
-    def choose(self, program: Program, request: Request) -> Choice:
+    def choose(
+        self, program: Program, request: Request, size_refusal: Callable[[Engine], str] = lambda _: ""
+    ) -> Choice:
         """Return the engine for a circuit, with its simulator open.
 
         The simulator belongs to this process.
@@ -73,6 +75,7 @@ class Engines:
         Args:
             program: the circuit.
             request: its method is a resolved one.
+            size_refusal: returns why the circuit is too large for an engine; empty if it isn't.
 
         Raises:
             EngineError: no engine runs the circuit; the text is the reason of the first one that is available.
@@ -80,10 +83,11 @@ class Engines:
         passed_over = error = ""
         for engine, unavailable in zip(self._engines, self._refusals, strict=True):
             refusal = unavailable or _refusal(engine, program, request)
-            if not refusal:
+            too_large = "" if refusal else size_refusal(engine)
+            if not refusal and not too_large:
                 return Choice(engine, self._open(engine), passed_over or engine.reason)
-            passed_over = passed_over or refusal
-            error = error or ("" if unavailable else refusal)
+            passed_over = passed_over or refusal or f"on the {engine.name} engine, {too_large}"
+            error = error or ("" if unavailable else refusal or too_large)
         raise EngineError(error or passed_over)
 
     def _open(self, engine: Engine) -> Simulator:

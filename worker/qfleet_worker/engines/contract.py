@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.cost.cost import OVERHEAD_BYTES, Cost
-from qfleet.wire.messages.request import Method, Output, Precision, Request
+from qfleet.wire.cost.cost import Cost
+from qfleet.wire.messages.request import Method, Precision, Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Saved
 
@@ -26,10 +26,10 @@ class EngineError(Exception):
     """
 
 
-class CapacityError(EngineError):
-    """An array is too small for a compiled circuit.
+class CompilerError(EngineError):
+    """A compiled circuit doesn't fit its arrays, or its rows are inconsistent.
 
-    That is a defect of qfleet, not of the circuit. Machine code raises the error before it writes beyond the array. Its
+    That is a defect of qfleet, not of the circuit. Machine code raises the error before it writes beyond an array. Its
     text is a constant.
     """
 
@@ -43,15 +43,6 @@ _DTYPES: Final[dict[Precision, np.dtype[np.complexfloating]]] = {
 def dtype_of(precision: Precision) -> np.dtype[np.complexfloating]:
     """Return the dtype of amplitudes."""
     return _DTYPES[precision]
-
-
-def state_budget(request: Request, state_bytes: int) -> int:
-    """Return the bytes for states that wait beside the present one.
-
-    They are a part of the overhead that `qfleet.wire.cost` counts and, unless amplitudes come back, the bytes of a
-    copy of the state.
-    """
-    return OVERHEAD_BYTES // 4 + (0 if request.output == Output.STATEVECTOR else state_bytes)
 
 
 class Experiment(msgspec.Struct, frozen=True, eq=False):

@@ -30,7 +30,7 @@ def _revoke(context: Any, task_id: str | list[str], terminate: bool = False, **_
 
     Args:
         context: Celery's state of the worker.
-        task_id: The id of a task, or a list of ids.
+        task_id: the id of a task, or a list of ids.
         terminate: False to leave the processes alone.
     """
     wanted = {task_id} if isinstance(task_id, str) else set(task_id)

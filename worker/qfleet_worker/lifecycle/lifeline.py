@@ -27,8 +27,8 @@ def follow_stdin(broker: Broker, folder: str) -> None:
     A thread waits for the end of the input.
 
     Args:
-        broker: The private server of the fleet.
-        folder: The path of the fleet's folder.
+        broker: the private server of the fleet.
+        folder: the path of the fleet's folder.
     """
     descriptor = os.dup(sys.stdin.fileno())
 

@@ -39,11 +39,11 @@ class MemoryLimit:
 
 
 def limit_memory(memory_bytes: int, base_bytes: int | None = None) -> None:
-    """Limit the memory that this process can add. Only Linux has the limit.
+    """Limit the memory that this process can add, on Linux only.
 
     Args:
-        memory_bytes: The bytes that the process may add. The limit leaves some room above them.
-        base_bytes: The bytes that they are added to; by default those that the process has now.
+        memory_bytes: the bytes that the process may add. The limit leaves some room above them.
+        base_bytes: the bytes that they are added to; by default those that the process has now.
     """
     if sys.platform != "linux":
         return

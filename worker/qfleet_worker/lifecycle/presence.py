@@ -26,9 +26,9 @@ def presence_step(
     The step runs in the loop that takes tasks, so the presence of a worker whose loop hangs becomes stale.
 
     Args:
-        store: The store that keeps the presence.
-        presence: The fields that stay the same.
-        report: A function that returns the fields that change with time.
+        store: the store that keeps the presence.
+        presence: the fields that stay the same.
+        report: a function that returns the fields that change with time.
     """
 
     class PresenceStep(bootsteps.StartStopStep):

@@ -29,8 +29,8 @@ def reconciler_step(store: Store, publish: Callable[[str, int], None]) -> type[b
     """Return a step of Celery's consumer that publishes lost shards again.
 
     Args:
-        store: The store to search.
-        publish: A function that puts a shard on the queue, given its job id and index.
+        store: the store to search.
+        publish: a function that puts a shard on the queue, given its job id and index.
     """
 
     class ReconcilerStep(bootsteps.StartStopStep):

@@ -87,8 +87,8 @@ def shard_request(store: Store, publish: Callable[[str, int], None]) -> type[Req
     """Return the class of the requests of a task that runs shards.
 
     Args:
-        store: The store that the requests report to.
-        publish: A function that puts a shard on the queue again, given its job id and index.
+        store: the store that the requests report to.
+        publish: a function that puts a shard on the queue again, given its job id and index.
     """
     return type("ShardRequest", (_ShardRequest,), {"store": store, "publish": staticmethod(publish)})
 

@@ -87,9 +87,9 @@ def limit_shutdown(store: Store, grace_seconds: float, publish: Callable[[str, i
     """Limit the time from the first stop signal to this process's end.
 
     Args:
-        store: The store whose shards this worker runs.
-        grace_seconds: The seconds that running shards may take.
-        publish: A function that puts a shard on the queue, given its job id and index.
+        store: the store whose shards this worker runs.
+        grace_seconds: the seconds that running shards may take.
+        publish: a function that puts a shard on the queue, given its job id and index.
     """
     worker_shutting_down.connect(_Shutdown(store, grace_seconds, publish).begin, weak=False)
 

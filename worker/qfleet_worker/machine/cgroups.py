@@ -31,7 +31,7 @@ def memory_limit(root: Path = _ROOT) -> int | None:
     """Return the lowest memory limit of this process, in bytes.
 
     Args:
-        root: The folder that holds ``proc`` and the paths named there.
+        root: the folder that holds ``proc`` and the paths named there.
 
     Returns:
         ``None`` if there is no limit.
@@ -48,7 +48,7 @@ def cpu_quota(root: Path = _ROOT) -> float | None:
     """Return the lowest CPU quota of this process, in cores.
 
     Args:
-        root: The folder that holds ``proc`` and the paths named there.
+        root: the folder that holds ``proc`` and the paths named there.
 
     Returns:
         ``None`` if there is no quota.

@@ -21,17 +21,19 @@ _Numbers: TypeAlias = NDArray[Any]
 #: An imaginary part below this is rounding. Qiskit draws the line there too.
 _ROUNDING: Final = 8 * float(np.finfo(np.float64).eps)
 
-#: Numbers that filling a program holds at a time.
-_NUMBERS: Final = 1 << 20
+#: Angles, and numbers on the way to them, that filling a program holds at a time.
+ANGLES_AT_ONCE: Final = 1 << 20
 
 
-def points_at_once(program: Program) -> int:
+def points_at_once(program: Program, angles: int = ANGLES_AT_ONCE) -> int:
     """Return the number of points at which to fill a program together.
 
-    It bounds the memory that filling takes.
+    Args:
+        program: the program, with slots.
+        angles: the angles, and numbers on the way to them, that may be held; they bound the memory.
     """
     longest = max((len(formula.steps) for formula in program.formulas), default=0)
-    return max(1, _NUMBERS // (len(program.params) + len(program.formulas) + 4 * longest + 1))
+    return max(1, angles // (len(program.params) + len(program.formulas) + 4 * longest + 1))
 
 
 def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -40,14 +42,14 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
     The angles at a point don't depend on the other points, to the bit.
 
     Args:
-        program: The program, with slots.
-        values: The parameters at each point; shape (points, program.num_parameters).
+        program: the program, with slots.
+        values: the parameters at each point; shape (points, program.num_parameters).
 
     Returns:
         Radians; shape (points, len(program.params)).
 
     Raises:
-        EngineError: An angle isn't real or isn't finite. The text names the operation and, if there are several, the
+        EngineError: an angle isn't real or isn't finite. The text names the operation and, if there are several, the
             point.
     """
     points = len(values)
@@ -90,8 +92,8 @@ def filled(program: Program, params: NDArray[np.float64]) -> Program:
     """Return the program with angles instead of slots.
 
     Args:
-        program: The program, with slots.
-        params: A row of the result of `fill`.
+        program: the program, with slots.
+        params: a row of the result of `fill`.
     """
     return msgspec.structs.replace(
         program, params=params, num_parameters=0, slots=NOTHING, slot_refs=NOTHING, formulas=()

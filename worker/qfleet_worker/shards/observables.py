@@ -29,17 +29,17 @@ def expectation_values(
     """Return the expectation values wanted at each point.
 
     Args:
-        simulator: The simulator of the circuit.
-        experiment: The circuit, with any angles.
-        circuit: The work that names the observables of each point.
-        params: The angles in radians; shape (points, angles).
-        seeds: The seed of each point.
+        simulator: the simulator of the circuit.
+        experiment: the circuit, with any angles.
+        circuit: the work that names the observables of each point.
+        params: the angles in radians; shape (points, angles).
+        seeds: the seed of each point.
 
     Returns:
         Shape (points, columns); twice as many columns with squares.
 
     Raises:
-        EngineError: The circuit saves no expectation values, or others than those wanted.
+        EngineError: the circuit saves no expectation values, or others than those wanted.
     """
     save = experiment.program.saves[-1] if experiment.program.saves else None
     if save is None or save.spec.payload is not Payload.PAULI_SUMS:
@@ -84,7 +84,7 @@ def _of(save: Save, columns: NDArray[np.int64]) -> Save:
     """Return a save with some of its observables.
 
     Raises:
-        EngineError: The observables have too many terms.
+        EngineError: the observables have too many terms.
     """
     x, z, coefficients = save.paulis()
     starts = save.sums()

@@ -27,8 +27,8 @@ class Programs:
     """The programs that were used last.
 
     Args:
-        read: A function that returns the blobs of some of a job's programs, by job and names.
-        limit_bytes: The most bytes of programs to keep.
+        read: a function that returns the blobs of some of a job's programs, by job and names.
+        limit_bytes: the most bytes of programs to keep.
     """
 
     def __init__(self, read: Callable[[str, list[str]], list[bytes | None]], limit_bytes: int = LIMIT_BYTES) -> None:
@@ -41,8 +41,8 @@ class Programs:
         """Return a job's programs by their names.
 
         Args:
-            job_id: The job.
-            names: The names of the programs.
+            job_id: the job.
+            names: the names of the programs.
 
         Returns:
             The error in place of a program that can't be read.

@@ -25,18 +25,18 @@ def simulate(
     """Run a circuit at all its points together.
 
     Args:
-        simulator: The simulator of the circuit.
-        program: The circuit's program, with slots.
-        circuit: The circuit's shots, seed, points and observables.
-        request: The output that is wanted, with a resolved method.
-        threads: The number of threads that the circuit may use.
+        simulator: the simulator of the circuit.
+        program: the circuit's program, with slots.
+        circuit: the circuit's shots, seed, points and observables.
+        request: the output that is wanted, with a resolved method.
+        threads: the number of threads that the circuit may use.
 
     Returns:
         The fields of a `CircuitResult` that hold its data.
 
     Raises:
-        EngineError: The circuit can't be run at one of the points.
-        MemoryError: The results don't fit in memory.
+        EngineError: the circuit can't be run at one of the points.
+        MemoryError: the results don't fit in memory.
     """
     if request.output == Output.UNITARY and any(save.spec.quantity is not Quantity.MATRIX for save in program.saves):
         raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
@@ -61,7 +61,7 @@ def resolve(program: Program, request: Request) -> Request:
     """Return the request with the method that simulates a program.
 
     Raises:
-        EngineError: The requested method can't simulate the program.
+        EngineError: the requested method can't simulate the program.
     """
     try:
         method, _ = resolve_method(program, request)

@@ -11,48 +11,57 @@ from qfleet.wire.messages.request import Request
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import Engine, EngineError
+from qfleet_worker.engines.contract import Engine
 
 #: Bytes of results that fit in the room beside a process's memory, with all their copies.
 TOGETHER_BYTES: Final = OVERHEAD_BYTES
 
 
-def check_size(
-    program: Program, circuit: CircuitWork, request: Request, *, engine: Engine, memory_bytes: int, held: int
-) -> None:
-    """Check that a circuit fits in memory and its results in Redis.
+def size_refusal(
+    program: Program,
+    circuit: CircuitWork,
+    request: Request,
+    engine: Engine,
+    *,
+    memory_bytes: int,
+    held: int,
+    blob_bytes: int = MAX_BLOB_BYTES,
+) -> str:
+    """Return why a circuit is too large for process or Redis.
 
     Args:
-        program: The circuit's program.
-        circuit: The circuit's shots and points.
-        request: The output that is wanted, with a resolved method.
-        engine: The engine that runs the circuit.
-        memory_bytes: The bytes of memory that this process may use.
-        held: The bytes of results that the shard has already.
+        program: the circuit's program.
+        circuit: the circuit's shots and points.
+        request: the output that is wanted, with a resolved method.
+        engine: the engine that runs the circuit.
+        memory_bytes: the bytes of memory that this process may use.
+        held: the bytes of results that the shard has already.
+        blob_bytes: the bytes that a Redis value holds.
 
-    Raises:
-        EngineError: The circuit takes too much memory, or its results are too large for a Redis value.
+    Returns:
+        The reason, for the user; empty if the circuit fits.
     """
     qubits, exponent = program.num_qubits, request.exponent(program.num_qubits)
     if exponent > MOST_AMPLITUDES_LOG2:
-        raise EngineError(f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many")
+        return f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many"
     wanted = circuit.num_observables if circuit.observables else 0
     needed = engine.cost(program, request, shots=circuit.shots, num_observables=wanted)
     size = needed.result_bytes * circuit.points
-    if size + held > MAX_BLOB_BYTES:
-        raise EngineError(
+    if size + held > blob_bytes:
+        return (
             f"its results would take {size >> 20} MiB, beside {held >> 20} MiB of others; "
-            f"a Redis value holds {MAX_BLOB_BYTES >> 20} MiB"
+            f"a Redis value holds {blob_bytes >> 20} MiB"
         )
     if circuit.points > 1 and size > TOGETHER_BYTES:
         load = {"shots": circuit.shots, "points": circuit.points, "num_observables": wanted}
         needed = engine.cost(program, request, **load)
     if needed.memory_bytes > memory_bytes:
         what = "" if needed.state_bytes + OVERHEAD_BYTES > memory_bytes else ", with all that it saves and gives,"
-        raise EngineError(
+        return (
             f"its {qubits} qubits{what} need {needed.memory_bytes / 2**30:.1f} GiB of memory; "
             f"this worker has {memory_bytes / 2**30:.1f} GiB for one task"
         )
+    return ""
 
 
 def size_of(result: CircuitResult) -> int:

@@ -22,15 +22,15 @@ from qfleet.wire.program.operations import EVENTS, SPEC, Op, Table
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
 
-#: Most Paulis of all observables together. Each projector of a term doubles the number of its Paulis.
-_MOST_TERMS: Final = 1 << 22
+#: See `save_expectation_values`.
+MOST_TERMS: Final = 1 << 22
 #: Bits of a term's letter in Qiskit: Z, X, both for Y, and a higher bit for projectors.
 _Z, _X, _PROJECTOR = 1, 2, 12
 _LABEL: Final = "means"
 
 
 def save_expectation_values(
-    program: Program, observables: Sequence[SparseObservable], *, squares: bool = False
+    program: Program, observables: Sequence[SparseObservable], *, squares: bool = False, most_terms: int = MOST_TERMS
 ) -> Program:
     """Return a program with one more operation, which saves expectation values.
 
@@ -38,11 +38,12 @@ def save_expectation_values(
         program: the program, without other saves.
         observables: observables on all its qubits.
         squares: True if the squares are saved too, for the standard error over shots with different final states.
+        most_terms: most Paulis of all observables together. Each projector of a term doubles the number of its Paulis.
 
     Raises:
         CapacityError: the observables have too many terms, or act on too many qubits.
     """
-    terms, starts = _terms(observables)
+    terms, starts = _terms(observables, most_terms)
     active = np.zeros(program.num_qubits, np.bool_)
     active[np.maximum(program.operands, ~program.operands)] = True
     is_active = active[terms.qubits]
@@ -112,8 +113,8 @@ class _Terms:
     coefficients: NDArray[np.float64]
 
 
-def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.int64]]:
-    """Return the Paulis of all observables.
+def _terms(observables: Sequence[SparseObservable], most: int) -> tuple[_Terms, NDArray[np.int64]]:
+    """Return the Paulis of all observables, `most` at most.
 
     The second array has the index of each observable's first Pauli.
     """
@@ -126,11 +127,11 @@ def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.
         if projectors.any():
             before = np.concatenate([[0], np.cumsum(projectors)])[boundaries]
             number = float((2.0 ** np.diff(before)).sum())
-            if starts[-1] + number > _MOST_TERMS:
+            if starts[-1] + number > most:
                 raise CapacityError(
                     f"the projectors of an observable expand to {number:.3g} Paulis; "
-                    f"all observables together may have at most {_MOST_TERMS}",
-                    limit=_MOST_TERMS,
+                    f"all observables together may have at most {most}",
+                    limit=most,
                 )
         paulis = observable.as_paulis() if projectors.any() else observable
         letters, boundaries = np.asarray(paulis.bit_terms), np.asarray(paulis.boundaries, np.int64)
@@ -138,8 +139,8 @@ def _terms(observables: Sequence[SparseObservable]) -> tuple[_Terms, NDArray[np.
         numbers = np.repeat(np.arange(len(coefficients)), np.diff(boundaries)) + starts[-1]
         parts.append((numbers, np.asarray(paulis.indices, np.int64), letters, coefficients))
         starts.append(starts[-1] + len(coefficients))
-        if starts[-1] > _MOST_TERMS:
-            text = f"the observables have more than {_MOST_TERMS} terms together; ask for fewer at a time"
-            raise CapacityError(text, limit=_MOST_TERMS)
+        if starts[-1] > most:
+            text = f"the observables have more than {most} terms together; ask for fewer at a time"
+            raise CapacityError(text, limit=most)
     numbers, qubits, letters, coefficients = [np.concatenate(each) for each in zip(*parts, strict=True)]
     return _Terms(numbers, qubits, letters.astype(np.uint8), coefficients.astype(np.float64)), np.array(starts)

@@ -72,7 +72,7 @@ def saved_size(program: Program, shots: int, precision: Precision, num_observabl
 
 
 def num_terms(program: Program, num_observables: int = 0) -> int:
-    """Return the number of Pauli terms that a program evaluates for what it saves.
+    """Return the number of Pauli terms that a program's saves evaluate.
 
     Args:
         program: the program.

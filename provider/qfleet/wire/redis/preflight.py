@@ -16,8 +16,8 @@ from qfleet.wire.redis import keys
 #: The oldest Redis that runs the scripts: major and minor version.
 OLDEST_REDIS: Final = (6, 2)
 
-_Role = Literal["client", "worker"]
-_Command = tuple[str, ...]
+Role = Literal["client", "worker"]
+Command = tuple[str, ...]
 
 #: The id of a job that never exists.
 _JOB: Final = keys.job("preflight")
@@ -27,7 +27,7 @@ _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
 _BINDING: Final = f"{keys.PREFIX}_kombu.binding.preflight"
 
 #: The commands that scripts send too, with harmless arguments.
-_BY_BOTH: Final[tuple[_Command, ...]] = (
+_BY_BOTH: Final[tuple[Command, ...]] = (
     ("TIME",),
     ("PING",),
     ("EVAL", "return 1", "1", _JOB),
@@ -54,7 +54,7 @@ _BY_BOTH: Final[tuple[_Command, ...]] = (
     ("ZREM", keys.ACTIVE, ""),
     ("PUBLISH", _CHANNEL, ""),
 )
-_BY_CLIENT: Final[tuple[_Command, ...]] = (
+_BY_CLIENT: Final[tuple[Command, ...]] = (
     ("HVALS", keys.WORKERS),
     ("HGETALL", keys.WORKERS),
     ("HEXISTS", _JOB, ""),
@@ -68,7 +68,7 @@ _BY_CLIENT: Final[tuple[_Command, ...]] = (
     ("ZSCORE", keys.JOBS, ""),
     ("SUBSCRIBE", _CHANNEL),
 )
-_BY_WORKER: Final[tuple[_Command, ...]] = (
+_BY_WORKER: Final[tuple[Command, ...]] = (
     ("BRPOP", _QUEUE, "1"),
     ("RPUSH", _QUEUE, ""),
     ("DEL", f"{keys.PREFIX}preflight.celery.pidbox"),
@@ -115,7 +115,12 @@ def why_unsuited(hello: object) -> str:
     return _UNSUITED.get(mode.decode() if isinstance(mode, bytes) else str(mode), "")
 
 
-def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
+def commands_of(role: Role) -> tuple[Command, ...]:
+    """Return the commands that a role needs, with harmless arguments."""
+    return _BY_BOTH + (_BY_CLIENT if role == "client" else _BY_WORKER)
+
+
+def missing_rights(client: Any, role: Role, database: int) -> list[Missing]:
     """Return the rights that this user lacks. Raises redis-py's errors.
 
     Args:
@@ -123,18 +128,18 @@ def missing_rights(client: Any, role: _Role, database: int) -> list[Missing]:
         role: ``client`` or ``worker``.
         database: its number, which is part of the workers' channel's name.
     """
-    commands = _BY_BOTH + (_BY_CLIENT if role == "client" else _BY_WORKER)
+    commands = commands_of(role)
     control = control_channel(database)
     commands += (("PUBLISH", control, ""),) if role == "client" else (("SUBSCRIBE", control),)
     found: dict[str, Missing] = {}
     for command, answer in _asked(client, [("MULTI",)], commands):
-        missing = _missing(command, answer)
+        missing = missing_right(command, answer)
         if missing is not None:
             found.setdefault(missing.rule, missing)
     return list(found.values())
 
 
-def problems(client: Any, role: _Role, database: int) -> list[str]:
+def problems(client: Any, role: Role, database: int) -> list[str]:
     """Return the reasons why this user can't use a Redis.
 
     Args:
@@ -156,13 +161,13 @@ def problems(client: Any, role: _Role, database: int) -> list[str]:
     return [f"its user may not use {', '.join(map(str, missing))}"] if missing else []
 
 
-def _asked(client: Any, *rounds: Sequence[_Command]) -> list[tuple[_Command, object]]:
+def _asked(client: Any, *rounds: Sequence[Command]) -> list[tuple[Command, object]]:
     """Return commands with their answers, or errors.
 
     The commands of a round are sent together. No round follows one with a refusal. The connection is closed afterwards.
     """
     connection = client.connection_pool.get_connection()
-    answers: list[tuple[_Command, object]] = []
+    answers: list[tuple[Command, object]] = []
     try:
         for commands in rounds:
             for command in commands:
@@ -186,7 +191,16 @@ def _answer(connection: Any) -> object:
         return exc
 
 
-def _missing(command: _Command, answer: object) -> Missing | None:
+def missing_right(command: Command, answer: object) -> Missing | None:
+    """Return the missing right that makes Redis refuse a command.
+
+    Args:
+        command: the command with its arguments.
+        answer: what Redis answers; its errors are exceptions.
+
+    Returns:
+        ``None`` if Redis doesn't refuse the command, or for another reason.
+    """
     text = str(answer).lower()
     if not isinstance(answer, Exception) or "permission" not in text:
         return None
@@ -199,4 +213,4 @@ def _missing(command: _Command, answer: object) -> Missing | None:
     return Missing(f"the command {shown.replace('|', ' ').upper()}", f"+{shown}")
 
 
-__all__ = ["Missing", "control_channel", "missing_rights", "problems", "why_unsuited"]
+__all__ = ["Missing", "commands_of", "control_channel", "missing_right", "missing_rights", "problems", "why_unsuited"]

@@ -14,7 +14,6 @@ from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
-from qfleet.lowering.passes import expectation_values as means
 from qfleet.lowering.passes.expectation_values import final_state_varies, save_expectation_values
 from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.wire.codec.programs import decode_program, encode_program
@@ -127,12 +126,11 @@ def test_too_many_qubits() -> None:
         save_expectation_values(rotated(63), [SparseObservable("Z" * 63)])
 
 
-def test_terms_are_counted_over_all_observables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(means, "_MOST_TERMS", 4)
+def test_terms_are_counted_over_all_observables() -> None:
     pair = SparseObservable.from_list([("Z", 1), ("X", 1)])
-    assert len(save_expectation_values(rotated(1), [pair, pair]).saves[0].coefficients) == 4 * 16
+    assert len(save_expectation_values(rotated(1), [pair, pair], most_terms=4).saves[0].coefficients) == 4 * 16
     with pytest.raises(CapacityError, match="more than 4 terms together"):
-        save_expectation_values(rotated(1), [pair, pair, SparseObservable("Z")])
+        save_expectation_values(rotated(1), [pair, pair, SparseObservable("Z")], most_terms=4)
 
 
 def test_projectors_are_counted_before_they_are_written_out() -> None:
@@ -140,11 +138,12 @@ def test_projectors_are_counted_before_they_are_written_out() -> None:
         save_expectation_values(rotated(50), [SparseObservable("0" * 50)])
 
 
-def test_projectors_count_for_each_term(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(means, "_MOST_TERMS", 7)
-    save_expectation_values(rotated(2), [SparseObservable.from_list([("00", 1), ("+Z", 1), ("XX", 1)])])
+def test_projectors_count_for_each_term() -> None:
+    seven = SparseObservable.from_list([("00", 1), ("+Z", 1), ("XX", 1)])
+    assert len(save_expectation_values(rotated(2), [seven], most_terms=7).saves[0].coefficients) == 7 * 16
+    eight = SparseObservable.from_list([("00", 1), ("+1", 1)])
     with pytest.raises(CapacityError, match="expand to 8 Paulis"):
-        save_expectation_values(rotated(2), [SparseObservable.from_list([("00", 1), ("+1", 1)])])
+        save_expectation_values(rotated(2), [eight], most_terms=7)
 
 
 def dynamic() -> QuantumCircuit:

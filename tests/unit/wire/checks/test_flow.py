@@ -8,10 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from qfleet.wire.checks import flow
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.errors import WireError
-from qfleet.wire.limits import MAX_DEPTH, MAX_VARIABLES, MAX_WIDTH
+from qfleet.wire.limits import MAX_DEPTH, MAX_FLOW_OPERATIONS, MAX_VARIABLES, MAX_WIDTH
 from qfleet.wire.program import expressions
 from qfleet.wire.program.expressions import (
     BOOL,
@@ -28,6 +27,7 @@ from qfleet.wire.program.expressions import (
     UnaryOp,
     Variable,
 )
+from qfleet.wire.program.operations import Op
 
 GOOD = make_golden.dynamic()
 TRUE = Constant(BOOL, b"\x01")
@@ -130,10 +130,26 @@ def test_types_of_operands(op: BinaryOp) -> None:
                     decode_program(blob)
 
 
-def test_too_many_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "MAX_FLOW_OPERATIONS", 2)
-    with pytest.raises(WireError, match="3 jumps and stores; at most 2 are allowed"):
-        decode_program(changed())
+def jumping(number: int) -> bytes:
+    """The blob of a program of jumps to its end."""
+    nothing = np.zeros(number, np.uint16)
+    return changed(
+        codes=np.full(number, Op.JUMP, np.uint8),
+        num_controls=nothing,
+        num_targets=nothing,
+        jumps=[number] * number,
+        operands=[],
+        clbits=[],
+        params=np.zeros(0),
+        expression_refs=[],
+    )
+
+
+def test_too_many_jumps() -> None:
+    assert len(decode_program(jumping(MAX_FLOW_OPERATIONS)).jumps) == MAX_FLOW_OPERATIONS
+    text = f"{MAX_FLOW_OPERATIONS + 1} jumps and stores; at most {MAX_FLOW_OPERATIONS} are allowed"
+    with pytest.raises(WireError, match=text):
+        decode_program(jumping(MAX_FLOW_OPERATIONS + 1))
 
 
 def test_jumps_without_anything() -> None:

@@ -13,6 +13,7 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.program.program import Program
 
 
@@ -98,10 +99,12 @@ def test_a_message_of_another_kind():
                     decode(blob)
 
 
-def test_a_message_that_is_too_large(monkeypatch):
-    monkeypatch.setattr("qfleet.wire.codec.blobs.MAX_BLOB_BYTES", len(BLOBS["program"]) - 1)
-    with pytest.raises(WireError, match=f"a message of {len(BLOBS['program'])} bytes; the largest allowed is"):
-        decode_program(BLOBS["program"])
+def test_a_message_that_is_too_large():
+    # Zeros take no memory until they are read.
+    with pytest.raises(WireError, match=f"a message of {MAX_BLOB_BYTES + 1} bytes; the largest allowed is"):
+        decode_program(bytes(MAX_BLOB_BYTES + 1))
+    with pytest.raises(WireError, match="not a qfleet message"):
+        decode_program(bytes(MAX_BLOB_BYTES))
 
 
 @pytest.mark.parametrize("name", BLOBS)

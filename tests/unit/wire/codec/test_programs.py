@@ -3,15 +3,17 @@
 
 import struct
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_blobs import BLOBS, GOOD, changed, check_outcome, raw_program, single
 
+from qfleet.wire.checks.program import check_program
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.errors import WireError
-from qfleet.wire.limits import MAX_CLBITS, MAX_QUBITS
+from qfleet.wire.limits import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
 from qfleet.wire.program.expressions import Bit
 from qfleet.wire.program.operations import SPECS, Op, OpSpec, Table
 from qfleet.wire.program.saves import Save, SaveKind
@@ -117,10 +119,11 @@ def test_every_operation_passes_in_its_right_form(spec: OpSpec):
     assert row.code is code
 
 
-def test_too_many_operations(monkeypatch):
-    monkeypatch.setattr("qfleet.wire.checks.program.MAX_OPERATIONS", 9)
-    with pytest.raises(WireError, match="10 operations; at most 9 are allowed"):
-        decode_program(BLOBS["program"])
+def test_too_many_operations():
+    codes, numbers = (np.zeros(MAX_OPERATIONS + 1, kind) for kind in (np.uint8, np.uint16))
+    program = decode_program(BLOBS["program"])
+    with pytest.raises(WireError, match=f"{MAX_OPERATIONS + 1} operations; at most {MAX_OPERATIONS} are allowed"):
+        check_program(msgspec.structs.replace(program, codes=codes, num_controls=numbers, num_targets=numbers))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from qfleet.ledger import Ledger
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import FINAL_STATES, MOVES, SHARD_STATES, ShardState, task_id
-from qfleet_worker.store import Store, Taken
+from qfleet_worker.store import ClaimedShard, Store
 
 SHARDS = 4
 #: Shards 0 and 1 are blocks of one circuit, 2 and 3 of another.
@@ -41,7 +41,7 @@ class Shard:
 
     state: ShardState = "PENDING"
     attempts: int = 0
-    owner: Taken | None = None
+    owner: ClaimedShard | None = None
     #: cancelled, and its process lives
     stopping: bool = False
     #: the circuit that is run, and how many processes died running it
@@ -86,7 +86,7 @@ class Shards(RuleBasedStateMachine):
         #: the shards that each worker which is up says it holds
         self.up: dict[str, set[int]] = {}
         self.queue_is_empty = True
-        self.taken: list[Taken] = []
+        self.taken: list[ClaimedShard] = []
 
     # --- Workers and the queue ---
 
@@ -124,7 +124,7 @@ class Shards(RuleBasedStateMachine):
             # Its process is known to be dead, though its worker is up.
             owner = f"{name}/1/{len(self.taken)}"
             answer = self.scripts.call("take", self.id, index, owner, shard.owner.owner)
-            taken = Taken(self.id, index, owner, answer[0], answer[1]) if len(answer) > 1 else None
+            taken = ClaimedShard(self.id, index, owner, answer[0], answer[1]) if len(answer) > 1 else None
         else:
             owner_is_dead = False
             taken = self.stores[name].take(self.id, index)

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import redis
 from make_jobs import make_presence
-from taken_shards import lost_shards, process_of, shard_field, show_presence, take
+from processes import shard_field
+from taken_shards import lost_shards, process_of, show_presence, take
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.lua import Scripts
@@ -81,7 +82,7 @@ def test_a_shard_whose_process_died_is_for_any_worker(
     first = take(store, job)
     show_presence(store)
     store.stopped(job.job_id, 0, process_of(first), "signal 9 (SIGKILL)")
-    assert shard_field(store_client, job, ShardField.STATE) == b"PENDING"
+    assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "PENDING"
     second = take(other, job)
     assert (second.attempt, second.cause) == (2, "signal 9 (SIGKILL)")
 
@@ -89,14 +90,14 @@ def test_a_shard_whose_process_died_is_for_any_worker(
 def test_another_process_that_died_changes_nothing(store_client: redis.Redis, store: Store, job: NewJob) -> None:
     first = take(store, job)
     store.stopped(job.job_id, 0, process_of(first) + 1, "signal 9")
-    assert shard_field(store_client, job, ShardField.STATE) == b"STARTED"
-    assert shard_field(store_client, job, ShardField.CAUSE) is None
+    assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "STARTED"
+    assert shard_field(store_client, job.job_id, 0, ShardField.CAUSE) is None
 
 
 def test_a_process_that_died_before_it_said_which_it_was(store_client: redis.Redis, store: Store, job: NewJob) -> None:
     take(store, job)
     store.stopped(job.job_id, 0, None, "signal 9")
-    assert shard_field(store_client, job, ShardField.STATE) == b"PENDING"
+    assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "PENDING"
 
 
 # --- cancel ---
@@ -152,9 +153,9 @@ def test_a_shard_whose_time_was_over(
 ) -> None:
     taken = take(store, job)
     other.fail(job.job_id, 0, "too long")
-    assert shard_field(store_client, job, ShardField.STATE) == b"STARTED"
+    assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "STARTED"
     store.fail(job.job_id, 0, "too long")
-    assert shard_field(store_client, job, ShardField.STATE) == b"FAILURE"
+    assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "FAILURE"
     assert ledger.snapshot(job.job_id).error == "too long"
     assert store.finish(taken, b"late", whole=1, blocks=[], error="") is False
 
@@ -167,7 +168,7 @@ def test_a_shard_that_is_handed_back_was_no_attempt(
     assert other.release(job.job_id, 0) is False
     assert store.release(job.job_id, 0) is True
     assert store.release(job.job_id, 0) is False
-    assert shard_field(store_client, job, ShardField.STATE) == b"PENDING"
+    assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "PENDING"
     assert take(other, job).attempt == 1
     assert store.finish(first, b"late", whole=1, blocks=[], error="") is False
 

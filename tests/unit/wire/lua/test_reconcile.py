@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import redis
 from make_jobs import make_job, make_presence
-from taken_shards import lost_shards, shard_field, show_presence, take
+from processes import shard_field
+from taken_shards import lost_shards, show_presence, take
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.lua import Scripts
@@ -109,7 +110,7 @@ def test_the_shard_of_a_lost_worker_is_pending_again(
     first = take(store, job)
     assert lost_shards(scripts, job) == []
     assert 0 in lost_shards(scripts, job)
-    assert shard_field(store_client, job, ShardField.STATE) == b"PENDING"
+    assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "PENDING"
     assert store.finish(first, b"late", whole=1, blocks=[], error="") is False
     assert take(store, job).attempt == 2
 

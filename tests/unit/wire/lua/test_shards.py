@@ -16,7 +16,7 @@ from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet.wire.redis.states import SHARD_STATES
-from qfleet_worker.store import Store, Taken
+from qfleet_worker.store import ClaimedShard, Store
 
 RESULT = encode_shard(ShardResult(circuits=(make_circuit_result(),)))
 
@@ -39,17 +39,17 @@ def job(ledger: Ledger) -> NewJob:
     return job
 
 
-def _take(store: Store, job: NewJob, index: int = 0) -> Taken:
+def _take(store: Store, job: NewJob, index: int = 0) -> ClaimedShard:
     taken = store.take(job.job_id, index)
     assert taken is not None
     return taken
 
 
-def _succeed(store: Store, taken: Taken) -> bool:
+def _succeed(store: Store, taken: ClaimedShard) -> bool:
     return store.finish(taken, RESULT, whole=1, blocks=[], error="")
 
 
-def _fail(store: Store, taken: Taken, error: str = "circuit 0: too bad") -> bool:
+def _fail(store: Store, taken: ClaimedShard, error: str = "circuit 0: too bad") -> bool:
     return store.finish(taken, RESULT, whole=0, blocks=[], error=error)
 
 
@@ -176,7 +176,7 @@ def test_a_shard_that_nobody_took_cant_be_finished(
     store_client: redis.Redis, store: Store, ledger: Ledger, job: NewJob
 ) -> None:
     before = _everything(store_client, job)
-    assert _succeed(store, Taken(job.job_id, 0, "somebody", 1, b"")) is False
+    assert _succeed(store, ClaimedShard(job.job_id, 0, "somebody", 1, b"")) is False
     assert _everything(store_client, job) == before
 
 
@@ -197,14 +197,14 @@ def test_only_who_took_a_shard_last_may_finish_it(
 def test_a_shard_that_isnt_there(index: int, store_client: redis.Redis, store: Store, job: NewJob) -> None:
     before = _everything(store_client, job)
     assert store.take(job.job_id, index) is None
-    assert _succeed(store, Taken(job.job_id, index, "somebody", 1, b"")) is False
+    assert _succeed(store, ClaimedShard(job.job_id, index, "somebody", 1, b"")) is False
     assert _everything(store_client, job) == before
 
 
 def test_a_job_that_isnt_there_isnt_made(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
     job = make_job()
     assert store.take(job.job_id, 0) is None
-    assert _succeed(store, Taken(job.job_id, 0, "somebody", 1, b"")) is False
+    assert _succeed(store, ClaimedShard(job.job_id, 0, "somebody", 1, b"")) is False
     assert ledger.cancel(job.job_id) == []
     assert _everything(store_client, job) == {}
 

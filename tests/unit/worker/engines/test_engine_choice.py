@@ -17,7 +17,7 @@ from qfleet.wire.cost.cost import Cost
 from qfleet.wire.messages.request import Method, Output, Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines, choose_engine
-from qfleet_worker.engines.contract import EngineError, Simulator
+from qfleet_worker.engines.contract import Engine, EngineError, Simulator
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import COMPILED, NO_NUMBA, StatevectorEngine
 from qfleet_worker.engines.statevector.machine_code import folder as ready
@@ -135,8 +135,12 @@ class TestPlaces:
 
     def test_one_that_cannot_be_written_is_passed_over(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        monkeypatch.setattr(ready, "_roots", lambda: [tmp_path / "file", tmp_path / "folder"])
-        assert ready.folder_to_fill().parent == tmp_path / "folder"
+        monkeypatch.setattr(ready, "PACKAGE", tmp_path / "file")
+        monkeypatch.delenv("NUMBA_CACHE_DIR")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        beside, own = ready.folders()
+        assert beside.is_relative_to(tmp_path / "file")
+        assert ready.folder_to_fill() == own
 
     def test_if_all_are_it_is_an_error_that_names_them(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
@@ -281,6 +285,21 @@ class TestChoosing:
         names = [engines.choose(self.PROGRAM, request).engine.name for request in (self.STATE, self.STATE)]
         unitary = engines.choose(oracle.program(1, 0, []), self.UNITARY).engine.name
         assert ([*names, unitary], engines.engine.name) == (["first", "first", "numpy"], "first")
+
+    def test_an_engine_without_room_is_passed_over_and_the_reason_told(self) -> None:
+        def too_large(engine: Engine) -> str:
+            return "it needs 4 GiB" if engine.name == "first" else ""
+
+        choice = Engines([Named("first"), Named("second")]).choose(self.PROGRAM, self.STATE, too_large)
+        assert (choice.engine.name, choice.reason) == ("second", "on the first engine, it needs 4 GiB")
+        with pytest.raises(EngineError, match=r"^it needs 4 GiB$"):
+            Engines([Named("first")]).choose(self.PROGRAM, self.STATE, too_large)
+
+    def test_only_an_engine_that_could_run_it_is_asked_for_room(self) -> None:
+        asked: list[str] = []
+        engines = [Named("first", missing="not here"), Named("second", unsupported="too odd"), Named("third")]
+        Engines(engines).choose(self.PROGRAM, self.STATE, lambda engine: asked.append(engine.name) or "")
+        assert asked == ["third"]
 
     def test_if_none_can_the_error_is_that_of_the_first_that_is_available(self) -> None:
         engines = Engines([Named("first", missing="not here"), Named("second", unsupported="too odd"), NumpyEngine()])

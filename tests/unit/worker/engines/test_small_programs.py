@@ -33,12 +33,12 @@ from qfleet.wire.program.expressions import (
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind
-from qfleet_worker.engines.driver import classical, liveness
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
+from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
+from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.plan import Plan
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
-from qfleet_worker.engines.states import store as state_store
 from qfleet_worker.engines.states.one_by_one import OneByOne
 from qfleet_worker.engines.steps import EventStep
 
@@ -147,8 +147,11 @@ def test_memory_is_as_it_was_counted(program: Program, name: str) -> None:
     assert peak < cost(program, Request(memory=True), shots=SHOTS).memory_bytes
 
 
-def compiled(program: Program) -> Flow[Plan]:
-    return compile_flow(program, lambda part: compile_program(part.program, part.first, part.last, part.events_before))
+def compiled(program: Program, limits: DriverLimits = DEFAULT_LIMITS) -> Flow[Plan]:
+    def plan(part: Stretch) -> Plan:
+        return compile_program(part.program, part.first, part.last, part.events_before)
+
+    return compile_flow(program, plan, limits)
 
 
 def test_masks_are_as_wide_as_what_is_mentioned() -> None:
@@ -160,56 +163,42 @@ def test_masks_are_as_wide_as_what_is_mentioned() -> None:
 
 
 @pytest.mark.parametrize("blocks", [100, 400])
-def test_jumps_back_from_each_block_to_the_one_before_are_followed_once(
-    blocks: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jumps_back_from_each_block_to_the_one_before_are_followed_once(blocks: int) -> None:
     """Each pass over all blocks would bring what is read one block further."""
     rows = [jump(3 * blocks + 1), op(Op.X, [0]), measure(0, 1), jump(3 * blocks + 2, Bit(0))]
     for at in range(1, blocks):
         rows += [op(Op.X, [0]), measure(0, 1), jump(3 * at - 2)]
-    program = program_of([*rows, jump(3 * blocks - 2)], 1, 2)
-    visits = 0
-    at_end = liveness._at_end
-
-    def counting(*args: object) -> int:
-        nonlocal visits
-        visits += 1
-        return at_end(*args)
-
-    monkeypatch.setattr(liveness, "_at_end", counting)
-    flow = compiled(decode_program(encode_program(program)))
-    assert all(rows[0] for rows in flow.live[:-1])
-    # Once or twice to find them, and once to write them down.
-    assert visits < 5 * blocks
+    program = decode_program(encode_program(program_of([*rows, jump(3 * blocks - 2)], 1, 2)))
+    # Once or twice for each block, after which nothing is live in the last one.
+    exact, coarse = (compiled(program, DriverLimits(mask_visits=visits)) for visits in (3, 1))
+    assert all(rows[0] for rows in exact.live[:-1])
+    assert not exact.live[-1][0]
+    assert coarse.live[-1][0]
 
 
-@pytest.mark.parametrize(("place", "value"), [("MASK_BYTES", 0), ("VISITS", 0), ("MASK_BYTES", 8)])
-def test_too_many_live_names_change_nothing(monkeypatch: pytest.MonkeyPatch, place: str, value: int) -> None:
+@pytest.mark.parametrize(
+    "limits", [DriverLimits(mask_bytes=0), DriverLimits(mask_visits=0), DriverLimits(mask_bytes=8)], ids=str
+)
+def test_too_many_live_names_change_nothing(limits: DriverLimits) -> None:
     for seed in range(25):
         program = random_program(np.random.default_rng(seed), 3, 6, 20)
         experiment = make_experiment(program, 60, seed, memory=True, output="statevector")
-        exact = NumpySimulator().run(experiment)
-        with monkeypatch.context() as patched:
-            patched.setattr(liveness, place, value)
-            assert_same([exact, NumpySimulator().run(experiment)])
+        assert_same([NumpySimulator(each).run(experiment) for each in (DEFAULT_LIMITS, limits)])
 
 
-def test_live_names_are_coarse_where_they_take_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_names_are_coarse_where_they_take_too_much() -> None:
     program = program_of([*toss(0), jump(3, Bit(0)), *toss(1), jump(6, Bit(1)), *toss(2)], 1, 3)
     exact = compiled(program)
     assert [rows[-1] for rows in exact.live] == [1, 2, 0]
-    monkeypatch.setattr(liveness, "MASK_BYTES", 0)
-    coarse = compiled(program)
+    coarse = compiled(program, DriverLimits(mask_bytes=0))
     assert [set(rows) for rows in coarse.live] == [{3}] * 3
     assert [len(rows) for rows in coarse.live] == [len(rows) for rows in exact.live]
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "value"), [(classical, "CLASSICAL_BYTES", 1), (state_store, "MOST_ASIDE", 2)]
+    ("limits", "most"), [(DriverLimits(classical_bytes=1), 2), (DriverLimits(waiting_states=2), 3)], ids=str
 )
-def test_few_states_at_a_time_find_the_same(
-    monkeypatch: pytest.MonkeyPatch, module: object, name: str, value: int
-) -> None:
+def test_few_states_at_a_time_find_the_same(monkeypatch: pytest.MonkeyPatch, limits: DriverLimits, most: int) -> None:
     stored = [each for at in range(5) for each in (*weak(1), store(Variable(at), Cast(64, Bit(0))))]
     program = program_of(
         [*stored, *[jump(26 + at, Cast(BOOL, Variable(at))) for at in range(5)], op(Op.H, [1]), measure(1, 1)],
@@ -218,15 +207,12 @@ def test_few_states_at_a_time_find_the_same(
         variables=[64] * 5,
     )
     experiment = make_experiment(program, 200, 1, memory=True, output="statevector")
-    whole = NumpySimulator().run(experiment)
     states = most_states(monkeypatch)
-    with monkeypatch.context() as patched:
-        patched.setattr(module, name, value)
-        assert_same([whole, NumpySimulator().run(experiment)])
-    assert max(states) <= value + 1
-    states.clear()
-    NumpySimulator().run(experiment)
+    whole = NumpySimulator().run(experiment)
     assert max(states) > 8
+    states.clear()
+    assert_same([whole, NumpySimulator(limits).run(experiment)])
+    assert max(states) <= most
 
 
 def most_states(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -252,8 +238,9 @@ def test_a_save_in_a_loop_is_done_at_each_of_many_visits() -> None:
         jump(2, Binary(BinaryOp.EQUAL, counter, Constant(16, rounds.to_bytes(2, "little")))),
     ]
     program = program_of([*toss(), *loop], 1, 1, variables=[16], saves=[Save(SaveKind.PROBABILITIES, "p", "list")])
-    for budget in (None, 0):
-        outcome = NumpySimulator(budget).run(make_experiment(decode_program(encode_program(program)), 6, 1))
+    experiment = make_experiment(decode_program(encode_program(program)), 6, 1)
+    for waiting in (None, 0):
+        outcome = NumpySimulator(DriverLimits(waiting_bytes=waiting)).run(experiment)
         assert len(outcome.saved[0].places) == 4 * 6 * rounds
 
 

@@ -18,7 +18,7 @@ from qfleet.wire.cost.cost import cost
 from qfleet.wire.messages.request import Request
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.shards.runner import MORE_ATTEMPTS
-from qfleet_worker.store import Taken
+from qfleet_worker.store import ClaimedShard
 
 
 def test_a_shard_runs_and_its_result_is_stored() -> None:
@@ -191,10 +191,10 @@ def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() 
     store = FakeStore(encode_shard(make_shard_work(circuit())))
     finish = store.finish
 
-    def refuse_results(taken: Taken, result: bytes, **what: Any) -> bool:
+    def refuse_results(shard: ClaimedShard, result: bytes, **what: Any) -> bool:
         if result:
             raise MemoryError("no room")
-        return finish(taken, result, **what)
+        return finish(shard, result, **what)
 
     store.finish = refuse_results  # type: ignore[method-assign]
     assert run(store) is True
@@ -206,7 +206,7 @@ def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() 
 def test_a_shard_may_use_what_it_was_given_if_that_is_more_than_its_share(grant: int, ran: bool) -> None:
     told: list[int] = []
     store = FakeStore(encode_shard(make_shard_work(circuit())))
-    run(store, FakeEngine(), memory_bytes=1000, limit=told.append, grant=grant)
+    run(store, FakeEngine(), memory_bytes=1000, limit_memory=told.append, grant=grant)
     (result,) = store.result.circuits
     assert told == [grant]
     assert (result.error == "") is ran

@@ -15,7 +15,7 @@ from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.formulas import Formula, Step
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
-from qfleet_worker.shards.runner import MORE_ATTEMPTS
+from qfleet_worker.shards.runner import MORE_ATTEMPTS, ShardLimits
 
 ROWS = [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)]
 
@@ -75,10 +75,10 @@ def test_the_points_of_each_circuit_are_swept_on_their_own(circuits: list[Circui
     ]
 
 
-def test_long_sweeps_are_cut_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qfleet_worker.shards.runner.points_at_once", lambda _: 2)
+def test_long_sweeps_are_cut_by_memory() -> None:
     store, engine = stored(points(0, *[(1.0, index) for index in range(5)])), FakeEngine()
-    run(store, engine)
+    # Two angles, and seven numbers on the way to them.
+    run(store, engine, limits=ShardLimits(angles=19))
     assert engine.sweeps == [2, 2]
     assert angles(engine) == [[0.25, float(index)] for index in range(5)]
     assert [asked.seed for asked in engine.asked] == seeds(5)

@@ -9,18 +9,23 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 from engine_oracle import measure, op
-from fake_shards import FakeEngine, FakeStore, circuit, run
+from fake_shards import GIB, FakeEngine, FakeStore, OneEngine, circuit, run
 from make_jobs import make_circuit_result, make_shard_work
 from msgspec.structs import replace
 
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.cost.constants import ENGINES
+from qfleet.wire.cost.cost import cost
+from qfleet.wire.messages.request import Request
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
+from qfleet_worker.engines.choose import Engines
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
-from qfleet_worker.shards import runner
+from qfleet_worker.shards.runner import Runner, ShardLimits
 from qfleet_worker.shards.size import size_of
 
 
@@ -72,24 +77,60 @@ def test_what_is_too_large_is_refused(program: Program, asked: dict[str, object]
     assert re.search(text, result.error), result.error
 
 
-def test_results_of_a_shard_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_holds_fewer_states_runs_what_the_first_has_no_room_for() -> None:
+    """A reset in the middle: the statevector engine counts 3.1 states for its branches, the numpy engine 3."""
+    program = oracle.program(22, 1, [op(Op.H, [0]), op(Op.RESET, [0]), op(Op.H, [0]), measure(0, 0)])
+    needed = {name: cost(program, Request(), shots=10, engine=name).memory_bytes for name in ENGINES}
+    assert needed["numpy"] < needed["statevector"]
+    first, second = FakeEngine(), FakeEngine()
+    engines = Engines([OneEngine(first, "fast", "statevector"), OneEngine(second, "slow", "numpy")])
+    for memory_bytes, name, reason in (
+        (needed["statevector"], "statevector", "fast"),
+        (needed["numpy"], "numpy", "on the statevector engine, its 22 qubits need"),
+    ):
+        store = store_of(program)
+        Runner(store, engines, memory_bytes=memory_bytes, max_attempts=3).run("job", 0)
+        (result,) = store.result.circuits
+        assert (result.engine, result.error) == (name, "")
+        assert result.engine_reason.startswith(reason)
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+    store = store_of(program)
+    Runner(store, engines, memory_bytes=needed["numpy"] - 1, max_attempts=3).run("job", 0)
+    assert store.result.circuits[0].error.startswith("its 22 qubits need")
+    assert store.result.circuits[0].engine == "statevector"
+
+
+def test_a_circuit_that_fails_names_the_engine_that_ran_it() -> None:
+    def fail(_: Experiment) -> Outcome:
+        raise EngineError("it failed")
+
+    engines = Engines([OneEngine(FakeEngine(), name="small", methods=frozenset()), OneEngine(FakeEngine(answer=fail))])
+    store = store_of(ONE)
+    Runner(store, engines, memory_bytes=GIB, max_attempts=3).run("job", 0)
+    (result,) = store.result.circuits
+    assert (result.engine, result.error) == ("fake", "it failed")
+
+
+def test_results_of_a_shard_count_together() -> None:
     """Each alone would fit Redis."""
     program = oracle.program(10, 0, [op(Op.H, [0])])
-    monkeypatch.setattr("qfleet_worker.shards.size.MAX_BLOB_BYTES", 40_000)
     store = store_of(program, output="statevector", copies=4)
-    assert run(store, NumpySimulator())
+    assert run(store, NumpySimulator(), limits=ShardLimits(blob_bytes=40_000))
     errors = [result.error for result in store.result.circuits]
     assert [bool(error) for error in errors] == [False, False, True, True]
     assert "its results would take 0 MiB, beside 0 MiB of others; a Redis value holds 0 MiB" in errors[2]
 
 
-def test_a_result_that_became_too_large_after_all_fails_its_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "MAX_BLOB_BYTES", 1000)
-    store = store_of(oracle.program(10, 0, [op(Op.H, [0])]), output="statevector")
-    assert run(store, NumpySimulator())
+def test_a_result_that_became_too_large_after_all_fails_its_shard() -> None:
+    store = store_of(ONE)
+
+    def answer(_: Experiment) -> Outcome:
+        return Outcome(np.array([[1]], np.uint8), np.array([10]), amplitudes=np.zeros(100, np.complex128))
+
+    assert run(store, FakeEngine(answer=answer), limits=ShardLimits(blob_bytes=1000))
     (finished,) = store.finished
     assert finished["result"] == b""
-    assert "shard 0: its results take 0 MiB together; a Redis value holds 512 MiB" in finished["error"]
+    assert "shard 0: its results take 0 MiB together; a Redis value holds 0 MiB" in finished["error"]
 
 
 def test_a_unitary_of_a_circuit_that_saves_a_state_is_refused() -> None:

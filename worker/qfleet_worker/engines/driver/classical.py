@@ -21,8 +21,6 @@ from qfleet_worker.engines.driver.shot_records import ShotRecords
 
 #: Bytes of a small number, or of an empty tuple.
 _NUMBER_BYTES: Final = 40
-#: Bytes of the variables and of the live clbits of all states.
-CLASSICAL_BYTES: Final = 1 << 24
 
 
 def most_states(flow: Flow[Any]) -> int | None:
@@ -36,7 +34,7 @@ def most_states(flow: Flow[Any]) -> int | None:
         return None
     # A state has a tuple of all variables, and numbers of its own in those that are stored to.
     each = 8 * len(scope.types) + sum([_NUMBER_BYTES + max(scope.types[place], 0) // 8 for place in stored])
-    return max(1, CLASSICAL_BYTES // (each + len(scope.clbits) + _NUMBER_BYTES))
+    return max(1, flow.limits.classical_bytes // (each + len(scope.clbits) + _NUMBER_BYTES))
 
 
 class ClassicalValues:

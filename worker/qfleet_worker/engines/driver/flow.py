@@ -17,6 +17,7 @@ from qfleet.wire.program.expressions import FLOAT, Expression, Index
 from qfleet.wire.program.operations import IS_FLOW, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory, Value
+from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.liveness import NOTHING, InNames, Names, live_names
 from qfleet_worker.engines.driver.scope import Scope
 from qfleet_worker.engines.driver.stretches import AnyPlan, CompileOnce, Cutter, Stretch, events_of
@@ -72,6 +73,7 @@ class Flow(Generic[AnyPlan]):
     ahead: tuple[Ahead, ...] = ()
     #: the name of the loop that begins with a block, for errors
     names: dict[int, str] = dataclasses.field(default_factory=dict)
+    limits: DriverLimits = DEFAULT_LIMITS
 
     @property
     def loops(self) -> bool:
@@ -79,11 +81,19 @@ class Flow(Generic[AnyPlan]):
         return bool(self.ahead)
 
 
-def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]) -> Flow[AnyPlan]:
-    """Return the blocks of a program, their plans made by `compile_stretch`."""
+def compile_flow(
+    program: Program, compile_stretch: Callable[[Stretch], AnyPlan], limits: DriverLimits = DEFAULT_LIMITS
+) -> Flow[AnyPlan]:
+    """Compile the blocks of a program.
+
+    Args:
+        program: the program.
+        compile_stretch: returns the plan of a stretch.
+        limits: those under which the program is compiled and run.
+    """
     if not IS_FLOW[program.codes].any():
         plan = compile_stretch(Stretch(program, True, True, 0))
-        return Flow((Block(plan, events=events_of(plan)),), Scope(), [[0] * (len(plan.steps) + 1)])
+        return Flow((Block(plan, events=events_of(plan)),), Scope(), [[0] * (len(plan.steps) + 1)], limits=limits)
     rows = [row for row in program if IS_FLOW[row.code]]
     at = np.flatnonzero(IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
@@ -108,10 +118,11 @@ def compile_flow(program: Program, compile_stretch: Callable[[Stretch], AnyPlan]
     return Flow(
         tuple(blocks),
         scope,
-        live_names([_in_names(block, scope) for block in blocks], len(scope)),
+        live_names([_in_names(block, scope) for block in blocks], len(scope), limits),
         variables=tuple([0.0 if kind == FLOAT else 0 for kind in scope.types]),
         ahead=_ahead(blocks, events_before),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
+        limits=limits,
     )
 
 

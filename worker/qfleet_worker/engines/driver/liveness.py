@@ -13,11 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from qfleet_worker.engines.bits import mask_of
-
-#: Bytes of masks for all blocks, and for all steps.
-MASK_BYTES: Final = 16 * 1024 * 1024
-#: Times that a block's mask may be computed, on average: more than loops within loops take.
-VISITS: Final = 32
+from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 
 _NO_NAMES: Final = frozenset[int]()
 
@@ -50,7 +46,7 @@ class InNames(NamedTuple):
     goals: Sequence[int]
 
 
-def live_names(blocks: Sequence[InNames], width: int) -> list[list[int]]:
+def live_names(blocks: Sequence[InNames], width: int, limits: DriverLimits = DEFAULT_LIMITS) -> list[list[int]]:
     """Return the live names of each block, before and after each step.
 
     A block has a mask before each step, and one after its last step.
@@ -58,9 +54,10 @@ def live_names(blocks: Sequence[InNames], width: int) -> list[list[int]]:
     Args:
         blocks: the names that each block reads and changes.
         width: how many names there are.
+        limits: the bytes of masks, and the visits of blocks.
     """
-    masks = _Masks(width)
-    begins = _begins(blocks, masks) if masks.fit(2 * len(blocks)) else None
+    masks = _Masks(width, limits.mask_bytes)
+    begins = _begins(blocks, masks, limits.mask_visits) if masks.fit(2 * len(blocks)) else None
     if begins is not None:
         rows = _rows(blocks, begins, masks)
         if rows is not None:
@@ -72,8 +69,9 @@ def live_names(blocks: Sequence[InNames], width: int) -> list[list[int]]:
 class _Masks:
     """Masks of sets of names, one for each set."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, limit_bytes: int) -> None:
         self._width = width
+        self._limit_bytes = limit_bytes
         self._size = -(-width // 8)
         #: by the id of a set, which is kept here
         self._known: dict[int, tuple[frozenset[int], int]] = {}
@@ -83,7 +81,7 @@ class _Masks:
 
         They are counted beside the masks of sets.
         """
-        return (number + len(self._known)) * self._size <= MASK_BYTES
+        return (number + len(self._known)) * self._size <= self._limit_bytes
 
     def of(self, names: Iterable[frozenset[int]]) -> int:
         """Return the mask of the names in any of these sets."""
@@ -96,7 +94,7 @@ class _Masks:
         return mask
 
 
-def _begins(blocks: Sequence[InNames], masks: _Masks) -> list[int] | None:
+def _begins(blocks: Sequence[InNames], masks: _Masks, visits: int) -> list[int] | None:
     """Return the live names at the beginning of each block.
 
     It is ``None`` where that takes too much time or memory.
@@ -110,7 +108,7 @@ def _begins(blocks: Sequence[InNames], masks: _Masks) -> list[int] | None:
     # The last block first: so most reads are found in one pass.
     waiting = [-number for number in range(len(blocks) - 1, -1, -1)]
     is_waiting = [True] * len(blocks)
-    for _ in range(VISITS * len(blocks)):
+    for _ in range(visits * len(blocks)):
         if not waiting:
             return begins
         number = -heapq.heappop(waiting)

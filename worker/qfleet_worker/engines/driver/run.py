@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -22,9 +22,6 @@ from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import Saver
 from qfleet_worker.engines.states.contract import StateSource
 from qfleet_worker.engines.steps import EventStep, SaveStep
-
-#: Random numbers that are held at a time; a circuit with more is run for fewer shots at a time.
-NUMBERS: Final = 1 << 21
 
 
 def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[], StateSource]) -> Outcome:
@@ -61,7 +58,7 @@ def _run_parts(
     Returns:
         The amplitudes after the last shot, if asked for.
     """
-    at_once = max(1, NUMBERS // _numbers_per_shot(flow))
+    at_once = max(1, flow.limits.numbers // _numbers_per_shot(flow))
     last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
     amplitudes: ComplexArray | None = None
     for first in range(0, experiment.shots, at_once):

@@ -33,8 +33,6 @@ from qfleet_worker.engines.results.saved import Take
 from qfleet_worker.engines.states.contract import StateSource
 from qfleet_worker.engines.steps import EventStep, SaveStep
 
-#: How often a shot may go back to an earlier operation.
-MAX_PASSES = 100_000
 #: Fronts that wait at a place before they are made one.
 JOINED = 16
 
@@ -299,9 +297,9 @@ class _Run(Generic[AnyPlan]):
     def _move(self, front: ShotFront, goal: int) -> None:
         if goal <= front.block:
             passes = front.visits.add(GOING_BACK, front.groups)
-            if (passes if isinstance(passes, int) else passes.max()) >= MAX_PASSES:
+            if (passes if isinstance(passes, int) else passes.max()) >= self._flow.limits.passes:
                 raise EngineError(
                     f"{self._flow.names.get(goal, 'a loop')} didn't end: a shot went back to a loop's beginning "
-                    f"{MAX_PASSES} times, and more is not run"
+                    f"{self._flow.limits.passes} times, and more is not run"
                 )
         self._wait(front, goal)

@@ -33,10 +33,10 @@ def expectation(
         z_masks: the same for Z.
         coefficients: shape (terms,).
     """
-    return complex(np.dot(means(amplitudes, group_paulis(x_masks, z_masks)), coefficients))
+    return complex(np.dot(expectation_values(amplitudes, group_paulis(x_masks, z_masks)), coefficients))
 
 
-def means(amplitudes: ComplexArray, paulis: PauliGroups) -> NDArray[np.float64]:
+def expectation_values(amplitudes: ComplexArray, paulis: PauliGroups) -> NDArray[np.float64]:
     """Return the expectation value of each Pauli, shape (terms,).
 
     The values are in the order that the Paulis had before they were grouped.

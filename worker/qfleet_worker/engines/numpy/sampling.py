@@ -24,10 +24,13 @@ class Sampler:
 
     Args:
         amplitudes: shape (2**wires,), kept as a view.
+        row: amplitudes per row, a power of 2.
+        part: amplitudes whose probabilities are summed up at a time.
     """
 
-    def __init__(self, amplitudes: ComplexArray) -> None:
-        self._rows = amplitudes.reshape(-1, min(ROW, len(amplitudes)))
+    def __init__(self, amplitudes: ComplexArray, row: int = ROW, part: int = PART) -> None:
+        self._part = part
+        self._rows = amplitudes.reshape(-1, min(row, len(amplitudes)))
         floats = self._rows.view(amplitudes.real.dtype)
         self._ends = np.cumsum(np.vecdot(floats, floats), dtype=np.float64)
         #: the squared norm of the state
@@ -48,7 +51,7 @@ class Sampler:
         hit, first = np.unique(np.searchsorted(self._ends, points, side="right"), return_index=True)
         first = np.append(first, len(numbers))
         found = np.empty(len(numbers), np.int64)
-        step = PART // self._rows.shape[1]
+        step = self._part // self._rows.shape[1]
         for at in range(0, len(hit), step):
             rows = hit[at : at + step]
             inside = slice(first[at], first[min(at + step, len(hit))])

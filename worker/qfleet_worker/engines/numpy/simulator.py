@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of, state_budget
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
+from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
 from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.driver.unitary import run_unitary, unitary_refusal
@@ -25,12 +26,11 @@ class NumpySimulator:
     """A simulator of statevectors that needs numpy alone.
 
     Args:
-        snapshot_bytes: memory for states that wait; by default `state_budget`. It changes the time that a circuit with
-            measurements in the middle takes, and nothing else.
+        limits: those of the shots' way through a program.
     """
 
-    def __init__(self, snapshot_bytes: int | None = None) -> None:
-        self._snapshot_bytes = snapshot_bytes
+    def __init__(self, limits: DriverLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
@@ -47,7 +47,7 @@ class NumpySimulator:
         return sweep_one_by_one(self.run, experiment, params, seeds)
 
     def _simulate(self, experiment: Experiment) -> Outcome:
-        flow = compile_flow(experiment.program, _compile)
+        flow = compile_flow(experiment.program, _compile, self._limits)
         return run_shots(experiment, flow, lambda: self._source(experiment, flow))
 
     def _source(self, experiment: Experiment, flow: Flow[Plan]) -> OneByOneSource:
@@ -55,11 +55,10 @@ class NumpySimulator:
         state = State(len(active), dtype_of(experiment.request.precision))
         store = StateStore(
             state,
-            state_budget(experiment.request, state.capacity_bytes)
-            if self._snapshot_bytes is None
-            else self._snapshot_bytes,
+            self._limits.state_budget(experiment.request, state.capacity_bytes),
             lambda plan: state.arrange(plan.wires) if plan.measured else None,
             lambda plan, phase: state.statevector(plan.wires, phase),
+            self._limits.waiting_states,
         )
         return OneByOneSource(store)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.numpy.paulis import means
+from qfleet_worker.engines.numpy.paulis import expectation_values
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Step
 from qfleet_worker.engines.numpy.sampling import Sampler
 from qfleet_worker.engines.states.comparison import COMPARED, ComparableState
@@ -205,7 +205,7 @@ class State:
 
     def answers(self) -> DenseAnswers:
         """Return the answers of the state, valid until the next step."""
-        return DenseAnswers(self.amplitudes, self.order, self.values, means)
+        return DenseAnswers(self.amplitudes, self.order, self.values, expectation_values)
 
     def statevector(self, wires: Sequence[int], phase: complex) -> ComplexArray:
         """Return the amplitudes over qubits times `phase` as a new array.

@@ -27,10 +27,13 @@ class Tally:
     """A collection of outcomes, equal ones once.
 
     Args:
+        num_clbits: the clbits of an outcome.
         shots: how many there will be, to keep each shot's outcome; ``None`` keeps the counts only.
+        merge_bytes: bytes of rows that are kept before equal ones are merged.
     """
 
-    def __init__(self, num_clbits: int, shots: int | None) -> None:
+    def __init__(self, num_clbits: int, shots: int | None, merge_bytes: int = MERGE_BYTES) -> None:
+        self._merge_bytes = merge_bytes
         self.width = -(-num_clbits // 8)
         #: the bytes that are kept, in ascending order, and the column of each
         self._bytes: list[int] = []
@@ -169,7 +172,7 @@ class Tally:
         self._rows.append(rows)
         self._counts.append(counts)
         self._held += len(rows)
-        if self._held > max(self._most, MERGE_BYTES // (rows.shape[1] + _BESIDE)):
+        if self._held > max(self._most, self._merge_bytes // (rows.shape[1] + _BESIDE)):
             self._merge()
             self._most = 2 * self._held
 

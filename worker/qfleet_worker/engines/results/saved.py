@@ -190,10 +190,10 @@ class Saver:
                 return probabilities
             case Quantity.DENSITY_MATRIX:
                 return answers.density_matrix(step.targets)
-        return means_of_sums(save, answers.expectation_values(step.targets, *save.paulis()[:2]))
+        return sum_terms(save, answers.expectation_values(step.targets, *save.paulis()[:2]))
 
 
-def means_of_sums(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]:
+def sum_terms(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the numbers that a save of observables saves, shape (..., numbers).
 
     Args:

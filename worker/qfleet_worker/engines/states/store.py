@@ -37,6 +37,7 @@ class StateStore:
         budget: bytes for states beside the simulator's.
         settle: makes the simulator ready to be sampled at the end of a plan.
         statevector: takes the amplitudes times a factor out of the simulator, at the end of a plan.
+        most_aside: states beside the simulator's.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class StateStore:
         budget: int,
         settle: Callable[[Any], None],
         statevector: Callable[[Any, complex], ComplexArray],
+        most_aside: int = MOST_ASIDE,
     ) -> None:
+        self._most_aside = most_aside
         self.simulator = simulator
         self.settle = settle
         self.statevector = statevector
@@ -90,7 +93,7 @@ class StateStore:
 
         It is ``None`` if there is no room for it.
         """
-        if self._held + self.simulator.projected_bytes() > self._budget or self._aside >= MOST_ASIDE:
+        if self._held + self.simulator.projected_bytes() > self._budget or self._aside >= self._most_aside:
             return None
         aside = self.simulator.projected(wire, value, weight)
         self._count(aside, 1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from qfleet.wire.messages.request import Output
 from qfleet.wire.program.saves import Save
-from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of, state_budget
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
-from qfleet_worker.engines.driver.run import NUMBERS, run_shots
+from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
+from qfleet_worker.engines.driver.run import run_shots
 from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.driver.unitary import run_unitary, unitary_refusal
 from qfleet_worker.engines.gates.matrices import ComplexArray
@@ -24,23 +26,34 @@ from qfleet_worker.engines.states.one_by_one import OneByOneSource
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis, spread
 from qfleet_worker.engines.states.store import StateStore
 from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
-from qfleet_worker.engines.statevector.compiler.plan import Plan, compile_program, named_qubits
-from qfleet_worker.engines.statevector.compiler.small import compile_small
+from qfleet_worker.engines.statevector.compiler.plan import (
+    CHUNKS,
+    ChunkSizes,
+    Plan,
+    Segment,
+    compile_program,
+    named_qubits,
+)
+from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS, compile_small
 from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector.runtime.batch import MAX_WIRES, BatchSource
-from qfleet_worker.engines.statevector.runtime.points import run_point
+from qfleet_worker.engines.statevector.runtime.parameter_sets import run_set
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
 from qfleet_worker.engines.statevector.runtime.sweeping import (
-    final_means,
+    SWEEPS,
+    FinalStates,
+    SweepSizes,
+    drop_final_save,
+    final_pauli_save,
+    final_states,
     is_plain,
     suits,
     sweep_counts,
-    sweep_means,
+    sweep_expectation_values,
     sweep_states,
-    without_last,
 )
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 logger = logging.getLogger(__name__)
 
@@ -51,16 +64,47 @@ _NO_COUNTS = np.zeros(0, np.int64)
 _NO_MEMORY = np.zeros(0, np.uint32)
 
 
+class Sizes(NamedTuple):
+    """Sizes from which on circuits are run in another way.
+
+    They change results by rounding alone.
+    """
+
+    #: of the chunks in which a state is worked on
+    chunks: ChunkSizes = CHUNKS
+    #: qubits of a circuit that is compiled in one call, at most
+    small_qubits: int = MAX_QUBITS
+    #: wires of states that go through their steps together, at most
+    batch_wires: int = MAX_WIRES
+    #: of the parts in which a sweep is run
+    sweeps: SweepSizes = SWEEPS
+
+
+DEFAULT_SIZES: Final = Sizes()
+
+
 class StatevectorSimulator:
     """A simulator of statevectors whose kernels are vector instructions.
 
     Threads and compiled programs are kept from one circuit to the next.
+
+    Args:
+        limits: those of the shots' way through a program.
+        sizes: those from which on circuits are run in another way.
+        cache: keeps compiled programs; by default a new one.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        limits: DriverLimits = DEFAULT_LIMITS,
+        sizes: Sizes = DEFAULT_SIZES,
+        cache: Cache | None = None,
+    ) -> None:
         load_if_ready()
-        self._crews: dict[int, Crew] = {}
-        self._cache = Cache()
+        self._limits = limits
+        self._sizes = sizes
+        self._teams: dict[int, ThreadTeam] = {}
+        self._cache = Cache() if cache is None else cache
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
@@ -80,7 +124,7 @@ class StatevectorSimulator:
         See `qfleet_worker.engines.contract.Simulator`.
         """
         if len(params) != len(seeds):
-            raise ValueError(f"{len(params)} points have {len(seeds)} seeds")
+            raise ValueError(f"{len(params)} parameter sets have {len(seeds)} seeds")
         return chain.from_iterable(self._parts(experiment, params, seeds))
 
     def _parts(
@@ -100,26 +144,39 @@ class StatevectorSimulator:
     def _sweep(
         self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]
     ) -> Iterable[Iterable[Outcome]] | None:
-        """Return the outcomes of many parameter sets run together.
+        """Return the outcomes of `_parts`.
 
-        It is ``None`` for an experiment whose parameter sets can't be run together; see `_parts`.
+        Returns:
+            ``None`` for an experiment of which many parameter sets can't be run at a time.
         """
-        program = experiment.program
-        save = final_means(program)
+        program, lane_bits = experiment.program, _LANE_BITS[experiment.request.precision]
+        save = final_pauli_save(program)
         if save is not None and not experiment.request.returns_amplitudes:
-            tables = compile_small(without_last(program), _LANE_BITS[experiment.request.precision], self._cache)
+            tables = compile_small(drop_final_save(program), lane_bits, self._cache, self._sizes.small_qubits)
             if tables is not None:
                 paulis = self._grouped(save, program.operands[-int(program.num_targets[-1]) :])
-                return (sweep_means(experiment, save, paulis, tables, params, self._crew(experiment)),)
+                final = self._final_states(experiment, [Segment(tables, 0)], program.num_qubits, params)
+                return (sweep_expectation_values(experiment, save, paulis, final, self._team(experiment)),)
         if experiment.request.output == Output.STATEVECTOR and not program.num_clbits:
-            tables = compile_small(program, _LANE_BITS[experiment.request.precision], self._cache)
+            tables = compile_small(program, lane_bits, self._cache, self._sizes.small_qubits)
             if tables is not None:
-                return sweep_states(experiment, tables, params, self._crew(experiment))
-        if not experiment.request.returns_amplitudes and 0 < experiment.shots <= NUMBERS and suits(program):
+                final = self._final_states(experiment, [Segment(tables, 0)], program.num_qubits, params)
+                return sweep_states(experiment, final)
+        counts_only = not experiment.request.returns_amplitudes
+        if counts_only and 0 < experiment.shots <= self._limits.numbers and suits(program):
             plan = self._compile(experiment).blocks[0].plan
             if is_plain(plan):
-                return (sweep_counts(experiment, plan, params, seeds, self._crew(experiment)),)
+                segments = [step for step in plan.steps if isinstance(step, Segment)]
+                final = self._final_states(experiment, segments, plan.num_wires, params)
+                return (sweep_counts(experiment, plan, final, seeds, self._team(experiment)),)
         return None
+
+    def _final_states(
+        self, experiment: Experiment, segments: Sequence[Segment], num_qubits: int, params: NDArray[np.float64]
+    ) -> FinalStates:
+        """Give the states of all parameter sets after some segments; see `final_states`."""
+        dtype = dtype_of(experiment.request.precision)
+        return final_states(segments, num_qubits, dtype, params, self._team(experiment), self._sizes.sweeps)
 
     def _grouped(self, save: Save, targets: NDArray[np.int32]) -> PauliGroups:
         """Group a save's Paulis, as masks over all qubits."""
@@ -138,16 +195,17 @@ class StatevectorSimulator:
         """
         if experiment.request.output != Output.STATEVECTOR or experiment.program.num_clbits:
             return None
-        tables = compile_small(experiment.program, _LANE_BITS[experiment.request.precision], self._cache)
+        lane_bits = _LANE_BITS[experiment.request.precision]
+        tables = compile_small(experiment.program, lane_bits, self._cache, self._sizes.small_qubits)
         if tables is None:
             return None
         program, dtype = experiment.program, dtype_of(experiment.request.precision)
-        final, norm_squared = run_point(tables, program.num_qubits, dtype, program.params)
+        final, norm_squared = run_set(tables, program.num_qubits, dtype, program.params)
         check_norm(norm_squared, experiment.request.precision == "double")
         return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None, final)
 
     def _simulate(self, experiment: Experiment) -> Outcome:
-        if not experiment.request.returns_amplitudes and final_means(experiment.program) is not None:
+        if not experiment.request.returns_amplitudes and final_pauli_save(experiment.program) is not None:
             # As in a sweep, to the bit.
             swept = self._sweep(experiment, experiment.program.params[None], [experiment.seed])
             if swept is not None:
@@ -158,10 +216,10 @@ class StatevectorSimulator:
     def _source(self, experiment: Experiment, flow: Flow[Plan]) -> StateSource:
         dtype = dtype_of(experiment.request.precision)
         num_wires = flow.blocks[0].plan.num_wires
-        state = State(num_wires, dtype, self._crew(experiment))
-        budget = state_budget(experiment.request, state.capacity_bytes)
+        state = State(num_wires, dtype, self._team(experiment))
+        budget = self._limits.state_budget(experiment.request, state.capacity_bytes)
         dynamic = any(block.events for block in flow.blocks)
-        if dynamic and num_wires <= MAX_WIRES:
+        if dynamic and num_wires <= self._sizes.batch_wires:
             return BatchSource(state, budget)
 
         def statevector(plan: Plan, phase: complex) -> ComplexArray:
@@ -169,12 +227,13 @@ class StatevectorSimulator:
             # Shots that were put off begin again in the same memory.
             return amplitudes.copy() if dynamic else amplitudes
 
-        return OneByOneSource(StateStore(state, budget, lambda _: state.settle(), statevector))
+        waiting_states = self._limits.waiting_states
+        return OneByOneSource(StateStore(state, budget, lambda _: state.settle(), statevector, waiting_states))
 
-    def _crew(self, experiment: Experiment) -> Crew:
-        if experiment.threads not in self._crews:
-            self._crews[experiment.threads] = Crew(experiment.threads)
-        return self._crews[experiment.threads]
+    def _team(self, experiment: Experiment) -> ThreadTeam:
+        if experiment.threads not in self._teams:
+            self._teams[experiment.threads] = ThreadTeam(experiment.threads)
+        return self._teams[experiment.threads]
 
     def _compile(self, experiment: Experiment) -> Flow[Plan]:
         named = named_qubits(experiment.program)
@@ -187,20 +246,27 @@ class StatevectorSimulator:
             if kept is not None:
                 return kept.bind(program.params)
             made = compile_program(
-                program, lane_bits, experiment.threads, named=named, last=part.last, events_before=part.events_before
+                program,
+                lane_bits,
+                experiment.threads,
+                named=named,
+                last=part.last,
+                events_before=part.events_before,
+                chunks=self._sizes.chunks,
             )
             self._cache.put(key, made, made.nbytes)
             return made
 
-        return compile_flow(experiment.program, plan)
+        return compile_flow(experiment.program, plan, self._limits)
 
     def _unitary(self, experiment: Experiment) -> Outcome:
         program = experiment.program
         refusal = unitary_refusal(program)
         if refusal:
             raise EngineError(refusal)
-        plan = compile_program(program, _LANE_BITS[experiment.request.precision], experiment.threads, columns=True)
-        state = State(2 * program.num_qubits, dtype_of(experiment.request.precision), self._crew(experiment))
+        lane_bits = _LANE_BITS[experiment.request.precision]
+        plan = compile_program(program, lane_bits, experiment.threads, columns=True, chunks=self._sizes.chunks)
+        state = State(2 * program.num_qubits, dtype_of(experiment.request.precision), self._team(experiment))
         state.set_identity(plan.first_wires)
 
         def take_matrix() -> ComplexArray:

@@ -17,7 +17,7 @@ from reference import assert_drawn_from
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet_worker.engines.contract import EngineError, Outcome, Simulator
-from qfleet_worker.engines.driver import trajectories
+from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
@@ -63,7 +63,9 @@ def test_shots_cut_anyhow_find_the_same(engine: Simulator, name: str) -> None:
 
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_replayed_branches_end_the_same(name: str) -> None:
-    whole, small, none = (run(NumpySimulator(budget), CIRCUITS[name](), 200) for budget in (1 << 30, 100, 0))
+    whole, small, none = (
+        run(NumpySimulator(DriverLimits(waiting_bytes=waiting)), CIRCUITS[name](), 200) for waiting in (1 << 30, 100, 0)
+    )
     assert counts(whole) == counts(small) == counts(none)
 
 
@@ -82,8 +84,8 @@ def test_the_state_after_the_last_shot(engine: Simulator, name: str) -> None:
         )
 
 
-def test_an_endless_loop_is_named(engine: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trajectories, "MAX_PASSES", 50)
+@pytest.mark.parametrize("simulator", [NumpySimulator, StatevectorSimulator])
+def test_an_endless_loop_is_named(simulator: type[NumpySimulator | StatevectorSimulator]) -> None:
     qc = QuantumCircuit(1, 1)
     qc.h(0)
     with qc.if_test((qc.clbits[0], 0)), qc.while_loop((qc.clbits[0], 0), label="forever"):
@@ -91,11 +93,12 @@ def test_an_endless_loop_is_named(engine: Simulator, monkeypatch: pytest.MonkeyP
     with pytest.raises(
         EngineError, match=r"^while_loop at position 0 \('forever'\) in if_else at position 1 didn't end: .* 50 times"
     ):
-        run(engine, qc)
+        run(simulator(DriverLimits(passes=50)), qc)
 
 
-def test_a_loop_may_end_at_the_limit(engine: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trajectories, "MAX_PASSES", 50)
+@pytest.mark.parametrize("simulator", [NumpySimulator, StatevectorSimulator])
+def test_a_loop_may_end_at_the_limit(simulator: type[NumpySimulator | StatevectorSimulator]) -> None:
+    engine = simulator(DriverLimits(passes=50))
     for passes in (50, 51):
         qc = QuantumCircuit(1, 6)
         n = qc.add_var("n", expr.lift(0, types.Uint(6)))

@@ -11,13 +11,15 @@ from qiskit.circuit.classical import expr, types
 
 from qfleet.lowering.lower import lower
 from qfleet_worker.engines.contract import Simulator
+from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.states.comparison import ComparableState
 from qfleet_worker.engines.states.contract import States
 from qfleet_worker.engines.states.one_by_one import OneByOne
-from qfleet_worker.engines.statevector import simulator as statevector_simulator
 from qfleet_worker.engines.statevector.runtime import batch
-from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
+from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
+
+TOGETHER, ONE_BY_ONE = Sizes(), Sizes(batch_wires=-1)
 
 
 class Most:
@@ -48,12 +50,10 @@ def most(monkeypatch: pytest.MonkeyPatch) -> Most:
 
 
 @pytest.fixture(params=["numpy", "statevector", "statevector, one by one"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+def engine(request: pytest.FixtureRequest) -> Simulator:
     if request.param == "numpy":
         return NumpySimulator()
-    if request.param.endswith("one"):
-        monkeypatch.setattr(statevector_simulator, "MAX_WIRES", -1)
-    return StatevectorSimulator()
+    return StatevectorSimulator(sizes=ONE_BY_ONE if request.param.endswith("one") else TOGETHER)
 
 
 def rounds(number: int) -> QuantumCircuit:
@@ -173,11 +173,11 @@ def test_pictures_know_a_wire_in_a_basis_state_however_it_is_held() -> None:
     assert not half.equals(ComparableState(plus * [1, 1 + 1e-9j], (0,), {1: 1}))
 
 
-@pytest.mark.parametrize("max_wires", [-1, 10])
+@pytest.mark.parametrize("sizes", [TOGETHER, ONE_BY_ONE], ids=["together", "one by one"])
 @pytest.mark.parametrize("output", ["counts", "statevector"])
 @pytest.mark.parametrize("seed", range(4))
 def test_shots_that_were_put_off_find_the_same(
-    monkeypatch: pytest.MonkeyPatch, seed: int, output: str, max_wires: int
+    monkeypatch: pytest.MonkeyPatch, seed: int, output: str, sizes: Sizes
 ) -> None:
     """With room for one state or a few, all others are run again."""
     rng = np.random.default_rng(seed)
@@ -189,13 +189,13 @@ def test_shots_that_were_put_off_find_the_same(
         with qc.if_test((qc.clbits[at], 1)):
             qc.rx(0.4, (at + 1) % 4)
             qc.reset(at % 4)
-    monkeypatch.setattr(statevector_simulator, "MAX_WIRES", max_wires)
     experiment = make_experiment(lower(qc), 200, seed, memory=True, output=output)
-    whole = StatevectorSimulator().run(experiment)
+    whole = StatevectorSimulator(sizes=sizes).run(experiment)
     most = Most(monkeypatch)
-    monkeypatch.setattr("qfleet_worker.engines.contract.OVERHEAD_BYTES", 0)
-    again = StatevectorSimulator().run(experiment)
-    assert (most.states > 1) == (max_wires < 0 and output == "counts")
+    # A state has 256 bytes.
+    waiting = DriverLimits(waiting_bytes=256 if output == "counts" else 0)
+    again = StatevectorSimulator(waiting, sizes).run(experiment)
+    assert (most.states > 1) == (sizes == ONE_BY_ONE and output == "counts")
     assert again.outcomes[again.memory].tobytes() == whole.outcomes[whole.memory].tobytes()
     if output == "statevector":
         assert again.amplitudes.tobytes() == whole.amplitudes.tobytes()

@@ -16,6 +16,7 @@ from reference import assert_drawn_from
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 QUBITS = CLBITS = 3
@@ -153,9 +154,9 @@ def test_shots_run_alone_find_the_same(name: str, circuit_seed: int, seed: int) 
 def test_memory_changes_nothing(circuit_seed: int, seed: int) -> None:
     program = lower(Maker(circuit_seed).circuit)
     experiment = make_experiment(program, 200, seed, memory=True, output="statevector")
-    whole = NumpySimulator(1 << 30).run(experiment)
+    whole = NumpySimulator(DriverLimits(waiting_bytes=1 << 30)).run(experiment)
     for budget in (200, 0):
-        outcome = NumpySimulator(budget).run(experiment)
+        outcome = NumpySimulator(DriverLimits(waiting_bytes=budget)).run(experiment)
         assert outcome.outcomes.tobytes() == whole.outcomes.tobytes()
         assert outcome.memory.tobytes() == whole.memory.tobytes()
         assert outcome.amplitudes.tobytes() == whole.amplitudes.tobytes()

@@ -11,7 +11,7 @@ from make_experiments import make_experiment
 
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.driver import run as run_module
+from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.numpy.state import State
 
@@ -45,9 +45,9 @@ def test_replayed_branches_end_the_same(monkeypatch: pytest.MonkeyPatch, seed: i
     experiment = make_experiment(branching(seed), 300, seed, memory=True, output=output)
     results, saves, begins = [], [], []
     # 300 bytes hold the states of a few small branches, so that the ways mix.
-    for snapshot_bytes in (1 << 30, 300, 0):
+    for waiting in (1 << 30, 300, 0):
         saved = begun = 0
-        results.append((NumpySimulator(snapshot_bytes).run(experiment), saved))
+        results.append((NumpySimulator(DriverLimits(waiting_bytes=waiting)).run(experiment), saved))
         saves.append(saved)
         begins.append(begun)
     assert min(saves[:2]) > 0
@@ -68,7 +68,8 @@ def test_the_budget_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     projected = State.projected
     monkeypatch.setattr(State, "projected", lambda *args: saved.append(1) or projected(*args))
     toss = [op(Op.H, [0]), measure(0, 0)]
-    NumpySimulator(16).run(make_experiment(oracle.program(1, 1, [*toss * 3, op(Op.X, [0])]), 100, 1))
+    program = oracle.program(1, 1, [*toss * 3, op(Op.X, [0])])
+    NumpySimulator(DriverLimits(waiting_bytes=16)).run(make_experiment(program, 100, 1))
     assert len(saved) > 1
 
 
@@ -84,14 +85,12 @@ def test_memory_and_output_do_not_change_the_counts() -> None:
 
 @pytest.mark.parametrize("output", ["counts", "statevector"])
 @pytest.mark.parametrize("seed", range(6))
-def test_a_shot_finds_the_same_whatever_others_run_beside_it(
-    monkeypatch: pytest.MonkeyPatch, seed: int, output: str
-) -> None:
+def test_a_shot_finds_the_same_whatever_others_run_beside_it(seed: int, output: str) -> None:
     """Blocks of shots, as jobs and the engine itself cut them, give what the whole gives."""
     program = branching(seed)
 
-    def run(first: int, shots: int) -> list[bytes]:
-        outcome = NumpySimulator().run(make_experiment(program, shots, seed, first, memory=True, output=output))
+    def run(first: int, shots: int, limits: DriverLimits = DEFAULT_LIMITS) -> list[bytes]:
+        outcome = NumpySimulator(limits).run(make_experiment(program, shots, seed, first, memory=True, output=output))
         assert outcome.memory is not None
         if outcome.amplitudes is not None:
             states.append(outcome.amplitudes.tobytes())
@@ -100,8 +99,7 @@ def test_a_shot_finds_the_same_whatever_others_run_beside_it(
     states: list[bytes] = []
     whole = run(0, 300)
     assert run(0, 1) + run(1, 120) + run(121, 179) == whole
-    monkeypatch.setattr(run_module, "NUMBERS", 100)
-    assert run(0, 300) == whole
+    assert run(0, 300, DriverLimits(numbers=100)) == whole
     if output == "statevector":
         assert states[0] == states[3] == states[4]
 

@@ -12,12 +12,12 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qfleet_worker.engines.numpy import paulis as numpy_paulis
 from qfleet_worker.engines.statevector.runtime import paulis
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 EXPECTATIONS: dict[str, Callable[..., complex]] = {
     "numpy": numpy_paulis.expectation,
-    "machine code": partial(paulis.expectation, crew=Crew(1)),
-    "machine code, 3 threads": partial(paulis.expectation, crew=Crew(3)),
+    "machine code": partial(paulis.expectation, team=ThreadTeam(1)),
+    "machine code, 3 threads": partial(paulis.expectation, team=ThreadTeam(3)),
 }
 
 
@@ -77,4 +77,4 @@ def test_threads_change_nothing() -> None:
     rng = np.random.default_rng(2)
     state = rng.normal(size=1 << 16) + 1j * rng.normal(size=1 << 16)
     terms = masks(SparsePauliOp([letters(rng, 16, "IXYZ") for _ in range(100)], rng.normal(size=100)))
-    assert len({paulis.expectation(state, *terms, Crew(threads)) for threads in (1, 2, 5)}) == 1
+    assert len({paulis.expectation(state, *terms, ThreadTeam(threads)) for threads in (1, 2, 5)}) == 1

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qfleet_worker.engines.numpy import sampling
 from qfleet_worker.engines.numpy.sampling import Sampler
 
 
@@ -20,26 +19,21 @@ def state(size: int, seed: int, dtype: type = np.complex128) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
 @pytest.mark.parametrize(("row", "part"), [(1 << 10, 1 << 17), (4, 8), (16, 16)])
 @pytest.mark.parametrize("size", [1, 2, 64])
-def test_frequencies(monkeypatch: pytest.MonkeyPatch, size: int, row: int, part: int, dtype: type) -> None:
-    monkeypatch.setattr(sampling, "ROW", row)
-    monkeypatch.setattr(sampling, "PART", part)
+def test_frequencies(size: int, row: int, part: int, dtype: type) -> None:
     amplitudes = state(size, 3, dtype)
     exact = np.abs(amplitudes.astype(np.complex128)) ** 2
     exact /= exact.sum()
     shots = 200_000
-    seen = np.bincount(Sampler(amplitudes).find(np.random.default_rng(1).random(shots)), minlength=size)
+    seen = np.bincount(Sampler(amplitudes, row, part).find(np.random.default_rng(1).random(shots)), minlength=size)
     assert (seen[exact == 0] == 0).all()
     at = exact > 0
     chi_square = ((seen[at] - shots * exact[at]) ** 2 / (shots * exact[at])).sum()
     assert chi_square < at.sum() + 6 * np.sqrt(2 * at.sum()) + 5
 
 
-def test_the_same_points_give_the_same_samples_by_one_level_or_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_points_give_the_same_samples_by_one_level_or_two() -> None:
     amplitudes = state(1 << 9, 5)
-    draws = []
-    for row in (1 << 10, 8):
-        monkeypatch.setattr(sampling, "ROW", row)
-        draws.append(Sampler(amplitudes).find(np.random.default_rng(7).random(50_000)))
+    draws = [Sampler(amplitudes, row).find(np.random.default_rng(7).random(50_000)) for row in (1 << 10, 8)]
     assert (draws[0] == draws[1]).mean() > 0.9999
 
 

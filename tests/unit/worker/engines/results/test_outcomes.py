@@ -8,18 +8,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from qfleet_worker.engines.results import outcomes
 from qfleet_worker.engines.results.outcomes import Tally
 
 
 @pytest.mark.parametrize("merge_bytes", [1 << 20, 100])
 @pytest.mark.parametrize("num_clbits", [3, 9, 64, 65, 130, 5000])
-def test_against_a_list_of_numbers(monkeypatch: pytest.MonkeyPatch, num_clbits: int, merge_bytes: int) -> None:
-    monkeypatch.setattr(outcomes, "MERGE_BYTES", merge_bytes)
+def test_against_a_list_of_numbers(num_clbits: int, merge_bytes: int) -> None:
     rng = np.random.default_rng(num_clbits)
     # The shots come in any order.
     order = rng.permutation(20 * 32)
-    tally, expected = Tally(num_clbits, len(order)), [0] * len(order)
+    tally, expected = Tally(num_clbits, len(order), merge_bytes), [0] * len(order)
     for batch in order.reshape(20, 32):
         fixed, *targets = rng.permutation(num_clbits).tolist()[:3]
         clbits = int(rng.integers(2)) << fixed

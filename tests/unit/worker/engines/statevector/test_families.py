@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from families import FAMILIES, TOLERANCES, aer_amplitudes, amplitudes, exists, largest_difference
 from make_experiments import make_experiment
 from qiskit.quantum_info import Operator, Statevector
+from small_chunks import small_chunks
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.request import Precision
@@ -31,26 +30,22 @@ def test_in_one_call(family: str, precision: Precision) -> None:
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_in_stages(family: str, precision: Precision, small_chunks: Callable[[int, int], None]) -> None:
+def test_in_stages(family: str, precision: Precision) -> None:
     for local_bits, run_bits, threads in ((7, 3, 1), (8, 4, 2), (10, 3, 2), (20, 6, 1)):
-        small_chunks(local_bits, run_bits)
+        chunks = small_chunks(local_bits, run_bits)
         for num_qubits in sizes(family, 8, 11, 12):
             circuit = FAMILIES[family](num_qubits)
-            difference = np.abs(amplitudes(circuit, precision, threads) - np.asarray(Statevector(circuit)))
+            difference = np.abs(amplitudes(circuit, precision, threads, chunks) - np.asarray(Statevector(circuit)))
             assert difference.max() < TOLERANCES[precision]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_unitaries(family: str, small_chunks: Callable[[int, int], None]) -> None:
+def test_unitaries(family: str) -> None:
     for local_bits in (20, 7):
-        small_chunks(local_bits, 3)
+        simulator = StatevectorSimulator(sizes=small_chunks(local_bits, 3))
         for num_qubits in sizes(family, 2, 4, 5):
             circuit = FAMILIES[family](num_qubits)
-            matrix = (
-                StatevectorSimulator()
-                .run(make_experiment(lower(circuit), 1, 1, output="unitary", threads=2))
-                .amplitudes
-            )
+            matrix = simulator.run(make_experiment(lower(circuit), output="unitary", threads=2)).amplitudes
             assert np.abs(matrix - Operator(circuit).data).max() < 1e-10
 
 

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import engine_oracle as oracle
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, op
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_experiments import make_experiment
+from small_chunks import small_chunks
 
 from qfleet.wire.program.operations import HAS_TABLE, Op
 from qfleet.wire.program.program import Operation
@@ -22,7 +21,7 @@ from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, GATES,
 from qfleet_worker.engines.statevector.compiler.plan import Segment, Wide, compile_program
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.engines.steps import MeasureStep
 
@@ -74,7 +73,7 @@ def test_shapes_are_those_of_the_matrices_at_all_angles(code: Op, shape: int) ->
     assert GATES.codes[code, SHAPE] == shape
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     num_qubits=st.integers(3, 11),
@@ -86,32 +85,29 @@ def test_shapes_are_those_of_the_matrices_at_all_angles(code: Op, shape: int) ->
     "codes", [UNITARY_OPS, DIAGONAL_OPS, [Op.X, Op.H, Op.SWAP, Op.RZ]], ids=["all", "diagonal", "flips"]
 )
 def test_random_programs_in_stages(
-    codes: list[Op], seed: int, num_qubits: int, local_bits: int, run_bits: int, precision: str,
-    small_chunks: Callable[[int, int], None],
-) -> None:  # fmt: skip
-    small_chunks(local_bits, run_bits)
+    codes: list[Op], seed: int, num_qubits: int, local_bits: int, run_bits: int, precision: str
+) -> None:
     rng = np.random.default_rng(seed)
     program = oracle.program(
         num_qubits, 0, [oracle.random_operation(rng, num_qubits, 0, codes) for _ in range(int(rng.integers(1, 50)))]
     )
     experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
-    state = StatevectorSimulator().run(experiment).amplitudes
+    state = StatevectorSimulator(sizes=small_chunks(local_bits, run_bits)).run(experiment).amplitudes
     assert np.abs(state - oracle.statevector(program)).max() < (1e-11 if precision == "double" else 2e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
 @pytest.mark.parametrize("seed", range(8))
-def test_chunks_of_zeros(seed: int, dtype: type, small_chunks: Callable[[int, int], None]) -> None:
-    small_chunks(8, 4)
+def test_chunks_of_zeros(seed: int, dtype: type) -> None:
     rng, num_qubits = np.random.default_rng(seed), 12
     superposed = [op(Op.H, [int(qubit)]) for qubit in rng.permutation(num_qubits)[:3]]
     flips = [oracle.random_operation(rng, num_qubits, 0, [Op.X, Op.X, Op.Y, Op.SWAP, Op.T, Op.RZZ]) for _ in range(60)]
     # The last qubits come last, when most of what is known is zero.
     ladder = [op(Op.X, [qubit + 1], controls=[qubit]) for qubit in range(num_qubits - 1)]
     program = oracle.program(num_qubits, 0, [*superposed, *ladder, *(flips if seed % 2 else [])])
-    plan = compile_program(program, 2 if dtype is np.complex128 else 3)
+    plan = compile_program(program, 2 if dtype is np.complex128 else 3, chunks=small_chunks(8, 4).chunks)
     for threads in (1, 2):
-        state = State(plan.num_wires, np.dtype(dtype), Crew(threads))
+        state = State(plan.num_wires, np.dtype(dtype), ThreadTeam(threads))
         state.amplitudes[:] = np.nan
         state.clear()
         for at in range(len(plan.steps)):
@@ -161,21 +157,21 @@ def test_measurements_of_qubits_that_are_not_used_again_are_no_steps() -> None:
     assert sorted(plan.readout) == [(0, 0), (1, 1)]
 
 
-def test_a_crew_shares_all_of_its_work_once() -> None:
+def test_a_team_shares_all_of_its_work_once() -> None:
     for threads in (1, 2, 3):
-        crew = Crew(threads)
+        team = ThreadTeam(threads)
         for count in (1, 2, 7, 64, 1000):
             seen: list[int] = []
-            crew.share(count, lambda begin, end, seen=seen: seen.extend(range(begin, end)))
+            team.share(count, lambda begin, end, seen=seen: seen.extend(range(begin, end)))
             assert sorted(seen) == list(range(count))
 
 
-def test_an_error_in_a_crew_comes_out() -> None:
+def test_an_error_in_a_team_comes_out() -> None:
     def fail(begin: int, _end: int) -> None:
         raise ZeroDivisionError(begin)
 
     with pytest.raises(ZeroDivisionError):
-        Crew(2).share(8, fail)
+        ThreadTeam(2).share(8, fail)
 
 
 @pytest.mark.parametrize("known", [0b1111, 0b1011, 0b0110])
@@ -185,7 +181,7 @@ def test_parts_of_a_state(known: int) -> None:
     inside = [index for index in range(16) if index & ~known == 0]
     values[[index for index in range(16) if index not in inside]] = np.nan
     values /= np.linalg.norm(values[inside])
-    state = State(4, np.dtype(np.complex128), Crew(1))
+    state = State(4, np.dtype(np.complex128), ThreadTeam(1))
     state.amplitudes[:] = values
     state.known = known
     for wire in range(4):
@@ -196,7 +192,7 @@ def test_parts_of_a_state(known: int) -> None:
         assert state.weights(wire) == pytest.approx(exact)
         snapshot = state.projected(wire, 1, exact[1])
         assert np.linalg.norm(snapshot.amplitudes) == pytest.approx(1)
-        other = State(4, np.dtype(np.complex128), Crew(1))
+        other = State(4, np.dtype(np.complex128), ThreadTeam(1))
         other.restore(snapshot)
         assert other.value(wire) == 1
         other.settle()

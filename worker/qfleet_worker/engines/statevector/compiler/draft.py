@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.compiler.shapes import REAL
 from qfleet_worker.engines.statevector.compiler.tape import (
     COPY,
@@ -93,7 +93,7 @@ def new_draft(rows: int, num_wires: int, matrix_entries: int, num_terms: int) ->
 
 @inner_code
 def check_capacity(draft: Draft) -> None:
-    """Raise `CapacityError` if anything that was written didn't fit into its array.
+    """Raise `CompilerError` if anything that was written didn't fit into its array.
 
     What doesn't fit is written to the end of the array instead of beyond it, and fills it: each has room for more than
     any circuit needs. If the functions below raised by themselves, compiling would take a tenth longer.
@@ -103,7 +103,7 @@ def check_capacity(draft: Draft) -> None:
         counts[GATES] >= len(draft.gates) or counts[TERMS] >= len(draft.terms)
         or counts[POOL] >= len(draft.pool) or counts[TAPE] >= len(draft.tape)
     ):  # fmt: skip
-        raise CapacityError("a defect of qfleet, please report it: an array of a compiled circuit is too small")
+        raise CompilerError("a defect of qfleet, please report it: an array of a compiled circuit is too small")
 
 
 @inner_code

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.compiler.draft import AT, CONTROLS, FLIP, KIND, SHAPE, SIZE, TARGETS, VALUES
 from qfleet_worker.engines.statevector.compiler.frame import Frame
 from qfleet_worker.engines.statevector.compiler.matrix_operations import (
@@ -69,7 +69,7 @@ def emit_gate(gate: NDArray[Any], frame: Frame, op: NDArray[Any], sources: NDArr
     if gate[KIND] != FLIP:
         k = gate[SIZE]
         if k > MAX_TARGETS:
-            raise CapacityError("a defect of qfleet, please report it: an operation has too many targets")
+            raise CompilerError("a defect of qfleet, please report it: an operation has too many targets")
         targets = np.empty(k, np.int64)
         for bit in range(k):
             targets[bit] = frame.places[gate[TARGETS] >> 8 * bit & 255]
@@ -88,7 +88,7 @@ def emit_gate(gate: NDArray[Any], frame: Frame, op: NDArray[Any], sources: NDArr
     else:
         op[OP_KERNEL] = CODES[lane_bits - 2, kinds.FLIPL, 0, 1 << place]
     if at + (2 << lane_bits) > len(sources):
-        raise CapacityError("a defect of qfleet, please report it: an operation has too many coefficients")
+        raise CompilerError("a defect of qfleet, please report it: an operation has too many coefficients")
     for lane in range(1 << lane_bits):
         chosen = ONE_SOURCE if lane & inside & lane_mask == values & lane_mask else ZERO_SOURCE
         sources[at + 2 * lane] = chosen
@@ -116,13 +116,13 @@ def emit_permutation(gates: NDArray[Any], members: NDArray[Any], wires: int, fra
         Where the next integers go.
 
     Raises:
-        CapacityError: `ints` has no room, or there are too many wires.
+        CompilerError: `ints` has no room, or there are too many wires.
     """
     k = fixed = 0
     strides = np.zeros(4, np.int64)
     wire_bit = np.zeros(len(frame.places), np.int64)
     if popcount(wires) > len(strides) or at + (1 << popcount(wires)) > len(ints):
-        raise CapacityError("a defect of qfleet, please report it: a permutation has too many entries")
+        raise CompilerError("a defect of qfleet, please report it: a permutation has too many entries")
     for wire in range(len(frame.places)):
         if wires >> wire & 1:
             fixed |= 1 << frame.places[wire]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.compiler.draft import AT, TARGETS
 from qfleet_worker.engines.statevector.compiler.frame import Frame
 from qfleet_worker.engines.statevector.compiler.matrix_operations import ONE_SOURCE, ZERO_SOURCE, begin_op
@@ -96,7 +96,7 @@ def emit_group(gates: NDArray[Any], members: NDArray[Any], kind: int, frame: Fra
         Where the next coefficients go.
 
     Raises:
-        CapacityError: `sources` has no room, or there is no kernel for this number of targets.
+        CompilerError: `sources` has no room, or there is no kernel for this number of targets.
     """
     group = _group_of(gates, members, frame)
     lane_bits, width = frame.lane_bits, 2 << frame.lane_bits
@@ -104,9 +104,9 @@ def emit_group(gates: NDArray[Any], members: NDArray[Any], kind: int, frame: Fra
     num_lanes = lane_bits if group.any_lane else 0
     end = at + group_high_place(code, num_lanes, group.high, 0, 0, width)
     if end > len(sources):
-        raise CapacityError("a defect of qfleet, please report it: a group has too many coefficients")
+        raise CompilerError("a defect of qfleet, please report it: a group has too many coefficients")
     if group.high > OP_OUTSIDE - OP_STRIDES:
-        raise CapacityError("a defect of qfleet, please report it: a group has too many targets")
+        raise CompilerError("a defect of qfleet, please report it: a group has too many targets")
     op[OP_OUTSIDE] = 0
     op[OP_OUTSIDE_VALUES] = 0
     begin_op(op, frame, group.fixed, 0)

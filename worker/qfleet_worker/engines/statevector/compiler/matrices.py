@@ -16,21 +16,21 @@ from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 
 @inner_code
-def fill_one(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None:
+def fill_one(code: int, half_phases: NDArray[Any], at: int, out: NDArray[Any]) -> None:
     """Write the four entries of a one-qubit gate.
 
-    The half turn of its first angle is ``turns[at]``.
+    The half-angle phase of its first angle is ``half_phases[at]``.
     """
     out[1] = 0
     out[2] = 0
     if code == codes.P:
         out[0] = 1
-        out[3] = turns[at] * turns[at]
+        out[3] = half_phases[at] * half_phases[at]
     elif code == codes.RZ:
-        out[0] = turns[at].conjugate()
-        out[3] = turns[at]
+        out[0] = half_phases[at].conjugate()
+        out[3] = half_phases[at]
     else:
-        cos, sin = turns[at].real, turns[at].imag
+        cos, sin = half_phases[at].real, half_phases[at].imag
         out[0] = cos
         out[3] = cos
         if code == codes.RX:
@@ -40,11 +40,11 @@ def fill_one(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None
             out[1] = -sin
             out[2] = sin
         elif code == codes.R:
-            phi = turns[at + 1] * turns[at + 1]
+            phi = half_phases[at + 1] * half_phases[at + 1]
             out[1] = complex(0, -sin) * phi.conjugate()
             out[2] = complex(0, -sin) * phi
         else:
-            phi, lam = turns[at + 1] * turns[at + 1], turns[at + 2] * turns[at + 2]
+            phi, lam = half_phases[at + 1] * half_phases[at + 1], half_phases[at + 2] * half_phases[at + 2]
             out[1] = -sin * lam
             out[2] = sin * phi
             out[3] = cos * (phi * lam)
@@ -54,7 +54,7 @@ def fill_one(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None
 def fill_turned(code: int, half: complex, half_z: complex, out: NDArray[Any]) -> None:
     """Write the four entries of RX or RY, then RZ.
 
-    `half` and `half_z` are their angles' half turns.
+    `half` and `half_z` are the half-angle phases.
     """
     cos, sin, low = half.real, half.imag, half_z.conjugate()
     out[0] = cos * low
@@ -68,19 +68,19 @@ def fill_turned(code: int, half: complex, half_z: complex, out: NDArray[Any]) ->
 
 
 @inner_code
-def fill_two(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None:
+def fill_two(code: int, half_phases: NDArray[Any], at: int, out: NDArray[Any]) -> None:
     """Write the matrix of a two-qubit gate, row by row.
 
-    The half turn of its first angle is ``turns[at]``.
+    The half-angle phase of its first angle is ``half_phases[at]``.
     """
     out[:] = 0
     if code == codes.RZZ:
-        out[0] = turns[at].conjugate()
-        out[5] = turns[at]
+        out[0] = half_phases[at].conjugate()
+        out[5] = half_phases[at]
         out[10] = out[5]
         out[15] = out[0]
         return
-    cos, off = turns[at].real, complex(0, -turns[at].imag)
+    cos, off = half_phases[at].real, complex(0, -half_phases[at].imag)
     for row in range(4):
         out[5 * row] = cos
     if code == codes.RXX or code == codes.RYY:
@@ -89,7 +89,7 @@ def fill_two(code: int, turns: NDArray[Any], at: int, out: NDArray[Any]) -> None
         out[6] = off
         out[9] = off
         return
-    beta = turns[at + 1] * turns[at + 1]
+    beta = half_phases[at + 1] * half_phases[at + 1]
     if code == codes.XX_MINUS_YY:
         out[5] = 1
         out[10] = 1

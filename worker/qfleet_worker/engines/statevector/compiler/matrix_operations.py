@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.compiler.frame import Frame
-from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL, THIN
+from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL, SCHMIDT
 from qfleet_worker.engines.statevector.compiler.tape import ONE
 from qfleet_worker.engines.statevector.kernels import kinds
 from qfleet_worker.engines.statevector.kernels.bits import popcount
@@ -92,7 +92,7 @@ def _matrix_kind(matrix: Matrix, lo: int, lane_controls: int) -> int:
     k = len(matrix.targets)
     if lo == 0 and lane_controls:
         return kinds.V
-    if lo == 0 and k == 2 and matrix.shape & THIN:
+    if lo == 0 and k == 2 and matrix.shape & SCHMIDT:
         return kinds.S
     if k == 1 and matrix.shape & REAL:
         return kinds.R
@@ -116,7 +116,7 @@ def emit_matrix(matrix: Matrix, frame: Frame, op: NDArray[Any], sources: NDArray
         Where the next coefficients go.
 
     Raises:
-        CapacityError: `sources` has no room, or there is no kernel for this number of targets.
+        CompilerError: `sources` has no room, or there is no kernel for this number of targets.
     """
     lane_bits, lanes = frame.lane_bits, 1 << frame.lane_bits
     lane_mask = lanes - 1
@@ -129,14 +129,14 @@ def emit_matrix(matrix: Matrix, frame: Frame, op: NDArray[Any], sources: NDArray
             fixed |= 1 << target
             high += 1
     if k > MAX_TARGETS:
-        raise CapacityError("a defect of qfleet, please report it: an operation has too many targets")
+        raise CompilerError("a defect of qfleet, please report it: an operation has too many targets")
     lane_controls, lane_values = matrix.controls & lane_mask, matrix.values & lane_mask
     kind = _matrix_kind(matrix, lo, lane_controls)
     # As of vectors, which is the most.
     spec, last = (kind, high, lo), (1 << high) - 1
     shuffles = 1 << (k - high)
     if at + matrix_place(spec, (last, last, shuffles), 0, shuffles, 2 * lanes) > len(sources):
-        raise CapacityError("a defect of qfleet, please report it: an operation has too many coefficients")
+        raise CompilerError("a defect of qfleet, please report it: an operation has too many coefficients")
     begin_op(op, frame, fixed | (matrix.controls & ~lane_mask), matrix.values & ~lane_mask)
     op[OP_COEFS] = at
     op[OP_KERNEL] = CODES[lane_bits - 2, kind, high, lo]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.compiler.draft import AT, SIZE, TERMS, Draft, instruct, room
 from qfleet_worker.engines.statevector.compiler.frame import Frame
 from qfleet_worker.engines.statevector.compiler.matrix_operations import Matrix, emit_matrix
@@ -107,7 +107,7 @@ class _Term(NamedTuple):
 def new_op(emitted: Emitted) -> NDArray[Any]:
     """Return the next operation's row. It counts once the caller counts it."""
     if emitted.counts[OPS] >= len(emitted.ops):
-        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many operations")
+        raise CompilerError("a defect of qfleet, please report it: a compiled circuit has too many operations")
     row: NDArray[Any] = emitted.ops[emitted.counts[OPS]]
     return row
 
@@ -220,11 +220,11 @@ def emit_diagonals(draft: Draft, emitted: Emitted, members: NDArray[Any], frame:
         sources: int64: gets the sources of coefficients, with room for those of a one-qubit operation for each term.
 
     Raises:
-        CapacityError: `emitted` or `sources` has no room.
+        CompilerError: `emitted` or `sources` has no room.
     """
     counts = emitted.counts
     if counts[DIAGONALS] >= len(emitted.diagonals) or counts[TABLE_ROWS] >= len(emitted.table_rows):
-        raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many diagonals")
+        raise CompilerError("a defect of qfleet, please report it: a compiled circuit has too many diagonals")
     diagonal = emitted.diagonals[counts[DIAGONALS]]
     diagonal[DIAGONAL_FIRST] = counts[PRODUCT_TERMS]
     first = counts[TABLE_TERMS]
@@ -233,7 +233,7 @@ def emit_diagonals(draft: Draft, emitted: Emitted, members: NDArray[Any], frame:
         for at in range(gate[AT], gate[AT] + gate[SIZE]):
             if counts[PRODUCT_TERMS] >= len(emitted.terms) or counts[TABLE_TERMS] >= len(emitted.table_terms):
                 # A term goes into one of them; the second has no room beyond the terms that there are.
-                raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many terms")
+                raise CompilerError("a defect of qfleet, please report it: a compiled circuit has too many terms")
             term = _local_term(draft.terms[at], frame)
             if term.mask & (term.mask - 1) == 0:
                 _add_product(emitted, term)

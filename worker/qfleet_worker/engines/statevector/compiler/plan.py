@@ -9,8 +9,9 @@ numbered so that each qubit ends on the wire of its own rank: the state needs no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +29,23 @@ from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
 MAX_WIRES = 50
-#: The lowest wires, which are always local: chunks are copied in runs of half a kilobyte or more.
-RUN_BITS = 5
-#: Wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has. All targets of a gate must
-#: fit beside the lowest wires.
-LOCAL_BITS = {2: 15, 3: 16}
-
 #: Wires from which on a state is so large that fewer, larger chunks are faster.
 LARGE = 22
 
 _NO_TABLE = np.zeros(1, np.complex128)
+
+
+class ChunkSizes(NamedTuple):
+    """Sizes of the chunks in which a state is worked on."""
+
+    #: the wires of a chunk by lane bits: half of a megabyte, half of what a core's second cache has. All targets of a
+    #: gate must fit beside the lowest wires.
+    local_bits: Mapping[int, int] = {2: 15, 3: 16}
+    #: the lowest wires, which are always local: chunks are copied in runs of half a kilobyte or more
+    run_bits: int = 5
+
+
+CHUNKS: Final = ChunkSizes()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,18 +134,25 @@ def compile_program(
     named: NDArray[np.bool_] | None = None,
     last: bool = True,
     events_before: int = 0,
+    chunks: ChunkSizes = CHUNKS,
 ) -> Plan:
     """Return the plan of a program for vectors of ``2**lane_bits`` amplitudes.
 
-    With `columns` the state is a matrix: the wires of qubits are the upper half of its wires. For a part of a program,
-    `named` are the qubits that have a wire, `last` says whether it is the end, and `events_before` are the random
-    events before it.
+    Args:
+        program: the program, or a part of one.
+        lane_bits: index bits that lie inside of a vector.
+        threads: threads that may share the work.
+        columns: whether the state is a matrix: the wires of qubits are the upper half of its wires.
+        named: the qubits that have a wire, shape (qubits,); by default those that an operation names.
+        last: whether the program is the end of a circuit.
+        events_before: random events before the program.
+        chunks: sizes of the chunks in which the state is worked on.
     """
     if named is None:
         named = named_qubits(program)
     if columns:
         named = np.ones_like(named)
-    return _Compiler(program, lane_bits, threads, columns, named).plan(last, events_before)
+    return _Compiler(program, lane_bits, threads, columns, named, chunks).plan(last, events_before)
 
 
 def named_qubits(program: Program) -> NDArray[np.bool_]:
@@ -150,8 +165,17 @@ def named_qubits(program: Program) -> NDArray[np.bool_]:
 class _Compiler:
     """A program on its way to a plan."""
 
-    def __init__(self, program: Program, lane_bits: int, threads: int, columns: bool, named: NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        lane_bits: int,
+        threads: int,
+        columns: bool,
+        named: NDArray[np.bool_],
+        chunks: ChunkSizes,
+    ) -> None:
         self.program = program
+        self.run_bits = chunks.run_bits
         self.codes = program.codes.astype(np.int64)
         self.num_controls = program.num_controls.astype(np.int64)
         self.num_targets = program.num_targets.astype(np.int64)
@@ -176,8 +200,8 @@ class _Compiler:
         self.clbits_read = any(save.conditional for save in program.saves)
         self._place(columns, named)
         self.room = max(lane_bits, 2 * self.num_wires if columns else self.num_wires)
-        self.local_bits = LOCAL_BITS[lane_bits] + (self.room >= LARGE)
-        if threads > 1 and max(self.local_bits - 2, RUN_BITS + MAX_TARGETS + 1) <= self.room <= self.local_bits:
+        self.local_bits = chunks.local_bits[lane_bits] + (self.room >= LARGE)
+        if threads > 1 and max(self.local_bits - 2, self.run_bits + MAX_TARGETS + 1) <= self.room <= self.local_bits:
             # Two chunks, that two threads may work.
             self.local_bits = self.room - 1
 
@@ -334,7 +358,7 @@ class _Compiler:
             self.codes[rows], self.num_controls[rows], self.num_targets[rows], self.operands[operands],
             self.params[params], self.table_at[rows], self.table,
         )  # fmt: skip
-        limits = Limits(self.room, self.lane_bits, self.local_bits, RUN_BITS, *count_entries(chosen, GATES))
+        limits = Limits(self.room, self.lane_bits, self.local_bits, self.run_bits, *count_entries(chosen, GATES))
         tables = compile_rows(chosen, GATES, self.wires, limits)
         self.phase *= complex(tables.values.phases[0])
         self.steps.append(Segment(tables, params.start))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.gates import codes
 from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, HAS_TABLE, TERMS, GateTable
 from qfleet_worker.engines.statevector.kernels.kinds import MAX_TARGETS
@@ -103,7 +103,7 @@ def next_row(rows: Rows, at: int, before: Row, wires: NDArray[Any], gates: GateT
 
 @inner_code
 def check_rows(rows: Rows, wires: NDArray[Any], num_wires: int, gates: GateTable) -> None:
-    """Raise `CapacityError` for rows that don't fit together.
+    """Raise `CompilerError` for rows that don't fit together.
 
     Such rows name operations, operands, angles, wires or tables that aren't there.
     """
@@ -128,7 +128,7 @@ def check_rows(rows: Rows, wires: NDArray[Any], num_wires: int, gates: GateTable
         wire = wires[rows.operands[at] ^ rows.operands[at] >> 63]
         lowest, highest = min(lowest, wire), max(highest, wire)
     if not fits or lowest < 0 or (number and highest >= num_wires):
-        raise CapacityError("a defect of qfleet, please report it: the rows of a circuit don't fit together")
+        raise CompilerError("a defect of qfleet, please report it: the rows of a circuit don't fit together")
 
 
 @compiled_for("Rows", "GateTable")

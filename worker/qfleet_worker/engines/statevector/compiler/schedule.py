@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.compiler.draft import (
     CHANGES,
     CONTROLS,
@@ -84,7 +84,7 @@ def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, 
         How many stages there are.
 
     Raises:
-        CapacityError: `order` has no room, or a gate changes more wires than may be local.
+        CompilerError: `order` has no room, or a gate changes more wires than may be local.
     """
     local, ends = order.local, order.ends
     number = len(gates)
@@ -99,7 +99,7 @@ def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, 
     while left or stage == 0:
         begin = taken
         if stage >= len(local) or left > len(order.gates) - taken:
-            raise CapacityError("a defect of qfleet, please report it: a compiled circuit has too many stages")
+            raise CompilerError("a defect of qfleet, please report it: a compiled circuit has too many stages")
         chosen = (1 << min(run_bits, num_wires)) - 1 if num_wires > local_bits else every
         size = popcount(chosen)
         changed = seen = kept = 0
@@ -121,7 +121,7 @@ def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, 
             seen |= reads
         left = kept
         if left and taken == begin:
-            raise CapacityError("a defect of qfleet, please report it: a gate fits into no stage")
+            raise CompilerError("a defect of qfleet, please report it: a gate fits into no stage")
         for wire in range(num_wires):
             if size >= local_bits:
                 break
@@ -146,7 +146,7 @@ def _by_turns(gates: NDArray[Any], chosen: NDArray[Any], items: Items) -> int:
     left, placed, number = len(chosen), 0, 0
     # Each item takes a gate at least.
     if left > len(sequence) or left > len(bounds):
-        raise CapacityError("a defect of qfleet, please report it: a stage has too many items")
+        raise CompilerError("a defect of qfleet, please report it: a stage has too many items")
     while left:
         before = left
         for diagonal in (False, True):
@@ -175,7 +175,7 @@ def _by_turns(gates: NDArray[Any], chosen: NDArray[Any], items: Items) -> int:
                 bounds[number] = placed
                 number += 1
         if left == before:
-            raise CapacityError("a defect of qfleet, please report it: the gates of a stage wait for each other")
+            raise CompilerError("a defect of qfleet, please report it: the gates of a stage wait for each other")
     return number
 
 
@@ -241,7 +241,7 @@ def itemise(gates: NDArray[Any], chosen: NDArray[Any], frame: Frame, items: Item
         How many items there are.
 
     Raises:
-        CapacityError: `items` has no room.
+        CompilerError: `items` has no room.
     """
     size = len(chosen)
     number = _by_turns(gates, chosen, items)
@@ -249,7 +249,7 @@ def itemise(gates: NDArray[Any], chosen: NDArray[Any], frame: Frame, items: Item
         return 0
     sequence, bounds, kinds = items
     if number > len(kinds):
-        raise CapacityError("a defect of qfleet, please report it: a stage has too many items")
+        raise CompilerError("a defect of qfleet, please report it: a stage has too many items")
     groups = _Groups(
         np.full(number, -1, np.int64), np.full(number, -1, np.int64), np.full(size, -1, np.int64),
         np.zeros(number, np.int64), np.full(len(frame.places), -1, np.int64), np.full(3, -1, np.int64),

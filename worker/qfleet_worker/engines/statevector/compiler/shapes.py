@@ -15,7 +15,7 @@ from qfleet_worker.engines.statevector.machine_code.registry import shared
 
 #: One-qubit matrices: real; real on the diagonal and imaginary off it; diagonal, and that with 1 as its first entry.
 #: Two-qubit matrices: column 0 is (s, 0, 0, t), s and t real.
-REAL, MIXED, DIAGONAL, FIRST_IS_ONE, THIN = 1, 2, 4, 8, 16
+REAL, MIXED, DIAGONAL, FIRST_IS_ONE, SCHMIDT = 1, 2, 4, 8, 16
 
 
 @shared
@@ -38,5 +38,5 @@ def shape_of_one(pool: NDArray[Any], at: int) -> int:
 @shared
 def shape_of_two(pool: NDArray[Any], at: int) -> int:
     """Return the shape of the two-qubit matrix at a place."""
-    thin = pool[at + 4] == 0 and pool[at + 8] == 0 and pool[at].imag == 0 and pool[at + 12].imag == 0
-    return THIN if thin else 0
+    schmidt = pool[at + 4] == 0 and pool[at + 8] == 0 and pool[at].imag == 0 and pool[at + 12].imag == 0
+    return SCHMIDT if schmidt else 0

@@ -30,13 +30,20 @@ _NO_TABLE = np.zeros(1, np.complex128)
 _NO_STARTS = np.zeros(1, np.int64)
 
 
-def compile_small(program: Program, lane_bits: int, cache: Cache) -> Tables | None:
-    """Return a program's tables at some angles.
+def compile_small(program: Program, lane_bits: int, cache: Cache, max_qubits: int = MAX_QUBITS) -> Tables | None:
+    """Return a program's tables, at some angles.
 
-    It is ``None`` for a program that can't be compiled in this way.
+    Args:
+        program: the program.
+        lane_bits: index bits that lie inside of a vector.
+        cache: has the tables of programs that were compiled before.
+        max_qubits: qubits at most.
+
+    Returns:
+        ``None`` for a program that doesn't suit this way.
     """
     num_qubits = program.num_qubits
-    if num_qubits > MAX_QUBITS:
+    if num_qubits > max_qubits:
         return None
     key = ("small", lane_bits, *structure(program))
     kept: Tables | None = cache.get(key)

@@ -26,6 +26,7 @@ from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires, 
 from qfleet_worker.engines.statevector.compiler.fusion import classify, fuse
 from qfleet_worker.engines.statevector.compiler.gate_table import GateTable
 from qfleet_worker.engines.statevector.compiler.group_operations import emit_group
+from qfleet_worker.engines.statevector.compiler.half_angles import half_angle_phases
 from qfleet_worker.engines.statevector.compiler.merging import (
     COEFS,
     DIAGONALS,
@@ -52,9 +53,8 @@ from qfleet_worker.engines.statevector.compiler.schedule import (
     new_items,
     stages,
 )
+from qfleet_worker.engines.statevector.compiler.schmidt import zero_first_columns
 from qfleet_worker.engines.statevector.compiler.tape import PHASE, run_tape
-from qfleet_worker.engines.statevector.compiler.thinning import thin_out
-from qfleet_worker.engines.statevector.compiler.turns import half_turns
 from qfleet_worker.engines.statevector.compiler.values import Sources, fill_tables, write_recipe
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.coefficients import MAX_COUNT, MAX_ONE_QUBIT
@@ -69,7 +69,7 @@ from qfleet_worker.engines.statevector.kernels.layout import (
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code, structure
 
 #: Wires from which on it pays to keep real gates apart from diagonals, and to give matrices zeros.
-SPLIT_WIRES, THIN_WIRES = 10, 13
+SPLIT_WIRES, SCHMIDT_WIRES = 10, 13
 
 
 @structure(
@@ -115,7 +115,7 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
         Their tables, with values in double precision.
 
     Raises:
-        CapacityError: the rows don't fit together, or an array is too small.
+        CompilerError: the rows don't fit together, or an array is too small.
     """
     num_wires = limits.num_wires
     draft = new_draft(len(rows.codes), num_wires, limits.matrix_entries, limits.num_terms)
@@ -123,8 +123,8 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
     fuse(draft, rows, wires, gates, num_wires >= SPLIT_WIRES)
     check_capacity(draft)
     run_constants(draft)
-    if num_wires >= THIN_WIRES:
-        thin_out(draft)
+    if num_wires >= SCHMIDT_WIRES:
+        zero_first_columns(draft)
     classify(draft)
     stage_rows, emitted, coef_sources = _emit(draft, limits)
     check_capacity(draft)
@@ -137,9 +137,9 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
     num_low, num_high = counts[TABLE_SIZE], counts[HIGH_SIZE]
     sizes = (len(rows.params), len(sources.coefs), len(sources.factors), num_low, num_high, len(pool))
     recipe = write_recipe(sizes, draft.varies, tape, sources)
-    turns = np.empty(len(rows.params), np.complex128)
-    half_turns(rows.params, turns)
-    run_tape(tape, pool, turns)
+    half_phases = np.empty(len(rows.params), np.complex128)
+    half_angle_phases(rows.params, half_phases)
+    run_tape(tape, pool, half_phases)
     return Tables(
         stage_rows, emitted.ops[: counts[OPS]].copy(), emitted.ints[: counts[INTEGERS]].copy(),
         emitted.diagonals[: counts[DIAGONALS]].copy(), emitted.terms[: counts[PRODUCT_TERMS]].copy(),

@@ -45,16 +45,16 @@ TAPE_COLUMNS = 6
 
 @inner_code
 def perform(  # noqa: C901 - a branch for each instruction
-    op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], turns: NDArray[Any]
+    op: int, to: int, a: int, b: int, c: int, pool: NDArray[Any], half_phases: NDArray[Any]
 ) -> None:
-    """Execute one instruction; `turns` are the half turns of all angles."""
+    """Execute one instruction; `half_phases` are the half-angle phases of all angles."""
     if op == FILL:
         if c == 4:
-            fill_one(a, turns, b, pool[to : to + 4])
+            fill_one(a, half_phases, b, pool[to : to + 4])
         else:
-            fill_two(a, turns, b, pool[to : to + c])
+            fill_two(a, half_phases, b, pool[to : to + c])
     elif op == TURNED:
-        fill_turned(a, turns[b], turns[c], pool[to : to + 4])
+        fill_turned(a, half_phases[b], half_phases[c], pool[to : to + 4])
     elif op == MULTIPLY:
         p, q, r, s = pool[a], pool[a + 1], pool[a + 2], pool[a + 3]
         t, u, v, w = pool[b], pool[b + 1], pool[b + 2], pool[b + 3]
@@ -63,7 +63,7 @@ def perform(  # noqa: C901 - a branch for each instruction
         pool[to + 2] = r * t + s * v
         pool[to + 3] = r * u + s * w
     elif op == ROTATE:
-        high = turns[a]
+        high = half_phases[a]
         low = high.conjugate()
         pool[to] *= low
         pool[to + 1] *= low
@@ -76,9 +76,9 @@ def perform(  # noqa: C901 - a branch for each instruction
     elif op == SCALE:
         pool[to] *= pool[a]
     elif op == TURN:
-        pool[to] = turns[a] * turns[a]
+        pool[to] = half_phases[a] * half_phases[a]
     elif op == HALVES:
-        half = turns[a]
+        half = half_phases[a]
         pool[to] = half.conjugate()
         pool[to + 1] = half
         pool[to + 2] = half * half
@@ -101,9 +101,9 @@ def perform(  # noqa: C901 - a branch for each instruction
             row, column = entry >> 2, entry & 3
             pool[to + entry] = pool[a + 4 * ((row & 1) << 1 | row >> 1) + ((column & 1) << 1 | column >> 1)]
     elif op == POWER:
-        turn = turns[a] if b > 0 else turns[a].conjugate()
+        phase = half_phases[a] if b > 0 else half_phases[a].conjugate()
         for _ in range(abs(b)):
-            pool[to] *= turn
+            pool[to] *= phase
     elif op == COMBINE:
         combine(pool[a : a + b * (1 + c)], b, pool[to : to + c])
     else:
@@ -111,11 +111,11 @@ def perform(  # noqa: C901 - a branch for each instruction
 
 
 @inner_code
-def run_tape(tape: NDArray[Any], pool: NDArray[Any], turns: NDArray[Any]) -> None:
+def run_tape(tape: NDArray[Any], pool: NDArray[Any], half_phases: NDArray[Any]) -> None:
     """Compute all of the pool that depends on angles.
 
-    `turns` are the half turns of the angles.
+    `half_phases` are the half-angle phases of the angles.
     """
     pool[PHASE] = pool[CONSTANT_PHASE]
     for at in range(len(tape)):
-        perform(tape[at, OP], tape[at, TO], tape[at, A], tape[at, B], tape[at, C], pool, turns)
+        perform(tape[at, OP], tape[at, TO], tape[at, A], tape[at, B], tape[at, C], pool, half_phases)

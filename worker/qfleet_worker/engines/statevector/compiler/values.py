@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.statevector.compiler.half_angles import half_angle_phases
 from qfleet_worker.engines.statevector.compiler.tape import PHASE, TAPE_COLUMNS, run_tape
-from qfleet_worker.engines.statevector.compiler.turns import half_turns
 from qfleet_worker.engines.statevector.kernels.diagonals import build_tables
 from qfleet_worker.engines.statevector.kernels.layout import (
     TABLE_COLUMNS,
@@ -31,7 +31,8 @@ from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 #: The columns of a recipe's tables.
 _COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, TERM_COLUMNS)
 _TAPE, _COEFS, _FACTORS, _TABLES, _TERMS = range(5)
-#: Where a recipe says how long an array is for one point: coefficients, factors, tables, tables of high bits, pool.
+#: Where a recipe says how long an array is for one parameter set: coefficients, factors, tables, tables of high bits,
+#: pool.
 _NUM_COEFS, _NUM_FACTORS, _NUM_TABLE, _NUM_HIGH, _NUM_POOL = range(1 + len(_COLUMNS), 6 + len(_COLUMNS))
 _BEGIN = 6 + len(_COLUMNS)
 
@@ -145,7 +146,7 @@ def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first
             on angles.
 
     Raises:
-        CapacityError: an array is too short.
+        CompilerError: an array is too short.
     """
     sets = len(params)
     coefs, factors, low_tables, high_tables, phases = values
@@ -161,11 +162,13 @@ def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first
         or num_high < recipe[_NUM_HIGH] or len(pool) < recipe[_NUM_POOL] or len(phases) < sets
         or params.shape[1] < first + recipe[0]
     ):  # fmt: skip
-        raise CapacityError("a defect of qfleet, please report it: there is no room for the values of all points")
-    turns = np.empty(recipe[0], np.complex128)
+        raise CompilerError(
+            "a defect of qfleet, please report it: there is no room for the values of all parameter sets"
+        )
+    half_phases = np.empty(recipe[0], np.complex128)
     for number in range(sets):
-        half_turns(params[number, first : first + recipe[0]], turns)
-        run_tape(tape, pool, turns)
+        half_angle_phases(params[number, first : first + recipe[0]], half_phases)
+        run_tape(tape, pool, half_phases)
         begin_of_coefs = np.uint64(number * num_coefs)
         for at in range(len(places)):
             coefs[begin_of_coefs + places[at]] = parts[sources[at]]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.layout import (
     DIAGONAL_END,
@@ -239,7 +239,7 @@ def build_tables(
         high_tables: complex128: gets the table over high bits, unless the diagonal has none.
 
     Raises:
-        CapacityError: a table doesn't fit.
+        CompilerError: a table doesn't fit.
     """
     bits, select, second = row[TABLE_BITS], row[TABLE_SELECT], row[TABLE_SECOND]
     at, high_at = row[TABLE_AT], row[TABLE_HIGH_AT]
@@ -249,14 +249,14 @@ def build_tables(
         first = select ^ second
         rows = (1 << popcount(first)) + (1 << popcount(second) if second else 0)
         if at + (rows << low_bits + 1) > len(low_tables):
-            raise CapacityError("a defect of qfleet, please report it: there is no room for a table")
+            raise CompilerError("a defect of qfleet, please report it: there is no room for a table")
         _build_rows(terms, pool, low_bits, first, True, low_tables[at:])
         if second:
             at += 2 << (low_bits + popcount(first))
             _build_rows(terms, pool, low_bits, second, False, low_tables[at:])
     if high_at >= 0:
         if high_at + (1 << high_bits) > len(high_tables):
-            raise CapacityError("a defect of qfleet, please report it: there is no room for a table of high bits")
+            raise CompilerError("a defect of qfleet, please report it: there is no room for a table of high bits")
         products = high_tables[high_at : high_at + (1 << high_bits)]
         products[:] = 1
         for term in range(len(terms)):

@@ -15,7 +15,7 @@ from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
 from qfleet_worker.engines.statevector.kernels.dots import MIN_ELEMENTS, sign_tables
 from qfleet_worker.engines.statevector.kernels.pauli_sums import CHUNK_BITS, Signs, Terms, sum_up, sum_up_states
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: X masks that are worked on together, for threads to have something to share.
 GROUPS = 32
@@ -30,7 +30,7 @@ def expectation(
     x_masks: NDArray[np.integer],
     z_masks: NDArray[np.integer],
     coefficients: NDArray[np.complexfloating],
-    crew: Crew,
+    team: ThreadTeam,
 ) -> complex:
     """Return the expectation value of a sum of Paulis.
 
@@ -39,12 +39,12 @@ def expectation(
         x_masks: shape (terms,); bit i is bit i of an index.
         z_masks: the same; term t is ``i**popcount(x & z) * X**x * Z**z``.
         coefficients: shape (terms,).
-        crew: threads that share the work; the result is the same with any number of them.
+        team: threads that share the work; the result is the same with any number of them.
     """
-    return complex(np.dot(means(amplitudes, group_paulis(x_masks, z_masks), crew), coefficients))
+    return complex(np.dot(expectation_values(amplitudes, group_paulis(x_masks, z_masks), team), coefficients))
 
 
-def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
+def expectation_values(amplitudes: ComplexArray, paulis: PauliGroups, team: ThreadTeam) -> NDArray[np.float64]:
     """Return the expectation value of each Pauli, shape (terms,).
 
     The values are in the order that the Paulis had before they were grouped.
@@ -52,7 +52,7 @@ def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[
     Args:
         amplitudes: shape (2**n,).
         paulis: the Paulis.
-        crew: threads that share the work; the result is the same with any number of them.
+        team: threads that share the work; the result is the same with any number of them.
     """
     num_bits = len(amplitudes).bit_length() - 1
     chunk_bits = min(CHUNK_BITS, num_bits)
@@ -65,17 +65,17 @@ def means(amplitudes: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[
     sums = np.zeros((slices, len(paulis.order)))
     floats = amplitudes.view(amplitudes.real.dtype)
     terms, signs = _terms(paulis), _signs(floats)
-    crew.share(len(batches) * slices, lambda begin, end: sum_up(floats, terms, bounds, signs, sums, begin, end))
+    team.share(len(batches) * slices, lambda begin, end: sum_up(floats, terms, bounds, signs, sums, begin, end))
     return _in_order(sums.sum(axis=0), paulis)
 
 
-def means_at_points(states: ComplexArray, paulis: PauliGroups, crew: Crew) -> NDArray[np.float64]:
+def expectation_values_of_states(states: ComplexArray, paulis: PauliGroups, team: ThreadTeam) -> NDArray[np.float64]:
     """Return the expectation value of each Pauli in each small state.
 
     Args:
         states: shape (states, 2**n), contiguous.
         paulis: the Paulis.
-        crew: threads that share the work.
+        team: threads that share the work.
 
     Returns:
         Shape (states, terms).
@@ -83,7 +83,7 @@ def means_at_points(states: ComplexArray, paulis: PauliGroups, crew: Crew) -> ND
     sums = np.zeros((len(states), len(paulis.order)))
     floats = states.reshape(-1).view(states.real.dtype)
     terms, signs = _terms(paulis), _signs(floats[: 2 * states.shape[1]])
-    crew.share(len(states), lambda begin, end: sum_up_states(floats, terms, signs, sums, begin, end))
+    team.share(len(states), lambda begin, end: sum_up_states(floats, terms, signs, sums, begin, end))
     return _in_order(sums, paulis)
 
 

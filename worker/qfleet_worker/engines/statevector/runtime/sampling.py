@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.statevector.kernels.samples import find_in_rows, find_rows, sort_by_row, sum_rows
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Amplitudes per row.
 ROW = 1 << 10
@@ -21,18 +21,18 @@ ROW = 1 << 10
 class Sampler:
     """A sampler of a statevector's basis states."""
 
-    def __init__(self, amplitudes: ComplexArray, crew: Crew) -> None:
+    def __init__(self, amplitudes: ComplexArray, team: ThreadTeam) -> None:
         """Take amplitudes, and threads that share the work.
 
         Args:
             amplitudes: shape (2**wires,), kept as a view.
-            crew: the threads.
+            team: the threads.
         """
-        self._crew = crew
+        self._team = team
         self._floats = amplitudes.view(amplitudes.real.dtype)
         self._row = min(ROW, len(amplitudes))
         sums = np.empty(len(amplitudes) // self._row)
-        crew.share(len(sums), lambda begin, end: sum_rows(self._floats, 2 * self._row, sums, begin, end))
+        team.share(len(sums), lambda begin, end: sum_rows(self._floats, 2 * self._row, sums, begin, end))
         self._ends = np.cumsum(sums)
         #: the squared norm of the state
         self.total = float(self._ends[-1])
@@ -46,9 +46,9 @@ class Sampler:
         points = numbers * self.total
         rows = np.empty(len(points), np.int64)
         indices = np.empty(len(points), np.int64)
-        self._crew.share(len(points), lambda begin, end: find_rows(points, self._ends, rows, begin, end))
+        self._team.share(len(points), lambda begin, end: find_rows(points, self._ends, rows, begin, end))
         wanted = sort_by_row(points, rows, len(self._ends))
-        self._crew.share(
+        self._team.share(
             len(self._ends),
             lambda begin, end: find_in_rows(self._floats, wanted, self._ends, indices, begin, end),
         )

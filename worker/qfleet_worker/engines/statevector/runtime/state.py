@@ -25,9 +25,9 @@ from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Pre
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.runtime.paulis import means
+from qfleet_worker.engines.statevector.runtime.paulis import expectation_values
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Amplitudes that are multiplied by a wide matrix at a time.
 BLOCK = 1 << 16
@@ -56,13 +56,13 @@ class State:
 
     Args:
         num_wires: the number of wires to make room for.
-        crew: the threads that share the work.
+        team: the threads that share the work.
     """
 
     #: whether a state that is put aside keeps its memory, and another is restored with its own
     EXCHANGES = True
 
-    def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], crew: Crew) -> None:
+    def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], team: ThreadTeam) -> None:
         if num_wires > MAX_WIRES:
             raise MemoryError(f"no machine holds the state of {num_wires} qubits")
         self.dtype = dtype
@@ -71,9 +71,9 @@ class State:
         self._room = max(num_wires, 2 if dtype == np.complex128 else 3)
         self._all = np.empty(1 << self._room, dtype)
         self._floats = self._all.view(np.float64 if dtype == np.complex128 else np.float32)
-        self._crew = crew
+        self._team = team
         #: see `DenseAnswers`
-        self.expectation_values = partial(means, crew=crew)
+        self.expectation_values = partial(expectation_values, team=team)
         #: the values of wires that aren't known, 0 where absent; without meaning for known wires
         self.values: dict[int, int] = {}
         #: the wires that are known, as a mask
@@ -237,14 +237,14 @@ class State:
         run_bits = 0
         while self.known >> run_bits & 1:
             run_bits += 1
-        self._crew.share(
+        self._team.share(
             1 << (self.num_wires - run_bits),
             lambda begin, end: execute.clear_rest(self._floats, self.num_wires, self.known, begin, end),
         )
 
     def sampler(self) -> Sampler:
         """Return a sampler of a settled state, valid until the next step."""
-        return Sampler(self.amplitudes, self._crew)
+        return Sampler(self.amplitudes, self._team)
 
     def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
         """Return the amplitudes over the plan's qubits times `phase`.
@@ -294,10 +294,10 @@ class State:
             stage = execute.Stage(local, self.known, first, end, self._room)
 
             def run(begin: int, stop: int, stage: execute.Stage = stage) -> None:
-                room = self._crew.room(2 << popcount(stage.local), self._floats.dtype)
+                room = self._team.room(2 << popcount(stage.local), self._floats.dtype)
                 execute.run_stage(self._floats, stage, tables, room, execute.ONE_STATE, begin, stop)
 
-            self._crew.share(1 << popcount(outside), run)
+            self._team.share(1 << popcount(outside), run)
             self.known |= local
 
     def _touch_ones(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,40 +19,75 @@ from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
-from qfleet_worker.engines.results.saved import means_of_sums
+from qfleet_worker.engines.results.saved import sum_terms
 from qfleet_worker.engines.states.contract import SHOTS
 from qfleet_worker.engines.states.paulis import PauliGroups
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS
-from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL, Tables
-from qfleet_worker.engines.statevector.runtime.paulis import means_at_points
-from qfleet_worker.engines.statevector.runtime.points import run_points
+from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL
+from qfleet_worker.engines.statevector.runtime.parameter_sets import run_sets
+from qfleet_worker.engines.statevector.runtime.paulis import expectation_values_of_states
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.state import check_norm
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
-#: Bytes of amplitudes that are computed at a time. From 4 MiB on, numpy asks for large pages.
-CHUNK_BYTES = 1 << 24
-#: Bytes of amplitudes of all points from which on threads pay.
-SHARED_BYTES = 1 << 20
 #: What `check_norm` certainly allows.
 CLEARLY_ONE = 1e-7
 
-_DTYPES: dict[str, np.dtype[np.complexfloating]] = {
-    "double": np.dtype(np.complex128),
-    "single": np.dtype(np.complex64),
-}
 _NO_OUTCOMES = np.zeros((0, 0), np.uint8)
 _NO_COUNTS = np.zeros(0, np.int64)
 _NO_MEMORY = np.zeros(0, np.uint32)
 
 
-def sweep_states(
-    experiment: Experiment, tables: Tables, params: NDArray[np.float64], crew: Crew
-) -> Iterator[Iterable[Outcome]]:
-    """Yield a program's final states, some parameter sets at a time.
+class SweepSizes(NamedTuple):
+    """Sizes of the parts in which a sweep is run."""
 
-    `small.compile_small` compiled the program.
+    #: bytes of amplitudes that are computed at a time; from 4 MiB on, numpy asks for large pages
+    chunk_bytes: int = 1 << 24
+    #: bytes of amplitudes of all parameter sets from which on threads pay
+    shared_bytes: int = 1 << 20
+
+
+SWEEPS: Final = SweepSizes()
+
+#: States of shape (parameter sets, 2**qubits) and their squared norms, some parameter sets at a time.
+FinalStates: TypeAlias = Iterator[tuple[ComplexArray, NDArray[np.float64]]]
+
+
+def final_states(
+    segments: Sequence[Segment],
+    num_qubits: int,
+    dtype: np.dtype[np.complexfloating],
+    params: NDArray[np.float64],
+    team: ThreadTeam,
+    sizes: SweepSizes = SWEEPS,
+) -> FinalStates:
+    """Yield the states after some segments, some parameter sets at a time.
+
+    Args:
+        segments: what is run, each of one stage over all wires.
+        num_qubits: qubits of the circuit.
+        dtype: of the amplitudes.
+        params: shape (parameter sets, angles).
+        team: threads that share the work.
+        sizes: of the parts in which it is run.
+    """
+    # One kind of array for machine code: they may be read-only or not.
+    params = np.require(params, np.float64, ["C", "W"])
+    at_once = max(1, sizes.chunk_bytes // (dtype.itemsize << num_qubits))
+    if len(params) * dtype.itemsize << num_qubits < sizes.shared_bytes:
+        team = ThreadTeam(1)
+    for begin in range(0, len(params), at_once):
+        # A hostile table may overflow; the check of the norm catches what comes of it.
+        with np.errstate(all="ignore"):
+            found = run_sets(segments, num_qubits, dtype, params[begin : begin + at_once], team)
+        yield found
+
+
+def sweep_states(experiment: Experiment, final: FinalStates) -> Iterator[Iterable[Outcome]]:
+    """Yield the outcomes of an experiment that gives its final states.
+
+    Some parameter sets come at a time.
     """
     outcome = partial(Outcome, _NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None)
     double = experiment.request.precision == "double"
@@ -60,15 +96,15 @@ def sweep_states(
         check_norm(norm_squared, double)
         return outcome(amplitudes)
 
-    for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
-        # Python takes as long for a point as the circuit does.
+    for states, norms in final:
+        # Python takes as long for a parameter set as the circuit does.
         if (np.abs(norms - 1) < CLEARLY_ONE).all():
             yield map(outcome, states)
         else:
             yield map(checked, states, norms.tolist())
 
 
-def final_means(program: Program) -> Save | None:
+def final_pauli_save(program: Program) -> Save | None:
     """Return the expectation values that a program saves at its end.
 
     It is ``None`` unless they are all that the program gives.
@@ -79,7 +115,7 @@ def final_means(program: Program) -> Save | None:
     return None
 
 
-def without_last(program: Program) -> Program:
+def drop_final_save(program: Program) -> Program:
     """Return the program without its last operation, its only save."""
     end = len(program.operands) - int(program.num_targets[-1])
     return msgspec.structs.replace(
@@ -88,22 +124,27 @@ def without_last(program: Program) -> Program:
     )  # fmt: skip
 
 
-def sweep_means(
-    experiment: Experiment, save: Save, paulis: PauliGroups, tables: Tables, params: NDArray[np.float64], crew: Crew
+def sweep_expectation_values(
+    experiment: Experiment, save: Save, paulis: PauliGroups, final: FinalStates, team: ThreadTeam
 ) -> Iterator[Outcome]:
-    """Yield the expectation values of Paulis after a program.
+    """Yield the expectation values of Paulis in the final states.
 
-    `small.compile_small` compiled the program.
+    Args:
+        experiment: the circuit and its shots.
+        save: the save of the expectation values.
+        paulis: its Paulis.
+        final: the states at all parameter sets.
+        team: threads that share the work.
     """
     memory = _NO_MEMORY if experiment.request.keeps_shots else None
     double = experiment.request.precision == "double"
     weights = np.array([experiment.shots], "<i8").tobytes()
-    for states, norms in _chunks([Segment(tables, 0)], experiment, experiment.program.num_qubits, params, crew):
+    for states, norms in final:
         if not (np.abs(norms - 1) < CLEARLY_ONE).all():
             for norm_squared in norms.tolist():
                 check_norm(norm_squared, double)
-        terms = means_at_points(np.ascontiguousarray(states), paulis, crew)
-        for values in (means_of_sums(save, terms) * experiment.shots).astype("<f8", copy=False):
+        terms = expectation_values_of_states(np.ascontiguousarray(states), paulis, team)
+        for values in (sum_terms(save, terms) * experiment.shots).astype("<f8", copy=False):
             saved = Saved(
                 kind=save.kind, label=save.label, subtype=save.subtype, entries=1, values=values.tobytes(),
                 weights=weights,
@@ -134,19 +175,26 @@ def is_plain(plan: Plan) -> bool:
 
 
 def sweep_counts(
-    experiment: Experiment, plan: Plan, params: NDArray[np.float64], seeds: Sequence[int], crew: Crew
+    experiment: Experiment, plan: Plan, final: FinalStates, seeds: Sequence[int], team: ThreadTeam
 ) -> Iterator[Outcome]:
-    """Yield the counts of a plain plan at all parameter sets."""
+    """Yield the counts of a plain plan at all parameter sets.
+
+    Args:
+        experiment: the circuit and its shots.
+        plan: its plan.
+        final: the states at all parameter sets.
+        seeds: one for each parameter set.
+        team: threads that share the work.
+    """
     shots, num_clbits = np.arange(experiment.shots), experiment.program.num_clbits
-    segments = [step for step in plan.steps if isinstance(step, Segment)]
     # All wires have a bit of the index: their own.
     readout = list(plan.readout)
-    of_points = iter(seeds)
-    for states, _ in _chunks(segments, experiment, plan.num_wires, params, crew):
+    of_sets = iter(seeds)
+    for states, _ in final:
         for amplitudes in states:
             tally = Tally(num_clbits, experiment.shots if experiment.request.keeps_shots else None)
-            uniforms = Uniforms(next(of_points), experiment.first_shot, experiment.shots)
-            sampler = Sampler(amplitudes, crew)
+            uniforms = Uniforms(next(of_sets), experiment.first_shot, experiment.shots)
+            sampler = Sampler(amplitudes, team)
             check_norm(sampler.total, experiment.request.precision == "double")
             if not plan.measured:
                 tally.add_same(0, shots)
@@ -154,23 +202,3 @@ def sweep_counts(
                 part = shots[begin : begin + SHOTS]
                 tally.add(0, part, sampler.find(uniforms.of(FINAL_EVENT, part)), readout)
             yield Outcome(*tally.result())
-
-
-def _chunks(
-    segments: Sequence[Segment], experiment: Experiment, num_qubits: int, params: NDArray[np.float64], crew: Crew
-) -> Iterator[tuple[ComplexArray, NDArray[np.float64]]]:
-    """Yield states and their squared norms, some parameter sets at a time.
-
-    The states have the shape (sets, 2**num_qubits).
-    """
-    dtype = _DTYPES[experiment.request.precision]
-    # One kind of array for machine code: they may be read-only or not.
-    params = np.require(params, np.float64, ["C", "W"])
-    at_once = max(1, CHUNK_BYTES // (dtype.itemsize << num_qubits))
-    if len(params) * dtype.itemsize << num_qubits < SHARED_BYTES:
-        crew = Crew(1)
-    for begin in range(0, len(params), at_once):
-        # A hostile table may overflow; the check of the norm catches that.
-        with np.errstate(all="ignore"):
-            found = run_points(segments, num_qubits, dtype, params[begin : begin + at_once], crew)
-        yield found

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 PARTS = 4
 
 
-class Crew:
+class ThreadTeam:
     """A number of threads, the calling one among them.
 
     They start when they are first needed.

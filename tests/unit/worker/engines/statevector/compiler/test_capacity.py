@@ -12,7 +12,7 @@ import pytest
 from engine_oracle import op
 
 from qfleet.wire.program.operations import Op
-from qfleet_worker.engines.contract import CapacityError
+from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.statevector.compiler import (
     draft,
     group_operations,
@@ -39,7 +39,7 @@ def loaded() -> None:
 
 
 def raises() -> Any:
-    return pytest.raises(CapacityError, match="a defect of qfleet, please report it")
+    return pytest.raises(CompilerError, match="a defect of qfleet, please report it")
 
 
 def rows(*operations: Any, num_qubits: int = 2) -> dict[str, Any]:

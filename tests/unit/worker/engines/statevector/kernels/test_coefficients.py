@@ -58,7 +58,7 @@ def write(spec: Spec, frame: Frame, op: np.ndarray, sources: np.ndarray) -> int:
     targets = [bit for bit in range(frame.lane_bits) if spec.lo >> bit & 1]
     targets += range(frame.lane_bits, frame.lane_bits + spec.high)
     if spec.kind in (kinds.C, kinds.R, kinds.X, kinds.V, kinds.S):
-        shape = {kinds.R: shapes.REAL, kinds.X: shapes.MIXED, kinds.S: shapes.THIN}.get(spec.kind, 0)
+        shape = {kinds.R: shapes.REAL, kinds.X: shapes.MIXED, kinds.S: shapes.SCHMIDT}.get(spec.kind, 0)
         inside = 1 if spec.kind == kinds.V else 0
         matrix = matrix_operations.Matrix(3, shape, np.array(targets), inside, inside)
         return matrix_operations.emit_matrix(matrix, frame, op, sources, BEGIN)

@@ -22,7 +22,7 @@ from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, ru
 TOLERANCES = {2: 1e-13, 3: 2e-6}
 BITS = 8
 Vector = NDArray[np.complex128]
-SHAPES = {"full": 0, "real": shapes.REAL, "mixed": shapes.MIXED, "schmidt": shapes.THIN}
+SHAPES = {"full": 0, "real": shapes.REAL, "mixed": shapes.MIXED, "schmidt": shapes.SCHMIDT}
 
 
 def apply(state: Vector, matrix: Vector, targets: list[int], controls: int = 0, values: int = 0) -> Vector:

@@ -23,7 +23,7 @@ from qfleet_worker.engines.statevector.machine_code import folder as ready
 from qfleet_worker.engines.statevector.machine_code import registry as machine_code
 from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector.runtime import paulis
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.statevector.warm import warm
 
 
@@ -155,7 +155,7 @@ def test_means_are_compiled_too() -> None:
     for dtype in (np.complex64, np.complex128):
         for size in (2, 1 << 12):
             state = np.zeros(size, dtype)
-            paulis.expectation(state, masks % size, masks % size, np.ones(6, complex), Crew(1))
+            paulis.expectation(state, masks % size, masks % size, np.ones(6, complex), ThreadTeam(1))
     assert seconds_compiling() == before
 
 

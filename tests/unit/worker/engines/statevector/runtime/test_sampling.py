@@ -8,7 +8,7 @@ import pytest
 
 from qfleet_worker.engines.numpy.sampling import Sampler as NumpySampler
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 
 def random_state(num_qubits: int, dtype: type, zeros: float = 0.0) -> np.ndarray:
@@ -24,7 +24,7 @@ def random_state(num_qubits: int, dtype: type, zeros: float = 0.0) -> np.ndarray
 def test_it_inverts_the_distribution(num_qubits: int, dtype: type, threads: int) -> None:
     state = random_state(num_qubits, dtype)
     numbers = np.random.default_rng(1).random(5000)
-    sampler = Sampler(state, Crew(threads))
+    sampler = Sampler(state, ThreadTeam(threads))
     assert sampler.total == pytest.approx(1, abs=1e-5)
     found = sampler.find(numbers)
     ends = np.cumsum(np.abs(state.astype(np.complex128)) ** 2)
@@ -41,7 +41,7 @@ def test_it_inverts_the_distribution(num_qubits: int, dtype: type, threads: int)
 def test_it_finds_nothing_impossible(num_qubits: int) -> None:
     state = random_state(num_qubits, np.complex128, zeros=0.95)
     numbers = np.array([0.0, np.nextafter(1, 0), *np.random.default_rng(1).random(1000)])
-    assert (state[Sampler(state, Crew(1)).find(numbers)] != 0).all()
+    assert (state[Sampler(state, ThreadTeam(1)).find(numbers)] != 0).all()
     rows = np.zeros(1 << 13, np.complex128)
     rows[5000] = 1
-    assert (Sampler(rows, Crew(1)).find(numbers) == 5000).all()
+    assert (Sampler(rows, ThreadTeam(1)).find(numbers) == 5000).all()

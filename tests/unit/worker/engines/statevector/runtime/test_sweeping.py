@@ -3,21 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import engine_oracle as oracle
 import msgspec
 import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, measure, op
 from make_experiments import make_experiment
+from small_chunks import small_chunks
 
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
-from qfleet_worker.engines.statevector.runtime import points, sweeping
-from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
+from qfleet_worker.engines.statevector.runtime.parameter_sets import BATCH_SETS
+from qfleet_worker.engines.statevector.runtime.sweeping import SweepSizes, is_plain
+from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
 
 
 def random_program(seed: int, num_qubits: int, num_clbits: int = 0, length: int = 40) -> Program:
@@ -30,15 +30,12 @@ def random_program(seed: int, num_qubits: int, num_clbits: int = 0, length: int 
     return oracle.program(num_qubits, num_clbits, [*gates, *early, *others, *late])
 
 
-@pytest.fixture
-def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few points at a time, and fewer at once."""
-    monkeypatch.setattr(sweeping, "CHUNK_BYTES", 1 << 12)
-    monkeypatch.setattr(sweeping, "SHARED_BYTES", 0)
-    monkeypatch.setattr(points, "BATCH_POINTS", 3)
+#: A few parameter sets at a time, by threads.
+IN_PARTS = Sizes(sweeps=SweepSizes(chunk_bytes=1 << 12, shared_bytes=0))
+#: All parameter sets at once, by threads.
+SHARED = Sizes(sweeps=SweepSizes(shared_bytes=0))
 
 
-@pytest.mark.usefixtures("in_parts")
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 4, 8, 10])
@@ -46,7 +43,7 @@ def test_states(num_qubits: int, precision: str, threads: int) -> None:
     program = random_program(num_qubits, num_qubits)
     params = np.random.default_rng(1).uniform(-7, 7, (37, len(program.params)))
     experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
-    swept = list(StatevectorSimulator().sweep(experiment, params, [1] * 37))
+    swept = list(StatevectorSimulator(sizes=IN_PARTS).sweep(experiment, params, [1] * 37))
     assert len(swept) == 37
     for row, outcome in zip(params, swept, strict=True):
         bound = msgspec.structs.replace(program, params=row)
@@ -55,7 +52,22 @@ def test_states(num_qubits: int, precision: str, threads: int) -> None:
         assert np.abs(single - oracle.statevector(bound)).max() < (1e-10 if precision == "double" else 2e-5)
 
 
-@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_more_parameter_sets_than_are_written_at_a_time(precision: str, threads: int) -> None:
+    """Whose last batch is smaller, and the one of each thread too."""
+    number = 2 * BATCH_SETS + 5
+    program = random_program(3, 3)
+    params = np.random.default_rng(1).uniform(-7, 7, (number, len(program.params)))
+    experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=threads)
+    swept = list(StatevectorSimulator(sizes=SHARED).sweep(experiment, params, range(number)))
+    engine = StatevectorSimulator()
+    for row, outcome in zip(params, swept, strict=True):
+        bound = msgspec.structs.replace(program, params=row)
+        single = engine.run(msgspec.structs.replace(experiment, program=bound)).amplitudes
+        assert outcome.amplitudes.tobytes() == single.tobytes()
+
+
 @pytest.mark.parametrize("memory", [False, True])
 @pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize(("num_qubits", "num_clbits"), [(1, 1), (3, 2), (5, 9), (10, 10)])
@@ -64,7 +76,8 @@ def test_counts(num_qubits: int, num_clbits: int, precision: str, memory: bool) 
     params = np.random.default_rng(2).uniform(-7, 7, (19, len(program.params)))
     experiment = make_experiment(program, 200, 1, first_shot=70, memory=memory, precision=precision)
     seeds = [int(seed) for seed in np.random.default_rng(3).integers(1 << 40, size=19)]
-    for row, seed, outcome in zip(params, seeds, StatevectorSimulator().sweep(experiment, params, seeds), strict=True):
+    swept = StatevectorSimulator(sizes=IN_PARTS).sweep(experiment, params, seeds)
+    for row, seed, outcome in zip(params, seeds, swept, strict=True):
         bound = msgspec.structs.replace(program, params=row)
         single = StatevectorSimulator().run(msgspec.structs.replace(experiment, program=bound, seed=seed))
         np.testing.assert_array_equal(outcome.outcomes, single.outcomes)
@@ -110,17 +123,14 @@ def test_a_point_that_fails_comes_after_those_before_it(output: str) -> None:
 def test_no_points_and_too_few_seeds() -> None:
     experiment = make_experiment(oracle.program(1, 0, [op(Op.RY, [0], [0.5])]), 1, 1, output="statevector")
     assert list(StatevectorSimulator().sweep(experiment, np.zeros((0, 1)), [])) == []
-    with pytest.raises(ValueError, match="2 points have 1 seeds"):
+    with pytest.raises(ValueError, match="2 parameter sets have 1 seeds"):
         list(StatevectorSimulator().sweep(experiment, np.zeros((2, 1)), [1]))
 
 
-def test_a_plan_whose_stages_leave_wires_out_is_not_run_at_all_points_together(
-    small_chunks: Callable[[int, int], None],
-) -> None:
+def test_a_plan_whose_stages_leave_wires_out_is_not_run_at_all_points_together() -> None:
     """Where each point is a chunk of its own, all wires must be in it."""
     program = oracle.program(10, 0, [op(Op.H if qubit < 5 else Op.T, [qubit]) for qubit in range(10)])
-    assert sweeping.is_plain(compile_program(program, 2))
-    small_chunks(7, 3)
-    plan = compile_program(program, 2)
+    assert is_plain(compile_program(program, 2))
+    plan = compile_program(program, 2, chunks=small_chunks(7, 3).chunks)
     assert len(plan.steps[0].tables.stages) == 1
-    assert not sweeping.is_plain(plan)
+    assert not is_plain(plan)

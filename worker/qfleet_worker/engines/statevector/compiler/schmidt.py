@@ -73,7 +73,7 @@ def _schmidt(matrix: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> b
 
 
 @machine_code
-def thin_out(draft: Draft) -> None:
+def zero_first_columns(draft: Draft) -> None:
     """Give two-qubit matrices zeros by moving one-qubit factors onwards.
 
     A matrix that is followed on both of its wires by plain two-qubit matrices may be multiplied by any unitaries on

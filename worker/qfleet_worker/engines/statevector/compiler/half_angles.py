@@ -29,9 +29,9 @@ _C2, _C4, _C6, _C8, _C10, _C12, _C14, _C16 = ((-1) ** (at // 2) / math.factorial
 
 
 @inner_code
-def half_turns(angles: NDArray[Any], turns: NDArray[Any]) -> None:
-    """Write ``exp(i angles / 2)`` to `turns`; shape (angles,), float64 and complex128."""
-    parts = turns.view(np.float64)
+def half_angle_phases(angles: NDArray[Any], phases: NDArray[Any]) -> None:
+    """Write ``exp(i angles / 2)`` to `phases`; shape (angles,), float64 and complex128."""
+    parts = phases.view(np.float64)
     for at in range(len(angles)):
         half = angles[at] * 0.5
         quarters = np.floor(half * _INVERSE + 0.5)
@@ -60,4 +60,4 @@ def half_turns(angles: NDArray[Any], turns: NDArray[Any]) -> None:
         parts[2 * at + 1] = -imaginary if quarter >= 2 else imaginary
     for at in range(len(angles)):
         if not abs(angles[at]) < LARGEST:
-            turns[at] = complex(math.cos(angles[at] * 0.5), math.sin(angles[at] * 0.5))
+            phases[at] = complex(math.cos(angles[at] * 0.5), math.sin(angles[at] * 0.5))

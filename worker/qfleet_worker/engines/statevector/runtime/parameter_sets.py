@@ -19,18 +19,18 @@ from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels.layout import Tables, Values
 from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, flat
-from qfleet_worker.engines.statevector.runtime.threads import Crew
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Bytes of values that are written at a time, and parameter sets at most: they stay in a core's cache.
 BATCH_BYTES = 1 << 20
-BATCH_POINTS = 256
+BATCH_SETS = 256
 
 _run_stage = flat(run_stage)
 
 
-def run_points(
+def run_sets(
     segments: Sequence[Segment], num_qubits: int, dtype: np.dtype[np.complexfloating], params: NDArray[np.float64],
-    crew: Crew,
+    team: ThreadTeam,
 ) -> tuple[ComplexArray, NDArray[np.float64]]:  # fmt: skip
     """Run some segments from |0...0> at all parameter sets.
 
@@ -41,7 +41,7 @@ def run_points(
         num_qubits: qubits of the circuit.
         dtype: of the amplitudes.
         params: float64, shape (parameter sets, angles), contiguous.
-        crew: threads that share the work.
+        team: threads that share the work.
 
     Returns:
         The amplitudes, shape (parameter sets, 2**num_qubits), and their squared norms, shape (parameter sets,).
@@ -54,11 +54,11 @@ def run_points(
     def work(begin: int, end: int) -> None:
         _run(segments, wires, params[begin:end], states[begin:end], norms[begin:end])
 
-    crew.share(len(params), work)
+    team.share(len(params), work)
     return states[:, : 1 << num_qubits], norms
 
 
-def run_point(
+def run_set(
     tables: Tables, num_qubits: int, dtype: np.dtype[np.complexfloating], params: NDArray[np.float64]
 ) -> tuple[ComplexArray, float]:
     """Return the amplitudes after one segment, and their squared norm.
@@ -91,12 +91,12 @@ def run_point(
 class _Batch:
     """A segment with its values for a number of parameter sets."""
 
-    def __init__(self, segment: Segment, points: int, wires: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, segment: Segment, num_sets: int, wires: int, dtype: np.dtype[Any]) -> None:
         tables = with_precision(segment.tables, dtype)
         self._first_param = segment.first_param
         self._wires = wires
-        # Without a recipe all points have the same values.
-        self._copies = points if len(tables.recipe) else 1
+        # Without a recipe all parameter sets have the same values.
+        self._copies = num_sets if len(tables.recipe) else 1
         values = Values(*(np.tile(array, self._copies) for array in tables.values))
         self._tables = tables._replace(values=values)
         self._pool = tables.pool.copy()
@@ -105,18 +105,18 @@ class _Batch:
         self, params: NDArray[np.float64], floats: NDArray[Any], known: int, phases: NDArray[np.complex128]
     ) -> None:
         """Run all parameter sets, multiplying their phases by this segment's."""
-        tables, points = self._tables, len(params)
+        tables, num_sets = self._tables, len(params)
         steps = np.zeros(5, np.int64)
         steps[0] = 2 << self._wires
         if len(tables.recipe):
             # The last sets are fewer.
-            values = Values(*(array[: len(array) // self._copies * points] for array in tables.values))
-            steps[1:] = [len(array) // points for array in values[:4]]
+            values = Values(*(array[: len(array) // self._copies * num_sets] for array in tables.values))
+            steps[1:] = [len(array) // num_sets for array in values[:4]]
             refill(tables.recipe, self._pool, params, self._first_param, values)
             tables = tables._replace(values=values)
         phases *= tables.values.phases
         stage = Stage((1 << self._wires) - 1, known, 0, len(tables.ops), self._wires)
-        run_stage(floats, stage, tables, floats, steps, 0, points)
+        run_stage(floats, stage, tables, floats, steps, 0, num_sets)
 
 
 def _run(
@@ -126,7 +126,7 @@ def _run(
     """Run some parameter sets, a few at a time."""
     real = states.real.dtype
     sizes = [sum(part.nbytes for part in segment.tables.values[:4]) for segment in segments]
-    at_once = max(1, min(BATCH_POINTS, len(params), BATCH_BYTES // max([1, *sizes])))
+    at_once = max(1, min(BATCH_SETS, len(params), BATCH_BYTES // max([1, *sizes])))
     batches = [_Batch(segment, at_once, wires, real) for segment in segments]
     for begin in range(0, len(params), at_once):
         part = params[begin : begin + at_once]
