@@ -71,7 +71,7 @@ class FakeStore:
     deaths: dict[int, int] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
 
-    def claimed(self, grant: int, threads: int) -> ClaimedShard:
+    def claimed(self, grant: int = 0, threads: int = 0) -> ClaimedShard:
         """Return the shard as a process gets it."""
         return ClaimedShard("job", 0, "me", self.attempt, self.work, "signal 9", grant, threads)
 

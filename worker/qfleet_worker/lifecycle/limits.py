@@ -18,7 +18,7 @@ _ROOM_BYTES = 8 * OVERHEAD_BYTES
 
 
 class MemoryLimit:
-    """The bound on a process's memory, counted from what it had before its first shard.
+    """The bound on the memory that a process adds to run shards.
 
     Args:
         share_bytes: bytes that every shard may use, whatever it was given.
@@ -34,7 +34,7 @@ class MemoryLimit:
         self.allow(0)
 
     def allow(self, memory_bytes: int) -> None:
-        """Let the next shard use some bytes, or its share if that is more."""
+        """Set the bytes of the next shard, which has its share at least."""
         limit_memory(max(memory_bytes, self._share), self._base)
 
 

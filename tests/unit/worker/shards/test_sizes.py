@@ -89,13 +89,13 @@ def test_an_engine_that_holds_fewer_states_runs_what_the_first_has_no_room_for()
         (needed["numpy"], "numpy", "on the statevector engine, its 22 qubits need"),
     ):
         store = store_of(program)
-        Runner(store, engines, memory_bytes=memory_bytes, max_attempts=3).run("job", 0)
+        Runner(store, engines, memory_bytes=memory_bytes, max_attempts=3).run(store.claimed())
         (result,) = store.result.circuits
         assert (result.engine, result.error) == (name, "")
         assert result.engine_reason.startswith(reason)
     assert (len(first.asked), len(second.asked)) == (1, 1)
     store = store_of(program)
-    Runner(store, engines, memory_bytes=needed["numpy"] - 1, max_attempts=3).run("job", 0)
+    Runner(store, engines, memory_bytes=needed["numpy"] - 1, max_attempts=3).run(store.claimed())
     assert store.result.circuits[0].error.startswith("its 22 qubits need")
     assert store.result.circuits[0].engine == "statevector"
 
@@ -106,7 +106,7 @@ def test_a_circuit_that_fails_names_the_engine_that_ran_it() -> None:
 
     engines = Engines([OneEngine(FakeEngine(), name="small", methods=frozenset()), OneEngine(FakeEngine(answer=fail))])
     store = store_of(ONE)
-    Runner(store, engines, memory_bytes=GIB, max_attempts=3).run("job", 0)
+    Runner(store, engines, memory_bytes=GIB, max_attempts=3).run(store.claimed())
     (result,) = store.result.circuits
     assert (result.engine, result.error) == ("fake", "it failed")
 
