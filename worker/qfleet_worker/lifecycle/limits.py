@@ -34,7 +34,7 @@ class MemoryLimit:
         self.allow(0)
 
     def allow(self, memory_bytes: int) -> None:
-        """Set the bytes of the next shard, which has its share at least."""
+        """Set the bytes of the next shard; its share is the least."""
         limit_memory(max(memory_bytes, self._share), self._base)
 
 

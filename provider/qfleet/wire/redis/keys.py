@@ -143,7 +143,7 @@ class JobField:
 
 
 class TierField:
-    """Fields of the ledger for each tier of the job's shards; see `JobField.of_tier`."""
+    """Fields of a tier in a job's ledger; see `JobField.of_tier`."""
 
     #: the tier's shards are those from the first up to the end, without the end
     FIRST: Final = "first"
@@ -169,12 +169,12 @@ class SchedField:
 
     @staticmethod
     def waiting(tier: int) -> str:
-        """Return the field with the number of a tier's shards that can be chosen."""
+        """Return the field with the number of a tier's waiting shards."""
         return f"waiting:{tier}"
 
     @staticmethod
     def served(tier: int) -> str:
-        """Return the field with the time when a shard of a tier was last chosen."""
+        """Return the field with the time of a tier's last choice."""
         return f"served:{tier}"
 
     @staticmethod
@@ -264,12 +264,12 @@ def of_job(job_id: str) -> tuple[str, str, str, str, str]:
 
 
 def again(job_id: str) -> str:
-    """Return the key of the shards of a job that were put back."""
+    """Return the key of a job's shards that were put back."""
     return f"{JOB}{job_id}:again"
 
 
 def ready(tier: int, tenant: str = "") -> str:
-    """Return the key of the tenants with shards of a tier to choose, or of one tenant's jobs.
+    """Return the key of a tier's tenants, or of a tenant's jobs.
 
     Raises:
         ValueError: no tenant has this name.
@@ -292,7 +292,7 @@ def tokens(tier: int) -> str:
 
 
 def wake(worker: str) -> str:
-    """Return the key of the list that ends a worker's wait for a token."""
+    """Return the key of the list that wakes a worker."""
     return f"{PREFIX}wake:{worker}"
 
 
