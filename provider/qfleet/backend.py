@@ -151,6 +151,8 @@ class FleetBackend(BackendV2):
                 for as much as the workers have; default 0.
             max_job_size: largest number of circuits in one task; None cuts the job by predicted time; default None.
             max_shot_size: largest number of shots of a circuit in one task; None for all of them; default None.
+            priority: "low", "normal" or "high": how soon the job is run among the jobs of the same tenant; default
+                "normal".
             noise_model: not supported yet; only None is accepted; default None.
 
         Raises:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict, get_args
+from typing import Any, Final, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,9 @@ from qfleet.errors import InvalidOptionError
 from qfleet.wire.messages.request import Method, Precision
 
 _LARGEST = 2**31 - 1
+Priority = Literal["low", "normal", "high"]
+#: The weight of a job of each priority among the jobs of its tenant.
+WEIGHTS: Final[Mapping[Priority, int]] = {"low": 1, "normal": 2, "high": 8}
 
 
 class RunKeywords(TypedDict, total=False):
@@ -34,6 +37,7 @@ class RunKeywords(TypedDict, total=False):
     max_memory_mb: int
     max_job_size: int | None
     max_shot_size: int | None
+    priority: Priority
     noise_model: None
 
 
@@ -53,6 +57,7 @@ class RunOptions:
     max_memory_mb: int = 0
     max_job_size: int | None = None
     max_shot_size: int | None = None
+    priority: Priority = "normal"
     noise_model: None = None
 
 
@@ -224,5 +229,6 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "max_memory_mb": _integer(0),
     "max_job_size": _integer(1, optional=True),
     "max_shot_size": _integer(1, optional=True),
+    "priority": _one_of(*get_args(Priority)),
     "noise_model": _no_noise,
 }

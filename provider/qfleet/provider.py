@@ -25,7 +25,7 @@ from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection, JobSummary, gather_facts
 from qfleet.local import LocalFleet
 from qfleet.options import RunKeywords, check_text
-from qfleet.settings import Settings
+from qfleet.settings import Settings, choose_tenant
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS
 from qfleet.wire.redis.broker import BrokerUrlError, parse_broker
@@ -42,12 +42,15 @@ class FleetProvider:
     Args:
         url: the url of the fleet's Redis: ``redis://``, ``rediss://``, ``redis+socket://`` or ``sentinel://``; default:
             the environment variable ``QFLEET_URL``.
+        tenant: the person or group that this provider's jobs belong to: tenants get fair shares of the fleet. Default:
+            the Redis user of the url, else ``?tenant=`` in the url, the environment variable ``QFLEET_TENANT`` or the
+            login name. A url with a Redis user takes no other tenant.
 
     Raises:
-        InvalidOptionError: the url is missing, or isn't the url of a Redis.
+        InvalidOptionError: the url is missing, or isn't the url of a Redis; or the tenant can't have this name.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, tenant: str | None = None) -> None:
         settings = Settings.from_environment()
         self.url: Final[str] = url or settings.url
         if not self.url:
@@ -61,7 +64,7 @@ class FleetProvider:
         except BrokerUrlError as exc:
             raise InvalidOptionError(str(exc), option="url") from exc
         self._retention = settings.retention_seconds
-        self._connection = Connection(broker)
+        self._connection = Connection(broker, choose_tenant(broker, tenant, settings.tenant))
         self._local: LocalFleet | None = None
 
     @classmethod
@@ -105,7 +108,7 @@ class FleetProvider:
 
     def __reduce__(self) -> tuple[object, ...]:
         # A copy has its own connections, and doesn't stop the local fleet of the original.
-        return _copy_provider, (type(self), self.url, self._retention)
+        return _copy_provider, (type(self), self.url, self._retention, self.tenant)
 
     def close(self) -> None:
         """Close the connections, and stop the fleet that `local` started.
@@ -117,6 +120,11 @@ class FleetProvider:
         finally:
             if self._local is not None:
                 self._local.stop()
+
+    @property
+    def tenant(self) -> str:
+        """Return the tenant that this provider's jobs belong to."""
+        return self._connection.tenant
 
     @property
     def server(self) -> str | None:
@@ -181,6 +189,7 @@ class FleetProvider:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         descending: bool = True,
+        tenant: str | None = None,
     ) -> list[FleetJob | PrimitiveFleetJob]:
         """Return jobs of this fleet, submitted by any client.
 
@@ -193,6 +202,7 @@ class FleetProvider:
             created_after: only jobs made at this time or later by the clock of Redis. A time without a zone is local.
             created_before: only jobs made at this time or earlier.
             descending: newest first.
+            tenant: only jobs of this tenant.
 
         Raises:
             InvalidOptionError: an argument has a wrong value.
@@ -217,6 +227,7 @@ class FleetProvider:
                     active=pending is True,
                 )
                 if backend_name in (None, job.snapshot.backend)
+                and tenant in (None, job.snapshot.tenant)
                 and pending in (None, not job.snapshot.is_final)
                 and wanted <= set(job.snapshot.tags)
             )
@@ -267,8 +278,8 @@ class FleetProvider:
         return kind(self._backend(name), summary.job_id, snapshot=summary.snapshot)
 
 
-def _copy_provider(kind: type[FleetProvider], url: str, retention: int) -> FleetProvider:
+def _copy_provider(kind: type[FleetProvider], url: str, retention: int, tenant: str) -> FleetProvider:
     """Return a copy of a provider, perhaps in another process."""
-    provider = kind(url)
+    provider = kind(url, tenant)
     provider._retention = retention
     return provider

@@ -31,6 +31,7 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "max_memory_mb": [(0, 0), (np.int64(4096), 4096)],
     "max_job_size": [(None, None), (1, 1), (np.int64(7), 7)],
     "max_shot_size": [(None, None), (1, 1), (np.int64(7), 7)],
+    "priority": [("low", "low"), ("normal", "normal"), ("high", "high")],
     "noise_model": [(None, None)],
 }
 
@@ -57,6 +58,7 @@ FORBIDDEN: dict[str, tuple[str, list[Any]]] = {
     "max_memory_mb": ("whole number from 0", [None, *_NO_COUNTS]),
     "max_job_size": ("whole number from 1", [0, *_NO_COUNTS]),
     "max_shot_size": ("whole number from 1", [0, *_NO_COUNTS]),
+    "priority": ("one of 'low', 'normal', 'high'", ["highest", "", None, 8]),
     "noise_model": ("leave the option out", [SomeNoise(), "depolarizing", False]),
 }
 #: Options whose values are too long for a message, which describes them.

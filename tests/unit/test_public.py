@@ -25,18 +25,21 @@ JOB_MEMBERS = {
     "cancel",
     "creation_date",
     "error_message",
+    "held",
     "metadata",
+    "priority",
     "progress",
     "result",
     "retry_failed",
     "status",
     "submit",
     "tags",
+    "tenant",
     "wait_for_final_state",
 }
 #: Classes that users hold, and their public members.
 MEMBERS = {
-    "EstimatorOptions": {"default_precision", "max_parallel_threads", "method", "seed"},
+    "EstimatorOptions": {"default_precision", "max_parallel_threads", "method", "priority", "seed"},
     "EstimatorV2": {"backend", "from_backend", "options", "run"},
     "FleetBackend": {"max_circuits", "retrieve_job", "run", "set_options", "target", "with_options"},
     "FleetJob": JOB_MEMBERS,
@@ -51,6 +54,7 @@ MEMBERS = {
         "jobs",
         "local",
         "server",
+        "tenant",
         "workers",
     },
     "PrimitiveFleetJob": JOB_MEMBERS
@@ -64,7 +68,7 @@ MEMBERS = {
         "means_as_completed",
         "running",
     },
-    "SamplerOptions": {"default_shots", "max_parallel_threads", "method", "seed"},
+    "SamplerOptions": {"default_shots", "max_parallel_threads", "method", "priority", "seed"},
     "SamplerV2": {"backend", "from_backend", "options", "run"},
 }
 FUNCTIONS = {"celery_app", "iter_sweep", "sweep"}

@@ -14,8 +14,10 @@ def test_defaults() -> None:
 
 
 def test_from_the_environment() -> None:
-    settings = Settings.from_environment({"QFLEET_URL": "redis://h/0", "QFLEET_RETENTION_SECONDS": "60"})
-    assert settings == Settings(url="redis://h/0", retention_seconds=60)
+    settings = Settings.from_environment(
+        {"QFLEET_URL": "redis://h/0", "QFLEET_RETENTION_SECONDS": "60", "QFLEET_TENANT": "lab"}
+    )
+    assert settings == Settings(url="redis://h/0", retention_seconds=60, tenant="lab")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "a week", "", str(2**31)])

@@ -23,10 +23,17 @@ _NO_WORKER = "No worker is up: queued jobs wait. Start one with 'qfleet worker'.
 @click.option("--pending/--finished", default=None, help="Only jobs that have not ended, or only jobs that have.")
 @click.option("--tag", "tags", multiple=True, help="Only jobs with this tag; may be given several times.")
 @click.option("--backend", "backend_name", help="Only jobs of this backend.")
+@click.option("--tenant", help="Only jobs of this tenant.")
 @url_option
 @json_option
 def jobs(
-    limit: int, pending: bool | None, tags: tuple[str, ...], backend_name: str | None, url: str | None, as_json: bool
+    limit: int,
+    pending: bool | None,
+    tags: tuple[str, ...],
+    backend_name: str | None,
+    tenant: str | None,
+    url: str | None,
+    as_json: bool,
 ) -> None:
     """List the fleet's jobs, newest first.
 
@@ -40,7 +47,9 @@ def jobs(
 
     if backend_name is not None:
         provider.get_backend(backend_name)  # raises an error for an unknown name
-    listed = provider.jobs(limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None)
+    listed = provider.jobs(
+        limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None, tenant=tenant
+    )
     documents = [job_document(job) for job in listed]
     workers = len(provider.workers())
     if as_json:

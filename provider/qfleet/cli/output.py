@@ -43,6 +43,9 @@ def job_document(job: FleetJob | PrimitiveFleetJob) -> dict[str, Any]:
         "circuits_total": progress.total,
         "created": job.creation_date.isoformat(),
         "tags": list(job.tags),
+        "tenant": job.tenant,
+        "priority": job.priority,
+        "held": job.held,
     }
 
 
@@ -147,15 +150,17 @@ def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table("id", "backend", "status", "circuits", "created", "tags", box=box.SIMPLE_HEAD, pad_edge=False)
+    documents = list(documents)
+    several = len({document["tenant"] for document in documents}) > 1
+    names = ["id", "backend", "status", "circuits", "created", "tags", *(["tenant"] if several else [])]
+    table = Table(*names, box=box.SIMPLE_HEAD, pad_edge=False)
     # Users copy the id and look for the status.
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
     for document in documents:
         circuits = f"{document['circuits_done']}/{document['circuits_total']}"
         created = _local_time(document["created"])
-        table.add_row(
-            document["id"], document["backend"], document["status"], circuits, created, ", ".join(document["tags"])
-        )
+        row = [document["id"], document["backend"], document["status"], circuits, created, ", ".join(document["tags"])]
+        table.add_row(*row, *([document["tenant"]] if several else []))
     console().print(table)
 
 
@@ -168,6 +173,9 @@ def print_job(document: dict[str, Any]) -> None:
         "circuits": f"{document['circuits_done']} of {document['circuits_total']} done",
         "created": _local_time(document["created"]),
         "tags": ", ".join(document["tags"]),
+        "tenant": document["tenant"],
+        "priority": document["priority"] if document["priority"] != "normal" else "",
+        "held": document["held"],
         "error": document["error_message"],
     }
     for name, value in lines.items():

@@ -33,6 +33,7 @@ _LOCAL_WORKERS = 2
 @click.option("--shots", type=int, help="Number of shots of each circuit. Default: that of the backend, 1024.")
 @click.option("--seed", type=int, help="Seed of the job; the same seed gives the same counts.")
 @click.option("--method", help="Simulation method. Default: automatic.")
+@click.option("--priority", help="low, normal or high, among the jobs of the same tenant. Default: normal.")
 @click.option("--backend", "backend_name", default="automatic", show_default=True, help="Backend that runs the job.")
 @click.option(
     "--plot",
@@ -54,6 +55,7 @@ def run(
     shots: int | None,
     seed: int | None,
     method: str | None,
+    priority: str | None,
     backend_name: str,
     plot: Path | None,
     partial: bool,
@@ -89,7 +91,7 @@ def run(
     if plot is not None:
         check_plot(plot)
     circuits = read_circuit_files(files)
-    options = {"shots": shots, "seed_simulator": seed, "method": method}
+    options = {"shots": shots, "seed_simulator": seed, "method": method, "priority": priority}
     given = {name: value for name, value in options.items() if value is not None}
     if local is None and url:
         job = _submit(_given_fleet(url), circuits, backend_name, given)

@@ -13,17 +13,15 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, Self, Ty
 from qiskit.providers import JobStatus
 
 from qfleet.errors import DamagedDataError, FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
+from qfleet.jobs.failures import failure_text
 from qfleet.jobs.gathering import all_parts
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Deadline, ended, goes_on, interruptible, seconds, watch
 from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
 from qfleet.ledger.shielded import shielded
+from qfleet.options import WEIGHTS, Priority
 from qfleet.wire.messages.result import CircuitResult
 
-#: The number of circuits or PUBs that the text of an error names.
-_NAMED_FAILURES: Final = 3
-#: Number of characters of two errors that are compared.
-_COMPARED: Final = 200
 #: The time that a cancel waits for the processes that it kills.
 _DEATH_SECONDS: Final = 2.0
 
@@ -100,21 +98,6 @@ class LedgerJob(ABC, Generic[_Result]):
 
         A text has the name and the reason; its key is the index.
         """
-
-    def _described(self, failures: dict[int, str]) -> str:
-        """Return a text about failures; empty if there are none."""
-        texts = list(failures.values())
-        more = len(texts) - _NAMED_FAILURES
-        return "; ".join(texts[:_NAMED_FAILURES]) + (f"; and {more} more {self._units}" if more > 0 else "")
-
-    def _reasons(self, failures: dict[int, str], snapshot: Snapshot) -> str:
-        """Return the text about failures and, if it differs, the last attempt's."""
-        text, last = self._described(failures), snapshot.error
-        reason = last.partition(": ")[2] or last
-        # Results and errors of an earlier attempt stay until their task has a result again.
-        if text and last and not any(reason[:_COMPARED] in each for each in failures.values()):
-            return f"{text}; the last attempt: {last}"
-        return text or last
 
     def __repr__(self) -> str:
         known = self._snapshot
@@ -268,7 +251,8 @@ class LedgerJob(ABC, Generic[_Result]):
         snapshot = self._read_snapshot()
         if job_status(snapshot.states) is not JobStatus.ERROR:
             return None
-        return self._reasons(self._failures(self._assemble(snapshot, Deadline(self._job_id, 0))), snapshot)
+        failures = self._failures(self._assemble(snapshot, Deadline(self._job_id, 0)))
+        return failure_text(failures, self._units, snapshot.error)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -289,6 +273,24 @@ class LedgerJob(ABC, Generic[_Result]):
         """Return the tags given to ``run()``."""
         known = self._record or self._snapshot or self._read_snapshot()
         return list(known.tags)
+
+    @property
+    def tenant(self) -> str:
+        """Return the job's tenant; empty for a job from a client of version 0.1."""
+        if self._unsent is not None:
+            return self._unsent.tenant or self._connection.tenant
+        return (self._snapshot or self._read_snapshot()).tenant
+
+    @property
+    def priority(self) -> Priority:
+        """Return the priority given to ``run()``."""
+        weight = (self._unsent or self._snapshot or self._read_snapshot()).weight
+        return next((name for name, each in WEIGHTS.items() if each == weight), "normal")
+
+    @property
+    def held(self) -> str:
+        """Return the reason why no circuit of it is started; empty if there is none."""
+        return "" if self._unsent is not None else self._read_snapshot().held
 
     @property
     def creation_date(self) -> datetime:
@@ -354,7 +356,7 @@ class LedgerJob(ABC, Generic[_Result]):
             raise JobCancelledError(text, job_id=self._job_id)
         result = self._assemble(snapshot, deadline)
         if not partial and (failures := self._failures(result)):
-            reasons = self._reasons(failures, snapshot)
+            reasons = failure_text(failures, self._units, snapshot.error)
             raise JobFailedError(
                 f"job {self._job_id} failed: {reasons}. result(partial=True) returns the rest, "
                 "retry_failed() runs the failed part again",

@@ -39,10 +39,15 @@ class Connection:
     """A client's connections to one broker.
 
     They are made at the first command. The class is safe in threads and after a fork.
+
+    Args:
+        broker: the broker.
+        tenant: the tenant that the jobs belong to that are sent over it.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, tenant: str = "") -> None:
         self.broker = broker
+        self.tenant: Final = tenant
         self.repeated: Final = RepeatedPrograms()
         #: the number of calls of `close`
         self.closings = 0

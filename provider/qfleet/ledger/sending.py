@@ -48,7 +48,7 @@ def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_
             ledger.trim()
         # A connection error from here on may come after the job was stored.
         now, there = ledger.keep(again)
-        job = replace(job, record=msgspec.structs.replace(job.record, created=now))
+        job = replace(job, record=msgspec.structs.replace(job.record, created=now), tenant=connection.tenant)
     try:
         with connection.ledger() as ledger:
             lost = ledger.store(job, again=again, there=there)

@@ -25,7 +25,12 @@ SUMMARY_FIELDS: Final = (
     JobField.CIRCUITS_DONE,
     JobField.TAGS,
     JobField.ERROR,
+    JobField.TENANT,
+    JobField.WEIGHT,
+    JobField.HELD,
 )
+#: The weight of a job from a client of version 0.1, which has none.
+_PLAIN_WEIGHT: Final = 2
 #: The last second that a date may have.
 _END_OF_TIME: Final = 253_402_300_799
 _tags_decoder = msgspec.json.Decoder(tuple[str, ...])
@@ -49,6 +54,12 @@ class Snapshot:
     tags: tuple[str, ...]
     #: the first error; empty if there is none
     error: str
+    #: empty for a job from a client of version 0.1
+    tenant: str = ""
+    #: the weight among the tenant's jobs
+    weight: int = _PLAIN_WEIGHT
+    #: the reason why no shard of it is chosen; empty if there is none
+    held: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -97,6 +108,7 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
     states["STARTED"] += stopping
     states["REVOKED"] -= stopping
     numbers = {"circuits": int(circuits), "circuits done": int(values[JobField.CIRCUITS_DONE] or 0)} | states
+    numbers["weight"] = int(values[JobField.WEIGHT] or _PLAIN_WEIGHT)
     for name, number in numbers.items():
         if not 0 <= number < 2**53:
             raise ValueError(f"{number} {name}")
@@ -110,6 +122,9 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
         ended=_time(ended) if ended else None,
         tags=_tags_decoder.decode(values[JobField.TAGS] or b"[]"),
         error=(values[JobField.ERROR] or b"").decode(),
+        tenant=(values[JobField.TENANT] or b"").decode(),
+        weight=numbers["weight"],
+        held=(values[JobField.HELD] or b"").decode(),
     )
 
 

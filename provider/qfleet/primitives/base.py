@@ -199,6 +199,7 @@ def primitive_options(backend: FleetBackend, options: PrimitiveOptions) -> RunOp
         seed_simulator=options.seed,
         method=options.method,
         max_parallel_threads=options.max_parallel_threads,
+        priority=options.priority,
         memory=False,
         parameter_binds=None,
     )

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
-from qfleet.options import RunOptions, check_option
+from qfleet.options import Priority, RunOptions, check_option
 
 Method = Literal["automatic", "statevector"]
 
@@ -23,6 +23,7 @@ class PrimitiveKeywords(TypedDict, total=False):
     seed: int | None
     method: Method
     max_parallel_threads: int
+    priority: Priority
     seed_simulator: int | None
     backend_options: Mapping[str, Any]
     run_options: Mapping[str, Any]
@@ -47,6 +48,7 @@ class PrimitiveOptions:
     seed: int | None = None
     method: Method = "automatic"
     max_parallel_threads: int = 1
+    priority: Priority = "normal"
 
     def __setattr__(self, name: str, value: object) -> None:
         if name not in (names := [field.name for field in dataclasses.fields(self)]):
@@ -62,6 +64,7 @@ class SamplerOptions(PrimitiveOptions):
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
         method: the simulation method, "automatic" or "statevector"; default "automatic".
         max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_shots: shots of a PUB that has no number of its own; default 1024.
 
     Setting a wrong value raises `InvalidOptionError`, an unknown name AttributeError.
@@ -78,6 +81,7 @@ class EstimatorOptions(PrimitiveOptions):
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
         method: the simulation method, "automatic" or "statevector"; default "automatic".
         max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_precision: standard error of the expectation values of a PUB that has no precision of its own; 0 for
             exact expectation values; default 0.0.
 
@@ -114,6 +118,7 @@ def choose_options(kind: type[_Kind], of_backend: RunOptions, options: object, g
         "seed": of_backend.seed_simulator,
         "method": of_backend.method,
         "max_parallel_threads": of_backend.max_parallel_threads,
+        "priority": of_backend.priority,
         **options,
         **given,
     }
@@ -157,6 +162,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "seed": lambda value: check_option("seed_simulator", value),
     "method": _method,
     "max_parallel_threads": lambda value: check_option("max_parallel_threads", value),
+    "priority": lambda value: check_option("priority", value),
     "default_shots": lambda value: check_option("shots", value),
     "default_precision": lambda value: check_precision("default_precision", value),
 }

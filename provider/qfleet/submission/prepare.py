@@ -24,7 +24,7 @@ from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterErr
 from qfleet.ledger import CircuitRecord, JobRecord, LargestNeed, NewJob, PubRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.lowering.refusal import unbound
-from qfleet.options import RunOptions
+from qfleet.options import WEIGHTS, RunOptions
 from qfleet.submission.bindings import Bindings, global_phases
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
 from qfleet.submission.equal_circuits import AngleStructure, angle_structure, find_repeated, with_free_angles
@@ -140,6 +140,7 @@ def new_job(
         shards=shards,
         programs=programs,
         needs=_largest_needs(entries),
+        weight=WEIGHTS[options.priority],
         tiers=tiers,
     )
 

@@ -33,6 +33,9 @@ class FakeJob:
     error: Exception | None = None
     ended_before_cancel: bool = False
     tags: tuple[str, ...] = ("nightly",)
+    tenant: str = "somebody"
+    priority: str = "normal"
+    held: str = ""
     creation_date: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     before_result: Callable[[], object] = lambda: None
     waited: list[float | None] = field(default_factory=list)

@@ -156,6 +156,9 @@ class TestJobs:
                     "circuits_total": 1,
                     "created": "2026-01-02T03:04:05+00:00",
                     "tags": ["nightly"],
+                    "tenant": "somebody",
+                    "priority": "normal",
+                    "held": "",
                 }
             ],
             "workers": 2,
@@ -164,11 +167,20 @@ class TestJobs:
     @pytest.mark.parametrize(
         ("arguments", "query"),
         [
-            ([], {"limit": 10, "backend_name": None, "pending": None, "job_tags": None}),
-            (["--pending", "--limit", "3"], {"limit": 3, "backend_name": None, "pending": True, "job_tags": None}),
+            ([], {"limit": 10, "backend_name": None, "pending": None, "job_tags": None, "tenant": None}),
             (
-                ["--finished", "--tag", "a", "--tag", "b", "--backend", "qasm_simulator"],
-                {"limit": 10, "backend_name": "qasm_simulator", "pending": False, "job_tags": ["a", "b"]},
+                ["--pending", "--limit", "3"],
+                {"limit": 3, "backend_name": None, "pending": True, "job_tags": None, "tenant": None},
+            ),
+            (
+                ["--finished", "--tag", "a", "--tag", "b", "--backend", "qasm_simulator", "--tenant", "lab"],
+                {
+                    "limit": 10,
+                    "backend_name": "qasm_simulator",
+                    "pending": False,
+                    "job_tags": ["a", "b"],
+                    "tenant": "lab",
+                },
             ),
         ],
     )
@@ -194,13 +206,23 @@ class TestStatus:
         assert "status:   ERROR" in result.stdout
         assert "circuits: 0 of 1 done" in result.stdout
         assert "out of memory" in result.stdout
+        assert "tenant:   somebody" in result.stdout
+        assert "priority" not in result.stdout
+        assert "held" not in result.stdout
+
+    def test_a_job_that_waits_says_why(self, qfleet_command: Any, make_job: Any) -> None:
+        job = make_job(state=JobStatus.QUEUED)
+        job.priority, job.held = "high", "needs 64.0 GiB; the largest worker has 32.0 GiB"
+        result = qfleet_command("status", "job-1", "--url", URL)
+        assert "priority: high" in result.stdout
+        assert "held:     needs 64.0 GiB; the largest worker has 32.0 GiB" in result.stdout
 
     def test_as_json(self, qfleet_command: Any, make_job: Any) -> None:
         make_job()
         document = json.loads(qfleet_command("status", "job-1", "--url", URL, "--json").stdout)
         assert set(document) == {
             *("id", "backend", "status", "circuits_done", "circuits_total", "created", "tags"),
-            *("error_message", "workers"),
+            *("tenant", "priority", "held", "error_message", "workers"),
         }
         assert document["error_message"] is None
         assert document["workers"] == 2

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -99,10 +100,22 @@ def test_a_job_without_tags_is_a_row(capsys: pytest.CaptureFixture[str]) -> None
                 "circuits_total": 7,
                 "created": "2026-01-02T03:04:05+00:00",
                 "tags": [],
+                "tenant": "somebody",
             }
         ]
     )
     assert "3/7" in capsys.readouterr().out
+
+
+def test_tenants_are_shown_if_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+    def row(tenant: str) -> dict[str, Any]:
+        document = {"id": "job", "backend": "automatic", "status": "DONE", "circuits_done": 1, "circuits_total": 1}
+        return document | {"created": "2026-01-02T03:04:05+00:00", "tags": [], "tenant": tenant}
+
+    print_jobs([row("ada"), row("ada")])
+    assert "ada" not in capsys.readouterr().out
+    print_jobs(iter([row("ada"), row("bob")]))
+    assert re.search(r"tenant\s*\n.*\n.*ada\s*\n.*bob", capsys.readouterr().out)
 
 
 class WatchedJob:

@@ -13,8 +13,8 @@ from qfleet.errors import InvalidOptionError
 from qfleet.options import RunOptions
 from qfleet.primitives.options import EstimatorOptions, PrimitiveOptions, SamplerOptions, choose_options
 
-OF_BACKEND = RunOptions(seed_simulator=3, method="statevector", max_parallel_threads=4, shots=77)
-COMMON = {"seed": 3, "method": "statevector", "max_parallel_threads": 4}
+OF_BACKEND = RunOptions(seed_simulator=3, method="statevector", max_parallel_threads=4, priority="low", shots=77)
+COMMON = {"seed": 3, "method": "statevector", "max_parallel_threads": 4, "priority": "low"}
 
 
 def values(options: PrimitiveOptions) -> dict[str, Any]:
@@ -31,7 +31,13 @@ def test_by_name_wins_over_options_and_these_over_the_backend() -> None:
     assert values(of_dictionary) == COMMON | {"seed": 9, "default_shots": 6}
     given = SamplerOptions(default_shots=6)
     of_options = choose_options(SamplerOptions, OF_BACKEND, given, {"max_parallel_threads": 2})
-    assert values(of_options) == {"seed": None, "method": "automatic", "max_parallel_threads": 2, "default_shots": 6}
+    assert values(of_options) == {
+        "seed": None,
+        "method": "automatic",
+        "max_parallel_threads": 2,
+        "priority": "normal",
+        "default_shots": 6,
+    }
     of_options.seed = 1
     assert given.seed is None
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -53,6 +53,8 @@ class Broker:
     client_options: Mapping[str, Any] = field(repr=False)
     #: Celery's ``broker_url``
     celery_url: str = field(repr=False)
+    #: the tenant that the url names; empty if it names none
+    tenant: str = ""
 
     def __str__(self) -> str:
         return redact(self.url)
@@ -79,14 +81,17 @@ def parse_broker(url: object) -> Broker:
     for reason in itertools.starmap(_unusable, named):
         if reason:
             raise BrokerUrlError(f"not a Redis url: {redact(url)}: {reason}")
-    master = options.pop("master_name", "")
+    master, tenant = options.pop("master_name", ""), options.pop("tenant", "")
     if by_socket:
-        return _at_socket(url, parts.path, options)
-    options.setdefault("socket_keepalive", True)
-    options.setdefault("db", _database(parts.path.strip("/") or "0", url))
-    if parts.scheme == "sentinel":
-        return _behind_sentinels(url, address.sentinels, master, options)
-    return _at_host(url, address, options)
+        broker = _at_socket(url, parts.path, options)
+    else:
+        options.setdefault("socket_keepalive", True)
+        options.setdefault("db", _database(parts.path.strip("/") or "0", url))
+        if parts.scheme == "sentinel":
+            broker = _behind_sentinels(url, address.sentinels, master, options)
+        else:
+            broker = _at_host(url, address, options)
+    return replace(broker, tenant=tenant)
 
 
 class _Address(NamedTuple):

@@ -93,7 +93,8 @@ CELERY_META: Final = f"{PREFIX}celery-task-meta-"
 #: The text before a job's id.
 JOB: Final = f"{PREFIX}job:"
 
-_TENANT: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
+MOST_TENANT_LETTERS: Final = 64
+_TENANT: Final = re.compile(rf"[A-Za-z0-9._@-]{{1,{MOST_TENANT_LETTERS}}}", re.ASCII)
 
 
 class JobField:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options at the end of a Redis url; urls without secrets.
 
-Names and values are redis-py's. Other options are refused: nobody would notice that one is ignored.
+Names and values are redis-py's, but for ``tenant``. Other options are refused: nobody would notice that one is ignored.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
+
+from qfleet.wire.redis.keys import MOST_TENANT_LETTERS, is_tenant
 
 _SOCKET_SCHEMES: Final = frozenset({"redis+socket", "unix"})
 _TCP_SCHEMES: Final = frozenset({"redis", "rediss", "sentinel"})
@@ -64,6 +66,12 @@ def _client_name(text: str) -> str:
     return text
 
 
+def _tenant(text: str) -> str:
+    if not is_tenant(text):
+        raise ValueError(f"at most {MOST_TENANT_LETTERS} letters, digits or the signs . _ @ - are needed")
+    return text
+
+
 _TLS: Final = frozenset({"rediss"})
 _OPTIONS: Final[Mapping[str, _Option]] = {
     "client_name": _Option(_client_name),
@@ -85,6 +93,7 @@ _OPTIONS: Final[Mapping[str, _Option]] = {
     "ssl_ciphers": _Option(str, _TLS),
     "ssl_keyfile": _Option(str, _TLS),
     "ssl_password": _Option(str, _TLS, secret=True),
+    "tenant": _Option(_tenant),
     "username": _Option(str, secret=True),
     "virtual_host": _Option(_whole(0, 2**31 - 1), _SOCKET_SCHEMES),  # Celery's name for db
 }
@@ -107,7 +116,7 @@ _OWN: Final = frozenset(
 
 
 def parse_options(scheme: str, query: str) -> dict[str, Any]:
-    """Return the options of a url, as redis-py takes them.
+    """Return the options of a url: ``tenant``, and the others as redis-py takes them.
 
     Args:
         scheme: the scheme of the url.
