@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs that need more memory than any worker has.
+
+They wait, with the reason, until a worker comes that can hold them; or fail, if the fleet is told so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, TIERS
+from qfleet.wire.lua import MOST_AT_ONCE, Scripts
+from qfleet.wire.messages.presence import SLOWER_ENGINE
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField, SchedField, ShardField, TierField
+
+logger = logging.getLogger(__name__)
+
+#: Tenants of a tier, jobs of each, and jobs held so far, that a look reads at most.
+_TENANTS: Final = 10
+_JOBS: Final = 10
+_HELD: Final = 100
+#: The most shards that fail in one look.
+_FAILED_AT_ONCE: Final = 1000
+#: The slower engine needs up to this many times the memory of the faster one.
+_SLOWER: Final = 4
+
+
+class Capacity(NamedTuple):
+    """The memory of a worker."""
+
+    memory_bytes: int
+    #: the engine that runs circuits there
+    engine: str
+
+
+class _Need(NamedTuple):
+    """What the shards of a job's tier need."""
+
+    tier: int
+    #: bytes on the faster engine, and on the slower one
+    need: int
+    slow: int
+    #: the tier's largest circuit, for the user
+    what: str
+
+    def fits(self, workers: Sequence[Capacity]) -> bool:
+        return any(each.memory_bytes >= self._on(each) for each in workers)
+
+    def _on(self, worker: Capacity) -> int:
+        return self.slow if worker.engine == SLOWER_ENGINE else self.need
+
+    def reason(self, workers: Sequence[Capacity]) -> str:
+        """Return why no worker can hold the shards."""
+        largest = max(workers, key=lambda each: each.memory_bytes)
+        needed, has = self._on(largest) / 2**30, largest.memory_bytes / 2**30
+        return f"{self.what}needs {needed:.2f} GiB of memory; the largest worker has {has:.2f} GiB"
+
+
+class Unplaceable:
+    """The jobs that no worker can hold.
+
+    Args:
+        client: the Redis that holds the ledger.
+        scripts: the scripts there.
+        seconds: seconds that a job waits for a worker before it fails; ``None`` for ever.
+        claim_name: returns a name, used once, under which this worker claims a shard.
+    """
+
+    def __init__(self, client: Any, scripts: Scripts, seconds: float | None, claim_name: Callable[[], str]) -> None:
+        self._redis = client
+        self._scripts = scripts
+        self._seconds = seconds
+        self._claim_name = claim_name
+
+    def look(self, workers: Sequence[Capacity]) -> None:
+        """Hold the jobs that no worker can run, and let those go that one can by now."""
+        if not workers:
+            return
+        for job_id in self._waiting(max(each.memory_bytes for each in workers)):
+            unmet = self._unmet(job_id, workers)
+            if unmet is not None:
+                logger.warning("job %s waits: it %s", job_id, unmet)
+                self._scripts.call("hold", job_id, unmet)
+        seconds, _ = self._redis.time()
+        for raw, since in self._redis.zrange(keys.UNPLACEABLE, 0, _HELD - 1, withscores=True):
+            job_id = raw.decode("ascii", "replace")
+            unmet = self._unmet(job_id, workers)
+            if unmet is None:
+                self._scripts.call("let_go", job_id, "")
+            elif self._seconds is not None and seconds - since >= self._seconds:
+                self._fail(job_id, workers)
+
+    def _waiting(self, largest: int) -> Iterator[str]:
+        """Yield jobs of the tiers whose shards may be larger than the largest worker."""
+        sched = self._redis.hmget(keys.SCHED, [SchedField.waiting(tier) for tier in range(TIERS)])
+        for tier, waiting in enumerate(sched):
+            if int(waiting or 0) < 1 or (LOWEST_TIER_BYTES << tier) * _SLOWER <= largest:
+                continue
+            for tenant in self._redis.zrange(keys.ready(tier), 0, _TENANTS - 1):
+                for job_id in self._redis.zrange(keys.ready(tier, tenant.decode("ascii", "replace")), 0, _JOBS - 1):
+                    yield job_id.decode("ascii", "replace")
+
+    def _needs(self, job_id: str) -> list[_Need]:
+        """Return the tiers of a job with shards that nobody has chosen."""
+        raw = self._redis.hget(keys.job(job_id), JobField.TIERS) or b""
+        tiers = [int(each) for each in raw.split() if each.isdigit()][:TIERS]
+        names = (TierField.NEED, TierField.SLOW, TierField.WHAT, TierField.NEXT, TierField.END, TierField.AGAIN)
+        found = []
+        for tier in tiers:
+            need, slow, what, at, end, again = self._redis.hmget(
+                keys.job(job_id), [JobField.of_tier(tier, name) for name in names]
+            )
+            if int(end or 0) - int(at or 0) + int(again or 0) > 0:
+                text = (what or b"").decode(errors="replace")
+                found.append(_Need(tier, int(need or 0), int(slow or 0), f"{text} " if text else ""))
+        return found
+
+    def _unmet(self, job_id: str, workers: Sequence[Capacity]) -> str | None:
+        """Return why nothing of a job can run; ``None`` if some of it can, or nothing is left."""
+        needs = self._needs(job_id)
+        if not needs or any(need.fits(workers) for need in needs):
+            return None
+        return needs[0].reason(workers)
+
+    def _fail(self, job_id: str, workers: Sequence[Capacity]) -> None:
+        """Let the shards of a held job fail that no worker can hold."""
+        total = int(self._redis.hget(keys.job(job_id), JobField.SHARDS) or 0)
+        reasons = {need.tier: need.reason(workers) for need in self._needs(job_id)}
+        failed = 0
+        for start in range(0, total, MOST_AT_ONCE):
+            indices = range(start, min(total, start + MOST_AT_ONCE))
+            states = self._redis.hmget(
+                keys.shards(job_id), [ShardField.of(index, ShardField.STATE) for index in indices]
+            )
+            for index, state in zip(indices, states, strict=True):
+                if state != b"PENDING":
+                    continue
+                if failed == _FAILED_AT_ONCE:
+                    return
+                owner = self._claim_name()
+                if len(self._scripts.call("take", job_id, index, owner, "")) < 3:
+                    continue
+                error = next(iter(reasons.values()), "needs more memory than any worker has")
+                self._scripts.call("finish", job_id, index, owner, "FAILURE", "", error, 0)
+                failed += 1
+        self._scripts.call("let_go", job_id, "")
