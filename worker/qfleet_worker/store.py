@@ -235,7 +235,7 @@ class Store:
 
     def fail(self, job_id: str, index: int, error: str) -> None:
         """Mark a shard that runs here FAILURE, with the user's error."""
-        self._scripts.call("fail", job_id, index, self._worker, error)
+        self._scripts.call("fail", job_id, index, f"{self._worker}/", error)
 
     def release(self, job_id: str, index: int) -> bool:
         """Hand back a shard of this worker, which the caller publishes again.
@@ -243,14 +243,14 @@ class Store:
         Returns:
             False if this worker doesn't hold the shard.
         """
-        return bool(self._scripts.call("release", job_id, index, self._worker))
+        return bool(self._scripts.call("release", job_id, index, f"{self._worker}/"))
 
     def excuse(self, job_id: str, index: int) -> None:
         """Record that a running shard doesn't cause the end of this worker.
 
         The worker was told to stop and may be killed before the shard ends.
         """
-        self._scripts.call("excuse", job_id, index, self._worker)
+        self._scripts.call("excuse", job_id, index, f"{self._worker}/")
 
     def lost(self, patience_seconds: float) -> list[tuple[str, int]]:
         """Find the shards that lost their message or their process.

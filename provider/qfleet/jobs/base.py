@@ -201,11 +201,11 @@ class LedgerJob(ABC, Generic[_Result]):
         """
         self._must_be_submitted()
         with self._connection.ledger() as ledger:
-            stopped = ledger.cancel(self._job_id)
-            if not stopped:
+            cancelled = ledger.cancel(self._job_id)
+            if not cancelled.number:
                 ledger.snapshot(self._job_id)  # raises if there is no such job
                 return False
-        self._connection.revoke(self._job_id, stopped)
+        self._connection.revoke(self._job_id, cancelled.running)
         with suppress(FleetJobTimeoutError):
             for _ in self._reads(Deadline(self._job_id, _DEATH_SECONDS)):
                 pass

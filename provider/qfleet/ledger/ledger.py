@@ -20,7 +20,7 @@ from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.cost.tiers import Tier
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES, MAX_RECORD_BYTES, MAX_SHARDS
-from qfleet.wire.lua import Scripts, plain_script
+from qfleet.wire.lua import MOST_AT_ONCE, Scripts, plain_script
 from qfleet.wire.messages.presence import STALE_SECONDS, Presence
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.messages.work import ShardWork
@@ -73,6 +73,14 @@ class Stored(NamedTuple):
     created: float
     #: names of programs that Redis had no copy of: the job isn't run before it has them
     lacking: list[str]
+
+
+class Cancelled(NamedTuple):
+    """The shards of a job that a cancel stopped."""
+
+    number: int
+    #: those that ran: their processes are still alive
+    running: list[int]
 
 
 class Ledger:
@@ -233,13 +241,14 @@ class Ledger:
                     text = f"the result of shard {index} of job {job_id} can't be read: {exc}"
                     raise DamagedDataError(text, job_id=job_id, shard=index) from exc
 
-    def cancel(self, job_id: str) -> list[int]:
-        """Cancel every shard that hasn't ended for good.
-
-        Returns:
-            The indices of the cancelled shards.
-        """
-        return cast("list[int]", self._scripts.call("cancel", job_id))
+    def cancel(self, job_id: str) -> Cancelled:
+        """Cancel every shard that hasn't ended for good."""
+        number, running, first = 0, list[int](), 0
+        while first >= 0:
+            first, stopped, *started = self._scripts.call("cancel", job_id, first, MOST_AT_ONCE)
+            number += stopped
+            running += started
+        return Cancelled(number, running)
 
     def retry(self, job_id: str) -> list[int]:
         """Let every failed shard run again.
@@ -247,7 +256,11 @@ class Ledger:
         Returns:
             The indices of these shards.
         """
-        return cast("list[int]", self._scripts.call("retry", job_id))
+        failed, first = list[int](), 0
+        while first >= 0:
+            first, *some = self._scripts.call("retry", job_id, first, MOST_AT_ONCE, int(bool(failed)))
+            failed += some
+        return failed
 
     def delete(self, job_id: str) -> None:
         """Remove a job with all its keys.

@@ -73,7 +73,9 @@ def test_no_key_expires_before_the_job_has_ended_again(store_client: redis.Redis
 
 
 def test_the_attempts_begin_anew(store_client: redis.Redis, ledger: Ledger, job: NewJob) -> None:
-    store_client.hset(keys.shards(job.job_id), ShardField.of(0, f"{ShardField.DEATHS}:0"), 2)
+    shards = keys.shards(job.job_id)
+    store_client.hset(shards, ShardField.of(0, f"{ShardField.DEATHS}:0"), 2)
+    store_client.hset(shards, ShardField.of(0, ShardField.DIED), "0 ")
     ledger.retry(job.job_id)
     store = Store(store_client, "unit@test")
     taken = store.take(job.job_id, 0)
@@ -140,7 +142,7 @@ def test_what_ran_stays_if_it_does_not_run_again(end: str, store_client: redis.R
     taken = store.take(job.job_id, 0)
     assert taken is not None
     if end == "cancel":
-        assert ledger.cancel(job.job_id) == [0]
+        assert ledger.cancel(job.job_id).number == 1
     elif end == "given up":
         store.fail(job.job_id, 0, "too slow")
     else:

@@ -6,40 +6,119 @@ It happens whole or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
 
+from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, TIERS
 from qfleet.wire.limits import MAX_RECORD_BYTES, MAX_SHARDS
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import MOVES
 
-Name = Literal["take", "begin", "finish", "cancel", "stopped", "fail", "release", "excuse", "reconcile", "retry"]
+#: The scripts that work on one job.
+JobScript = Literal[
+    "submit", "requeue", "take", "begin", "finish", "fail", "release", "stopped", "excuse", "lost", "reconcile",
+    "cancel", "retry", "hold", "let_go", "age", "remove",
+]  # fmt: skip
+#: The scripts that work on all jobs, by the shards that wait.
+FleetScript = Literal["pick", "tokens"]
+Name = JobScript | FleetScript
 
 #: If a job isn't published as a whole this long after it was stored, its client has left it.
 UNPUBLISHED_SECONDS: Final = 60
+#: The most shards that one call of a script works on; the caller calls it for the next ones.
+MOST_AT_ONCE: Final = 1000
+#: A job's seconds left count less by this part for each second since its creation.
+AGEING: Final = 0.02
+#: Work up to this size comes with the choice of a shard; what is larger is read by the process that runs it.
+INLINE_BYTES: Final = 16_384
+#: If nobody served a tier for this long, a worker keeps memory for it; and for how long it does.
+RESERVE_AFTER_SECONDS: Final = 3
+RESERVED_SECONDS: Final = 30
+
+_CONSTANTS: Final = {
+    "ACTIVE": keys.ACTIVE,
+    "CANCELLING": keys.CANCELLING,
+    "IDS": keys.IDS,
+    "JOB": keys.JOB,
+    "JOBS": keys.JOBS,
+    "QUEUE": f"{keys.PREFIX}{keys.QUEUE}",
+    "READY": keys.READY,
+    "SCHED": keys.SCHED,
+    "STARTED": keys.STARTED,
+    "TOKENS": keys.TOKENS,
+    "UNFINISHED": keys.UNFINISHED,
+    "UNPLACEABLE": keys.UNPLACEABLE,
+    "VT": keys.VT,
+    "WEIGHTS": keys.WEIGHTS,
+    "WORKERS": keys.WORKERS,
+    "AGEING": AGEING,
+    "INLINE_BYTES": INLINE_BYTES,
+    "LOWEST_TIER_BYTES": LOWEST_TIER_BYTES,
+    "MAX_RECORD_BYTES": MAX_RECORD_BYTES,
+    "MAX_SHARDS": MAX_SHARDS,
+    "MOST_AT_ONCE": MOST_AT_ONCE,
+    "RESERVED_SECONDS": RESERVED_SECONDS,
+    "RESERVE_AFTER_SECONDS": RESERVE_AFTER_SECONDS,
+    "STALE_SECONDS": STALE_SECONDS,
+    "TIERS": TIERS,
+    "UNPUBLISHED_SECONDS": UNPUBLISHED_SECONDS,
+    # The most tenants of a tier, jobs of a tenant in a tier, and jobs in all that a pick looks at.
+    "LOOK_TENANTS": 4,
+    "LOOK_JOBS": 4,
+    "MOST_LOOKS": 16,
+    # The most shards of a job that a pick skips.
+    "MOST_SKIPPED": 32,
+    # A job's place is renewed each time that this number of its shards was chosen.
+    "PLACED_EVERY": 16,
+    # The most tokens that a call pushes in a tier, and at once; and those that a tier may have beyond its shards.
+    "MOST_TOKENS": 16_000,
+    "TOKENS_AT_ONCE": 4000,
+    "SPARE_TOKENS": 1000,
+}
+_OF_A_CHOICE: Final = ("ready",)
+_OF_A_JOB: Final = ("moves",)
+_OF_BOTH: Final = ("moves", "ready", "back")
+#: The texts in front of each script's own.
+_PARTS: Final[Mapping[Name, tuple[str, ...]]] = {
+    "pick": _OF_A_CHOICE,
+    "tokens": _OF_A_CHOICE,
+    "take": _OF_A_JOB,
+    "begin": _OF_A_JOB,
+    "finish": _OF_A_JOB,
+    "fail": _OF_A_JOB,
+    "excuse": _OF_A_JOB,
+    "reconcile": _OF_A_JOB,
+    "submit": _OF_BOTH,
+    "requeue": _OF_BOTH,
+    "release": _OF_BOTH,
+    "stopped": _OF_BOTH,
+    "lost": _OF_BOTH,
+    "cancel": _OF_BOTH,
+    "retry": _OF_BOTH,
+    "hold": _OF_BOTH,
+    "let_go": _OF_BOTH,
+    "age": _OF_BOTH,
+    "remove": _OF_BOTH,
+}
 
 
 @cache
 def script(name: Name) -> str:
     """Return the text of a script.
 
-    It has the legal moves, the functions of ``moves.lua``, then the script's own text.
+    It has the legal moves, the constants, the functions that the script shares with others, then its own text.
     """
     here = files(__name__)
     legal = ", ".join(f"['{start}>{end}'] = true" for start, ends in MOVES.items() for end in sorted(ends))
-    constants = {
-        "ACTIVE": f"'{keys.ACTIVE}'",
-        "QUEUE": f"'{keys.PREFIX}{keys.QUEUE}'",
-        "WORKERS": f"'{keys.WORKERS}'",
-        "STALE_SECONDS": STALE_SECONDS,
-        "UNPUBLISHED_SECONDS": UNPUBLISHED_SECONDS,
-        "MAX_SHARDS": MAX_SHARDS,
-        "MAX_RECORD_BYTES": MAX_RECORD_BYTES,
-    }
-    head = f"local LEGAL = {{ {legal} }}\n" + "".join(f"local {name} = {value}\n" for name, value in constants.items())
-    return head + (here / "moves.lua").read_text("utf-8") + (here / f"{name}.lua").read_text("utf-8")
+    constants = (
+        f"local {constant} = {repr(value) if isinstance(value, str) else value}\n"
+        for constant, value in _CONSTANTS.items()
+    )
+    texts = ((here / f"{part}.lua").read_text("utf-8") for part in (*_PARTS[name], name))
+    return f"local LEGAL = {{ {legal} }}\n" + "".join(constants) + "".join(texts)
 
 
 @cache
@@ -59,14 +138,26 @@ class Scripts:
         self._client = client
         self._ready: dict[Name, Any] = {}
 
-    def call(self, name: Name, job_id: str, *own: object) -> Any:
-        """Run a script. Raises redis-py's errors.
+    def call(self, name: JobScript, job_id: str, *own: object) -> Any:
+        """Run a script on a job. Raises redis-py's errors.
 
         Args:
             name: the script's name.
             job_id: the job that it works on.
             own: the script's own arguments, from ARGV[2] on.
         """
+        return self._script(name)(keys=[keys.job(job_id)], args=(job_id, *own))
+
+    def of_fleet(self, name: FleetScript, *own: object) -> Any:
+        """Run a script on all that waits. Raises redis-py's errors.
+
+        Args:
+            name: the script's name.
+            own: the script's arguments.
+        """
+        return self._script(name)(args=own)
+
+    def _script(self, name: Name) -> Any:
         if name not in self._ready:
             self._ready[name] = self._client.register_script(script(name))
-        return self._ready[name](keys=[keys.job(job_id)], args=(job_id, *own))
+        return self._ready[name]

@@ -2,9 +2,11 @@
 -- Returns how many processes died while they ran it; nothing if the shard is no longer the owner's.
 
 local index, circuit = ARGV[2], ARGV[4]
-if get(index, 'state') ~= 'STARTED' or get(index, 'owner') ~= ARGV[3] then
+local of = index .. ':'
+local known = redis.call('HMGET', SHARDS, of .. 'state', of .. 'owner', of .. 'deaths:' .. circuit)
+if known[1] ~= 'STARTED' or known[2] ~= ARGV[3] then
   return false
 end
 write_though_full()
 put(index, 'circuit', circuit)
-return tonumber(get(index, 'deaths:' .. circuit) or 0)
+return tonumber(known[3] or 0)

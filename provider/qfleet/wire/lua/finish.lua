@@ -1,26 +1,35 @@
--- Store a shard's result. ARGV[2]: shard index. ARGV[3]: who took it. ARGV[4]: SUCCESS or FAILURE.
+-- Store a shard's result. ARGV[2]: shard index. ARGV[3]: who has it. ARGV[4]: SUCCESS or FAILURE.
 -- ARGV[5]: the result, or nothing. ARGV[6]: the error, for the user; empty on success. ARGV[7]: how many circuits ran whole.
 -- Then, for each circuit of which a block of shots ran: its index, and of how many blocks it consists. A result takes the
 -- place of the one that the shard had before `retry`, and so do these numbers.
--- Returns 1; or 0, and stores nothing, if the shard is over (cancelled, say) or somebody else took it since.
+-- Returns 1; or 0, and stores nothing, if the shard is over (cancelled, say) or somebody else has it.
 
 local index, owner, to = ARGV[2], ARGV[3], ARGV[4]
-if get(index, 'owner') ~= owner then
+local of = index .. ':'
+local was = redis.call('HMGET', SHARDS, of .. 'owner', of .. 'state', of .. 'stopping', of .. 'counted', of .. 'circuit',
+  of .. 'cause', of .. 'excused')
+if was[1] ~= owner then
   return 0
 end
-if get(index, 'state') ~= 'STARTED' then
-  if get(index, 'stopping') then
+if was[2] ~= 'STARTED' then
+  if was[3] then
     write_though_full()
     stopped(index)
   end
   return 0
+end
+assert(LEGAL['STARTED>' .. to], 'no shard moves from STARTED to ' .. to)
+local set, gone, done = { of .. 'state', to }, {}, 0
+for at, field in pairs({ [5] = 'circuit', [6] = 'cause', [7] = 'excused' }) do
+  if was[at] then
+    table.insert(gone, of .. field)
+  end
 end
 if ARGV[5] == '' then
   -- A shard that is run again keeps what it gave the time before.
   write_though_full()
 else
   redis.call('HSET', RESULTS, index, ARGV[5])
-  local done = 0
   local function tally(counted, sign)
     done = done + sign * tonumber(counted[1])
     for at = 2, #counted, 2 do
@@ -30,26 +39,41 @@ else
       end
     end
   end
-  local before = get(index, 'counted')
-  if before then
-    tally(cjson.decode(before), -1)
+  if was[4] then
+    tally(cjson.decode(was[4]), -1)
   end
   local counted = {}
   for at = 7, #ARGV do
     table.insert(counted, ARGV[at])
   end
   tally(counted, 1)
-  count('circuits_done', done)
   if to == 'FAILURE' then
-    put(index, 'counted', cjson.encode(counted))
-  else
-    drop(index, 'counted')
+    table.insert(set, of .. 'counted')
+    table.insert(set, cjson.encode(counted))
+  elseif was[4] then
+    table.insert(gone, of .. 'counted')
   end
 end
 if to == 'FAILURE' then
   redis.call('HSETNX', LEDGER, 'error', ARGV[6])
+  if ARGV[5] == '' then
+    table.insert(set, of .. 'error')
+    table.insert(set, ARGV[6])
+  end
 end
-drop(index, 'circuit', 'cause', 'excused')
-move(index, 'STARTED', to)
-tell()
+redis.call('HSET', SHARDS, unpack(set))
+if #gone > 0 then
+  redis.call('HDEL', SHARDS, unpack(gone))
+end
+redis.call('ZREM', STARTED, ID .. '.' .. index)
+local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'moves', 'tiers')
+local started = tonumber(known[2]) - 1
+redis.call('HSET', LEDGER, 'n:STARTED', started, 'n:' .. to, tonumber(known[4] or 0) + 1, 'circuits_done',
+  tonumber(known[5] or 0) + done)
+if tonumber(known[1] or 0) + started + tonumber(known[3] or 0) == 0 then
+  end_job()
+  redis.call('PUBLISH', EVENTS, 'ended')
+elseif known[6] or not known[7] then
+  redis.call('PUBLISH', EVENTS, 'moved')
+end
 return 1

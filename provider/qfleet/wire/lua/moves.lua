@@ -1,17 +1,19 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- In front of the scripts that move shards of one job. KEYS[1]: its ledger. ARGV[1]: its id.
 -- LEGAL, the moves that there are, and the constants of qfleet.wire.lua stand before this text.
+--
+-- A job whose ledger has no `tiers` is one of version 0.1: a message on the queue names each of its shards, and ACTIVE has
+-- its id. The shards of the others are chosen by pick.lua.
 
 local LEDGER, ID = KEYS[1], ARGV[1]
 local SHARDS, WORK, PROGRAMS, RESULTS = LEDGER .. ':shards', LEDGER .. ':work', LEDGER .. ':programs', LEDGER .. ':results'
-local EVENTS = LEDGER .. ':events'
+local AGAIN, EVENTS = LEDGER .. ':again', LEDGER .. ':events'
 local FINAL = { SUCCESS = true, FAILURE = true, REVOKED = true }
 
-local clock = redis.call('TIME')
-local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
-
-local function task_id(index)
-  return ID .. '.' .. index
+local clock
+local function now()
+  clock = clock or redis.call('TIME')
+  return tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 end
 
 local function get(index, field)
@@ -43,9 +45,24 @@ local function num_shards()
   return total
 end
 
+-- The states of a slice of the job's shards, and the index after them; -1 after the last shard.
+local function states_of(first, length)
+  assert(first >= 0 and length > 0 and length <= MOST_AT_ONCE, 'no slice has this first shard and length')
+  local total, fields = num_shards(), {}
+  local stop = math.min(total, first + length)
+  for index = first, stop - 1 do
+    table.insert(fields, index .. ':state')
+  end
+  return #fields > 0 and redis.call('HMGET', SHARDS, unpack(fields)) or {}, stop < total and stop or -1
+end
+
 -- The worker that an owner belongs to: "<worker>/<process>/<token>".
 local function worker_of(owner)
   return string.match(owner or '', '^(.*)/%d+/%w+$') or ''
+end
+
+local function has(index, start)
+  return start ~= '' and string.sub(get(index, 'owner') or '', 1, #start) == start
 end
 
 -- What a worker that is up says of itself; nothing of one that is gone, and of a record that no worker wrote.
@@ -54,7 +71,7 @@ local function presence(worker)
     return nil
   end
   local readable, said = pcall(cjson.decode, redis.call('HGET', WORKERS, worker) or '')
-  if readable and type(said) == 'table' and type(said.seen) == 'number' and math.abs(NOW - said.seen) < STALE_SECONDS then
+  if readable and type(said) == 'table' and type(said.seen) == 'number' and math.abs(now() - said.seen) < STALE_SECONDS then
     return said
   end
 end
@@ -70,34 +87,53 @@ local function write_though_full()
   redis.call('HDEL', SHARDS, '')
 end
 
--- Move a shard to another state.
-local function move(index, from, to)
-  assert(LEGAL[from .. '>' .. to], 'shard ' .. index .. ' does not move from ' .. from .. ' to ' .. to)
-  put(index, 'state', to)
-  count('n:' .. from, -1)
-  count('n:' .. to, 1)
+-- Move shards, all of them from one state to another.
+local function move(indices, from, to)
+  if #indices == 0 then
+    return
+  end
+  assert(LEGAL[from .. '>' .. to], 'no shard moves from ' .. from .. ' to ' .. to)
+  local states = {}
+  for _, index in ipairs(indices) do
+    table.insert(states, index .. ':state')
+    table.insert(states, to)
+  end
+  redis.call('HSET', SHARDS, unpack(states))
+  count('n:' .. from, -#indices)
+  count('n:' .. to, #indices)
+end
+
+-- Shards run no longer: STARTED, the list of those that run or are being stopped, forgets them.
+local function forget(indices)
+  if #indices == 0 then
+    return
+  end
+  local tasks = {}
+  for at, index in ipairs(indices) do
+    tasks[at] = ID .. '.' .. index
+  end
+  redis.call('ZREM', STARTED, unpack(tasks))
 end
 
 -- Once no shard is left to run: note the time, and let all keys of the job expire together.
 local function end_job()
   local retention = redis.call('HGET', LEDGER, 'retention')
-  redis.call('HSET', LEDGER, 'ended', string.format('%.6f', NOW))
+  redis.call('HSET', LEDGER, 'ended', string.format('%.6f', now()))
   for _, key in ipairs({ LEDGER, SHARDS, WORK, PROGRAMS, RESULTS }) do
     redis.call('EXPIRE', key, retention)
   end
+  redis.call('DEL', AGAIN)
+  redis.call('ZREM', UNFINISHED, ID)
   redis.call('ZREM', ACTIVE, ID)
 end
 
 -- After one or more moves: end the job if they were the last, and tell who waits.
 local function tell()
-  local left = 0
-  for _, number in ipairs(redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping')) do
-    left = left + tonumber(number or 0)
-  end
-  if left == 0 then
+  local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'moves', 'tiers')
+  if tonumber(known[1] or 0) + tonumber(known[2] or 0) + tonumber(known[3] or 0) == 0 then
     end_job()
     redis.call('PUBLISH', EVENTS, 'ended')
-  else
+  elseif known[4] or not known[5] then
     redis.call('PUBLISH', EVENTS, 'moved')
   end
 end
@@ -105,6 +141,7 @@ end
 -- A cancelled shard's process has stopped.
 local function stopped(index)
   drop(index, 'stopping')
+  forget({ index })
   count('stopping', -1)
   tell()
 end

@@ -1,4 +1,4 @@
--- Which shards of a job have lost their message, or their process? ARGV[2]: seconds that one may look lost.
+-- Which shards of a job of version 0.1 have lost their message, or their process? ARGV[2]: seconds that one may look lost.
 -- ARGV[3]: of all the jobs of which a shard was taken, when the last one began to be published; 0 if there is none yet.
 -- Returns when this job began to be published, as text, if a shard of it was taken, else '0'; and the indices of shards to
 -- publish again.
@@ -18,7 +18,7 @@ end
 local left_queue = redis.call('LLEN', QUEUE) == 0
 local created, published = redis.call('HGET', LEDGER, 'created'), redis.call('HGET', LEDGER, 'published')
 -- A client's clock may be ahead. Clients of 0.1 wrote 1 for "published", and no time.
-local began = math.min(tonumber(created), NOW)
+local began = math.min(tonumber(created), now())
 if not published then
   -- Its client is at it, or gave up or died while it was.
   left_queue = true
@@ -52,14 +52,14 @@ for index = total - 1, 0, -1 do
     taken = true
   end
   if stopping or not FINAL[state] then
-    if held[task_id(index)] or (state == 'PENDING' and not taken and not left_queue) then
+    if held[ID .. '.' .. index] or (state == 'PENDING' and not taken and not left_queue) then
       drop(index, 'missed')
     else
       local missed = tonumber(get(index, 'missed') or 0)
       local again = tonumber(get(index, 'again') or 0)
       if missed == 0 then
-        put(index, 'missed', string.format('%.6f', NOW))
-      elseif NOW - missed > patience * 2 ^ math.min(again, 7) then
+        put(index, 'missed', string.format('%.6f', now()))
+      elseif now() - missed > patience * 2 ^ math.min(again, 7) then
         drop(index, 'missed')
         if stopping then
           stopped(index)
@@ -67,7 +67,7 @@ for index = total - 1, 0, -1 do
           put(index, 'again', again + 1)
           if state == 'STARTED' then
             drop(index, 'owner')
-            move(index, 'STARTED', 'PENDING')
+            move({ index }, 'STARTED', 'PENDING')
           end
           table.insert(answer, index)
         end

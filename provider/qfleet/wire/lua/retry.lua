@@ -1,27 +1,45 @@
--- Let every shard that failed run again. Returns their indices. What its circuits gave stays until it has run.
+-- Let every shard that failed run again, a slice of them at a time. ARGV[2]: the slice's first shard. ARGV[3]: its length.
+-- ARGV[4]: 1 if a slice before this one had a shard that failed, else 0.
+-- Returns the first shard of the next slice, or -1 after the last; and which shards of this slice wait again. What their
+-- circuits gave stays until they have run. A job that is being cancelled has none.
 
-local total = num_shards()
+local first = tonumber(ARGV[2])
+local states, following = states_of(first, tonumber(ARGV[3]))
 must_be_able_to_tell()
-local again = {}
-for index = 0, total - 1 do
-  if get(index, 'state') == 'FAILURE' then
-    drop(index, 'attempts', 'owner', 'cause', 'missed', 'again', 'excused')
-    move(index, 'FAILURE', 'PENDING')
-    table.insert(again, index)
+local known = redis.call('HMGET', LEDGER, 'created', 'tiers', 'ended', 'held')
+if known[4] == 'cancelled' then
+  return { -1 }
+end
+local failed, died = {}, {}
+for at, state in ipairs(states) do
+  if state == 'FAILURE' then
+    local index = first + at - 1
+    table.insert(failed, index)
+    table.insert(died, index .. ':died')
   end
 end
-if #again > 0 then
-  for _, field in ipairs(redis.call('HKEYS', SHARDS)) do
-    if string.find(field, ':deaths:', 1, true) then
-      redis.call('HDEL', SHARDS, field)
-    end
-  end
-  -- Their messages go on the queue next.
-  redis.call('HDEL', LEDGER, 'error', 'ended', 'published')
+if #failed == 0 then
+  return { following }
+end
+if ARGV[4] == '0' then
+  redis.call('HDEL', LEDGER, 'error', 'published')
+end
+if known[3] then
+  redis.call('HDEL', LEDGER, 'ended')
   for _, key in ipairs({ LEDGER, SHARDS, WORK, PROGRAMS, RESULTS }) do
     redis.call('PERSIST', key)
   end
-  redis.call('ZADD', ACTIVE, redis.call('HGET', LEDGER, 'created'), ID)
-  tell()
+  redis.call('ZADD', known[2] and UNFINISHED or ACTIVE, known[1], ID)
 end
-return again
+for at, circuits in ipairs(redis.call('HMGET', SHARDS, unpack(died))) do
+  local of = failed[at] .. ':'
+  for circuit in string.gmatch(circuits or '', '%d+') do
+    redis.call('HDEL', SHARDS, of .. 'deaths:' .. circuit)
+  end
+  redis.call('HDEL', SHARDS, of .. 'attempts', of .. 'owner', of .. 'cause', of .. 'missed', of .. 'again', of .. 'excused',
+    of .. 'died', of .. 'error')
+end
+move(failed, 'FAILURE', 'PENDING')
+back(failed)
+tell()
+return { following, unpack(failed) }

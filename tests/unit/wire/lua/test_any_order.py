@@ -258,7 +258,8 @@ class Shards(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         left = [index for index, shard in enumerate(self.shards) if not shard.is_over]
-        assert self.ledger.cancel(self.id) == left
+        running = [index for index in left if self.shards[index].state == "STARTED"]
+        assert self.ledger.cancel(self.id) == (len(left), running)
         for index in left:
             shard = self.shards[index]
             shard.stopping = shard.state == "STARTED" and shard.worker in self.up
@@ -271,10 +272,8 @@ class Shards(RuleBasedStateMachine):
         for index in failed:
             shard = self.shards[index]
             shard.move("PENDING")
-            shard.attempts, shard.owner, shard.missed, shard.excused = 0, None, False, False
+            shard.attempts, shard.owner, shard.missed, shard.excused, shard.deaths = 0, None, False, False, {}
         if failed:
-            for shard in self.shards:
-                shard.deaths = {}
             self.ledger.published(self.id)
 
     # --- What everybody can see ---

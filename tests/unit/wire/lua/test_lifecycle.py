@@ -106,7 +106,7 @@ def test_a_process_that_died_before_it_said_which_it_was(store_client: redis.Red
 def test_a_cancelled_shard_is_not_over_before_its_process_is(store: Store, ledger: Ledger, job: NewJob) -> None:
     taken = take(store, job)
     show_presence(store)
-    assert ledger.cancel(job.job_id) == [0, 1, 2]
+    assert ledger.cancel(job.job_id) == (3, [0])
     snapshot = ledger.snapshot(job.job_id)
     assert (snapshot.states["STARTED"], snapshot.states["REVOKED"], snapshot.is_final) == (1, 2, False)
     store.stopped(job.job_id, 0, process_of(taken))

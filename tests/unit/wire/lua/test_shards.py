@@ -168,7 +168,7 @@ def test_nothing_moves_a_shard_that_is_over(
     assert store.take(job.job_id, 0) is None
     assert _succeed(store, early) is False
     assert _fail(store, early) is False
-    assert ledger.cancel(job.job_id) == []
+    assert ledger.cancel(job.job_id) == (0, [])
     assert _everything(store_client, job) == before
 
 
@@ -205,7 +205,7 @@ def test_a_job_that_isnt_there_isnt_made(store_client: redis.Redis, store: Store
     job = make_job()
     assert store.take(job.job_id, 0) is None
     assert _succeed(store, ClaimedShard(job.job_id, 0, "somebody", 1, b"")) is False
-    assert ledger.cancel(job.job_id) == []
+    assert ledger.cancel(job.job_id) == (0, [])
     assert _everything(store_client, job) == {}
 
 
@@ -215,7 +215,7 @@ def test_cancel_stops_what_isnt_over(store_client: redis.Redis, store: Store, le
     _succeed(store, _take(store, job, 0))
     _fail(store, _take(store, job, 2))
     running = _take(store, job, 3)
-    assert ledger.cancel(job.job_id) == [1, 3]
+    assert ledger.cancel(job.job_id) == (2, [3])
     assert _states(store_client, job) == ["SUCCESS", "REVOKED", "FAILURE", "REVOKED"]
     assert _succeed(store, running) is False
     assert ledger.snapshot(job.job_id).circuits_done == 1

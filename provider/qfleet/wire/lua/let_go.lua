@@ -1,0 +1,9 @@
+-- Let a job be chosen again. ARGV[2]: 'paused' if it was paused; nothing if no worker could hold it.
+
+local held = redis.call('HGET', LEDGER, 'held')
+if ARGV[2] == '' then
+  redis.call('ZREM', UNPLACEABLE, ID)
+end
+if held == ARGV[2] or (ARGV[2] == '' and held ~= 'paused' and held ~= 'cancelled') then
+  let_go()
+end

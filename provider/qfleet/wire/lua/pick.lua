@@ -1,0 +1,326 @@
+-- Choose the shard that a free slot runs next, and give it to this worker: the choice and the gate.
+-- ARGV[1]: the owner's name, used once. ARGV[2]: the worker. ARGV[3]: the tier of the token that it popped, or nothing.
+-- ARGV[4]: bytes that are free. ARGV[5]: bytes of the worker's whole pool. ARGV[6]: 1 if it has the slower engine only.
+-- ARGV[7]: seconds since the epoch, by the worker's copy of Redis's clock.
+-- Then pairs: a tenant, and by how many core seconds shards of it that ended took longer than it was charged with.
+-- Returns {job, index, attempt, cause, tenant, need, seconds, work or nothing}; or {'nothing'}, if no shard waits; or
+-- {'later', the lowest tier that had nothing that fits}, and the token is back.
+--
+-- The tenant with the least virtual time comes first, of its jobs the one with the least place. Whatever fits is chosen
+-- before a slot stays free. Looks at few tenants and jobs: its time doesn't grow with what waits.
+
+local owner, worker, popped = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local free, pool, slow, NOW = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
+local sched, tiers = {}, {}
+local flat = redis.call('HGETALL', SCHED)
+for at = 1, #flat, 2 do
+  sched[flat[at]] = flat[at + 1]
+end
+for tier = 0, TIERS - 1 do
+  if number(sched['waiting:' .. tier]) > 0 then
+    table.insert(tiers, tier)
+  end
+end
+
+-- A full Redis refuses only the first write of a script, and none that takes no memory: what waits is run nevertheless.
+local function write_though_full()
+  redis.call('HDEL', SCHED, '')
+end
+
+local function weight_of(tenant)
+  local weight = sched.weighted == '1' and number(redis.call('HGET', WEIGHTS, tenant)) or 1
+  return weight > 0 and weight or 1
+end
+
+-- Charge a tenant in each tier where it waits; else it keeps the debt for when it comes back.
+local function charge(tenant, seconds)
+  local waits = false
+  for _, tier in ipairs(tiers) do
+    waits = redis.call('ZADD', READY .. tier, 'XX', 'INCR', seconds, tenant) or waits
+  end
+  if not waits then
+    redis.call('HINCRBYFLOAT', VT, tenant, string.format('%.17f', seconds))
+  end
+end
+
+local owed = {}
+for at = 8, #ARGV, 2 do
+  owed[ARGV[at]] = (owed[ARGV[at]] or 0) + number(ARGV[at + 1]) / weight_of(ARGV[at])
+end
+
+local function settle()
+  for tenant, seconds in pairs(owed) do
+    charge(tenant, seconds)
+  end
+end
+
+local function unwait(tier, by)
+  sched['waiting:' .. tier] = number(sched['waiting:' .. tier]) - by
+  wait(tier, -by)
+end
+
+-- ---- Memory
+
+-- What this worker keeps for one tier isn't free for the others.
+local kept_tier, kept = nil, 0
+for _, tier in ipairs(tiers) do
+  local till, bytes, whose = string.match(sched['reserved:' .. tier] or '', '^(%S+) (%d+) (.*)$')
+  if whose == worker and number(till) > NOW then
+    kept_tier, kept = tier, number(bytes)
+  end
+end
+
+local function room(tier)
+  return tier == kept_tier and free or free - kept
+end
+
+local function floor_of(tier)
+  return tier == 0 and 0 or LOWEST_TIER_BYTES * 2 ^ (tier - 1)
+end
+
+-- Shards that are too large for what is free, in a tier that nobody served for a while, get this worker's memory as it
+-- comes free. A worker keeps some for one tier at most, and one worker does for a tier.
+local function reserve(tier)
+  local till = string.match(sched['reserved:' .. tier] or '', '^%S+')
+  if kept_tier or tier == 0 or floor_of(tier) >= pool or number(till) > NOW
+    or NOW - number(sched['served:' .. tier]) < RESERVE_AFTER_SECONDS then
+    return
+  end
+  local tenant = redis.call('ZRANGE', READY .. tier, 0, 0)[1]
+  local job = tenant and redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, 0)[1]
+  local need = job and redis.pcall('HGET', JOB .. job, 't' .. tier .. (slow and ':slow' or ':need'))
+  need = type(need) == 'string' and number(need) or 0
+  if need > room(tier) and need <= pool then
+    kept_tier, kept = tier, need
+    write_though_full()
+    redis.call('HSET', SCHED, 'reserved:' .. tier, string.format('%.3f %d %s', NOW + RESERVED_SECONDS, need, worker))
+  end
+end
+
+for _, tier in ipairs(tiers) do
+  if floor_of(tier) >= room(tier) then
+    reserve(tier)
+  end
+end
+
+-- ---- A job
+
+local function read(job, tier)
+  local t = 't' .. tier .. ':'
+  local of = redis.pcall('HMGET', JOB .. job, t .. 'first', t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
+    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'n:SUCCESS', 'weight', 'created', 'moves')
+  if of.err or not of[3] then
+    return nil
+  end
+  return { first = number(of[1]), next = number(of[2]), stop = number(of[3]), again = number(of[4]), charged = of[5] or '0',
+    seconds = math.max(0, number(of[5])), need = number(of[6]), pending = number(of[7]), started = number(of[8]),
+    succeeded = number(of[9]), weight = of[10], created = of[11], moves = of[12] }
+end
+
+-- The next shard of a job. One that was never chosen waits, and nothing else is known of it; unless fewer shards wait than
+-- are left, as after a cancel by a client of version 0.1.
+local function next_shard(job, known)
+  if known.again == 0 and known.next < known.stop and known.pending == known.stop - known.next then
+    known.next = known.next + 1
+    return { index = known.next - 1, attempts = 0, cause = '' }
+  end
+  for _ = 1, MOST_SKIPPED do
+    local index
+    if known.again > 0 then
+      index = redis.call('ZRANGEBYSCORE', JOB .. job .. ':again', known.first, known.stop - 1, 'LIMIT', 0, 1)[1]
+      if index then
+        redis.call('ZREM', JOB .. job .. ':again', index)
+      end
+      known.again = index and known.again - 1 or 0
+    elseif known.next < known.stop then
+      index, known.next = known.next, known.next + 1
+    else
+      return nil
+    end
+    if index then
+      local of = index .. ':'
+      local shard = redis.call('HMGET', JOB .. job .. ':shards', of .. 'state', of .. 'attempts', of .. 'cause',
+        of .. 'circuit', of .. 'excused', of .. 'died')
+      if shard[1] == 'PENDING' then
+        return { index = tonumber(index), attempts = number(shard[2]), cause = shard[3] or '', circuit = shard[4],
+          excused = shard[5], died = shard[6] or '' }
+      end
+    end
+  end
+end
+
+local function start(job, shard)
+  local shards, of = JOB .. job .. ':shards', shard.index .. ':'
+  local attempt = shard.excused and shard.attempts or shard.attempts + 1
+  local set = { of .. 'state', 'STARTED', of .. 'owner', owner, of .. 'attempts', attempt }
+  local answer = redis.pcall('HSET', shards, unpack(set))
+  if type(answer) == 'table' and string.find(answer.err or '', 'OOM', 1, true) then
+    write_though_full()
+    redis.call('HSET', shards, unpack(set))
+  elseif type(answer) == 'table' then
+    error(answer.err)
+  end
+  if shard.circuit and not shard.excused then
+    -- The process before this one died while it ran this circuit.
+    if redis.call('HINCRBY', shards, of .. 'deaths:' .. shard.circuit, 1) == 1 then
+      redis.call('HSET', shards, of .. 'died', shard.died .. shard.circuit .. ' ')
+    end
+  end
+  if shard.circuit or shard.excused then
+    redis.call('HDEL', shards, of .. 'circuit', of .. 'excused')
+  end
+  redis.call('ZADD', STARTED, NOW, job .. '.' .. shard.index)
+  return attempt
+end
+
+local function give(tenant, time, tier, job, known)
+  local key, t = JOB .. job, 't' .. tier .. ':'
+  local before = known.stop - known.next + known.again
+  local shard = known.pending > 0 and next_shard(job, known)
+  if known.pending < 1 then
+    known.next, known.again = known.stop, 0
+    redis.call('DEL', key .. ':again')
+  end
+  local left = known.stop - known.next + known.again
+  if not shard then
+    write_though_full()
+    redis.call('HSET', key, t .. 'next', known.next, t .. 'again', known.again)
+    unwait(tier, before - left)
+    if left < 1 then
+      leave(tier, tenant, job)
+    end
+    return nil
+  end
+  local attempt = start(job, shard)
+  redis.call('HSET', key, 'n:PENDING', known.pending - 1, 'n:STARTED', known.started + 1, t .. 'next', known.next,
+    t .. 'again', known.again)
+  -- Before it leaves, so that it keeps the debt.
+  charge(tenant, known.seconds / weight_of(tenant) + (owed[tenant] or 0))
+  owed[tenant] = nil
+  if left < 1 then
+    leave(tier, tenant, job)
+  elseif known.next % PLACED_EVERY == 0 then
+    redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, known.seconds, known.weight, known.created, NOW), job)
+  end
+  local note = { 'waiting:' .. tier, number(sched['waiting:' .. tier]) - before + left }
+  if time > number(sched.now) then
+    table.insert(note, 'now')
+    table.insert(note, string.format('%.17g', time))
+  end
+  if tier > 0 then
+    table.insert(note, 'served:' .. tier)
+    table.insert(note, string.format('%.3f', NOW))
+  end
+  redis.call('HSET', SCHED, unpack(note))
+  if sched['reserved:' .. tier] then
+    redis.call('HDEL', SCHED, 'reserved:' .. tier)
+  end
+  if popped ~= tier then
+    -- Each tier keeps as many tokens as it has shards.
+    if popped and number(sched['waiting:' .. popped]) > 0 then
+      redis.call('RPUSH', TOKENS .. popped, '')
+    end
+    redis.call('RPOP', TOKENS .. tier)
+  end
+  if known.moves or known.started + known.succeeded == 0 then
+    redis.call('PUBLISH', key .. ':events', 'moved')
+  end
+  local work = redis.call('HGET', key .. ':work', shard.index) or ''
+  return { job, shard.index, attempt, shard.cause, tenant, string.format('%d', known.need), known.charged,
+    #work <= INLINE_BYTES and work or '' }
+end
+
+-- What can't be read must not keep others from running: such a job waits for somebody to cancel or delete it.
+local function set_aside(tenant, tier, job, why)
+  write_though_full()
+  leave(tier, tenant, job)
+  redis.pcall('HSET', JOB .. job, 'held', why)
+end
+
+-- ---- The choice
+
+-- The first tenants of the tiers that may fit, by virtual time.
+local turns, seen, fitting, misfit = {}, {}, {}, {}
+for _, tier in ipairs(tiers) do
+  if floor_of(tier) < room(tier) then
+    table.insert(fitting, tier)
+    local found = redis.call('ZRANGE', READY .. tier, 0, LOOK_TENANTS - 1, 'WITHSCORES')
+    for at = 1, #found, 2 do
+      if not seen[found[at]] then
+        seen[found[at]] = true
+        table.insert(turns, { tenant = found[at], time = tonumber(found[at + 1]) })
+      end
+    end
+  else
+    misfit[tier] = true
+  end
+end
+if #fitting > 1 then
+  table.sort(turns, function(one, other)
+    if one.time ~= other.time then
+      return one.time < other.time
+    end
+    return one.tenant < other.tenant
+  end)
+end
+
+-- The first jobs of a tenant by their place, with shards of all tiers that may fit.
+local function jobs_of(tenant)
+  local jobs = {}
+  for _, tier in ipairs(fitting) do
+    local found = redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, LOOK_JOBS - 1, 'WITHSCORES')
+    for at = 1, #found, 2 do
+      table.insert(jobs, { job = found[at], place = tonumber(found[at + 1]), tier = tier })
+    end
+  end
+  if #fitting > 1 then
+    table.sort(jobs, function(one, other)
+      if one.place ~= other.place then
+        return one.place < other.place
+      end
+      return one.tier > other.tier
+    end)
+  end
+  return jobs
+end
+
+local looks = 0
+for _, turn in ipairs(turns) do
+  for _, at in ipairs(jobs_of(turn.tenant)) do
+    local known = read(at.job, at.tier)
+    if not known then
+      set_aside(turn.tenant, at.tier, at.job, 'its data are damaged')
+    elseif known.need <= room(at.tier) then
+      local is_sound, given = pcall(give, turn.tenant, turn.time, at.tier, at.job, known)
+      if not is_sound then
+        set_aside(turn.tenant, at.tier, at.job, 'its data are damaged: ' .. tostring(given and given.err or given))
+      elseif given then
+        settle()
+        return given
+      end
+    end
+    misfit[at.tier] = true
+    looks = looks + 1
+  end
+  if looks >= MOST_LOOKS then
+    break
+  end
+end
+
+-- Nothing fits now.
+write_though_full()
+settle()
+local lowest
+for tier = TIERS - 1, 0, -1 do
+  if misfit[tier] then
+    lowest = tier
+    reserve(tier)
+  end
+end
+if popped and misfit[popped] and number(sched['waiting:' .. popped]) > 0 then
+  redis.call('LPUSH', TOKENS .. popped, '')
+end
+if not lowest then
+  return { 'nothing' }
+end
+return { 'later', lowest }

@@ -1,0 +1,9 @@
+-- Remove a job with all its keys. Its shards that run are forgotten by the next look for lost ones.
+
+write_though_full()
+hold('cancelled')
+redis.call('UNLINK', LEDGER, SHARDS, WORK, PROGRAMS, RESULTS, AGAIN)
+for _, key in ipairs({ JOBS, IDS, UNFINISHED, ACTIVE, UNPLACEABLE }) do
+  redis.call('ZREM', key, ID)
+end
+redis.call('SREM', CANCELLING, ID)

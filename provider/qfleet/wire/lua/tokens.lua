@@ -1,0 +1,28 @@
+-- Let each tier have as many tokens as it has shards to choose. A few more do no harm: workers have popped some whose
+-- shards they choose next. Returns for each tier with shards to choose: the tier, the number of shards, of tokens before.
+
+local answer = {}
+for tier = 0, TIERS - 1 do
+  local waiting = number(redis.call('HGET', SCHED, 'waiting:' .. tier))
+  if redis.call('EXISTS', READY .. tier) == 0 then
+    if waiting ~= 0 then
+      redis.call('HSET', SCHED, 'waiting:' .. tier, 0)
+    end
+    redis.call('DEL', TOKENS .. tier)
+  else
+    if waiting < 1 then
+      -- Some job has at least one.
+      waiting = 1
+      redis.call('HSET', SCHED, 'waiting:' .. tier, 1)
+    end
+    local tokens = redis.call('LLEN', TOKENS .. tier)
+    if tokens > waiting + SPARE_TOKENS then
+      redis.call('LTRIM', TOKENS .. tier, 0, waiting - 1)
+    end
+    push_tokens(tier, waiting - tokens)
+    for _, value in ipairs({ tier, waiting, tokens }) do
+      table.insert(answer, value)
+    end
+  end
+end
+return answer
