@@ -31,6 +31,7 @@ from qfleet_worker.lifecycle.request import shard_request
 from qfleet_worker.lifecycle.shutdown import limit_shutdown, outlast_termination
 from qfleet_worker.machine.allocator import keep_freed_memory
 from qfleet_worker.machine.resources import usable_bytes
+from qfleet_worker.search import Search
 from qfleet_worker.settings import Settings
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Store, connect
@@ -72,7 +73,8 @@ def make_app(settings: Settings, name: str) -> Any:
         process_id=os.getpid(),
     )
     app.steps["consumer"].add(presence_step(main, presence, background.report))
-    app.steps["consumer"].add(reconciler_step(main, publish))
+    search = Search(connect(settings.broker, retries=1), name, unplaceable_seconds=settings.unplaceable_seconds)
+    app.steps["consumer"].add(reconciler_step(search, publish))
     app.steps["consumer"].add(PoolStep)
     limit_control()
     limit_shutdown(main, settings.grace_seconds, publish)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -61,7 +59,7 @@ class Glimpse(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Glimpse)
 
 
-class Lost(Exception):
+class _LockLostError(Exception):
     """Another worker looks by now."""
 
 
@@ -71,7 +69,7 @@ class Search:
     Args:
         client: the Redis that holds the ledger.
         worker: the worker's name.
-        unplaceable_seconds: seconds that a job waits for a worker with enough memory before it fails; ``None`` for ever.
+        unplaceable_seconds: seconds until a job fails that waits for a worker with enough memory; ``None``: for ever.
         patience_seconds: seconds that a shard must have looked lost.
     """
 
@@ -87,7 +85,7 @@ class Search:
         self._worker = worker
         self._scripts = Scripts(client)
         self._patience = patience_seconds
-        self._unplaceable = Unplaceable(client, self._scripts, unplaceable_seconds, self._claim_name)
+        self._unplaceable = Unplaceable(client, self._scripts, unplaceable_seconds)
         #: (id, owner) of each shard that looked lost, and when it first did, by `time.monotonic`
         self._suspects: dict[tuple[str, str], float] = {}
         self._cursor = 0
@@ -110,7 +108,7 @@ class Search:
             self._renew_lock()
             self._unplaceable.look([Capacity(worker.memory_bytes, worker.engine) for worker in workers.values()])
             named = self._lost_messages()
-        except Lost:
+        except _LockLostError:
             return []
         # The others may look again when it's time.
         self._redis.pexpire(keys.RECONCILER, int(LOOK_SECONDS * 900))
@@ -118,11 +116,8 @@ class Search:
 
     def _renew_lock(self) -> None:
         if self._redis.get(keys.RECONCILER) != self._worker.encode():
-            raise Lost
+            raise _LockLostError
         self._redis.pexpire(keys.RECONCILER, int(LOCK_SECONDS * 1000))
-
-    def _claim_name(self) -> str:
-        return f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
 
     def _workers(self) -> dict[str, Glimpse]:
         """Return the workers that are up, and delete records that are too old, or that no worker wrote."""
@@ -151,9 +146,10 @@ class Search:
                 # It hasn't shown itself since it took the shard.
                 continue
             key = task_id(job_id, index), owner
-            since = suspects[key] = self._suspects.get(key, now)
-            if now - since >= self._patience:
-                del suspects[key]
+            since = self._suspects.get(key)
+            if since is None or now - since < self._patience:
+                suspects[key] = now if since is None else since
+            else:
                 lost.setdefault(job_id, []).append((index, owner))
         self._suspects = suspects
         for job_id, shards in lost.items():

@@ -33,6 +33,8 @@ class Settings:
     time_limit_seconds: int = 3600
     #: ``QFLEET_GRACE_SECONDS``: how long shards may run on after SIGTERM before they are handed back
     grace_seconds: int = 30
+    #: ``QFLEET_UNPLACEABLE_SECONDS``: seconds until a job fails that no worker has the memory for; unset = never
+    unplaceable_seconds: int | None = None
     #: ``QFLEET_WARM``: compile the faster engine in the background if it isn't compiled yet
     warm: bool = True
     #: ``QFLEET_LOG_LEVEL``
@@ -65,6 +67,11 @@ class Settings:
             max_attempts=_integer(environment, "QFLEET_MAX_ATTEMPTS", 3, lowest=1),
             time_limit_seconds=_integer(environment, "QFLEET_TIME_LIMIT_SECONDS", 3600, lowest=0),
             grace_seconds=_integer(environment, "QFLEET_GRACE_SECONDS", 30, lowest=0),
+            unplaceable_seconds=(
+                _integer(environment, "QFLEET_UNPLACEABLE_SECONDS", 0, lowest=0)
+                if environment.get("QFLEET_UNPLACEABLE_SECONDS")
+                else None
+            ),
             warm=_switch(environment, "QFLEET_WARM", default=True),
             log_level=log_level,
             lifeline=environment.get("QFLEET_LIFELINE", ""),

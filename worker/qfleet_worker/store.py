@@ -19,7 +19,7 @@ import msgspec
 import psutil
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import OutOfMemoryError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -29,14 +29,8 @@ from qfleet.wire.messages.presence import STALE_SECONDS, Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import ShardField
-from qfleet.wire.redis.states import ShardState, shard_of, task_id
+from qfleet.wire.redis.states import ShardState
 
-#: Seconds between two searches for lost shards.
-RECONCILE_SECONDS: Final = 5.0
-#: The most damaged entries that a worker remembers, to log each of them once.
-_MAX_SKIPPED: Final = 1000
-#: Seconds after which the record of a worker that vanished is deleted.
-FORGOTTEN_SECONDS: Final = 86_400.0
 #: Seconds that a result waits for room in a full Redis, and seconds between two attempts.
 ROOM_SECONDS: Final = 60.0
 _ROOM_RETRY_SECONDS: Final = 1.0
@@ -115,7 +109,6 @@ class Store:
         self._redis: Any = client
         self._worker = worker
         self._machine = machine
-        self._skipped: set[bytes] = set()
         self._room_seconds = room_seconds
         self._scripts = Scripts(client)
         self._renew = self._redis.register_script(plain_script("show"))
@@ -252,44 +245,6 @@ class Store:
         """
         self._scripts.call("excuse", job_id, index, f"{self._worker}/")
 
-    def lost(self, patience_seconds: float) -> list[tuple[str, int]]:
-        """Find the shards that lost their message or their process.
-
-        The caller must publish these shards again. A job with damaged records is skipped, and logged once.
-
-        Args:
-            patience_seconds: seconds that a shard must have looked lost.
-
-        Returns:
-            The job and the index of each shard; nothing if another worker has just searched.
-        """
-        if not self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(RECONCILE_SECONDS * 900)):
-            return []
-        self._forget_workers()
-        shards: list[tuple[str, int]] = []
-        last_taken = b"0"
-        for raw in self._redis.zrevrange(keys.ACTIVE, 0, -1):
-            job_id = raw.decode("ascii", "replace")
-            if shard_of(task_id(job_id, 0)) is None:
-                self._skip(raw, "it is not the id of a job")
-                continue
-            try:
-                began, *lost = self._scripts.call("reconcile", job_id, patience_seconds, last_taken)
-            except ResponseError as exc:
-                # Subclasses tell of Redis itself, such as a full one or one that is no longer the master.
-                if type(exc) is not ResponseError:
-                    raise
-                self._skip(raw, exc)
-                continue
-            last_taken = max(last_taken, began, key=float)
-            shards += [(job_id, index) for index in lost]
-        return shards
-
-    def _skip(self, job_id: bytes, why: object) -> None:
-        if job_id not in self._skipped and len(self._skipped) < _MAX_SKIPPED:
-            self._skipped.add(job_id)
-            logger.warning("skipped %.100r in %s when looking for lost shards: %s", job_id, keys.ACTIVE, why)
-
     def renew_presence(self, presence: Presence) -> None:
         """Store this worker's presence with the time of Redis's clock."""
         fields = msgspec.to_builtins(presence)
@@ -299,15 +254,6 @@ class Store:
     def withdraw_presence(self) -> None:
         """Delete this worker's presence."""
         self._redis.hdel(keys.WORKERS, self._worker)
-
-    def _forget_workers(self) -> None:
-        """Delete the records of workers that vanished long ago, and invalid records."""
-        now, glimpses = self._glimpses()
-        gone = [
-            name for name, glimpse in glimpses.items() if not -STALE_SECONDS < now - glimpse.seen < FORGOTTEN_SECONDS
-        ]
-        if gone:
-            self._redis.hdel(keys.WORKERS, *gone)
 
     def is_up_on(self, machine: str) -> bool:
         """Tell whether a worker of a machine has renewed its presence lately."""

@@ -7,14 +7,14 @@ They wait, with the reason, until a worker comes that can hold them; or fail, if
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, TIERS
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.messages.presence import SLOWER_ENGINE
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, SchedField, ShardField, TierField
+from qfleet.wire.redis.keys import JobField, SchedField, TierField
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,6 @@ logger = logging.getLogger(__name__)
 _TENANTS: Final = 10
 _JOBS: Final = 10
 _HELD: Final = 100
-#: The most shards that fail in one look.
-_FAILED_AT_ONCE: Final = 1000
 #: The slower engine needs up to this many times the memory of the faster one.
 _SLOWER: Final = 4
 
@@ -39,14 +37,14 @@ class Capacity(NamedTuple):
 class _Need(NamedTuple):
     """What the shards of a job's tier need."""
 
-    tier: int
     #: bytes on the faster engine, and on the slower one
     need: int
     slow: int
-    #: the tier's largest circuit, for the user
-    what: str
+    #: of the tier's widest circuit
+    num_qubits: int
 
     def fits(self, workers: Sequence[Capacity]) -> bool:
+        """Tell whether a worker can hold the shards."""
         return any(each.memory_bytes >= self._on(each) for each in workers)
 
     def _on(self, worker: Capacity) -> int:
@@ -56,7 +54,10 @@ class _Need(NamedTuple):
         """Return why no worker can hold the shards."""
         largest = max(workers, key=lambda each: each.memory_bytes)
         needed, has = self._on(largest) / 2**30, largest.memory_bytes / 2**30
-        return f"{self.what}needs {needed:.2f} GiB of memory; the largest worker has {has:.2f} GiB"
+        return (
+            f"its {self.num_qubits} qubits need {needed:.2f} GiB of memory, and the largest worker has {has:.2f} GiB; "
+            "start a worker with more memory"
+        )
 
 
 class Unplaceable:
@@ -66,14 +67,12 @@ class Unplaceable:
         client: the Redis that holds the ledger.
         scripts: the scripts there.
         seconds: seconds that a job waits for a worker before it fails; ``None`` for ever.
-        claim_name: returns a name, used once, under which this worker claims a shard.
     """
 
-    def __init__(self, client: Any, scripts: Scripts, seconds: float | None, claim_name: Callable[[], str]) -> None:
+    def __init__(self, client: Any, scripts: Scripts, seconds: float | None) -> None:
         self._redis = client
         self._scripts = scripts
         self._seconds = seconds
-        self._claim_name = claim_name
 
     def look(self, workers: Sequence[Capacity]) -> None:
         """Hold the jobs that no worker can run, and let those go that one can by now."""
@@ -82,16 +81,17 @@ class Unplaceable:
         for job_id in self._waiting(max(each.memory_bytes for each in workers)):
             unmet = self._unmet(job_id, workers)
             if unmet is not None:
-                logger.warning("job %s waits: it %s", job_id, unmet)
+                logger.warning("job %s waits: %s", job_id, unmet)
                 self._scripts.call("hold", job_id, unmet)
-        seconds, _ = self._redis.time()
+        seconds, microseconds = self._redis.time()
+        now = seconds + microseconds * 1e-6
         for raw, since in self._redis.zrange(keys.UNPLACEABLE, 0, _HELD - 1, withscores=True):
             job_id = raw.decode("ascii", "replace")
             unmet = self._unmet(job_id, workers)
             if unmet is None:
                 self._scripts.call("let_go", job_id, "")
-            elif self._seconds is not None and seconds - since >= self._seconds:
-                self._fail(job_id, workers)
+            elif self._seconds is not None and now - since >= self._seconds:
+                self._fail(job_id, unmet)
 
     def _waiting(self, largest: int) -> Iterator[str]:
         """Yield jobs of the tiers whose shards may be larger than the largest worker."""
@@ -107,15 +107,14 @@ class Unplaceable:
         """Return the tiers of a job with shards that nobody has chosen."""
         raw = self._redis.hget(keys.job(job_id), JobField.TIERS) or b""
         tiers = [int(each) for each in raw.split() if each.isdigit()][:TIERS]
-        names = (TierField.NEED, TierField.SLOW, TierField.WHAT, TierField.NEXT, TierField.END, TierField.AGAIN)
+        names = (TierField.NEED, TierField.SLOW, TierField.QUBITS, TierField.NEXT, TierField.END, TierField.AGAIN)
         found = []
         for tier in tiers:
-            need, slow, what, at, end, again = self._redis.hmget(
+            need, slow, qubits, at, end, again = self._redis.hmget(
                 keys.job(job_id), [JobField.of_tier(tier, name) for name in names]
             )
             if int(end or 0) - int(at or 0) + int(again or 0) > 0:
-                text = (what or b"").decode(errors="replace")
-                found.append(_Need(tier, int(need or 0), int(slow or 0), f"{text} " if text else ""))
+                found.append(_Need(int(need or 0), int(slow or 0), int(qubits or 0)))
         return found
 
     def _unmet(self, job_id: str, workers: Sequence[Capacity]) -> str | None:
@@ -125,25 +124,8 @@ class Unplaceable:
             return None
         return needs[0].reason(workers)
 
-    def _fail(self, job_id: str, workers: Sequence[Capacity]) -> None:
+    def _fail(self, job_id: str, why: str) -> None:
         """Let the shards of a held job fail that no worker can hold."""
-        total = int(self._redis.hget(keys.job(job_id), JobField.SHARDS) or 0)
-        reasons = {need.tier: need.reason(workers) for need in self._needs(job_id)}
-        failed = 0
-        for start in range(0, total, MOST_AT_ONCE):
-            indices = range(start, min(total, start + MOST_AT_ONCE))
-            states = self._redis.hmget(
-                keys.shards(job_id), [ShardField.of(index, ShardField.STATE) for index in indices]
-            )
-            for index, state in zip(indices, states, strict=True):
-                if state != b"PENDING":
-                    continue
-                if failed == _FAILED_AT_ONCE:
-                    return
-                owner = self._claim_name()
-                if len(self._scripts.call("take", job_id, index, owner, "")) < 3:
-                    continue
-                error = next(iter(reasons.values()), "needs more memory than any worker has")
-                self._scripts.call("finish", job_id, index, owner, "FAILURE", "", error, 0)
-                failed += 1
-        self._scripts.call("let_go", job_id, "")
+        first = 0
+        while first >= 0:
+            first = self._scripts.call("refuse", job_id, first, MOST_AT_ONCE, why)

@@ -41,6 +41,7 @@ class PlannedCircuit:
     result_bytes: int
     #: predicted bytes of memory, by engine
     needs: Mapping[str, int] = field(default_factory=dict)
+    num_qubits: int = 0
 
     @property
     def tier(self) -> int:
@@ -57,6 +58,8 @@ class PlannedShard:
     seconds: float
     #: predicted bytes of memory of its largest circuit, by engine
     needs: Mapping[str, int]
+    #: of its widest circuit
+    num_qubits: int = 0
 
 
 def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) -> int | None:
@@ -128,6 +131,7 @@ class _Shard:
         self._requests: dict[Request, int] = {}
         self._needs: dict[str, int] = {}
         self._tier: int | None = None
+        self._qubits = 0
         self._points = 0
         self._seconds = 0.0
         self._result_bytes = 0.0
@@ -158,6 +162,7 @@ class _Shard:
         request = self._requests.setdefault(item.request, len(self._requests))
         self._circuits.append(work if not request else msgspec.structs.replace(work, request=request))
         self._tier = item.tier
+        self._qubits = max(self._qubits, item.num_qubits)
         for engine, needed in item.needs.items():
             self._needs[engine] = max(needed, self._needs.get(engine, 0))
         self._points += points
@@ -167,7 +172,7 @@ class _Shard:
     def planned(self, threads: int) -> PlannedShard:
         """Return the shard, filled."""
         work = ShardWork(tuple(self._circuits), tuple(self._requests), threads)
-        return PlannedShard(work, self._seconds, self._needs)
+        return PlannedShard(work, self._seconds, self._needs, self._qubits)
 
 
 def _room(left: float, each: float) -> int:
@@ -192,4 +197,4 @@ def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[Planned
             block = msgspec.structs.replace(
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
             )
-            yield PlannedCircuit(block, item.request, item.seconds / blocks, result_bytes, item.needs)
+            yield PlannedCircuit(block, item.request, item.seconds / blocks, result_bytes, item.needs, item.num_qubits)

@@ -190,6 +190,7 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
         encoded.seconds,
         encoded.result_bytes + (len(work.values) + len(wanted)) // points,
         encoded.needs,
+        encoded.record.num_qubits,
     )
 
 

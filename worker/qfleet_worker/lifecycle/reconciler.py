@@ -1,55 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search for shards that lost their message or their process.
+"""The thread that looks for what went astray in the ledger.
 
-They must be published again.
-
-A message is lost if a worker died between taking it off the queue and running it (celery #4354, kombu #1836), or if a
-client died before it had published a whole job. A process is lost with its machine.
+A message or a process is lost if a worker died between taking a message off the queue and running it (celery #4354,
+kombu #1836), or with its machine; a token, with the connection on which it came.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from celery import bootsteps
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from qfleet_worker.store import RECONCILE_SECONDS, Store
+from qfleet_worker.search import LOOK_SECONDS, Search
 
 logger = logging.getLogger(__name__)
 
-#: How long a shard must look lost: longer than a worker takes to report that it holds the shard.
-PATIENCE_SECONDS: Final = 4.0
 
+def reconciler_step(search: Search, publish: Callable[[str, int], None]) -> type[bootsteps.StartStopStep]:
+    """Return a step of Celery's consumer that looks every few seconds, in a thread of its own.
 
-def reconciler_step(store: Store, publish: Callable[[str, int], None]) -> type[bootsteps.StartStopStep]:
-    """Return a step of Celery's consumer that publishes lost shards again.
+    The thread outlasts the consumer's connections.
 
     Args:
-        store: the store to search.
-        publish: a function that puts a shard on the queue, given its job id and index.
+        search: the search.
+        publish: a function that puts a shard of a job of version 0.1 on the queue, given its job id and index.
     """
+    ended = threading.Event()
+    thread = threading.Thread(target=_look_until, args=(ended, search, publish), name="reconciler", daemon=True)
 
     class ReconcilerStep(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)
-        _timer: Any = None
 
-        def start(self, consumer: Any) -> None:
-            self._timer = consumer.timer.call_repeatedly(RECONCILE_SECONDS, self._look)
+        def start(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
+            if thread.ident is None:
+                thread.start()
 
-        def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
-            if self._timer is not None:
-                self._timer.cancel()
+        def stop(self, consumer: Any) -> None:
+            pass
 
-        def _look(self) -> None:
-            try:
-                for job_id, index in store.lost(PATIENCE_SECONDS):
-                    logger.warning("shard %s of job %s was lost; it goes on the queue again", index, job_id)
-                    publish(job_id, index)
-            except (RedisError, OperationalError) as exc:
-                logger.warning("could not look for lost shards: %s", exc)
+        def shutdown(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
+            ended.set()
 
     return ReconcilerStep
+
+
+def _look_until(ended: threading.Event, search: Search, publish: Callable[[str, int], None]) -> None:
+    while not ended.wait(LOOK_SECONDS):
+        try:
+            for job_id, index in search.look():
+                logger.warning("shard %s of job %s was lost; it goes on the queue again", index, job_id)
+                publish(job_id, index)
+        except (RedisError, OperationalError) as exc:
+            logger.warning("could not look for what went astray: %s", exc)
+        except Exception:
+            logger.exception("a defect in the search for what went astray; it goes on")

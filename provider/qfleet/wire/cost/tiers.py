@@ -25,6 +25,8 @@ class Tier(NamedTuple):
     slow: int
     #: predicted core seconds of one of them
     seconds: float
+    #: qubits of their widest circuit, for the user
+    num_qubits: int = 0
 
 
 def tier_of(need_bytes: int) -> int:

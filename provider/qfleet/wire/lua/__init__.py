@@ -20,7 +20,7 @@ from qfleet.wire.redis.states import MOVES
 #: The scripts that work on one job.
 JobScript = Literal[
     "submit", "requeue", "take", "begin", "finish", "fail", "release", "stopped", "excuse", "lost", "reconcile",
-    "cancel", "retry", "hold", "let_go", "age", "remove",
+    "cancel", "retry", "refuse", "hold", "let_go", "age", "remove",
 ]  # fmt: skip
 #: The scripts that work on all jobs, by the shards that wait.
 FleetScript = Literal["pick", "tokens"]
@@ -98,6 +98,7 @@ _PARTS: Final[Mapping[Name, tuple[str, ...]]] = {
     "lost": _OF_BOTH,
     "cancel": _OF_BOTH,
     "retry": _OF_BOTH,
+    "refuse": _OF_BOTH,
     "hold": _OF_BOTH,
     "let_go": _OF_BOTH,
     "age": _OF_BOTH,

@@ -11,6 +11,15 @@ local function each_tier(tiers, what)
   end
 end
 
+-- Nothing of a held job is left to be chosen.
+local function choose_none(tiers)
+  each_tier(tiers or '', function(tier, known)
+    redis.call('HSET', LEDGER, 't' .. tier .. ':next', known.stop, 't' .. tier .. ':again', 0)
+  end)
+  redis.call('DEL', AGAIN)
+  redis.call('HDEL', LEDGER, 'held')
+end
+
 -- Let PENDING shards be chosen, before the job's others. Returns 1; or 2 for a job of version 0.1: send messages for them.
 local function back(indices)
   local job = redis.call('HMGET', LEDGER, 'tiers', 'tenant', 'weight', 'held', 'created')

@@ -47,12 +47,7 @@ move(pending, 'PENDING', 'REVOKED')
 move(started, 'STARTED', 'REVOKED')
 forget(gone)
 if following == -1 then
-  -- Nothing is left to be chosen.
-  each_tier(job[3] or '', function(tier, known)
-    redis.call('HSET', LEDGER, 't' .. tier .. ':next', known.stop, 't' .. tier .. ':again', 0)
-  end)
-  redis.call('DEL', AGAIN)
-  redis.call('HDEL', LEDGER, 'held')
+  choose_none(job[3])
   redis.call('SREM', CANCELLING, ID)
 end
 if #pending + #started > 0 then

@@ -158,6 +158,8 @@ class TierField:
     SLOW: Final = "slow"
     #: predicted core seconds of one of them
     SECONDS: Final = "seconds"
+    #: qubits of their widest circuit
+    QUBITS: Final = "qubits"
 
 
 class SchedField:

@@ -23,7 +23,7 @@ FINAL_STATES: Final[frozenset[ShardState]] = frozenset({"SUCCESS", "FAILURE", "R
 
 #: The states that a shard may move to from each.
 MOVES: Final[Mapping[ShardState, frozenset[ShardState]]] = {
-    "PENDING": frozenset({"STARTED", "REVOKED"}),
+    "PENDING": frozenset({"STARTED", "FAILURE", "REVOKED"}),
     "STARTED": frozenset({"PENDING", "SUCCESS", "FAILURE", "REVOKED"}),
     "SUCCESS": frozenset(),
     "FAILURE": frozenset({"PENDING"}),

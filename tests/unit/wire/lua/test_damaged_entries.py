@@ -17,6 +17,7 @@ from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
+from qfleet_worker.search import Search
 from qfleet_worker.store import Store
 
 QUEUE = f"{keys.PREFIX}{keys.QUEUE}"
@@ -39,13 +40,18 @@ def job(store_client: redis.Redis, store: Store) -> Iterator[NewJob]:
     ledger.delete(job.job_id)
 
 
-def _look(client: redis.Redis, store: Store) -> list[tuple[str, int]]:
+@pytest.fixture
+def search(store_client: redis.Redis) -> Search:
+    return Search(store_client, "a@test", patience_seconds=0.0)
+
+
+def _look(client: redis.Redis, search: Search) -> list[tuple[str, int]]:
     client.delete(keys.RECONCILER)
-    return store.lost(0.0)
+    return search.look()
 
 
-def _finds(client: redis.Redis, store: Store, job: NewJob) -> bool:
-    return [_look(client, store) for _ in range(2)] == [[], [(job.job_id, 0)]]
+def _finds(client: redis.Redis, search: Search, job: NewJob) -> bool:
+    return [_look(client, search) for _ in range(2)] == [[], [(job.job_id, 0)]]
 
 
 @pytest.mark.parametrize(
@@ -53,33 +59,35 @@ def _finds(client: redis.Redis, store: Store, job: NewJob) -> bool:
     [b"\xff\xfe", b"", b"with space", b"a.b", b"..", b"x" * 1000, "café".encode(), b"gone"],
     ids=["not text", "empty", "space", "dot", "dots", "long", "not ascii", "of no job"],
 )
-def test_a_name_that_is_no_jobs(job_id: bytes, store_client: redis.Redis, store: Store, job: NewJob) -> None:
+def test_a_name_that_is_no_jobs(
+    job_id: bytes, store_client: redis.Redis, store: Store, search: Search, job: NewJob
+) -> None:
     store_client.zadd(keys.ACTIVE, {job_id: 9e15})
-    assert _finds(store_client, store, job)
+    assert _finds(store_client, search, job)
 
 
 @pytest.mark.parametrize("key", range(5), ids=["ledger", "shards", "work", "programs", "results"])
-def test_a_key_of_another_type(key: int, store_client: redis.Redis, store: Store, job: NewJob) -> None:
+def test_a_key_of_another_type(key: int, store_client: redis.Redis, store: Store, search: Search, job: NewJob) -> None:
     store_client.hset(keys.job("odd"), mapping={JobField.SHARDS: 1, JobField.CREATED: 1})
     store_client.delete(keys.of_job("odd")[key])
     store_client.set(keys.of_job("odd")[key], "no hash")
     store_client.zadd(keys.ACTIVE, {"odd": 9e15})
     try:
-        assert _finds(store_client, store, job)
+        assert _finds(store_client, search, job)
     finally:
         store_client.delete(*keys.of_job("odd"))
 
 
 @pytest.mark.parametrize("shards", ["1e15", "-1", "0.5", "nan", "inf", "many", ""])
 def test_a_number_of_shards_that_no_client_stores(
-    shards: str, store_client: redis.Redis, store: Store, job: NewJob, caplog: pytest.LogCaptureFixture
+    shards: str, store_client: redis.Redis, store: Store, search: Search, job: NewJob, caplog: pytest.LogCaptureFixture
 ) -> None:
     store_client.hset(keys.job("odd"), mapping={JobField.SHARDS: shards, JobField.CREATED: 1})
     store_client.zadd(keys.ACTIVE, {"odd": 9e15})
     try:
         with caplog.at_level(logging.WARNING):
-            assert _finds(store_client, store, job)
-            _look(store_client, store)
+            assert _finds(store_client, search, job)
+            _look(store_client, search)
         # Once, and not every few seconds.
         assert caplog.text.count("skipped b'odd'") == 1
         with pytest.raises(redis.ResponseError, match="does not have"):
@@ -89,14 +97,14 @@ def test_a_number_of_shards_that_no_client_stores(
 
 
 def test_a_redis_that_refuses_everything_is_no_damaged_entry(
-    store_client: redis.Redis, store: Store, job: NewJob, monkeypatch: pytest.MonkeyPatch
+    store_client: redis.Redis, store: Store, search: Search, job: NewJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise redis.exceptions.OutOfMemoryError("full")
 
     monkeypatch.setattr(Scripts, "call", full)
     with pytest.raises(redis.exceptions.OutOfMemoryError):
-        _look(store_client, store)
+        _look(store_client, search)
 
 
 def _record(seen: float, **changed: object) -> bytes:
@@ -124,7 +132,7 @@ def _record(seen: float, **changed: object) -> bytes:
     ids=lambda record: repr(record[:24]),
 )
 def test_a_workers_record_that_no_worker_wrote(
-    record: bytes, store_client: redis.Redis, store: Store, job: NewJob
+    record: bytes, store_client: redis.Redis, store: Store, search: Search, job: NewJob
 ) -> None:
     taken = store.take(job.job_id, 0)
     assert taken is not None
@@ -140,11 +148,11 @@ def test_a_workers_record_that_no_worker_wrote(
     # The gate, too, takes it for the record of nobody.
     assert store.take(job.job_id, 0) is not None
     # It is dropped, as the records of workers that are long gone are.
-    assert _finds(store_client, store, job)
+    assert _finds(store_client, search, job)
     assert not store_client.hexists(keys.WORKERS, "odd")
 
 
-def test_a_workers_record_of_a_megabyte(store_client: redis.Redis, store: Store, job: NewJob) -> None:
+def test_a_workers_record_of_a_megabyte(store_client: redis.Redis, store: Store, search: Search, job: NewJob) -> None:
     assert store.take(job.job_id, 0) is not None
     store_client.hset(keys.shards(job.job_id), "0:owner", "odd/1/abcdefgh")
     seconds, _ = store_client.time()  # type: ignore[misc]
@@ -156,14 +164,16 @@ def test_a_workers_record_of_a_megabyte(store_client: redis.Redis, store: Store,
 
 @pytest.mark.parametrize("holds", [5, "text", {"a": 1}, [1, None, {}, [[]]], None])
 def test_a_worker_that_says_odd_things_of_what_it_holds(
-    holds: object, store_client: redis.Redis, store: Store, job: NewJob
+    holds: object, store_client: redis.Redis, store: Store, search: Search, job: NewJob
 ) -> None:
     seconds, _ = store_client.time()  # type: ignore[misc]
     store_client.hset(keys.WORKERS, "odd", _record(float(seconds), holds=holds))
-    assert _finds(store_client, store, job)
+    assert _finds(store_client, search, job)
 
 
-def test_the_name_of_a_worker_may_be_anything(store_client: redis.Redis, store: Store, job: NewJob) -> None:
+def test_the_name_of_a_worker_may_be_anything(
+    store_client: redis.Redis, store: Store, search: Search, job: NewJob
+) -> None:
     store_client.hset(keys.WORKERS, b"\xff\xfe", b"junk")
     assert not store.is_up_on("here")
-    assert _finds(store_client, store, job)
+    assert _finds(store_client, search, job)

@@ -17,7 +17,8 @@ from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
 from qfleet.wire.redis.states import task_id
-from qfleet_worker.store import FORGOTTEN_SECONDS, Store
+from qfleet_worker.search import FORGOTTEN_SECONDS, Search
+from qfleet_worker.store import Store
 
 QUEUE = f"{keys.PREFIX}{keys.QUEUE}"
 
@@ -125,9 +126,7 @@ def test_a_job_that_is_gone_is_no_longer_looked_at(
     assert store_client.zscore(keys.ACTIVE, job.job_id) is None
 
 
-def test_a_worker_that_went_without_leave_is_forgotten_after_a_day(
-    store_client: redis.Redis, store: Store, other: Store
-) -> None:
+def test_a_worker_that_went_without_leave_is_forgotten_after_a_day(store_client: redis.Redis, store: Store) -> None:
     show_presence(store)
     now, _ = cast("tuple[int, int]", store_client.time())
     record = make_presence("")
@@ -136,21 +135,20 @@ def test_a_worker_that_went_without_leave_is_forgotten_after_a_day(
         store_client.hset(keys.WORKERS, name, msgspec.json.encode(told))
     store_client.hset(keys.WORKERS, "not a worker", "{")
     store_client.delete(keys.RECONCILER)
-    other.lost(1.0)
+    Search(store_client, "b@test").look()
     assert set(store_client.hkeys(keys.WORKERS)) == {b"a@test", b"silent"}
 
 
-def test_one_worker_looks_at_a_time(
-    store_client: redis.Redis, store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_worker_looks_at_a_time(store_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     monkeypatch.setattr(Scripts, "call", lambda *arguments, **_: calls.append(arguments) or [0])
     store_client.delete(keys.RECONCILER)
     store_client.zadd(keys.ACTIVE, {"some-job": 1.0})
-    store.lost(1.0)
+    first, second = Search(store_client, "a@test"), Search(store_client, "b@test")
+    first.look()
     looked = len(calls)
     assert looked > 0
-    assert other.lost(1.0) == []
+    assert second.look() == []
     assert len(calls) == looked
     store_client.zrem(keys.ACTIVE, "some-job")
     store_client.delete(keys.RECONCILER)

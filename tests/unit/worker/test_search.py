@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What went astray is found and put right; on an imitated and on a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from late_jobs import MIB, Choice, Picker, make_tier, submit
+from make_jobs import make_presence
+
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField, SchedField
+from qfleet.wire.redis.states import SHARD_STATES, task_id
+from qfleet_worker.search import Search
+from qfleet_worker.store import Store
+
+GIB = 1024 * MIB
+
+
+@pytest.fixture
+def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
+    def clean() -> None:
+        for pattern in ("ready:*", "tokens:*", "sched", "vt", "started", "cancelling", "unplaceable", "unfinished"):
+            for key in store_client.scan_iter(keys.PREFIX + pattern, count=1000):
+                store_client.delete(key)
+        store_client.delete(keys.WORKERS, keys.RECONCILER, keys.ACTIVE)
+
+    clean()
+    yield store_client
+    clean()
+
+
+@pytest.fixture
+def search(client: redis.Redis) -> Search:
+    return Search(client, "searcher@test", patience_seconds=0.0)
+
+
+def look(client: redis.Redis, search: Search, times: int = 1) -> list[tuple[str, int]]:
+    found = []
+    for _ in range(times):
+        client.delete(keys.RECONCILER)
+        found = search.look()
+    return found
+
+
+def show(client: redis.Redis, name: str = "a@test", *holds: str, memory_bytes: int = GIB, engine: str = "") -> None:
+    presence = make_presence(name, holds=holds, memory_bytes=memory_bytes, engine=engine)
+    Store(client, name).renew_presence(presence)
+
+
+def picked(client: redis.Redis) -> Choice:
+    choice = Picker(client).pick()
+    assert isinstance(choice, Choice)
+    return choice
+
+
+def states(client: redis.Redis, job_id: str) -> dict[str, int]:
+    numbers = client.hmget(keys.job(job_id), [JobField.count(state) for state in SHARD_STATES])
+    return {state: int(number) for state, number in zip(SHARD_STATES, numbers, strict=True) if int(number or 0)}
+
+
+def test_a_shard_whose_worker_is_gone_waits_again(client: redis.Redis, search: Search) -> None:
+    job_id = submit(client)
+    first = picked(client)
+    look(client, search)
+    assert states(client, job_id) == {"STARTED": 1}
+    look(client, search)
+    assert states(client, job_id) == {"PENDING": 1}
+    second = picked(client)
+    assert (second.job_id, second.index, second.attempt) == (job_id, first.index, 2)
+
+
+def test_a_shard_that_its_worker_never_got_waits_again(client: redis.Redis, search: Search) -> None:
+    """The worker chose it, and the answer was lost: it shows itself without it."""
+    job_id = submit(client)
+    show(client)
+    picked(client)
+    look(client, search, times=3)
+    assert states(client, job_id) == {"STARTED": 1}
+    show(client)
+    look(client, search, times=2)
+    assert states(client, job_id) == {"PENDING": 1}
+
+
+def test_a_shard_that_is_held_is_not_lost(client: redis.Redis, search: Search) -> None:
+    job_id = submit(client)
+    choice = picked(client)
+    show(client, "a@test", task_id(job_id, choice.index))
+    look(client, search, times=3)
+    assert states(client, job_id) == {"STARTED": 1}
+
+
+def test_a_shard_must_look_lost_for_a_while(client: redis.Redis) -> None:
+    job_id = submit(client)
+    picked(client)
+    look(client, Search(client, "searcher@test", patience_seconds=1000.0), times=5)
+    assert states(client, job_id) == {"STARTED": 1}
+
+
+def test_lost_tokens_come_again(client: redis.Redis, search: Search) -> None:
+    submit(client, make_tier(7), tokens=False)
+    look(client, search)
+    assert client.llen(keys.tokens(0)) == 7
+
+
+def test_a_cancel_that_its_client_left_is_finished(client: redis.Redis, search: Search) -> None:
+    job_id = submit(client, make_tier(30))
+    Picker(client).scripts.call("cancel", job_id, 0, 10)
+    assert states(client, job_id) == {"PENDING": 20, "REVOKED": 10}
+    look(client, search)
+    assert states(client, job_id) == {"REVOKED": 30}
+    assert not client.exists(keys.CANCELLING)
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"", b"a b", b"..", b"gone.0", b"gone.x"])
+def test_entries_that_no_qfleet_wrote_stop_nothing(name: bytes, client: redis.Redis, search: Search) -> None:
+    job_id = submit(client)
+    picked(client)
+    for key in (keys.STARTED, keys.UNFINISHED, keys.ACTIVE, keys.UNPLACEABLE):
+        client.zadd(key, {name: 1.0})
+    client.sadd(keys.CANCELLING, name)
+    look(client, search, times=2)
+    assert states(client, job_id) == {"PENDING": 1}
+    client.delete(keys.STARTED, keys.UNFINISHED, keys.ACTIVE, keys.UNPLACEABLE, keys.CANCELLING)
+
+
+# --- Jobs that no worker can hold ---
+
+
+def held(client: redis.Redis, job_id: str) -> str:
+    return (client.hget(keys.job(job_id), JobField.HELD) or b"").decode()  # type: ignore[union-attr]
+
+
+def test_a_job_that_no_worker_can_hold_waits_with_the_reason(client: redis.Redis, search: Search) -> None:
+    job_id = submit(client, make_tier(3, 5, need=3 * GIB))
+    look(client, search)
+    assert held(client, job_id) == ""  # no worker is up: the right one may come
+    show(client, memory_bytes=2 * GIB)
+    look(client, search)
+    assert "need 3.00 GiB of memory, and the largest worker has 2.00 GiB" in held(client, job_id)
+    assert client.hget(keys.SCHED, SchedField.waiting(5)) == b"0"
+    look(client, search)
+    assert states(client, job_id) == {"PENDING": 3}
+    show(client, "large@test", memory_bytes=4 * GIB)
+    look(client, search)
+    assert held(client, job_id) == ""
+    assert client.llen(keys.tokens(5)) >= 3
+    assert isinstance(Picker(client, "large@test").pick(5), Choice)
+
+
+def test_the_engine_of_a_worker_counts(client: redis.Redis, search: Search) -> None:
+    job_id = submit(client, make_tier(1, 4, need=GIB + 1, slow=3 * GIB))
+    show(client, memory_bytes=2 * GIB, engine="numpy")
+    look(client, search)
+    assert "need 3.00 GiB" in held(client, job_id)
+    show(client, "b@test", memory_bytes=2 * GIB, engine="statevector")
+    look(client, search)
+    assert held(client, job_id) == ""
+
+
+def test_a_job_of_which_a_part_can_run_is_not_held(client: redis.Redis, search: Search) -> None:
+    job_id = submit(client, make_tier(1, 0), make_tier(2, 5, first=1, need=3 * GIB))
+    show(client)
+    look(client, search)
+    assert held(client, job_id) == ""
+    assert picked(client).index == 0
+    look(client, search)
+    assert "3.00 GiB" in held(client, job_id)
+
+
+def test_a_fleet_can_let_such_a_job_fail(client: redis.Redis) -> None:
+    search = Search(client, "searcher@test", unplaceable_seconds=0)
+    job_id = submit(client, make_tier(2, 5, need=3 * GIB))
+    show(client)
+    look(client, search)
+    assert states(client, job_id) == {"FAILURE": 2}
+    ended, error = client.hmget(keys.job(job_id), JobField.ENDED, JobField.ERROR)
+    assert ended
+    assert b"3.00 GiB" in error
+    assert not client.exists(keys.UNPLACEABLE)
+    Picker(client).scripts.call("retry", job_id, 0, 1000)
+    show(client, "large@test", memory_bytes=4 * GIB)
+    look(client, search)
+    assert isinstance(Picker(client, "large@test").pick(5), Choice)
