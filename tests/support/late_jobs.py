@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs whose shards are chosen when a slot is free, stored as a client does, and the choices of workers."""
+"""Store jobs as clients do, and choose shards as workers do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ MIB = 2**20
 
 
 def make_tier(shards: int = 1, number: int = 0, *, first: int = 0, seconds: float = 0.1, **needs: int) -> Tier:
-    """Return a tier whose shards need as much as fits into it, and three times that on the slower engine."""
+    """Return a tier whose shards need as much as fits into it.
+
+    On the slower engine they need three times that.
+    """
     need = needs.get("need", LOWEST_TIER_BYTES << number)
     return Tier(number, first, first + shards, need, needs.get("slow", 3 * need), seconds)
 
