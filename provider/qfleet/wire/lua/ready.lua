@@ -62,7 +62,7 @@ end
 
 -- Push tokens; of very many, the rest is for the next call of tokens.lua.
 local function push_tokens(tier, missing)
-  missing = math.min(missing, MOST_TOKENS)
+  missing = math.max(0, math.min(missing, MOST_TOKENS))
   local some = {}
   for at = 1, math.min(missing, TOKENS_AT_ONCE) do
     some[at] = ''
