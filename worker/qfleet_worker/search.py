@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search for what went astray in the ledger: one worker looks every few seconds, for all of them.
+"""The search for what went astray in the ledger.
 
-A look costs Redis the records of the workers, the ids of the shards that run, and a bounded number of jobs. The shards
+Every few seconds one worker looks, for all of them. A look costs Redis the records of the workers, the ids of the shards that run, and a bounded number of jobs. The shards
 and jobs that wait cost nothing.
 """
 
@@ -120,7 +120,7 @@ class Search:
         self._redis.pexpire(keys.RECONCILER, int(LOCK_SECONDS * 1000))
 
     def _workers(self) -> dict[str, Glimpse]:
-        """Return the workers that are up, and delete records that are too old, or that no worker wrote."""
+        """Return the workers that are up, and delete old and invalid records."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hgetall(keys.WORKERS)
@@ -161,7 +161,7 @@ class Search:
                     logger.warning("%s shards of job %s were lost; they wait again", put_back, job_id)
 
     def _not_held(self, held: set[str]) -> Iterator[tuple[str, int, float, str]]:
-        """Yield the shards that run by the ledger, but that no worker holds.
+        """Yield the STARTED shards that no worker holds.
 
         Each comes as its job, its index, the time of its start, and its owner.
         """
@@ -192,7 +192,7 @@ class Search:
             self._renew_lock()
 
     def _finish_cancels(self) -> None:
-        """Stop the rest of the jobs whose client died while it cancelled them."""
+        """Finish the cancels of clients that died meanwhile."""
         for raw in self._redis.srandmember(keys.CANCELLING, _CANCELLED_AT_ONCE):
             job_id = raw.decode("ascii", "replace")
             first = 0
@@ -202,7 +202,7 @@ class Search:
                 first = answer[0] if answer else -1
 
     def _age(self) -> None:
-        """Renew the places of some of the jobs that wait: in turn, all of them."""
+        """Renew the places of some waiting jobs, and of others the next time."""
         some = self._redis.zrange(keys.UNFINISHED, self._cursor, self._cursor + AGED_AT_ONCE - 1)
         self._cursor = self._cursor + len(some) if len(some) == AGED_AT_ONCE else 0
         for raw in some:
@@ -230,7 +230,11 @@ class Search:
         return shards
 
     def _call(self, name: Any, job_id: str, *own: object) -> Any:
-        """Run a script on a job; a job with damaged records is skipped, and logged once."""
+        """Run a script on a job; a damaged job is logged once.
+
+        Returns:
+            What the script returns; ``None`` for a damaged job.
+        """
         try:
             return self._scripts.call(name, job_id, *own)
         except ResponseError as exc:
@@ -247,7 +251,7 @@ class Search:
 
 
 def _glimpse(presence: bytes) -> Glimpse:
-    """Return a worker's record; one that no worker wrote is of long ago."""
+    """Return a worker's record; an invalid one is of long ago."""
     try:
         if len(presence) <= MAX_RECORD_BYTES:
             return _decoder.decode(presence)

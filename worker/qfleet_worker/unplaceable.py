@@ -35,7 +35,7 @@ class Capacity(NamedTuple):
 
 
 class _Need(NamedTuple):
-    """What the shards of a job's tier need."""
+    """The memory that the shards of a job's tier need."""
 
     #: bytes on the faster engine, and on the slower one
     need: int
@@ -75,7 +75,7 @@ class Unplaceable:
         self._seconds = seconds
 
     def look(self, workers: Sequence[Capacity]) -> None:
-        """Hold the jobs that no worker can run, and let those go that one can by now."""
+        """Hold jobs that no worker can run, and let others go."""
         if not workers:
             return
         for job_id in self._waiting(max(each.memory_bytes for each in workers)):
@@ -94,7 +94,7 @@ class Unplaceable:
                 self._fail(job_id, unmet)
 
     def _waiting(self, largest: int) -> Iterator[str]:
-        """Yield jobs of the tiers whose shards may be larger than the largest worker."""
+        """Yield waiting jobs that may be too large for every worker."""
         sched = self._redis.hmget(keys.SCHED, [SchedField.waiting(tier) for tier in range(TIERS)])
         for tier, waiting in enumerate(sched):
             if int(waiting or 0) < 1 or (LOWEST_TIER_BYTES << tier) * _SLOWER <= largest:
@@ -118,14 +118,18 @@ class Unplaceable:
         return found
 
     def _unmet(self, job_id: str, workers: Sequence[Capacity]) -> str | None:
-        """Return why nothing of a job can run; ``None`` if some of it can, or nothing is left."""
+        """Return the reason why nothing of a job can run.
+
+        Returns:
+            ``None`` if some of it can run, or nothing is left.
+        """
         needs = self._needs(job_id)
         if not needs or any(need.fits(workers) for need in needs):
             return None
         return needs[0].reason(workers)
 
     def _fail(self, job_id: str, why: str) -> None:
-        """Let the shards of a held job fail that no worker can hold."""
+        """Let the waiting shards of a held job fail."""
         first = 0
         while first >= 0:
             first = self._scripts.call("refuse", job_id, first, MOST_AT_ONCE, why)

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 def reconciler_step(search: Search, publish: Callable[[str, int], None]) -> type[bootsteps.StartStopStep]:
-    """Return a step of Celery's consumer that looks every few seconds, in a thread of its own.
+    """Return a step of Celery's consumer that starts the search.
 
-    The thread outlasts the consumer's connections.
+    The search runs every few seconds in a thread of its own, which outlasts the consumer's connections.
 
     Args:
         search: the search.
