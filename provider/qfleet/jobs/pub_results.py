@@ -183,13 +183,13 @@ class ExpectationValues:
             self._errors = random.normal(0.0, pub.precision, len(self.places))[self.places]
 
     def of(
-        self, first: int, points: int, parts: Iterable[CircuitResult]
+        self, first: int, num_sets: int, parts: Iterable[CircuitResult]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the expectation values of some parameter sets, and their standard errors.
 
         Args:
             first: the number of the first set in the PUB, and the ``index`` of its part.
-            points: the number of sets.
+            num_sets: the number of sets.
             parts: the results.
 
         Returns:
@@ -199,21 +199,21 @@ class ExpectationValues:
             DamagedDataError: the data don't fit the PUB.
         """
         rows = 2 if self._pub.sampled else 1
-        sums, shots = np.zeros((points, rows, self._columns)), np.zeros((points, 1, 1), np.int64)
+        sums, shots = np.zeros((num_sets, rows, self._columns)), np.zeros((num_sets, 1, 1), np.int64)
         for part in parts:
             at = part.index - first
             if len(part.expectation_values) != 8 * part.points * rows * self._columns:
                 text = f"the expectation values of circuit {part.index} don't fit its {self._columns} observables"
                 raise DamagedDataError(text)
-            means = np.frombuffer(part.expectation_values, "<f8").reshape(part.points, rows, self._columns)
-            sums[at : at + part.points] += means * part.shots
+            own = np.frombuffer(part.expectation_values, "<f8").reshape(part.points, rows, self._columns)
+            sums[at : at + part.points] += own * part.shots
             shots[at : at + part.points] += part.shots
-        errors = self._errors.reshape(-1, self._columns)[first : first + points] if self._columns else 0.0
+        errors = self._errors.reshape(-1, self._columns)[first : first + num_sets] if self._columns else 0.0
         with np.errstate(invalid="ignore"):
-            means = sums / shots
-            values: NDArray[np.float64] = means[:, 0] + errors
+            averages = sums / shots
+            values: NDArray[np.float64] = averages[:, 0] + errors
             if self._pub.sampled:
-                stds = np.sqrt(np.maximum(means[:, 1] - means[:, 0] ** 2, 0) / shots[:, 0])
+                stds = np.sqrt(np.maximum(averages[:, 1] - averages[:, 0] ** 2, 0) / shots[:, 0])
             else:
                 stds = np.where(np.isnan(values), np.nan, self._pub.precision)
         return values, stds

@@ -12,7 +12,7 @@ from qiskit.result.models import ExperimentResult, ExperimentResultData
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.counts import FleetResult
-from qfleet.jobs.result_data import experiment_data, split_points
+from qfleet.jobs.result_data import experiment_data, split_parameter_sets
 from qfleet.jobs.saved_data import read_array
 from qfleet.ledger import CircuitRecord, JobRecord
 from qfleet.ledger.metadata import copy_metadata
@@ -44,11 +44,11 @@ def assemble(
     """
     blocks: dict[int, list[CircuitResult]] = {}
     for result in results:
-        for part in split_points(result):
+        for part in split_parameter_sets(result):
             blocks.setdefault(part.index, []).append(part)
     experiments = [
-        experiment(record, circuit, point, blocks.get(index, ()), default_error)
-        for index, (circuit, point) in enumerate(record.points())
+        experiment(record, circuit, parameter_set, blocks.get(index, ()), default_error)
+        for index, (circuit, parameter_set) in enumerate(record.parameter_sets())
     ]
     succeeded = [each.success for each in experiments]
     return FleetResult(
@@ -78,13 +78,14 @@ def _date(seconds: float) -> str:
         raise DamagedDataError(f"the job ended {seconds} seconds after 1970, which has no date: {exc}") from exc
 
 
-def header(circuit: CircuitRecord, point: int = 0) -> dict[str, Any]:
+def header(circuit: CircuitRecord, parameter_set: int = 0) -> dict[str, Any]:
     """Return the header of an experiment as Qiskit's own simulators write it.
 
     Args:
         circuit: the circuit.
-        point: the number of its parameter set.
+        parameter_set: the number of its parameter set.
     """
+    phase = read_array(circuit.phases, "<f8")[parameter_set].item() if circuit.phases else circuit.global_phase
     return {
         "name": circuit.name,
         "n_qubits": circuit.num_qubits,
@@ -93,21 +94,21 @@ def header(circuit: CircuitRecord, point: int = 0) -> dict[str, Any]:
         "qubit_labels": [[name, bit] for name, size in circuit.qregs for bit in range(size)],
         "clbit_labels": [[name, bit] for name, size in circuit.cregs for bit in range(size)],
         "memory_slots": circuit.num_clbits,
-        "global_phase": read_array(circuit.phases, "<f8")[point].item() if circuit.phases else circuit.global_phase,
+        "global_phase": phase,
         # A user may change the metadata of one parameter set, which must not change the others.
         "metadata": copy_metadata(circuit.metadata) if circuit.points > 1 else circuit.metadata,
     }
 
 
 def experiment(
-    job: JobRecord, circuit: CircuitRecord, point: int, blocks: Sequence[CircuitResult], default_error: str
+    job: JobRecord, circuit: CircuitRecord, parameter_set: int, blocks: Sequence[CircuitResult], default_error: str
 ) -> ExperimentResult:
     """Return the result of one circuit at one parameter set.
 
     Args:
         job: the job as it was submitted.
         circuit: the circuit.
-        point: the number of the parameter set.
+        parameter_set: the number of the parameter set.
         blocks: the results of its blocks of shots, in any order.
         default_error: the error of a circuit if a block has no result.
 
@@ -122,8 +123,8 @@ def experiment(
     seconds = sum(part.seconds for part in parts)
     common: dict[str, Any] = {
         "name": circuit.name,
-        "seed_simulator": circuit.seed + SEED_STEP * point,
-        "header": header(circuit, point),
+        "seed_simulator": circuit.seed + SEED_STEP * parameter_set,
+        "header": header(circuit, parameter_set),
         "time_taken": seconds,
         "metadata": {
             "method": circuit.method,

@@ -22,49 +22,49 @@ from qfleet.wire.messages.request import Output
 from qfleet.wire.messages.result import CircuitResult
 
 
-def split_points(result: CircuitResult) -> list[CircuitResult]:
+def split_parameter_sets(result: CircuitResult) -> list[CircuitResult]:
     """Return a result of several parameter sets as single results.
 
     Raises:
         DamagedDataError: the data don't fit together.
     """
-    points = result.points
-    if points == 1:
+    sets = result.points
+    if sets == 1:
         return [result]
     common: dict[str, Any] = {
         "first_shot": result.first_shot,
         "shots": result.shots,
-        "seconds": result.seconds / points,
+        "seconds": result.seconds / sets,
         "engine": result.engine,
         "engine_reason": result.engine_reason,
         "error": result.error,
     }
     if result.error:
-        return [CircuitResult(index=result.index + point, **common) for point in range(points)]
+        return [CircuitResult(index=result.index + number, **common) for number in range(sets)]
     distinct = read_array(result.distinct, "<i8")
     ends = [0, *np.cumsum(distinct).tolist()]
     width, rest = divmod(len(result.outcomes), ends[-1]) if ends[-1] else (0, len(result.outcomes))
-    memory, amplitudes = len(result.memory) // points, len(result.amplitudes) // points
+    memory, amplitudes = len(result.memory) // sets, len(result.amplitudes) // sets
     if (
-        len(distinct) != points
+        len(distinct) != sets
         or ((distinct < 0) | (distinct > len(result.counts))).any()
         or rest
         or len(result.counts) != 8 * ends[-1]
-        or memory * points != len(result.memory)
-        or amplitudes * points != len(result.amplitudes)
+        or memory * sets != len(result.memory)
+        or amplitudes * sets != len(result.amplitudes)
     ):
-        text = f"the data of circuits {result.index} to {result.index + points - 1} don't fit them"
+        text = f"the data of circuits {result.index} to {result.index + sets - 1} don't fit them"
         raise DamagedDataError(text, circuit=result.index)
     return [
         CircuitResult(
-            index=result.index + point,
+            index=result.index + number,
             outcomes=result.outcomes[width * begin : width * end],
             counts=result.counts[8 * begin : 8 * end],
-            memory=result.memory[memory * point : memory * (point + 1)],
-            amplitudes=result.amplitudes[amplitudes * point : amplitudes * (point + 1)],
+            memory=result.memory[memory * number : memory * (number + 1)],
+            amplitudes=result.amplitudes[amplitudes * number : amplitudes * (number + 1)],
             **common,
         )
-        for point, (begin, end) in enumerate(pairwise(ends))
+        for number, (begin, end) in enumerate(pairwise(ends))
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qfleet.jobs.result_data import experiment_data, split_points
+from qfleet.jobs.result_data import experiment_data, split_parameter_sets
 from qfleet.jobs.saved_data import read_array
 from qfleet.ledger import CircuitRecord, JobRecord
 from qfleet.wire.messages.request import Output
@@ -34,7 +34,7 @@ def shard_values(record: JobRecord, result: ShardResult) -> list[dict[str, Any]]
     values = []
     for part in result.circuits:
         circuit = next((circuit for circuit, first in reversed(circuits) if first <= part.index), record.circuits[0])
-        parts = [part] if record.pubs else split_points(part)
+        parts = [part] if record.pubs else split_parameter_sets(part)
         values += [_value(record, circuit, each) for each in parts]
     return values
 

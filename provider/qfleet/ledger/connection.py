@@ -62,7 +62,7 @@ class Connection:
     @property
     def client(self) -> redis.Redis:
         """Return the redis-py client of this process."""
-        with self._of_this_process():
+        with self.lock_of_this_process():
             if self._client is None:
                 self._client = connect(self.broker)
             return self._client
@@ -70,7 +70,7 @@ class Connection:
     @property
     def hub(self) -> EventHub:
         """Return the event hub of this process."""
-        with self._of_this_process():
+        with self.lock_of_this_process():
             if self._hub is None:
                 self._hub = EventHub(lambda: connect(self.broker, max_connections=1))
             return self._hub
@@ -81,7 +81,7 @@ class Connection:
 
         No thread waits for a job.
         """
-        with self._of_this_process():
+        with self.lock_of_this_process():
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, "qfleet-await")
             return self._threads
@@ -96,7 +96,7 @@ class Connection:
 
     def _sender(self) -> tuple[Any, Any]:
         """Return the Celery app of this process and its producers."""
-        with self._of_this_process():
+        with self.lock_of_this_process():
             if self._app is None:
                 self._app = Celery("qfleet", set_as_current=False)
                 self._app.conf.update(celery_settings(self.broker))
@@ -157,7 +157,7 @@ class Connection:
 
         Waiting calls raise an error. The next call opens connections again.
         """
-        with self._of_this_process():
+        with self.lock_of_this_process():
             client, hub, threads, app, producers = self._client, self._hub, self._threads, self._app, self._producers
             self._client = self._hub = self._threads = self._app = self._producers = None
             self.closings += 1
@@ -201,7 +201,8 @@ class Connection:
             return ()
         return tuple(map(str, rights))
 
-    def _of_this_process(self) -> threading.Lock:
+    def lock_of_this_process(self) -> threading.Lock:
+        """Return the lock under which connections are made and closed."""
         # A child of fork() must not write to its parent's sockets: it drops them without closing them.
         if self._pid != os.getpid():
             self._pid, self._lock = os.getpid(), threading.Lock()

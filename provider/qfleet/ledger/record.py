@@ -18,7 +18,7 @@ from qfleet.ledger.metadata import join, split, unwritable
 from qfleet.wire.limits import MAX_CLBITS, MAX_QUBITS, Positive
 from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output, Precision
 
-#: The largest number of points of a job.
+#: The largest number of parameter sets of a job.
 _MOST_POINTS: Final = 1_000_000
 #: The largest number of expectation values of a PUB.
 _MOST_MEANS: Final = 1 << 28
@@ -30,9 +30,9 @@ _Register: TypeAlias = tuple[str, _NotNegative]
 
 
 class CircuitRecord(Struct, frozen=True, omit_defaults=True):
-    """A circuit of a job at one or more points, without operations.
+    """A circuit of a job with its parameter sets, without operations.
 
-    Each point counts as a circuit.
+    Each parameter set counts as a circuit.
     """
 
     name: str
@@ -46,9 +46,9 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     #: the circuit's own metadata
     metadata: dict[str, Any]
     measured: bool
-    #: of each point
+    #: of each parameter set
     shots: Positive
-    #: of the first point; the others' follow by `qfleet.wire.messages.work.SEED_STEP`
+    #: of the first parameter set; the others' follow by `qfleet.wire.messages.work.SEED_STEP`
     seed: _NotNegative
     #: bytes of memory that its simulation was predicted to take
     required_bytes: _NotNegative
@@ -56,7 +56,7 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     method: str = "statevector"
     method_reason: str = ""
     points: Annotated[int, Meta(ge=0, le=_MOST_POINTS)] = 1
-    #: float64, shape (points,): the global phases where they differ; else empty
+    #: float64, shape (sets,): the global phases where they differ; else empty
     phases: bytes = b""
     #: True if it has save instructions
     saves: bool = False
@@ -67,7 +67,7 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
 class PubRecord(Struct, frozen=True, omit_defaults=True):
     """A PUB of a job: its circuit, parameter sets and observables.
 
-    The circuit's points are the elements of the array of parameter sets.
+    The elements of the array of parameter sets are those of the circuit.
     """
 
     #: of the array of parameter sets
@@ -105,12 +105,12 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
         """Return the number of circuits. Each parameter set counts as one."""
         return sum(circuit.points for circuit in self.circuits)
 
-    def points(self) -> list[tuple[CircuitRecord, int]]:
+    def parameter_sets(self) -> list[tuple[CircuitRecord, int]]:
         """Return the job's circuits with the numbers of their parameter sets.
 
         They are in the job's order, one for each parameter set.
         """
-        return [(circuit, point) for circuit in self.circuits for point in range(circuit.points)]
+        return [(circuit, number) for circuit in self.circuits for number in range(circuit.points)]
 
 
 _Record = TypeVar("_Record", CircuitRecord, JobRecord)

@@ -32,8 +32,6 @@ def control_rows(rows: Rows, num_controls: int, state: int, num_qubits: int) -> 
         state: bit i is the value of control i that activates the rows.
         num_qubits: number of qubits of `rows`, which follow the controls.
     """
-    if not num_controls:
-        return rows
     controls = [qubit if state >> qubit & 1 else ~qubit for qubit in range(num_controls)]
     placed = placement(range(num_controls, num_controls + num_qubits))
     phase = math.remainder(rows.phase, math.tau)

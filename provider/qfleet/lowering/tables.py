@@ -149,8 +149,6 @@ def diagonal_rows(diagonal: Sequence[complex], tables: Tables, num_qubits: int) 
     entries = _numbers(diagonal)
     if not _is_small(np.abs(entries) - 1):
         raise RefusalError("its diagonal isn't unitary")
-    if not num_qubits:
-        return Rows(phase=float(np.angle(entries[0])))
     return _table_row(Op.DIAGONAL, entries, tables, num_qubits)
 
 
@@ -195,8 +193,6 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
     state = _numbers(amplitudes)
     if not _is_small(np.linalg.norm(state) - 1):
         raise RefusalError("the norm of its amplitudes isn't 1")
-    if not num_qubits:
-        return Rows(phase=float(np.angle(state[0])))
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)
 
 

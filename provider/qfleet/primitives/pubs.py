@@ -72,9 +72,9 @@ def sampler_entries(pubs: Iterable[SamplerPub], options: RunOptions) -> list[Job
             registers = _registers(pub.circuit)
             own = dataclasses.replace(options, shots=_shots(pub.shots))
             batches = _batches(pub.circuit, _values(pub.circuit, pub.parameter_values), own, Output.BITS)
-            points = sum(len(batch.values) for batch in batches)
+            num_sets = sum(len(batch.values) for batch in batches)
             record = PubRecord(shape=pub.shape, registers=registers)
-            entries.append(JobEntry(pub.circuit, batches, [0.0] * points, record))
+            entries.append(JobEntry(pub.circuit, batches, [0.0] * num_sets, record))
     return entries
 
 

@@ -136,7 +136,7 @@ def _submit(
     """Submit a sweep; return its job and the shape of the observables."""
     array = ObservablesArray.coerce(observables)
     given = values if isinstance(values, Mapping | BindingsArray) else {tuple(circuit.parameters): values}
-    points = BindingsArray.coerce(given)
+    bindings = BindingsArray.coerce(given)
     # Each observable for each parameter set.
-    points = points.reshape(*points.shape, *(1 for _ in array.shape))
-    return EstimatorV2(fleet, seed=seed).run([EstimatorPub(circuit, array, points, precision)]), array.shape
+    bindings = bindings.reshape(*bindings.shape, *(1 for _ in array.shape))
+    return EstimatorV2(fleet, seed=seed).run([EstimatorPub(circuit, array, bindings, precision)]), array.shape

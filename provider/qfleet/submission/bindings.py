@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bindings of a circuit's parameters, from ``parameter_binds``.
 
-A point is one value for each parameter.
+A parameter set is one value for each parameter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLAIN = "iuf"
 
 
 class Bindings:
-    """The points of one circuit: an entry of ``parameter_binds``.
+    """The parameter sets of one circuit: an entry of ``parameter_binds``.
 
     Raises:
         InvalidOptionError: it names parameters that don't exist, or its lists differ in length.
@@ -39,23 +39,23 @@ class Bindings:
                     f"its lists have the shapes {sorted(shapes)}; all its parameters need as many values, and at least "
                     "one"
                 )
-        self._points: int = shapes.pop()[0]
+        self._num_sets: int = shapes.pop()[0]
 
     def __len__(self) -> int:
-        """Return the number of points."""
-        return self._points
+        """Return the number of parameter sets."""
+        return self._num_sets
 
     def table(self) -> NDArray[np.float64] | None:
         """Return the values in the order of ``circuit.parameters``.
 
         Returns:
-            float64, shape (points, parameters); ``None`` unless the values are real, finite numbers for exactly the
+            float64, shape (sets, parameters); ``None`` unless the values are real, finite numbers for exactly the
             circuit's parameters.
         """
         parameters = list(self._circuit.parameters)
         if self._columns.keys() != set(parameters):
             return None
-        table = np.empty((self._points, len(parameters)))
+        table = np.empty((self._num_sets, len(parameters)))
         for place, parameter in enumerate(parameters):
             column = self._columns[parameter]
             if column.dtype.kind == "c" and not column.imag.any():
@@ -66,13 +66,13 @@ class Bindings:
         return table if np.isfinite(table).all() else None
 
     def bound(self) -> Iterator[QuantumCircuit]:
-        """Yield the circuit at each point, bound by Qiskit.
+        """Yield the circuit for each parameter set, bound by Qiskit.
 
         Raises:
             InvalidOptionError: a value can't be bound.
         """
         with _named(self._circuit):
-            for row in range(self._points):
+            for row in range(self._num_sets):
                 bound = self._circuit.assign_parameters(
                     {parameter: column[row] for parameter, column in self._columns.items()}
                 )
@@ -81,14 +81,14 @@ class Bindings:
 
 
 def global_phases(circuit: QuantumCircuit, table: NDArray[np.float64]) -> list[float]:
-    """Return the circuit's global phase at each point, in radians.
+    """Return the circuit's global phase for each parameter set, in radians.
 
     Args:
         circuit: the circuit.
-        table: the values of its parameters, shape (points, parameters).
+        table: the values of its parameters, shape (sets, parameters).
 
     Raises:
-        InvalidOptionError: the phase has no value at a point.
+        InvalidOptionError: the phase has no value for a parameter set.
     """
     phase = circuit.global_phase
     if not isinstance(phase, ParameterExpression):
@@ -99,7 +99,7 @@ def global_phases(circuit: QuantumCircuit, table: NDArray[np.float64]) -> list[f
 
 
 def _columns(circuit: QuantumCircuit, values: Mapping[Any, Any]) -> dict[Parameter, NDArray[Any]]:
-    """Return the values of each parameter; the first axis is the points."""
+    """Return the values of each parameter, parameter sets along the first axis."""
     columns: dict[Parameter, NDArray[Any]] = {}
     for key, given in values.items():
         column = np.atleast_1d(given)

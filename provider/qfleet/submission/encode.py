@@ -30,18 +30,18 @@ from qfleet.wire.program.program import Program
 
 @dataclass(frozen=True, slots=True)
 class EncodedCircuit:
-    """A lowered and encoded circuit, without the values of one point."""
+    """A lowered and encoded circuit, without the values of one parameter set."""
 
     #: content hash of the blob
     name: str
     blob: bytes
-    #: of one point, without its seed and metadata
+    #: of one parameter set, without its seed and metadata
     record: CircuitRecord
     #: with the method that simulates it
     request: Request
     #: predicted bytes of memory, by the engine of a worker
     needs: Mapping[str, int]
-    #: predicted, of one point
+    #: predicted, of one parameter set
     seconds: float
     result_bytes: int
     #: True if expectation values are averages over shots that differ
@@ -101,7 +101,7 @@ def encode_lowered(
         program: what `lower_circuit` returns for it.
         options: the options of its run.
         output: what is wanted of it.
-        num_observables: expectation values that are wanted at each point, if not all that the program saves.
+        num_observables: expectation values that are wanted for each parameter set, if not all that the program saves.
         largest_value: bytes of data that a Redis value may hold.
 
     Raises:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Circuits that differ in their angles alone, made one program.
 
-The angles become parameters, and each circuit is a point. A data set that is encoded into a circuit is thousands of
-such circuits, bound one by one.
+The angles become parameters, and each circuit is a parameter set. A data set that is encoded into a circuit is
+thousands of such circuits, bound one by one.
 """
 
 from __future__ import annotations

@@ -31,13 +31,13 @@ _MOST_BITS: Final = 1 << 21
 
 @dataclass(frozen=True, slots=True)
 class PlannedCircuit:
-    """A circuit and its points, with its predicted time and size."""
+    """A circuit and its parameter sets, with its predicted time and size."""
 
     work: CircuitWork
     request: Request
-    #: predicted, for all shots of one point
+    #: predicted, for all shots of one parameter set
     seconds: float
-    #: of one point, with its values and its observables
+    #: of one parameter set, with its values and its observables
     result_bytes: int
     #: predicted bytes of memory, by engine
     needs: Mapping[str, int] = field(default_factory=dict)
@@ -87,14 +87,14 @@ def plan(
     max_shot_size: int | None,
     max_shards: int = MAX_SHARDS,
 ) -> list[PlannedShard]:
-    """Cut a job into shards, its circuits and their points in order.
+    """Cut a job into shards, circuits and parameter sets in order.
 
     The circuits of a shard need about the same memory: they are of one tier.
 
     Args:
         items: the circuits.
         threads: threads that a circuit may use; 0 for all cores.
-        max_job_size: largest number of points in a shard; ``None`` for no limit.
+        max_job_size: largest number of parameter sets in a shard; ``None`` for no limit.
         max_shot_size: largest number of a circuit's shots in one task; ``None`` for no limit.
         max_shards: largest number of shards of the job.
 
@@ -132,16 +132,16 @@ class _Shard:
         self._needs: dict[str, int] = {}
         self._tier: int | None = None
         self._qubits = 0
-        self._points = 0
+        self._num_sets = 0
         self._seconds = 0.0
         self._result_bytes = 0.0
 
     def room(self, item: PlannedCircuit, most: int) -> int:
-        """Return how many points of a circuit fit into the shard.
+        """Return how many parameter sets of a circuit fit into the shard.
 
         Args:
             item: the circuit.
-            most: largest number of points in the shard, of all circuits together.
+            most: largest number of parameter sets in the shard, of all circuits together.
         """
         if self._tier is not None and item.tier != self._tier:
             return 0
@@ -151,23 +151,23 @@ class _Shard:
         if item.work.blocks > 1 and self._circuits and self._circuits[-1].index == item.work.index:
             return 0
         return min(
-            most - self._points,
+            most - self._num_sets,
             _room(SHARD_SECONDS - self._seconds, item.seconds),
             _room(SHARD_RESULT_BYTES - self._result_bytes, item.result_bytes),
         )
 
-    def add(self, item: PlannedCircuit, first: int, points: int) -> None:
-        """Add points of a circuit; `first` is the number of the first."""
-        work = take_points(item.work, first, points)
+    def add(self, item: PlannedCircuit, first: int, num_sets: int) -> None:
+        """Add parameter sets of a circuit, from number `first` on."""
+        work = take_points(item.work, first, num_sets)
         request = self._requests.setdefault(item.request, len(self._requests))
         self._circuits.append(work if not request else msgspec.structs.replace(work, request=request))
         self._tier = item.tier
         self._qubits = max(self._qubits, item.num_qubits)
         for engine, needed in item.needs.items():
             self._needs[engine] = max(needed, self._needs.get(engine, 0))
-        self._points += points
-        self._seconds += points * item.seconds
-        self._result_bytes += points * item.result_bytes
+        self._num_sets += num_sets
+        self._seconds += num_sets * item.seconds
+        self._result_bytes += num_sets * item.result_bytes
 
     def planned(self, threads: int) -> PlannedShard:
         """Return the shard, filled."""
@@ -182,7 +182,7 @@ def _room(left: float, each: float) -> int:
 def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[PlannedCircuit]:
     """Yield the circuit, or blocks of its shots.
 
-    A circuit with too many shots for one task is cut into blocks, point by point.
+    A circuit with too many shots for one task is cut into blocks, one parameter set after the other.
     """
     shots = item.work.shots
     if max_shot_size is None or shots <= max_shot_size:
@@ -191,8 +191,8 @@ def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[Planned
     blocks = -(-shots // max_shot_size)
     # Except for bits, a block may have all the outcomes of its circuit.
     result_bytes = item.result_bytes // (blocks if item.request.output == Output.BITS else 1)
-    for point in range(item.work.points):
-        work = take_points(item.work, point, 1)
+    for number in range(item.work.points):
+        work = take_points(item.work, number, 1)
         for first in range(0, shots, max_shot_size):
             block = msgspec.structs.replace(
                 work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks

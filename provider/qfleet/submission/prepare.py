@@ -40,12 +40,12 @@ _MAX_CIRCUITS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ParameterSets:
-    """A lowered circuit and points to run it at."""
+    """A lowered circuit and the parameter sets to run it with."""
 
     encoded: EncodedCircuit
-    #: values of the circuit's parameters in their order, shape (points, parameters)
+    #: values of the circuit's parameters in their order, shape (sets, parameters)
     values: NDArray[np.float64]
-    #: int32, shape (points, columns): the observables of `CircuitWork`; ``None`` for all of them
+    #: int32, shape (sets, columns): the observables of `CircuitWork`; ``None`` for all of them
     wanted: NDArray[np.int32] | None = None
 
 
@@ -55,7 +55,7 @@ class JobEntry:
 
     circuit: QuantumCircuit
     batches: Sequence[ParameterSets]
-    #: radians, one for each point
+    #: radians, one for each parameter set
     phases: Sequence[float]
     pub: PubRecord | None = None
 
@@ -172,14 +172,14 @@ def _record(entry: JobEntry, seed: int) -> CircuitRecord:
 
 
 def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
-    encoded, points = batch.encoded, len(batch.values)
+    encoded, num_sets = batch.encoded, len(batch.values)
     wanted = b"" if batch.wanted is None else batch.wanted.astype("<i4", copy=False).tobytes()
     work = CircuitWork(
         index=index,
         program=encoded.name,
         shots=encoded.record.shots,
         seed=seed,
-        points=points,
+        points=num_sets,
         values=batch.values.astype("<f8", copy=False).tobytes(),
         observables=wanted,
         num_observables=0 if batch.wanted is None else batch.wanted.shape[1],
@@ -188,7 +188,7 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
         work,
         encoded.request,
         encoded.seconds,
-        encoded.result_bytes + (len(work.values) + len(wanted)) // points,
+        encoded.result_bytes + (len(work.values) + len(wanted)) // num_sets,
         encoded.needs,
         encoded.record.num_qubits,
     )
@@ -197,7 +197,7 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
 def _join(items: Iterable[PlannedCircuit]) -> Iterator[PlannedCircuit]:
     """Yield the items, with neighbours of one program joined into one.
 
-    The joined item has the points of all of them.
+    The joined item has the parameter sets of all of them.
     """
 
     def same_run(item: PlannedCircuit) -> tuple[str, int, Request, bytes]:
@@ -261,9 +261,9 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
 def _programs(
     circuits: Sequence[QuantumCircuit], options: RunOptions, output: Output
 ) -> Iterator[tuple[QuantumCircuit, Program, NDArray[np.float64]]]:
-    """Yield each circuit, lowered, and its points.
+    """Yield each circuit, lowered, and its parameter sets.
 
-    A circuit whose parameters Qiskit must bind is yielded as a circuit for each point.
+    A circuit whose parameters Qiskit must bind is yielded as a circuit for each parameter set.
     """
     binds = options.parameter_binds
     if binds is not None and len(binds) != len(circuits):
@@ -271,13 +271,13 @@ def _programs(
             f"parameter_binds has {len(binds)} entries for {len(circuits)} circuits; one for each circuit is needed",
             option="parameter_binds",
         )
-    points = [Bindings(circuit, binds[at] if binds else {}) for at, circuit in enumerate(circuits)]
-    number = sum(map(len, points))
+    bindings = [Bindings(circuit, binds[at] if binds else {}) for at, circuit in enumerate(circuits)]
+    number = sum(map(len, bindings))
     if number > _MAX_CIRCUITS:
         text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"
         raise CapacityError(text, number=number, limit=_MAX_CIRCUITS)
     known: dict[int, Program] = {}
-    for circuit, each in zip(circuits, points, strict=True):
+    for circuit, each in zip(circuits, bindings, strict=True):
         table = each.table()
         if table is not None:
             try:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.result import assemble, header
-from qfleet.jobs.result_data import split_points
+from qfleet.jobs.result_data import split_parameter_sets
 from qfleet.ledger.record import CircuitRecord, JobRecord
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import SEED_STEP
@@ -63,17 +63,17 @@ def points(draw: st.DrawFn) -> list[CircuitResult]:
 
 @given(points())
 def test_results_that_were_joined_come_apart_again(parts: list[CircuitResult]) -> None:
-    assert split_points(joined(parts)) == parts
+    assert split_parameter_sets(joined(parts)) == parts
 
 
 def test_one_point_is_itself() -> None:
     one = make_circuit_result(3, shots=2, distinct=b"odd", bits=b"1")
-    assert split_points(one) == [one]
+    assert split_parameter_sets(one) == [one]
 
 
 def test_an_error_is_each_points() -> None:
     failed = make_circuit_result(3, first_shot=2, shots=4, seconds=3.0, engine_reason="why", error="too wide", points=3)
-    assert split_points(failed) == [replace(failed, index=index, points=1, seconds=1.0) for index in (3, 4, 5)]
+    assert split_parameter_sets(failed) == [replace(failed, index=index, points=1, seconds=1.0) for index in (3, 4, 5)]
 
 
 GOOD = joined(
@@ -123,9 +123,9 @@ def ints(*numbers: int) -> bytes:
     ids=lambda changed: f"{next(iter(changed))}",
 )
 def test_data_that_dont_fit_the_points(changed: dict[str, Any]) -> None:
-    assert len(split_points(GOOD)) == 3
+    assert len(split_parameter_sets(GOOD)) == 3
     with pytest.raises(DamagedDataError):
-        split_points(replace(GOOD, **changed))
+        split_parameter_sets(replace(GOOD, **changed))
 
 
 def record(points: int, **changed: Any) -> CircuitRecord:

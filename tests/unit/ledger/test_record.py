@@ -42,7 +42,7 @@ def test_points_and_pubs_come_back() -> None:
     written = msgspec.structs.replace(plain, output="means", circuits=(circuit, plain.circuits[0]), pubs=pubs)
     assert decode_record(encode_record(written)) == written
     assert written.num_circuits == 4
-    assert written.points() == [(circuit, 0), (circuit, 1), (circuit, 2), (plain.circuits[0], 0)]
+    assert written.parameter_sets() == [(circuit, 0), (circuit, 1), (circuit, 2), (plain.circuits[0], 0)]
 
 
 @dataclasses.dataclass

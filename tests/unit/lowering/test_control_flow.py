@@ -7,6 +7,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import (
     BreakLoopOp,
     ContinueLoopOp,
+    ControlFlowOp,
     Duration,
     Gate,
     Instruction,
@@ -166,8 +167,10 @@ def test_a_loop_whose_parameter_qiskit_binds():
     parameter = Parameter("i")
     with looped.for_loop(range(3), parameter):
         looped.append(half_turn_by(parameter), [0])
+        looped.rx(0.25, 0)
     for value in range(3):
         unrolled.append(half_turn_by(float(value)), [0])
+        unrolled.rx(0.25, 0)
     assert encode_program(lower(looped)) == encode_program(lower(unrolled))
 
     jumping = QuantumCircuit(1, 2)
@@ -228,3 +231,39 @@ def test_a_condition_that_is_changed_to_a_number():
     changed.condition = expr.lift(3, types.Uint(2))
     circuit.data[2] = circuit.data[2].replace(operation=changed)
     assert "its expression is a Uint(2) where a Bool is needed" in refused(circuit)
+
+
+def test_a_refusal_in_a_loop_is_not_taken_for_one_of_its_parameter():
+    circuit = QuantumCircuit(1, name="c")
+    parameter = Parameter("i")
+    with circuit.for_loop(range(10**9), parameter):
+        circuit.rx(parameter, 0)
+        circuit.rx(0.25, 0)
+        circuit.append(Gate("opaque", 1, []), [0])
+    assert "holds 'for_loop' at position 0 (qubit 0), and in it 'opaque' at position 2" in refused(circuit)
+
+
+def test_a_loop_gives_its_values_to_angles_with_its_parameter():
+    circuit = QuantumCircuit(1)
+    parameter, own = Parameter("i"), Parameter("own")
+    with circuit.for_loop(range(2), parameter):
+        circuit.rx(2 * parameter, 0)
+        circuit.rx(own, 0)
+        circuit.rx(0.25, 0)
+    program = lower(circuit)
+    assert program.params.tolist() == [0.0, 0.0, 0.25, 2.0, 0.0, 0.25]
+    assert program.slots.tolist() == [1, 4]
+
+
+def test_control_flow_of_an_unknown_kind():
+    class Unknown(ControlFlowOp):
+        blocks = ()
+
+        def replace_blocks(self, _blocks):
+            return self
+
+    circuit = bell_state(2)
+    circuit.append(Unknown("unknown", 1, 0, []), [0])
+    assert "'unknown' at position 2 (qubit 0), which qfleet doesn't run: this kind of control flow isn't" in refused(
+        circuit
+    )

@@ -22,6 +22,7 @@ from qfleet.errors import UnboundParameterError
 from qfleet.lowering.formulas import FormulaSteps, find_slots
 from qfleet.lowering.lower import lower
 from qfleet.lowering.refusal import RefusalError
+from qfleet.wire.limits import MAX_STEPS
 from qfleet.wire.program.formulas import Step, parameter
 from qfleet_worker.engines.contract import EngineError
 
@@ -149,6 +150,23 @@ def test_operands_in_an_order_that_qiskit_never_writes() -> None:
     assert list(steps.formula().steps) == [Step.PARAMETER, Step.SIN, Step.PARAMETER, Step.MUL]
     with pytest.raises(ValueError, match="SUB"):
         steps.replay([inner, SimpleNamespace(op=1, lhs=B, rhs=None)])
+
+
+@pytest.mark.parametrize(
+    ("replay", "text"),
+    [
+        ([], "^0 steps"),
+        ([(5, A, None)] + [(5, None, None)] * MAX_STEPS, f"{MAX_STEPS + 2} steps"),
+        ([(0, None, None), (5, A, None), (5, B, None)], "operands that aren't there"),
+        ([(5, A, None), (5, B, None)], "more than one number"),
+    ],
+    ids=["none", "many", "an operand is missing", "two numbers"],
+)
+def test_steps_that_do_not_leave_one_number(replay: list[tuple[int, Any, Any]], text: str) -> None:
+    steps = FormulaSteps({A: 0, B: 1})
+    steps.replay([SimpleNamespace(op=op, lhs=left, rhs=right) for op, left, right in replay])
+    with pytest.raises(ValueError, match=text):
+        steps.formula()
 
 
 def test_a_qiskit_that_does_not_tell_the_structure() -> None:

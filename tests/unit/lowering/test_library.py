@@ -163,6 +163,7 @@ def test_an_evolution_of_commuting_terms():
 
 MODIFIERS = {
     "inverse": [InverseModifier()],
+    "no controls": [ControlModifier(0)],
     "inverse under controls": [ControlModifier(1, 0), InverseModifier(), ControlModifier(1, 1)],
     "power": [PowerModifier(3)],
     "negative power": [PowerModifier(-2)],

@@ -273,6 +273,23 @@ def test_a_measurement_along_another_axis() -> None:
         lower(circuit, "unitary")
 
 
+def test_what_an_object_was_given_before_its_class() -> None:
+    """A matrix or a way to a definition that one gate has."""
+    mine = MAKERS[ControlledGate](ControlledGate)
+    mine.to_matrix = lambda: _array(mine)
+    flipped(mine)
+    mine = MAKERS[ControlledGate](ControlledGate)
+    mine._define = lambda: _define(mine)
+    flipped(mine)
+
+
+def test_a_controlled_gate_on_more_qubits_than_its_base_gate_says_is_no_smaller_gate() -> None:
+    circuit = QuantumCircuit(3)
+    circuit.append(ControlledGate("odd", 3, [], num_ctrl_qubits=1, base_gate=lib.XGate()), [0, 1, 2])
+    with pytest.raises(UnsupportedCircuitError, match=r"'odd' at position 0 .* neither a definition nor a"):
+        lower(circuit)
+
+
 @pytest.mark.parametrize(
     "name", ["unitary", "h", "measure", "reset", "delay", "barrier", "initialize", "box", "if_else"]
 )

@@ -18,6 +18,7 @@ from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.size import ROWS_OF_A_DEFINITION, UNCOUNTED_ROWS, check_inlined_size
+from qfleet.wire.limits import MAX_OPERATIONS
 from qfleet.wire.program.operations import Op
 
 LONG = r"(expands|unroll) to (more than )?\d+ (operations|jumps and stores)"
@@ -193,3 +194,53 @@ def test_the_look_ahead_gives_up_on_what_takes_too_long_to_count() -> None:
     with pytest.raises(RefusalError, match=LONG):
         check_inlined_size(only(shared()), max_steps=92)
     check_inlined_size(only(shared()), max_steps=91)
+
+
+class Failing(Gate):
+    def _define(self) -> None:
+        raise ZeroDivisionError("no way")
+
+
+class Endless(Gate):
+    def _define(self) -> None:
+        self.definition = only(Endless("endless", 1, []))
+
+
+def flow(write: Callable[[QuantumCircuit], object]) -> QuantumCircuit:
+    circuit = QuantumCircuit(2, 1)
+    write(circuit)
+    return circuit
+
+
+def either(circuit: QuantumCircuit) -> None:
+    """Many operations in each of two blocks."""
+    with circuit.if_test((0, 1)) as otherwise:
+        circuit.append(shared(6), [0])
+    with otherwise:
+        circuit.append(shared(6), [0])
+
+
+#: A circuit, and how often it may stand in a loop. A level of `shared` holds its gates and what they stand for.
+COUNTED: dict[str, tuple[Callable[[], QuantumCircuit], int]] = {
+    "a controlled gate": (lambda: only(lib.RCCXGate().control(1, annotated=False)), MAX_OPERATIONS // 10),
+    "two blocks": (lambda: flow(either), MAX_OPERATIONS // (2 * 2222222)),
+    "a definition that fails": (lambda: only(Failing("failing", 1, [])), MAX_OPERATIONS - 1),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_instructions_are_counted_to_the_last(name: str) -> None:
+    make, turns = COUNTED[name]
+    check_inlined_size(repeated(make(), turns))
+    with pytest.raises(RefusalError, match=f"more than {MAX_OPERATIONS} operations"):
+        check_inlined_size(repeated(make(), turns + 1))
+
+
+def repeated(body: QuantumCircuit, turns: int) -> QuantumCircuit:
+    circuit = QuantumCircuit(body.num_qubits, body.num_clbits)
+    circuit.for_loop(range(turns), None, body, range(body.num_qubits), range(body.num_clbits))
+    return circuit
+
+
+def test_an_endless_definition_has_no_size() -> None:
+    check_inlined_size(only(Endless("endless", 1, [])))

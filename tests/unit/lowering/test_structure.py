@@ -12,6 +12,7 @@ from qiskit.circuit import Clbit, Delay, Gate, Parameter, Qubit
 from qiskit.circuit import library as lib
 from qiskit.quantum_info import Operator, Statevector, SuperOp, random_statevector
 
+from qfleet.lowering import gates
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.program.operations import Op
@@ -274,6 +275,37 @@ def test_a_definition_is_lowered_once():
     Counted.made = 0
     assert codes(circuit) == [Op.H] * 100
     assert Counted.made == 1
+
+
+def test_a_definition_that_gates_share_is_lowered_once():
+    class Read(QuantumCircuit):
+        """Counts how often its instructions are asked for."""
+
+        times = 0
+
+        @property
+        def data(self):
+            type(self).times += 1
+            return super().data
+
+    body = Read(1)
+    body.h(0)
+    circuit = QuantumCircuit(1)
+    for number in range(10):
+        gate = Gate(f"gate{number}", 1, [])
+        gate.definition = body
+        circuit.append(gate, [0])
+    Read.times = 0
+    assert codes(circuit) == [Op.H] * 10
+    assert Read.times == 1
+
+
+def test_a_standard_gate_of_a_later_qiskit_is_its_definition(monkeypatch):
+    monkeypatch.delitem(gates.STANDARD_SHAPES, "rzx")
+    circuit = QuantumCircuit(2)
+    circuit.rzx(0.3, 0, 1)
+    assert Op.RZX not in codes(circuit)
+    np.testing.assert_allclose(program_oracle.unitary(lower(circuit)), Operator(circuit).data, atol=1e-9)
 
 
 def test_the_circuit_stays_as_it_is():

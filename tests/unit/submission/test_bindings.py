@@ -47,7 +47,7 @@ def works(job: NewJob) -> list[CircuitWork]:
 
 
 def phases(job: NewJob) -> list[float]:
-    return [header(record, point)["global_phase"] for record, point in job.record.points()]
+    return [header(record, point)["global_phase"] for record, point in job.record.parameter_sets()]
 
 
 def values(job: NewJob) -> list[list[float]]:
@@ -79,7 +79,7 @@ def test_a_circuit_travels_once_for_all_its_points() -> None:
     assert [work.seed for work in works(job)] == [7, 7 + 2113, 7 + 2 * 2113]
     (shard,) = job.shards
     assert [work.points for work in shard.circuits] == [3]
-    assert [(record.name, record.seed + SEED_STEP * point) for record, point in job.record.points()] == [
+    assert [(record.name, record.seed + SEED_STEP * point) for record, point in job.record.parameter_sets()] == [
         ("ansatz", work.seed) for work in works(job)
     ]
 

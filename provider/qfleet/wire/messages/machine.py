@@ -19,15 +19,18 @@ _NAMESPACE: Final = "/proc/self/ns/pid"
 
 
 @cache
-def machine_id() -> str:
+def machine_id(boot: Path = _BOOT) -> str:
     """Return a name that processes with common process ids share.
 
     They share it if, and only if, they see each other's process ids. On Linux it stands for the boot of the kernel and
     the namespace of process ids. Host names don't tell: containers may have equal ones, and in each of them the worker
     is process 1.
+
+    Args:
+        boot: Linux's file with the id of the boot.
     """
     try:
-        parts = [_BOOT.read_text("ascii").strip(), os.readlink(_NAMESPACE)]
+        parts = [boot.read_text("ascii").strip(), os.readlink(_NAMESPACE)]
     except OSError:
         parts = [socket.gethostname(), f"{uuid.getnode():x}"]
     return hashlib.blake2b("/".join(parts).encode(), digest_size=8).hexdigest()

@@ -13,7 +13,19 @@ from qfleet.wire.cost.constants import ENGINES
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, cost, states_bytes
 from qfleet.wire.cost.sizes import num_terms, program_bytes
 from qfleet.wire.messages.request import Output, Request
-from qfleet.wire.program.expressions import BOOL, Bit, Bits, Cast, Constant, Index, Unary, UnaryOp, Variable
+from qfleet.wire.program.expressions import (
+    BOOL,
+    Binary,
+    BinaryOp,
+    Bit,
+    Bits,
+    Cast,
+    Constant,
+    Index,
+    Unary,
+    UnaryOp,
+    Variable,
+)
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet.wire.program.saves import Save, SaveKind
@@ -122,6 +134,7 @@ def test_a_program_counts_by_what_it_consists_of() -> None:
     register = Bits(tuple(range(4)) * 1000)
     for more in (
         {"expressions": (register,) * 10},
+        {"expressions": (Binary(BinaryOp.BIT_AND, Index(register, Bits((0, 1))), Bit(0)),) * 20},
         {"expressions": tuple([Unary(UnaryOp.BIT_NOT, Cast(3, Variable(0)))] * 100), "variables": (3,)},
         {"variables": (1 << 16,) * 20},
         {"tables": (np.zeros(1 << 12, np.complex128),)},

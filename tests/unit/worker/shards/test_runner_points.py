@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import make_golden
 import numpy as np
 import pytest
@@ -14,7 +12,9 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.formulas import Formula, Step
+from qfleet.wire.program.saves import SaveKind
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.shards.runner import MORE_ATTEMPTS, ShardLimits
 
 ROWS = [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)]
@@ -216,19 +216,11 @@ def test_several_points_arent_one_circuit_that_kills(attempt: int, runs: bool) -
     ("output", "expected"),
     [("counts", [(0, 1), (1, 1), (2, 1)]), ("statevector", [(0, 1), (1, 1), (2, 1)]), ("means", [(0, 3)])],
 )
-def test_what_is_saved_comes_back_point_by_point(
-    output: str, expected: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[tuple[int, int]] = []
-
-    def simulate(engine: object, program: object, part: CircuitWork, *_: object) -> dict[str, Any]:
-        found.append((part.index, part.points))
-        return {}
-
-    monkeypatch.setattr("qfleet_worker.shards.runner.simulate", simulate)
-    blob = encode_program(make_golden.saving())
+def test_what_is_saved_comes_back_point_by_point(output: str, expected: list[tuple[int, int]]) -> None:
+    blob = encode_program(make_golden.means(SaveKind.EXPECTATION_VALUES))
     name = content_hash(blob)
     store = stored(circuit(0, program=name, points=3), output=output)
     store.blobs[name] = blob
-    run(store)
-    assert found == expected
+    run(store, NumpySimulator())
+    assert [(result.index, result.points) for result in store.result.circuits] == expected
+    assert not any(result.error for result in store.result.circuits)

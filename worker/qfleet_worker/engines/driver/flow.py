@@ -18,7 +18,7 @@ from qfleet.wire.program.operations import IS_FLOW, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory, Value
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
-from qfleet_worker.engines.driver.liveness import NOTHING, InNames, Names, live_names
+from qfleet_worker.engines.driver.liveness import NOTHING, BlockNames, NameEffects, live_names
 from qfleet_worker.engines.driver.scope import Scope
 from qfleet_worker.engines.driver.stretches import AnyPlan, CompileOnce, Cutter, Stretch, events_of
 from qfleet_worker.engines.steps import EventStep
@@ -37,7 +37,7 @@ class Block(Generic[AnyPlan]):
     #: the block to go on with if the condition doesn't hold
     otherwise: int = 0
     #: what is done with names at its end
-    names: Names = NOTHING
+    names: NameEffects = NOTHING
     #: the steps that the driver carries out itself: random events and saves
     events: tuple[int, ...] = ()
 
@@ -49,7 +49,7 @@ class Block(Generic[AnyPlan]):
             yield self.otherwise
 
 
-class Ahead(NamedTuple):
+class Reachable(NamedTuple):
     """Events that shots may still meet, again or for the first time."""
 
     #: events with a lower number are behind them
@@ -70,7 +70,7 @@ class Flow(Generic[AnyPlan]):
     #: the variables that have a name, as they begin
     variables: tuple[Value, ...] = ()
     #: the events that may still be met from each block on; empty if no block may be run again
-    ahead: tuple[Ahead, ...] = ()
+    ahead: tuple[Reachable, ...] = ()
     #: the name of the loop that begins with a block, for errors
     names: dict[int, str] = dataclasses.field(default_factory=dict)
     limits: DriverLimits = DEFAULT_LIMITS
@@ -118,7 +118,7 @@ def compile_flow(
     return Flow(
         tuple(blocks),
         scope,
-        live_names([_in_names(block, scope) for block in blocks], len(scope), limits),
+        live_names([_names_in(block, scope) for block in blocks], len(scope), limits),
         variables=tuple([0.0 if kind == FLOAT else 0 for kind in scope.types]),
         ahead=_ahead(blocks, events_before),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
@@ -126,7 +126,7 @@ def compile_flow(
     )
 
 
-def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tuple[Ahead, ...]:
+def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tuple[Reachable, ...]:
     """Return the events that may still be met from each block on.
 
     `events_before` counts the events before each block.
@@ -150,7 +150,7 @@ def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tu
             if earliest[number] < 0:
                 earliest[number] = goal
                 waiting += before[number]
-    return tuple([Ahead(events_before[block] + 1, block <= back) for block in earliest])
+    return tuple([Reachable(events_before[block] + 1, block <= back) for block in earliest])
 
 
 def _block(
@@ -168,21 +168,21 @@ def _block(
         return Block(plan, store=store, following=following, names=names, events=events)
     if tail.code is Op.JUMP:
         return Block(plan, following=block_of[tail.jump], events=events)
-    condition, names = compiler.value(*tail.expressions), Names((compiler.names(*tail.expressions),))
+    condition, names = compiler.value(*tail.expressions), NameEffects((compiler.names(*tail.expressions),))
     return Block(plan, None, condition, following, block_of[tail.jump], names, events)
 
 
-def _of_store(compiler: Compiler, place: Expression, value: Expression) -> Names:
+def _of_store(compiler: Compiler, place: Expression, value: Expression) -> NameEffects:
     """Return the names of a value that is stored."""
     reads = compiler.names(value)
     if isinstance(place, Index):
-        return Names((reads, compiler.names(place)), compiler.names(place.target))
+        return NameEffects((reads, compiler.names(place)), compiler.names(place.target))
     whole = compiler.names(place)
-    return Names((reads,), whole, whole)
+    return NameEffects((reads,), whole, whole)
 
 
-def _in_names(block: Block[AnyPlan], scope: Scope) -> InNames:
+def _names_in(block: Block[AnyPlan], scope: Scope) -> BlockNames:
     """Return the names that a block reads and changes."""
     nothing = frozenset[int]()
     steps = [scope.among(step.clbits) if isinstance(step, EventStep) else nothing for step in block.plan.steps]
-    return InNames(steps, block.names, list(block.goals()))
+    return BlockNames(steps, block.names, list(block.goals()))

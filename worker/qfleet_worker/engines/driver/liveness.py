@@ -18,7 +18,7 @@ from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 _NO_NAMES: Final = frozenset[int]()
 
 
-class Names(NamedTuple):
+class NameEffects(NamedTuple):
     """Names that one operation reads and changes.
 
     Operations share these sets.
@@ -32,21 +32,21 @@ class Names(NamedTuple):
     overwrites: frozenset[int] = _NO_NAMES
 
 
-NOTHING: Final = Names()
+NOTHING: Final = NameEffects()
 
 
-class InNames(NamedTuple):
+class BlockNames(NamedTuple):
     """Names that a block reads and changes."""
 
     #: for each step the names that it overwrites
     steps: Sequence[frozenset[int]]
     #: the names that its end reads and changes
-    end: Names
+    end: NameEffects
     #: the blocks that may come next
     goals: Sequence[int]
 
 
-def live_names(blocks: Sequence[InNames], width: int, limits: DriverLimits = DEFAULT_LIMITS) -> list[list[int]]:
+def live_names(blocks: Sequence[BlockNames], width: int, limits: DriverLimits = DEFAULT_LIMITS) -> list[list[int]]:
     """Return the live names of each block, before and after each step.
 
     A block has a mask before each step, and one after its last step.
@@ -94,7 +94,7 @@ class _Masks:
         return mask
 
 
-def _begins(blocks: Sequence[InNames], masks: _Masks, visits: int) -> list[int] | None:
+def _begins(blocks: Sequence[BlockNames], masks: _Masks, visits: int) -> list[int] | None:
     """Return the live names at the beginning of each block.
 
     It is ``None`` where that takes too much time or memory.
@@ -126,7 +126,7 @@ def _begins(blocks: Sequence[InNames], masks: _Masks, visits: int) -> list[int] 
     return None if waiting else begins
 
 
-def _at_end(block: InNames, begins: Sequence[int], masks: _Masks) -> int:
+def _at_end(block: BlockNames, begins: Sequence[int], masks: _Masks) -> int:
     """Return the live names before a block's end reads or stores."""
     needed = 0
     for goal in block.goals:
@@ -134,7 +134,7 @@ def _at_end(block: InNames, begins: Sequence[int], masks: _Masks) -> int:
     return needed & ~masks.of([block.end.overwrites]) | masks.of(block.end.reads)
 
 
-def _rows(blocks: Sequence[InNames], begins: Sequence[int], masks: _Masks) -> list[list[int]] | None:
+def _rows(blocks: Sequence[BlockNames], begins: Sequence[int], masks: _Masks) -> list[list[int]] | None:
     """Return the live names in each block.
 
     It is ``None`` where that takes too much memory.

@@ -193,16 +193,16 @@ class StatevectorSimulator:
 
         It is ``None`` for all other experiments.
         """
-        if experiment.request.output != Output.STATEVECTOR or experiment.program.num_clbits:
+        program, request = experiment.program, experiment.request
+        if request.output != Output.STATEVECTOR or program.num_clbits:
             return None
-        lane_bits = _LANE_BITS[experiment.request.precision]
-        tables = compile_small(experiment.program, lane_bits, self._cache, self._sizes.small_qubits)
+        precision = request.precision
+        tables = compile_small(program, _LANE_BITS[precision], self._cache, self._sizes.small_qubits)
         if tables is None:
             return None
-        program, dtype = experiment.program, dtype_of(experiment.request.precision)
-        final, norm_squared = run_set(tables, program.num_qubits, dtype, program.params)
-        check_norm(norm_squared, experiment.request.precision == "double")
-        return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if experiment.request.keeps_shots else None, final)
+        final, norm_squared = run_set(tables, program.num_qubits, dtype_of(precision), program.params)
+        check_norm(norm_squared, precision == "double")
+        return Outcome(_NO_OUTCOMES, _NO_COUNTS, _NO_MEMORY if request.memory else None, final)
 
     def _simulate(self, experiment: Experiment) -> Outcome:
         if not experiment.request.returns_amplitudes and final_pauli_save(experiment.program) is not None:

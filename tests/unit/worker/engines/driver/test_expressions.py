@@ -16,7 +16,8 @@ from qiskit.circuit.classical import expr, types
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
-from qfleet.wire.program.expressions import BOOL, FLOAT, Cast, Constant
+from qfleet.wire.program.expressions import BOOL, FLOAT, Bit, Bits, Cast, Constant, Index
+from qfleet_worker.engines.bits import WIDE
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.driver.expressions import Compiler, Memory
 from qfleet_worker.engines.driver.scope import Scope
@@ -187,3 +188,34 @@ def _wire(node: expr.Expr):
 def test_casts_of_constants() -> None:
     assert Compiler(Scope()).value(Cast(3, Constant(FLOAT, 6.9)))(Memory()) == 6
     assert Compiler(Scope()).value(Cast(FLOAT, Constant(BOOL, b"\x01")))(Memory()) == 1.0
+
+
+PLACES = {
+    "a clbit": Bit(3),
+    "neighbours": Bits((2, 3, 4)),
+    "some": Bits((7, 0, 4)),
+    "many": Bits(tuple(range(2 * WIDE + 2, 0, -2))),
+    "a clbit of some": Index(Bits((7, 0, 4)), Constant(2, b"\x01")),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("before", [0, (1 << 200) - 1])
+@pytest.mark.parametrize("bits", [0, (1 << 100) - 1, 0xB5A3C96D5E2F1B4687D])
+def test_a_store_changes_its_clbits_and_no_others(name: str, before: int, bits: int) -> None:
+    place = PLACES[name]
+    names = {Bit: lambda: (place.clbit,), Bits: lambda: place.clbits, Index: lambda: (0,)}[type(place)]()
+    value = bits & (1 << len(names)) - 1
+    kind = len(names) if isinstance(place, Bits) else BOOL
+    memory = Memory(before)
+    constant = Constant(kind, value.to_bytes(-(-len(names) // 8), "little"))
+    Compiler(Scope(range(200), (), ())).store(place, constant)(memory)
+    expected = before
+    for at, clbit in enumerate(names):
+        expected = expected & ~(1 << clbit) | (value >> at & 1) << clbit
+    assert memory.clbits == expected
+
+
+def test_nothing_is_stored_to_a_constant() -> None:
+    with pytest.raises(TypeError, match="nothing can be stored to Constant"):
+        Compiler(Scope()).store(Constant(BOOL, b""), Constant(BOOL, b""))

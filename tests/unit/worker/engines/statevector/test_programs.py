@@ -147,7 +147,7 @@ def test_swaps_end_where_they_should_without_a_step() -> None:
     assert plan.wires == (0, 1, 2)
     (segment,) = plan.steps
     assert isinstance(segment, Segment)
-    assert len(segment.tables.ops) == 1
+    assert len(segment.tables.operations.rows) == 1
 
 
 def test_measurements_of_qubits_that_are_not_used_again_are_no_steps() -> None:

@@ -40,7 +40,8 @@ def bind(tables: Tables, params: NDArray[np.float64], first: int) -> Tables:
 
 def size_of(tables: Tables) -> int:
     """Return the bytes of the arrays."""
-    return sum(member.nbytes for member in (*tables, *tables.values) if isinstance(member, np.ndarray))
+    members = (*tables, *tables.operations, *tables.values)
+    return sum(member.nbytes for member in members if isinstance(member, np.ndarray))
 
 
 def with_precision(tables: Tables, dtype: np.dtype[Any]) -> Tables:

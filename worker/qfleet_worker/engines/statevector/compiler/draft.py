@@ -142,7 +142,8 @@ def run_constants(draft: Draft) -> None:
     none = np.empty(0, np.complex128)
     for at in range(draft.counts[TAPE]):
         if tape[at, VARIES]:
-            tape[kept] = tape[at]
+            for column in range(TAPE_COLUMNS):
+                tape[kept, column] = tape[at, column]
             kept += 1
         else:
             perform(tape[at, OP], tape[at, TO], tape[at, A], tape[at, B], tape[at, C], draft.pool, none)

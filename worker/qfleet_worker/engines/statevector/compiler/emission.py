@@ -32,10 +32,10 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_OUTSIDE_VALUES,
     OP_STRIDES,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 
-@inner_code
+@built_in
 def _split_controls(gate: NDArray[Any], frame: Frame, op: NDArray[Any]) -> tuple[int, int]:
     """Return a gate's local controls and their values, by position.
 
@@ -132,29 +132,34 @@ def emit_permutation(gates: NDArray[Any], members: NDArray[Any], wires: int, fra
     op[OP_OUTSIDE] = 0
     op[OP_OUTSIDE_VALUES] = 0
     begin_op(op, frame, fixed, 0)
-    op[OP_STRIDES : OP_STRIDES + 4] = strides
+    for bit in range(k):
+        op[OP_STRIDES + bit] = strides[bit]
     op[OP_KERNEL] = CODES[frame.lane_bits - 2, kinds.PERM, k, 0]
     op[OP_INTS] = at
-    for vector in range(1 << k):
-        origin = _origin(gates, members, wire_bit, vector)
-        ints[at] = 0
+    end = at + (1 << k)
+    _write_origins(gates, members, wire_bit, ints[at:end])
+    for place in range(at, end):
+        origin = ints[place]
+        ints[place] = 0
         for bit in range(k):
             if origin >> bit & 1:
-                ints[at] += strides[bit]
-        at += 1
-    return at
+                ints[place] += strides[bit]
+    return end
 
 
 @inner_code
-def _origin(gates: NDArray[Any], members: NDArray[Any], wire_bit: NDArray[Any], vector: int) -> int:
-    """Return which vector controlled X move to `vector`, by going backwards."""
-    origin = vector
+def _write_origins(gates: NDArray[Any], members: NDArray[Any], wire_bit: NDArray[Any], origins: NDArray[Any]) -> None:
+    """Write the vector that controlled X move to each vector."""
+    for vector in range(len(origins)):
+        origins[vector] = vector
+    # Backwards.
     for item in range(len(members) - 1, -1, -1):
         gate = gates[members[item]]
-        applies = True
+        controls = values = 0
         for wire in range(len(wire_bit)):
             if gate[CONTROLS] >> wire & 1:
-                applies &= origin >> wire_bit[wire] & 1 == gate[VALUES] >> wire & 1
-        if applies:
-            origin ^= 1 << wire_bit[gate[TARGETS]]
-    return origin
+                controls |= 1 << wire_bit[wire]
+                values |= (gate[VALUES] >> wire & 1) << wire_bit[wire]
+        for vector in range(len(origins)):
+            if origins[vector] & controls == values:
+                origins[vector] ^= 1 << wire_bit[gate[TARGETS]]

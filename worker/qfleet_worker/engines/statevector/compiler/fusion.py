@@ -71,7 +71,7 @@ from qfleet_worker.engines.statevector.compiler.tape import (
     A,
     C,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
+from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code
 
 #: Instructions among which one is sought that wrote a matrix: a layer's.
 LOOK_BACK = 16
@@ -97,7 +97,7 @@ def _flush(draft: Draft, wire: int) -> None:
     draft.gates[at, SHAPE] = shape
 
 
-@inner_code
+@built_in
 def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
     """Add a one-qubit gate without controls; its matrix lies at `place`."""
     at, before = draft.last[wire], draft.waits[wire]
@@ -124,7 +124,7 @@ def _one(draft: Draft, wire: int, place: int, shape: int, split: bool) -> None:
     draft.wait_shapes[wire] = shape
 
 
-@inner_code
+@built_in
 def _rotate(draft: Draft, wire: int, angle: int, split: bool) -> bool:
     """Multiply RZ into a waiting, angle-dependent matrix; tell whether one waits."""
     place, shape = draft.waits[wire], draft.wait_shapes[wire]
@@ -151,7 +151,7 @@ def _copy(source: NDArray[Any], begin: int, target: NDArray[Any], to: int, size:
         target[to + at] = source[begin + at]
 
 
-@inner_code
+@built_in
 def _write_matrix(draft: Draft, gates: GateTable, row: Row, place: int) -> None:
     """Write the matrix of a gate without a table to the pool."""
     code, size = row.code, 1 << 2 * row.num_targets
@@ -175,7 +175,7 @@ def _write_matrix(draft: Draft, gates: GateTable, row: Row, place: int) -> None:
     instruct(draft, True, COMBINE, place, size, block, terms, size)
 
 
-@inner_code
+@built_in
 def _one_qubit_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row) -> tuple[int, int]:
     """Write a one-target row's matrix; return its place and its shape."""
     place = room(draft, 4)
@@ -190,7 +190,7 @@ def _one_qubit_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row) -> t
     return place, shape_of_one(draft.pool, place)
 
 
-@inner_code
+@built_in
 def _global_phase(draft: Draft, row: Row) -> None:
     """Add a phase of the state where the controls hold."""
     place = room(draft, 1)
@@ -203,7 +203,7 @@ def _global_phase(draft: Draft, row: Row) -> None:
     add_term(draft, at, row.controls, row.values, place)
 
 
-@inner_code
+@built_in
 def _flush_others(draft: Draft, row: Row, diagonal: bool, plain: bool) -> None:
     """Flush the matrices that a row neither takes up nor commutes with."""
     for wire in range(len(draft.last)):
@@ -215,7 +215,7 @@ def _flush_others(draft: Draft, row: Row, diagonal: bool, plain: bool) -> None:
                 _flush(draft, wire)
 
 
-@inner_code
+@built_in
 def _gate_before(draft: Draft, row: Row) -> int:
     """Return the last gate on both of a row's wires; else -1."""
     before = -1
@@ -229,7 +229,7 @@ def _gate_before(draft: Draft, row: Row) -> int:
     return before
 
 
-@inner_code
+@built_in
 def _add_diagonal(draft: Draft, rows: Rows, row: Row, one: int, shape: int) -> None:
     """Add a diagonal row; with one target, its matrix lies at `one`."""
     mask = row.changes | row.controls
@@ -252,7 +252,7 @@ def _add_diagonal(draft: Draft, rows: Rows, row: Row, one: int, shape: int) -> N
             add_term(draft, at, mask, _value_of(row, index), factor)
 
 
-@inner_code
+@built_in
 def _add_rzz(draft: Draft, row: Row, at: int, mask: int) -> None:
     """Give the last gate the terms of an RZZ."""
     halves = room(draft, 4)
@@ -286,7 +286,7 @@ def _add_flip(draft: Draft, target: int, controls: int, values: int) -> None:
     draft.gates[at, VALUES] = values
 
 
-@inner_code
+@built_in
 def _add_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row, one: int, shape: int) -> None:
     """Add a row as a matrix.
 
@@ -319,14 +319,14 @@ def _add_matrix(draft: Draft, rows: Rows, gates: GateTable, row: Row, one: int, 
     gate[AT] = place
 
 
-@inner_code
+@built_in
 def _exchange(rows: Rows, row: Row, wires: NDArray[Any]) -> None:
     """Exchange the wires of a row's two qubits."""
     a, b = rows.operands[row.operand], rows.operands[row.operand + 1]
     wires[a], wires[b] = wires[b], wires[a]
 
 
-@inner_code
+@built_in
 def _add_row(draft: Draft, rows: Rows, gates: GateTable, row: Row, split: bool) -> None:
     """Add a row other than a SWAP or a global phase."""
     code, alone = row.code, row.num_controls == 0

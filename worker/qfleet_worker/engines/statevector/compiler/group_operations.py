@@ -15,7 +15,6 @@ from qfleet_worker.engines.statevector.compiler.matrix_operations import ONE_SOU
 from qfleet_worker.engines.statevector.compiler.schedule import MIXED_GROUP, REAL_GROUP
 from qfleet_worker.engines.statevector.kernels import kinds
 from qfleet_worker.engines.statevector.kernels.coefficients import (
-    OTHER,
     OWN,
     group_high_place,
     group_lane_place,
@@ -29,10 +28,10 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_OUTSIDE_VALUES,
     OP_STRIDES,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 
-@machine_code
+@inner_code
 def _part(one: int, entry: int, part: int) -> int:
     """Return the source of a part of a one-qubit matrix's entry.
 
@@ -55,7 +54,7 @@ class _Group(NamedTuple):
     any_lane: bool
 
 
-@machine_code
+@built_in
 def _group_of(gates: NDArray[Any], members: NDArray[Any], frame: Frame) -> _Group:
     """Return the gates of a group by their positions."""
     on_lane = np.full(frame.lane_bits, -1, np.int64)
@@ -116,15 +115,15 @@ def emit_group(gates: NDArray[Any], members: NDArray[Any], kind: int, frame: Fra
     off = 1 if code == kinds.GX else 0
     for lane_bit in range(num_lanes):
         one = group.on_lane[lane_bit]
-        for lane in range(1 << lane_bits):
-            value = lane >> lane_bit & 1
-            for part in range(num_parts(code)):
-                for which in (OWN, OTHER):
+        for part in range(num_parts(code)):
+            for which in range(2):
+                place = at + group_lane_place(code, lane_bit, which, part, width)
+                for lane in range(1 << lane_bits):
+                    value = lane >> lane_bit & 1
                     entry = 3 * value if which == OWN else 1 + value
                     source = _part(one, entry, part if which == OWN else part + off)
-                    place = at + group_lane_place(code, lane_bit, which, part, width) + 2 * lane
-                    sources[place] = source
-                    sources[place + 1] = source
+                    sources[place + 2 * lane] = source
+                    sources[place + 2 * lane + 1] = source
     rank = 0
     for place in range(lane_bits, frame.bits):
         if not group.fixed >> place & 1:

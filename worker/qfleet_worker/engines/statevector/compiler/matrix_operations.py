@@ -32,7 +32,7 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_SECOND,
     OP_STRIDES,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 #: The sources of 1 and 0.
 ONE_SOURCE, ZERO_SOURCE = 2 * ONE, 2 * ONE + 1
@@ -86,7 +86,7 @@ def begin_op(op: NDArray[Any], frame: Frame, fixed: int, pattern: int) -> None:
     op[OP_SECOND] = second if free else 0
 
 
-@inner_code
+@built_in
 def _matrix_kind(matrix: Matrix, lo: int, lane_controls: int) -> int:
     """Return the kind of kernel that a matrix needs."""
     k = len(matrix.targets)
@@ -149,7 +149,7 @@ def emit_matrix(matrix: Matrix, frame: Frame, op: NDArray[Any], sources: NDArray
     return _write_vectors(entries, kind, high, sources, at)
 
 
-@machine_code
+@built_in
 def _rows_of_lanes(matrix: Matrix, frame: Frame, fixed: int, op: NDArray[Any]) -> NDArray[Any]:
     """Return the matrix row of each vector and lane.
 

@@ -49,7 +49,7 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     TERM_MASK,
     TERM_VALUE,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 #: What is counted: operations, coefficients, integers, diagonals, terms in product form, diagonals with tables, terms
 #: in tables, real numbers of low tables, entries of high tables.
@@ -103,7 +103,7 @@ class _Term(NamedTuple):
     outside_value: int
 
 
-@machine_code
+@built_in
 def new_op(emitted: Emitted) -> NDArray[Any]:
     """Return the next operation's row. It counts once the caller counts it."""
     if emitted.counts[OPS] >= len(emitted.ops):
@@ -182,7 +182,7 @@ def _add_to_table(emitted: Emitted, term: _Term) -> None:
     emitted.counts[TABLE_TERMS] += 1
 
 
-@inner_code
+@built_in
 def _add_tables(emitted: Emitted, diagonal: NDArray[Any], first: int, bits: int) -> None:
     """Give a diagonal the tables of the terms from `first` on."""
     counts = emitted.counts
@@ -206,7 +206,7 @@ def _add_tables(emitted: Emitted, diagonal: NDArray[Any], first: int, bits: int)
     counts[TABLE_ROWS] += 1
 
 
-@machine_code
+@built_in
 def emit_diagonals(draft: Draft, emitted: Emitted, members: NDArray[Any], frame: Frame, sources: NDArray[Any]) -> None:
     """Write the operations of an item's diagonals.
 

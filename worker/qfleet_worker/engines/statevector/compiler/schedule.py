@@ -31,7 +31,7 @@ from qfleet_worker.engines.statevector.compiler.draft import (
 from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
@@ -134,7 +134,7 @@ def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, 
     return stage
 
 
-@machine_code
+@built_in
 def _by_turns(gates: NDArray[Any], chosen: NDArray[Any], items: Items) -> int:
     """Reorder a stage's gates into items, so that diagonals come together.
 
@@ -198,7 +198,7 @@ class _Groups(NamedTuple):
     open: NDArray[Any]
 
 
-@inner_code
+@built_in
 def _group_kind(gate: NDArray[Any], group: bool) -> int:
     """Return the kind of item that a gate makes."""
     if gate[KIND] == DIAGONAL:
@@ -208,7 +208,7 @@ def _group_kind(gate: NDArray[Any], group: bool) -> int:
     return SINGLE
 
 
-@inner_code
+@built_in
 def _join(groups: _Groups, kind: int, wire: int, on_lane: int, start: int) -> bool:
     """Add a one-qubit gate to the latest group of its kind.
 
@@ -247,13 +247,21 @@ def itemise(gates: NDArray[Any], chosen: NDArray[Any], frame: Frame, items: Item
     number = _by_turns(gates, chosen, items)
     if number == 0:
         return 0
-    sequence, bounds, kinds = items
-    if number > len(kinds):
+    if number > len(items.kinds):
         raise CompilerError("a defect of qfleet, please report it: a stage has too many items")
     groups = _Groups(
         np.full(number, -1, np.int64), np.full(number, -1, np.int64), np.full(size, -1, np.int64),
         np.zeros(number, np.int64), np.full(len(frame.places), -1, np.int64), np.full(3, -1, np.int64),
     )  # fmt: skip
+    made = _group_items(gates, items, groups, number, frame)
+    _write_items(groups, items, size, made)
+    return made
+
+
+@inner_code
+def _group_items(gates: NDArray[Any], items: Items, groups: _Groups, number: int, frame: Frame) -> int:
+    """Let one-qubit gates join groups; return how many items are left."""
+    sequence, bounds, kinds = items
     lanes, group = lane_wires(frame), frame.bits > frame.lane_bits
     made = 0
     for item in range(number):
@@ -280,11 +288,10 @@ def itemise(gates: NDArray[Any], chosen: NDArray[Any], frame: Frame, items: Item
                 groups.latest[wire] = made
         kinds[made] = kind
         made += 1
-    _write_items(groups, items, size, made)
     return made
 
 
-@machine_code
+@built_in
 def _write_items(groups: _Groups, items: Items, size: int, number: int) -> None:
     """Write the gates of all items, one item after the other."""
     old = items.gates[:size].copy()

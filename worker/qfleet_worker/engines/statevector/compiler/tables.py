@@ -63,10 +63,17 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     STAGE_END_OP,
     STAGE_FIRST_OP,
     STAGE_LOCAL,
+    Operations,
     Tables,
     Values,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code, structure
+from qfleet_worker.engines.statevector.machine_code.registry import (
+    built_in,
+    compiled_for,
+    inner_code,
+    machine_code,
+    structure,
+)
 
 #: Wires from which on it pays to keep real gates apart from diagonals, and to give matrices zeros.
 SPLIT_WIRES, SCHMIDT_WIRES = 10, 13
@@ -97,7 +104,8 @@ def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
     if needed <= array.shape[0]:
         return array
     longer = np.empty(max(needed, 2 * array.shape[0]), array.dtype)
-    longer[: array.shape[0]] = array
+    for at in range(array.shape[0]):
+        longer[at] = array[at]
     return longer
 
 
@@ -140,14 +148,15 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
     half_phases = np.empty(len(rows.params), np.complex128)
     half_angle_phases(rows.params, half_phases)
     run_tape(tape, pool, half_phases)
-    return Tables(
-        stage_rows, emitted.ops[: counts[OPS]].copy(), emitted.ints[: counts[INTEGERS]].copy(),
+    operations = Operations(
+        emitted.ops[: counts[OPS]].copy(), emitted.ints[: counts[INTEGERS]].copy(),
         emitted.diagonals[: counts[DIAGONALS]].copy(), emitted.terms[: counts[PRODUCT_TERMS]].copy(),
-        _values_of(sources, pool, num_low, num_high), recipe, pool[: len(pool) if len(recipe) else 0].copy(),
     )  # fmt: skip
+    values = _values_of(sources, pool, num_low, num_high)
+    return Tables(stage_rows, operations, values, recipe, pool[: len(pool) if len(recipe) else 0].copy())
 
 
-@machine_code
+@built_in
 def _values_of(sources: Sources, pool: NDArray[Any], num_low: int, num_high: int) -> Values:
     """Return the values that the sources have in a pool.
 
@@ -167,7 +176,7 @@ def _values_of(sources: Sources, pool: NDArray[Any], num_low: int, num_high: int
     return Values(coefs, factors, low_tables, high_tables, phases)
 
 
-@machine_code
+@built_in
 def _emit(draft: Draft, limits: Limits) -> tuple[NDArray[Any], Emitted, NDArray[Any]]:
     """Return a draft's stages, their operations, and their coefficients' sources."""
     number = draft.counts[GATES]
@@ -186,23 +195,53 @@ def _emit(draft: Draft, limits: Limits) -> tuple[NDArray[Any], Emitted, NDArray[
         begin = order.ends[stage]
         item = 0
         while item < end:
-            start = items.bounds[item - 1] if item else 0
-            if items.kinds[item] == MERGED:
-                members = items.gates[start : items.bounds[item]]
-                terms = 0
-                for member in members:
-                    terms += gates[member, SIZE]
-                sources = _grown(sources, emitted.counts[COEFS] + MAX_ONE_QUBIT * terms)
-                emit_diagonals(draft, emitted, members, frame, sources)
-                item += 1
-                continue
-            sources = _grown(sources, emitted.counts[COEFS] + MAX_COUNT)
-            item += _emit_item(draft, emitted, items, (item, end), frame, sources)
+            sources = _grown(sources, emitted.counts[COEFS] + _most_coefs(gates, items, item))
+            item = _emit_items(draft, emitted, items, (item, end), frame, sources)
         stage_rows[stage, STAGE_END_OP] = emitted.counts[OPS]
     return stage_rows, emitted, sources[: emitted.counts[COEFS]]
 
 
-@machine_code
+@inner_code
+def _most_coefs(gates: NDArray[Any], items: Items, item: int) -> int:
+    """Return the most coefficients of an item's operations."""
+    if items.kinds[item] != MERGED:
+        return MAX_COUNT
+    terms = 0
+    for at in range(items.bounds[item - 1] if item else 0, items.bounds[item]):
+        terms += gates[items.gates[at], SIZE]
+    return MAX_ONE_QUBIT * terms
+
+
+@inner_code
+def _emit_items(
+    draft: Draft, emitted: Emitted, items: Items, place: tuple[int, int], frame: Frame, sources: NDArray[Any]
+) -> int:
+    """Write operations of items while `sources` has room for the next.
+
+    Args:
+        draft: has the gates.
+        emitted: what is written.
+        items: those of the stage.
+        place: the number of the first item, and how many items the stage has.
+        frame: the stage's chunks.
+        sources: int64: gets the sources of coefficients.
+
+    Returns:
+        The number of the next item.
+    """
+    gates, counts = draft.gates, emitted.counts
+    item, end = place
+    while item < end and counts[COEFS] + _most_coefs(gates, items, item) <= len(sources):
+        if items.kinds[item] == MERGED:
+            start = items.bounds[item - 1] if item else 0
+            emit_diagonals(draft, emitted, items.gates[start : items.bounds[item]], frame, sources)
+            item += 1
+        else:
+            item += _emit_item(draft, emitted, items, (item, end), frame, sources)
+    return item
+
+
+@built_in
 def _emit_item(
     draft: Draft, emitted: Emitted, items: Items, place: tuple[int, int], frame: Frame, sources: NDArray[Any]
 ) -> int:

@@ -26,7 +26,7 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     TERM_FACTOR,
     Values,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code, machine_code
+from qfleet_worker.engines.statevector.machine_code.registry import built_in, compiled_for, inner_code, machine_code
 
 #: The columns of a recipe's tables.
 _COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, TERM_COLUMNS)
@@ -60,7 +60,7 @@ class Sources(NamedTuple):
     table_terms: NDArray[Any]
 
 
-@machine_code
+@built_in
 def write_recipe(sizes: tuple[int, int, int, int, int, int], varies: NDArray[Any], tape: NDArray[Any],
                  sources: Sources) -> NDArray[Any]:  # fmt: skip
     """Return the recipe of the values that depend on angles.
@@ -97,17 +97,28 @@ def write_recipe(sizes: tuple[int, int, int, int, int, int], varies: NDArray[Any
     for number in range(len(rows)):
         recipe[1 + number] = rows[number]
         recipe[_NUM_COEFS + number] = sizes[1 + number]
-    _part(recipe, _TAPE)[:] = tape
+    _copy_rows(tape, _part(recipe, _TAPE))
     _write_pairs(_part(recipe, _COEFS), varies, sources.coefs, 1)
     _write_pairs(_part(recipe, _FACTORS), varies, sources.factors, 0)
     part, number = _part(recipe, _TABLES), 0
     for at in range(len(table_rows)):
         if chosen[at]:
-            part[number] = table_rows[at]
+            _copy_rows(table_rows[at : at + 1], part[number : number + 1])
             number += 1
     if terms:
-        _part(recipe, _TERMS)[:] = table_terms
+        _copy_rows(table_terms, _part(recipe, _TERMS))
     return recipe
+
+
+@inner_code
+def _copy_rows(source: NDArray[Any], target: NDArray[Any]) -> None:
+    """Copy a table.
+
+    For numba's own copying several times as much would be compiled.
+    """
+    for row in range(len(source)):
+        for column in range(source.shape[1]):
+            target[row, column] = source[row, column]
 
 
 @inner_code
@@ -154,7 +165,10 @@ def refill(recipe: NDArray[Any], pool: NDArray[Any], params: NDArray[Any], first
     table_rows, table_terms = _part(recipe, _TABLES), _part(recipe, _TERMS)
     parts = pool.view(np.float64)
     # Columns of their own, of numbers that can't be negative, take half the time.
-    places, sources = coef_pairs[:, 0].copy().view(np.uint64), coef_pairs[:, 1].copy().view(np.uint64)
+    places, sources = np.empty(len(coef_pairs), np.uint64), np.empty(len(coef_pairs), np.uint64)
+    for at in range(len(coef_pairs)):
+        places[at] = coef_pairs[at, 0]
+        sources[at] = coef_pairs[at, 1]
     num_coefs, num_factors = len(coefs) // sets, len(factors) // sets
     num_low, num_high = len(low_tables) // sets, len(high_tables) // sets
     if (

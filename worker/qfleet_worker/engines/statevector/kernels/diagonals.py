@@ -182,10 +182,10 @@ def _factor_row(
 
 
 @machine_code
-def _build_rows(
-    terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: int, first: bool, table: NDArray[Any]
-) -> None:
-    """Write a row for each value of the high bits `select`.
+def _build_rows(terms: NDArray[Any], pool: NDArray[Any], low_bits: int, select: int, first: bool) -> NDArray[Any]:
+    """Return the rows for all values of the bits `select`.
+
+    Shape (rows * 2 * 2**low_bits,), in double precision: the same code serves both.
 
     Only the `first` part has the terms without high bits.
 
@@ -198,13 +198,15 @@ def _build_rows(
     parts = factors.view(np.float64)
     if not (first and _factor_row(terms, pool, low_bits, _Selection(0, 0, False), weights, factors)):
         factors[:] = 1
-    rows[:size] = parts
+    for at in range(size):
+        rows[at] = parts[at]
     filled = size
     left = select
     while left:
         bit = left & -left
         left ^= bit
-        rows[filled : 2 * filled] = rows[:filled]
+        for at in range(filled):
+            rows[filled + at] = rows[at]
         for value in (0, bit):
             if _factor_row(terms, pool, low_bits, _Selection(bit, value, False), weights, factors):
                 begin = filled if value else 0
@@ -222,10 +224,10 @@ def _build_rows(
         if _factor_row(terms, pool, low_bits, _Selection(select, chosen, True), weights, factors):
             scale_row_by(rows, row, size, parts, 0, 1.0, 0.0)
         chosen = (chosen - select) & select
-    table[:filled] = rows
+    return rows
 
 
-@inner_code
+@machine_code
 def build_tables(
     terms: NDArray[Any], pool: NDArray[Any], row: NDArray[Any], low_tables: NDArray[Any], high_tables: NDArray[Any]
 ) -> None:
@@ -250,10 +252,11 @@ def build_tables(
         rows = (1 << popcount(first)) + (1 << popcount(second) if second else 0)
         if at + (rows << low_bits + 1) > len(low_tables):
             raise CompilerError("a defect of qfleet, please report it: there is no room for a table")
-        _build_rows(terms, pool, low_bits, first, True, low_tables[at:])
-        if second:
-            at += 2 << (low_bits + popcount(first))
-            _build_rows(terms, pool, low_bits, second, False, low_tables[at:])
+        for part in range(2 if second else 1):
+            made = _build_rows(terms, pool, low_bits, second if part else first, part == 0)
+            for place in range(len(made)):
+                low_tables[at + place] = made[place]
+            at += len(made)
     if high_at >= 0:
         if high_at + (1 << high_bits) > len(high_tables):
             raise CompilerError("a defect of qfleet, please report it: there is no room for a table of high bits")

@@ -69,29 +69,29 @@ class Values(NamedTuple):
     phases: NDArray[np.complex128]
 
 
-@structure(
-    stages="int64[:, ::1]",
-    ops="int64[:, ::1]",
-    ints="int64[::1]",
-    diagonals="int64[:, ::1]",
-    terms="int64[:, ::1]",
-    values="Values",
-    recipe="int64[::1]",
-    pool="complex128[::1]",
-)
-class Tables(NamedTuple):
-    """A compiled stretch of a circuit: what `kernels.stage` goes through."""
+@structure(rows="int64[:, ::1]", ints="int64[::1]", diagonals="int64[:, ::1]", terms="int64[:, ::1]")
+class Operations(NamedTuple):
+    """The operations of a compiled stretch, without their numbers."""
 
-    #: int64, shape (stages, STAGE_COLUMNS)
-    stages: NDArray[np.int64]
     #: int64, shape (operations, OP_COLUMNS)
-    ops: NDArray[np.int64]
+    rows: NDArray[np.int64]
     #: int64: integers of kernels
     ints: NDArray[np.int64]
     #: int64, shape (diagonals, DIAGONAL_COLUMNS)
     diagonals: NDArray[np.int64]
     #: int64, shape (terms, PRODUCT_COLUMNS)
     terms: NDArray[np.int64]
+
+
+@structure(
+    stages="int64[:, ::1]", operations="Operations", values="Values", recipe="int64[::1]", pool="complex128[::1]"
+)
+class Tables(NamedTuple):
+    """A compiled stretch of a circuit: what `kernels.stage` goes through."""
+
+    #: int64, shape (stages, STAGE_COLUMNS)
+    stages: NDArray[np.int64]
+    operations: Operations
     values: Values
     #: int64: how the values that depend on angles are computed, see `compiler.values`; empty if none does
     recipe: NDArray[np.int64]

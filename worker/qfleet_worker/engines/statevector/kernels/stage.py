@@ -29,7 +29,8 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_PATTERN,
     OP_SECOND,
     OP_STRIDES,
-    Tables,
+    Operations,
+    Values,
 )
 from qfleet_worker.engines.statevector.kernels.runs import copy_run
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code, structure
@@ -98,10 +99,11 @@ class Stage(NamedTuple):
     num_wires: int
 
 
-@compiled_for("{real}[::1]", "Stage", "Tables", "{real}[::1]", "int64[::1]", "int64", "int64")
+@compiled_for("{real}[::1]", "Stage", "Operations", "Values", "{real}[::1]", "int64[::1]", "int64", "int64")
 def run_stage(  # noqa: C901 - a kernel
-    state: NDArray[Any], stage: Stage, tables: Tables, room: NDArray[Any], steps: NDArray[Any], begin: int, end: int
-) -> None:
+    state: NDArray[Any], stage: Stage, operations: Operations, values: Values, room: NDArray[Any], steps: NDArray[Any],
+    begin: int, end: int,
+) -> None:  # fmt: skip
     """Run the operations of a stage over some chunks.
 
     No other function calls kernels: each that did would have them compiled once more.
@@ -109,7 +111,8 @@ def run_stage(  # noqa: C901 - a kernel
     Args:
         state: the amplitudes' real and imaginary parts, shape (2 * 2**wires,).
         stage: which operations, on which wires.
-        tables: the compiled stretch, with values in the state's precision.
+        operations: those of the compiled stretch.
+        values: its numbers, in the state's precision.
         room: for one chunk, shape (2 * 2**local wires,); not used where chunks are contiguous.
         steps: int64, shape (5,): `ONE_STATE`; or, if all wires are local, how far the states and their values lie
             apart, each chunk being a state of its own.
@@ -117,7 +120,8 @@ def run_stage(  # noqa: C901 - a kernel
         end: the one after the last.
     """
     local, known, first_op, end_op, num_wires = stage
-    ops, ints, coefs, diagonals = tables.ops, tables.ints, tables.values.coefs, tables.diagonals
+    ops, ints, diagonals, terms = operations
+    coefs, factors, low_tables, high_tables, _ = values
     bits = popcount(local)
     working = new_room(state, bits)
     outside = ((1 << num_wires) - 1) & ~local & known
@@ -134,10 +138,10 @@ def run_stage(  # noqa: C901 - a kernel
         base = spread(chunk, outside)
         coef_at = chunk * steps[COEF_STEP]
         own = Factors(
-            tables.terms,
-            tables.values.factors[chunk * steps[FACTOR_STEP] :],
-            tables.values.low_tables[chunk * steps[TABLE_STEP] :],
-            tables.values.high_tables[chunk * steps[HIGH_STEP] :],
+            terms,
+            factors[chunk * steps[FACTOR_STEP] :],
+            low_tables[chunk * steps[TABLE_STEP] :],
+            high_tables[chunk * steps[HIGH_STEP] :],
         )
         if known and _is_zero(state, 2 * base + chunk * steps[STATE_STEP], places, run, known):
             for place in places:

@@ -2,10 +2,10 @@
 """The functions that numba turns into machine code.
 
 A function that Python calls declares its arguments' types (`compiled_for`), and its machine code is kept. All others
-are built into the machine code that calls them (`machine_code`). What is kept lies in a folder that `folder` names
-after all that it depends on: sources, libraries, processor. Processes that only run circuits load it (`load`) and write
-nothing; those that compile (`qfleet_worker.engines.statevector.build`) write into folders of their own. A function that
-is called without having been loaded is compiled then, for this process alone.
+become part of the machine code that calls them (`machine_code`, `inner_code`, `built_in`). What is kept lies in a
+folder that `folder` names after all that it depends on: sources, libraries, processor. Processes that only run circuits
+load it (`load`) and write nothing; those that compile (`qfleet_worker.engines.statevector.build`) write into folders of
+their own. A function that is called without having been loaded is compiled then, for this process alone.
 """
 
 from __future__ import annotations
@@ -60,10 +60,9 @@ def compiled_for(*arguments: str) -> Callable[[_Function], _Function]:
     """
 
     def entry(function: _Function) -> _Function:
-        compiled: Any = _dispatcher(function)
         types_of_members = [text for argument in arguments for text in _member_types(argument)]
-        if len(types_of_members) > len(arguments):
-            compiled = _entry_of(compiled, function, arguments)
+        is_packed = len(types_of_members) > len(arguments)
+        compiled: Any = _entry_of(function, arguments) if is_packed else _dispatcher(function)
         signature = ", ".join(types_of_members)
         flat = compiled.flat if isinstance(compiled, _Entry) else compiled
         _ENTRIES[name_of(function)] = flat, dict.fromkeys(f"({signature.format(**names)},)" for names in _PRECISIONS)
@@ -89,13 +88,14 @@ class _Entry:
 
     #: what is compiled and kept: numba takes two microseconds for a structure, and nothing for its members
     flat: Any
-    #: what machine code calls
-    inner: Any
+    #: calls it with the members of its arguments; numba builds it into machine code that calls this entry
+    py_func: Callable[..., Any]
+    targetoptions: ClassVar[dict[str, str]] = {"inline": "always"}
 
 
 @typeof_impl.register(_Entry)  # type: ignore[untyped-decorator]
 def _type_of_entry(value: _Entry, _context: Any) -> Any:
-    return types.Dispatcher(value.inner)
+    return types.Dispatcher(value.flat)
 
 
 def _member_types(argument: str) -> list[str]:
@@ -108,7 +108,7 @@ def _member_types(argument: str) -> list[str]:
     return [text for member in _STRUCTURES[argument][1].values() for text in _member_types(member)]
 
 
-def _entry_of(inner: Any, function: Callable[..., Any], arguments: Sequence[str]) -> _Entry:
+def _entry_of(function: Callable[..., Any], arguments: Sequence[str]) -> _Entry:
     """Return the entry of a function with structures among its arguments."""
     names = [f"a{at}" for at in range(len(arguments))]
     patterns, packed, members = [], [], []
@@ -117,17 +117,19 @@ def _entry_of(inner: Any, function: Callable[..., Any], arguments: Sequence[str]
         patterns.append(f"    {pattern} = {name}\n" if pattern != name else "")
         packed.append(made)
         members += own
+    body = f"{''.join(patterns)}    return compiled({', '.join(members)})\n"
     source = (
         f"def flat({', '.join(members)}):\n    return inner({', '.join(packed)})\n"
-        f"def call(self, {', '.join(names)}):\n{''.join(patterns)}    return compiled({', '.join(members)})\n"
+        f"def call(self, {', '.join(names)}):\n{body}"
+        f"def unpacked({', '.join(names)}):\n{body}"
     )
-    namespace = {"inner": inner, **{name: cls for name, (cls, _) in _STRUCTURES.items()}}
+    namespace = {"inner": built_in(function), **{name: cls for name, (cls, _) in _STRUCTURES.items()}}
     exec(source, namespace)  # noqa: S102 - made of the names above
     made_flat: Any = namespace["flat"]
     made_flat.__module__, made_flat.__qualname__ = function.__module__, function.__qualname__
     namespace["compiled"] = _dispatcher(made_flat)
     entry: _Entry = type(function.__name__, (_Entry,), {"__call__": namespace["call"], "__doc__": function.__doc__})()
-    entry.flat, entry.inner = namespace["compiled"], inner
+    entry.flat, entry.py_func = namespace["compiled"], namespace["unpacked"]
     return entry
 
 
@@ -162,6 +164,15 @@ def inner_code(function: _Function) -> _Function:
     return _dispatcher(function, no_cfunc_wrapper=True, _nrt=False)
 
 
+def built_in(function: _Function) -> _Function:
+    """Make a function that becomes a part of its few callers.
+
+    A call would pass each member of each array, a hundred numbers, and numba would compile the function once by itself
+    and once more in its caller.
+    """
+    return _dispatcher(function, no_cfunc_wrapper=True, inline="always")
+
+
 def shared(function: _Function) -> _Function:
     """Let machine code call a function that Python also calls.
 
@@ -171,7 +182,7 @@ def shared(function: _Function) -> _Function:
     return known
 
 
-def _dispatcher(function: _Function, **options: bool) -> _Function:
+def _dispatcher(function: _Function, **options: bool | str) -> _Function:
     """Return a function that numba compiles for types it first meets.
 
     It runs without the GIL.

@@ -92,7 +92,8 @@ class Batch:
         for local, first, last in tables.stages.tolist():
             bits = popcount(local)
             stage, room = Stage(local, known, first, last, width), np.empty(2 << bits, floats.dtype)
-            run_stage(floats, stage, tables, room, ONE_STATE, 0, len(self) << (source.width - bits))
+            chunks = len(self) << (source.width - bits)
+            run_stage(floats, stage, tables.operations, tables.values, room, ONE_STATE, 0, chunks)
 
     def lost(self) -> NDArray[np.bool_] | None:
         """See `States.lost`."""

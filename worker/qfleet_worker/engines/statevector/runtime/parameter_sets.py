@@ -75,17 +75,16 @@ def run_set(
     wires = max(num_qubits, 2 if double else 3)
     state = np.empty(1 << wires, dtype)
     floats = state.view(np.float64 if double else np.float32)
-    stages, ops, ints, diagonals, terms, values, recipe, pool = tables
+    _, operations, values, recipe, _ = tables
     if len(recipe):
         values = values_at(tables, params, 0)
     if not double:
         values = round_values(values, floats.dtype)
     # Python's part takes as long as the circuit.
-    _run_stage(
-        floats, (1 << wires) - 1, 0, 0, len(ops), wires, stages, ops, ints, diagonals, terms, *values, recipe, pool,
-        floats, ONE_STATE, 0, 1,
-    )  # fmt: skip
-    return state[: 1 << num_qubits], _finish_one(floats, values.phases.item())
+    every, end = (1 << wires) - 1, len(operations.rows)
+    _run_stage(floats, every, 0, 0, end, wires, *operations, *values, floats, ONE_STATE, 0, 1)
+    norm_squared = _finish_one(floats, values.phases.item())
+    return state if wires == num_qubits else state[: 1 << num_qubits], norm_squared
 
 
 class _Batch:
@@ -115,8 +114,8 @@ class _Batch:
             refill(tables.recipe, self._pool, params, self._first_param, values)
             tables = tables._replace(values=values)
         phases *= tables.values.phases
-        stage = Stage((1 << self._wires) - 1, known, 0, len(tables.ops), self._wires)
-        run_stage(floats, stage, tables, floats, steps, 0, num_sets)
+        stage = Stage((1 << self._wires) - 1, known, 0, len(tables.operations.rows), self._wires)
+        run_stage(floats, stage, tables.operations, tables.values, floats, steps, 0, num_sets)
 
 
 def _run(

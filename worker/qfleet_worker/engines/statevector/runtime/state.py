@@ -25,12 +25,15 @@ from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Pre
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
 from qfleet_worker.engines.statevector.kernels.bits import popcount
+from qfleet_worker.engines.statevector.machine_code.registry import flat
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Amplitudes that are multiplied by a wide matrix at a time.
 BLOCK = 1 << 16
+
+_run_stage = flat(execute.run_stage)
 
 
 def check_norm(norm_squared: float, double: bool) -> None:
@@ -290,12 +293,14 @@ class State:
         tables = with_precision(segment.tables, self._floats.dtype)
         for local, first, end in tables.stages.tolist():
             outside = ((1 << self._room) - 1) & ~local & self.known
+            # The members of a stage, which is packed for each call otherwise.
+            stage = local, self.known, first, end, self._room
 
-            stage = execute.Stage(local, self.known, first, end, self._room)
-
-            def run(begin: int, stop: int, stage: execute.Stage = stage) -> None:
-                room = self._team.room(2 << popcount(stage.local), self._floats.dtype)
-                execute.run_stage(self._floats, stage, tables, room, execute.ONE_STATE, begin, stop)
+            def run(begin: int, stop: int, stage: tuple[int, int, int, int, int] = stage) -> None:
+                room = self._team.room(2 << popcount(stage[0]), self._floats.dtype)
+                _run_stage(
+                    self._floats, *stage, *tables.operations, *tables.values, room, execute.ONE_STATE, begin, stop
+                )
 
             self._team.share(1 << popcount(outside), run)
             self.known |= local

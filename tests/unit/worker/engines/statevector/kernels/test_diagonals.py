@@ -71,7 +71,7 @@ def test_tables_of_many_rows(
     operations = list(terms(rng))
     turns = [op(Op.RY, [qubit], [0.4 + 0.1 * qubit]) for qubit in range(NUM_QUBITS)]
     program = oracle.program(NUM_QUBITS, 0, [*turns, *operations])
-    diagonals = compile_program(program, 2).steps[0].tables.diagonals
+    diagonals = compile_program(program, 2).steps[0].tables.operations.diagonals
     selecting = sum(1 << (high - ROW_BITS) for high in HIGH)
     in_second = sum(1 << (high - ROW_BITS) for high in SECOND_HALF)
     assert [int(row[DIAGONAL_SECOND]) for row in diagonals if row[DIAGONAL_SELECT] == selecting] == [

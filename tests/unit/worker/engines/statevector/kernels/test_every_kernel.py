@@ -87,8 +87,9 @@ def run(
     matrix_operations.begin_op(op, new_frame(all_bits, bits, lane_bits), spread(-1, high) | controls, values)
     op[layout.OP_KERNEL] = kernels.specs(lane_bits).index(spec)
     op[layout.OP_STRIDES : layout.OP_STRIDES + len(high)] = [2 << bit for bit in high]
-    tables = one_operation(op, np.array([*coefs, 0], real), np.array(order or [0]))
-    run_stage(inside, Stage(all_bits, all_bits, 0, 1, bits), tables, np.zeros(1, real), ONE_STATE, 0, 1)
+    operations, numbers = one_operation(op, np.array([*coefs, 0], real), np.array(order or [0]))
+    stage = Stage(all_bits, all_bits, 0, 1, bits)
+    run_stage(inside, stage, operations, numbers, np.zeros(1, real), ONE_STATE, 0, 1)
     assert (padded[:EDGE_LENGTH] == EDGE).all()
     assert (padded[-EDGE_LENGTH:] == EDGE).all()
     return inside.view(dtype).astype(np.complex128)

@@ -81,9 +81,9 @@ class Bench:
         padded[32:-32] = floats
         every = (1 << self.bits) - 1
         coefs = self.pool.view(np.float64)[self.sources].astype(real)
-        tables = one_operation(self.op, coefs, self.ints)
+        operations, values = one_operation(self.op, coefs, self.ints)
         stage = Stage(every, every, 0, 1, self.bits)
-        run_stage(padded[32:-32], stage, tables, np.zeros(1, real), ONE_STATE, 0, 1)
+        run_stage(padded[32:-32], stage, operations, values, np.zeros(1, real), ONE_STATE, 0, 1)
         assert (padded[:32] == 7).all()
         assert (padded[-32:] == 7).all()
         return padded[32:-32].view(np.complex128 if self.lane_bits == 2 else np.complex64), int(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine finds where the means of many observables are saved."""
+"""What every engine finds where the expectation values of many observables are saved."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def exact(state: np.ndarray, sums: list[SparseObservable]) -> np.ndarray:
     return np.array([vector.expectation_value(SparsePauliOp.from_sparse_observable(each)).real for each in sums])
 
 
-def means(outcome: Outcome, shots: int = 1) -> np.ndarray:
+def values_of(outcome: Outcome, shots: int = 1) -> np.ndarray:
     (saved,) = outcome.saved
     assert np.frombuffer(saved.weights, "<i8").tolist() == [shots]
     return np.frombuffer(saved.values, "<f8") / shots
@@ -60,16 +60,16 @@ def gates(rng: np.random.Generator, num_qubits: int, number: int) -> list[Operat
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 5, 8, 11])
-def test_means_of_many_observables(engine: Simulator, num_qubits: int, precision: Precision) -> None:
+def test_expectation_values_of_many_observables(engine: Simulator, num_qubits: int, precision: Precision) -> None:
     rng = np.random.default_rng(num_qubits)
     plain = oracle.program(num_qubits, 0, gates(rng, num_qubits, 25))
-    # The state of single precision isn't quite the exact one, but the means of few Paulis are.
+    # The state of single precision isn't quite the exact one, but the expectation values of few Paulis are.
     sums = observables(rng, num_qubits, 30)
     expected = exact(oracle.statevector(plain), sums)
     program = save_expectation_values(plain, sums)
     scale = max(1.0, *(float(np.abs(each.coeffs).sum()) for each in sums if len(each.coeffs)))
     for shots in (1, 7):
-        found = means(engine.run(make_experiment(program, shots, 1, precision=precision)), shots)
+        found = values_of(engine.run(make_experiment(program, shots, 1, precision=precision)), shots)
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCES[precision] * scale)
 
@@ -77,13 +77,13 @@ def test_means_of_many_observables(engine: Simulator, num_qubits: int, precision
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
 @pytest.mark.parametrize("name", ENGINES)
-def test_means_and_squares_of_random_programs(name: str, seed: int) -> None:
+def test_expectation_values_and_squares_of_random_programs(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     num_qubits = int(rng.integers(1, 6))
     plain = oracle.program(num_qubits, 0, gates(rng, num_qubits, 15))
     sums = observables(rng, num_qubits, 6)
     expected = exact(oracle.unitary(plain)[:, 0], sums)
-    found = means(ENGINES[name]().run(make_experiment(save_expectation_values(plain, sums, squares=True), 1, 1)))
+    found = values_of(ENGINES[name]().run(make_experiment(save_expectation_values(plain, sums, squares=True), 1, 1)))
     np.testing.assert_allclose(found, [*expected, *expected**2], rtol=0, atol=1e-10)
 
 
@@ -102,7 +102,7 @@ def branching(rng: np.random.Generator, num_qubits: int) -> list[Operation]:
 
 
 def by_branch(program: Program, clbits: int, sums: list[SparseObservable]) -> list[np.ndarray]:
-    """The exact means in each way the program can go with these clbits."""
+    """The exact expectation values in each way the program can go with these clbits."""
     found = []
     for outcome, state in oracle.branches(program):
         norm = np.linalg.norm(state)
@@ -112,7 +112,7 @@ def by_branch(program: Program, clbits: int, sums: list[SparseObservable]) -> li
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_means_after_measurements_are_those_of_the_shots(engine: Simulator, seed: int) -> None:
+def test_expectation_values_after_measurements_are_those_of_the_shots(engine: Simulator, seed: int) -> None:
     """Each shot on its own goes one of the ways that the oracle knows; averages and squares are over the shots."""
     rng, shots = np.random.default_rng(seed), 40
     plain = oracle.program(3, 2, branching(rng, 3))
@@ -125,22 +125,22 @@ def test_means_after_measurements_are_those_of_the_shots(engine: Simulator, seed
         one = engine.run(msgspec.structs.replace(experiment, shots=1, first_shot=shot))
         clbits = whole.outcomes[whole.memory[shot]]
         assert one.outcomes[0].tolist() == clbits.tolist()
-        values = means(one)
+        values = values_of(one)
         ways = by_branch(plain, int(clbits[0]), sums)
         assert any(np.allclose(values, [*way, *way**2], rtol=0, atol=1e-9) for way in ways)
         singles.append(values)
     assert len({tuple(np.round(values, 6)) for values in singles}) > 1
-    np.testing.assert_allclose(means(whole, shots), np.mean(singles, axis=0), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(values_of(whole, shots), np.mean(singles, axis=0), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("seed", range(4))
-def test_all_engines_give_the_same_means_of_shots(seed: int, precision: Precision) -> None:
+def test_all_engines_give_the_same_expectation_values_of_shots(seed: int, precision: Precision) -> None:
     rng = np.random.default_rng(100 + seed)
     sums = observables(rng, 4, 9)
     program = save_expectation_values(oracle.program(4, 2, branching(rng, 4)), sums, squares=True)
     experiment = make_experiment(program, 30, seed, precision=precision)
-    first, *others = [means(make().run(experiment), 30) for make in ENGINES.values()]
+    first, *others = [values_of(make().run(experiment), 30) for make in ENGINES.values()]
     for other in others:
         np.testing.assert_allclose(other, first, rtol=0, atol=100 * TOLERANCES[precision])
 
@@ -164,7 +164,7 @@ def bit_for_bit(engine: Simulator, program: Program, points: int, shots: int, pr
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("squares", [False, True])
 @pytest.mark.parametrize("num_qubits", [1, 3, 4, 6, 9])
-def test_a_sweep_gives_the_means_of_its_points_to_the_bit(
+def test_a_sweep_gives_the_expectation_values_of_its_parameter_sets_to_the_bit(
     engine: Simulator, num_qubits: int, squares: bool, precision: Precision
 ) -> None:
     rng = np.random.default_rng(num_qubits)
@@ -176,20 +176,22 @@ def test_a_sweep_gives_the_means_of_its_points_to_the_bit(
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("num_qubits", [2, 5])
-def test_a_sweep_gives_the_means_of_shots_to_the_bit(engine: Simulator, num_qubits: int, precision: Precision) -> None:
+def test_a_sweep_gives_the_expectation_values_of_shots_to_the_bit(
+    engine: Simulator, num_qubits: int, precision: Precision
+) -> None:
     rng = np.random.default_rng(num_qubits)
     plain = oracle.program(num_qubits, 2, branching(rng, num_qubits))
     bit_for_bit(engine, save_expectation_values(plain, observables(rng, num_qubits, 6), squares=True), 4, 25, precision)
 
 
-def test_means_swept_at_each_of_many_points(engine: Simulator) -> None:
+def test_expectation_values_swept_over_many_parameter_sets(engine: Simulator) -> None:
     """More points than run at a time, each against Qiskit's formula."""
     angles = np.linspace(-3, 3, 700)
     plain = oracle.program(2, 0, [op(Op.RY, [1], [0.0]), op(Op.RX, [0], [0.5])])
     sums = [SparseObservable("ZI"), SparseObservable("XI"), SparseObservable("ZY")]
     params = np.stack([angles, np.full(700, 0.5)], axis=1)
     swept = engine.sweep(make_experiment(save_expectation_values(plain, sums), 1, 1), params, range(700))
-    found = np.array([means(outcome) for outcome in swept])
+    found = np.array([values_of(outcome) for outcome in swept])
     expected = np.stack([np.cos(angles), np.sin(angles), -np.sin(0.5) * np.cos(angles)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
