@@ -53,7 +53,7 @@ class RunOptions:
     #: complex128, shape (2**num_qubits,), of norm 1
     initial_statevector: NDArray[np.complex128] | None = None
     parameter_binds: tuple[Mapping[Any, Any], ...] | None = None
-    max_parallel_threads: int = 1
+    max_parallel_threads: int = 0
     max_memory_mb: int = 0
     max_job_size: int | None = None
     max_shot_size: int | None = None

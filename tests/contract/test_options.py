@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from circuits import superposed
+from in_process import run_in_process
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import Statevector
@@ -17,6 +18,9 @@ from qfleet import FleetProvider
 from qfleet.backend import FleetBackend
 from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.options import NAMES, RunOptions
+from qfleet_worker.engines.contract import Simulator
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
+from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 #: For each option: values in the form they are given, and the form they are kept in.
 ALLOWED: dict[str, list[tuple[Any, Any]]] = {
@@ -357,14 +361,21 @@ def test_single_precision(provider: FleetProvider) -> None:
     assert unitary.results[0].metadata["precision"] == "single"
 
 
-@pytest.mark.parametrize("threads", [0, 1, 2])
-def test_threads_do_not_change_the_state(provider: FleetProvider, threads: int) -> None:
-    circuit = QuantumCircuit(12)
-    for qubit in range(12):
-        circuit.ry(0.2 + qubit, qubit)
-        circuit.cx(qubit, (qubit + 5) % 12)
-    result = provider.get_backend("statevector_simulator").run(circuit, max_parallel_threads=threads).result()
-    assert np.allclose(result.get_statevector(), Statevector(circuit))
+@pytest.mark.parametrize("engine", [StatevectorSimulator, NumpySimulator])
+def test_threads_do_not_change_a_bit(engine: type[Simulator]) -> None:
+    circuit = QuantumCircuit(16)
+    for layer in range(3):
+        for qubit in range(16):
+            circuit.ry(0.2 + qubit + layer, qubit)
+            circuit.cx(qubit, (qubit + 5) % 16)
+    measured = circuit.copy()
+    measured.measure_all()
+    found = set()
+    for threads in (0, 1, 2, 3):
+        state = run_in_process(circuit, engine(), output="statevector", max_parallel_threads=threads)
+        counts = run_in_process(measured, engine(), shots=5000, seed_simulator=4, max_parallel_threads=threads)
+        found.add((np.asarray(state.get_statevector()).tobytes(), str(counts.get_counts())))
+    assert len(found) == 1
 
 
 def test_numpy_numbers_in_circuits(provider: FleetProvider) -> None:

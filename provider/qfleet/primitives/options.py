@@ -47,7 +47,7 @@ class PrimitiveOptions:
 
     seed: int | None = None
     method: Method = "automatic"
-    max_parallel_threads: int = 1
+    max_parallel_threads: int = 0
     priority: Priority = "normal"
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -63,7 +63,7 @@ class SamplerOptions(PrimitiveOptions):
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
         method: the simulation method, "automatic" or "statevector"; default "automatic".
-        max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        max_parallel_threads: threads that a task may use; 0, the default: as many as its worker gives it.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_shots: shots of a PUB that has no number of its own; default 1024.
 
@@ -80,7 +80,7 @@ class EstimatorOptions(PrimitiveOptions):
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
         method: the simulation method, "automatic" or "statevector"; default "automatic".
-        max_parallel_threads: threads that a task may use; 0 for all cores of its machine; default 1.
+        max_parallel_threads: threads that a task may use; 0, the default: as many as its worker gives it.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_precision: standard error of the expectation values of a PUB that has no precision of its own; 0 for
             exact expectation values; default 0.0.

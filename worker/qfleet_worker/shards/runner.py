@@ -109,7 +109,8 @@ class Runner:
             return self._refuse(shard, f"shard {shard.index} can't be read: {exc}")
         threads = work.threads or shard.threads or usable_cores()
         try:
-            with self._blas.limit(limits=threads, user_api="blas"):
+            # With other threads, BLAS might round otherwise: results mustn't depend on what the worker gave.
+            with self._blas.limit(limits=work.threads or 1, user_api="blas"):
                 results = self._circuits(shard, work, threads)
             return results is not None and self._finish(shard, work, results)
         except MemoryError as exc:

@@ -81,7 +81,7 @@ class ShardWork(Struct, frozen=True, forbid_unknown_fields=True):
     circuits: Annotated[tuple[CircuitWork, ...], Meta(min_length=1, max_length=MAX_POINTS)]
     #: each request once; circuits refer to them by their places
     requests: Annotated[tuple[Request, ...], Meta(min_length=1, max_length=MAX_REQUESTS)]
-    #: threads that a circuit may use; 0 = all cores of the worker's machine
+    #: threads that a circuit may use; 0 = as many as the worker gives the shard
     threads: Threads
 
     def request_of(self, circuit: CircuitWork) -> Request:

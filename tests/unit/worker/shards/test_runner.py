@@ -212,7 +212,7 @@ def test_a_shard_may_use_what_it_was_given_if_that_is_more_than_its_share(grant:
     assert (result.error == "") is ran
 
 
-@pytest.mark.parametrize(("asked", "given", "used"), [(3, 2, 3), (0, 2, 2)])
+@pytest.mark.parametrize(("asked", "given", "used"), [(3, 2, 3), (0, 2, 2), (1, 4, 1)])
 def test_the_user_or_else_the_worker_says_how_many_threads(asked: int, given: int, used: int) -> None:
     engine = FakeEngine()
     run(
