@@ -7,6 +7,7 @@ field of a message changes only its maker.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import Any
@@ -14,14 +15,18 @@ from typing import Any
 import msgspec
 import numpy as np
 import redis
+from late_jobs import Choice, Picker
 
 from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
+from qfleet.ledger.record import encode_record
 from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.request import Output, Precision, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork
-from qfleet_worker.store import Store
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
+from qfleet_worker.store import ClaimedShard, Store
 
 
 def make_circuit_record(**changed: Any) -> CircuitRecord:
@@ -121,8 +126,56 @@ def make_job(shards: int = 2, *, circuits: int | None = None, blocks: int = 1, *
         "retention": 1000,
         "shards": work,
         "programs": {"p": b"program"},
+        "tenant": "alice",
     }
     return NewJob(**fields | changed)
+
+
+def store_as_0_1(client: redis.Redis, job: NewJob) -> None:
+    """Store a job as a client of version 0.1 did: messages name its shards, and it says when it was made."""
+    key, shards, work, programs, _ = keys.of_job(job.job_id)
+    record, number = job.record, len(job.shards)
+    ledger = {
+        JobField.BACKEND: record.backend,
+        JobField.OUTPUT: record.output,
+        JobField.CREATED: repr(record.created),
+        JobField.RETENTION: job.retention,
+        JobField.CIRCUITS: record.num_circuits,
+        JobField.CIRCUITS_DONE: 0,
+        JobField.SHARDS: number,
+        JobField.TAGS: json.dumps(record.tags),
+        JobField.RECORD: encode_record(record),
+        JobField.count("PENDING"): number,
+    }
+    client.hset(key, mapping=ledger)
+    client.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(number)})
+    client.hset(work, mapping={str(index): encode_shard(shard) for index, shard in enumerate(job.shards)})
+    client.hset(programs, mapping=dict(job.programs))
+    for listed in (keys.ACTIVE, keys.JOBS):
+        client.zadd(listed, {job.job_id: record.created})
+    client.zadd(keys.IDS, {job.job_id: 0})
+
+
+def claim_shard(client: redis.Redis, job_id: str, index: int, worker: str = "unit@test") -> ClaimedShard:
+    """Claim a certain shard that waits, of a job of any version.
+
+    Args:
+        client: the Redis that has the job.
+        job_id: the job.
+        index: the shard's place in the job.
+        worker: the name of the worker that gets it.
+    """
+    if not client.hexists(keys.job(job_id), JobField.TIERS):
+        taken = Store(client, worker).take(job_id, index)
+        assert taken is not None
+        return taken
+    # Those that are chosen before it are handed back.
+    picker, others = Picker(client, worker), list[Choice]()
+    while (choice := picker.choose(None)) and (choice.job_id, choice.index) != (job_id, index):
+        others.append(choice)
+    for other in others:
+        picker.scripts.call("release", other.job_id, other.index, other.owner)
+    return ClaimedShard(job_id, index, choice.owner, choice.attempt, choice.work, choice.cause)
 
 
 def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> bool:
@@ -139,9 +192,7 @@ def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> 
     Returns:
         True if the result was stored.
     """
-    store = Store(client, "unit@test")
-    taken = store.take(job_id, index)
-    assert taken is not None
+    taken = claim_shard(client, job_id, index)
     circuits = decode_work(taken.work).circuits
     results = [
         make_circuit_result(circuit.index, first_shot=circuit.first_shot, shots=circuit.shots) for circuit in circuits
@@ -153,7 +204,7 @@ def run_shard(client: redis.Redis, job_id: str, index: int, error: str = "") -> 
             msgspec.structs.replace(result, outcomes=b"\0", counts=np.array([result.shots], "<i8").tobytes())
             for result in results
         ]
-    return store.finish(
+    return Store(client, "unit@test").finish(
         taken,
         encode_shard(ShardResult(circuits=tuple(results))),
         whole=0 if error else sum(circuit.blocks == 1 for circuit in circuits),

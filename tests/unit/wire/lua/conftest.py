@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from make_jobs import make_job
+from make_jobs import make_job, store_as_0_1
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.lua import Scripts
@@ -40,10 +40,10 @@ def other(store_client: redis.Redis) -> Store:
 
 
 @pytest.fixture
-def job(ledger: Ledger, store: Store) -> Iterator[NewJob]:
-    """A stored and published job of three shards."""
+def job(store_client: redis.Redis, ledger: Ledger, store: Store) -> Iterator[NewJob]:
+    """A stored and published job of three shards, of version 0.1."""
     job = make_job(3)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     ledger.published(job.job_id)
     yield job
     ledger.delete(job.job_id)

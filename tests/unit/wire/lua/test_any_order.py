@@ -15,7 +15,7 @@ import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from make_jobs import make_job, make_presence
+from make_jobs import make_job, make_presence, store_as_0_1
 
 from qfleet.ledger import Ledger
 from qfleet.wire.lua import Scripts
@@ -79,7 +79,7 @@ class Shards(RuleBasedStateMachine):
         self.job = make_job(SHARDS, blocks=BLOCKS)
         self.id = self.job.job_id
         self.scripts = Scripts(self.client)
-        self.ledger.store(self.job)
+        store_as_0_1(client, self.job)
         self.ledger.published(self.id)
         self.client.delete(keys.WORKERS, QUEUE)
         self.shards = [Shard() for _ in range(SHARDS)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import redis
-from make_jobs import make_job, make_presence
+from make_jobs import make_job, make_presence, store_as_0_1
 from taken_shards import lost_shards
 
 from qfleet.ledger import Ledger, NewJob
@@ -34,7 +34,7 @@ def store(store_client: redis.Redis) -> Iterator[Store]:
 def job(store_client: redis.Redis, store: Store) -> Iterator[NewJob]:
     """A job whose message is lost: the queue is empty."""
     job, ledger = make_job(1), Ledger(store_client)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     ledger.published(job.job_id)
     yield job
     ledger.delete(job.job_id)

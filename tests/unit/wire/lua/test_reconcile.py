@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 import redis
-from make_jobs import make_job, make_presence
+from make_jobs import make_job, make_presence, store_as_0_1
 from processes import shard_field
 from taken_shards import lost_shards, show_presence, take
 
@@ -59,7 +59,7 @@ def test_a_job_that_waits_beside_one_of_a_client_whose_clock_is_ahead_is_not_los
     # Published before the job, and by its client's clock an hour later.
     now, _ = cast("tuple[int, int]", store_client.time())
     ahead = make_job(1, created=now + 3600.0)
-    ledger.store(ahead)
+    store_as_0_1(store_client, ahead)
     store_client.hset(keys.job(ahead.job_id), JobField.PUBLISHED, f"{now - 5}.0")
     take(store, ahead)
     began, *_ = scripts.call("reconcile", ahead.job_id, 0.0, 0)
@@ -98,9 +98,11 @@ def test_a_shard_must_look_lost_for_a_while(store: Store, job: NewJob, scripts: 
     assert [lost_shards(scripts, job, patience=1000.0) for _ in range(3)] == [[]] * 3
 
 
-def test_what_a_client_may_still_publish_is_not_lost(store: Store, ledger: Ledger, scripts: Scripts) -> None:
+def test_what_a_client_may_still_publish_is_not_lost(
+    store_client: redis.Redis, ledger: Ledger, scripts: Scripts
+) -> None:
     job = make_job(2)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     assert [lost_shards(scripts, job) for _ in range(3)] == [[]] * 3
     ledger.delete(job.job_id)
 
@@ -120,7 +122,7 @@ def test_a_job_that_is_gone_is_no_longer_looked_at(
     store_client: redis.Redis, store: Store, ledger: Ledger, scripts: Scripts
 ) -> None:
     job = make_job(1)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     store_client.delete(*keys.of_job(job.job_id))
     assert lost_shards(scripts, job) == []
     assert store_client.zscore(keys.ACTIVE, job.job_id) is None

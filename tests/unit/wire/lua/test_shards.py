@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis
-from make_jobs import make_circuit_result, make_job
+from make_jobs import make_circuit_result, make_job, store_as_0_1
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.codec.shards import decode_work, encode_shard
@@ -32,10 +32,10 @@ def store(store_client: redis.Redis) -> Store:
 
 
 @pytest.fixture
-def job(ledger: Ledger) -> NewJob:
+def job(store_client: redis.Redis) -> NewJob:
     """A stored job of two shards."""
     job = make_job(2)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     return job
 
 
@@ -211,7 +211,7 @@ def test_a_job_that_isnt_there_isnt_made(store_client: redis.Redis, store: Store
 
 def test_cancel_stops_what_isnt_over(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
     job = make_job(4)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     _succeed(store, _take(store, job, 0))
     _fail(store, _take(store, job, 2))
     running = _take(store, job, 3)
@@ -225,7 +225,7 @@ def test_cancel_stops_what_isnt_over(store_client: redis.Redis, store: Store, le
 
 def test_blocks_of_shots_make_one_circuit(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
     job = make_job(6, blocks=3)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
 
     def finish(index: int) -> tuple[int, int]:
         assert store.finish(_take(store, job, index), RESULT, whole=0, blocks=[(index // 3, 3)], error="")
@@ -235,9 +235,9 @@ def test_blocks_of_shots_make_one_circuit(store_client: redis.Redis, store: Stor
     assert [finish(index) for index in (0, 3, 2, 1, 4, 5)] == [(0, 2), (0, 2), (0, 2), (1, 2), (1, 2), (2, 2)]
 
 
-def test_a_block_that_runs_twice_counts_once(store: Store, ledger: Ledger) -> None:
+def test_a_block_that_runs_twice_counts_once(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
     job = make_job(2, blocks=2)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     lost, kept = _take(store, job, 0), _take(store, job, 0)
     assert store.finish(kept, RESULT, whole=0, blocks=[(0, 2)], error="") is True
     assert store.finish(lost, RESULT, whole=0, blocks=[(0, 2)], error="") is False
@@ -268,7 +268,7 @@ def test_every_key_expires_with_the_end_and_none_before(
 
 def test_who_listens_hears_moves_and_the_end(store: Store, ledger: Ledger, store_client: redis.Redis) -> None:
     job = make_job(1)
-    ledger.store(job)
+    store_as_0_1(store_client, job)
     with store_client.pubsub(ignore_subscribe_messages=True) as heard:
         heard.subscribe(keys.events(job.job_id))
         heard.get_message(timeout=1)
