@@ -49,6 +49,10 @@ def submit(
     tiers = tiers or (make_tier(),)
     job_id, shards = str(uuid.uuid4()), tiers[-1].end
     fields: dict[str, Any] = {
+        JobField.BACKEND: "automatic",
+        JobField.OUTPUT: "counts",
+        JobField.CIRCUITS_DONE: 0,
+        JobField.TAGS: "[]",
         JobField.RETENTION: 1000,
         JobField.SHARDS: shards,
         JobField.CIRCUITS: shards,
@@ -131,7 +135,7 @@ class Picker:
     def pick(
         self, tier: int | None = 0, free: int | None = None, corrections: Mapping[str, float] | None = None
     ) -> Choice | int | None:
-        """Pop a token and choose a shard.
+        """Take a token and choose a shard.
 
         Returns:
             The choice; or the lowest tier that had nothing that fits; or ``None`` if no shard waits.
