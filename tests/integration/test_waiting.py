@@ -290,7 +290,7 @@ def test_the_error_of_the_last_attempt_is_told(backend: FleetBackend, client: re
     store = Store(client, "late@test")
     for index in range(2):
         assert store.take(job.job_id(), index) is not None
-        store.fail(job.job_id(), index, "too slow")
+        store.fail(job.job_id(), index, store.owner_of(None), "too slow")
     assert "too bad" in str(job.error_message())
     assert str(job.error_message()).endswith("; the last attempt: too slow")
     with pytest.raises(JobFailedError, match="the last attempt: too slow"):

@@ -22,6 +22,7 @@ from qfleet_worker.engines.background import Background
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.lifecycle.binder import LateBinder
 from qfleet_worker.lifecycle.control import limit_control
 from qfleet_worker.lifecycle.limits import MemoryLimit
 from qfleet_worker.lifecycle.pool import PoolStep
@@ -30,7 +31,7 @@ from qfleet_worker.lifecycle.reconciler import reconciler_step
 from qfleet_worker.lifecycle.request import shard_request
 from qfleet_worker.lifecycle.shutdown import limit_shutdown, outlast_termination
 from qfleet_worker.machine.allocator import keep_freed_memory
-from qfleet_worker.machine.resources import usable_bytes
+from qfleet_worker.machine.resources import usable_bytes, usable_cores
 from qfleet_worker.search import Search
 from qfleet_worker.settings import Settings
 from qfleet_worker.shards.runner import Runner
@@ -46,9 +47,9 @@ def make_app(settings: Settings, name: str) -> Any:
         name: the worker's identity, which no other worker has or ever had.
     """
     app = Celery("qfleet_worker", set_as_current=False)
-    _configure(app, settings)
     machine = machine_id()
-    memory_bytes = (settings.memory_bytes or usable_bytes() // settings.workers_on_machine) // settings.concurrency
+    pool_bytes = settings.memory_bytes or usable_bytes() // settings.workers_on_machine
+    memory_bytes = pool_bytes // settings.concurrency
     faster = StatevectorEngine()
     engines = Engines([faster, NumpyEngine()])
     # Before the pool forks: its processes then start with the engine loaded, if it is ready.
@@ -61,8 +62,17 @@ def make_app(settings: Settings, name: str) -> Any:
     )
     # The main process retries once only: it asks again soon, and the loop that takes tasks waits meanwhile.
     main = Store(connect(settings.broker, retries=1), name, machine=machine)
+    binder = LateBinder(
+        main,
+        name,
+        pool_bytes=pool_bytes,
+        slots=settings.concurrency,
+        cores=usable_cores(),
+        engine=lambda: engines.engine.name,
+    )
+    _configure(app, settings, binder)
     publish = partial(send_shard, app)
-    _register_task(app, store, runner, shard_request(main, publish))
+    _register_task(app, store, runner, shard_request(main, publish, binder.ended))
     presence = Presence(
         name=name,
         version=qfleet_worker.__version__,
@@ -77,15 +87,21 @@ def make_app(settings: Settings, name: str) -> Any:
     app.steps["consumer"].add(reconciler_step(search, publish))
     app.steps["consumer"].add(PoolStep)
     limit_control()
-    limit_shutdown(main, settings.grace_seconds, publish)
+    limit_shutdown(main, settings.grace_seconds)
     _prepare_processes(engines, limit)
     return app
 
 
-def _configure(app: Celery, settings: Settings) -> None:
-    """Give an app its broker, and the limits that Celery keeps."""
+def _configure(app: Celery, settings: Settings, binder: LateBinder) -> None:
+    """Give an app its broker, and the limits that Celery keeps.
+
+    Args:
+        app: the worker's app.
+        settings: the worker's settings.
+        binder: the choice of what runs next.
+    """
     app.conf.update(celery_settings(settings.broker))
-    app.conf.update(transport_settings(settings.broker))
+    app.conf.update(transport_settings(settings.broker, binder))
     app.conf.worker_hijack_root_logger = False
     app.conf.task_time_limit = settings.time_limit_seconds or None
 
@@ -101,12 +117,13 @@ def _register_task(app: Celery, store: Store, runner: Runner, request: type) -> 
     """
 
     @app.task(name=RUN_SHARD, ignore_result=True, Request=request)  # type: ignore[untyped-decorator]
-    def run_shard(job_id: str, index: int) -> None:
+    def run_shard(job_id: str, index: int, owner: str, *given: Any) -> None:
         try:
-            shard = store.take(str(job_id), int(index))
+            # A message of a client of version 0.1 named the shard: this process claims it.
+            shard = store.chosen(job_id, index, owner, *given) if owner else store.take(job_id, index)
             wanted = shard is not None and runner.run(shard)
         except (redis.ConnectionError, redis.TimeoutError) as exc:
-            # The message goes back on the queue, and another attempt follows. Any other error would occur again.
+            # Another attempt follows. Any other error would occur again.
             raise Reject(str(exc), requeue=True) from exc
         except MemoryError as exc:
             # Celery would end the whole worker.

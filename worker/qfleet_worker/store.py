@@ -6,14 +6,16 @@ A worker claims shards, reads programs, stores results, and shows its presence.
 
 from __future__ import annotations
 
+import base64
 import logging
 import math
 import os
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import psutil
@@ -28,7 +30,7 @@ from qfleet.wire.lua import Scripts, plain_script
 from qfleet.wire.messages.presence import STALE_SECONDS, Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import Broker
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.keys import JobField, ShardField
 from qfleet.wire.redis.states import ShardState
 
 #: Seconds that a result waits for room in a full Redis, and seconds between two attempts.
@@ -36,6 +38,9 @@ ROOM_SECONDS: Final = 60.0
 _ROOM_RETRY_SECONDS: Final = 1.0
 #: See `qfleet.wire.redis.keys.ShardField.OWNER`.
 _OWNER: Final = re.compile(rb"(.*)/([0-9]{1,9})/\w+", re.DOTALL)
+
+#: The answer of a script that put a shard back, and whose caller must send a message for the shard.
+NEEDS_MESSAGE: Final = 2
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +96,13 @@ class Picked:
     work: bytes
 
 
+class Later(NamedTuple):
+    """The answer that no shard fits into the free memory."""
+
+    #: the lowest tier in which nothing fits; no shard waits in the tiers below it
+    tier: int
+
+
 class Store:
     """The ledger in one Redis, for the processes of one worker."""
 
@@ -112,6 +124,103 @@ class Store:
         self._room_seconds = room_seconds
         self._scripts = Scripts(client)
         self._renew = self._redis.register_script(plain_script("show"))
+        #: seconds by which Redis's clock is ahead of this process's monotonic one; ``None`` before Redis told its time
+        self._clock_offset: float | None = None
+
+    def pick(
+        self, tier: int | None, free: int, pool: int, *, slow: bool, corrections: Mapping[str, float]
+    ) -> Picked | Later | None:
+        """Choose the shard that runs next here, and claim it.
+
+        Args:
+            tier: the tier of the token that this worker has; ``None`` without one.
+            free: the bytes of memory that are free.
+            pool: the bytes of memory that the worker has in all.
+            slow: true if the worker has the slower engine only.
+            corrections: for each tenant, the core seconds that its shards took beyond those it was charged with.
+
+        Returns:
+            ``None`` if no shard waits.
+        """
+        owner = self._new_owner()
+        owed = [text for tenant, seconds in corrections.items() for text in (tenant, f"{seconds:.6f}")]
+        token = "" if tier is None else tier
+        own = (owner, self._worker, token, free, pool, int(slow), f"{self.now():.3f}")
+        answer = self._scripts.of_fleet("pick", *own, *owed)
+        if len(answer) < 3:
+            return Later(int(answer[1])) if len(answer) == 2 else None
+        job_id, index, attempt, cause, tenant, need, seconds, work = answer
+        return Picked(
+            job_id=job_id.decode("ascii", "replace"),
+            index=int(index),
+            owner=owner,
+            attempt=int(attempt),
+            cause=cause.decode("utf-8", "replace"),
+            tenant=tenant.decode("ascii", "replace"),
+            need=int(need),
+            seconds=float(seconds),
+            work=work,
+        )
+
+    def _new_owner(self) -> str:
+        return f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+
+    def owner_of(self, process: int | None) -> str:
+        """Return the start of the names of this worker's owners.
+
+        Args:
+            process: the id of the process; ``None`` for all of them.
+        """
+        return f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
+
+    def is_named(self, job_id: str) -> bool:
+        """Tell whether messages name the shards of a job.
+
+        Those of a client of version 0.1 do.
+        """
+        return not self._redis.hexists(keys.job(job_id), JobField.TIERS)
+
+    def chosen(
+        self, job_id: str, index: int, owner: str, attempt: int, cause: str, grant: int, threads: int, work: str
+    ) -> ClaimedShard:
+        """Return a shard that the main process chose.
+
+        Args:
+            job_id: the job.
+            index: the shard's place in the job.
+            owner: the name of the attempt.
+            attempt: the number of the attempt, from 1.
+            cause: the cause of the previous attempt's end.
+            grant: the bytes that the shard may use.
+            threads: the threads that it may use.
+            work: the blob of its work in base64; empty if it is large and must be read.
+        """
+        blob: bytes = base64.b64decode(work) or self._redis.hget(keys.work(job_id), index) or b""
+        return ClaimedShard(job_id, index, owner, attempt, blob, cause, grant, threads)
+
+    def now(self) -> float:
+        """Return the time of Redis's clock, in seconds since the epoch.
+
+        Redis was asked when the presence was last renewed.
+        """
+        if self._clock_offset is None:
+            seconds, microseconds = self._redis.time()
+            self._clock_offset = seconds + microseconds / 1e6 - time.monotonic()
+        return time.monotonic() + self._clock_offset
+
+    def push(self, key: str, entry: bytes = b"", *, expires: int = 0) -> None:
+        """Put an entry on a list, as the next to be taken.
+
+        Args:
+            key: the key of the list.
+            entry: the entry.
+            expires: seconds after which the list is deleted; 0 if it is kept.
+        """
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.rpush(key, entry)
+            if expires:
+                pipe.expire(key, expires)
+            pipe.execute()
 
     def take(self, job_id: str, index: int) -> ClaimedShard | None:
         """Claim a shard to run it in this process.
@@ -119,7 +228,7 @@ class Store:
         Returns:
             ``None`` if the shard has ended, was cancelled or runs elsewhere, or if its job is gone.
         """
-        owner = f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        owner = self._new_owner()
         answer = self._scripts.call("take", job_id, index, owner, "")
         if len(answer) == 2 and self._is_dead(*answer):
             answer = self._scripts.call("take", job_id, index, owner, answer[0])
@@ -201,55 +310,79 @@ class Store:
         )
         return bool(answer)
 
-    def runs(self, job_id: str, index: int) -> int | None:
-        """Return the id of this worker's process that runs a shard.
-
-        Returns:
-            For a cancelled shard, the process that ran it; ``None`` if no process of this worker does or did.
-        """
-        fields = [ShardField.of(index, name) for name in (ShardField.STATE, ShardField.STOPPING, ShardField.OWNER)]
-        state, stopping, owner = self._redis.hmget(keys.shards(job_id), fields)
-        if owner is None or (state != b"STARTED" and not stopping):
-            return None
-        worker, process = _worker_and_process(owner)
-        return process if worker == self._worker.encode() else None
-
-    def stopped(self, job_id: str, index: int, process: int | None, cause: str = "") -> None:
-        """Record that the process that ran a shard here is dead.
+    def runs(self, job_id: str, index: int, owner: str) -> bool:
+        """Tell whether an owner runs a shard, or ran it until cancelled.
 
         Args:
             job_id: the job.
             index: the shard's place in the job.
-            process: the id of the process; ``None`` if it died before it recorded its id.
-            cause: the cause of its death; empty if the shard was cancelled.
+            owner: the owner's name, or its start.
         """
-        owner = f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
-        self._scripts.call("stopped", job_id, index, owner, cause)
+        fields = [ShardField.of(index, name) for name in (ShardField.STATE, ShardField.STOPPING, ShardField.OWNER)]
+        state, stopping, held = self._redis.hmget(keys.shards(job_id), fields)
+        return (state == b"STARTED" or bool(stopping)) and (held or b"").startswith(owner.encode())
 
-    def fail(self, job_id: str, index: int, error: str) -> None:
-        """Mark a shard that runs here FAILURE, with the user's error."""
-        self._scripts.call("fail", job_id, index, f"{self._worker}/", error)
+    def stopped(self, job_id: str, index: int, owner: str, cause: str = "") -> int:
+        """Record that a shard's process is dead, or dropped the shard.
 
-    def release(self, job_id: str, index: int) -> bool:
-        """Hand back a shard of this worker, which the caller publishes again.
+        Args:
+            job_id: the job.
+            index: the shard's place in the job.
+            owner: the owner's name, or its start.
+            cause: the cause of its death; empty if the shard was cancelled.
 
         Returns:
-            False if this worker doesn't hold the shard.
+            0 if the shard doesn't wait again; else 1, or `NEEDS_MESSAGE` for one of a job of version 0.1.
         """
-        return bool(self._scripts.call("release", job_id, index, f"{self._worker}/"))
+        answer: int = self._scripts.call("stopped", job_id, index, owner, cause)
+        return answer
 
-    def excuse(self, job_id: str, index: int) -> None:
+    def fail(self, job_id: str, index: int, owner: str, error: str) -> None:
+        """Mark a shard that runs here FAILURE.
+
+        Args:
+            job_id: the job.
+            index: the shard's place in the job.
+            owner: the owner's name, or its start.
+            error: the error, for the user.
+        """
+        self._scripts.call("fail", job_id, index, owner, error)
+
+    def release(self, job_id: str, index: int, owner: str) -> int:
+        """Let another worker choose a shard that this worker still has.
+
+        The attempt isn't counted.
+
+        Args:
+            job_id: the job.
+            index: the shard's place in the job.
+            owner: the owner's name, or its start.
+
+        Returns:
+            0 if the worker doesn't have it; else 1, or `NEEDS_MESSAGE` for one of a job of version 0.1.
+        """
+        answer: int = self._scripts.call("release", job_id, index, owner)
+        return answer
+
+    def excuse(self, job_id: str, index: int, owner: str) -> None:
         """Record that a running shard doesn't cause the end of this worker.
 
         The worker was told to stop and may be killed before the shard ends.
+
+        Args:
+            job_id: the job.
+            index: the shard's place in the job.
+            owner: the owner's name, or its start.
         """
-        self._scripts.call("excuse", job_id, index, f"{self._worker}/")
+        self._scripts.call("excuse", job_id, index, owner)
 
     def renew_presence(self, presence: Presence) -> None:
         """Store this worker's presence with the time of Redis's clock."""
         fields = msgspec.to_builtins(presence)
         del fields["seen"]
-        self._renew(keys=[keys.WORKERS], args=[presence.name, msgspec.json.encode(fields)[:-1] + b',"seen":'])
+        said = msgspec.json.encode(fields)[:-1] + b',"seen":'
+        now = self._renew(keys=[keys.WORKERS], args=[presence.name, said])
+        self._clock_offset = float(now) - time.monotonic()
 
     def withdraw_presence(self) -> None:
         """Delete this worker's presence."""

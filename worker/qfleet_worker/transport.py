@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The check of each message from Redis before Celery sees it.
+"""The messages that Celery gets: each is made here.
 
-The messages come from the queue and the control channel.
+Redis has tokens, each of which says only that a shard waits, and a control channel. A `Binder` says to which tokens a
+worker listens now, and chooses the shard when a token comes: not before a process is free to run it.
 
 Anything with access to Redis can write anything there. Celery and kombu trust a message: they decompress it, take time
 limits and callbacks from it, and end the worker if a type is wrong. So this module reads only the shard, or the
@@ -15,7 +16,8 @@ from __future__ import annotations
 import base64
 import logging
 from queue import Empty
-from typing import Annotated, Any, Final, Literal
+from time import monotonic
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import msgspec
 from kombu.transport import redis as kombu_redis
@@ -24,9 +26,9 @@ from msgspec import Meta, Struct
 
 from qfleet.wire.limits import MAX_SHARDS
 from qfleet.wire.messages.work import RUN_SHARD
-from qfleet.wire.redis.broker import Broker
-from qfleet.wire.redis.keys import QUEUE
-from qfleet.wire.redis.states import shard_of
+from qfleet.wire.redis.broker import Broker, celery_settings
+from qfleet.wire.redis.keys import PREFIX, QUEUE
+from qfleet.wire.redis.states import shard_of, task_id
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +99,8 @@ _control_decoder = msgspec.json.Decoder(_ControlMessage)
 _command_decoder: msgspec.json.Decoder[_Revoke | _Ping] = msgspec.json.Decoder(_Revoke | _Ping)
 
 
-def shard_message(raw: bytes) -> dict[str, Any]:
-    """Return a Celery message for the shard named by a queue message.
+def named_shard(raw: bytes) -> tuple[str, int]:
+    """Return the job and index of the shard in a queue message.
 
     Raises:
         MessageError: the message doesn't name a shard.
@@ -109,22 +111,36 @@ def shard_message(raw: bytes) -> dict[str, Any]:
     shard = shard_of(headers.id)
     if shard is None:
         raise MessageError(f"{headers.id!r} is not the id of a shard")
+    return shard
+
+
+def shard_message(job_id: str, index: int, *given: object, **headers: object) -> dict[str, Any]:
+    """Return a Celery message for a shard.
+
+    Args:
+        job_id: the shard's job.
+        index: the shard's place in the job.
+        given: the further arguments of the task.
+        headers: data that stays in this process, for the task's request.
+    """
+    name = task_id(job_id, index)
     embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     return _message(
-        [shard, {}, embedded],
+        [(job_id, index, *given), {}, embedded],
         headers={
             "lang": "py",
             "task": RUN_SHARD,
-            "id": headers.id,
-            "root_id": headers.id,
+            "id": name,
+            "root_id": name,
             "parent_id": None,
-            "argsrepr": repr(shard),
+            "argsrepr": repr((job_id, index)),
             "kwargsrepr": "{}",
             "ignore_result": True,
             "retries": 0,
             "timelimit": [None, None],
+            **headers,
         },
-        correlation_id=headers.id,
+        correlation_id=name,
         routing_key=QUEUE,
     )
 
@@ -184,18 +200,66 @@ def _message(body: object, *, headers: dict[str, Any], correlation_id: str | Non
     }
 
 
-class _CheckedChannel:
-    """A mixin for kombu's channels that checks the messages."""
+class Binder(Protocol):
+    """The choice of what runs next, as a channel uses it.
 
+    See `qfleet_worker.lifecycle.binder.LateBinder`.
+    """
+
+    def lists(self) -> list[str]:
+        """Return the keys of the lists to wait for now.
+
+        There are none if nothing could run.
+        """
+        ...
+
+    def bind(self, key: str, raw: bytes) -> dict[str, Any] | None:
+        """Return a Celery message for the shard that runs next.
+
+        Args:
+            key: the key of a list.
+            raw: the entry that was taken off it.
+
+        Returns:
+            ``None`` if no shard can run now.
+
+        Raises:
+            MessageError: the entry names no shard.
+        """
+        ...
+
+    def put_back(self, key: str, raw: bytes) -> None:
+        """Put an entry back on its list."""
+        ...
+
+
+class _LateChannel:
+    """A mixin for kombu's channels: late binding, and checked messages."""
+
+    #: A token, or a started shard, is found by the search for lost shards. No list of kombu's has it.
+    do_restore = False
+    from_transport_options: Any = (*kombu_redis.Channel.from_transport_options, "binder")
+    binder: Binder
+    brpop_timeout: float
+    _closing: bool
+    _brpop_sent_at: Any
     _in_poll: Any
     client: Any
     connection: Any
     connection_errors: tuple[type[Exception], ...]
-    sep: str
-    _queue_cycle: Any
+    active_queues: list[str]
     active_fanout_queues: set[str]
     _in_listen: Any
     subclient: Any
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Wait for an entry of the lists that count now."""
+        lists = self.binder.lists() if self.active_queues else []
+        if not lists:
+            return  # kombu asks again at the next turn of its loop
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command("BRPOP", *lists, timeout or self.brpop_timeout)
 
     def _brpop_read(self, **options: Any) -> bool:
         """Read the answer to BRPOP, and deliver a message for a shard."""
@@ -208,18 +272,25 @@ class _CheckedChannel:
                 raise
             if not answer:
                 raise Empty
-            queue = answer[0].decode().rsplit(self.sep, 1)[0]
-            self._queue_cycle.rotate(queue)
-            try:
-                message = shard_message(answer[1])
-            except MessageError as exc:
-                _log_dropped("the queue", answer[1], exc)
+            # kombu has removed the prefix.
+            message = self._bound(PREFIX + answer[0].decode(), answer[1])
+            if message is None:
                 return False
-            self.connection._deliver(message, queue)
+            self.connection._deliver(message, QUEUE)
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()  # type: ignore[attr-defined]
+
+    def _bound(self, key: str, raw: bytes) -> dict[str, Any] | None:
+        if self._closing or not self.active_queues:
+            self.binder.put_back(key, raw)
+            return None
+        try:
+            return self.binder.bind(key, raw)
+        except MessageError as exc:
+            _log_dropped(key, raw, exc)
+            return None
 
     def _handle_message(self, client: Any, response: Any) -> dict[str, Any]:
         """Return a message of the control channel as kombu reads it.
@@ -259,12 +330,12 @@ def _log_dropped(place: str, raw: bytes, why: MessageError) -> None:
     logger.warning("dropped a message from %s: %.300s; it begins with %r", place, ascii(str(why))[1:-1], raw[:60])
 
 
-class _Channel(_CheckedChannel, kombu_redis.Channel):
+class _Channel(_LateChannel, kombu_redis.Channel):
     pass
 
 
 class Transport(kombu_redis.Transport):
-    """kombu's Redis transport with checked messages."""
+    """kombu's Redis transport with late binding and checked messages."""
 
     Channel = _Channel
 
@@ -278,7 +349,7 @@ class SocketTransport(Transport):
     can_parse_url = True
 
 
-class _SentinelChannel(_CheckedChannel, kombu_redis.SentinelChannel):
+class _SentinelChannel(_LateChannel, kombu_redis.SentinelChannel):
     pass
 
 
@@ -288,8 +359,13 @@ class SentinelTransport(kombu_redis.SentinelTransport):
     Channel = _SentinelChannel
 
 
-def transport_settings(broker: Broker) -> dict[str, str]:
-    """Return the Celery settings that choose a transport of this module."""
+def transport_settings(broker: Broker, binder: Binder) -> dict[str, Any]:
+    """Return the Celery settings that choose a transport of this module.
+
+    Args:
+        broker: the Redis of the fleet.
+        binder: the choice of what runs next.
+    """
     transport: type = Transport
     if broker.sentinels:
         transport = SentinelTransport
@@ -299,4 +375,5 @@ def transport_settings(broker: Broker) -> dict[str, str]:
     return {
         "broker_url": broker.celery_url.removeprefix("redis+"),
         "broker_transport": f"{__name__}:{transport.__name__}",
+        "broker_transport_options": celery_settings(broker)["broker_transport_options"] | {"binder": binder},
     }

@@ -144,7 +144,7 @@ def test_what_ran_stays_if_it_does_not_run_again(end: str, store_client: redis.R
     if end == "cancel":
         assert ledger.cancel(job.job_id).number == 1
     elif end == "given up":
-        store.fail(job.job_id, 0, "too slow")
+        store.fail(job.job_id, 0, store.owner_of(None), "too slow")
     else:
         assert store.finish(taken, b"", whole=0, blocks=[], error="too large")
     assert list(ledger.results(job.job_id, range(1))) == [result]
@@ -156,7 +156,7 @@ def test_a_job_given_up_by_its_worker_is_tried_again(store_client: redis.Redis, 
     ledger.store(job)
     store = Store(store_client, "unit@test")
     assert store.take(job.job_id, 0) is not None
-    store.fail(job.job_id, 0, "too slow")
+    store.fail(job.job_id, 0, store.owner_of(None), "too slow")
     assert ledger.snapshot(job.job_id).error == "too slow"
     assert ledger.retry(job.job_id) == [0]
     run_shard(store_client, job.job_id, 0)

@@ -6,26 +6,34 @@ from __future__ import annotations
 import base64
 import bz2
 import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import pytest
+import redis
 from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.transport.virtual import Message
 
+from qfleet.ledger.client import connect
 from qfleet.wire.messages.work import RUN_SHARD
+from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import celery_settings, parse_broker
 from qfleet_worker.transport import (
     MAX_SHARD_MESSAGE_BYTES,
     MessageError,
     control_message,
+    named_shard,
     shard_message,
     transport_settings,
 )
 
-ID = "0b7f0f0e-9b8e-4c7e-8a39-0b9f6c1d2e3f.12"
+JOB = "0b7f0f0e-9b8e-4c7e-8a39-0b9f6c1d2e3f"
+ID = f"{JOB}.12"
 
 
 class _Channel:
@@ -51,15 +59,19 @@ def _content(message: dict[str, Any]) -> Any:
 
 
 def test_a_message_names_a_shard() -> None:
-    found = shard_message(json.dumps(_message()).encode())
+    assert named_shard(json.dumps(_message()).encode()) == (JOB, 12)
+
+
+def test_celery_reads_the_message_of_a_shard() -> None:
+    found = shard_message(JOB, 12, "w@h/1/a", 1, tenant="alice")
     args, kwargs, embedded = _content(found)
-    assert args == [ID.partition(".")[0], 12]
+    assert args == [JOB, 12, "w@h/1/a", 1]
     assert kwargs == {}
     assert set(embedded.values()) == {None}
-    # It is one that Celery reads.
     message = Message(found, channel=_Channel(), accept={"application/json"})
     assert message.payload[0] == args
     assert message.headers["id"] == ID
+    assert message.headers["tenant"] == "alice"
 
 
 @pytest.mark.parametrize(
@@ -79,15 +91,11 @@ def test_a_message_names_a_shard() -> None:
     ids=lambda headers: next(iter(headers)),
 )
 def test_nothing_else_of_a_message_counts(headers: dict[str, Any]) -> None:
-    plain = shard_message(json.dumps(_message()).encode())
-    found = shard_message(json.dumps(_message(**headers) | {"properties": [], "body": 5}).encode())
-    for each in (plain, found):
-        del each["properties"]["delivery_tag"]
-    assert found == plain
+    assert named_shard(json.dumps(_message(**headers) | {"properties": [], "body": 5}).encode()) == (JOB, 12)
 
 
 def test_each_message_has_a_delivery_tag_of_its_own() -> None:
-    tags = [shard_message(json.dumps(_message()).encode())["properties"]["delivery_tag"] for _ in range(2)]
+    tags = [shard_message(JOB, 12)["properties"]["delivery_tag"] for _ in range(2)]
     assert len(set(tags)) == 2
 
 
@@ -120,7 +128,7 @@ def test_each_message_has_a_delivery_tag_of_its_own() -> None:
 )
 def test_what_names_no_shard_is_dropped(raw: bytes, why: str | None) -> None:
     with pytest.raises(MessageError, match=why):
-        shard_message(raw)
+        named_shard(raw)
 
 
 _json = st.recursive(
@@ -136,7 +144,7 @@ _json = st.recursive(
 )
 def test_anything_gives_a_message_for_a_shard_or_an_error(raw: bytes, headers: dict[str, Any]) -> None:
     for each in (raw, json.dumps({"headers": {"task": RUN_SHARD, "id": ID} | headers}).encode()):
-        for read in (shard_message, control_message):
+        for read in (lambda raw: shard_message(*named_shard(raw)), control_message):
             try:
                 found = read(each)
             except MessageError:
@@ -234,8 +242,113 @@ def test_other_wrappings_are_dropped(changed: dict[str, Any]) -> None:
 def test_every_kind_of_url_is_read_through_it(url: str, name: str) -> None:
     broker = parse_broker(url)
     app = Celery("test", set_as_current=False)
-    app.conf.update(celery_settings(broker) | transport_settings(broker))
+    app.conf.update(celery_settings(broker) | transport_settings(broker, _Binder()))
     with app.connection_for_read() as connection:
         assert connection.get_transport_cls().__name__ == name
         assert connection.get_transport_cls().__module__ == "qfleet_worker.transport"
         assert "pw" not in connection.as_uri()
+
+
+# --- Tokens ---
+
+
+@dataclass
+class _Binder:
+    """Waits for some lists, and notes what comes."""
+
+    wanted: list[str] = field(default_factory=list)
+    answer: dict[str, Any] | None = None
+    bound: list[tuple[str, bytes]] = field(default_factory=list)
+    returned: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def lists(self) -> list[str]:
+        return self.wanted
+
+    def bind(self, key: str, raw: bytes) -> dict[str, Any] | None:
+        self.bound.append((key, raw))
+        if raw == b"junk":
+            raise MessageError("it is junk")
+        return self.answer
+
+    def put_back(self, key: str, raw: bytes) -> None:
+        self.returned.append((key, raw))
+
+
+@pytest.fixture
+def binder() -> _Binder:
+    return _Binder(wanted=[f"{keys.PREFIX}{uuid.uuid4()}:{number}" for number in range(2)])
+
+
+@pytest.fixture
+def channel(redis_url: str, binder: _Binder) -> Iterator[Any]:
+    """A worker's channel, which waits for the lists of the binder."""
+    broker = parse_broker(redis_url)
+    app = Celery("test", set_as_current=False)
+    app.conf.update(celery_settings(broker) | transport_settings(broker, binder))
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.got = []
+        channel.basic_consume(keys.QUEUE, no_ack=True, callback=channel.got.append, consumer_tag="tag")
+        yield channel
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with connect(parse_broker(redis_url)) as client:
+        yield client
+
+
+def _wait(channel: Any) -> None:
+    channel.connection.cycle._register_BRPOP(channel)
+
+
+def test_a_token_becomes_the_shard_that_the_binder_chooses(channel: Any, binder: _Binder, client: redis.Redis) -> None:
+    client.lpush(binder.wanted[1], b"")
+    binder.answer = shard_message(JOB, 12, "owner")
+    _wait(channel)
+    assert channel._brpop_read() is True
+    assert binder.bound == [(binder.wanted[1], b"")]
+    (message,) = channel.got
+    assert message.payload[0] == [JOB, 12, "owner"]
+    assert client.llen(binder.wanted[1]) == 0
+
+
+def test_a_token_without_a_shard_that_fits_is_no_message(channel: Any, binder: _Binder, client: redis.Redis) -> None:
+    client.lpush(binder.wanted[0], b"")
+    _wait(channel)
+    assert channel._brpop_read() is False
+    assert (binder.bound, channel.got) == ([(binder.wanted[0], b"")], [])
+    assert channel._in_poll is None
+
+
+def test_nothing_is_taken_off_a_list_that_the_binder_does_not_name(
+    channel: Any, binder: _Binder, client: redis.Redis
+) -> None:
+    full, binder.wanted = binder.wanted[0], []
+    client.lpush(full, b"")
+    _wait(channel)
+    assert not channel._in_poll
+    assert client.llen(full) == 1
+    client.delete(full)
+
+
+@pytest.mark.parametrize("how", ["the worker stops", "the channel closes"])
+def test_a_token_that_comes_too_late_goes_back(how: str, channel: Any, binder: _Binder, client: redis.Redis) -> None:
+    _wait(channel)
+    client.lpush(binder.wanted[0], b"x")
+    if how == "the worker stops":
+        channel.basic_cancel("tag")
+        assert channel._brpop_read() is False
+    else:
+        channel.close()
+    assert (binder.bound, binder.returned) == ([], [(binder.wanted[0], b"x")])
+
+
+def test_an_entry_that_names_no_shard_is_dropped(
+    channel: Any, binder: _Binder, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.lpush(binder.wanted[0], b"junk")
+    _wait(channel)
+    assert channel._brpop_read() is False
+    assert channel.got == []
+    assert f"dropped a message from {binder.wanted[0]}: it is junk" in caplog.text

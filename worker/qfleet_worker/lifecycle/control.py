@@ -2,8 +2,8 @@
 """Celery's remote control, reduced to two commands: ``ping`` and ``revoke``.
 
 Celery's other commands stop a worker, change its pool and its queues, or show its tasks. Celery's own ``revoke`` asks
-Redis about every task id before it acts. Here the ledger knows already that the shard is revoked, and the gate refuses
-it, so only running tasks must be stopped.
+Redis about every task id before it acts. Here the ledger knows already that the shard is revoked, and no worker chooses
+it any more, so only tasks that a worker has must be stopped.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import logging
 import signal
 from typing import Any
 
-from celery.worker import state
 from celery.worker.control import Panel, control_command, ok
+
+from qfleet_worker.lifecycle.held import held_requests
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +32,10 @@ def _revoke(context: Any, task_id: str | list[str], terminate: bool = False, **_
     Args:
         context: Celery's state of the worker.
         task_id: the id of a task, or a list of ids.
-        terminate: False to leave the processes alone.
+        terminate: false to leave the processes alone.
     """
     wanted = {task_id} if isinstance(task_id, str) else set(task_id)
-    running = [request for request in tuple(state.reserved_requests) if request.id in wanted] if terminate else []
+    running = [request for request in held_requests() if request.id in wanted] if terminate else []
     for request in running:
         logger.info("stopping %s: it was revoked", request.id)
         request.terminate(context.consumer.pool, signal=signal.Signals.SIGKILL.name)

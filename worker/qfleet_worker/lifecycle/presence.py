@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 from celery import bootsteps
-from celery.worker import state
 from redis.exceptions import RedisError
 
 from qfleet.wire.messages.presence import PERIOD_SECONDS, Presence
+from qfleet_worker.lifecycle.held import held_requests
 from qfleet_worker.store import Store
 
 logger = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ def presence_step(
                 logger.warning("could not take this worker off the list of workers: %s", exc)
 
         def _renew(self) -> None:
-            # Every message that was taken off the queue, even if its task doesn't run yet.
-            holds = tuple(sorted(request.id for request in tuple(state.reserved_requests)))
+            # Every shard that was chosen for this worker, even if its task doesn't run yet.
+            holds = tuple(sorted(request.id for request in held_requests()))
             try:
                 store.renew_presence(msgspec.structs.replace(presence, holds=holds, **report()))
             except RedisError as exc:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The requests of tasks that run shards.
 
-They report a dead or late process to the ledger. Celery calls their methods in the worker's main process.
+They report a dead or late process to the ledger, and know the memory that their shards use. Celery calls their methods
+in the worker's main process.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any, Final
 
 import psutil
 from billiard.exceptions import WorkerLostError
+from celery.exceptions import Reject
 from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from qfleet_worker.store import Store
+from qfleet_worker.store import NEEDS_MESSAGE, Store
 
 logger = logging.getLogger(__name__)
 
@@ -28,18 +30,63 @@ DEATH_SECONDS: Final = 1.0
 
 
 class _ShardRequest(Request):
-    """The request of a task with a job id and shard index."""
+    """The request of a task that runs a shard.
+
+    `qfleet_worker.transport.shard_message` makes its arguments and headers.
+    """
 
     store: Store
     publish: Callable[[str, int], None]
+    ended: Callable[[Any], None]
+    #: whether the ledger was told what became of the shard
+    _is_told = False
+
+    @property
+    def shard(self) -> tuple[str, int]:
+        """Return the job and the index of the shard."""
+        job_id, index, *_ = self.args
+        return job_id, index
+
+    @property
+    def owner(self) -> str:
+        """Return the name of the attempt, or its start.
+
+        The process of a shard that a message named makes the name.
+        """
+        chosen: str = self.args[2]
+        return chosen or self.store.owner_of(self.worker_pid)
+
+    @property
+    def grant(self) -> int:
+        """Return the bytes of memory that the shard may use."""
+        grant: int = self.args[5]
+        return grant
+
+    @property
+    def tenant(self) -> str:
+        """Return the tenant charged with the shard; empty if there is none."""
+        tenant: str = self.request_dict["tenant"]
+        return tenant
+
+    @property
+    def charged(self) -> float:
+        """Return the core seconds that the tenant was charged with."""
+        charged: float = self.request_dict["charged"]
+        return charged
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the shard began; 0 if it did not."""
+        return max(0.0, time.time() - self.time_start) if self.time_start else 0.0
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         # billiard wraps the errors that it raises in the main process.
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, WorkerLostError):
-            cause = cause_of_death(str(error))
-            process = self.worker_pid
-            self._report(lambda job_id, index: self.store.stopped(job_id, index, process, cause))
+            self._stopped(cause_of_death(str(error)))
+        elif isinstance(error, Reject):
+            # This counts as an attempt: a shard that runs out of memory must not do so for ever.
+            self._stopped(str(error.reason))
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -48,49 +95,80 @@ class _ShardRequest(Request):
                 f"its task took longer than the {timeout:.0f} s that this worker allows "
                 "(QFLEET_TIME_LIMIT_SECONDS); raise the limit, or give max_job_size or max_shot_size"
             )
-            self._report(lambda job_id, index: self.store.fail(job_id, index, error))
+            self._report(lambda: self.store.fail(*self.shard, self.owner, error))
         super().on_timeout(soft, timeout)
 
+    def acknowledge(self) -> None:
+        if not self.acknowledged:
+            super().acknowledge()
+            self.ended(self)
+
     def reject(self, requeue: bool = False) -> None:
-        # kombu's own method ends the worker if a full Redis refuses the message. The reconciler finds a shard without
-        # a message.
+        # No message goes back on a queue: kombu's own method ends the worker if a full Redis refuses the message.
         if not self.acknowledged:
             self.acknowledge()
-            if requeue:
-                self._report(self.publish)
+            if requeue and not self._is_told:
+                self.release()
+
+    def release(self) -> None:
+        """Let another worker choose the shard.
+
+        The attempt isn't counted.
+        """
+        if self.args[2] or self.time_start:
+            self._put_back(lambda: self.store.release(*self.shard, self.owner))
+        else:
+            # A message named it, and its process hasn't claimed it.
+            self._report(lambda: self.publish(*self.shard))
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
         process = self.worker_pid if self.time_start else None
-        if process is not None and not self._is_run_by(process):
+        if process is not None and not self._is_run():
             # The process has finished this shard, and may run another one (celery #2142).
             return
         super().terminate(pool, signal)
         if process is not None and _is_gone(process):
-            self._report(lambda job_id, index: self.store.stopped(job_id, index, process))
+            self._stopped("")
 
-    def _is_run_by(self, process: int) -> bool:
-        job_id, index = self.args
+    def _is_run(self) -> bool:
         try:
-            return self.store.runs(str(job_id), int(index)) == process
+            return self.store.runs(*self.shard, self.owner)
         except RedisError:
             return True
 
-    def _report(self, report: Callable[[str, int], None]) -> None:
-        job_id, index = self.args
+    def _stopped(self, cause: str) -> None:
+        self._put_back(lambda: self.store.stopped(*self.shard, self.owner, cause))
+
+    def _put_back(self, move: Callable[[], int]) -> None:
+        """Tell the ledger that the shard doesn't run here.
+
+        A shard that needs a message gets one.
+        """
+
+        def report() -> None:
+            if move() == NEEDS_MESSAGE:
+                self.publish(*self.shard)
+
+        self._report(report)
+
+    def _report(self, report: Callable[[], object]) -> None:
+        self._is_told = True
         try:
-            report(str(job_id), int(index))
+            report()
         except (RedisError, OperationalError) as exc:
             logger.warning("could not tell what became of shard %s; it will be missed: %s", self.id, exc)
 
 
-def shard_request(store: Store, publish: Callable[[str, int], None]) -> type[Request]:
+def shard_request(store: Store, publish: Callable[[str, int], None], ended: Callable[[Any], None]) -> type[Request]:
     """Return the class of the requests of a task that runs shards.
 
     Args:
         store: the store that the requests report to.
-        publish: a function that puts a shard on the queue again, given its job id and index.
+        publish: a function that puts a message for a shard on the queue, given its job id and index.
+        ended: a function that is called with each request that is over.
     """
-    return type("ShardRequest", (_ShardRequest,), {"store": store, "publish": staticmethod(publish)})
+    functions = {"publish": staticmethod(publish), "ended": staticmethod(ended)}
+    return type("ShardRequest", (_ShardRequest,), {"store": store, **functions})
 
 
 def cause_of_death(text: str) -> str:

@@ -3,9 +3,9 @@
 
 After a grace period, the worker hands back its unfinished shards.
 
-At the first SIGTERM Celery takes no more messages, puts back the messages whose task doesn't run yet, and waits for the
-running tasks. The sender of the signal may be less patient: ``docker stop`` kills after 10 s, Kubernetes after 30 s. So
-the ledger learns at once that the shards which this worker runs aren't the cause of its end.
+At the first SIGTERM Celery takes no more shards, and waits for those that it has. The sender of the signal may be less
+patient: ``docker stop`` kills after 10 s, Kubernetes after 30 s. So the ledger learns at once that the shards of this
+worker aren't the cause of its end.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 import psutil
 from celery.signals import worker_shutting_down
-from celery.worker import state
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from qfleet_worker.lifecycle.held import held_requests
 from qfleet_worker.store import Store
 
 logger = logging.getLogger(__name__)
@@ -36,10 +34,9 @@ _CHECK_SECONDS: Final = 0.5
 class _Shutdown:
     """The steps from the first stop signal to the worker's end."""
 
-    def __init__(self, store: Store, grace_seconds: float, publish: Callable[[str, int], None]) -> None:
+    def __init__(self, store: Store, grace_seconds: float) -> None:
         self._store = store
         self._grace_seconds = grace_seconds
-        self._publish = publish
 
     def begin(self, **_: Any) -> None:
         """Start the thread that ends this worker."""
@@ -55,43 +52,42 @@ class _Shutdown:
         os._exit(0)
 
     def _excuse_until(self, deadline: float) -> None:
-        """Record an excuse for each shard that runs before a deadline.
+        """Record an excuse for each shard held before a deadline.
 
         If this worker is killed, the attempt doesn't count against these shards.
         """
         excused: set[str] = set()
         while (left := deadline - time.monotonic()) > 0:
             try:
-                for request in _running():
+                for request in held_requests():
                     if request.id not in excused:
-                        self._store.excuse(*request.args)
+                        job_id, index = request.shard
+                        self._store.excuse(job_id, index, request.owner)
+                    if request.time_start:
                         excused.add(request.id)
             except RedisError as exc:
                 logger.warning("could not note that this worker stops: %s", exc)
             time.sleep(min(left, _CHECK_SECONDS))
 
     def _hand_back(self) -> None:
-        """Put the shards that still run on the queue again."""
+        """Let other workers choose the shards that this one still has."""
+        for request in held_requests():
+            request.release()
         try:
-            for request in _running():
-                job_id, index = request.args
-                if self._store.release(job_id, index):
-                    self._publish(job_id, index)
             self._store.withdraw_presence()
             logger.warning("shards that still ran after %.0f s of grace were handed back", self._grace_seconds)
-        except (RedisError, OperationalError) as exc:
-            logger.warning("could not hand all shards back; other workers will miss them: %s", exc)
+        except RedisError as exc:
+            logger.warning("could not take this worker off the list of workers: %s", exc)
 
 
-def limit_shutdown(store: Store, grace_seconds: float, publish: Callable[[str, int], None]) -> None:
+def limit_shutdown(store: Store, grace_seconds: float) -> None:
     """Limit the time from the first stop signal to this process's end.
 
     Args:
         store: the store whose shards this worker runs.
         grace_seconds: the seconds that running shards may take.
-        publish: a function that puts a shard on the queue, given its job id and index.
     """
-    worker_shutting_down.connect(_Shutdown(store, grace_seconds, publish).begin, weak=False)
+    worker_shutting_down.connect(_Shutdown(store, grace_seconds).begin, weak=False)
 
 
 def outlast_termination() -> None:
@@ -101,11 +97,3 @@ def outlast_termination() -> None:
     and stops this process in time.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _running() -> list[Any]:
-    """Return the requests that run in processes of the pool."""
-    while True:
-        # Celery's own thread may change the set meanwhile.
-        with suppress(RuntimeError):
-            return list(state.active_requests)

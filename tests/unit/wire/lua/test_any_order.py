@@ -181,10 +181,10 @@ class Shards(RuleBasedStateMachine):
     @rule(name=workers, index=indices, knows_process=st.booleans(), cause=st.sampled_from(["", "signal 9"]))
     def process_dies(self, name: str, index: int, knows_process: bool, cause: str) -> None:
         shard = self.shards[index]
-        process = None
+        owner = self.stores[name].owner_of(None)
         if knows_process and shard.owner is not None:
-            process = int(shard.owner.owner.split("/")[1])
-        self.stores[name].stopped(self.id, index, process, cause)
+            owner = self.stores[name].owner_of(int(shard.owner.owner.split("/")[1]))
+        self.stores[name].stopped(self.id, index, owner, cause)
         if shard.worker != name:
             return
         if shard.stopping:
@@ -196,18 +196,19 @@ class Shards(RuleBasedStateMachine):
     @rule(name=workers, index=indices)
     def told_to_stop(self, name: str, index: int) -> None:
         shard = self.shards[index]
-        self.stores[name].excuse(self.id, index)
+        self.stores[name].excuse(self.id, index, self.stores[name].owner_of(None))
         if shard.state == "STARTED" and shard.worker == name:
             shard.excused = True
 
     @rule(name=workers, index=indices)
     def another_process_dies(self, name: str, index: int) -> None:
-        self.stores[name].stopped(self.id, index, 4_999_999, "signal 9")
+        store = self.stores[name]
+        store.stopped(self.id, index, store.owner_of(4_999_999), "signal 9")
 
     @rule(name=workers, index=indices)
     def time_is_over(self, name: str, index: int) -> None:
         shard = self.shards[index]
-        self.stores[name].fail(self.id, index, "too long")
+        self.stores[name].fail(self.id, index, self.stores[name].owner_of(None), "too long")
         if shard.state == "STARTED" and shard.worker == name:
             shard.move("FAILURE")
             shard.owner = shard.circuit = None
@@ -217,7 +218,7 @@ class Shards(RuleBasedStateMachine):
     def release(self, name: str, index: int) -> None:
         shard = self.shards[index]
         may = shard.state == "STARTED" and shard.worker == name
-        assert self.stores[name].release(self.id, index) is may
+        assert bool(self.stores[name].release(self.id, index, self.stores[name].owner_of(None))) is may
         if may:
             shard.move("PENDING")
             shard.attempts -= 1

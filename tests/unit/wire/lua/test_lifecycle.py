@@ -81,7 +81,7 @@ def test_a_shard_whose_process_died_is_for_any_worker(
 ) -> None:
     first = take(store, job)
     show_presence(store)
-    store.stopped(job.job_id, 0, process_of(first), "signal 9 (SIGKILL)")
+    store.stopped(job.job_id, 0, store.owner_of(process_of(first)), "signal 9 (SIGKILL)")
     assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "PENDING"
     second = take(other, job)
     assert (second.attempt, second.cause) == (2, "signal 9 (SIGKILL)")
@@ -89,14 +89,14 @@ def test_a_shard_whose_process_died_is_for_any_worker(
 
 def test_another_process_that_died_changes_nothing(store_client: redis.Redis, store: Store, job: NewJob) -> None:
     first = take(store, job)
-    store.stopped(job.job_id, 0, process_of(first) + 1, "signal 9")
+    store.stopped(job.job_id, 0, store.owner_of(process_of(first) + 1), "signal 9")
     assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "STARTED"
     assert shard_field(store_client, job.job_id, 0, ShardField.CAUSE) is None
 
 
 def test_a_process_that_died_before_it_said_which_it_was(store_client: redis.Redis, store: Store, job: NewJob) -> None:
     take(store, job)
-    store.stopped(job.job_id, 0, None, "signal 9")
+    store.stopped(job.job_id, 0, store.owner_of(None), "signal 9")
     assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "PENDING"
 
 
@@ -109,7 +109,7 @@ def test_a_cancelled_shard_is_not_over_before_its_process_is(store: Store, ledge
     assert ledger.cancel(job.job_id) == (3, [0])
     snapshot = ledger.snapshot(job.job_id)
     assert (snapshot.states["STARTED"], snapshot.states["REVOKED"], snapshot.is_final) == (1, 2, False)
-    store.stopped(job.job_id, 0, process_of(taken))
+    store.stopped(job.job_id, 0, store.owner_of(process_of(taken)))
     snapshot = ledger.snapshot(job.job_id)
     assert (snapshot.states["REVOKED"], snapshot.is_final) == (3, True)
     assert snapshot.ended is not None
@@ -152,9 +152,9 @@ def test_a_shard_whose_time_was_over(
     store_client: redis.Redis, store: Store, other: Store, ledger: Ledger, job: NewJob
 ) -> None:
     taken = take(store, job)
-    other.fail(job.job_id, 0, "too long")
+    other.fail(job.job_id, 0, other.owner_of(None), "too long")
     assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "STARTED"
-    store.fail(job.job_id, 0, "too long")
+    store.fail(job.job_id, 0, store.owner_of(None), "too long")
     assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "FAILURE"
     assert ledger.snapshot(job.job_id).error == "too long"
     assert store.finish(taken, b"late", whole=1, blocks=[], error="") is False
@@ -165,9 +165,9 @@ def test_a_shard_that_is_handed_back_was_no_attempt(
 ) -> None:
     first = take(store, job)
     show_presence(store)
-    assert other.release(job.job_id, 0) is False
-    assert store.release(job.job_id, 0) is True
-    assert store.release(job.job_id, 0) is False
+    assert other.release(job.job_id, 0, other.owner_of(None)) == 0
+    assert store.release(job.job_id, 0, store.owner_of(None)) > 0
+    assert store.release(job.job_id, 0, store.owner_of(None)) == 0
     assert shard_field(store_client, job.job_id, 0, ShardField.STATE) == "PENDING"
     assert take(other, job).attempt == 1
     assert store.finish(first, b"late", whole=1, blocks=[], error="") is False
@@ -181,7 +181,7 @@ def test_the_end_of_a_worker_that_was_told_to_stop_is_no_attempt(
 ) -> None:
     first = take(store, job)
     assert store.begin(first, 0) == 0
-    store.excuse(job.job_id, 0)
+    store.excuse(job.job_id, 0, store.owner_of(None))
     # Killed: its presence grows stale, and nobody hands the shard back.
     second = take(other, job)
     assert (second.attempt, other.begin(second, 0)) == (1, 0)
@@ -193,30 +193,30 @@ def test_the_end_of_a_worker_that_was_told_to_stop_is_no_attempt(
 
 def test_an_excuse_outlives_the_look_for_lost_shards(store: Store, other: Store, job: NewJob, scripts: Scripts) -> None:
     take(store, job)
-    store.excuse(job.job_id, 0)
+    store.excuse(job.job_id, 0, store.owner_of(None))
     assert [0 in lost_shards(scripts, job) for _ in range(2)] == [False, True]
     assert take(other, job).attempt == 1
 
 
 def test_a_process_that_dies_by_itself_meanwhile_has_no_excuse(store: Store, other: Store, job: NewJob) -> None:
     taken = take(store, job)
-    store.excuse(job.job_id, 0)
-    store.stopped(job.job_id, 0, process_of(taken), "signal 11 (SIGSEGV)")
+    store.excuse(job.job_id, 0, store.owner_of(None))
+    store.stopped(job.job_id, 0, store.owner_of(process_of(taken)), "signal 11 (SIGSEGV)")
     assert take(other, job).attempt == 2
 
 
 def test_a_shard_that_is_handed_back_is_excused_once(store: Store, other: Store, job: NewJob) -> None:
     take(store, job)
-    store.excuse(job.job_id, 0)
-    assert store.release(job.job_id, 0)
+    store.excuse(job.job_id, 0, store.owner_of(None))
+    assert store.release(job.job_id, 0, store.owner_of(None))
     assert take(other, job).attempt == 1
     assert take(store, job).attempt == 2
 
 
 def test_a_worker_excuses_only_what_it_runs(store_client: redis.Redis, store: Store, other: Store, job: NewJob) -> None:
     take(store, job)
-    other.excuse(job.job_id, 0)
-    store.excuse(job.job_id, 1)
+    other.excuse(job.job_id, 0, other.owner_of(None))
+    store.excuse(job.job_id, 1, store.owner_of(None))
     for index in (0, 1):
         assert not store_client.hexists(keys.shards(job.job_id), ShardField.of(index, ShardField.EXCUSED))
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import pytest
-from kombu.exceptions import OperationalError
-from redis.exceptions import OutOfMemoryError
 
 from qfleet_worker.lifecycle.limits import limit_memory
-from qfleet_worker.lifecycle.request import cause_of_death, shard_request
+from qfleet_worker.lifecycle.request import cause_of_death
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no memory")
@@ -72,40 +69,3 @@ def test_other_systems_bound_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_causes_of_death(text: str, cause: str) -> None:
     assert cause_of_death(text) == cause
-
-
-def _reject(publish: Any, *, requeue: bool = True, times: int = 1) -> Any:
-    """Reject a request, which needs nothing else of Celery's, and return it."""
-
-    class Rejected(shard_request(None, publish)):  # type: ignore[arg-type, misc]
-        args = ("job", 3)
-        id = "job.3"
-        acknowledged = False
-
-        def __init__(self) -> None:
-            pass
-
-        def acknowledge(self) -> None:
-            self.acknowledged = True
-
-    request = Rejected()
-    for _ in range(times):
-        request.reject(requeue)
-    return request
-
-
-@pytest.mark.parametrize(("requeue", "expected"), [(True, [("job", 3)]), (False, [])])
-def test_a_rejected_message_goes_back_on_the_queue_once(requeue: bool, expected: list[tuple[str, int]]) -> None:
-    sent: list[tuple[str, int]] = []
-    request = _reject(lambda *shard: sent.append(shard), requeue=requeue, times=2)  # type: ignore[arg-type]
-    assert sent == expected
-    assert request.acknowledged
-
-
-@pytest.mark.parametrize("error", [OutOfMemoryError("full"), OperationalError("gone")])
-def test_a_queue_that_takes_no_message_ends_no_worker(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    def refuse(*_: object) -> None:
-        raise error
-
-    assert _reject(refuse).acknowledged
-    assert "it will be missed" in caplog.text

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker waits only for what may fit, and tells what a shard took."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as NoConnection
+
+from qfleet.wire.cost.tiers import TIERS
+from qfleet.wire.messages.work import RUN_SHARD
+from qfleet.wire.redis import keys
+from qfleet_worker.lifecycle import binder as binding
+from qfleet_worker.lifecycle.binder import PAUSE_SECONDS, LateBinder
+from qfleet_worker.store import Later, Picked
+from qfleet_worker.transport import MessageError
+
+MIB = 2**20
+GIB = 2**30
+QUEUE = f"{keys.PREFIX}{keys.QUEUE}"
+WAKE = keys.wake("w@h")
+JOB = "0b7f0f0e-9b8e-4c7e-8a39-0b9f6c1d2e3f"
+
+
+def picked(**changed: Any) -> Picked:
+    fields: dict[str, Any] = {"job_id": JOB, "index": 3, "owner": "w@h/1/a", "attempt": 2, "cause": "signal 9"}
+    return Picked(**fields | {"tenant": "alice", "need": GIB, "seconds": 0.5, "work": b"work"} | changed)
+
+
+@dataclass
+class FakeStore:
+    """Gives prepared answers, and notes what it is asked."""
+
+    answer: Picked | Later | Exception | None = None
+    named: set[str] = field(default_factory=set)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    pushed: list[tuple[str, bytes]] = field(default_factory=list)
+    refuses: bool = False
+
+    def pick(self, tier: int | None, free: int, pool: int, *, slow: bool, corrections: Mapping[str, float]) -> Any:
+        self.asked.append({"tier": tier, "free": free, "pool": pool, "slow": slow, "corrections": dict(corrections)})
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def is_named(self, job_id: str) -> bool:
+        return job_id in self.named
+
+    def push(self, key: str, entry: bytes = b"", *, expires: int = 0) -> None:
+        if self.refuses:
+            raise NoConnection("gone")
+        assert (expires > 0) == (key == WAKE)
+        self.pushed.append((key, entry))
+
+
+@dataclass(frozen=True)
+class Request:
+    grant: int = 0
+    tenant: str = "alice"
+    charged: float = 0.0
+    seconds: float = 0.0
+
+
+class Fleet:
+    """A binder of a worker with 4 slots, 8 cores and 4 GiB, and what it goes by."""
+
+    def __init__(self) -> None:
+        self.store = FakeStore()
+        self.held: list[Request] = []
+        self.engine = "statevector"
+        self.seconds = 100.0
+        self.binder = LateBinder(
+            self.store,  # type: ignore[arg-type]
+            "w@h",
+            pool_bytes=4 * GIB,
+            slots=4,
+            cores=8,
+            engine=lambda: self.engine,
+            held=lambda: self.held,
+        )
+
+    def tiers(self) -> list[int]:
+        return [tier for tier in range(TIERS) if keys.tokens(tier) in self.binder.lists()]
+
+    def bind(self, tier: int = 0) -> Any:
+        return self.binder.bind(keys.tokens(tier), b"")
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    fleet = Fleet()
+    monkeypatch.setattr(binding, "monotonic", lambda: fleet.seconds)
+    return fleet
+
+
+def args_of(message: dict[str, Any]) -> list[Any]:
+    args: list[Any] = json.loads(base64.b64decode(message["body"]))[0]
+    return args
+
+
+def named(index: int = 5, job_id: str = JOB) -> bytes:
+    return json.dumps({"headers": {"task": RUN_SHARD, "id": f"{job_id}.{index}"}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("grants", "highest"),
+    # Tier 5 begins above 2 GiB, tier 4 above 1 GiB.
+    [([], 5), ([GIB], 5), ([2 * GIB], 4), ([GIB, GIB, GIB], 3), ([4 * GIB - 1], 0), ([4 * GIB], -1)],
+)
+def test_it_waits_for_tiers_that_may_fit(fleet: Fleet, grants: list[int], highest: int) -> None:
+    fleet.held = [Request(grant) for grant in grants]
+    assert fleet.tiers() == list(range(highest + 1))
+    assert WAKE in fleet.binder.lists()
+    assert fleet.binder.free_bytes() == 4 * GIB - sum(grants)
+
+
+def test_it_waits_for_nothing_while_all_processes_are_busy(fleet: Fleet) -> None:
+    fleet.held = [Request(MIB)] * 4
+    assert fleet.binder.lists() == []
+
+
+def test_named_messages_are_waited_for_while_a_share_is_free(fleet: Fleet) -> None:
+    places = [fleet.binder.lists().index(QUEUE) for _ in range(4)]
+    # First and last by turns.
+    assert all((one == 0) != (other == 0) for one, other in pairwise(places))
+    fleet.held = [Request(3 * GIB + 1)]
+    assert QUEUE not in fleet.binder.lists()
+
+
+def test_a_token_becomes_the_shard_that_was_picked(fleet: Fleet) -> None:
+    fleet.store.answer = picked()
+    fleet.held = [Request(GIB)]
+    message = fleet.bind(tier=2)
+    assert fleet.store.asked == [{"tier": 2, "free": 3 * GIB, "pool": 4 * GIB, "slow": False, "corrections": {}}]
+    work = base64.b64encode(b"work").decode()
+    assert args_of(message) == [JOB, 3, "w@h/1/a", 2, "signal 9", GIB, 4, work]
+    assert message["headers"] | {"tenant": "alice", "charged": 0.5, "id": f"{JOB}.3"} == message["headers"]
+
+
+@pytest.mark.parametrize(
+    ("need", "held", "threads"),
+    # All cores for more than half of the memory; else its part by memory, or by number while few run.
+    [(3 * GIB, 3, 8), (GIB, 0, 8), (GIB, 1, 4), (MIB, 3, 2), (2 * GIB, 3, 4)],
+)
+def test_threads_by_memory_and_company(fleet: Fleet, need: int, held: int, threads: int) -> None:
+    fleet.store.answer = picked(need=need)
+    fleet.held = [Request(0)] * held
+    assert args_of(fleet.bind())[6] == threads
+
+
+def test_the_slower_engine_has_its_own_needs(fleet: Fleet) -> None:
+    fleet.engine = "numpy"
+    fleet.bind()
+    assert fleet.store.asked[0]["slow"] is True
+
+
+def test_no_shard_waits(fleet: Fleet) -> None:
+    assert fleet.bind() is None
+    # Others may come at once.
+    assert fleet.tiers() == list(range(6))
+
+
+def test_what_does_not_fit_is_not_asked_for_again_at_once(fleet: Fleet) -> None:
+    fleet.store.answer = Later(2)
+    assert fleet.bind(tier=3) is None
+    assert fleet.tiers() == [0, 1]
+    fleet.seconds += PAUSE_SECONDS
+    assert fleet.tiers() == list(range(6))
+
+
+def test_memory_that_comes_free_ends_the_pause(fleet: Fleet) -> None:
+    fleet.store.answer = Later(2)
+    fleet.bind(tier=3)
+    fleet.binder.ended(Request())
+    assert fleet.tiers() == list(range(6))
+
+
+def test_memory_that_comes_free_ends_a_wait_for_smaller_shards_once(fleet: Fleet) -> None:
+    fleet.held = [Request(2 * GIB), Request(GIB)]
+    fleet.binder.lists()
+    fleet.held = [Request(GIB)]
+    fleet.binder.ended(Request())
+    assert fleet.store.pushed == [(WAKE, b"")]
+    fleet.held = []
+    fleet.binder.ended(Request())
+    assert len(fleet.store.pushed) == 1
+    assert fleet.binder.bind(WAKE, b"") is None
+    assert fleet.store.asked == []
+
+
+def test_a_wait_for_all_that_fits_goes_on(fleet: Fleet) -> None:
+    fleet.held = [Request(MIB)]
+    fleet.binder.lists()
+    fleet.held = []
+    fleet.binder.ended(Request())
+    assert fleet.store.pushed == []
+
+
+def test_nothing_is_woken_that_does_not_wait(fleet: Fleet) -> None:
+    fleet.held = [Request(2 * GIB)] * 2
+    fleet.binder.lists()
+    fleet.bind()
+    fleet.held = []
+    fleet.binder.ended(Request())
+    assert fleet.store.pushed == []
+
+
+def test_a_tenant_is_charged_with_what_its_shards_took(fleet: Fleet) -> None:
+    for shard in (
+        Request(seconds=3.0, charged=1.0),
+        Request(tenant="bob", charged=0.5),
+        Request(seconds=1.0, charged=0.5),
+        Request(tenant="", seconds=9.0),
+        # It keeps half of the memory, so half of the cores, from others.
+        Request(tenant="carol", grant=2 * GIB, seconds=2.0, charged=1.0),
+    ):
+        fleet.binder.ended(shard)
+    fleet.bind()
+    fleet.bind()
+    assert [asked["corrections"] for asked in fleet.store.asked] == [{"alice": 2.5, "bob": -0.5, "carol": 7.0}, {}]
+
+
+def test_a_named_message_runs_that_shard(fleet: Fleet) -> None:
+    fleet.store.named.add(JOB)
+    message = fleet.binder.bind(QUEUE, named())
+    assert message is not None
+    # Its process claims it.
+    assert args_of(message) == [JOB, 5, "", 0, "", GIB, 0, ""]
+    assert message["headers"]["tenant"] == ""
+    assert fleet.store.asked == []
+
+
+def test_a_named_message_of_a_job_with_tiers_is_a_token(fleet: Fleet) -> None:
+    fleet.store.answer = picked()
+    message = fleet.binder.bind(QUEUE, named())
+    assert message is not None
+    assert args_of(message)[1:3] == [3, "w@h/1/a"]
+    assert fleet.store.asked[0]["tier"] is None
+
+
+def test_what_names_no_shard_is_an_error(fleet: Fleet) -> None:
+    with pytest.raises(MessageError):
+        fleet.binder.bind(QUEUE, b"junk")
+    fleet.store.answer = picked(job_id="no:job")
+    with pytest.raises(MessageError, match="not the id of a job"):
+        fleet.bind()
+
+
+def test_a_failed_choice_is_not_repeated_at_once(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+    fleet.store.answer = NoConnection("gone")
+    assert fleet.bind() is None
+    assert "could not choose a shard: gone" in caplog.text
+    assert fleet.tiers() == []
+    fleet.seconds += PAUSE_SECONDS
+    assert fleet.tiers() == list(range(6))
+
+
+def test_an_entry_goes_back_on_its_list(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+    fleet.binder.put_back(keys.tokens(3), b"")
+    fleet.binder.put_back(QUEUE, b"named")
+    fleet.binder.put_back(WAKE, b"")
+    assert fleet.store.pushed == [(keys.tokens(3), b""), (QUEUE, b"named")]
+    fleet.store.refuses = True
+    fleet.binder.put_back(keys.tokens(3), b"")
+    assert "could not put an entry back on qfleet:tokens:3" in caplog.text

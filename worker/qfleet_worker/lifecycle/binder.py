@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Late binding: a shard is chosen when a process can run it.
+
+The worker waits for tokens only of the tiers of which a shard may fit into the memory that is free. A token names no
+shard: the script ``pick`` chooses one then, fairly, of all that wait in the fleet.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from redis.exceptions import RedisError
+
+from qfleet.wire.cost.tiers import TIERS, floor_of
+from qfleet.wire.messages.presence import SLOWER_ENGINE
+from qfleet.wire.redis import keys
+from qfleet.wire.redis.states import shard_of, task_id
+from qfleet_worker.lifecycle.held import held_requests
+from qfleet_worker.store import Picked, Store
+from qfleet_worker.transport import MessageError, named_shard, shard_message
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which the worker doesn't ask again for what did not fit, unless memory comes free.
+PAUSE_SECONDS: Final = 1.0
+#: Seconds after which the wake-up of a worker that is gone is deleted.
+_WAKE_SECONDS: Final = 60
+_QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
+_TIER_OF: Final = {keys.tokens(tier): tier for tier in range(TIERS)}
+
+
+class Held(Protocol):
+    """A shard that this worker holds; see `qfleet_worker.lifecycle.request`."""
+
+    @property
+    def grant(self) -> int:
+        """Return the bytes of memory that the shard may use."""
+        ...
+
+    @property
+    def tenant(self) -> str:
+        """Return the tenant charged with the shard; empty if there is none."""
+        ...
+
+    @property
+    def charged(self) -> float:
+        """Return the core seconds that the tenant was charged with."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the shard began; 0 if it did not."""
+        ...
+
+
+class LateBinder:
+    """The choice of what runs next in a worker.
+
+    Only the thread of the worker's loop uses it.
+
+    Args:
+        store: the ledger.
+        worker: the worker's name.
+        pool_bytes: the bytes of memory for all shards together.
+        slots: how many shards may run at the same time.
+        cores: the worker's cores.
+        engine: a function that returns the name of the engine that runs circuits now.
+        held: a function that returns the shards that the worker holds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        worker: str,
+        *,
+        pool_bytes: int,
+        slots: int,
+        cores: int,
+        engine: Callable[[], str],
+        held: Callable[[], Iterable[Held]] = held_requests,
+    ) -> None:
+        self._store = store
+        self._wake = keys.wake(worker)
+        self._pool_bytes = pool_bytes
+        self._slots = slots
+        self._cores = cores
+        self._engine = engine
+        self._held = held
+        #: the bytes of a shard that doesn't say what it needs
+        self._share_bytes = pool_bytes // slots
+        #: for each tenant, the core seconds to charge it with at the next choice
+        self._owed: defaultdict[str, float] = defaultdict(float)
+        #: no shard of this tier or a higher one fits, until the time that follows, by the monotonic clock
+        self._closed_tier = TIERS
+        self._closed_until = 0.0
+        #: the lists that the worker waits for; ``None`` if it doesn't wait
+        self._awaited: frozenset[str] | None = None
+        self._queue_first = False
+
+    def free_bytes(self) -> int:
+        """Return the bytes of memory that no shard of this worker has."""
+        return self._pool_bytes - sum(request.grant for request in self._held())
+
+    def lists(self) -> list[str]:
+        """Return the keys of the lists to wait for now.
+
+        There are none while all processes are busy.
+        """
+        # By turns, so that neither tokens nor messages wait for the others to be gone.
+        self._queue_first = not self._queue_first
+        lists = self._lists()
+        self._awaited = frozenset(lists) if lists else None
+        return lists
+
+    def _lists(self) -> list[str]:
+        held = list(self._held())
+        if len(held) >= self._slots:
+            return []
+        free = self._pool_bytes - sum(request.grant for request in held)
+        end = self._closed_tier if monotonic() < self._closed_until else TIERS
+        lists = [keys.tokens(tier) for tier in range(end) if floor_of(tier) < free]
+        if free >= self._share_bytes:
+            lists.insert(0 if self._queue_first else len(lists), _QUEUE)
+        return [*lists, self._wake]
+
+    def bind(self, key: str, raw: bytes) -> dict[str, Any] | None:
+        """Return a Celery message for the shard that runs next.
+
+        Args:
+            key: the key of a list.
+            raw: the entry that was taken off it.
+
+        Returns:
+            ``None`` if no shard can run now.
+
+        Raises:
+            MessageError: the entry names no shard.
+        """
+        self._awaited = None
+        if key == self._wake:
+            return None
+        try:
+            if key != _QUEUE:
+                return self._choose(_TIER_OF[key])
+            job_id, index = named_shard(raw)
+            if self._store.is_named(job_id):
+                return shard_message(job_id, index, "", 0, "", self._share_bytes, 0, "", tenant="", charged=0.0)
+            return self._choose(None)
+        except RedisError as exc:
+            # A shard that was chosen nevertheless is found by the search for lost ones.
+            logger.warning("could not choose a shard: %s", exc)
+            self._close(0)
+            return None
+
+    def _choose(self, tier: int | None) -> dict[str, Any] | None:
+        held = list(self._held())
+        free = self._pool_bytes - sum(request.grant for request in held)
+        owed, self._owed = self._owed, defaultdict(float)
+        slow = self._engine() == SLOWER_ENGINE
+        found = self._store.pick(tier, free, self._pool_bytes, slow=slow, corrections=owed)
+        if isinstance(found, Picked):
+            return self._message(found, running=len(held))
+        if found is not None:
+            self._close(found.tier)
+        return None
+
+    def _message(self, picked: Picked, *, running: int) -> dict[str, Any]:
+        if shard_of(task_id(picked.job_id, picked.index)) is None:
+            raise MessageError(f"{picked.job_id!r} is not the id of a job")
+        given = (picked.owner, picked.attempt, picked.cause, picked.need, self._threads(picked.need, running))
+        work = base64.b64encode(picked.work).decode()
+        return shard_message(picked.job_id, picked.index, *given, work, tenant=picked.tenant, charged=picked.seconds)
+
+    def _threads(self, need: int, running: int) -> int:
+        """Return the number of threads that a shard may use.
+
+        It is the shard's part of the cores by memory, or more if few shards run.
+        """
+        if need > self._pool_bytes / 2:
+            return self._cores
+        return max(1, round(self._cores_of(need)), self._cores // (running + 1))
+
+    def _cores_of(self, grant: int) -> float:
+        """Return the cores that a shard keeps from others, by its memory."""
+        return max(1.0, self._cores * grant / self._pool_bytes)
+
+    def put_back(self, key: str, raw: bytes) -> None:
+        """Put an entry back on its list."""
+        if key == self._wake:
+            return
+        try:
+            self._store.push(key, raw)
+        except RedisError as exc:
+            logger.warning("could not put an entry back on %s; it will be missed: %s", key, exc)
+
+    def ended(self, shard: Held) -> None:
+        """Count what a shard took, and listen for what fits now."""
+        if shard.tenant:
+            self._owed[shard.tenant] += shard.seconds * self._cores_of(shard.grant) - shard.charged
+        self._closed_until = 0.0
+        if self._awaited is None or self._awaited.issuperset(self._lists()):
+            return
+        self._awaited = None
+        try:
+            self._store.push(self._wake, expires=_WAKE_SECONDS)
+        except RedisError as exc:
+            logger.warning("could not end the wait for smaller shards early: %s", exc)
+
+    def _close(self, tier: int) -> None:
+        self._closed_tier = tier
+        self._closed_until = monotonic() + PAUSE_SECONDS
