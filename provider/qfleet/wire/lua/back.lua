@@ -16,7 +16,7 @@ local function choose_none(tiers)
   each_tier(tiers or '', function(tier, known)
     redis.call('HSET', LEDGER, 't' .. tier .. ':next', known.stop, 't' .. tier .. ':again', 0)
   end)
-  redis.call('DEL', AGAIN)
+  redis.call('UNLINK', AGAIN)
   redis.call('HDEL', LEDGER, 'held')
 end
 

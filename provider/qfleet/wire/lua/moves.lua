@@ -122,7 +122,7 @@ local function end_job()
   for _, key in ipairs({ LEDGER, SHARDS, WORK, PROGRAMS, RESULTS }) do
     redis.call('EXPIRE', key, retention)
   end
-  redis.call('DEL', AGAIN)
+  redis.call('UNLINK', AGAIN)
   redis.call('ZREM', UNFINISHED, ID)
   redis.call('ZREM', ACTIVE, ID)
 end

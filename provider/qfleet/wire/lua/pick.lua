@@ -179,7 +179,7 @@ local function give(tenant, time, tier, job, known)
   local shard = known.pending > 0 and next_shard(job, known)
   if known.pending < 1 then
     known.next, known.again = known.stop, 0
-    redis.call('DEL', key .. ':again')
+    redis.call('UNLINK', key .. ':again')
   end
   local left = known.stop - known.next + known.again
   if not shard then

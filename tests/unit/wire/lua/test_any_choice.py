@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever happens to jobs whose shards are chosen, in any order: the scripts do what a model does.
 
-Two tenants, jobs with shards of one tier or two, workers with little or much memory free; shards that end, die, are handed
-back or lost; jobs that are cancelled in slices, paused, refused, retried or deleted. After each step everything that is
-known of the waiting shards is compared.
+Two tenants, jobs with shards of one tier or two, workers with little or much memory free; shards that end, die, are
+handed back or lost; jobs that are cancelled in slices, paused, refused, retried or deleted. After each step everything
+that is known of the waiting shards is compared.
 """
 
 from __future__ import annotations
