@@ -77,7 +77,7 @@ def make_app(settings: Settings, name: str) -> Any:
         name=name,
         version=qfleet_worker.__version__,
         concurrency=settings.concurrency,
-        memory_bytes=memory_bytes,
+        memory_bytes=pool_bytes,
         seen=0.0,
         machine=machine,
         process_id=os.getpid(),

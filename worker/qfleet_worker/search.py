@@ -42,6 +42,8 @@ _CANCELLED_AT_ONCE: Final = 10
 #: Ids of shards that run, and owners of shards, that are read at once.
 _READ_AT_ONCE: Final = 5000
 _LOST_AT_ONCE: Final = 100
+#: Seconds by which a worker's copy of Redis's clock may be behind.
+_CLOCK_SECONDS: Final = 1.0
 #: The most damaged entries that a worker remembers, to log each of them once.
 _MAX_SKIPPED: Final = 1000
 
@@ -142,7 +144,7 @@ class Search:
         for job_id, index, started, owner in self._not_held(held):
             name = owner.rpartition("/")[0].rpartition("/")[0]
             worker = workers.get(name)
-            if worker is not None and worker.seen <= started:
+            if worker is not None and worker.seen <= started + _CLOCK_SECONDS:
                 # It hasn't shown itself since it took the shard.
                 continue
             key = task_id(job_id, index), owner

@@ -73,7 +73,7 @@ def check_capacity(connection: Connection, new: NewJob) -> None:
     raise CapacityError(
         f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
         f"{needed / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} "
-        "GiB for one task. Start a worker with more memory, or with a lower concurrency",
+        "GiB. Start a worker with more memory",
         circuit=largest.name,
         needed_bytes=needed,
         available_bytes=memory_bytes,

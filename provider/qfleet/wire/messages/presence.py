@@ -23,7 +23,7 @@ class Presence(Struct, frozen=True):
     version: str
     #: shards that it runs at the same time
     concurrency: int
-    #: bytes of memory that one of its shards may use
+    #: bytes of memory that its shards may use together
     memory_bytes: int
     #: seconds since the epoch, by the clock of Redis
     seen: float
