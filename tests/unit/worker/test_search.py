@@ -10,6 +10,7 @@ import redis
 from late_jobs import MIB, Choice, Picker, make_tier, submit
 from make_jobs import make_presence
 
+from qfleet.wire.lua import MOST_AT_ONCE
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField
 from qfleet.wire.redis.states import SHARD_STATES, task_id
@@ -181,7 +182,7 @@ def test_a_fleet_can_let_such_a_job_fail(client: redis.Redis) -> None:
     assert ended
     assert b"3.00 GiB" in error
     assert not client.exists(keys.UNPLACEABLE)
-    Picker(client).scripts.call("retry", job_id, 0, 1000)
+    Picker(client).scripts.call("retry", job_id, 0, MOST_AT_ONCE)
     show(client, "large@test", memory_bytes=4 * GIB)
     look(client, search)
     assert isinstance(Picker(client, "large@test").pick(5), Choice)
