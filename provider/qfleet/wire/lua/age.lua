@@ -1,6 +1,7 @@
 -- Renew the place of a job that waits: the longer it waits, the earlier it is chosen. Returns nothing.
 -- What is wrong is put right: a job that is in a set it doesn't belong to, or isn't in one where it does.
 
+write_though_full()
 local job = redis.call('HMGET', LEDGER, 'tiers', 'tenant', 'weight', 'held', 'created', 'ended')
 local may_run = job[5] and not job[6]
 if not (job[1] and may_run) then

@@ -112,7 +112,7 @@ local function read(job, tier)
   if of.err or not of[3] then
     return nil
   end
-  return { first = number(of[1]), next = number(of[2]), stop = number(of[3]), again = number(of[4]), charged = of[5] or '0',
+  return { first = number(of[1]), next = number(of[2]), stop = number(of[3]), again = number(of[4]),
     seconds = math.max(0, number(of[5])), need = number(of[6]), pending = number(of[7]), started = number(of[8]),
     succeeded = number(of[9]), weight = of[10], created = of[11], moves = of[12] }
 end
@@ -225,9 +225,9 @@ local function give(tenant, time, tier, job, known)
   if known.moves or known.started + known.succeeded == 0 then
     redis.call('PUBLISH', key .. ':events', 'moved')
   end
-  local work = redis.call('HGET', key .. ':work', shard.index) or ''
-  return { job, shard.index, attempt, shard.cause, tenant, string.format('%d', known.need), known.charged,
-    #work <= INLINE_BYTES and work or '' }
+  local work = redis.pcall('HGET', key .. ':work', shard.index)
+  return { job, shard.index, attempt, shard.cause, tenant, string.format('%d', known.need),
+    string.format('%.9g', known.seconds), type(work) == 'string' and #work <= INLINE_BYTES and work or '' }
 end
 
 -- What can't be read must not keep others from running: such a job waits for somebody to cancel or delete it.

@@ -7,9 +7,12 @@ if job[1] then
 end
 assert(job[2] and string.match(job[2], '^[%d ]*$') and #job[2] < 40, 'a job has no such tiers')
 assert(job[3] and #job[3] <= 64 and string.match(job[3], '^[%w._@-]+$'), 'no tenant has such a name')
+local stop = 0
 each_tier(job[2], function(tier, known)
-  assert(tier < TIERS and known.first >= 0 and known.first < known.stop and known.stop <= MAX_SHARDS, 'a tier has no such shards')
+  assert(tier < TIERS and known.first == stop and known.stop > stop, 'a tier has no such shards')
+  stop = known.stop
 end)
+assert(stop == num_shards(), 'each shard is of a tier')
 if redis.call('HLEN', PROGRAMS) < tonumber(ARGV[2]) then
   return ''
 end

