@@ -6,6 +6,7 @@ It happens whole or not at all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -79,15 +80,15 @@ _CONSTANTS: Final = {
     "SPARE_TOKENS": 1000,
 }
 _OF_A_CHOICE: Final = ("ready",)
-_OF_A_JOB: Final = ("moves",)
-_OF_BOTH: Final = ("moves", "ready", "back")
+_OF_A_JOB: Final = ("job", "moves")
+_OF_BOTH: Final = ("job", "moves", "ready", "back")
 #: The texts in front of each script's own.
 _PARTS: Final[Mapping[Name, tuple[str, ...]]] = {
     "pick": _OF_A_CHOICE,
     "tokens": _OF_A_CHOICE,
     "take": _OF_A_JOB,
     "begin": _OF_A_JOB,
-    "finish": _OF_A_JOB,
+    "finish": ("job",),
     "fail": _OF_A_JOB,
     "excuse": _OF_A_JOB,
     "reconcile": _OF_A_JOB,
@@ -110,16 +111,15 @@ _PARTS: Final[Mapping[Name, tuple[str, ...]]] = {
 def script(name: Name) -> str:
     """Return the text of a script.
 
-    It has the legal moves, the constants, the functions that the script shares with others, then its own text.
+    It has the legal moves and the constants that it uses, the functions that it shares with others, then its own text.
     """
     here = files(__name__)
+    text = "".join((here / f"{part}.lua").read_text("utf-8") for part in (*_PARTS[name], name))
     legal = ", ".join(f"['{start}>{end}'] = true" for start, ends in MOVES.items() for end in sorted(ends))
-    constants = (
-        f"local {constant} = {repr(value) if isinstance(value, str) else value}\n"
-        for constant, value in _CONSTANTS.items()
-    )
-    texts = ((here / f"{part}.lua").read_text("utf-8") for part in (*_PARTS[name], name))
-    return f"local LEGAL = {{ {legal} }}\n" + "".join(constants) + "".join(texts)
+    constants = {"LEGAL": f"{{ {legal} }}"}
+    constants |= {constant: repr(value) for constant, value in _CONSTANTS.items()}
+    used = set(re.findall(r"\b[A-Z_]+\b", text))
+    return "".join(f"local {constant} = {value}\n" for constant, value in constants.items() if constant in used) + text
 
 
 @cache

@@ -18,7 +18,7 @@ if was[2] ~= 'STARTED' then
   end
   return 0
 end
-assert(LEGAL['STARTED>' .. to], 'no shard moves from STARTED to ' .. to)
+assert(to == 'SUCCESS' or to == 'FAILURE', 'a result is no ' .. to)
 local set, gone, done = { of .. 'state', to }, {}, 0
 for at, field in pairs({ [5] = 'circuit', [6] = 'cause', [7] = 'excused' }) do
   if was[at] then
@@ -29,7 +29,7 @@ if ARGV[5] == '' then
   -- A shard that is run again keeps what it gave the time before.
   write_though_full()
 else
-  redis.call('HSET', RESULTS, index, ARGV[5])
+  redis.call('HSET', LEDGER .. ':results', index, ARGV[5])
   local function tally(counted, sign)
     done = done + sign * tonumber(counted[1])
     for at = 2, #counted, 2 do
@@ -68,12 +68,9 @@ end
 redis.call('ZREM', STARTED, ID .. '.' .. index)
 local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'moves', 'tiers')
 local started = tonumber(known[2]) - 1
-redis.call('HSET', LEDGER, 'n:STARTED', started, 'n:' .. to, tonumber(known[4] or 0) + 1, 'circuits_done',
-  tonumber(known[5] or 0) + done)
-if tonumber(known[1] or 0) + started + tonumber(known[3] or 0) == 0 then
-  end_job()
-  redis.call('PUBLISH', EVENTS, 'ended')
-elseif known[6] or not known[7] then
-  redis.call('PUBLISH', EVENTS, 'moved')
-end
+-- Text: Redis takes long to make some of a number.
+local format = string.format
+redis.call('HSET', LEDGER, 'n:STARTED', format('%d', started), 'n:' .. to, format('%d', tonumber(known[4] or 0) + 1),
+  'circuits_done', format('%d', tonumber(known[5] or 0) + done))
+tell_of(known[1], started, known[3], known[6], known[7])
 return 1

@@ -9,17 +9,21 @@
 -- The tenant with the least virtual time comes first, of its jobs the one with the least place. Whatever fits is chosen
 -- before a slot stays free. Looks at few tenants and jobs: its time doesn't grow with what waits.
 
+-- Redis takes long to make text of a number: where that is frequent, commands get text.
+local format = string.format
 local owner, worker, popped = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local free, pool, slow, NOW = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
 local sched, tiers = {}, {}
 local flat = redis.call('HGETALL', SCHED)
 for at = 1, #flat, 2 do
-  sched[flat[at]] = flat[at + 1]
-end
-for tier = 0, TIERS - 1 do
-  if number(sched['waiting:' .. tier]) > 0 then
-    table.insert(tiers, tier)
+  local name, value = flat[at], flat[at + 1]
+  sched[name] = value
+  if string.sub(name, 1, 8) == 'waiting:' and number(value) > 0 then
+    tiers[#tiers + 1] = number(string.sub(name, 9))
   end
+end
+if #tiers > 1 then
+  table.sort(tiers)
 end
 
 -- A full Redis refuses only the first write of a script, and none that takes no memory: what waits is run nevertheless.
@@ -39,7 +43,7 @@ local function charge(tenant, seconds)
     waits = redis.call('ZADD', READY .. tier, 'XX', 'INCR', seconds, tenant) or waits
   end
   if not waits then
-    redis.call('HINCRBYFLOAT', VT, tenant, string.format('%.17f', seconds))
+    redis.call('HINCRBYFLOAT', VT, tenant, seconds)
   end
 end
 
@@ -64,9 +68,12 @@ end
 -- What this worker keeps for one tier isn't free for the others.
 local kept_tier, kept = nil, 0
 for _, tier in ipairs(tiers) do
-  local till, bytes, whose = string.match(sched['reserved:' .. tier] or '', '^(%S+) (%d+) (.*)$')
-  if whose == worker and number(till) > NOW then
-    kept_tier, kept = tier, number(bytes)
+  local reserved = sched['reserved:' .. tier]
+  if reserved then
+    local till, bytes, whose = string.match(reserved, '^(%S+) (%d+) (.*)$')
+    if whose == worker and number(till) > NOW then
+      kept_tier, kept = tier, number(bytes)
+    end
   end
 end
 
@@ -93,7 +100,7 @@ local function reserve(tier)
   if need > room(tier) and need <= pool then
     kept_tier, kept = tier, need
     write_though_full()
-    redis.call('HSET', SCHED, 'reserved:' .. tier, string.format('%.3f %d %s', NOW + RESERVED_SECONDS, need, worker))
+    redis.call('HSET', SCHED, 'reserved:' .. tier, format('%.3f %d %s', NOW + RESERVED_SECONDS, need, worker))
   end
 end
 
@@ -112,9 +119,8 @@ local function read(job, tier)
   if of.err or not of[3] then
     return nil
   end
-  return { first = number(of[1]), next = number(of[2]), stop = number(of[3]), again = number(of[4]),
-    seconds = math.max(0, number(of[5])), need = number(of[6]), pending = number(of[7]), started = number(of[8]),
-    succeeded = number(of[9]), weight = of[10], created = of[11], moves = of[12] }
+  return { of = of, next = number(of[2]), stop = number(of[3]), again = number(of[4]), need = number(of[6]),
+    pending = number(of[7]), started = number(of[8]) }
 end
 
 -- The next shard of a job. One that was never chosen waits, and nothing else is known of it; unless fewer shards wait than
@@ -127,7 +133,7 @@ local function next_shard(job, known)
   for _ = 1, MOST_SKIPPED do
     local index
     if known.again > 0 then
-      index = redis.call('ZRANGEBYSCORE', JOB .. job .. ':again', known.first, known.stop - 1, 'LIMIT', 0, 1)[1]
+      index = redis.call('ZRANGEBYSCORE', JOB .. job .. ':again', number(known.of[1]), known.stop - 1, 'LIMIT', 0, 1)[1]
       if index then
         redis.call('ZREM', JOB .. job .. ':again', index)
       end
@@ -152,7 +158,7 @@ end
 local function start(job, shard)
   local shards, of = JOB .. job .. ':shards', shard.index .. ':'
   local attempt = shard.excused and shard.attempts or shard.attempts + 1
-  local set = { of .. 'state', 'STARTED', of .. 'owner', owner, of .. 'attempts', attempt }
+  local set = { of .. 'state', 'STARTED', of .. 'owner', owner, of .. 'attempts', format('%d', attempt) }
   local answer = redis.pcall('HSET', shards, unpack(set))
   if type(answer) == 'table' and string.find(answer.err or '', 'OOM', 1, true) then
     write_though_full()
@@ -169,7 +175,7 @@ local function start(job, shard)
   if shard.circuit or shard.excused then
     redis.call('HDEL', shards, of .. 'circuit', of .. 'excused')
   end
-  redis.call('ZADD', STARTED, NOW, job .. '.' .. shard.index)
+  redis.call('ZADD', STARTED, ARGV[7], job .. '.' .. shard.index)
   return attempt
 end
 
@@ -192,24 +198,24 @@ local function give(tenant, time, tier, job, known)
     return nil
   end
   local attempt = start(job, shard)
-  redis.call('HSET', key, 'n:PENDING', known.pending - 1, 'n:STARTED', known.started + 1, t .. 'next', known.next,
-    t .. 'again', known.again)
+  redis.call('HSET', key, 'n:PENDING', format('%d', known.pending - 1), 'n:STARTED', format('%d', known.started + 1),
+    t .. 'next', format('%d', known.next), t .. 'again', format('%d', known.again))
   -- Before it leaves, so that it keeps the debt.
-  charge(tenant, known.seconds / weight_of(tenant) + (owed[tenant] or 0))
+  local seconds = math.max(0, number(known.of[5]))
+  charge(tenant, seconds / weight_of(tenant) + (owed[tenant] or 0))
   owed[tenant] = nil
   if left < 1 then
     leave(tier, tenant, job)
   elseif known.next % PLACED_EVERY == 0 then
-    redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, known.seconds, known.weight, known.created, NOW), job)
+    redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, seconds, known.of[10], known.of[11], NOW), job)
   end
-  local note = { 'waiting:' .. tier, number(sched['waiting:' .. tier]) - before + left }
-  if time > number(sched.now) then
-    table.insert(note, 'now')
-    table.insert(note, string.format('%.17g', time))
+  local note = { 'waiting:' .. tier, format('%d', number(sched['waiting:' .. tier]) - before + left) }
+  if tonumber(time) > number(sched.now) then
+    note[3], note[4] = 'now', time
   end
   if tier > 0 then
-    table.insert(note, 'served:' .. tier)
-    table.insert(note, string.format('%.3f', NOW))
+    note[#note + 1] = 'served:' .. tier
+    note[#note + 1] = ARGV[7]
   end
   redis.call('HSET', SCHED, unpack(note))
   if sched['reserved:' .. tier] then
@@ -222,12 +228,12 @@ local function give(tenant, time, tier, job, known)
     end
     redis.call('RPOP', TOKENS .. tier)
   end
-  if known.moves or known.started + known.succeeded == 0 then
+  if known.of[12] or known.started + number(known.of[9]) == 0 then
     redis.call('PUBLISH', key .. ':events', 'moved')
   end
   local work = redis.pcall('HGET', key .. ':work', shard.index)
-  return { job, shard.index, attempt, shard.cause, tenant, string.format('%d', known.need),
-    string.format('%.9g', known.seconds), type(work) == 'string' and #work <= INLINE_BYTES and work or '' }
+  return { job, shard.index, attempt, shard.cause, tenant, format('%d', known.need),
+    format('%.9g', seconds), type(work) == 'string' and #work <= INLINE_BYTES and work or '' }
 end
 
 -- What can't be read must not keep others from running: such a job waits for somebody to cancel or delete it.
@@ -248,7 +254,7 @@ for _, tier in ipairs(tiers) do
     for at = 1, #found, 2 do
       if not seen[found[at]] then
         seen[found[at]] = true
-        table.insert(turns, { tenant = found[at], time = tonumber(found[at + 1]) })
+        turns[#turns + 1] = { tenant = found[at], time = found[at + 1] }
       end
     end
   else
@@ -258,7 +264,7 @@ end
 if #fitting > 1 then
   table.sort(turns, function(one, other)
     if one.time ~= other.time then
-      return one.time < other.time
+      return tonumber(one.time) < tonumber(other.time)
     end
     return one.tenant < other.tenant
   end)
@@ -270,7 +276,7 @@ local function jobs_of(tenant)
   for _, tier in ipairs(fitting) do
     local found = redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, LOOK_JOBS - 1, 'WITHSCORES')
     for at = 1, #found, 2 do
-      table.insert(jobs, { job = found[at], place = tonumber(found[at + 1]), tier = tier })
+      jobs[#jobs + 1] = { job = found[at], place = tonumber(found[at + 1]), tier = tier }
     end
   end
   if #fitting > 1 then

@@ -2,7 +2,7 @@
 
 write_though_full()
 hold('cancelled')
-redis.call('UNLINK', LEDGER, SHARDS, WORK, PROGRAMS, RESULTS, AGAIN)
+redis.call('UNLINK', AGAIN, unpack(all_keys()))
 for _, key in ipairs({ JOBS, IDS, UNFINISHED, ACTIVE, UNPLACEABLE }) do
   redis.call('ZREM', key, ID)
 end

@@ -26,7 +26,7 @@ if ARGV[4] == '0' then
 end
 if known[3] then
   redis.call('HDEL', LEDGER, 'ended')
-  for _, key in ipairs({ LEDGER, SHARDS, WORK, PROGRAMS, RESULTS }) do
+  for _, key in ipairs(all_keys()) do
     redis.call('PERSIST', key)
   end
   redis.call('ZADD', known[2] and UNFINISHED or ACTIVE, known[1], ID)

@@ -13,7 +13,7 @@ each_tier(job[2], function(tier, known)
   stop = known.stop
 end)
 assert(stop == num_shards(), 'each shard is of a tier')
-if redis.call('HLEN', PROGRAMS) < tonumber(ARGV[2]) then
+if redis.call('HLEN', LEDGER .. ':programs') < tonumber(ARGV[2]) then
   return ''
 end
 local clock = redis.call('TIME')

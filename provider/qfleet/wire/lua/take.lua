@@ -35,4 +35,4 @@ if state ~= 'STARTED' then
   move({ index }, state, 'STARTED')
   tell()
 end
-return { attempt, redis.call('HGET', WORK, index) or '', get(index, 'cause') or '' }
+return { attempt, redis.call('HGET', LEDGER .. ':work', index) or '', get(index, 'cause') or '' }

@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- In front of the scripts that work on one job. KEYS[1]: its ledger. ARGV[1]: its id.
+-- The constants of qfleet.wire.lua stand before this text.
+--
+-- A job whose ledger has no `tiers` is one of version 0.1: a message on the queue names each of its shards, and ACTIVE
+-- has its id. The shards of the others are chosen by pick.lua.
+
+local LEDGER, ID = KEYS[1], ARGV[1]
+local SHARDS, EVENTS = LEDGER .. ':shards', LEDGER .. ':events'
+
+local clock
+local function now()
+  clock = clock or redis.call('TIME')
+  return tonumber(clock[1]) + tonumber(clock[2]) / 1e6
+end
+
+-- All keys of the job: they expire together.
+local function all_keys()
+  return { LEDGER, SHARDS, LEDGER .. ':work', LEDGER .. ':programs', LEDGER .. ':results' }
+end
+
+local function drop(index, ...)
+  local fields = {}
+  for at, field in ipairs({ ... }) do
+    fields[at] = index .. ':' .. field
+  end
+  redis.call('HDEL', SHARDS, unpack(fields))
+end
+
+local function count(name, by)
+  return redis.call('HINCRBY', LEDGER, name, by)
+end
+
+-- Lets the rest of the script write although Redis is full: only the first write of a script is ever refused for that,
+-- and one that takes no memory isn't. What follows must be small.
+local function write_though_full()
+  redis.call('HDEL', SHARDS, '')
+end
+
+-- Shards run no longer: STARTED, the list of those that run or are being stopped, forgets them.
+local function forget(indices)
+  if #indices == 0 then
+    return
+  end
+  local tasks = {}
+  for at, index in ipairs(indices) do
+    tasks[at] = ID .. '.' .. index
+  end
+  redis.call('ZREM', STARTED, unpack(tasks))
+end
+
+-- Once no shard is left to run: note the time, and let all keys of the job expire together.
+local function end_job()
+  local retention = redis.call('HGET', LEDGER, 'retention')
+  redis.call('HSET', LEDGER, 'ended', string.format('%.6f', now()))
+  for _, key in ipairs(all_keys()) do
+    redis.call('EXPIRE', key, retention)
+  end
+  redis.call('UNLINK', LEDGER .. ':again')
+  redis.call('ZREM', UNFINISHED, ID)
+  redis.call('ZREM', ACTIVE, ID)
+end
+
+-- After one or more moves: end the job if they were the last, and tell who waits. Of what the ledger holds: the numbers of
+-- shards that wait, run and are being stopped; whether each move is to be told.
+local function tell_of(pending, started, stopping, moves, tiers)
+  if tonumber(pending or 0) + tonumber(started or 0) + tonumber(stopping or 0) == 0 then
+    end_job()
+    redis.call('PUBLISH', EVENTS, 'ended')
+  elseif moves or not tiers then
+    redis.call('PUBLISH', EVENTS, 'moved')
+  end
+end
+
+local function tell()
+  tell_of(unpack(redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'moves', 'tiers')))
+end
+
+-- A cancelled shard's process has stopped.
+local function stopped(index)
+  drop(index, 'stopping')
+  forget({ index })
+  count('stopping', -1)
+  tell()
+end
+
