@@ -6,7 +6,8 @@ local function each_tier(tiers, what)
   for text in string.gmatch(tiers, '%d+') do
     local tier, t = tonumber(text), 't' .. text .. ':'
     local of = redis.call('HMGET', LEDGER, t .. 'first', t .. 'end', t .. 'next', t .. 'again', t .. 'seconds')
-    local known = { first = number(of[1]), stop = number(of[2]), next = number(of[3]), again = number(of[4]), seconds = of[5] }
+    local known = { first = number(of[1]), stop = number(of[2]), next = number(of[3]), again = number(of[4]) }
+    known.seconds = of[5]
     what(tier, known, known.stop - known.next + known.again)
   end
 end
@@ -20,7 +21,8 @@ local function choose_none(tiers)
   redis.call('HDEL', LEDGER, 'held')
 end
 
--- Let PENDING shards be chosen, before the job's others. Returns 1; or 2 for a job of version 0.1: send messages for them.
+-- Let PENDING shards be chosen, before the job's others. Returns 1; or 2 for a job of version 0.1, for which the caller
+-- must send messages.
 local function back(indices)
   local job = redis.call('HMGET', LEDGER, 'tiers', 'tenant', 'weight', 'held', 'created')
   if not job[1] then
@@ -48,8 +50,8 @@ local function back(indices)
   return 1
 end
 
--- Let no shard of the job be chosen. `why`: 'cancelled', 'paused', or the text that tells why no worker can hold it. Each of
--- these takes the place of the ones behind it.
+-- Let no shard of the job be chosen. `why`: 'cancelled', 'paused', or the text that tells why no worker can hold it. Each
+-- of these takes the place of the ones behind it.
 local function hold(why)
   local job = redis.call('HMGET', LEDGER, 'tiers', 'tenant', 'held')
   if not job[1] then

@@ -1,6 +1,6 @@
 -- Stop every shard that isn't over, a slice of them at a time. ARGV[2]: the slice's first shard. ARGV[3]: its length.
--- Returns the first shard of the next slice, or -1 after the last; how many shards of this slice were stopped; and which of
--- them ran. The job isn't over before the processes that run one of them are.
+-- Returns the first shard of the next slice, or -1 after the last; how many shards of this slice were stopped; and which
+-- of them ran. The job isn't over before the processes that run one of them are.
 -- With the first slice the job is taken out of all choices: from then on none of its shards starts. If the caller dies
 -- before the last, CANCELLING has the job's id.
 

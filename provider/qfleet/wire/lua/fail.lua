@@ -1,5 +1,5 @@
--- A shard is given up by its worker. ARGV[2]: shard index. ARGV[3]: the owner, or the start of its name. ARGV[4]: the error,
--- for the user. Returns whether the worker had it.
+-- A shard is given up by its worker. ARGV[2]: shard index. ARGV[3]: the owner, or the start of its name. ARGV[4]: the
+-- error, for the user. Returns whether the worker had it.
 
 local index = ARGV[2]
 if get(index, 'state') ~= 'STARTED' or not has(index, ARGV[3]) then

@@ -66,7 +66,8 @@ if #gone > 0 then
   redis.call('HDEL', SHARDS, unpack(gone))
 end
 redis.call('ZREM', STARTED, ID .. '.' .. index)
-local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'moves', 'tiers')
+local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'moves',
+  'tiers')
 local started = tonumber(known[2]) - 1
 -- Text: Redis takes long to make some of a number.
 local format = string.format

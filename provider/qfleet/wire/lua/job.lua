@@ -61,8 +61,8 @@ local function end_job()
   redis.call('ZREM', ACTIVE, ID)
 end
 
--- After one or more moves: end the job if they were the last, and tell who waits. Of what the ledger holds: the numbers of
--- shards that wait, run and are being stopped; whether each move is to be told.
+-- After one or more moves: end the job if they were the last, and tell who waits. The arguments are those fields of the
+-- ledger: the numbers of shards that wait, run and are being stopped, and whether each move is to be told.
 local function tell_of(pending, started, stopping, moves, tiers)
   if tonumber(pending or 0) + tonumber(started or 0) + tonumber(stopping or 0) == 0 then
     end_job()

@@ -1,5 +1,5 @@
--- No worker holds these shards of a job any more. ARGV[2] on: pairs of an index and its owner, as they were when the caller
--- looked. Returns how many wait again.
+-- No worker holds these shards of a job any more. ARGV[2] on: pairs of an index and its owner, as they were when the
+-- caller looked. Returns how many wait again.
 
 write_though_full()
 local fields = {}

@@ -3,8 +3,8 @@
 -- ARGV[4]: bytes that are free. ARGV[5]: bytes of the worker's whole pool. ARGV[6]: 1 if it has the slower engine only.
 -- ARGV[7]: seconds since the epoch, by the worker's copy of Redis's clock.
 -- Then pairs: a tenant, and by how many core seconds shards of it that ended took longer than it was charged with.
--- Returns {job, index, attempt, cause, tenant, need, seconds, work or nothing}; or {'nothing'}, if no shard waits; or
--- {'later', the lowest tier that had nothing that fits}, and the token is back.
+-- Returns {job, index, attempt, cause, tenant, need, seconds, work or nothing}; or {'later', the lowest tier that had nothing
+-- that fits}, and the token is back; or {'nothing'}, if no shard was found.
 --
 -- The tenant with the least virtual time comes first, of its jobs the one with the least place. Whatever fits is chosen
 -- before a slot stays free. Looks at few tenants and jobs: its time doesn't grow with what waits.
@@ -123,8 +123,8 @@ local function read(job, tier)
     pending = number(of[7]), started = number(of[8]) }
 end
 
--- The next shard of a job. One that was never chosen waits, and nothing else is known of it; unless fewer shards wait than
--- are left, as after a cancel by a client of version 0.1.
+-- The next shard of a job. One that was never chosen waits, and nothing else is known of it; unless fewer shards wait
+-- than are left, as after a cancel by a client of version 0.1.
 local function next_shard(job, known)
   if known.again == 0 and known.next < known.stop and known.pending == known.stop - known.next then
     known.next = known.next + 1
@@ -290,12 +290,13 @@ local function jobs_of(tenant)
   return jobs
 end
 
-local looks = 0
+local looks, has_changed = 0, false
 for _, turn in ipairs(turns) do
   for _, at in ipairs(jobs_of(turn.tenant)) do
     local known = read(at.job, at.tier)
     if not known then
       set_aside(turn.tenant, at.tier, at.job, 'its data are damaged')
+      has_changed = true
     elseif known.need <= room(at.tier) then
       local is_sound, given = pcall(give, turn.tenant, turn.time, at.tier, at.job, known)
       if not is_sound then
@@ -304,8 +305,10 @@ for _, turn in ipairs(turns) do
         settle()
         return given
       end
+      has_changed = true
+    else
+      misfit[at.tier] = true
     end
-    misfit[at.tier] = true
     looks = looks + 1
   end
   if looks >= MOST_LOOKS then
@@ -323,7 +326,7 @@ for tier = TIERS - 1, 0, -1 do
     reserve(tier)
   end
 end
-if popped and misfit[popped] and number(sched['waiting:' .. popped]) > 0 then
+if popped and (misfit[popped] or has_changed) and number(sched['waiting:' .. popped]) > 0 then
   redis.call('LPUSH', TOKENS .. popped, '')
 end
 if not lowest then

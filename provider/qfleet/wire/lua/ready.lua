@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- In front of the scripts that choose shards, or let some be chosen. The constants of qfleet.wire.lua stand before it.
 --
--- A tier is a range of memory, see qfleet.wire.cost.tiers. READY..tier: tenant -> virtual time, of tenants that have shards
--- of the tier to choose. READY..tier..':'..tenant: job -> its place among that tenant's jobs. A tenant has the same virtual
--- time in each of its tiers: the core seconds it was given, by its weight.
+-- A tier is a range of memory, see qfleet.wire.cost.tiers. READY..tier: tenant -> virtual time, of tenants that have
+-- shards of the tier to choose. READY..tier..':'..tenant: job -> its place among that tenant's jobs. A tenant has the same
+-- virtual time in each of its tiers: the core seconds it was given, by its weight.
 -- `waiting:<tier>` in SCHED counts the shards that can be chosen; TOKENS..tier has about as many tokens.
 
 -- What Redis holds of a number; 0 of anything else, and of what no number here can be.

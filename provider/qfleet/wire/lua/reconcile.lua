@@ -1,4 +1,4 @@
--- Which shards of a job of version 0.1 have lost their message, or their process? ARGV[2]: seconds that one may look lost.
+-- Which shards of a job of version 0.1 lost their message, or their process? ARGV[2]: seconds that one may look lost.
 -- ARGV[3]: of all the jobs of which a shard was taken, when the last one began to be published; 0 if there is none yet.
 -- Returns when this job began to be published, as text, if a shard of it was taken, else '0'; and the indices of shards to
 -- publish again.

@@ -1,4 +1,4 @@
--- A client of version 0.1 has let this shard run again, and sent a message for it: let it be chosen. ARGV[2]: shard index.
+-- A client of version 0.1 has let this shard run again, and sent a message for it. ARGV[2]: shard index.
 
 local index = tonumber(ARGV[2])
 local job = redis.call('HMGET', LEDGER, 'tiers', 'created')

@@ -1,5 +1,5 @@
--- Let every shard that failed run again, a slice of them at a time. ARGV[2]: the slice's first shard. ARGV[3]: its length.
--- ARGV[4]: 1 if a slice before this one had a shard that failed, else 0.
+-- Let every shard that failed run again, a slice of them at a time. ARGV[2]: the slice's first shard. ARGV[3]: its
+-- length. ARGV[4]: 1 if a slice before this one had a shard that failed, else 0.
 -- Returns the first shard of the next slice, or -1 after the last; and which shards of this slice wait again. What their
 -- circuits gave stays until they have run. A job that is being cancelled has none.
 

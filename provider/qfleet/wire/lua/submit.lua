@@ -1,5 +1,5 @@
--- Let a job that is stored be run. ARGV[2]: how many programs it has. Returns the time of its creation, as text; or nothing,
--- and does nothing, if a program is missing. A second call changes nothing.
+-- Let a job that is stored be run. ARGV[2]: how many programs it has. Returns the time of its creation, as text; or
+-- nothing, and does nothing, if a program is missing. A second call changes nothing.
 
 local job = redis.call('HMGET', LEDGER, 'created', 'tiers', 'tenant', 'weight', 'shards', 'retention')
 if job[1] then

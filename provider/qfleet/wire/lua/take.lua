@@ -1,5 +1,5 @@
--- The gate of a job of version 0.1: may this process run the shard? ARGV[2]: shard index. ARGV[3]: who takes it, a name used
--- once. ARGV[4]: an owner whose process is known to be dead, or nothing.
+-- The gate of a job of version 0.1: may this process run the shard? ARGV[2]: shard index. ARGV[3]: who takes it, a name
+-- used once. ARGV[4]: an owner whose process is known to be dead, or nothing.
 -- Returns the number of this attempt, the work, and why the attempt before ended; the owner and its machine, if a worker
 -- that is up has the shard; nothing if the shard is over, or its job is gone, or has shards that are chosen by pick.lua.
 
