@@ -30,7 +30,7 @@ from qfleet.wire.lua import Scripts, plain_script
 from qfleet.wire.messages.presence import STALE_SECONDS, Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import Broker
-from qfleet.wire.redis.keys import JobField, ShardField
+from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import ShardState
 
 #: Seconds that a result waits for room in a full Redis, and seconds between two attempts.
@@ -173,12 +173,13 @@ class Store:
         """
         return f"{self._worker}/" if process is None else f"{self._worker}/{process}/"
 
-    def is_named(self, job_id: str) -> bool:
-        """Tell whether messages name the shards of a job.
+    def is_named(self, job_id: str, index: int) -> bool:
+        """Tell whether a message that names a shard stands for that shard.
 
-        Those of a client of version 0.1 do.
+        It does if its job is of a client of version 0.1. Such a client may also have retried a shard of another job, which
+        can be chosen from now on.
         """
-        return not self._redis.hexists(keys.job(job_id), JobField.TIERS)
+        return not self._scripts.call("requeue", job_id, index)
 
     def chosen(
         self, job_id: str, index: int, owner: str, attempt: int, cause: str, grant: int, threads: int, work: str

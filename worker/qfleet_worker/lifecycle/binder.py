@@ -148,7 +148,7 @@ class LateBinder:
             if key != _QUEUE:
                 return self._choose(_TIER_OF[key])
             job_id, index = named_shard(raw)
-            if self._store.is_named(job_id):
+            if self._store.is_named(job_id, index):
                 return shard_message(job_id, index, "", 0, "", self._share_bytes, 0, "", tenant="", charged=0.0)
             return self._choose(None)
         except RedisError as exc:

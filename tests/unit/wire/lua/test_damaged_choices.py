@@ -14,6 +14,7 @@ from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
 from qfleet.wire.redis.keys import JobField, SchedField, TierField
+from qfleet_worker.store import Store
 
 
 @pytest.fixture
@@ -105,8 +106,8 @@ def test_a_shard_that_a_client_of_0_1_retried_is_chosen(client: redis.Redis) -> 
     client.hset(keys.shards(job_id), "1:state", "PENDING")
     client.hset(keys.job(job_id), mapping={"n:FAILURE": 1, "n:PENDING": 1})
     client.hdel(keys.job(job_id), JobField.ENDED)
-    for _ in range(2):
-        Scripts(client).call("requeue", job_id, 1)
+    store = Store(client, "a@test")
+    assert [store.is_named(job_id, 1) for _ in range(2)] == [False] * 2
     assert picker.choose().index == 1
     assert picker.pick() is None
 

@@ -49,7 +49,8 @@ class FakeStore:
             raise self.answer
         return self.answer
 
-    def is_named(self, job_id: str) -> bool:
+    def is_named(self, job_id: str, index: int) -> bool:
+        assert index == 5
         return job_id in self.named
 
     def push(self, key: str, entry: bytes = b"", *, expires: int = 0) -> None:
