@@ -176,8 +176,8 @@ class Store:
     def is_named(self, job_id: str, index: int) -> bool:
         """Tell whether a message that names a shard stands for that shard.
 
-        It does if its job is of a client of version 0.1. Such a client may also have retried a shard of another job: that
-        one can be chosen from now on.
+        It does if its job is of a client of version 0.1. Such a client may also have retried a shard of another job:
+        that one can be chosen from now on.
         """
         return not self._scripts.call("requeue", job_id, index)
 
