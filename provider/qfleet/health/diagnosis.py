@@ -25,6 +25,7 @@ CHECKS: Final[tuple[Callable[[Facts], Finding], ...]] = (
     fleet_checks.check_silent_workers,
     fleet_checks.check_worker_records,
     fleet_checks.check_queue,
+    fleet_checks.check_unplaceable_jobs,
     fleet_checks.check_active_jobs,
     fleet_checks.check_damaged_jobs,
     fleet_checks.check_fleet_keys,

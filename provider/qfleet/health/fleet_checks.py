@@ -70,24 +70,38 @@ def check_worker_records(facts: Facts) -> Finding:
 
 
 def check_queue(facts: Facts) -> Finding:
-    """Check that every waiting task has a message on the queue."""
+    """Check that every waiting task has a message or a token on the queues."""
     # A worker may have taken some that it has not reported yet.
     accounted = facts.messages + sum(len(worker.holds) + worker.concurrency for worker in facts.workers)
     text = f"{facts.messages} messages for {facts.waiting_shards} waiting tasks"
     if facts.waiting_shards <= accounted:
         return Finding("queue", "ok", text)
-    remedy = "none if a worker is up: it publishes lost messages again within a minute. Otherwise start one"
+    remedy = "none if a worker is up: it sends lost messages again within a minute. Otherwise start one"
     return Finding("queue", "problem", f"{text}: some were lost", remedy)
 
 
+def check_unplaceable_jobs(facts: Facts) -> Finding:
+    """Check that each waiting job fits the memory of a worker."""
+    jobs = facts.unplaceable_jobs
+    reason = next(iter(jobs.values()), "")
+    return no_names(
+        "large jobs",
+        tuple(jobs),
+        ok="each waiting job fits a worker",
+        text=f" {'waits' if len(jobs) == 1 else 'wait'}: {reason}",
+        remedy="start a worker with enough memory, or for each: qfleet cancel ID",
+    )
+
+
 def check_active_jobs(facts: Facts) -> Finding:
-    """Check that every job in the list of active jobs exists."""
+    """Check that every job in the lists of active jobs exists."""
     return no_names(
         "active jobs",
         facts.gone_jobs,
         ok="all of them exist",
         text=" listed as active, but missing: deleted while running, or evicted",
-        remedy="none if a worker is up: it removes them from the list. Otherwise: redis-cli ZREM qfleet:active ID",
+        remedy="none if a worker is up: it removes them. Otherwise: redis-cli ZREM qfleet:unfinished ID and ZREM "
+        "qfleet:active ID",
     )
 
 
@@ -97,7 +111,8 @@ def check_damaged_jobs(facts: Facts) -> Finding:
         "damaged jobs",
         facts.damaged_jobs,
         text=" can't be read: another program wrote to this Redis",
-        remedy='for each: redis-cli ZREM qfleet:active "ID", ZREM qfleet:jobs "ID", UNLINK "qfleet:job:ID"',
+        remedy='for each: redis-cli ZREM qfleet:unfinished "ID", ZREM qfleet:active "ID", ZREM qfleet:jobs "ID", '
+        'UNLINK "qfleet:job:ID"',
     )
 
 

@@ -187,7 +187,9 @@ class LedgerJob(ABC, Generic[_Result]):
         self._snapshot = self._full_result = None
         if not again:
             raise self._error("has nothing to retry: another client has just retried it")
-        publish(self._connection, self._job_id, again)
+        if not snapshot.tenant:
+            # A job of version 0.1: messages name its tasks.
+            publish(self._connection, self._job_id, again)
         return snapshot.circuits - snapshot.circuits_done
 
     def cancel(self) -> bool:
@@ -205,7 +207,8 @@ class LedgerJob(ABC, Generic[_Result]):
             if not cancelled.number:
                 ledger.snapshot(self._job_id)  # raises if there is no such job
                 return False
-        self._connection.revoke(self._job_id, cancelled.running)
+        if cancelled.running:
+            self._connection.revoke(self._job_id, cancelled.running)
         with suppress(FleetJobTimeoutError):
             for _ in self._reads(Deadline(self._job_id, _DEATH_SECONDS)):
                 pass

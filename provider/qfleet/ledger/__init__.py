@@ -7,8 +7,9 @@ It has the ledger of jobs, and publishes, waits and cancels. Not public.
 from qfleet.ledger.connection import Connection
 from qfleet.ledger.facts import Facts, gather_facts
 from qfleet.ledger.hub import EventHub
-from qfleet.ledger.ledger import LargestNeed, Ledger, NewJob
+from qfleet.ledger.ledger import Ledger
 from qfleet.ledger.listener import CoroutineListener, Listener, ThreadListener
+from qfleet.ledger.new_job import LargestNeed, NewJob
 from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord, lost_metadata
 from qfleet.ledger.sending import publish, send
 from qfleet.ledger.snapshot import JobSummary, Snapshot

@@ -74,6 +74,31 @@ def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.
     return redis.Redis.from_pool(waited_for)
 
 
+def checked_connection(pool: Any) -> Any:
+    """Return a connection of a pool, open and tested if it was idle for long."""
+    connection = pool.get_connection()
+    try:
+        connection.check_health()
+    except BaseException:
+        pool.release(connection)
+        raise
+    return connection
+
+
+def run_once(pipe: Any) -> list[Any]:
+    """Run a transaction that must not be run twice; return its answers and errors.
+
+    redis-py would repeat it if the connection breaks: by then a worker may have begun what it stored.
+    """
+    connection = pipe.connection = checked_connection(pipe.connection_pool)
+    retry, connection.retry = connection.retry, Retry(NoBackoff(), 0)
+    try:
+        answers: list[Any] = pipe.execute(raise_on_error=False)
+    finally:
+        connection.retry = retry
+    return answers
+
+
 def _check_mode(connection: Any) -> None:
     """Check that a server can hold jobs, before any other command.
 

@@ -7,32 +7,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
 import redis
 
 from qfleet.ledger.connection import Connection
+from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.keys import JobField, SchedField
 from qfleet.wire.redis.preflight import missing_rights
 
 #: The number of keys in one step of the search for orphans.
 _SCANNED_AT_ONCE: Final = 1000
 _LEDGER: Final = keys.job("").encode()
 _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
+_TIERS: Final = range(TIERS)
 
 #: The keys of the whole fleet that more than one command reads, by their type: a cheap read of each.
 _TYPED: Final[dict[str, tuple[str, Callable[[Any, str], object]]]] = {
-    keys.JOBS: ("sorted set", lambda client, key: client.zscore(key, "")),
-    keys.IDS: ("sorted set", lambda client, key: client.zscore(key, "")),
-    keys.ACTIVE: ("sorted set", lambda client, key: client.zscore(key, "")),
-    keys.WORKERS: ("hash", lambda client, key: client.hget(key, "")),
-    _QUEUE: ("list", lambda client, key: client.llen(key)),
+    **dict.fromkeys(
+        (keys.JOBS, keys.IDS, keys.UNFINISHED, keys.ACTIVE, keys.STARTED, keys.UNPLACEABLE, *map(keys.ready, _TIERS)),
+        ("sorted set", lambda client, key: client.zscore(key, "")),
+    ),
+    **dict.fromkeys(
+        (keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS), ("hash", lambda client, key: client.hget(key, ""))
+    ),
+    keys.CANCELLING: ("set", lambda client, key: client.smembers(key)),
+    **dict.fromkeys((_QUEUE, *map(keys.tokens, _TIERS)), ("list", lambda client, key: client.llen(key))),
 }
 
 _Answer = TypeVar("_Answer")
@@ -69,11 +75,13 @@ class Facts:
     silent_workers: tuple[str, ...]
     #: names of unreadable records of workers; unprintable bytes are escaped
     damaged_workers: tuple[str, ...]
-    #: the number of messages on the queue
+    #: the number of messages and tokens on the queues
     messages: int
-    #: the number of waiting shards that must have a message on the queue
+    #: the number of waiting shards that must have a message or a token there
     waiting_shards: int
-    #: ids of jobs in the list of active ones that don't exist
+    #: for each job that no worker can hold, the reason
+    unplaceable_jobs: Mapping[str, str]
+    #: ids of jobs in the lists of those with shards left to run that don't exist
     gone_jobs: tuple[str, ...]
     #: ids of jobs that can't be read
     damaged_jobs: tuple[str, ...]
@@ -117,7 +125,15 @@ def gather_facts(connection: Connection) -> Facts:
         workers = () if keys.WORKERS in wrong else tuple(ledger.workers())
         records = {} if keys.WORKERS in wrong else ledger.worker_records()
         readable = {shown(name) for name, record in records.items() if record is not None}
-        waiting, gone, damaged = _active_jobs(client, now) if keys.ACTIVE not in wrong else (0, (), [])
+        unfinished = _Unfinished()
+        for key in (keys.UNFINISHED, keys.ACTIVE):
+            if key not in wrong:
+                unfinished.read(client, key, now)
+        if keys.SCHED not in wrong:
+            unfinished.waiting += sum(
+                int(number or 0) for number in client.hmget(keys.SCHED, [SchedField.waiting(tier) for tier in _TIERS])
+            )
+        damaged = unfinished.damaged
         if keys.JOBS not in wrong:
             for _ in ledger.jobs(damaged=damaged):
                 pass
@@ -135,9 +151,10 @@ def gather_facts(connection: Connection) -> Facts:
             workers=workers,
             silent_workers=tuple(sorted(readable - {worker.name for worker in workers})),
             damaged_workers=tuple(sorted(shown(name) for name, record in records.items() if record is None)),
-            messages=0 if _QUEUE in wrong else client.llen(_QUEUE),
-            waiting_shards=waiting,
-            gone_jobs=gone,
+            messages=sum(client.llen(key) for key in (_QUEUE, *map(keys.tokens, _TIERS)) if key not in wrong),
+            waiting_shards=unfinished.waiting,
+            unplaceable_jobs={} if keys.UNPLACEABLE in wrong else _unplaceable(client),
+            gone_jobs=tuple(unfinished.gone),
             damaged_jobs=tuple(sorted(set(damaged))),
             damaged_keys=tuple(f"{key} (a {_TYPED[key][0]})" for key in wrong),
             orphan_keys=_orphans(client),
@@ -175,32 +192,43 @@ def _writes_succeed(disk: dict[str, Any]) -> bool | None:
     return all(state == "ok" for state in states) if states else None
 
 
-def _active_jobs(client: Any, now: float) -> tuple[int, tuple[str, ...], list[str]]:
-    """Return the facts about the list of active jobs.
+@dataclass(slots=True)
+class _Unfinished:
+    """The facts about the lists of jobs with shards left to run."""
 
-    Args:
-        client: the client.
-        now: the time by Redis's clock, in seconds since the epoch.
+    #: shards that wait, each for a message or a token of its own
+    waiting: int = 0
+    gone: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
-    Returns:
-        The number of waiting shards, the active jobs that don't exist, and the damaged ones.
-    """
-    ids = client.zrange(keys.ACTIVE, 0, -1)
-    fields = (JobField.CREATED, JobField.PUBLISHED, JobField.count("PENDING"))
-    answers = _each(client, ids, lambda pipe, job_id: pipe.hmget(_LEDGER + job_id, fields))
-    waiting, gone, damaged = 0, list[str](), list[str]()
-    for job_id, answer in answers.items():
-        try:
-            if isinstance(answer, redis.ResponseError):
-                raise answer
-            created, published, pending = answer
-            if created is None:
-                gone.append(shown(job_id))
-            elif published or now - float(created) > UNPUBLISHED_SECONDS:
-                waiting += int(pending or 0)
-        except (ValueError, redis.ResponseError):
-            damaged.append(shown(job_id))
-    return waiting, tuple(gone), damaged
+    def read(self, client: Any, listed: str, now: float) -> None:
+        """Add the facts about one list.
+
+        Args:
+            client: the client.
+            listed: the key of the list.
+            now: the time by Redis's clock, in seconds since the epoch.
+        """
+        fields = (JobField.CREATED, JobField.PUBLISHED, JobField.count("PENDING"), JobField.TIERS)
+        ids = client.zrange(listed, 0, -1)
+        for job_id, answer in _each(client, ids, lambda pipe, job_id: pipe.hmget(_LEDGER + job_id, fields)).items():
+            try:
+                if isinstance(answer, redis.ResponseError):
+                    raise answer
+                created, published, pending, tiers = answer
+                if created is None:
+                    self.gone.append(shown(job_id))
+                elif tiers is None and (published or now - float(created) > UNPUBLISHED_SECONDS):
+                    self.waiting += int(pending or 0)
+            except (ValueError, redis.ResponseError):
+                self.damaged.append(shown(job_id))
+
+
+def _unplaceable(client: Any) -> dict[str, str]:
+    """Return the reason for each job that no worker can hold."""
+    ids = client.zrange(keys.UNPLACEABLE, 0, -1)
+    held = _each(client, ids, lambda pipe, job_id: pipe.hget(_LEDGER + job_id, JobField.HELD))
+    return {shown(job_id): shown(why) for job_id, why in held.items() if isinstance(why, bytes)}
 
 
 def _orphans(client: Any) -> tuple[str, ...]:

@@ -70,28 +70,28 @@ class JobIndex:
         self._slice = self._redis.register_script(_script("slice"))
         self._trim = self._redis.register_script(_script("trim"))
 
-    def ids(self, oldest: float, newest: float, *, descending: bool, active: bool) -> Iterator[list[str]]:
+    def ids(self, place: str, oldest: float, newest: float, *, descending: bool) -> Iterator[list[str]]:
         """Yield lists of the ids of jobs in a span of time.
 
         Expired jobs are left out. Each id comes once, and no id is missed when other jobs come or go in the meantime.
         Ids that aren't UTF-8 are left out, since no client made them.
 
         Args:
+            place: the key of the ids by time: of all jobs, or of those with shards left to run.
             oldest: the beginning of the span, in seconds since the epoch; may be infinite.
             newest: its end.
             descending: newest first.
-            active: only jobs in the list of active ones.
         """
         number = self._slices.first
-        place: list[bytes] = []
+        last_read: list[bytes] = []
         bounds = [repr(bound) if math.isfinite(bound) else "" for bound in (oldest, newest)]
         while True:
-            arguments: list[Any] = [keys.job(""), *bounds, int(descending), number, self._slices.mixed, *place]
-            last, score, *ids = self._slice(keys=[keys.ACTIVE if active else keys.JOBS], args=arguments)
+            arguments: list[Any] = [keys.job(""), *bounds, int(descending), number, self._slices.mixed, *last_read]
+            last, score, *ids = self._slice(keys=[place], args=arguments)
             yield [raw.decode() for raw in ids if _is_utf8(raw)]
             if last is None:
                 return
-            place = [last, score]
+            last_read = [last, score]
             number = self._slices.mixed if ids else min(4 * number, self._slices.largest)
 
     def starting_with(self, prefix: str) -> tuple[list[str], list[str]]:

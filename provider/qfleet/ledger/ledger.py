@@ -3,76 +3,37 @@
 
 from __future__ import annotations
 
-import json
+import heapq
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import redis
+from redis.exceptions import NoScriptError
 
-from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.ledger.client import checked_connection, run_once
 from qfleet.ledger.job_index import JobIndex
-from qfleet.ledger.record import JobRecord, decode_record, encode_record
-from qfleet.ledger.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot
-from qfleet.wire.codec.shards import decode_result, encode_shard
-from qfleet.wire.cost.tiers import Tier
+from qfleet.ledger.new_job import NewJob, add_job, add_programs, add_submission, keep_copies, take_copies
+from qfleet.ledger.record import JobRecord, decode_record
+from qfleet.ledger.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot, read_time
+from qfleet.wire.codec.shards import decode_result
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES, MAX_RECORD_BYTES, MAX_SHARDS
-from qfleet.wire.lua import MOST_AT_ONCE, Scripts, plain_script
+from qfleet.wire.lua import MOST_AT_ONCE, Scripts, plain_script, script
 from qfleet.wire.messages.presence import STALE_SECONDS, Presence
 from qfleet.wire.messages.result import ShardResult
-from qfleet.wire.messages.work import ShardWork
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
 from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES, ShardState
 
-#: The time that the copy of a program is kept after its last use.
-PROGRAM_SECONDS: Final = 600
 #: The number of shards whose results are read at once.
 _READ_AT_ONCE: Final = 16
 #: The number of jobs that are read at once for a list.
 _PAGE: Final = 100
 
 _presence_decoder = msgspec.json.Decoder(Presence)
-
-
-class LargestNeed(NamedTuple):
-    """The circuit of a job that needs the most memory."""
-
-    memory_bytes: int
-    #: the circuit's place in the job's record
-    circuit: int
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job, ready to be stored."""
-
-    job_id: str
-    record: JobRecord
-    #: seconds to keep the job after its end
-    retention: int
-    shards: Sequence[ShardWork]
-    #: the encoded programs by content hash
-    programs: Mapping[str, bytes]
-    #: by the engine of a worker, the need of the circuit that needs most there; not stored
-    needs: Mapping[str, LargestNeed] = field(default_factory=dict)
-    #: the shards by the memory they need, in their order; without any, all shards are of the lowest tier
-    tiers: Sequence[Tier] = ()
-    tenant: str = ""
-    #: the weight among the tenant's jobs: 8, 2 or 1
-    weight: int = 2
-
-
-class Stored(NamedTuple):
-    """The answer of Redis to a job that was stored."""
-
-    #: the time of creation by Redis's clock, in seconds since the epoch; 0 if programs lack
-    created: float
-    #: names of programs that Redis had no copy of: the job isn't run before it has them
-    lacking: list[str]
 
 
 class Cancelled(NamedTuple):
@@ -99,70 +60,86 @@ class Ledger:
         self._redis: Any = client
         self._max_value_bytes = max_value_bytes
         self._scripts = Scripts(client)
-        self._published = self._redis.register_script(plain_script("published"))
 
-    def keep(self, names: Sequence[str]) -> tuple[float, set[str]]:
-        """Keep Redis's copies of programs for another while.
+    def connect(self) -> None:
+        """Open a connection to Redis if none is open.
 
-        Redis is asked even without names, so that it is known to answer.
-
-        Args:
-            names: content hashes of programs.
-
-        Returns:
-            The time by Redis's clock, in seconds since the epoch; and the names of the programs with a copy.
+        A later error of it means that it broke.
         """
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            for name in names:
-                pipe.expire(keys.program(name), PROGRAM_SECONDS)
-            (seconds, microseconds), *kept = pipe.execute()
-        return seconds + microseconds * 1e-6, {name for name, is_kept in zip(names, kept, strict=True) if is_kept}
+        pool = self._redis.connection_pool
+        pool.release(checked_connection(pool))
 
-    def store(self, job: NewJob, *, again: Sequence[str] = (), there: Collection[str] = ()) -> list[str]:
-        """Store a whole job with every shard PENDING.
+    def store(self, job: NewJob, *, copies: Sequence[str] = (), copied: Sequence[str] = ()) -> float:
+        """Store a whole job, and let it be run.
 
         Args:
             job: the job.
-            again: programs that an earlier job had too: Redis keeps a copy of them.
-            there: the programs of ``again`` that Redis has a copy of already, so that they need not be sent.
+            copies: programs that Redis is given a copy of, for later jobs.
+            copied: programs that Redis should have a copy of. They are sent only if it hasn't.
 
         Returns:
-            The programs that the job still lacks. It must get them before it is published.
+            The time of its creation by Redis's clock, in seconds since the epoch.
 
         Raises:
             CapacityError: the job's record is too large for a Redis value.
+            redis.ConnectionError: the connection broke; perhaps the job was stored, see `store_again`.
         """
-        ledger, created = _fields(job, self._max_value_bytes), job.record.created
-        key, shards, work, programs, _ = keys.of_job(job.job_id)
-        sent = {name: blob for name, blob in job.programs.items() if name not in again}
         with self._redis.pipeline(transaction=True) as pipe:
-            if job.shards:
-                pipe.hset(key, mapping=ledger)
-                pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
-                pipe.hset(work, mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
-                pipe.zadd(keys.ACTIVE, {job.job_id: created})
-            else:
-                # A job without shards has ended.
-                pipe.hset(key, mapping=ledger | {JobField.ENDED: repr(created), JobField.PUBLISHED: 1})
-                pipe.expire(key, job.retention)
-            if sent:
-                pipe.hset(programs, mapping=sent)
-            for name in again:
-                if name not in there:
-                    pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
-            pipe.zadd(keys.JOBS, {job.job_id: created})
-            pipe.zadd(keys.IDS, {job.job_id: 0})
-            for name in again:
-                pipe.eval(plain_script("copy"), 2, programs, keys.program(name), name)
-            answers = pipe.execute()
-        # Redis may have lost a copy since it was asked: it was emptied, or failed over.
-        copied = answers[len(answers) - len(again) :]
-        return [name for name, is_copied in zip(again, copied, strict=True) if not is_copied]
+            take_copies(pipe, job, copied)
+            add_job(pipe, job, without=copied, max_value_bytes=self._max_value_bytes)
+            keep_copies(pipe, job, copies)
+            add_submission(pipe, job)
+            answers = run_once(pipe)
+        lacking = [name for name, is_copied in zip(copied, answers, strict=False) if not is_copied]
+        for answer in answers:
+            if isinstance(answer, NoScriptError):
+                # Redis has just started. It has done all the other commands.
+                self._redis.script_load(script("submit"))
+            elif isinstance(answer, Exception):
+                raise answer
+        created = answers[-1]
+        if isinstance(created, bytes) and created:
+            return float(created)
+        return self._submit(job, lacking)
 
-    def give(self, job: NewJob, names: Sequence[str]) -> None:
-        """Give a stored job some of its programs."""
-        self._redis.hset(keys.programs(job.job_id), mapping={name: job.programs[name] for name in names})
+    def _submit(self, job: NewJob, lacking: Sequence[str]) -> float:
+        """Let a job be run that is stored, but for some programs.
+
+        Args:
+            job: the job.
+            lacking: the names of these programs.
+
+        Returns:
+            The time of its creation by Redis's clock, in seconds since the epoch.
+
+        Raises:
+            JobNotFoundError, JobExpiredError: another client has deleted it.
+        """
+        with self._redis.pipeline(transaction=True) as pipe:
+            add_programs(pipe, job, lacking)
+            keep_copies(pipe, job, lacking)
+            add_submission(pipe, job)
+            *_, created = pipe.execute()
+        if not created:
+            raise self._why_missing(job.job_id)
+        return float(created)
+
+    def store_again(self, job: NewJob) -> float:
+        """Store the rest of a job if the connection broke while it was being stored.
+
+        Args:
+            job: the job.
+
+        Returns:
+            The time of its creation by Redis's clock, in seconds since the epoch.
+
+        Raises:
+            JobNotFoundError: nothing of the job is stored.
+        """
+        created, shards = self._redis.hmget(keys.job(job.job_id), JobField.CREATED, JobField.SHARDS)
+        if shards is None:
+            raise self._why_missing(job.job_id)
+        return float(created) if created else self._submit(job, list(job.programs))
 
     def ping(self) -> None:
         """Check that Redis answers."""
@@ -170,7 +147,7 @@ class Ledger:
 
     def published(self, job_id: str) -> None:
         """Note that the messages of all shards are on the queue."""
-        self._published(keys=[keys.job(job_id)])
+        self._redis.register_script(plain_script("published"))(keys=[keys.job(job_id)])
 
     def snapshot(self, job_id: str) -> Snapshot:
         """Return the job's state now, by one read.
@@ -196,14 +173,18 @@ class Ledger:
             JobNotFoundError, JobExpiredError, DamagedDataError: the job doesn't exist or can't be read.
         """
         try:
-            blob = self._redis.hget(keys.job(job_id), JobField.RECORD)
+            blob, created = self._redis.hmget(keys.job(job_id), JobField.RECORD, JobField.CREATED)
         except redis.ResponseError as exc:
             if not _is_wrong_type(exc):
                 raise
             raise DamagedDataError(f"what Redis holds of job {job_id} can't be read: {exc}", job_id=job_id) from exc
-        if blob is None:
+        if blob is None or created is None:
             raise self._why_missing(job_id)
-        return decode_record(blob)
+        try:
+            return msgspec.structs.replace(decode_record(blob), created=read_time(created))
+        except ValueError as exc:
+            text = f"the time when job {job_id} was made can't be read: {exc}"
+            raise DamagedDataError(text, job_id=job_id) from exc
 
     def shard_state(self, job_id: str, index: int) -> ShardState | None:
         """Return the state of a shard; ``None`` if it doesn't exist."""
@@ -265,18 +246,16 @@ class Ledger:
     def delete(self, job_id: str) -> None:
         """Remove a job with all its keys.
 
-        Its messages on the queue have no effect then.
+        Its tokens and messages on the queues have no effect then.
         """
-        raw = self._redis.hget(keys.job(job_id), JobField.SHARDS) or b"0"
+        shards, tiers = self._redis.hmget(keys.job(job_id), JobField.SHARDS, JobField.TIERS)
         # A number that no client stores is damaged data, and its shards don't exist.
-        shards = int(raw) if raw.isdigit() and len(raw) < 10 and int(raw) <= MAX_SHARDS else 0
-        # No transaction: a full Redis refuses transactions, and deleting jobs frees memory.
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.unlink(*keys.of_job(job_id), *(keys.celery_meta(f"{job_id}.{index}") for index in range(shards)))
-            pipe.zrem(keys.JOBS, job_id)
-            pipe.zrem(keys.IDS, job_id)
-            pipe.zrem(keys.ACTIVE, job_id)
-            pipe.execute()
+        if tiers is None and shards and shards.isdigit() and len(shards) < 10 and int(shards) <= MAX_SHARDS:
+            # Records in Celery's own result backend, of a job of version 0.1.
+            for start in range(0, int(shards), MOST_AT_ONCE):
+                some = range(start, min(start + MOST_AT_ONCE, int(shards)))
+                self._redis.unlink(*(keys.celery_meta(f"{job_id}.{index}") for index in some))
+        self._scripts.call("remove", job_id)
 
     def jobs(
         self,
@@ -295,10 +274,35 @@ class Ledger:
             created_after: the beginning of the span, in seconds since the epoch; may be infinite.
             created_before: its end.
             descending: newest first.
-            active: only jobs in the list of active ones.
+            active: only jobs in the lists of those with shards left to run.
             damaged: gets the ids of unreadable jobs.
         """
-        for ids in JobIndex(self._redis).ids(created_after, created_before, descending=descending, active=active):
+        places = (keys.UNFINISHED, keys.ACTIVE) if active else (keys.JOBS,)
+        listed = (
+            self._listed(place, created_after, created_before, descending=descending, damaged=damaged)
+            for place in places
+        )
+        yield from heapq.merge(*listed, key=lambda job: job.snapshot.created, reverse=descending)
+
+    def _listed(
+        self,
+        place: str,
+        created_after: float,
+        created_before: float,
+        *,
+        descending: bool,
+        damaged: list[str] | None,
+    ) -> Iterator[JobSummary]:
+        """Yield the jobs of one list.
+
+        Args:
+            place: the key of the list.
+            created_after: see `jobs`, as for the others.
+            created_before: the end of the span.
+            descending: newest first.
+            damaged: gets the ids of unreadable jobs.
+        """
+        for ids in JobIndex(self._redis).ids(place, created_after, created_before, descending=descending):
             for start in range(0, len(ids), _PAGE):
                 some = ids[start : start + _PAGE]
                 with self._redis.pipeline(transaction=False) as pipe:
@@ -378,35 +382,6 @@ class Ledger:
         return JobNotFoundError(
             f"no job {job_id!r} on this fleet; `qfleet jobs` and provider.jobs() list its jobs", job_id=job_id
         )
-
-
-def _fields(job: NewJob, max_value_bytes: int) -> dict[str, str | bytes | int | float]:
-    """Return the fields of a new job's ledger.
-
-    Raises:
-        CapacityError: the job's record is too large for a Redis value.
-    """
-    record = job.record
-    blob = encode_record(record)
-    if len(blob) > max_value_bytes:
-        raise CapacityError(
-            f"the record of the job, without its programs, has {len(blob) / 2**20:.0f} MiB, and a Redis value "
-            f"holds {max_value_bytes >> 20} MiB; give less metadata, or split the job",
-            needed_bytes=len(blob),
-            available_bytes=max_value_bytes,
-        )
-    return {
-        JobField.BACKEND: record.backend,
-        JobField.OUTPUT: record.output,
-        JobField.CREATED: repr(record.created),
-        JobField.RETENTION: job.retention,
-        JobField.CIRCUITS: record.num_circuits,
-        JobField.CIRCUITS_DONE: 0,
-        JobField.SHARDS: len(job.shards),
-        JobField.TAGS: json.dumps(record.tags),
-        JobField.RECORD: blob,
-        JobField.count("PENDING"): len(job.shards),
-    }
 
 
 def _is_wrong_type(error: redis.ResponseError) -> bool:

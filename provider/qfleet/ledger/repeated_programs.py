@@ -10,12 +10,21 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 #: The number of programs that are remembered.
 _REMEMBERED: Final = 256
 #: Larger programs are always sent, since copying them keeps Redis busy.
 _LARGEST_BYTES: Final = 1024 * 1024
+
+
+class Repeats(NamedTuple):
+    """The programs of a job that earlier jobs had too."""
+
+    #: those of one earlier job, to be sent and copied
+    copies: list[str]
+    #: those that Redis was given a copy of
+    copied: list[str]
 
 
 class RepeatedPrograms:
@@ -25,20 +34,25 @@ class RepeatedPrograms:
     """
 
     def __init__(self) -> None:
-        self._names: OrderedDict[str, None] = OrderedDict()
+        #: for each name, True if Redis was given a copy
+        self._names: OrderedDict[str, bool] = OrderedDict()
         self._lock = threading.Lock()
 
-    def among(self, programs: Mapping[str, bytes]) -> list[str]:
-        """Return the programs of a job that an earlier job had too.
+    def among(self, programs: Mapping[str, bytes]) -> Repeats:
+        """Return the programs of a job that earlier jobs had too.
 
         All programs of the job are remembered.
         """
         names = [name for name, blob in programs.items() if len(blob) <= _LARGEST_BYTES][-_REMEMBERED:]
         with self._lock:
             again = [name for name in names if name in self._names]
+            repeats = Repeats(
+                copies=[name for name in again if not self._names[name]],
+                copied=[name for name in again if self._names[name]],
+            )
             for name in names:
-                self._names[name] = None
+                self._names[name] = name in self._names
                 self._names.move_to_end(name)
             while len(self._names) > _REMEMBERED:
                 self._names.popitem(last=False)
-        return again
+        return repeats

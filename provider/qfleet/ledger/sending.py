@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sending of jobs: stored as a whole and published."""
+"""The sending of jobs: all of a job and its tokens in one transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from qfleet.errors import BrokerError, BrokerUnreachableError, JobNotFoundError
 from qfleet.ledger.connection import Connection
-from qfleet.ledger.ledger import NewJob
+from qfleet.ledger.new_job import NewJob
 from qfleet.ledger.record import JobRecord
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
 
@@ -28,7 +28,7 @@ _TRIMS: Final = "00"
 
 
 def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_SECONDS) -> JobRecord:
-    """Store a whole job and publish its shards.
+    """Store a whole job, and let it be run.
 
     Args:
         connection: the connection to Redis.
@@ -42,46 +42,36 @@ def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_
         BrokerError: Redis can't be used. Nothing is stored, or the text says that this isn't known.
         CapacityError: the job's record is too large for a Redis value.
     """
-    again = connection.repeated.among(job.programs)
+    job = replace(job, tenant=job.tenant or connection.tenant)
+    copies, copied = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
         if job.job_id.startswith(_TRIMS):
             ledger.trim()
         # A connection error from here on may come after the job was stored.
-        now, there = ledger.keep(again)
-        job = replace(job, record=msgspec.structs.replace(job.record, created=now), tenant=connection.tenant)
+        ledger.connect()
     try:
         with connection.ledger() as ledger:
-            lost = ledger.store(job, again=again, there=there)
+            created = ledger.store(job, copies=copies, copied=copied)
     except BrokerUnreachableError as exc:
-        _settle(connection, job.job_id, exc, settle_seconds)
-        lost = again
-    except BrokerError:
+        created = _settle(connection, job, exc, settle_seconds)
+    except BaseException:
         # If one command of a transaction fails, as on a key of another type, the others are done all the same.
         _take_back(connection, job.job_id)
         raise
-    try:
-        if lost:
-            with connection.ledger() as ledger:
-                ledger.give(job, lost)
-        if job.shards:
-            publish(connection, job.job_id, range(len(job.shards)))
-    except BaseException:
-        _take_back(connection, job.job_id)
-        raise
-    return job.record
+    return msgspec.structs.replace(job.record, created=created)
 
 
 def _take_back(connection: Connection, job_id: str) -> None:
     """Delete a job that isn't stored as a whole.
 
-    Workers do nothing with tasks of a job that doesn't exist.
+    Workers find nothing for its tokens then.
     """
     with suppress(BrokerError), connection.ledger() as ledger:
         ledger.delete(job_id)
 
 
 def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
-    """Put shards of a stored job on the queue.
+    """Put shards of a job of version 0.1 on the queue.
 
     If Redis becomes unreachable, the workers do so later.
 
@@ -99,7 +89,7 @@ def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
             ledger.published(job_id)
     except BrokerUnreachableError as exc:
         logger.warning(
-            "job %s is stored, but the connection broke while its tasks went on the queue; "
+            "the connection broke while tasks of job %s went on the queue; "
             "the workers put there what is missing after %d s: %s",
             job_id,
             UNPUBLISHED_SECONDS,
@@ -107,14 +97,17 @@ def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
         )
 
 
-def _settle(connection: Connection, job_id: str, error: BrokerUnreachableError, seconds: float) -> None:
-    """Check that a job was stored although the connection broke.
+def _settle(connection: Connection, job: NewJob, error: BrokerUnreachableError, seconds: float) -> float:
+    """Store the rest of a job although the connection broke.
 
     Args:
         connection: the connection to Redis.
-        job_id: the job.
+        job: the job.
         error: the error of the connection.
         seconds: how long Redis is asked.
+
+    Returns:
+        The time of its creation by Redis's clock, in seconds since the epoch.
 
     Raises:
         BrokerUnreachableError: the job wasn't stored (`error` itself), or this isn't known.
@@ -123,17 +116,15 @@ def _settle(connection: Connection, job_id: str, error: BrokerUnreachableError, 
     while True:
         try:
             with connection.ledger() as ledger:
-                ledger.snapshot(job_id)
+                return ledger.store_again(job)
         except JobNotFoundError:
             raise error from error.__cause__
         except BrokerUnreachableError as exc:
             if time.monotonic() > deadline:
                 raise BrokerUnreachableError(
-                    f"the connection broke while job {job_id} was being stored, and whether it was is not known; "
-                    f"if it was, it will run, and provider.job({job_id!r}) finds it. {exc}",
+                    f"the connection broke while job {job.job_id} was being stored, and whether it was is not known; "
+                    f"if it was, it will run, and provider.job({job.job_id!r}) finds it. {exc}",
                     broker=exc.broker,
-                    job_id=job_id,
+                    job_id=job.job_id,
                 ) from error
             time.sleep(_PAUSE_SECONDS)
-        else:
-            return

@@ -118,8 +118,8 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
         states=states,
         circuits=numbers["circuits"],
         circuits_done=numbers["circuits done"],
-        created=_time(created),
-        ended=_time(ended) if ended else None,
+        created=read_time(created),
+        ended=read_time(ended) if ended else None,
         tags=_tags_decoder.decode(values[JobField.TAGS] or b"[]"),
         error=(values[JobField.ERROR] or b"").decode(),
         tenant=(values[JobField.TENANT] or b"").decode(),
@@ -128,7 +128,8 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
     )
 
 
-def _time(text: bytes) -> float:
+def read_time(text: bytes) -> float:
+    """Return a time that Redis holds, in seconds since the epoch. Raises ValueError."""
     time = float(text)
     if not 0 <= time < _END_OF_TIME:
         raise ValueError(f"{time!r} isn't a time")

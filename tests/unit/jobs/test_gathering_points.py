@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import redis
 from connections import connection_to
-from make_jobs import make_circuit_result, make_job
+from make_jobs import claim_shard, make_circuit_result, make_job
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.gathering import all_parts, gather, gather_units
@@ -52,8 +52,7 @@ def stored(client: redis.Redis) -> NewJob:
 
 def finish(client: redis.Redis, job: NewJob, shard: int, *results: CircuitResult) -> None:
     store = Store(client, "unit@test")
-    taken = store.take(job.job_id, shard)
-    assert taken is not None
+    taken = claim_shard(client, job.job_id, shard)
     failed = [result.error for result in results if result.error]
     whole = sum(result.points for result in results if not result.error)
     blob = encode_shard(ShardResult(circuits=results))

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 import redis
-from make_jobs import make_circuit_result, make_job, make_presence
+from make_jobs import claim_shard, make_circuit_result, make_job, make_presence, store_as_0_1
 from processes import keys_with
 
 from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
@@ -41,12 +42,21 @@ def test_a_job_that_was_deleted_while_it_was_published_leaves_nothing(
 
 
 def test_a_snapshot_is_what_was_stored(ledger: Ledger) -> None:
-    job = make_job(3, tags=("a", "ü"), created=1_700_000_000.123456)
-    ledger.store(job)
+    job = make_job(3, tags=("a", "ü"), tenant="bob", weight=8)
+    created = ledger.store(job)
     snapshot = ledger.snapshot(job.job_id)
     assert (snapshot.backend, snapshot.circuits, snapshot.circuits_done) == ("automatic", 3, 0)
-    assert (snapshot.created, snapshot.ended, snapshot.tags) == (1_700_000_000.123456, None, ("a", "ü"))
+    assert (snapshot.created, snapshot.ended, snapshot.tags) == (created, None, ("a", "ü"))
+    assert (snapshot.tenant, snapshot.weight, snapshot.held) == ("bob", 8, "")
     assert snapshot.states["PENDING"] == 3
+
+
+def test_a_job_of_version_0_1_is_read_too(store_client: redis.Redis, ledger: Ledger) -> None:
+    job = make_job(3, created=1_700_000_000.123456)
+    store_as_0_1(store_client, job)
+    snapshot = ledger.snapshot(job.job_id)
+    assert (snapshot.created, snapshot.tenant, snapshot.weight, snapshot.held) == (1_700_000_000.123456, "", 2, "")
+    assert ledger.record(job.job_id) == job.record
 
 
 def test_a_record_that_no_value_holds_is_refused_before_anything_is_stored(store_client: redis.Redis) -> None:
@@ -59,8 +69,8 @@ def test_a_record_that_no_value_holds_is_refused_before_anything_is_stored(store
 
 def test_the_record_comes_back(ledger: Ledger) -> None:
     job = make_job(2, metadata={"a": [1, {"b": None}]})
-    ledger.store(job)
-    assert ledger.record(job.job_id) == job.record
+    created = ledger.store(job)
+    assert ledger.record(job.job_id) == msgspec.structs.replace(job.record, created=created)
 
 
 def test_a_job_that_never_was_and_one_that_expired(store_client: redis.Redis, ledger: Ledger) -> None:
@@ -75,10 +85,16 @@ def test_a_job_that_never_was_and_one_that_expired(store_client: redis.Redis, le
             read(job.job_id)
 
 
-def test_deleting_leaves_no_key(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
+@pytest.mark.parametrize("version", ["0.1", "1"])
+def test_deleting_leaves_no_key(version: str, store_client: redis.Redis, ledger: Ledger) -> None:
     job = make_job(3)
-    ledger.store(job)
-    store.take(job.job_id, 1)
+    if version == "0.1":
+        store_as_0_1(store_client, job)
+        for index in range(3):
+            store_client.set(keys.celery_meta(f"{job.job_id}.{index}"), "{}")
+    else:
+        ledger.store(job)
+    claim_shard(store_client, job.job_id, 1)
     ledger.cancel(job.job_id)
     ledger.delete(job.job_id)
     assert list(store_client.scan_iter(match=f"*{job.job_id}*", count=1000)) == []
@@ -91,7 +107,7 @@ def test_jobs_by_time_and_page(store_client: redis.Redis, ledger: Ledger) -> Non
     day = time.time() - 200 * 86_400
     jobs = [make_job(1, created=day + number) for number in range(250)]
     for job in reversed(jobs):
-        ledger.store(job)
+        store_as_0_1(store_client, job)
     ids = [job.job_id for job in jobs]
 
     def found(first: int, last: int, *, descending: bool) -> list[str]:
@@ -112,7 +128,7 @@ def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: red
     # More of one moment than a page holds, too.
     jobs = [make_job(1, created=day + max(0, number - 150)) for number in range(300)]
     for job in jobs:
-        ledger.store(job)
+        store_as_0_1(store_client, job)
     ids = [job.job_id for job in jobs]
     listed = ledger.jobs(day, day + 1000, descending=descending)
     found = [next(listed).job_id for _ in range(120)]
@@ -120,7 +136,7 @@ def test_jobs_that_come_and_go_shift_no_page(descending: bool, store_client: red
     ledger.delete(found[7])
     late = make_job(1, created=day + (500 if descending else 0))
     if descending:
-        ledger.store(late)
+        store_as_0_1(store_client, late)
     found += [summary.job_id for summary in listed]
     assert sorted(found) == sorted(ids)
     times = dict(zip(ids, (job.record.created for job in jobs), strict=True))
@@ -136,8 +152,7 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
     for index in (39, 3, 17, 0):
         part = make_circuit_result(index)
         written[index] = ShardResult(circuits=(part,))
-        taken = store.take(job.job_id, index)
-        assert taken is not None
+        taken = claim_shard(store_client, job.job_id, index)
         store.finish(taken, encode_shard(written[index]), whole=1, blocks=[], error="")
     assert list(ledger.results(job.job_id, range(40))) == [written[index] for index in (0, 3, 17, 39)]
     store_client.hset(keys.results(job.job_id), "17", b"damaged")
@@ -226,7 +241,7 @@ def test_a_job_that_cant_be_read_is_an_error_of_its_own(kind: str, store_client:
     day = time.time() - 300 * 86_400
     jobs = [make_job(1, created=day + number) for number in range(3)]
     for job in jobs:
-        ledger.store(job)
+        store_as_0_1(store_client, job)
     bad = jobs[1].job_id
     if kind == "string":
         store_client.delete(keys.job(bad))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 import redis
-from make_jobs import make_circuit_result, make_job, run_shard
+from make_jobs import claim_shard, make_circuit_result, make_job, run_shard
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.codec.shards import encode_shard
@@ -47,7 +47,7 @@ def test_what_failed_waits_again_and_the_rest_stays(store_client: redis.Redis, l
     assert (snapshot.circuits_done, snapshot.ended, snapshot.error, snapshot.is_final) == (1, None, "", False)
     assert sorted(store_client.hkeys(keys.results(job.job_id))) == [b"0", b"1", b"2"]
     assert [ledger.shard_state(job.job_id, index) for index in range(3)] == ["PENDING", "SUCCESS", "PENDING"]
-    assert store_client.zscore(keys.ACTIVE, job.job_id) == job.record.created
+    assert store_client.zscore(keys.UNFINISHED, job.job_id) == pytest.approx(snapshot.created, abs=1e-6)
     fields = {field.decode() for field in store_client.hkeys(keys.shards(job.job_id))}
     assert {field for field in fields if not field.startswith("1:")} == {
         "0:state",
@@ -66,7 +66,7 @@ def test_no_key_expires_before_the_job_has_ended_again(store_client: redis.Redis
     run_shard(store_client, job.job_id, 2)
     assert len(_of_job(store_client, job)) == 5
     assert all(0 < store_client.ttl(key) <= job.retention for key in _of_job(store_client, job))
-    assert store_client.zscore(keys.ACTIVE, job.job_id) is None
+    assert store_client.zscore(keys.UNFINISHED, job.job_id) is None
     snapshot = ledger.snapshot(job.job_id)
     assert (snapshot.circuits_done, snapshot.states["SUCCESS"], snapshot.error) == (3, 3, "")
     assert snapshot.ended is not None
@@ -78,8 +78,7 @@ def test_the_attempts_begin_anew(store_client: redis.Redis, ledger: Ledger, job:
     store_client.hset(shards, ShardField.of(0, ShardField.DIED), "0 ")
     ledger.retry(job.job_id)
     store = Store(store_client, "unit@test")
-    taken = store.take(job.job_id, 0)
-    assert taken is not None
+    taken = claim_shard(store_client, job.job_id, 0)
     assert (taken.attempt, taken.cause) == (1, "")
     assert store.begin(taken, 0) == 0
 
@@ -114,8 +113,7 @@ def test_what_ran_in_a_shard_that_failed_counts_once(store_client: redis.Redis, 
     store = Store(store_client, "unit@test")
 
     def finish(index: int, whole: int, blocks: list[tuple[int, int]], error: str) -> int:
-        taken = store.take(job.job_id, index)
-        assert taken is not None
+        taken = claim_shard(store_client, job.job_id, index)
         assert store.finish(taken, b"result", whole=whole, blocks=blocks, error=error)
         return ledger.snapshot(job.job_id).circuits_done
 
@@ -135,12 +133,10 @@ def test_what_ran_stays_if_it_does_not_run_again(end: str, store_client: redis.R
     store = Store(store_client, "unit@test")
     ran = [make_circuit_result(index) for index in range(3)]
     result = ShardResult(circuits=(ran[0], msgspec.structs.replace(ran[1], error="bad"), ran[2]))
-    taken = store.take(job.job_id, 0)
-    assert taken is not None
+    taken = claim_shard(store_client, job.job_id, 0)
     assert store.finish(taken, encode_shard(result), whole=2, blocks=[], error="circuit 1: bad")
     assert ledger.retry(job.job_id) == [0]
-    taken = store.take(job.job_id, 0)
-    assert taken is not None
+    taken = claim_shard(store_client, job.job_id, 0)
     if end == "cancel":
         assert ledger.cancel(job.job_id).number == 1
     elif end == "given up":
@@ -155,8 +151,8 @@ def test_a_job_given_up_by_its_worker_is_tried_again(store_client: redis.Redis, 
     job = make_job(1)
     ledger.store(job)
     store = Store(store_client, "unit@test")
-    assert store.take(job.job_id, 0) is not None
-    store.fail(job.job_id, 0, store.owner_of(None), "too slow")
+    claimed = claim_shard(store_client, job.job_id, 0)
+    store.fail(job.job_id, 0, claimed.owner, "too slow")
     assert ledger.snapshot(job.job_id).error == "too slow"
     assert ledger.retry(job.job_id) == [0]
     run_shard(store_client, job.job_id, 0)

@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import redis
-from make_jobs import make_job
+from late_jobs import Picker
+from make_jobs import make_job, store_as_0_1
+from monitored import monitored
 from processes import redis_server
+from redis.client import Pipeline
 
 from qfleet.errors import BrokerError, BrokerFullError, BrokerUnreachableError
-from qfleet.ledger import Connection, Ledger, NewJob, send
+from qfleet.ledger import Connection, Ledger, NewJob, publish, send
+from qfleet.wire.cost.tiers import Tier
+from qfleet.wire.lua import script
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
 from qfleet.wire.redis.keys import JobField
@@ -21,10 +26,13 @@ BROKEN = redis.ConnectionError("Connection closed by server.")
 
 
 @pytest.fixture
-def connection(redis_url: str) -> Iterator[Connection]:
-    connection = Connection(parse_broker(redis_url))
-    yield connection
-    connection.close()
+def connection() -> Iterator[Connection]:
+    """A connection to a Redis that this test has for itself."""
+    with redis_server() as port:
+        connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"), "lab")
+        connection.client.script_load(script("submit"))
+        yield connection
+        connection.close()
 
 
 def _left(connection: Connection, job: NewJob) -> list[str]:
@@ -32,8 +40,11 @@ def _left(connection: Connection, job: NewJob) -> list[str]:
 
 
 def _queued(connection: Connection, job: NewJob) -> int:
-    messages = connection.client.lrange(f"{keys.PREFIX}{keys.QUEUE}", 0, -1)
-    return sum(job.job_id.encode() in message for message in messages)
+    """Return the number of a job's shards that can be chosen, and forget the tokens."""
+    tokens = sum(connection.client.llen(keys.tokens(tier.number)) for tier in job.all_tiers)
+    connection.client.delete(*(keys.tokens(tier.number) for tier in job.all_tiers))
+    waits = connection.client.zscore(keys.ready(0, job.tenant), job.job_id) is not None
+    return tokens if waits else 0
 
 
 def _breaking(monkeypatch: pytest.MonkeyPatch, method: str, *, first: bool = True, times: int = 1) -> Callable[[], int]:
@@ -52,11 +63,96 @@ def _breaking(monkeypatch: pytest.MonkeyPatch, method: str, *, first: bool = Tru
     return lambda: len(calls)
 
 
-def test_a_job_is_stored_and_published(connection: Connection) -> None:
+def test_a_job_is_stored_in_one_transaction(connection: Connection) -> None:
+    job = make_job(3)
+    with monitored(connection.client, scripts=False) as commands:
+        record = send(connection, job)
+    assert (commands[0], commands[-1]) == ("MULTI", "EXEC")
+    assert [command.split()[0] for command in commands].count("MULTI") == 1
+    assert _queued(connection, job) == 3
+    with connection.ledger() as ledger:
+        assert ledger.snapshot(job.job_id).created == record.created
+        assert ledger.record(job.job_id) == record
+    assert abs(record.created - connection.client.time()[0]) < 60
+    assert connection.client.zscore(keys.UNFINISHED, job.job_id) == pytest.approx(record.created, abs=1e-6)
+
+
+def test_a_job_without_a_tenant_is_the_connections(connection: Connection) -> None:
+    named, unnamed = make_job(1, tenant="bob"), make_job(1, tenant="")
+    for job in (named, unnamed):
+        send(connection, job)
+    with connection.ledger() as ledger:
+        assert [ledger.snapshot(job.job_id).tenant for job in (named, unnamed)] == ["bob", "lab"]
+
+
+def test_a_job_without_shards_has_ended(connection: Connection) -> None:
+    job = make_job(0, programs={})
+    send(connection, job)
+    with connection.ledger() as ledger:
+        snapshot = ledger.snapshot(job.job_id)
+    assert snapshot.is_final
+    assert snapshot.ended == snapshot.created
+    assert connection.client.ttl(keys.job(job.job_id)) > 0
+    assert connection.client.zscore(keys.UNFINISHED, job.job_id) is None
+
+
+def test_the_tiers_of_a_job_are_chosen_by_their_memory(connection: Connection) -> None:
+    tiers = (
+        Tier(0, 0, 2, need=2**20, slow=3 * 2**20, seconds=0.25, num_qubits=3),
+        Tier(4, 2, 3, need=2**30, slow=3 * 2**30, seconds=1.5, num_qubits=26),
+    )
+    job = make_job(3, tiers=tiers, weight=8)
+    send(connection, job)
+    assert [connection.client.llen(keys.tokens(tier)) for tier in range(5)] == [2, 0, 0, 0, 1]
+    picker = Picker(connection.client)
+    assert picker.pick(0, 2**20 - 1) == 0
+    chosen = [picker.choose(tier) for tier in (0, 0, 4)]
+    assert sorted((choice.index, choice.need, choice.seconds) for choice in chosen) == [
+        (0, 2**20, 0.25),
+        (1, 2**20, 0.25),
+        (2, 2**30, 1.5),
+    ]
+
+
+def test_a_redis_that_has_just_started_gets_the_script(connection: Connection) -> None:
+    connection.client.script_flush()
     job = make_job(3)
     send(connection, job)
-    assert _queued(connection, job) == 3
-    assert connection.client.hget(keys.job(job.job_id), JobField.PUBLISHED)
+    # Workers may have popped the tokens of the first try, and found nothing.
+    assert _queued(connection, job) == 6
+    with connection.ledger() as ledger:
+        assert ledger.snapshot(job.job_id).states["PENDING"] == 3
+
+
+def test_a_full_redis_stores_nothing(connection: Connection) -> None:
+    connection.client.config_set("maxmemory", 1)
+    job = make_job(3)
+    with pytest.raises(BrokerFullError):
+        send(connection, job)
+    connection.client.config_set("maxmemory", 0)
+    assert _queued(connection, job) == 0
+
+
+def test_a_job_is_never_stored_twice(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(connection, make_job(1))
+    connection.client.delete(keys.tokens(0))
+    job = make_job(3)
+    picker = Picker(connection.client, pool=2**30)
+    execute = Pipeline._execute_transaction
+
+    def breaks(self: Pipeline, *arguments: object) -> object:
+        execute(self, *arguments)
+        # The answer is lost, and meanwhile a worker has begun.
+        while picker.choose(None).job_id != job.job_id:
+            pass
+        monkeypatch.undo()
+        raise BROKEN
+
+    monkeypatch.setattr(Pipeline, "_execute_transaction", breaks)
+    send(connection, job)
+    with connection.ledger() as ledger:
+        snapshot = ledger.snapshot(job.job_id)
+    assert (snapshot.states["STARTED"], snapshot.states["PENDING"]) == (1, 2)
 
 
 def test_the_connection_breaks_after_the_job_was_stored(
@@ -85,7 +181,7 @@ def test_whether_it_was_stored_is_asked_until_there_is_an_answer(
 ) -> None:
     job = make_job(3)
     _breaking(monkeypatch, "store")
-    asked = _breaking(monkeypatch, "snapshot", times=3)
+    asked = _breaking(monkeypatch, "store_again", times=3)
     send(connection, job)
     assert asked() == 4
     assert _queued(connection, job) == 3
@@ -96,7 +192,7 @@ def test_without_an_answer_the_error_says_what_isnt_known(
 ) -> None:
     job = make_job(3)
     _breaking(monkeypatch, "store")
-    _breaking(monkeypatch, "snapshot", times=1000)
+    _breaking(monkeypatch, "store_again", times=1000)
     with pytest.raises(BrokerUnreachableError, match=f"job {job.job_id} was being stored, and whether it was is not"):
         send(connection, job, settle_seconds=0.3)
 
@@ -109,52 +205,67 @@ def test_a_redis_that_isnt_there_is_asked_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("broken", ["publish", "published"])
-def test_the_connection_breaks_while_a_stored_job_is_published(
+def test_the_connection_breaks_while_tasks_of_an_old_job_are_published(
     broken: str, connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = make_job(3)
+    store_as_0_1(connection.client, job)
     if broken == "publish":
 
-        def publish(self: Connection, *_: object) -> None:
+        def breaks(self: Connection, *_: object) -> None:
             raise BrokerUnreachableError("gone")
 
-        monkeypatch.setattr(Connection, "publish", publish)
+        monkeypatch.setattr(Connection, "publish", breaks)
     else:
         _breaking(monkeypatch, "published", first=False)
     with caplog.at_level(logging.WARNING, "qfleet"):
-        send(connection, job)
-    assert f"job {job.job_id} is stored, but the connection broke" in caplog.text
+        publish(connection, job.job_id, range(3))
+    assert f"the connection broke while tasks of job {job.job_id}" in caplog.text
     # It is the workers' now: the ledger doesn't say that all was published.
     assert connection.client.hget(keys.job(job.job_id), JobField.PUBLISHED) is None
-    assert connection.client.zscore(keys.ACTIVE, job.job_id) is not None
 
 
 @pytest.mark.parametrize("error", [BrokerFullError("full"), BrokerError("bad"), KeyboardInterrupt(), ValueError()])
-def test_anything_else_while_it_is_published_takes_the_job_back(
+def test_anything_else_while_it_is_stored_takes_the_job_back(
     error: BaseException, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_job(3)
+    store = Ledger.store
 
-    def publish(self: Connection, *_: object) -> None:
+    def breaks(self: Ledger, job: NewJob, **repeats: Sequence[str]) -> float:
+        store(self, job, **repeats)
         raise error
 
-    monkeypatch.setattr(Connection, "publish", publish)
+    monkeypatch.setattr(Ledger, "store", breaks)
     with pytest.raises(type(error)) as caught:
         send(connection, job)
     assert caught.value is error
     assert _left(connection, job) == []
-    assert connection.client.zscore(keys.JOBS, job.job_id) is None
-    assert connection.client.zscore(keys.ACTIVE, job.job_id) is None
+    assert [connection.client.zscore(key, job.job_id) for key in (keys.JOBS, keys.IDS, keys.UNFINISHED)] == [None] * 3
+    assert not connection.client.exists(keys.ready(0))
 
 
 def test_connections_that_were_dropped_meanwhile_are_made_anew(connection: Connection) -> None:
     send(connection, make_job(3))
+    connection.client.delete(keys.tokens(0))
     for shards in (1, 3):
         job = make_job(shards)
         connection.client.client_kill_filter(skipme=True)
         send(connection, job)
         assert _queued(connection, job) == shards
-        assert connection.client.hget(keys.job(job.job_id), JobField.PUBLISHED)
+
+
+def test_a_copy_of_a_program_is_lost(connection: Connection) -> None:
+    for _ in range(2):
+        send(connection, make_job(1))
+    job = make_job(3)
+    (name,) = job.programs
+    assert connection.client.get(keys.program(name)) == job.programs[name]
+    connection.client.delete(keys.program(name), keys.tokens(0))
+    send(connection, job)
+    assert connection.client.hgetall(keys.programs(job.job_id)) == {name.encode(): job.programs[name]}
+    assert connection.client.get(keys.program(name)) == job.programs[name]
+    assert _queued(connection, job) == 6
 
 
 def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
@@ -164,47 +275,22 @@ def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
         send(connection, make_job(1))
     job = make_job(3)
     (name,) = job.programs
-    keep = Ledger.keep
+    connection.client.delete(keys.program(name), keys.tokens(0))
 
-    def lose(self: Ledger, names: Sequence[str]) -> tuple[float, set[str]]:
-        found = keep(self, names)
-        assert found[1] == {name}
-        connection.client.delete(keys.program(name))
-        return found
+    def breaks(*_: object) -> None:
+        monkeypatch.undo()
+        raise BROKEN
 
-    monkeypatch.setattr(Ledger, "keep", lose)
-    _breaking(monkeypatch, "store")
+    monkeypatch.setattr(Ledger, "_submit", breaks)
     send(connection, job)
     assert connection.client.hgetall(keys.programs(job.job_id)) == {name.encode(): job.programs[name]}
-    assert _queued(connection, job) == 3
+    assert _queued(connection, job) == 6
 
 
-@pytest.mark.parametrize("key", [keys.JOBS, keys.IDS, keys.ACTIVE])
-def test_a_key_of_another_type_leaves_no_job(key: str) -> None:
-    with redis_server() as port:
-        connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"))
-        connection.client.set(key, "junk")
-        job = make_job(2)
-        with pytest.raises(BrokerError, match=f"WRONGTYPE|{key}"):
-            send(connection, job)
-        assert _left(connection, job) == []
-        assert [each for each in connection.client.scan_iter()] == [key.encode()]
-        connection.close()
-
-
-def test_a_program_that_cant_be_given_leaves_no_job(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = make_job(3)
-    store = Ledger.store
-
-    def lose(self: Ledger, *arguments: object, **named: object) -> list[str]:
-        store(self, *arguments, **named)  # type: ignore[arg-type]
-        return list(job.programs)
-
-    def refuse(*_: object) -> None:
-        raise BrokerFullError("Redis is out of memory")
-
-    monkeypatch.setattr(Ledger, "store", lose)
-    monkeypatch.setattr(Ledger, "give", refuse)
-    with pytest.raises(BrokerFullError):
+@pytest.mark.parametrize("key", [keys.JOBS, keys.IDS, keys.UNFINISHED, keys.SCHED, keys.ready(0), keys.tokens(0)])
+def test_a_key_of_another_type_leaves_no_job(key: str, connection: Connection) -> None:
+    connection.client.set(key, "junk")
+    job = make_job(2)
+    with pytest.raises(BrokerError, match=f"WRONGTYPE|{key}"):
         send(connection, job)
     assert _left(connection, job) == []

@@ -59,8 +59,7 @@ local function hold(why)
   end
   if not job[3] then
     each_tier(job[1], function(tier, _, left)
-      if left > 0 then
-        leave(tier, job[2], ID)
+      if left > 0 and leave(tier, job[2], ID) then
         wait(tier, -left)
       end
     end)
