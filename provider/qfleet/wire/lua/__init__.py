@@ -78,6 +78,8 @@ _CONSTANTS: Final = {
     "MOST_TOKENS": 16_000,
     "TOKENS_AT_ONCE": 4000,
     "SPARE_TOKENS": 1000,
+    # The most tenants that are forgotten in one call.
+    "FORGOTTEN_AT_ONCE": 100,
 }
 _OF_A_CHOICE: Final = ("ready",)
 _OF_A_JOB: Final = ("job", "moves")

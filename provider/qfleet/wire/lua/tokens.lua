@@ -1,5 +1,6 @@
 -- Let each tier have as many tokens as it has shards to choose. A few more do no harm: workers have popped some whose
--- shards they choose next. Returns for each tier with shards to choose: the tier, the number of shards, of tokens before.
+-- shards they choose next. Forgets tenants without debts, too. Returns for each tier with shards to choose: the tier, the
+-- number of shards, of tokens before.
 
 local answer = {}
 -- A full Redis refuses only the first write of a script, and none that takes no memory.
@@ -25,6 +26,14 @@ for tier = 0, TIERS - 1 do
     for _, value in ipairs({ tier, waiting, tokens }) do
       table.insert(answer, value)
     end
+  end
+end
+-- A tenant that comes back begins at least there: what it used before no longer counts.
+local now = number(redis.call('HGET', SCHED, 'now'))
+local some = redis.call('HRANDFIELD', VT, FORGOTTEN_AT_ONCE, 'WITHVALUES') or {}
+for at = 1, #some, 2 do
+  if number(some[at + 1]) <= now then
+    redis.call('HDEL', VT, some[at])
   end
 end
 return answer

@@ -77,6 +77,7 @@ _BY_WORKER: Final[tuple[Command, ...]] = (
     ("RPUSH", _QUEUE, ""),
     ("LTRIM", _QUEUE, "0", "0"),
     ("HINCRBYFLOAT", _JOB, "", "1"),
+    ("HRANDFIELD", keys.VT, "1"),
     ("ZREVRANGE", keys.ACTIVE, "0", "0"),
 )
 _UNSUITED: Final = {

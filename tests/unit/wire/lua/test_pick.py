@@ -103,6 +103,20 @@ def test_a_tenant_that_comes_back_keeps_its_debt(client: redis.Redis, picker: Pi
     assert [picker.choose().tenant for _ in range(8)] == ["alice"] * 8
 
 
+def test_tenants_without_debts_are_forgotten(client: redis.Redis, picker: Picker) -> None:
+    submit(client, make_tier(1, seconds=100.0), tenant="indebted")
+    for tenant in ("alice", "bob"):
+        submit(client, make_tier(1), tenant=tenant)
+    while picker.pick() is not None:
+        pass
+    assert client.hlen(keys.VT) == 3
+    submit(client, make_tier(9), tenant="carol")
+    for _ in range(9):
+        picker.choose()
+    Scripts(client).of_fleet("tokens")
+    assert set(client.hkeys(keys.VT)) == {b"indebted", b"carol"}
+
+
 def test_what_ran_longer_than_predicted_is_charged(client: redis.Redis, picker: Picker) -> None:
     for tenant in ("alice", "bob"):
         submit(client, make_tier(100), tenant=tenant)
