@@ -144,10 +144,26 @@ def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str
     return None if value is None else value.decode()
 
 
+#: Core seconds by which a process is known to compute.
+_BUSY_SECONDS = 0.03
+
+
 def owner_process(client: redis.Redis, job_id: str, index: int = 0) -> psutil.Process:
-    """Return the process that runs a shard, according to the ledger."""
+    """Return the process that runs a shard.
+
+    The ledger names the worker's main process; that of its children which computes is meant. Of a shard that a message
+    named, the ledger names the process itself.
+    """
     owner = until(lambda: shard_field(client, job_id, index, "owner"), "the shard was taken")
-    return psutil.Process(int(owner.split("/")[1]))
+    named = psutil.Process(int(owner.split("/")[1]))
+    children = named.children()
+    if not children:
+        return named
+    used = {child: child.cpu_times().user for child in children}
+    return until(
+        lambda: next((child for child in children if child.cpu_times().user > used[child] + _BUSY_SECONDS), None),
+        "a process of the worker computes",
+    )
 
 
 def is_dead(process: psutil.Process) -> bool:

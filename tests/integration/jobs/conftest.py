@@ -23,6 +23,8 @@ def fleet() -> Iterator[FleetProvider]:
     """A fleet of two workers with little memory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QFLEET_MEMORY_BYTES", str(MEMORY_BYTES))
+        # A circuit that fits no worker fails, instead of waiting for one.
+        patch.setenv("QFLEET_UNPLACEABLE_SECONDS", "0")
         provider = FleetProvider.local(workers=2)
     with provider:
         yield provider
