@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
-from fleet_state import attempts, counts, held, many, nothing_left, publish_again, state, steady
-from processes import Worker, is_dead, process, shard_field
+from fleet_state import add_tokens, attempts, counts, drop_token, held, many, nothing_left, state, steady
+from processes import Worker, is_dead, keys_with, owner_process, process, shard_field
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
 from waiting import until
@@ -47,7 +47,7 @@ sys.exit(main([]))
 )
 
 
-def test_kill_9_of_a_busy_worker_loses_no_message(
+def test_kill_9_of_a_busy_worker_loses_no_shard(
     backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
 ) -> None:
     first = start_worker(QFLEET_CONCURRENCY="2")
@@ -154,14 +154,14 @@ def test_a_task_that_kills_its_process_does_not_loop_for_ever(
 ) -> None:
     worker = start_worker()
     job = backend.run(endless("killer"), shots=ENDLESS_SHOTS)
-    killed: set[int] = set()
+    killed: set[str] = set()
 
     def kill_who_runs_it() -> bool:
         if state(client, job) == "STARTED" and attempts(client, job) <= 3:
-            pid = int(str(shard_field(client, job.job_id(), 0, "owner")).split("/")[1])
-            if pid not in killed:
-                os.kill(pid, signal.SIGKILL)
-                killed.add(pid)
+            owner = str(shard_field(client, job.job_id(), 0, "owner"))
+            if owner not in killed:
+                owner_process(client, job.job_id()).kill()
+                killed.add(owner)
         return job.in_final_state()
 
     until(kill_who_runs_it, "it is given up", seconds=90)
@@ -183,7 +183,7 @@ def test_a_queued_job_that_was_cancelled_without_a_worker_never_runs(
     assert job.status() is JobStatus.CANCELLED
     start_worker()
     assert backend.run(bell()).result(timeout=60).success
-    until(lambda: nothing_left(client), "its messages are gone")
+    until(lambda: nothing_left(client), "its tokens are gone")
     assert [attempts(client, job, index) for index in range(3)] == [0, 0, 0]
     assert job.status() is JobStatus.CANCELLED
 
@@ -211,9 +211,9 @@ def test_no_later_worker_writes_started_over_revoked(
     job = many(backend, 1)
     job.cancel()
     assert state(client, job) == "REVOKED"
-    publish_again(backend, job, 0)
+    add_tokens(client)
     start_worker()
-    until(lambda: nothing_left(client), "its messages are gone")
+    until(lambda: nothing_left(client), "its tokens are gone")
     assert backend.run(bell()).result(timeout=60).success
     assert state(client, job) == "REVOKED"
 
@@ -222,7 +222,7 @@ def test_who_dies_while_it_looks_for_lost_shards_holds_nobody_up(
     backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
 ) -> None:
     job = many(backend, 1)
-    assert client.rpop(f"{keys.PREFIX}{keys.QUEUE}")
+    drop_token(client)
     client.set(keys.RECONCILER, "qfleet-1@gone", px=int(LOCK_SECONDS * 1000))
     start_worker()
     assert job.result(timeout=60).success
@@ -256,32 +256,30 @@ def test_unknown_and_expired_jobs_are_told_apart(
         provider.job(job.job_id())
 
 
-def test_a_client_that_is_killed_while_it_submits_leaves_no_half_job(
+def test_a_client_that_is_killed_while_it_submits_leaves_nothing(
     server: RedisProcess, provider: FleetProvider, client: redis.Redis, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     submit = """
 import os, signal, sys
 sys.path += sys.argv[2:]
+from redis.connection import AbstractConnection
 from qfleet import FleetProvider
-from qfleet.ledger import Connection
 from circuits import bell
-publish = Connection.publish
-def die_half_way(self, job_id, shards):
-    publish(self, job_id, shards[:3])
-    os.kill(os.getpid(), signal.SIGKILL)
-Connection.publish = die_half_way
+send = AbstractConnection.send_packed_command
+def die_half_way(self, command, check_health=True):
+    whole = command if isinstance(command, bytes) else b"".join(command)
+    if b"EXEC" in whole:
+        self._sock.sendall(whole[: len(whole) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    send(self, command, check_health)
+AbstractConnection.send_packed_command = die_half_way
 FleetProvider(sys.argv[1]).get_backend("automatic").run([bell()] * 8, shots=100, max_job_size=1)
 """
     support = str(Path(__file__).parents[1] / "support")
     with process([sys.executable, "-c", submit, server.url, support], tmp_path / "client.log") as submitting:
-        submitting.wait(60)
-    # The worker waits but a second for a client that doesn't get on, in place of a minute.
-    soon = (
-        "-c",
-        "import sys, qfleet.wire.lua as lua; lua.UNPUBLISHED_SECONDS = 1; "
-        "from qfleet_worker.__main__ import main; sys.exit(main([]))",
-    )
-    start_worker(program=soon)
-    (job,) = provider.jobs()
-    assert counts(job) == [{"00": found["00"], "11": 100 - found["00"]} for found in counts(job)]
-    until(lambda: nothing_left(client), "nothing is left over")
+        assert submitting.wait(60) == -signal.SIGKILL
+    assert provider.jobs() == []
+    assert nothing_left(client)
+    assert keys_with(client, keys.JOB) == []
+    start_worker()
+    assert provider.get_backend("automatic").run(bell()).result(timeout=60).success

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless, wide
-from fleet_state import publish_again
+from fleet_state import add_tokens, nothing_left, tokens
 from one_shard import run_in_one_shard
 from processes import free_port, is_dead, owner_process, process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
@@ -61,10 +60,6 @@ def _counter(server: redis.Redis, job: FleetJob, name: str) -> int:
     return int(server.hget(keys.job(job.job_id()), name) or 0)
 
 
-def _queue_is_empty(server: redis.Redis) -> bool:
-    return not server.exists(f"{keys.PREFIX}{keys.QUEUE}", f"{keys.PREFIX}unacked")
-
-
 def test_a_shard_whose_process_was_killed_runs_again_with_the_same_counts(
     backend: FleetBackend, server: redis.Redis, url: str, log: Path
 ) -> None:
@@ -79,7 +74,7 @@ def test_a_shard_whose_process_was_killed_runs_again_with_the_same_counts(
         assert job.progress() == (1, 1)
         assert is_dead(victim)
         assert started.is_alive()
-        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+        until(lambda: nothing_left(server), "nothing is left over")
 
 
 @pytest.mark.parametrize("companions", [0, 2])
@@ -90,15 +85,15 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
         circuits = [endless("killer"), *(bell(f"companion-{number}") for number in range(companions))]
         # It must not be told from the others by its cost.
         job = run_in_one_shard(backend, circuits, shots=ENDLESS_SHOTS)
-        killed: set[int] = set()
+        killed: set[str] = set()
 
         def kill_who_runs_it() -> bool:
             owner = shard_field(server, job.job_id(), 0, "owner")
             # Once one has died, a process that runs several circuits says which it is at.
             says = not (killed and companions) or shard_field(server, job.job_id(), 0, "circuit") == "0"
-            if len(killed) < 2 and owner and says and (pid := int(owner.split("/")[1])) not in killed:
-                os.kill(pid, signal.SIGKILL)
-                killed.add(pid)
+            if len(killed) < 2 and owner and says and owner not in killed:
+                owner_process(server, job.job_id()).kill()
+                killed.add(owner)
             return job.in_final_state()
 
         until(kill_who_runs_it, "the job is given up")
@@ -113,27 +108,23 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
         partial = job.result(partial=True)
         assert [circuit.success for circuit in partial.results] == [False, *[True] * companions]
         # No further run: the message is gone, and the worker is free for others.
-        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+        until(lambda: nothing_left(server), "nothing is left over")
         assert shard_field(server, job.job_id(), 0, "attempts") == "3"
         assert backend.run(bell()).result(timeout=60).success
         assert started.is_alive()
         assert job.status() is JobStatus.ERROR
 
 
-def _published_twice(backend: FleetBackend, job: FleetJob) -> None:
-    publish_again(backend, job, 0)
-
-
-def test_a_second_delivery_after_the_end_does_nothing(
+def test_a_second_token_after_the_end_does_nothing(
     backend: FleetBackend, server: redis.Redis, url: str, log: Path
 ) -> None:
     job = backend.run([bell(), bell()], shots=100, seed_simulator=3)
-    _published_twice(backend, job)
+    add_tokens(server)
     later = backend.run(bell())
     with worker(url, log):
         before = job.result(timeout=60).get_counts(0)
         later.result(timeout=60)
-        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+        until(lambda: nothing_left(server), "nothing is left over")
     assert shard_field(server, job.job_id(), 0, "attempts") == "1"
     assert job.progress() == (2, 2)
     assert _counter(server, job, JobField.count("SUCCESS")) == 1
@@ -141,13 +132,13 @@ def test_a_second_delivery_after_the_end_does_nothing(
     assert backend.retrieve_job(job.job_id()).result().get_counts(0) == before
 
 
-def test_a_second_delivery_while_the_first_runs_stores_one_result(
+def test_a_second_token_while_the_shard_runs_stores_one_result(
     backend: FleetBackend, server: redis.Redis, url: str, log: Path
 ) -> None:
     job = _seconds_of_work(backend)
-    _published_twice(backend, job)
+    add_tokens(server)
     with worker(url, log, QFLEET_CONCURRENCY="2"):
-        until(lambda: _queue_is_empty(server) and job.running(), "both messages were taken")
+        until(lambda: tokens(server) == 0 and job.running(), "both tokens were taken")
         counts = job.result(timeout=60).get_counts()
         assert shard_field(server, job.job_id(), 0, "attempts") == "1"
         assert counts == _seconds_of_work(backend).result(timeout=60).get_counts()
@@ -173,7 +164,7 @@ def test_a_result_that_comes_after_the_cancel_is_dropped(
         finally:
             started.process.send_signal(signal.SIGCONT)
         assert backend.run(bell()).result(timeout=60).success
-        until(lambda: _queue_is_empty(server), "every message is acknowledged")
+        until(lambda: nothing_left(server), "nothing is left over")
         assert job.status() is JobStatus.CANCELLED
         assert _counter(server, job, JobField.CIRCUITS_DONE) == 0
         assert _counter(server, job, JobField.count("REVOKED")) == 1
@@ -211,7 +202,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_shard_first(
     assert job.status() is JobStatus.DONE
     assert shard_field(server, job.job_id(), 0, "attempts") == "1"
     assert not server.hexists(keys.WORKERS, started.name)
-    assert _queue_is_empty(server)
+    assert nothing_left(server)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

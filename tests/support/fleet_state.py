@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import psutil
 import redis
 from circuits import bell, wide
-from connections import connected
 from processes import is_dead, owner_process, shard_field
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob
+from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.redis import keys
 
 
@@ -72,25 +72,26 @@ def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.
             runner.resume()
 
 
-def publish_again(backend: FleetBackend, job: FleetJob, *indices: int) -> None:
-    """Publish shards again, whose messages are or were on the queue."""
-    with connected(backend.provider) as connection:
-        connection.publish(job.job_id(), indices)
+def add_tokens(client: redis.Redis, number: int = 1) -> None:
+    """Add tokens of small shards that no shard stands behind."""
+    client.lpush(keys.tokens(0), *[b""] * number)
 
 
-def drop_message(client: redis.Redis) -> str:
-    """Take the next message off the queue, and return its text.
+def drop_token(client: redis.Redis) -> None:
+    """Take the next token of a small shard.
 
     A worker that dies at once does the same.
     """
-    message = until(lambda: client.rpop(f"{keys.PREFIX}{keys.QUEUE}"), "a message is on the queue")
-    assert isinstance(message, bytes)
-    return message.decode()
+    until(lambda: client.rpop(keys.tokens(0)) is not None, "a token is there")
+
+
+def tokens(client: redis.Redis) -> int:
+    """Return the number of tokens of all tiers."""
+    return sum(int(client.llen(keys.tokens(tier))) for tier in range(TIERS))
 
 
 def nothing_left(client: redis.Redis) -> bool:
-    """Tell whether a fleet has neither active jobs nor messages.
-
-    Messages may be on the queue or unacknowledged.
-    """
-    return not client.exists(f"{keys.PREFIX}{keys.QUEUE}", keys.ACTIVE, f"{keys.PREFIX}unacked")
+    """Tell whether a fleet has neither unfinished jobs nor tokens or messages."""
+    waiting = [keys.tokens(tier) for tier in range(TIERS)] + [keys.ready(tier) for tier in range(TIERS)]
+    lists = (f"{keys.PREFIX}{keys.QUEUE}", keys.ACTIVE, keys.UNFINISHED, keys.STARTED, keys.CANCELLING)
+    return not client.exists(*waiting, *lists)

@@ -25,6 +25,9 @@ from qfleet import FleetProvider
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import ShardField
 
+#: Seconds of a core after which a process counts as computing.
+_BUSY_SECONDS = 0.1
+
 
 def free_port() -> int:
     """Return a free port of the loopback interface."""
@@ -151,19 +154,28 @@ _BUSY_SECONDS = 0.03
 def owner_process(client: redis.Redis, job_id: str, index: int = 0) -> psutil.Process:
     """Return the process that runs a shard.
 
-    The ledger names the worker's main process; that of its children which computes is meant. Of a shard that a message
-    named, the ledger names the process itself.
+    The ledger names the worker's main process. The process in its pool that computes is meant.
     """
     owner = until(lambda: shard_field(client, job_id, index, "owner"), "the shard was taken")
-    named = psutil.Process(int(owner.split("/")[1]))
-    children = named.children()
-    if not children:
-        return named
-    used = {child: child.cpu_times().user for child in children}
-    return until(
-        lambda: next((child for child in children if child.cpu_times().user > used[child] + _BUSY_SECONDS), None),
-        "a process of the worker computes",
-    )
+    main = psutil.Process(int(owner.split("/")[1]))
+    program = main.cmdline()
+    if main.parent().cmdline() == program:
+        return main  # of a shard that a message named: a process of the pool claimed it
+    before: dict[psutil.Process, float] = {}
+
+    def busy() -> psutil.Process | None:
+        pool = [child for child in main.children() if _is_at_work(child, program)]
+        for child in pool:
+            before.setdefault(child, child.cpu_times().user)
+        return next((child for child in pool if child.cpu_times().user > before[child] + _BUSY_SECONDS), None)
+
+    return until(busy, "a process of the pool computes")
+
+
+def _is_at_work(child: psutil.Process, program: list[str]) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return child.cmdline() == program and child.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    return False
 
 
 def is_dead(process: psutil.Process) -> bool:

@@ -101,7 +101,8 @@ def _configure(app: Celery, settings: Settings, binder: LateBinder) -> None:
         binder: the choice of what runs next.
     """
     app.conf.update(celery_settings(settings.broker))
-    app.conf.update(transport_settings(settings.broker, binder))
+    app.conf.update(transport_settings(settings.broker))
+    app.conf.broker_transport_options |= {"binder": binder}
     app.conf.worker_hijack_root_logger = False
     app.conf.task_time_limit = settings.time_limit_seconds or None
 

@@ -26,7 +26,7 @@ from msgspec import Meta, Struct
 
 from qfleet.wire.limits import MAX_SHARDS
 from qfleet.wire.messages.work import RUN_SHARD
-from qfleet.wire.redis.broker import Broker, celery_settings
+from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import PREFIX, QUEUE
 from qfleet.wire.redis.states import shard_of, task_id
 
@@ -359,12 +359,10 @@ class SentinelTransport(kombu_redis.SentinelTransport):
     Channel = _SentinelChannel
 
 
-def transport_settings(broker: Broker, binder: Binder) -> dict[str, Any]:
+def transport_settings(broker: Broker) -> dict[str, str]:
     """Return the Celery settings that choose a transport of this module.
 
-    Args:
-        broker: the Redis of the fleet.
-        binder: the choice of what runs next.
+    A channel gets its `Binder` from the option ``binder`` of Celery's ``broker_transport_options``.
     """
     transport: type = Transport
     if broker.sentinels:
@@ -375,5 +373,4 @@ def transport_settings(broker: Broker, binder: Binder) -> dict[str, Any]:
     return {
         "broker_url": broker.celery_url.removeprefix("redis+"),
         "broker_transport": f"{__name__}:{transport.__name__}",
-        "broker_transport_options": celery_settings(broker)["broker_transport_options"] | {"binder": binder},
     }

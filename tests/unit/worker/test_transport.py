@@ -242,7 +242,7 @@ def test_other_wrappings_are_dropped(changed: dict[str, Any]) -> None:
 def test_every_kind_of_url_is_read_through_it(url: str, name: str) -> None:
     broker = parse_broker(url)
     app = Celery("test", set_as_current=False)
-    app.conf.update(celery_settings(broker) | transport_settings(broker, _Binder()))
+    app.conf.update(celery_settings(broker) | transport_settings(broker))
     with app.connection_for_read() as connection:
         assert connection.get_transport_cls().__name__ == name
         assert connection.get_transport_cls().__module__ == "qfleet_worker.transport"
@@ -284,7 +284,8 @@ def channel(redis_url: str, binder: _Binder) -> Iterator[Any]:
     """A worker's channel, which waits for the lists of the binder."""
     broker = parse_broker(redis_url)
     app = Celery("test", set_as_current=False)
-    app.conf.update(celery_settings(broker) | transport_settings(broker, binder))
+    app.conf.update(celery_settings(broker) | transport_settings(broker))
+    app.conf.broker_transport_options |= {"binder": binder}
     with app.connection_for_read() as connection:
         channel = connection.default_channel
         channel.got = []
