@@ -157,7 +157,7 @@ class Soak:
     running: dict[int, FleetJob] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
     ended: dict[int, FleetJob] = field(default_factory=dict)
-    #: shards whose process was killed -> when, and who had it
+    #: shards whose worker was killed -> when, and who had it
     missing: dict[tuple[str, int], tuple[float, bytes]] = field(default_factory=dict)
     #: seconds from such a kill until the shard was taken again, or was over
     recoveries: list[float] = field(default_factory=list)
@@ -198,7 +198,6 @@ class Soak:
                 if not children:
                     return
                 pid = self.rng.choice(children).pid
-                self.miss(f"{victim.name}/{pid}/")
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.injected[kind] += 1
@@ -318,7 +317,7 @@ def report(
     print(f"executed twice: {twice} were begun more than once; of each one result was stored")
     if soak.recoveries:
         print(
-            f"recovery of {len(soak.recoveries)} shards whose process was killed: "
+            f"recovery of {len(soak.recoveries)} shards whose worker was killed: "
             f"median {statistics.median(soak.recoveries):.1f} s, max {max(soak.recoveries):.1f} s"
         )
     print("left over: " + ", ".join(f"{name} {number}" for name, number in left.items()))
