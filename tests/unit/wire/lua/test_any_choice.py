@@ -17,8 +17,9 @@ import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from late_jobs import MIB, Choice, Picker, make_tier, submit
+from late_jobs import make_tier, submit
 from make_jobs import make_presence
+from picker import MIB, Choice, Picker
 
 from qfleet.ledger import Ledger
 from qfleet.wire.cost.tiers import Tier
