@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import redis
-from late_jobs import Choice, Picker
+from picker import Choice, Picker
 
 from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
 from qfleet.ledger.record import encode_record

@@ -9,6 +9,7 @@ from qfleet.cli.doctor import doctor
 from qfleet.cli.fleet import up, version, warm, worker
 from qfleet.cli.group import FleetGroup
 from qfleet.cli.jobs import cancel, jobs, result, retry, status
+from qfleet.cli.pauses import pause, resume
 from qfleet.cli.run import run
 
 __all__ = ["qfleet"]
@@ -36,5 +37,5 @@ def qfleet() -> None:
     """
 
 
-for _command in (up, worker, warm, run, jobs, status, result, retry, cancel, doctor, version):
+for _command in (up, worker, warm, run, jobs, status, result, retry, pause, resume, cancel, doctor, version):
     qfleet.add_command(_command)

@@ -159,7 +159,8 @@ def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
     for document in documents:
         circuits = f"{document['circuits_done']}/{document['circuits_total']}"
         created = _local_time(document["created"])
-        row = [document["id"], document["backend"], document["status"], circuits, created, ", ".join(document["tags"])]
+        status = document["status"] + (", paused" if document["held"] == "paused" else "")
+        row = [document["id"], document["backend"], status, circuits, created, ", ".join(document["tags"])]
         table.add_row(*row, *([document["tenant"]] if several else []))
     console().print(table)
 

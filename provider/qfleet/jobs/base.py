@@ -4,34 +4,26 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
 
 from qiskit.providers import JobStatus
 
-from qfleet.errors import DamagedDataError, FleetJobError, FleetJobTimeoutError, JobCancelledError, JobFailedError
+from qfleet.errors import DamagedDataError, FleetJobTimeoutError, JobCancelledError, JobFailedError
 from qfleet.jobs.failures import failure_text
 from qfleet.jobs.gathering import all_parts
+from qfleet.jobs.queued import JobBackend, QueuedJob, is_settled
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Deadline, ended, goes_on, interruptible, seconds, watch
-from qfleet.ledger import Connection, JobRecord, NewJob, Snapshot, publish, send
+from qfleet.ledger import JobRecord, NewJob, Snapshot, publish, send
 from qfleet.ledger.shielded import shielded
-from qfleet.options import WEIGHTS, Priority
 from qfleet.wire.messages.result import CircuitResult
 
 #: The time that a cancel waits for the processes that it kills.
 _DEATH_SECONDS: Final = 2.0
-
-
-class JobBackend(Protocol):
-    """The part of a backend that its jobs use."""
-
-    name: str
-    backend_version: str
-    _connection: Connection
 
 
 class Progress(NamedTuple):
@@ -44,7 +36,7 @@ class Progress(NamedTuple):
 _Result = TypeVar("_Result")
 
 
-class LedgerJob(ABC, Generic[_Result]):
+class LedgerJob(QueuedJob, Generic[_Result]):
     """A job in the fleet's Redis, which any process finds by id.
 
     The job continues when this process ends. Methods that ask Redis raise `qfleet.errors.BrokerError` if Redis can't be
@@ -55,8 +47,6 @@ class LedgerJob(ABC, Generic[_Result]):
     ``await job`` is `result` for coroutines.
     """
 
-    _job_id: str
-    _backend: JobBackend
     #: the word for the parts of a result: circuits or PUBs
     _units: ClassVar[str]
 
@@ -278,42 +268,10 @@ class LedgerJob(ABC, Generic[_Result]):
         return list(known.tags)
 
     @property
-    def tenant(self) -> str:
-        """Return the job's tenant; empty for a job from a client of version 0.1."""
-        if self._unsent is not None:
-            return self._unsent.tenant or self._connection.tenant
-        return (self._snapshot or self._read_snapshot()).tenant
-
-    @property
-    def priority(self) -> Priority:
-        """Return the priority given to ``run()``."""
-        weight = (self._unsent or self._snapshot or self._read_snapshot()).weight
-        return next((name for name, each in WEIGHTS.items() if each == weight), "normal")
-
-    @property
-    def held(self) -> str:
-        """Return the reason why no circuit of it is started; empty if there is none."""
-        return "" if self._unsent is not None else self._read_snapshot().held
-
-    @property
     def creation_date(self) -> datetime:
         """Return the time when the job was made, with a time zone."""
         known = self._record or self._snapshot or self._read_snapshot()
         return datetime.fromtimestamp(known.created, UTC).astimezone()
-
-    def _must_be_submitted(self) -> None:
-        if self._unsent is not None:
-            raise self._error("isn't submitted; call submit() first")
-
-    def _error(self, text: str) -> FleetJobError:
-        """Return the error of a call that this job refuses."""
-        return FleetJobError(f"job {self._job_id} {text}", job_id=self._job_id)
-
-    def _read_snapshot(self) -> Snapshot:
-        if self._snapshot is None or not _is_settled(self._snapshot):
-            with self._connection.ledger() as ledger:
-                self._snapshot = ledger.snapshot(self._job_id)
-        return self._snapshot
 
     def _read_record(self, deadline: Deadline | None = None) -> JobRecord:
         if self._record is None:
@@ -327,7 +285,7 @@ class LedgerJob(ABC, Generic[_Result]):
         """Yield the job's state at each read; see `watch`."""
         read_every = self._read_every if read_every is None else read_every
         self._must_be_submitted()
-        if self._snapshot is not None and _is_settled(self._snapshot):
+        if self._snapshot is not None and is_settled(self._snapshot):
             yield self._snapshot
             return
         with closing(watch(self._connection, deadline, read_every=read_every, moves=moves)) as reads:
@@ -372,7 +330,7 @@ class LedgerJob(ABC, Generic[_Result]):
         self._must_be_submitted()
         deadline = Deadline(self._job_id, None)
         snapshot = self._snapshot
-        if snapshot is None or not _is_settled(snapshot):
+        if snapshot is None or not is_settled(snapshot):
             snapshot = await ended(self._connection, deadline, read_every=self._read_every)
             self._snapshot = snapshot
         threads = self._connection.threads
@@ -395,8 +353,3 @@ def damage_named(job_id: str) -> Iterator[None]:
     except DamagedDataError as exc:
         exc.job_id = job_id
         raise
-
-
-def _is_settled(snapshot: Snapshot) -> bool:
-    """Tell whether a job can't change; one with failures may be retried."""
-    return snapshot.is_final and not snapshot.states["FAILURE"]

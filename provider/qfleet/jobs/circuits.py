@@ -11,8 +11,9 @@ from qiskit.providers import JobV1
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult
 
-from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
+from qfleet.jobs.base import LedgerJob, damage_named
 from qfleet.jobs.gathering import default_error, gather
+from qfleet.jobs.queued import JobBackend
 from qfleet.jobs.result import assemble, failures
 from qfleet.jobs.waiting import READ_EVERY_SECONDS, Deadline, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot

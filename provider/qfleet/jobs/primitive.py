@@ -15,9 +15,10 @@ from qiskit.primitives import BasePrimitiveJob, PrimitiveResult, PubResult
 from qiskit.providers import BackendV2, JobStatus
 from qiskit.providers.jobstatus import JOB_FINAL_STATES
 
-from qfleet.jobs.base import JobBackend, LedgerJob, damage_named
+from qfleet.jobs.base import LedgerJob, damage_named
 from qfleet.jobs.gathering import arriving, default_error, gather_units
 from qfleet.jobs.pub_results import ERROR, pub_result, whole_expectation_values
+from qfleet.jobs.queued import JobBackend
 from qfleet.jobs.waiting import READ_EVERY_SECONDS, Deadline, interruptible
 from qfleet.ledger import JobRecord, NewJob, Snapshot
 from qfleet.wire.messages.request import Output

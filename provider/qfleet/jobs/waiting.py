@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError, InvalidOptionError
 from qfleet.jobs.status import job_status
 from qfleet.ledger import Connection, CoroutineListener, EventHub, Ledger, Listener, Snapshot, ThreadListener
+from qfleet.wire.redis.keys import PAUSED
 
 #: The time between two reads of the ledger during a wait; messages may get lost.
 READ_EVERY_SECONDS: Final = 2.0
@@ -262,9 +263,10 @@ def seconds(name: str, value: object) -> float:
 
 
 def _why_waiting(connection: Connection, deadline: Deadline, snapshot: Snapshot) -> str:
+    fate = "is paused: resume() lets it go on" if snapshot.held == PAUSED else "goes on"
     text = (
         f"job {deadline.job_id} did not end within {deadline.timeout} s; it is {job_status(snapshot.states).name} "
-        f"with {snapshot.circuits_done} of {snapshot.circuits} circuits done, and goes on"
+        f"with {snapshot.circuits_done} of {snapshot.circuits} circuits done, and {fate}"
     )
     with connection.ledger() as ledger:
         workers = ledger.workers()

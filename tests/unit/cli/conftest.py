@@ -74,6 +74,16 @@ class FakeJob:
         self.state = JobStatus.QUEUED
         return len(self.circuits)
 
+    def pause(self) -> bool:
+        if self.in_final_state():
+            raise FleetJobError(f"job job-1 can't be paused: it is {self.state.name}")
+        changed, self.held = self.held != "paused", "paused"
+        return changed
+
+    def resume(self) -> bool:
+        changed, self.held = self.held == "paused", ""
+        return changed
+
     def cancel(self) -> bool:
         if self.ended_before_cancel:
             return False

@@ -227,7 +227,7 @@ class TestStatus:
         assert document["error_message"] is None
         assert document["workers"] == 2
 
-    @pytest.mark.parametrize("name", ["status", "result", "cancel"])
+    @pytest.mark.parametrize("name", ["status", "result", "pause", "resume", "cancel"])
     @pytest.mark.usefixtures("fleet")
     def test_an_unknown_id(self, qfleet_command: Any, name: str) -> None:
         result = qfleet_command(name, "job-2", "--url", URL, "--json")
@@ -333,6 +333,32 @@ class TestDoctor:
             "remedy": "UNLINK them",
             "names": ["qfleet:job:x"],
         }
+
+
+class TestPauseAndResume:
+    def test_a_running_job(self, qfleet_command: Any, make_job: Any) -> None:
+        job = make_job(state=JobStatus.RUNNING)
+        assert qfleet_command("pause", "job-1", "--url", URL).stdout == "Job job-1 is paused.\n"
+        assert job.held == "paused"
+        assert "RUNNING, paused" in qfleet_command("jobs", "--url", URL).stdout
+        assert "held:     paused" in qfleet_command("status", "job-1", "--url", URL).stdout
+        assert qfleet_command("pause", "job-1", "--url", URL).stdout == "Job job-1 was already paused.\n"
+        assert qfleet_command("resume", "job-1", "--url", URL).stdout == "Job job-1 goes on.\n"
+        assert job.held == ""
+        assert qfleet_command("resume", "job-1", "--url", URL).stdout == "Job job-1 was not paused.\n"
+
+    def test_as_json(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(state=JobStatus.RUNNING)
+        document = {"id": "job-1", "changed": True, "held": "paused", "status": "RUNNING"}
+        assert json.loads(qfleet_command("pause", "job-1", "--url", URL, "--json").stdout) == document
+        document |= {"held": ""}
+        assert json.loads(qfleet_command("resume", "job-1", "--url", URL, "--json").stdout) == document
+
+    def test_a_job_that_had_ended(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job()
+        result = qfleet_command("pause", "job-1", "--url", URL, "--json")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert error_of(result)["message"] == "job job-1 can't be paused: it is DONE"
 
 
 class TestCancel:

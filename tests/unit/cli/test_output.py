@@ -100,6 +100,7 @@ def test_a_job_without_tags_is_a_row(capsys: pytest.CaptureFixture[str]) -> None
                 "circuits_total": 7,
                 "created": "2026-01-02T03:04:05+00:00",
                 "tags": [],
+                "held": "",
                 "tenant": "somebody",
             }
         ]
@@ -110,7 +111,7 @@ def test_a_job_without_tags_is_a_row(capsys: pytest.CaptureFixture[str]) -> None
 def test_tenants_are_shown_if_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
     def row(tenant: str) -> dict[str, Any]:
         document = {"id": "job", "backend": "automatic", "status": "DONE", "circuits_done": 1, "circuits_total": 1}
-        return document | {"created": "2026-01-02T03:04:05+00:00", "tags": [], "tenant": tenant}
+        return document | {"created": "2026-01-02T03:04:05+00:00", "tags": [], "held": "", "tenant": tenant}
 
     print_jobs([row("ada"), row("ada")])
     assert "ada" not in capsys.readouterr().out

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import redis
-from late_jobs import Picker
 from make_jobs import make_job, store_as_0_1
 from monitored import monitored
+from picker import Picker
 from processes import redis_server
 from redis.client import Pipeline
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from late_jobs import MIB, Choice, Picker, make_tier, submit
+from late_jobs import make_tier, submit
 from make_jobs import make_presence
+from picker import MIB, Choice, Picker
 
 from qfleet.wire.lua import MOST_AT_ONCE
 from qfleet.wire.redis import keys
@@ -102,7 +103,8 @@ def test_a_shard_must_look_lost_for_a_while(client: redis.Redis) -> None:
 
 
 def test_lost_tokens_come_again(client: redis.Redis, search: Search) -> None:
-    submit(client, make_tier(7), tokens=False)
+    submit(client, make_tier(7))
+    client.delete(keys.tokens(0))
     look(client, search)
     assert client.llen(keys.tokens(0)) == 7
 

@@ -51,10 +51,14 @@ end
 
 -- Once no shard is left to run: note the time, and let all keys of the job expire together.
 local function end_job()
-  local retention = redis.call('HGET', LEDGER, 'retention')
+  local job = redis.call('HMGET', LEDGER, 'retention', 'held')
   redis.call('HSET', LEDGER, 'ended', string.format('%.6f', now()))
+  if job[2] == 'paused' then
+    -- So that a retry runs.
+    redis.call('HDEL', LEDGER, 'held')
+  end
   for _, key in ipairs(all_keys()) do
-    redis.call('EXPIRE', key, retention)
+    redis.call('EXPIRE', key, job[1])
   end
   redis.call('UNLINK', LEDGER .. ':again')
   redis.call('ZREM', UNFINISHED, ID)

@@ -1,9 +1,13 @@
--- Let a job be chosen again. ARGV[2]: 'paused' if it was paused; nothing if no worker could hold it.
+-- Let a job be chosen again. ARGV[2]: 'paused' if it was paused; nothing if no worker could hold it. Returns whether it was
+-- held for that.
 
 local held = redis.call('HGET', LEDGER, 'held')
 if ARGV[2] == '' then
   redis.call('ZREM', UNPLACEABLE, ID)
 end
-if held == ARGV[2] or (ARGV[2] == '' and held ~= 'paused' and held ~= 'cancelled') then
+if held and (held == ARGV[2] or (ARGV[2] == '' and held ~= 'paused' and held ~= 'cancelled')) then
+  write_though_full()
   let_go()
+  return 1
 end
+return 0

@@ -93,6 +93,10 @@ CELERY_META: Final = f"{PREFIX}celery-task-meta-"
 #: The text before a job's id.
 JOB: Final = f"{PREFIX}job:"
 
+#: What `JobField.HELD` is of a job that is being cancelled, and of one that was paused.
+CANCELLED: Final = "cancelled"
+PAUSED: Final = "paused"
+
 MOST_TENANT_LETTERS: Final = 64
 _TENANT: Final = re.compile(rf"[A-Za-z0-9._@-]{{1,{MOST_TENANT_LETTERS}}}", re.ASCII)
 

@@ -17,8 +17,9 @@ import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from late_jobs import MIB, Choice, Picker, make_tier, submit
+from late_jobs import make_tier, submit
 from make_jobs import make_presence
+from picker import MIB, Choice, Picker
 
 from qfleet.ledger import Ledger
 from qfleet.wire.cost.tiers import Tier
@@ -354,9 +355,10 @@ class Choices(RuleBasedStateMachine):
     @rule(data=st.data(), why=st.sampled_from(["paused", "needs 64 GiB"]))
     def hold(self, data: st.DataObject, why: str) -> None:
         job = self._draw_job(data)
-        self.scripts.call("hold", job.job_id, why)
-        if job.held != "cancelled" and not (job.held == "paused" and why != "paused"):
+        before = job.held
+        if any(shard.state in ("PENDING", "STARTED") for shard in job.shards) and before not in ("cancelled", "paused"):
             job.held = why
+        assert self.scripts.call("hold", job.job_id, why) == int(job.held != before)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), length=st.integers(1, 5), slices=st.integers(1, 5))
@@ -386,9 +388,10 @@ class Choices(RuleBasedStateMachine):
     @rule(data=st.data(), why=st.sampled_from(["paused", ""]))
     def let_go(self, data: st.DataObject, why: str) -> None:
         job = self._draw_job(data)
-        self.scripts.call("let_go", job.job_id, why)
+        before = job.held
         if job.held == why or (why == "" and job.held not in ("paused", "cancelled")):
             job.held = ""
+        assert self.scripts.call("let_go", job.job_id, why) == int(job.held != before)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
@@ -417,6 +420,13 @@ class Choices(RuleBasedStateMachine):
                 for number in (LOW, HIGH)
             }
         )
+
+    @invariant()
+    def what_ended_is_paused_no_longer(self) -> None:
+        for job in self.jobs.values():
+            if job.held == "paused" and job.is_over:
+                job.held = ""
+            assert self.ledger.snapshot(job.job_id).held == job.held
 
     @invariant()
     def what_waits_agrees(self) -> None:

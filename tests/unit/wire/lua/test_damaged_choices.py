@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-from late_jobs import Picker, make_tier, submit
+from late_jobs import make_tier, submit
+from picker import Picker
 
 from qfleet.ledger.client import connect
 from qfleet.wire.lua import Scripts

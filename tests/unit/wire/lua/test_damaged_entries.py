@@ -102,9 +102,10 @@ def test_a_redis_that_refuses_everything_is_no_damaged_entry(
     def full(*_: object, **__: object) -> None:
         raise redis.exceptions.OutOfMemoryError("full")
 
-    monkeypatch.setattr(Scripts, "call", full)
-    with pytest.raises(redis.exceptions.OutOfMemoryError):
-        _look(store_client, search)
+    with monkeypatch.context() as patched:
+        patched.setattr(Scripts, "call", full)
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            _look(store_client, search)
 
 
 def _record(seen: float, **changed: object) -> bytes:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from late_jobs import MIB, Choice, Picker, make_tier, submit
+from late_jobs import make_tier, submit
+from picker import MIB, Choice, Picker
 
 from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.lua import INLINE_BYTES, Scripts

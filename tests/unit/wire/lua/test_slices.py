@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import redis
-from late_jobs import Choice, Picker, make_tier, submit
+from late_jobs import make_tier, submit
+from picker import Choice, Picker
 
 from qfleet.ledger.client import connect
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job in the fleet's queue: tenant, priority and pauses."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import Protocol
+
+from qfleet.errors import FleetJobError
+from qfleet.jobs.status import job_status
+from qfleet.ledger import Connection, NewJob, Snapshot
+from qfleet.ledger.pausing import pause, resume
+from qfleet.options import WEIGHTS, Priority
+from qfleet.wire.redis.keys import CANCELLED
+
+
+class JobBackend(Protocol):
+    """The part of a backend that its jobs use."""
+
+    name: str
+    backend_version: str
+    _connection: Connection
+
+
+class QueuedJob(ABC):
+    """A job among all those of the fleet."""
+
+    _job_id: str
+    _backend: JobBackend
+    _connection: Connection
+    #: the job, until it is sent
+    _unsent: NewJob | None
+    #: the state of the job when it was last read
+    _snapshot: Snapshot | None
+
+    @property
+    def tenant(self) -> str:
+        """Return the job's tenant.
+
+        It is empty for a job from a client of version 0.1.
+        """
+        if self._unsent is not None:
+            return self._unsent.tenant or self._connection.tenant
+        return (self._snapshot or self._read_snapshot()).tenant
+
+    @property
+    def priority(self) -> Priority:
+        """Return the priority given to ``run()``."""
+        weight = (self._unsent or self._snapshot or self._read_snapshot()).weight
+        return next((name for name, each in WEIGHTS.items() if each == weight), "normal")
+
+    @property
+    def held(self) -> str:
+        """Return the reason why no circuit of it is started.
+
+        It is empty if there is none.
+        """
+        return "" if self._unsent is not None else self._read_snapshot().held
+
+    def pause(self) -> bool:
+        """Let no other part of the job start until `resume`.
+
+        Parts that run are finished. Meanwhile `held` is "paused", waits go on, and `cancel` works.
+
+        Returns:
+            False if the job was paused already.
+
+        Raises:
+            FleetJobError: the job has ended, is being cancelled, or comes from a client of version 0.1.
+        """
+        self._must_be_submitted()
+        with self._connection.ledger():
+            changed = pause(self._connection.client, self._job_id)
+        if not changed:
+            self._must_go_on("paused")
+        return changed
+
+    def resume(self) -> bool:
+        """Let a paused job be run again.
+
+        Returns:
+            False if the job wasn't paused.
+
+        Raises:
+            FleetJobError: see `pause`.
+        """
+        self._must_be_submitted()
+        with self._connection.ledger():
+            changed = resume(self._connection.client, self._job_id)
+        if not changed:
+            self._must_go_on("resumed")
+        return changed
+
+    def _must_go_on(self, what: str) -> None:
+        """Check that a job can be paused.
+
+        Args:
+            what: what shall be done with it, as the error has it.
+
+        Raises:
+            FleetJobError: it can't be paused.
+        """
+        snapshot = self._read_snapshot()
+        if not snapshot.tenant:
+            raise self._error(f"comes from a client of version 0.1, and can't be {what}; cancel() stops it")
+        if snapshot.is_final:
+            raise self._error(f"can't be {what}: it is {job_status(snapshot.states).name}")
+        if snapshot.states["REVOKED"] or snapshot.held == CANCELLED:
+            raise self._error(f"can't be {what}: it is being cancelled")
+
+    def _must_be_submitted(self) -> None:
+        if self._unsent is not None:
+            raise self._error("isn't submitted; call submit() first")
+
+    def _error(self, text: str) -> FleetJobError:
+        """Return the error of a call that this job refuses."""
+        return FleetJobError(f"job {self._job_id} {text}", job_id=self._job_id)
+
+    def _read_snapshot(self) -> Snapshot:
+        if self._snapshot is None or not is_settled(self._snapshot):
+            with self._connection.ledger() as ledger:
+                self._snapshot = ledger.snapshot(self._job_id)
+        return self._snapshot
+
+
+def is_settled(snapshot: Snapshot) -> bool:
+    """Tell whether a job can't change; one with failures may be retried."""
+    return snapshot.is_final and not snapshot.states["FAILURE"]
