@@ -195,8 +195,6 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
         raise RefusalError("the norm of its amplitudes isn't 1")
     if not num_qubits:
         return Rows(phase=float(np.angle(state[0])))
-    if not num_qubits:
-        return Rows(phase=float(np.angle(state[0])))
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)
 
 
