@@ -147,8 +147,8 @@ class FleetBackend(BackendV2):
             parameter_binds: for each circuit a mapping of its parameters to lists of values; the circuit is run once
                 for each value; default None.
             max_parallel_threads: threads that a task may use; 0, the default: as many as its worker gives it.
-            max_memory_mb: refuse circuits that are predicted to need more memory on the statevector engine, in MiB; 0
-                for as much as the workers have; default 0.
+            max_memory_mb: refuse circuits that are predicted to need more memory, in MiB, on a worker with the
+                statevector engine; 0 for as much as the workers have; default 0.
             max_job_size: largest number of circuits in one task; None cuts the job by predicted time; default None.
             max_shot_size: largest number of shots of a circuit in one task; None for all of them; default None.
             priority: "low", "normal" or "high": how soon the job is run among the jobs of the same tenant; default

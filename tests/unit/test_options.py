@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from qfleet import EstimatorOptions, EstimatorV2, FleetBackend, SamplerOptions, SamplerV2
-from qfleet.options import NAMES, RunKeywords, RunOptions
+from qfleet.options import NAMES, RunKeywords, RunOptions, check_labels
 from qfleet.primitives.options import EstimatorKeywords, SamplerKeywords
 
 #: Of a primitive's keywords, those that aren't options of its own.
@@ -55,3 +55,26 @@ def test_keywords_are_the_options() -> None:
     assert get_type_hints(RunKeywords).keys() == NAMES == defaults(RunOptions).keys()
     assert get_type_hints(SamplerKeywords).keys() == defaults(SamplerOptions).keys() | NESTED
     assert get_type_hints(EstimatorKeywords).keys() == defaults(EstimatorOptions).keys() | NESTED
+
+
+@pytest.mark.parametrize(
+    ("tags", "metadata", "text"),
+    [
+        ("tag", None, "job_tags='tag': a list of strings is needed"),
+        ({"a": 1}, None, "a list of strings is needed"),
+        (["a", 1], None, "every tag must be a string"),
+        (None, ["a"], r"metadata=\['a'\]: a dictionary is needed"),
+    ],
+)
+def test_labels_of_wrong_types(tags: Any, metadata: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        check_labels(tags, metadata)
+
+
+def test_labels_are_copies() -> None:
+    tags, metadata = ["a"], {"b": 1}
+    given = check_labels(tags, metadata)
+    assert given == (tags, metadata)
+    assert given[0] is not tags
+    assert given[1] is not metadata
+    assert check_labels(None, None) == ([], {})

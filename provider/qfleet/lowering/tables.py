@@ -193,6 +193,8 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
     state = _numbers(amplitudes)
     if not _is_small(np.linalg.norm(state) - 1):
         raise RefusalError("the norm of its amplitudes isn't 1")
+    if not num_qubits:
+        return Rows(phase=float(np.angle(state[0])))
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)
 
 

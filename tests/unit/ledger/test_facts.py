@@ -16,6 +16,7 @@ from processes import redis_server
 from waiting import until
 
 from qfleet.ledger import Connection, Facts, Ledger, gather_facts, publish, send
+from qfleet.ledger.facts import shown
 from qfleet.wire.lua import UNPUBLISHED_SECONDS, Scripts, script
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
@@ -174,3 +175,11 @@ def test_a_disk_that_cant_be_written(own: Connection) -> None:
     shutil.rmtree(own.client.config_get("dir")["dir"])
     own.client.bgsave()
     until(lambda: gather_facts(own).writes_succeed is False, "the snapshot has failed")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [(b"job", "job"), ("é".encode(), "é"), (b"", ""), (b"\xffjob", r"\xffjob"), (b"a\x1b[2J", r"a\x1b[2J")],
+)
+def test_names_that_cannot_be_printed_are_escaped(name: bytes, text: str) -> None:
+    assert shown(name) == text

@@ -57,3 +57,8 @@ def test_no_memory_for_a_matrix_is_no_refusal() -> None:
 
     with pytest.raises(MemoryError):
         lower(only(Large("large", 1, [])))
+
+
+def test_an_initial_state_on_no_qubits_is_a_phase() -> None:
+    (row,) = lower(QuantumCircuit(), initial_state=np.array([1j]))
+    assert (row.code, row.targets, row.params) == (Op.GLOBAL_PHASE, (), (np.pi / 2,))

@@ -253,3 +253,13 @@ def test_a_wide_program_saves_with_its_clbits() -> None:
     assert saved.entries == 2
     keys = {int.from_bytes(saved.clbits[at * width : (at + 1) * width], "little") for at in range(2)}
     assert keys == {0, 1 << (MOST - 1)}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_state_that_no_machine_holds(name: str) -> None:
+    """It is refused before memory is asked for, which would be promised beyond what there is."""
+    rows = [op(Op.H, [qubit]) for qubit in range(60)]
+    rows += [op(Op.RZZ, [qubit, (qubit + 1) % 60], [0.1]) for qubit in range(60)]
+    program = oracle.program(60, 1, [*rows, *rows, measure(0, 0)])
+    with pytest.raises(MemoryError, match="no machine holds the state of 60 qubits"):
+        ENGINES[name]().run(make_experiment(program, 1, 1))

@@ -179,3 +179,10 @@ def test_means_of_a_program_that_saves_none(save: bool) -> None:
         built.append(LikeAer("save_probabilities", 3, "average"), [0, 1, 2])
     with pytest.raises(EngineError, match="expectation values are wanted of it, and it saves none"):
         simulated(lower(built), work(), "means", FakeEngine())
+
+
+def test_a_method_that_cannot_give_the_output() -> None:
+    program = lower(circuit())
+    assert resolve(program, Request()).method == "statevector"
+    with pytest.raises(EngineError, match="it gives its counts, which method='unitary' doesn't have"):
+        resolve(program, Request(method="unitary"))

@@ -62,10 +62,10 @@ class ThreadTeam:
 
         It is kept from one call to the next.
         """
-        kept: NDArray[Any] | None = getattr(self._rooms, dtype.name, None)
+        kept: NDArray[Any] | None = getattr(self._rooms, dtype.char, None)
         if kept is None or len(kept) < size:
             kept = np.empty(size, dtype)
-            setattr(self._rooms, dtype.name, kept)
+            setattr(self._rooms, dtype.char, kept)
         return kept
 
     def _executor(self) -> ThreadPoolExecutor:
