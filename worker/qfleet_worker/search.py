@@ -204,7 +204,7 @@ class Search:
                 first = answer[0] if answer else -1
 
     def _age(self) -> None:
-        """Renew the places of some waiting jobs, and of others the next time."""
+        """Renew the places of some waiting jobs, in turn."""
         some = self._redis.zrange(keys.UNFINISHED, self._cursor, self._cursor + AGED_AT_ONCE - 1)
         self._cursor = self._cursor + len(some) if len(some) == AGED_AT_ONCE else 0
         for raw in some:

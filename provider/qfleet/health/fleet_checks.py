@@ -70,7 +70,7 @@ def check_worker_records(facts: Facts) -> Finding:
 
 
 def check_queue(facts: Facts) -> Finding:
-    """Check that every waiting task has a message or a token on the queues."""
+    """Check that every waiting task has a message or a token."""
     # A worker may have taken some that it has not reported yet.
     accounted = facts.messages + sum(len(worker.holds) + worker.concurrency for worker in facts.workers)
     text = f"{facts.messages} messages for {facts.waiting_shards} waiting tasks"

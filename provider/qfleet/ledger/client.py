@@ -75,7 +75,9 @@ def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.
 
 
 def checked_connection(pool: Any) -> Any:
-    """Return a connection of a pool, open and tested if it was idle for long."""
+    """Return an open connection of a pool.
+
+    It is tested if it was idle for long."""
     connection = pool.get_connection()
     try:
         connection.check_health()
@@ -86,7 +88,7 @@ def checked_connection(pool: Any) -> Any:
 
 
 def run_once(pipe: Any) -> list[Any]:
-    """Run a transaction that must not be run twice; return its answers and errors.
+    """Run a transaction once, and return its answers and errors.
 
     redis-py would repeat it if the connection breaks: by then a worker may have begun what it stored.
     """

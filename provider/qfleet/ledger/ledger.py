@@ -125,7 +125,7 @@ class Ledger:
         return float(created)
 
     def store_again(self, job: NewJob) -> float:
-        """Store the rest of a job if the connection broke while it was being stored.
+        """Store the rest of a job whose connection broke meanwhile.
 
         Args:
             job: the job.

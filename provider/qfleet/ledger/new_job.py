@@ -96,7 +96,7 @@ def add_programs(pipe: Any, job: NewJob, names: Sequence[str]) -> None:
 
 
 def take_copies(pipe: Any, job: NewJob, names: Sequence[str]) -> None:
-    """Add to a transaction that a job gets programs of which Redis has copies.
+    """Add the copying of programs to a transaction.
 
     Each copy is kept for another while. The answer is 0 for each that isn't there.
 
@@ -143,7 +143,7 @@ def _submit_sha() -> str:
 
 
 def _fields(job: NewJob, max_value_bytes: int) -> dict[str, str | bytes | int | float]:
-    """Return the fields of a new job's ledger, without the time of creation.
+    """Return a new job's fields without the time of creation.
 
     Args:
         job: the job.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sending of jobs: all of a job and its tokens in one transaction."""
+"""The sending of a job and its tokens in one transaction."""
 
 from __future__ import annotations
 

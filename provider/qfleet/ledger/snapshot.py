@@ -129,7 +129,7 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
 
 
 def read_time(text: bytes) -> float:
-    """Return a time that Redis holds, in seconds since the epoch. Raises ValueError."""
+    """Return a time in seconds since the epoch. Raises ValueError."""
     time = float(text)
     if not 0 <= time < _END_OF_TIME:
         raise ValueError(f"{time!r} isn't a time")

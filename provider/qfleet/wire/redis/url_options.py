@@ -116,7 +116,7 @@ _OWN: Final = frozenset(
 
 
 def parse_options(scheme: str, query: str) -> dict[str, Any]:
-    """Return the options of a url: ``tenant``, and the others as redis-py takes them.
+    """Return the options of a url, in the form of redis-py.
 
     Args:
         scheme: the scheme of the url.
