@@ -134,7 +134,8 @@ def make_job(shards: int = 2, *, circuits: int | None = None, blocks: int = 1, *
 def store_as_0_1(client: redis.Redis, job: NewJob) -> None:
     """Store a job as a client of version 0.1 did.
 
-    Messages name its shards, and it says when it was made."""
+    Messages name its shards, and it says when it was made.
+    """
     key, shards, work, programs, _ = keys.of_job(job.job_id)
     record, number = job.record, len(job.shards)
     ledger = {

@@ -77,7 +77,8 @@ def connect(broker: Broker, *, max_connections: int = MAX_CONNECTIONS) -> redis.
 def checked_connection(pool: Any) -> Any:
     """Return an open connection of a pool.
 
-    It is tested if it was idle for long."""
+    It is tested if it was idle for long.
+    """
     connection = pool.get_connection()
     try:
         connection.check_health()
