@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cost of the queue.
+"""The cost of the queue, and the waits of its users.
 
-The figures are its share of a job of short circuits, and the costs of publishing, of status(), of a trivial job, and of
-a shard's Redis commands.
+The figures are its share of a job of short circuits, and the costs of storing a job, of status(), of a trivial job, of
+many in flight, and of a shard's Redis commands; the wait of one circuit while others use the fleet, too; and the shares
+of two tenants with weights. What is compared is measured in one run.
 
-    python benchmarks/queue_cost.py [--circuits 10000] [--json FILE]
+    python benchmarks/queue_cost.py [--circuits 10000] [--seconds 60] [--json FILE]
 """
 
 from __future__ import annotations
@@ -12,43 +13,56 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import tempfile
 import time
-from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 import redis
+from _fairness import behind_a_sweep, behind_a_tenant, shares
+from _fake_workers import make_job
+from _measure import machine
+from _redis_meter import Meter, own_redis
+from _report import heading
 from qiskit.circuit import QuantumCircuit
 
 from qfleet import FleetBackend, FleetProvider
 from qfleet.ledger import Connection
-from qfleet.local.server import Server
 from qfleet.wire.redis.broker import parse_broker
 
 _WORKERS = 2
 _SHARDS = 1000
 _TRIVIAL_JOBS = 200
+_IN_FLIGHT = 500
+
+Report = dict[str, float]
 
 
 def main() -> None:
     """Run the measurements, print each figure at once, and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--circuits", type=int, default=10_000, help="circuits of the large job")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds for which two tenants share the fleet")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
-    report: dict[str, float] = {}
+    about = machine()
+    print(heading(about), flush=True)
+    report: Report = {}
     without_workers(report)
     with FleetProvider.local(workers=_WORKERS) as provider:
         backend = provider.get_backend("automatic")
         for _ in range(30):
             backend.run(small()).result()
         trivial(backend, report)
+        in_flight(backend, report)
         with redis.Redis(**parse_broker(provider.url).client_options) as client:
             commands(backend, client, report)
         share(backend, arguments.circuits, report)
+        behind_a_sweep(backend, small(), report)
+        with FleetProvider(provider.url, tenant="other") as other:
+            behind_a_tenant(backend, other.get_backend("automatic"), small(), report)
+        shares(provider, arguments.seconds, report)
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        arguments.json.write_text(json.dumps({"machine": about} | report, indent=2) + "\n", "utf-8")
 
 
 def small() -> QuantumCircuit:
@@ -73,32 +87,30 @@ def a_millisecond(number: int) -> QuantumCircuit:
     return circuit
 
 
-def without_workers(report: dict[str, float]) -> None:
-    """Measure publishing a job, and asking for its status."""
-    with tempfile.TemporaryDirectory(prefix="qfleet-") as folder:
-        server = Server(Path(folder), None)
-        server.start()
-        try:
-            with FleetProvider(server.url) as provider, closing(Connection(parse_broker(server.url))) as connection:
-                job = provider.get_backend("automatic").run([small()] * _SHARDS, max_job_size=1)
-                rates, asked = [], []
-                for _ in range(5):
-                    begin = time.perf_counter()
-                    connection.publish(job.job_id(), range(_SHARDS))
-                    rates.append(_SHARDS / (time.perf_counter() - begin))
-                for _ in range(200):
-                    begin = time.perf_counter()
-                    job.status()
-                    asked.append(time.perf_counter() - begin)
-        finally:
-            server.stop()
-    report["published_per_second"] = statistics.median(rates)
+def without_workers(report: Report) -> None:
+    """Measure storing a job, and asking for its status."""
+    with own_redis() as port:
+        url = f"redis://127.0.0.1:{port}/0"
+        with FleetProvider(url) as provider, closing(Connection(parse_broker(url))) as connection:
+            job = provider.get_backend("automatic").run([small()] * _SHARDS, max_job_size=1)
+            rates, asked = [], []
+            for number in range(5):
+                stored = make_job(number, _SHARDS, "tenant")
+                begin = time.perf_counter()
+                with connection.ledger() as ledger:
+                    ledger.store(stored)
+                rates.append(_SHARDS / (time.perf_counter() - begin))
+            for _ in range(200):
+                begin = time.perf_counter()
+                job.status()
+                asked.append(time.perf_counter() - begin)
+    report["stored_per_second"] = statistics.median(rates)
     report["status_ms"] = statistics.median(asked) * 1e3
-    print(f"publishing                        {report['published_per_second']:8.0f} shards/s")
+    print(f"storing                           {report['stored_per_second']:8.0f} shards/s")
     print(f"status() of {_SHARDS} shards            {report['status_ms']:8.2f} ms, median", flush=True)
 
 
-def trivial(backend: FleetBackend, report: dict[str, float]) -> None:
+def trivial(backend: FleetBackend, report: Report) -> None:
     """Measure a job of one small circuit, from run() to its result."""
     seconds = []
     for _ in range(_TRIVIAL_JOBS):
@@ -109,31 +121,38 @@ def trivial(backend: FleetBackend, report: dict[str, float]) -> None:
     print(f"run() to result() of a small job  {report['trivial_job_ms']:8.2f} ms, median", flush=True)
 
 
-def commands(backend: FleetBackend, client: redis.Redis, report: dict[str, float]) -> None:
-    """Count the commands to Redis for each shard."""
+def in_flight(backend: FleetBackend, report: Report) -> None:
+    """Measure many jobs of one small circuit that are in flight together."""
+    circuit = small()
+    begin = time.perf_counter()
+    jobs = [backend.run(circuit) for _ in range(_IN_FLIGHT)]
+    for job in jobs:
+        job.result()
+    report["in_flight_job_ms"] = (time.perf_counter() - begin) / _IN_FLIGHT * 1e3
+    print(f"{_IN_FLIGHT} such jobs in flight            {report['in_flight_job_ms']:8.2f} ms for each", flush=True)
 
-    def calls() -> Counter[str]:
-        stats = client.info("commandstats")
-        return Counter({name.removeprefix("cmdstat_"): values["calls"] for name, values in stats.items()})
 
-    def transferred() -> int:
-        stats = client.info("stats")
-        return int(stats["total_net_input_bytes"]) + int(stats["total_net_output_bytes"])
-
-    before, bytes_before = calls(), transferred()
+def commands(backend: FleetBackend, client: redis.Redis, report: Report) -> None:
+    """Measure the cost of a shard to Redis, from run() to result()."""
+    meter = Meter(client)
     backend.run([small()] * _SHARDS, max_job_size=1).result()
-    found, moved = calls() - before, transferred() - bytes_before
-    per_shard = {name: number / _SHARDS for name, number in found.most_common()}
+    spent = meter.stop()
+    per_shard = {name: number / _SHARDS for name, number in spent.commands.most_common()}
+    sent = sum(per_shard.get(name, 0.0) for name in ("brpop", "evalsha"))
+    report["sent_per_shard"] = sent
     report["commands_per_shard"] = sum(per_shard.values())
-    report["bytes_per_shard"] = moved / _SHARDS
+    report["bytes_per_shard"] = spent.bytes / _SHARDS
+    report["redis_us_per_shard"] = spent.seconds / _SHARDS * 1e6
     print(
-        f"Redis commands for each shard     {report['commands_per_shard']:8.1f}, those inside scripts included: "
+        f"Redis commands for each shard     {report['commands_per_shard']:8.1f}, those inside scripts included; "
+        f"{sent:.1f} tokens and scripts: "
         + ", ".join(f"{name} {number:.1f}" for name, number in per_shard.items() if number >= 0.1)
     )
-    print(f"bytes for each shard              {report['bytes_per_shard']:8.0f}", flush=True)
+    print(f"bytes for each shard              {report['bytes_per_shard']:8.0f}")
+    print(f"time of Redis for each shard      {report['redis_us_per_shard']:8.0f} us", flush=True)
 
 
-def share(backend: FleetBackend, circuits: int, report: dict[str, float]) -> None:
+def share(backend: FleetBackend, circuits: int, report: Report) -> None:
     """Measure the share of the workers' time not spent on short circuits."""
     job = backend.run([a_millisecond(number) for number in range(circuits)], shots=100)
     result = job.result()
