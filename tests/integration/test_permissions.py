@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,7 +41,11 @@ def server() -> Iterator[redis.Redis]:
 
 def add_user(server: redis.Redis, role: str, *more: str) -> str:
     """Add the user of the page, with rules more; the url with its login."""
-    server.execute_command("ACL", "SETUSER", f"qfleet-{role}", *RULES[role], *more)
+    return add_user_with(server, role, *RULES[role], *more)
+
+
+def add_user_with(server: redis.Redis, role: str, *rules: str) -> str:
+    server.execute_command("ACL", "SETUSER", f"qfleet-{role}", *rules)
     port = server.connection_pool.connection_kwargs["port"]
     return f"redis://qfleet-{role}:{role}-password@127.0.0.1:{port}/0"
 
@@ -53,8 +57,20 @@ def test_the_page_has_both_users() -> None:
         assert not {"+@all", "~*", "&*", "allkeys", "allchannels", "allcommands"} & set(rules)
 
 
-def test_these_users_can_do_all_there_is_to_do(server: redis.Redis, tmp_path: Path) -> None:
-    client_url, worker_url = add_user(server, "client"), add_user(server, "worker")
+def only_what_is_checked(role: str) -> list[str]:
+    """The rules of a user with no command but those that the check of rights knows."""
+    always = {"+@connection", "+@transaction", "+subscribe", "+unsubscribe", "+script|load", "+script|exists"}
+    general = [rule for rule in RULES[role] if not rule.startswith(("+", "-"))]
+    return [*general, *sorted(always), *(f"+{name}" for name in commands(role))]
+
+
+@pytest.mark.parametrize(
+    "rules", [RULES.__getitem__, only_what_is_checked], ids=["of the page", "only what is checked"]
+)
+def test_these_users_can_do_all_there_is_to_do(
+    rules: Callable[[str], list[str]], server: redis.Redis, tmp_path: Path
+) -> None:
+    client_url, worker_url = (add_user_with(server, role, *rules(role)) for role in ("client", "worker"))
     server.acl_setuser("default", enabled=True, nopass=True, keys=["*"], channels=["*"], commands=["+@all"])
     with FleetProvider(client_url) as provider, worker_of(worker_url, provider, tmp_path / "log") as started:
         backend = provider.get_backend()
@@ -64,10 +80,14 @@ def test_these_users_can_do_all_there_is_to_do(server: redis.Redis, tmp_path: Pa
         assert len(list(backend.run([bell()] * 3, max_job_size=1).as_completed(timeout=60))) == 3
         running = backend.run(endless(), shots=ENDLESS_SHOTS)
         simulating = owner_process(server, running.job_id())
+        behind = backend.run([bell()] * 3, max_job_size=1)
+        assert behind.pause() is True
+        assert behind.resume() is True
         assert running.cancel() is True
         until(lambda: is_dead(simulating), "the process that simulated is gone")
         assert running.cancelled()
-        # Its process is killed, and the shard is put back on the queue.
+        assert behind.result(timeout=60).success
+        # Its process is killed, and the shard waits again.
         running = backend.run(endless(), shots=ENDLESS_SHOTS)
         owner_process(server, running.job_id()).kill()
         until(lambda: shard_field(server, running.job_id(), 0, "attempts") == "2", "another process has taken it")
@@ -76,7 +96,7 @@ def test_these_users_can_do_all_there_is_to_do(server: redis.Redis, tmp_path: Pa
         assert EstimatorV2(backend).run([(bell().remove_final_measurements(inplace=False), "ZZ")]).result()[0]
         assert len(provider.workers()) == 1
         assert provider.jobs(pending=True) == []
-        assert len(provider.jobs(limit=None)) == 8
+        assert len(provider.jobs(limit=None)) == 9
         assert provider.job(job.job_id()[:8]).done()
         assert provider.delete_job(job.job_id()) is True
         with connected(provider) as connection, connection.ledger() as ledger:
@@ -160,7 +180,7 @@ def test_redis_texts_are_understood(command: tuple[str, ...], text: str, rule: s
     [
         ("run", "-hset"),
         ("cancel", "-publish"),
-        ("cancel", "resetchannels &qfleet:job:*"),
+        ("cancel", "resetchannels &qfleet:celery*"),
         ("workers", "-hvals"),
         ("jobs", "-evalsha"),
         ("run", "-lpush"),

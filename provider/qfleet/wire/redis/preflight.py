@@ -52,6 +52,7 @@ _BY_BOTH: Final[tuple[Command, ...]] = (
     ("LLEN", _QUEUE),
     ("LPUSH", _QUEUE, ""),
     ("SADD", _BINDING, ""),
+    ("SET", _JOB, ""),
     ("SMEMBERS", _BINDING),
     ("SREM", _BINDING, ""),
     ("UNLINK", _JOB),
@@ -59,6 +60,7 @@ _BY_BOTH: Final[tuple[Command, ...]] = (
     ("ZRANGE", keys.UNFINISHED, "0", "0"),
     ("ZRANGEBYSCORE", keys.JOBS, "0", "0"),
     ("ZREM", keys.UNFINISHED, ""),
+    ("ZREVRANGE", keys.ACTIVE, "0", "0"),
     ("ZSCORE", keys.JOBS, ""),
     ("PUBLISH", _CHANNEL, ""),
 )
@@ -67,8 +69,10 @@ _BY_CLIENT: Final[tuple[Command, ...]] = (
     ("HVALS", keys.WORKERS),
     ("SCAN", "0"),
     ("ZCARD", keys.JOBS),
+    ("ZCOUNT", keys.JOBS, "0", "0"),
     ("ZRANGEBYLEX", keys.IDS, "-", "+", "LIMIT", "0", "1"),
-    ("ZREVRANGEBYSCORE", keys.JOBS, "0", "0"),
+    ("ZRANK", keys.JOBS, ""),
+    ("ZREVRANK", keys.JOBS, ""),
     ("SUBSCRIBE", _CHANNEL),
 )
 _BY_WORKER: Final[tuple[Command, ...]] = (
@@ -78,7 +82,8 @@ _BY_WORKER: Final[tuple[Command, ...]] = (
     ("LTRIM", _QUEUE, "0", "0"),
     ("HINCRBYFLOAT", _JOB, "", "1"),
     ("HRANDFIELD", keys.VT, "1"),
-    ("ZREVRANGE", keys.ACTIVE, "0", "0"),
+    ("PEXPIRE", _JOB, "1"),
+    ("SRANDMEMBER", keys.CANCELLING, "1"),
 )
 _UNSUITED: Final = {
     "cluster": "it runs in cluster mode, which qfleet doesn't support; use a Redis without cluster mode, or Sentinel",
