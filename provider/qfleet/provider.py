@@ -23,6 +23,7 @@ from qfleet.health.redis_checks import refused
 from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection, JobSummary, gather_facts
+from qfleet.ledger.draining import set_draining, worker_called
 from qfleet.local import LocalFleet
 from qfleet.options import RunKeywords, check_text
 from qfleet.settings import Settings, choose_tenant
@@ -256,6 +257,27 @@ class FleetProvider:
         """Return the workers that are up now."""
         with self._connection.ledger() as ledger:
             return ledger.workers()
+
+    def drain(self, worker: str, *, undo: bool = False) -> str:
+        """Let a worker finish its tasks and take no new ones.
+
+        The worker obeys within a few seconds, and stays up: `workers` shows then that it is ``draining``, and what it
+        still ``holds``. It forgets this when it is started again.
+
+        Args:
+            worker: its name, or a beginning that no other worker's name has.
+            undo: let it take new tasks again.
+
+        Returns:
+            The worker's whole name.
+
+        Raises:
+            InvalidOptionError: no worker that is up has this name, or several have.
+        """
+        with self._connection.ledger() as ledger:
+            name = worker_called(worker, ledger.workers())
+            set_draining(self._connection.client, name, draining=not undo)
+        return name
 
     def examine(self) -> list[Finding]:
         """Return the findings of all checks that ``qfleet doctor`` makes.

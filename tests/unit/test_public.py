@@ -49,6 +49,7 @@ MEMBERS = {
         "backends",
         "close",
         "delete_job",
+        "drain",
         "durable",
         "examine",
         "get_backend",

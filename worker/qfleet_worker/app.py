@@ -82,7 +82,7 @@ def make_app(settings: Settings, name: str) -> Any:
         machine=machine,
         process_id=os.getpid(),
     )
-    app.steps["consumer"].add(presence_step(main, presence, background.report))
+    app.steps["consumer"].add(presence_step(main, presence, background.report, binder.drain))
     search = Search(connect(settings.broker, retries=1), name, unplaceable_seconds=settings.unplaceable_seconds)
     app.steps["consumer"].add(reconciler_step(search, publish))
     app.steps["consumer"].add(PoolStep)

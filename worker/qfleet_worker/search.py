@@ -56,6 +56,7 @@ class Glimpse(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     engine: Annotated[str, Meta(max_length=200)] = ""
     holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
+    draining: bool = False
 
 
 _decoder = msgspec.json.Decoder(Glimpse)
@@ -108,7 +109,8 @@ class Search:
             self._finish_cancels()
             self._age()
             self._renew_lock()
-            self._unplaceable.look([Capacity(worker.memory_bytes, worker.engine) for worker in workers.values()])
+            takers = [worker for worker in workers.values() if not worker.draining]
+            self._unplaceable.look([Capacity(worker.memory_bytes, worker.engine) for worker in takers])
             named = self._lost_messages()
         except _LockLostError:
             return []
@@ -130,7 +132,10 @@ class Search:
         seen = {name: _glimpse(blob) for name, blob in records.items()}
         gone = [name for name, each in seen.items() if not -STALE_SECONDS < now - each.seen < FORGOTTEN_SECONDS]
         if gone:
-            self._redis.hdel(keys.WORKERS, *gone)
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hdel(keys.WORKERS, *gone)
+                pipe.srem(keys.DRAINING, *gone)
+                pipe.execute(raise_on_error=False)
         return {
             name.decode("ascii", "replace"): each for name, each in seen.items() if abs(now - each.seen) < STALE_SECONDS
         }

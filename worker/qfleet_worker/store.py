@@ -377,17 +377,25 @@ class Store:
         """
         self._scripts.call("excuse", job_id, index, owner)
 
-    def renew_presence(self, presence: Presence) -> None:
-        """Store this worker's presence with the time of Redis's clock."""
+    def renew_presence(self, presence: Presence) -> bool:
+        """Store this worker's presence with the time of Redis's clock.
+
+        Returns:
+            True if the worker shall take no more shards.
+        """
         fields = msgspec.to_builtins(presence)
-        del fields["seen"]
+        del fields["seen"], fields["draining"]
         said = msgspec.json.encode(fields)[:-1] + b',"seen":'
-        now = self._renew(keys=[keys.WORKERS], args=[presence.name, said])
+        now, draining = self._renew(keys=[keys.WORKERS, keys.DRAINING], args=[presence.name, said])
         self._clock_offset = float(now) - time.monotonic()
+        return bool(draining)
 
     def withdraw_presence(self) -> None:
         """Delete this worker's presence."""
-        self._redis.hdel(keys.WORKERS, self._worker)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hdel(keys.WORKERS, self._worker)
+            pipe.srem(keys.DRAINING, self._worker)
+            pipe.execute()
 
     def is_up_on(self, machine: str) -> bool:
         """Tell whether a worker of a machine has renewed its presence lately."""

@@ -9,12 +9,16 @@ from qfleet.wire.messages.presence import SLOWER_ENGINE
 
 
 def check_workers(facts: Facts) -> Finding:
-    """Check that a worker is up."""
+    """Check that a worker is up and takes tasks."""
     number = len(facts.workers)
     if not number:
         return Finding("workers", "problem", "none is up: jobs wait", "start one: qfleet worker --url URL")
-    slots = sum(worker.concurrency for worker in facts.workers)
-    return Finding("workers", "ok", f"{number} up, for {slots} tasks at a time")
+    names = tuple(worker.name for worker in facts.workers if worker.draining)
+    slots = sum(worker.concurrency for worker in facts.workers if not worker.draining)
+    text = f"{number} up, for {slots} tasks at a time" + (f"; draining: {first_names(names)}" if names else "")
+    if len(names) == number:
+        return Finding("workers", "problem", text, "start another, or qfleet drain NAME --undo", names)
+    return Finding("workers", "ok", text, names=names)
 
 
 def check_versions(facts: Facts) -> Finding:

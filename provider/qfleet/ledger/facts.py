@@ -37,7 +37,7 @@ _TYPED: Final[dict[str, tuple[str, Callable[[Any, str], object]]]] = {
     **dict.fromkeys(
         (keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS), ("hash", lambda client, key: client.hget(key, ""))
     ),
-    keys.CANCELLING: ("set", lambda client, key: client.smembers(key)),
+    **dict.fromkeys((keys.CANCELLING, keys.DRAINING), ("set", lambda client, key: client.smembers(key))),
     **dict.fromkeys((_QUEUE, *map(keys.tokens, _TIERS)), ("list", lambda client, key: client.llen(key))),
 }
 

@@ -108,6 +108,7 @@ class FakeFleet:
     local_fleets: list[tuple[int, Any]] = field(default_factory=list)
     stopped: int = 0
     queries: list[dict[str, Any]] = field(default_factory=list)
+    drained: list[tuple[str, bool]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     #: what all workers say of their engine, at each look; the last of them from then on
     engines: list[dict[str, Any]] = field(default_factory=lambda: [engine("statevector")])
@@ -158,7 +159,15 @@ class FakeFleet:
             def workers(self) -> list[Any]:
                 fleet.looks += 1
                 engine = fleet.engines.pop(0) if len(fleet.engines) > 1 else fleet.engines[0]
-                return [SimpleNamespace(name=f"worker-{index}", **engine) for index in range(fleet.workers)]
+                fields = {"version": "1.0", "concurrency": 2, "holds": ("job-1.0",), "memory_bytes": 2**30}
+                return [
+                    SimpleNamespace(name=f"worker-{index}", draining=index == 1, **fields, **engine)
+                    for index in range(fleet.workers)
+                ]
+
+            def drain(self, worker: str, *, undo: bool = False) -> str:
+                fleet.drained.append((worker, undo))
+                return worker
 
             def examine(self) -> list[Finding]:
                 return fleet.findings

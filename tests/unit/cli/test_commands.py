@@ -377,6 +377,40 @@ class TestCancel:
         assert "had already ended: DONE" in result.stderr
 
 
+class TestWorkersAndDrain:
+    def test_a_table(self, qfleet_command: Any, fleet: Any) -> None:
+        lines = qfleet_command("workers", "--url", URL).stdout.splitlines()
+        assert [line.split() for line in lines if "worker-" in line] == [
+            ["worker-0", "1.0", "1", "of", "2", "1.00", "GiB", "statevector", "up"],
+            ["worker-1", "1.0", "1", "of", "2", "1.00", "GiB", "statevector", "draining"],
+        ]
+        fleet.workers = 0
+        assert qfleet_command("workers", "--url", URL).stdout == "No worker is up.\n"
+
+    def test_as_json(self, qfleet_command: Any, fleet: Any) -> None:
+        fleet.workers = 1
+        assert json.loads(qfleet_command("workers", "--url", URL, "--json").stdout) == {
+            "workers": [
+                {
+                    "name": "worker-0",
+                    "version": "1.0",
+                    "concurrency": 2,
+                    "running": 1,
+                    "memory_bytes": 2**30,
+                    "engine": "statevector",
+                    "draining": False,
+                }
+            ]
+        }
+
+    def test_drain(self, qfleet_command: Any, fleet: Any) -> None:
+        assert qfleet_command("drain", "w", "--url", URL).stdout == "Worker w takes no new tasks.\n"
+        assert qfleet_command("drain", "w", "--undo", "--url", URL).stdout == "Worker w takes new tasks again.\n"
+        document = json.loads(qfleet_command("drain", "w", "--url", URL, "--json").stdout)
+        assert document == {"worker": "w", "draining": True}
+        assert fleet.drained == [("w", False), ("w", True), ("w", False)]
+
+
 class TestWorkerAndVersion:
     def test_the_worker_gets_its_url_where_no_one_else_reads_it(
         self, qfleet_command: Any, monkeypatch: pytest.MonkeyPatch

@@ -87,6 +87,7 @@ def test_a_fleet_that_is_well() -> None:
         ("clock", {"clock_ahead_seconds": 7.25}, "this machine is 7.2 s ahead of Redis", "NTP"),
         ("clock", {"clock_ahead_seconds": -7.25}, "7.2 s behind Redis", "NTP"),
         ("workers", {"workers": (), "messages": 5}, "none is up", "qfleet worker --url"),
+        ("workers", {"workers": (worker(draining=True),)}, "for 0 tasks at a time; draining: w@host", "--undo"),
         ("versions", {"workers": (worker(), worker("x@y", "0.9"))}, "1.0 here, and 0.9 on x@y", "pip install"),
         ("silent workers", {"silent_workers": ("a@b",)}, "a@b disappeared without", "removed after a day"),
         ("queue", {"waiting_shards": 8, "messages": 5}, "5 messages for 8 waiting tasks: some were lost", "within"),
@@ -109,6 +110,11 @@ def test_a_problem(check: str, changed: dict[str, Any], text: str, remedy: str) 
     assert found.verdict == "problem"
     assert text in found.text
     assert remedy in found.remedy
+
+
+def test_a_worker_that_drains_is_no_problem_beside_another() -> None:
+    found = finding("workers", workers=(worker(), worker("x@y", draining=True)))
+    assert (found.verdict, found.text) == ("ok", "2 up, for 2 tasks at a time; draining: x@y")
 
 
 @pytest.mark.parametrize(

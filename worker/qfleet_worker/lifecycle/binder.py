@@ -101,6 +101,7 @@ class LateBinder:
         #: the lists that the worker waits for; ``None`` if it doesn't wait
         self._awaited: frozenset[str] | None = None
         self._queue_first = False
+        self._draining = False
 
     def free_bytes(self) -> int:
         """Return the bytes of memory that no shard of this worker has."""
@@ -109,7 +110,7 @@ class LateBinder:
     def lists(self) -> list[str]:
         """Return the keys of the lists to wait for now.
 
-        There are none while all processes are busy.
+        There are none while all processes are busy, or the worker is draining.
         """
         # By turns, so that neither tokens nor messages wait for the others to be gone.
         self._queue_first = not self._queue_first
@@ -119,7 +120,7 @@ class LateBinder:
 
     def _lists(self) -> list[str]:
         held = list(self._held())
-        if len(held) >= self._slots:
+        if self._draining or len(held) >= self._slots:
             return []
         free = self._pool_bytes - sum(request.grant for request in held)
         end = self._closed_tier if monotonic() < self._closed_until else TIERS
@@ -143,6 +144,10 @@ class LateBinder:
         """
         self._awaited = None
         if key == self._wake:
+            return None
+        if self._draining:
+            # It came after the last wait had begun.
+            self.put_back(key, raw)
             return None
         try:
             if key != _QUEUE:
@@ -188,6 +193,12 @@ class LateBinder:
     def _cores_of(self, grant: int) -> float:
         """Return the cores that a shard keeps from others, by its memory."""
         return max(1.0, self._cores * grant / self._pool_bytes)
+
+    def drain(self, draining: bool) -> None:
+        """Take no more shards, or take some again."""
+        if draining is not self._draining:
+            logger.warning("takes %s shards", "no more" if draining else "new")
+        self._draining = draining
 
     def put_back(self, key: str, raw: bytes) -> None:
         """Put an entry back on its list."""

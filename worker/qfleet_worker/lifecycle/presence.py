@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def presence_step(
-    store: Store, presence: Presence, report: Callable[[], dict[str, Any]] = dict
+    store: Store, presence: Presence, report: Callable[[], dict[str, Any]], drain: Callable[[bool], None]
 ) -> type[bootsteps.StartStopStep]:
     """Return a step of Celery's consumer that renews the worker's presence.
 
@@ -29,6 +29,7 @@ def presence_step(
         store: the store that keeps the presence.
         presence: the fields that stay the same.
         report: a function that returns the fields that change with time.
+        drain: a function that is told whether the worker shall take no more shards.
     """
 
     class PresenceStep(bootsteps.StartStopStep):
@@ -56,7 +57,7 @@ def presence_step(
             # Every shard that was chosen for this worker, even if its task doesn't run yet.
             holds = tuple(sorted(request.id for request in held_requests()))
             try:
-                store.renew_presence(msgspec.structs.replace(presence, holds=holds, **report()))
+                drain(store.renew_presence(msgspec.structs.replace(presence, holds=holds, **report())))
             except RedisError as exc:
                 logger.warning("could not renew this worker's presence: %s", exc)
 

@@ -38,3 +38,5 @@ class Presence(Struct, frozen=True):
     machine: str = ""
     #: the id of its main process
     process_id: int = 0
+    #: True while it takes no more shards; the script that stores the record adds it
+    draining: bool = False

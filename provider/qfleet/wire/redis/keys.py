@@ -50,6 +50,8 @@
     string: a program that several jobs had; it expires some time after its last use.
 ``qfleet:workers``
     hash: worker name -> `qfleet.wire.messages.presence.Presence` as JSON.
+``qfleet:draining``
+    set: names of workers that shall take no more shards.
 ``qfleet:reconciler``
     string: the worker that last looked for lost shards; it expires when another worker may look.
 ``qfleet:in-memory``
@@ -87,6 +89,7 @@ UNPLACEABLE: Final = f"{PREFIX}unplaceable"
 TRIMMED: Final = f"{PREFIX}trimmed"
 RECONCILER: Final = f"{PREFIX}reconciler"
 WORKERS: Final = f"{PREFIX}workers"
+DRAINING: Final = f"{PREFIX}draining"
 IN_MEMORY: Final = f"{PREFIX}in-memory"
 #: The text that Celery's result backend puts before a task id.
 CELERY_META: Final = f"{PREFIX}celery-task-meta-"

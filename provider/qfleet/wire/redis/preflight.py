@@ -84,6 +84,7 @@ _BY_WORKER: Final[tuple[Command, ...]] = (
     ("HRANDFIELD", keys.VT, "1"),
     ("PEXPIRE", _JOB, "1"),
     ("SRANDMEMBER", keys.CANCELLING, "1"),
+    ("SISMEMBER", keys.DRAINING, ""),
 )
 _UNSUITED: Final = {
     "cluster": "it runs in cluster mode, which qfleet doesn't support; use a Redis without cluster mode, or Sentinel",

@@ -126,6 +126,22 @@ def test_it_waits_for_nothing_while_all_processes_are_busy(fleet: Fleet) -> None
     assert fleet.binder.lists() == []
 
 
+def test_a_draining_worker_waits_for_nothing_and_puts_back_what_comes_late(fleet: Fleet) -> None:
+    fleet.binder.drain(True)
+    assert fleet.binder.lists() == []
+    fleet.store.answer = picked()
+    assert fleet.bind(tier=2) is None
+    assert fleet.binder.bind(QUEUE, named()) is None
+    assert fleet.binder.bind(WAKE, b"") is None
+    assert (fleet.store.asked, fleet.store.pushed) == ([], [(keys.tokens(2), b""), (QUEUE, named())])
+    # What ends there wakes nobody.
+    fleet.binder.ended(Request(GIB))
+    assert len(fleet.store.pushed) == 2
+    fleet.binder.drain(False)
+    assert fleet.tiers() == list(range(6))
+    assert fleet.bind(tier=2) is not None
+
+
 def test_named_messages_are_waited_for_while_a_share_is_free(fleet: Fleet) -> None:
     places = [fleet.binder.lists().index(QUEUE) for _ in range(4)]
     # First and last by turns.
