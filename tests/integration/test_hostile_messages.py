@@ -17,6 +17,7 @@ import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
 from connections import connected
+from old_jobs import run_as_0_1
 from processes import Worker, owner_process, process, redis_server, worker
 from waiting import until
 
@@ -62,9 +63,9 @@ def live(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]
 
 @pytest.fixture(scope="module")
 def genuine(backend: FleetBackend, server: redis.Redis) -> dict[str, Any]:
-    """A message as a client sends it, of a job that is gone."""
+    """A message as a client of version 0.1 sends it, of a job that was cancelled."""
     # No worker is there to take it: the fixture `live` comes after this one.
-    job = backend.run(bell())
+    job = run_as_0_1(backend.provider, server, [bell()])
     raw = until(lambda: server.rpop(QUEUE), "the message is on the queue")
     job.cancel()
     message: dict[str, Any] = json.loads(raw)
@@ -211,7 +212,7 @@ def test_a_message_sets_no_time_limit_of_its_own(
     with FleetProvider(backend.provider.url) as provider:
         held = provider.get_backend().run(endless(), shots=ENDLESS_SHOTS)
         until(held.running, "the worker is busy")
-        job = provider.get_backend().run(endless("limited"), shots=ENDLESS_SHOTS)
+        job = run_as_0_1(provider, server, [endless("limited")], shots=ENDLESS_SHOTS)
         message = json.loads(until(lambda: server.rpop(QUEUE), "the message is on the queue"))
         message["headers"]["timelimit"] = [0.2, 0.1]
         _put(server, [json.dumps(message).encode()])

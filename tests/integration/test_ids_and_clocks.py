@@ -129,7 +129,7 @@ def test_a_client_whose_clock_is_wrong_gets_the_right_place(
     jobs = [first, second, third]
     ids = [job.job_id() for job in jobs]
     assert [job.job_id() for job in backend.provider.jobs(descending=False)] == ids
-    assert [raw.decode() for raw in server.zrange(keys.ACTIVE, 0, -1)] == ids
+    assert [raw.decode() for raw in server.zrange(keys.UNFINISHED, 0, -1)] == ids
     assert first.creation_date < second.creation_date < third.creation_date
     assert abs(second.creation_date - datetime.now(UTC)) < timedelta(seconds=60)
     for job in jobs:
