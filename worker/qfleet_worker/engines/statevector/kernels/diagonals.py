@@ -2,12 +2,12 @@
 """Diagonals that multiply a chunk of amplitudes, in machine code.
 
 A diagonal is a product of terms, each a factor for the indices with given values of some bits. A term with one local
-bit or none (its other bits say in which chunks it counts) goes into a *product form*: a factor for each value of each
-local bit, multiplied out over the low 8 bits and over the high bits of a chunk once per chunk. Terms with more local
-bits are multiplied out once for all chunks: over the low bits into a table with a row for each value of those
-high bits that share a term with low bits, and over the high bits into a table of their own. Where many high bits select
-rows, and no term has bits of both halves of them, the table has two parts, and each amplitude is multiplied by both: a
-few rows in place of many, which take longer to write than to multiply by, and leave no room in the cache.
+bit or none goes into a *product form*: a factor for each value of each local bit, multiplied out over the low 8 bits
+and over the high bits of a chunk once per chunk. Terms with more local bits are multiplied out once for all chunks:
+over the low bits into a table with a row for each value of those high bits that share a term with low bits, and over
+the high bits into a table of their own. Where many high bits select rows, and no term has bits of both halves of them,
+the table has two parts, and each amplitude is multiplied by both: writing many rows takes longer, and they fill the
+cache.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ from qfleet_worker.engines.statevector.machine_code.registry import inner_code, 
 
 #: Bits of a row of a table.
 ROW_BITS = 8
-
 #: High bits that select rows from which on a table has two parts, half of the bits selecting a row of each.
 SPLIT_BITS = 4
 
@@ -53,8 +52,8 @@ SPLIT_BITS = 4
 def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
     """Multiply a row by the product of its bits' factors.
 
-    ``out[2*x:2*x+2]`` is multiplied by the product over `bits` bits of ``weights[first + bit, bit of x]``. It is
-    doubled bit by bit: what is there for the lower bits is copied for each value of the next one.
+    ``out[2*x:2*x+2]`` is multiplied by the product over `bits` bits of ``weights[first + bit, bit of x]``: the part for
+    the lower bits is copied for each value of the next one.
     """
     for bit in range(bits):
         size = 1 << bit
