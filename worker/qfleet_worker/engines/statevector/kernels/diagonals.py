@@ -52,8 +52,7 @@ SPLIT_BITS = 4
 def _multiply_out(weights: NDArray[Any], first: int, bits: int, out: NDArray[Any]) -> None:
     """Multiply a row by the product of its bits' factors.
 
-    ``out[2*x:2*x+2]`` is multiplied by the product over `bits` bits of ``weights[first + bit, bit of x]``: the part for
-    the lower bits is copied for each value of the next one.
+    ``out[2*x:2*x+2]`` is multiplied by the product over `bits` bits of ``weights[first + bit, bit of x]``.
     """
     for bit in range(bits):
         size = 1 << bit
