@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from late_jobs import Picker, make_tier, submit
+from late_jobs import make_tier, submit
 from make_jobs import make_job, make_presence, store_as_0_1
+from picker import Picker
 
 from qfleet.ledger import Ledger
 from qfleet.ledger.pausing import pause, resume
