@@ -146,7 +146,7 @@ class FleetBackend(BackendV2):
                 default None.
             parameter_binds: for each circuit a mapping of its parameters to lists of values; the circuit is run once
                 for each value; default None.
-            max_parallel_threads: threads that a task may use; 0, the default: as many as its worker gives it.
+            max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
             max_memory_mb: refuse circuits that are predicted to need more memory, in MiB, on a worker with the
                 statevector engine; 0 for as much as the workers have; default 0.
             max_job_size: largest number of circuits in one task; None cuts the job by predicted time; default None.

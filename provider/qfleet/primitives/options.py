@@ -63,7 +63,7 @@ class SamplerOptions(PrimitiveOptions):
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
         method: the simulation method, "automatic" or "statevector"; default "automatic".
-        max_parallel_threads: threads that a task may use; 0, the default: as many as its worker gives it.
+        max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_shots: shots of a PUB that has no number of its own; default 1024.
 
@@ -80,7 +80,7 @@ class EstimatorOptions(PrimitiveOptions):
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
         method: the simulation method, "automatic" or "statevector"; default "automatic".
-        max_parallel_threads: threads that a task may use; 0, the default: as many as its worker gives it.
+        max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_precision: standard error of the expectation values of a PUB that has no precision of its own; 0 for
             exact expectation values; default 0.0.
