@@ -11,7 +11,7 @@ import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import attempts, counts, held, many, nothing_left, state, steady, waiting
-from processes import Worker, shard_field
+from processes import Worker, owner_process, shard_field
 from qiskit.providers import JobStatus
 from waiting import until
 
@@ -51,7 +51,7 @@ def test_a_long_shard_is_handed_back_after_the_grace(
 ) -> None:
     first = start_worker(QFLEET_GRACE_SECONDS="1")
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    until(job.running, "it runs")
+    owner_process(client, job.job_id())
     pool = first.children()
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(60) == 0
@@ -90,7 +90,7 @@ def test_a_kill_after_a_sigterm_is_not_the_fault_of_the_circuit(
     """As `docker stop` does after 10 s, and Kubernetes after 30."""
     first = start_worker(QFLEET_MAX_ATTEMPTS="1")
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    until(job.running, "it runs")
+    owner_process(client, job.job_id())
     if is_told:
         first.process.send_signal(signal.SIGTERM)
         until(lambda: shard_field(client, job.job_id(), 0, "excused"), "the ledger was told")
