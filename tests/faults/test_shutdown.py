@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
-from fleet_state import attempts, counts, held, many, nothing_left, state, steady, tokens
-from processes import Worker, shard_field
+from fleet_state import attempts, counts, held, many, nothing_left, state, steady, waiting
+from processes import Worker, owner_process, shard_field
 from qiskit.providers import JobStatus
 from waiting import until
 
@@ -40,7 +40,7 @@ def test_a_short_shard_is_finished_however_often_its_worker_is_told_to_stop(
     assert job.status() is JobStatus.DONE
     assert attempts(client, job) == 1
     # It took nothing that it could not run.
-    assert tokens(client) == 1
+    assert waiting(client) == 1
     assert (state(client, waits), attempts(client, waits)) == ("PENDING", 0)
     start_worker()
     assert waits.result(timeout=60).success
@@ -51,12 +51,12 @@ def test_a_long_shard_is_handed_back_after_the_grace(
 ) -> None:
     first = start_worker(QFLEET_GRACE_SECONDS="1")
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    until(job.running, "it runs")
+    owner_process(client, job.job_id())
     pool = first.children()
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(60) == 0
     assert (state(client, job), attempts(client, job)) == ("PENDING", 0)
-    assert tokens(client) == 1
+    assert waiting(client) == 1
     assert not client.hexists(keys.WORKERS, first.name)
     until(lambda: not any(child.is_running() for child in pool), "its processes are gone")
     # The next takes it at once, as the first to run it.
@@ -90,7 +90,7 @@ def test_a_kill_after_a_sigterm_is_not_the_fault_of_the_circuit(
     """As `docker stop` does after 10 s, and Kubernetes after 30."""
     first = start_worker(QFLEET_MAX_ATTEMPTS="1")
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    until(job.running, "it runs")
+    owner_process(client, job.job_id())
     if is_told:
         first.process.send_signal(signal.SIGTERM)
         until(lambda: shard_field(client, job.job_id(), 0, "excused"), "the ledger was told")

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from circuits import bell, wide
+from make_jobs import claim_shard
 from processes import Worker, keys_with, redis_server, worker
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -29,7 +30,7 @@ from qfleet.errors import (
     JobFailedError,
     UnboundParameterError,
 )
-from qfleet.ledger import Connection
+from qfleet.ledger import Ledger, NewJob
 from qfleet.ledger.client import connect
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import CONNECT_TIMEOUT_SECONDS, parse_broker
@@ -133,14 +134,14 @@ def test_a_full_redis_takes_no_job_and_keeps_nothing_of_it() -> None:
     with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
         backend = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend()
         stored = backend.run(bell()).job_id()
-        before = keys_with(client, "")
+        before, tokens = keys_with(client, ""), client.llen(keys.tokens(0))
         client.config_set("maxmemory", 1000)
         for circuit in (bell(), wide(10, layers=1000)):
             with pytest.raises(BrokerFullError, match="out of memory"):
                 backend.run(circuit)
         assert keys_with(client, "") == before
         assert client.zrange(keys.JOBS, 0, -1) == [stored.encode()]
-        assert client.llen(f"{keys.PREFIX}{keys.QUEUE}") == 1
+        assert client.llen(keys.tokens(0)) == tokens
         assert backend.retrieve_job(stored).status() is JobStatus.QUEUED
         client.config_set("maxmemory", 0)
         assert backend.run(bell()).status() is JobStatus.QUEUED
@@ -165,8 +166,7 @@ def test_a_full_redis_lets_a_worker_take_a_shard_and_fail_it() -> None:
         job = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend().run(bell())
         store = Store(client, "unit@test", room_seconds=0)
         client.config_set("maxmemory", 1000)
-        taken = store.take(job.job_id(), 0)
-        assert taken is not None
+        taken = claim_shard(client, job.job_id(), 0)
         assert job.status() is JobStatus.RUNNING
         assert store.finish(taken, b"result", whole=1, blocks=[], error="") is True
         assert job.error_message() == f"circuit 0 ({job.result(partial=True).results[0].header['name']!r}): " + (
@@ -197,22 +197,24 @@ def test_a_result_for_which_redis_has_no_room_is_an_error_of_its_circuit(tmp_pat
             assert all(client.ttl(key) > 0 for key in keys_with(client, job.job_id()))
 
 
-def test_a_redis_that_fills_up_between_storing_and_queueing_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_fills_up_while_a_job_is_stored_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         redis_server("--maxmemory-policy", "noeviction") as port,
         redis.Redis(port=port) as client,
         FleetProvider(f"redis://127.0.0.1:{port}/0") as provider,
     ):
-        publish = Connection.publish
+        submit = Ledger._submit
 
-        def full(self: Connection, job_id: str, shards: Iterable[int]) -> None:
+        def full(self: Ledger, job: NewJob, lacking: Sequence[str]) -> float:
             client.config_set("maxmemory", 1000)
-            publish(self, job_id, shards)
+            return submit(self, job, lacking)
 
-        monkeypatch.setattr(Connection, "publish", full)
+        monkeypatch.setattr(Ledger, "_submit", full)
+        monkeypatch.setattr("qfleet.ledger.sending.script", lambda _: "return 0")  # Redis lacks the script
         with pytest.raises(BrokerFullError):
             provider.get_backend().run(bell())
-        assert [key for key in keys_with(client, "") if "_kombu" not in key] == []
+        # A token that stands for no shard.
+        assert keys_with(client, "") == [keys.tokens(0)]
 
 
 # --- No worker ---
@@ -241,9 +243,9 @@ def test_with_a_worker_the_error_doesnt_say_that_there_is_none(backend: FleetBac
 @pytest.fixture
 def nothing_stored(redis_url: str) -> Iterator[None]:
     with connect(parse_broker(redis_url)) as client:
-        before = (keys_with(client, ""), client.llen(f"{keys.PREFIX}{keys.QUEUE}"))
+        before = (keys_with(client, ""), client.llen(keys.tokens(0)))
         yield
-        assert (keys_with(client, ""), client.llen(f"{keys.PREFIX}{keys.QUEUE}")) == before
+        assert (keys_with(client, ""), client.llen(keys.tokens(0))) == before
 
 
 def test_a_circuit_too_large_for_any_worker(backend: FleetBackend, server: redis.Redis) -> None:

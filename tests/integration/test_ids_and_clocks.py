@@ -171,7 +171,7 @@ def test_storing_jobs_forgets_old_ids(backend: FleetBackend, server: redis.Redis
 
 def test_junk_beside_the_jobs_stops_nothing_and_is_named(backend: FleetBackend, server: redis.Redis) -> None:
     job, provider = backend.run(bell()), backend.provider
-    server.zadd(keys.ACTIVE, {b"\xff\xfe": 9e15, "odd": 8e15, "\x1b[31mred": 7e15, "gone": 1.0})
+    server.zadd(keys.UNFINISHED, {b"\xff\xfe": 9e15, "odd": 8e15, "\x1b[31mred": 7e15, "gone": 1.0})
     server.zadd(keys.JOBS, {b"\xff\xfe": 9e15, "odd": 8e15, "text": 7e15})
     server.set("qfleet:job:odd", "not a hash")
     server.hset("qfleet:job:text", mapping={"backend": "automatic", "created": "soon", "circuits": "1"})
@@ -193,7 +193,7 @@ def test_junk_beside_the_jobs_stops_nothing_and_is_named(backend: FleetBackend, 
     assert "\x1b" not in done.stdout
     assert qfleet(backend, "jobs").stdout.count(job.job_id()) == 1
     # What is said to be done about it helps.
-    server.zrem(keys.ACTIVE, b"\xff\xfe", "odd", "\x1b[31mred", "gone")
+    server.zrem(keys.UNFINISHED, b"\xff\xfe", "odd", "\x1b[31mred", "gone")
     server.zrem(keys.JOBS, b"\xff\xfe", "odd", "text")
     server.unlink("qfleet:job:odd", "qfleet:job:text")
     server.hdel(keys.WORKERS, "odd", b"\xff")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
-from fleet_state import attempts, many, state
+from fleet_state import attempts, many, state, waiting
 from old_jobs import run_as_0_1
 from processes import Worker, is_dead, redis_server, shard_field, worker
 from waiting import until
@@ -67,11 +67,6 @@ def busy(worker: Worker, *others: psutil.Process) -> psutil.Process:
         lambda: next((child for child in before if child.cpu_times().user > before[child] + 0.2), None),
         "a process computes",
     )
-
-
-def waiting(client: redis.Redis) -> int:
-    """Return the number of small shards that wait to be chosen."""
-    return int(client.hget(keys.SCHED, keys.SchedField.waiting(0)) or 0)
 
 
 def test_a_worker_takes_no_more_than_it_runs(

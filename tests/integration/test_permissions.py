@@ -14,6 +14,7 @@ import pytest
 import redis
 from circuits import ENDLESS_SHOTS, bell, endless
 from connections import connected
+from make_jobs import claim_shard
 from processes import free_port, is_dead, owner_process, process, redis_program, redis_server, shard_field
 from waiting import until
 
@@ -190,6 +191,7 @@ def test_a_client_is_told_which_rule_to_add(call: str, missing: str, server: red
     url = add_user(server, "client")
     with FleetProvider(url) as provider:
         job = provider.get_backend().run(bell())
+        claim_shard(server, job.job_id(), 0)  # so that workers are told of a cancel
         provider.close()
         server.execute_command("ACL", "SETUSER", "qfleet-client", *missing.split())
         calls = {

@@ -202,7 +202,8 @@ def test_an_expired_job_is_its_own_error_and_leaves_nothing(
     # Long enough to see how a job ended, on a busy machine too.
     monkeypatch.setenv("QFLEET_RETENTION_SECONDS", "4")
     url = f"redis://127.0.0.1:{port}/0"
-    with FleetProvider(url) as provider, worker(url, tmp_path / "log", QFLEET_MEMORY_BYTES=str(120 * 2**20)):
+    settings = {"QFLEET_MEMORY_BYTES": str(120 * 2**20), "QFLEET_UNPLACEABLE_SECONDS": "0"}
+    with FleetProvider(url) as provider, worker(url, tmp_path / "log", **settings):
         backend = provider.get_backend()
         done = backend.run([bell()] * 3, max_job_size=1)
         failed = backend.run(wide(22))

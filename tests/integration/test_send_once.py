@@ -16,7 +16,7 @@ from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import SparsePauliOp
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
-from qfleet.ledger.ledger import PROGRAM_SECONDS
+from qfleet.ledger.new_job import PROGRAM_SECONDS
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.redis import keys
 
@@ -97,28 +97,20 @@ def test_a_loop_sends_its_circuit_once(kind: str, tmp_path: Path) -> None:
                 assert client.hgetall(keys.programs(run(other, points[4]))) == {name: blob}
 
 
-def test_a_copy_that_is_lost_after_it_was_asked_for(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_a_copy_that_is_lost(jobs: int, redis_url: str) -> None:
     circuit = QuantumCircuit(1)
     circuit.rx(0.123, 0)
     circuit.measure_all()
     with FleetProvider(redis_url) as provider, connected(provider) as connection:
-        backend = provider.get_backend()
-        first, second = (backend.run(circuit) for _ in range(2))
-        client = connection.client
-        (programs,) = {frozenset(client.hgetall(keys.programs(job.job_id())).items()) for job in (first, second)}
-        ((name, _),) = programs
-        from qfleet.ledger import Ledger
-
-        keep = Ledger.keep
-
-        def lose(self: Ledger, names: list[str]) -> tuple[float, set[str]]:
-            found = keep(self, names)
-            assert found[1] == {name.decode()}
-            client.delete(keys.program(name.decode()))
-            return found
-
-        monkeypatch.setattr(Ledger, "keep", lose)
-        third = backend.run(circuit)
-        assert frozenset(client.hgetall(keys.programs(third.job_id())).items()) == programs
-        for job in (first, second, third):
+        backend, client = provider.get_backend(), connection.client
+        first, *others = (backend.run(circuit) for _ in range(jobs))
+        programs = client.hgetall(keys.programs(first.job_id()))
+        ((name, _),) = programs.items()
+        client.delete(keys.program(name.decode()))
+        last = backend.run(circuit)
+        for job in (*others, last):
+            assert client.hgetall(keys.programs(job.job_id())) == programs
+        assert client.exists(keys.program(name.decode()))
+        for job in (first, *others, last):
             job.cancel()

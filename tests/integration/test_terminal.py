@@ -126,7 +126,7 @@ def test_doctor() -> None:
             json.dumps({"name": EVIL, "version": EVIL, "concurrency": 1, "memory_bytes": 1, "seen": 1}),
         )
         client.hset(keys.work(EVIL), "0", "")
-        client.zadd(keys.ACTIVE, {EVIL: 1})
+        client.zadd(keys.UNFINISHED, {EVIL: 1})
         code, output = on_terminal("doctor", url=f"redis://127.0.0.1:{port}/0")
     assert code == 1
     assert "orphan keys" in output

@@ -16,6 +16,7 @@ import pytest
 import redis
 from circuits import bell
 from connections import hub_of
+from make_jobs import claim_shard
 from monitored import monitored
 from qiskit.providers import JobStatus
 from waiting import until
@@ -268,10 +269,9 @@ def test_what_failed_runs_again_in_the_same_job(backend: FleetBackend, client: r
     assert elsewhere.status() is JobStatus.ERROR
     assert [circuit.success for circuit in elsewhere.result(partial=True).results] == [False, True, False]
     kept = job.result(partial=True).results[1].to_dict()
-    queue = f"{keys.PREFIX}{keys.QUEUE}"
-    before = client.llen(queue)
+    before = client.llen(keys.tokens(0))
     assert job.retry_failed() == 2
-    assert client.llen(queue) == before + 2
+    assert client.llen(keys.tokens(0)) == before + 2
     assert job.status() is elsewhere.status() is JobStatus.RUNNING
     assert job.progress() == elsewhere.progress() == (1, 3)
     assert job.error_message() is None
@@ -289,8 +289,8 @@ def test_the_error_of_the_last_attempt_is_told(backend: FleetBackend, client: re
     job.retry_failed()
     store = Store(client, "late@test")
     for index in range(2):
-        assert store.take(job.job_id(), index) is not None
-        store.fail(job.job_id(), index, store.owner_of(None), "too slow")
+        claimed = claim_shard(client, job.job_id(), index, "late@test")
+        store.fail(job.job_id(), index, claimed.owner, "too slow")
     assert "too bad" in str(job.error_message())
     assert str(job.error_message()).endswith("; the last attempt: too slow")
     with pytest.raises(JobFailedError, match="the last attempt: too slow"):

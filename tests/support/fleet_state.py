@@ -90,6 +90,13 @@ def tokens(client: redis.Redis) -> int:
     return sum(int(client.llen(keys.tokens(tier))) for tier in range(TIERS))
 
 
+def waiting(client: redis.Redis) -> int:
+    """Return the number of shards that can be chosen."""
+    numbers = client.hmget(keys.SCHED, [keys.SchedField.waiting(tier) for tier in range(TIERS)])
+    assert isinstance(numbers, list)
+    return sum(int(number or 0) for number in numbers)
+
+
 def nothing_left(client: redis.Redis) -> bool:
     """Tell whether a fleet has neither unfinished jobs nor tokens or messages."""
     waiting = [keys.tokens(tier) for tier in range(TIERS)] + [keys.ready(tier) for tier in range(TIERS)]

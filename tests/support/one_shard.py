@@ -32,6 +32,6 @@ def run_in_one_shard(
     (requests,) = {shard.requests for shard in new.shards}
     work = [circuit for shard in new.shards for circuit in shard.circuits]
     whole = ShardWork(tuple(work), requests, options.max_parallel_threads)
-    job = FleetJob(backend, new.job_id, new=replace(new, shards=[whole]))
+    job = FleetJob(backend, new.job_id, new=replace(new, shards=[whole], tiers=()))
     job.submit()
     return job

@@ -25,9 +25,6 @@ from qfleet import FleetProvider
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import ShardField
 
-#: Seconds of a core after which a process counts as computing.
-_BUSY_SECONDS = 0.1
-
 
 def free_port() -> int:
     """Return a free port of the loopback interface."""

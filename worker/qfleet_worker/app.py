@@ -26,7 +26,7 @@ from qfleet_worker.lifecycle.binder import LateBinder
 from qfleet_worker.lifecycle.control import limit_control
 from qfleet_worker.lifecycle.limits import MemoryLimit
 from qfleet_worker.lifecycle.pool import PoolStep
-from qfleet_worker.lifecycle.presence import presence_step
+from qfleet_worker.lifecycle.presence import SignOfLife, presence_step
 from qfleet_worker.lifecycle.reconciler import reconciler_step
 from qfleet_worker.lifecycle.request import shard_request
 from qfleet_worker.lifecycle.shutdown import limit_shutdown, outlast_termination
@@ -82,12 +82,13 @@ def make_app(settings: Settings, name: str) -> Any:
         machine=machine,
         process_id=os.getpid(),
     )
-    app.steps["consumer"].add(presence_step(main, presence, background.report, binder.drain))
+    sign = SignOfLife(main, presence, binder.drain)
+    app.steps["consumer"].add(presence_step(sign, background.report))
     search = Search(connect(settings.broker, retries=1), name, unplaceable_seconds=settings.unplaceable_seconds)
     app.steps["consumer"].add(reconciler_step(search, publish))
     app.steps["consumer"].add(PoolStep)
     limit_control()
-    limit_shutdown(main, settings.grace_seconds)
+    limit_shutdown(main, sign, settings.grace_seconds)
     _prepare_processes(engines, limit)
     return app
 

@@ -141,6 +141,9 @@ def watch(
                 while not listener.confirmed and deadline.left() > 0:
                     listener.wait(deadline.left())
                     _check(connection, hub, listener)
+                if moves:
+                    with connection.ledger() as ledger:
+                        ledger.hear_moves(deadline.job_id)
                 while hub is connection.hub:  # a child process after fork() has its own
                     listener.clear()
                     with connection.ledger() as ledger:

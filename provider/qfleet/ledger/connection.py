@@ -49,6 +49,8 @@ class Connection:
         self.broker = broker
         self.tenant: Final = tenant
         self.repeated: Final = RepeatedPrograms()
+        #: True once a job was sent over it: Redis has the script then
+        self.has_sent = False
         #: the number of calls of `close`
         self.closings = 0
         self._lock = threading.Lock()

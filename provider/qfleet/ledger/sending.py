@@ -16,7 +16,7 @@ from qfleet.errors import BrokerError, BrokerUnreachableError, JobNotFoundError
 from qfleet.ledger.connection import Connection
 from qfleet.ledger.new_job import NewJob
 from qfleet.ledger.record import JobRecord
-from qfleet.wire.lua import UNPUBLISHED_SECONDS
+from qfleet.wire.lua import UNPUBLISHED_SECONDS, script
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,10 @@ def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_
     with connection.ledger() as ledger:
         if job.job_id.startswith(_TRIMS):
             ledger.trim()
+        if not connection.has_sent:
+            # So that storing a job takes one round trip. Redis forgets it when it restarts.
+            connection.client.script_load(script("submit"))
+            connection.has_sent = True
         # A connection error from here on may come after the job was stored.
         ledger.connect()
     try:

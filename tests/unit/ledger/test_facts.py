@@ -17,7 +17,7 @@ from waiting import until
 
 from qfleet.ledger import Connection, Facts, Ledger, gather_facts, publish, send
 from qfleet.ledger.facts import shown
-from qfleet.wire.lua import UNPUBLISHED_SECONDS, Scripts, script
+from qfleet.wire.lua import UNPUBLISHED_SECONDS, Scripts
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
@@ -36,7 +36,6 @@ def own() -> Iterator[Connection]:
     """A connection to a real Redis that this test has for itself."""
     with redis_server() as port:
         connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"), "lab")
-        connection.client.script_load(script("submit"))
         yield connection
         connection.close()
 

@@ -8,7 +8,7 @@ import time
 import msgspec
 import pytest
 import redis
-from make_jobs import claim_shard, make_circuit_result, make_job, make_presence, store_as_0_1
+from make_jobs import claim_shard, make_circuit_result, make_job, make_presence, run_shard, store_as_0_1
 from processes import keys_with
 
 from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
@@ -261,3 +261,27 @@ def test_a_job_that_cant_be_read_is_an_error_of_its_own(kind: str, store_client:
     store_client.delete(keys.job(bad))
     for job in jobs:
         ledger.delete(job.job_id)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_moves_are_told_to_those_who_want_them(heard: bool, store_client: redis.Redis, ledger: Ledger) -> None:
+    job = make_job(3)
+    ledger.store(job)
+    run_shard(store_client, job.job_id, 0)
+    if heard:
+        ledger.hear_moves(job.job_id)
+    with store_client.pubsub(ignore_subscribe_messages=True) as events:
+        events.subscribe(keys.events(job.job_id))
+        run_shard(store_client, job.job_id, 1)
+        run_shard(store_client, job.job_id, 2)
+        told: list[bytes] = []
+        while not told or told[-1] != b"ended":
+            message = events.get_message(timeout=5)
+            if message is not None:
+                told.append(message["data"])
+    assert (b"moved" in told) == heard
+
+
+def test_nobody_hears_of_a_job_that_is_gone(store_client: redis.Redis, ledger: Ledger) -> None:
+    ledger.hear_moves("no-such-job")
+    assert not store_client.exists(keys.job("no-such-job"))

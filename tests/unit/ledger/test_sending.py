@@ -17,7 +17,6 @@ from redis.client import Pipeline
 from qfleet.errors import BrokerError, BrokerFullError, BrokerUnreachableError
 from qfleet.ledger import Connection, Ledger, NewJob, publish, send
 from qfleet.wire.cost.tiers import Tier
-from qfleet.wire.lua import script
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
 from qfleet.wire.redis.keys import JobField
@@ -30,7 +29,6 @@ def connection() -> Iterator[Connection]:
     """A connection to a Redis that this test has for itself."""
     with redis_server() as port:
         connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"), "lab")
-        connection.client.script_load(script("submit"))
         yield connection
         connection.close()
 
@@ -63,7 +61,15 @@ def _breaking(monkeypatch: pytest.MonkeyPatch, method: str, *, first: bool = Tru
     return lambda: len(calls)
 
 
+def test_the_first_job_has_as_many_tokens_as_shards(connection: Connection) -> None:
+    job = make_job(3)
+    send(connection, job)
+    assert _queued(connection, job) == 3
+
+
 def test_a_job_is_stored_in_one_transaction(connection: Connection) -> None:
+    send(connection, make_job(1))
+    connection.client.delete(keys.tokens(0))
     job = make_job(3)
     with monitored(connection.client, scripts=False) as commands:
         record = send(connection, job)
@@ -115,6 +121,8 @@ def test_the_tiers_of_a_job_are_chosen_by_their_memory(connection: Connection) -
 
 
 def test_a_redis_that_has_just_started_gets_the_script(connection: Connection) -> None:
+    send(connection, make_job(1))
+    connection.client.delete(keys.tokens(0))
     connection.client.script_flush()
     job = make_job(3)
     send(connection, job)

@@ -20,7 +20,7 @@ from qfleet.wire.cost.tiers import TIERS, floor_of
 from qfleet.wire.messages.presence import SLOWER_ENGINE
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import shard_of, task_id
-from qfleet_worker.lifecycle.held import held_requests
+from qfleet_worker.lifecycle.held import held_requests, is_stopping
 from qfleet_worker.store import Picked, Store
 from qfleet_worker.transport import MessageError, named_shard, shard_message
 
@@ -71,6 +71,7 @@ class LateBinder:
         cores: the worker's cores.
         engine: a function that returns the name of the engine that runs circuits now.
         held: a function that returns the shards that the worker holds.
+        stops: a function that tells whether the worker was told to stop.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class LateBinder:
         cores: int,
         engine: Callable[[], str],
         held: Callable[[], Iterable[Held]] = held_requests,
+        stops: Callable[[], bool] = is_stopping,
     ) -> None:
         self._store = store
         self._wake = keys.wake(worker)
@@ -91,6 +93,7 @@ class LateBinder:
         self._cores = cores
         self._engine = engine
         self._held = held
+        self._stops = stops
         #: the bytes of a shard that doesn't say what it needs
         self._share_bytes = pool_bytes // slots
         #: for each tenant, the core seconds to charge it with at the next choice
@@ -143,11 +146,11 @@ class LateBinder:
             MessageError: the entry names no shard.
         """
         self._awaited = None
-        if key == self._wake:
-            return None
-        if self._draining:
-            # It came after the last wait had begun.
+        if self._draining or self._stops():
+            # It came after the last wait had begun; a shard that was chosen now might have to be handed back.
             self.put_back(key, raw)
+            return None
+        if key == self._wake:
             return None
         try:
             if key != _QUEUE:

@@ -22,7 +22,9 @@ import psutil
 from celery.signals import worker_shutting_down
 from redis.exceptions import RedisError
 
+from qfleet.wire.messages.presence import PERIOD_SECONDS
 from qfleet_worker.lifecycle.held import held_requests
+from qfleet_worker.lifecycle.presence import SignOfLife
 from qfleet_worker.store import Store
 
 logger = logging.getLogger(__name__)
@@ -34,8 +36,9 @@ _CHECK_SECONDS: Final = 0.5
 class _Shutdown:
     """The steps from the first stop signal to the worker's end."""
 
-    def __init__(self, store: Store, grace_seconds: float) -> None:
+    def __init__(self, store: Store, sign: SignOfLife, grace_seconds: float) -> None:
         self._store = store
+        self._sign = sign
         self._grace_seconds = grace_seconds
 
     def begin(self, **_: Any) -> None:
@@ -45,7 +48,9 @@ class _Shutdown:
 
     def _end(self, deadline: float) -> None:
         self._excuse_until(deadline)
-        self._hand_back()
+        # Other workers choose them at once.
+        self._sign.withdraw()
+        logger.warning("shards that still ran after %.0f s of grace were handed back", self._grace_seconds)
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.send_signal(signal.SIGKILL)
@@ -54,10 +59,15 @@ class _Shutdown:
     def _excuse_until(self, deadline: float) -> None:
         """Record an excuse for each shard held before a deadline.
 
-        If this worker is killed, the attempt doesn't count against these shards.
+        If this worker is killed, the attempt doesn't count against these shards. If it isn't, its presence tells other
+        workers that it still runs them.
         """
         excused: set[str] = set()
+        renewed = time.monotonic()
         while (left := deadline - time.monotonic()) > 0:
+            if time.monotonic() - renewed >= PERIOD_SECONDS:
+                self._sign.renew()
+                renewed = time.monotonic()
             try:
                 for request in held_requests():
                     if request.id not in excused:
@@ -69,25 +79,16 @@ class _Shutdown:
                 logger.warning("could not note that this worker stops: %s", exc)
             time.sleep(min(left, _CHECK_SECONDS))
 
-    def _hand_back(self) -> None:
-        """Let other workers choose the shards that this one still has."""
-        for request in held_requests():
-            request.release()
-        try:
-            self._store.withdraw_presence()
-            logger.warning("shards that still ran after %.0f s of grace were handed back", self._grace_seconds)
-        except RedisError as exc:
-            logger.warning("could not take this worker off the list of workers: %s", exc)
 
-
-def limit_shutdown(store: Store, grace_seconds: float) -> None:
+def limit_shutdown(store: Store, sign: SignOfLife, grace_seconds: float) -> None:
     """Limit the time from the first stop signal to this process's end.
 
     Args:
         store: the store whose shards this worker runs.
+        sign: the worker's presence.
         grace_seconds: the seconds that running shards may take.
     """
-    worker_shutting_down.connect(_Shutdown(store, grace_seconds).begin, weak=False)
+    worker_shutting_down.connect(_Shutdown(store, sign, grace_seconds).begin, weak=False)
 
 
 def outlast_termination() -> None:

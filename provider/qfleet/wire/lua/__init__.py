@@ -125,7 +125,7 @@ def script(name: Name) -> str:
 
 
 @cache
-def plain_script(name: Literal["show", "copy", "published"]) -> str:
+def plain_script(name: Literal["show", "copy", "published", "hear"]) -> str:
     """Return the text of a script that moves no shard."""
     return (files(__name__) / f"{name}.lua").read_text("utf-8")
 

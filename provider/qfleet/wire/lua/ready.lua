@@ -12,9 +12,11 @@ local function number(text)
   return value > -1e15 and value < 1e15 and value or 0
 end
 
--- A job's place among its tenant's jobs: what is left of it in seconds, less the longer it waits. The least comes first.
+-- A job's place among its tenant's jobs: what is left of it in seconds, less the longer it waits. The least comes first; of
+-- jobs that differ in nothing, the one that was made first.
 local function place(left, seconds, weight, created, now)
-  return left * number(seconds) / math.max(number(weight), 1) / (1 + AGEING * math.max(0, now - number(created)))
+  local made = number(created)
+  return left * number(seconds) / math.max(number(weight), 1) / (1 + AGEING * math.max(0, now - made)) * (1 + 1e-11 * made)
 end
 
 -- Let a job be chosen. A tenant that comes back begins where those are that are served: idling saves nothing up, and a

@@ -3,12 +3,15 @@
 
 The scripts in ``lua/`` are the only writers, and make the moves of `MOVES` only::
 
-       +---------- retry ----------------------+
+       +------------ retry --------------------+
        v                                       |
-    PENDING ---take---> STARTED ---finish---> FAILURE, SUCCESS
-       |  ^                |
-       |  +----------------+  release (its worker stops), stopped (its process died), reconcile (its worker is gone)
+    PENDING ---pick---> STARTED ---finish---> FAILURE, SUCCESS
+       |  ^                |                   ^
+       |  +----------------+  release (its worker stops), stopped (its process died), lost (no worker has it)
+       +------ refuse -----|-------------------+  (no worker has the memory)
        +----- cancel ------+--------------> REVOKED
+
+Shards of jobs of version 0.1 are started by ``take``, and put back by ``reconcile``.
 """
 
 from __future__ import annotations

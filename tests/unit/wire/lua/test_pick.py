@@ -134,6 +134,12 @@ def test_the_job_with_the_least_left_goes_first(client: redis.Redis, picker: Pic
     assert [picker.choose().job_id for _ in range(4)] == [short] * 3 + [long]
 
 
+def test_of_jobs_that_differ_in_nothing_the_first_goes_first(client: redis.Redis, picker: Picker) -> None:
+    # Ids are in no order.
+    jobs = [submit(client) for _ in range(8)]
+    assert [picker.choose().job_id for _ in jobs] == jobs
+
+
 def test_a_job_of_more_weight_goes_before_one_that_is_a_bit_shorter(client: redis.Redis, picker: Picker) -> None:
     short = submit(client, make_tier(10), weight=1)
     high = submit(client, make_tier(70), weight=8)

@@ -76,6 +76,7 @@ class Fleet:
         self.held: list[Request] = []
         self.engine = "statevector"
         self.seconds = 100.0
+        self.stops = False
         self.binder = LateBinder(
             self.store,  # type: ignore[arg-type]
             "w@h",
@@ -84,6 +85,7 @@ class Fleet:
             cores=8,
             engine=lambda: self.engine,
             held=lambda: self.held,
+            stops=lambda: self.stops,
         )
 
     def tiers(self) -> list[int]:
@@ -276,6 +278,14 @@ def test_a_failed_choice_is_not_repeated_at_once(fleet: Fleet, caplog: pytest.Lo
     assert fleet.tiers() == []
     fleet.seconds += PAUSE_SECONDS
     assert fleet.tiers() == list(range(6))
+
+
+def test_a_worker_that_stops_chooses_nothing(fleet: Fleet) -> None:
+    fleet.store.answer = picked()
+    fleet.stops = True
+    assert fleet.bind(tier=2) is None
+    assert fleet.store.asked == []
+    assert fleet.store.pushed == [(keys.tokens(2), b"")]
 
 
 def test_an_entry_goes_back_on_its_list(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
