@@ -238,7 +238,6 @@ class _LateChannel:
 
     #: A token, or a started shard, is found by the search for lost shards. No list of kombu's has it.
     do_restore = False
-    from_transport_options: Any = (*kombu_redis.Channel.from_transport_options, "binder")
     binder: Binder
     brpop_timeout: float
     _closing: bool
@@ -331,7 +330,7 @@ def _log_dropped(place: str, raw: bytes, why: MessageError) -> None:
 
 
 class _Channel(_LateChannel, kombu_redis.Channel):
-    pass
+    from_transport_options: Any = (*kombu_redis.Channel.from_transport_options, "binder")
 
 
 class Transport(kombu_redis.Transport):
@@ -350,7 +349,7 @@ class SocketTransport(Transport):
 
 
 class _SentinelChannel(_LateChannel, kombu_redis.SentinelChannel):
-    pass
+    from_transport_options: Any = (*kombu_redis.SentinelChannel.from_transport_options, "binder")
 
 
 class SentinelTransport(kombu_redis.SentinelTransport):

@@ -247,6 +247,8 @@ def test_every_kind_of_url_is_read_through_it(url: str, name: str) -> None:
         assert connection.get_transport_cls().__name__ == name
         assert connection.get_transport_cls().__module__ == "qfleet_worker.transport"
         assert "pw" not in connection.as_uri()
+        taken = set(connection.get_transport_cls().Channel.from_transport_options)
+        assert {*app.conf.broker_transport_options, "binder"} - taken == set()
 
 
 # --- Tokens ---
