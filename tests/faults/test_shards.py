@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +11,7 @@ from celery import Celery
 from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import attempts, held, nothing_left, state, steady
 from one_shard import run_in_one_shard
-from processes import Worker, is_dead, keys_with, shard_field
+from processes import Worker, is_dead, keys_with, owner_process, shard_field
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
@@ -34,15 +32,15 @@ def test_of_a_shard_of_many_circuits_only_the_poisonous_one_fails(
     circuits = [bell("first"), endless("poison"), bell("last")]
     # It must not be told from the others by its cost.
     job = run_in_one_shard(backend, circuits, shots=ENDLESS_SHOTS, seed=5)
-    killed: set[int] = set()
+    killed: set[str] = set()
 
     def kill_who_runs_it() -> bool:
-        pid = int((shard_field(client, job.job_id(), 0, "owner") or "//").split("/")[1] or 0)
+        owner = shard_field(client, job.job_id(), 0, "owner")
         # The first process doesn't say which circuit it is at; it has done the first when it has used some time.
         says = not killed or shard_field(client, job.job_id(), 0, "circuit") == "1"
-        if pid and pid not in killed and says and attempts(client, job) <= 3:
-            os.kill(pid, signal.SIGKILL)
-            killed.add(pid)
+        if owner and owner not in killed and says and attempts(client, job) <= 3:
+            owner_process(client, job.job_id()).kill()
+            killed.add(owner)
         return job.in_final_state()
 
     until(kill_who_runs_it, "the job ends", seconds=90)
