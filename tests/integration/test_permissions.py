@@ -82,6 +82,8 @@ def test_these_users_can_do_all_there_is_to_do(
         running = backend.run(endless(), shots=ENDLESS_SHOTS)
         simulating = owner_process(server, running.job_id())
         behind = backend.run([bell()] * 3, max_job_size=1)
+        assert behind.queue_position() == (0, 0)
+        assert behind.estimated_time() is not None
         assert behind.pause() is True
         assert behind.resume() is True
         assert running.cancel() is True

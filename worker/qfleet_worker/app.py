@@ -81,9 +81,10 @@ def make_app(settings: Settings, name: str) -> Any:
         seen=0.0,
         machine=machine,
         process_id=os.getpid(),
+        cores=usable_cores(),
     )
     sign = SignOfLife(main, presence, binder.drain)
-    app.steps["consumer"].add(presence_step(sign, background.report))
+    app.steps["consumer"].add(presence_step(sign, lambda: background.report() | binder.report()))
     search = Search(connect(settings.broker, retries=1), name, unplaceable_seconds=settings.unplaceable_seconds)
     app.steps["consumer"].add(reconciler_step(search, publish))
     app.steps["consumer"].add(PoolStep)

@@ -80,7 +80,13 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
     from qfleet.cli.output import job_document, print_job
 
     job = provider.job(job_id)
-    document = job_document(job) | {"error_message": job.error_message(), "workers": len(provider.workers())}
+    position, time = job.queue_position(), job.estimated_time()
+    document = job_document(job) | {
+        "queue_position": position._asdict() if position else None,
+        "estimated_seconds": time._asdict() if time else None,
+        "error_message": job.error_message(),
+        "workers": len(provider.workers()),
+    }
     if as_json:
         write_json(document)
         return

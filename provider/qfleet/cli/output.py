@@ -177,11 +177,34 @@ def print_job(document: dict[str, Any]) -> None:
         "tenant": document["tenant"],
         "priority": document["priority"] if document["priority"] != "normal" else "",
         "held": document["held"],
+        "waits": _position(document["queue_position"]),
+        "ends in": _interval(document["estimated_seconds"]),
         "error": document["error_message"],
     }
     for name, value in lines.items():
         if value:
             echo(f"{name + ':':<9} {value}")
+
+
+def _position(position: dict[str, int] | None) -> str:
+    if position is None:
+        return ""
+    jobs, tenants = position["jobs"], position["tenants"]
+    text = f"{jobs} {'job' if jobs == 1 else 'jobs'} of the same tenant before it"
+    return text + (f", in turns with {tenants} other {'tenant' if tenants == 1 else 'tenants'}" if tenants else "")
+
+
+def _interval(seconds: dict[str, float] | None) -> str:
+    if seconds is None or not seconds["high"]:
+        return ""
+    return f"{_duration(seconds['low'])} to {_duration(seconds['high'])}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def _local_time(iso: str) -> str:

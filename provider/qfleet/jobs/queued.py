@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job in the fleet's queue: tenant, priority and pauses."""
+"""A job in the fleet's queue: tenant, priority, place and pauses."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from abc import ABC
 from typing import Protocol
 
 from qfleet.errors import FleetJobError
+from qfleet.jobs.estimate import Estimate, QueuePosition, estimate
 from qfleet.jobs.status import job_status
 from qfleet.ledger import Connection, NewJob, Snapshot
 from qfleet.ledger.pausing import pause, resume
+from qfleet.ledger.place import Place, read_place
 from qfleet.options import WEIGHTS, Priority
 from qfleet.wire.redis.keys import CANCELLED
 
@@ -56,6 +58,45 @@ class QueuedJob(ABC):
         It is empty if there is none.
         """
         return "" if self._unsent is not None else self._read_snapshot().held
+
+    def queue_position(self) -> QueuePosition | None:
+        """Return the job's place among those that wait.
+
+        Of a tenant's jobs, the one with the least predicted seconds left comes first; they count less the longer the
+        job has waited, and by its priority. So later jobs may overtake this one.
+
+        Returns:
+            ``None`` if nothing of the job waits for a worker: it has ended, or all of it was started. Also if it is
+            held, isn't submitted yet, or comes from a client of version 0.1.
+        """
+        place = self._place()
+        return QueuePosition(place.jobs, place.tenants) if place is not None and place.left else None
+
+    def estimated_time(self) -> Estimate | None:
+        """Return the seconds until the job ends, as an interval.
+
+        They go by the predicted time of circuits, the workers that are up, and what waits before the job. Jobs that
+        come later aren't counted, and circuits on much slower machines take longer. Once the job has ended, both are 0.
+
+        Returns:
+            ``None`` if that can't be told: no worker is up that can run it, it is held, isn't submitted yet, or comes
+            from a client of version 0.1.
+        """
+        place = self._place()
+        if place is None:
+            return None
+        if self._snapshot is not None and self._snapshot.is_final:
+            return Estimate(0.0, 0.0)
+        with self._connection.ledger() as ledger:
+            return estimate(place, ledger.workers())
+
+    def _place(self) -> Place | None:
+        """Read the job's state and its place in the queue."""
+        if self._unsent is not None:
+            return None
+        self._read_snapshot()
+        with self._connection.ledger():
+            return read_place(self._connection.client, self._job_id)
 
     def pause(self) -> bool:
         """Let no other part of the job start until `resume`.

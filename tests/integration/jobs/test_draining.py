@@ -50,6 +50,7 @@ def test_a_drained_worker_goes_on_with_what_it_has(
     job = many(backend, 40)
     assert len(job.result(timeout=90).results) == 40
     assert _workers_of(server, job, 40) == {other}
+    until(lambda: all(not worker.holds for worker in fleet.workers() if worker.name == other), "the other has no more")
     shown = json.loads(qfleet("workers", "--json", url=fleet.url).stdout)["workers"]
     assert {worker["name"]: (worker["running"], worker["draining"]) for worker in shown} == {
         busy: (1, True),

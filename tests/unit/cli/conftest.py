@@ -21,6 +21,7 @@ import qfleet
 from qfleet.cli.command import qfleet as command
 from qfleet.errors import FleetJobError, JobNotFoundError
 from qfleet.health.finding import Finding
+from qfleet.jobs.estimate import Estimate, QueuePosition
 
 BELL = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0], q[1];\nmeasure q -> c;\n'
 
@@ -36,6 +37,8 @@ class FakeJob:
     tenant: str = "somebody"
     priority: str = "normal"
     held: str = ""
+    position: QueuePosition | None = None
+    time: Estimate | None = None
     creation_date: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     before_result: Callable[[], object] = lambda: None
     waited: list[float | None] = field(default_factory=list)
@@ -73,6 +76,12 @@ class FakeJob:
             raise FleetJobError("job job-1 has nothing to retry: no part of it failed")
         self.state = JobStatus.QUEUED
         return len(self.circuits)
+
+    def queue_position(self) -> QueuePosition | None:
+        return self.position
+
+    def estimated_time(self) -> Estimate | None:
+        return self.time
 
     def pause(self) -> bool:
         if self.in_final_state():

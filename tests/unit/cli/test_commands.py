@@ -15,6 +15,7 @@ from qiskit.providers import JobStatus
 
 from qfleet.errors import FleetJobTimeoutError, JobFailedError
 from qfleet.health.finding import Finding
+from qfleet.jobs.estimate import Estimate, QueuePosition
 
 URL = "redis://broker:6379/0"
 
@@ -207,8 +208,36 @@ class TestStatus:
         assert "circuits: 0 of 1 done" in result.stdout
         assert "out of memory" in result.stdout
         assert "tenant:   somebody" in result.stdout
-        assert "priority" not in result.stdout
-        assert "held" not in result.stdout
+        for absent in ("priority", "held", "waits", "ends in"):
+            assert absent not in result.stdout
+
+    @pytest.mark.parametrize(
+        ("position", "time", "lines"),
+        [
+            ((0, 0), (0.04, 9.96), ["waits:    0 jobs of the same tenant before it", "ends in:  0.0 s to 10.0 s"]),
+            ((1, 1), (12, 119), ["1 job of the same tenant before it, in turns with 1 other tenant", "12 s to 119 s"]),
+            (
+                (2, 3),
+                (120, 7200),
+                ["2 jobs of the same tenant before it, in turns with 3 other tenants", "2 min to 2 h"],
+            ),
+        ],
+    )
+    def test_a_job_that_waits_says_where_and_how_long(
+        self,
+        qfleet_command: Any,
+        make_job: Any,
+        position: tuple[int, int],
+        time: tuple[float, float],
+        lines: list[str],
+    ) -> None:
+        make_job(state=JobStatus.QUEUED, position=QueuePosition(*position), time=Estimate(*time))
+        output = qfleet_command("status", "job-1", "--url", URL).stdout
+        for line in lines:
+            assert f"{line}\n" in output
+        document = json.loads(qfleet_command("status", "job-1", "--url", URL, "--json").stdout)
+        assert document["queue_position"] == {"jobs": position[0], "tenants": position[1]}
+        assert document["estimated_seconds"] == {"low": time[0], "high": time[1]}
 
     def test_a_job_that_waits_says_why(self, qfleet_command: Any, make_job: Any) -> None:
         job = make_job(state=JobStatus.QUEUED)
@@ -223,7 +252,9 @@ class TestStatus:
         assert set(document) == {
             *("id", "backend", "status", "circuits_done", "circuits_total", "created", "tags"),
             *("tenant", "priority", "held", "error_message", "workers"),
+            *("queue_position", "estimated_seconds"),
         }
+        assert (document["queue_position"], document["estimated_seconds"]) == (None, None)
         assert document["error_message"] is None
         assert document["workers"] == 2
 

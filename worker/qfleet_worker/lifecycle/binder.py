@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS: Final = 1.0
 #: Seconds after which the wake-up of a worker that is gone is deleted.
 _WAKE_SECONDS: Final = 60
+#: By this a shard counts less each time that another ends.
+_FADING: Final = 0.9
 _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
 _TIER_OF: Final = {keys.tokens(tier): tier for tier in range(TIERS)}
 
@@ -105,6 +107,8 @@ class LateBinder:
         self._awaited: frozenset[str] | None = None
         self._queue_first = False
         self._draining = False
+        #: seconds that shards took, and those predicted; the latest ones count most
+        self._took = self._predicted = 0.0
 
     def free_bytes(self) -> int:
         """Return the bytes of memory that no shard of this worker has."""
@@ -203,6 +207,10 @@ class LateBinder:
             logger.warning("takes %s shards", "no more" if draining else "new")
         self._draining = draining
 
+    def report(self) -> dict[str, float]:
+        """Return what the worker's presence says of its last shards."""
+        return {"pace": round(self._took / self._predicted, 3) if self._predicted else 0.0}
+
     def put_back(self, key: str, raw: bytes) -> None:
         """Put an entry back on its list."""
         if key == self._wake:
@@ -214,6 +222,9 @@ class LateBinder:
 
     def ended(self, shard: Held) -> None:
         """Count what a shard took, and listen for what fits now."""
+        if shard.charged > 0 and shard.seconds > 0:
+            self._took = _FADING * self._took + shard.seconds
+            self._predicted = _FADING * self._predicted + shard.charged
         if shard.tenant:
             self._owed[shard.tenant] += shard.seconds * self._cores_of(shard.grant) - shard.charged
         self._closed_until = 0.0

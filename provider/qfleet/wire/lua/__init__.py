@@ -22,6 +22,7 @@ from qfleet.wire.redis.states import MOVES
 JobScript = Literal[
     "submit", "requeue", "take", "begin", "finish", "fail", "release", "stopped", "excuse", "lost", "reconcile",
     "cancel", "retry", "refuse", "hold", "let_go", "age", "remove",
+    "place",
 ]  # fmt: skip
 #: The scripts that work on all jobs, by the shards that wait.
 FleetScript = Literal["pick", "tokens"]
@@ -70,6 +71,8 @@ _CONSTANTS: Final = {
     "LOOK_TENANTS": 4,
     "LOOK_JOBS": 4,
     "MOST_LOOKS": 16,
+    # The most jobs, tenants or shards of a list that are read to tell where a job stands.
+    "MOST_READ": 100,
     # The most shards of a job that a pick skips.
     "MOST_SKIPPED": 32,
     # A job's place is renewed each time that this number of its shards was chosen.
@@ -106,6 +109,7 @@ _PARTS: Final[Mapping[Name, tuple[str, ...]]] = {
     "let_go": _OF_BOTH,
     "age": _OF_BOTH,
     "remove": _OF_BOTH,
+    "place": _OF_A_CHOICE,
 }
 
 

@@ -38,5 +38,9 @@ class Presence(Struct, frozen=True):
     machine: str = ""
     #: the id of its main process
     process_id: int = 0
+    #: cores that one shard may use; 0 for a worker of an older version
+    cores: int = 0
+    #: seconds that its last shards took, by the core seconds predicted; 0 if none ended yet
+    pace: float = 0.0
     #: True while it takes no more shards; the script that stores the record adds it
     draining: bool = False

@@ -128,6 +128,18 @@ def test_it_waits_for_nothing_while_all_processes_are_busy(fleet: Fleet) -> None
     assert fleet.binder.lists() == []
 
 
+def test_it_tells_how_long_shards_take_by_the_prediction(fleet: Fleet) -> None:
+    assert fleet.binder.report() == {"pace": 0.0}
+    fleet.binder.ended(Request(charged=2.0, seconds=3.0))
+    for not_measured in (Request(charged=0.0, seconds=9.0), Request(charged=9.0, seconds=0.0)):
+        fleet.binder.ended(not_measured)
+    assert fleet.binder.report() == {"pace": 1.5}
+    for _ in range(50):
+        fleet.binder.ended(Request(charged=1.0, seconds=0.5))
+    # The latest ones count most.
+    assert fleet.binder.report()["pace"] == pytest.approx(0.5, abs=0.01)
+
+
 def test_a_draining_worker_waits_for_nothing_and_puts_back_what_comes_late(fleet: Fleet) -> None:
     fleet.binder.drain(True)
     assert fleet.binder.lists() == []
