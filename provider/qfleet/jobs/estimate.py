@@ -20,7 +20,8 @@ _ON_THE_WAY: Final = 1.0
 class QueuePosition(NamedTuple):
     """The place of a job among those that wait."""
 
-    #: jobs of the same tenant of which a part waits that comes before every part of this one
+    #: jobs of the same tenant of which a part waits that comes before every part of this one; beyond 50, at least so
+    #: many
     jobs: int
     #: other tenants with circuits that wait; they and this job's tenant take turns
     tenants: int

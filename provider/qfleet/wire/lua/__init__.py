@@ -72,7 +72,7 @@ _CONSTANTS: Final = {
     "LOOK_JOBS": 4,
     "MOST_LOOKS": 16,
     # The most jobs, tenants or shards of a list that are read to tell where a job stands.
-    "MOST_READ": 100,
+    "MOST_READ": 50,
     # The most shards of a job that a pick skips.
     "MOST_SKIPPED": 32,
     # A job's place is renewed each time that this number of its shards was chosen.

@@ -2,7 +2,7 @@
 -- ARGV[1]: its id. Changes nothing. Reads at most MOST_READ jobs, tenants or shards of each list: its time doesn't grow with
 -- what waits.
 -- Returns nothing for a job that isn't there, is held, or is of version 0.1. Else: how many jobs of its tenant come before
--- it; how many other tenants have shards to choose; its tenant's share of the fleet; the core seconds that others are given
+-- it, at least if they are many; how many other tenants have shards to choose; its tenant's share of the fleet; the core seconds that others are given
 -- before its tenant; the predicted core seconds of its tenant's shards that come before its last one; the number of shards
 -- that run in the fleet; the most core seconds predicted of one of these. Then for each of its tiers: how many of its shards
 -- nobody has chosen; what one of them needs, on the faster engine and on the slower one; its core seconds.
@@ -44,7 +44,7 @@ end
 
 -- ---- What comes before it
 
-local jobs, before, seen = 0, 0, { [ID] = true }
+local jobs, unread, before, seen = 0, 0, 0, { [ID] = true }
 local function look_before(tier)
   local key, below, read = READY .. tier .. ':' .. tenant, '(' .. string.format('%.17g', last), 0
   local found = redis.call('ZRANGEBYSCORE', key, '-inf', below, 'WITHSCORES', 'LIMIT', 0, MOST_READ)
@@ -62,7 +62,8 @@ local function look_before(tier)
   if #found == 2 * MOST_READ then
     -- Those that weren't read are like the others.
     before = before + read * (redis.call('ZCOUNT', key, '-inf', below) / MOST_READ - 1)
-    jobs = jobs + math.max(0, redis.call('ZCOUNT', key, '-inf', '(' .. string.format('%.17g', first)) - MOST_READ)
+    -- They may be the same jobs in each tier.
+    unread = math.max(unread, redis.call('ZCOUNT', key, '-inf', '(' .. string.format('%.17g', first)) - MOST_READ)
   end
 end
 
@@ -110,7 +111,7 @@ end
 
 local share = weight_of(tenant) / (weight_of(tenant) + weights)
 local first_to_others = mine and (tonumber(mine) - least) * weights or 0
-local answer = { jobs, tenants, share, first_to_others, before, redis.call('ZCARD', STARTED), longest }
+local answer = { jobs + unread, tenants, share, first_to_others, before, redis.call('ZCARD', STARTED), longest }
 for at, value in ipairs(answer) do
   answer[at] = string.format('%.17g', value)
 end

@@ -12,6 +12,7 @@ from late_jobs import make_tier, submit
 from picker import Choice, Picker
 
 from qfleet.ledger.client import connect
+from qfleet.wire.cost.tiers import TIERS, Tier
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
@@ -86,3 +87,20 @@ def test_no_script_takes_long_at_100_000_shards(client: redis.Redis) -> None:
     timed("remove", job_id)
     slow = {name: seconds for name, seconds in timed.worst.items() if seconds > MOST_SECONDS}
     assert slow == {}
+
+
+def test_the_place_of_a_job_takes_no_long_look(client: redis.Redis) -> None:
+    timed, picker = Timed(client), Picker(client)
+    for number in range(150):
+        submit(client, *_each_tier(1.0), tenant="alice")
+        submit(client, *_each_tier(1.0), tenant=f"tenant-{number}")
+    last = submit(client, *_each_tier(2.0), tenant="alice")
+    _start(picker, 150)
+    answer = timed("place", last)
+    assert int(answer[0]) == 150
+    assert timed.worst["place"] < MOST_SECONDS
+
+
+def _each_tier(seconds: float) -> list[Tier]:
+    """Return tiers of two shards each, all that there are."""
+    return [make_tier(2, number, first=2 * number, seconds=seconds, need=1) for number in range(TIERS)]
