@@ -121,8 +121,12 @@ def test_tenants_without_debts_are_forgotten(client: redis.Redis, picker: Picker
 def test_what_ran_longer_than_predicted_is_charged(client: redis.Redis, picker: Picker) -> None:
     for tenant in ("alice", "bob"):
         submit(client, make_tier(100), tenant=tenant)
-    picker.pick(corrections={"alice": 1.0, "carol": -1.0, "bob": 0.0})
-    assert Counter(picker.choose().tenant for _ in range(9))["alice"] <= 1
+    # Each once, whether it is the one that gets the shard, one that waits, or one that doesn't.
+    picker.pick(corrections={"alice": 1.0, "carol": 3.0, "bob": 0.5})
+    assert client.zscore(keys.ready(0), "alice") == pytest.approx(1.1)
+    assert client.zscore(keys.ready(0), "bob") == pytest.approx(0.5)
+    assert float(client.hget(keys.VT, "carol") or 0) == pytest.approx(3.0)
+    assert Counter(picker.choose().tenant for _ in range(6))["alice"] == 0
 
 
 # --- Within a tenant ---
