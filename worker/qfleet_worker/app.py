@@ -18,6 +18,7 @@ from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.broker import celery_settings
 from qfleet.wire.redis.celery_message import send_shard
+from qfleet_worker.connection import connect
 from qfleet_worker.engines.background import Background
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.numpy.engine import NumpyEngine
@@ -35,7 +36,7 @@ from qfleet_worker.machine.resources import usable_bytes, usable_cores
 from qfleet_worker.search import Search
 from qfleet_worker.settings import Settings
 from qfleet_worker.shards.runner import Runner
-from qfleet_worker.store import Store, connect
+from qfleet_worker.store import Store
 from qfleet_worker.transport import transport_settings
 
 

@@ -12,7 +12,7 @@ import redis
 
 from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.preflight import problems
-from qfleet_worker.store import connect
+from qfleet_worker.connection import connect
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import math
 import os
 import re
 import time
@@ -20,16 +19,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import psutil
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import OutOfMemoryError
-from redis.retry import Retry
-from redis.sentinel import Sentinel
 
-from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import Scripts, plain_script
-from qfleet.wire.messages.presence import STALE_SECONDS, Presence
+from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import ShardState
 
@@ -43,16 +37,6 @@ _OWNER: Final = re.compile(rb"(.*)/([0-9]{1,9})/\w+", re.DOTALL)
 NEEDS_MESSAGE: Final = 2
 
 logger = logging.getLogger(__name__)
-
-
-class PresenceGlimpse(msgspec.Struct, frozen=True):
-    """The fields of a `Presence` that workers of all versions write."""
-
-    seen: float
-    machine: str = ""
-
-
-_decoder = msgspec.json.Decoder(PresenceGlimpse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,21 +381,6 @@ class Store:
             pipe.srem(keys.DRAINING, self._worker)
             pipe.execute()
 
-    def is_up_on(self, machine: str) -> bool:
-        """Tell whether a worker of a machine has renewed its presence lately."""
-        now, glimpses = self._glimpses()
-        return any(
-            glimpse.machine == machine and abs(now - glimpse.seen) < STALE_SECONDS for glimpse in glimpses.values()
-        )
-
-    def _glimpses(self) -> tuple[float, dict[bytes, PresenceGlimpse]]:
-        """Return the time of Redis's clock and a glimpse of each presence.
-
-        A damaged record gives a glimpse from long ago.
-        """
-        seconds, _ = self._redis.time()
-        return seconds, {name: _glimpse(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
-
 
 def _worker_and_process(owner: bytes) -> tuple[bytes, int | None]:
     """Return the worker and the process in an owner's name.
@@ -420,33 +389,3 @@ def _worker_and_process(owner: bytes) -> tuple[bytes, int | None]:
     """
     parts = _OWNER.fullmatch(owner)
     return (parts[1], int(parts[2])) if parts else (b"", None)
-
-
-def _glimpse(presence: bytes) -> PresenceGlimpse:
-    try:
-        if len(presence) <= MAX_RECORD_BYTES:
-            return _decoder.decode(presence)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    return PresenceGlimpse(seen=-math.inf)
-
-
-#: Enough retries to outlast an outage of about two minutes.
-PATIENT: Final = 30
-
-
-def connect(broker: Broker, *, retries: int = PATIENT) -> redis.Redis:
-    """Return a client of Redis that outlasts a short outage.
-
-    So no shard's result is lost.
-
-    Args:
-        broker: the Redis to connect to.
-        retries: how often a command is tried again, with growing pauses.
-    """
-    retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=5.0), retries)
-    if broker.sentinels:
-        sentinel: Any = Sentinel(broker.sentinels, retry=retry, **broker.client_options)  # type: ignore[no-untyped-call]
-        client: redis.Redis = sentinel.master_for(broker.master_name)
-        return client
-    return redis.Redis(retry=retry, **broker.client_options)

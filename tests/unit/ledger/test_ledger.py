@@ -18,6 +18,7 @@ from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
+from qfleet_worker.health import is_up_on
 from qfleet_worker.store import Store
 
 
@@ -160,16 +161,16 @@ def test_results_come_in_order_and_without_gaps(store: Store, ledger: Ledger, st
         list(ledger.results(job.job_id, range(40)))
 
 
-def test_a_worker_shows_itself_and_leaves(store: Store, ledger: Ledger) -> None:
+def test_a_worker_shows_itself_and_leaves(store_client: redis.Redis, store: Store, ledger: Ledger) -> None:
     presence = make_presence(version="1.2", concurrency=3, memory_bytes=5, machine="m", process_id=7)
     store.renew_presence(presence)
     (found,) = [worker for worker in ledger.workers() if worker.name == "unit@test"]
     assert (found.version, found.concurrency, found.memory_bytes) == ("1.2", 3, 5)
     assert (found.machine, found.process_id) == ("m", 7)
-    assert (store.is_up_on("m"), store.is_up_on("another")) == (True, False)
+    assert (is_up_on(store_client, "m"), is_up_on(store_client, "another")) == (True, False)
     store.withdraw_presence()
     assert [worker for worker in ledger.workers() if worker.name == "unit@test"] == []
-    assert not store.is_up_on("m")
+    assert not is_up_on(store_client, "m")
 
 
 def test_a_worker_that_was_long_silent_isnt_up(store_client: redis.Redis, ledger: Ledger) -> None:

@@ -3,12 +3,13 @@
 
 Processes, connections and machines may fail at any time.
 
-The ledger in Redis decides which shards must run. A message on the queue is only a hint that a worker should look
-there. So a fault of the queue neither loses a shard nor runs a shard whose result is stored already:
+The ledger in Redis decides which shards must run. A token on a list is only a hint that a worker should choose one. So
+a lost token loses no shard, and a spare one runs no shard whose result is stored already:
 
-- `store.Store.take`, the gate, refuses a shard that has ended, or that another live worker holds.
-- `presence` reports every few seconds which shards this worker holds.
-- `reconciler` publishes a shard again if no worker holds it and its message must be lost.
+- `binder` waits for tokens while a process and memory are free, and chooses a shard for each.
+- `held` knows the shards that this worker has.
+- `presence` reports every few seconds which shards these are.
+- `reconciler` looks for shards that no worker has, and for tokens that are missing.
 - `request` reports to the ledger that a process died, with the cause, or that it ran out of time.
 - `pool` notices at once that a process died.
 - `shutdown` hands back the shards that a stopping worker can't finish.

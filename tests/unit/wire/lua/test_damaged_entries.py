@@ -17,6 +17,7 @@ from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
+from qfleet_worker.health import is_up_on
 from qfleet_worker.search import Search
 from qfleet_worker.store import Store
 
@@ -140,7 +141,7 @@ def test_a_workers_record_that_no_worker_wrote(
     # As if the odd worker had the shard.
     store_client.hset(keys.shards(job.job_id), "0:owner", "odd/1/abcdefgh")
     store_client.hset(keys.WORKERS, "odd", record)
-    assert not store.is_up_on("here")
+    assert not is_up_on(store_client, "here")
     for lost in ([], [0]):
         assert lost_shards(Scripts(store_client), job) == lost
     taken = store.take(job.job_id, 0)
@@ -159,7 +160,7 @@ def test_a_workers_record_of_a_megabyte(store_client: redis.Redis, store: Store,
     seconds, _ = store_client.time()  # type: ignore[misc]
     for padding, is_taken in ((10, False), (MAX_RECORD_BYTES, True)):
         store_client.hset(keys.WORKERS, "odd", _record(float(seconds), padding="x" * padding))
-        assert store.is_up_on("here") is not is_taken
+        assert is_up_on(store_client, "here") is not is_taken
         assert (store.take(job.job_id, 0) is not None) is is_taken
 
 
@@ -176,5 +177,5 @@ def test_the_name_of_a_worker_may_be_anything(
     store_client: redis.Redis, store: Store, search: Search, job: NewJob
 ) -> None:
     store_client.hset(keys.WORKERS, b"\xff\xfe", b"junk")
-    assert not store.is_up_on("here")
+    assert not is_up_on(store_client, "here")
     assert _finds(store_client, search, job)
