@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import redis
 from circuits import wide
+from fleet_state import nothing_left
 from processes import Worker, worker
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
@@ -39,6 +40,7 @@ from waiting import until
 
 from qfleet import FleetJob, FleetProvider
 from qfleet.errors import BrokerError
+from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.redis import keys
 
 #: Seconds between two faults.
@@ -300,10 +302,11 @@ def report(
             fields = client.hgetall(keys.shards(job.job_id()))
             twice += sum(int(value) > 1 for name, value in fields.items() if name.endswith(b":attempts"))
         with contextlib.suppress(AssertionError):
-            until(lambda: not client.exists(keys.ACTIVE, f"{keys.PREFIX}{keys.QUEUE}"), "all is empty")
+            until(lambda: nothing_left(client), "nothing is left over")
         left = {
-            "active jobs": client.zcard(keys.ACTIVE),
-            "messages": client.llen(f"{keys.PREFIX}{keys.QUEUE}"),
+            "unfinished jobs": client.zcard(keys.UNFINISHED),
+            "started shards": client.zcard(keys.STARTED),
+            "tokens": sum(client.llen(keys.tokens(tier)) for tier in range(TIERS)),
             "unacked": client.hlen(f"{keys.PREFIX}unacked"),
         }
     total = shards * (len(soak.ended) + len(soak.running))
