@@ -24,6 +24,7 @@ from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection, JobSummary, gather_facts
 from qfleet.ledger.draining import set_draining, worker_called
+from qfleet.ledger.shares import read_weight, write_weight
 from qfleet.local import LocalFleet
 from qfleet.options import RunKeywords, check_text
 from qfleet.settings import Settings, choose_tenant
@@ -278,6 +279,26 @@ class FleetProvider:
             name = worker_called(worker, ledger.workers())
             set_draining(self._connection.client, name, draining=not undo)
         return name
+
+    def weight(self, tenant: str) -> float:
+        """Return a tenant's weight among the tenants; 1 unless it was set."""
+        with self._connection.ledger():
+            return read_weight(self._connection.client, tenant)
+
+    def set_weight(self, tenant: str, weight: float) -> None:
+        """Set a tenant's weight.
+
+        Tenants that want more than there is get the fleet's time in proportion to their weights.
+
+        Args:
+            tenant: the tenant's name.
+            weight: a number from 0.01 to 100.
+
+        Raises:
+            InvalidOptionError: no tenant can have this name, or the weight isn't allowed.
+        """
+        with self._connection.ledger():
+            write_weight(self._connection.client, tenant, weight)
 
     def examine(self) -> list[Finding]:
         """Return the findings of all checks that ``qfleet doctor`` makes.

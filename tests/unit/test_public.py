@@ -59,7 +59,9 @@ MEMBERS = {
         "jobs",
         "local",
         "server",
+        "set_weight",
         "tenant",
+        "weight",
         "workers",
     },
     "PrimitiveFleetJob": JOB_MEMBERS

@@ -11,6 +11,7 @@ from qfleet.cli.group import FleetGroup
 from qfleet.cli.jobs import cancel, jobs, result, retry, status
 from qfleet.cli.pauses import pause, resume
 from qfleet.cli.run import run
+from qfleet.cli.tenants import tenant
 from qfleet.cli.workers import drain, workers
 
 __all__ = ["qfleet"]
@@ -38,7 +39,7 @@ def qfleet() -> None:
     """
 
 
-_FOR_FLEETS = (up, worker, warm, workers, drain, doctor, version)
+_FOR_FLEETS = (up, worker, warm, workers, drain, tenant, doctor, version)
 _FOR_JOBS = (run, jobs, status, result, retry, pause, resume, cancel)
 for _command in (*_FOR_FLEETS, *_FOR_JOBS):
     qfleet.add_command(_command)

@@ -118,6 +118,7 @@ class FakeFleet:
     stopped: int = 0
     queries: list[dict[str, Any]] = field(default_factory=list)
     drained: list[tuple[str, bool]] = field(default_factory=list)
+    weights: dict[str, float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     #: what all workers say of their engine, at each look; the last of them from then on
     engines: list[dict[str, Any]] = field(default_factory=lambda: [engine("statevector")])
@@ -177,6 +178,12 @@ class FakeFleet:
             def drain(self, worker: str, *, undo: bool = False) -> str:
                 fleet.drained.append((worker, undo))
                 return worker
+
+            def weight(self, tenant: str) -> float:
+                return fleet.weights.get(tenant, 1.0)
+
+            def set_weight(self, tenant: str, weight: float) -> None:
+                fleet.weights[tenant] = weight
 
             def examine(self) -> list[Finding]:
                 return fleet.findings

@@ -442,6 +442,15 @@ class TestWorkersAndDrain:
         assert fleet.drained == [("w", False), ("w", True), ("w", False)]
 
 
+class TestTenant:
+    def test_its_weight(self, qfleet_command: Any, fleet: Any) -> None:
+        assert qfleet_command("tenant", "lab", "--url", URL).stdout == "Tenant lab has the weight 1.\n"
+        assert qfleet_command("tenant", "lab", "--weight", "2.5", "--url", URL).stdout.endswith("the weight 2.5.\n")
+        document = json.loads(qfleet_command("tenant", "lab", "--url", URL, "--json").stdout)
+        assert document == {"tenant": "lab", "weight": 2.5}
+        assert fleet.weights == {"lab": 2.5}
+
+
 class TestWorkerAndVersion:
     def test_the_worker_gets_its_url_where_no_one_else_reads_it(
         self, qfleet_command: Any, monkeypatch: pytest.MonkeyPatch
