@@ -7,13 +7,9 @@ import time
 from contextlib import suppress
 
 import numpy as np
-import redis
 from qiskit.circuit import QuantumCircuit
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
-from qfleet.wire.redis import keys
-from qfleet.wire.redis.broker import parse_broker
-from qfleet.wire.redis.keys import SchedField
 
 #: Runs without others, before each flood.
 _ALONE = 40
@@ -25,7 +21,7 @@ _FLOOD_JOBS = 300
 _MOST_FLOODED = 60
 #: The share of the second tenant is three times that of the first one.
 _WEIGHTS = {"light": 1, "heavy": 3}
-_SHARE_SHARDS = 20_000
+_SHARE_SHARDS = 50_000
 
 
 def layers(qubits: int, number: int) -> QuantumCircuit:
@@ -104,25 +100,24 @@ def shares(provider: FleetProvider, seconds: float, report: dict[str, float]) ->
         seconds: how long they are measured.
         report: gets the figures.
     """
-    circuit = layers(14, 6)
-    with redis.Redis(**parse_broker(provider.url).client_options) as client:
-        client.hset(keys.WEIGHTS, mapping=_WEIGHTS)
-        client.hset(keys.SCHED, SchedField.WEIGHTED, 1)
-        tenants = {name: FleetProvider(provider.url, tenant=name) for name in _WEIGHTS}
-        jobs = {
-            name: tenant.get_backend("automatic").run([circuit] * _SHARE_SHARDS, shots=10, max_job_size=1)
-            for name, tenant in tenants.items()
-        }
-        while not all(job.progress().done for job in jobs.values()):
-            time.sleep(0.01)
-        begin = {name: job.progress().done for name, job in jobs.items()}
-        time.sleep(seconds)
-        done = {name: job.progress().done - begin[name] for name, job in jobs.items()}
-        _cancel(*jobs.values())
-        for tenant in tenants.values():
-            tenant.close()
-        client.delete(keys.WEIGHTS)
-        client.hdel(keys.SCHED, SchedField.WEIGHTED)
+    circuit = layers(16, 8)
+    for name, weight in _WEIGHTS.items():
+        provider.set_weight(name, weight)
+    tenants = {name: FleetProvider(provider.url, tenant=name) for name in _WEIGHTS}
+    jobs = {
+        name: tenant.get_backend("automatic").run([circuit] * _SHARE_SHARDS, shots=10, max_job_size=1)
+        for name, tenant in tenants.items()
+    }
+    while not all(job.progress().done for job in jobs.values()):
+        time.sleep(0.01)
+    begin = {name: job.progress().done for name, job in jobs.items()}
+    time.sleep(seconds)
+    now = {name: job.progress().done for name, job in jobs.items()}
+    assert max(now.values()) < _SHARE_SHARDS, "a tenant ran out of work; measure for a shorter time"
+    done = {name: now[name] - begin[name] for name in jobs}
+    _cancel(*jobs.values())
+    for tenant in tenants.values():
+        tenant.close()
     wanted = _WEIGHTS["heavy"] / sum(_WEIGHTS.values())
     total = sum(done.values())
     share = done["heavy"] / total

@@ -4,21 +4,14 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
-from late_jobs import make_tier, submit
-from picker import Picker
-from processes import redis_server
 
-ROOT = Path(__file__).resolve().parents[2]
-BENCHMARK = ROOT / "benchmarks" / "scale.py"
+BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "scale.py"
 JOBS, SHARDS, LARGE, WORKERS = 10, 100, 2_000, (1, 20)
 
 
@@ -59,15 +52,3 @@ def test_a_large_job_is_cancelled_in_slices(report: dict[str, Any]) -> None:
     job = report["large_job"]
     assert job["cancelled"] == job["shards"] == LARGE
     assert job["cancel_commands"] >= LARGE / 500
-
-
-def test_the_commands_of_the_page_give_a_tenant_another_share() -> None:
-    (block,) = re.findall(r"^```redis\n(.*?)^```$", (ROOT / "docs" / "scale.md").read_text("utf-8"), re.M | re.S)
-    with redis_server() as port, redis.Redis(port=port) as client:
-        for line in block.splitlines():
-            client.execute_command(*line.split())
-        for tenant in ("optics", "others"):
-            submit(client, make_tier(100), tenant=tenant)
-        picker = Picker(client)
-        chosen = Counter(picker.choose().tenant for _ in range(80))
-    assert abs(chosen["optics"] - 60) <= 1
