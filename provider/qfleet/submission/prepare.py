@@ -114,13 +114,9 @@ def new_job(
         # A result must not have data of two PUBs.
         items = list(_join(items))
     num_clbits = max([record.num_clbits for record in records], default=0)
-    planned = plan(
-        items,
-        threads=options.max_parallel_threads,
-        max_job_size=options.max_job_size,
-        max_shot_size=shots_at_once(output, options.max_shot_size, num_clbits),
-    )
-    shards, tiers = place(planned)
+    most_shots = shots_at_once(output, options.max_shot_size, num_clbits)
+    threads, most = options.max_parallel_threads, options.max_job_size
+    shards, tiers = place(plan(items, threads=threads, max_job_size=most, max_shot_size=most_shots))
     record = JobRecord(
         backend=backend_name,
         created=time.time(),
