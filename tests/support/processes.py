@@ -144,8 +144,8 @@ def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str
     return None if value is None else value.decode()
 
 
-#: Core seconds by which a process is known to compute.
-_BUSY_SECONDS = 0.03
+#: Core seconds by which a process is known to compute: more than it takes to end another shard.
+_BUSY_SECONDS = 0.15
 
 
 def owner_process(client: redis.Redis, job_id: str, index: int = 0) -> psutil.Process:
