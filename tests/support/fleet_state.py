@@ -22,7 +22,7 @@ def steady(backend: FleetBackend, seed: int = 7) -> FleetJob:
 
     The job gives the same counts each time.
     """
-    return backend.run(wide(20, "steady", layers=40), shots=1000, seed_simulator=seed)
+    return backend.run(wide(20, "steady", layers=160), shots=1000, seed_simulator=seed)
 
 
 def many(backend: FleetBackend, shards: int, seed: int = 3) -> FleetJob:
