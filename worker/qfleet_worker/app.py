@@ -68,7 +68,7 @@ def make_app(settings: Settings, name: str) -> Any:
         name,
         pool_bytes=pool_bytes,
         slots=settings.concurrency,
-        cores=usable_cores(),
+        cores=max(1, usable_cores() // settings.workers_on_machine),
         engine=lambda: engines.engine.name,
     )
     _configure(app, settings, binder)
@@ -82,7 +82,7 @@ def make_app(settings: Settings, name: str) -> Any:
         seen=0.0,
         machine=machine,
         process_id=os.getpid(),
-        cores=usable_cores(),
+        cores=max(1, usable_cores() // settings.workers_on_machine),
     )
     sign = SignOfLife(main, presence, binder.drain)
     app.steps["consumer"].add(presence_step(sign, lambda: background.report() | binder.report()))
