@@ -2,12 +2,14 @@
 """Plan of a job's shards: a pure function of the job.
 
 It doesn't depend on the fleet. A circuit's result doesn't depend on its shard, so the plan affects speed alone: shards
-are large enough that the queue's cost per task is small beside the work, and small enough that every worker gets some.
+are long enough that the queue's cost per task is small beside the work, and short enough that every worker gets some.
+A long job begins with short shards, so that its first results come early.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,8 +22,15 @@ from qfleet.wire.limits import MAX_REQUESTS, MAX_SHARDS
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
 
-#: Largest predicted seconds of work in a shard.
+#: Predicted seconds of work that are worth a shard of their own in a short job.
+SHORTEST_SHARD: Final = 0.01
+#: Predicted seconds of work in a shard of a long job, at least and at most.
 SHARD_SECONDS: Final = 0.2
+LONGEST_SHARD: Final = 5.0
+#: The number of shards that a job's length is aimed at.
+_MANY_SHARDS: Final = 2000
+#: The number of shards that a short job is cut into, and of those at a long job's beginning that are a quarter as long.
+FIRST_SHARDS: Final = 8
 #: Largest predicted bytes of a shard's result.
 SHARD_RESULT_BYTES: Final = 64 * 1024 * 1024
 SHARD_CIRCUITS: Final = 10_000
@@ -79,8 +88,30 @@ def shots_at_once(output: Output, max_shot_size: int | None, num_clbits: int) ->
     return min(max_shot_size or _MOST_BITS, _MOST_BITS, max(SHARD_RESULT_BYTES // row, 1))
 
 
+@dataclass(frozen=True, slots=True)
+class ShardLengths:
+    """The largest shards of a job, in predicted seconds of work."""
+
+    #: of each of the first `FIRST_SHARDS`
+    first: float
+    later: float
+
+    @classmethod
+    def of_job(cls, seconds: float) -> ShardLengths:
+        """Return the lengths for a job by its predicted seconds."""
+        later = min(max(seconds / _MANY_SHARDS, SHARD_SECONDS), LONGEST_SHARD)
+        if seconds >= FIRST_SHARDS * later:
+            return cls(later / 4, later)
+        number = math.ceil(min(max(seconds / SHORTEST_SHARD, 1), FIRST_SHARDS))
+        return cls(seconds / number, seconds / number)
+
+    def at(self, number: int) -> float:
+        """Return the length of a shard by its number."""
+        return self.first if number < FIRST_SHARDS else self.later
+
+
 def plan(
-    items: Iterable[PlannedCircuit],
+    items: Sequence[PlannedCircuit],
     *,
     threads: int,
     max_job_size: int | None,
@@ -101,6 +132,7 @@ def plan(
     Raises:
         CapacityError: the job needs more shards.
     """
+    lengths = ShardLengths.of_job(sum([item.work.points * item.seconds for item in items]))
     shards: list[_Shard] = []
     most = min(max_job_size or SHARD_CIRCUITS, SHARD_CIRCUITS)
     for item in items:
@@ -115,7 +147,7 @@ def plan(
                             "max_job_size, or cut the job",
                             limit=max_shards,
                         )
-                    shards.append(_Shard())
+                    shards.append(_Shard(lengths.at(len(shards))))
                     room = max(1, shards[-1].room(block, most))
                 taken = min(room, block.work.points - first)
                 shards[-1].add(block, first, taken)
@@ -126,7 +158,9 @@ def plan(
 class _Shard:
     """A shard that is being filled."""
 
-    def __init__(self) -> None:
+    def __init__(self, length: float) -> None:
+        # The shards of equal circuits are equal, in spite of rounding.
+        self._length = length * (1 + 1e-9)
         self._circuits: list[CircuitWork] = []
         self._requests: dict[Request, int] = {}
         self._needs: dict[str, int] = {}
@@ -152,7 +186,7 @@ class _Shard:
             return 0
         return min(
             most - self._num_sets,
-            _room(SHARD_SECONDS - self._seconds, item.seconds),
+            _room(self._length - self._seconds, item.seconds),
             _room(SHARD_RESULT_BYTES - self._result_bytes, item.result_bytes),
         )
 

@@ -27,7 +27,7 @@ def _circuit(index: int, need: int, seconds: float = 1e-3) -> PlannedCircuit:
 
 
 def _planned(*needs: int) -> list[PlannedShard]:
-    return plan(map(_circuit, range(len(needs)), needs), threads=0, max_job_size=None, max_shot_size=None)
+    return plan(list(map(_circuit, range(len(needs)), needs)), threads=0, max_job_size=None, max_shot_size=None)
 
 
 def test_circuits_of_two_tiers_never_share_a_shard() -> None:

@@ -16,7 +16,15 @@ from qiskit.circuit import QuantumCircuit
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions
-from qfleet.submission.planning import SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan
+from qfleet.submission.planning import (
+    FIRST_SHARDS,
+    LONGEST_SHARD,
+    SHARD_RESULT_BYTES,
+    SHARD_SECONDS,
+    SHORTEST_SHARD,
+    PlannedCircuit,
+    plan,
+)
 from qfleet.submission.prepare import prepare
 from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.cost.cost import cost
@@ -41,9 +49,36 @@ def indices(shards: list[ShardWork]) -> list[list[int]]:
     return [[circuit.index for circuit in shard.circuits] for shard in shards]
 
 
-def test_small_circuits_are_packed_up_to_the_time_of_a_shard() -> None:
-    third = SHARD_SECONDS / 3.1
-    assert indices(cut(items(*[third] * 7))) == [[0, 1, 2], [3, 4, 5], [6]]
+def sizes(shards: list[ShardWork]) -> list[int]:
+    return [len(shard.circuits) for shard in shards]
+
+
+@pytest.mark.parametrize(
+    ("circuits", "parts", "expected"),
+    [
+        pytest.param(160, 320, [160], id="too short to be cut"),
+        pytest.param(160, 45, [40] * 4, id="parts of the shortest length, all equal"),
+        pytest.param(160, 8, [20] * FIRST_SHARDS, id="as many shards as a short job may have"),
+        pytest.param(160, 2, [20] * FIRST_SHARDS, id="longer shards instead of more"),
+    ],
+)
+def test_a_short_job_is_cut_into_equal_shards_for_several_workers(
+    circuits: int, parts: int, expected: list[int]
+) -> None:
+    assert sizes(cut(items(*[SHORTEST_SHARD / parts] * circuits))) == expected
+
+
+def test_a_long_job_begins_with_short_shards() -> None:
+    assert sizes(cut(items(*[SHARD_SECONDS / 8] * 100))) == [2] * FIRST_SHARDS + [8] * 10 + [4]
+
+
+def test_the_longer_a_job_the_longer_its_shards() -> None:
+    eighth = 1.0 / 8
+    shards = cut(items(*[eighth] * 16_000))
+    assert sizes(shards)[: FIRST_SHARDS + 1] == [2] * FIRST_SHARDS + [8]
+    # 2000 s of work
+    assert len(shards) == FIRST_SHARDS + 1998
+    assert len(cut(items(*[LONGEST_SHARD / 5] * 50_000))) == pytest.approx(50_000 / 5, rel=0.01)
 
 
 def test_a_circuit_larger_than_a_shard_travels_alone() -> None:

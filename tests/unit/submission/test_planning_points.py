@@ -15,7 +15,14 @@ from make_jobs import make_circuit_work
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
-from qfleet.submission.planning import SHARD_CIRCUITS, SHARD_RESULT_BYTES, SHARD_SECONDS, PlannedCircuit, plan
+from qfleet.submission.planning import (
+    SHARD_CIRCUITS,
+    SHARD_RESULT_BYTES,
+    SHARD_SECONDS,
+    PlannedCircuit,
+    ShardLengths,
+    plan,
+)
 from qfleet.wire.cost.cost import cost
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, take_points
@@ -56,18 +63,21 @@ def layout(shards: list[ShardWork]) -> list[list[tuple[int, int]]]:
 
 
 def test_points_fill_a_shard_up_to_its_time() -> None:
-    assert layout(planned(items(7, seconds=SHARD_SECONDS / 3.1))) == [[(0, 3)], [(3, 3)], [(6, 1)]]
+    # 20 of them take 1.25 s, an eighth of which is 2.5 points.
+    assert layout(planned(items(20, seconds=SHARD_SECONDS / 3.2))) == [[(at, 2)] for at in range(0, 20, 2)]
 
 
 def test_the_next_circuit_begins_where_there_is_room() -> None:
-    assert layout(planned(items(4, 4, seconds=SHARD_SECONDS / 3.1))) == [[(0, 3)], [(3, 1), (4, 2)], [(6, 2)]]
+    first, second, *_, last = layout(planned(items(5, 15, seconds=SHARD_SECONDS / 3.2)))
+    assert (first, second, last) == ([(0, 2)], [(2, 2)], [(18, 2)])
+    assert [(4, 1), (5, 1)] in layout(planned(items(5, 15, seconds=SHARD_SECONDS / 3.2)))
 
 
 def test_points_fill_a_shard_up_to_the_size_of_its_result() -> None:
     assert layout(planned(items(5, result_bytes=SHARD_RESULT_BYTES // 2))) == [[(0, 2)], [(2, 2)], [(4, 1)]]
 
 
-@pytest.mark.parametrize("large", [{"seconds": 10 * SHARD_SECONDS}, {"result_bytes": 2 * SHARD_RESULT_BYTES}])
+@pytest.mark.parametrize("large", [{"seconds": 40 * SHARD_SECONDS}, {"result_bytes": 2 * SHARD_RESULT_BYTES}])
 def test_a_point_larger_than_a_shard_travels_alone(large: dict[str, Any]) -> None:
     small, huge = item(0, 2), item(2, 2, **large)
     assert layout(planned([small, huge, item(4, 2)])) == [[(0, 2)], [(2, 1)], [(3, 1)], [(4, 2)]]
@@ -115,16 +125,17 @@ def test_each_shot_of_each_point_travels_once_and_in_order_within_the_limits(
     def whole(piece: CircuitWork) -> PlannedCircuit:
         return next(each for each in reversed(work) if each.work.index <= piece.index)
 
+    lengths = ShardLengths.of_job(sum(points * seconds for points, seconds, _, _ in kinds))
     travelled = []
-    for shard in shards:
+    for at, shard in enumerate(shards):
         seconds, size = 0.0, 0
         for piece in shard.circuits:
             kind = whole(piece)
-            at = piece.index - kind.work.index
+            nth = piece.index - kind.work.index
             blocks = -(-shots // max_shot_size) if max_shot_size and shots > max_shot_size else 1
             assert piece.blocks == blocks
             for point in range(piece.points):
-                expected = take_points(kind.work, at + point, 1)
+                expected = take_points(kind.work, nth + point, 1)
                 found = take_points(piece, point, 1)
                 assert (found.index, found.seed, found.program) == (expected.index, expected.seed, expected.program)
                 assert (found.values, found.observables, found.num_observables) == (
@@ -139,7 +150,7 @@ def test_each_shot_of_each_point_travels_once_and_in_order_within_the_limits(
         number = sum(piece.points for piece in shard.circuits)
         assert number <= (max_job_size or number)
         if number > 1:
-            assert seconds <= SHARD_SECONDS * (1 + 1e-9)
+            assert seconds <= lengths.at(at) * (1 + 1e-8)
             assert size <= SHARD_RESULT_BYTES
         assert max(Counter(piece.index for piece in shard.circuits).values()) == 1
     assert travelled == [(index, shot) for index in range(first) for shot in range(shots)]
