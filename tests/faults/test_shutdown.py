@@ -20,6 +20,25 @@ from qfleet.wire.redis import keys
 
 StartWorker = Callable[..., Worker]
 
+#: A worker that is told to stop in the moment in which it chooses its third shard.
+TOLD_AS_IT_CHOOSES = (
+    "-c",
+    """
+import os, signal, sys
+from qfleet_worker.store import Store
+pick, chosen = Store.pick, []
+def pick_and_stop(self, *args, **options):
+    found = pick(self, *args, **options)
+    chosen.append(found)
+    if len(chosen) == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return found
+Store.pick = pick_and_stop
+from qfleet_worker.__main__ import main
+sys.exit(main([]))
+""",
+)
+
 
 def _owner(client: redis.Redis, job: FleetJob) -> str:
     """Return the name of the worker that took the job's shard; empty if none has it."""
@@ -81,6 +100,19 @@ def test_a_rolling_restart_loses_nothing_and_runs_nothing_twice(
     assert counts(job) == expected
     assert {attempts(client, job, index) for index in range(200)} == {1}
     until(lambda: nothing_left(client), "nothing is left over")
+
+
+def test_a_shard_that_was_chosen_as_the_signal_came_is_handed_back(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    first = start_worker(program=TOLD_AS_IT_CHOOSES)
+    job = many(backend, 9)
+    assert first.process.wait(60) == 0
+    assert [state(client, job, index) for index in range(9)] == ["SUCCESS"] * 2 + ["PENDING"] * 7
+    assert waiting(client) == 7
+    start_worker()
+    assert job.result(timeout=60).success
+    assert {attempts(client, job, index) for index in range(9)} == {1}
 
 
 @pytest.mark.parametrize("is_told", [True, False], ids=["SIGTERM before", "SIGKILL alone"])

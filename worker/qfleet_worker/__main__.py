@@ -22,6 +22,7 @@ from qfleet_worker.app import make_app
 from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError, is_ready
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
+from qfleet_worker.lifecycle.pool import TaskPool
 from qfleet_worker.preflight import refusal_reason
 from qfleet_worker.settings import Settings, SettingsError
 
@@ -81,7 +82,7 @@ def _run(settings: Settings) -> int:
         hostname=name,
         concurrency=settings.concurrency,
         loglevel=settings.log_level,
-        pool_cls="prefork",
+        pool_cls=TaskPool,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frequent check for processes of the pool that died.
+"""The pool of processes that run shards.
 
 A pipe should tell billiard's main process of a death. But the main process keeps the writing end of the pipe open, so
 Celery notices a death only at its next check, up to 5 s later. The shard and the process's slot would wait until then.
+
+When a worker stops, or loses its broker, Celery forgets the requests that no process has got yet: its brokers deliver
+them again. A shard was chosen for this worker, and would wait for the search for lost ones.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from celery import bootsteps
+from celery.concurrency import asynpool, prefork
 
 #: A check is one waitpid for each process.
 CHECK_SECONDS: Final = 0.25
@@ -29,3 +33,19 @@ class PoolStep(bootsteps.StartStopStep):
         """Stop the checks."""
         if self._timer is not None:
             self._timer.cancel()
+
+
+class _Processes(asynpool.AsynPool):
+    def flush(self) -> None:
+        """Release the shards that were sent to no process."""
+        # The callbacks of a job are the methods of its request.
+        unsent = [job._timeout_callback.__self__ for job in self.outbound_buffer]
+        super().flush()
+        for request in unsent:
+            request.reject(requeue=True)
+
+
+class TaskPool(prefork.TaskPool):
+    """Celery's pool of processes, which forgets no shard."""
+
+    Pool = _Processes
