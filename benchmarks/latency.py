@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The latency of a 2-qubit circuit on a warm local fleet.
+"""The latency of a 2-qubit circuit on a warm local fleet, and Aer's.
 
-The times are those from run() to its return, and from run() to the result.
+The times are those from run() to its return, and from run() to the result. Aer runs in this process, in turns with the
+fleet, if it is installed.
 
     python benchmarks/latency.py [--jobs 300] [--json FILE]
 """
@@ -12,13 +13,18 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from _measure import machine
+from _report import heading
 from qiskit.circuit import QuantumCircuit
 
 from qfleet import FleetProvider
 
 _WARM_UP = 30
+#: The names of the rows.
+_RUN, _WHOLE, _AER = "run()", "run() to result()", "Aer, run() to result()"
 
 
 def main() -> None:
@@ -32,29 +38,49 @@ def main() -> None:
     circuit.h(0)
     circuit.cx(0, 1)
     circuit.measure_all()
-    submitted, done = [], []
+    about = machine()
+    print(heading(about), flush=True)
+    peer = aer()
+    times: dict[str, list[float]] = {_RUN: [], _WHOLE: []} | ({_AER: []} if peer is not None else {})
     with FleetProvider.local(workers=2) as provider:
         backend = provider.get_backend("automatic")
         for number in range(_WARM_UP + arguments.jobs):
+            if number == _WARM_UP:
+                for seconds in times.values():
+                    seconds.clear()
             start = time.perf_counter()
             job = backend.run(circuit)
             sent = time.perf_counter()
             job.result()
-            end = time.perf_counter()
-            if number >= _WARM_UP:
-                submitted.append(sent - start)
-                done.append(end - start)
+            times[_RUN].append(sent - start)
+            times[_WHOLE].append(time.perf_counter() - start)
+            if peer is not None:
+                start = time.perf_counter()
+                peer.run(circuit).result()
+                times[_AER].append(time.perf_counter() - start)
         server = provider.server
 
-    report = {"server": server, "jobs": arguments.jobs}
+    report: dict[str, Any] = {"machine": about, "server": server, "jobs": arguments.jobs}
     print(f"{arguments.jobs} jobs of one 2-qubit circuit, two local workers, {server}")
     print(f"{'ms':24} {'median':>8} {'p95':>8}")
-    for name, seconds in (("run()", submitted), ("run() to result()", done)):
+    for name, seconds in times.items():
         median, p95 = (float(value) * 1e3 for value in np.percentile(seconds, [50, 95]))
         report[name] = {"median_ms": median, "p95_ms": p95}
         print(f"{name:24} {median:8.2f} {p95:8.2f}")
+    if peer is not None:
+        report["times_aer"] = report[_WHOLE]["median_ms"] / report[_AER]["median_ms"]
+        print(f"{report['times_aer']:.2f} times Aer")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+
+
+def aer() -> Any:
+    """Return Aer's backend; ``None`` where it isn't installed."""
+    try:
+        from qiskit_aer import AerSimulator
+    except ModuleNotFoundError:
+        return None
+    return AerSimulator()
 
 
 if __name__ == "__main__":

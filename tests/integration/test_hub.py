@@ -4,29 +4,38 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 from circuits import bell
-from connections import ConnectionWithHub, connected, hub_of
-from make_jobs import run_shard
+from connections import ConnectionWithHub, connected, connection_of, hub_of
+from make_jobs import make_job, run_shard
+from monitored import monitored
 from processes import redis_server
+from qiskit.providers import JobStatus
 from redis_process import RedisProcess
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
-from qfleet.errors import BrokerClosedError, BrokerPermissionError, FleetJobTimeoutError
+from qfleet.errors import BrokerClosedError, BrokerPermissionError, FleetJobTimeoutError, JobFailedError
 from qfleet.jobs.waiting import Deadline, pause_between_reads, watch
-from qfleet.ledger import EventHub, Ledger, Snapshot, ThreadListener
+from qfleet.ledger import EventHub, Ledger, Snapshot, ThreadListener, send
 from qfleet.ledger.client import MAX_CONNECTIONS, connect
+from qfleet.ledger.snapshot import first_snapshot
+from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
+from qfleet.wire.redis.keys import JobField
 
 MANY = 1000
 
@@ -87,7 +96,8 @@ def test_a_thousand_threads_submit_and_wait_on_a_few_connections() -> None:
         with connected(fleet) as connection:
             senders = connection.app.conf.broker_pool_limit
         assert client.info("clients")["connected_clients"] <= MAX_CONNECTIONS + senders + 12
-        assert [each["sub"] for each in client.client_list(_type="pubsub")] == [str(MANY)]
+        # One channel for all jobs of a client.
+        assert [each["sub"] for each in client.client_list(_type="pubsub")] == ["1"]
         finish(client, *jobs)
         joined(waiting)
         assert found == [True] * MANY
@@ -161,16 +171,28 @@ def server(tmp_path: Path) -> Iterator[RedisProcess]:
 
 
 @contextmanager
-def waited_for(server: RedisProcess, hub: EventHub) -> Iterator[tuple[FleetJob, Future[Snapshot]]]:
-    """A job, and its last state when a wait that hears of its end by a hub alone has got it."""
+def waited_for(server: RedisProcess, hub: EventHub, *, is_own: bool) -> Iterator[tuple[str, Future[Snapshot]]]:
+    """A job, and its last state when a wait that hears of its end by a hub alone has got it.
+
+    Args:
+        server: the Redis.
+        hub: the hub.
+        is_own: whether the client that waits has sent the job, while the hub listened.
+    """
+    job = make_job(1)
     with (
-        FleetProvider(server.url) as fleet,
-        ThreadPoolExecutor(1) as pool,
         closing(ConnectionWithHub(server.url, hub)) as connection,
+        FleetProvider(server.url) as other,
+        ThreadPoolExecutor(1) as pool,
     ):
-        job = fleet.get_backend().run(bell(), shots=1)
-        deadline = Deadline(job.job_id(), 100)
-        yield job, pool.submit(lambda: list(watch(connection, deadline, read_every=NEVER))[-1])
+        listener = ThreadListener("no-job")
+        with hub.listening(listener):
+            until(lambda: listener.confirmed, "it is connected")
+        ticket = send(connection if is_own else connection_of(other), job).ticket
+        assert hub.is_silent(ticket) == is_own
+        deadline = Deadline(job.job_id, 100)
+        wait = partial(watch, connection, deadline, read_every=NEVER, ticket=ticket if is_own else None)
+        yield job.job_id, pool.submit(lambda: list(wait())[-1])
 
 
 @pytest.mark.parametrize("way", ["thread", "coroutine"])
@@ -194,7 +216,8 @@ def test_what_happens_right_after_a_read_is_heard(
     assert (job.result(timeout=60) if way == "thread" else asyncio.run(awaited())).success
 
 
-def test_what_happens_while_the_connection_is_lost_is_noticed(server: RedisProcess) -> None:
+@pytest.mark.parametrize("is_own", [True, False])
+def test_what_happens_while_the_connection_is_lost_is_noticed(is_own: bool, server: RedisProcess) -> None:
     allowed = threading.Event()
     allowed.set()
 
@@ -202,33 +225,169 @@ def test_what_happens_while_the_connection_is_lost_is_noticed(server: RedisProce
         assert allowed.wait(60)
         return connect(parse_broker(server.url), max_connections=1)
 
-    with waited_for(server, EventHub(connect_when_allowed)) as (job, waiting), server.client() as client:
-        until(lambda: client.pubsub_channels(), "it listens")
+    hub = EventHub(connect_when_allowed)
+    with waited_for(server, hub, is_own=is_own) as (job_id, waiting), server.client() as client:
+        until(lambda: hub.number_of_listeners and (is_own or subscribed(client, job_id)), "it listens")
         allowed.clear()
         client.client_kill_filter(_type="pubsub", skipme=True)
-        finish(client, job)
+        assert run_shard(client, job_id, 0)
         allowed.set()
         assert waiting.result(timeout=60).is_final
 
 
-def test_a_connection_that_says_nothing_is_given_up(server: RedisProcess) -> None:
+def subscribed(client: redis.Redis, job_id: str) -> bool:
+    return keys.events(job_id).encode() in client.pubsub_channels()
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_connection_that_says_nothing_is_given_up(is_own: bool, server: RedisProcess) -> None:
     made: list[redis.Redis] = []
 
     def connect_again() -> redis.Redis:
         made.append(connect(parse_broker(server.url), max_connections=1))
         return made[-1]
 
-    with (
-        waited_for(server, EventHub(connect_again, silence_seconds=0.2)) as (job, waiting),
-        server.client() as client,
-    ):
-        until(lambda: client.pubsub_channels(), "it listens")
+    hub = EventHub(connect_again, silence_seconds=0.2)
+    with waited_for(server, hub, is_own=is_own) as (job_id, waiting), server.client() as client:
+        until(lambda: hub.number_of_listeners and (is_own or subscribed(client, job_id)), "it listens")
         before = len(made)
         server.freeze()
         until(lambda: len(made) > before, "the hub has given up")
         server.thaw()
-        finish(client, job)
+        assert run_shard(client, job_id, 0)
         assert waiting.result(timeout=60).is_final
+
+
+# --- Jobs that this process sent ---
+
+
+@pytest.fixture
+def listening(backend: FleetBackend, client: redis.Redis) -> FleetBackend:
+    """A backend whose hub listens."""
+    job = backend.run(bell(), shots=1)
+    finish(client, job)
+    assert job.result(timeout=60).success
+    return backend
+
+
+@pytest.mark.parametrize("way", ["thread", "coroutine", "ended before"])
+def test_a_small_job_is_sent_and_nothing_is_read(way: str, listening: FleetBackend, client: redis.Redis) -> None:
+    sent: list[FleetJob] = []
+    found: list[bool] = []
+
+    async def awaited() -> bool:
+        return bool((await sent[0]).success)
+
+    def submit_and_wait() -> None:
+        sent.append(listening.run(bell(), shots=1))
+        if way == "ended before":
+            finish(client, *sent)
+        found.append(asyncio.run(awaited()) if way == "coroutine" else sent[0].result(timeout=60).success)
+
+    with monitored(client, scripts=False) as commands:
+        waiting = in_threads([submit_and_wait])
+        if way != "ended before":
+            until(lambda: sent and hub_of(listening.provider).number_of_listeners == 1, "it waits")
+            finish(client, *sent)
+        joined(waiting)
+    assert found == [True]
+    (ledger,) = [command for command in commands if command.startswith(f"HSET {keys.job(sent[0].job_id())} ")]
+    assert JobField.LISTENER in ledger
+    # Sent in one transaction; the test itself takes and finishes the shard. No state and no result is read.
+    assert [command for command in commands if command.split()[0] in ("MULTI", "EXEC")] == ["MULTI", "EXEC"]
+    assert not [command for command in commands if command.split()[0] in ("HMGET", "SUBSCRIBE", "UNSUBSCRIBE")]
+    assert sent[0].status() is JobStatus.DONE
+    assert sent[0].progress() == (1, 1)
+
+
+def test_what_is_told_is_what_the_ledger_has(listening: FleetBackend, client: redis.Redis) -> None:
+    connection = connection_of(listening.provider)
+    job = make_job(1, circuits=3, tags=("x", "y"), weight=8, tenant="")
+    ticket = send(connection, job).ticket
+    assert run_shard(client, job.job_id, 0)
+    with connection.ledger() as ledger:
+        read = ledger.snapshot(job.job_id)
+        (result,) = ledger.results(job.job_id, [0])
+    told = list(watch(connection, Deadline(job.job_id, 60), read_every=NEVER, ticket=ticket))
+    end = ticket.end()
+    assert end is not None
+    assert told == [end.snapshot]
+    # The job has three circuits, and the shard one of them.
+    assert replace(read, circuits_done=3) == end.snapshot
+    assert msgspec.msgpack.encode(end.result) == msgspec.msgpack.encode(result)
+
+
+def test_a_result_that_was_told_is_the_result_that_is_read(listening: FleetBackend, client: redis.Redis) -> None:
+    job = listening.run([bell("a"), bell("b")], shots=10, priority="high", job_tags=["x"])
+    finish(client, job)
+    read = FleetJob(listening, job.job_id()).result(timeout=60)
+    assert job.result(timeout=60).to_dict() == read.to_dict()
+    assert job.tags == ["x"]
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"ended", b"\xff\xfe \xff", b"moved no-such-job", b"ended {} 1.5 junk", b"ended {} nan ", b"ended {}"],
+    ids=range(7),
+)
+def test_junk_on_a_clients_channel_stops_nothing(junk: bytes, listening: FleetBackend, client: redis.Redis) -> None:
+    job = listening.run(bell(), shots=1)
+    waiting = in_threads([lambda: job.result(timeout=60)])
+    until(lambda: hub_of(listening.provider).number_of_listeners == 1, "it waits")
+    channel = keys.client(hub_of(listening.provider).name)
+    assert client.publish(channel, junk.replace(b"{}", job.job_id().encode())) == 1
+    finish(client, job)
+    joined(waiting)
+    assert job.result().success
+
+
+def test_a_job_without_shards_is_waited_for_no_longer(listening: FleetBackend) -> None:
+    connection = connection_of(listening.provider)
+    job = make_job(0, programs={})
+    ticket = send(connection, job).ticket
+    states = list(watch(connection, Deadline(job.job_id, 60), read_every=NEVER, ticket=ticket))
+    assert [state.is_final for state in states] == [True]
+
+
+def test_a_job_that_is_tried_again_is_waited_for(listening: FleetBackend, client: redis.Redis) -> None:
+    job = listening.run(bell(), shots=1)
+    assert run_shard(client, job.job_id(), 0, "too bad")
+    with pytest.raises(JobFailedError):
+        job.result(timeout=60)
+    assert job.retry_failed() == 1
+    waiting = in_threads([lambda: job.result(timeout=60)])
+    until(lambda: hub_of(listening.provider).number_of_listeners == 1, "it waits")
+    finish(client, job)
+    joined(waiting)
+    assert job.result().success
+
+
+def test_a_child_waits_for_a_job_of_a_parent_that_listens(listening: FleetBackend, client: redis.Redis) -> None:
+    job = listening.run(bell(), shots=1)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = 0 if job.result(timeout=60).success else 2
+        finally:
+            os._exit(code)
+    until(lambda: subscribed(client, job.job_id()), "the child listens")
+    finish(client, job)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert job.result(timeout=60).success
+
+
+def test_other_processes_hear_of_the_end(listening: FleetBackend, client: redis.Redis) -> None:
+    job = listening.run(bell(), shots=1)
+    with FleetProvider(listening.provider.url) as other:
+        elsewhere = FleetJob(other.get_backend("automatic"), job.job_id(), read_every=NEVER)
+        copied = copy.copy(job)  # as unpickled in another process
+        waiting = in_threads([lambda: elsewhere.result(timeout=60), lambda: copied.result(timeout=60)])
+        until(lambda: client.hget(keys.job(job.job_id()), JobField.HEARD), "one of them listens")
+        until(lambda: hub_of(other).number_of_listeners == 1, "it waits")
+        finish(client, job)
+        joined(waiting)
+        assert elsewhere.result().to_dict() == job.result().to_dict()
 
 
 @pytest.mark.parametrize("options", ["?protocol=2", "?protocol=3", "?max_connections=1&client_name=lab"])
@@ -272,8 +431,13 @@ def test_an_idle_hub_disconnects_and_starts_again(redis_url: str, client: redis.
         with hub.listening(listener):
             until(lambda listener=listener: listener.confirmed, "it listens")
             assert client.pubsub_channels(listener.channel)
+            until(lambda: hub.expect("any-job").is_sure, "it listens to its own channel")
+            ticket = hub.expect("job")
+            ticket.stored = first_snapshot(make_job(1), created=1.0)
+            assert hub.is_silent(ticket)
         until(lambda: not any(t.name == "qfleet-hub" for t in threading.enumerate()), "its thread has ended")
         until(lambda listener=listener: not client.pubsub_channels(listener.channel), "it is disconnected")
+        assert not hub.is_silent(ticket)
 
 
 @pytest.mark.parametrize("way", ["result", "as_completed", "wait_for_final_state", "await"])

@@ -12,6 +12,7 @@ from make_jobs import run_shard
 
 from qfleet import FleetJob
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.keys import JobField
 
 
 class Waits:
@@ -30,12 +31,13 @@ class Waits:
 
 
 def subscriptions(client: redis.Redis, job: FleetJob) -> int:
-    """Return the number of connections that subscribe to a job's channel.
+    """Return the number of connections that are told of a job.
 
     All waits of a provider share one connection.
     """
-    ((_, number),) = client.pubsub_numsub(keys.events(job.job_id()))
-    return int(number)
+    listener = client.hget(keys.job(job.job_id()), JobField.LISTENER)
+    channels = [keys.events(job.job_id()), keys.client((listener or b"").decode())]
+    return sum(int(number) for _, number in client.pubsub_numsub(*channels))
 
 
 def finish(client: redis.Redis, job: FleetJob, *shards: int, error: str = "") -> None:

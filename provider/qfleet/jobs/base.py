@@ -18,7 +18,7 @@ from qfleet.jobs.gathering import all_parts
 from qfleet.jobs.queued import JobBackend, QueuedJob, is_settled
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Deadline, ended, goes_on, interruptible, seconds, watch
-from qfleet.ledger import JobRecord, NewJob, Snapshot, publish, send
+from qfleet.ledger import JobRecord, NewJob, Snapshot, Ticket, publish, send
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.messages.result import CircuitResult
 
@@ -68,6 +68,8 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         self._unsent = new
         self._record = new.record if new else None
         self._snapshot = snapshot
+        #: the messages about the job, if this process sent it; until its result was assembled
+        self._ticket: Ticket | None = None
         self._metadata = dict(new.record.metadata) if new else None
         #: the result, and the time of the end that it belongs to; a job may be retried and end again
         self._full_result: tuple[float | None, _Result] | None = None
@@ -117,7 +119,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
             raise self._error("was submitted already; run the circuits again for another job")
         try:
             with shielded(patient=False):
-                self._record = send(self._connection, job)
+                self._record, self._ticket = send(self._connection, job)
                 self._unsent = None
         except KeyboardInterrupt as exc:
             if self._unsent is None:
@@ -280,7 +282,12 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         return self._record
 
     def _reads(
-        self, deadline: Deadline, read_every: float | None = None, *, moves: bool = False
+        self,
+        deadline: Deadline,
+        read_every: float | None = None,
+        *,
+        moves: bool = False,
+        ticket: Ticket | None = None,
     ) -> Generator[Snapshot]:
         """Yield the job's state at each read; see `watch`."""
         read_every = self._read_every if read_every is None else read_every
@@ -288,7 +295,8 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         if self._snapshot is not None and is_settled(self._snapshot):
             yield self._snapshot
             return
-        with closing(watch(self._connection, deadline, read_every=read_every, moves=moves)) as reads:
+        watched = watch(self._connection, deadline, read_every=read_every, moves=moves, ticket=ticket)
+        with closing(watched) as reads:
             for snapshot in reads:
                 self._snapshot = snapshot
                 yield snapshot
@@ -297,8 +305,10 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         self, deadline: Deadline, *, partial: bool = False, progress: Callable[[Progress], object] | None = None
     ) -> _Result:
         told = None
+        # Progress is told at the start, too.
+        ticket = self._ticket if progress is None else None
         with interruptible(self._job_id):
-            with closing(self._reads(deadline, moves=progress is not None)) as reads:
+            with closing(self._reads(deadline, moves=progress is not None, ticket=ticket)) as reads:
                 for snapshot in reads:
                     now = Progress(snapshot.circuits_done, snapshot.circuits)
                     if progress is not None and now != told:
@@ -331,7 +341,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         deadline = Deadline(self._job_id, None)
         snapshot = self._snapshot
         if snapshot is None or not is_settled(snapshot):
-            snapshot = await ended(self._connection, deadline, read_every=self._read_every)
+            snapshot = await ended(self._connection, deadline, read_every=self._read_every, ticket=self._ticket)
             self._snapshot = snapshot
         threads = self._connection.threads
         return await asyncio.get_running_loop().run_in_executor(threads, self._conclude, snapshot, deadline)
@@ -340,7 +350,12 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         if self._full_result is None or self._full_result[0] != snapshot.ended:
             with damage_named(self._job_id):
                 record = self._read_record(deadline)
-                parts = all_parts(self._connection, deadline, snapshot)
+                end = self._ticket.end() if self._ticket is not None else None
+                if end is not None and end.snapshot.ended == snapshot.ended:
+                    parts = list(end.result.circuits)
+                else:
+                    parts = all_parts(self._connection, deadline, snapshot)
+                self._ticket = None
                 self._full_result = snapshot.ended, self._make_result(record, parts, snapshot)
         return self._full_result[1]
 

@@ -13,7 +13,17 @@ from typing import Final, TypeVar
 
 from qfleet.errors import BrokerUnreachableError, FleetJobTimeoutError, InvalidOptionError
 from qfleet.jobs.status import job_status
-from qfleet.ledger import Connection, CoroutineListener, EventHub, Ledger, Listener, Snapshot, ThreadListener
+from qfleet.ledger import (
+    Connection,
+    CoroutineListener,
+    EventHub,
+    Ledger,
+    Listener,
+    Snapshot,
+    ThreadListener,
+    Ticket,
+)
+from qfleet.ledger.hearing import hear
 from qfleet.wire.redis.keys import PAUSED
 
 #: The time between two reads of the ledger during a wait; messages may get lost.
@@ -117,7 +127,12 @@ class Deadline:
 
 
 def watch(
-    connection: Connection, deadline: Deadline, *, read_every: float = READ_EVERY_SECONDS, moves: bool = False
+    connection: Connection,
+    deadline: Deadline,
+    *,
+    read_every: float = READ_EVERY_SECONDS,
+    moves: bool = False,
+    ticket: Ticket | None = None,
 ) -> Generator[Snapshot]:
     """Yield the job's state at each read, until it has ended.
 
@@ -126,6 +141,7 @@ def watch(
         deadline: the end of the wait.
         read_every: seconds between two reads.
         moves: read after each move of a shard, and not only at the end of the job.
+        ticket: that of a job which this process sent: there is no read before a message comes, and none if it has all.
 
     Raises:
         FleetJobTimeoutError: the job didn't end in time.
@@ -141,13 +157,18 @@ def watch(
                 while not listener.confirmed and deadline.left() > 0:
                     listener.wait(deadline.left())
                     _check(connection, hub, listener)
-                if moves:
-                    with connection.ledger() as ledger:
-                        ledger.hear_moves(deadline.job_id)
+                with connection.ledger():
+                    hear(connection.client, deadline.job_id, is_own=listener.is_own, moves=moves)
+                listener.clear()
+                if ticket is not None and hub.is_silent(ticket):
+                    listener.wait(_until_first_read(deadline, hub, read_every))
+                    _check(connection, hub, listener)
                 while hub is connection.hub:  # a child process after fork() has its own
                     listener.clear()
-                    with connection.ledger() as ledger:
-                        snapshot = ledger.snapshot(deadline.job_id)
+                    snapshot = _told(ticket)
+                    if snapshot is None:
+                        with connection.ledger() as ledger:
+                            snapshot = ledger.snapshot(deadline.job_id)
                     deadline.answered()
                     yield snapshot
                     if snapshot.is_final:
@@ -160,13 +181,20 @@ def watch(
             time.sleep(deadline.pause_after(exc))
 
 
-async def ended(connection: Connection, deadline: Deadline, *, read_every: float = READ_EVERY_SECONDS) -> Snapshot:
+async def ended(
+    connection: Connection,
+    deadline: Deadline,
+    *,
+    read_every: float = READ_EVERY_SECONDS,
+    ticket: Ticket | None = None,
+) -> Snapshot:
     """Return the job's final state when it has ended, for coroutines.
 
     Args:
         connection: the connection to Redis.
         deadline: the end of the wait.
         read_every: seconds between two reads of the ledger.
+        ticket: see `watch`.
 
     Raises:
         FleetJobTimeoutError, BrokerError, JobNotFoundError, JobExpiredError: see `watch`.
@@ -177,6 +205,10 @@ async def ended(connection: Connection, deadline: Deadline, *, read_every: float
         with connection.ledger() as ledger:
             return ledger.snapshot(deadline.job_id)
 
+    def hear_end() -> None:
+        with connection.ledger():
+            hear(connection.client, deadline.job_id, is_own=False, moves=False)
+
     closings = connection.closings
     while True:
         hub, listener = connection.hub, CoroutineListener(deadline.job_id)
@@ -185,9 +217,17 @@ async def ended(connection: Connection, deadline: Deadline, *, read_every: float
                 while not listener.confirmed:
                     await listener.wait(deadline.left())
                     _check(connection, hub, listener)
+                if not listener.is_own:
+                    await loop.run_in_executor(connection.threads, hear_end)
+                listener.clear()
+                if ticket is not None and hub.is_silent(ticket):
+                    await listener.wait(_until_first_read(deadline, hub, read_every))
+                    _check(connection, hub, listener)
                 while True:
                     listener.clear()
-                    snapshot = await loop.run_in_executor(connection.threads, read)
+                    snapshot = _told(ticket)
+                    if snapshot is None:
+                        snapshot = await loop.run_in_executor(connection.threads, read)
                     deadline.answered()
                     if snapshot.is_final:
                         return snapshot
@@ -197,6 +237,18 @@ async def ended(connection: Connection, deadline: Deadline, *, read_every: float
             if connection.closings != closings:
                 raise connection.closed_error() from exc
             await asyncio.sleep(deadline.pause_after(exc))
+
+
+def _told(ticket: Ticket | None) -> Snapshot | None:
+    """Return the final state of a job that a message had.
+
+    From now on, waits for the job read its state at once.
+    """
+    if ticket is None:
+        return None
+    ticket.is_sure = False
+    end = ticket.end()
+    return end.snapshot if end is not None else None
 
 
 def _check(connection: Connection, hub: EventHub, listener: Listener) -> None:
@@ -220,6 +272,11 @@ def _until_read(
             _why_waiting(connection, deadline, snapshot), job_id=deadline.job_id, timeout_seconds=deadline.timeout
         )
     return min(pause_between_reads(read_every, hub.number_of_listeners), left)
+
+
+def _until_first_read(deadline: Deadline, hub: EventHub, read_every: float) -> float:
+    """Return the seconds until a job is read of which no message has come."""
+    return min(pause_between_reads(read_every, hub.number_of_listeners), deadline.left())
 
 
 def pause_between_reads(read_every: float, num_waits: int) -> float:

@@ -11,14 +11,16 @@ from qfleet.ledger.ledger import Ledger
 from qfleet.ledger.listener import CoroutineListener, Listener, ThreadListener
 from qfleet.ledger.new_job import LargestNeed, NewJob
 from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord, lost_metadata
-from qfleet.ledger.sending import publish, send
+from qfleet.ledger.sending import Sent, publish, send
 from qfleet.ledger.snapshot import JobSummary, Snapshot
+from qfleet.ledger.ticket import End, Ticket
 from qfleet.wire.redis.broker import redact
 
 __all__ = [
     "CircuitRecord",
     "Connection",
     "CoroutineListener",
+    "End",
     "EventHub",
     "Facts",
     "JobRecord",
@@ -28,8 +30,10 @@ __all__ = [
     "Listener",
     "NewJob",
     "PubRecord",
+    "Sent",
     "Snapshot",
     "ThreadListener",
+    "Ticket",
     "gather_facts",
     "lost_metadata",
     "publish",

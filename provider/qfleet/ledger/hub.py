@@ -2,27 +2,39 @@
 """The event hub: one thread that receives messages about all jobs.
 
 Only that thread uses the hub's one connection, which may be TLS. It starts with the first listener, and ends after a
-time without listeners.
+long time without listeners.
+
+All jobs that this process sends have one channel, the client's. So none needs a subscription of its own, and a message
+is heard that comes before anybody waits. A job of another process has a channel that is subscribed to while it is
+waited for.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Final
+from weakref import WeakValueDictionary
 
 import redis
 
+from qfleet.ledger.event_connection import EventConnection, sleep
 from qfleet.ledger.listener import MOVED, READ, Listener
+from qfleet.ledger.ticket import Ticket
+from qfleet.wire.redis import keys
 
 #: See `EventHub`.
-IDLE_SECONDS: Final = 10.0
+IDLE_SECONDS: Final = 300.0
 SILENCE_SECONDS: Final = 10.0
+#: The time without a listener after which messages are read only now and then, and the time between two reads: each
+#: read takes the interpreter from the thread that sends jobs.
+_ALERT_SECONDS: Final = 0.05
+_DOZE_SECONDS: Final = 1.0
 #: The first and the longest pause between two attempts to connect.
 _PAUSES_SECONDS: Final = (0.05, 1.0)
 
@@ -52,15 +64,22 @@ class EventHub:
         self._idle_seconds = idle_seconds
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        #: the name under which jobs know this client
+        self.name: Final = uuid.uuid4().hex
+        self._own_channel: Final = keys.client(self.name)
+        #: by the job, if this process sent it; else by the job's channel
         self._listeners: dict[str, list[Listener]] = {}
         self._number = 0
+        self._tickets: WeakValueDictionary[str, Ticket] = WeakValueDictionary()
+        #: True if the thread reads messages as they come
+        self._is_alert = False
         #: the channels that are subscribed to, confirmed or not
         self._subscribed: set[str] = set()
         self._confirmed: set[str] = set()
         #: the number of confirmations of each channel that haven't arrived yet
         self._asked: dict[str, int] = {}
         #: the channels that got their first listener, or lost their last, since the thread last looked
-        self._changed: set[str] = set()
+        self._changed: set[str] = {self._own_channel}
         self._thread: threading.Thread | None = None
         self._waker: socket.socket | None = None
         self.closed = False
@@ -69,6 +88,21 @@ class EventHub:
     def number_of_listeners(self) -> int:
         """Return the number of listeners of all jobs."""
         return self._number
+
+    def expect(self, job_id: str) -> Ticket:
+        """Return the ticket of a job that is about to be sent."""
+        with self._lock:
+            ticket = self._tickets[job_id] = Ticket(job_id, is_sure=self._own_channel in self._confirmed)
+        return ticket
+
+    def is_silent(self, ticket: Ticket) -> bool:
+        """Tell whether a job can't have ended, since no message said so.
+
+        Args:
+            ticket: the job's ticket, perhaps of another hub.
+        """
+        has_shards = ticket.stored is not None and not ticket.stored.is_final
+        return self._tickets.get(ticket.job_id) is ticket and ticket.is_sure and not ticket.is_told and has_shards
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
@@ -99,12 +133,16 @@ class EventHub:
             if self.closed:
                 listener.tell(READ)
                 return
-            self._listeners.setdefault(listener.channel, []).append(listener)
+            if listener.job_id in self._tickets:
+                listener.is_own, listener.channel = True, self._own_channel
+            self._listeners.setdefault(_place(listener), []).append(listener)
             self._number += 1
             if listener.channel in self._confirmed:
                 listener.confirm()
-                return
-            self._changed.add(listener.channel)
+                if self._is_alert:
+                    return
+            else:
+                self._changed.add(listener.channel)
             if self._thread is None:
                 self._waker, woken = socket.socketpair()
                 # Neither blocks: a full buffer wakes the thread too, and the thread needs the lock to empty it.
@@ -119,18 +157,28 @@ class EventHub:
         if self._pid != os.getpid():  # a thread of the parent may hold the lock forever
             return
         with self._lock:
-            own = self._listeners.get(listener.channel, [])
+            place = _place(listener)
+            own = self._listeners.get(place, [])
             if listener not in own:  # the hub was closed, or Ctrl-C came, before it was added
                 return
             own.remove(listener)
             self._number -= 1
             if not own:
                 # The thread unsubscribes later: there are no messages about a job that has ended.
-                del self._listeners[listener.channel]
+                del self._listeners[place]
                 self._changed.add(listener.channel)
 
     def _all(self) -> list[Listener]:
         return [listener for own in self._listeners.values() for listener in own]
+
+    def _on(self, channel: str) -> Collection[Listener]:
+        """Return the listeners to a channel. The caller holds the lock."""
+        if channel == self._own_channel:
+            return [listener for listener in self._all() if listener.is_own]
+        return self._listeners.get(channel, ())
+
+    def _is_wanted(self, channel: str) -> bool:
+        return channel == self._own_channel or channel in self._listeners
 
     def _wake(self) -> None:
         if self._waker is not None:
@@ -140,7 +188,7 @@ class EventHub:
     # --- In the hub's thread ---
 
     def _run(self, woken: socket.socket) -> None:
-        connection: _EventConnection | None = None
+        connection: EventConnection | None = None
         attempt_at, pause, idle_since = 0.0, _PAUSES_SECONDS[0], time.monotonic()
         try:
             while True:
@@ -152,9 +200,10 @@ class EventHub:
                         self._forget()
                         return
                     wanted = bool(self._listeners)
+                    self._is_alert = connection is not None and now - idle_since < _ALERT_SECONDS
                 try:
                     if connection is None and wanted and now >= attempt_at:
-                        connection = _EventConnection(self._connect(), self._silence_seconds)
+                        connection = EventConnection(self._connect(), self._silence_seconds)
                         pause = _PAUSES_SECONDS[0]
                     if connection is not None:
                         self._converse(connection)
@@ -166,10 +215,10 @@ class EventHub:
                     attempt_at = time.monotonic() + pause
                     pause = min(2 * pause, _PAUSES_SECONDS[1])
                     continue
-                if connection is not None:
-                    connection.sleep(woken, idle_since + self._idle_seconds - now)
+                if connection is None:
+                    sleep(woken, (attempt_at if wanted else idle_since + self._idle_seconds) - now)
                 else:
-                    _sleep(woken, (attempt_at if wanted else idle_since + self._idle_seconds) - now)
+                    self._rest(woken, connection, now - idle_since)
         except BaseException:
             with self._lock:
                 self._forget()
@@ -178,6 +227,22 @@ class EventHub:
             if connection is not None:
                 connection.close()
             woken.close()
+
+    def _rest(self, woken: socket.socket, connection: EventConnection, idle: float) -> None:
+        """Sleep until the hub has something to do.
+
+        Args:
+            woken: the socket that wakes the hub.
+            connection: the connection.
+            idle: seconds since the last listener left; 0 if there are some.
+        """
+        left = self._idle_seconds - idle
+        if not idle:
+            connection.sleep(woken, left)
+        elif idle < _ALERT_SECONDS:
+            connection.sleep(woken, min(left, _ALERT_SECONDS - idle))
+        else:
+            sleep(woken, min(left, _DOZE_SECONDS))
 
     def _forget(self) -> None:
         """Forget the thread, so that the next listener starts another one.
@@ -195,7 +260,9 @@ class EventHub:
         self._subscribed.clear()
         self._confirmed.clear()
         self._asked.clear()
-        self._changed = set(self._listeners)
+        self._changed = {self._own_channel} | {listener.channel for listener in self._all()}
+        for ticket in self._tickets.values():
+            ticket.is_sure = False
 
     def _lost(self, error: Exception) -> None:
         """Wake all listeners after the connection is lost.
@@ -209,10 +276,10 @@ class EventHub:
                 listener.tell(READ)
             self._begin_anew()
 
-    def _converse(self, connection: _EventConnection) -> None:
+    def _converse(self, connection: EventConnection) -> None:
         with self._lock:
-            new = [channel for channel in self._changed - self._subscribed if channel in self._listeners]
-            left = [channel for channel in self._changed & self._subscribed if channel not in self._listeners]
+            new = [channel for channel in self._changed - self._subscribed if self._is_wanted(channel)]
+            left = [channel for channel in self._changed & self._subscribed if not self._is_wanted(channel)]
             self._changed.clear()
             self._confirmed.difference_update(left)
             self._subscribed.difference_update(left)
@@ -230,19 +297,35 @@ class EventHub:
     def _heard(self, kind: bytes, name: bytes, data: object) -> None:
         channel = name.decode()
         with self._lock:
-            own = self._listeners.get(channel, ())
             if kind == b"subscribe":
                 left = self._asked.pop(channel, 1) - 1
                 if left:
                     self._asked[channel] = left  # it was unsubscribed and subscribed again
                     return
-                if own:
+                if self._is_wanted(channel):
                     self._confirmed.add(channel)
-                for listener in own:
+                for listener in self._on(channel):
                     listener.confirm()
-            elif kind == b"message":
-                for listener in own:
-                    listener.tell(READ if data == b"ended" else MOVED)
+            elif kind == b"message" and isinstance(data, bytes):
+                self._tell(channel, data)
+
+    def _tell(self, channel: str, message: bytes) -> None:
+        """Pass a message to those that it concerns. The caller holds the lock.
+
+        Args:
+            channel: the channel that it came on.
+            message: ``moved`` or ``ended``. On this client's channel the job follows, and perhaps its end.
+        """
+        what, _, rest = message.partition(b" ")
+        place = channel
+        if channel == self._own_channel:
+            job, _, end = rest.partition(b" ")
+            place = job.decode(errors="replace")
+            ticket = self._tickets.get(place)
+            if what == b"ended" and ticket is not None:
+                ticket.tell(end)
+        for listener in self._listeners.get(place, ()):
+            listener.tell(READ if what == b"ended" else MOVED)
 
     def _refused(self, error: redis.ResponseError) -> None:
         """Pass an error to all listeners without a confirmed channel.
@@ -251,74 +334,12 @@ class EventHub:
         """
         with self._lock:
             for channel in self._asked:
-                for listener in self._listeners.get(channel, ()):
+                for listener in self._on(channel):
                     listener.error = error
                     listener.tell(READ)
             self._subscribed.difference_update(self._asked)
             self._asked.clear()
 
 
-class _EventConnection:
-    """The connection of a hub, with the time of the last answer."""
-
-    def __init__(self, client: redis.Redis, silence_seconds: float) -> None:
-        self._client: Any = client
-        self._silence_seconds = silence_seconds
-        self._connection: Any = client.connection_pool.get_connection()
-        self._heard_at = time.monotonic()
-        self._asked_at: float | None = None
-
-    def send(self, command: str, channels: list[str]) -> None:
-        """Send a command with channels, unless there are none."""
-        if channels:
-            self._connection.send_command(command, *channels, check_health=False)
-            self._asked_at = self._asked_at or time.monotonic()
-
-    def messages(self) -> Iterator[object]:
-        """Yield the messages that have arrived, then check that Redis still answers."""
-        while self._connection.can_read(timeout=0):
-            try:
-                message = self._connection.read_response(push_request=True)
-            except redis.ResponseError as exc:
-                message = exc
-            self._heard_at, self._asked_at = time.monotonic(), None
-            yield message
-        now = time.monotonic()
-        if self._asked_at is not None and now - self._asked_at >= self._silence_seconds:
-            raise redis.TimeoutError(f"no answer for {now - self._asked_at:.0f} s")
-        if self._asked_at is None and now - self._heard_at >= self._silence_seconds:
-            self._connection.send_command("PING", check_health=False)
-            self._asked_at = now
-
-    def sleep(self, woken: socket.socket, idle: float) -> None:
-        """Sleep until the hub has something to do.
-
-        There is a message, the hub is woken, or the connection has to be checked.
-
-        Args:
-            woken: the socket that wakes the hub.
-            idle: the longest time, in seconds.
-        """
-        since = self._heard_at if self._asked_at is None else self._asked_at
-        _sleep(woken, min(idle, since + self._silence_seconds - time.monotonic()), self._connection._sock)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.disconnect()
-        self._client.close()
-
-
-def _sleep(woken: socket.socket, seconds: float, *others: Any) -> None:
-    """Sleep until the hub is woken or a socket can be read.
-
-    Args:
-        woken: the socket that wakes the hub.
-        seconds: the longest time.
-        others: the other sockets.
-    """
-    poll = select.poll()
-    for each in (woken, *others):
-        poll.register(each, select.POLLIN)
-    poll.poll(max(seconds, 0.0) * 1000)
-    with suppress(BlockingIOError):
-        woken.recv(4096)
+def _place(listener: Listener) -> str:
+    return listener.job_id if listener.is_own else listener.channel

@@ -149,10 +149,6 @@ class Ledger:
         """Note that the messages of all shards are on the queue."""
         self._redis.register_script(plain_script("published"))(keys=[keys.job(job_id)])
 
-    def hear_moves(self, job_id: str) -> None:
-        """Let each move of a job's shards be told from now on."""
-        self._redis.register_script(plain_script("hear"))(keys=[keys.job(job_id)])
-
     def snapshot(self, job_id: str) -> Snapshot:
         """Return the job's state now, by one read.
 

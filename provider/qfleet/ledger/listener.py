@@ -33,7 +33,10 @@ class Listener(ABC):
     """
 
     def __init__(self, job_id: str, *, moves: bool = False) -> None:
-        self.channel: Final = keys.events(job_id)
+        self.job_id: Final = job_id
+        #: the channel that tells of the job; the hub sets it, and whether this process sent the job
+        self.channel = keys.events(job_id)
+        self.is_own = False
         #: True if Redis has confirmed the subscription
         self.confirmed = False
         #: the error if there is no subscription

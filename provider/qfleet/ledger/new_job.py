@@ -54,6 +54,8 @@ class NewJob:
     tenant: str = ""
     #: the weight among the tenant's jobs: 8, 2 or 1
     weight: int = 2
+    #: the name of the client that hears of its end
+    listener: str = ""
 
     @property
     def all_tiers(self) -> Sequence[Tier]:
@@ -173,6 +175,7 @@ def _fields(job: NewJob, max_value_bytes: int) -> dict[str, str | bytes | int | 
         JobField.count("PENDING"): len(job.shards),
         JobField.TENANT: job.tenant,
         JobField.WEIGHT: job.weight,
+        JobField.LISTENER: job.listener,
         JobField.TIERS: " ".join(str(tier.number) for tier in job.all_tiers),
         **dict(_tier_fields(job)),
     }

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,8 @@ from qfleet.errors import BrokerError, BrokerUnreachableError, JobNotFoundError
 from qfleet.ledger.connection import Connection
 from qfleet.ledger.new_job import NewJob
 from qfleet.ledger.record import JobRecord
+from qfleet.ledger.snapshot import first_snapshot
+from qfleet.ledger.ticket import Ticket
 from qfleet.wire.lua import UNPUBLISHED_SECONDS, script
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,15 @@ _PAUSE_SECONDS: Final = 0.2
 _TRIMS: Final = "00"
 
 
-def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_SECONDS) -> JobRecord:
+class Sent(NamedTuple):
+    """A job that is stored."""
+
+    #: with the time of creation by Redis's clock
+    record: JobRecord
+    ticket: Ticket
+
+
+def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_SECONDS) -> Sent:
     """Store a whole job, and let it be run.
 
     Args:
@@ -35,14 +45,14 @@ def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_
         job: the job.
         settle_seconds: how long Redis is asked whether it stored the job after the connection broke.
 
-    Returns:
-        The job's record with the time of creation by Redis's clock.
-
     Raises:
         BrokerError: Redis can't be used. Nothing is stored, or the text says that this isn't known.
         CapacityError: the job's record is too large for a Redis value.
     """
-    job = replace(job, tenant=job.tenant or connection.tenant)
+    hub = connection.hub
+    job = replace(job, tenant=job.tenant or connection.tenant, listener=hub.name)
+    # Before it is stored: it may end at once.
+    ticket = hub.expect(job.job_id)
     copies, copied = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
         if job.job_id.startswith(_TRIMS):
@@ -62,7 +72,8 @@ def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_
         # If one command of a transaction fails, as on a key of another type, the others are done all the same.
         _take_back(connection, job.job_id)
         raise
-    return msgspec.structs.replace(job.record, created=created)
+    ticket.stored = first_snapshot(job, created)
+    return Sent(msgspec.structs.replace(job.record, created=created), ticket)
 
 
 def _take_back(connection: Connection, job_id: str) -> None:

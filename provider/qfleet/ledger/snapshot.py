@@ -11,6 +11,7 @@ import msgspec
 import redis
 
 from qfleet.errors import DamagedDataError
+from qfleet.ledger.new_job import NewJob
 from qfleet.wire.redis.keys import JobField
 from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES
 
@@ -125,6 +126,30 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
         tenant=(values[JobField.TENANT] or b"").decode(),
         weight=numbers["weight"],
         held=(values[JobField.HELD] or b"").decode(),
+    )
+
+
+def first_snapshot(job: NewJob, created: float) -> Snapshot:
+    """Return a job's state when it was stored.
+
+    Args:
+        job: the job.
+        created: the time of its creation by Redis's clock, in seconds since the epoch.
+    """
+    record = job.record
+    states: dict[str, int] = dict.fromkeys(SHARD_STATES, 0)
+    return Snapshot(
+        backend=record.backend,
+        output=record.output,
+        states=states | {"PENDING": len(job.shards)},
+        circuits=record.num_circuits,
+        circuits_done=0,
+        created=created,
+        ended=None if job.shards else created,
+        tags=record.tags,
+        error="",
+        tenant=job.tenant,
+        weight=job.weight,
     )
 
 

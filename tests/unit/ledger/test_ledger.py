@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 import pytest
@@ -13,7 +15,9 @@ from processes import keys_with
 
 from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.ledger import Ledger
+from qfleet.ledger.hearing import hear
 from qfleet.wire.codec.shards import encode_shard
+from qfleet.wire.lua import TOLD_BYTES
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
@@ -264,25 +268,87 @@ def test_a_job_that_cant_be_read_is_an_error_of_its_own(kind: str, store_client:
         ledger.delete(job.job_id)
 
 
-@pytest.mark.parametrize("heard", [False, True])
-def test_moves_are_told_to_those_who_want_them(heard: bool, store_client: redis.Redis, ledger: Ledger) -> None:
-    job = make_job(3)
+@pytest.mark.parametrize("moves", [False, True])
+@pytest.mark.parametrize("is_own", [False, True])
+def test_jobs_are_told_to_those_that_listen(
+    is_own: bool, moves: bool, store_client: redis.Redis, ledger: Ledger
+) -> None:
+    job = make_job(3, listener="c0ffee")
     ledger.store(job)
     run_shard(store_client, job.job_id, 0)
-    if heard:
-        ledger.hear_moves(job.job_id)
-    with store_client.pubsub(ignore_subscribe_messages=True) as events:
-        events.subscribe(keys.events(job.job_id))
+    with _messages(store_client) as told:
+        hear(store_client, job.job_id, is_own=is_own, moves=moves)
         run_shard(store_client, job.job_id, 1)
         run_shard(store_client, job.job_id, 2)
-        told: list[bytes] = []
-        while not told or told[-1] != b"ended":
-            message = events.get_message(timeout=5)
+    # Each shard starts and ends.
+    expected = [b"moved"] * 3 * moves + [b"ended"]
+    own = [message for channel, message in told if channel == keys.client("c0ffee")]
+    assert own == [message + b" " + job.job_id.encode() for message in expected]
+    others = [message for channel, message in told if channel == keys.events(job.job_id)]
+    assert others == ([] if is_own else expected)
+    assert len(told) == len(own) + len(others)
+
+
+@contextmanager
+def _messages(client: redis.Redis) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield a list of all messages and their channels, filled when the block ends."""
+    told: list[tuple[str, bytes]] = []
+    with client.pubsub(ignore_subscribe_messages=True) as messages:
+        messages.psubscribe("qfleet:*")
+        messages.get_message(timeout=5)
+        yield told
+        client.publish("qfleet:last", b"")
+        while not told or told[-1][0] != "qfleet:last":
+            message = messages.get_message(timeout=5)
             if message is not None:
-                told.append(message["data"])
-    assert (b"moved" in told) == heard
+                told.append((message["channel"].decode(), message["data"]))
+        del told[-1]
 
 
-def test_nobody_hears_of_a_job_that_is_gone(store_client: redis.Redis, ledger: Ledger) -> None:
-    ledger.hear_moves("no-such-job")
+@pytest.mark.parametrize(
+    ("size", "is_told"), [(1, True), (TOLD_BYTES, True), (TOLD_BYTES + 1, False)], ids=["small", "just", "large"]
+)
+def test_a_small_result_of_a_job_of_one_shard_comes_with_its_end(
+    size: int, is_told: bool, store_client: redis.Redis, ledger: Ledger, store: Store
+) -> None:
+    job, longer = (make_job(number, listener="c0ffee") for number in (1, 2))
+    result = bytes(range(256)) * (size // 256) + b" " * (size % 256)
+    with _messages(store_client) as told:
+        for each in (job, longer):
+            ledger.store(each)
+            for index in range(len(each.shards)):
+                assert store.finish(claim_shard(store_client, each.job_id, index), result, whole=1, blocks=[], error="")
+    ended = store_client.hget(keys.job(job.job_id), JobField.ENDED)
+    assert ended is not None
+    assert [message for _, message in told] == [
+        b"ended " + job.job_id.encode() + (b" " + ended + b" " + result if is_told else b""),
+        b"ended " + longer.job_id.encode(),
+    ]
+
+
+def test_the_result_of_a_job_that_failed_does_not_come_with_its_end(
+    store_client: redis.Redis, ledger: Ledger, store: Store
+) -> None:
+    job = make_job(1, listener="c0ffee")
+    ledger.store(job)
+    with _messages(store_client) as told:
+        store.finish(claim_shard(store_client, job.job_id, 0), b"result", whole=0, blocks=[], error="bad")
+        ledger.retry(job.job_id)
+        ledger.cancel(job.job_id)
+    assert b" ".join((b"ended", job.job_id.encode())) in [message for _, message in told]
+    assert not any(b"result" in message for _, message in told)
+
+
+@pytest.mark.parametrize("name", [b"not hex", b"", b"x" * 40])
+def test_no_other_channel_than_a_clients_is_told(name: bytes, store_client: redis.Redis, ledger: Ledger) -> None:
+    job = make_job(1)
+    ledger.store(job)
+    store_client.hset(keys.job(job.job_id), JobField.LISTENER, name)
+    with _messages(store_client) as told:
+        run_shard(store_client, job.job_id, 0)
+    assert told == []
+
+
+def test_nobody_hears_of_a_job_that_is_gone(store_client: redis.Redis) -> None:
+    hear(store_client, "no-such-job", is_own=False, moves=True)
     assert not store_client.exists(keys.job("no-such-job"))

@@ -72,7 +72,7 @@ def test_a_job_is_stored_in_one_transaction(connection: Connection) -> None:
     connection.client.delete(keys.tokens(0))
     job = make_job(3)
     with monitored(connection.client, scripts=False) as commands:
-        record = send(connection, job)
+        record = send(connection, job).record
     assert (commands[0], commands[-1]) == ("MULTI", "EXEC")
     assert [command.split()[0] for command in commands].count("MULTI") == 1
     assert _queued(connection, job) == 3

@@ -15,7 +15,7 @@ from circuits import bell
 
 import qfleet.jobs.base
 from qfleet import FleetProvider
-from qfleet.ledger import Connection, NewJob
+from qfleet.ledger import Connection, NewJob, Sent, Ticket
 from qfleet.ledger.shielded import shielded
 
 
@@ -116,10 +116,11 @@ def test_ctrl_c_while_a_job_is_sent(times: int, monkeypatch: pytest.MonkeyPatch)
     """The job is sent whole, and its id is told; only who insists cuts that short."""
     sent: list[str] = []
 
-    def send(_connection: Connection, job: NewJob) -> None:
+    def send(_connection: Connection, job: NewJob) -> Sent:
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
         sent.append(job.job_id)
+        return Sent(job.record, Ticket(job.job_id, is_sure=False))
 
     monkeypatch.setattr(qfleet.jobs.base, "send", send)
     with FleetProvider("redis://127.0.0.1:1/0") as provider, pytest.raises(KeyboardInterrupt) as caught:

@@ -36,6 +36,9 @@ MOST_AT_ONCE: Final = 500
 AGEING: Final = 0.02
 #: Work up to this size comes with the choice of a shard; what is larger is read by the process that runs it.
 INLINE_BYTES: Final = 16_384
+#: A result up to this size comes with the message that a job of one shard ended. Redis keeps the messages of a client
+#: that doesn't read up to 32 MiB, and then closes the connection.
+TOLD_BYTES: Final = 4096
 #: If nobody served a tier for this long, a worker keeps memory for it; and for how long it does.
 RESERVE_AFTER_SECONDS: Final = 3
 RESERVED_SECONDS: Final = 30
@@ -43,6 +46,7 @@ RESERVED_SECONDS: Final = 30
 _CONSTANTS: Final = {
     "ACTIVE": keys.ACTIVE,
     "CANCELLING": keys.CANCELLING,
+    "CLIENT": keys.CLIENT,
     "IDS": keys.IDS,
     "JOB": keys.JOB,
     "JOBS": keys.JOBS,
@@ -66,6 +70,7 @@ _CONSTANTS: Final = {
     "RESERVE_AFTER_SECONDS": RESERVE_AFTER_SECONDS,
     "STALE_SECONDS": STALE_SECONDS,
     "TIERS": TIERS,
+    "TOLD_BYTES": TOLD_BYTES,
     "UNPUBLISHED_SECONDS": UNPUBLISHED_SECONDS,
     # The most tenants of a tier, jobs of a tenant in a tier, and jobs in all that a pick looks at.
     "LOOK_TENANTS": 4,
@@ -85,15 +90,15 @@ _CONSTANTS: Final = {
     "FORGOTTEN_AT_ONCE": 100,
 }
 _OF_A_CHOICE: Final = ("ready",)
-_OF_A_JOB: Final = ("job", "moves")
-_OF_BOTH: Final = ("job", "moves", "ready", "back")
+_OF_A_JOB: Final = ("news", "job", "moves")
+_OF_BOTH: Final = ("news", "job", "moves", "ready", "back")
 #: The texts in front of each script's own.
 _PARTS: Final[Mapping[Name, tuple[str, ...]]] = {
-    "pick": _OF_A_CHOICE,
+    "pick": ("news", "ready"),
     "tokens": _OF_A_CHOICE,
     "take": _OF_A_JOB,
     "begin": _OF_A_JOB,
-    "finish": ("job",),
+    "finish": ("news", "job"),
     "fail": _OF_A_JOB,
     "excuse": _OF_A_JOB,
     "reconcile": _OF_A_JOB,

@@ -66,12 +66,12 @@ if #gone > 0 then
   redis.call('HDEL', SHARDS, unpack(gone))
 end
 redis.call('ZREM', STARTED, ID .. '.' .. index)
-local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'moves',
-  'tiers')
+local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'listener',
+  'heard', 'moves', 'shards')
 local started = tonumber(known[2]) - 1
 -- Text: Redis takes long to make some of a number.
 local format = string.format
 redis.call('HSET', LEDGER, 'n:STARTED', format('%d', started), 'n:' .. to, format('%d', tonumber(known[4] or 0) + 1),
   'circuits_done', format('%d', tonumber(known[5] or 0) + done))
-tell_of(known[1], started, known[3], known[6], known[7])
+tell_of(known[1], started, known[3], known[6], known[7], known[8], known[9] == '1' and to == 'SUCCESS' and ARGV[5])
 return 1

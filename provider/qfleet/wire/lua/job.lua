@@ -6,7 +6,7 @@
 -- has its id. The shards of the others are chosen by pick.lua.
 
 local LEDGER, ID = KEYS[1], ARGV[1]
-local SHARDS, EVENTS = LEDGER .. ':shards', LEDGER .. ':events'
+local SHARDS = LEDGER .. ':shards'
 
 local clock
 local function now()
@@ -49,10 +49,11 @@ local function forget(indices)
   redis.call('ZREM', STARTED, unpack(tasks))
 end
 
--- Once no shard is left to run: note the time, and let all keys of the job expire together.
+-- Once no shard is left to run: note the time, and let all keys of the job expire together. Returns the time, as text.
 local function end_job()
   local job = redis.call('HMGET', LEDGER, 'retention', 'held')
-  redis.call('HSET', LEDGER, 'ended', string.format('%.6f', now()))
+  local ended = string.format('%.6f', now())
+  redis.call('HSET', LEDGER, 'ended', ended)
   if job[2] == 'paused' then
     -- So that a retry runs.
     redis.call('HDEL', LEDGER, 'held')
@@ -63,21 +64,23 @@ local function end_job()
   redis.call('UNLINK', LEDGER .. ':again')
   redis.call('ZREM', UNFINISHED, ID)
   redis.call('ZREM', ACTIVE, ID)
+  return ended
 end
 
 -- After one or more moves: end the job if they were the last, and tell who waits. The arguments are those fields of the
--- ledger: the numbers of shards that wait, run and are being stopped, and whether each move is to be told.
-local function tell_of(pending, started, stopping, moves, tiers)
+-- ledger: the numbers of shards that wait, run and are being stopped, the client that sent the job, whether others listen,
+-- and whether each move is to be told. `result`: that of the only shard, which succeeded; else nothing.
+local function tell_of(pending, started, stopping, listener, heard, moves, result)
   if tonumber(pending or 0) + tonumber(started or 0) + tonumber(stopping or 0) == 0 then
-    end_job()
-    redis.call('PUBLISH', EVENTS, 'ended')
-  elseif moves or not tiers then
-    redis.call('PUBLISH', EVENTS, 'moved')
+    local ended = end_job()
+    publish(LEDGER, ID, listener, heard, 'ended', result and #result <= TOLD_BYTES and ' ' .. ended .. ' ' .. result or '')
+  elseif moves or not listener then
+    publish(LEDGER, ID, listener, heard, 'moved', '')
   end
 end
 
 local function tell()
-  tell_of(unpack(redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'moves', 'tiers')))
+  tell_of(unpack(redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'listener', 'heard', 'moves')))
 end
 
 -- A cancelled shard's process has stopped.

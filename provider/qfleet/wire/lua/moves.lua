@@ -55,7 +55,7 @@ end
 
 -- Fails before anything is written if this user may not publish: nothing takes back what a script has written.
 local function must_be_able_to_tell()
-  redis.call('PUBLISH', EVENTS, 'moved')
+  publish(LEDGER, ID, redis.call('HGET', LEDGER, 'listener'), true, 'moved', '')
 end
 
 -- Move shards, all of them from one state to another.

@@ -115,7 +115,7 @@ end
 local function read(job, tier)
   local t = 't' .. tier .. ':'
   local of = redis.pcall('HMGET', JOB .. job, t .. 'first', t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
-    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'n:SUCCESS', 'weight', 'created', 'moves')
+    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'weight', 'created', 'moves', 'listener', 'heard')
   if of.err or not of[3] then
     return nil
   end
@@ -193,7 +193,7 @@ local function give(tenant, time, tier, job, known)
     redis.call('HSET', key, t .. 'next', known.next, t .. 'again', known.again)
     unwait(tier, before - left)
     if left < 1 then
-      leave(tier, tenant, job)
+      leave(tier, tenant, job, tiers)
     end
     return nil
   end
@@ -205,9 +205,9 @@ local function give(tenant, time, tier, job, known)
   charge(tenant, seconds / weight_of(tenant) + (owed[tenant] or 0))
   owed[tenant] = nil
   if left < 1 then
-    leave(tier, tenant, job)
+    leave(tier, tenant, job, tiers)
   elseif known.next % PLACED_EVERY == 0 then
-    redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, seconds, known.of[10], known.of[11], NOW), job)
+    redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, seconds, known.of[9], known.of[10], NOW), job)
   end
   local note = { 'waiting:' .. tier, format('%d', number(sched['waiting:' .. tier]) - before + left) }
   if tonumber(time) > number(sched.now) then
@@ -228,8 +228,8 @@ local function give(tenant, time, tier, job, known)
     end
     redis.call('RPOP', TOKENS .. tier)
   end
-  if known.of[12] or known.started + number(known.of[9]) == 0 then
-    redis.call('PUBLISH', key .. ':events', 'moved')
+  if known.of[11] then
+    publish(key, job, known.of[12], known.of[13], 'moved', '')
   end
   local work = redis.pcall('HGET', key .. ':work', shard.index)
   return { job, shard.index, attempt, shard.cause, tenant, format('%d', known.need),
@@ -239,7 +239,7 @@ end
 -- What can't be read must not keep others from running: such a job waits for somebody to cancel or delete it.
 local function set_aside(tenant, tier, job, why)
   write_though_full()
-  leave(tier, tenant, job)
+  leave(tier, tenant, job, tiers)
   redis.pcall('HSET', JOB .. job, 'held', why)
 end
 

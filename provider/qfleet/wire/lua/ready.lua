@@ -19,6 +19,20 @@ local function place(left, seconds, weight, created, now)
   return left * number(seconds) / math.max(number(weight), 1) / (1 + AGEING * math.max(0, now - made)) * (1 + 1e-11 * made)
 end
 
+-- The tiers that have shards to choose: few of all, so a tenant is looked for in these.
+local function used_tiers()
+  local fields, used = {}, {}
+  for tier = 0, TIERS - 1 do
+    fields[tier + 1] = 'waiting:' .. tier
+  end
+  for at, waiting in ipairs(redis.call('HMGET', SCHED, unpack(fields))) do
+    if number(waiting) > 0 then
+      used[#used + 1] = at - 1
+    end
+  end
+  return used
+end
+
 -- Let a job be chosen. A tenant that comes back begins where those are that are served: idling saves nothing up, and a
 -- debt is kept. Returns whether the job wasn't there.
 local function enter(tier, tenant, job, at)
@@ -28,7 +42,7 @@ local function enter(tier, tenant, job, at)
     return is_new
   end
   local time
-  for other = 0, TIERS - 1 do
+  for _, other in ipairs(used_tiers()) do
     time = time or redis.call('ZSCORE', READY .. other, tenant)
   end
   if not time then
@@ -39,9 +53,9 @@ local function enter(tier, tenant, job, at)
   return is_new
 end
 
--- Take a job out, and its tenant too if that was its last one; the tenant's virtual time is kept. Returns whether the job
--- was there.
-local function leave(tier, tenant, job)
+-- Take a job out, and its tenant too if that was its last one; the tenant's virtual time is kept. `tiers`: those with shards to
+-- choose, where they are known. Returns whether the job was there.
+local function leave(tier, tenant, job, tiers)
   local ready = READY .. tier
   if redis.call('ZREM', ready .. ':' .. tenant, job) == 0 then
     return false
@@ -51,7 +65,7 @@ local function leave(tier, tenant, job)
   end
   local time = redis.call('ZSCORE', ready, tenant)
   redis.call('ZREM', ready, tenant)
-  for other = 0, TIERS - 1 do
+  for _, other in ipairs(tiers or used_tiers()) do
     if redis.call('ZSCORE', READY .. other, tenant) then
       return true
     end

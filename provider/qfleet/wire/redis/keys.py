@@ -45,7 +45,11 @@
 ``qfleet:job:<id>:again``
     zset: indices of shards that were put back, to be chosen before those that never ran; the score is the index.
 ``qfleet:job:<id>:events``
-    channel: a message at every move of a shard: ``moved``, or ``ended`` at the job's last move.
+    channel: messages for those that wait for a job that another process sent: ``moved`` or ``ended``, at the job's last
+    move. There are none unless the ledger says that somebody listens.
+``qfleet:client:<client>``
+    channel: the same messages for the process that sent a job, with the job's id behind them. For a job with one shard
+    and a small result, the time of its end and the result follow.
 ``qfleet:program:<content hash>``
     string: a program that several jobs had; it expires some time after its last use.
 ``qfleet:workers``
@@ -96,6 +100,9 @@ CELERY_META: Final = f"{PREFIX}celery-task-meta-"
 #: The text before a job's id.
 JOB: Final = f"{PREFIX}job:"
 
+#: The text before a client's name.
+CLIENT: Final = f"{PREFIX}client:"
+
 #: What `JobField.HELD` is of a job that is being cancelled, and of one that was paused.
 CANCELLED: Final = "cancelled"
 PAUSED: Final = "paused"
@@ -136,7 +143,11 @@ class JobField:
     WEIGHT: Final = "weight"
     #: the reason why no shard of it is chosen: ``cancelled``, ``paused``, or the text that tells why no worker can
     HELD: Final = "held"
-    #: 1 if somebody wants to hear of each move, not only of the first and the last
+    #: the name of the client that sent it, which hears of its end; absent from jobs of version 0.1
+    LISTENER: Final = "listener"
+    #: 1 if others listen to the job's own channel
+    HEARD: Final = "heard"
+    #: 1 if somebody wants to hear of each move, not only of the last
     MOVES: Final = "moves"
 
     @staticmethod
@@ -264,8 +275,13 @@ def results(job_id: str) -> str:
 
 
 def events(job_id: str) -> str:
-    """Return the channel that announces the moves of a job's shards."""
+    """Return the channel that tells others than the sender of a job's moves."""
     return f"{JOB}{job_id}:events"
+
+
+def client(name: str) -> str:
+    """Return the channel that tells a client of the jobs that it sent."""
+    return f"{CLIENT}{name}"
 
 
 def of_job(job_id: str) -> tuple[str, str, str, str, str]:
