@@ -318,7 +318,7 @@ def test_what_is_told_is_what_the_ledger_has(listening: FleetBackend, client: re
 
 
 def test_a_result_that_was_told_is_the_result_that_is_read(listening: FleetBackend, client: redis.Redis) -> None:
-    job = listening.run([bell("a"), bell("b")], shots=10, priority="high", job_tags=["x"])
+    job = listening.run(bell("a"), shots=10, priority="high", job_tags=["x"])
     finish(client, job)
     read = FleetJob(listening, job.job_id()).result(timeout=60)
     assert job.result(timeout=60).to_dict() == read.to_dict()

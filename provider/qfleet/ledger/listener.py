@@ -116,11 +116,12 @@ class CoroutineListener(Listener):
 
         The job ended, or the seconds are over.
         """
-        if self._news == READ:
-            return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._event.wait()
+                # The event may be set late, by news that were cleared before.
+                while self._news < READ:
+                    await self._event.wait()
+                    self._event.clear()
 
     def _wake(self) -> None:
         with suppress(RuntimeError):  # the loop is closed, so there is no wait any more
