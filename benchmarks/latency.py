@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The latency of a 2-qubit circuit on a warm local fleet, and Aer's.
+"""The latency of a 2-qubit circuit, beside Aer's.
 
 The times are those from run() to its return, and from run() to the result. Aer runs in this process, in turns with the
 fleet, if it is installed.

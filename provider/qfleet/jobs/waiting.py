@@ -275,7 +275,7 @@ def _until_read(
 
 
 def _until_first_read(deadline: Deadline, hub: EventHub, read_every: float) -> float:
-    """Return the seconds until a job is read of which no message has come."""
+    """Return the seconds until a silent job is read."""
     return min(pause_between_reads(read_every, hub.number_of_listeners), deadline.left())
 
 

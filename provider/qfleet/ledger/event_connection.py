@@ -17,7 +17,7 @@ class EventConnection:
     """The connection of a hub, with the time of the last answer."""
 
     def __init__(self, client: redis.Redis, silence_seconds: float) -> None:
-        """Connect.
+        """Open the connection.
 
         Args:
             client: a client for this connection alone.

@@ -11,7 +11,7 @@ from qfleet.wire.redis.keys import JobField
 
 
 def hear(client: Any, job_id: str, *, is_own: bool, moves: bool) -> None:
-    """Let a job be told to a listener from now on. Raises redis-py's errors.
+    """Have a job announced from now on. Raises redis-py's errors.
 
     Args:
         client: a ``redis.Redis``.

@@ -310,7 +310,7 @@ class EventHub:
                 self._tell(channel, data)
 
     def _tell(self, channel: str, message: bytes) -> None:
-        """Pass a message to those that it concerns. The caller holds the lock.
+        """Pass a message on. The caller holds the lock.
 
         Args:
             channel: the channel that it came on.

@@ -275,12 +275,12 @@ def results(job_id: str) -> str:
 
 
 def events(job_id: str) -> str:
-    """Return the channel that tells others than the sender of a job's moves."""
+    """Return the channel that tells other processes of a job's moves."""
     return f"{JOB}{job_id}:events"
 
 
 def client(name: str) -> str:
-    """Return the channel that tells a client of the jobs that it sent."""
+    """Return the channel that tells a client of its jobs."""
     return f"{CLIENT}{name}"
 
 
