@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 
 from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
-from qfleet.wire.messages.presence import STALE_SECONDS
+from qfleet.wire.messages.presence import PERIOD_SECONDS, STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import shard_of, task_id
@@ -33,6 +33,8 @@ LOOK_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 4.0
 #: Seconds after which another worker may look if this one died meanwhile.
 LOCK_SECONDS: Final = 15.0
+#: Seconds without an answer of Redis after which other workers may have been cut off as well.
+_OUTAGE_SECONDS: Final = STALE_SECONDS - PERIOD_SECONDS
 #: Seconds after which the record of a worker that vanished is deleted.
 FORGOTTEN_SECONDS: Final = 86_400.0
 #: Jobs whose place among those that wait is renewed in a look.
@@ -74,6 +76,7 @@ class Search:
         worker: the worker's name.
         unplaceable_seconds: seconds until a job fails that waits for a worker with enough memory; ``None``: for ever.
         patience_seconds: seconds that a shard must have looked lost.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -83,13 +86,19 @@ class Search:
         *,
         unplaceable_seconds: float | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = client
         self._worker = worker
         self._scripts = Scripts(client)
         self._patience = patience_seconds
+        self._clock = clock
+        #: when Redis answered last; before the first answer, no outage is known
+        self._answered_at = math.inf
+        #: until then, workers that are silent may still be about to show themselves after an outage
+        self._trusts_silence_from = -math.inf
         self._unplaceable = Unplaceable(client, self._scripts, unplaceable_seconds)
-        #: (id, owner) of each shard that looked lost, and when it first did, by `time.monotonic`
+        #: (id, owner) of each shard that looked lost, and when it first did, by the clock
         self._suspects: dict[tuple[str, str], float] = {}
         self._cursor = 0
         self._skipped: set[bytes] = set()
@@ -100,23 +109,39 @@ class Search:
         Returns:
             The job and the index of each shard that the caller must publish by name; nothing if another worker looks.
         """
-        if not self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(LOCK_SECONDS * 1000)):
+        is_mine = self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(LOCK_SECONDS * 1000))
+        trusts_silence = self._trusts_silence()
+        if not is_mine:
             return []
         try:
             workers = self._workers()
-            self._put_back(workers)
+            if trusts_silence:
+                self._put_back(workers)
             self._scripts.of_fleet("tokens")
             self._finish_cancels()
             self._age()
             self._renew_lock()
-            takers = [worker for worker in workers.values() if not worker.draining]
-            self._unplaceable.look([Capacity(worker.memory_bytes, worker.engine) for worker in takers])
+            if trusts_silence:
+                takers = [worker for worker in workers.values() if not worker.draining]
+                self._unplaceable.look([Capacity(worker.memory_bytes, worker.engine) for worker in takers])
             named = self._lost_messages()
         except _LockLostError:
             return []
         # The others may look again when it's time.
         self._redis.pexpire(keys.RECONCILER, int(LOOK_SECONDS * 900))
         return named
+
+    def _trusts_silence(self) -> bool:
+        """Tell whether a silent worker is gone, now that Redis has answered.
+
+        After an outage of Redis, the other workers were silent, too. They get time to connect again.
+        """
+        now = self._clock()
+        if now - self._answered_at >= _OUTAGE_SECONDS:
+            self._trusts_silence_from = now + STALE_SECONDS
+            self._suspects.clear()
+        self._answered_at = now
+        return now >= self._trusts_silence_from
 
     def _renew_lock(self) -> None:
         if self._redis.get(keys.RECONCILER) != self._worker.encode():
@@ -145,7 +170,7 @@ class Search:
         held = {each for worker in workers.values() for each in worker.holds}
         suspects: dict[tuple[str, str], float] = {}
         lost: dict[str, list[tuple[int, str]]] = {}
-        now = time.monotonic()
+        now = self._clock()
         for job_id, index, started, owner in self._not_held(held):
             name = owner.rpartition("/")[0].rpartition("/")[0]
             worker = workers.get(name)

@@ -12,10 +12,11 @@ from make_jobs import make_presence
 from picker import MIB, Choice, Picker
 
 from qfleet.wire.lua import MOST_AT_ONCE
+from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField
 from qfleet.wire.redis.states import SHARD_STATES, task_id
-from qfleet_worker.search import Search
+from qfleet_worker.search import LOOK_SECONDS, Search
 from qfleet_worker.store import Store
 
 GIB = 1024 * MIB
@@ -100,6 +101,64 @@ def test_a_shard_must_look_lost_for_a_while(client: redis.Redis) -> None:
     picked(client)
     look(client, Search(client, "searcher@test", patience_seconds=1000.0), times=5)
     assert states(client, job_id) == {"STARTED": 1}
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_after_an_outage_of_redis_silent_workers_get_time_to_show_themselves(client: redis.Redis) -> None:
+    clock = Clock()
+    search = Search(client, "searcher@test", patience_seconds=0.0, clock=clock)
+    job_id = submit(client)
+    picked(client)
+    look(client, search)
+    # Not even a second look in a row puts it back.
+    clock.seconds += STALE_SECONDS
+    look(client, search, times=3)
+    assert states(client, job_id) == {"STARTED": 1}
+    clock.seconds += STALE_SECONDS / 2
+    look(client, search, times=3)
+    assert states(client, job_id) == {"STARTED": 1}
+    clock.seconds += STALE_SECONDS / 2
+    look(client, search)
+    assert states(client, job_id) == {"STARTED": 1}
+    look(client, search)
+    assert states(client, job_id) == {"PENDING": 1}
+
+
+def test_looks_of_others_are_no_outage(client: redis.Redis) -> None:
+    clock = Clock()
+    search = Search(client, "searcher@test", patience_seconds=0.0, clock=clock)
+    job_id = submit(client)
+    picked(client)
+    for _ in range(10):
+        client.set(keys.RECONCILER, "other@test")
+        clock.seconds += LOOK_SECONDS
+        assert search.look() == []
+    look(client, search, times=2)
+    assert states(client, job_id) == {"PENDING": 1}
+
+
+def test_after_an_outage_of_redis_no_job_fails_for_want_of_workers(client: redis.Redis) -> None:
+    clock = Clock()
+    search = Search(client, "searcher@test", unplaceable_seconds=0, clock=clock)
+    job_id = submit(client, make_tier(2, 5, need=3 * GIB))
+    look(client, search)
+    show(client)  # the large one isn't there yet
+    clock.seconds += STALE_SECONDS
+    look(client, search)
+    assert states(client, job_id) == {"PENDING": 2}
+    clock.seconds += STALE_SECONDS
+    show(client)
+    look(client, search)
+    assert states(client, job_id) == {"FAILURE": 2}
 
 
 def test_lost_tokens_come_again(client: redis.Redis, search: Search) -> None:
