@@ -15,6 +15,7 @@ from qiskit.providers import JobStatus
 from waiting import until
 
 from qfleet import FleetBackend
+from qfleet.ledger import Ledger
 
 StartWorker = Callable[..., Worker]
 
@@ -86,4 +87,20 @@ def test_a_cancelled_job_is_over_although_its_worker_dies(
     start_worker()
     until(lambda: job.status() is JobStatus.CANCELLED, "it is known to be dead", seconds=60)
     assert attempts(client, job) == 1
+    until(lambda: nothing_left(client), "nothing is left over")
+
+
+def test_a_cancel_whose_message_is_lost_stops_what_runs(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    """As if the client had died, or the worker had lost its connection, between the ledger and the message."""
+    worker = start_worker()
+    job = backend.run(endless(), shots=ENDLESS_SHOTS)
+    victim = owner_process(client, job.job_id())
+    assert Ledger(client).cancel(job.job_id()).running == [0]
+    assert job.status() is JobStatus.RUNNING
+    until(lambda: job.status() is JobStatus.CANCELLED, "its worker has noticed")
+    assert is_dead(victim)
+    assert backend.run(bell()).result(timeout=60).success
+    assert worker.is_alive()
     until(lambda: nothing_left(client), "nothing is left over")

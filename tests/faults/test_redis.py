@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +19,7 @@ from redis_process import RedisProcess
 from waiting import until
 
 from qfleet import FleetBackend, FleetProvider
-from qfleet.errors import BrokerFullError
+from qfleet.errors import BrokerFullError, JobNotFoundError
 from qfleet.wire.redis import keys
 
 StartWorker = Callable[..., Worker]
@@ -59,6 +61,35 @@ def test_redis_says_nothing_for_25_seconds(
     assert counts(running) == expected
     assert len(counts(queued)) == 20
     assert started.is_alive()
+    until(lambda: nothing_left(client), "nothing is left over")
+
+
+def test_redis_starts_again_without_what_it_did_last(
+    server: RedisProcess, backend: FleetBackend, client: redis.Redis, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """As with ``appendfsync everysec`` after a loss of power: tokens, choices and results of a second are gone."""
+    started = start_worker()
+    expected, expected_many = counts(steady(backend)), counts(many(backend, 60))
+    running = steady(backend)
+    with held(client, running):
+        job = many(backend, 60)
+        shutil.copytree(server.folder, tmp_path / "before")
+        later = many(backend, 3)
+    assert [len(counts(each)) for each in (running, job, later)] == [1, 60, 3]
+    started.process.send_signal(signal.SIGSTOP)
+    server.kill()
+    shutil.rmtree(server.folder)
+    shutil.copytree(tmp_path / "before", server.folder)
+    server.start()
+    # Job objects remember what they have seen.
+    running, job = (backend.retrieve_job(each.job_id()) for each in (running, job))
+    assert (running.progress().done, job.progress().done) == (0, 0)
+    with pytest.raises(JobNotFoundError):
+        backend.retrieve_job(later.job_id())
+    started.process.send_signal(signal.SIGCONT)
+    assert counts(job) == expected_many
+    assert counts(running) == expected
+    assert counts(many(backend, 60)) == expected_many
     until(lambda: nothing_left(client), "nothing is left over")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 import redis
+from network import Host
 from waiting import until
 
 import qfleet.local.server
@@ -113,7 +114,13 @@ class Worker:
 
 @contextmanager
 def worker(
-    url: str, log: Path, *, program: tuple[str, ...] = ("-m", "qfleet_worker"), **settings: str
+    url: str,
+    log: Path,
+    *,
+    program: tuple[str, ...] = ("-m", "qfleet_worker"),
+    host: Host | None = None,
+    seen_at: str = "",
+    **settings: str,
 ) -> Iterator[Worker]:
     """Run a worker, and yield it when it takes tasks.
 
@@ -121,12 +128,15 @@ def worker(
         url: the fleet's Redis.
         log: the file for the worker's output.
         program: Python's arguments, by default as a user starts a worker.
+        host: the host that it runs in; by default it is this machine.
+        seen_at: the url by which this process reaches the Redis, if it is another one.
         settings: the variables of the worker's environment.
     """
     environment = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_LOG_LEVEL": "INFO"} | settings
+    command = [sys.executable, *program]
     with (
-        FleetProvider(url) as provider,
-        process([sys.executable, *program], log, **environment) as started,
+        FleetProvider(seen_at or url) as provider,
+        process(host.command(*command) if host else command, log, **environment) as started,
     ):
 
         def name_shown() -> str | None:
@@ -139,9 +149,14 @@ def worker(
 
 def shard_field(client: redis.Redis, job_id: str, index: int, field: str) -> str | None:
     """Return a shard's field in the ledger, such as ``state`` or ``owner``."""
-    value = client.hget(keys.shards(job_id), ShardField.of(index, field))
-    assert value is None or isinstance(value, bytes)
-    return None if value is None else value.decode()
+    return shard_fields(client, job_id, index, field)[0]
+
+
+def shard_fields(client: redis.Redis, job_id: str, index: int, *fields: str) -> list[str | None]:
+    """Return several fields of a shard from one read."""
+    values = client.hmget(keys.shards(job_id), [ShardField.of(index, field) for field in fields])
+    assert isinstance(values, list)
+    return [None if value is None else value.decode() for value in values]
 
 
 #: Core seconds by which a process is known to compute: more than it takes to end another shard.

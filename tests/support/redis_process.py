@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import redis
+from network import Host
 from processes import free_port, redis_program
 from waiting import until
 
@@ -21,29 +22,60 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 class RedisProcess:
-    """A server with its own folder, not started yet."""
+    """A server with its own folder, not started yet.
 
-    def __init__(self, folder: Path, options: Sequence[str] = DURABLE, port: int | None = None) -> None:
+    Args:
+        folder: the folder; its path is short, since that of a unix socket is limited.
+        options: options of the server's command line.
+        port: the port; by default a free one.
+        host: the host that it runs in; by default it is this machine.
+    """
+
+    def __init__(
+        self, folder: Path, options: Sequence[str] = DURABLE, port: int | None = None, host: Host | None = None
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self._options = options
+        self._host = host
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Return the url for workers and clients."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self._host.address if self._host else '127.0.0.1'}:{self.port}/0"
+
+    @property
+    def socket_url(self) -> str:
+        """Return the url of the unix socket, which needs no network."""
+        return f"redis+socket://{self._socket}"
+
+    @property
+    def _socket(self) -> Path:
+        return self.folder / "redis.sock"
 
     def client(self) -> redis.Redis:
         """Return a new client, which the caller must close."""
-        return redis.Redis(port=self.port, socket_timeout=60)
+        return self._client(60)
+
+    def _client(self, timeout: float) -> redis.Redis:
+        if self._host:
+            return redis.Redis(unix_socket_path=str(self._socket), socket_timeout=timeout)
+        return redis.Redis(port=self.port, socket_timeout=timeout)
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        arguments = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        bind = ["--bind", "127.0.0.1"]
+        if self._host:
+            bind = ["--bind", self._host.address, "--protected-mode", "no", "--unixsocket", str(self._socket)]
+        arguments = [redis_program(), "--port", str(self.port), *bind, "--dir", str(self.folder), "--save", ""]
+        command = [*arguments, *self._options]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [*arguments, "--save", "", *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._host.command(*command) if self._host else command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self._process = process
 
@@ -55,7 +87,7 @@ class RedisProcess:
                 return bool(probe.ping())
             return False
 
-        with redis.Redis(port=self.port, socket_timeout=1) as probe:
+        with self._client(1) as probe:
             until(answers, "redis-server answers")
 
     def kill(self) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from typing import Any
@@ -18,11 +19,12 @@ from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.broker import celery_settings
 from qfleet.wire.redis.celery_message import send_shard
-from qfleet_worker.connection import connect
+from qfleet_worker.connection import Messaging, connect
 from qfleet_worker.engines.background import Background
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.lifecycle.abandoned import abandoned_step
 from qfleet_worker.lifecycle.binder import LateBinder
 from qfleet_worker.lifecycle.control import limit_control
 from qfleet_worker.lifecycle.limits import MemoryLimit
@@ -32,12 +34,15 @@ from qfleet_worker.lifecycle.reconciler import reconciler_step
 from qfleet_worker.lifecycle.request import shard_request
 from qfleet_worker.lifecycle.shutdown import limit_shutdown, outlast_termination
 from qfleet_worker.machine.allocator import keep_freed_memory
-from qfleet_worker.machine.resources import usable_bytes, usable_cores
+from qfleet_worker.machine.kills import OutOfMemoryKills
+from qfleet_worker.machine.resources import most_bytes, usable_bytes, usable_cores
 from qfleet_worker.search import Search
 from qfleet_worker.settings import Settings
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.store import Store
 from qfleet_worker.transport import transport_settings
+
+logger = logging.getLogger(__name__)
 
 
 def make_app(settings: Settings, name: str) -> Any:
@@ -47,9 +52,9 @@ def make_app(settings: Settings, name: str) -> Any:
         settings: the worker's settings.
         name: the worker's identity, which no other worker has or ever had.
     """
-    app = Celery("qfleet_worker", set_as_current=False)
+    app = Celery("qfleet_worker", set_as_current=False, amqp=Messaging)
     machine = machine_id()
-    pool_bytes = settings.memory_bytes or usable_bytes() // settings.workers_on_machine
+    pool_bytes = _pool_bytes(settings)
     memory_bytes = pool_bytes // settings.concurrency
     faster = StatevectorEngine()
     engines = Engines([faster, NumpyEngine()])
@@ -62,7 +67,8 @@ def make_app(settings: Settings, name: str) -> Any:
         store, engines, memory_bytes=memory_bytes, max_attempts=settings.max_attempts, limit_memory=limit.allow
     )
     # The main process retries once only: it asks again soon, and the loop that takes tasks waits meanwhile.
-    main = Store(connect(settings.broker, retries=1), name, machine=machine)
+    client = connect(settings.broker, retries=1)
+    main = Store(client, name, machine=machine)
     binder = LateBinder(
         main,
         name,
@@ -73,7 +79,7 @@ def make_app(settings: Settings, name: str) -> Any:
     )
     _configure(app, settings, binder)
     publish = partial(send_shard, app)
-    _register_task(app, store, runner, shard_request(main, publish, binder.ended))
+    _register_task(app, store, runner, shard_request(main, publish, binder.ended, OutOfMemoryKills().is_new))
     presence = Presence(
         name=name,
         version=qfleet_worker.__version__,
@@ -89,10 +95,21 @@ def make_app(settings: Settings, name: str) -> Any:
     search = Search(connect(settings.broker, retries=1), name, unplaceable_seconds=settings.unplaceable_seconds)
     app.steps["consumer"].add(reconciler_step(search, publish))
     app.steps["consumer"].add(PoolStep)
+    app.steps["consumer"].add(abandoned_step(client))
     limit_control()
     limit_shutdown(main, sign, settings.grace_seconds)
     _prepare_processes(engines, limit)
     return app
+
+
+def _pool_bytes(settings: Settings) -> int:
+    """Return the bytes of memory for all shards together."""
+    wanted = settings.memory_bytes or usable_bytes() // settings.workers_on_machine
+    most = most_bytes()
+    if wanted > most:
+        has = f"this machine, container or process has {most / 2**30:.2f} GiB at most"
+        logger.warning("QFLEET_MEMORY_BYTES is %.2f GiB, but %s, which count instead", wanted / 2**30, has)
+    return min(wanted, most)
 
 
 def _configure(app: Celery, settings: Settings, binder: LateBinder) -> None:

@@ -6,12 +6,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 import redis
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from qfleet.wire.redis.broker import Broker
 
+#: The longest pause between two attempts of Celery to connect, in seconds.
+RECONNECT_SECONDS: Final = 4.0
 #: Enough retries to outlast an outage of about two minutes.
 PATIENT: Final = 30
 
@@ -31,3 +35,19 @@ def connect(broker: Broker, *, retries: int = PATIENT) -> redis.Redis:
         client: redis.Redis = sentinel.master_for(broker.master_name)
         return client
     return redis.Redis(retry=retry, **broker.client_options)
+
+
+class _Connection(Connection):
+    """Celery's connection, which is tried again every few seconds.
+
+    Celery's own pauses grow to half a minute. After a long outage, a worker would stay away for that time.
+    """
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super().ensure_connection(*args, **{"interval_max": RECONNECT_SECONDS} | options)  # type: ignore[no-untyped-call]
+
+
+class Messaging(AMQP):
+    """Celery's messaging for a worker."""
+
+    Connection = _Connection

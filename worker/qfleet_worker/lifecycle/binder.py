@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which the worker doesn't ask again for what did not fit, unless memory comes free.
 PAUSE_SECONDS: Final = 1.0
+#: Seconds for which the worker gives shards less memory after the machine has run out of it.
+SHORT_SECONDS: Final = 600.0
 #: Seconds after which the wake-up of a worker that is gone is deleted.
 _WAKE_SECONDS: Final = 60
 #: By this a shard counts less each time that another ends.
@@ -57,6 +59,11 @@ class Held(Protocol):
     @property
     def seconds(self) -> float:
         """Return the seconds since the shard began; 0 if it did not."""
+        ...
+
+    @property
+    def ran_short(self) -> bool:
+        """Tell whether the machine ran out of memory while the shard ran."""
         ...
 
 
@@ -91,6 +98,9 @@ class LateBinder:
         self._store = store
         self._wake = keys.wake(worker)
         self._pool_bytes = pool_bytes
+        #: the bytes for all shards together until the time that follows, by the monotonic clock
+        self._short_bytes = pool_bytes
+        self._short_until = 0.0
         self._slots = slots
         self._cores = cores
         self._engine = engine
@@ -110,9 +120,16 @@ class LateBinder:
         #: seconds that shards took, and those predicted; the latest ones count most
         self._took = self._predicted = 0.0
 
+    def pool_bytes(self) -> int:
+        """Return the bytes of memory for all shards together now."""
+        return self._short_bytes if monotonic() < self._short_until else self._pool_bytes
+
     def free_bytes(self) -> int:
         """Return the bytes of memory that no shard of this worker has."""
-        return self._pool_bytes - sum(request.grant for request in self._held())
+        return self.pool_bytes() - self._granted()
+
+    def _granted(self) -> int:
+        return sum(request.grant for request in self._held())
 
     def lists(self) -> list[str]:
         """Return the keys of the lists to wait for now.
@@ -126,10 +143,9 @@ class LateBinder:
         return lists
 
     def _lists(self) -> list[str]:
-        held = list(self._held())
-        if self._draining or len(held) >= self._slots:
+        if self._draining or len(list(self._held())) >= self._slots:
             return []
-        free = self._pool_bytes - sum(request.grant for request in held)
+        free = self.free_bytes()
         end = self._closed_tier if monotonic() < self._closed_until else TIERS
         lists = [keys.tokens(tier) for tier in range(end) if floor_of(tier) < free]
         if free >= self._share_bytes:
@@ -170,13 +186,12 @@ class LateBinder:
             return None
 
     def _choose(self, tier: int | None) -> dict[str, Any] | None:
-        held = list(self._held())
-        free = self._pool_bytes - sum(request.grant for request in held)
+        running, free = len(list(self._held())), self.free_bytes()
         owed, self._owed = self._owed, defaultdict(float)
         slow = self._engine() == SLOWER_ENGINE
-        found = self._store.pick(tier, free, self._pool_bytes, slow=slow, corrections=owed)
+        found = self._store.pick(tier, free, self.pool_bytes(), slow=slow, corrections=owed)
         if isinstance(found, Picked):
-            return self._message(found, running=len(held))
+            return self._message(found, running=running)
         if found is not None:
             self._close(found.tier)
         return None
@@ -208,8 +223,9 @@ class LateBinder:
         self._draining = draining
 
     def report(self) -> dict[str, float]:
-        """Return what the worker's presence says of its last shards."""
-        return {"pace": round(self._took / self._predicted, 3) if self._predicted else 0.0}
+        """Return the worker's memory and the pace of its last shards."""
+        pace = round(self._took / self._predicted, 3) if self._predicted else 0.0
+        return {"memory_bytes": self.pool_bytes(), "pace": pace}
 
     def put_back(self, key: str, raw: bytes) -> None:
         """Put an entry back on its list."""
@@ -228,6 +244,8 @@ class LateBinder:
         if shard.tenant:
             self._owed[shard.tenant] += shard.seconds * self._cores_of(shard.grant) - shard.charged
         self._closed_until = 0.0
+        if shard.ran_short:
+            self._give_less(shard.grant + self._granted())
         if self._awaited is None or self._awaited.issuperset(self._lists()):
             return
         self._awaited = None
@@ -235,6 +253,17 @@ class LateBinder:
             self._store.push(self._wake, expires=_WAKE_SECONDS)
         except RedisError as exc:
             logger.warning("could not end the wait for smaller shards early: %s", exc)
+
+    def _give_less(self, granted: int) -> None:
+        """Give shards at most half of the memory that ran out."""
+        self._short_bytes = min(granted // 2, self.pool_bytes())
+        self._short_until = monotonic() + SHORT_SECONDS
+        logger.warning(
+            "the machine ran out of memory when shards had %.2f GiB: they get no more than %.2f GiB for %.0f s",
+            granted / 2**30,
+            self._short_bytes / 2**30,
+            SHORT_SECONDS,
+        )
 
     def _close(self, tier: int) -> None:
         self._closed_tier = tier

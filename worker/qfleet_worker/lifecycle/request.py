@@ -38,6 +38,9 @@ class _ShardRequest(Request):
     store: Store
     publish: Callable[[str, int], None]
     ended: Callable[[Any], None]
+    was_short: Callable[[], bool]
+    #: whether the machine ran out of memory while the shard ran here
+    ran_short = False
     #: whether the ledger was told what became of the shard
     _is_told = False
 
@@ -46,6 +49,11 @@ class _ShardRequest(Request):
         """Return the job and the index of the shard."""
         job_id, index, *_ = self.args
         return job_id, index
+
+    @property
+    def is_chosen(self) -> bool:
+        """Tell whether the main process chose the shard; a message names others."""
+        return bool(self.args[2])
 
     @property
     def owner(self) -> str:
@@ -83,7 +91,11 @@ class _ShardRequest(Request):
         # billiard wraps the errors that it raises in the main process.
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, WorkerLostError):
-            self._stopped(cause_of_death(str(error)))
+            if self.was_short():
+                # The shard needs no more than predicted: its process is limited to that. It is released below.
+                self.ran_short = True
+            else:
+                self._stopped(cause_of_death(str(error)))
         elif isinstance(error, Reject):
             # This counts as an attempt: a shard that runs out of memory must not do so for ever.
             self._stopped(str(error.reason))
@@ -115,18 +127,25 @@ class _ShardRequest(Request):
 
         The attempt isn't counted.
         """
-        if self.args[2] or self.time_start:
+        if self.is_chosen or self.time_start:
             self._put_back(lambda: self.store.release(*self.shard, self.owner))
         else:
             # A message named it, and its process hasn't claimed it.
             self._report(lambda: self.publish(*self.shard))
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
-        process = self.worker_pid if self.time_start else None
-        if process is not None and not self._is_run():
+        if self.time_start and not self._is_run():
             # The process has finished this shard, and may run another one (celery #2142).
             return
-        super().terminate(pool, signal)
+        self._kill(pool, signal)
+
+    def abandon(self, pool: Any) -> None:
+        """Kill the process of a shard that belongs elsewhere by now."""
+        self._kill(pool, signal.Signals.SIGKILL.name)
+
+    def _kill(self, pool: Any, sign: Any) -> None:
+        process = self.worker_pid if self.time_start else None
+        super().terminate(pool, sign)
         if process is not None and _is_gone(process):
             self._stopped("")
 
@@ -159,15 +178,21 @@ class _ShardRequest(Request):
             logger.warning("could not tell what became of shard %s; it will be missed: %s", self.id, exc)
 
 
-def shard_request(store: Store, publish: Callable[[str, int], None], ended: Callable[[Any], None]) -> type[Request]:
+def shard_request(
+    store: Store,
+    publish: Callable[[str, int], None],
+    ended: Callable[[Any], None],
+    was_short: Callable[[], bool],
+) -> type[Request]:
     """Return the class of the requests of a task that runs shards.
 
     Args:
         store: the store that the requests report to.
         publish: a function that puts a message for a shard on the queue, given its job id and index.
         ended: a function that is called with each request that is over.
+        was_short: a function that tells, after a process died, whether the machine ran out of memory.
     """
-    functions = {"publish": staticmethod(publish), "ended": staticmethod(ended)}
+    functions = {"publish": staticmethod(publish), "ended": staticmethod(ended), "was_short": staticmethod(was_short)}
     return type("ShardRequest", (_ShardRequest,), {"store": store, **functions})
 
 

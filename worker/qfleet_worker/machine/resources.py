@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import math
+import resource
+import sys
+from collections.abc import Iterator
 from typing import Final
 
 import psutil
@@ -20,8 +23,24 @@ def usable_bytes() -> int:
 
     No other worker must share the machine.
     """
-    total, limit = psutil.virtual_memory().total, memory_limit()
-    return int((total if limit is None else min(total, limit)) * USABLE_FRACTION)
+    return int(min(psutil.virtual_memory().total, *_limits()) * USABLE_FRACTION)
+
+
+def most_bytes() -> int:
+    """Return the bytes that a worker can have at most."""
+    total: int = psutil.virtual_memory().total + psutil.swap_memory().total
+    return min(total, *_limits())
+
+
+def _limits() -> Iterator[int]:
+    """Yield the bytes that control groups and limits of this process leave."""
+    yield sys.maxsize if (limit := memory_limit()) is None else limit
+    if sys.platform == "linux":
+        used = psutil.Process().memory_info()
+        # A process may raise its own limit of data up to the hard one, and does so for each shard.
+        bounds = [(resource.getrlimit(resource.RLIMIT_DATA)[1], used.data)]
+        bounds += [(resource.getrlimit(resource.RLIMIT_AS)[0], used.vms)]
+        yield from (max(bound - taken, 0) for bound, taken in bounds if bound != resource.RLIM_INFINITY)
 
 
 def usable_cores() -> int:

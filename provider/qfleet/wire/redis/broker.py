@@ -14,6 +14,7 @@ Nothing here connects. Accepted urls::
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,8 @@ from qfleet.wire.redis.url_options import parse_options, redact
 CONNECT_TIMEOUT_SECONDS: Final = 2.0
 #: Seconds until an answer that has begun counts as lost.
 READ_TIMEOUT_SECONDS: Final = 30.0
+#: Seconds after which a host that acknowledges nothing counts as cut off. The host of a slow Redis acknowledges.
+SILENT_HOST_SECONDS: Final = 10
 
 _LOGIN_HINT: Final = "; in a user name or password write / as %2F, ? as %3F, # as %23 and @ as %40"
 _SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix", "sentinel")
@@ -85,7 +88,8 @@ def parse_broker(url: object) -> Broker:
     if by_socket:
         broker = _at_socket(url, parts.path, options)
     else:
-        options.setdefault("socket_keepalive", True)
+        if options.setdefault("socket_keepalive", True):
+            options["socket_keepalive_options"] = dict(_KEEPALIVE)
         options.setdefault("db", _database(parts.path.strip("/") or "0", url))
         if parts.scheme == "sentinel":
             broker = _behind_sentinels(url, address.sentinels, master, options)
@@ -160,7 +164,7 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "socket_connect_timeout": options["socket_connect_timeout"],
         "socket_keepalive": keepalive,
         "health_check_interval": options["health_check_interval"],
-        **{name: options[name] for name in ("client_name", "max_connections") if name in options},
+        **{name: options[name] for name in _PASSED_ON if name in options},
     }
     # Not in the url: Celery takes "false" there for true, and shows the url in its log.
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
@@ -192,6 +196,21 @@ def celery_settings(broker: Broker) -> dict[str, Any]:
         "task_routes": {RUN_SHARD: {"queue": keys.QUEUE}},
     }
 
+
+#: Options of redis-py that kombu takes under the same names.
+_PASSED_ON: Final = ("client_name", "max_connections", "socket_keepalive_options")
+
+#: Options of TCP, as far as this system has them. Without them, TCP waits for many minutes.
+_KEEPALIVE: Final[Mapping[int, int]] = {
+    getattr(socket, name): value
+    for name, value in {
+        "TCP_KEEPIDLE": SILENT_HOST_SECONDS,
+        "TCP_KEEPINTVL": SILENT_HOST_SECONDS // 2,
+        "TCP_KEEPCNT": 2,
+        "TCP_USER_TIMEOUT": SILENT_HOST_SECONDS * 1000,
+    }.items()
+    if hasattr(socket, name)
+}
 
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,

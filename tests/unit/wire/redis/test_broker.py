@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery
 from kombu.utils.url import parse_url
+from processes import redis_server
 
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker, redact
@@ -224,3 +227,27 @@ def test_celery_keeps_to_the_prefix_and_writes_no_state() -> None:
     assert settings["task_ignore_result"] is True
     assert settings["task_track_started"] is False
     assert settings["accept_content"] == ["json"]
+
+
+def _options_of(sock: socket.socket) -> dict[str, int]:
+    names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+    return {name: sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names}
+
+
+def test_connections_of_redis_py_and_of_kombu_notice_that_a_host_is_cut_off() -> None:
+    with redis_server() as port:
+        broker = parse_broker(f"redis://127.0.0.1:{port}/0")
+        expected = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 10_000}
+        with redis.Redis(**broker.client_options) as client:
+            assert _options_of(client.connection_pool.get_connection()._sock) == expected
+        app = Celery("test", set_as_current=False)
+        app.conf.update(celery_settings(broker))
+        with app.connection_for_write() as connection, connection.default_channel.conn_or_acquire() as client:
+            assert _options_of(client.connection_pool.get_connection()._sock) == expected
+
+
+@pytest.mark.parametrize("url", ["redis://host?socket_keepalive=no", "redis+socket:///run/r.sock"])
+def test_options_of_tcp_are_left_out(url: str) -> None:
+    broker = parse_broker(url)
+    assert "socket_keepalive_options" not in broker.client_options
+    assert "socket_keepalive_options" not in celery_settings(broker)["broker_transport_options"]

@@ -17,7 +17,7 @@ from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis import keys
 from qfleet_worker.lifecycle import binder as binding
-from qfleet_worker.lifecycle.binder import PAUSE_SECONDS, LateBinder
+from qfleet_worker.lifecycle.binder import PAUSE_SECONDS, SHORT_SECONDS, LateBinder
 from qfleet_worker.store import Later, Picked
 from qfleet_worker.transport import MessageError
 
@@ -66,6 +66,7 @@ class Request:
     tenant: str = "alice"
     charged: float = 0.0
     seconds: float = 0.0
+    ran_short: bool = False
 
 
 class Fleet:
@@ -129,11 +130,11 @@ def test_it_waits_for_nothing_while_all_processes_are_busy(fleet: Fleet) -> None
 
 
 def test_it_tells_how_long_shards_take_by_the_prediction(fleet: Fleet) -> None:
-    assert fleet.binder.report() == {"pace": 0.0}
+    assert fleet.binder.report() == {"memory_bytes": 4 * GIB, "pace": 0.0}
     fleet.binder.ended(Request(charged=2.0, seconds=3.0))
     for not_measured in (Request(charged=0.0, seconds=9.0), Request(charged=9.0, seconds=0.0)):
         fleet.binder.ended(not_measured)
-    assert fleet.binder.report() == {"pace": 1.5}
+    assert fleet.binder.report()["pace"] == 1.5
     for _ in range(50):
         fleet.binder.ended(Request(charged=1.0, seconds=0.5))
     # The latest ones count most.
@@ -308,3 +309,27 @@ def test_an_entry_goes_back_on_its_list(fleet: Fleet, caplog: pytest.LogCaptureF
     fleet.store.refuses = True
     fleet.binder.put_back(keys.tokens(3), b"")
     assert "could not put an entry back on qfleet:tokens:3" in caplog.text
+
+
+def test_a_worker_that_ran_out_of_memory_gives_half_as_much_for_a_while(fleet: Fleet) -> None:
+    fleet.held = [Request(GIB)]
+    fleet.binder.ended(Request(2 * GIB, ran_short=True))
+    assert fleet.binder.report()["memory_bytes"] == 3 * GIB // 2
+    assert fleet.binder.free_bytes() == GIB // 2
+    assert fleet.tiers() == [0, 1, 2]
+    fleet.bind()
+    assert fleet.store.asked[-1]["pool"] == 3 * GIB // 2
+    # Again, although less was given: what there is gets no more by that.
+    fleet.binder.ended(Request(GIB // 2, ran_short=True))
+    assert fleet.binder.report()["memory_bytes"] == 3 * GIB // 4
+    assert fleet.tiers() == []
+    fleet.seconds += SHORT_SECONDS
+    assert fleet.binder.report()["memory_bytes"] == 4 * GIB
+    assert fleet.tiers() == list(range(6))
+
+
+def test_running_out_of_memory_with_more_than_is_given_now_gives_no_more(fleet: Fleet) -> None:
+    fleet.binder.ended(Request(GIB, ran_short=True))
+    fleet.held = [Request(GIB)] * 3
+    fleet.binder.ended(Request(GIB, ran_short=True))
+    assert fleet.binder.report()["memory_bytes"] == GIB // 2

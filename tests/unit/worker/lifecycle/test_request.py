@@ -65,6 +65,7 @@ class Ledger:
         self.store = FakeStore()
         self.published: list[tuple[str, int]] = []
         self.ended: list[Any] = []
+        self.was_short = False
         self.publish: Callable[[str, int], None] = lambda *shard: self.published.append(shard)
         monkeypatch.setattr(Request, "__init__", lambda _: None)
         # What Celery does beside: it rejects what was lost, and what rejects itself.
@@ -74,7 +75,12 @@ class Ledger:
         monkeypatch.setattr(Request, "on_timeout", lambda *_: None)
 
     def request(self, arguments: tuple[object, ...] = CHOSEN, *, process: int | None = 77) -> Any:
-        made = shard_request(self.store, lambda *shard: self.publish(*shard), self.ended.append)  # type: ignore[arg-type]
+        made = shard_request(
+            self.store,  # type: ignore[arg-type]
+            lambda *shard: self.publish(*shard),
+            self.ended.append,
+            lambda: self.was_short,
+        )
         request = made()  # type: ignore[call-arg]
         request.id = "job.3"
         request._args = arguments
@@ -121,6 +127,23 @@ def test_a_shard_that_could_not_be_run_is_told_once(
     assert ledger.ended == [request]
 
 
+@pytest.mark.parametrize("was_short", [True, False])
+def test_a_process_that_died_for_want_of_memory_is_not_the_fault_of_the_shard(ledger: Ledger, was_short: bool) -> None:
+    ledger.was_short = was_short
+    request = ledger.request()
+    request.on_failure(_failure(WorkerLostError("signal 9 (SIGKILL)")))
+    assert [name for name, *_ in ledger.store.calls] == ["release" if was_short else "stopped"]
+    assert ledger.ended == [request]
+    assert request.ran_short is was_short
+
+
+def test_a_shard_that_rejects_itself_says_nothing_of_the_memory(ledger: Ledger) -> None:
+    ledger.was_short = True
+    request = ledger.request()
+    request.on_failure(_failure(Reject("gone", requeue=True)))
+    assert not request.ran_short
+
+
 @pytest.mark.parametrize("requeue", [True, False])
 def test_a_shard_that_did_not_run_is_handed_back_once(ledger: Ledger, requeue: bool) -> None:
     request = ledger.request(process=None)
@@ -154,6 +177,14 @@ def test_a_cancelled_shard_is_known_to_be_dead(ledger: Ledger, monkeypatch: pyte
     monkeypatch.setattr(sys.modules[shard_request.__module__], "_is_gone", lambda _: True)
     ledger.request().terminate(None)
     assert ledger.store.calls == [("runs", "job", 3, "w@h/1/a"), ("stopped", "job", 3, "w@h/1/a", "")]
+
+
+def test_a_shard_that_the_ledger_has_elsewhere_is_killed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[object] = []
+    monkeypatch.setattr(Request, "terminate", lambda _, *how: killed.append(how))
+    ledger.store.runs_it = False
+    ledger.request(process=None).abandon("pool")
+    assert killed == [("pool", "SIGKILL")]
 
 
 def test_a_process_that_has_finished_the_shard_is_left_alone(ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from waiting import until
 
 from qfleet_worker.machine import resources as machine
 from qfleet_worker.machine.cgroups import cpu_quota, memory_limit
-from qfleet_worker.machine.resources import USABLE_FRACTION, usable_bytes, usable_cores
+from qfleet_worker.machine.resources import USABLE_FRACTION, most_bytes, usable_bytes, usable_cores
 
 LIMIT = 256 * 2**20
 
@@ -140,6 +140,29 @@ def test_what_is_usable_is_the_less_of_both(monkeypatch: pytest.MonkeyPatch) -> 
         assert usable_cores() == count
     monkeypatch.undo()
     assert usable_cores() <= cores
+
+
+def test_what_there_is_at_most_is_more_than_is_used_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    total = psutil.virtual_memory().total + psutil.swap_memory().total
+    for limit, expected in ((None, total), (LIMIT, LIMIT), (2**62, total)):
+        monkeypatch.setattr(machine, "memory_limit", lambda limit=limit: limit)
+        assert most_bytes() == expected
+        assert usable_bytes() < expected
+
+
+@pytest.mark.parametrize("name", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_a_limit_of_the_process_counts_beyond_what_it_uses(name: str) -> None:
+    text = (
+        "import resource, sys\n"
+        "from qfleet_worker.machine.resources import most_bytes, usable_bytes\n"
+        "limit = 2 * 2**30\n"
+        "resource.setrlimit(getattr(resource, sys.argv[1]), (limit, limit))\n"
+        "print(limit - most_bytes(), most_bytes() - usable_bytes())\n"
+    )
+    said = subprocess.run([sys.executable, "-c", text, name], capture_output=True, text=True, check=True)
+    used, kept = map(int, said.stdout.split())
+    assert 0 < used < 2**30
+    assert kept > 0
 
 
 def test_a_real_group_of_the_kernel() -> None:
