@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 import redis
-from processes import Worker, shard_field
+from processes import Worker, is_dead
 from qiskit.circuit.library import efficient_su2
 from waiting import until
 
@@ -20,35 +20,37 @@ StartWorker = Callable[..., Worker]
 POINTS = 1500
 
 
-def caught(client: redis.Redis, job: PrimitiveFleetJob) -> tuple[psutil.Process, str]:
-    """A process that runs a shard of a job, stopped in the middle of it, and the worker that it is of."""
+def caught(client: redis.Redis, job: PrimitiveFleetJob, workers: list[Worker]) -> tuple[psutil.Process, Worker]:
+    """A process that runs a shard of a job, stopped in the middle of it, and its worker, which has no other."""
 
-    def stop_one() -> tuple[psutil.Process, str] | None:
-        for name, state in client.hgetall(keys.shards(job.job_id())).items():
-            if not name.endswith(b":state") or state != b"STARTED":
-                continue
-            index = int(name.split(b":")[0])
-            owner = shard_field(client, job.job_id(), index, "owner")
-            assert owner is not None
-            worker, pid, _ = owner.split("/")
-            process = psutil.Process(int(pid))
-            process.suspend()
-            if shard_field(client, job.job_id(), index, "state") == "STARTED":
-                return process, worker
-            process.resume()
+    def stop_one() -> tuple[psutil.Process, Worker] | None:
+        for worker in workers:
+            for process in worker.children():
+                process.suspend()
+                if worker.name in busy_workers(client, job) and not is_dead(process):
+                    return process, worker
+                process.resume()
         return None
 
     return until(stop_one, "a shard is caught while it runs")
 
 
+def busy_workers(client: redis.Redis, job: PrimitiveFleetJob) -> set[str]:
+    """The names of the workers that have shards of a job."""
+    fields = client.hgetall(keys.shards(job.job_id()))
+    started = [name for name, value in fields.items() if name.endswith(b":state") and value == b"STARTED"]
+    return {fields[name.replace(b":state", b":owner")].decode().partition("/")[0] for name in started}
+
+
 def kill_in_the_middle(client: redis.Redis, job: PrimitiveFleetJob, workers: list[Worker]) -> None:
     """Kill a process that runs a shard of a job, and then a worker that has another."""
     until(lambda: job.progress().done > 0, "some points are done")
-    process, _ = caught(client, job)
+    process, _ = caught(client, job, workers)
     process.kill()
-    _, name = caught(client, job)
+    until(lambda: is_dead(process), "it is dead")
+    _, worker = caught(client, job, workers)
     assert job.progress().done < POINTS
-    next(worker for worker in workers if worker.name == name).lose_machine()
+    worker.lose_machine()
 
 
 def test_the_means_of_a_sweep(provider: FleetProvider, client: redis.Redis, start_worker: StartWorker) -> None:

@@ -11,7 +11,7 @@ from celery import Celery
 from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import attempts, held, nothing_left, state, steady
 from one_shard import run_in_one_shard
-from processes import Worker, is_dead, keys_with, owner_process, shard_field
+from processes import Worker, is_dead, keys_with, owner_process, shard_fields
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
@@ -35,10 +35,10 @@ def test_of_a_shard_of_many_circuits_only_the_poisonous_one_fails(
     killed: set[str] = set()
 
     def kill_who_runs_it() -> bool:
-        owner = shard_field(client, job.job_id(), 0, "owner")
+        state, owner, circuit, number = shard_fields(client, job.job_id(), 0, "state", "owner", "circuit", "attempts")
         # The first process doesn't say which circuit it is at; it has done the first when it has used some time.
-        says = not killed or shard_field(client, job.job_id(), 0, "circuit") == "1"
-        if owner and owner not in killed and says and attempts(client, job) <= 3:
+        says = not killed or circuit == "1"
+        if state == "STARTED" and owner and owner not in killed and says and int(number or 0) <= 3:
             owner_process(client, job.job_id()).kill()
             killed.add(owner)
         return job.in_final_state()

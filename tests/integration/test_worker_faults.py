@@ -13,7 +13,7 @@ import redis
 from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import add_tokens, nothing_left, tokens
 from one_shard import run_in_one_shard
-from processes import free_port, is_dead, owner_process, process, redis_server, shard_field, worker
+from processes import free_port, is_dead, owner_process, process, redis_server, shard_field, shard_fields, worker
 from qiskit.providers import JobStatus
 from waiting import until
 
@@ -88,10 +88,10 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
         killed: set[str] = set()
 
         def kill_who_runs_it() -> bool:
-            owner = shard_field(server, job.job_id(), 0, "owner")
+            state, owner, circuit = shard_fields(server, job.job_id(), 0, "state", "owner", "circuit")
             # Once one has died, a process that runs several circuits says which it is at.
-            says = not (killed and companions) or shard_field(server, job.job_id(), 0, "circuit") == "0"
-            if len(killed) < 2 and owner and says and owner not in killed:
+            says = not (killed and companions) or circuit == "0"
+            if len(killed) < 2 and state == "STARTED" and owner and says and owner not in killed:
                 owner_process(server, job.job_id()).kill()
                 killed.add(owner)
             return job.in_final_state()

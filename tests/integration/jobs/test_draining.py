@@ -29,9 +29,15 @@ def names(fleet: FleetProvider) -> Iterator[list[str]]:
 
 
 def _until_drained(fleet: FleetProvider, *names: str) -> None:
-    until(
-        lambda: [worker.name for worker in fleet.workers() if worker.draining] == sorted(names), f"{names} are drained"
-    )
+    """Wait until exactly these workers are drained, and know it."""
+
+    def drained() -> list[dict[str, float]]:
+        found = {worker.name: worker.seen for worker in fleet.workers() if worker.draining}
+        return [found] if found.keys() == {*names} else []
+
+    (shown,) = until(drained, f"{names} are drained")
+    # A script writes it down, and its answer tells the worker, which doesn't show itself again before it has that.
+    until(lambda: all(worker.seen > shown.get(worker.name, 0) for worker in fleet.workers()), f"{names} know it")
 
 
 def _workers_of(server: redis.Redis, job: FleetJob, shards: int) -> set[str]:
