@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test coverage coverage-everywhere test-valkey test-slow test-faults test-bounds test-image soak \
-  fuzz bench up clean
+.PHONY: help setup demo check test coverage coverage-everywhere test-valkey test-slow test-faults test-hosts test-bounds test-image \
+  soak fuzz bench up clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' Makefile
@@ -24,14 +24,14 @@ check: $(VENV)/.dev ## lint, formatting, types and import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev ## all tests but those of faults, against a real server and real workers
+test: $(VENV)/.dev ## all tests but those of faults and hosts, against a real server and real workers
 	@$(BIN)/python -m qfleet_worker warm
-	$(BIN)/pytest --ignore=tests/faults
+	$(BIN)/pytest --ignore=tests/faults --ignore=tests/hosts
 
 coverage: $(VENV)/.dev ## make test, and the lines of both packages that its own process doesn't run, unlike its workers
 	@rm -rf out/coverage
 	@$(BIN)/python -m qfleet_worker warm
-	$(BIN)/coverage run -m pytest --ignore=tests/faults
+	$(BIN)/coverage run -m pytest --ignore=tests/faults --ignore=tests/hosts
 	@$(BIN)/coverage report
 
 coverage-everywhere: $(VENV)/.dev ## the lines that units, contract and fuzz tests don't reach in any process; ten minutes
@@ -49,6 +49,10 @@ test-valkey: $(VENV)/.dev ## what depends on the server, on the Valkey that come
 test-faults: $(VENV)/.dev ## kill, stop, freeze and fill what there is, with real processes; some ten minutes
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest tests/faults
+
+test-hosts: $(VENV)/.dev ## cut hosts off and join them, in network namespaces, as root; make test-hosts HOSTS='-k 5s' for a minute
+	@$(BIN)/python -m qfleet_worker warm
+	$(BIN)/pytest -rP tests/hosts $(HOSTS)
 
 soak: $(VENV)/.dev ## 2,000 shards while faults are injected at random; make soak SOAK='--seed 7 --shards 4000'
 	@$(BIN)/python -m qfleet_worker warm
