@@ -73,34 +73,45 @@ class LedgerBackend(BaseBackend):
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         shard = shard_of(task_id)
         # Celery takes an unknown task for one that waits.
-        state = self._state(task_id) or "PENDING"
+        state, error = self._state(task_id)
+        state = state or "PENDING"
         meta = _Meta(status=state, task_id=task_id, traceback=None, children=[], date_done=None)
         if state not in FINAL_STATES:
             meta["result"] = None
         elif shard:
-            meta.read = lambda: self._outcome(state, *shard)
+            meta.read = lambda: self._outcome(state, error, *shard)
         return meta
 
-    def _state(self, task_id: str) -> str | None:
+    def _state(self, task_id: str) -> tuple[str | None, str]:
+        """Return a task's state and its error.
+
+        The state is ``None`` if no shard has the task's id.
+        """
         shard = shard_of(task_id)
         if shard is None:
-            return None
+            return None, ""
         with self._connection.ledger() as ledger:
             return ledger.shard_state(*shard)
 
-    def _outcome(self, state: str, job_id: str, index: int) -> object:
-        """Return an ended shard's value, or the exception that ``get`` raises."""
+    def _outcome(self, state: str, own_error: str, job_id: str, index: int) -> object:
+        """Return an ended shard's value, or the exception that ``get`` raises.
+
+        Args:
+            state: the shard's state.
+            own_error: its error, if it failed without a result.
+            job_id: the job.
+            index: the shard's place in the job.
+        """
         if state == "REVOKED":
             return TaskRevokedError("cancelled")
         with self._connection.ledger() as ledger:
             results = list(ledger.results(job_id, [index]))
             if state == "SUCCESS":
                 return shard_values(ledger.record(job_id), results[0]) if results else []
-            error = next(
-                (f"circuit {each.index}: {each.error}" for found in results for each in found.circuits if each.error),
-                "",
+            errors = (
+                f"circuit {each.index}: {each.error}" for found in results for each in found.circuits if each.error
             )
-            return JobFailedError(error or ledger.snapshot(job_id).error, job_id=job_id)
+            return JobFailedError(own_error or next(errors, "") or ledger.snapshot(job_id).error, job_id=job_id)
 
     def get_result(self, task_id: str) -> object:
         """Return a shard's value or its exception; ``None`` until it ends."""
@@ -108,7 +119,7 @@ class LedgerBackend(BaseBackend):
 
     def task_result_exists(self, task_id: str) -> bool:
         """Tell whether a shard is in the ledger, in any state."""
-        return self._state(task_id) is not None
+        return self._state(task_id)[0] is not None
 
     def wait_for(
         self,

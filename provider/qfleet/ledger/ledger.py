@@ -186,11 +186,11 @@ class Ledger:
             text = f"the time when job {job_id} was made can't be read: {exc}"
             raise DamagedDataError(text, job_id=job_id) from exc
 
-    def shard_state(self, job_id: str, index: int) -> ShardState | None:
-        """Return the state of a shard; ``None`` if it doesn't exist."""
-        raw = self._redis.hget(keys.shards(job_id), ShardField.of(index, ShardField.STATE))
-        text = (raw or b"").decode(errors="replace")
-        return cast("ShardState", text) if text in SHARD_STATES else None
+    def shard_state(self, job_id: str, index: int) -> tuple[ShardState | None, str]:
+        """Return a shard's state, ``None`` without a shard, and its own error."""
+        fields = [ShardField.of(index, name) for name in (ShardField.STATE, ShardField.ERROR)]
+        state, error = ((raw or b"").decode(errors="replace") for raw in self._redis.hmget(keys.shards(job_id), fields))
+        return cast("ShardState", state) if state in SHARD_STATES else None, error
 
     def ended(self, job_id: str, shards: Sequence[int]) -> list[int]:
         """Return the shards among some that have ended."""

@@ -14,7 +14,7 @@ from celery import Celery
 from celery.exceptions import ImproperlyConfigured, TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult, GroupResult
-from circuits import ENDLESS_SHOTS, bell, endless
+from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import run_too_wide
 from qiskit import QuantumCircuit
 from qiskit.primitives import StatevectorEstimator
@@ -107,6 +107,18 @@ def test_states_and_errors(backend: FleetBackend, idle: FleetBackend, app: Celer
     with pytest.raises(JobFailedError, match="23 qubits") as caught:
         _task(failed, app, 1).get(timeout=10)
     assert caught.value.job_id == failed.job_id()
+
+
+def test_a_shard_that_no_worker_can_hold_says_so(backend: FleetBackend, app: Celery) -> None:
+    never_ends = QuantumCircuit(1, 1)
+    with never_ends.while_loop((never_ends.clbits[0], 0)):
+        never_ends.id(0)
+    job = backend.run([never_ends, wide(23, "too_wide")], shots=5, max_job_size=1)
+    until(job.in_final_state, "the job ends")
+    # The job's own error is that of the circuit that failed first.
+    for index, error in enumerate(["didn't end", "23 qubits"]):
+        with pytest.raises(JobFailedError, match=error):
+            _task(job, app, index).get(timeout=10)
 
 
 def test_unknown_shards(backend: FleetBackend, app: Celery) -> None:
