@@ -210,7 +210,7 @@ class FakeWorkers:
             if len(picked) < 3:
                 continue
             job_id, index = picked[0].decode(), picked[1]
-            own = (job_id, index, owner, "SUCCESS", _RESULT, "", 1)
+            own = (job_id, index, owner, "SUCCESS", _RESULT, "", "0.001", 1)
             process.send_command("EVALSHA", self._finish, 1, keys.job(job_id), *own)
             yield process
             assert process.read_response() == 1

@@ -108,8 +108,8 @@ class Picker:
         assert isinstance(choice, Choice), choice
         return choice
 
-    def finish(self, choice: Choice, *, error: str = "") -> bool:
+    def finish(self, choice: Choice, *, error: str = "", spent: float = 0.0) -> bool:
         """Store a result; return whether it was stored."""
         to = "FAILURE" if error else "SUCCESS"
-        own = (choice.index, choice.owner, to, b"result", error, int(not error))
+        own = (choice.index, choice.owner, to, b"result", error, spent, int(not error))
         return bool(self.scripts.call("finish", choice.job_id, *own))

@@ -13,7 +13,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -57,6 +57,8 @@ class ClaimedShard:
     grant: int = 0
     #: threads that the shard may use; 0 for all cores
     threads: int = 0
+    #: the processor time of this process, of all its threads, when it got the shard
+    began: float = field(default_factory=time.process_time, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,10 +289,11 @@ class Store:
         self, shard: ClaimedShard, result: bytes, whole: int, blocks: list[tuple[int, int]], error: str
     ) -> bool:
         state: ShardState = "FAILURE" if error else "SUCCESS"
+        spent = time.process_time() - shard.began
         answer = self._scripts.call(
             "finish",
             shard.job_id,
-            *(shard.index, shard.owner, state, result, error, whole),
+            *(shard.index, shard.owner, state, result, error, f"{spent:.6f}", whole),
             *(number for block in blocks for number in block),
         )
         return bool(answer)
@@ -307,7 +310,7 @@ class Store:
         state, stopping, held = self._redis.hmget(keys.shards(job_id), fields)
         return (state == b"STARTED" or bool(stopping)) and (held or b"").startswith(owner.encode())
 
-    def stopped(self, job_id: str, index: int, owner: str, cause: str = "") -> int:
+    def stopped(self, job_id: str, index: int, owner: str, cause: str = "", *, spent: float = 0.0) -> int:
         """Record that a shard's process is dead, or dropped the shard.
 
         Args:
@@ -315,14 +318,15 @@ class Store:
             index: the shard's place in the job.
             owner: the owner's name, or its start.
             cause: the cause of its death; empty if the shard was cancelled.
+            spent: the core seconds that the attempt took.
 
         Returns:
             0 if the shard doesn't wait again; else 1, or `NEEDS_MESSAGE` for one of a job of version 0.1.
         """
-        answer: int = self._scripts.call("stopped", job_id, index, owner, cause)
+        answer: int = self._scripts.call("stopped", job_id, index, owner, cause, f"{spent:.6f}")
         return answer
 
-    def fail(self, job_id: str, index: int, owner: str, error: str) -> None:
+    def fail(self, job_id: str, index: int, owner: str, error: str, *, spent: float = 0.0) -> None:
         """Mark a shard that runs here FAILURE.
 
         Args:
@@ -330,10 +334,11 @@ class Store:
             index: the shard's place in the job.
             owner: the owner's name, or its start.
             error: the error, for the user.
+            spent: the core seconds that the attempt took.
         """
-        self._scripts.call("fail", job_id, index, owner, error)
+        self._scripts.call("fail", job_id, index, owner, error, f"{spent:.6f}")
 
-    def release(self, job_id: str, index: int, owner: str) -> int:
+    def release(self, job_id: str, index: int, owner: str, *, spent: float = 0.0) -> int:
         """Let another worker choose a shard that this worker still has.
 
         The attempt isn't counted.
@@ -342,11 +347,12 @@ class Store:
             job_id: the job.
             index: the shard's place in the job.
             owner: the owner's name, or its start.
+            spent: the core seconds that the attempt took.
 
         Returns:
             0 if the worker doesn't have it; else 1, or `NEEDS_MESSAGE` for one of a job of version 0.1.
         """
-        answer: int = self._scripts.call("release", job_id, index, owner)
+        answer: int = self._scripts.call("release", job_id, index, owner, f"{spent:.6f}")
         return answer
 
     def excuse(self, job_id: str, index: int, owner: str) -> None:

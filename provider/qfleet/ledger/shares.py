@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights of tenants, which decide their shares of a fleet."""
+"""The weights of tenants, which decide their shares, and their usage."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ def read_weight(client: Any, tenant: str) -> float:
     except ValueError:
         return _USUAL
     return weight if 0 < weight < math.inf else _USUAL
+
+
+def read_usage(client: Any, tenant: str) -> float:
+    """Return a tenant's core seconds. Raises redis-py's errors.
+
+    Args:
+        client: a ``redis.Redis``.
+        tenant: the tenant.
+    """
+    try:
+        usage = float(client.hget(keys.USED, tenant) or 0)
+    except ValueError:
+        return 0.0
+    return usage if 0 < usage < math.inf else 0.0
 
 
 def write_weight(client: Any, tenant: str, weight: object) -> None:

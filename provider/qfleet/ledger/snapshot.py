@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -29,11 +30,13 @@ SUMMARY_FIELDS: Final = (
     JobField.TENANT,
     JobField.WEIGHT,
     JobField.HELD,
+    JobField.BEGAN,
+    JobField.USAGE,
 )
 #: The weight of a job from a client of version 0.1, which has none.
 _PLAIN_WEIGHT: Final = 2
 #: The last second that a date may have.
-_END_OF_TIME: Final = 253_402_300_799
+END_OF_TIME: Final = 253_402_300_799
 _tags_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -61,11 +64,20 @@ class Snapshot:
     weight: int = _PLAIN_WEIGHT
     #: the reason why no shard of it is chosen; empty if there is none
     held: str = ""
+    #: seconds since the epoch; ``None`` until a shard has begun
+    began: float | None = None
+    #: core seconds that its shards have taken; ``None`` if workers of version 0.1 ran them
+    usage: float | None = 0.0
 
     @property
     def is_final(self) -> bool:
         """Tell whether every shard has ended."""
         return all(state in FINAL_STATES for state, count in self.states.items() if count)
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether the job can't change; one with failures may be retried."""
+        return self.is_final and not self.states["FAILURE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
     backend, created, circuits = (values[f] for f in (JobField.BACKEND, JobField.CREATED, JobField.CIRCUITS))
     if backend is None or created is None or circuits is None:
         return None
-    ended = values[JobField.ENDED]
+    began, ended, made = values[JobField.BEGAN], values[JobField.ENDED], read_time(created)
     states: dict[str, int] = {state: int(values[JobField.count(state)] or 0) for state in SHARD_STATES}
     # A cancelled shard hasn't ended before its process has.
     stopping = int(values[JobField.STOPPING] or 0)
@@ -119,13 +131,16 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
         states=states,
         circuits=numbers["circuits"],
         circuits_done=numbers["circuits done"],
-        created=read_time(created),
+        created=made,
         ended=read_time(ended) if ended else None,
         tags=_tags_decoder.decode(values[JobField.TAGS] or b"[]"),
         error=(values[JobField.ERROR] or b"").decode(),
         tenant=(values[JobField.TENANT] or b"").decode(),
         weight=numbers["weight"],
         held=(values[JobField.HELD] or b"").decode(),
+        # By the clock of a worker.
+        began=min(max(made, float(began)), END_OF_TIME) if began else None,
+        usage=_read_usage(values[JobField.USAGE], states["SUCCESS"]),
     )
 
 
@@ -153,9 +168,24 @@ def first_snapshot(job: NewJob, created: float) -> Snapshot:
     )
 
 
+def _read_usage(text: bytes | None, succeeded: int) -> float | None:
+    """Return a job's core seconds. Raises ValueError.
+
+    Args:
+        text: the field of the ledger.
+        succeeded: how many of the job's shards gave a result.
+    """
+    if text is None:
+        return None if succeeded else 0.0
+    usage = float(text)
+    if not 0 <= usage < math.inf:
+        raise ValueError(f"{usage!r} isn't a number of core seconds")
+    return usage
+
+
 def read_time(text: bytes) -> float:
     """Return a time in seconds since the epoch. Raises ValueError."""
     time = float(text)
-    if not 0 <= time < _END_OF_TIME:
+    if not 0 <= time < END_OF_TIME:
         raise ValueError(f"{time!r} isn't a time")
     return time

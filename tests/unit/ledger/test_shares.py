@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights of tenants; on an imitated and on a real Redis."""
+"""The weights of tenants and what they used; on an imitated and on a real Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from picker import Picker
 
 from qfleet.errors import InvalidOptionError
 from qfleet.ledger import Ledger
-from qfleet.ledger.shares import read_weight, write_weight
+from qfleet.ledger.shares import read_usage, read_weight, write_weight
 from qfleet.wire.redis import keys
 
 
@@ -42,6 +42,15 @@ def test_a_weight_is_set_and_taken_back(store_client: redis.Redis) -> None:
     assert read_weight(store_client, "lab") == 0.5
     write_weight(store_client, "lab", 1)
     assert not store_client.hexists(keys.WEIGHTS, "lab")
+
+
+@pytest.mark.parametrize("junk", ["", "much", "nan", "-1", "inf"])
+def test_an_account_that_no_worker_wrote_is_empty(junk: str, store_client: redis.Redis) -> None:
+    store_client.hset(keys.USED, "lab", junk)
+    assert read_usage(store_client, "lab") == 0
+    store_client.hset(keys.USED, "lab", "12.5")
+    assert read_usage(store_client, "lab") == 12.5
+    store_client.delete(keys.USED)
 
 
 @pytest.mark.parametrize("junk", ["", "much", "nan", "-1", "inf"])

@@ -21,6 +21,8 @@ from celery.worker.request import Request
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from qfleet_worker.machine.processor_time import processor_seconds
+from qfleet_worker.machine.resources import usable_cores
 from qfleet_worker.store import NEEDS_MESSAGE, Store
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ class _ShardRequest(Request):
     ran_short = False
     #: whether the ledger was told what became of the shard
     _is_told = False
+    #: the processor time of the shard's process when it began the shard
+    _began: float | None = None
 
     @property
     def shard(self) -> tuple[str, int]:
@@ -87,6 +91,21 @@ class _ShardRequest(Request):
         """Return the seconds since the shard began; 0 if it did not."""
         return max(0.0, time.time() - self.time_start) if self.time_start else 0.0
 
+    @property
+    def spent(self) -> float:
+        """Return the core seconds that the shard has taken in its process.
+
+        Of a process that is gone, nobody knows them: they are those that all its threads could have taken.
+        """
+        now = processor_seconds(self.worker_pid) if self.time_start else None
+        if now is None or self._began is None:
+            return self.seconds * (self.args[6] or usable_cores())
+        return max(0.0, now - self._began)
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        self._began = processor_seconds(pid)
+        super().on_accepted(pid, time_accepted)
+
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         # billiard wraps the errors that it raises in the main process.
         error = getattr(exc_info.exception, "exc", exc_info.exception)
@@ -107,7 +126,7 @@ class _ShardRequest(Request):
                 f"its task took longer than the {timeout:.0f} s that this worker allows "
                 "(QFLEET_TIME_LIMIT_SECONDS); raise the limit, or give max_job_size or max_shot_size"
             )
-            self._report(lambda: self.store.fail(*self.shard, self.owner, error))
+            self._report(lambda: self.store.fail(*self.shard, self.owner, error, spent=self.spent))
         super().on_timeout(soft, timeout)
 
     def acknowledge(self) -> None:
@@ -128,7 +147,7 @@ class _ShardRequest(Request):
         The attempt isn't counted.
         """
         if self.is_chosen or self.time_start:
-            self._put_back(lambda: self.store.release(*self.shard, self.owner))
+            self._put_back(lambda: self.store.release(*self.shard, self.owner, spent=self.spent))
         else:
             # A message named it, and its process hasn't claimed it.
             self._report(lambda: self.publish(*self.shard))
@@ -156,7 +175,7 @@ class _ShardRequest(Request):
             return True
 
     def _stopped(self, cause: str) -> None:
-        self._put_back(lambda: self.store.stopped(*self.shard, self.owner, cause))
+        self._put_back(lambda: self.store.stopped(*self.shard, self.owner, cause, spent=self.spent))
 
     def _put_back(self, move: Callable[[], int]) -> None:
         """Tell the ledger that the shard doesn't run here.

@@ -57,6 +57,7 @@ _CONSTANTS: Final = {
     "TOKENS": keys.TOKENS,
     "UNFINISHED": keys.UNFINISHED,
     "UNPLACEABLE": keys.UNPLACEABLE,
+    "USED": keys.USED,
     "VT": keys.VT,
     "WEIGHTS": keys.WEIGHTS,
     "WORKERS": keys.WORKERS,
@@ -82,6 +83,10 @@ _CONSTANTS: Final = {
     "MOST_SKIPPED": 32,
     # A job's place is renewed each time that this number of its shards was chosen.
     "PLACED_EVERY": 16,
+    # A job's usage is added to its tenant's account each time that this number of its shards ended, and at its end.
+    "BILLED_EVERY": 16,
+    # The tenants whose accounts are kept.
+    "MOST_ACCOUNTS": 10_000,
     # The most tokens that a call pushes in a tier, and at once; and those that a tier may have beyond its shards.
     "MOST_TOKENS": 16_000,
     "TOKENS_AT_ONCE": 4000,

@@ -1,7 +1,7 @@
 -- Store a shard's result. ARGV[2]: shard index. ARGV[3]: who has it. ARGV[4]: SUCCESS or FAILURE.
--- ARGV[5]: the result, or nothing. ARGV[6]: the error, for the user; empty on success. ARGV[7]: how many circuits ran whole.
--- Then, for each circuit of which a block of shots ran: its index, and of how many blocks it consists. A result takes the
--- place of the one that the shard had before `retry`, and so do these numbers.
+-- ARGV[5]: the result, or nothing. ARGV[6]: the error, for the user; empty on success. ARGV[7]: the core seconds that the
+-- attempt took. ARGV[8]: how many circuits ran whole. Then, for each circuit of which a block of shots ran: its index, and of
+-- how many blocks it consists. A result takes the place of the one that the shard had before `retry`, and so do these numbers.
 -- Returns 1; or 0, and stores nothing, if the shard is over (cancelled, say) or somebody else has it.
 
 local index, owner, to = ARGV[2], ARGV[3], ARGV[4]
@@ -14,6 +14,7 @@ end
 if was[2] ~= 'STARTED' then
   if was[3] then
     write_though_full()
+    use(ARGV[7])
     stopped(index)
   end
   return 0
@@ -43,7 +44,7 @@ else
     tally(cjson.decode(was[4]), -1)
   end
   local counted = {}
-  for at = 7, #ARGV do
+  for at = 8, #ARGV do
     table.insert(counted, ARGV[at])
   end
   tally(counted, 1)
@@ -67,11 +68,16 @@ if #gone > 0 then
 end
 redis.call('ZREM', STARTED, ID .. '.' .. index)
 local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'listener',
-  'heard', 'moves', 'shards')
-local started = tonumber(known[2]) - 1
+  'heard', 'moves', 'shards', 'usage', 'billed', 'tenant')
+local started, ended = tonumber(known[2]) - 1, tonumber(known[4] or 0) + 1
 -- Text: Redis takes long to make some of a number.
 local format = string.format
-redis.call('HSET', LEDGER, 'n:STARTED', format('%d', started), 'n:' .. to, format('%d', tonumber(known[4] or 0) + 1),
-  'circuits_done', format('%d', tonumber(known[5] or 0) + done))
+local usage = format('%.6f', (tonumber(known[10] or 0) or 0) + tonumber(ARGV[7]))
+local counts = { 'n:STARTED', format('%d', started), 'n:' .. to, format('%d', ended), 'circuits_done',
+  format('%d', tonumber(known[5] or 0) + done), 'usage', usage }
+if ended % BILLED_EVERY == 0 then
+  counts[9], counts[10] = 'billed', bill(known[12], usage, known[11])
+end
+redis.call('HSET', LEDGER, unpack(counts))
 tell_of(known[1], started, known[3], known[6], known[7], known[8], known[9] == '1' and to == 'SUCCESS' and ARGV[5])
 return 1

@@ -49,11 +49,26 @@ local function forget(indices)
   redis.call('ZREM', STARTED, unpack(tasks))
 end
 
+-- Add to what the job has used: core seconds, as text; none if nobody measured them.
+local function use(seconds)
+  redis.pcall('HINCRBYFLOAT', LEDGER, 'usage', seconds or '0')
+end
+
+-- Add to its tenant's account what the job has used since that was last done. Returns what it has used, to be noted as
+-- `billed`.
+local function bill(tenant, usage, billed)
+  local more = (tonumber(usage or 0) or 0) - (tonumber(billed or 0) or 0)
+  if more > 0 and (tenant or '') ~= '' then
+    redis.pcall('HINCRBYFLOAT', USED, tenant, string.format('%.6f', more))
+  end
+  return usage or '0'
+end
+
 -- Once no shard is left to run: note the time, and let all keys of the job expire together. Returns the time, as text.
 local function end_job()
-  local job = redis.call('HMGET', LEDGER, 'retention', 'held')
+  local job = redis.call('HMGET', LEDGER, 'retention', 'held', 'tenant', 'usage', 'billed')
   local ended = string.format('%.6f', now())
-  redis.call('HSET', LEDGER, 'ended', ended)
+  redis.call('HSET', LEDGER, 'ended', ended, 'billed', bill(job[3], job[4], job[5]))
   if job[2] == 'paused' then
     -- So that a retry runs.
     redis.call('HDEL', LEDGER, 'held')

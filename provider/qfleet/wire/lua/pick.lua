@@ -115,7 +115,7 @@ end
 local function read(job, tier)
   local t = 't' .. tier .. ':'
   local of = redis.pcall('HMGET', JOB .. job, t .. 'first', t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
-    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'weight', 'created', 'moves', 'listener', 'heard')
+    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'weight', 'created', 'moves', 'listener', 'heard', 'began')
   if of.err or not of[3] then
     return nil
   end
@@ -198,8 +198,12 @@ local function give(tenant, time, tier, job, known)
     return nil
   end
   local attempt = start(job, shard)
-  redis.call('HSET', key, 'n:PENDING', format('%d', known.pending - 1), 'n:STARTED', format('%d', known.started + 1),
-    t .. 'next', format('%d', known.next), t .. 'again', format('%d', known.again))
+  local moved = { 'n:PENDING', format('%d', known.pending - 1), 'n:STARTED', format('%d', known.started + 1),
+    t .. 'next', format('%d', known.next), t .. 'again', format('%d', known.again) }
+  if not known.of[14] then
+    moved[9], moved[10] = 'began', ARGV[7]
+  end
+  redis.call('HSET', key, unpack(moved))
   -- Before it leaves, so that it keeps the debt.
   local seconds = math.max(0, number(known.of[5]))
   charge(tenant, seconds / weight_of(tenant) + (owed[tenant] or 0))

@@ -1,4 +1,5 @@
 -- A worker that stops hands a shard back. ARGV[2]: shard index. ARGV[3]: the owner, or the start of its name.
+-- ARGV[4]: the core seconds that the attempt took.
 -- Returns 0 if it doesn't have the shard; 1; or 2 if the caller must send a message for the shard.
 -- This was no attempt: the shard has nothing to do with it.
 
@@ -9,6 +10,7 @@ end
 write_though_full()
 redis.call('HINCRBY', SHARDS, index .. ':attempts', -1)
 drop(index, 'owner', 'circuit', 'missed', 'excused')
+use(ARGV[4])
 move({ index }, 'STARTED', 'PENDING')
 forget({ index })
 local how = back({ index })

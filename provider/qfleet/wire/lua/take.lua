@@ -33,6 +33,7 @@ end
 drop(index, 'circuit', 'missed', 'again', 'excused')
 if state ~= 'STARTED' then
   move({ index }, state, 'STARTED')
+  redis.call('HSETNX', LEDGER, 'began', string.format('%.3f', now()))
   tell()
 end
 return { attempt, redis.call('HGET', LEDGER .. ':work', index) or '', get(index, 'cause') or '' }

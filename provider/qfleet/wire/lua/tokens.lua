@@ -1,6 +1,6 @@
 -- Let each tier have as many tokens as it has shards to choose. A few more do no harm: workers have popped some whose
--- shards they choose next. Forgets tenants without debts, too. Returns for each tier with shards to choose: the tier, the
--- number of shards, of tokens before.
+-- shards they choose next. Forgets tenants without debts, too, and of very many accounts those with the least. Returns for
+-- each tier with shards to choose: the tier, the number of shards, of tokens before.
 
 local answer = {}
 -- A full Redis refuses only the first write of a script, and none that takes no memory.
@@ -34,6 +34,20 @@ local some = redis.call('HRANDFIELD', VT, FORGOTTEN_AT_ONCE, 'WITHVALUES') or {}
 for at = 1, #some, 2 do
   if number(some[at + 1]) <= now then
     redis.call('HDEL', VT, some[at])
+  end
+end
+-- Of some accounts at a time, the half that used less goes: tenants who used much are kept.
+local kept = redis.pcall('HLEN', USED)
+if type(kept) == 'number' and kept > MOST_ACCOUNTS then
+  local found, accounts = redis.call('HRANDFIELD', USED, FORGOTTEN_AT_ONCE, 'WITHVALUES') or {}, {}
+  for at = 1, #found, 2 do
+    accounts[#accounts + 1] = { tenant = found[at], used = number(found[at + 1]) }
+  end
+  table.sort(accounts, function(one, other)
+    return one.used < other.used
+  end)
+  for at = 1, math.floor(#accounts / 2) do
+    redis.call('HDEL', USED, accounts[at].tenant)
   end
 end
 return answer

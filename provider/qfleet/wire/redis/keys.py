@@ -21,6 +21,8 @@
     hash: tenant -> virtual time, of tenants without shards to choose.
 ``qfleet:weights``
     hash: tenant -> its share's weight, where that isn't 1.
+``qfleet:used``
+    hash: tenant -> core seconds that its jobs have used; of very many tenants, those with the most.
 ``qfleet:tokens:<tier>``
     list: an empty string for each shard of this tier that can be chosen. A worker that pops one chooses a shard.
 ``qfleet:wake:<worker>``
@@ -85,6 +87,7 @@ SCHED: Final = f"{PREFIX}sched"
 READY: Final = f"{PREFIX}ready:"
 VT: Final = f"{PREFIX}vt"
 WEIGHTS: Final = f"{PREFIX}weights"
+USED: Final = f"{PREFIX}used"
 #: The text before a tier.
 TOKENS: Final = f"{PREFIX}tokens:"
 STARTED: Final = f"{PREFIX}started"
@@ -143,6 +146,11 @@ class JobField:
     WEIGHT: Final = "weight"
     #: the reason why no shard of it is chosen: ``cancelled``, ``paused``, or the text that tells why no worker can
     HELD: Final = "held"
+    #: the time when its first shard began, in seconds since the epoch, by a worker's copy of Redis's clock
+    BEGAN: Final = "began"
+    #: core seconds that its shards have used, and the part of them that its tenant's account has
+    USAGE: Final = "usage"
+    BILLED: Final = "billed"
     #: the name of the client that sent it, which hears of its end; absent from jobs of version 0.1
     LISTENER: Final = "listener"
     #: 1 if others listen to the job's own channel
@@ -176,6 +184,8 @@ class TierField:
     SLOW: Final = "slow"
     #: predicted core seconds of one of them
     SECONDS: Final = "seconds"
+    #: predicted core seconds of the longest one; absent if all are alike
+    LONGEST: Final = "longest"
     #: qubits of their widest circuit
     QUBITS: Final = "qubits"
 

@@ -44,7 +44,9 @@ _BY_BOTH: Final[tuple[Command, ...]] = (
     ("HGET", _JOB, ""),
     ("HGETALL", keys.WORKERS),
     ("HINCRBY", _JOB, "", "1"),
+    ("HINCRBYFLOAT", _JOB, "", "1"),
     ("HKEYS", keys.WORKERS),
+    ("HLEN", _JOB),
     ("HMGET", _JOB, ""),
     ("HSET", _JOB, "", ""),
     ("HSETNX", _JOB, "", ""),
@@ -65,7 +67,6 @@ _BY_BOTH: Final[tuple[Command, ...]] = (
     ("PUBLISH", _CHANNEL, ""),
 )
 _BY_CLIENT: Final[tuple[Command, ...]] = (
-    ("HLEN", _JOB),
     ("HVALS", keys.WORKERS),
     ("SCAN", "0"),
     ("ZCARD", keys.JOBS),
@@ -80,7 +81,6 @@ _BY_WORKER: Final[tuple[Command, ...]] = (
     ("RPOP", _QUEUE),
     ("RPUSH", _QUEUE, ""),
     ("LTRIM", _QUEUE, "0", "0"),
-    ("HINCRBYFLOAT", _JOB, "", "1"),
     ("HRANDFIELD", keys.VT, "1"),
     ("PEXPIRE", _JOB, "1"),
     ("SRANDMEMBER", keys.CANCELLING, "1"),

@@ -77,7 +77,7 @@ def test_no_script_takes_long_at_100_000_shards(client: redis.Redis) -> None:
     pairs = [value for choice in started for value in (choice.index, choice.owner)]
     assert timed("lost", job_id, *pairs) == MOST_AT_ONCE
     for choice in _start(picker, MOST_AT_ONCE):
-        timed("finish", job_id, choice.index, choice.owner, "FAILURE", b"result", "no", 0)
+        timed("finish", job_id, choice.index, choice.owner, "FAILURE", b"result", "no", 0.0, 0)
     _start(picker, MOST_AT_ONCE)
     assert timed.slices("retry", job_id, 0) == SHARDS / MOST_AT_ONCE
     timed("hold", job_id, "needs 64 GiB")

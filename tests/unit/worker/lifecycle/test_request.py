@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import OutOfMemoryError
 
 from qfleet_worker.lifecycle.request import shard_request
+from qfleet_worker.machine.resources import usable_cores
 from qfleet_worker.store import NEEDS_MESSAGE
 
 CHOSEN = ("job", 3, "w@h/1/a", 2, "", 5000, 4, "")
@@ -33,27 +35,31 @@ class FakeStore:
     runs_it: bool = True
     error: Exception | None = None
     calls: list[tuple[object, ...]] = field(default_factory=list)
+    #: the core seconds in each report
+    spent: list[float] = field(default_factory=list)
 
     def owner_of(self, process: int | None) -> str:
         return f"w@h/{process}/"
 
-    def release(self, *what: object) -> int:
-        self._noted("release", *what)
+    def release(self, *what: object, spent: float) -> int:
+        self._noted("release", *what, spent=spent)
         return self.answer
 
-    def fail(self, *what: object) -> None:
-        self._noted("fail", *what)
+    def fail(self, *what: object, spent: float) -> None:
+        self._noted("fail", *what, spent=spent)
 
-    def stopped(self, *what: object) -> int:
-        self._noted("stopped", *what)
+    def stopped(self, *what: object, spent: float) -> int:
+        self._noted("stopped", *what, spent=spent)
         return self.answer
 
     def runs(self, *what: object) -> bool:
         self._noted("runs", *what)
         return self.runs_it
 
-    def _noted(self, *what: object) -> None:
+    def _noted(self, *what: object, spent: float | None = None) -> None:
         self.calls.append(what)
+        if spent is not None:
+            self.spent.append(spent)
         if self.error is not None:
             raise self.error
 
@@ -73,6 +79,7 @@ class Ledger:
         monkeypatch.setattr(Request, "acknowledge", lambda request: setattr(request, "acknowledged", True))
         monkeypatch.setattr(Request, "terminate", lambda *_: None)
         monkeypatch.setattr(Request, "on_timeout", lambda *_: None)
+        monkeypatch.setattr(Request, "on_accepted", lambda *_: None)
 
     def request(self, arguments: tuple[object, ...] = CHOSEN, *, process: int | None = 77) -> Any:
         made = shard_request(
@@ -121,6 +128,9 @@ def test_a_shard_that_could_not_be_run_is_told_once(
     ledger.store.answer = answer
     request = ledger.request(arguments)
     request.on_failure(_failure(error))
+    # It began 10 s ago, and nobody knows what its process took: 4 threads, or all cores.
+    cores = 4 if arguments is CHOSEN else usable_cores()
+    assert ledger.store.spent == [pytest.approx(10 * cores, rel=0.5)]
     # An attempt: it isn't released as well.
     assert ledger.store.calls == [("stopped", "job", 3, owner, cause)]
     assert ledger.published == [("job", 3)] * (answer == NEEDS_MESSAGE)
@@ -150,6 +160,7 @@ def test_a_shard_that_did_not_run_is_handed_back_once(ledger: Ledger, requeue: b
     request.reject(requeue)
     request.reject(requeue)
     assert ledger.store.calls == [("release", "job", 3, "w@h/1/a")] * requeue
+    assert ledger.store.spent == [0.0] * requeue
     assert ledger.published == []
     assert ledger.ended == [request]
 
@@ -185,6 +196,19 @@ def test_a_shard_that_the_ledger_has_elsewhere_is_killed(ledger: Ledger, monkeyp
     ledger.store.runs_it = False
     ledger.request(process=None).abandon("pool")
     assert killed == [("pool", "SIGKILL")]
+
+
+def test_the_processor_time_of_its_process_counts(ledger: Ledger) -> None:
+    request = ledger.request(process=os.getpid())
+    request.on_accepted(os.getpid(), time.monotonic())
+    begin = time.process_time()
+    while time.process_time() < begin + 0.1:
+        sum(range(1000))
+    request.release()
+    if sys.platform == "linux":
+        assert 0.1 <= ledger.store.spent[0] < 5
+    request.on_failure(_failure(WorkerLostError("exitcode 3")))
+    assert ledger.store.spent[1] >= ledger.store.spent[0]
 
 
 def test_a_process_that_has_finished_the_shard_is_left_alone(ledger: Ledger) -> None:
