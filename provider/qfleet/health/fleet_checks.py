@@ -74,13 +74,13 @@ def check_worker_records(facts: Facts) -> Finding:
 
 
 def check_queue(facts: Facts) -> Finding:
-    """Check that every waiting task has a message or a token."""
+    """Check that every waiting task has a token, or a message."""
     # A worker may have taken some that it has not reported yet.
-    accounted = facts.messages + sum(len(worker.holds) + worker.concurrency for worker in facts.workers)
-    text = f"{facts.messages} messages for {facts.waiting_shards} waiting tasks"
+    accounted = facts.tokens + sum(len(worker.holds) + worker.concurrency for worker in facts.workers)
+    text = f"{facts.tokens} tokens for {facts.waiting_shards} waiting tasks"
     if facts.waiting_shards <= accounted:
         return Finding("queue", "ok", text)
-    remedy = "none if a worker is up: it sends lost messages again within a minute. Otherwise start one"
+    remedy = "none if a worker is up: it pushes the missing ones within a minute. Otherwise start one"
     return Finding("queue", "problem", f"{text}: some were lost", remedy)
 
 

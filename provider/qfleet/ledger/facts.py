@@ -35,7 +35,7 @@ _TYPED: Final[dict[str, tuple[str, Callable[[Any, str], object]]]] = {
         ("sorted set", lambda client, key: client.zscore(key, "")),
     ),
     **dict.fromkeys(
-        (keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS), ("hash", lambda client, key: client.hget(key, ""))
+        (keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS, keys.USED), ("hash", lambda client, key: client.hget(key, ""))
     ),
     **dict.fromkeys((keys.CANCELLING, keys.DRAINING), ("set", lambda client, key: client.smembers(key))),
     **dict.fromkeys((_QUEUE, *map(keys.tokens, _TIERS)), ("list", lambda client, key: client.llen(key))),
@@ -75,9 +75,9 @@ class Facts:
     silent_workers: tuple[str, ...]
     #: names of unreadable records of workers; unprintable bytes are escaped
     damaged_workers: tuple[str, ...]
-    #: the number of messages and tokens on the queues
-    messages: int
-    #: the number of waiting shards that must have a message or a token there
+    #: the number of tokens, and of messages of clients of version 0.1
+    tokens: int
+    #: the number of waiting shards that must have one of these
     waiting_shards: int
     #: for each job that no worker can hold, the reason
     unplaceable_jobs: Mapping[str, str]
@@ -151,7 +151,7 @@ def gather_facts(connection: Connection) -> Facts:
             workers=workers,
             silent_workers=tuple(sorted(readable - {worker.name for worker in workers})),
             damaged_workers=tuple(sorted(shown(name) for name, record in records.items() if record is None)),
-            messages=sum(client.llen(key) for key in (_QUEUE, *map(keys.tokens, _TIERS)) if key not in wrong),
+            tokens=sum(client.llen(key) for key in (_QUEUE, *map(keys.tokens, _TIERS)) if key not in wrong),
             waiting_shards=unfinished.waiting,
             unplaceable_jobs={} if keys.UNPLACEABLE in wrong else _unplaceable(client),
             gone_jobs=tuple(unfinished.gone),

@@ -48,7 +48,7 @@ def _orphans(facts: Facts, job_id: str) -> list[str]:
     "key",
     [
         *(keys.JOBS, keys.IDS, keys.UNFINISHED, keys.ACTIVE, keys.STARTED, keys.UNPLACEABLE, keys.ready(0)),
-        *(keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS, keys.CANCELLING),
+        *(keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS, keys.USED, keys.CANCELLING),
         *(f"{keys.PREFIX}{keys.QUEUE}", keys.tokens(0), keys.tokens(11)),
     ],
 )
@@ -109,17 +109,17 @@ def test_messages_and_the_shards_that_wait_for_one(own: Connection) -> None:
     job = make_job(4)
     send(own, job)
     seen = gather_facts(own)
-    assert (seen.messages, seen.waiting_shards) == (4, 4)
+    assert (seen.tokens, seen.waiting_shards) == (4, 4)
     run_shard(own.client, job.job_id, 0)
     own.client.lpop(keys.tokens(0), 2)
     seen = gather_facts(own)
-    assert (seen.messages, seen.waiting_shards) == (1, 3)
+    assert (seen.tokens, seen.waiting_shards) == (1, 3)
     # Of a job of version 0.1 each shard has a message.
     old = make_job(4)
     store_as_0_1(own.client, old)
     publish(own, old.job_id, range(3))
     seen = gather_facts(own)
-    assert (seen.messages, seen.waiting_shards) == (4, 7)
+    assert (seen.tokens, seen.waiting_shards) == (4, 7)
 
 
 def test_a_job_of_version_0_1_that_is_being_published_has_lost_nothing(own: Connection) -> None:
