@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Unpack
+from typing import Any, Final, Unpack
 
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
@@ -21,10 +21,11 @@ from qfleet.health.diagnosis import diagnose
 from qfleet.health.finding import Finding
 from qfleet.health.redis_checks import refused
 from qfleet.jobs.circuits import FleetJob
+from qfleet.jobs.outlook import metrics_of, read_outlooks
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection, JobSummary, gather_facts
 from qfleet.ledger.draining import set_draining, worker_called
-from qfleet.ledger.shares import read_weight, write_weight
+from qfleet.ledger.shares import read_usage, read_weight, write_weight
 from qfleet.local import LocalFleet
 from qfleet.options import RunKeywords, check_text
 from qfleet.settings import Settings, choose_tenant
@@ -235,6 +236,20 @@ class FleetProvider:
             )
             return list(itertools.islice(matching, skip, None if limit is None else skip + limit))
 
+    def metrics(self, jobs: Iterable[FleetJob | PrimitiveFleetJob]) -> list[dict[str, Any]]:
+        """Return the metrics of jobs, read for all of them together.
+
+        Args:
+            jobs: jobs of this fleet, such as `jobs` returns.
+
+        Returns:
+            For each job the dict of `qfleet.FleetJob.metrics`. A job that has gone meanwhile keeps its last state.
+        """
+        jobs = list(jobs)
+        known = {job.job_id(): job._snapshot for job in jobs}
+        found = dict(zip(known, read_outlooks(self._connection, known), strict=True))
+        return [metrics_of(found[job.job_id()]) for job in jobs]
+
     def delete_job(self, job_id: str) -> bool:
         """Delete a job that has ended, with its results. Returns True.
 
@@ -284,6 +299,15 @@ class FleetProvider:
         """Return a tenant's weight among the tenants; 1 unless it was set."""
         with self._connection.ledger():
             return read_weight(self._connection.client, tenant)
+
+    def usage(self, tenant: str) -> float:
+        """Return the core seconds that a tenant's jobs have used.
+
+        Those of jobs that were deleted or have expired count too. A job that runs is added now and then, and at its
+        end. Of very many tenants, those with the least usage are forgotten.
+        """
+        with self._connection.ledger():
+            return read_usage(self._connection.client, tenant)
 
     def set_weight(self, tenant: str, weight: float) -> None:
         """Set a tenant's weight.

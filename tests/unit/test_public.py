@@ -28,6 +28,7 @@ JOB_MEMBERS = {
     "estimated_time",
     "held",
     "metadata",
+    "metrics",
     "pause",
     "priority",
     "progress",
@@ -39,6 +40,7 @@ JOB_MEMBERS = {
     "submit",
     "tags",
     "tenant",
+    "usage",
     "wait_for_final_state",
 }
 #: Classes that users hold, and their public members.
@@ -58,9 +60,11 @@ MEMBERS = {
         "job",
         "jobs",
         "local",
+        "metrics",
         "server",
         "set_weight",
         "tenant",
+        "usage",
         "weight",
         "workers",
     },

@@ -37,6 +37,9 @@ def jobs(
 ) -> None:
     """List the fleet's jobs, newest first.
 
+    A job that waits shows how many jobs of the same tenant come before it. One that hasn't ended shows the time until
+    it ends, as an interval.
+
     \b
     Example:
       qfleet jobs
@@ -50,7 +53,7 @@ def jobs(
     listed = provider.jobs(
         limit=limit, backend_name=backend_name, pending=pending, job_tags=list(tags) or None, tenant=tenant
     )
-    documents = [job_document(job) for job in listed]
+    documents = [job_document(*each) for each in zip(listed, provider.metrics(listed), strict=True)]
     workers = len(provider.workers())
     if as_json:
         write_json({"jobs": documents, "workers": workers})
@@ -68,7 +71,7 @@ def jobs(
 @url_option
 @json_option
 def status(job_id: str, url: str | None, as_json: bool) -> None:
-    """Show the progress of a job and its errors.
+    """Show a job: progress, place, time left, usage and errors.
 
     The beginning of the ID is enough.
 
@@ -80,10 +83,7 @@ def status(job_id: str, url: str | None, as_json: bool) -> None:
     from qfleet.cli.output import job_document, print_job
 
     job = provider.job(job_id)
-    position, time = job.queue_position(), job.estimated_time()
-    document = job_document(job) | {
-        "queue_position": position._asdict() if position else None,
-        "estimated_seconds": time._asdict() if time else None,
+    document = job_document(job, job.metrics()) | {
         "error_message": job.error_message(),
         "workers": len(provider.workers()),
     }
@@ -126,8 +126,9 @@ def result(job_id: str, wait: float, partial: bool, plot: Path | None, url: str 
       qfleet result 1d8c2f0e --wait 60 --plot counts.png
     """
     provider = connect(url)
-    from qfleet.cli.output import circuit_documents, print_counts, result_document, wait_for_result
+    from qfleet.cli.output import circuit_documents, print_counts, result_document
     from qfleet.cli.plot import check_plot, save_histograms
+    from qfleet.cli.progress import wait_for_result
     from qfleet.cli.pubs import histogram_documents, print_pubs, pub_documents
     from qfleet.errors import FleetJobTimeoutError
     from qfleet.jobs.primitive import PrimitiveFleetJob

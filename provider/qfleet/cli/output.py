@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables and JSON documents of jobs and results; the progress bar."""
+"""Tables and JSON documents of jobs and results."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
-from qfleet.cli import interrupts
 from qfleet.cli.terminal import console, echo
 
 if TYPE_CHECKING:
@@ -19,33 +17,42 @@ if TYPE_CHECKING:
 
 __all__ = [
     "circuit_documents",
+    "interval",
     "job_document",
     "outcome_rows",
     "print_counts",
     "print_job",
     "print_jobs",
     "result_document",
-    "wait_for_result",
 ]
 
+#: Units of time with their seconds, the largest first.
+_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60))
 #: The number of outcomes of a circuit that a table shows; JSON has all of them.
 _TOP = 6
 
 
-def job_document(job: FleetJob | PrimitiveFleetJob) -> dict[str, Any]:
-    """Return the document of a job that `jobs` and `status` write."""
-    progress = job.progress()
+def job_document(job: FleetJob | PrimitiveFleetJob, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of a job that `jobs` and `status` write.
+
+    Args:
+        job: the job.
+        metrics: what is known of it, from `qfleet.FleetJob.metrics`.
+    """
     return {
         "id": job.job_id(),
         "backend": job.backend().name,
-        "status": job.status().name,
-        "circuits_done": progress.done,
-        "circuits_total": progress.total,
+        "status": metrics["status"],
+        "circuits_done": metrics["circuits_done"],
+        "circuits_total": metrics["num_circuits"],
         "created": job.creation_date.isoformat(),
         "tags": list(job.tags),
         "tenant": job.tenant,
         "priority": job.priority,
-        "held": job.held,
+        "held": metrics["held"],
+        "queue_position": metrics["queue_position"],
+        "estimated_seconds": metrics["estimated_seconds"],
+        "usage_seconds": metrics["usage"]["seconds"],
     }
 
 
@@ -152,17 +159,29 @@ def print_jobs(documents: Iterable[dict[str, Any]]) -> None:
 
     documents = list(documents)
     several = len({document["tenant"] for document in documents}) > 1
-    names = ["id", "backend", "status", "circuits", "created", "tags", *(["tenant"] if several else [])]
-    table = Table(*names, box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = {
+        "id": [document["id"] for document in documents],
+        "backend": [document["backend"] for document in documents],
+        "status": [document["status"] + (", paused" if document["held"] == "paused" else "") for document in documents],
+        "circuits": [f"{document['circuits_done']}/{document['circuits_total']}" for document in documents],
+        "jobs before": [_jobs_before(document["queue_position"]) for document in documents],
+        "ends in": [interval(document["estimated_seconds"]) for document in documents],
+        "created": [_local_time(document["created"]) for document in documents],
+        "tags": [", ".join(document["tags"]) for document in documents],
+        "tenant": [document["tenant"] if several else "" for document in documents],
+    }
+    # Without jobs that wait or run, nothing is known of most.
+    shown = {name: cells for name, cells in columns.items() if any(cells) or name == "tags"}
+    table = Table(*shown, box=box.SIMPLE_HEAD, pad_edge=False)
     # Users copy the id and look for the status.
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
-    for document in documents:
-        circuits = f"{document['circuits_done']}/{document['circuits_total']}"
-        created = _local_time(document["created"])
-        status = document["status"] + (", paused" if document["held"] == "paused" else "")
-        row = [document["id"], document["backend"], status, circuits, created, ", ".join(document["tags"])]
-        table.add_row(*row, *([document["tenant"]] if several else []))
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*row)
     console().print(table)
+
+
+def _jobs_before(position: dict[str, int] | None) -> str:
+    return "" if position is None else str(position["jobs"])
 
 
 def print_job(document: dict[str, Any]) -> None:
@@ -178,7 +197,8 @@ def print_job(document: dict[str, Any]) -> None:
         "priority": document["priority"] if document["priority"] != "normal" else "",
         "held": document["held"],
         "waits": _position(document["queue_position"]),
-        "ends in": _interval(document["estimated_seconds"]),
+        "ends in": interval(document["estimated_seconds"]),
+        "used": _used(document["usage_seconds"]),
         "error": document["error_message"],
     }
     for name, value in lines.items():
@@ -194,53 +214,40 @@ def _position(position: dict[str, int] | None) -> str:
     return text + (f", in turns with {tenants} other {'tenant' if tenants == 1 else 'tenants'}" if tenants else "")
 
 
-def _interval(seconds: dict[str, float] | None) -> str:
+def _used(seconds: float | None) -> str:
+    return f"{seconds:.1f} core seconds" if seconds else ""
+
+
+def interval(seconds: dict[str, float] | None) -> str:
+    """Return an interval as text, such as "10 to 40 s".
+
+    The text never claims more than the interval: its lower end is rounded down, its upper end up.
+
+    Args:
+        seconds: ``low`` and ``high``; the text is empty for ``None``, and if both are 0.
+    """
     if seconds is None or not seconds["high"]:
         return ""
-    return f"{_duration(seconds['low'])} to {_duration(seconds['high'])}"
+    low, low_unit = _rounded(seconds["low"], math.floor)
+    high, high_unit = _rounded(seconds["high"], math.ceil)
+    if low == "0":
+        return f"at most {high} {high_unit}"
+    return f"{low} to {high} {high_unit}" if low_unit == high_unit else f"{low} {low_unit} to {high} {high_unit}"
 
 
-def _duration(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+def _rounded(seconds: float, whole: Callable[[float], int]) -> tuple[str, str]:
+    """Return a time as a rounded number and its unit.
+
+    Args:
+        seconds: the time.
+        whole: rounds a number up or down.
+    """
+    unit, size = next((each for each in _UNITS if seconds >= 2 * each[1]), ("s", 1))
+    number = seconds / size
+    return str(whole(number)) if number >= 10 else f"{whole(10 * number) / 10:g}", unit
 
 
 def _local_time(iso: str) -> str:
     from datetime import datetime
 
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def wait_for_result(job: Any, timeout: float | None = None, *, partial: bool = False) -> Any:
-    """Return a job's result, and show a progress bar meanwhile.
-
-    The bar is shown if stderr is a terminal.
-
-    Args:
-        job: the job.
-        timeout: seconds to wait; ``None`` waits forever.
-        partial: see `qfleet.FleetJob.result`.
-
-    Raises:
-        QfleetError: see `qfleet.FleetJob.result`.
-    """
-    if sys.stderr is None or not sys.stderr.isatty():
-        return job.result(timeout=timeout, partial=partial)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    ends = None if timeout is None else time.monotonic() + timeout
-    shown_on = console(stderr=True)
-    with Progress(*columns, console=shown_on) as bar:
-        interrupts.on_bar(not shown_on.is_dumb_terminal)
-        task = bar.add_task("QUEUED", total=job.progress().total)
-
-        def show(_job_id: str, status: Any, running: Any) -> None:
-            bar.update(task, completed=running.progress().done, description=status.name)
-
-        job.wait_for_final_state(timeout=timeout, wait=0.1, callback=show)
-        show(job.job_id(), job.status(), job)
-    interrupts.on_bar(False)
-    return job.result(timeout=None if ends is None else max(0.0, ends - time.monotonic()), partial=partial)

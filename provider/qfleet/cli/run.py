@@ -145,7 +145,7 @@ def _run_locally(
 
     The result is printed here since the job is lost when the local fleet stops.
     """
-    from qfleet.cli.output import wait_for_result
+    from qfleet.cli.progress import wait_for_result
 
     try:
         job = provider.get_backend(backend_name).run(circuits, **options)
@@ -172,7 +172,7 @@ def _submit(provider: FleetProvider, circuits: list[Any], backend_name: str, opt
 
 
 def _result_of_given(job: Any, timeout: float | None, *, partial: bool) -> Any:
-    from qfleet.cli.output import wait_for_result
+    from qfleet.cli.progress import wait_for_result
     from qfleet.errors import FleetJobTimeoutError
 
     try:

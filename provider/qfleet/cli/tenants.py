@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that shows and sets a tenant's weight."""
+"""The command that shows a tenant, and sets its weight."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["tenant"]
 @url_option
 @json_option
 def tenant(name: str, weight: float | None, url: str | None, as_json: bool) -> None:
-    """Show or set the weight of a tenant.
+    """Show a tenant's weight and usage, or set the weight.
 
     Tenants that want more than there is get the fleet's time in proportion to their weights. A tenant has the weight 1
-    unless it is set.
+    unless it is set. What its jobs have used is shown in core seconds.
 
     \b
     Example:
@@ -30,8 +30,8 @@ def tenant(name: str, weight: float | None, url: str | None, as_json: bool) -> N
     provider = connect(url)
     if weight is not None:
         provider.set_weight(name, weight)
-    weight = provider.weight(name)
+    weight, usage = provider.weight(name), provider.usage(name)
     if as_json:
-        write_json({"tenant": name, "weight": weight})
+        write_json({"tenant": name, "weight": weight, "usage_seconds": usage})
     else:
-        echo(f"Tenant {name} has the weight {weight:g}.")
+        echo(f"Tenant {name} has the weight {weight:g}, and has used {usage:.1f} core seconds.")

@@ -15,7 +15,7 @@ from qiskit.providers import JobStatus
 from qfleet.errors import DamagedDataError, FleetJobTimeoutError, JobCancelledError, JobFailedError
 from qfleet.jobs.failures import failure_text
 from qfleet.jobs.gathering import all_parts
-from qfleet.jobs.queued import JobBackend, QueuedJob, is_settled
+from qfleet.jobs.queued import JobBackend, QueuedJob
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Deadline, ended, goes_on, interruptible, seconds, watch
 from qfleet.ledger import JobRecord, NewJob, Snapshot, Ticket, publish, send
@@ -292,7 +292,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         """Yield the job's state at each read; see `watch`."""
         read_every = self._read_every if read_every is None else read_every
         self._must_be_submitted()
-        if self._snapshot is not None and is_settled(self._snapshot):
+        if self._snapshot is not None and self._snapshot.is_settled:
             yield self._snapshot
             return
         watched = watch(self._connection, deadline, read_every=read_every, moves=moves, ticket=ticket)
@@ -340,7 +340,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         self._must_be_submitted()
         deadline = Deadline(self._job_id, None)
         snapshot = self._snapshot
-        if snapshot is None or not is_settled(snapshot):
+        if snapshot is None or not snapshot.is_settled:
             snapshot = await ended(self._connection, deadline, read_every=self._read_every, ticket=self._ticket)
             self._snapshot = snapshot
         threads = self._connection.threads

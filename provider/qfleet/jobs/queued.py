@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Protocol
+from typing import Any, Protocol
 
 from qfleet.errors import FleetJobError
-from qfleet.jobs.estimate import Estimate, QueuePosition, estimate
+from qfleet.jobs.estimate import Estimate, QueuePosition
+from qfleet.jobs.outlook import Outlook, metrics_of, read_outlooks
 from qfleet.jobs.status import job_status
 from qfleet.ledger import Connection, NewJob, Snapshot
 from qfleet.ledger.pausing import pause, resume
-from qfleet.ledger.place import Place, read_place
 from qfleet.options import WEIGHTS, Priority
 from qfleet.wire.redis.keys import CANCELLED
 
@@ -69,34 +69,62 @@ class QueuedJob(ABC):
             ``None`` if nothing of the job waits for a worker: it has ended, or all of it was started. Also if it is
             held, isn't submitted yet, or comes from a client of version 0.1.
         """
-        place = self._place()
-        return QueuePosition(place.jobs, place.tenants) if place is not None and place.left else None
+        return self._outlook().position if self._unsent is None else None
 
     def estimated_time(self) -> Estimate | None:
         """Return the seconds until the job ends, as an interval.
 
-        They go by the predicted time of circuits, the workers that are up, and what waits before the job. Jobs that
-        come later aren't counted, and circuits on much slower machines take longer. Once the job has ended, both are 0.
+        They go by the predicted time of circuits, the workers that are up with the time that their last circuits took,
+        and what waits before the job. Jobs that come later aren't counted. Once the job has ended, both are 0.
 
         Returns:
             ``None`` if that can't be told: no worker is up that can run it, it is held, isn't submitted yet, or comes
             from a client of version 0.1.
         """
-        place = self._place()
-        if place is None:
-            return None
-        if self._snapshot is not None and self._snapshot.is_final:
-            return Estimate(0.0, 0.0)
-        with self._connection.ledger() as ledger:
-            return estimate(place, ledger.workers())
+        return self._outlook().time if self._unsent is None else None
 
-    def _place(self) -> Place | None:
-        """Read the job's state and its place in the queue."""
+    def usage(self) -> float | None:
+        """Return the core seconds that the job has used.
+
+        Workers measure the processor time of all threads. It counts whether circuits succeed, fail or are cancelled;
+        those of a process that died count with all the cores that it might have used, and those of a machine that was
+        lost aren't known.
+
+        Returns:
+            ``None`` if workers of version 0.1 ran the job, which measured nothing.
+        """
         if self._unsent is not None:
-            return None
-        self._read_snapshot()
-        with self._connection.ledger():
-            return read_place(self._connection.client, self._job_id)
+            return 0.0
+        usage = self._read_snapshot().usage
+        return self._outlook().snapshot.usage if usage is None else usage
+
+    def metrics(self) -> dict[str, Any]:
+        """Return what is known of the job now, read at once.
+
+        Returns:
+            A dict of types that JSON has:
+
+            - ``status``, ``num_circuits``, ``circuits_done``, and ``held``, see `held`.
+            - ``timestamps``: ``created``, ``running`` (its first circuit began) and ``finished``, in ISO format, UTC.
+            - ``usage``: ``seconds`` and, as IBM's jobs name it, ``quantum_seconds``: see `usage`.
+            - ``queue_position``: ``jobs`` and ``tenants``, see `queue_position`.
+            - ``estimated_seconds``: ``low`` and ``high``, see `estimated_time`.
+            - ``estimated_completion_time``: ``earliest`` and ``latest``, the same as times.
+
+            What isn't known, or hasn't happened yet, is ``None``.
+
+        Raises:
+            FleetJobError: the job isn't submitted yet.
+        """
+        self._must_be_submitted()
+        return metrics_of(self._outlook())
+
+    def _outlook(self) -> Outlook:
+        """Read the job's state and its place among all jobs."""
+        known = self._snapshot if self._snapshot is not None and self._snapshot.is_settled else None
+        (outlook,) = read_outlooks(self._connection, {self._job_id: known})
+        self._snapshot = outlook.snapshot
+        return outlook
 
     def pause(self) -> bool:
         """Let no other part of the job start until `resume`.
@@ -158,12 +186,7 @@ class QueuedJob(ABC):
         return FleetJobError(f"job {self._job_id} {text}", job_id=self._job_id)
 
     def _read_snapshot(self) -> Snapshot:
-        if self._snapshot is None or not is_settled(self._snapshot):
+        if self._snapshot is None or not self._snapshot.is_settled:
             with self._connection.ledger() as ledger:
                 self._snapshot = ledger.snapshot(self._job_id)
         return self._snapshot
-
-
-def is_settled(snapshot: Snapshot) -> bool:
-    """Tell whether a job can't change; one with failures may be retried."""
-    return snapshot.is_final and not snapshot.states["FAILURE"]

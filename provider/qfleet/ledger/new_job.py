@@ -192,5 +192,7 @@ def _tier_fields(job: NewJob) -> Iterator[tuple[str, str | int]]:
             TierField.SECONDS: f"{tier.seconds:.6g}",
             TierField.QUBITS: tier.num_qubits,
         }
+        if tier.longest > tier.seconds:
+            values[TierField.LONGEST] = f"{tier.longest:.6g}"
         for name, value in values.items():
             yield JobField.of_tier(tier.number, name), value

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The place of a job among those that wait, read at once."""
+"""The place of a job among those that wait."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from qfleet.wire.lua import Scripts
-
-_FIELDS_OF_TIER: Final = 4
+_FIELDS_OF_TIER: Final = 5
 
 
 class WaitingTier(NamedTuple):
@@ -20,6 +19,8 @@ class WaitingTier(NamedTuple):
     slow: int
     #: predicted core seconds of one of them
     seconds: float
+    #: predicted core seconds of the longest of all that the tier had
+    longest: float
 
 
 class Place(NamedTuple):
@@ -46,22 +47,19 @@ class Place(NamedTuple):
         return sum(tier.left for tier in self.tiers)
 
 
-def read_place(client: Any, job_id: str) -> Place | None:
-    """Return the place of a job. Raises redis-py's errors.
+def place_of(answer: Sequence[bytes]) -> Place | None:
+    """Return the place of a job.
 
     Args:
-        client: a ``redis.Redis``.
-        job_id: the job.
+        answer: the answer of the script ``place``.
 
     Returns:
         ``None`` for a job that is held, comes from a client of version 0.1, or isn't there.
     """
-    answer = [float(text) for text in Scripts(client).call("place", job_id)]
     if not answer:
         return None
-    (jobs, tenants, share, others_first, before, running, longest), rest = answer[:7], answer[7:]
-    tiers = tuple(
-        WaitingTier(int(left), int(need), int(slow), seconds)
-        for left, need, slow, seconds in zip(*(rest[at::_FIELDS_OF_TIER] for at in range(_FIELDS_OF_TIER)), strict=True)
-    )
+    numbers = [float(text) for text in answer]
+    (jobs, tenants, share, others_first, before, running, longest), rest = numbers[:7], numbers[7:]
+    rows = [rest[at : at + _FIELDS_OF_TIER] for at in range(0, len(rest), _FIELDS_OF_TIER)]
+    tiers = tuple([WaitingTier(int(left), int(need), int(slow), *seconds) for left, need, slow, *seconds in rows])
     return Place(int(jobs), int(tenants), share, others_first, before, int(running), longest, tiers)

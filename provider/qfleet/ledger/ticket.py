@@ -62,6 +62,6 @@ class Ticket:
                 self._told = b""
                 return None
             states = dict.fromkeys(self.stored.states, 0) | {"SUCCESS": 1}
-            snapshot = replace(self.stored, states=states, circuits_done=self.stored.circuits, ended=ended)
+            snapshot = replace(self.stored, states=states, circuits_done=self.stored.circuits, ended=ended, usage=None)
             self._end = End(snapshot, result)
         return self._end

@@ -36,6 +36,7 @@ def place(shards: Iterable[PlannedShard]) -> tuple[list[ShardWork], list[Tier]]:
                 slow=max(shard.needs.get(SLOWER_ENGINE, 0) for shard in members),
                 seconds=QUEUE_SECONDS + sum(shard.seconds for shard in members) / len(members),
                 num_qubits=max(shard.num_qubits for shard in members),
+                longest=QUEUE_SECONDS + max(shard.seconds for shard in members),
             )
         )
     return [shard.work for shard in in_order], tiers

@@ -39,6 +39,7 @@ class FakeJob:
     held: str = ""
     position: QueuePosition | None = None
     time: Estimate | None = None
+    used: float | None = 0.0
     creation_date: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     before_result: Callable[[], object] = lambda: None
     waited: list[float | None] = field(default_factory=list)
@@ -77,11 +78,17 @@ class FakeJob:
         self.state = JobStatus.QUEUED
         return len(self.circuits)
 
-    def queue_position(self) -> QueuePosition | None:
-        return self.position
-
-    def estimated_time(self) -> Estimate | None:
-        return self.time
+    def metrics(self) -> dict[str, Any]:
+        progress = self.progress()
+        return {
+            "status": self.state.name,
+            "num_circuits": progress.total,
+            "circuits_done": progress.done,
+            "held": self.held,
+            "usage": {"seconds": self.used, "quantum_seconds": self.used},
+            "queue_position": self.position._asdict() if self.position else None,
+            "estimated_seconds": self.time._asdict() if self.time else None,
+        }
 
     def pause(self) -> bool:
         if self.in_final_state():
@@ -119,6 +126,7 @@ class FakeFleet:
     queries: list[dict[str, Any]] = field(default_factory=list)
     drained: list[tuple[str, bool]] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
+    used: dict[str, float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     #: what all workers say of their engine, at each look; the last of them from then on
     engines: list[dict[str, Any]] = field(default_factory=lambda: [engine("statevector")])
@@ -166,6 +174,9 @@ class FakeFleet:
                 fleet.queries.append(query)
                 return [] if fleet.job is None else [fleet.job]
 
+            def metrics(self, jobs: list[FakeJob]) -> list[dict[str, Any]]:
+                return [job.metrics() for job in jobs]
+
             def workers(self) -> list[Any]:
                 fleet.looks += 1
                 engine = fleet.engines.pop(0) if len(fleet.engines) > 1 else fleet.engines[0]
@@ -181,6 +192,9 @@ class FakeFleet:
 
             def weight(self, tenant: str) -> float:
                 return fleet.weights.get(tenant, 1.0)
+
+            def usage(self, tenant: str) -> float:
+                return fleet.used.get(tenant, 0.0)
 
             def set_weight(self, tenant: str, weight: float) -> None:
                 fleet.weights[tenant] = weight

@@ -146,7 +146,7 @@ class TestJobs:
         assert result.stderr == ""
 
     def test_as_json(self, qfleet_command: Any, make_job: Any) -> None:
-        make_job(state=JobStatus.QUEUED)
+        make_job(state=JobStatus.QUEUED, position=QueuePosition(2, 1), time=Estimate(1.5, 30.0), used=0.25)
         assert json.loads(qfleet_command("jobs", "--url", URL, "--json").stdout) == {
             "jobs": [
                 {
@@ -160,6 +160,9 @@ class TestJobs:
                     "tenant": "somebody",
                     "priority": "normal",
                     "held": "",
+                    "queue_position": {"jobs": 2, "tenants": 1},
+                    "estimated_seconds": {"low": 1.5, "high": 30.0},
+                    "usage_seconds": 0.25,
                 }
             ],
             "workers": 2,
@@ -208,14 +211,14 @@ class TestStatus:
         assert "circuits: 0 of 1 done" in result.stdout
         assert "out of memory" in result.stdout
         assert "tenant:   somebody" in result.stdout
-        for absent in ("priority", "held", "waits", "ends in"):
+        for absent in ("priority", "held", "waits", "ends in", "used"):
             assert absent not in result.stdout
 
     @pytest.mark.parametrize(
         ("position", "time", "lines"),
         [
-            ((0, 0), (0.04, 9.96), ["waits:    0 jobs of the same tenant before it", "ends in:  0.0 s to 10.0 s"]),
-            ((1, 1), (12, 119), ["1 job of the same tenant before it, in turns with 1 other tenant", "12 s to 119 s"]),
+            ((0, 0), (0.04, 9.96), ["waits:    0 jobs of the same tenant before it", "ends in:  at most 10 s"]),
+            ((1, 1), (12, 119), ["1 job of the same tenant before it, in turns with 1 other tenant", "12 to 119 s"]),
             (
                 (2, 3),
                 (120, 7200),
@@ -239,6 +242,12 @@ class TestStatus:
         assert document["queue_position"] == {"jobs": position[0], "tenants": position[1]}
         assert document["estimated_seconds"] == {"low": time[0], "high": time[1]}
 
+    def test_what_it_has_used(self, qfleet_command: Any, make_job: Any) -> None:
+        make_job(used=12.34)
+        assert "used:     12.3 core seconds\n" in qfleet_command("status", "job-1", "--url", URL).stdout
+        make_job(used=None)
+        assert "used" not in qfleet_command("status", "job-1", "--url", URL).stdout
+
     def test_a_job_that_waits_says_why(self, qfleet_command: Any, make_job: Any) -> None:
         job = make_job(state=JobStatus.QUEUED)
         job.priority, job.held = "high", "needs 64.0 GiB; the largest worker has 32.0 GiB"
@@ -252,7 +261,7 @@ class TestStatus:
         assert set(document) == {
             *("id", "backend", "status", "circuits_done", "circuits_total", "created", "tags"),
             *("tenant", "priority", "held", "error_message", "workers"),
-            *("queue_position", "estimated_seconds"),
+            *("queue_position", "estimated_seconds", "usage_seconds"),
         }
         assert (document["queue_position"], document["estimated_seconds"]) == (None, None)
         assert document["error_message"] is None
@@ -443,11 +452,14 @@ class TestWorkersAndDrain:
 
 
 class TestTenant:
-    def test_its_weight(self, qfleet_command: Any, fleet: Any) -> None:
-        assert qfleet_command("tenant", "lab", "--url", URL).stdout == "Tenant lab has the weight 1.\n"
-        assert qfleet_command("tenant", "lab", "--weight", "2.5", "--url", URL).stdout.endswith("the weight 2.5.\n")
+    def test_its_weight_and_what_it_used(self, qfleet_command: Any, fleet: Any) -> None:
+        shown = qfleet_command("tenant", "lab", "--url", URL).stdout
+        assert shown == "Tenant lab has the weight 1, and has used 0.0 core seconds.\n"
+        fleet.used["lab"] = 12.345
+        shown = qfleet_command("tenant", "lab", "--weight", "2.5", "--url", URL).stdout
+        assert shown.endswith("the weight 2.5, and has used 12.3 core seconds.\n")
         document = json.loads(qfleet_command("tenant", "lab", "--url", URL, "--json").stdout)
-        assert document == {"tenant": "lab", "weight": 2.5}
+        assert document == {"tenant": "lab", "weight": 2.5, "usage_seconds": 12.345}
         assert fleet.weights == {"lab": 2.5}
 
 

@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables, documents and the progress bar."""
+"""Tables and documents."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from qiskit.providers import JobStatus
 from qiskit.quantum_info import Statevector
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
-from qfleet.cli.output import circuit_documents, print_counts, print_jobs, wait_for_result
+from qfleet.cli.output import circuit_documents, interval, print_counts, print_jobs
 from qfleet.cli.terminal import write_json
 
 
@@ -90,79 +87,50 @@ def test_a_name_is_never_markup(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_job_without_tags_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:
-    print_jobs(
-        [
-            {
-                "id": "job-1",
-                "backend": "automatic",
-                "status": "RUNNING",
-                "circuits_done": 3,
-                "circuits_total": 7,
-                "created": "2026-01-02T03:04:05+00:00",
-                "tags": [],
-                "held": "",
-                "tenant": "somebody",
-            }
-        ]
-    )
+    print_jobs([row(status="RUNNING", circuits_done=3, circuits_total=7)])
     assert "3/7" in capsys.readouterr().out
 
 
-def test_tenants_are_shown_if_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
-    def row(tenant: str) -> dict[str, Any]:
-        document = {"id": "job", "backend": "automatic", "status": "DONE", "circuits_done": 1, "circuits_total": 1}
-        return document | {"created": "2026-01-02T03:04:05+00:00", "tags": [], "held": "", "tenant": tenant}
+def row(**changed: Any) -> dict[str, Any]:
+    """The document of a job in a list."""
+    document = {"id": "job", "backend": "automatic", "status": "DONE", "circuits_done": 1, "circuits_total": 1}
+    document |= {"created": "2026-01-02T03:04:05+00:00", "tags": [], "held": "", "tenant": "ada"}
+    return document | {"queue_position": None, "estimated_seconds": {"low": 0.0, "high": 0.0}} | changed
 
-    print_jobs([row("ada"), row("ada")])
+
+def test_tenants_are_shown_if_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+    print_jobs([row(), row()])
     assert "ada" not in capsys.readouterr().out
-    print_jobs(iter([row("ada"), row("bob")]))
+    print_jobs(iter([row(), row(tenant="bob")]))
     assert re.search(r"tenant\s*\n.*\n.*ada\s*\n.*bob", capsys.readouterr().out)
 
 
-class WatchedJob:
-    """Ends at the third look."""
-
-    def __init__(self) -> None:
-        self.looks = 0
-        self.asked: list[tuple[float | None, bool]] = []
-
-    def job_id(self) -> str:
-        return "job-1"
-
-    def status(self) -> JobStatus:
-        return JobStatus.DONE if self.looks >= 3 else JobStatus.RUNNING
-
-    def progress(self) -> Any:
-        return SimpleNamespace(done=self.looks, total=3)
-
-    def wait_for_final_state(self, callback: Any, **_: object) -> None:
-        while self.looks < 3:
-            self.looks += 1
-            callback("job-1", self.status(), self)
-
-    def result(self, timeout: float | None, partial: bool) -> str:
-        self.asked.append((timeout, partial))
-        return "the result"
+def test_places_and_times_left_are_shown_if_a_job_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    print_jobs([row()])
+    out = capsys.readouterr().out
+    assert "before" not in out
+    assert "ends in" not in out
+    print_jobs([row(), row(queue_position={"jobs": 3, "tenants": 1}, estimated_seconds={"low": 12.7, "high": 39.1})])
+    head, _, ended, waits, *_ = capsys.readouterr().out.splitlines()[1:]
+    assert [head.find(name) > 0 for name in ("jobs before", "ends in")] == [True, True]
+    assert re.search(r" 1/1 +2026", ended)
+    assert re.search(r" 1/1 +3 +12 to 40 s +2026", waits)
 
 
-def test_without_a_terminal_there_is_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    job = WatchedJob()
-    assert wait_for_result(job, 30, partial=True) == "the result"
-    assert job.asked == [(30, True)]
-    assert capsys.readouterr() == ("", "")
-
-
-def test_on_a_terminal_the_bar_goes_to_stderr(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    job = WatchedJob()
-    assert wait_for_result(job, 30) == "the result"
-    [(timeout, partial)] = job.asked
-    assert timeout is not None
-    assert 0 < timeout <= 30
-    assert not partial
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "3/3" in err
-    assert "DONE" in err
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.0, 0.0, ""),
+        (0.0, 0.01, "at most 0.1 s"),
+        (0.09, 3.0, "at most 3 s"),
+        (0.19, 3.01, "0.1 to 3.1 s"),
+        (9.99, 10.01, "9.9 to 11 s"),
+        (11.9, 119.0, "11 to 119 s"),
+        (59.0, 121.0, "59 s to 2.1 min"),
+        (7200.0, 86_400.0 * 30, "2 h to 30 d"),
+        (3.0, 86_400.0 * 12_345_678, "3 s to 12345678 d"),
+    ],
+)
+def test_the_text_of_an_interval_holds_it(low: float, high: float, text: str) -> None:
+    assert interval({"low": low, "high": high}) == text
+    assert interval(None) == ""

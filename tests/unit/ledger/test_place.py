@@ -11,8 +11,9 @@ from late_jobs import make_tier, submit
 from make_jobs import make_job, store_as_0_1
 from picker import MIB, Picker
 
+from qfleet.ledger.overview import read_overviews
 from qfleet.ledger.pausing import pause
-from qfleet.ledger.place import Place, WaitingTier, read_place
+from qfleet.ledger.place import Place, WaitingTier
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import SchedField
 
@@ -26,14 +27,14 @@ def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
 
 
 def _place(client: redis.Redis, job_id: str) -> Place:
-    place = read_place(client, job_id)
-    assert place is not None
-    return place
+    (overview,) = read_overviews(client, [job_id])
+    assert overview.place is not None
+    return overview.place
 
 
 def test_a_job_alone(client: redis.Redis) -> None:
     job_id = submit(client, make_tier(3, need=5 * MIB, seconds=0.25), make_tier(2, 2, first=3, need=500 * MIB))
-    tiers = (WaitingTier(3, 5 * MIB, 15 * MIB, 0.25), WaitingTier(2, 500 * MIB, 1500 * MIB, 0.1))
+    tiers = (WaitingTier(3, 5 * MIB, 15 * MIB, 0.25, 0.25), WaitingTier(2, 500 * MIB, 1500 * MIB, 0.1, 0.1))
     assert _place(client, job_id) == Place(0, 0, 1.0, 0.0, 0.0, 0, 0.0, tiers)
     assert _place(client, job_id).left == 5
 
@@ -68,6 +69,13 @@ def test_what_was_chosen_waits_no_longer(client: redis.Redis) -> None:
     assert _place(client, job_id).left == 1
 
 
+def test_the_longest_shard_of_a_tier_is_known(client: redis.Redis) -> None:
+    job_id = submit(client, make_tier(3, seconds=0.25)._replace(longest=7.5))
+    assert [(tier.seconds, tier.longest) for tier in _place(client, job_id).tiers] == [(0.25, 7.5)]
+    Picker(client).choose()
+    assert _place(client, job_id).longest == 7.5
+
+
 def test_tenants_share_by_weight_and_those_with_less_come_first(client: redis.Redis) -> None:
     client.hset(keys.WEIGHTS, "bob", 3)
     client.hset(keys.SCHED, SchedField.WEIGHTED, 1)
@@ -93,7 +101,9 @@ def test_jobs_that_wait_for_nobody_have_no_place(client: redis.Redis) -> None:
     paused, old = submit(client), make_job()
     pause(client, paused)
     store_as_0_1(client, old)
-    assert [read_place(client, job_id) for job_id in (paused, old.job_id, "missing")] == [None, None, None]
+    overviews = read_overviews(client, [paused, old.job_id, "missing"])
+    assert [overview.place for overview in overviews] == [None, None, None]
+    assert [overview.snapshot is not None for overview in overviews] == [True, True, False]
 
 
 def test_damaged_jobs_count_as_little_as_can_be(client: redis.Redis) -> None:

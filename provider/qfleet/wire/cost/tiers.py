@@ -27,6 +27,8 @@ class Tier(NamedTuple):
     seconds: float
     #: qubits of their widest circuit, for the user
     num_qubits: int = 0
+    #: predicted core seconds of the longest of them; less than those of one if that isn't known
+    longest: float = 0.0
 
 
 def tier_of(need_bytes: int) -> int:

@@ -5,7 +5,8 @@
 -- it, at least if they are many; how many other tenants have shards to choose; its tenant's share of the fleet; the core seconds that others are given
 -- before its tenant; the predicted core seconds of its tenant's shards that come before its last one; the number of shards
 -- that run in the fleet; the most core seconds predicted of one of these. Then for each of its tiers: how many of its shards
--- nobody has chosen; what one of them needs, on the faster engine and on the slower one; its core seconds.
+-- nobody has chosen; what one of them needs, on the faster engine and on the slower one; its core seconds; and those of the
+-- longest one.
 
 local LEDGER, ID = KEYS[1], ARGV[1]
 local job = redis.call('HMGET', LEDGER, 'tiers', 'tenant', 'held')
@@ -14,14 +15,16 @@ if not (job[1] and job[2]) or job[3] then
 end
 local tenant = job[2]
 
--- How many shards of a job's tier nobody has chosen, and the predicted seconds of one; 0 of what can't be read.
+-- How many shards of a job's tier nobody has chosen, and the predicted seconds of one and of the longest; 0 of what can't be
+-- read.
 local function left_of(id, tier)
   local t = 't' .. tier .. ':'
-  local of = redis.pcall('HMGET', JOB .. id, t .. 'next', t .. 'end', t .. 'again', t .. 'seconds')
+  local of = redis.pcall('HMGET', JOB .. id, t .. 'next', t .. 'end', t .. 'again', t .. 'seconds', t .. 'longest')
   if of.err then
-    return 0, 0
+    return 0, 0, 0
   end
-  return math.max(0, number(of[2]) - number(of[1]) + number(of[3])), math.max(0, number(of[4]))
+  local seconds = math.max(0, number(of[4]))
+  return math.max(0, number(of[2]) - number(of[1]) + number(of[3])), seconds, math.max(seconds, number(of[5]))
 end
 
 -- ---- Its tiers, and its places among its tenant's jobs
@@ -29,9 +32,9 @@ end
 local rows, first, last, mine = {}, nil, nil, nil
 for text in string.gmatch(job[1], '%d+') do
   local tier = tonumber(text)
-  local left, seconds = left_of(ID, tier)
+  local left, seconds, longest = left_of(ID, tier)
   local needs = redis.call('HMGET', LEDGER, 't' .. tier .. ':need', 't' .. tier .. ':slow')
-  for _, value in ipairs({ left, number(needs[1]), number(needs[2]), seconds }) do
+  for _, value in ipairs({ left, number(needs[1]), number(needs[2]), seconds, longest }) do
     rows[#rows + 1] = string.format('%.17g', value)
   end
   local at = left > 0 and redis.call('ZSCORE', READY .. tier .. ':' .. tenant, ID)
@@ -103,7 +106,7 @@ for _, task in ipairs(redis.call('ZRANGE', STARTED, 0, MOST_READ - 1)) do
     known[id] = true
     local tiers = redis.pcall('HGET', JOB .. id, 'tiers')
     for tier in string.gmatch(type(tiers) == 'string' and string.sub(tiers, 1, 40) or '', '%d+') do
-      local _, seconds = left_of(id, tier)
+      local _, _, seconds = left_of(id, tier)
       longest = math.max(longest, seconds)
     end
   end
