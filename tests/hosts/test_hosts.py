@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from circuits import ENDLESS_SHOTS, endless
 from fleet_state import attempts, counts, held, many, nothing_left
-from host_fleet import RECOVERY_SECONDS, HostFleet, Recovery, cut_off, waiting_client
+from host_fleet import RECOVERY_SECONDS, HostFleet, Recovery, cut_off, laptop_client
 from processes import is_dead, owner_process, shard_field
 from qiskit.providers import JobStatus
 from waiting import until
@@ -60,7 +60,7 @@ def test_a_worker_is_cut_off_while_it_runs_a_shard(seconds: int, fleet: HostFlee
 def test_the_client_is_cut_off_while_it_waits(seconds: int, fleet: HostFleet, tmp_path: Path) -> None:
     expected = waited_counts(submit(fleet.backend))
     log = tmp_path / "client.log"
-    with waiting_client(fleet, log) as waiting:
+    with laptop_client(fleet, "waiting_client", log) as waiting:
         job = fleet.backend.retrieve_job(job_of(log))
         with held(fleet.client, job):
             until(lambda: job.progress().done == 8, "the small circuits have run")
@@ -86,7 +86,7 @@ def test_redis_is_cut_off_from_all(seconds: int, fleet: HostFleet, tmp_path: Pat
         with ExitStack() as stopped:
             for job in jobs:
                 stopped.enter_context(held(fleet.client, job))
-            waiting = clients.enter_context(waiting_client(fleet, log))
+            waiting = clients.enter_context(laptop_client(fleet, "waiting_client", log))
             of_client = fleet.backend.retrieve_job(job_of(log))
             fleet.broker.cut()
         with cut_off(fleet.broker, seconds):
@@ -118,6 +118,21 @@ def found_by(client: subprocess.Popen[bytes], log: Path) -> object:
     """Return what a client that has ended printed last."""
     assert client.returncode == 0, log.read_text()
     return json.loads(log.read_text().splitlines()[1])
+
+
+def test_calls_of_a_client_that_is_cut_off_end(fleet: HostFleet, tmp_path: Path) -> None:
+    log = tmp_path / "client.log"
+    with laptop_client(fleet, "impatient_client", log) as calling:
+        job = fleet.backend.retrieve_job(job_of(log))
+        fleet.laptop.cut()
+        begin = time.monotonic()
+        until(lambda: calling.poll() is not None, "each call has raised an error", seconds=2 * RECOVERY_SECONDS)
+        print(f"three calls have raised errors after {time.monotonic() - begin:.1f} s")
+        fleet.laptop.join()
+    errors = [json.loads(line) for line in log.read_text().splitlines()[1:]]
+    assert errors == ["FleetJobTimeoutError", "BrokerUnreachableError", "BrokerUnreachableError"]
+    assert job.cancel()
+    until(lambda: nothing_left(fleet.client), "nothing is left over")
 
 
 def test_a_worker_stops_a_shard_that_was_given_away_meanwhile(fleet: HostFleet) -> None:
@@ -172,7 +187,7 @@ def test_a_worker_and_a_client_with_slow_links(fleet: HostFleet, tmp_path: Path)
     host, worker = fleet.workers[0]
     ways = {end.slow_down(kbits=128, delay_ms=100) for end in (host, fleet.laptop)}
     log = tmp_path / "client.log"
-    with waiting_client(fleet, log) as waiting:
+    with laptop_client(fleet, "waiting_client", log) as waiting:
         job = many(fleet.backend, 60)
         until(lambda: waiting.poll() is not None, "the client has its result", RECOVERY_SECONDS)
     print("slow by", *ways)

@@ -77,9 +77,15 @@ class HostFleet:
 
 
 @contextmanager
-def waiting_client(fleet: HostFleet, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `waiting_client` on the laptop; its output is in the log."""
-    script = str(Path(__file__).parent / "waiting_client.py")
+def laptop_client(fleet: HostFleet, program: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program of this folder on the laptop.
+
+    Args:
+        fleet: the fleet.
+        program: the name of the program, which takes the fleet's url.
+        log: the file for its output.
+    """
+    script = str(Path(__file__).parent / f"{program}.py")
     with process(fleet.laptop.command(sys.executable, script, fleet.server.url), log) as client:
         yield client
 
