@@ -40,7 +40,7 @@ end
 local function charge(tenant, seconds)
   local waits = false
   for _, tier in ipairs(tiers) do
-    waits = redis.call('ZADD', READY .. tier, 'XX', 'INCR', seconds, tenant) or waits
+    waits = redis.call('ZADD', READY .. tier, 'XX', 'INCR', format('%.12g', seconds), tenant) or waits
   end
   if not waits then
     redis.call('HINCRBYFLOAT', VT, tenant, seconds)
@@ -114,13 +114,13 @@ end
 
 local function read(job, tier)
   local t = 't' .. tier .. ':'
-  local of = redis.pcall('HMGET', JOB .. job, t .. 'first', t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
-    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'weight', 'created', 'moves', 'listener', 'heard', 'began')
-  if of.err or not of[3] then
+  local of = redis.pcall('HMGET', JOB .. job, t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
+    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'moves', 'began')
+  if of.err or not of[2] then
     return nil
   end
-  return { of = of, next = number(of[2]), stop = number(of[3]), again = number(of[4]), need = number(of[6]),
-    pending = number(of[7]), started = number(of[8]) }
+  return { tier = tier, next = number(of[1]), stop = number(of[2]), again = number(of[3]), seconds = number(of[4]),
+    need = number(of[5]), pending = number(of[6]), started = number(of[7]), moves = of[8], began = of[9] }
 end
 
 -- The next shard of a job. One that was never chosen waits, and nothing else is known of it; unless fewer shards wait
@@ -133,7 +133,8 @@ local function next_shard(job, known)
   for _ = 1, MOST_SKIPPED do
     local index
     if known.again > 0 then
-      index = redis.call('ZRANGEBYSCORE', JOB .. job .. ':again', number(known.of[1]), known.stop - 1, 'LIMIT', 0, 1)[1]
+      local first = number(redis.call('HGET', JOB .. job, 't' .. known.tier .. ':first'))
+      index = redis.call('ZRANGEBYSCORE', JOB .. job .. ':again', first, known.stop - 1, 'LIMIT', 0, 1)[1]
       if index then
         redis.call('ZREM', JOB .. job .. ':again', index)
       end
@@ -200,18 +201,19 @@ local function give(tenant, time, tier, job, known)
   local attempt = start(job, shard)
   local moved = { 'n:PENDING', format('%d', known.pending - 1), 'n:STARTED', format('%d', known.started + 1),
     t .. 'next', format('%d', known.next), t .. 'again', format('%d', known.again) }
-  if not known.of[14] then
+  if not known.began then
     moved[9], moved[10] = 'began', ARGV[7]
   end
   redis.call('HSET', key, unpack(moved))
   -- Before it leaves, so that it keeps the debt.
-  local seconds = math.max(0, number(known.of[5]))
+  local seconds = math.max(0, known.seconds)
   charge(tenant, seconds / weight_of(tenant) + (owed[tenant] or 0))
   owed[tenant] = nil
   if left < 1 then
     leave(tier, tenant, job, tiers)
   elseif known.next % PLACED_EVERY == 0 then
-    redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, seconds, known.of[9], known.of[10], NOW), job)
+    local of = redis.call('HMGET', key, 'weight', 'created')
+    redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, seconds, of[1], of[2], NOW), job)
   end
   local note = { 'waiting:' .. tier, format('%d', number(sched['waiting:' .. tier]) - before + left) }
   if tonumber(time) > number(sched.now) then
@@ -232,8 +234,9 @@ local function give(tenant, time, tier, job, known)
     end
     redis.call('RPOP', TOKENS .. tier)
   end
-  if known.of[11] then
-    publish(key, job, known.of[12], known.of[13], 'moved', '')
+  if known.moves then
+    local of = redis.call('HMGET', key, 'listener', 'heard')
+    publish(key, job, of[1], of[2], 'moved', '')
   end
   local work = redis.pcall('HGET', key .. ':work', shard.index)
   return { job, shard.index, attempt, shard.cause, tenant, format('%d', known.need),
@@ -249,75 +252,103 @@ end
 
 -- ---- The choice
 
--- The first tenants of the tiers that may fit, by virtual time.
-local turns, seen, fitting, misfit = {}, {}, {}, {}
+local fitting, misfit, has_changed = {}, {}, false
 for _, tier in ipairs(tiers) do
   if floor_of(tier) < room(tier) then
     table.insert(fitting, tier)
-    local found = redis.call('ZRANGE', READY .. tier, 0, LOOK_TENANTS - 1, 'WITHSCORES')
+  else
+    misfit[tier] = true
+  end
+end
+
+-- The first `most` tenants of each tier that may fit, by virtual time.
+local function first_tenants(most)
+  local turns, seen = {}, {}
+  for _, tier in ipairs(fitting) do
+    local found = redis.call('ZRANGE', READY .. tier, 0, most - 1, 'WITHSCORES')
     for at = 1, #found, 2 do
       if not seen[found[at]] then
         seen[found[at]] = true
         turns[#turns + 1] = { tenant = found[at], time = found[at + 1] }
       end
     end
-  else
-    misfit[tier] = true
   end
-end
-if #fitting > 1 then
-  table.sort(turns, function(one, other)
-    if one.time ~= other.time then
-      return tonumber(one.time) < tonumber(other.time)
-    end
-    return one.tenant < other.tenant
-  end)
+  if #fitting > 1 then
+    table.sort(turns, function(one, other)
+      if one.time ~= other.time then
+        return tonumber(one.time) < tonumber(other.time)
+      end
+      return one.tenant < other.tenant
+    end)
+  end
+  return turns
 end
 
--- The first jobs of a tenant by their place, with shards of all tiers that may fit.
-local function jobs_of(tenant)
+-- The first `most` jobs of a tenant in each tier that may fit, by their place.
+local function first_jobs(tenant, most)
   local jobs = {}
+  if #fitting == 1 then
+    -- Redis takes long to make text of scores.
+    for _, job in ipairs(redis.call('ZRANGE', READY .. fitting[1] .. ':' .. tenant, 0, most - 1)) do
+      jobs[#jobs + 1] = { job = job, tier = fitting[1] }
+    end
+    return jobs
+  end
   for _, tier in ipairs(fitting) do
-    local found = redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, LOOK_JOBS - 1, 'WITHSCORES')
+    local found = redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, most - 1, 'WITHSCORES')
     for at = 1, #found, 2 do
       jobs[#jobs + 1] = { job = found[at], place = tonumber(found[at + 1]), tier = tier }
     end
   end
-  if #fitting > 1 then
-    table.sort(jobs, function(one, other)
-      if one.place ~= other.place then
-        return one.place < other.place
-      end
-      return one.tier > other.tier
-    end)
-  end
+  table.sort(jobs, function(one, other)
+    if one.place ~= other.place then
+      return one.place < other.place
+    end
+    return one.tier > other.tier
+  end)
   return jobs
 end
 
-local looks, has_changed = 0, false
-for _, turn in ipairs(turns) do
-  for _, at in ipairs(jobs_of(turn.tenant)) do
-    local known = read(at.job, at.tier)
-    if not known then
-      set_aside(turn.tenant, at.tier, at.job, 'its data are damaged')
-      has_changed = true
-    elseif known.need <= room(at.tier) then
-      local is_sound, given = pcall(give, turn.tenant, turn.time, at.tier, at.job, known)
-      if not is_sound then
-        set_aside(turn.tenant, at.tier, at.job, 'its data are damaged: ' .. tostring(given and given.err or given))
-      elseif given then
-        settle()
-        return given
-      end
-      has_changed = true
-    else
-      misfit[at.tier] = true
+-- Look at a job: give a shard of it if one fits.
+local function look_at(turn, at)
+  local known = read(at.job, at.tier)
+  if not known then
+    set_aside(turn.tenant, at.tier, at.job, 'its data are damaged')
+    has_changed = true
+  elseif known.need <= room(at.tier) then
+    local is_sound, given = pcall(give, turn.tenant, turn.time, at.tier, at.job, known)
+    if is_sound and given then
+      return given
     end
-    looks = looks + 1
+    if not is_sound then
+      set_aside(turn.tenant, at.tier, at.job, 'its data are damaged: ' .. tostring(given and given.err or given))
+    end
+    has_changed = true
+  else
+    misfit[at.tier] = true
   end
-  if looks >= MOST_LOOKS then
+end
+
+-- The very first job mostly fits, so it is looked at before the others are read.
+local turn = first_tenants(1)[1]
+local job = turn and first_jobs(turn.tenant, 1)[1]
+local given = job and look_at(turn, job)
+local looks = 0
+for _, turn in ipairs(turn and not given and first_tenants(LOOK_TENANTS) or {}) do
+  for _, at in ipairs(first_jobs(turn.tenant, LOOK_JOBS)) do
+    given = look_at(turn, at)
+    looks = looks + 1
+    if given then
+      break
+    end
+  end
+  if given or looks >= MOST_LOOKS then
     break
   end
+end
+if given then
+  settle()
+  return given
 end
 
 -- Nothing fits now.
