@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import msgspec
@@ -138,10 +138,14 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
         tenant=(values[JobField.TENANT] or b"").decode(),
         weight=numbers["weight"],
         held=(values[JobField.HELD] or b"").decode(),
-        # By the clock of a worker.
-        began=min(max(made, float(began)), END_OF_TIME) if began else None,
+        began=_read_beginning(began, made),
         usage=_read_usage(values[JobField.USAGE], states["SUCCESS"]),
     )
+
+
+def _read_beginning(began: bytes | None, created: float) -> float | None:
+    """Return the time when a job began. Raises ValueError."""
+    return min(max(created, float(began)), END_OF_TIME) if began else None
 
 
 def first_snapshot(job: NewJob, created: float) -> Snapshot:
@@ -181,6 +185,28 @@ def _read_usage(text: bytes | None, succeeded: int) -> float | None:
     if not 0 <= usage < math.inf:
         raise ValueError(f"{usage!r} isn't a number of core seconds")
     return usage
+
+
+def last_snapshot(first: Snapshot, ended: bytes, began: bytes, usage: bytes) -> Snapshot:
+    """Return the state of a job of one shard after its success.
+
+    Args:
+        first: the job's state when it was stored.
+        ended: the time of its end, as the ledger has it.
+        began: the time when it began.
+        usage: the core seconds that it took.
+
+    Raises:
+        ValueError: these aren't times and seconds.
+    """
+    return replace(
+        first,
+        states=dict.fromkeys(first.states, 0) | {"SUCCESS": 1},
+        circuits_done=first.circuits,
+        ended=read_time(ended),
+        began=_read_beginning(began, first.created),
+        usage=_read_usage(usage, 1),
+    )
 
 
 def read_time(text: bytes) -> float:

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
-from qfleet.ledger.snapshot import Snapshot, read_time
+from qfleet.ledger.snapshot import Snapshot, last_snapshot
 from qfleet.wire.codec.shards import decode_result
 from qfleet.wire.errors import WireError
 from qfleet.wire.messages.result import ShardResult
@@ -44,7 +43,8 @@ class Ticket:
         """Note that the job ended.
 
         Args:
-            told: the rest of the message: for a job with one shard and a small result, the time and the result.
+            told: the rest of the message. For a job with one shard and a small result: the time of its end, that of
+                its beginning, its core seconds, and the result.
         """
         self._told = told
         self.is_told = True
@@ -55,13 +55,9 @@ class Ticket:
         One that can't be read counts as none: the ledger has the same.
         """
         if self._end is None and self._told and self.stored is not None:
-            time, _, blob = self._told.partition(b" ")
             try:
-                ended, result = read_time(time), decode_result(blob)
+                ended, began, usage, blob = self._told.split(b" ", 3)
+                self._end = End(last_snapshot(self.stored, ended, began, usage), decode_result(blob))
             except (ValueError, WireError):
                 self._told = b""
-                return None
-            states = dict.fromkeys(self.stored.states, 0) | {"SUCCESS": 1}
-            snapshot = replace(self.stored, states=states, circuits_done=self.stored.circuits, ended=ended, usage=None)
-            self._end = End(snapshot, result)
         return self._end

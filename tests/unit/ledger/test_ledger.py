@@ -318,10 +318,10 @@ def test_a_small_result_of_a_job_of_one_shard_comes_with_its_end(
             ledger.store(each)
             for index in range(len(each.shards)):
                 assert store.finish(claim_shard(store_client, each.job_id, index), result, whole=1, blocks=[], error="")
-    ended = store_client.hget(keys.job(job.job_id), JobField.ENDED)
-    assert ended is not None
+    numbers = store_client.hmget(keys.job(job.job_id), JobField.ENDED, JobField.BEGAN, JobField.USAGE)
+    end = b" ".join([b"", *(number or b"?" for number in numbers), result])
     assert [message for _, message in told] == [
-        b"ended " + job.job_id.encode() + (b" " + ended + b" " + result if is_told else b""),
+        b"ended " + job.job_id.encode() + (end if is_told else b""),
         b"ended " + longer.job_id.encode(),
     ]
 

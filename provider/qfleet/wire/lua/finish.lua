@@ -68,7 +68,7 @@ if #gone > 0 then
 end
 redis.call('ZREM', STARTED, ID .. '.' .. index)
 local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'listener',
-  'heard', 'moves', 'shards', 'usage', 'billed', 'tenant')
+  'heard', 'moves', 'shards', 'usage', 'billed', 'tenant', 'began')
 local started, ended = tonumber(known[2]) - 1, tonumber(known[4] or 0) + 1
 -- Text: Redis takes long to make some of a number.
 local format = string.format
@@ -79,5 +79,9 @@ if ended % BILLED_EVERY == 0 then
   counts[9], counts[10] = 'billed', bill(known[12], usage, known[11])
 end
 redis.call('HSET', LEDGER, unpack(counts))
-tell_of(known[1], started, known[3], known[6], known[7], known[8], known[9] == '1' and to == 'SUCCESS' and ARGV[5])
+local told
+if known[9] == '1' and to == 'SUCCESS' and #ARGV[5] <= TOLD_BYTES then
+  told = string.format(' %s %s ', known[13] or '', usage) .. ARGV[5]
+end
+tell_of(known[1], started, known[3], known[6], known[7], known[8], told)
 return 1

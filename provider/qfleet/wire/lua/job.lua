@@ -84,11 +84,11 @@ end
 
 -- After one or more moves: end the job if they were the last, and tell who waits. The arguments are those fields of the
 -- ledger: the numbers of shards that wait, run and are being stopped, the client that sent the job, whether others listen,
--- and whether each move is to be told. `result`: that of the only shard, which succeeded; else nothing.
-local function tell_of(pending, started, stopping, listener, heard, moves, result)
+-- and whether each move is to be told. `told`: what the client is told beside the time of the end; nothing if it must read.
+local function tell_of(pending, started, stopping, listener, heard, moves, told)
   if tonumber(pending or 0) + tonumber(started or 0) + tonumber(stopping or 0) == 0 then
     local ended = end_job()
-    publish(LEDGER, ID, listener, heard, 'ended', result and #result <= TOLD_BYTES and ' ' .. ended .. ' ' .. result or '')
+    publish(LEDGER, ID, listener, heard, 'ended', told and ' ' .. ended .. told or '')
   elseif moves or not listener then
     publish(LEDGER, ID, listener, heard, 'moved', '')
   end

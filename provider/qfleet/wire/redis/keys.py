@@ -51,7 +51,7 @@
     move. There are none unless the ledger says that somebody listens.
 ``qfleet:client:<client>``
     channel: the same messages for the process that sent a job, with the job's id behind them. For a job with one shard
-    and a small result, the time of its end and the result follow.
+    and a small result, the times of its end and its beginning, its core seconds and the result follow.
 ``qfleet:program:<content hash>``
     string: a program that several jobs had; it expires some time after its last use.
 ``qfleet:workers``
