@@ -14,8 +14,9 @@ from celery import Celery
 from celery.exceptions import ImproperlyConfigured, TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult, GroupResult
-from circuits import ENDLESS_SHOTS, bell, endless, wide
+from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import run_too_wide
+from make_jobs import make_job, run_shard
 from qiskit import QuantumCircuit
 from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp
@@ -24,6 +25,10 @@ from waiting import until
 import qfleet
 from qfleet import FleetBackend, FleetProvider
 from qfleet.errors import JobFailedError, JobNotFoundError
+from qfleet.ledger import Ledger
+from qfleet.ledger.client import connect
+from qfleet.wire.lua import Scripts
+from qfleet.wire.redis.broker import parse_broker
 
 
 @pytest.fixture
@@ -109,16 +114,20 @@ def test_states_and_errors(backend: FleetBackend, idle: FleetBackend, app: Celer
     assert caught.value.job_id == failed.job_id()
 
 
-def test_a_shard_that_no_worker_can_hold_says_so(backend: FleetBackend, app: Celery) -> None:
-    never_ends = QuantumCircuit(1, 1)
-    with never_ends.while_loop((never_ends.clbits[0], 0)):
-        never_ends.id(0)
-    job = backend.run([never_ends, wide(23, "too_wide")], shots=5, max_job_size=1)
-    until(job.in_final_state, "the job ends")
-    # The job's own error is that of the circuit that failed first.
-    for index, error in enumerate(["didn't end", "23 qubits"]):
+def test_a_shard_that_no_worker_can_hold_says_so(redis_url: str) -> None:
+    job, why = make_job(2), "needs 64 GiB"
+    with connect(parse_broker(redis_url)) as client:
+        Ledger(client).store(job)
+        # The job's own error is that of the circuit that failed first.
+        assert run_shard(client, job.job_id, 0, error="it never ends")
+        scripts = Scripts(client)
+        assert scripts.call("hold", job.job_id, why) == 1
+        assert scripts.call("refuse", job.job_id, 0, 2, why) == -1
+    app = qfleet.celery_app(redis_url)
+    for index, error in enumerate(["it never ends", why]):
         with pytest.raises(JobFailedError, match=error):
-            _task(job, app, index).get(timeout=10)
+            AsyncResult(f"{job.job_id}.{index}", app=app).get(timeout=10)
+    app.close()
 
 
 def test_unknown_shards(backend: FleetBackend, app: Celery) -> None:
