@@ -15,6 +15,7 @@ from qfleet.jobs.result_data import split_parameter_sets
 from qfleet.jobs.status import job_status
 from qfleet.jobs.waiting import Deadline
 from qfleet.ledger import Connection, JobRecord, Ledger, Snapshot
+from qfleet.ledger.own_errors import own_failures
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.redis.states import FINAL_STATES
 
@@ -113,6 +114,9 @@ def arriving(
             for index in some:
                 del unread[index]
         if snapshot.is_final:
+            failed = _own_failures(connection, deadline, snapshot)
+            if failed:
+                yield failed, snapshot
             yield [], snapshot
 
 
@@ -140,7 +144,15 @@ def all_parts(connection: Connection, deadline: Deadline, snapshot: Snapshot) ->
             ledger.snapshot(job_id)  # raises if the job has expired, or was deleted, since it ended
         return [part for shard in results for part in shard.circuits]
 
-    return deadline.ask(connection, read)
+    return deadline.ask(connection, read) + _own_failures(connection, deadline, snapshot)
+
+
+def _own_failures(connection: Connection, deadline: Deadline, snapshot: Snapshot) -> list[CircuitResult]:
+    """Return failures that the job's first error does not explain."""
+    if not snapshot.states["FAILURE"]:
+        return []
+    asked = deadline.job_id, sum(snapshot.states.values()), snapshot.error
+    return deadline.ask(connection, lambda _: own_failures(connection.client, *asked))
 
 
 def _ended(connection: Connection, deadline: Deadline, unread: list[int], at_least: int) -> list[int]:

@@ -55,11 +55,14 @@ local function use(seconds)
 end
 
 -- Add to its tenant's account what the job has used since that was last done. Returns what it has used, to be noted as
--- `billed`.
+-- `billed`: what it had before, if this user may not write the account, or it can't be read.
 local function bill(tenant, usage, billed)
   local more = (tonumber(usage or 0) or 0) - (tonumber(billed or 0) or 0)
   if more > 0 and (tenant or '') ~= '' then
-    redis.pcall('HINCRBYFLOAT', USED, tenant, string.format('%.6f', more))
+    local answer = redis.pcall('HINCRBYFLOAT', USED, tenant, string.format('%.6f', more))
+    if type(answer) == 'table' and answer.err then
+      return billed or '0'
+    end
   end
   return usage or '0'
 end

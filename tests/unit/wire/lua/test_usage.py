@@ -126,6 +126,7 @@ def test_accounts_that_cannot_be_written_keep_no_job_from_its_end(client: redis.
     assert picker.finish(picker.choose(), spent=1.0)
     picker.scripts.of_fleet("tokens")
     assert Ledger(client).snapshot(job_id).is_final
+    assert client.hget(keys.job(job_id), JobField.BILLED) == b"0"
 
 
 def test_a_usage_that_no_worker_wrote_keeps_no_job_from_its_end(client: redis.Redis) -> None:
