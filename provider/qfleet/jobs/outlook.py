@@ -38,12 +38,7 @@ def read_outlooks(connection: Connection, known: Mapping[str, Snapshot | None]) 
         BrokerError: Redis can't be used.
         JobNotFoundError, JobExpiredError, DamagedDataError: a job doesn't exist or can't be read.
     """
-    # What a message told of a job's end isn't all.
-    asked = [
-        job_id
-        for job_id, snapshot in known.items()
-        if snapshot is None or not snapshot.is_settled or snapshot.usage is None
-    ]
+    asked = [job_id for job_id, snapshot in known.items() if snapshot is None or not snapshot.is_settled]
     workers: list[Presence] = []
     overviews: dict[str, Overview] = {}
     with connection.ledger() as ledger:

@@ -93,10 +93,7 @@ class QueuedJob(ABC):
         Returns:
             ``None`` if workers of version 0.1 ran the job, which measured nothing.
         """
-        if self._unsent is not None:
-            return 0.0
-        usage = self._read_snapshot().usage
-        return self._outlook().snapshot.usage if usage is None else usage
+        return 0.0 if self._unsent is not None else self._read_snapshot().usage
 
     def metrics(self) -> dict[str, Any]:
         """Return what is known of the job now, read at once.

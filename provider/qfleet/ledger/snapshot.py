@@ -66,7 +66,7 @@ class Snapshot:
     held: str = ""
     #: seconds since the epoch; ``None`` until a shard has begun
     began: float | None = None
-    #: core seconds that its shards have taken; ``None`` if the read didn't tell, or workers of version 0.1 ran them
+    #: core seconds that its shards have taken; ``None`` if workers of version 0.1 ran them
     usage: float | None = 0.0
 
     @property
