@@ -97,6 +97,8 @@ class Search:
         self._answered_at = math.inf
         #: until then, workers that are silent may still be about to show themselves after an outage
         self._trusts_silence_from = -math.inf
+        #: whether this worker has left the last look to one that wasn't cut off
+        self._has_passed = False
         self._unplaceable = Unplaceable(client, self._scripts, unplaceable_seconds)
         #: (id, owner) of each shard that looked lost, and when it first did, by the clock
         self._suspects: dict[tuple[str, str], float] = {}
@@ -112,6 +114,11 @@ class Search:
         is_mine = self._redis.set(keys.RECONCILER, self._worker, nx=True, px=int(LOCK_SECONDS * 1000))
         trusts_silence = self._trusts_silence()
         if not is_mine:
+            return []
+        self._has_passed = not (trusts_silence or self._has_passed)
+        if self._has_passed:
+            # One that wasn't cut off may look instead. If there is none, this one does the next time.
+            self._redis.delete(keys.RECONCILER)
             return []
         try:
             workers = self._workers()

@@ -133,6 +133,29 @@ def test_after_an_outage_of_redis_silent_workers_get_time_to_show_themselves(cli
     assert states(client, job_id) == {"PENDING": 1}
 
 
+def test_one_that_was_cut_off_leaves_the_search_to_others_if_there_are_some(client: redis.Redis) -> None:
+    clock = Clock()
+    search, other = (Search(client, f"{name}@test", patience_seconds=0.0, clock=clock) for name in ("a", "b"))
+    job_id = submit(client, make_tier(3))
+    picked(client)
+    look(client, search)
+    for _ in range(2):
+        clock.seconds += STALE_SECONDS / 2
+        look(client, other)
+        client.delete(keys.RECONCILER)
+    assert states(client, job_id) == {"PENDING": 3}
+    picked(client)
+    search.look()
+    assert not client.exists(keys.RECONCILER)
+    look(client, other, times=2)
+    assert states(client, job_id) == {"PENDING": 3}
+    # If there is no other, it looks for what needs no trust.
+    client.delete(keys.RECONCILER, keys.tokens(0))
+    search.look()
+    assert client.exists(keys.RECONCILER)
+    assert client.llen(keys.tokens(0)) == 3
+
+
 def test_looks_of_others_are_no_outage(client: redis.Redis) -> None:
     clock = Clock()
     search = Search(client, "searcher@test", patience_seconds=0.0, clock=clock)
