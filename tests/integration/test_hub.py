@@ -345,6 +345,7 @@ def test_a_job_without_shards_is_waited_for_no_longer(listening: FleetBackend) -
     connection = connection_of(listening.provider)
     job = make_job(0, programs={})
     ticket = send(connection, job).ticket
+    assert not connection.hub.is_silent(ticket)
     states = list(watch(connection, Deadline(job.job_id, 60), read_every=NEVER, ticket=ticket))
     assert [state.is_final for state in states] == [True]
 

@@ -22,6 +22,7 @@ Command = tuple[str, ...]
 #: The id of a job that never exists.
 _JOB: Final = keys.job("preflight")
 _CHANNEL: Final = keys.events("preflight")
+_OWN_CHANNEL: Final = keys.client("0")
 _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
 #: kombu's key for the queues that are bound to an exchange.
 _BINDING: Final = f"{keys.PREFIX}_kombu.binding.preflight"
@@ -65,6 +66,7 @@ _BY_BOTH: Final[tuple[Command, ...]] = (
     ("ZREVRANGE", keys.ACTIVE, "0", "0"),
     ("ZSCORE", keys.JOBS, ""),
     ("PUBLISH", _CHANNEL, ""),
+    ("PUBLISH", _OWN_CHANNEL, ""),
 )
 _BY_CLIENT: Final[tuple[Command, ...]] = (
     ("HVALS", keys.WORKERS),
@@ -74,7 +76,7 @@ _BY_CLIENT: Final[tuple[Command, ...]] = (
     ("ZRANGEBYLEX", keys.IDS, "-", "+", "LIMIT", "0", "1"),
     ("ZRANK", keys.JOBS, ""),
     ("ZREVRANK", keys.JOBS, ""),
-    ("SUBSCRIBE", _CHANNEL),
+    ("SUBSCRIBE", _CHANNEL, _OWN_CHANNEL),
 )
 _BY_WORKER: Final[tuple[Command, ...]] = (
     ("BRPOP", _QUEUE, "1"),
