@@ -246,7 +246,10 @@ def ended(log: Path, **environment: str) -> tuple[int, list[str]]:
     [
         (["-brpop"], r"its user may not use the command BRPOP \(add \+brpop\)\. See docs/redis\.md"),
         (["resetchannels", "&qfleet:job:*"], r"the channel qfleet:client:0 \(add &qfleet:"),
-        (["resetchannels", "&qfleet:job:*", "&qfleet:client:*"], r"the channel qfleet:/0\.celery\.pidbox \(add &qfleet:"),
+        (
+            ["resetchannels", "&qfleet:job:*", "&qfleet:client:*"],
+            r"the channel qfleet:/0\.celery\.pidbox \(add &qfleet:",
+        ),
         (["resetkeys", "~other:*"], r"keys under qfleet: \(add ~qfleet:\*\)"),
         (["off"], "refuses the login"),
         ([">other", "<worker-password"], "refuses the login"),
