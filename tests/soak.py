@@ -36,6 +36,7 @@ from processes import Worker, worker
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
+from references import ref
 from waiting import until
 
 from qfleet import FleetJob, FleetProvider
@@ -208,11 +209,11 @@ class Soak:
         """Note which shards run in what is about to be killed."""
         with self.fleet.server.client() as client:
             for job in self.running.values():
-                fields = client.hgetall(keys.shards(job.job_id()))
+                fields = client.hgetall(keys.shards(ref(job)))
                 for name, value in fields.items():
                     index = int(name.partition(b":")[0]) if name.endswith(b":owner") else -1
                     if index >= 0 and value.startswith(owner.encode()) and fields[b"%d:state" % index] == b"STARTED":
-                        self.missing[job.job_id(), index] = time.monotonic(), value
+                        self.missing[ref(job), index] = time.monotonic(), value
 
     def notice(self) -> None:
         """Which of the missing shards are run again, or over?"""
@@ -227,7 +228,7 @@ class Soak:
         """How many shards ended so far."""
         with self.fleet.server.client() as client:
             fields = [f"n:{state}" for state in ("SUCCESS", "FAILURE", "REVOKED")]
-            jobs = [job.job_id() for job in (*self.running.values(), *self.ended.values())]
+            jobs = [ref(job) for job in (*self.running.values(), *self.ended.values())]
             return sum(int(value or 0) for job_id in jobs for value in client.hmget(keys.job(job_id), fields))
 
     def collect(self) -> None:
@@ -299,7 +300,7 @@ def report(
             print(f"job {number}: {status}")
     with soak.fleet.server.client() as client:
         for job in soak.ended.values():
-            fields = client.hgetall(keys.shards(job.job_id()))
+            fields = client.hgetall(keys.shards(ref(job)))
             twice += sum(int(value) > 1 for name, value in fields.items() if name.endswith(b":attempts"))
         with contextlib.suppress(AssertionError):
             until(lambda: nothing_left(client), "nothing is left over")

@@ -23,6 +23,7 @@
     └── JobError (Qiskit's)
         ├── FleetJobError               the job failed, was cancelled, or can't do what was asked; also a QfleetError
         │   ├── JobFailedError
+        │   │   └── QuotaError          the job exceeds a quota of its tenant; nothing of it ran
         │   ├── JobCancelledError
         │   ├── JobNotFoundError        no job has this id
         │   └── JobExpiredError         the job existed; its retention is over
@@ -63,6 +64,7 @@ __all__ = [
     "LocalFleetError",
     "MissingExtraError",
     "QfleetError",
+    "QuotaError",
     "UnboundParameterError",
     "UnsupportedCircuitError",
 ]
@@ -263,6 +265,17 @@ class JobFailedError(FleetJobError):
 
     #: the indices of the circuits or, for a primitive, of the PUBs that failed
     circuits: tuple[int, ...] | None = None
+
+
+class QuotaError(JobFailedError):
+    """The job exceeds a quota of its tenant; nothing of it ran."""
+
+    tenant: str | None = None
+    #: ``circuits`` or ``bytes``
+    quota: str | None = None
+    #: what the tenant would have with the job, and the most that it may have
+    figure: int | None = None
+    limit: int | None = None
 
 
 class JobCancelledError(FleetJobError):

@@ -25,12 +25,14 @@ from qfleet.jobs.outlook import metrics_of, read_outlooks
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection, JobSummary, gather_facts
 from qfleet.ledger.draining import set_draining, worker_called
+from qfleet.ledger.quotas import QuotaKeywords, Quotas, read_quotas, write_quotas
 from qfleet.ledger.shares import read_usage, read_weight, write_weight
 from qfleet.local import LocalFleet
 from qfleet.options import RunKeywords, check_text
 from qfleet.settings import Settings, choose_tenant
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS
+from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import BrokerUrlError, parse_broker
 
 _DEFAULT_BACKEND: Final = "automatic"
@@ -228,9 +230,9 @@ class FleetProvider:
                     math.inf if created_before is None else created_before.timestamp() + _MICROSECOND,
                     descending=descending,
                     active=pending is True,
+                    tenant=tenant,
                 )
                 if backend_name in (None, job.snapshot.backend)
-                and tenant in (None, job.snapshot.tenant)
                 and pending in (None, not job.snapshot.is_final)
                 and wanted <= set(job.snapshot.tags)
             )
@@ -246,9 +248,9 @@ class FleetProvider:
             For each job the dict of `qfleet.FleetJob.metrics`. A job that has gone meanwhile keeps its last state.
         """
         jobs = list(jobs)
-        known = {job.job_id(): job._snapshot for job in jobs}
+        known = {job._ref: job._snapshot for job in jobs}
         found = dict(zip(known, read_outlooks(self._connection, known), strict=True))
-        return [metrics_of(found[job.job_id()]) for job in jobs]
+        return [metrics_of(found[job._ref]) for job in jobs]
 
     def delete_job(self, job_id: str) -> bool:
         """Delete a job that has ended, with its results. Returns True.
@@ -266,7 +268,7 @@ class FleetProvider:
             text = f"job {job.job_id()} hasn't ended; cancel() it before it can be deleted"
             raise FleetJobError(text, job_id=job.job_id())
         with self._connection.ledger() as ledger:
-            ledger.delete(job.job_id())
+            ledger.delete(job._ref)
         return True
 
     def workers(self) -> list[Presence]:
@@ -324,6 +326,28 @@ class FleetProvider:
         with self._connection.ledger():
             write_weight(self._connection.client, tenant, weight)
 
+    def quotas(self, tenant: str) -> Quotas:
+        """Return what a tenant may run and have queued at most."""
+        with self._connection.ledger():
+            return read_quotas(self._connection.client, tenant)
+
+    def set_quotas(self, tenant: str, **quotas: Unpack[QuotaKeywords]) -> None:
+        """Set some of a tenant's quotas.
+
+        A job that would exceed the number of circuits or of bytes fails with `QuotaError`. Of a tenant that runs as
+        many tasks as it may, the next one starts when one ends.
+
+        Args:
+            tenant: the tenant's name.
+            quotas: the most tasks that run at the same time (``running``), and the most ``circuits`` and ``bytes`` in
+                Redis of jobs that haven't ended; ``None`` removes a limit.
+
+        Raises:
+            InvalidOptionError: no tenant can have this name, or a quota isn't a whole number.
+        """
+        with self._connection.ledger():
+            write_quotas(self._connection.client, tenant, quotas)
+
     def examine(self) -> list[Finding]:
         """Return the findings of all checks that ``qfleet doctor`` makes.
 
@@ -342,7 +366,8 @@ class FleetProvider:
         # A newer client may have backends that this one doesn't know.
         name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
         kind = PrimitiveFleetJob if summary.snapshot.output in PRIMITIVE_OUTPUTS else FleetJob
-        return kind(self._backend(name), summary.job_id, snapshot=summary.snapshot)
+        tenant, job_id = keys.parts_of(summary.job_id)
+        return kind(self._backend(name), job_id, tenant=tenant, snapshot=summary.snapshot)
 
 
 def _copy_provider(kind: type[FleetProvider], url: str, retention: int, tenant: str) -> FleetProvider:

@@ -11,6 +11,7 @@ from connections import connected
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 from reference import assert_drawn_from, outcome_probabilities
+from references import ref
 
 from qfleet import FleetJob, FleetProvider
 from qfleet.backend import FleetBackend
@@ -54,7 +55,7 @@ CIRCUITS = [final(), middle(), final(), middle(), middle()]
 def tasks(job: FleetJob) -> int:
     """How many Celery tasks the job is."""
     with connected(job.backend().provider) as connection, connection.ledger() as ledger:
-        return sum(ledger.snapshot(job.job_id()).states.values())
+        return sum(ledger.snapshot(ref(job)).states.values())
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from circuits import ENDLESS_SHOTS, bell, endless, wide
 from fleet_state import attempts, many, nothing_left, steady
 from processes import Worker, is_dead, owner_process
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend
@@ -38,7 +39,7 @@ def test_a_queued_job_behind_a_running_one(
 def test_a_running_circuit_of_26_qubits(backend: FleetBackend, client: redis.Redis, start_worker: StartWorker) -> None:
     worker = start_worker()
     job = backend.run(wide(26, layers=200), shots=10)
-    victim = owner_process(client, job.job_id())
+    victim = owner_process(client, ref(job))
     # It is in the middle of its gates once it has the state, of 1 GiB.
     until(lambda: victim.memory_info().rss > 2**30, "it simulates", seconds=60)
     begin = time.monotonic()
@@ -78,7 +79,7 @@ def test_a_cancelled_job_is_over_although_its_worker_dies(
 ) -> None:
     first = start_worker()
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    victim = owner_process(client, job.job_id())
+    victim = owner_process(client, ref(job))
     first.process.send_signal(19)  # SIGSTOP: it hears nothing of the cancel
     assert job.cancel() is True
     assert job.status() is JobStatus.RUNNING
@@ -96,7 +97,7 @@ def test_a_cancel_whose_message_is_lost_stops_what_runs(
     """As if the client had died, or the worker had lost its connection, between the ledger and the message."""
     worker = start_worker()
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    victim = owner_process(client, job.job_id())
+    victim = owner_process(client, ref(job))
     assert Ledger(client).cancel(job.job_id()).running == [0]
     assert job.status() is JobStatus.RUNNING
     until(lambda: job.status() is JobStatus.CANCELLED, "its worker has noticed")

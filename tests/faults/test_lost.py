@@ -11,6 +11,7 @@ from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import add_tokens, attempts, counts, drop_token, held, many, nothing_left, state, steady, tokens
 from processes import Worker, is_dead, owner_process, shard_field
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend
@@ -77,12 +78,12 @@ def test_the_shard_of_a_stopped_worker_runs_elsewhere_and_its_late_result_is_dro
         start_worker()
         assert counts(job) == expected
         assert attempts(client, job) == 2
-        stored = client.hget(keys.results(job.job_id()), "0")
+        stored = client.hget(keys.results(ref(job)), "0")
     # The one that took it first gets to its end before its worker goes on, which would stop it.
     until(lambda: "no longer wanted" in first.log.read_text(), "the late result was offered and refused")
     first.process.send_signal(signal.SIGCONT)
-    assert client.hget(keys.results(job.job_id()), "0") == stored
-    assert client.hget(keys.job(job.job_id()), JobField.CIRCUITS_DONE) == b"1"
+    assert client.hget(keys.results(ref(job)), "0") == stored
+    assert client.hget(keys.job(ref(job)), JobField.CIRCUITS_DONE) == b"1"
     assert counts(job) == expected
     until(lambda: nothing_left(client), "nothing is left over")
     assert first.is_alive()
@@ -93,7 +94,7 @@ def test_a_worker_that_continues_stops_the_shard_that_another_has(
 ) -> None:
     first = start_worker()
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    process = owner_process(client, job.job_id())
+    process = owner_process(client, ref(job))
     first.process.send_signal(signal.SIGSTOP)
     # So that its presence need not grow stale.
     client.hdel(keys.WORKERS, first.name)
@@ -102,7 +103,7 @@ def test_a_worker_that_continues_stops_the_shard_that_another_has(
     assert not is_dead(process)
     first.process.send_signal(signal.SIGCONT)
     until(lambda: is_dead(process), "its process is stopped")
-    assert (shard_field(client, job.job_id(), 0, "owner") or "").startswith(f"{second.name}/")
+    assert (shard_field(client, ref(job), 0, "owner") or "").startswith(f"{second.name}/")
     assert attempts(client, job) == 2
     # It takes shards again: the other worker is busy.
     assert backend.run(bell()).result(timeout=60).success

@@ -10,6 +10,7 @@ import redis
 from circuits import bell, wide
 from fleet_state import attempts, nothing_left, state
 from processes import Worker, owner_process, shard_field
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob
@@ -44,11 +45,11 @@ sys.exit(main([]))
 
 
 def held(client: redis.Redis, job: FleetJob) -> str:
-    return (client.hget(keys.job(job.job_id()), JobField.HELD) or b"").decode()  # type: ignore[union-attr]
+    return (client.hget(keys.job(ref(job)), JobField.HELD) or b"").decode()  # type: ignore[union-attr]
 
 
 def is_at(client: redis.Redis, job: FleetJob, worker: Worker, index: int = 0) -> bool:
-    return (shard_field(client, job.job_id(), index, "owner") or "").startswith(f"{worker.name}/")
+    return (shard_field(client, ref(job), index, "owner") or "").startswith(f"{worker.name}/")
 
 
 def test_a_worker_with_less_memory_than_it_was_told(
@@ -76,7 +77,7 @@ def test_the_kernel_kills_a_process_since_the_machine_has_less_memory_than_its_w
     kills.write_text("3")
     liar = start_worker(program=("-c", COUNTED.format(path=str(kills))), QFLEET_MEMORY_BYTES=str(2 * GIB))
     job = backend.run(wide(24, "large", layers=4), shots=10)
-    process = owner_process(client, job.job_id())
+    process = owner_process(client, ref(job))
     kills.write_text("4")
     process.kill()
     until(lambda: "the machine ran out of memory" in liar.log.read_text(), "the worker has noticed")

@@ -10,6 +10,7 @@ import psutil
 import redis
 from processes import Worker, is_dead
 from qiskit.circuit.library import efficient_su2
+from references import ref
 from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, PrimitiveFleetJob, SamplerV2
@@ -37,7 +38,7 @@ def caught(client: redis.Redis, job: PrimitiveFleetJob, workers: list[Worker]) -
 
 def busy_workers(client: redis.Redis, job: PrimitiveFleetJob) -> set[str]:
     """The names of the workers that have shards of a job."""
-    fields = client.hgetall(keys.shards(job.job_id()))
+    fields = client.hgetall(keys.shards(ref(job)))
     started = [name for name, value in fields.items() if name.endswith(b":state") and value == b"STARTED"]
     return {fields[name.replace(b":state", b":owner")].decode().partition("/")[0] for name in started}
 

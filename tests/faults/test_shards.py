@@ -15,6 +15,7 @@ from processes import Worker, is_dead, keys_with, owner_process, shard_fields
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
+from references import ref
 from waiting import until
 
 import qfleet
@@ -35,11 +36,11 @@ def test_of_a_shard_of_many_circuits_only_the_poisonous_one_fails(
     killed: set[str] = set()
 
     def kill_who_runs_it() -> bool:
-        state, owner, circuit, number = shard_fields(client, job.job_id(), 0, "state", "owner", "circuit", "attempts")
+        state, owner, circuit, number = shard_fields(client, ref(job), 0, "state", "owner", "circuit", "attempts")
         # The first process doesn't say which circuit it is at; it has done the first when it has used some time.
         says = not killed or circuit == "1"
         if state == "STARTED" and owner and owner not in killed and says and int(number or 0) <= 3:
-            owner_process(client, job.job_id()).kill()
+            owner_process(client, ref(job)).kill()
             killed.add(owner)
         return job.in_final_state()
 

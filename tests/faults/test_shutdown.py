@@ -13,6 +13,7 @@ from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import attempts, counts, held, many, nothing_left, state, steady, waiting
 from processes import Worker, owner_process, shard_field
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob
@@ -42,7 +43,7 @@ sys.exit(main([]))
 
 def _owner(client: redis.Redis, job: FleetJob) -> str:
     """Return the name of the worker that took the job's shard; empty if none has it."""
-    return (shard_field(client, job.job_id(), 0, "owner") or "").partition("/")[0]
+    return (shard_field(client, ref(job), 0, "owner") or "").partition("/")[0]
 
 
 @pytest.mark.parametrize("signals", [1, 2])
@@ -70,7 +71,7 @@ def test_a_long_shard_is_handed_back_after_the_grace(
 ) -> None:
     first = start_worker(QFLEET_GRACE_SECONDS="1")
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    owner_process(client, job.job_id())
+    owner_process(client, ref(job))
     pool = first.children()
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(60) == 0
@@ -122,10 +123,10 @@ def test_a_kill_after_a_sigterm_is_not_the_fault_of_the_circuit(
     """As `docker stop` does after 10 s, and Kubernetes after 30."""
     first = start_worker(QFLEET_MAX_ATTEMPTS="1")
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
-    owner_process(client, job.job_id())
+    owner_process(client, ref(job))
     if is_told:
         first.process.send_signal(signal.SIGTERM)
-        until(lambda: shard_field(client, job.job_id(), 0, "excused"), "the ledger was told")
+        until(lambda: shard_field(client, ref(job), 0, "excused"), "the ledger was told")
     first.lose_machine()
     # So that its presence need not grow stale.
     client.hdel(keys.WORKERS, first.name)

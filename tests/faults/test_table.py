@@ -17,6 +17,7 @@ from fleet_state import add_tokens, attempts, counts, drop_token, held, many, no
 from processes import Worker, is_dead, keys_with, owner_process, process, shard_field
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetProvider
@@ -138,7 +139,7 @@ def test_a_task_of_a_worker_that_is_gone_runs_elsewhere(
     job = steady(backend)
     with held(client, job):
         start_worker()
-        name = task_id(job.job_id(), 0)
+        name = task_id(ref(job), 0)
         until(lambda: any(name in up.holds for up in backend.provider.workers()), "its worker says that it has it")
         first.lose_machine()
         begin = time.monotonic()
@@ -158,10 +159,10 @@ def test_a_task_that_kills_its_process_does_not_loop_for_ever(
 
     def kill_who_runs_it() -> bool:
         if state(client, job) == "STARTED" and attempts(client, job) <= 3:
-            owner = shard_field(client, job.job_id(), 0, "owner")
+            owner = shard_field(client, ref(job), 0, "owner")
             # It may be waiting again by now, without an owner.
             if owner is not None and owner not in killed:
-                owner_process(client, job.job_id()).kill()
+                owner_process(client, ref(job)).kill()
                 killed.add(owner)
         return job.in_final_state()
 
@@ -252,7 +253,7 @@ def test_unknown_and_expired_jobs_are_told_apart(
         provider.job("no-such-job")
     job = many(backend, 2)
     assert job.cancel() is True
-    client.delete(*keys.of_job(job.job_id()))  # as Redis does when they expire
+    client.delete(*keys.of_job(ref(job)))  # as Redis does when they expire
     with pytest.raises(JobExpiredError):
         provider.job(job.job_id())
 
@@ -281,6 +282,6 @@ FleetProvider(sys.argv[1]).get_backend("automatic").run([bell()] * 8, shots=100,
         assert submitting.wait(60) == -signal.SIGKILL
     assert provider.jobs() == []
     assert nothing_left(client)
-    assert keys_with(client, keys.JOB) == []
+    assert keys_with(client, ":job:") == []
     start_worker()
     assert provider.get_backend("automatic").run(bell()).result(timeout=60).success

@@ -15,6 +15,7 @@ from fleet_state import attempts, counts, held, many, nothing_left
 from host_fleet import RECOVERY_SECONDS, HostFleet, Recovery, cut_off, laptop_client
 from processes import is_dead, owner_process, shard_field
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 from waiting_client import counts as waited_counts
 from waiting_client import submit
@@ -140,7 +141,7 @@ def test_a_worker_stops_a_shard_that_was_given_away_meanwhile(fleet: HostFleet) 
     jobs = [fleet.backend.run(endless(), shots=ENDLESS_SHOTS) for _ in fleet.workers]
     until(lambda: all(job.running() for job in jobs), "all run")
     job = next(job for job in jobs if is_at(fleet, job, worker.name))
-    process = owner_process(fleet.client, job.job_id())
+    process = owner_process(fleet.client, ref(job))
     host.cut()
     for other in jobs:
         assert other is job or other.cancel()
@@ -162,7 +163,7 @@ def test_a_cancel_reaches_a_worker_that_is_cut_off_later(fleet: HostFleet) -> No
     jobs = [fleet.backend.run(endless(), shots=ENDLESS_SHOTS) for _ in fleet.workers]
     until(lambda: all(job.running() for job in jobs), "all run")
     job = next(job for job in jobs if is_at(fleet, job, worker.name))
-    process = owner_process(fleet.client, job.job_id())
+    process = owner_process(fleet.client, ref(job))
     host.cut()
     assert all(job.cancel() for job in jobs)
     # Its process isn't known to be dead.
@@ -179,7 +180,7 @@ def test_a_cancel_reaches_a_worker_that_is_cut_off_later(fleet: HostFleet) -> No
 
 def is_at(fleet: HostFleet, job: FleetJob, worker: str) -> bool:
     """Tell whether a worker has a job's only shard."""
-    return (shard_field(fleet.client, job.job_id(), 0, "owner") or "").startswith(f"{worker}/")
+    return (shard_field(fleet.client, ref(job), 0, "owner") or "").startswith(f"{worker}/")
 
 
 def test_a_worker_and_a_client_with_slow_links(fleet: HostFleet, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.providers import JobStatus
+from references import ref
 
 from qfleet import FleetBackend, FleetProvider
 from qfleet.errors import (
@@ -133,14 +134,15 @@ def test_a_wrong_password(login: str, port: int) -> None:
 def test_a_full_redis_takes_no_job_and_keeps_nothing_of_it() -> None:
     with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
         backend = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend()
-        stored = backend.run(bell()).job_id()
+        job = backend.run(bell())
+        stored = job.job_id()
         before, tokens = keys_with(client, ""), client.llen(keys.tokens(0))
         client.config_set("maxmemory", 1000)
         for circuit in (bell(), wide(10, layers=1000)):
             with pytest.raises(BrokerFullError, match="out of memory"):
                 backend.run(circuit)
         assert keys_with(client, "") == before
-        assert client.zrange(keys.JOBS, 0, -1) == [stored.encode()]
+        assert client.zrange(keys.jobs(job.tenant), 0, -1) == [stored.encode()]
         assert client.llen(keys.tokens(0)) == tokens
         assert backend.retrieve_job(stored).status() is JobStatus.QUEUED
         client.config_set("maxmemory", 0)
@@ -166,7 +168,7 @@ def test_a_full_redis_lets_a_worker_take_a_shard_and_fail_it() -> None:
         job = FleetProvider(f"redis://127.0.0.1:{port}/0").get_backend().run(bell())
         store = Store(client, "unit@test", room_seconds=0)
         client.config_set("maxmemory", 1000)
-        taken = claim_shard(client, job.job_id(), 0)
+        taken = claim_shard(client, ref(job), 0)
         assert job.status() is JobStatus.RUNNING
         assert store.finish(taken, b"result", whole=1, blocks=[], error="") is True
         assert job.error_message() == f"circuit 0 ({job.result(partial=True).results[0].header['name']!r}): " + (
@@ -193,7 +195,7 @@ def test_a_result_for_which_redis_has_no_room_is_an_error_of_its_circuit(tmp_pat
             job = provider.get_backend("statevector_simulator").run(circuit)
             with pytest.raises(JobFailedError, match=r"Redis is out of memory: it has no room for .* 2\.0 MiB"):
                 job.result(timeout=60)
-            assert not client.exists(keys.results(job.job_id()))
+            assert not client.exists(keys.results(ref(job)))
             assert all(client.ttl(key) > 0 for key in keys_with(client, job.job_id()))
 
 

@@ -17,6 +17,7 @@ from circuits import bell
 from connections import connected
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from references import ref
 from remote import counts, excited
 
 from qfleet import EstimatorV2, FleetBackend, FleetJob, FleetProvider, SamplerV2
@@ -97,7 +98,7 @@ def test_a_copy_keeps_the_retention(fleet_url: str, monkeypatch: pytest.MonkeyPa
     copied = copy.deepcopy(provider.get_backend())
     job = copied.run(excited())
     with connected(provider) as connection:
-        assert connection.client.hget(keys.job(job.job_id()), JobField.RETENTION) == b"77"
+        assert connection.client.hget(keys.job(ref(job)), JobField.RETENTION) == b"77"
     job.result(timeout=60)
 
 

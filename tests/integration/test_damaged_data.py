@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from processes import Worker, keys_with, redis_server, shard_field, worker
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
@@ -89,7 +90,7 @@ def _tampered(backend: FleetBackend, client: redis.Redis, worker: Worker, tamper
     worker.process.send_signal(signal.SIGSTOP)
     try:
         job = backend.run(circuit, shots=10)
-        tamper(client, job.job_id())
+        tamper(client, ref(job))
     finally:
         worker.process.send_signal(signal.SIGCONT)
     return job
@@ -157,7 +158,7 @@ def test_a_worker_outlives_what_it_cant_read(
     assert job.status() is JobStatus.ERROR
     assert "hostile" in str(job.error_message())
 
-    counters = server.hgetall(keys.job(job.job_id()))
+    counters = server.hgetall(keys.job(ref(job)))
     assert {name: counters.get(JobField.count(name).encode()) for name in ("PENDING", "STARTED", "SUCCESS")} == {
         "PENDING": b"0",
         "STARTED": b"0",
@@ -165,7 +166,7 @@ def test_a_worker_outlives_what_it_cant_read(
     }
     assert counters[JobField.count("FAILURE").encode()] == b"1"
     assert counters[JobField.CIRCUITS_DONE.encode()] == b"0"
-    assert shard_field(server, job.job_id(), 0, "attempts") == "1"
+    assert shard_field(server, ref(job), 0, "attempts") == "1"
     assert all(server.ttl(key) > 0 for key in keys_with(server, job.job_id()))
 
     assert backend.run(bell()).result(timeout=60).success
@@ -196,7 +197,7 @@ def test_a_job_whose_ledger_is_no_ledger_is_set_aside(
     job = _tampered(backend, server, one_worker, tamper)
     for _ in range(3):
         assert backend.run(bell()).result(timeout=60).success
-    held = until(lambda: server.hget(keys.job(job.job_id()), JobField.HELD), "nobody tries it again")
+    held = until(lambda: server.hget(keys.job(ref(job)), JobField.HELD), "nobody tries it again")
     assert held.startswith(b"its data are damaged")
     assert one_worker.is_alive()
 
@@ -225,9 +226,9 @@ def test_a_damaged_result_is_told_to_who_asks(
 ) -> None:
     job = backend.run(bell(), shots=10, memory=True)
     job.wait_for_final_state(timeout=60)
-    server.hset(keys.results(job.job_id()), "0", _result())
+    server.hset(keys.results(ref(job)), "0", _result())
     assert backend.retrieve_job(job.job_id()).result().get_counts() == {"00": 4, "11": 6}
-    server.hset(keys.results(job.job_id()), "0", blob)
+    server.hset(keys.results(ref(job)), "0", blob)
     with pytest.raises(DamagedDataError, match=text) as caught:
         backend.retrieve_job(job.job_id()).result()
     assert caught.value.job_id == job.job_id()
@@ -237,7 +238,7 @@ def test_a_damaged_result_is_told_to_who_asks(
 def test_a_damaged_record_is_told_to_who_asks(backend: FleetBackend, server: redis.Redis) -> None:
     job = backend.run(bell(), shots=10)
     job.wait_for_final_state(timeout=60)
-    server.hset(keys.job(job.job_id()), JobField.RECORD, b"\x80\x04\x95")
+    server.hset(keys.job(ref(job)), JobField.RECORD, b"\x80\x04\x95")
     with pytest.raises(DamagedDataError) as caught:
         backend.retrieve_job(job.job_id()).result()
     assert caught.value.fields == {"job_id": job.job_id()}

@@ -19,6 +19,7 @@ from circuits import ENDLESS_SHOTS, bell, endless
 from connections import connected
 from old_jobs import run_as_0_1
 from processes import Worker, owner_process, process, redis_server, worker
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetProvider
@@ -218,7 +219,7 @@ def test_a_message_sets_no_time_limit_of_its_own(
         _put(server, [json.dumps(message).encode()])
         held.cancel()
         until(job.running, "it runs")
-        runner = owner_process(server, job.job_id())
+        runner = owner_process(server, ref(job))
         # A message that comes later is taken by the same process, if no limit ended it.
         ended = provider.get_backend().run(bell())
         until(
@@ -246,9 +247,9 @@ def test_a_revocation_stops_what_runs_and_nothing_else(
     until(job.running, "it runs")
     # Somebody may revoke what the ledger calls running: the process is killed, and the shard runs again.
     with connected(backend.provider) as connection:
-        ids = [f"{job.job_id()}.0", *(f"other.{number}" for number in range(1000))]
+        ids = [f"{ref(job)}.0", *(f"other.{number}" for number in range(1000))]
         connection.app.control.revoke(ids, terminate=True)
-    until(lambda: job.running() and server.hget(keys.shards(job.job_id()), "0:attempts") == b"2", "it runs again")
+    until(lambda: job.running() and server.hget(keys.shards(ref(job)), "0:attempts") == b"2", "it runs again")
     assert job.cancel() is True
     _is_well(live, backend)
 

@@ -25,6 +25,7 @@ from monitored import monitored
 from processes import redis_server
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
@@ -64,7 +65,7 @@ def woken_only(job: FleetJob) -> FleetJob:
 
 def finish(client: redis.Redis, *jobs: FleetJob) -> None:
     for job in jobs:
-        assert run_shard(client, job.job_id(), 0)
+        assert run_shard(client, ref(job), 0)
 
 
 def in_threads(calls: list[Callable[[], Any]]) -> list[threading.Thread]:
@@ -291,7 +292,7 @@ def test_a_small_job_is_sent_and_nothing_is_read(way: str, listening: FleetBacke
             finish(client, *sent)
         joined(waiting)
     assert found == [True]
-    (ledger,) = [command for command in commands if command.startswith(f"HSET {keys.job(sent[0].job_id())} ")]
+    (ledger,) = [command for command in commands if command.startswith(f"HSET {keys.job(ref(sent[0]))} ")]
     assert JobField.LISTENER in ledger
     # Sent in one transaction; the test itself takes and finishes the shard. No state and no result is read.
     assert [command for command in commands if command.split()[0] in ("MULTI", "EXEC")] == ["MULTI", "EXEC"]
@@ -303,6 +304,7 @@ def test_a_small_job_is_sent_and_nothing_is_read(way: str, listening: FleetBacke
 def test_what_is_told_is_what_the_ledger_has(listening: FleetBackend, client: redis.Redis) -> None:
     connection = connection_of(listening.provider)
     job = make_job(1, circuits=3, tags=("x", "y"), weight=8, tenant="")
+    job = replace(job, job_id=keys.reference(connection.tenant, job.job_id))
     ticket = send(connection, job).ticket
     assert run_shard(client, job.job_id, 0)
     with connection.ledger() as ledger:
@@ -334,8 +336,8 @@ def test_junk_on_a_clients_channel_stops_nothing(junk: bytes, listening: FleetBa
     job = listening.run(bell(), shots=1)
     waiting = in_threads([lambda: job.result(timeout=60)])
     until(lambda: hub_of(listening.provider).number_of_listeners == 1, "it waits")
-    channel = keys.client(hub_of(listening.provider).name)
-    assert client.publish(channel, junk.replace(b"{}", job.job_id().encode())) == 1
+    channel = keys.client(listening.provider.tenant, hub_of(listening.provider).name)
+    assert client.publish(channel, junk.replace(b"{}", ref(job).encode())) == 1
     finish(client, job)
     joined(waiting)
     assert job.result().success
@@ -352,7 +354,7 @@ def test_a_job_without_shards_is_waited_for_no_longer(listening: FleetBackend) -
 
 def test_a_job_that_is_tried_again_is_waited_for(listening: FleetBackend, client: redis.Redis) -> None:
     job = listening.run(bell(), shots=1)
-    assert run_shard(client, job.job_id(), 0, "too bad")
+    assert run_shard(client, ref(job), 0, "too bad")
     with pytest.raises(JobFailedError):
         job.result(timeout=60)
     assert job.retry_failed() == 1
@@ -372,7 +374,7 @@ def test_a_child_waits_for_a_job_of_a_parent_that_listens(listening: FleetBacken
             code = 0 if job.result(timeout=60).success else 2
         finally:
             os._exit(code)
-    until(lambda: subscribed(client, job.job_id()), "the child listens")
+    until(lambda: subscribed(client, ref(job)), "the child listens")
     finish(client, job)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert job.result(timeout=60).success
@@ -384,7 +386,7 @@ def test_other_processes_hear_of_the_end(listening: FleetBackend, client: redis.
         elsewhere = FleetJob(other.get_backend("automatic"), job.job_id(), read_every=NEVER)
         copied = copy.copy(job)  # as unpickled in another process
         waiting = in_threads([lambda: elsewhere.result(timeout=60), lambda: copied.result(timeout=60)])
-        until(lambda: client.hget(keys.job(job.job_id()), JobField.HEARD), "one of them listens")
+        until(lambda: client.hget(keys.job(ref(job)), JobField.HEARD), "one of them listens")
         until(lambda: hub_of(other).number_of_listeners == 1, "it waits")
         finish(client, job)
         joined(waiting)
@@ -505,7 +507,7 @@ def test_a_local_fleet_that_is_closed_ends_the_waits() -> None:
 def test_a_stream_that_was_begun_before_a_fork_goes_on_in_the_child(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run([bell()] * 2, shots=1, max_job_size=1)
     stream = job.as_completed(timeout=60)
-    assert run_shard(client, job.job_id(), 0)
+    assert run_shard(client, ref(job), 0)
     assert next(stream)[0] == 0
     child = os.fork()
     if not child:
@@ -514,7 +516,7 @@ def test_a_stream_that_was_begun_before_a_fork_goes_on_in_the_child(backend: Fle
             code = 0 if [index for index, _ in stream] == [1] else 2
         finally:
             os._exit(code)
-    assert run_shard(client, job.job_id(), 1)
+    assert run_shard(client, ref(job), 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert [index for index, _ in stream] == [1]
 

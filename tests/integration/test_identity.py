@@ -16,6 +16,7 @@ import redis
 from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import add_tokens
 from processes import process, redis_server, shard_field
+from references import ref
 from waiting import until
 
 from qfleet import FleetProvider
@@ -69,9 +70,9 @@ def test_a_shard_of_one_is_not_taken_to_be_lost_by_another(provider: FleetProvid
         for _ in range(20):
             add_tokens(client, 2)
             assert backend.run(bell()).result(timeout=60).success
-        owners = [shard_field(client, job.job_id(), 0, "owner") for job in jobs]
+        owners = [shard_field(client, ref(job), 0, "owner") for job in jobs]
         assert len(set(owners)) == len(jobs)
-        assert [shard_field(client, job.job_id(), 0, "attempts") for job in jobs] == ["1"] * len(jobs)
+        assert [shard_field(client, ref(job), 0, "attempts") for job in jobs] == ["1"] * len(jobs)
     # A cancel reaches the process that runs the job, and no other of the same id.
     assert jobs[0].cancel() is True
     assert jobs[0].cancelled()

@@ -18,6 +18,7 @@ import redis
 from circuits import bell
 from make_jobs import run_shard
 from processes import redis_server
+from references import ref
 
 from qfleet import FleetBackend, FleetJob, FleetProvider, SamplerV2
 from qfleet.errors import DamagedDataError, FleetJobError, JobExpiredError, JobNotFoundError
@@ -46,7 +47,7 @@ def qfleet(backend: FleetBackend, *arguments: str) -> subprocess.CompletedProces
 
 def ended(backend: FleetBackend, server: redis.Redis, error: str = "") -> FleetJob:
     job = backend.run(bell(), shots=10)
-    assert run_shard(server, job.job_id(), 0, error)
+    assert run_shard(server, ref(job), 0, error)
     return job
 
 
@@ -76,7 +77,7 @@ def test_a_whole_id_takes_one_read(backend: FleetBackend, server: redis.Redis) -
 def test_several_jobs_are_named(backend: FleetBackend, server: redis.Redis) -> None:
     with mock.patch("qfleet.submission.prepare.uuid.uuid4", side_effect=["abcd-1", "abcd-2", "abcd-2x", "abcd-3"]):
         jobs = [backend.run(bell(), shots=10) for _ in range(4)]
-    server.delete(*keys.of_job("abcd-3"))
+    server.delete(*keys.of_job(ref(jobs[3])))
     with pytest.raises(
         JobNotFoundError, match=r"the ids of several jobs begin with 'abcd': abcd-1, abcd-2, abcd-2x; give more"
     ) as caught:
@@ -86,9 +87,9 @@ def test_several_jobs_are_named(backend: FleetBackend, server: redis.Redis) -> N
     assert backend.provider.job("abcd-2").job_id() == jobs[1].job_id()
     with pytest.raises(JobExpiredError, match="job abcd-3 has expired"):
         backend.provider.job("abcd-3")
-    server.delete(*keys.of_job("abcd-2"), *keys.of_job("abcd-2x"))
+    server.delete(*keys.of_job(ref(jobs[1])), *keys.of_job(ref(jobs[2])))
     assert backend.provider.job("abcd").job_id() == "abcd-1"
-    server.delete(*keys.of_job("abcd-1"))
+    server.delete(*keys.of_job(ref(jobs[0])))
     with pytest.raises(JobExpiredError, match="job abcd-1 and abcd-2 and"):
         backend.provider.job("abcd")
 
@@ -129,19 +130,19 @@ def test_a_client_whose_clock_is_wrong_gets_the_right_place(
     jobs = [first, second, third]
     ids = [job.job_id() for job in jobs]
     assert [job.job_id() for job in backend.provider.jobs(descending=False)] == ids
-    assert [raw.decode() for raw in server.zrange(keys.UNFINISHED, 0, -1)] == ids
+    assert [raw.decode() for raw in server.zrange(keys.UNFINISHED, 0, -1)] == [ref(job) for job in jobs]
     assert first.creation_date < second.creation_date < third.creation_date
     assert abs(second.creation_date - datetime.now(UTC)) < timedelta(seconds=60)
     for job in jobs:
         there = backend.provider.job(job.job_id())
         assert there.creation_date == job.creation_date
-        assert server.zscore(keys.JOBS, job.job_id()) == float(
-            server.hget(keys.job(job.job_id()), JobField.CREATED) or 0
+        assert server.zscore(keys.jobs(job.tenant), job.job_id()) == float(
+            server.hget(keys.job(ref(job)), JobField.CREATED) or 0
         )
         found = backend.provider.jobs(created_after=job.creation_date, created_before=job.creation_date)
         assert [each.job_id() for each in found] == [job.job_id()]
     for job in jobs:
-        run_shard(server, job.job_id(), 0)
+        run_shard(server, ref(job), 0)
     assert 0 <= second.result().time_taken < 60
 
 
@@ -156,13 +157,14 @@ def test_a_job_without_tasks_has_the_time_of_redis_too(backend: FleetBackend, se
 
 
 def test_storing_jobs_forgets_old_ids(backend: FleetBackend, server: redis.Redis) -> None:
-    server.zadd(keys.JOBS, {f"old-{number}": 1e9 + number for number in range(100)})
-    server.zadd(keys.IDS, {f"old-{number}": 0 for number in range(100)})
+    tenant = backend.provider.tenant
+    server.zadd(keys.jobs(tenant), {f"old-{number}": 1e9 + number for number in range(100)})
+    server.zadd(keys.ids(tenant), {f"old-{number}": 0 for number in range(100)})
     with mock.patch("qfleet.submission.prepare.uuid.uuid4", side_effect=["0100-job", "0001-job"]):
         backend.run(bell())
-        assert server.zcard(keys.JOBS) == 101
+        assert server.zcard(keys.jobs(tenant)) == 101
         backend.run(bell())
-    for key in (keys.JOBS, keys.IDS):
+    for key in (keys.jobs(tenant), keys.ids(tenant)):
         assert sorted(server.zrange(key, 0, -1)) == [b"0001-job", b"0100-job"]
 
 
@@ -172,7 +174,7 @@ def test_storing_jobs_forgets_old_ids(backend: FleetBackend, server: redis.Redis
 def test_junk_beside_the_jobs_stops_nothing_and_is_named(backend: FleetBackend, server: redis.Redis) -> None:
     job, provider = backend.run(bell()), backend.provider
     server.zadd(keys.UNFINISHED, {b"\xff\xfe": 9e15, "odd": 8e15, "\x1b[31mred": 7e15, "gone": 1.0})
-    server.zadd(keys.JOBS, {b"\xff\xfe": 9e15, "odd": 8e15, "text": 7e15})
+    server.zadd(keys.jobs(""), {b"\xff\xfe": 9e15, "odd": 8e15, "text": 7e15})
     server.set("qfleet:job:odd", "not a hash")
     server.hset("qfleet:job:text", mapping={"backend": "automatic", "created": "soon", "circuits": "1"})
     server.hset(keys.WORKERS, mapping={"odd": b"junk", b"\xff": b"[]"})
@@ -194,7 +196,7 @@ def test_junk_beside_the_jobs_stops_nothing_and_is_named(backend: FleetBackend, 
     assert qfleet(backend, "jobs").stdout.count(job.job_id()) == 1
     # What is said to be done about it helps.
     server.zrem(keys.UNFINISHED, b"\xff\xfe", "odd", "\x1b[31mred", "gone")
-    server.zrem(keys.JOBS, b"\xff\xfe", "odd", "text")
+    server.zrem(keys.jobs(""), b"\xff\xfe", "odd", "text")
     server.unlink("qfleet:job:odd", "qfleet:job:text")
     server.hdel(keys.WORKERS, "odd", b"\xff")
     problems = {finding.check for finding in provider.examine() if finding.verdict == "problem"}

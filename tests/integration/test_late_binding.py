@@ -15,6 +15,7 @@ from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import attempts, many, state, waiting
 from old_jobs import run_as_0_1
 from processes import Worker, is_dead, redis_server, shard_field, worker
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetProvider
@@ -75,7 +76,7 @@ def test_a_worker_takes_no_more_than_it_runs(
     worker = start_worker(QFLEET_CONCURRENCY="2")
     jobs = [backend.run(endless(), shots=ENDLESS_SHOTS) for _ in range(4)]
     until(lambda: [state(client, job) for job in jobs].count("STARTED") == 2, "two of them run")
-    owners = [shard_field(client, job.job_id(), 0, "owner") for job in jobs if state(client, job) == "STARTED"]
+    owners = [shard_field(client, ref(job), 0, "owner") for job in jobs if state(client, job) == "STARTED"]
     assert len(set(owners)) == 2
     assert all(owner is not None and owner.startswith(f"{worker.name}/{worker.process.pid}/") for owner in owners)
     # Those that wait are nobody's: a worker that comes chooses them at once.
@@ -118,7 +119,7 @@ def test_a_worker_that_is_told_to_stop_hands_its_shard_to_another(
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(60) == 0
     until(
-        lambda: (shard_field(client, job.job_id(), 0, "owner") or "").startswith(f"{other.name}/"),
+        lambda: (shard_field(client, ref(job), 0, "owner") or "").startswith(f"{other.name}/"),
         "the other worker runs it",
     )
     assert attempts(client, job) == 1
@@ -195,7 +196,7 @@ def test_a_shard_that_was_chosen_and_never_run_is_missed(
         lost = many(backend, 1)
         chosen = Store(client, live.name).pick(0, 2**30, 2**30, slow=False, corrections={})
         assert isinstance(chosen, Picked)
-        assert (chosen.job_id, state(client, lost)) == (lost.job_id(), "STARTED")
+        assert (chosen.job_id, state(client, lost)) == (ref(lost), "STARTED")
     finally:
         live.process.send_signal(signal.SIGCONT)
     assert lost.result(timeout=60).success

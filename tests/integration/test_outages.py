@@ -17,6 +17,7 @@ from connections import connected, hub_of
 from processes import free_port, process, redis_program, redis_server
 from qiskit.providers import JobStatus
 from redis_process import RedisProcess
+from references import ref
 from waiting import until
 from waits import Waits, finish, subscriptions
 
@@ -137,7 +138,7 @@ def _fails_over(asked: redis.Redis) -> bool:
 def test_an_outage_that_is_too_long_ends_the_wait_and_says_what_goes_on(server: RedisProcess, waits: Waits) -> None:
     with FleetProvider(server.url) as provider, connected(provider) as connection, server.client() as client:
         job = provider.get_backend().run(bell(), shots=10)
-        deadlines = [Deadline(job.job_id(), None, outage_seconds=0.2) for _ in range(2)]
+        deadlines = [Deadline(ref(job), None, outage_seconds=0.2) for _ in range(2)]
         waiting = [
             waits(lambda: list(watch(connection, deadlines[0]))),
             waits(lambda: asyncio.run(ended(connection, deadlines[1]))),

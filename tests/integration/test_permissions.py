@@ -16,6 +16,7 @@ from circuits import ENDLESS_SHOTS, bell, endless
 from connections import connected
 from make_jobs import claim_shard
 from processes import free_port, is_dead, owner_process, process, redis_program, redis_server, shard_field
+from references import ref
 from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
@@ -80,7 +81,7 @@ def test_these_users_can_do_all_there_is_to_do(
             assert job.result(timeout=60).success
         assert len(list(backend.run([bell()] * 3, max_job_size=1).as_completed(timeout=60))) == 3
         running = backend.run(endless(), shots=ENDLESS_SHOTS)
-        simulating = owner_process(server, running.job_id())
+        simulating = owner_process(server, ref(running))
         behind = backend.run([bell()] * 3, max_job_size=1)
         assert behind.queue_position() == (0, 0)
         assert behind.estimated_time() is not None
@@ -92,8 +93,8 @@ def test_these_users_can_do_all_there_is_to_do(
         assert behind.result(timeout=60).success
         # Its process is killed, and the shard waits again.
         running = backend.run(endless(), shots=ENDLESS_SHOTS)
-        owner_process(server, running.job_id()).kill()
-        until(lambda: shard_field(server, running.job_id(), 0, "attempts") == "2", "another process has taken it")
+        owner_process(server, ref(running)).kill()
+        until(lambda: shard_field(server, ref(running), 0, "attempts") == "2", "another process has taken it")
         running.cancel()
         assert SamplerV2(backend).run([bell()], shots=5).result()[0].data.meas.num_shots == 5
         assert EstimatorV2(backend).run([(bell().remove_final_measurements(inplace=False), "ZZ")]).result()[0]
@@ -193,7 +194,7 @@ def test_a_client_is_told_which_rule_to_add(call: str, missing: str, server: red
     url = add_user(server, "client")
     with FleetProvider(url) as provider:
         job = provider.get_backend().run(bell())
-        claim_shard(server, job.job_id(), 0)  # so that workers are told of a cancel
+        claim_shard(server, ref(job), 0)  # so that workers are told of a cancel
         provider.close()
         server.execute_command("ACL", "SETUSER", "qfleet-client", *missing.split())
         calls = {
@@ -218,11 +219,11 @@ def test_a_client_is_told_which_rule_to_add(call: str, missing: str, server: red
 def test_a_cancel_that_may_not_be_told_changes_nothing(missing: str, server: redis.Redis) -> None:
     with FleetProvider(add_user(server, "client")) as provider:
         job = provider.get_backend().run([bell(), bell()], max_job_size=1)
-        before = server.hgetall(keys.shards(job.job_id())), server.hgetall(keys.job(job.job_id()))
+        before = server.hgetall(keys.shards(ref(job))), server.hgetall(keys.job(ref(job)))
         server.execute_command("ACL", "SETUSER", "qfleet-client", *missing.split())
         with pytest.raises(BrokerPermissionError):
             job.cancel()
-        assert (server.hgetall(keys.shards(job.job_id())), server.hgetall(keys.job(job.job_id()))) == before
+        assert (server.hgetall(keys.shards(ref(job))), server.hgetall(keys.job(ref(job)))) == before
 
 
 def test_a_wrong_password_is_another_error(server: redis.Redis) -> None:

@@ -240,7 +240,7 @@ def test_a_deleted_job_leaves_nothing(port: int, server: redis.Redis, tmp_path: 
         assert len(keys_with(server, job.job_id())) == 5
         assert provider.delete_job(job.job_id()) is True
         assert keys_with(server, job.job_id()) == []
-        assert server.zscore(keys.JOBS, job.job_id()) is None
+        assert server.zscore(keys.jobs(job.tenant), job.job_id()) is None
         with pytest.raises(JobNotFoundError):
             provider.job(job.job_id())
         with pytest.raises(JobNotFoundError):

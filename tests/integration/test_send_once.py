@@ -14,6 +14,7 @@ from processes import redis_server, worker
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import SparsePauliOp
+from references import ref
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
 from qfleet.ledger.new_job import PROGRAM_SECONDS
@@ -73,7 +74,7 @@ def test_a_loop_sends_its_circuit_once(kind: str, tmp_path: Path) -> None:
                 circuit, parameter_binds=[dict(zip(circuit.parameters, point, strict=True))], shots=10
             )
         job.result(timeout=60)
-        return job.job_id()
+        return ref(job)
 
     points = np.random.default_rng(1).uniform(0, 6, (6, circuit.num_parameters))
     with redis_server() as port, redis.Redis(port=port) as client:
@@ -81,9 +82,9 @@ def test_a_loop_sends_its_circuit_once(kind: str, tmp_path: Path) -> None:
         with FleetProvider(url) as provider, worker(url, tmp_path / "log"):
             (name, blob), *_ = client.hgetall(keys.programs(run(provider, points[0]))).items()
             assert content_hash(blob) == name.decode()
-            assert not client.exists(keys.program(name.decode())), "one job alone leaves no copy"
+            assert not client.exists(keys.program(provider.tenant, name.decode())), "one job alone leaves no copy"
             run(provider, points[1])
-            assert 0 < client.ttl(keys.program(name.decode())) <= PROGRAM_SECONDS
+            assert 0 < client.ttl(keys.program(provider.tenant, name.decode())) <= PROGRAM_SECONDS
             with monitored(client, scripts=False) as commands:
                 third = run(provider, points[2])
             # Neither does the client send it, nor the worker fetch it; the job has it all the same.
@@ -91,7 +92,7 @@ def test_a_loop_sends_its_circuit_once(kind: str, tmp_path: Path) -> None:
             assert not [command for command in commands if command.startswith(f"HMGET {keys.programs(third)}")]
             assert client.hgetall(keys.programs(third)) == {name: blob}
             # Redis may lose it at any time.
-            client.delete(keys.program(name.decode()))
+            client.delete(keys.program(provider.tenant, name.decode()))
             assert client.hgetall(keys.programs(run(provider, points[3]))) == {name: blob}
             with FleetProvider(url) as other:
                 assert client.hgetall(keys.programs(run(other, points[4]))) == {name: blob}
@@ -105,12 +106,12 @@ def test_a_copy_that_is_lost(jobs: int, redis_url: str) -> None:
     with FleetProvider(redis_url) as provider, connected(provider) as connection:
         backend, client = provider.get_backend(), connection.client
         first, *others = (backend.run(circuit) for _ in range(jobs))
-        programs = client.hgetall(keys.programs(first.job_id()))
+        programs = client.hgetall(keys.programs(ref(first)))
         ((name, _),) = programs.items()
-        client.delete(keys.program(name.decode()))
+        client.delete(keys.program(provider.tenant, name.decode()))
         last = backend.run(circuit)
         for job in (*others, last):
-            assert client.hgetall(keys.programs(job.job_id())) == programs
-        assert client.exists(keys.program(name.decode()))
+            assert client.hgetall(keys.programs(ref(job))) == programs
+        assert client.exists(keys.program(provider.tenant, name.decode()))
         for job in (first, *others, last):
             job.cancel()

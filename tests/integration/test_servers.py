@@ -16,6 +16,7 @@ from circuits import ENDLESS_SHOTS, bell, endless
 from connections import connected
 from processes import free_port, is_dead, owner_process, process, redis_program, redis_server, worker
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 import qfleet.local.server
@@ -153,7 +154,7 @@ def test_a_session(kind: str, tmp_path: Path) -> None:
 
         running = backend.run(endless(), shots=ENDLESS_SHOTS)
         with connected(provider) as connection:
-            simulating = owner_process(connection.client, running.job_id())
+            simulating = owner_process(connection.client, ref(running))
         assert running.status() is JobStatus.RUNNING
         assert running.cancel() is True
         until(lambda: is_dead(simulating), "the process that simulated is gone")

@@ -17,6 +17,7 @@ from command_line import QFLEET, on_terminal, qfleet
 from connections import connected
 from processes import redis_server
 from qiskit import QuantumCircuit
+from references import ref
 
 from qfleet import FleetProvider, SamplerV2
 from qfleet.wire.redis import keys
@@ -69,12 +70,12 @@ def fleet(fleet_url: str) -> Iterator[Fleet]:
         for job in jobs:
             job.result(timeout=60, partial=True)
         done, failed, waits, foreign = (job.job_id() for job in jobs)
-        client.hset(keys.job(sampled.job_id()), JobField.TAGS, json.dumps([EVIL]))
-        client.hset(keys.job(foreign), JobField.TAGS, json.dumps([EVIL, "\ud800"]))
-        client.hset(keys.job(waits), mapping={JobField.count("SUCCESS"): 0, JobField.count("PENDING"): 1})
+        client.hset(keys.job(ref(sampled)), JobField.TAGS, json.dumps([EVIL]))
+        client.hset(keys.job(ref(jobs[3])), JobField.TAGS, json.dumps([EVIL, "\ud800"]))
+        client.hset(keys.job(ref(jobs[2])), mapping={JobField.count("SUCCESS"): 0, JobField.count("PENDING"): 1})
         yield Fleet(fleet_url, done, sampled.job_id(), failed, waits, foreign)
-        for job_id in (done, failed, waits, foreign, sampled.job_id()):
-            client.delete(*keys.of_job(job_id))
+        for job in (*jobs, sampled):
+            client.delete(*keys.of_job(ref(job)))
 
 
 def test_jobs(fleet: Fleet) -> None:

@@ -19,6 +19,7 @@ from connections import hub_of
 from make_jobs import claim_shard
 from monitored import monitored
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 from waits import Waits, finish, subscriptions
 
@@ -177,7 +178,7 @@ def test_each_result_is_read_once_and_states_in_order(backend: FleetBackend, cli
             found.append(next(stream)[0])
         assert list(stream) == []
     assert found == list(range(40))
-    asked = [command.split()[2:] for command in commands if command.startswith(f"HMGET {keys.results(job.job_id())} ")]
+    asked = [command.split()[2:] for command in commands if command.startswith(f"HMGET {keys.results(ref(job))} ")]
     assert sorted(int(index) for indices in asked for index in indices) == list(range(40))
 
 
@@ -211,7 +212,7 @@ def test_what_failed_comes_too(backend: FleetBackend, client: redis.Redis) -> No
 def test_a_failure_without_a_result_comes_at_the_end(backend: FleetBackend, client: redis.Redis) -> None:
     job = backend.run([bell("a"), bell("b")], shots=10, max_job_size=1)
     finish(client, job, 0, error="too slow")
-    client.hdel(keys.results(job.job_id()), "0")
+    client.hdel(keys.results(ref(job)), "0")
     stream = job.as_completed(timeout=60)
     finish(client, job, 1)
     assert [(index, found.success, found.status) for index, found in stream] == [
@@ -289,8 +290,8 @@ def test_the_error_of_the_last_attempt_is_told(backend: FleetBackend, client: re
     job.retry_failed()
     store = Store(client, "late@test")
     for index in range(2):
-        claimed = claim_shard(client, job.job_id(), index, "late@test")
-        store.fail(job.job_id(), index, claimed.owner, "too slow")
+        claimed = claim_shard(client, ref(job), index, "late@test")
+        store.fail(ref(job), index, claimed.owner, "too slow")
     assert "too bad" in str(job.error_message())
     assert str(job.error_message()).endswith("; the last attempt: too slow")
     with pytest.raises(JobFailedError, match="the last attempt: too slow"):

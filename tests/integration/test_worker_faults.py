@@ -15,6 +15,7 @@ from fleet_state import add_tokens, nothing_left, tokens
 from one_shard import run_in_one_shard
 from processes import free_port, is_dead, owner_process, process, redis_server, shard_field, shard_fields, worker
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
@@ -57,7 +58,7 @@ def _seconds_of_work(backend: FleetBackend, seed: int = 7) -> FleetJob:
 
 
 def _counter(server: redis.Redis, job: FleetJob, name: str) -> int:
-    return int(server.hget(keys.job(job.job_id()), name) or 0)
+    return int(server.hget(keys.job(ref(job)), name) or 0)
 
 
 def test_a_shard_whose_process_was_killed_runs_again_with_the_same_counts(
@@ -66,11 +67,11 @@ def test_a_shard_whose_process_was_killed_runs_again_with_the_same_counts(
     with worker(url, log) as started:
         expected = _seconds_of_work(backend).result(timeout=60).get_counts()
         job = _seconds_of_work(backend)
-        victim = owner_process(server, job.job_id())
+        victim = owner_process(server, ref(job))
         victim.send_signal(signal.SIGKILL)
         assert job.result(timeout=60).get_counts() == expected
         assert job.status() is JobStatus.DONE
-        assert shard_field(server, job.job_id(), 0, "attempts") == "2"
+        assert shard_field(server, ref(job), 0, "attempts") == "2"
         assert job.progress() == (1, 1)
         assert is_dead(victim)
         assert started.is_alive()
@@ -88,11 +89,11 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
         killed: set[str] = set()
 
         def kill_who_runs_it() -> bool:
-            state, owner, circuit = shard_fields(server, job.job_id(), 0, "state", "owner", "circuit")
+            state, owner, circuit = shard_fields(server, ref(job), 0, "state", "owner", "circuit")
             # Once one has died, a process that runs several circuits says which it is at.
             says = not (killed and companions) or circuit == "0"
             if len(killed) < 2 and state == "STARTED" and owner and says and owner not in killed:
-                owner_process(server, job.job_id()).kill()
+                owner_process(server, ref(job)).kill()
                 killed.add(owner)
             return job.in_final_state()
 
@@ -109,7 +110,7 @@ def test_a_shard_that_always_kills_its_process_is_given_up(
         assert [circuit.success for circuit in partial.results] == [False, *[True] * companions]
         # No further run: the message is gone, and the worker is free for others.
         until(lambda: nothing_left(server), "nothing is left over")
-        assert shard_field(server, job.job_id(), 0, "attempts") == "3"
+        assert shard_field(server, ref(job), 0, "attempts") == "3"
         assert backend.run(bell()).result(timeout=60).success
         assert started.is_alive()
         assert job.status() is JobStatus.ERROR
@@ -125,10 +126,10 @@ def test_a_second_token_after_the_end_does_nothing(
         before = job.result(timeout=60).get_counts(0)
         later.result(timeout=60)
         until(lambda: nothing_left(server), "nothing is left over")
-    assert shard_field(server, job.job_id(), 0, "attempts") == "1"
+    assert shard_field(server, ref(job), 0, "attempts") == "1"
     assert job.progress() == (2, 2)
     assert _counter(server, job, JobField.count("SUCCESS")) == 1
-    assert server.hkeys(keys.results(job.job_id())) == [b"0"]
+    assert server.hkeys(keys.results(ref(job))) == [b"0"]
     assert backend.retrieve_job(job.job_id()).result().get_counts(0) == before
 
 
@@ -140,12 +141,12 @@ def test_a_second_token_while_the_shard_runs_stores_one_result(
     with worker(url, log, QFLEET_CONCURRENCY="2"):
         until(lambda: tokens(server) == 0 and job.running(), "both tokens were taken")
         counts = job.result(timeout=60).get_counts()
-        assert shard_field(server, job.job_id(), 0, "attempts") == "1"
+        assert shard_field(server, ref(job), 0, "attempts") == "1"
         assert counts == _seconds_of_work(backend).result(timeout=60).get_counts()
     assert job.progress() == (1, 1)
     assert _counter(server, job, JobField.count("SUCCESS")) == 1
     assert _counter(server, job, JobField.count("STARTED")) == 0
-    assert server.hkeys(keys.results(job.job_id())) == [b"0"]
+    assert server.hkeys(keys.results(ref(job))) == [b"0"]
 
 
 def test_a_result_that_comes_after_the_cancel_is_dropped(
@@ -153,14 +154,14 @@ def test_a_result_that_comes_after_the_cancel_is_dropped(
 ) -> None:
     with worker(url, log) as started:
         job = _seconds_of_work(backend)
-        owner_process(server, job.job_id())
+        owner_process(server, ref(job))
         # The worker's main process hears nothing, so the one that simulates isn't killed.
         started.process.send_signal(signal.SIGSTOP)
         try:
             assert job.cancel() is True
             # Not before its process is dead or, as here, has offered its result.
             until(lambda: job.status() is JobStatus.CANCELLED, "the late result was offered")
-            assert not server.exists(keys.results(job.job_id()))
+            assert not server.exists(keys.results(ref(job)))
         finally:
             started.process.send_signal(signal.SIGCONT)
         assert backend.run(bell()).result(timeout=60).success
@@ -175,8 +176,8 @@ def test_one_failing_circuit_leaves_the_others_their_data(
     backend: FleetBackend, server: redis.Redis, url: str, log: Path
 ) -> None:
     job = backend.run([bell("first"), wide(5, "lost"), bell("last")], shots=50)
-    programs = server.hgetall(keys.programs(job.job_id()))
-    server.hdel(keys.programs(job.job_id()), max(programs, key=lambda name: len(programs[name])))
+    programs = server.hgetall(keys.programs(ref(job)))
+    server.hdel(keys.programs(ref(job)), max(programs, key=lambda name: len(programs[name])))
     with worker(url, log):
         result = job.result(timeout=60, partial=True)
         with pytest.raises(JobFailedError, match="circuit 1 \\('lost'\\)"):
@@ -196,11 +197,11 @@ def test_a_worker_that_is_told_to_stop_ends_its_shard_first(
     with worker(url, log) as started:
         job = _seconds_of_work(backend)
         # One that no process has begun would be handed back.
-        owner_process(server, job.job_id())
+        owner_process(server, ref(job))
         started.process.send_signal(signal.SIGTERM)
         until(lambda: not started.is_alive(), "the worker ended")
     assert job.status() is JobStatus.DONE
-    assert shard_field(server, job.job_id(), 0, "attempts") == "1"
+    assert shard_field(server, ref(job), 0, "attempts") == "1"
     assert not server.hexists(keys.WORKERS, started.name)
     assert nothing_left(server)
 

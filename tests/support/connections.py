@@ -17,7 +17,7 @@ from qfleet.wire.redis.broker import parse_broker
 @contextmanager
 def connected(provider: FleetProvider) -> Iterator[Connection]:
     """Yield a new connection to a provider's Redis, closed at the end."""
-    with closing(Connection(parse_broker(provider.url))) as connection:
+    with closing(Connection(parse_broker(provider.url), provider.tenant)) as connection:
         yield connection
 
 

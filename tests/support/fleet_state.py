@@ -10,6 +10,7 @@ import psutil
 import redis
 from circuits import bell, wide
 from processes import is_dead, owner_process, shard_field
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob
@@ -48,12 +49,12 @@ def counts(job: FleetJob, timeout: float = 90) -> list[Mapping[str, int]]:
 
 def attempts(client: redis.Redis, job: FleetJob, index: int = 0) -> int:
     """Return how often a shard was taken."""
-    return int(shard_field(client, job.job_id(), index, "attempts") or 0)
+    return int(shard_field(client, ref(job), index, "attempts") or 0)
 
 
 def state(client: redis.Redis, job: FleetJob, index: int = 0) -> str | None:
     """Return a shard's state in the ledger."""
-    return shard_field(client, job.job_id(), index, "state")
+    return shard_field(client, ref(job), index, "state")
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.
 
     At the end the process continues if it still exists.
     """
-    runner = owner_process(client, job.job_id(), index)
+    runner = owner_process(client, ref(job), index)
     runner.suspend()
     try:
         assert state(client, job, index) == "STARTED", "the shard ended before its process could be stopped"

@@ -17,6 +17,7 @@ from fleet_state import many
 from network import Host
 from processes import Worker, process, shard_field
 from redis_process import RedisProcess
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob
@@ -56,7 +57,7 @@ class HostFleet:
         return [next(job for job in jobs if self._owner(job).startswith(f"{up.name}/")) for _, up in self.workers]
 
     def _owner(self, job: FleetJob, index: int = 0) -> str:
-        return shard_field(self.client, job.job_id(), index, "owner") or ""
+        return shard_field(self.client, ref(job), index, "owner") or ""
 
     def takes_a_shard(self, worker: Worker) -> bool:
         """Tell whether a worker ran some of a few small shards."""
@@ -69,10 +70,10 @@ class HostFleet:
 
         The job has a shard for each circuit, and counts the circuits, too.
         """
-        fields = self.client.hgetall(keys.job(job.job_id()))
+        fields = self.client.hgetall(keys.job(ref(job)))
         shards = int(fields[b"shards"])
         counted = [int(fields[name.encode()]) for name in (JobField.count("SUCCESS"), JobField.CIRCUITS_DONE)]
-        stored = set(self.client.hkeys(keys.results(job.job_id())))
+        stored = set(self.client.hkeys(keys.results(ref(job))))
         return counted == [shards, shards] and stored == {b"%d" % index for index in range(shards)}
 
 

@@ -154,9 +154,9 @@ def store_as_0_1(client: redis.Redis, job: NewJob) -> None:
     client.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(number)})
     client.hset(work, mapping={str(index): encode_shard(shard) for index, shard in enumerate(job.shards)})
     client.hset(programs, mapping=dict(job.programs))
-    for listed in (keys.ACTIVE, keys.JOBS):
+    for listed in (keys.ACTIVE, keys.jobs("")):
         client.zadd(listed, {job.job_id: record.created})
-    client.zadd(keys.IDS, {job.job_id: 0})
+    client.zadd(keys.ids(""), {job.job_id: 0})
 
 
 def claim_shard(client: redis.Redis, job_id: str, index: int, worker: str = "unit@test") -> ClaimedShard:

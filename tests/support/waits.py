@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from make_jobs import run_shard
+from references import ref
 
 from qfleet import FleetJob
 from qfleet.wire.redis import keys
@@ -35,12 +36,12 @@ def subscriptions(client: redis.Redis, job: FleetJob) -> int:
 
     All waits of a provider share one connection.
     """
-    listener = client.hget(keys.job(job.job_id()), JobField.LISTENER)
-    channels = [keys.events(job.job_id()), keys.client((listener or b"").decode())]
+    listener = client.hget(keys.job(ref(job)), JobField.LISTENER)
+    channels = [keys.events(ref(job)), keys.client(job.tenant, (listener or b"").decode())]
     return sum(int(number) for _, number in client.pubsub_numsub(*channels))
 
 
 def finish(client: redis.Redis, job: FleetJob, *shards: int, error: str = "") -> None:
     """Do a worker's part for shards, by default for the first."""
     for index in shards or (0,):
-        assert run_shard(client, job.job_id(), index, error)
+        assert run_shard(client, ref(job), index, error)

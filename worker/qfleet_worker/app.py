@@ -24,9 +24,11 @@ from qfleet_worker.engines.background import Background
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
+from qfleet_worker.inbox import Inbox
 from qfleet_worker.lifecycle.abandoned import abandoned_step
 from qfleet_worker.lifecycle.binder import LateBinder
 from qfleet_worker.lifecycle.control import limit_control
+from qfleet_worker.lifecycle.doorkeeper import doorkeeper_step
 from qfleet_worker.lifecycle.limits import MemoryLimit
 from qfleet_worker.lifecycle.pool import PoolStep
 from qfleet_worker.lifecycle.presence import SignOfLife, presence_step
@@ -94,6 +96,8 @@ def make_app(settings: Settings, name: str) -> Any:
     app.steps["consumer"].add(presence_step(sign, lambda: background.report() | binder.report()))
     search = Search(connect(settings.broker, retries=1), name, unplaceable_seconds=settings.unplaceable_seconds)
     app.steps["consumer"].add(reconciler_step(search, publish))
+    inbox = Inbox(connect(settings.broker, retries=1), partial(app.control.revoke, terminate=True, signal="SIGKILL"))
+    app.steps["consumer"].add(doorkeeper_step(inbox, settings.broker.client_options["socket_timeout"]))
     app.steps["consumer"].add(PoolStep)
     app.steps["consumer"].add(abandoned_step(client))
     limit_control()

@@ -19,11 +19,11 @@ from redis.exceptions import ResponseError
 
 from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
-from qfleet.wire.messages.presence import PERIOD_SECONDS, STALE_SECONDS
+from qfleet.wire.messages.presence import PERIOD_SECONDS, STALE_SECONDS, Holds
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import shard_of, task_id
-from qfleet_worker.unplaceable import Capacity, Unplaceable
+from qfleet_worker.unplaceable import Capacity, Unplaceable, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +57,13 @@ class Glimpse(msgspec.Struct, frozen=True):
     machine: str = ""
     memory_bytes: int = 0
     engine: Annotated[str, Meta(max_length=200)] = ""
-    holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
+    #: those that a worker of version 0.1 holds
+    holds: Holds = ()
     draining: bool = False
 
 
 _decoder = msgspec.json.Decoder(Glimpse)
+_holds_decoder = msgspec.json.Decoder(Holds)
 
 
 class _LockLostError(Exception):
@@ -125,6 +127,7 @@ class Search:
             if trusts_silence:
                 self._put_back(workers)
             self._scripts.of_fleet("tokens")
+            self._ring()
             self._finish_cancels()
             self._age()
             self._renew_lock()
@@ -160,12 +163,14 @@ class Search:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hgetall(keys.WORKERS)
-            (now, _), records = pipe.execute()
-        seen = {name: _glimpse(blob) for name, blob in records.items()}
+            pipe.hgetall(keys.HOLDS)
+            (now, _), records, holds = pipe.execute()
+        seen = {name: _with_holds(_glimpse(blob), holds.get(name)) for name, blob in records.items()}
         gone = [name for name, each in seen.items() if not -STALE_SECONDS < now - each.seen < FORGOTTEN_SECONDS]
         if gone:
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hdel(keys.WORKERS, *gone)
+                pipe.hdel(keys.HOLDS, *gone)
                 pipe.srem(keys.DRAINING, *gone)
                 pipe.execute(raise_on_error=False)
         return {
@@ -240,6 +245,14 @@ class Search:
                 answer = self._call("cancel", job_id, first, MOST_AT_ONCE)
                 first = answer[0] if answer else -1
 
+    def _ring(self) -> None:
+        """Call a worker if there are wishes in inboxes.
+
+        A worker may have died that was rung for before.
+        """
+        if self._redis.scard(keys.INBOXES) and not self._redis.llen(keys.BELL):
+            self._redis.lpush(keys.BELL, b"")
+
     def _age(self) -> None:
         """Renew the places of some waiting jobs, in turn."""
         some = self._redis.zrange(keys.UNFINISHED, self._cursor, self._cursor + AGED_AT_ONCE - 1)
@@ -249,7 +262,10 @@ class Search:
             if shard_of(task_id(job_id, 0)) is None:
                 self._skip(raw, keys.UNFINISHED, "it is not the id of a job")
             else:
-                self._call("age", job_id)
+                why = self._call("age", job_id)
+                if why:
+                    # Its client died before all its shards had failed.
+                    refuse(self._scripts, job_id, why)
 
     def _lost_messages(self) -> list[tuple[str, int]]:
         """Return shards of jobs of version 0.1 whose messages were lost."""
@@ -287,6 +303,14 @@ class Search:
         if name not in self._skipped and len(self._skipped) < _MAX_SKIPPED:
             self._skipped.add(name)
             logger.warning("skipped %.100r in %s when looking for lost shards: %s", name, key, why)
+
+
+def _with_holds(worker: Glimpse, blob: bytes | None) -> Glimpse:
+    """Return a worker's record with the shards that it holds."""
+    try:
+        return msgspec.structs.replace(worker, holds=_holds_decoder.decode(blob)) if blob else worker
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return worker
 
 
 def _glimpse(presence: bytes) -> Glimpse:

@@ -375,8 +375,10 @@ class Store:
         """
         fields = msgspec.to_builtins(presence)
         del fields["seen"], fields["draining"]
+        holds = msgspec.json.encode(fields.pop("holds"))
         said = msgspec.json.encode(fields)[:-1] + b',"seen":'
-        now, draining = self._renew(keys=[keys.WORKERS, keys.DRAINING], args=[presence.name, said])
+        places = [keys.WORKERS, keys.DRAINING, keys.HOLDS]
+        now, draining = self._renew(keys=places, args=[presence.name, said, holds])
         self._clock_offset = float(now) - time.monotonic()
         return bool(draining)
 
@@ -384,6 +386,7 @@ class Store:
         """Delete this worker's presence."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hdel(keys.WORKERS, self._worker)
+            pipe.hdel(keys.HOLDS, self._worker)
             pipe.srem(keys.DRAINING, self._worker)
             pipe.execute()
 

@@ -28,7 +28,7 @@ from qfleet.wire.limits import MAX_SHARDS
 from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import PREFIX, QUEUE
-from qfleet.wire.redis.states import shard_of, task_id
+from qfleet.wire.redis.states import MOST_TASK_ID_LETTERS, shard_of, task_id
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 MAX_SHARD_MESSAGE_BYTES: Final = 64 * 1024
 MAX_CONTROL_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 
-_TaskId = Annotated[str, Meta(max_length=200)]
+_TaskId = Annotated[str, Meta(max_length=MOST_TASK_ID_LETTERS)]
 _Name = Annotated[str, Meta(max_length=200)]
 
 

@@ -91,7 +91,7 @@ class Unplaceable:
             if unmet is None:
                 self._scripts.call("let_go", job_id, "")
             elif self._seconds is not None and now - since >= self._seconds:
-                self._fail(job_id, unmet)
+                refuse(self._scripts, job_id, unmet)
 
     def _waiting(self, largest: int) -> Iterator[str]:
         """Yield waiting jobs that may be too large for every worker."""
@@ -128,8 +128,15 @@ class Unplaceable:
             return None
         return needs[0].reason(workers)
 
-    def _fail(self, job_id: str, why: str) -> None:
-        """Let the waiting shards of a held job fail."""
-        first = 0
-        while first >= 0:
-            first = self._scripts.call("refuse", job_id, first, MOST_AT_ONCE, why)
+
+def refuse(scripts: Scripts, job_id: str, why: str | bytes) -> None:
+    """Let the waiting shards of a held job fail.
+
+    Args:
+        scripts: the scripts of the ledger.
+        job_id: the job.
+        why: the reason.
+    """
+    first = 0
+    while first >= 0:
+        first = scripts.call("refuse", job_id, first, MOST_AT_ONCE, why)

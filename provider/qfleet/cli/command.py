@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from qfleet.cli.acl import acl
 from qfleet.cli.doctor import doctor
 from qfleet.cli.fleet import up, version, warm, worker
 from qfleet.cli.group import FleetGroup
@@ -39,7 +40,7 @@ def qfleet() -> None:
     """
 
 
-_FOR_FLEETS = (up, worker, warm, workers, drain, tenant, doctor, version)
+_FOR_FLEETS = (up, worker, warm, workers, drain, tenant, acl, doctor, version)
 _FOR_JOBS = (run, jobs, status, result, retry, pause, resume, cancel)
 for _command in (*_FOR_FLEETS, *_FOR_JOBS):
     qfleet.add_command(_command)

@@ -33,6 +33,17 @@ CHECKS: Final[tuple[Callable[[Facts], Finding], ...]] = (
 )
 
 
+#: Those that the user of a tenant may make.
+TENANT_CHECKS: Final[tuple[Callable[[Facts], Finding], ...]] = (
+    redis_checks.check_mode,
+    redis_checks.check_rights,
+    redis_checks.check_clock,
+    fleet_checks.check_workers,
+    fleet_checks.check_versions,
+    fleet_checks.check_engines,
+)
+
+
 def diagnose(facts: Facts) -> list[Finding]:
     """Return one finding for each check, always in the same order."""
-    return [check(facts) for check in CHECKS]
+    return [check(facts) for check in (TENANT_CHECKS if facts.tenant else CHECKS)]

@@ -40,7 +40,8 @@ def check_mode(_: Facts) -> Finding:
 def check_rights(facts: Facts) -> Finding:
     """Check that the client's Redis user has all rights that it needs."""
     if not facts.missing_rights:
-        return Finding(_RIGHTS, "ok", "this client has all it needs")
+        role = f"tenant {facts.tenant}" if facts.tenant else "client"
+        return Finding(_RIGHTS, "ok", f"this {role} has all it needs")
     text = f"this client's Redis user may not use {', '.join(facts.missing_rights)}"
     return Finding(_RIGHTS, "problem", text, _RIGHTS_REMEDY, facts.missing_rights)
 

@@ -7,13 +7,15 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar
 
 from qiskit.providers import JobStatus
 
 from qfleet.errors import DamagedDataError, FleetJobTimeoutError, JobCancelledError, JobFailedError
-from qfleet.jobs.failures import failure_text
+from qfleet.jobs.failures import failure_text, quota_error
 from qfleet.jobs.gathering import all_parts
 from qfleet.jobs.queued import JobBackend, QueuedJob
 from qfleet.jobs.status import job_status
@@ -21,6 +23,7 @@ from qfleet.jobs.waiting import Deadline, ended, goes_on, interruptible, seconds
 from qfleet.ledger import JobRecord, NewJob, Snapshot, Ticket, publish, send
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.messages.result import CircuitResult
+from qfleet.wire.redis import keys
 
 #: The time that a cancel waits for the processes that it kills.
 _DEATH_SECONDS: Final = 2.0
@@ -51,12 +54,21 @@ class LedgerJob(QueuedJob, Generic[_Result]):
     _units: ClassVar[str]
 
     def __init__(
-        self, backend: JobBackend, *, new: NewJob | None, snapshot: Snapshot | None, read_every: float
+        self,
+        backend: JobBackend,
+        job_id: str,
+        *,
+        tenant: str | None,
+        new: NewJob | None,
+        snapshot: Snapshot | None,
+        read_every: float,
     ) -> None:
         """Make the object of a job.
 
         Args:
             backend: the backend that the job runs on.
+            job_id: the job's id.
+            tenant: the job's tenant; ``None`` for the tenant of the backend's provider.
             new: the job, if it hasn't been sent yet; ``None`` for a job in the fleet's Redis.
             snapshot: the state of the job, if it was just read from Redis.
             read_every: seconds between two reads of the ledger while the job is waited for. Messages tell of changes
@@ -65,6 +77,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         self._read_every = read_every
         self._backend = backend
         self._connection = backend._connection
+        self._ref = keys.reference(self._connection.tenant if tenant is None else tenant, job_id)
         self._unsent = new
         self._record = new.record if new else None
         self._snapshot = snapshot
@@ -106,7 +119,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
     def __reduce__(self) -> tuple[object, ...]:
         if self._unsent is not None:
             raise self._error("can't be copied or pickled before it is submitted; call submit()")
-        return type(self), (self._backend, self._job_id)
+        return partial(type(self), tenant=keys.parts_of(self._ref)[0]), (self._backend, self._job_id)
 
     def submit(self) -> None:
         """Send the job to the fleet.
@@ -119,7 +132,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
             raise self._error("was submitted already; run the circuits again for another job")
         try:
             with shielded(patient=False):
-                self._record, self._ticket = send(self._connection, job)
+                self._record, self._ticket = send(self._connection, replace(job, job_id=self._ref))
                 self._unsent = None
         except KeyboardInterrupt as exc:
             if self._unsent is None:
@@ -151,7 +164,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
             JobFailedError: the job failed; the text names the circuits and the reasons.
             JobCancelledError: the job was cancelled.
         """
-        return self._result(Deadline(self._job_id, timeout), partial=partial, progress=progress)
+        return self._result(Deadline(self._ref, timeout), partial=partial, progress=progress)
 
     def __await__(self) -> Generator[Any, None, _Result]:
         return self._awaited().__await__()
@@ -175,13 +188,13 @@ class LedgerJob(QueuedJob, Generic[_Result]):
             }.get(status, f"it is {status.name}; wait until it has ended")
             raise self._error(f"has nothing to retry: {why}")
         with self._connection.ledger() as ledger:
-            again = ledger.retry(self._job_id)
+            again = ledger.retry(self._ref)
         self._snapshot = self._full_result = None
         if not again:
             raise self._error("has nothing to retry: another client has just retried it")
         if not snapshot.tenant:
             # A job of version 0.1: messages name its tasks.
-            publish(self._connection, self._job_id, again)
+            publish(self._connection, self._ref, again)
         return snapshot.circuits - snapshot.circuits_done
 
     def cancel(self) -> bool:
@@ -195,14 +208,14 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         """
         self._must_be_submitted()
         with self._connection.ledger() as ledger:
-            cancelled = ledger.cancel(self._job_id)
+            cancelled = ledger.cancel(self._ref)
             if not cancelled.number:
-                ledger.snapshot(self._job_id)  # raises if there is no such job
+                ledger.snapshot(self._ref)  # raises if there is no such job
                 return False
         if cancelled.running:
-            self._connection.revoke(self._job_id, cancelled.running)
+            self._connection.revoke(self._ref, cancelled.running)
         with suppress(FleetJobTimeoutError):
-            for _ in self._reads(Deadline(self._job_id, _DEATH_SECONDS)):
+            for _ in self._reads(Deadline(self._ref, _DEATH_SECONDS)):
                 pass
         return True
 
@@ -222,7 +235,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         Raises:
             JobTimeoutError: the job didn't end in time.
         """
-        deadline, read_every = Deadline(self._job_id, timeout), seconds("wait", wait)
+        deadline, read_every = Deadline(self._ref, timeout), seconds("wait", wait)
         # Called here and not in watch, which would take an error of the callback for one of Redis.
         with interruptible(self._job_id), closing(self._reads(deadline, read_every)) as reads:
             for snapshot in reads:
@@ -246,7 +259,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         snapshot = self._read_snapshot()
         if job_status(snapshot.states) is not JobStatus.ERROR:
             return None
-        failures = self._failures(self._assemble(snapshot, Deadline(self._job_id, 0)))
+        failures = self._failures(self._assemble(snapshot, Deadline(self._ref, 0)))
         return failure_text(failures, self._units, snapshot.error)
 
     @property
@@ -277,8 +290,8 @@ class LedgerJob(QueuedJob, Generic[_Result]):
 
     def _read_record(self, deadline: Deadline | None = None) -> JobRecord:
         if self._record is None:
-            deadline = deadline or Deadline(self._job_id, 0)
-            self._record = deadline.ask(self._connection, lambda ledger: ledger.record(self._job_id))
+            deadline = deadline or Deadline(self._ref, 0)
+            self._record = deadline.ask(self._connection, lambda ledger: ledger.record(self._ref))
         return self._record
 
     def _reads(
@@ -325,6 +338,8 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         if job_status(snapshot.states) is JobStatus.CANCELLED and not partial:
             text = f"job {self._job_id} was cancelled; result(partial=True) returns what it had done"
             raise JobCancelledError(text, job_id=self._job_id)
+        if snapshot.refused and not partial:
+            raise quota_error(self._job_id, snapshot)
         result = self._assemble(snapshot, deadline)
         if not partial and (failures := self._failures(result)):
             reasons = failure_text(failures, self._units, snapshot.error)
@@ -338,7 +353,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
 
     async def _awaited(self) -> _Result:
         self._must_be_submitted()
-        deadline = Deadline(self._job_id, None)
+        deadline = Deadline(self._ref, None)
         snapshot = self._snapshot
         if snapshot is None or not snapshot.is_settled:
             snapshot = await ended(self._connection, deadline, read_every=self._read_every, ticket=self._ticket)

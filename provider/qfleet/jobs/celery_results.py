@@ -20,10 +20,14 @@ from qfleet.errors import FleetJobTimeoutError, JobFailedError, JobNotFoundError
 from qfleet.jobs.shard_values import shard_values
 from qfleet.jobs.waiting import Deadline, watch
 from qfleet.ledger import Connection
+from qfleet.settings import Settings, choose_tenant
+from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import celery_settings, parse_broker
 from qfleet.wire.redis.states import FINAL_STATES, shard_of, task_id
 
 _BACKEND: Final = f"{__name__}.LedgerBackend"
+#: The number of jobs whose references are remembered.
+_REMEMBERED: Final = 1000
 
 
 def celery_app(url: str) -> Celery:
@@ -60,7 +64,10 @@ class LedgerBackend(BaseBackend):
 
     def __init__(self, app: Any, url: str, **options: Any) -> None:
         super().__init__(app, url=url, **options)
-        self._connection = Connection(parse_broker(url))
+        broker = parse_broker(url)
+        self._connection = Connection(broker, choose_tenant(broker, None, Settings.from_environment().tenant))
+        #: references of jobs by their ids
+        self._refs: dict[str, str] = {}
 
     def __reduce__(self, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         return super().__reduce__(args, (kwargs or {}) | {"url": self._connection.broker.url})
@@ -71,7 +78,7 @@ class LedgerBackend(BaseBackend):
         return f"{_BACKEND}+{broker.url if include_password else broker}"
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
-        shard = shard_of(task_id)
+        shard = self._shard(task_id)
         # Celery takes an unknown task for one that waits.
         state, error = self._state(task_id)
         state = state or "PENDING"
@@ -87,11 +94,27 @@ class LedgerBackend(BaseBackend):
 
         The state is ``None`` if no shard has the task's id.
         """
-        shard = shard_of(task_id)
+        shard = self._shard(task_id)
         if shard is None:
             return None, ""
         with self._connection.ledger() as ledger:
             return ledger.shard_state(*shard)
+
+    def _shard(self, task_id: str) -> tuple[str, int] | None:
+        """Return the reference of a task's job, and the shard's index.
+
+        It is ``None`` if no shard has the task id.
+        """
+        shard = shard_of(task_id)
+        if shard is None:
+            return None
+        job_id, index = shard
+        if job_id not in self._refs:
+            if len(self._refs) >= _REMEMBERED:
+                self._refs.clear()
+            with self._connection.ledger() as ledger:
+                self._refs[job_id] = ledger.locate(job_id)
+        return self._refs[job_id], index
 
     def _outcome(self, state: str, own_error: str, job_id: str, index: int) -> object:
         """Return an ended shard's value, or the exception that ``get`` raises.
@@ -111,7 +134,9 @@ class LedgerBackend(BaseBackend):
             errors = (
                 f"circuit {each.index}: {each.error}" for found in results for each in found.circuits if each.error
             )
-            return JobFailedError(own_error or next(errors, "") or ledger.snapshot(job_id).error, job_id=job_id)
+            return JobFailedError(
+                own_error or next(errors, "") or ledger.snapshot(job_id).error, job_id=keys.id_of(job_id)
+            )
 
     def get_result(self, task_id: str) -> object:
         """Return a shard's value or its exception; ``None`` until it ends."""
@@ -163,12 +188,12 @@ class LedgerBackend(BaseBackend):
     def _ended(
         self, task_ids: Iterable[str], timeout: float | None, on_interval: Callable[[], object] | None
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        jobs: dict[str, set[int]] = {}
+        jobs: dict[str, dict[int, str]] = {}
         for name in task_ids:
-            shard = shard_of(name)
+            shard = self._shard(name)
             if shard is None:
                 raise _not_found(name)
-            jobs.setdefault(shard[0], set()).add(shard[1])
+            jobs.setdefault(shard[0], {})[shard[1]] = name
         for job_id, left in jobs.items():
             deadline = Deadline(job_id, timeout)
             try:
@@ -178,20 +203,19 @@ class LedgerBackend(BaseBackend):
                     with self._connection.ledger() as ledger:
                         ended = ledger.ended(job_id, sorted(left))
                     for index in ended:
-                        left.discard(index)
-                        name = task_id(job_id, index)
+                        name = left.pop(index)
                         yield name, self.get_task_meta(name)
                     if not left:
                         break
             except FleetJobTimeoutError as exc:
                 raise CeleryTimeoutError(str(exc)) from exc
-            for index in left:
-                raise _not_found(task_id(job_id, index))
+            for name in left.values():
+                raise _not_found(name)
 
     def _restore_group(self, group_id: str) -> dict[str, Any]:
         """Return the group of a job's shards, where ``GroupResult.restore`` looks for it."""
         with self._connection.ledger() as ledger:
-            shards = sum(ledger.snapshot(group_id).states.values())
+            shards = sum(ledger.snapshot(ledger.locate(group_id)).states.values())
         results = [self.app.AsyncResult(task_id(group_id, index)) for index in range(shards)]
         return {"result": GroupResult(group_id, results, app=self.app)}
 

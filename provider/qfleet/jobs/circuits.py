@@ -34,13 +34,14 @@ class FleetJob(LedgerJob[Result], JobV1):
         backend: JobBackend,
         job_id: str,
         *,
+        tenant: str | None = None,
         new: NewJob | None = None,
         snapshot: Snapshot | None = None,
         read_every: float = READ_EVERY_SECONDS,
     ) -> None:
         """See `qfleet.jobs.base.LedgerJob`."""
         JobV1.__init__(self, backend, job_id)
-        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot, read_every=read_every)
+        LedgerJob.__init__(self, backend, job_id, tenant=tenant, new=new, snapshot=snapshot, read_every=read_every)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, ExperimentResult]]:
         """Yield each circuit's index and result when its shots have run.
@@ -54,7 +55,7 @@ class FleetJob(LedgerJob[Result], JobV1):
             JobTimeoutError: some circuits didn't end in time. The job continues.
         """
         self._must_be_submitted()
-        return self._as_completed(Deadline(self._job_id, timeout))
+        return self._as_completed(Deadline(self._ref, timeout))
 
     def _as_completed(self, deadline: Deadline) -> Iterator[tuple[int, ExperimentResult]]:
         with interruptible(self._job_id), damage_named(self._job_id):

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from qfleet.errors import QuotaError
+from qfleet.ledger import Snapshot
+
 #: The number of circuits or PUBs that the text of an error names.
 _NAMED: Final = 3
 #: The number of characters of two errors that are compared.
@@ -27,3 +30,16 @@ def failure_text(failures: dict[int, str], units: str, last: str) -> str:
     if text and last and not any(reason[:_COMPARED] in each for each in texts):
         return f"{text}; the last attempt: {last}"
     return text or last
+
+
+def quota_error(job_id: str, snapshot: Snapshot) -> QuotaError:
+    """Return the error of a job that exceeds a quota.
+
+    Args:
+        job_id: the job.
+        snapshot: its state.
+    """
+    quota, *numbers = snapshot.refused.split()
+    figure, limit = (int(number) if number.isdigit() else None for number in [*numbers, "", ""][:2])
+    text = f"job {job_id} was refused: {snapshot.error}"
+    return QuotaError(text, job_id=job_id, tenant=snapshot.tenant, quota=quota, figure=figure, limit=limit)

@@ -81,7 +81,7 @@ def gather_units(
                 yield unit, parts.pop(unit), _LOST
         if snapshot.is_final and not arrived and left:
             # raises if the job has expired, or was deleted, since it ended
-            deadline.ask(connection, lambda ledger: ledger.snapshot(deadline.job_id))
+            deadline.ask(connection, lambda ledger: ledger.snapshot(deadline.ref))
             for unit in left:
                 yield unit, parts.get(unit, []), default_error(snapshot)
 
@@ -132,7 +132,7 @@ def all_parts(connection: Connection, deadline: Deadline, snapshot: Snapshot) ->
         JobNotFoundError, JobExpiredError: the job is gone.
     """
     tasks = sum(snapshot.states.values())
-    job_id = deadline.job_id
+    job_id = deadline.ref
 
     def read(ledger: Ledger) -> list[CircuitResult]:
         results = [
@@ -151,7 +151,7 @@ def _own_failures(connection: Connection, deadline: Deadline, snapshot: Snapshot
     """Return failures that the job's first error does not explain."""
     if not snapshot.states["FAILURE"]:
         return []
-    asked = deadline.job_id, sum(snapshot.states.values()), snapshot.error
+    asked = deadline.ref, sum(snapshot.states.values()), snapshot.error
     return deadline.ask(connection, lambda _: own_failures(connection.client, *asked))
 
 
@@ -169,12 +169,12 @@ def _ended(connection: Connection, deadline: Deadline, unread: list[int], at_lea
         if len(ended) >= at_least:
             break
         some = unread[start : start + _STATES_AT_ONCE]
-        ended += deadline.ask(connection, partial(Ledger.ended, job_id=deadline.job_id, shards=some))
+        ended += deadline.ask(connection, partial(Ledger.ended, job_id=deadline.ref, shards=some))
     return ended
 
 
 def _parts(connection: Connection, deadline: Deadline, shards: list[int]) -> list[CircuitResult]:
-    results = deadline.ask(connection, lambda ledger: list(ledger.results(deadline.job_id, shards)))
+    results = deadline.ask(connection, lambda ledger: list(ledger.results(deadline.ref, shards)))
     return [part for shard in results for part in shard.circuits]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from qfleet.jobs.estimate import Estimate, QueuePosition, estimate
 from qfleet.jobs.status import job_status
 from qfleet.ledger import Connection, Snapshot
-from qfleet.ledger.overview import Overview, read_overviews
+from qfleet.ledger.overview import Overview
 from qfleet.ledger.snapshot import END_OF_TIME
 from qfleet.wire.messages.presence import Presence
 
@@ -31,8 +31,8 @@ def read_outlooks(connection: Connection, known: Mapping[str, Snapshot | None]) 
 
     Args:
         connection: the connection to Redis, which is asked once for a hundred jobs, and once for the workers.
-        known: for each job its last known state, which stands in if the job has gone meanwhile; with ``None``, a job
-            that has gone is an error.
+        known: for each job, by its reference, its last known state, which stands in if the job has gone meanwhile; with
+            ``None``, a job that has gone is an error.
 
     Raises:
         BrokerError: Redis can't be used.
@@ -42,7 +42,7 @@ def read_outlooks(connection: Connection, known: Mapping[str, Snapshot | None]) 
     workers: list[Presence] = []
     overviews: dict[str, Overview] = {}
     with connection.ledger() as ledger:
-        overviews.update(zip(asked, read_overviews(connection.client, asked), strict=True))
+        overviews.update(zip(asked, ledger.overviews(asked), strict=True))
         if any(each.place is not None and each.snapshot and not each.snapshot.is_final for each in overviews.values()):
             workers = ledger.workers()
         outlooks = []

@@ -42,13 +42,14 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         backend: JobBackend,
         job_id: str,
         *,
+        tenant: str | None = None,
         new: NewJob | None = None,
         snapshot: Snapshot | None = None,
         read_every: float = READ_EVERY_SECONDS,
     ) -> None:
         """See `qfleet.jobs.base.LedgerJob`."""
         BasePrimitiveJob.__init__(self, job_id)
-        LedgerJob.__init__(self, backend, new=new, snapshot=snapshot, read_every=read_every)
+        LedgerJob.__init__(self, backend, job_id, tenant=tenant, new=new, snapshot=snapshot, read_every=read_every)
 
     def backend(self) -> BackendV2:
         """Return the backend that the job runs on."""
@@ -86,7 +87,7 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
             JobTimeoutError: some PUBs didn't end in time. The job continues.
         """
         self._must_be_submitted()
-        return self._as_completed(Deadline(self._job_id, timeout))
+        return self._as_completed(Deadline(self._ref, timeout))
 
     def means_as_completed(self, timeout: float | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """Yield as `expectation_values_as_completed` does. Deprecated name."""
@@ -116,7 +117,7 @@ class PrimitiveFleetJob(LedgerJob[PrimitiveResult[PubResult]], BasePrimitiveJob[
         record = self._read_record()
         if record.output != Output.EXPECTATION_VALUES or len(record.pubs) != 1:
             raise self._error("isn't an estimator's with one PUB; use as_completed()")
-        return self._expectation_values_as_completed(Deadline(self._job_id, timeout), record)
+        return self._expectation_values_as_completed(Deadline(self._ref, timeout), record)
 
     def _expectation_values_as_completed(
         self, deadline: Deadline, record: JobRecord

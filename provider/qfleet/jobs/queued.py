@@ -11,9 +11,8 @@ from qfleet.jobs.estimate import Estimate, QueuePosition
 from qfleet.jobs.outlook import Outlook, metrics_of, read_outlooks
 from qfleet.jobs.status import job_status
 from qfleet.ledger import Connection, NewJob, Snapshot
-from qfleet.ledger.pausing import pause, resume
 from qfleet.options import WEIGHTS, Priority
-from qfleet.wire.redis.keys import CANCELLED
+from qfleet.wire.redis import keys
 
 
 class JobBackend(Protocol):
@@ -28,6 +27,8 @@ class QueuedJob(ABC):
     """A job among all those of the fleet."""
 
     _job_id: str
+    #: the job's reference: its id with its tenant
+    _ref: str
     _backend: JobBackend
     _connection: Connection
     #: the job, until it is sent
@@ -41,9 +42,7 @@ class QueuedJob(ABC):
 
         It is empty for a job from a client of version 0.1.
         """
-        if self._unsent is not None:
-            return self._unsent.tenant or self._connection.tenant
-        return (self._snapshot or self._read_snapshot()).tenant
+        return keys.parts_of(self._ref)[0]
 
     @property
     def priority(self) -> Priority:
@@ -119,7 +118,7 @@ class QueuedJob(ABC):
     def _outlook(self) -> Outlook:
         """Read the job's state and its place among all jobs."""
         known = self._snapshot if self._snapshot is not None and self._snapshot.is_settled else None
-        (outlook,) = read_outlooks(self._connection, {self._job_id: known})
+        (outlook,) = read_outlooks(self._connection, {self._ref: known})
         self._snapshot = outlook.snapshot
         return outlook
 
@@ -135,8 +134,8 @@ class QueuedJob(ABC):
             FleetJobError: the job has ended, is being cancelled, or comes from a client of version 0.1.
         """
         self._must_be_submitted()
-        with self._connection.ledger():
-            changed = pause(self._connection.client, self._job_id)
+        with self._connection.ledger() as ledger:
+            changed = ledger.pause(self._ref)
         if not changed:
             self._must_go_on("paused")
         return changed
@@ -151,8 +150,8 @@ class QueuedJob(ABC):
             FleetJobError: see `pause`.
         """
         self._must_be_submitted()
-        with self._connection.ledger():
-            changed = resume(self._connection.client, self._job_id)
+        with self._connection.ledger() as ledger:
+            changed = ledger.resume(self._ref)
         if not changed:
             self._must_go_on("resumed")
         return changed
@@ -171,7 +170,7 @@ class QueuedJob(ABC):
             raise self._error(f"comes from a client of version 0.1, and can't be {what}; cancel() stops it")
         if snapshot.is_final:
             raise self._error(f"can't be {what}: it is {job_status(snapshot.states).name}")
-        if snapshot.states["REVOKED"] or snapshot.held == CANCELLED:
+        if snapshot.states["REVOKED"] or snapshot.held == keys.CANCELLED:
             raise self._error(f"can't be {what}: it is being cancelled")
 
     def _must_be_submitted(self) -> None:
@@ -185,5 +184,5 @@ class QueuedJob(ABC):
     def _read_snapshot(self) -> Snapshot:
         if self._snapshot is None or not self._snapshot.is_settled:
             with self._connection.ledger() as ledger:
-                self._snapshot = ledger.snapshot(self._job_id)
+                self._snapshot = ledger.snapshot(self._ref)
         return self._snapshot

@@ -23,8 +23,7 @@ from qfleet.ledger import (
     ThreadListener,
     Ticket,
 )
-from qfleet.ledger.hearing import hear
-from qfleet.wire.redis.keys import PAUSED
+from qfleet.wire.redis import keys
 
 #: The time between two reads of the ledger during a wait; messages may get lost.
 READ_EVERY_SECONDS: Final = 2.0
@@ -46,7 +45,7 @@ class Deadline:
     The wait ends also when an outage of Redis lasts longer than `OUTAGE_SECONDS`.
 
     Args:
-        job_id: the job that the call waits for.
+        ref: the reference of the job that the call waits for.
         timeout: seconds from now; ``None`` for no end.
         outage_seconds: the longest outage of Redis that the wait survives.
 
@@ -54,8 +53,9 @@ class Deadline:
         InvalidOptionError: ``timeout`` isn't a number.
     """
 
-    def __init__(self, job_id: str, timeout: float | None, *, outage_seconds: float = OUTAGE_SECONDS) -> None:
-        self.job_id = job_id
+    def __init__(self, ref: str, timeout: float | None, *, outage_seconds: float = OUTAGE_SECONDS) -> None:
+        self.ref = ref
+        self.job_id = keys.id_of(ref)
         self.timeout = None if timeout is None else seconds("timeout", timeout)
         self._deadline = math.inf if self.timeout is None else time.monotonic() + self.timeout
         self._outage_seconds = outage_seconds
@@ -151,14 +151,14 @@ def watch(
     """
     closings = connection.closings
     while True:
-        hub, listener = connection.hub, ThreadListener(deadline.job_id, moves=moves)
+        hub, listener = connection.hub, ThreadListener(deadline.ref, moves=moves)
         try:
             with hub.listening(listener):
                 while not listener.confirmed and deadline.left() > 0:
                     listener.wait(deadline.left())
                     _check(connection, hub, listener)
-                with connection.ledger():
-                    hear(connection.client, deadline.job_id, is_own=listener.is_own, moves=moves)
+                with connection.ledger() as ledger:
+                    ledger.hear(deadline.ref, is_own=listener.is_own, moves=moves)
                 listener.clear()
                 if ticket is not None and hub.is_silent(ticket):
                     listener.wait(_until_first_read(deadline, hub, read_every))
@@ -168,7 +168,7 @@ def watch(
                     snapshot = _told(ticket)
                     if snapshot is None:
                         with connection.ledger() as ledger:
-                            snapshot = ledger.snapshot(deadline.job_id)
+                            snapshot = ledger.snapshot(deadline.ref)
                     deadline.answered()
                     yield snapshot
                     if snapshot.is_final:
@@ -203,15 +203,15 @@ async def ended(
 
     def read() -> Snapshot:
         with connection.ledger() as ledger:
-            return ledger.snapshot(deadline.job_id)
+            return ledger.snapshot(deadline.ref)
 
     def hear_end() -> None:
-        with connection.ledger():
-            hear(connection.client, deadline.job_id, is_own=False, moves=False)
+        with connection.ledger() as ledger:
+            ledger.hear(deadline.ref, is_own=False, moves=False)
 
     closings = connection.closings
     while True:
-        hub, listener = connection.hub, CoroutineListener(deadline.job_id)
+        hub, listener = connection.hub, CoroutineListener(deadline.ref)
         try:
             with hub.listening(listener):
                 while not listener.confirmed:
@@ -323,7 +323,7 @@ def seconds(name: str, value: object) -> float:
 
 
 def _why_waiting(connection: Connection, deadline: Deadline, snapshot: Snapshot) -> str:
-    fate = "is paused: resume() lets it go on" if snapshot.held == PAUSED else "goes on"
+    fate = "is paused: resume() lets it go on" if snapshot.held == keys.PAUSED else "goes on"
     text = (
         f"job {deadline.job_id} did not end within {deadline.timeout} s; it is {job_status(snapshot.states).name} "
         f"with {snapshot.circuits_done} of {snapshot.circuits} circuits done, and {fate}"

@@ -19,6 +19,7 @@ from kombu.pools import ProducerPool
 
 from qfleet.errors import BrokerClosedError
 from qfleet.ledger.client import connect
+from qfleet.ledger.confined import ConfinedLedger, is_confined
 from qfleet.ledger.hub import EventHub
 from qfleet.ledger.ledger import Ledger
 from qfleet.ledger.listener import Listener
@@ -26,7 +27,7 @@ from qfleet.ledger.repeated_programs import RepeatedPrograms
 from qfleet.ledger.translation import translate, translate_errors
 from qfleet.wire.redis.broker import Broker, celery_settings
 from qfleet.wire.redis.celery_message import send_shard
-from qfleet.wire.redis.preflight import missing_rights
+from qfleet.wire.redis.preflight import Role, missing_rights
 from qfleet.wire.redis.states import task_id
 
 #: The number of messages in one command to Redis.
@@ -53,6 +54,8 @@ class Connection:
         self.has_sent = False
         #: the number of calls of `close`
         self.closings = 0
+        #: ``None`` before Redis was asked
+        self._confined: bool | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._client: redis.Redis | None = None
@@ -74,7 +77,7 @@ class Connection:
         """Return the event hub of this process."""
         with self.lock_of_this_process():
             if self._hub is None:
-                self._hub = EventHub(lambda: connect(self.broker, max_connections=1))
+                self._hub = EventHub(lambda: connect(self.broker, max_connections=1), self.tenant)
             return self._hub
 
     @property
@@ -118,7 +121,14 @@ class Connection:
             BrokerError: Redis raised an error in the block.
         """
         with translate_errors(self.broker, self._missing):
-            yield Ledger(self.client)
+            kind = ConfinedLedger if self.is_confined() else Ledger
+            yield kind(self.client, self.tenant)
+
+    def is_confined(self) -> bool:
+        """Tell whether the Redis user is confined to its tenant."""
+        if self._confined is None:
+            self._confined = is_confined(self.client)
+        return self._confined
 
     def check(self, listener: Listener) -> None:
         """Check that a listener is subscribed. Raises `qfleet.errors.BrokerError`."""
@@ -198,7 +208,8 @@ class Connection:
         The tuple is empty if they can't be determined.
         """
         try:
-            rights = missing_rights(self.client, "client", self.broker.client_options["db"])
+            role: Role = "tenant" if self._confined else "client"
+            rights = missing_rights(self.client, role, self.broker.client_options["db"], self.tenant)
         except redis.RedisError:
             return ()
         return tuple(map(str, rights))

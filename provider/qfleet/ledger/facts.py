@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import redis
 
 from qfleet.ledger.connection import Connection
+from qfleet.ledger.ledger import Ledger
 from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
 from qfleet.wire.messages.presence import Presence
@@ -24,21 +25,25 @@ from qfleet.wire.redis.preflight import missing_rights
 
 #: The number of keys in one step of the search for orphans.
 _SCANNED_AT_ONCE: Final = 1000
-_LEDGER: Final = keys.job("").encode()
 _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
 _TIERS: Final = range(TIERS)
 
 #: The keys of the whole fleet that more than one command reads, by their type: a cheap read of each.
-_TYPED: Final[dict[str, tuple[str, Callable[[Any, str], object]]]] = {
+_Typed = tuple[str, Callable[[Any, str], object]]
+_SORTED_SET: Final[_Typed] = ("sorted set", lambda client, key: client.zscore(key, ""))
+_TYPED: Final[dict[str, _Typed]] = {
     **dict.fromkeys(
-        (keys.JOBS, keys.IDS, keys.UNFINISHED, keys.ACTIVE, keys.STARTED, keys.UNPLACEABLE, *map(keys.ready, _TIERS)),
-        ("sorted set", lambda client, key: client.zscore(key, "")),
+        (keys.UNFINISHED, keys.ACTIVE, keys.STARTED, keys.UNPLACEABLE, *map(keys.ready, _TIERS)), _SORTED_SET
     ),
     **dict.fromkeys(
-        (keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS, keys.USED), ("hash", lambda client, key: client.hget(key, ""))
+        (keys.WORKERS, keys.HOLDS, keys.SCHED, keys.VT, keys.WEIGHTS, keys.USED, keys.QUOTAS, keys.QUEUED),
+        ("hash", lambda client, key: client.hget(key, "")),
     ),
-    **dict.fromkeys((keys.CANCELLING, keys.DRAINING), ("set", lambda client, key: client.smembers(key))),
-    **dict.fromkeys((_QUEUE, *map(keys.tokens, _TIERS)), ("list", lambda client, key: client.llen(key))),
+    **dict.fromkeys(
+        (keys.CANCELLING, keys.DRAINING, keys.TENANTS, keys.INBOXES),
+        ("set", lambda client, key: client.smembers(key)),
+    ),
+    **dict.fromkeys((_QUEUE, keys.BELL, *map(keys.tokens, _TIERS)), ("list", lambda client, key: client.llen(key))),
 }
 
 _Answer = TypeVar("_Answer")
@@ -51,6 +56,8 @@ class Facts:
     ``None`` is a fact that this Redis doesn't allow a client to read.
     """
 
+    #: the tenant whose jobs alone this client may use; empty if it may use those of all tenants
+    tenant: str
     #: the version of Redis, or the version of Redis that Valkey is compatible with
     redis_version: str | None
     #: the version of Valkey; ``None`` for Redis
@@ -113,16 +120,15 @@ def gather_facts(connection: Connection) -> Facts:
         # So that later refusals mean missing rights and not an unreachable Redis.
         ledger.ping()
         client: Any = connection.client
+        if connection.is_confined():
+            return _facts_of_a_tenant(connection, ledger)
         server = _if_allowed(lambda: client.info("server")) or {}
         memory = _if_allowed(lambda: client.info("memory")) or {}
         disk = _if_allowed(lambda: client.info("persistence")) or {}
         settings = _if_allowed(lambda: client.config_get("save", "maxmemory-policy", "appendonly")) or {}
-        before = time.time()
-        seconds, microseconds = client.time()
-        now = seconds + microseconds * 1e-6
-        clock_ahead = (before + time.time()) / 2 - now
-        wrong = _of_wrong_type(client)
-        workers = () if keys.WORKERS in wrong else tuple(ledger.workers())
+        now, clock_ahead = _clock(client)
+        wrong = _of_wrong_type(client, _tenants(client))
+        workers = () if {keys.WORKERS, keys.HOLDS} & wrong.keys() else tuple(ledger.workers())
         records = {} if keys.WORKERS in wrong else ledger.worker_records()
         readable = {shown(name) for name, record in records.items() if record is not None}
         unfinished = _Unfinished()
@@ -134,10 +140,11 @@ def gather_facts(connection: Connection) -> Facts:
                 int(number or 0) for number in client.hmget(keys.SCHED, [SchedField.waiting(tier) for tier in _TIERS])
             )
         damaged = unfinished.damaged
-        if keys.JOBS not in wrong:
+        if keys.TENANTS not in wrong and not any(key.endswith(":jobs") for key in wrong):
             for _ in ledger.jobs(damaged=damaged):
                 pass
         return Facts(
+            tenant="",
             redis_version=server.get("redis_version"),
             valkey_version=server.get("valkey_version"),
             maxmemory_policy=settings.get("maxmemory-policy") or memory.get("maxmemory_policy"),
@@ -156,22 +163,82 @@ def gather_facts(connection: Connection) -> Facts:
             unplaceable_jobs={} if keys.UNPLACEABLE in wrong else _unplaceable(client),
             gone_jobs=tuple(unfinished.gone),
             damaged_jobs=tuple(sorted(set(damaged))),
-            damaged_keys=tuple(f"{key} (a {_TYPED[key][0]})" for key in wrong),
+            damaged_keys=tuple(f"{key} (a {kind})" for key, kind in wrong.items()),
             orphan_keys=_orphans(client),
         )
 
 
-def _of_wrong_type(client: Any) -> list[str]:
-    """Return the keys of the whole fleet with a wrong type."""
-    wrong = []
-    for key, (_, read) in _TYPED.items():
+def _facts_of_a_tenant(connection: Connection, ledger: Ledger) -> Facts:
+    """Gather the facts that the user of a tenant may read.
+
+    Args:
+        connection: the connection to Redis.
+        ledger: the ledger there.
+    """
+    client: Any = connection.client
+    _, clock_ahead = _clock(client)
+    rights = missing_rights(client, "tenant", connection.broker.client_options["db"], connection.tenant)
+    return Facts(
+        tenant=connection.tenant,
+        redis_version=None,
+        valkey_version=None,
+        maxmemory_policy=None,
+        append_only=None,
+        in_memory=False,
+        save=None,
+        writes_succeed=None,
+        clock_ahead_seconds=clock_ahead,
+        client_version=version("qfleet"),
+        missing_rights=tuple(map(str, rights)),
+        workers=tuple(ledger.workers()),
+        silent_workers=(),
+        damaged_workers=(),
+        tokens=0,
+        waiting_shards=0,
+        unplaceable_jobs={},
+        gone_jobs=(),
+        damaged_jobs=(),
+        damaged_keys=(),
+        orphan_keys=(),
+    )
+
+
+def _clock(client: Any) -> tuple[float, float]:
+    """Return the time of Redis, and this machine's lead in seconds."""
+    before = time.time()
+    seconds, microseconds = client.time()
+    now = seconds + microseconds * 1e-6
+    return now, (before + time.time()) / 2 - now
+
+
+def _of_wrong_type(client: Any, tenants: Iterable[str]) -> dict[str, str]:
+    """Return the right types of keys with a wrong type.
+
+    Args:
+        client: the client.
+        tenants: the tenants whose lists of jobs are looked at beside the keys of the whole fleet.
+    """
+    lists = [key for tenant in tenants for key in (keys.jobs(tenant), keys.ids(tenant))]
+    wrong = {}
+    for key, (kind, read) in (_TYPED | dict.fromkeys(lists, _SORTED_SET)).items():
         try:
             read(client, key)
         except redis.ResponseError as exc:
             if not str(exc).startswith("WRONGTYPE"):
                 raise
-            wrong.append(key)
+            wrong[key] = kind
     return wrong
+
+
+def _tenants(client: Any) -> list[str]:
+    """Return the tenants with jobs, and the one of version 0.1."""
+    try:
+        found = client.smembers(keys.TENANTS)
+    except redis.ResponseError as exc:
+        if not str(exc).startswith("WRONGTYPE"):
+            raise
+        found = []
+    return ["", *sorted(filter(keys.is_tenant, (raw.decode("ascii", "replace") for raw in found)))]
 
 
 def _if_allowed(read: Callable[[], _Answer]) -> _Answer | None:
@@ -211,7 +278,7 @@ class _Unfinished:
         """
         fields = (JobField.CREATED, JobField.PUBLISHED, JobField.count("PENDING"), JobField.TIERS)
         ids = client.zrange(listed, 0, -1)
-        for job_id, answer in _each(client, ids, lambda pipe, job_id: pipe.hmget(_LEDGER + job_id, fields)).items():
+        for job_id, answer in _each(client, ids, lambda pipe, job_id: pipe.hmget(_ledger(job_id), fields)).items():
             try:
                 if isinstance(answer, redis.ResponseError):
                     raise answer
@@ -227,8 +294,8 @@ class _Unfinished:
 def _unplaceable(client: Any) -> dict[str, str]:
     """Return the reason for each job that no worker can hold."""
     ids = client.zrange(keys.UNPLACEABLE, 0, -1)
-    held = _each(client, ids, lambda pipe, job_id: pipe.hget(_LEDGER + job_id, JobField.HELD))
-    return {shown(job_id): shown(why) for job_id, why in held.items() if isinstance(why, bytes)}
+    held = _each(client, ids, lambda pipe, job_id: pipe.hget(_ledger(job_id), JobField.HELD))
+    return {keys.id_of(shown(job_id)): shown(why) for job_id, why in held.items() if isinstance(why, bytes)}
 
 
 def _orphans(client: Any) -> tuple[str, ...]:
@@ -239,12 +306,17 @@ def _orphans(client: Any) -> tuple[str, ...]:
         if job_id is not None:
             of_jobs.setdefault(job_id.encode("latin-1"), []).append(raw)
     # Read after the scan: the keys of a job are stored together with its ledger or later.
-    there = _each(client, of_jobs, lambda pipe, job_id: pipe.hexists(_LEDGER + job_id, JobField.CREATED))
+    there = _each(client, of_jobs, lambda pipe, job_id: pipe.hexists(_ledger(job_id), JobField.CREATED))
     # A ledger that isn't a hash belongs to a damaged job.
     lost = [key for job_id, own in of_jobs.items() if there[job_id] == 0 for key in own]
     # The keys of a job that was deleted in the meantime are gone.
     left = _each(client, lost, lambda pipe, key: pipe.exists(key))
     return tuple(sorted(shown(key) for key in lost if left[key]))
+
+
+def _ledger(job_id: bytes) -> bytes:
+    """Return the key of a ledger; a reference may have any bytes."""
+    return keys.job(job_id.decode("latin-1")).encode("latin-1")
 
 
 def _each(client: Any, names: Iterable[bytes], ask: Callable[[Any, bytes], object]) -> dict[bytes, Any]:

@@ -48,6 +48,7 @@ class EventHub:
     def __init__(
         self,
         connect: Callable[[], redis.Redis],
+        tenant: str = "",
         *,
         silence_seconds: float = SILENCE_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
@@ -56,6 +57,7 @@ class EventHub:
 
         Args:
             connect: makes a separate client for the hub.
+            tenant: the tenant that this client's jobs belong to.
             silence_seconds: time of silence after which a connection is tested, and then again counts as lost.
             idle_seconds: time without a listener after which the connection is closed and the thread ends.
         """
@@ -66,7 +68,7 @@ class EventHub:
         self._lock = threading.Lock()
         #: the name under which jobs know this client
         self.name: Final = uuid.uuid4().hex
-        self._own_channel: Final = keys.client(self.name)
+        self._own_channel: Final = keys.client(tenant, self.name)
         #: by the job, if this process sent it; else by the job's channel
         self._listeners: dict[str, list[Listener]] = {}
         self._number = 0

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
+from qfleet.wire.lua import TOMBSTONE_SECONDS
 from qfleet.wire.redis import keys
 
-#: The time after a job was made for which its id is kept, unless there are more than `MOST_IDS`.
-TOMBSTONE_SECONDS: Final = 90 * 86_400
+#: With more ids, those of expired jobs are removed before `TOMBSTONE_SECONDS` are over.
 MOST_IDS: Final = 100_000
 #: The beginning of an id, but not a whole one.
 _SHORT: Final = re.compile(r"[0-9a-f-]{4,35}")
@@ -39,7 +39,7 @@ _SLICES: Final = IndexSlices()
 
 
 class JobIndex:
-    """The index of the jobs in one Redis.
+    """The index of a tenant's jobs in one Redis.
 
     It raises the errors of redis-py.
     """
@@ -47,6 +47,7 @@ class JobIndex:
     def __init__(
         self,
         client: redis.Redis,
+        tenant: str = "",
         *,
         slices: IndexSlices = _SLICES,
         most_candidates: int = 8,
@@ -57,12 +58,14 @@ class JobIndex:
 
         Args:
             client: the Redis that holds the index.
+            tenant: the tenant; the one without a name has the jobs of clients of version 0.1.
             slices: the numbers of ids that a call reads.
             most_candidates: the largest number of ids that match the beginning of an id.
             most_ids: the largest number of ids that are kept, those of expired jobs among them.
             most_trimmed: the largest number of ids that one `trim` removes.
         """
         self._redis: Any = client
+        self._tenant = tenant
         self._slices = slices
         self._most_candidates = most_candidates
         self._most_ids = most_ids
@@ -77,7 +80,7 @@ class JobIndex:
         Ids that aren't UTF-8 are left out, since no client made them.
 
         Args:
-            place: the key of the ids by time: of all jobs, or of those with shards left to run.
+            place: the key of ids or references by time: of the tenant's jobs, or of all jobs with shards left to run.
             oldest: the beginning of the span, in seconds since the epoch; may be infinite.
             newest: its end.
             descending: newest first.
@@ -86,7 +89,14 @@ class JobIndex:
         last_read: list[bytes] = []
         bounds = [repr(bound) if math.isfinite(bound) else "" for bound in (oldest, newest)]
         while True:
-            arguments: list[Any] = [keys.job(""), *bounds, int(descending), number, self._slices.mixed, *last_read]
+            arguments: list[Any] = [
+                keys.home(self._tenant),
+                *bounds,
+                int(descending),
+                number,
+                self._slices.mixed,
+                *last_read,
+            ]
             last, score, *ids = self._slice(keys=[place], args=arguments)
             yield [raw.decode() for raw in ids if _is_utf8(raw)]
             if last is None:
@@ -106,11 +116,11 @@ class JobIndex:
         if not _SHORT.fullmatch(prefix):
             return [], []
         end = f"({prefix}\x7f"
-        matches = self._redis.zrangebylex(keys.IDS, f"[{prefix}", end, 0, self._most_candidates)
+        matches = self._redis.zrangebylex(keys.ids(self._tenant), f"[{prefix}", end, 0, self._most_candidates)
         ids = [raw.decode() for raw in matches]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.exists(keys.job(job_id))
+                pipe.exists(keys.job(keys.reference(self._tenant, job_id)))
             existing = pipe.execute()
         jobs = [job_id for job_id, exists in zip(ids, existing, strict=True) if exists]
         return jobs, [job_id for job_id in ids if job_id not in jobs]
@@ -121,8 +131,10 @@ class JobIndex:
         Ids of jobs that expired long ago are removed and, if there are too many ids, those of other expired jobs.
         """
         seconds, _ = self._redis.time()
-        arguments = [keys.job(""), self._most_trimmed, seconds - TOMBSTONE_SECONDS, self._most_ids]
-        return int(self._trim(keys=[keys.JOBS, keys.IDS, keys.TRIMMED], args=arguments))
+        tenant = self._tenant
+        arguments = [f"{keys.home(tenant)}job:", self._most_trimmed, seconds - TOMBSTONE_SECONDS, self._most_ids]
+        places = [keys.jobs(tenant), keys.ids(tenant), keys.trimmed(tenant)]
+        return int(self._trim(keys=places, args=arguments))
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -3,26 +3,25 @@
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import redis
 from redis.exceptions import NoScriptError
 
-from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
+from qfleet.errors import DamagedDataError
 from qfleet.ledger.client import checked_connection, run_once
-from qfleet.ledger.job_index import JobIndex
+from qfleet.ledger.listing import JobLists, is_wrong_type
 from qfleet.ledger.new_job import NewJob, add_job, add_programs, add_submission, keep_copies, take_copies
+from qfleet.ledger.overview import Overview, read_overviews
 from qfleet.ledger.record import JobRecord, decode_record
-from qfleet.ledger.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot, read_time
+from qfleet.ledger.snapshot import read_time
 from qfleet.wire.codec.shards import decode_result
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_BLOB_BYTES, MAX_RECORD_BYTES, MAX_SHARDS
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts, plain_script, script
-from qfleet.wire.messages.presence import STALE_SECONDS, Presence
+from qfleet.wire.messages.presence import STALE_SECONDS, Holds, Presence
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
@@ -30,10 +29,9 @@ from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES, ShardState
 
 #: The number of shards whose results are read at once.
 _READ_AT_ONCE: Final = 16
-#: The number of jobs that are read at once for a list.
-_PAGE: Final = 100
 
 _presence_decoder = msgspec.json.Decoder(Presence)
+_holds_decoder = msgspec.json.Decoder(Holds)
 
 
 class Cancelled(NamedTuple):
@@ -44,20 +42,21 @@ class Cancelled(NamedTuple):
     running: list[int]
 
 
-class Ledger:
+class Ledger(JobLists):
     """The jobs in one Redis.
 
     It raises the errors of redis-py, which `Connection.ledger` translates.
     """
 
-    def __init__(self, client: redis.Redis, *, max_value_bytes: int = MAX_BLOB_BYTES) -> None:
+    def __init__(self, client: redis.Redis, tenant: str = "", *, max_value_bytes: int = MAX_BLOB_BYTES) -> None:
         """Open the ledger.
 
         Args:
             client: the Redis that holds it.
+            tenant: the tenant whose jobs are found first.
             max_value_bytes: size of the largest value that this Redis holds.
         """
-        self._redis: Any = client
+        super().__init__(client, tenant)
         self._max_value_bytes = max_value_bytes
         self._scripts = Scripts(client)
 
@@ -68,6 +67,13 @@ class Ledger:
         """
         pool = self._redis.connection_pool
         pool.release(checked_connection(pool))
+
+    def prepare(self) -> None:
+        """Have Redis know the script with which a job is stored.
+
+        Storing takes one round trip then. Redis forgets the script when it restarts.
+        """
+        self._redis.script_load(script("submit"))
 
     def store(self, job: NewJob, *, copies: Sequence[str] = (), copied: Sequence[str] = ()) -> float:
         """Store a whole job, and let it be run.
@@ -86,7 +92,7 @@ class Ledger:
         """
         with self._redis.pipeline(transaction=True) as pipe:
             take_copies(pipe, job, copied)
-            add_job(pipe, job, without=copied, max_value_bytes=self._max_value_bytes)
+            add_job(pipe, keys.job(job.job_id), job, without=copied, max_value_bytes=self._max_value_bytes)
             keep_copies(pipe, job, copies)
             add_submission(pipe, job)
             answers = run_once(pipe)
@@ -94,13 +100,25 @@ class Ledger:
         for answer in answers:
             if isinstance(answer, NoScriptError):
                 # Redis has just started. It has done all the other commands.
-                self._redis.script_load(script("submit"))
+                self.prepare()
             elif isinstance(answer, Exception):
                 raise answer
         created = answers[-1]
-        if isinstance(created, bytes) and created:
-            return float(created)
+        if isinstance(created, bytes | list) and created:
+            return self._stored(job, created)
         return self._submit(job, lacking)
+
+    def _stored(self, job: NewJob, answer: Any) -> float:
+        """Return the time of a job's creation, from the script's answer.
+
+        The shards of a job that exceeds a quota of its tenant fail.
+        """
+        if isinstance(answer, list):
+            answer, why = answer
+            first = 0
+            while first >= 0:
+                first = self._scripts.call("refuse", job.job_id, first, MOST_AT_ONCE, why)
+        return float(answer)
 
     def _submit(self, job: NewJob, lacking: Sequence[str]) -> float:
         """Let a job be run that is stored, but for some programs.
@@ -116,13 +134,13 @@ class Ledger:
             JobNotFoundError, JobExpiredError: another client has deleted it.
         """
         with self._redis.pipeline(transaction=True) as pipe:
-            add_programs(pipe, job, lacking)
+            add_programs(pipe, keys.job(job.job_id), job, lacking)
             keep_copies(pipe, job, lacking)
             add_submission(pipe, job)
             *_, created = pipe.execute()
         if not created:
             raise self._why_missing(job.job_id)
-        return float(created)
+        return self._stored(job, created)
 
     def store_again(self, job: NewJob) -> float:
         """Store the rest of a job whose connection broke meanwhile.
@@ -149,22 +167,21 @@ class Ledger:
         """Note that the messages of all shards are on the queue."""
         self._redis.register_script(plain_script("published"))(keys=[keys.job(job_id)])
 
-    def snapshot(self, job_id: str) -> Snapshot:
-        """Return the job's state now, by one read.
+    def hear(self, job_id: str, *, is_own: bool, moves: bool) -> None:
+        """Have a job announced from now on.
 
-        Raises:
-            JobNotFoundError, JobExpiredError, DamagedDataError: the job doesn't exist or can't be read.
+        Args:
+            job_id: the job.
+            is_own: true if this process sent the job, and so hears of its end anyway.
+            moves: true to hear of each move, not only of the last.
         """
-        try:
-            answer = self._redis.hmget(keys.job(job_id), SUMMARY_FIELDS)
-        except redis.ResponseError as exc:
-            if not _is_wrong_type(exc):
-                raise
-            answer = exc
-        snapshot = read_snapshot(job_id, answer)
-        if snapshot is None:
-            raise self._why_missing(job_id)
-        return snapshot
+        wanted = [JobField.HEARD] * (not is_own) + [JobField.MOVES] * moves
+        if wanted:
+            self._hear(job_id, wanted)
+
+    def _hear(self, job_id: str, wanted: Sequence[str]) -> None:
+        """Note in a job's ledger that somebody listens to it."""
+        self._redis.register_script(plain_script("hear"))(keys=[keys.job(job_id)], args=wanted)
 
     def record(self, job_id: str) -> JobRecord:
         """Return the job as it was submitted.
@@ -172,19 +189,21 @@ class Ledger:
         Raises:
             JobNotFoundError, JobExpiredError, DamagedDataError: the job doesn't exist or can't be read.
         """
+        shown = keys.id_of(job_id)
         try:
-            blob, created = self._redis.hmget(keys.job(job_id), JobField.RECORD, JobField.CREATED)
+            blob, created = self._fields(job_id, (JobField.RECORD, JobField.CREATED))
         except redis.ResponseError as exc:
-            if not _is_wrong_type(exc):
+            if not is_wrong_type(exc):
                 raise
-            raise DamagedDataError(f"what Redis holds of job {job_id} can't be read: {exc}", job_id=job_id) from exc
+            text = f"what Redis holds of job {shown} can't be read: {exc}"
+            raise DamagedDataError(text, job_id=shown) from exc
         if blob is None or created is None:
             raise self._why_missing(job_id)
         try:
             return msgspec.structs.replace(decode_record(blob), created=read_time(created))
         except ValueError as exc:
-            text = f"the time when job {job_id} was made can't be read: {exc}"
-            raise DamagedDataError(text, job_id=job_id) from exc
+            text = f"the time when job {shown} was made can't be read: {exc}"
+            raise DamagedDataError(text, job_id=shown) from exc
 
     def shard_state(self, job_id: str, index: int) -> tuple[ShardState | None, str]:
         """Return a shard's state, ``None`` without a shard, and its own error."""
@@ -219,8 +238,9 @@ class Ledger:
                 try:
                     yield decode_result(blob)
                 except WireError as exc:
-                    text = f"the result of shard {index} of job {job_id} can't be read: {exc}"
-                    raise DamagedDataError(text, job_id=job_id, shard=index) from exc
+                    shown = keys.id_of(job_id)
+                    text = f"the result of shard {index} of job {shown} can't be read: {exc}"
+                    raise DamagedDataError(text, job_id=shown, shard=index) from exc
 
     def cancel(self, job_id: str) -> Cancelled:
         """Cancel every shard that hasn't ended for good."""
@@ -243,6 +263,31 @@ class Ledger:
             failed += some
         return failed
 
+    def pause(self, job_id: str) -> bool:
+        """Let no further shard of a job be chosen.
+
+        Returns:
+            False if nothing was changed: the job is paused, has no shard left to end, comes from a client of version
+            0.1, or isn't there.
+        """
+        return bool(self._scripts.call("hold", job_id, keys.PAUSED))
+
+    def resume(self, job_id: str) -> bool:
+        """Let a paused job's shards be chosen again.
+
+        Returns:
+            False if the job wasn't paused.
+        """
+        return bool(self._scripts.call("let_go", job_id, keys.PAUSED))
+
+    def overviews(self, job_ids: Sequence[str]) -> list[Overview]:
+        """Return the state and the place of each job."""
+        return read_overviews(self._redis, job_ids)
+
+    def take_back(self, job_id: str) -> None:
+        """Remove a job that isn't stored as a whole."""
+        self.delete(job_id)
+
     def delete(self, job_id: str) -> None:
         """Remove a job with all its keys.
 
@@ -257,109 +302,28 @@ class Ledger:
                 self._redis.unlink(*(keys.celery_meta(f"{job_id}.{index}") for index in some))
         self._scripts.call("remove", job_id)
 
-    def jobs(
-        self,
-        created_after: float = -math.inf,
-        created_before: float = math.inf,
-        *,
-        descending: bool = True,
-        active: bool = False,
-        damaged: list[str] | None = None,
-    ) -> Iterator[JobSummary]:
-        """Yield the jobs made in a span of time, in order.
-
-        Each job comes once, and no job is missed when others come or go in the meantime. Unreadable jobs are left out.
-
-        Args:
-            created_after: the beginning of the span, in seconds since the epoch; may be infinite.
-            created_before: its end.
-            descending: newest first.
-            active: only jobs in the lists of those with shards left to run.
-            damaged: gets the ids of unreadable jobs.
-        """
-        places = (keys.UNFINISHED, keys.ACTIVE) if active else (keys.JOBS,)
-        listed = (
-            self._listed(place, created_after, created_before, descending=descending, damaged=damaged)
-            for place in places
-        )
-        yield from heapq.merge(*listed, key=lambda job: job.snapshot.created, reverse=descending)
-
-    def _listed(
-        self,
-        place: str,
-        created_after: float,
-        created_before: float,
-        *,
-        descending: bool,
-        damaged: list[str] | None,
-    ) -> Iterator[JobSummary]:
-        """Yield the jobs of one list.
-
-        Args:
-            place: the key of the list.
-            created_after: see `jobs`, as for the others.
-            created_before: the end of the span.
-            descending: newest first.
-            damaged: gets the ids of unreadable jobs.
-        """
-        for ids in JobIndex(self._redis).ids(place, created_after, created_before, descending=descending):
-            for start in range(0, len(ids), _PAGE):
-                some = ids[start : start + _PAGE]
-                with self._redis.pipeline(transaction=False) as pipe:
-                    for job_id in some:
-                        pipe.hmget(keys.job(job_id), SUMMARY_FIELDS)
-                    answers = pipe.execute(raise_on_error=False)
-                for job_id, answer in zip(some, answers, strict=True):
-                    try:
-                        snapshot = read_snapshot(job_id, answer)
-                    except DamagedDataError:
-                        if damaged is not None:
-                            damaged.append(job_id)
-                    else:
-                        if snapshot is not None:
-                            yield JobSummary(job_id, snapshot)
-
-    def find(self, job_id: str) -> JobSummary:
-        """Return the job with this id or beginning of an id.
-
-        Args:
-            job_id: the id, or a beginning that no other id has.
-
-        Raises:
-            JobNotFoundError: there is no such job, or there are several.
-            JobExpiredError: the job has expired.
-            DamagedDataError: its data can't be read.
-        """
-        try:
-            return JobSummary(job_id, self.snapshot(job_id))
-        except JobNotFoundError:
-            jobs, expired = JobIndex(self._redis).starting_with(job_id)
-            if len(jobs) == 1:
-                return JobSummary(jobs[0], self.snapshot(jobs[0]))
-            if jobs:
-                raise JobNotFoundError(
-                    f"the ids of several jobs begin with {job_id!r}: {', '.join(jobs)}; give more characters",
-                    job_id=job_id,
-                    candidates=tuple(jobs),
-                ) from None
-            if expired:
-                raise self._expired(" and ".join(expired)) from None
-            raise
-
-    def trim(self) -> None:
-        """Remove some ids of jobs that expired long ago."""
-        JobIndex(self._redis).trim()
-
     def workers(self) -> list[Presence]:
         """Return the workers that are up.
 
         Unreadable records are left out; see `worker_records`.
         """
+        return self._workers(self._redis.hgetall(keys.HOLDS))
+
+    def _workers(self, holds: Mapping[bytes, bytes]) -> list[Presence]:
+        """Return the workers that are up.
+
+        Args:
+            holds: by worker, the shards that it holds.
+        """
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hvals(keys.WORKERS)
             (seconds, _), blobs = pipe.execute()
-        workers = [worker for worker in map(_presence, blobs) if worker is not None]
+        workers = [
+            _with_holds(worker, holds.get(worker.name.encode()))
+            for worker in map(_presence, blobs)
+            if worker is not None
+        ]
         return sorted((w for w in workers if abs(seconds - w.seen) < STALE_SECONDS), key=lambda w: w.name)
 
     def worker_records(self) -> dict[bytes, Presence | None]:
@@ -369,23 +333,13 @@ class Ledger:
         """
         return {name: _presence(blob) for name, blob in self._redis.hgetall(keys.WORKERS).items()}
 
-    def _expired(self, job_id: str) -> JobExpiredError:
-        return JobExpiredError(
-            f"job {job_id} has expired: its retention is over, and its data are deleted. To keep jobs longer, set "
-            "QFLEET_RETENTION_SECONDS where they are submitted.",
-            job_id=job_id,
-        )
 
-    def _why_missing(self, job_id: str) -> JobNotFoundError | JobExpiredError:
-        if self._redis.zscore(keys.JOBS, job_id) is not None:
-            return self._expired(job_id)
-        return JobNotFoundError(
-            f"no job {job_id!r} on this fleet; `qfleet jobs` and provider.jobs() list its jobs", job_id=job_id
-        )
-
-
-def _is_wrong_type(error: redis.ResponseError) -> bool:
-    return str(error).startswith("WRONGTYPE")
+def _with_holds(worker: Presence, blob: bytes | None) -> Presence:
+    """Return a worker's record with the shards that it holds."""
+    try:
+        return msgspec.structs.replace(worker, holds=_holds_decoder.decode(blob)) if blob else worker
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return worker
 
 
 def _presence(blob: bytes) -> Presence | None:

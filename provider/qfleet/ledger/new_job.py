@@ -39,6 +39,7 @@ class LargestNeed(NamedTuple):
 class NewJob:
     """A job, ready to be stored."""
 
+    #: the job's reference once it belongs to a tenant, see `qfleet.wire.redis.keys`
     job_id: str
     #: its time of creation is the client's guess; the one that counts is that of Redis
     record: JobRecord
@@ -65,11 +66,12 @@ class NewJob:
         return (Tier(0, 0, len(self.shards), need=0, slow=0, seconds=_SECONDS),)
 
 
-def add_job(pipe: Any, job: NewJob, *, without: Collection[str], max_value_bytes: int) -> None:
+def add_job(pipe: Any, key: str, job: NewJob, *, without: Collection[str], max_value_bytes: int) -> None:
     """Add to a transaction what a job consists of.
 
     Args:
         pipe: the transaction.
+        key: the key of the job's hash; its other keys begin with it.
         job: the job.
         without: programs that are left out.
         max_value_bytes: the largest value that Redis stores.
@@ -77,24 +79,24 @@ def add_job(pipe: Any, job: NewJob, *, without: Collection[str], max_value_bytes
     Raises:
         CapacityError: the job's record is too large for a Redis value.
     """
-    key, shards, work, _, _ = keys.of_job(job.job_id)
     pipe.hset(key, mapping=_fields(job, max_value_bytes))
     if job.shards:
-        pipe.hset(shards, mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
-        pipe.hset(work, mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
-    add_programs(pipe, job, [name for name in job.programs if name not in without])
+        pipe.hset(f"{key}:shards", mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
+        pipe.hset(f"{key}:work", mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
+    add_programs(pipe, key, job, [name for name in job.programs if name not in without])
 
 
-def add_programs(pipe: Any, job: NewJob, names: Sequence[str]) -> None:
+def add_programs(pipe: Any, key: str, job: NewJob, names: Sequence[str]) -> None:
     """Add to a transaction some programs of a job.
 
     Args:
         pipe: the transaction.
+        key: the key of the job's hash.
         job: the job.
         names: the names of the programs.
     """
     if names:
-        pipe.hset(keys.programs(job.job_id), mapping={name: job.programs[name] for name in names})
+        pipe.hset(f"{key}:programs", mapping={name: job.programs[name] for name in names})
 
 
 def take_copies(pipe: Any, job: NewJob, names: Sequence[str]) -> None:
@@ -109,7 +111,7 @@ def take_copies(pipe: Any, job: NewJob, names: Sequence[str]) -> None:
     """
     programs = keys.programs(job.job_id)
     for name in names:
-        pipe.eval(plain_script("copy"), 2, programs, keys.program(name), name, PROGRAM_SECONDS)
+        pipe.eval(plain_script("copy"), 2, programs, keys.program(job.tenant, name), name, PROGRAM_SECONDS)
 
 
 def keep_copies(pipe: Any, job: NewJob, names: Sequence[str]) -> None:
@@ -121,7 +123,7 @@ def keep_copies(pipe: Any, job: NewJob, names: Sequence[str]) -> None:
         names: their names.
     """
     for name in names:
-        pipe.set(keys.program(name), job.programs[name], ex=PROGRAM_SECONDS)
+        pipe.set(keys.program(job.tenant, name), job.programs[name], ex=PROGRAM_SECONDS)
 
 
 def add_submission(pipe: Any, job: NewJob) -> None:

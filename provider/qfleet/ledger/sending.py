@@ -18,7 +18,8 @@ from qfleet.ledger.new_job import NewJob
 from qfleet.ledger.record import JobRecord
 from qfleet.ledger.snapshot import first_snapshot
 from qfleet.ledger.ticket import Ticket
-from qfleet.wire.lua import UNPUBLISHED_SECONDS, script
+from qfleet.wire.lua import UNPUBLISHED_SECONDS
+from qfleet.wire.redis import keys
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +56,10 @@ def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_
     ticket = hub.expect(job.job_id)
     copies, copied = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
-        if job.job_id.startswith(_TRIMS):
+        if keys.id_of(job.job_id).startswith(_TRIMS):
             ledger.trim()
         if not connection.has_sent:
-            # So that storing a job takes one round trip. Redis forgets it when it restarts.
-            connection.client.script_load(script("submit"))
+            ledger.prepare()
             connection.has_sent = True
         # A connection error from here on may come after the job was stored.
         ledger.connect()
@@ -82,7 +82,7 @@ def _take_back(connection: Connection, job_id: str) -> None:
     Workers find nothing for its tokens then.
     """
     with suppress(BrokerError), connection.ledger() as ledger:
-        ledger.delete(job_id)
+        ledger.take_back(job_id)
 
 
 def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
@@ -106,7 +106,7 @@ def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
         logger.warning(
             "the connection broke while tasks of job %s went on the queue; "
             "the workers put there what is missing after %d s: %s",
-            job_id,
+            keys.id_of(job_id),
             UNPUBLISHED_SECONDS,
             exc,
         )
@@ -127,7 +127,7 @@ def _settle(connection: Connection, job: NewJob, error: BrokerUnreachableError, 
     Raises:
         BrokerUnreachableError: the job wasn't stored (`error` itself), or this isn't known.
     """
-    deadline = time.monotonic() + seconds
+    deadline, shown = time.monotonic() + seconds, keys.id_of(job.job_id)
     while True:
         try:
             with connection.ledger() as ledger:
@@ -137,9 +137,9 @@ def _settle(connection: Connection, job: NewJob, error: BrokerUnreachableError, 
         except BrokerUnreachableError as exc:
             if time.monotonic() > deadline:
                 raise BrokerUnreachableError(
-                    f"the connection broke while job {job.job_id} was being stored, and whether it was is not known; "
-                    f"if it was, it will run, and provider.job({job.job_id!r}) finds it. {exc}",
+                    f"the connection broke while job {shown} was being stored, and whether it was is not known; "
+                    f"if it was, it will run, and provider.job({shown!r}) finds it. {exc}",
                     broker=exc.broker,
-                    job_id=job.job_id,
+                    job_id=shown,
                 ) from error
             time.sleep(_PAUSE_SECONDS)

@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Read a slice of a set of job ids by time, and tell which of the jobs are there; most ids may be those of expired jobs.
--- KEYS[1]: the set. ARGV[1]: what stands before an id in the name of its ledger. ARGV[2], ARGV[3]: the times of the
+-- KEYS[1]: the set; it has ids of one tenant, or references. ARGV[1]: what stands before the keys of the tenant, or before
+-- all keys. ARGV[2], ARGV[3]: the times of the
 -- oldest and of the newest job, or nothing. ARGV[4]: 1 for the newest first. ARGV[5]: how many ids are read.
 -- ARGV[6]: how many at most, if there are jobs among them. ARGV[7], ARGV[8]: the last id that was read before, and its
 -- score, if there was one.
 -- Returns the last id that was read and its score, nothing at the end; then the ids of the jobs that are there.
 
-local ids, ledger = KEYS[1], ARGV[1]
+local ids, home = KEYS[1], ARGV[1]
 local oldest, newest, descending = ARGV[2], ARGV[3], ARGV[4] == '1'
 local range = descending and 'ZREVRANGE' or 'ZRANGE'
 
@@ -65,7 +66,8 @@ end
 
 local ledgers = {}
 for at, id in ipairs(members) do
-  ledgers[at] = ledger .. id
+  local tenant, name = string.match(id, '^(.*)/(.*)$')
+  ledgers[at] = tenant and home .. '{' .. tenant .. '}:job:' .. name or home .. 'job:' .. id
 end
 local function number_there(from, to)
   return redis.call('EXISTS', unpack(ledgers, from, to))

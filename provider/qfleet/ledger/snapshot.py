@@ -13,6 +13,7 @@ import redis
 
 from qfleet.errors import DamagedDataError
 from qfleet.ledger.new_job import NewJob
+from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
 from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES
 
@@ -32,6 +33,7 @@ SUMMARY_FIELDS: Final = (
     JobField.HELD,
     JobField.BEGAN,
     JobField.USAGE,
+    JobField.REFUSED,
 )
 #: The weight of a job from a client of version 0.1, which has none.
 _PLAIN_WEIGHT: Final = 2
@@ -68,6 +70,8 @@ class Snapshot:
     began: float | None = None
     #: core seconds that its shards have taken; ``None`` if workers of version 0.1 ran them
     usage: float | None = 0.0
+    #: the quota that it would have exceeded, the figure and the limit, with spaces between; empty for other jobs
+    refused: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -84,6 +88,7 @@ class Snapshot:
 class JobSummary:
     """An entry of the list of jobs."""
 
+    #: the job's reference
     job_id: str
     snapshot: Snapshot
 
@@ -103,9 +108,10 @@ def read_snapshot(job_id: str, answer: object) -> Snapshot | None:
             raise answer
         return _snapshot(cast("Sequence[bytes | None]", answer))
     except (ValueError, redis.ResponseError, msgspec.MsgspecError) as exc:
+        shown = keys.id_of(job_id)
         raise DamagedDataError(
-            f"what Redis holds of job {job_id} can't be read: {exc}. `qfleet doctor` says how to remove it",
-            job_id=job_id,
+            f"what Redis holds of job {shown} can't be read: {exc}. `qfleet doctor` says how to remove it",
+            job_id=shown,
         ) from exc
 
 
@@ -140,6 +146,7 @@ def _snapshot(fields: Sequence[bytes | None]) -> Snapshot | None:
         held=(values[JobField.HELD] or b"").decode(),
         began=_read_beginning(began, made),
         usage=_read_usage(values[JobField.USAGE], states["SUCCESS"]),
+        refused=(values[JobField.REFUSED] or b"").decode(),
     )
 
 

@@ -12,6 +12,7 @@ from circuits import bell
 from fleet_state import run_too_wide
 from processes import is_dead, owner_process, redis_server, shard_field, worker
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
@@ -49,7 +50,7 @@ def test_cancelling_a_queued_job(idle: FleetBackend) -> None:
 def test_cancelling_a_running_job_kills_its_process(
     running: FleetJob, backend: FleetBackend, server: redis.Redis
 ) -> None:
-    simulating = owner_process(server, running.job_id())
+    simulating = owner_process(server, ref(running))
     assert not is_dead(simulating)
     assert running.cancel() is True
     assert running.status() is JobStatus.CANCELLED
@@ -57,7 +58,7 @@ def test_cancelling_a_running_job_kills_its_process(
     # the fleet goes on: more jobs than it has workers
     assert all(backend.run(bell()).result(timeout=60).success for _ in range(3))
     assert running.status() is JobStatus.CANCELLED
-    assert shard_field(server, running.job_id(), 0, "attempts") == "1"
+    assert shard_field(server, ref(running), 0, "attempts") == "1"
 
 
 @pytest.mark.parametrize("how", ["done", "failed"])
@@ -83,6 +84,6 @@ def test_a_job_cancelled_while_no_worker_is_up_never_runs(tmp_path: Path) -> Non
             until(lambda: not at.exists(keys.tokens(0), keys.ready(0)), "nothing waits")
             until(lambda: not at.exists(f"{keys.PREFIX}unacked"), "every message is acknowledged")
         assert cancelled.status() is JobStatus.CANCELLED
-        assert [shard_field(at, cancelled.job_id(), index, "attempts") for index in range(3)] == [None] * 3
-        assert shard_field(at, later.job_id(), 0, "attempts") == "1"
-        assert not at.exists(keys.results(cancelled.job_id()))
+        assert [shard_field(at, ref(cancelled), index, "attempts") for index in range(3)] == [None] * 3
+        assert shard_field(at, ref(later), 0, "attempts") == "1"
+        assert not at.exists(keys.results(ref(cancelled)))

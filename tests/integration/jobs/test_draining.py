@@ -12,6 +12,7 @@ from command_line import qfleet
 from fleet_state import many
 from processes import shard_field
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
@@ -42,7 +43,7 @@ def _until_drained(fleet: FleetProvider, *names: str) -> None:
 
 def _workers_of(server: redis.Redis, job: FleetJob, shards: int) -> set[str]:
     """Return the names of the workers that ran a job."""
-    owners = [shard_field(server, job.job_id(), index, "owner") or "" for index in range(shards)]
+    owners = [shard_field(server, ref(job), index, "owner") or "" for index in range(shards)]
     return {owner.rpartition("/")[0].rpartition("/")[0] for owner in owners}
 
 

@@ -18,6 +18,7 @@ from monitored import monitored
 from qiskit.providers import JobStatus
 from qiskit.providers.exceptions import JobError, JobTimeoutError
 from qiskit.result import Result
+from references import ref
 from waiting import until
 
 from qfleet import FleetBackend, FleetJob, FleetProvider
@@ -137,7 +138,7 @@ def test_result_is_woken_by_the_end_of_the_job(backend: FleetBackend, server: re
         job.result(timeout=60)
     seconds = time.monotonic() - started
     # A client reads the name of the backend too; scripts read the counters alone.
-    begin = f"HMGET {keys.job(job.job_id())} "
+    begin = f"HMGET {keys.job(ref(job))} "
     reads = [command for command in commands if command.startswith(begin) and JobField.BACKEND in command.split()]
     assert 1 <= len(reads) <= 2 + seconds // 2
 
@@ -177,11 +178,11 @@ def test_a_result_that_is_gone_since_the_job_ended(gone: str, backend: FleetBack
     job = backend.run([bell(), bell()], max_job_size=1)
     until(job.done, "the job is done")
     if gone == "results":
-        server.delete(keys.results(job.job_id()))
+        server.delete(keys.results(ref(job)))
     else:
-        server.delete(*keys.of_job(job.job_id()))
+        server.delete(*keys.of_job(ref(job)))
     if gone == "deleted":
-        server.zrem(keys.JOBS, job.job_id())
+        server.zrem(keys.jobs(job.tenant), job.job_id())
     expected = {"deleted": JobNotFoundError, "expired": JobExpiredError, "results": JobFailedError}[gone]
     with pytest.raises(expected, match=r"no job|has expired|its result is missing from Redis"):
         job.result(timeout=60)

@@ -20,6 +20,7 @@ from processes import owner_process
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.providers import JobStatus
+from references import ref
 from waiting import until
 
 from qfleet import EstimatorV2, FleetBackend, FleetProvider, SamplerV2
@@ -74,7 +75,7 @@ def test_many_shards_are_added_up(own: FleetProvider, server: redis.Redis) -> No
 
 def test_a_cancelled_job_has_used_what_its_process_took(own: FleetProvider, server: redis.Redis) -> None:
     job = own.get_backend().run(endless(), shots=ENDLESS_SHOTS)
-    process = owner_process(server, job.job_id())
+    process = owner_process(server, ref(job))
     took = process.cpu_times().user
     until(lambda: process.cpu_times().user > took + 0.3, "it computes")
     assert job.usage() == 0
@@ -88,7 +89,7 @@ def test_a_cancelled_job_has_used_what_its_process_took(own: FleetProvider, serv
 
 def test_a_killed_process_counts_as_long_as_it_ran(own: FleetProvider, server: redis.Redis) -> None:
     job = steady(own.get_backend())
-    owner_process(server, job.job_id()).kill()
+    owner_process(server, ref(job)).kill()
     job.result(timeout=90)
     used, there_was = _seconds(job)
     # More than the 0.15 s after which a process is known to compute.

@@ -22,6 +22,7 @@ from qfleet.cli.command import qfleet as command
 from qfleet.errors import FleetJobError, JobNotFoundError
 from qfleet.health.finding import Finding
 from qfleet.jobs.estimate import Estimate, QueuePosition
+from qfleet.ledger.quotas import Quotas
 
 BELL = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0], q[1];\nmeasure q -> c;\n'
 
@@ -127,6 +128,7 @@ class FakeFleet:
     drained: list[tuple[str, bool]] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
     used: dict[str, float] = field(default_factory=dict)
+    quotas: dict[str, Quotas] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     #: what all workers say of their engine, at each look; the last of them from then on
     engines: list[dict[str, Any]] = field(default_factory=lambda: [engine("statevector")])
@@ -198,6 +200,12 @@ class FakeFleet:
 
             def set_weight(self, tenant: str, weight: float) -> None:
                 fleet.weights[tenant] = weight
+
+            def quotas(self, tenant: str) -> Quotas:
+                return fleet.quotas.get(tenant, Quotas())
+
+            def set_quotas(self, tenant: str, **quotas: int | None) -> None:
+                fleet.quotas[tenant] = self.quotas(tenant)._replace(**quotas)
 
             def examine(self) -> list[Finding]:
                 return fleet.findings

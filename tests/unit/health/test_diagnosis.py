@@ -25,6 +25,7 @@ SLOW = {"engine": "numpy", "engine_reason": "it isn't compiled"}
 
 
 WELL = Facts(
+    tenant="",
     redis_version="7.0.15",
     valkey_version=None,
     maxmemory_policy="noeviction",

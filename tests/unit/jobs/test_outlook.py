@@ -18,7 +18,6 @@ from qfleet.errors import DamagedDataError, JobNotFoundError
 from qfleet.jobs.estimate import Estimate, QueuePosition
 from qfleet.jobs.outlook import Outlook, metrics_of, read_outlooks
 from qfleet.ledger import Connection, Ledger
-from qfleet.ledger.pausing import pause
 from qfleet.wire.redis import keys
 from qfleet_worker.store import Store
 
@@ -54,7 +53,7 @@ def test_each_job_has_its_place_and_its_time(client: redis.Redis, connection: Co
 
 def test_a_job_that_is_held_or_has_ended(client: redis.Redis, connection: Connection) -> None:
     paused, ended, failed = submit(client), submit(client), submit(client)
-    pause(client, paused)
+    Ledger(client).pause(paused)
     picker = Picker(client)
     for error in ("", "no"):
         choice = picker.choose()

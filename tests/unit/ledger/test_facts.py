@@ -47,7 +47,7 @@ def _orphans(facts: Facts, job_id: str) -> list[str]:
 @pytest.mark.parametrize(
     "key",
     [
-        *(keys.JOBS, keys.IDS, keys.UNFINISHED, keys.ACTIVE, keys.STARTED, keys.UNPLACEABLE, keys.ready(0)),
+        *(keys.jobs(""), keys.ids(""), keys.UNFINISHED, keys.ACTIVE, keys.STARTED, keys.UNPLACEABLE, keys.ready(0)),
         *(keys.WORKERS, keys.SCHED, keys.VT, keys.WEIGHTS, keys.USED, keys.CANCELLING),
         *(f"{keys.PREFIX}{keys.QUEUE}", keys.tokens(0), keys.tokens(11)),
     ],

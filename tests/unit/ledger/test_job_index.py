@@ -16,26 +16,25 @@ from processes import redis_server
 from qfleet.ledger.job_index import TOMBSTONE_SECONDS, IndexSlices, JobIndex
 from qfleet.wire.redis import keys
 
+TENANT = "index-test"
+
 
 @pytest.fixture
 def index(store_client: redis.Redis) -> Iterator[JobIndex]:
     """Ids that this test has for itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("JOBS", "IDS", "ACTIVE", "TRIMMED"):
-            patch.setattr(keys, name, f"{keys.PREFIX}test-{uuid.uuid4()}")
-        yield JobIndex(store_client)
-        store_client.delete(keys.JOBS, keys.IDS, keys.ACTIVE, keys.TRIMMED)
+    yield JobIndex(store_client, TENANT)
+    store_client.delete(keys.jobs(TENANT), keys.ids(TENANT), keys.trimmed(TENANT))
 
 
 def add(client: redis.Redis, times: dict[str, float], *, expired: bool) -> None:
     """Store ids as a client does, with a ledger for each if they haven't expired."""
-    client.zadd(keys.JOBS, times)
-    client.zadd(keys.IDS, dict.fromkeys(times, 0))
+    client.zadd(keys.jobs(TENANT), times)
+    client.zadd(keys.ids(TENANT), dict.fromkeys(times, 0))
     if not expired:
         with client.pipeline(transaction=False) as pipe:
             for job_id in times:
-                pipe.hset(keys.job(job_id), "created", 1)
-                pipe.expire(keys.job(job_id), 300)
+                pipe.hset(keys.job(keys.reference(TENANT, job_id)), "created", 1)
+                pipe.expire(keys.job(keys.reference(TENANT, job_id)), 300)
             pipe.execute()
 
 
@@ -46,7 +45,7 @@ def ids(number: int) -> list[str]:
 def listed(
     index: JobIndex, oldest: float = -math.inf, newest: float = math.inf, *, descending: bool = False
 ) -> list[str]:
-    return [job_id for some in index.ids(keys.JOBS, oldest, newest, descending=descending) for job_id in some]
+    return [job_id for some in index.ids(keys.jobs(TENANT), oldest, newest, descending=descending) for job_id in some]
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -54,7 +53,7 @@ def listed(
 def test_jobs_among_expired_ones_are_listed_in_order(
     share: float, descending: bool, index: JobIndex, store_client: redis.Redis
 ) -> None:
-    index = JobIndex(store_client, slices=IndexSlices(3, 4, 40))
+    index = JobIndex(store_client, TENANT, slices=IndexSlices(3, 4, 40))
     draw = random.Random(f"{share}{descending}")
     # Many of the same time: their order is that of their names.
     times = {job_id: float(draw.randrange(20)) for job_id in ids(300)}
@@ -72,15 +71,15 @@ def test_jobs_among_expired_ones_are_listed_in_order(
 def test_none_is_missed_or_told_twice_while_ids_come_and_go(
     descending: bool, index: JobIndex, store_client: redis.Redis
 ) -> None:
-    index = JobIndex(store_client, slices=IndexSlices(5, 5))
+    index = JobIndex(store_client, TENANT, slices=IndexSlices(5, 5))
     times = {job_id: float(number // 12) for number, job_id in enumerate(ids(60))}
     add(store_client, times, expired=False)
     found: list[str] = []
-    for some in index.ids(keys.JOBS, -math.inf, math.inf, descending=descending):
+    for some in index.ids(keys.jobs(TENANT), -math.inf, math.inf, descending=descending):
         found += some
         # The one at which the list goes on is deleted, and one comes that is before it.
         if some:
-            store_client.zrem(keys.JOBS, some[-1])
+            store_client.zrem(keys.jobs(TENANT), some[-1])
             add(store_client, {str(uuid.uuid4()): 99.0 if descending else -1.0}, expired=False)
     assert sorted(found) == sorted(times)
 
@@ -91,22 +90,22 @@ def test_active_jobs_are_read_from_their_own_set(index: JobIndex, store_client: 
     add(store_client, {job_id: float(at) for at, job_id in enumerate(active)}, expired=False)
     store_client.zadd(keys.ACTIVE, {job_id: float(at) for at, job_id in enumerate(active)})
     store_client.zadd(keys.ACTIVE, {b"\xff\xfe": 9e15, "gone": 8.0})
-    store_client.hset(keys.job("").encode() + b"\xff\xfe", "created", 1)
+    store_client.hset(f"{keys.home(TENANT)}job:".encode() + b"\xff\xfe", "created", 1)
     for descending in (False, True):
         (found,) = index.ids(keys.ACTIVE, -math.inf, math.inf, descending=descending)
         assert found == (active[::-1] if descending else active)
-    store_client.delete(keys.job("").encode() + b"\xff\xfe")
+    store_client.delete(f"{keys.home(TENANT)}job:".encode() + b"\xff\xfe")
 
 
 def test_a_hundred_thousand_expired_ids_take_few_commands() -> None:
     with redis_server() as port, redis.Redis(port=port) as client:
         for part in range(100):
-            client.zadd(keys.JOBS, dict.fromkeys(ids(1000), 1e9 + part))
+            client.zadd(keys.jobs(TENANT), dict.fromkeys(ids(1000), 1e9 + part))
         jobs = ids(3)
         add(client, dict.fromkeys(jobs, 1e9 + 50.5), expired=False)
         for descending in (False, True):
             with monitored(client) as commands:
-                assert sorted(listed(JobIndex(client), descending=descending)) == sorted(jobs)
+                assert sorted(listed(JobIndex(client, TENANT), descending=descending)) == sorted(jobs)
             assert len(commands) < 250
             assert len([command for command in commands if command.startswith("EVALSHA")]) < 40
 
@@ -128,7 +127,7 @@ def test_ids_are_found_by_their_beginning(index: JobIndex, store_client: redis.R
 
 def test_only_some_candidates_are_read(index: JobIndex, store_client: redis.Redis) -> None:
     add(store_client, {f"abcd{number:06}": 1.0 for number in range(1000)}, expired=True)
-    jobs, expired = JobIndex(store_client, most_candidates=3).starting_with("abcd")
+    jobs, expired = JobIndex(store_client, TENANT, most_candidates=3).starting_with("abcd")
     assert jobs == []
     assert len(expired) == 3
 
@@ -144,13 +143,13 @@ def test_ids_of_jobs_that_expired_long_ago_are_forgotten(index: JobIndex, store_
     # Between them: jobs whose retention is very long.
     add(store_client, {job_id: long_ago + at + 0.5 for at, job_id in enumerate(kept)}, expired=False)
     add(store_client, dict.fromkeys(young, now - 60), expired=True)
-    few_at_once = JobIndex(store_client, most_trimmed=7)
+    few_at_once = JobIndex(store_client, TENANT, most_trimmed=7)
     forgotten = [few_at_once.trim() for _ in range(20)]
     assert sum(forgotten) == 30
     assert max(forgotten) <= 7
-    left = {raw.decode() for raw in store_client.zrange(keys.JOBS, 0, -1)}
+    left = {raw.decode() for raw in store_client.zrange(keys.jobs(TENANT), 0, -1)}
     assert left == {*young, *kept}
-    assert {raw.decode() for raw in store_client.zrange(keys.IDS, 0, -1)} == left
+    assert {raw.decode() for raw in store_client.zrange(keys.ids(TENANT), 0, -1)} == left
 
 
 def test_of_too_many_ids_those_of_the_oldest_expired_jobs_are_forgotten(
@@ -161,7 +160,7 @@ def test_of_too_many_ids_those_of_the_oldest_expired_jobs_are_forgotten(
     add(store_client, {job_id: now - 1000 + at for at, job_id in enumerate(expired)}, expired=True)
     add(store_client, dict.fromkeys(kept, now - 2000), expired=False)
     for _ in range(30):
-        JobIndex(store_client, most_ids=50, most_trimmed=10).trim()
-    left = {raw.decode() for raw in store_client.zrange(keys.JOBS, 0, -1)}
+        JobIndex(store_client, TENANT, most_ids=50, most_trimmed=10).trim()
+    left = {raw.decode() for raw in store_client.zrange(keys.jobs(TENANT), 0, -1)}
     assert left >= {*kept, *expired[-20:]}
     assert 40 <= len(left) <= 50

@@ -15,7 +15,6 @@ from processes import keys_with
 
 from qfleet.errors import CapacityError, DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.ledger import Ledger
-from qfleet.ledger.hearing import hear
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.lua import TOLD_BYTES
 from qfleet.wire.messages.presence import STALE_SECONDS
@@ -103,7 +102,7 @@ def test_deleting_leaves_no_key(version: str, store_client: redis.Redis, ledger:
     ledger.cancel(job.job_id)
     ledger.delete(job.job_id)
     assert list(store_client.scan_iter(match=f"*{job.job_id}*", count=1000)) == []
-    assert store_client.zscore(keys.JOBS, job.job_id) is None
+    assert store_client.zscore(keys.jobs(""), job.job_id) is None
     ledger.delete(job.job_id)
 
 
@@ -277,12 +276,12 @@ def test_jobs_are_told_to_those_that_listen(
     ledger.store(job)
     run_shard(store_client, job.job_id, 0)
     with _messages(store_client) as told:
-        hear(store_client, job.job_id, is_own=is_own, moves=moves)
+        Ledger(store_client).hear(job.job_id, is_own=is_own, moves=moves)
         run_shard(store_client, job.job_id, 1)
         run_shard(store_client, job.job_id, 2)
     # Each shard starts and ends.
     expected = [b"moved"] * 3 * moves + [b"ended"]
-    own = [message for channel, message in told if channel == keys.client("c0ffee")]
+    own = [message for channel, message in told if channel == keys.client("", "c0ffee")]
     assert own == [message + b" " + job.job_id.encode() for message in expected]
     others = [message for channel, message in told if channel == keys.events(job.job_id)]
     assert others == ([] if is_own else expected)
@@ -350,5 +349,5 @@ def test_no_other_channel_than_a_clients_is_told(name: bytes, store_client: redi
 
 
 def test_nobody_hears_of_a_job_that_is_gone(store_client: redis.Redis) -> None:
-    hear(store_client, "no-such-job", is_own=False, moves=True)
+    Ledger(store_client).hear("no-such-job", is_own=False, moves=True)
     assert not store_client.exists(keys.job("no-such-job"))

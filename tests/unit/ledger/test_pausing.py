@@ -12,7 +12,6 @@ from make_jobs import make_job, make_presence, store_as_0_1
 from picker import Picker
 
 from qfleet.ledger import Ledger
-from qfleet.ledger.pausing import pause, resume
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import SchedField
 from qfleet_worker.store import Store
@@ -37,11 +36,11 @@ def _waiting(client: redis.Redis) -> int:
 def test_what_runs_ends_and_nothing_else_starts_until_it_is_resumed(client: redis.Redis) -> None:
     job_id, picker = submit(client, make_tier(3)), Picker(client)
     running = picker.choose()
-    assert pause(client, job_id) is True
+    assert Ledger(client).pause(job_id) is True
     assert (_held(client, job_id), _waiting(client), picker.pick(0)) == ("paused", 0, None)
     assert picker.finish(running)
     assert picker.pick(0) is None
-    assert resume(client, job_id) is True
+    assert Ledger(client).resume(job_id) is True
     assert (_held(client, job_id), _waiting(client), client.llen(keys.tokens(0))) == ("", 2, 2)
     for _ in range(2):
         assert picker.finish(picker.choose())
@@ -50,15 +49,15 @@ def test_what_runs_ends_and_nothing_else_starts_until_it_is_resumed(client: redi
 
 def test_a_second_call_changes_nothing(client: redis.Redis) -> None:
     job_id = submit(client, make_tier(3))
-    assert [pause(client, job_id), pause(client, job_id)] == [True, False]
+    assert [Ledger(client).pause(job_id), Ledger(client).pause(job_id)] == [True, False]
     assert _waiting(client) == 0
-    assert [resume(client, job_id), resume(client, job_id)] == [True, False]
+    assert [Ledger(client).resume(job_id), Ledger(client).resume(job_id)] == [True, False]
     assert _waiting(client) == 3
 
 
 def test_another_job_takes_its_turn(client: redis.Redis) -> None:
     paused, other = submit(client), submit(client, make_tier(1, seconds=100.0))
-    pause(client, paused)
+    Ledger(client).pause(paused)
     picker = Picker(client)
     assert picker.choose().job_id == other
     assert picker.pick() is None
@@ -67,20 +66,20 @@ def test_another_job_takes_its_turn(client: redis.Redis) -> None:
 def test_what_comes_back_waits_for_the_end_of_the_pause(client: redis.Redis) -> None:
     job_id, picker = submit(client), Picker(client)
     choice = picker.choose()
-    pause(client, job_id)
+    Ledger(client).pause(job_id)
     assert picker.scripts.call("release", job_id, 0, choice.owner) == 1
     assert picker.pick(0) is None
-    resume(client, job_id)
+    Ledger(client).resume(job_id)
     assert picker.choose().job_id == job_id
 
 
 def test_it_can_be_cancelled(client: redis.Redis) -> None:
     job_id = submit(client, make_tier(2))
-    pause(client, job_id)
+    Ledger(client).pause(job_id)
     assert Ledger(client).cancel(job_id).number == 2
     snapshot = Ledger(client).snapshot(job_id)
     assert (snapshot.is_final, snapshot.states["REVOKED"], snapshot.held) == (True, 2, "")
-    assert [pause(client, job_id), resume(client, job_id)] == [False, False]
+    assert [Ledger(client).pause(job_id), Ledger(client).resume(job_id)] == [False, False]
 
 
 def test_while_its_last_processes_are_stopped_it_is_not_paused(client: redis.Redis) -> None:
@@ -88,17 +87,17 @@ def test_while_its_last_processes_are_stopped_it_is_not_paused(client: redis.Red
     Store(client, picker.name).renew_presence(make_presence(picker.name))
     picker.choose()
     Ledger(client).cancel(job_id)
-    assert pause(client, job_id) is False
+    assert Ledger(client).pause(job_id) is False
     assert _held(client, job_id) == ""
 
 
 def test_a_job_that_ended_is_not_paused_and_its_failures_can_run_again(client: redis.Redis) -> None:
     job_id, picker = submit(client), Picker(client)
     choice = picker.choose()
-    assert pause(client, job_id) is True
+    assert Ledger(client).pause(job_id) is True
     picker.finish(choice, error="no")
     assert _held(client, job_id) == ""
-    assert pause(client, job_id) is False
+    assert Ledger(client).pause(job_id) is False
     assert Ledger(client).retry(job_id) == [0]
     assert picker.choose().job_id == job_id
 
@@ -106,18 +105,18 @@ def test_a_job_that_ended_is_not_paused_and_its_failures_can_run_again(client: r
 def test_a_pause_takes_the_place_of_the_search_for_a_worker(client: redis.Redis) -> None:
     job_id, picker = submit(client), Picker(client)
     picker.scripts.call("hold", job_id, "its 40 qubits need 16384.00 GiB")
-    assert pause(client, job_id) is True
+    assert Ledger(client).pause(job_id) is True
     assert _held(client, job_id) == "paused"
     picker.scripts.call("let_go", job_id, "")  # a worker came that could hold it
     assert (_held(client, job_id), picker.pick(0)) == ("paused", None)
-    assert resume(client, job_id) is True
+    assert Ledger(client).resume(job_id) is True
     assert picker.choose().job_id == job_id
 
 
 def test_no_pause_of_another_reason_is_ended(client: redis.Redis) -> None:
     job_id, picker = submit(client), Picker(client)
     picker.scripts.call("hold", job_id, "too large")
-    assert resume(client, job_id) is False
+    assert Ledger(client).resume(job_id) is False
     assert _held(client, job_id) == "too large"
 
 
@@ -125,6 +124,6 @@ def test_a_job_of_version_0_1_and_one_that_is_not_there(client: redis.Redis) -> 
     old = make_job()
     store_as_0_1(client, old)
     for job_id in (old.job_id, "missing"):
-        assert [pause(client, job_id), resume(client, job_id)] == [False, False]
+        assert [Ledger(client).pause(job_id), Ledger(client).resume(job_id)] == [False, False]
     assert _held(client, old.job_id) == ""
     assert client.exists(keys.job("missing")) == 0

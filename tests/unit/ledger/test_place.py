@@ -11,8 +11,8 @@ from late_jobs import make_tier, submit
 from make_jobs import make_job, store_as_0_1
 from picker import MIB, Picker
 
+from qfleet.ledger import Ledger
 from qfleet.ledger.overview import read_overviews
-from qfleet.ledger.pausing import pause
 from qfleet.ledger.place import Place, WaitingTier
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import SchedField
@@ -99,7 +99,7 @@ def test_many_jobs_are_counted_and_few_are_read(client: redis.Redis, read: int) 
 
 def test_jobs_that_wait_for_nobody_have_no_place(client: redis.Redis) -> None:
     paused, old = submit(client), make_job()
-    pause(client, paused)
+    Ledger(client).pause(paused)
     store_as_0_1(client, old)
     overviews = read_overviews(client, [paused, old.job_id, "missing"])
     assert [overview.place for overview in overviews] == [None, None, None]

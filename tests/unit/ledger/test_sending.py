@@ -249,7 +249,9 @@ def test_anything_else_while_it_is_stored_takes_the_job_back(
         send(connection, job)
     assert caught.value is error
     assert _left(connection, job) == []
-    assert [connection.client.zscore(key, job.job_id) for key in (keys.JOBS, keys.IDS, keys.UNFINISHED)] == [None] * 3
+    assert [connection.client.zscore(key, job.job_id) for key in (keys.jobs(""), keys.ids(""), keys.UNFINISHED)] == [
+        None
+    ] * 3
     assert not connection.client.exists(keys.ready(0))
 
 
@@ -268,11 +270,11 @@ def test_a_copy_of_a_program_is_lost(connection: Connection) -> None:
         send(connection, make_job(1))
     job = make_job(3)
     (name,) = job.programs
-    assert connection.client.get(keys.program(name)) == job.programs[name]
-    connection.client.delete(keys.program(name), keys.tokens(0))
+    assert connection.client.get(keys.program(job.tenant, name)) == job.programs[name]
+    connection.client.delete(keys.program(job.tenant, name), keys.tokens(0))
     send(connection, job)
     assert connection.client.hgetall(keys.programs(job.job_id)) == {name.encode(): job.programs[name]}
-    assert connection.client.get(keys.program(name)) == job.programs[name]
+    assert connection.client.get(keys.program(job.tenant, name)) == job.programs[name]
     assert _queued(connection, job) == 6
 
 
@@ -283,7 +285,7 @@ def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
         send(connection, make_job(1))
     job = make_job(3)
     (name,) = job.programs
-    connection.client.delete(keys.program(name), keys.tokens(0))
+    connection.client.delete(keys.program(job.tenant, name), keys.tokens(0))
 
     def breaks(*_: object) -> None:
         monkeypatch.undo()
@@ -295,7 +297,9 @@ def test_a_copy_of_a_program_is_lost_as_the_connection_breaks(
     assert _queued(connection, job) == 6
 
 
-@pytest.mark.parametrize("key", [keys.JOBS, keys.IDS, keys.UNFINISHED, keys.SCHED, keys.ready(0), keys.tokens(0)])
+@pytest.mark.parametrize(
+    "key", [keys.jobs(""), keys.ids(""), keys.UNFINISHED, keys.SCHED, keys.ready(0), keys.tokens(0)]
+)
 def test_a_key_of_another_type_leaves_no_job(key: str, connection: Connection) -> None:
     connection.client.set(key, "junk")
     job = make_job(2)

@@ -112,7 +112,7 @@ def test_each_message_has_a_delivery_tag_of_its_own() -> None:
         (b'{"headers": 5}', "headers"),
         (json.dumps(_message(id=[1])).encode(), "headers.id"),
         (json.dumps(_message(id=None)).encode(), "headers.id"),
-        (json.dumps(_message(id="x" * 300)).encode(), "200"),
+        (json.dumps(_message(id="x" * 300)).encode(), "256"),
         (json.dumps(_message(id="job")).encode(), "not the id of a shard"),
         (json.dumps(_message(id="job.-1")).encode(), "not the id of a shard"),
         (json.dumps(_message(id="job.12345678")).encode(), "not the id of a shard"),

@@ -9,6 +9,7 @@ a lost token loses no shard, and a spare one runs no shard whose result is store
 - `binder` waits for tokens while a process and memory are free, and chooses a shard for each.
 - `held` knows the shards that this worker has.
 - `presence` reports every few seconds which shards these are.
+- `doorkeeper` admits the jobs of tenants whose users may use their own keys alone, and does what else they want.
 - `reconciler` looks for shards that no worker has, and for tokens that are missing.
 - `request` reports to the ledger that a process died, with the cause, or that it ran out of time.
 - `pool` notices at once that a process died.

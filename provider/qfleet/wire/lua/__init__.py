@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, TIERS
 from qfleet.wire.limits import MAX_RECORD_BYTES, MAX_SHARDS
 from qfleet.wire.messages.presence import STALE_SECONDS
+from qfleet.wire.messages.wish import MOST_WISH_LETTERS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import MOVES
 
@@ -22,10 +23,10 @@ from qfleet.wire.redis.states import MOVES
 JobScript = Literal[
     "submit", "requeue", "take", "begin", "finish", "fail", "release", "stopped", "excuse", "lost", "reconcile",
     "cancel", "retry", "refuse", "hold", "let_go", "age", "remove",
-    "place",
+    "place", "admit",
 ]  # fmt: skip
 #: The scripts that work on all jobs, by the shards that wait.
-FleetScript = Literal["pick", "tokens"]
+FleetScript = Literal["pick", "tokens", "inbox"]
 Name = JobScript | FleetScript
 
 #: If a job isn't published as a whole this long after it was stored, its client has left it.
@@ -39,21 +40,27 @@ INLINE_BYTES: Final = 16_384
 #: A result up to this size comes with the message that a job of one shard ended. Redis keeps the messages of a client
 #: that doesn't read up to 32 MiB, and then closes the connection.
 TOLD_BYTES: Final = 4096
+#: Seconds after a job was made for which its id is kept.
+TOMBSTONE_SECONDS: Final = 90 * 86_400
 #: If nobody served a tier for this long, a worker keeps memory for it; and for how long it does.
 RESERVE_AFTER_SECONDS: Final = 3
 RESERVED_SECONDS: Final = 30
 
 _CONSTANTS: Final = {
     "ACTIVE": keys.ACTIVE,
+    "BELL": keys.BELL,
     "CANCELLING": keys.CANCELLING,
-    "CLIENT": keys.CLIENT,
-    "IDS": keys.IDS,
-    "JOB": keys.JOB,
-    "JOBS": keys.JOBS,
+    "PREFIX": keys.PREFIX,
+    "HOLDS": keys.HOLDS,
+    "INBOXES": keys.INBOXES,
     "QUEUE": f"{keys.PREFIX}{keys.QUEUE}",
+    "QUEUED": keys.QUEUED,
+    "QUOTAS": keys.QUOTAS,
     "READY": keys.READY,
+    "RUNNING": keys.RUNNING,
     "SCHED": keys.SCHED,
     "STARTED": keys.STARTED,
+    "TENANTS": keys.TENANTS,
     "TOKENS": keys.TOKENS,
     "UNFINISHED": keys.UNFINISHED,
     "UNPLACEABLE": keys.UNPLACEABLE,
@@ -72,11 +79,16 @@ _CONSTANTS: Final = {
     "STALE_SECONDS": STALE_SECONDS,
     "TIERS": TIERS,
     "TOLD_BYTES": TOLD_BYTES,
+    "TOMBSTONE_SECONDS": TOMBSTONE_SECONDS,
     "UNPUBLISHED_SECONDS": UNPUBLISHED_SECONDS,
     # The most tenants of a tier, jobs of a tenant in a tier, and jobs in all that a pick looks at.
     "LOOK_TENANTS": 4,
+    # The most tenants of a tier, where some may be at their quotas.
+    "LOOK_LIMITED": 64,
     "LOOK_JOBS": 4,
     "MOST_LOOKS": 16,
+    # The most core seconds, by weight, by which a tenant comes before the present virtual time after a correction.
+    "MOST_CREDIT": 100,
     # The most jobs, tenants or shards of a list that are read to tell where a job stands.
     "MOST_READ": 50,
     # The most shards of a job that a pick skips.
@@ -91,23 +103,35 @@ _CONSTANTS: Final = {
     "MOST_TOKENS": 16_000,
     "TOKENS_AT_ONCE": 4000,
     "SPARE_TOKENS": 1000,
+    # The most inboxes that are looked at in one call, and wishes of one tenant that are read.
+    "INBOXES_AT_ONCE": 100,
+    "WISHES_AT_ONCE": 4,
+    "MOST_WISH_LETTERS": MOST_WISH_LETTERS,
+    # The most fields of a new job's ledger, and predicted core seconds of a shard.
+    "MOST_FIELDS": 150,
+    "MOST_SECONDS": 1e7,
+    # The ids of a tenant that are removed when a worker admits a job of its.
+    "TRIMMED_AT_ONCE": 10,
     # The most tenants that are forgotten in one call.
     "FORGOTTEN_AT_ONCE": 100,
 }
 _OF_A_CHOICE: Final = ("ready",)
 _OF_A_JOB: Final = ("news", "job", "moves")
 _OF_BOTH: Final = ("news", "job", "moves", "ready", "back")
+_OF_A_NEW_JOB: Final = (*_OF_BOTH, "quota", "run")
 #: The texts in front of each script's own.
 _PARTS: Final[Mapping[Name, tuple[str, ...]]] = {
     "pick": ("news", "ready"),
     "tokens": _OF_A_CHOICE,
+    "inbox": (),
     "take": _OF_A_JOB,
     "begin": _OF_A_JOB,
     "finish": ("news", "job"),
     "fail": _OF_A_JOB,
     "excuse": _OF_A_JOB,
     "reconcile": _OF_A_JOB,
-    "submit": _OF_BOTH,
+    "submit": _OF_A_NEW_JOB,
+    "admit": _OF_A_NEW_JOB,
     "requeue": _OF_BOTH,
     "release": _OF_BOTH,
     "stopped": _OF_BOTH,
@@ -155,15 +179,26 @@ class Scripts:
         self._client = client
         self._ready: dict[Name, Any] = {}
 
-    def call(self, name: JobScript, job_id: str, *own: object) -> Any:
+    def call(self, name: JobScript, ref: str, *own: object) -> Any:
         """Run a script on a job. Raises redis-py's errors.
 
         Args:
             name: the script's name.
-            job_id: the job that it works on.
+            ref: the reference of the job that it works on.
             own: the script's own arguments, from ARGV[2] on.
         """
-        return self._script(name)(keys=[keys.job(job_id)], args=(job_id, *own))
+        return self._script(name)(keys=[keys.job(ref)], args=(ref, *own))
+
+    def add(self, pipe: Any, name: JobScript, ref: str, *own: object) -> None:
+        """Add a call of a script to a transaction.
+
+        Args:
+            pipe: the transaction.
+            name: the script's name.
+            ref: see `call`.
+            own: see `call`.
+        """
+        self._script(name)(keys=[keys.job(ref)], args=(ref, *own), client=pipe)
 
     def of_fleet(self, name: FleetScript, *own: object) -> Any:
         """Run a script on all that waits. Raises redis-py's errors.

@@ -1,4 +1,5 @@
--- Renew the place of a job that waits: the longer it waits, the earlier it is chosen. Returns nothing.
+-- Renew the place of a job that waits: the longer it waits, the earlier it is chosen.
+-- Returns the reason why its shards shall fail, if it exceeded a quota and its client died.
 -- What is wrong is put right: a job that is in a set it doesn't belong to, or isn't in one where it does.
 
 write_though_full()
@@ -17,3 +18,4 @@ each_tier(job[1] or '', function(tier, known, left)
     wait(tier, -left)
   end
 end)
+return may_run and redis.call('HEXISTS', LEDGER, 'refused') == 1 and job[4]

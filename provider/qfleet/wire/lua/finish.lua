@@ -68,7 +68,10 @@ if #gone > 0 then
 end
 redis.call('ZREM', STARTED, ID .. '.' .. index)
 local known = redis.call('HMGET', LEDGER, 'n:PENDING', 'n:STARTED', 'stopping', 'n:' .. to, 'circuits_done', 'listener',
-  'heard', 'moves', 'shards', 'usage', 'billed', 'tenant', 'began')
+  'heard', 'moves', 'shards', 'usage', 'billed', 'tenant', 'began', 'limited')
+if known[14] then
+  let_next({ ID .. '.' .. index })
+end
 local started, ended = tonumber(known[2]) - 1, tonumber(known[4] or 0) + 1
 -- Text: Redis takes long to make some of a number.
 local format = string.format

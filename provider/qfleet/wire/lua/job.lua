@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- In front of the scripts that work on one job. KEYS[1]: its ledger. ARGV[1]: its id.
+-- In front of the scripts that work on one job. KEYS[1]: its ledger. ARGV[1]: its reference.
 -- The constants of qfleet.wire.lua stand before this text.
 --
 -- A job whose ledger has no `tiers` is one of version 0.1: a message on the queue names each of its shards, and ACTIVE
@@ -7,6 +7,8 @@
 
 local LEDGER, ID = KEYS[1], ARGV[1]
 local SHARDS = LEDGER .. ':shards'
+-- What stands before all keys of its tenant; its id there.
+local HOME, NAME = string.match(LEDGER, '^(.-)job:(.*)$')
 
 local clock
 local function now()
@@ -37,6 +39,19 @@ local function write_though_full()
   redis.call('HDEL', SHARDS, '')
 end
 
+-- Shards run no longer, and so their tenant may run others if it was at its quota: a token for each tier where some wait.
+local function let_next(tasks)
+  local tenant = string.match(ID, '^(.*)/')
+  if not tenant or redis.call('SREM', RUNNING .. tenant, unpack(tasks)) == 0 then
+    return
+  end
+  for tier = 0, TIERS - 1 do
+    if redis.call('ZSCORE', READY .. tier, tenant) then
+      redis.call('LPUSH', TOKENS .. tier, '')
+    end
+  end
+end
+
 -- Shards run no longer: STARTED, the list of those that run or are being stopped, forgets them.
 local function forget(indices)
   if #indices == 0 then
@@ -47,6 +62,19 @@ local function forget(indices)
     tasks[at] = ID .. '.' .. index
   end
   redis.call('ZREM', STARTED, unpack(tasks))
+  let_next(tasks)
+end
+
+-- The job counts no longer among what its tenant has queued.
+local function uncount()
+  local counted = redis.call('HMGET', LEDGER, 'counted', 'tenant')
+  local circuits, bytes = string.match(counted[1] or '', '^(%d+) (%d+)$')
+  if circuits then
+    for name, number in pairs({ circuits = circuits, bytes = bytes }) do
+      redis.call('HINCRBY', QUEUED, name .. ':' .. counted[2], string.format('%d', -tonumber(number)))
+    end
+    redis.call('HDEL', LEDGER, 'counted')
+  end
 end
 
 -- Add to what the job has used: core seconds, as text; none if nobody measured them.
@@ -69,7 +97,7 @@ end
 
 -- Once no shard is left to run: note the time, and let all keys of the job expire together. Returns the time, as text.
 local function end_job()
-  local job = redis.call('HMGET', LEDGER, 'retention', 'held', 'tenant', 'usage', 'billed')
+  local job = redis.call('HMGET', LEDGER, 'retention', 'held', 'tenant', 'usage', 'billed', 'counted')
   local ended = string.format('%.6f', now())
   redis.call('HSET', LEDGER, 'ended', ended, 'billed', bill(job[3], job[4], job[5]))
   if job[2] == 'paused' then
@@ -78,6 +106,9 @@ local function end_job()
   end
   for _, key in ipairs(all_keys()) do
     redis.call('EXPIRE', key, job[1])
+  end
+  if job[6] then
+    uncount()
   end
   redis.call('UNLINK', LEDGER .. ':again')
   redis.call('ZREM', UNFINISHED, ID)

@@ -36,6 +36,20 @@ local function weight_of(tenant)
   return weight > 0 and weight or 1
 end
 
+-- How many shards a tenant may run at once; nothing if that isn't limited.
+local has_quotas, limits = sched.quotas == '1', {}
+local function most_running(tenant)
+  if has_quotas and limits[tenant] == nil then
+    limits[tenant] = tonumber(redis.call('HGET', QUOTAS, 'running:' .. tenant) or '') or false
+  end
+  return limits[tenant]
+end
+
+-- Whether a tenant runs as many shards as it may: it is passed over, and gets a token when one of them ends.
+local function is_at_quota(tenant)
+  return most_running(tenant) and redis.call('SCARD', RUNNING .. tenant) >= most_running(tenant)
+end
+
 -- Charge a tenant in each tier where it waits; else it keeps the debt for when it comes back.
 local function charge(tenant, seconds)
   local waits = false
@@ -44,6 +58,15 @@ local function charge(tenant, seconds)
   end
   if not waits then
     redis.call('HINCRBYFLOAT', VT, tenant, seconds)
+    return
+  end
+  -- A client says what is charged at first. What is given back of that brings no tenant long before the others.
+  local least = number(sched.now) - MOST_CREDIT
+  if seconds < 0 and number(waits) < least then
+    least = math.min(least, number(waits) - seconds)
+    for _, tier in ipairs(tiers) do
+      redis.call('ZADD', READY .. tier, 'XX', least, tenant)
+    end
   end
 end
 
@@ -94,8 +117,8 @@ local function reserve(tier)
     return
   end
   local tenant = redis.call('ZRANGE', READY .. tier, 0, 0)[1]
-  local job = tenant and redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, 0)[1]
-  local need = job and redis.pcall('HGET', JOB .. job, 't' .. tier .. (slow and ':slow' or ':need'))
+  local job = tenant and not is_at_quota(tenant) and redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, 0)[1]
+  local need = job and redis.pcall('HGET', ledger_of(job), 't' .. tier .. (slow and ':slow' or ':need'))
   need = type(need) == 'string' and number(need) or 0
   if need > room(tier) and need <= pool then
     kept_tier, kept = tier, need
@@ -114,7 +137,7 @@ end
 
 local function read(job, tier)
   local t = 't' .. tier .. ':'
-  local of = redis.pcall('HMGET', JOB .. job, t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
+  local of = redis.pcall('HMGET', ledger_of(job), t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
     t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'moves', 'began')
   if of.err or not of[2] then
     return nil
@@ -133,10 +156,10 @@ local function next_shard(job, known)
   for _ = 1, MOST_SKIPPED do
     local index
     if known.again > 0 then
-      local first = number(redis.call('HGET', JOB .. job, 't' .. known.tier .. ':first'))
-      index = redis.call('ZRANGEBYSCORE', JOB .. job .. ':again', first, known.stop - 1, 'LIMIT', 0, 1)[1]
+      local first = number(redis.call('HGET', ledger_of(job), 't' .. known.tier .. ':first'))
+      index = redis.call('ZRANGEBYSCORE', ledger_of(job) .. ':again', first, known.stop - 1, 'LIMIT', 0, 1)[1]
       if index then
-        redis.call('ZREM', JOB .. job .. ':again', index)
+        redis.call('ZREM', ledger_of(job) .. ':again', index)
       end
       known.again = index and known.again - 1 or 0
     elseif known.next < known.stop then
@@ -146,7 +169,7 @@ local function next_shard(job, known)
     end
     if index then
       local of = index .. ':'
-      local shard = redis.call('HMGET', JOB .. job .. ':shards', of .. 'state', of .. 'attempts', of .. 'cause',
+      local shard = redis.call('HMGET', ledger_of(job) .. ':shards', of .. 'state', of .. 'attempts', of .. 'cause',
         of .. 'circuit', of .. 'excused', of .. 'died')
       if shard[1] == 'PENDING' then
         return { index = tonumber(index), attempts = number(shard[2]), cause = shard[3] or '', circuit = shard[4],
@@ -157,7 +180,7 @@ local function next_shard(job, known)
 end
 
 local function start(job, shard)
-  local shards, of = JOB .. job .. ':shards', shard.index .. ':'
+  local shards, of = ledger_of(job) .. ':shards', shard.index .. ':'
   local attempt = shard.excused and shard.attempts or shard.attempts + 1
   local set = { of .. 'state', 'STARTED', of .. 'owner', owner, of .. 'attempts', format('%d', attempt) }
   local answer = redis.pcall('HSET', shards, unpack(set))
@@ -181,7 +204,7 @@ local function start(job, shard)
 end
 
 local function give(tenant, time, tier, job, known)
-  local key, t = JOB .. job, 't' .. tier .. ':'
+  local key, t = ledger_of(job), 't' .. tier .. ':'
   local before = known.stop - known.next + known.again
   local shard = known.pending > 0 and next_shard(job, known)
   if known.pending < 1 then
@@ -203,6 +226,10 @@ local function give(tenant, time, tier, job, known)
     t .. 'next', format('%d', known.next), t .. 'again', format('%d', known.again) }
   if not known.began then
     moved[9], moved[10] = 'began', ARGV[7]
+  end
+  if most_running(tenant) then
+    redis.call('SADD', RUNNING .. tenant, job .. '.' .. shard.index)
+    moved[#moved + 1], moved[#moved + 2] = 'limited', 1
   end
   redis.call('HSET', key, unpack(moved))
   -- Before it leaves, so that it keeps the debt.
@@ -247,7 +274,7 @@ end
 local function set_aside(tenant, tier, job, why)
   write_though_full()
   leave(tier, tenant, job, tiers)
-  redis.pcall('HSET', JOB .. job, 'held', why)
+  redis.pcall('HSET', ledger_of(job), 'held', why)
 end
 
 -- ---- The choice
@@ -332,10 +359,10 @@ end
 -- The very first job mostly fits, so it is looked at before the others are read.
 local turn = first_tenants(1)[1]
 local job = turn and first_jobs(turn.tenant, 1)[1]
-local given = job and look_at(turn, job)
+local given = job and not is_at_quota(turn.tenant) and look_at(turn, job)
 local looks = 0
-for _, turn in ipairs(turn and not given and first_tenants(LOOK_TENANTS) or {}) do
-  for _, at in ipairs(first_jobs(turn.tenant, LOOK_JOBS)) do
+for _, turn in ipairs(turn and not given and first_tenants(has_quotas and LOOK_LIMITED or LOOK_TENANTS) or {}) do
+  for _, at in ipairs(is_at_quota(turn.tenant) and {} or first_jobs(turn.tenant, LOOK_JOBS)) do
     given = look_at(turn, at)
     looks = looks + 1
     if given then

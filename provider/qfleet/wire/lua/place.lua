@@ -1,5 +1,5 @@
 -- Where a job stands among those that wait, and what is known of the time that it takes. KEYS[1]: its ledger.
--- ARGV[1]: its id. Changes nothing. Reads at most MOST_READ jobs, tenants or shards of each list: its time doesn't grow with
+-- ARGV[1]: its reference. Changes nothing. Reads at most MOST_READ jobs, tenants or shards of each list: its time doesn't grow with
 -- what waits.
 -- Returns nothing for a job that isn't there, is held, or is of version 0.1. Else: how many jobs of its tenant come before
 -- it, at least if they are many; how many other tenants have shards to choose; its tenant's share of the fleet; the core seconds that others are given
@@ -19,7 +19,7 @@ local tenant = job[2]
 -- read.
 local function left_of(id, tier)
   local t = 't' .. tier .. ':'
-  local of = redis.pcall('HMGET', JOB .. id, t .. 'next', t .. 'end', t .. 'again', t .. 'seconds', t .. 'longest')
+  local of = redis.pcall('HMGET', ledger_of(id), t .. 'next', t .. 'end', t .. 'again', t .. 'seconds', t .. 'longest')
   if of.err then
     return 0, 0, 0
   end
@@ -104,7 +104,7 @@ for _, task in ipairs(redis.call('ZRANGE', STARTED, 0, MOST_READ - 1)) do
   local id = string.match(task, '^(.*)%.%d+$')
   if id and not known[id] then
     known[id] = true
-    local tiers = redis.pcall('HGET', JOB .. id, 'tiers')
+    local tiers = redis.pcall('HGET', ledger_of(id), 'tiers')
     for tier in string.gmatch(type(tiers) == 'string' and string.sub(tiers, 1, 40) or '', '%d+') do
       local _, _, seconds = left_of(id, tier)
       longest = math.max(longest, seconds)

@@ -12,6 +12,12 @@ local function number(text)
   return value > -1e15 and value < 1e15 and value or 0
 end
 
+-- The key of a job's ledger, by its reference: "<tenant>/<id>", or the bare id of a job of version 0.1.
+local function ledger_of(job)
+  local tenant, id = string.match(job, '^(.*)/(.*)$')
+  return tenant and PREFIX .. '{' .. tenant .. '}:job:' .. id or PREFIX .. 'job:' .. job
+end
+
 -- A job's place among its tenant's jobs: what is left of it in seconds, less the longer it waits. The least comes first; of
 -- jobs that differ in nothing, the one that was made first.
 local function place(left, seconds, weight, created, now)

@@ -36,9 +36,13 @@ end
 local held = {}
 for _, worker in ipairs(redis.call('HKEYS', WORKERS)) do
   local said = presence(worker)
-  if said and type(said.holds) == 'table' then
-    for _, id in ipairs(said.holds) do
-      held[id] = true
+  if said then
+    local readable, holds = pcall(cjson.decode, redis.call('HGET', HOLDS, worker) or '')
+    -- Workers of version 0.1 say it in their record.
+    for _, ids in ipairs({ said.holds or {}, readable and holds or {} }) do
+      for _, id in ipairs(type(ids) == 'table' and ids or {}) do
+        held[id] = true
+      end
     end
   end
 end

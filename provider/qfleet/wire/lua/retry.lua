@@ -1,13 +1,13 @@
 -- Let every shard that failed run again, a slice of them at a time. ARGV[2]: the slice's first shard. ARGV[3]: its
 -- length. ARGV[4]: 1 if a slice before this one had a shard that failed, else 0.
 -- Returns the first shard of the next slice, or -1 after the last; and which shards of this slice wait again. What their
--- circuits gave stays until they have run. A job that is being cancelled has none.
+-- circuits gave stays until they have run. A job that is being cancelled, or that exceeded a quota, has none.
 
 local first = tonumber(ARGV[2])
 local states, following = states_of(first, tonumber(ARGV[3]))
 must_be_able_to_tell()
-local known = redis.call('HMGET', LEDGER, 'created', 'tiers', 'ended', 'held')
-if known[4] == 'cancelled' then
+local known = redis.call('HMGET', LEDGER, 'created', 'tiers', 'ended', 'held', 'refused')
+if known[4] == 'cancelled' or known[5] then
   return { -1 }
 end
 local failed, died = {}, {}

@@ -5,6 +5,7 @@
 local answer = {}
 -- A full Redis refuses only the first write of a script, and none that takes no memory.
 redis.call('HDEL', SCHED, '')
+local has_quotas = redis.call('HGET', SCHED, 'quotas') == '1'
 for tier = 0, TIERS - 1 do
   local waiting = number(redis.call('HGET', SCHED, 'waiting:' .. tier))
   if redis.call('EXISTS', READY .. tier) == 0 then
@@ -22,7 +23,8 @@ for tier = 0, TIERS - 1 do
     if tokens > waiting + SPARE_TOKENS then
       redis.call('LTRIM', TOKENS .. tier, 0, waiting - 1)
     end
-    push_tokens(tier, waiting - tokens)
+    -- Tenants at their quotas have shards that wait for no token.
+    push_tokens(tier, math.min(waiting - tokens, has_quotas and SPARE_TOKENS or waiting))
     for _, value in ipairs({ tier, waiting, tokens }) do
       table.insert(answer, value)
     end

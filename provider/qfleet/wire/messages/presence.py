@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -13,6 +13,8 @@ PERIOD_SECONDS: Final = 3.0
 STALE_SECONDS: Final = 15.0
 #: The engine that every worker has, which gives the same shots as the faster one.
 SLOWER_ENGINE: Final = "numpy"
+#: Task ids of the shards that a worker holds.
+Holds: TypeAlias = tuple[Annotated[str, Meta(max_length=256)], ...]
 
 
 class Presence(Struct, frozen=True):
@@ -32,8 +34,8 @@ class Presence(Struct, frozen=True):
     engine_reason: Annotated[str, Meta(max_length=4096)] = ""
     #: True while a faster engine is compiled there in the background
     compiling: bool = False
-    #: task ids of the shards whose messages it has
-    holds: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
+    #: task ids of the shards that it has; stored apart, where tenants can't read them
+    holds: Holds = ()
     #: the machine of its process ids: `qfleet.wire.messages.machine.machine_id`
     machine: str = ""
     #: the id of its main process

@@ -1,69 +1,81 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Redis keys of qfleet. No other module formats a key.
 
-``qfleet:jobs``
+A job belongs to a tenant, and so do its keys: they begin with ``qfleet:{<tenant>}:``, braces included. Those of clients
+of version 0.1 begin with ``qfleet:`` alone. A job's *reference* is ``<tenant>/<id>``, or the bare id of such a job.
+The keys of the whole fleet have references and, of shards, ``<reference>.<index>``: their task ids.
+
+The keys of a tenant, which a Redis user of that tenant may read:
+
+``qfleet:{<tenant>}:jobs``
     zset: job ids by time of creation (seconds since the epoch). An id whose ledger is gone belongs to an expired job.
-``qfleet:ids``
-    zset: the same ids, all with the score 0, so that they are in alphabetical order.
-``qfleet:trimmed``
-    string: the number of these ids that were looked at when ids of expired jobs were last removed.
-``qfleet:unfinished``
-    zset: ids of jobs with shards left to run, by time of creation.
-``qfleet:active``
-    zset: the same of jobs from clients of version 0.1, whose messages name the shard to run.
+``qfleet:{<tenant>}:ids``
+    zset: the same ids, all with the score 0, so that they are in alphabetical order. ``qfleet:{<tenant>}:trimmed`` is
+    the number of these that were looked at when ids of expired jobs were last removed.
+``qfleet:{<tenant>}:job:<id>``
+    hash: the ledger of a job, see `JobField`.
+``qfleet:{<tenant>}:job:<id>:shards``
+    hash: for each shard ``<index>:<field>``, see `ShardField`; for each circuit that is cut into blocks of shots
+    ``blocks:<circuit>``, the number of its blocks that ran.
+``qfleet:{<tenant>}:job:<id>:work``, ``...:programs``, ``...:results``
+    hash: shard index -> `qfleet.wire.messages.work.ShardWork`; content hash -> `qfleet.wire.program.program.Program`;
+    shard index -> `qfleet.wire.messages.result.ShardResult`.
+``qfleet:{<tenant>}:job:<id>:again``
+    zset: indices of shards that were put back, to be chosen before those that never ran; the score is the index.
+``qfleet:{<tenant>}:job:<id>:events``
+    channel: messages for those that wait for a job that another process sent: ``moved`` or ``ended``, at the job's last
+    move. There are none unless the ledger says that somebody listens.
+``qfleet:{<tenant>}:client:<client>``
+    channel: the same messages for the process that sent a job, with the job's reference behind them. For a job with one
+    shard and a small result, the times of its end and its beginning, its core seconds and the result follow.
+``qfleet:{<tenant>}:program:<content hash>``
+    string: a program that several jobs had; it expires some time after its last use.
+
+Those that a user of that tenant may write, too:
+
+``qfleet:{<tenant>}:in:job:<id>``, ``...:shards``, ``...:work``, ``...:programs``
+    hash: a job that no worker has admitted yet, as its keys above.
+``qfleet:{<tenant>}:in:box``, ``qfleet:{<tenant>}:in:answer:<token>``
+    list: the inbox, what the tenant wants of workers, see `qfleet.wire.messages.wish`; a worker's answer.
+
+The keys of the whole fleet:
+
+``qfleet:inboxes``
+    set: tenants with something in their inbox. The list ``qfleet:bell`` gets an entry each time: it rings for a worker.
+``qfleet:tenants``
+    set: tenants that have or had jobs.
+``qfleet:unfinished``, ``qfleet:active``
+    zset: references of jobs with shards left to run, by time of creation; the same of jobs from clients of version 0.1,
+    whose messages name the shard to run.
 ``qfleet:sched``
     hash: what is known of all the shards that wait, see `SchedField`.
 ``qfleet:ready:<tier>``
     zset: tenant -> virtual time (core seconds / weight), of tenants that have shards of this tier to choose.
 ``qfleet:ready:<tier>:<tenant>``
-    zset: job id -> predicted seconds left, by weight and age; of jobs with shards of this tier to choose.
-``qfleet:vt``
-    hash: tenant -> virtual time, of tenants without shards to choose.
-``qfleet:weights``
-    hash: tenant -> its share's weight, where that isn't 1.
+    zset: reference -> predicted seconds left, by weight and age; of jobs with shards of this tier to choose.
+``qfleet:vt``, ``qfleet:weights``
+    hash: tenant -> virtual time, of tenants without shards to choose; tenant -> its share's weight, where that isn't 1.
 ``qfleet:used``
     hash: tenant -> core seconds that its jobs have used; of very many tenants, those with the most.
+``qfleet:quotas``, ``qfleet:queued``
+    hash: ``running:<tenant>``, ``circuits:<tenant>``, ``bytes:<tenant>`` -> the most that the tenant may have; the same
+    but for the first, of tenants with quotas: what their jobs have that haven't ended.
+``qfleet:running:<tenant>``
+    set: task ids of the shards that run, of a tenant that may run only some at once.
 ``qfleet:tokens:<tier>``
     list: an empty string for each shard of this tier that can be chosen. A worker that pops one chooses a shard.
 ``qfleet:wake:<worker>``
     list: an empty string ends this worker's wait for a token.
 ``qfleet:started``
     zset: task id of each shard that runs, or is being stopped, by the time of its start.
-``qfleet:cancelling``
-    set: ids of jobs whose shards are being cancelled.
-``qfleet:unplaceable``
-    zset: ids of jobs that no worker can hold, by the time since when.
-``qfleet:job:<id>``
-    hash: the ledger of a job, see `JobField`.
-``qfleet:job:<id>:shards``
-    hash: for each shard ``<index>:<field>``, see `ShardField`; for each circuit that is cut into blocks of shots
-    ``blocks:<circuit>``, the number of its blocks that ran.
-``qfleet:job:<id>:work``
-    hash: shard index -> `qfleet.wire.messages.work.ShardWork`.
-``qfleet:job:<id>:programs``
-    hash: content hash -> `qfleet.wire.program.program.Program`.
-``qfleet:job:<id>:results``
-    hash: shard index -> `qfleet.wire.messages.result.ShardResult`.
-``qfleet:job:<id>:again``
-    zset: indices of shards that were put back, to be chosen before those that never ran; the score is the index.
-``qfleet:job:<id>:events``
-    channel: messages for those that wait for a job that another process sent: ``moved`` or ``ended``, at the job's last
-    move. There are none unless the ledger says that somebody listens.
-``qfleet:client:<client>``
-    channel: the same messages for the process that sent a job, with the job's id behind them. For a job with one shard
-    and a small result, the times of its end and its beginning, its core seconds and the result follow.
-``qfleet:program:<content hash>``
-    string: a program that several jobs had; it expires some time after its last use.
-``qfleet:workers``
-    hash: worker name -> `qfleet.wire.messages.presence.Presence` as JSON.
-``qfleet:draining``
-    set: names of workers that shall take no more shards.
-``qfleet:reconciler``
-    string: the worker that last looked for lost shards; it expires when another worker may look.
-``qfleet:in-memory``
-    string: exists if a local fleet keeps its jobs in memory on purpose.
-``qfleet:celery-task-meta-<task id>``
-    string: a shard's record in Celery's own result backend, left by workers of version 0.1.
+``qfleet:cancelling``, ``qfleet:unplaceable``
+    set, zset: references of jobs that are being cancelled, and of those that no worker can hold by the time since when.
+``qfleet:workers``, ``qfleet:holds``
+    hash: worker name -> `qfleet.wire.messages.presence.Presence` as JSON; the task ids of the shards that it holds.
+``qfleet:draining``, ``qfleet:reconciler``
+    set, string: workers that shall take no more shards; the worker that last looked for lost shards, until another may.
+``qfleet:in-memory``, ``qfleet:celery-task-meta-<task id>``
+    string: exists if a local fleet keeps its jobs in memory on purpose; a shard's record of a worker of version 0.1.
 ``qfleet:shards``
     list: the Celery queue. kombu keeps ``qfleet:_kombu*`` beside it.
 
@@ -78,8 +90,9 @@ from typing import Final
 #: The beginning of every key, also of Celery's and kombu's, so that other applications can use the same database.
 PREFIX: Final = "qfleet:"
 QUEUE: Final = "shards"
-JOBS: Final = f"{PREFIX}jobs"
-IDS: Final = f"{PREFIX}ids"
+INBOXES: Final = f"{PREFIX}inboxes"
+BELL: Final = f"{PREFIX}bell"
+TENANTS: Final = f"{PREFIX}tenants"
 UNFINISHED: Final = f"{PREFIX}unfinished"
 ACTIVE: Final = f"{PREFIX}active"
 SCHED: Final = f"{PREFIX}sched"
@@ -88,23 +101,22 @@ READY: Final = f"{PREFIX}ready:"
 VT: Final = f"{PREFIX}vt"
 WEIGHTS: Final = f"{PREFIX}weights"
 USED: Final = f"{PREFIX}used"
+QUOTAS: Final = f"{PREFIX}quotas"
+QUEUED: Final = f"{PREFIX}queued"
+#: The text before a tenant.
+RUNNING: Final = f"{PREFIX}running:"
 #: The text before a tier.
 TOKENS: Final = f"{PREFIX}tokens:"
 STARTED: Final = f"{PREFIX}started"
 CANCELLING: Final = f"{PREFIX}cancelling"
 UNPLACEABLE: Final = f"{PREFIX}unplaceable"
-TRIMMED: Final = f"{PREFIX}trimmed"
 RECONCILER: Final = f"{PREFIX}reconciler"
 WORKERS: Final = f"{PREFIX}workers"
+HOLDS: Final = f"{PREFIX}holds"
 DRAINING: Final = f"{PREFIX}draining"
 IN_MEMORY: Final = f"{PREFIX}in-memory"
 #: The text that Celery's result backend puts before a task id.
 CELERY_META: Final = f"{PREFIX}celery-task-meta-"
-#: The text before a job's id.
-JOB: Final = f"{PREFIX}job:"
-
-#: The text before a client's name.
-CLIENT: Final = f"{PREFIX}client:"
 
 #: What `JobField.HELD` is of a job that is being cancelled, and of one that was paused.
 CANCELLED: Final = "cancelled"
@@ -112,6 +124,8 @@ PAUSED: Final = "paused"
 
 MOST_TENANT_LETTERS: Final = 64
 _TENANT: Final = re.compile(rf"[A-Za-z0-9._@-]{{1,{MOST_TENANT_LETTERS}}}", re.ASCII)
+#: A key of a job: its tenant if it has one, its id.
+_OF_JOB: Final = re.compile(rf"{PREFIX}(?:{{([^}}]*)}}:)?job:([^:]*)", re.DOTALL)
 
 
 class JobField:
@@ -157,6 +171,12 @@ class JobField:
     HEARD: Final = "heard"
     #: 1 if somebody wants to hear of each move, not only of the last
     MOVES: Final = "moves"
+    #: circuits and bytes that count among what its tenant has queued
+    COUNTED: Final = "counted"
+    #: 1 if its tenant may run only some shards at once
+    LIMITED: Final = "limited"
+    #: the quota that it would have exceeded, the figure and the limit
+    REFUSED: Final = "refused"
 
     @staticmethod
     def count(state: str) -> str:
@@ -197,6 +217,8 @@ class SchedField:
     NOW: Final = "now"
     #: 1 if ``qfleet:weights`` must be read
     WEIGHTED: Final = "weighted"
+    #: 1 if ``qfleet:quotas`` must be read
+    QUOTAS: Final = "quotas"
 
     @staticmethod
     def waiting(tier: int) -> str:
@@ -250,58 +272,107 @@ class ShardField:
         return f"{index}:{field}"
 
 
-def job(job_id: str) -> str:
-    """Return the key of a job's ledger."""
-    return f"{JOB}{job_id}"
+def home(tenant: str) -> str:
+    """Return the text before a tenant's keys, or version 0.1's."""
+    return f"{PREFIX}{{{tenant}}}:" if tenant else PREFIX
 
 
-def shards(job_id: str) -> str:
+def reference(tenant: str, job_id: str) -> str:
+    """Return the reference of a tenant's job."""
+    return f"{tenant}/{job_id}" if tenant else job_id
+
+
+def parts_of(reference: str) -> tuple[str, str]:
+    """Return the tenant and the id in a job's reference."""
+    tenant, _, job_id = reference.rpartition("/")
+    return tenant, job_id
+
+
+def id_of(reference: str) -> str:
+    """Return the id in a job's reference."""
+    return parts_of(reference)[1]
+
+
+def jobs(tenant: str) -> str:
+    """Return the key of a tenant's job ids by time."""
+    return f"{home(tenant)}jobs"
+
+
+def ids(tenant: str) -> str:
+    """Return the key of a tenant's job ids by name."""
+    return f"{home(tenant)}ids"
+
+
+def trimmed(tenant: str) -> str:
+    """Return the key of the place where ids were last removed."""
+    return f"{home(tenant)}trimmed"
+
+
+def inbox(tenant: str) -> str:
+    """Return the key of what a tenant wants of workers."""
+    return f"{home(tenant)}in:box"
+
+
+def answer(tenant: str, token: str) -> str:
+    """Return the key of a worker's answer to a tenant."""
+    return f"{home(tenant)}in:answer:{token}"
+
+
+def incoming(ref: str) -> str:
+    """Return the key of a job that no worker has admitted yet."""
+    tenant, job_id = parts_of(ref)
+    return f"{home(tenant)}in:job:{job_id}"
+
+
+def job(ref: str) -> str:
+    """Return the key of a job's ledger, by the job's reference."""
+    tenant, job_id = parts_of(ref)
+    return f"{home(tenant)}job:{job_id}"
+
+
+def shards(ref: str) -> str:
     """Return the key of the states of a job's shards."""
-    return f"{JOB}{job_id}:shards"
+    return f"{job(ref)}:shards"
 
 
-def work(job_id: str) -> str:
+def work(ref: str) -> str:
     """Return the key of the work of a job's shards."""
-    return f"{JOB}{job_id}:work"
+    return f"{job(ref)}:work"
 
 
-def programs(job_id: str) -> str:
+def programs(ref: str) -> str:
     """Return the key of the programs of a job's circuits."""
-    return f"{JOB}{job_id}:programs"
+    return f"{job(ref)}:programs"
 
 
-def program(name: str) -> str:
-    """Return the key of a program that several jobs had.
-
-    Args:
-        name: the program's content hash.
-    """
-    return f"{PREFIX}program:{name}"
+def program(tenant: str, name: str) -> str:
+    """Return the key of a tenant's program, by its content hash."""
+    return f"{home(tenant)}program:{name}"
 
 
-def results(job_id: str) -> str:
+def results(ref: str) -> str:
     """Return the key of the results of a job's shards."""
-    return f"{JOB}{job_id}:results"
+    return f"{job(ref)}:results"
 
 
-def events(job_id: str) -> str:
+def events(ref: str) -> str:
     """Return the channel that tells other processes of a job's moves."""
-    return f"{JOB}{job_id}:events"
+    return f"{job(ref)}:events"
 
 
-def client(name: str) -> str:
+def client(tenant: str, name: str) -> str:
     """Return the channel that tells a client of its jobs."""
-    return f"{CLIENT}{name}"
+    return f"{home(tenant)}client:{name}"
 
 
-def of_job(job_id: str) -> tuple[str, str, str, str, str]:
+def of_job(ref: str) -> tuple[str, str, str, str, str]:
     """Return the five keys of a job."""
-    return job(job_id), shards(job_id), work(job_id), programs(job_id), results(job_id)
+    return job(ref), shards(ref), work(ref), programs(ref), results(ref)
 
 
-def again(job_id: str) -> str:
+def again(ref: str) -> str:
     """Return the key of a job's shards that were put back."""
-    return f"{JOB}{job_id}:again"
+    return f"{job(ref)}:again"
 
 
 def ready(tier: int, tenant: str = "") -> str:
@@ -338,12 +409,13 @@ def celery_meta(task_id: str) -> str:
 
 
 def job_of(key: str) -> str | None:
-    """Return the id of the job that a key belongs to.
+    """Return the reference of the job that a key belongs to.
 
     It is ``None`` for a key of no job.
     """
-    if key.startswith(JOB):
-        return key.removeprefix(JOB).partition(":")[0]
+    found = _OF_JOB.match(key)
+    if found:
+        return reference(found[1] or "", found[2])
     if key.startswith(CELERY_META):
         return key.removeprefix(CELERY_META).rpartition(".")[0]
     return None

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.acl import rule_of
 
 #: The oldest Redis that runs the scripts: major and minor version.
 OLDEST_REDIS: Final = (6, 2)
 
-Role = Literal["client", "worker"]
+Role = Literal["client", "worker", "tenant"]
 Command = tuple[str, ...]
 
 #: The id of a job that never exists.
 _JOB: Final = keys.job("preflight")
 _CHANNEL: Final = keys.events("preflight")
-_OWN_CHANNEL: Final = keys.client("0")
+_OWN_CHANNEL: Final = keys.client("preflight", "0")
+_JOBS: Final = keys.jobs("preflight")
 _QUEUE: Final = f"{keys.PREFIX}{keys.QUEUE}"
 #: kombu's key for the queues that are bound to an exchange.
 _BINDING: Final = f"{keys.PREFIX}_kombu.binding.preflight"
@@ -61,21 +63,21 @@ _BY_BOTH: Final[tuple[Command, ...]] = (
     ("UNLINK", _JOB),
     ("ZADD", keys.UNFINISHED, "0", ""),
     ("ZRANGE", keys.UNFINISHED, "0", "0"),
-    ("ZRANGEBYSCORE", keys.JOBS, "0", "0"),
+    ("ZRANGEBYSCORE", _JOBS, "0", "0"),
     ("ZREM", keys.UNFINISHED, ""),
     ("ZREVRANGE", keys.ACTIVE, "0", "0"),
-    ("ZSCORE", keys.JOBS, ""),
+    ("ZSCORE", _JOBS, ""),
     ("PUBLISH", _CHANNEL, ""),
     ("PUBLISH", _OWN_CHANNEL, ""),
 )
 _BY_CLIENT: Final[tuple[Command, ...]] = (
     ("HVALS", keys.WORKERS),
     ("SCAN", "0"),
-    ("ZCARD", keys.JOBS),
-    ("ZCOUNT", keys.JOBS, "0", "0"),
-    ("ZRANGEBYLEX", keys.IDS, "-", "+", "LIMIT", "0", "1"),
-    ("ZRANK", keys.JOBS, ""),
-    ("ZREVRANK", keys.JOBS, ""),
+    ("ZCARD", _JOBS),
+    ("ZCOUNT", _JOBS, "0", "0"),
+    ("ZRANGEBYLEX", keys.ids("preflight"), "-", "+", "LIMIT", "0", "1"),
+    ("ZRANK", _JOBS, ""),
+    ("ZREVRANK", _JOBS, ""),
     ("SUBSCRIBE", _CHANNEL, _OWN_CHANNEL),
 )
 _BY_WORKER: Final[tuple[Command, ...]] = (
@@ -87,6 +89,12 @@ _BY_WORKER: Final[tuple[Command, ...]] = (
     ("PEXPIRE", _JOB, "1"),
     ("SRANDMEMBER", keys.CANCELLING, "1"),
     ("SISMEMBER", keys.DRAINING, ""),
+    ("SCARD", keys.INBOXES),
+    ("LRANGE", _QUEUE, "0", "0"),
+    ("LREM", _QUEUE, "1", ""),
+    ("RENAME", _JOB, _JOB),
+    ("TYPE", _JOB),
+    ("HLEN", _JOB),
 )
 _UNSUITED: Final = {
     "cluster": "it runs in cluster mode, which qfleet doesn't support; use a Redis without cluster mode, or Sentinel",
@@ -127,25 +135,67 @@ def why_unsuited(hello: object) -> str:
     return _UNSUITED.get(mode.decode() if isinstance(mode, bytes) else str(mode), "")
 
 
-def commands_of(role: Role) -> tuple[Command, ...]:
-    """Return the commands that a role needs, with harmless arguments."""
+def commands_of(role: Role, tenant: str = "") -> tuple[Command, ...]:
+    """Return the commands that a role needs, with harmless arguments.
+
+    Args:
+        role: the role.
+        tenant: the tenant, for the role ``tenant``.
+    """
+    if role == "tenant":
+        return _by_tenant(tenant)
     return _BY_BOTH + (_BY_CLIENT if role == "client" else _BY_WORKER)
 
 
-def missing_rights(client: Any, role: Role, database: int) -> list[Missing]:
+def _by_tenant(tenant: str) -> tuple[Command, ...]:
+    job = keys.reference(tenant, "preflight")
+    ledger, incoming = keys.job(job), keys.incoming(job)
+    return (
+        ("TIME",),
+        ("PING",),
+        ("EXISTS", ledger),
+        ("HEXISTS", ledger, ""),
+        ("HGET", ledger, ""),
+        ("HMGET", ledger, ""),
+        ("HMGET", incoming, ""),
+        ("HSET", incoming, "", ""),
+        ("UNLINK", incoming),
+        ("LPUSH", keys.inbox(tenant), ""),
+        ("BLPOP", keys.answer(tenant, "preflight"), "1"),
+        ("ZSCORE", keys.jobs(tenant), ""),
+        ("ZRANGEBYSCORE", keys.jobs(tenant), "0", "0"),
+        ("ZREVRANGEBYSCORE", keys.jobs(tenant), "0", "0"),
+        ("ZRANGEBYLEX", keys.ids(tenant), "-", "+"),
+        ("SADD", keys.INBOXES, ""),
+        ("LPUSH", keys.BELL, ""),
+        ("HVALS", keys.WORKERS),
+        ("SUBSCRIBE", keys.events(job)),
+    )
+
+
+def missing_rights(client: Any, role: Role, database: int, tenant: str = "") -> list[Missing]:
     """Return the rights that this user lacks. Raises redis-py's errors.
 
     Args:
         client: a ``redis.Redis``.
-        role: ``client`` or ``worker``.
+        role: the role that the user has.
         database: its number, which is part of the workers' channel's name.
+        tenant: the tenant, for the role ``tenant``.
     """
-    commands = commands_of(role)
-    control = control_channel(database)
-    commands += (("PUBLISH", control, ""),) if role == "client" else (("SUBSCRIBE", control),)
+    commands = commands_of(role, tenant)
+    control: dict[Role, Command] = {
+        "client": ("PUBLISH", control_channel(database), ""),
+        "worker": ("SUBSCRIBE", control_channel(database)),
+    }
+    if role in control:
+        commands += (control[role],)
     found: dict[str, Missing] = {}
     for command, answer in _asked(client, [("MULTI",)], commands):
         missing = missing_right(command, answer)
+        if missing is not None and role == "tenant" and not missing.rule.startswith("+"):
+            is_channel = missing.rule.startswith("&")
+            rule = f"&{keys.home(tenant)}*" if is_channel else rule_of(command[1], tenant)
+            missing = Missing(f"the {'channel' if is_channel else 'key'} {command[1]}", rule)
         if missing is not None:
             found.setdefault(missing.rule, missing)
     return list(found.values())
@@ -225,4 +275,13 @@ def missing_right(command: Command, answer: object) -> Missing | None:
     return Missing(f"the command {shown.replace('|', ' ').upper()}", f"+{shown}")
 
 
-__all__ = ["Missing", "commands_of", "control_channel", "missing_right", "missing_rights", "problems", "why_unsuited"]
+__all__ = [
+    "Missing",
+    "Role",
+    "commands_of",
+    "control_channel",
+    "missing_right",
+    "missing_rights",
+    "problems",
+    "why_unsuited",
+]

@@ -20,6 +20,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from qfleet.wire.redis.keys import MOST_TENANT_LETTERS
+
 ShardState = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"]
 SHARD_STATES: Final[tuple[ShardState, ...]] = ("PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED")
 FINAL_STATES: Final[frozenset[ShardState]] = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
@@ -34,16 +36,20 @@ MOVES: Final[Mapping[ShardState, frozenset[ShardState]]] = {
 }
 
 
-def task_id(job_id: str, index: int) -> str:
-    """Return the Celery task id of a shard."""
-    return f"{job_id}.{index}"
+def task_id(ref: str, index: int) -> str:
+    """Return the Celery task id of a shard, by its job's reference."""
+    return f"{ref}.{index}"
 
 
-_TASK_ID: Final = re.compile(r"([0-9A-Za-z_-]{1,128})\.([0-9]{1,7})", re.ASCII)
+#: The longest task id, and a bound for those that others write.
+MOST_TASK_ID_LETTERS: Final = 256
+_TASK_ID: Final = re.compile(
+    rf"((?:[A-Za-z0-9._@-]{{1,{MOST_TENANT_LETTERS}}}/)?[0-9A-Za-z_-]{{1,128}})\.([0-9]{{1,7}})", re.ASCII
+)
 
 
 def shard_of(task_id: str) -> tuple[str, int] | None:
-    """Return the job and the index of a task's shard.
+    """Return the job's reference and the index of a task's shard.
 
     It is ``None`` if no shard has the task id.
     """

@@ -118,10 +118,10 @@ def test_tiers_that_no_client_stores_are_refused(tiers: str, client: redis.Redis
     job_id = submit(client)
     client.hset(keys.job(job_id), JobField.TIERS, tiers)
     client.hdel(keys.job(job_id), JobField.CREATED)
-    client.delete(keys.JOBS, keys.SCHED)
+    client.delete(keys.jobs(""), keys.SCHED)
     with pytest.raises(redis.ResponseError, match="tier"):
         Scripts(client).call("submit", job_id, 1)
-    assert not client.exists(keys.JOBS, keys.SCHED)
+    assert not client.exists(keys.jobs(""), keys.SCHED)
 
 
 @pytest.mark.parametrize("tenant", ["", "a:b", "a b", "x" * 65, "ä", "{a}"])
@@ -136,9 +136,9 @@ def test_a_tenant_that_no_client_stores_is_refused(tenant: str, client: redis.Re
 def test_a_job_without_all_its_programs_is_not_run(client: redis.Redis) -> None:
     job_id = submit(client)
     client.hdel(keys.job(job_id), JobField.CREATED)
-    client.delete(keys.JOBS)
+    client.delete(keys.jobs(""))
     assert Scripts(client).call("submit", job_id, 2) == b""
-    assert not client.exists(keys.JOBS)
+    assert not client.exists(keys.jobs(""))
     assert not client.hexists(keys.job(job_id), JobField.CREATED)
 
 
@@ -150,7 +150,7 @@ def test_a_full_redis_runs_what_waits(redis_url: str) -> None:
         client.config_set("maxmemory", 1)
         try:
             with pytest.raises(redis.exceptions.OutOfMemoryError):
-                client.set(keys.TRIMMED, 1)
+                client.set(keys.trimmed(""), 1)
             first, second, third, fourth = (picker.choose(free=2**30) for _ in range(4))
             assert scripts.call("begin", job_id, first.index, first.owner, 0) == 0
             assert scripts.call("stopped", job_id, first.index, first.owner, "signal 9") == 1

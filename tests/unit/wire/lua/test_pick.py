@@ -224,3 +224,16 @@ def test_nothing_is_kept_for_what_the_worker_never_holds(client: redis.Redis, pi
     submit(client, make_tier(9), tenant="small")
     assert picker.choose(8, free=GIB).tenant == "small"
     assert not client.hexists(keys.SCHED, SchedField.reserved(8))
+
+
+def test_a_tenant_gains_little_by_what_its_client_claims(client: redis.Redis, picker: Picker) -> None:
+    for _ in range(3):
+        submit(client, make_tier(seconds=1e6), tenant="alice")
+    picker.choose()
+    picker.choose()
+    submit(client, make_tier(50, seconds=10), tenant="bob")
+    # Both of alice's took no time, and the first claim has moved the present time.
+    picker.pick(corrections={"alice": -2e6})
+    now = float(client.hget(keys.SCHED, SchedField.NOW) or 0)
+    assert now == 1e6
+    assert float(client.zscore(keys.ready(0), "alice") or 0) >= now - 100

@@ -79,7 +79,7 @@ def test_a_new_job_is_stored_whole(store_client: redis.Redis, ledger: Ledger, jo
     work = store_client.hgetall(keys.work(job.job_id))
     assert {int(index): decode_work(blob) for index, blob in work.items()} == dict(enumerate(job.shards))
     assert store_client.hgetall(keys.programs(job.job_id)) == {b"p": b"program"}
-    assert store_client.zscore(keys.JOBS, job.job_id) == job.record.created
+    assert store_client.zscore(keys.jobs(""), job.job_id) == job.record.created
     assert all(store_client.ttl(key) == -1 for key in _everything(store_client, job))
 
 
