@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 import redis
 from circuits import bell
+from connections import hub_of
 from make_jobs import run_shard
 from processes import redis_server
 from references import ref
@@ -75,6 +76,7 @@ def test_a_whole_id_takes_one_read(backend: FleetBackend, server: redis.Redis) -
 
 
 def test_several_jobs_are_named(backend: FleetBackend, server: redis.Redis) -> None:
+    hub_of(backend.provider)  # it has a name of the same kind
     with mock.patch("qfleet.submission.prepare.uuid.uuid4", side_effect=["abcd-1", "abcd-2", "abcd-2x", "abcd-3"]):
         jobs = [backend.run(bell(), shots=10) for _ in range(4)]
     server.delete(*keys.of_job(ref(jobs[3])))
@@ -160,6 +162,7 @@ def test_storing_jobs_forgets_old_ids(backend: FleetBackend, server: redis.Redis
     tenant = backend.provider.tenant
     server.zadd(keys.jobs(tenant), {f"old-{number}": 1e9 + number for number in range(100)})
     server.zadd(keys.ids(tenant), {f"old-{number}": 0 for number in range(100)})
+    hub_of(backend.provider)
     with mock.patch("qfleet.submission.prepare.uuid.uuid4", side_effect=["0100-job", "0001-job"]):
         backend.run(bell())
         assert server.zcard(keys.jobs(tenant)) == 101

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -401,3 +402,45 @@ def test_tenants_over_tls_with_certificates(tmp_path: Path) -> None:
             assert job.result(timeout=60).success
             with FleetProvider(fleet.url("bob")) as bob, pytest.raises(JobNotFoundError):
                 bob.job(job.job_id())
+
+
+# --- A tenant that means no good ---
+
+
+def test_a_flood_of_one_tenant_keeps_no_other_waiting_long(fleet: Fleet, one_worker: None) -> None:
+    with fleet.user("alice") as thief, FleetProvider(fleet.url("bob")) as bob:
+        backend = bob.get_backend()
+        backend.run(bell()).result(timeout=60)
+        for start in range(0, 100_000, 10_000):
+            numbers = range(start, start + 10_000)
+            with thief.pipeline(transaction=False) as pipe:
+                pipe.lpush(keys.inbox("alice"), *(f"run {number:08x}" for number in numbers))
+                pipe.sadd(keys.INBOXES, "alice", *(f"nobody-{number}" for number in numbers))
+                pipe.lpush(keys.BELL, *[b""] * len(numbers))
+                pipe.execute()
+        start_time = time.monotonic()
+        assert backend.run(bell()).result(timeout=60).success
+        running = backend.run(endless(), shots=ENDLESS_SHOTS)
+        until(running.running, "it runs")
+        assert running.cancel() is True
+        print(f"a job and a cancel of another tenant took {time.monotonic() - start_time:.1f} s")
+        # Most of what the other wrote is still there.
+        assert fleet.client.llen(keys.inbox("alice")) > 1000
+        fleet.client.delete(keys.inbox("alice"))
+
+
+def test_a_job_that_is_changed_after_it_was_admitted(alice: FleetProvider, fleet: Fleet) -> None:
+    running = alice.get_backend().run(endless(), shots=ENDLESS_SHOTS)
+    until(running.running, "it runs")
+    with fleet.user("alice") as thief:
+        for command in (
+            ("HSET", keys.job(ref(running)), "n:PENDING", "-1000000"),
+            ("HSET", keys.work(ref(running)), "0", "x"),
+            ("UNLINK", keys.shards(ref(running))),
+            ("ZADD", keys.jobs("alice"), "0", "x"),
+            ("PUBLISH", keys.events(ref(running)), "ended"),
+            ("EVAL", "while true do end", "0"),
+        ):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                thief.execute_command(*command)
+    assert running.cancel() is True

@@ -24,6 +24,8 @@ from qfleet_worker.unplaceable import refuse
 
 logger = logging.getLogger(__name__)
 
+#: The most tenants that are warned of.
+_MOST_WARNED: Final = 1000
 #: Seconds for which an answer is kept.
 _ANSWER_SECONDS: Final = 60
 
@@ -57,6 +59,8 @@ class Inbox:
         self._redis = client
         self._revoke = revoke
         self._scripts = Scripts(client)
+        #: tenants with something in the log
+        self._warned: set[str] = set()
         self._hear = client.register_script(plain_script("hear"))
 
     def wait(self, seconds: float) -> bool:
@@ -90,7 +94,7 @@ class Inbox:
         """
         wish = read_wish(entry)
         if wish is None:
-            logger.warning("dropped an entry of the inbox of tenant %s: %.100r", tenant, entry)
+            self._warn_once(tenant, "dropped an entry of the inbox of tenant %s: %.100r", tenant, entry)
             self._redis.lrem(keys.inbox(tenant), -1, entry)
             return
         ref = keys.reference(tenant, wish.job_id)
@@ -103,10 +107,16 @@ class Inbox:
             if isinstance(refusal, Exception) and type(refusal) is not ResponseError:
                 raise refusal
         if isinstance(answer, ResponseError):
-            logger.warning("could not %s job %s: %s", wish.verb, ref, answer)
+            self._warn_once(tenant, "could not %s job %s: %s", wish.verb, ref, answer)
             answer = 0
         if removed == 1:
             self._finish(tenant, wish, ref, answer)
+
+    def _warn_once(self, tenant: str, text: str, *arguments: object) -> None:
+        """Log a warning, unless there was one about the same tenant."""
+        if tenant not in self._warned and len(self._warned) < _MOST_WARNED:
+            self._warned.add(tenant)
+            logger.warning(text, *arguments)
 
     def _add(self, pipe: Any, wish: Wish, ref: str) -> None:
         if wish.verb in ("heard", "moves"):
@@ -129,7 +139,8 @@ class Inbox:
         """
         outcome: int | list[int] = answer if isinstance(answer, int) else 1
         if isinstance(answer, list) and wish.verb == "run" and answer[0] == b"bad":
-            logger.warning("dropped job %s, which no client wrote: %s", ref, answer[1].decode("utf-8", "replace"))
+            reason = answer[1].decode("utf-8", "replace")
+            self._warn_once(tenant, "dropped job %s, which no client wrote: %s", ref, reason)
         elif isinstance(answer, list) and wish.verb == "run" and answer[0] == b"refused":
             refuse(self._scripts, ref, answer[1])
         elif isinstance(answer, list) and wish.verb == "cancel":

@@ -2,8 +2,8 @@
 """Whatever happens to jobs whose shards are chosen, in any order: the scripts do what a model does.
 
 Two tenants, jobs with shards of one tier or two, workers with little or much memory free; shards that end, die, are
-handed back or lost; jobs that are cancelled in slices, paused, refused, retried or deleted. After each step everything
-that is known of the waiting shards is compared.
+handed back or lost; jobs that are cancelled in slices, paused, refused, retried or deleted; jobs and junk in inboxes.
+After each step everything that is known of the waiting shards is compared.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from late_jobs import make_tier, submit
-from make_jobs import make_presence
+from make_jobs import make_job, make_presence
 from picker import MIB, Choice, Picker
 
 from qfleet.ledger import Ledger
+from qfleet.ledger.confined import ConfinedLedger
 from qfleet.wire.cost.tiers import Tier
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField, TierField
 from qfleet.wire.redis.states import FINAL_STATES, MOVES, SHARD_STATES, ShardState
+from qfleet_worker.inbox import Inbox
 from qfleet_worker.store import Store
 
 WORKERS = ("a@test", "b@test")
@@ -101,6 +103,18 @@ class Job:
         return all(shard.state in FINAL_STATES and not shard.stopping for shard in self.shards)
 
 
+def new_job(job_id: str, tenant: str, tiers: tuple[Tier, ...]) -> Job:
+    """Return the model of a job of which nothing was chosen."""
+    return Job(
+        job_id,
+        tenant,
+        tiers,
+        [Shard() for _ in range(tiers[-1].end)],
+        {tier.number: set() for tier in tiers},
+        {tier.number: tier.first for tier in tiers},
+    )
+
+
 class Choices(RuleBasedStateMachine):
     """The scripts and the model, side by side."""
 
@@ -113,7 +127,10 @@ class Choices(RuleBasedStateMachine):
         # Their clocks stand still long ago: no memory is kept for what waits long.
         self.pickers = {name: Picker(client, name, pool=FREE[-1], ahead=-1e12) for name in WORKERS}
         self.stores = {name: Store(client, name) for name in WORKERS}
+        self.inbox = Inbox(client, lambda _: None)
         self.jobs: dict[str, Job] = {}
+        #: jobs in the inboxes of their tenants
+        self.stored: dict[str, Job] = {}
         self.chosen: list[Choice] = []
         self.up: set[str] = set()
 
@@ -175,7 +192,11 @@ class Choices(RuleBasedStateMachine):
             if shard.circuit is not None:
                 shard.deaths[shard.circuit] += 1
         assert (choice.attempt, choice.cause) == (shard.attempts, shard.cause)
-        assert (choice.tenant, choice.need, choice.work) == (job.tenant, tier.need, b"work")
+        assert (choice.tenant, choice.need, choice.work) == (
+            job.tenant,
+            tier.need,
+            self.client.hget(keys.work(choice.job_id), choice.index),
+        )
         shard.choice, shard.circuit, shard.excused = choice, None, False
         self.chosen.append(choice)
 
@@ -298,19 +319,38 @@ class Choices(RuleBasedStateMachine):
 
     # --- Clients ---
 
-    @precondition(lambda self: len(self.jobs) < MOST_JOBS)
+    @precondition(lambda self: len(self.jobs) + len(self.stored) < MOST_JOBS)
     @rule(tenant=st.sampled_from(TENANTS), tiers=st.sampled_from(SHAPES), weight=st.sampled_from([1, 2, 8]))
     def submit(self, tenant: str, tiers: tuple[Tier, ...], weight: int) -> None:
         job_id = submit(self.client, *tiers, tenant=tenant, weight=weight)
         assert self.scripts.call("submit", job_id, 1) == self.client.hget(keys.job(job_id), JobField.CREATED)
-        self.jobs[job_id] = Job(
-            job_id,
-            tenant,
-            tiers,
-            [Shard() for _ in range(tiers[-1].end)],
-            {tier.number: set() for tier in tiers},
-            {tier.number: tier.first for tier in tiers},
-        )
+        self.jobs[job_id] = new_job(job_id, tenant, tiers)
+
+    @precondition(lambda self: len(self.jobs) + len(self.stored) < MOST_JOBS)
+    @rule(tenant=st.sampled_from(TENANTS), tiers=st.sampled_from(SHAPES), weight=st.sampled_from([1, 2, 8]))
+    def store(self, tenant: str, tiers: tuple[Tier, ...], weight: int) -> None:
+        """Store a job as the user of a tenant does: it waits in the inbox."""
+        job_id = keys.reference(tenant, make_job().job_id)
+        fields: dict[str, Any] = {"tenant": tenant, "tiers": tiers, "weight": weight, "job_id": job_id}
+        ConfinedLedger(self.client, tenant).store(make_job(tiers[-1].end, **fields))
+        self.stored[job_id] = new_job(job_id, tenant, tiers)
+
+    @rule(
+        tenant=st.sampled_from([*TENANTS, "eve"]),
+        entry=st.sampled_from([b"junk", b"cancel nothing", b"\xff", b"run x"]),
+    )
+    def junk(self, tenant: str, entry: bytes) -> None:
+        self.client.lpush(keys.inbox(tenant), entry)
+        self.client.sadd(keys.INBOXES, tenant)
+
+    @rule()
+    def serve(self) -> None:
+        """Serve the inboxes, as the worker does that was rung for."""
+        self.inbox.serve()
+        for job_id in [*self.stored]:
+            if self.client.exists(keys.job(job_id)):
+                self.jobs[job_id] = self.stored.pop(job_id)
+        assert all(self.client.llen(keys.inbox(job.tenant)) for job in self.stored.values())
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), length=st.integers(1, 5))
