@@ -98,7 +98,7 @@ def test_a_cancel_whose_message_is_lost_stops_what_runs(
     worker = start_worker()
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
     victim = owner_process(client, ref(job))
-    assert Ledger(client).cancel(job.job_id()).running == [0]
+    assert Ledger(client).cancel(ref(job)).running == [0]
     assert job.status() is JobStatus.RUNNING
     until(lambda: job.status() is JobStatus.CANCELLED, "its worker has noticed")
     assert is_dead(victim)
