@@ -27,8 +27,8 @@ from qiskit.circuit import QuantumCircuit
 
 from qfleet import FleetBackend, FleetProvider
 from qfleet.ledger import Connection
-from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
+from qfleet.wire.redis.references import reference
 
 _WORKERS = 2
 _SHARDS = 1000
@@ -158,7 +158,7 @@ def share(backend: FleetBackend, circuits: int, report: Report) -> None:
     job = backend.run([a_millisecond(number) for number in range(circuits)], shots=100)
     result = job.result()
     with closing(Connection(parse_broker(backend.provider.url))) as connection, connection.ledger() as ledger:
-        snapshot = ledger.snapshot(keys.reference(job.tenant, job.job_id()))
+        snapshot = ledger.snapshot(reference(job.tenant, job.job_id()))
     assert snapshot.ended is not None
     # Starting when all circuits were lowered and the job was stored.
     total = (snapshot.ended - snapshot.created) * _WORKERS

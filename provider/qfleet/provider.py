@@ -32,8 +32,8 @@ from qfleet.options import RunKeywords, check_text
 from qfleet.settings import Settings, choose_tenant
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS
-from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import BrokerUrlError, parse_broker
+from qfleet.wire.redis.references import parts_of
 
 _DEFAULT_BACKEND: Final = "automatic"
 _MICROSECOND: Final = 1e-6
@@ -366,7 +366,7 @@ class FleetProvider:
         # A newer client may have backends that this one doesn't know.
         name = summary.snapshot.backend if summary.snapshot.backend in KINDS else _DEFAULT_BACKEND
         kind = PrimitiveFleetJob if summary.snapshot.output in PRIMITIVE_OUTPUTS else FleetJob
-        tenant, job_id = keys.parts_of(summary.job_id)
+        tenant, job_id = parts_of(summary.job_id)
         return kind(self._backend(name), job_id, tenant=tenant, snapshot=summary.snapshot)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from qfleet.errors import InvalidOptionError
 from qfleet.wire.redis.broker import Broker
-from qfleet.wire.redis.keys import MOST_TENANT_LETTERS, is_tenant
+from qfleet.wire.redis.references import MOST_TENANT_LETTERS, is_tenant
 
 DEFAULT_RETENTION_SECONDS = 7 * 86_400
 

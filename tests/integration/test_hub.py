@@ -37,6 +37,7 @@ from qfleet.ledger.snapshot import first_snapshot
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
 from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.references import reference
 
 MANY = 1000
 
@@ -304,7 +305,7 @@ def test_a_small_job_is_sent_and_nothing_is_read(way: str, listening: FleetBacke
 def test_what_is_told_is_what_the_ledger_has(listening: FleetBackend, client: redis.Redis) -> None:
     connection = connection_of(listening.provider)
     job = make_job(1, circuits=3, tags=("x", "y"), weight=8, tenant="")
-    job = replace(job, job_id=keys.reference(connection.tenant, job.job_id))
+    job = replace(job, job_id=reference(connection.tenant, job.job_id))
     ticket = send(connection, job).ticket
     assert run_shard(client, job.job_id, 0)
     with connection.ledger() as ledger:

@@ -32,6 +32,7 @@ from qfleet.ledger.confined import ConfinedLedger
 from qfleet.local.server import find_server
 from qfleet.wire.redis import keys, preflight
 from qfleet.wire.redis.acl import FLEET_RULES, TENANT_COMMANDS, tenant_rules
+from qfleet.wire.redis.references import reference
 
 PASSWORD = "secret"
 
@@ -106,7 +107,7 @@ _JOB = "0a1b2c3d-job"
 
 def keys_of(tenant: str) -> dict[str, str]:
     """Each key of a tenant, by its type; those that begin with "in" are those that its user may write."""
-    job = keys.reference(tenant, _JOB)
+    job = reference(tenant, _JOB)
     incoming = keys.incoming(job)
     return {
         **dict.fromkeys(keys.of_job(job), "hash"),
@@ -217,9 +218,9 @@ def test_a_tenant_hears_its_own_events_alone(fleet: Fleet) -> None:
     def hears(*command: str) -> bool:
         return is_allowed(fleet.client, "alice", *command)
 
-    assert hears("SUBSCRIBE", keys.events(keys.reference("alice", _JOB)))
+    assert hears("SUBSCRIBE", keys.events(reference("alice", _JOB)))
     for channel in (
-        keys.events(keys.reference("bob", _JOB)),
+        keys.events(reference("bob", _JOB)),
         keys.events(_JOB),
         preflight.control_channel(0),
         "qfleet:/0.reply.celery.pidbox",
@@ -228,7 +229,7 @@ def test_a_tenant_hears_its_own_events_alone(fleet: Fleet) -> None:
         assert not hears("SUBSCRIBE", channel), channel
     for pattern in ("*", "qfleet:*", "qfleet:{alice}:*", "qfleet:{*}:*"):
         assert not hears("PSUBSCRIBE", pattern), pattern
-    assert not hears("PUBLISH", keys.events(keys.reference("alice", _JOB)), "ended")
+    assert not hears("PUBLISH", keys.events(reference("alice", _JOB)), "ended")
 
 
 # --- What tenants do ---

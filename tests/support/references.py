@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from qfleet import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
-from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import reference
 
 
 def ref(job: FleetJob | PrimitiveFleetJob) -> str:
     """Return the reference of a job."""
-    return keys.reference(job.tenant, job.job_id())
+    return reference(job.tenant, job.job_id())

@@ -12,7 +12,7 @@ from qfleet import FleetProvider
 from qfleet.errors import InvalidOptionError
 from qfleet.settings import Settings, choose_tenant
 from qfleet.wire.redis.broker import parse_broker
-from qfleet.wire.redis.keys import is_tenant
+from qfleet.wire.redis.references import is_tenant
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from qfleet.wire.lua import MOST_AT_ONCE, JobScript, Scripts, plain_script
 from qfleet.wire.messages.wish import Verb, Wish, read_wish
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import PAUSED
+from qfleet.wire.redis.references import reference
 from qfleet.wire.redis.states import task_id
 from qfleet_worker.unplaceable import refuse
 
@@ -97,7 +98,7 @@ class Inbox:
             self._warn_once(tenant, "dropped an entry of the inbox of tenant %s: %.100r", tenant, entry)
             self._redis.lrem(keys.inbox(tenant), -1, entry)
             return
-        ref = keys.reference(tenant, wish.job_id)
+        ref = reference(tenant, wish.job_id)
         with self._redis.pipeline(transaction=True) as pipe:
             self._add(pipe, wish, ref)
             pipe.lrem(keys.inbox(tenant), -1, entry)

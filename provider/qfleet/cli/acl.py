@@ -27,7 +27,7 @@ def acl(tenant: str | None, as_json: bool) -> None:
       qfleet acl alice
     """
     from qfleet.wire.redis.acl import FLEET_RULES, set_user, tenant_rules
-    from qfleet.wire.redis.keys import MOST_TENANT_LETTERS, is_tenant
+    from qfleet.wire.redis.references import MOST_TENANT_LETTERS, is_tenant
 
     users: dict[str, tuple[str, ...]]
     if tenant is None:

@@ -23,7 +23,7 @@ from qfleet.jobs.waiting import Deadline, ended, goes_on, interruptible, seconds
 from qfleet.ledger import JobRecord, NewJob, Snapshot, Ticket, publish, send
 from qfleet.ledger.shielded import shielded
 from qfleet.wire.messages.result import CircuitResult
-from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import parts_of, reference
 
 #: The time that a cancel waits for the processes that it kills.
 _DEATH_SECONDS: Final = 2.0
@@ -77,7 +77,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         self._read_every = read_every
         self._backend = backend
         self._connection = backend._connection
-        self._ref = keys.reference(self._connection.tenant if tenant is None else tenant, job_id)
+        self._ref = reference(self._connection.tenant if tenant is None else tenant, job_id)
         self._unsent = new
         self._record = new.record if new else None
         self._snapshot = snapshot
@@ -119,7 +119,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
     def __reduce__(self) -> tuple[object, ...]:
         if self._unsent is not None:
             raise self._error("can't be copied or pickled before it is submitted; call submit()")
-        return partial(type(self), tenant=keys.parts_of(self._ref)[0]), (self._backend, self._job_id)
+        return partial(type(self), tenant=parts_of(self._ref)[0]), (self._backend, self._job_id)
 
     def submit(self) -> None:
         """Send the job to the fleet.

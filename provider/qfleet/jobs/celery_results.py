@@ -21,8 +21,8 @@ from qfleet.jobs.shard_values import shard_values
 from qfleet.jobs.waiting import Deadline, watch
 from qfleet.ledger import Connection
 from qfleet.settings import Settings, choose_tenant
-from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import celery_settings, parse_broker
+from qfleet.wire.redis.references import id_of
 from qfleet.wire.redis.states import FINAL_STATES, shard_of, task_id
 
 _BACKEND: Final = f"{__name__}.LedgerBackend"
@@ -134,9 +134,7 @@ class LedgerBackend(BaseBackend):
             errors = (
                 f"circuit {each.index}: {each.error}" for found in results for each in found.circuits if each.error
             )
-            return JobFailedError(
-                own_error or next(errors, "") or ledger.snapshot(job_id).error, job_id=keys.id_of(job_id)
-            )
+            return JobFailedError(own_error or next(errors, "") or ledger.snapshot(job_id).error, job_id=id_of(job_id))
 
     def get_result(self, task_id: str) -> object:
         """Return a shard's value or its exception; ``None`` until it ends."""

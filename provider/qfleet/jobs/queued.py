@@ -13,6 +13,7 @@ from qfleet.jobs.status import job_status
 from qfleet.ledger import Connection, NewJob, Snapshot
 from qfleet.options import WEIGHTS, Priority
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import parts_of
 
 
 class JobBackend(Protocol):
@@ -42,7 +43,7 @@ class QueuedJob(ABC):
 
         It is empty for a job from a client of version 0.1.
         """
-        return keys.parts_of(self._ref)[0]
+        return parts_of(self._ref)[0]
 
     @property
     def priority(self) -> Priority:

@@ -24,6 +24,7 @@ from qfleet.ledger import (
     Ticket,
 )
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import id_of
 
 #: The time between two reads of the ledger during a wait; messages may get lost.
 READ_EVERY_SECONDS: Final = 2.0
@@ -55,7 +56,7 @@ class Deadline:
 
     def __init__(self, ref: str, timeout: float | None, *, outage_seconds: float = OUTAGE_SECONDS) -> None:
         self.ref = ref
-        self.job_id = keys.id_of(ref)
+        self.job_id = id_of(ref)
         self.timeout = None if timeout is None else seconds("timeout", timeout)
         self._deadline = math.inf if self.timeout is None else time.monotonic() + self.timeout
         self._outage_seconds = outage_seconds

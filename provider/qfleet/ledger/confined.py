@@ -27,6 +27,7 @@ from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.wish import Verb, Wish
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.references import id_of, reference
 
 #: Seconds until a worker must have answered: two searches for wishes that a worker has lost.
 ANSWER_SECONDS: Final = 12.0
@@ -104,7 +105,7 @@ class ConfinedLedger(Ledger):
         found = (
             self._redis.zrevrangebyscore(key, high, low) if descending else self._redis.zrangebyscore(key, low, high)
         )
-        refs = [keys.reference(self._tenant, raw.decode("ascii", "replace")) for raw in found]
+        refs = [reference(self._tenant, raw.decode("ascii", "replace")) for raw in found]
         for start in range(0, len(refs), _PART):
             yield refs[start : start + _PART]
 
@@ -120,7 +121,7 @@ class ConfinedLedger(Ledger):
             add_job(pipe, incoming, job, without=(), max_value_bytes=self._max_value_bytes)
             # Until the worker notes the time by the clock of Redis.
             pipe.hset(incoming, JobField.CREATED, repr(time.time()))
-            self._add_wish(pipe, Wish("run", keys.id_of(job.job_id)))
+            self._add_wish(pipe, Wish("run", id_of(job.job_id)))
             answers = run_once(pipe)
         for answer in answers:
             if isinstance(answer, Exception):
@@ -135,7 +136,7 @@ class ConfinedLedger(Ledger):
     def _hear(self, job_id: str, wanted: Sequence[str]) -> None:
         with self._redis.pipeline(transaction=True) as pipe:
             for field in wanted:
-                self._add_wish(pipe, Wish(cast("Verb", field), keys.id_of(job_id)))
+                self._add_wish(pipe, Wish(cast("Verb", field), id_of(job_id)))
             pipe.execute()
 
     def cancel(self, job_id: str) -> Cancelled:
@@ -150,7 +151,7 @@ class ConfinedLedger(Ledger):
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.exists(keys.job(job_id))
             pipe.hset(incoming, mapping={JobField.HELD: keys.CANCELLED, **states})
-            self._add_wish(pipe, Wish("cancel", keys.id_of(job_id)))
+            self._add_wish(pipe, Wish("cancel", id_of(job_id)))
             is_admitted, *_ = pipe.execute()
         if is_admitted:
             self._ask("cancel", job_id)
@@ -214,7 +215,7 @@ class ConfinedLedger(Ledger):
         Raises:
             FleetJobTimeoutError: no worker answers; the wish stays in the inbox.
         """
-        wish = Wish(verb, keys.id_of(job_id), uuid.uuid4().hex)
+        wish = Wish(verb, id_of(job_id), uuid.uuid4().hex)
         with self._redis.pipeline(transaction=True) as pipe:
             self._add_wish(pipe, wish)
             pipe.execute()

@@ -22,6 +22,7 @@ from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField
 from qfleet.wire.redis.preflight import missing_rights
+from qfleet.wire.redis.references import id_of, is_tenant
 
 #: The number of keys in one step of the search for orphans.
 _SCANNED_AT_ONCE: Final = 1000
@@ -238,7 +239,7 @@ def _tenants(client: Any) -> list[str]:
         if not str(exc).startswith("WRONGTYPE"):
             raise
         found = []
-    return ["", *sorted(filter(keys.is_tenant, (raw.decode("ascii", "replace") for raw in found)))]
+    return ["", *sorted(filter(is_tenant, (raw.decode("ascii", "replace") for raw in found)))]
 
 
 def _if_allowed(read: Callable[[], _Answer]) -> _Answer | None:
@@ -295,7 +296,7 @@ def _unplaceable(client: Any) -> dict[str, str]:
     """Return the reason for each job that no worker can hold."""
     ids = client.zrange(keys.UNPLACEABLE, 0, -1)
     held = _each(client, ids, lambda pipe, job_id: pipe.hget(_ledger(job_id), JobField.HELD))
-    return {keys.id_of(shown(job_id)): shown(why) for job_id, why in held.items() if isinstance(why, bytes)}
+    return {id_of(shown(job_id)): shown(why) for job_id, why in held.items() if isinstance(why, bytes)}
 
 
 def _orphans(client: Any) -> tuple[str, ...]:

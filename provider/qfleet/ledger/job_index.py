@@ -17,6 +17,7 @@ import redis
 
 from qfleet.wire.lua import TOMBSTONE_SECONDS
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import reference
 
 #: With more ids, those of expired jobs are removed before `TOMBSTONE_SECONDS` are over.
 MOST_IDS: Final = 100_000
@@ -120,7 +121,7 @@ class JobIndex:
         ids = [raw.decode() for raw in matches]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.exists(keys.job(keys.reference(self._tenant, job_id)))
+                pipe.exists(keys.job(reference(self._tenant, job_id)))
             existing = pipe.execute()
         jobs = [job_id for job_id, exists in zip(ids, existing, strict=True) if exists]
         return jobs, [job_id for job_id in ids if job_id not in jobs]

@@ -25,6 +25,7 @@ from qfleet.wire.messages.presence import STALE_SECONDS, Holds, Presence
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, ShardField
+from qfleet.wire.redis.references import id_of
 from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES, ShardState
 
 #: The number of shards whose results are read at once.
@@ -189,7 +190,7 @@ class Ledger(JobLists):
         Raises:
             JobNotFoundError, JobExpiredError, DamagedDataError: the job doesn't exist or can't be read.
         """
-        shown = keys.id_of(job_id)
+        shown = id_of(job_id)
         try:
             blob, created = self._fields(job_id, (JobField.RECORD, JobField.CREATED))
         except redis.ResponseError as exc:
@@ -238,7 +239,7 @@ class Ledger(JobLists):
                 try:
                     yield decode_result(blob)
                 except WireError as exc:
-                    shown = keys.id_of(job_id)
+                    shown = id_of(job_id)
                     text = f"the result of shard {index} of job {shown} can't be read: {exc}"
                     raise DamagedDataError(text, job_id=shown, shard=index) from exc
 

@@ -14,6 +14,7 @@ from qfleet.errors import DamagedDataError, JobExpiredError, JobNotFoundError
 from qfleet.ledger.job_index import JobIndex
 from qfleet.ledger.snapshot import SUMMARY_FIELDS, JobSummary, Snapshot, read_snapshot
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import id_of, is_tenant, parts_of, reference
 
 #: The number of jobs that are read at once for a list.
 _PAGE: Final = 100
@@ -36,7 +37,7 @@ class JobLists:
     def _tenants(self) -> list[str]:
         """Return all tenants: the own one first, that of version 0.1 last."""
         others = {raw.decode("ascii", "replace") for raw in self._redis.smembers(keys.TENANTS)}
-        return list(dict.fromkeys([self._tenant, *sorted(filter(keys.is_tenant, others)), ""]))
+        return list(dict.fromkeys([self._tenant, *sorted(filter(is_tenant, others)), ""]))
 
     def _fields(self, job_id: str, names: Sequence[str]) -> list[bytes | None]:
         """Return fields of a job's ledger."""
@@ -147,7 +148,7 @@ class JobLists:
             JobExpiredError: the job has expired.
             DamagedDataError: its data can't be read.
         """
-        own = keys.reference(self._tenant, job_id)
+        own = reference(self._tenant, job_id)
         try:
             return JobSummary(own, self.snapshot(own))
         except (JobNotFoundError, JobExpiredError) as exc:
@@ -160,12 +161,12 @@ class JobLists:
         jobs, expired = list[str](), list[str]()
         for tenant in self._tenants():
             found, gone = JobIndex(self._redis, tenant).starting_with(job_id)
-            jobs += [keys.reference(tenant, each) for each in found]
+            jobs += [reference(tenant, each) for each in found]
             expired += gone
         if len(jobs) == 1:
             return JobSummary(jobs[0], self.snapshot(jobs[0]))
         if jobs:
-            ids = tuple(map(keys.id_of, jobs))
+            ids = tuple(map(id_of, jobs))
             raise JobNotFoundError(
                 f"the ids of several jobs begin with {job_id!r}: {', '.join(ids)}; give more characters",
                 job_id=job_id,
@@ -184,15 +185,15 @@ class JobLists:
         Returns:
             The reference that the own tenant's job would have, if no tenant has such a job.
         """
-        own = keys.reference(self._tenant, job_id)
+        own = reference(self._tenant, job_id)
         if self._redis.exists(keys.job(own)):
             return own
-        refs = [keys.reference(tenant, job_id) for tenant in self._tenants()]
+        refs = [reference(tenant, job_id) for tenant in self._tenants()]
         with self._redis.pipeline(transaction=False) as pipe:
             for ref in refs:
                 pipe.exists(keys.job(ref))
             for ref in refs:
-                pipe.zscore(keys.jobs(keys.parts_of(ref)[0]), job_id)
+                pipe.zscore(keys.jobs(parts_of(ref)[0]), job_id)
             answers = pipe.execute()
         there, known = answers[: len(refs)], answers[len(refs) :]
         existing = [ref for ref, exists in zip(refs, there, strict=True) if exists]
@@ -204,7 +205,7 @@ class JobLists:
         JobIndex(self._redis, self._tenant).trim()
 
     def _why_missing(self, job_id: str) -> JobNotFoundError | JobExpiredError:
-        tenant, shown = keys.parts_of(job_id)
+        tenant, shown = parts_of(job_id)
         if self._redis.zscore(keys.jobs(tenant), shown) is not None:
             return _expired(shown)
         return JobNotFoundError(
@@ -214,12 +215,12 @@ class JobLists:
 
 def _references(tenant: str, lists: Iterator[list[str]]) -> Iterator[list[str]]:
     """Yield the references of a tenant's jobs instead of their ids."""
-    return ([keys.reference(tenant, job_id) for job_id in ids] for ids in lists)
+    return ([reference(tenant, job_id) for job_id in ids] for ids in lists)
 
 
 def _of_tenant(lists: Iterator[list[str]], tenant: str | None) -> Iterator[list[str]]:
     """Yield those references that belong to a tenant; all without one."""
-    return ([job for job in jobs if tenant in (None, keys.parts_of(job)[0])] for jobs in lists)
+    return ([job for job in jobs if tenant in (None, parts_of(job)[0])] for jobs in lists)
 
 
 def _expired(job_id: str) -> JobExpiredError:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypedDict
 from qfleet.errors import InvalidOptionError
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import SchedField
+from qfleet.wire.redis.references import is_tenant
 
 _LARGEST: Final = 2**53
 
@@ -53,7 +54,7 @@ def write_quotas(client: Any, tenant: str, quotas: QuotaKeywords) -> None:
     Raises:
         InvalidOptionError: no tenant has this name, or a quota isn't a whole number.
     """
-    if not keys.is_tenant(tenant):
+    if not is_tenant(tenant):
         raise InvalidOptionError(f"tenant={tenant!r}: no tenant has this name", option="tenant", value=tenant)
     for name, most in quotas.items():
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 0 < most < _LARGEST):

@@ -19,7 +19,7 @@ from qfleet.ledger.record import JobRecord
 from qfleet.ledger.snapshot import first_snapshot
 from qfleet.ledger.ticket import Ticket
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
-from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import id_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def send(connection: Connection, job: NewJob, *, settle_seconds: float = SETTLE_
     ticket = hub.expect(job.job_id)
     copies, copied = connection.repeated.among(job.programs)
     with connection.ledger() as ledger:
-        if keys.id_of(job.job_id).startswith(_TRIMS):
+        if id_of(job.job_id).startswith(_TRIMS):
             ledger.trim()
         if not connection.has_sent:
             ledger.prepare()
@@ -106,7 +106,7 @@ def publish(connection: Connection, job_id: str, shards: Sequence[int]) -> None:
         logger.warning(
             "the connection broke while tasks of job %s went on the queue; "
             "the workers put there what is missing after %d s: %s",
-            keys.id_of(job_id),
+            id_of(job_id),
             UNPUBLISHED_SECONDS,
             exc,
         )
@@ -127,7 +127,7 @@ def _settle(connection: Connection, job: NewJob, error: BrokerUnreachableError, 
     Raises:
         BrokerUnreachableError: the job wasn't stored (`error` itself), or this isn't known.
     """
-    deadline, shown = time.monotonic() + seconds, keys.id_of(job.job_id)
+    deadline, shown = time.monotonic() + seconds, id_of(job.job_id)
     while True:
         try:
             with connection.ledger() as ledger:

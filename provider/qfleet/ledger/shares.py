@@ -10,6 +10,7 @@ from typing import Any, Final
 from qfleet.errors import InvalidOptionError
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import SchedField
+from qfleet.wire.redis.references import is_tenant
 
 #: The least and the largest weight.
 _LEAST, _LARGEST = 0.01, 100.0
@@ -55,7 +56,7 @@ def write_weight(client: Any, tenant: str, weight: object) -> None:
     Raises:
         InvalidOptionError: no tenant has this name, or the weight isn't allowed.
     """
-    if not keys.is_tenant(tenant):
+    if not is_tenant(tenant):
         raise InvalidOptionError(f"tenant={tenant!r}: no tenant has this name", option="tenant", value=tenant)
     if isinstance(weight, bool) or not isinstance(weight, numbers.Real) or not _LEAST <= float(weight) <= _LARGEST:
         text = f"weight={weight!r}: a number from {_LEAST:g} to {_LARGEST:g} is needed"

@@ -13,8 +13,8 @@ import redis
 
 from qfleet.errors import DamagedDataError
 from qfleet.ledger.new_job import NewJob
-from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.references import id_of
 from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES
 
 SUMMARY_FIELDS: Final = (
@@ -108,7 +108,7 @@ def read_snapshot(job_id: str, answer: object) -> Snapshot | None:
             raise answer
         return _snapshot(cast("Sequence[bytes | None]", answer))
     except (ValueError, redis.ResponseError, msgspec.MsgspecError) as exc:
-        shown = keys.id_of(job_id)
+        shown = id_of(job_id)
         raise DamagedDataError(
             f"what Redis holds of job {shown} can't be read: {exc}. `qfleet doctor` says how to remove it",
             job_id=shown,

@@ -15,6 +15,7 @@ from processes import redis_server
 
 from qfleet.ledger.job_index import TOMBSTONE_SECONDS, IndexSlices, JobIndex
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import reference
 
 TENANT = "index-test"
 
@@ -33,8 +34,8 @@ def add(client: redis.Redis, times: dict[str, float], *, expired: bool) -> None:
     if not expired:
         with client.pipeline(transaction=False) as pipe:
             for job_id in times:
-                pipe.hset(keys.job(keys.reference(TENANT, job_id)), "created", 1)
-                pipe.expire(keys.job(keys.reference(TENANT, job_id)), 300)
+                pipe.hset(keys.job(reference(TENANT, job_id)), "created", 1)
+                pipe.expire(keys.job(reference(TENANT, job_id)), 300)
             pipe.execute()
 
 

@@ -13,6 +13,7 @@ from qfleet.errors import JobExpiredError, JobNotFoundError
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.references import id_of, reference
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
 
 
 def store(client: redis.Redis, tenant: str, job_id: str) -> NewJob:
-    job = make_job(1, tenant=tenant, job_id=keys.reference(tenant, job_id))
+    job = make_job(1, tenant=tenant, job_id=reference(tenant, job_id))
     Ledger(client).store(job)
     return job
 
@@ -59,9 +60,9 @@ def test_jobs_of_all_tenants_are_listed_in_order(tenant: str, client: redis.Redi
 def test_a_job_is_found_by_its_id(client: redis.Redis, refs: list[str]) -> None:
     ledger = Ledger(client, "alice")
     for ref in refs:
-        assert ledger.find(keys.id_of(ref)).job_id == ref
-        assert ledger.find(keys.id_of(ref)[:6] if ref != "bob/b0b0-2" else "b0b0-2").job_id == ref
-        assert ledger.locate(keys.id_of(ref)) == ref
+        assert ledger.find(id_of(ref)).job_id == ref
+        assert ledger.find(id_of(ref)[:6] if ref != "bob/b0b0-2" else "b0b0-2").job_id == ref
+        assert ledger.locate(id_of(ref)) == ref
     with pytest.raises(JobNotFoundError, match="begin with 'b0b0': b0b0-1, b0b0-2; give more"):
         ledger.find("b0b0")
     with pytest.raises(JobNotFoundError, match="no job 'ffff'"):

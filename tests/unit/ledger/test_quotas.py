@@ -20,6 +20,7 @@ from qfleet.ledger.quotas import Quotas, read_quotas, write_quotas
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField
+from qfleet.wire.redis.references import reference
 from qfleet_worker.inbox import Inbox
 from qfleet_worker.search import Search
 from qfleet_worker.store import Store
@@ -38,7 +39,7 @@ def client(server: redis.Redis) -> redis.Redis:
 
 
 def new(shards: int = 2, tenant: str = "alice", **changed: Any) -> NewJob:
-    return make_job(shards, tenant=tenant, job_id=keys.reference(tenant, make_job().job_id), **changed)
+    return make_job(shards, tenant=tenant, job_id=reference(tenant, make_job().job_id), **changed)
 
 
 def sent(client: redis.Redis, shards: int = 2, tenant: str = "alice", **changed: Any) -> NewJob:

@@ -17,7 +17,7 @@ import qfleet.jobs.base
 from qfleet import FleetProvider
 from qfleet.ledger import Connection, NewJob, Sent, Ticket
 from qfleet.ledger.shielded import shielded
-from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import id_of
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_ctrl_c_while_a_job_is_sent(times: int, monkeypatch: pytest.MonkeyPatch)
     def send(_connection: Connection, job: NewJob) -> Sent:
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
-        sent.append(keys.id_of(job.job_id))
+        sent.append(id_of(job.job_id))
         return Sent(job.record, Ticket(job.job_id, is_sure=False))
 
     monkeypatch.setattr(qfleet.jobs.base, "send", send)

@@ -16,6 +16,7 @@ from qfleet.ledger.confined import ConfinedLedger
 from qfleet.wire.lua import MOST_AT_ONCE
 from qfleet.wire.messages.wish import Wish, read_wish
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.references import id_of, reference
 from qfleet_worker.inbox import Inbox
 from qfleet_worker.search import Search
 from qfleet_worker.store import Store
@@ -40,13 +41,13 @@ def inbox(client: redis.Redis, revoked: list[str]) -> Inbox:
 
 def put(client: redis.Redis, tenant: str = "alice", shards: int = 2) -> NewJob:
     """Store a job as a tenant does, and ring."""
-    job = make_job(shards, tenant=tenant, job_id=keys.reference(tenant, make_job().job_id))
+    job = make_job(shards, tenant=tenant, job_id=reference(tenant, make_job().job_id))
     ConfinedLedger(client, tenant).store(job)
     return job
 
 
 def wish(client: redis.Redis, verb: str, job: NewJob, tenant: str = "alice", token: str = "a" * 32) -> None:
-    client.lpush(keys.inbox(tenant), f"{verb} {keys.id_of(job.job_id)} {token}")
+    client.lpush(keys.inbox(tenant), f"{verb} {id_of(job.job_id)} {token}")
     client.sadd(keys.INBOXES, tenant)
     client.lpush(keys.BELL, "")
 

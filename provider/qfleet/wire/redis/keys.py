@@ -87,6 +87,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from qfleet.wire.redis.references import is_tenant, parts_of, reference
+
 #: The beginning of every key, also of Celery's and kombu's, so that other applications can use the same database.
 PREFIX: Final = "qfleet:"
 QUEUE: Final = "shards"
@@ -122,8 +124,6 @@ CELERY_META: Final = f"{PREFIX}celery-task-meta-"
 CANCELLED: Final = "cancelled"
 PAUSED: Final = "paused"
 
-MOST_TENANT_LETTERS: Final = 64
-_TENANT: Final = re.compile(rf"[A-Za-z0-9._@-]{{1,{MOST_TENANT_LETTERS}}}", re.ASCII)
 #: A key of a job: its tenant if it has one, its id.
 _OF_JOB: Final = re.compile(rf"{PREFIX}(?:{{([^}}]*)}}:)?job:([^:]*)", re.DOTALL)
 
@@ -277,22 +277,6 @@ def home(tenant: str) -> str:
     return f"{PREFIX}{{{tenant}}}:" if tenant else PREFIX
 
 
-def reference(tenant: str, job_id: str) -> str:
-    """Return the reference of a tenant's job."""
-    return f"{tenant}/{job_id}" if tenant else job_id
-
-
-def parts_of(reference: str) -> tuple[str, str]:
-    """Return the tenant and the id in a job's reference."""
-    tenant, _, job_id = reference.rpartition("/")
-    return tenant, job_id
-
-
-def id_of(reference: str) -> str:
-    """Return the id in a job's reference."""
-    return parts_of(reference)[1]
-
-
 def jobs(tenant: str) -> str:
     """Return the key of a tenant's job ids by time."""
     return f"{home(tenant)}jobs"
@@ -386,11 +370,6 @@ def ready(tier: int, tenant: str = "") -> str:
     if not is_tenant(tenant):
         raise ValueError(f"no tenant is called {tenant!r}")
     return f"{READY}{tier}:{tenant}"
-
-
-def is_tenant(name: str) -> bool:
-    """Tell whether a tenant may have this name."""
-    return _TENANT.fullmatch(name) is not None
 
 
 def tokens(tier: int) -> str:

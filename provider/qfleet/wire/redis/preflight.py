@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.acl import rule_of
+from qfleet.wire.redis.references import reference
 
 #: The oldest Redis that runs the scripts: major and minor version.
 OLDEST_REDIS: Final = (6, 2)
@@ -148,7 +149,7 @@ def commands_of(role: Role, tenant: str = "") -> tuple[Command, ...]:
 
 
 def _by_tenant(tenant: str) -> tuple[Command, ...]:
-    job = keys.reference(tenant, "preflight")
+    job = reference(tenant, "preflight")
     ledger, incoming = keys.job(job), keys.incoming(job)
     return (
         ("TIME",),

@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from qfleet.wire.redis.keys import MOST_TENANT_LETTERS
+from qfleet.wire.redis.references import MOST_TENANT_LETTERS
 
 ShardState = Literal["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"]
 SHARD_STATES: Final[tuple[ShardState, ...]] = ("PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from qfleet.wire.redis.keys import MOST_TENANT_LETTERS, is_tenant
+from qfleet.wire.redis.references import MOST_TENANT_LETTERS, is_tenant
 
 _SOCKET_SCHEMES: Final = frozenset({"redis+socket", "unix"})
 _TCP_SCHEMES: Final = frozenset({"redis", "rediss", "sentinel"})

@@ -27,6 +27,7 @@ from qfleet.wire.cost.tiers import Tier
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField, TierField
+from qfleet.wire.redis.references import reference
 from qfleet.wire.redis.states import FINAL_STATES, MOVES, SHARD_STATES, ShardState
 from qfleet_worker.inbox import Inbox
 from qfleet_worker.store import Store
@@ -330,7 +331,7 @@ class Choices(RuleBasedStateMachine):
     @rule(tenant=st.sampled_from(TENANTS), tiers=st.sampled_from(SHAPES), weight=st.sampled_from([1, 2, 8]))
     def store(self, tenant: str, tiers: tuple[Tier, ...], weight: int) -> None:
         """Store a job as the user of a tenant does: it waits in the inbox."""
-        job_id = keys.reference(tenant, make_job().job_id)
+        job_id = reference(tenant, make_job().job_id)
         fields: dict[str, Any] = {"tenant": tenant, "tiers": tiers, "weight": weight, "job_id": job_id}
         ConfinedLedger(self.client, tenant).store(make_job(tiers[-1].end, **fields))
         self.stored[job_id] = new_job(job_id, tenant, tiers)

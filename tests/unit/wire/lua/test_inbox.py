@@ -17,6 +17,7 @@ from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, Tier
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField
+from qfleet.wire.redis.references import id_of, reference
 from qfleet_worker.search import Search
 
 
@@ -30,7 +31,7 @@ def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
 def put(client: redis.Redis, tenant: str = "alice", shards: int = 2, **changed: Any) -> NewJob:
     """Store a job as a tenant does, and ring."""
     job = make_job(shards, tenant=tenant, **changed)
-    job = make_job(shards, tenant=tenant, job_id=keys.reference(tenant, job.job_id), **changed)
+    job = make_job(shards, tenant=tenant, job_id=reference(tenant, job.job_id), **changed)
     ConfinedLedger(client, tenant).store(job)
     return job
 
@@ -52,7 +53,7 @@ def untouched(client: redis.Redis) -> bool:
 
 def test_a_job_is_admitted_once(client: redis.Redis) -> None:
     job = put(client, shards=3)
-    assert look(client) == (0, [(b"alice", f"run {keys.id_of(job.job_id)}".encode())])
+    assert look(client) == (0, [(b"alice", f"run {id_of(job.job_id)}".encode())])
     assert not client.exists(keys.BELL)
     assert admit(client, job.job_id) == [b"run"]
     assert client.llen(keys.tokens(0)) == 3
@@ -186,7 +187,7 @@ def test_a_hundred_thousand_names_keep_no_job_waiting_long(client: redis.Redis) 
         _, found = look(client)
         if found:
             break
-    assert found == [(b"bob", f"run {keys.id_of(job.job_id)}".encode())]
+    assert found == [(b"bob", f"run {id_of(job.job_id)}".encode())]
     assert looks <= 1001
 
 
@@ -205,7 +206,7 @@ def test_old_ids_are_forgotten_when_a_job_is_admitted(client: redis.Redis) -> No
     assert admit(client, job.job_id) == [b"run"]
     left = {raw.decode() for raw in client.zrange(keys.jobs("alice"), 0, -1)}
     assert len(left) == 25 + 1 - 9
-    assert {"old-03", keys.id_of(job.job_id)} <= left
+    assert {"old-03", id_of(job.job_id)} <= left
     assert {raw.decode() for raw in client.zrange(keys.ids("alice"), 0, -1)} == left
 
 
