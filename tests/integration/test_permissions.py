@@ -246,9 +246,9 @@ def ended(log: Path, **environment: str) -> tuple[int, list[str]]:
     ("more", "text"),
     [
         (["-brpop"], r"its user may not use the command BRPOP \(add \+brpop\)\. See docs/redis\.md"),
-        (["resetchannels", "&qfleet:job:*"], r"the channel qfleet:client:0 \(add &qfleet:"),
+        (["resetchannels", "&qfleet:job:*"], r"the channel qfleet:\{preflight\}:client:0 \(add &qfleet:"),
         (
-            ["resetchannels", "&qfleet:job:*", "&qfleet:client:*"],
+            ["resetchannels", "&qfleet:job:*", "&qfleet:{preflight}:client:*"],
             r"the channel qfleet:/0\.celery\.pidbox \(add &qfleet:",
         ),
         (["resetkeys", "~other:*"], r"keys under qfleet: \(add ~qfleet:\*\)"),
