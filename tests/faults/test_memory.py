@@ -35,10 +35,10 @@ sys.exit(main([]))
 )
 #: A worker on a machine whose kernel has killed as many processes as a file says. The test imitates the kernel.
 COUNTED = """
-import pathlib, sys
+import pathlib, sys, time
 import qfleet_worker.machine.kills as kills
 path = pathlib.Path({path!r})
-kills.OutOfMemoryKills.__init__.__defaults__ = (lambda: int(path.read_text()),)
+kills.OutOfMemoryKills.__init__.__defaults__ = (lambda: int(path.read_text()), time.monotonic)
 from qfleet_worker.__main__ import main
 sys.exit(main([]))
 """

@@ -81,7 +81,13 @@ def make_app(settings: Settings, name: str) -> Any:
     )
     _configure(app, settings, binder)
     publish = partial(send_shard, app)
-    _register_task(app, store, runner, shard_request(main, publish, binder.ended, OutOfMemoryKills().is_new))
+    kills = OutOfMemoryKills()
+
+    def was_short() -> bool:
+        # Else a shard that is killed each time would never be given up.
+        return kills.explain() and binder.can_give_less()
+
+    _register_task(app, store, runner, shard_request(main, publish, binder.ended, was_short))
     presence = Presence(
         name=name,
         version=qfleet_worker.__version__,
@@ -93,7 +99,13 @@ def make_app(settings: Settings, name: str) -> Any:
         cores=max(1, usable_cores() // settings.workers_on_machine),
     )
     sign = SignOfLife(main, presence, binder.drain)
-    app.steps["consumer"].add(presence_step(sign, lambda: background.report() | binder.report()))
+
+    def report() -> dict[str, Any]:
+        # What is noticed now can't explain a death that is later than some seconds.
+        kills.look()
+        return background.report() | binder.report()
+
+    app.steps["consumer"].add(presence_step(sign, report))
     search = Search(connect(settings.broker, retries=1), name, unplaceable_seconds=settings.unplaceable_seconds)
     app.steps["consumer"].add(reconciler_step(search, publish))
     inbox = Inbox(connect(settings.broker, retries=1), partial(app.control.revoke, terminate=True, signal="SIGKILL"))

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from qfleet.wire.cost.tiers import TIERS, floor_of
+from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, TIERS, floor_of
 from qfleet.wire.messages.presence import SLOWER_ENGINE
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import shard_of, task_id
@@ -108,6 +108,9 @@ class LateBinder:
         self._stops = stops
         #: the bytes of a shard that doesn't say what it needs
         self._share_bytes = pool_bytes // slots
+        #: the bytes that are left for all shards when memory has run out: small shards can always run
+        small = min(LOWEST_TIER_BYTES * slots, pool_bytes // 2)
+        self._least_bytes = max(small, min(LOWEST_TIER_BYTES, pool_bytes))
         #: for each tenant, the core seconds to charge it with at the next choice
         self._owed: defaultdict[str, float] = defaultdict(float)
         #: no shard of this tier or a higher one fits, until the time that follows, by the monotonic clock
@@ -123,6 +126,10 @@ class LateBinder:
     def pool_bytes(self) -> int:
         """Return the bytes of memory for all shards together now."""
         return self._short_bytes if monotonic() < self._short_until else self._pool_bytes
+
+    def can_give_less(self) -> bool:
+        """Tell whether shards may get less memory, should it run out."""
+        return self.pool_bytes() > self._least_bytes
 
     def free_bytes(self) -> int:
         """Return the bytes of memory that no shard of this worker has."""
@@ -256,7 +263,7 @@ class LateBinder:
 
     def _give_less(self, granted: int) -> None:
         """Give shards at most half of the memory that ran out."""
-        self._short_bytes = min(granted // 2, self.pool_bytes())
+        self._short_bytes = max(self._least_bytes, min(granted // 2, self.pool_bytes()))
         self._short_until = monotonic() + SHORT_SECONDS
         logger.warning(
             "the machine ran out of memory when shards had %.2f GiB: they get no more than %.2f GiB for %.0f s",

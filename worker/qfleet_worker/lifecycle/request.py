@@ -110,7 +110,7 @@ class _ShardRequest(Request):
         # billiard wraps the errors that it raises in the main process.
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, WorkerLostError):
-            if self.was_short():
+            if _signal_of(str(error)) == signal.SIGKILL and self.was_short():
                 # The shard needs no more than predicted: its process is limited to that. It is released below.
                 self.ran_short = True
             else:
@@ -209,7 +209,8 @@ def shard_request(
         store: the store that the requests report to.
         publish: a function that puts a message for a shard on the queue, given its job id and index.
         ended: a function that is called with each request that is over.
-        was_short: a function that tells, after a process died, whether the machine ran out of memory.
+        was_short: a function that tells, after a process was killed, whether the machine ran out of memory, and shards
+            are given less from now on.
     """
     functions = {"publish": staticmethod(publish), "ended": staticmethod(ended), "was_short": staticmethod(was_short)}
     return type("ShardRequest", (_ShardRequest,), {"store": store, **functions})
@@ -217,14 +218,19 @@ def shard_request(
 
 def cause_of_death(text: str) -> str:
     """Return the cause of a process's death, from billiard's error text."""
-    killed = re.search(r"signal (\d+)", text)
-    if killed is None:
+    number = _signal_of(text)
+    if number is None:
         code = re.search(r"exitcode (\d+)", text)
         return f"exit code {code[1]}" if code else "for no reason that is known"
-    number = int(killed[1])
     name = signal.Signals(number).name if number in set(signal.Signals) else ""
     hint = ", which is also how Linux ends a process when memory runs out" if number == signal.SIGKILL else ""
     return f"signal {number} ({name}){hint}"
+
+
+def _signal_of(text: str) -> int | None:
+    """Return the signal that killed a process, from billiard's error text."""
+    killed = re.search(r"signal (\d+)", text)
+    return int(killed[1]) if killed else None
 
 
 def _is_gone(pid: int) -> bool:

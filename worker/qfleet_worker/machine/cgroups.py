@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The limits of this process's control groups.
+"""The limits and events of this process's control groups.
 
 The module reads cgroup v1 and v2, inside and outside of containers. A limit holds for a group and for all groups inside
 of it. So the limits of the parents count too, such as those of a pod or of a systemd slice. The places of the groups
@@ -42,6 +42,23 @@ def memory_limit(root: Path = _ROOT) -> int | None:
         if text.isdecimal():
             limits.append(int(text))
     return min(limits, default=None)
+
+
+def killed_for_memory(root: Path = _ROOT) -> int | None:
+    """Return the processes of this process's group killed for want of memory.
+
+    Args:
+        root: the folder that holds ``proc`` and the paths named there.
+
+    Returns:
+        ``None`` if no group tells, as outside of all groups.
+    """
+    for folder, is_new in _groups("memory", root):
+        text = _read(folder / ("memory.events" if is_new else "memory.oom_control"))
+        found = next((line.split()[1] for line in text.splitlines() if line.startswith("oom_kill ")), "")
+        if found.isdecimal():
+            return int(found)
+    return None
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:

@@ -70,9 +70,9 @@ class Request:
 
 
 class Fleet:
-    """A binder of a worker with 4 slots, 8 cores and 4 GiB, and what it goes by."""
+    """A binder of a worker with 4 slots and 8 cores, and what it goes by."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool_bytes: int = 4 * GIB) -> None:
         self.store = FakeStore()
         self.held: list[Request] = []
         self.engine = "statevector"
@@ -81,7 +81,7 @@ class Fleet:
         self.binder = LateBinder(
             self.store,  # type: ignore[arg-type]
             "w@h",
-            pool_bytes=4 * GIB,
+            pool_bytes=pool_bytes,
             slots=4,
             cores=8,
             engine=lambda: self.engine,
@@ -329,7 +329,20 @@ def test_a_worker_that_ran_out_of_memory_gives_half_as_much_for_a_while(fleet: F
 
 
 def test_running_out_of_memory_with_more_than_is_given_now_gives_no_more(fleet: Fleet) -> None:
-    fleet.binder.ended(Request(GIB, ran_short=True))
+    fleet.binder.ended(Request(2 * GIB, ran_short=True))
     fleet.held = [Request(GIB)] * 3
     fleet.binder.ended(Request(GIB, ran_short=True))
-    assert fleet.binder.report()["memory_bytes"] == GIB // 2
+    assert fleet.binder.report()["memory_bytes"] == GIB
+
+
+@pytest.mark.parametrize(
+    ("pool", "least"), [(4 * GIB, 512 * MIB), (GIB // 2, 256 * MIB), (200 * MIB, 128 * MIB), (100 * MIB, 100 * MIB)]
+)
+def test_a_worker_that_ran_out_of_memory_with_small_shards_runs_them_nevertheless(pool: int, least: int) -> None:
+    fleet = Fleet(pool)
+    assert fleet.binder.can_give_less() is (pool > least)
+    fleet.binder.ended(Request(64 * MIB, ran_short=True))
+    assert fleet.binder.report()["memory_bytes"] == least
+    assert fleet.tiers()[0] == 0
+    # What is killed again counts as an attempt.
+    assert not fleet.binder.can_give_less()

@@ -147,6 +147,14 @@ def test_a_process_that_died_for_want_of_memory_is_not_the_fault_of_the_shard(le
     assert request.ran_short is was_short
 
 
+def test_a_process_that_crashed_did_not_die_for_want_of_memory(ledger: Ledger) -> None:
+    ledger.was_short = True
+    request = ledger.request()
+    request.on_failure(_failure(WorkerLostError("signal 11 (SIGSEGV)")))
+    assert [name for name, *_ in ledger.store.calls] == ["stopped"]
+    assert not request.ran_short
+
+
 def test_a_shard_that_rejects_itself_says_nothing_of_the_memory(ledger: Ledger) -> None:
     ledger.was_short = True
     request = ledger.request()

@@ -13,7 +13,7 @@ import pytest
 from waiting import until
 
 from qfleet_worker.machine import resources as machine
-from qfleet_worker.machine.cgroups import cpu_quota, memory_limit
+from qfleet_worker.machine.cgroups import cpu_quota, killed_for_memory, memory_limit
 from qfleet_worker.machine.resources import USABLE_FRACTION, most_bytes, usable_bytes, usable_cores
 
 LIMIT = 256 * 2**20
@@ -125,8 +125,27 @@ def test_without_a_quota(text: str, tmp_path: Path) -> None:
     assert cpu_quota(_system(tmp_path, NEW.format(root="/"), "0::/\n", {"cpu.max": text})) is None
 
 
+@pytest.mark.parametrize(
+    ("mounts", "groups", "name"),
+    [
+        (NEW.format(root="/"), "0::/unit\n", "unit/memory.events"),
+        (NEW.format(root="/"), "0::/unit/empty\n", "unit/memory.events"),
+        (OLD.format(root="/docker/abc"), "4:memory:/docker/abc\n0::/\n", "memory/memory.oom_control"),
+    ],
+    ids=["new", "of the parent", "old"],
+)
+@pytest.mark.parametrize(
+    ("text", "expected"), [("oom 9\noom_kill 3\noom_group_kill 4\n", 3), ("under_oom 0\n", None), ("oom_kill x", None)]
+)
+def test_what_was_killed_in_a_group(
+    mounts: str, groups: str, name: str, text: str, expected: int | None, tmp_path: Path
+) -> None:
+    root = _system(tmp_path, mounts, groups, {name: text, "other/memory.events": "oom_kill 8\n"})
+    assert killed_for_memory(root) == expected
+
+
 def test_without_control_groups(tmp_path: Path) -> None:
-    assert (memory_limit(tmp_path), cpu_quota(tmp_path)) == (None, None)
+    assert (memory_limit(tmp_path), cpu_quota(tmp_path), killed_for_memory(tmp_path)) == (None, None, None)
 
 
 def test_what_is_usable_is_the_less_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
