@@ -2,8 +2,8 @@
 """The inboxes of tenants, which workers serve.
 
 A tenant whose Redis user may use its own keys alone writes there what it wants: a job to be run, or a change of a job.
-The inbox tells whose wish it is; Redis lets nobody else write there. An entry is removed in the same transaction that
-fulfils it, so a worker that dies loses none.
+The inbox tells whose wish it is; Redis lets nobody else write there. One script removes an entry and fulfils it: a
+worker that dies loses none, and two workers that have read the same entry don't fulfil it twice.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from qfleet.wire.lua import MOST_AT_ONCE, JobScript, Scripts, plain_script
+from qfleet.wire.lua import MOST_AT_ONCE, SERVED, JobScript, Scripts
 from qfleet.wire.messages.wish import Verb, Wish, read_wish
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import PAUSED
@@ -34,7 +34,7 @@ _ANSWER_SECONDS: Final = 60
 class _Step(NamedTuple):
     """The script that fulfils a wish, with its own arguments."""
 
-    script: JobScript
+    script: JobScript | Literal["hear"]
     own: tuple[object, ...] = ()
 
 
@@ -45,6 +45,8 @@ _STEPS: Final[dict[Verb, _Step]] = {
     "pause": _Step("hold", (PAUSED,)),
     "resume": _Step("let_go", (PAUSED,)),
     "delete": _Step("remove"),
+    "heard": _Step("hear", ("heard",)),
+    "moves": _Step("hear", ("moves",)),
 }
 
 
@@ -62,7 +64,6 @@ class Inbox:
         self._scripts = Scripts(client)
         #: tenants with something in the log
         self._warned: set[str] = set()
-        self._hear = client.register_script(plain_script("hear"))
 
     def wait(self, seconds: float) -> bool:
         """Wait until somebody rings, and serve; raises redis-py's errors.
@@ -99,18 +100,21 @@ class Inbox:
             self._redis.lrem(keys.inbox(tenant), -1, entry)
             return
         ref = reference(tenant, wish.job_id)
+        step = _STEPS[wish.verb]
         with self._redis.pipeline(transaction=True) as pipe:
-            self._add(pipe, wish, ref)
-            pipe.lrem(keys.inbox(tenant), -1, entry)
-            answer, *_, removed = pipe.execute(raise_on_error=False)
-        for refusal in (answer, removed):
-            # Subclasses tell of Redis itself, such as a full one or one that became a replica.
-            if isinstance(refusal, Exception) and type(refusal) is not ResponseError:
-                raise refusal
+            self._scripts.add_wish(pipe, step.script, ref, step.own, inbox=keys.inbox(tenant), entry=entry)
+            if wish.verb == "cancel":
+                # What a client wrote there that didn't know yet that the job was admitted.
+                pipe.unlink(keys.incoming(ref))
+            answer, *_ = pipe.execute(raise_on_error=False)
         if isinstance(answer, ResponseError):
+            # Subclasses tell of Redis itself, such as one that became a replica.
+            if type(answer) is not ResponseError:
+                raise answer
             self._warn_once(tenant, "could not %s job %s: %s", wish.verb, ref, answer)
+            self._redis.lrem(keys.inbox(tenant), -1, entry)
             answer = 0
-        if removed == 1:
+        if answer != SERVED:
             self._finish(tenant, wish, ref, answer)
 
     def _warn_once(self, tenant: str, text: str, *arguments: object) -> None:
@@ -118,16 +122,6 @@ class Inbox:
         if tenant not in self._warned and len(self._warned) < _MOST_WARNED:
             self._warned.add(tenant)
             logger.warning(text, *arguments)
-
-    def _add(self, pipe: Any, wish: Wish, ref: str) -> None:
-        if wish.verb in ("heard", "moves"):
-            self._hear(keys=[keys.job(ref)], args=[wish.verb], client=pipe)
-            return
-        step = _STEPS[wish.verb]
-        self._scripts.add(pipe, step.script, ref, *step.own)
-        if wish.verb == "cancel":
-            # What a client wrote there that didn't know yet that the job was admitted.
-            pipe.unlink(keys.incoming(ref))
 
     def _finish(self, tenant: str, wish: Wish, ref: str, answer: Any) -> None:
         """Do what is left of a wish, and answer.

@@ -88,6 +88,31 @@ def test_two_workers_fulfil_a_wish_once(client: redis.Redis, inbox: Inbox, monke
     assert answer(client) == 2
 
 
+@pytest.mark.parametrize("verb", ["pause", "cancel", "delete", "moves"])
+def test_a_wish_that_another_worker_has_fulfilled_changes_nothing_later(
+    verb: str, client: redis.Redis, inbox: Inbox
+) -> None:
+    """Two workers have read the same entry, and meanwhile the client has wished for something else."""
+    job = put(client)
+    inbox.serve()
+    wish(client, verb, job)
+    (entry,) = client.lrange(keys.inbox("alice"), 0, -1)
+    client.lrem(keys.inbox("alice"), -1, entry)
+    before = {key: client.dump(key) for key in client.keys("*")}
+    Inbox(client, lambda _: None)._fulfil("alice", entry)
+    assert {key: client.dump(key) for key in client.keys("*")} == before
+
+
+def test_a_wish_that_cannot_be_fulfilled_is_dropped_and_answered(client: redis.Redis, inbox: Inbox) -> None:
+    job = put(client)
+    inbox.serve()
+    wish(client, "cancel", job)
+    client.delete(keys.job(job.job_id))
+    client.set(keys.job(job.job_id), "damaged")
+    inbox.serve()
+    assert answer(client) == 0
+
+
 def test_cancel(client: redis.Redis, inbox: Inbox, revoked: list[str]) -> None:
     job = put(client, shards=MOST_AT_ONCE + 10)
     inbox.serve()

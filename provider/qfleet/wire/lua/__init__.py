@@ -7,7 +7,7 @@ It happens whole or not at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
@@ -45,6 +45,9 @@ TOMBSTONE_SECONDS: Final = 90 * 86_400
 #: If nobody served a tier for this long, a worker keeps memory for it; and for how long it does.
 RESERVE_AFTER_SECONDS: Final = 3
 RESERVED_SECONDS: Final = 30
+
+#: The answer for a wish that another worker has fulfilled.
+SERVED: Final = b"served"
 
 _CONSTANTS: Final = {
     "ACTIVE": keys.ACTIVE,
@@ -178,6 +181,7 @@ class Scripts:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._ready: dict[Name, Any] = {}
+        self._wishes: dict[JobScript | Literal["hear"], Any] = {}
 
     def call(self, name: JobScript, ref: str, *own: object) -> Any:
         """Run a script on a job. Raises redis-py's errors.
@@ -189,16 +193,27 @@ class Scripts:
         """
         return self._script(name)(keys=[keys.job(ref)], args=(ref, *own))
 
-    def add(self, pipe: Any, name: JobScript, ref: str, *own: object) -> None:
-        """Add a call of a script to a transaction.
+    def add_wish(
+        self, pipe: Any, name: JobScript | Literal["hear"], ref: str, own: Sequence[object], *, inbox: str, entry: bytes
+    ) -> None:
+        """Add to a transaction that a wish is fulfilled, once.
+
+        The answer is `SERVED` if the wish isn't in the inbox any more; else it is the script's.
 
         Args:
             pipe: the transaction.
-            name: the script's name.
+            name: the name of the script that fulfils it.
             ref: see `call`.
-            own: see `call`.
+            own: the script's arguments, but for the reference that scripts of jobs get.
+            inbox: the key of the inbox.
+            entry: the wish as it is there.
         """
-        self._script(name)(keys=[keys.job(ref)], args=(ref, *own), client=pipe)
+        if name not in self._wishes:
+            claim = (files(__name__) / "claim.lua").read_text("utf-8")
+            text = plain_script(name) if name == "hear" else script(name)
+            self._wishes[name] = self._client.register_script(claim + text)
+        arguments = own if name == "hear" else (ref, *own)
+        self._wishes[name](keys=[keys.job(ref), inbox], args=(*arguments, entry), client=pipe)
 
     def of_fleet(self, name: FleetScript, *own: object) -> Any:
         """Run a script on all that waits. Raises redis-py's errors.
