@@ -108,6 +108,8 @@ class LateBinder:
         self._stops = stops
         #: the bytes of a shard that doesn't say what it needs
         self._share_bytes = pool_bytes // slots
+        #: the bytes that every shard may use, whatever its client says
+        self._least_grant = min(self._share_bytes, LOWEST_TIER_BYTES)
         #: the bytes that are left for all shards when memory has run out: small shards can always run
         small = min(LOWEST_TIER_BYTES * slots, pool_bytes // 2)
         self._least_bytes = max(small, min(LOWEST_TIER_BYTES, pool_bytes))
@@ -154,7 +156,7 @@ class LateBinder:
             return []
         free = self.free_bytes()
         end = self._closed_tier if monotonic() < self._closed_until else TIERS
-        lists = [keys.tokens(tier) for tier in range(end) if floor_of(tier) < free]
+        lists = [keys.tokens(tier) for tier in range(end) if max(floor_of(tier) + 1, self._least_grant) <= free]
         if free >= self._share_bytes:
             lists.insert(0 if self._queue_first else len(lists), _QUEUE)
         return [*lists, self._wake]
@@ -206,7 +208,8 @@ class LateBinder:
     def _message(self, picked: Picked, *, running: int) -> dict[str, Any]:
         if shard_of(task_id(picked.job_id, picked.index)) is None:
             raise MessageError(f"{picked.job_id!r} is not the id of a job")
-        given = (picked.owner, picked.attempt, picked.cause, picked.need, self._threads(picked.need, running))
+        grant = max(picked.need, self._least_grant)
+        given = (picked.owner, picked.attempt, picked.cause, grant, self._threads(picked.need, running))
         work = base64.b64encode(picked.work).decode()
         return shard_message(picked.job_id, picked.index, *given, work, tenant=picked.tenant, charged=picked.seconds)
 

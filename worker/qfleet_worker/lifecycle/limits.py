@@ -7,21 +7,23 @@ process, or perhaps another one.
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from pathlib import Path
 
 from qfleet.wire.cost.cost import OVERHEAD_BYTES
 
-#: Stacks of threads, and memory that the allocator keeps.
+#: Memory that the allocator keeps, and stacks of threads of which there are about as many as cores.
 _ROOM_BYTES = 8 * OVERHEAD_BYTES
+_STACK_BYTES = 8 * 2**20
 
 
 class MemoryLimit:
     """The bound on the memory that a process adds to run shards.
 
     Args:
-        share_bytes: bytes that every shard may use, whatever it was given.
+        share_bytes: bytes that a shard may use that was given none.
     """
 
     def __init__(self, share_bytes: int) -> None:
@@ -34,8 +36,8 @@ class MemoryLimit:
         self.allow(0)
 
     def allow(self, memory_bytes: int) -> None:
-        """Set the bytes of the next shard; its share is the least."""
-        limit_memory(max(memory_bytes, self._share), self._base)
+        """Set the bytes of the next shard; 0 for its share."""
+        limit_memory(memory_bytes or self._share, self._base)
 
 
 def limit_memory(memory_bytes: int, base_bytes: int | None = None) -> None:
@@ -48,7 +50,7 @@ def limit_memory(memory_bytes: int, base_bytes: int | None = None) -> None:
     if sys.platform != "linux":
         return
     base = _data_bytes() if base_bytes is None else base_bytes
-    limit = base + memory_bytes + _ROOM_BYTES
+    limit = base + memory_bytes + _ROOM_BYTES + len(os.sched_getaffinity(0)) * _STACK_BYTES
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

@@ -70,7 +70,7 @@ class Runner:
     Args:
         store: the ledger.
         engines: the engines of this process, which choose one for each circuit.
-        memory_bytes: the bytes of memory that every shard may use, even if it was given less.
+        memory_bytes: the bytes of memory that a shard may use that was given none.
         max_attempts: the number of attempts in which its process died after which a circuit is given up.
         limits: the limits of a shard's circuits and results.
         limit_memory: is told the bytes that the next shard may use.
@@ -187,7 +187,7 @@ class Runner:
                 program,
                 circuit,
                 request,
-                memory_bytes=max(shard.grant, self._memory_bytes),
+                memory_bytes=shard.grant or self._memory_bytes,
                 held=held,
                 blob_bytes=self._limits.blob_bytes,
             )

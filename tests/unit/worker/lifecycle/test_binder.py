@@ -114,8 +114,11 @@ def named(index: int = 5, job_id: str = JOB) -> bytes:
 
 @pytest.mark.parametrize(
     ("grants", "highest"),
-    # Tier 5 begins above 2 GiB, tier 4 above 1 GiB.
-    [([], 5), ([GIB], 5), ([2 * GIB], 4), ([GIB, GIB, GIB], 3), ([4 * GIB - 1], 0), ([4 * GIB], -1)],
+    # Tier 5 begins above 2 GiB, tier 4 above 1 GiB; every shard is given 128 MiB.
+    [
+        *[([], 5), ([GIB], 5), ([2 * GIB], 4), ([GIB, GIB, GIB], 3)],
+        *[([4 * GIB - 128 * MIB], 0), ([4 * GIB - 128 * MIB + 1], -1), ([4 * GIB], -1)],
+    ],
 )
 def test_it_waits_for_tiers_that_may_fit(fleet: Fleet, grants: list[int], highest: int) -> None:
     fleet.held = [Request(grant) for grant in grants]
@@ -184,6 +187,18 @@ def test_threads_by_memory_and_company(fleet: Fleet, need: int, held: int, threa
     fleet.store.answer = picked(need=need)
     fleet.held = [Request(0)] * held
     assert args_of(fleet.bind())[6] == threads
+
+
+@pytest.mark.parametrize(("pool", "grant"), [(4 * GIB, 128 * MIB), (256 * MIB, 64 * MIB)])
+def test_small_shards_fill_all_slots_whatever_they_claim(pool: int, grant: int) -> None:
+    """What a shard may use is what counts as taken: a client that claims a byte gets no memory that nobody counts."""
+    fleet = Fleet(pool)
+    fleet.store.answer = picked(need=1)
+    for _ in range(4):
+        assert fleet.tiers()[0] == 0
+        fleet.held.append(Request(args_of(fleet.bind())[5]))
+    assert [request.grant for request in fleet.held] == [grant] * 4
+    assert fleet.binder.free_bytes() == pool - 4 * grant
 
 
 def test_the_slower_engine_has_its_own_needs(fleet: Fleet) -> None:

@@ -46,7 +46,7 @@ def test_each_shard_has_its_own_limit_above_the_same_base() -> None:
         "print([each - soft[0] for each in soft])\n"
     )
     ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=60)
-    assert ended.stdout.strip() == str([0, 2**32 - 2**28, 0, 0])
+    assert ended.stdout.strip() == str([0, 2**32 - 2**28, 0, 2**20 - 2**28])
 
 
 def test_other_systems_bound_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,11 +202,14 @@ def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() 
     assert finished["error"] == "shard 0: its results together take too much memory: no room"
 
 
-@pytest.mark.parametrize(("grant", "ran"), [(0, False), (2**30, True)])
-def test_a_shard_may_use_what_it_was_given_if_that_is_more_than_its_share(grant: int, ran: bool) -> None:
+@pytest.mark.parametrize(
+    ("grant", "share", "ran"), [(0, 1000, False), (0, 2**30, True), (2**30, 1000, True), (1, 2**30, False)]
+)
+def test_a_shard_may_use_what_it_was_given_or_its_share(grant: int, share: int, ran: bool) -> None:
+    """What it may use besides would be counted nowhere."""
     told: list[int] = []
     store = FakeStore(encode_shard(make_shard_work(circuit())))
-    run(store, FakeEngine(), memory_bytes=1000, limit_memory=told.append, grant=grant)
+    run(store, FakeEngine(), memory_bytes=share, limit_memory=told.append, grant=grant)
     (result,) = store.result.circuits
     assert told == [grant]
     assert (result.error == "") is ran
