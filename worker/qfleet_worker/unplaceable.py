@@ -18,7 +18,7 @@ from qfleet.wire.redis.keys import JobField, SchedField, TierField
 
 logger = logging.getLogger(__name__)
 
-#: Tenants of a tier, jobs of each, and jobs held so far, that a look reads at most.
+#: Tenants of a tier, jobs of each, and jobs held so far, that a look reads at most; held jobs in turn.
 _TENANTS: Final = 10
 _JOBS: Final = 10
 _HELD: Final = 100
@@ -73,6 +73,8 @@ class Unplaceable:
         self._redis = client
         self._scripts = scripts
         self._seconds = seconds
+        #: the place among the held jobs where the next look goes on
+        self._cursor = 0
 
     def look(self, workers: Sequence[Capacity]) -> None:
         """Hold jobs that no worker can run, and let others go."""
@@ -85,13 +87,19 @@ class Unplaceable:
                 self._scripts.call("hold", job_id, unmet)
         seconds, microseconds = self._redis.time()
         now = seconds + microseconds * 1e-6
-        for raw, since in self._redis.zrange(keys.UNPLACEABLE, 0, _HELD - 1, withscores=True):
+        some = self._redis.zrange(keys.UNPLACEABLE, self._cursor, self._cursor + _HELD - 1, withscores=True)
+        kept = 0
+        for raw, since in some:
             job_id = raw.decode("ascii", "replace")
             unmet = self._unmet(job_id, workers)
             if unmet is None:
+                # This takes it off the list.
                 self._scripts.call("let_go", job_id, "")
-            elif self._seconds is not None and now - since >= self._seconds:
+                continue
+            kept += 1
+            if self._seconds is not None and now - since >= self._seconds:
                 refuse(self._scripts, job_id, unmet)
+        self._cursor = self._cursor + kept if len(some) == _HELD else 0
 
     def _waiting(self, largest: int) -> Iterator[str]:
         """Yield waiting jobs that may be too large for every worker."""

@@ -236,6 +236,23 @@ def test_a_job_that_no_worker_can_hold_waits_with_the_reason(client: redis.Redis
     assert isinstance(Picker(client, "large@test").pick(5), Choice)
 
 
+def test_each_of_many_held_jobs_has_its_turn(client: redis.Redis, search: Search) -> None:
+    """Jobs that never fit come first on the list, and more of them than a look reads."""
+    never = [submit(client, make_tier(1, 8, need=30 * GIB)) for _ in range(101)]
+    late = [submit(client, make_tier(1, 5, need=3 * GIB)) for _ in range(2)]
+    for place, job_id in enumerate([*never, *late]):
+        assert Picker(client).scripts.call("hold", job_id, "it is too large") == 1
+        client.zadd(keys.UNPLACEABLE, {job_id: place})
+    show(client, memory_bytes=4 * GIB)
+    look(client, search, times=2)
+    assert [held(client, job_id) for job_id in late] == ["", ""]
+    assert held(client, never[0]) != ""
+    # Those that come first are looked at again.
+    show(client, "large@test", memory_bytes=40 * GIB)
+    look(client, search, times=2)
+    assert [job_id for job_id in never if held(client, job_id)] == []
+
+
 def test_the_engine_of_a_worker_counts(client: redis.Redis, search: Search) -> None:
     job_id = submit(client, make_tier(1, 4, need=GIB + 1, slow=3 * GIB))
     show(client, memory_bytes=2 * GIB, engine="numpy")
