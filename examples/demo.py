@@ -15,8 +15,9 @@ from qfleet import FleetProvider
 from qfleet.cli import interrupts
 from qfleet.cli.circuit_files import read_circuit_files
 from qfleet.cli.group import FleetCommand
-from qfleet.cli.output import circuit_documents, print_counts, wait_for_result
+from qfleet.cli.output import circuit_documents, print_counts
 from qfleet.cli.plot import check_plot, save_histograms
+from qfleet.cli.progress import wait_for_result
 from qfleet.cli.terminal import echo
 
 FOLDER = Path(__file__).parent
