@@ -21,6 +21,7 @@ from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
 from qfleet.errors import (
+    BrokerFullError,
     BrokerPermissionError,
     BrokerUnreachableError,
     FleetJobTimeoutError,
@@ -287,6 +288,25 @@ def test_a_tenant_stops_what_runs_while_the_worker_is_busy(alice: FleetProvider,
     assert behind.result(timeout=60).success
     with pytest.raises(JobCancelledError):
         running.result()
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_a_tenant_waits_for_its_job_although_redis_is_full(progress: bool, alice: FleetProvider, fleet: Fleet) -> None:
+    job = alice.get_backend().run(endless(), shots=ENDLESS_SHOTS)
+    until(job.running, "it runs")
+    shown: list[object] = []
+    fleet.client.config_set("maxmemory", 1000)
+    try:
+        with FleetProvider(fleet.url("alice")) as other, pytest.raises(FleetJobTimeoutError):
+            other.job(job.job_id()).result(timeout=1, progress=shown.append if progress else None)
+        # A wish takes memory; an administrator needs none.
+        with pytest.raises(BrokerFullError):
+            job.cancel()
+        with FleetProvider(fleet.url("admin")) as admin:
+            assert admin.job(job.job_id()).cancel()
+        until(job.cancelled, "it is cancelled")
+    finally:
+        fleet.client.config_set("maxmemory", 0)
 
 
 def test_a_tenant_retries_what_failed(alice: FleetProvider, fleet: Fleet) -> None:

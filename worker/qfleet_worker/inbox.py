@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from qfleet.wire.lua import MOST_AT_ONCE, SERVED, JobScript, Scripts
 from qfleet.wire.messages.wish import Verb, Wish, read_wish
@@ -101,7 +102,8 @@ class Inbox:
             return
         ref = reference(tenant, wish.job_id)
         step = _STEPS[wish.verb]
-        with self._redis.pipeline(transaction=True) as pipe:
+        # A full Redis refuses transactions, but not these scripts.
+        with self._redis.pipeline(transaction=False) as pipe:
             self._scripts.add_wish(pipe, step.script, ref, step.own, inbox=keys.inbox(tenant), entry=entry)
             if wish.verb == "cancel":
                 # What a client wrote there that didn't know yet that the job was admitted.
@@ -144,7 +146,7 @@ class Inbox:
             outcome = self._retry(ref, answer)
         if wish.token:
             key = keys.answer(tenant, wish.token)
-            with self._redis.pipeline(transaction=True) as pipe:
+            with self._redis.pipeline(transaction=True) as pipe, suppress(OutOfMemoryError):
                 pipe.lpush(key, json.dumps(outcome))
                 pipe.expire(key, _ANSWER_SECONDS)
                 pipe.execute(raise_on_error=False)

@@ -7,6 +7,7 @@ what it wants: a worker does that, see `qfleet.wire.messages.wish`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 import redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from qfleet.errors import DamagedDataError, FleetJobTimeoutError, JobExpiredError, JobNotFoundError
 from qfleet.ledger.client import run_once
@@ -72,11 +73,12 @@ class ConfinedLedger(Ledger):
 
     def _fields(self, job_id: str, names: Sequence[str]) -> list[bytes | None]:
         """Return fields of a job's ledger, admitted or not."""
-        with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(keys.job(job_id), names)
+        # A full Redis refuses transactions, even of reads. A job that is admitted meanwhile is in the second place.
+        with self._redis.pipeline(transaction=False) as pipe:
             pipe.hmget(keys.incoming(job_id), names)
+            pipe.hmget(keys.job(job_id), names)
             found = pipe.execute(raise_on_error=False)
-        for fields in found:
+        for fields in reversed(found):
             if isinstance(fields, Exception):
                 raise fields
             if any(field is not None for field in fields):
@@ -137,7 +139,9 @@ class ConfinedLedger(Ledger):
         with self._redis.pipeline(transaction=True) as pipe:
             for field in wanted:
                 self._add_wish(pipe, Wish(cast("Verb", field), id_of(job_id)))
-            pipe.execute()
+            # A wait reads the job now and then, so a full Redis only makes it learn later of what happens.
+            with contextlib.suppress(OutOfMemoryError):
+                pipe.execute()
 
     def cancel(self, job_id: str) -> Cancelled:
         """See `Ledger.cancel`. The worker that cancels it has the processes killed."""

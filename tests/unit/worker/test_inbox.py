@@ -10,6 +10,7 @@ import pytest
 import redis
 from make_jobs import make_job, make_presence, run_shard
 from picker import Picker
+from processes import redis_server
 
 from qfleet.ledger import Ledger, NewJob
 from qfleet.ledger.confined import ConfinedLedger
@@ -101,6 +102,20 @@ def test_a_wish_that_another_worker_has_fulfilled_changes_nothing_later(
     before = {key: client.dump(key) for key in client.keys("*")}
     Inbox(client, lambda _: None)._fulfil("alice", entry)
     assert {key: client.dump(key) for key in client.keys("*")} == before
+
+
+@pytest.mark.parametrize("verb", ["cancel", "delete"])
+def test_what_frees_room_is_done_although_redis_is_full(verb: str) -> None:
+    with redis_server("--maxmemory-policy", "noeviction") as port, redis.Redis(port=port) as client:
+        inbox = Inbox(client, lambda _: None)
+        job = put(client)
+        inbox.serve()
+        wish(client, verb, job)
+        client.config_set("maxmemory", 1000)
+        inbox.serve()
+        assert client.llen(keys.inbox("alice")) == 0
+        assert client.zcard(keys.UNFINISHED) == 0
+        assert client.llen(keys.answer("alice", "a" * 32)) == 0
 
 
 def test_a_wish_that_cannot_be_fulfilled_is_dropped_and_answered(client: redis.Redis, inbox: Inbox) -> None:

@@ -196,12 +196,12 @@ class Scripts:
     def add_wish(
         self, pipe: Any, name: JobScript | Literal["hear"], ref: str, own: Sequence[object], *, inbox: str, entry: bytes
     ) -> None:
-        """Add to a transaction that a wish is fulfilled, once.
+        """Add to a pipeline that a wish is fulfilled, once.
 
         The answer is `SERVED` if the wish isn't in the inbox any more; else it is the script's.
 
         Args:
-            pipe: the transaction.
+            pipe: the pipeline.
             name: the name of the script that fulfils it.
             ref: see `call`.
             own: the script's arguments, but for the reference that scripts of jobs get.
