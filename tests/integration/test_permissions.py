@@ -61,7 +61,15 @@ def test_the_page_has_both_users() -> None:
 
 def only_what_is_checked(role: str) -> list[str]:
     """The rules of a user with no command but those that the check of rights knows."""
-    always = {"+@connection", "+@transaction", "+subscribe", "+unsubscribe", "+script|load", "+script|exists"}
+    always = {
+        "+@connection",
+        "+@transaction",
+        "+subscribe",
+        "+unsubscribe",
+        "+script|load",
+        "+script|exists",
+        "+memory|usage",
+    }
     general = [rule for rule in RULES[role] if not rule.startswith(("+", "-"))]
     return [*general, *sorted(always), *(f"+{name}" for name in commands(role))]
 
@@ -132,7 +140,7 @@ def worker_of(url: str, provider: FleetProvider, log: Path) -> Iterator[subproce
 
 
 def commands(role: str) -> list[str]:
-    return sorted({command[0].lower() for command in preflight.commands_of(role)} - {"script"})
+    return sorted({command[0].lower() for command in preflight.commands_of(role)} - {"script", "memory"})
 
 
 @pytest.mark.parametrize("role", ["client", "worker"])
@@ -140,7 +148,7 @@ def test_each_missing_command_is_told(role: str, server: redis.Redis) -> None:
     url = add_user(server, role)
     with connect(parse_broker(url)) as client:
         assert preflight.problems(client, role, 0) == []
-        for name in [*commands(role), "script|load", "script|exists"]:
+        for name in [*commands(role), "script|load", "script|exists", "memory|usage"]:
             server.execute_command("ACL", "SETUSER", f"qfleet-{role}", f"-{name}")
             found = [missing.rule for missing in preflight.missing_rights(client, role, 0)]
             assert found == [f"+{name}"], name

@@ -45,7 +45,7 @@ _STEPS: Final[dict[Verb, _Step]] = {
     "retry": _Step("retry", (0, MOST_AT_ONCE, 0)),
     "pause": _Step("hold", (PAUSED,)),
     "resume": _Step("let_go", (PAUSED,)),
-    "delete": _Step("remove"),
+    "delete": _Step("remove", ("ended",)),
     "heard": _Step("hear", ("heard",)),
     "moves": _Step("hear", ("moves",)),
 }

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 import redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
-from qfleet.errors import DamagedDataError, FleetJobTimeoutError, JobExpiredError, JobNotFoundError
+from qfleet.errors import DamagedDataError, FleetJobError, FleetJobTimeoutError, JobExpiredError, JobNotFoundError
 from qfleet.ledger.client import run_once
 from qfleet.ledger.ledger import Cancelled, Ledger
 from qfleet.ledger.listing import is_wrong_type
@@ -120,7 +120,7 @@ class ConfinedLedger(Ledger):
         incoming = keys.incoming(job.job_id)
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.time()
-            add_job(pipe, incoming, job, without=(), max_value_bytes=self._max_value_bytes)
+            add_job(pipe, incoming, job, without=(), max_value_bytes=self._max_value_bytes, with_states=False)
             # Until the worker notes the time by the clock of Redis.
             pipe.hset(incoming, JobField.CREATED, repr(time.time()))
             self._add_wish(pipe, Wish("run", id_of(job.job_id)))
@@ -180,11 +180,17 @@ class ConfinedLedger(Ledger):
     def take_back(self, job_id: str) -> None:
         """See `Ledger.take_back`."""
         incoming = keys.incoming(job_id)
-        self._redis.unlink(incoming, *(f"{incoming}:{part}" for part in ("shards", "work", "programs")))
+        self._redis.unlink(incoming, *(f"{incoming}:{part}" for part in ("work", "programs")))
 
     def delete(self, job_id: str) -> None:
-        """See `Ledger.delete`."""
-        self._ask("delete", job_id)
+        """See `Ledger.delete`.
+
+        Raises:
+            FleetJobError: it hasn't ended, so no worker deletes it.
+        """
+        if not self._ask("delete", job_id):
+            shown = id_of(job_id)
+            raise FleetJobError(f"job {shown} hasn't ended; cancel() it before it can be deleted", job_id=shown)
 
     def overviews(self, job_ids: Sequence[str]) -> list[Overview]:
         """Return the state of each job; places go by other tenants' jobs."""

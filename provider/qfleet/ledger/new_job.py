@@ -66,7 +66,9 @@ class NewJob:
         return (Tier(0, 0, len(self.shards), need=0, slow=0, seconds=_SECONDS),)
 
 
-def add_job(pipe: Any, key: str, job: NewJob, *, without: Collection[str], max_value_bytes: int) -> None:
+def add_job(
+    pipe: Any, key: str, job: NewJob, *, without: Collection[str], max_value_bytes: int, with_states: bool = True
+) -> None:
     """Add to a transaction what a job consists of.
 
     Args:
@@ -75,13 +77,15 @@ def add_job(pipe: Any, key: str, job: NewJob, *, without: Collection[str], max_v
         job: the job.
         without: programs that are left out.
         max_value_bytes: the largest value that Redis stores.
+        with_states: false if the worker that admits the job writes the states of its shards.
 
     Raises:
         CapacityError: the job's record is too large for a Redis value.
     """
     pipe.hset(key, mapping=_fields(job, max_value_bytes))
-    if job.shards:
+    if job.shards and with_states:
         pipe.hset(f"{key}:shards", mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
+    if job.shards:
         pipe.hset(f"{key}:work", mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
     add_programs(pipe, key, job, [name for name in job.programs if name not in without])
 

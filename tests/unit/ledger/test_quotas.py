@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 from connections import connection_to
+from late_jobs import make_tier, submit
 from make_jobs import make_job, make_presence
 from picker import Picker
 from processes import redis_server
@@ -24,6 +25,7 @@ from qfleet.wire.redis.references import reference
 from qfleet_worker.inbox import Inbox
 from qfleet_worker.search import Search
 from qfleet_worker.store import Store
+from qfleet_worker.unplaceable import refuse
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +134,51 @@ def test_a_refused_job_of_many_shards_whose_client_died(client: redis.Redis) -> 
     assert Picker(client).pick() is None
     Search(client, "a@test").look()
     assert ledger.snapshot(job.job_id).states["FAILURE"] == 2 * MOST_AT_ONCE
+
+
+def test_a_refused_job_with_states_of_its_own_making(client: redis.Redis) -> None:
+    write_quotas(client, "alice", {"circuits": 1})
+    job = new(2)
+    ConfinedLedger(client, "alice").store(job)
+    client.hset(f"{keys.incoming(job.job_id)}:shards", mapping={"x": "y", "z": "y"})
+    Inbox(client, lambda _: None).serve()
+    assert Ledger(client).snapshot(job.job_id).states["FAILURE"] == 2
+    # One whose data are damaged keeps nobody busy for ever.
+    job = new(2)
+    ConfinedLedger(client, "alice").store(job)
+    answer = Scripts(client).call("admit", job.job_id)
+    client.hdel(keys.shards(job.job_id), "0:state", "1:state")
+    refuse(Scripts(client), job.job_id, answer[1])
+    assert Ledger(client).snapshot(job.job_id).held
+
+
+def test_a_refused_job_is_neither_paused_nor_let_go(client: redis.Redis) -> None:
+    write_quotas(client, "alice", {"circuits": 5})
+    job = new(6)
+    ledger = ConfinedLedger(client, "alice")
+    ledger.store(job)
+    _, why = Scripts(client).call("admit", job.job_id)
+    open_ledger = Ledger(client)
+    assert open_ledger.pause(job.job_id) is False
+    assert Scripts(client).call("hold", job.job_id, "needs memory") == 0
+    assert open_ledger.resume(job.job_id) is False
+    assert Scripts(client).call("let_go", job.job_id, "") == 0
+    assert ledger.snapshot(job.job_id).held == why.decode()
+    assert Picker(client).pick() is None
+    assert queued(client, "circuits") == 0
+
+
+def test_memory_is_kept_for_the_first_tenant_below_its_quota(client: redis.Redis) -> None:
+    write_quotas(client, "alice", {"running": 1})
+    large = make_tier(2, 8)
+    submit(client, large, tenant="alice")
+    picker = Picker(client)
+    assert picker.choose(8).tenant == "alice"
+    submit(client, large, tenant="bob")
+    client.zincrby(keys.ready(8), 100, "bob")  # alice comes first
+    late = Picker(client, "b@test", ahead=100.0)
+    assert late.pick(8, free=2**20) == 8
+    assert client.hexists(keys.SCHED, SchedField.reserved(8))
 
 
 def test_a_tenant_that_runs_what_it_may_is_passed_over(client: redis.Redis) -> None:

@@ -110,9 +110,12 @@ def test_what_frees_room_is_done_although_redis_is_full(verb: str) -> None:
         inbox = Inbox(client, lambda _: None)
         job = put(client)
         inbox.serve()
+        if verb == "delete":
+            Ledger(client).cancel(job.job_id)
         wish(client, verb, job)
         client.config_set("maxmemory", 1000)
         inbox.serve()
+        assert client.exists(keys.job(job.job_id)) == (verb == "cancel")
         assert client.llen(keys.inbox("alice")) == 0
         assert client.zcard(keys.UNFINISHED) == 0
         assert client.llen(keys.answer("alice", "a" * 32)) == 0
@@ -167,6 +170,14 @@ def test_pause_resume_retry_and_delete(client: redis.Redis, inbox: Inbox) -> Non
     inbox.serve()
     assert answer(client) == 1
     assert client.hget(keys.job(job.job_id), "moves") == b"1"
+    wish(client, "delete", job)
+    inbox.serve()
+    assert answer(client) == 0
+    before = client.hgetall(keys.job(job.job_id))
+    wish(client, "delete", job)
+    inbox.serve()
+    assert (answer(client), client.hgetall(keys.job(job.job_id))) == (0, before)
+    run_shard(client, job.job_id, 1)
     wish(client, "delete", job)
     inbox.serve()
     assert answer(client) == 1

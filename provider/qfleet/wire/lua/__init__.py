@@ -110,9 +110,15 @@ _CONSTANTS: Final = {
     "INBOXES_AT_ONCE": 100,
     "WISHES_AT_ONCE": 4,
     "MOST_WISH_LETTERS": MOST_WISH_LETTERS,
+    # The most bytes of an inbox: a million wishes. A larger one is dropped, since one of its entries may have them all.
+    "MOST_INBOX_BYTES": 1 << 26,
     # The most fields of a new job's ledger, and predicted core seconds of a shard.
     "MOST_FIELDS": 150,
-    "MOST_SECONDS": 1e7,
+    "MOST_SECONDS": 1e12,
+    # The most bytes that a shard may need: more than 2**50 amplitudes, and a number that scripts hold.
+    "MOST_BYTES": 9e17,
+    # The states of a new job's shards that are written at once.
+    "STATES_AT_ONCE": 1000,
     # The ids of a tenant that are removed when a worker admits a job of its.
     "TRIMMED_AT_ONCE": 10,
     # The most tenants that are forgotten in one call.

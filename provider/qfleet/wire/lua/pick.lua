@@ -116,8 +116,12 @@ local function reserve(tier)
     or NOW - number(sched['served:' .. tier]) < RESERVE_AFTER_SECONDS then
     return
   end
-  local tenant = redis.call('ZRANGE', READY .. tier, 0, 0)[1]
-  local job = tenant and not is_at_quota(tenant) and redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, 0)[1]
+  -- The first one that may run something.
+  local tenant
+  for _, each in ipairs(redis.call('ZRANGE', READY .. tier, 0, has_quotas and LOOK_LIMITED - 1 or 0)) do
+    tenant = tenant or (not is_at_quota(each) and each)
+  end
+  local job = tenant and redis.call('ZRANGE', READY .. tier .. ':' .. tenant, 0, 0)[1]
   local need = job and redis.pcall('HGET', ledger_of(job), 't' .. tier .. (slow and ':slow' or ':need'))
   need = type(need) == 'string' and number(need) or 0
   if need > room(tier) and need <= pool then
@@ -265,9 +269,10 @@ local function give(tenant, time, tier, job, known)
     local of = redis.call('HMGET', key, 'listener', 'heard')
     publish(key, job, of[1], of[2], 'moved', '')
   end
-  local work = redis.pcall('HGET', key .. ':work', shard.index)
+  local length = redis.pcall('HSTRLEN', key .. ':work', shard.index)
+  local is_small = type(length) == 'number' and length > 0 and length <= INLINE_BYTES
   return { job, shard.index, attempt, shard.cause, tenant, format('%d', known.need),
-    format('%.9g', seconds), type(work) == 'string' and #work <= INLINE_BYTES and work or '' }
+    format('%.9g', seconds), is_small and redis.call('HGET', key .. ':work', shard.index) or '' }
 end
 
 -- What can't be read must not keep others from running: such a job waits for somebody to cancel or delete it.

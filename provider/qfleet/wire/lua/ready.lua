@@ -9,7 +9,7 @@
 -- What Redis holds of a number; 0 of anything else, and of what no number here can be.
 local function number(text)
   local value = tonumber(text or 0) or 0
-  return value > -1e15 and value < 1e15 and value or 0
+  return value > -1e18 and value < 1e18 and value or 0
 end
 
 -- The key of a job's ledger, by its reference: "<tenant>/<id>", or the bare id of a job of version 0.1.

@@ -22,10 +22,8 @@ if #failed > 0 then
   redis.call('HSET', SHARDS, unpack(errors))
   move(failed, 'PENDING', 'FAILURE')
 end
-if following == -1 and tonumber(redis.call('HGET', LEDGER, 'n:PENDING')) > 0 then
-  -- Some were put back behind the caller.
-  following = 0
-elseif following == -1 then
+-- If some were put back behind the caller, the next look for such jobs finds it again.
+if following == -1 and tonumber(redis.call('HGET', LEDGER, 'n:PENDING') or 0) <= 0 then
   choose_none(redis.call('HGET', LEDGER, 'tiers'))
   redis.call('ZREM', UNPLACEABLE, ID)
 end

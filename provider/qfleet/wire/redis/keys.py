@@ -33,7 +33,7 @@ The keys of a tenant, which a Redis user of that tenant may read:
 
 Those that a user of that tenant may write, too:
 
-``qfleet:{<tenant>}:in:job:<id>``, ``...:shards``, ``...:work``, ``...:programs``
+``qfleet:{<tenant>}:in:job:<id>``, ``...:work``, ``...:programs``
     hash: a job that no worker has admitted yet, as its keys above.
 ``qfleet:{<tenant>}:in:box``, ``qfleet:{<tenant>}:in:answer:<token>``
     list: the inbox, what the tenant wants of workers, see `qfleet.wire.messages.wish`; a worker's answer.

@@ -56,6 +56,7 @@ _BY_BOTH: Final[tuple[Command, ...]] = (
     ("HSETNX", _JOB, "", ""),
     ("HSTRLEN", keys.WORKERS, ""),
     ("LLEN", _QUEUE),
+    ("MEMORY", "USAGE", _JOB),
     ("LPUSH", _QUEUE, ""),
     ("SADD", _BINDING, ""),
     ("SET", _JOB, ""),
@@ -272,7 +273,7 @@ def missing_right(command: Command, answer: object) -> Missing | None:
         if "channel" in text:
             return Missing(f"the channel {command[1]}", f"&{keys.PREFIX}*")
         return Missing(f"keys under {keys.PREFIX}", f"~{keys.PREFIX}*")
-    shown = "|".join(command[:2]).lower() if name == "script" else name
+    shown = "|".join(command[:2]).lower() if name in ("script", "memory") else name
     return Missing(f"the command {shown.replace('|', ' ').upper()}", f"+{shown}")
 
 

@@ -416,13 +416,15 @@ class Choices(RuleBasedStateMachine):
                 if shard.state == "PENDING":
                     shard.move("FAILURE")
             is_last = first + length >= len(job.shards)
-            if is_last and not any(shard.state == "PENDING" for shard in job.shards):
+            if is_last:
                 assert following == -1
+                if any(shard.state == "PENDING" for shard in job.shards):
+                    return  # the next look finds it
                 job.held = ""
                 for tier in job.tiers:
                     job.again[tier.number], job.next[tier.number] = set(), tier.end
                 return
-            first = 0 if is_last else first + length
+            first += length
             assert following == first
 
     @precondition(lambda self: self.jobs)

@@ -19,6 +19,7 @@ from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import JobField, SchedField
 from qfleet.wire.redis.references import id_of, reference
 from qfleet_worker.search import Search
+from qfleet_worker.unplaceable import Capacity, Unplaceable
 
 
 @pytest.fixture
@@ -89,15 +90,19 @@ def test_a_job_that_nobody_stored(client: redis.Redis) -> None:
     assert untouched(client)
 
 
+TIER = ("first", "end", "next", "need", "slow", "seconds", "qubits")
 BAD: dict[str, Any] = {
     "negative shards": lambda client, key: client.hset(key, JobField.SHARDS, -1),
     "a million shards": lambda client, key: client.hset(key, JobField.SHARDS, 10**6),
     "more shards than work": lambda client, key: client.hset(key, JobField.SHARDS, 3),
     "less work": lambda client, key: client.hdel(f"{key}:work", "0"),
     "more work": lambda client, key: client.hset(f"{key}:work", "9", b""),
-    "no states": lambda client, key: client.delete(f"{key}:shards"),
     "a weight": lambda client, key: client.hset(key, JobField.WEIGHT, 1000),
     "retention": lambda client, key: client.hset(key, JobField.RETENTION, "for ever"),
+    "no retention": lambda client, key: client.hset(key, JobField.RETENTION, 0),
+    "shards with zeros before": lambda client, key: client.hset(key, JobField.SHARDS, "02"),
+    "long numbers": lambda client, key: client.hset(key, JobField.CIRCUITS, "0" * 10**6),
+    "long tiers": lambda client, key: client.hset(key, JobField.TIERS, "0" + " " * 10**6),
     "no record": lambda client, key: client.hdel(key, JobField.RECORD),
     "no backend": lambda client, key: client.hdel(key, JobField.BACKEND),
     "a large backend": lambda client, key: client.hset(key, JobField.BACKEND, b"b" * (1 << 21)),
@@ -112,6 +117,14 @@ BAD: dict[str, Any] = {
     "negative bytes": lambda client, key: client.hset(key, JobField.of_tier(0, "need"), -(2**40)),
     "negative seconds": lambda client, key: client.hset(key, JobField.of_tier(0, "seconds"), "-1e9"),
     "infinite seconds": lambda client, key: client.hset(key, JobField.of_tier(0, "seconds"), "inf"),
+    "no seconds": lambda client, key: client.hset(key, JobField.of_tier(0, "seconds"), ".."),
+    "more bytes than its tier": lambda client, key: client.hset(
+        key, mapping={JobField.of_tier(0, name): LOWEST_TIER_BYTES + 1 for name in ("need", "slow")}
+    ),
+    "fewer bytes than its tier": lambda client, key: client.hset(
+        key, mapping={JobField.TIERS: "3", **{f"t3:{name}": 2 if name == "end" else 0 for name in TIER}}
+    ),
+    "fewer bytes on the slower engine": lambda client, key: client.hset(key, JobField.of_tier(0, "need"), 100),
     "very many seconds": lambda client, key: client.hset(key, JobField.of_tier(0, "seconds"), "1e14"),
     "another type": lambda client, key: (client.delete(key), client.set(key, "x")),
     "work of another type": lambda client, key: (client.delete(f"{key}:work"), client.lpush(f"{key}:work", "x")),
@@ -150,6 +163,40 @@ def test_what_only_scripts_write_isnt_taken_from_a_tenant(client: redis.Redis) -
     picker = Picker(client)
     assert {picker.choose().index for _ in range(2)} == {0, 1}
     assert picker.pick() is None
+
+
+def test_a_job_of_00_shards(client: redis.Redis) -> None:
+    job = put(client, shards=0, programs={})
+    client.hset(keys.incoming(job.job_id), JobField.SHARDS, "00")
+    assert admit(client, job.job_id)[0] == b"bad"
+    assert untouched(client)
+
+
+def test_states_of_shards_arent_taken_from_a_tenant(client: redis.Redis) -> None:
+    job = put(client, shards=1500)
+    assert not client.exists(f"{keys.incoming(job.job_id)}:shards")
+    forged = {"x": "y", "0:counted": "[1]", "0:deaths:0": "many", "0:state": "STARTED", "0:owner": "a@test/1/1"}
+    client.hset(f"{keys.incoming(job.job_id)}:shards", mapping={**forged, "blocks:0": "-5"})
+    assert admit(client, job.job_id) == [b"run"]
+    assert client.hgetall(keys.shards(job.job_id)) == {f"{index}:state".encode(): b"PENDING" for index in range(1500)}
+    assert client.keys("qfleet:{alice}:in:job:*") == []
+    # What lies there although there was no job.
+    other = put(client)
+    client.hset(keys.shards(other.job_id), "9:state", "PENDING")
+    assert admit(client, other.job_id) == [b"run"]
+    assert client.hlen(keys.shards(other.job_id)) == 2
+
+
+@pytest.mark.parametrize("qubits", [46, 50])
+def test_a_job_that_no_worker_holds_waits(qubits: int, client: redis.Redis) -> None:
+    need = 5 * (16 << qubits)
+    job = put(client, tiers=(Tier(11, 0, 2, need, 2 * need, 1e9, qubits, 2e9),))
+    assert admit(client, job.job_id) == [b"run"]
+    assert Picker(client, pool=2**39).pick(11) == 11
+    Unplaceable(client, Scripts(client), None).look([Capacity(2**39, "numba")])
+    assert (
+        f"its {qubits} qubits need {need / 2**30:.2f} GiB" in ConfinedLedger(client, "alice").snapshot(job.job_id).held
+    )
 
 
 def test_several_tiers(client: redis.Redis) -> None:
@@ -196,6 +243,22 @@ def test_a_long_entry_is_dropped(client: redis.Redis) -> None:
     client.sadd(keys.INBOXES, "alice")
     assert look(client)[1] == [(b"alice", b"run a")]
     assert client.llen(keys.inbox("alice")) == 1
+
+
+@pytest.mark.parametrize("store_client", ["real"], indirect=True)
+def test_what_takes_long_to_read_is_dropped_unread(client: redis.Redis) -> None:
+    client.lpush(keys.inbox("alice"), "run a", b"x" * (65 << 20))
+    client.lpush(keys.inbox("bob"), "run b")
+    client.sadd(keys.INBOXES, "alice", "bob")
+    assert look(client)[1] == [(b"bob", b"run b")]
+    assert not client.exists(keys.inbox("alice"))
+    # Names: not many of them are read at once.
+    client.sadd(keys.INBOXES, *(bytes([97 + number]) * 100_000 for number in range(20)))
+    assert look(client)[0] == 1
+    assert client.scard(keys.INBOXES) >= 20
+    while client.scard(keys.INBOXES) > 1:
+        look(client)
+    assert client.smembers(keys.INBOXES) == {b"bob"}
 
 
 def test_old_ids_are_forgotten_when_a_job_is_admitted(client: redis.Redis) -> None:
