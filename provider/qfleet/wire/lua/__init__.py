@@ -32,7 +32,7 @@ Name = JobScript | FleetScript
 #: If a job isn't published as a whole this long after it was stored, its client has left it.
 UNPUBLISHED_SECONDS: Final = 60
 #: The most shards that one call of a script works on; the caller calls it for the next ones.
-MOST_AT_ONCE: Final = 500
+MOST_AT_ONCE: Final = 250
 #: A job's seconds left count less by this part for each second since its creation.
 AGEING: Final = 0.02
 #: Work up to this size comes with the choice of a shard; what is larger is read by the process that runs it.
