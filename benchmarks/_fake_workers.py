@@ -24,7 +24,8 @@ from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.redis import keys
-from qfleet_worker.store import Picked, Store
+from qfleet_worker.picked import Picked
+from qfleet_worker.store import Store
 
 #: A worker's memory.
 POOL_BYTES = 32 << 30

@@ -21,7 +21,8 @@ from waiting import until
 from qfleet import FleetBackend, FleetProvider
 from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.redis import keys
-from qfleet_worker.store import Picked, Store
+from qfleet_worker.picked import Picked
+from qfleet_worker.store import Store
 
 StartWorker = Callable[..., Worker]
 QUEUE = f"{keys.PREFIX}{keys.QUEUE}"

@@ -367,6 +367,15 @@ def test_a_job_that_no_worker_has_admitted(lonely: Fleet, tmp_path: Path) -> Non
             assert other.result(timeout=60).success
 
 
+def test_a_tenant_that_claims_fewer_circuits(lonely: Fleet, tmp_path: Path) -> None:
+    with FleetProvider(lonely.url("alice")) as alice, lonely.user("alice") as client:
+        job = alice.get_backend().run([bell("a"), bell("b"), bell("c")], shots=10, max_job_size=3)
+        client.hset(keys.incoming(ref(job)), "circuits", 1)
+        text = "it has circuit 2, but its job is said to have 1 circuits"
+        with worker_of(lonely, tmp_path / "log"), pytest.raises(JobFailedError, match=text):
+            job.result(timeout=60)
+
+
 def test_what_a_tenant_wants_is_kept_until_a_worker_comes(lonely: Fleet, tmp_path: Path) -> None:
     with FleetProvider(lonely.url("alice")) as alice, lonely.user("alice") as client:
         job = alice.get_backend().run(endless(), shots=ENDLESS_SHOTS)

@@ -67,13 +67,15 @@ class FakeStore:
     wanted: bool = True
     blobs: dict[str, bytes] = field(default_factory=lambda: {P: program()})
     finished: list[dict[str, Any]] = field(default_factory=list)
+    #: the circuits that its job is said to have
+    circuits: int | None = None
     #: how many processes died running a circuit, once that is noted; -1: the shard was lost then
     deaths: dict[int, int] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
 
     def claimed(self, grant: int = 0, threads: int = 0) -> ClaimedShard:
         """Return the shard as a process gets it."""
-        return ClaimedShard("job", 0, "me", self.attempt, self.work, "signal 9", grant, threads)
+        return ClaimedShard("job", 0, "me", self.attempt, self.work, "signal 9", grant, threads, circuits=self.circuits)
 
     def begin(self, shard: ClaimedShard, circuit: int) -> int | None:
         assert shard.owner == "me"

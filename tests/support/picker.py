@@ -89,7 +89,7 @@ class Picker:
             return None
         if answer[0] == b"later":
             return int(answer[1])
-        job_id, index, attempt, cause, tenant, need, seconds, work = answer
+        job_id, index, attempt, cause, tenant, need, seconds, work, _circuits = answer
         return Choice(
             job_id.decode(),
             index,

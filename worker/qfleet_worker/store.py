@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import psutil
@@ -26,6 +26,7 @@ from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.keys import ShardField
 from qfleet.wire.redis.states import ShardState
+from qfleet_worker.picked import Later, Picked
 
 #: Seconds that a result waits for room in a full Redis, and seconds between two attempts.
 ROOM_SECONDS: Final = 60.0
@@ -59,34 +60,8 @@ class ClaimedShard:
     threads: int = 0
     #: the processor time of this process, of all its threads, when it got the shard
     began: float = field(default_factory=time.process_time, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """A shard that was chosen for this worker, and that it holds."""
-
-    job_id: str
-    index: int
-    #: the name of this attempt, which alone may store the result
-    owner: str
-    #: the number of the attempt, from 1
-    attempt: int
-    #: the cause of the previous attempt's end, if it is known
-    cause: str
-    tenant: str
-    #: bytes that the shard may use
-    need: int
-    #: the predicted core seconds that its tenant was charged with
-    seconds: float
-    #: the blob of a `qfleet.wire.messages.work.ShardWork`; empty if it is large and must be read
-    work: bytes
-
-
-class Later(NamedTuple):
-    """The answer that no shard fits into the free memory."""
-
-    #: the lowest tier in which nothing fits; no shard waits in the tiers below it
-    tier: int
+    #: the number of circuits that its job is said to have; ``None`` if that isn't known
+    circuits: int | None = None
 
 
 class Store:
@@ -135,7 +110,7 @@ class Store:
         answer = self._scripts.of_fleet("pick", *own, *owed)
         if len(answer) < 3:
             return Later(int(answer[1])) if len(answer) == 2 else None
-        job_id, index, attempt, cause, tenant, need, seconds, work = answer
+        job_id, index, attempt, cause, tenant, need, seconds, work, circuits = answer
         return Picked(
             job_id=job_id.decode("ascii", "replace"),
             index=int(index),
@@ -146,6 +121,7 @@ class Store:
             need=int(need),
             seconds=float(seconds),
             work=work,
+            circuits=int(circuits) if circuits.isdigit() else None,
         )
 
     def _new_owner(self) -> str:
@@ -168,7 +144,16 @@ class Store:
         return not self._scripts.call("requeue", job_id, index)
 
     def chosen(
-        self, job_id: str, index: int, owner: str, attempt: int, cause: str, grant: int, threads: int, work: str
+        self,
+        job_id: str,
+        index: int,
+        owner: str,
+        attempt: int,
+        cause: str,
+        grant: int,
+        threads: int,
+        work: str,
+        circuits: int | None = None,
     ) -> ClaimedShard:
         """Return a shard that the main process chose.
 
@@ -181,9 +166,10 @@ class Store:
             grant: the bytes that the shard may use.
             threads: the threads that it may use.
             work: the blob of its work in base64; empty if it is large and must be read.
+            circuits: see `ClaimedShard`.
         """
         blob: bytes = base64.b64decode(work) or self._redis.hget(keys.work(job_id), index) or b""
-        return ClaimedShard(job_id, index, owner, attempt, blob, cause, grant, threads)
+        return ClaimedShard(job_id, index, owner, attempt, blob, cause, grant, threads, circuits=circuits)
 
     def now(self) -> float:
         """Return the time of Redis's clock, in seconds since the epoch.

@@ -21,7 +21,8 @@ from qfleet.wire.messages.presence import SLOWER_ENGINE
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import shard_of, task_id
 from qfleet_worker.lifecycle.held import held_requests, is_stopping
-from qfleet_worker.store import Picked, Store
+from qfleet_worker.picked import Picked
+from qfleet_worker.store import Store
 from qfleet_worker.transport import MessageError, named_shard, shard_message
 
 logger = logging.getLogger(__name__)
@@ -211,7 +212,9 @@ class LateBinder:
         grant = max(picked.need, self._least_grant)
         given = (picked.owner, picked.attempt, picked.cause, grant, self._threads(picked.need, running))
         work = base64.b64encode(picked.work).decode()
-        return shard_message(picked.job_id, picked.index, *given, work, tenant=picked.tenant, charged=picked.seconds)
+        return shard_message(
+            picked.job_id, picked.index, *given, work, picked.circuits, tenant=picked.tenant, charged=picked.seconds
+        )
 
     def _threads(self, need: int, running: int) -> int:
         """Return the number of threads that a shard may use.

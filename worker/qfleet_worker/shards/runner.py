@@ -107,6 +107,11 @@ class Runner:
             work = decode_work(shard.work)
         except WireError as exc:
             return self._refuse(shard, f"shard {shard.index} can't be read: {exc}")
+        end = max(circuit.index + circuit.points for circuit in work.circuits)
+        if shard.circuits is not None and end > shard.circuits:
+            # Quotas count the circuits that a job is said to have.
+            why = f"it has circuit {end - 1}, but its job is said to have {shard.circuits} circuits"
+            return self._refuse(shard, f"shard {shard.index} can't be run: {why}")
         threads = work.threads or shard.threads or usable_cores()
         try:
             # With other threads, BLAS might round otherwise: results mustn't depend on what the worker gave.

@@ -3,7 +3,7 @@
 -- ARGV[4]: bytes that are free. ARGV[5]: bytes of the worker's whole pool. ARGV[6]: 1 if it has the slower engine only.
 -- ARGV[7]: seconds since the epoch, by the worker's copy of Redis's clock.
 -- Then pairs: a tenant, and by how many core seconds shards of it that ended took longer than it was charged with.
--- Returns {job, index, attempt, cause, tenant, need, seconds, work or nothing}; or {'later', the lowest tier that had nothing
+-- Returns {job, index, attempt, cause, tenant, need, seconds, work or nothing, the job's circuits}; or {'later', the lowest tier that had nothing
 -- that fits}, and the token is back; or {'nothing'}, if no shard was found.
 --
 -- The tenant with the least virtual time comes first, of its jobs the one with the least place. Whatever fits is chosen
@@ -142,12 +142,13 @@ end
 local function read(job, tier)
   local t = 't' .. tier .. ':'
   local of = redis.pcall('HMGET', ledger_of(job), t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
-    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'moves', 'began')
+    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'moves', 'began', 'circuits')
   if of.err or not of[2] then
     return nil
   end
   return { tier = tier, next = number(of[1]), stop = number(of[2]), again = number(of[3]), seconds = number(of[4]),
-    need = number(of[5]), pending = number(of[6]), started = number(of[7]), moves = of[8], began = of[9] }
+    need = number(of[5]), pending = number(of[6]), started = number(of[7]), moves = of[8], began = of[9],
+    circuits = of[10] }
 end
 
 -- The next shard of a job. One that was never chosen waits, and nothing else is known of it; unless fewer shards wait
@@ -272,7 +273,8 @@ local function give(tenant, time, tier, job, known)
   local length = redis.pcall('HSTRLEN', key .. ':work', shard.index)
   local is_small = type(length) == 'number' and length > 0 and length <= INLINE_BYTES
   return { job, shard.index, attempt, shard.cause, tenant, format('%d', known.need),
-    format('%.9g', seconds), is_small and redis.call('HGET', key .. ':work', shard.index) or '' }
+    format('%.9g', seconds), is_small and redis.call('HGET', key .. ':work', shard.index) or '',
+    known.circuits or '' }
 end
 
 -- What can't be read must not keep others from running: such a job waits for somebody to cancel or delete it.

@@ -18,7 +18,7 @@ from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis import keys
 from qfleet_worker.lifecycle import binder as binding
 from qfleet_worker.lifecycle.binder import PAUSE_SECONDS, SHORT_SECONDS, LateBinder
-from qfleet_worker.store import Later, Picked
+from qfleet_worker.picked import Later, Picked
 from qfleet_worker.transport import MessageError
 
 MIB = 2**20
@@ -30,7 +30,7 @@ JOB = "0b7f0f0e-9b8e-4c7e-8a39-0b9f6c1d2e3f"
 
 def picked(**changed: Any) -> Picked:
     fields: dict[str, Any] = {"job_id": JOB, "index": 3, "owner": "w@h/1/a", "attempt": 2, "cause": "signal 9"}
-    return Picked(**fields | {"tenant": "alice", "need": GIB, "seconds": 0.5, "work": b"work"} | changed)
+    return Picked(**fields | {"tenant": "alice", "need": GIB, "seconds": 0.5, "work": b"work", "circuits": 7} | changed)
 
 
 @dataclass
@@ -174,7 +174,7 @@ def test_a_token_becomes_the_shard_that_was_picked(fleet: Fleet) -> None:
     message = fleet.bind(tier=2)
     assert fleet.store.asked == [{"tier": 2, "free": 3 * GIB, "pool": 4 * GIB, "slow": False, "corrections": {}}]
     work = base64.b64encode(b"work").decode()
-    assert args_of(message) == [JOB, 3, "w@h/1/a", 2, "signal 9", GIB, 4, work]
+    assert args_of(message) == [JOB, 3, "w@h/1/a", 2, "signal 9", GIB, 4, work, 7]
     assert message["headers"] | {"tenant": "alice", "charged": 0.5, "id": f"{JOB}.3"} == message["headers"]
 
 

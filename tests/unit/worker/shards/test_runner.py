@@ -124,6 +124,20 @@ def test_work_that_cant_be_read_is_refused_whole() -> None:
     assert finished["error"].startswith("shard 0 can't be read: not a qfleet message")
 
 
+@pytest.mark.parametrize(("said", "ran"), [(5, True), (None, True), (4, False), (0, False)])
+def test_a_shard_with_more_circuits_than_its_job_is_said_to_have(said: int | None, ran: bool) -> None:
+    work = make_shard_work(circuit(2, points=3), circuit(0))
+    store, engine = FakeStore(encode_shard(work), circuits=said), FakeEngine()
+    assert run(store, engine) is True
+    (finished,) = store.finished
+    assert bool(engine.asked) == ran
+    if not ran:
+        assert finished["whole"] == 0
+        assert finished["error"] == (
+            f"shard 0 can't be run: it has circuit 4, but its job is said to have {said} circuits"
+        )
+
+
 def test_a_circuit_that_needs_too_much_memory_isnt_begun() -> None:
     needed = cost(decode_program(program(25)), Request(), shots=10, engine="fake").memory_bytes
     for memory, ran in ((needed, 1), (needed - 1, 0)):
