@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from circuits import bell
+from circuits import ENDLESS_SHOTS, bell, endless
 from fleet_state import attempts, counts, held, many, nothing_left, steady
 from processes import Worker, free_port, is_dead, process, redis_program, worker
 from redis_process import RedisProcess
@@ -153,7 +153,8 @@ def test_a_worker_that_connects_to_a_full_redis_waits_for_room(
     job = many(backend, 3)
     counts(job)
     _fill(client)
-    client.client_kill_filter(_type="normal", skipme=True)
+    for kind in ("normal", "pubsub"):
+        client.client_kill_filter(_type=kind, skipme=True)
     until(lambda: "OutOfMemoryError" in started.log.read_text(), "Redis refused it")
     _make_room(client)
     assert counts(many(backend, 3)) == counts(job)
@@ -211,3 +212,25 @@ def test_failover_to_a_replica(sentinel: tuple[str, RedisProcess, RedisProcess],
             assert counts(running) == expected
             assert len(counts(queued)) == 10
         assert started.is_alive()
+
+
+def test_a_connection_that_breaks_before_a_process_has_begun_its_shard(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    worker = start_worker()
+    pool = worker.children()
+    for child in pool:
+        child.suspend()
+    job = backend.run(endless(), shots=ENDLESS_SHOTS)
+    until(lambda: "] received" in worker.log.read_text(), "the worker has it")
+    for kind in ("normal", "pubsub"):
+        client.client_kill_filter(_type=kind, skipme=True)
+    until(lambda: worker.log.read_text().count("Connected to") == 2, "the worker is connected again")
+    other = backend.run(bell())
+    for child in pool:
+        child.resume()
+    until(job.running, "it runs")
+    assert job.cancel() is True
+    until(job.cancelled, "its process was killed")
+    assert other.result(timeout=60).success
+    assert attempts(client, job) == 1

@@ -4,8 +4,9 @@
 A pipe should tell billiard's main process of a death. But the main process keeps the writing end of the pipe open, so
 Celery notices a death only at its next check, up to 5 s later. The shard and the process's slot would wait until then.
 
-When a worker stops, or loses its broker, Celery forgets the requests that no process has got yet: its brokers deliver
-them again. A shard was chosen for this worker, and would wait for the search for lost ones.
+When a worker stops, or loses its broker, Celery forgets the requests that no process has accepted yet: its brokers
+deliver them again. A shard was chosen for this worker. One that no process got would wait for the search for lost ones,
+and one that a process got would run unknown to the worker: it couldn't be cancelled, and its process would seem free.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from celery import bootsteps
 from celery.concurrency import asynpool, prefork
+from celery.worker.state import task_reserved
 
 #: A check is one waitpid for each process.
 CHECK_SECONDS: Final = 0.25
@@ -37,12 +39,26 @@ class PoolStep(bootsteps.StartStopStep):
 
 class _Processes(asynpool.AsynPool):
     def flush(self) -> None:
-        """Release the shards that were sent to no process."""
-        # The callbacks of a job are the methods of its request.
-        unsent = [job._timeout_callback.__self__ for job in self.outbound_buffer]
+        """Release the shards that no process got, and keep the others."""
+        unsent = list(self.outbound_buffer)
+        sent = [job for job in self._cache.values() if not job._accepted and job not in unsent]
+        for job in sent:
+            job._accepted = True
         super().flush()
-        for request in unsent:
-            request.reject(requeue=True)
+        for job in sent:
+            job._accepted = job._time_accepted is not None
+            if not job.ready():
+                task_reserved(_request_of(job))
+        for job in unsent:
+            _request_of(job).reject(requeue=True)
+
+
+def _request_of(job: Any) -> Any:
+    """Return the request of a job of the pool.
+
+    The job's callbacks are methods of the request.
+    """
+    return job._timeout_callback.__self__
 
 
 class TaskPool(prefork.TaskPool):
