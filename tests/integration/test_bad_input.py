@@ -212,7 +212,7 @@ def test_a_redis_that_fills_up_while_a_job_is_stored_keeps_nothing(monkeypatch: 
             return submit(self, job, lacking)
 
         monkeypatch.setattr(Ledger, "_submit", full)
-        monkeypatch.setattr("qfleet.ledger.new_job.script", lambda _: "return 0")  # Redis lacks the script
+        monkeypatch.setattr(Ledger, "prepare", lambda _: None)  # Redis lacks the script
         with pytest.raises(BrokerFullError):
             provider.get_backend().run(bell())
         # A token that stands for no shard.
