@@ -174,7 +174,7 @@ class FleetProvider:
             job_id: the id, or its beginning: at least four characters that no other job's id begins with.
 
         Raises:
-            JobNotFoundError: there is no such job, or there are several.
+            JobNotFoundError: no job has this id, or several ids begin with it.
             JobExpiredError: its retention is over.
             DamagedDataError: its data in Redis can't be read.
         """
@@ -259,7 +259,7 @@ class FleetProvider:
             job_id: see `job`.
 
         Raises:
-            JobNotFoundError: there is no such job.
+            JobNotFoundError: no job has this id.
             JobExpiredError: its retention is over.
             FleetJobError: it hasn't ended.
         """

@@ -94,7 +94,7 @@ def test_a_cancelled_job_is_over_although_its_worker_dies(
 def test_a_cancel_whose_message_is_lost_stops_what_runs(
     backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
 ) -> None:
-    """As if the client had died, or the worker had lost its connection, between the ledger and the message."""
+    """Cancel in the ledger alone: the client died, or the worker's connection broke, before the message."""
     worker = start_worker()
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
     victim = owner_process(client, ref(job))

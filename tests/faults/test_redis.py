@@ -67,7 +67,7 @@ def test_redis_says_nothing_for_25_seconds(
 def test_redis_starts_again_without_what_it_did_last(
     server: RedisProcess, backend: FleetBackend, client: redis.Redis, start_worker: StartWorker, tmp_path: Path
 ) -> None:
-    """As with ``appendfsync everysec`` after a loss of power: tokens, choices and results of a second are gone."""
+    """Remove the last second of tokens, choices and results, as a power loss with ``appendfsync everysec`` does."""
     started = start_worker()
     expected, expected_many = counts(steady(backend)), counts(many(backend, 60))
     running = steady(backend)

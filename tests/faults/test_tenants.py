@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the user of a tenant wants outlasts workers and Redis."""
+"""Keep the entries of a tenant's inbox while workers die and Redis restarts."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def test_tokens_that_mean_nothing(backend: FleetBackend, client: redis.Redis, st
 def test_a_shard_that_was_chosen_and_never_run_is_missed(
     backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
 ) -> None:
-    """As if the worker had lost its connection while Redis answered."""
+    """Drop the answer to a pick, as a connection does that breaks while Redis answers."""
     job = many(backend, 2)
     live = start_worker()
     assert job.result(timeout=60).success

@@ -210,7 +210,7 @@ class LedgerJob(QueuedJob, Generic[_Result]):
         with self._connection.ledger() as ledger:
             cancelled = ledger.cancel(self._ref)
             if not cancelled.number:
-                ledger.snapshot(self._ref)  # raises if there is no such job
+                ledger.snapshot(self._ref)  # raise JobNotFoundError for an unknown job
                 return False
         if cancelled.running:
             self._connection.revoke(self._ref, cancelled.running)

@@ -142,7 +142,8 @@ def watch(
         deadline: the end of the wait.
         read_every: seconds between two reads.
         moves: read after each move of a shard, and not only at the end of the job.
-        ticket: that of a job which this process sent: there is no read before a message comes, and none if it has all.
+        ticket: the ticket of a job that this process sent. The ledger is read after a message, and not at all if the
+            message holds the whole result.
 
     Raises:
         FleetJobTimeoutError: the job didn't end in time.

@@ -144,7 +144,7 @@ class JobLists:
             job_id: the id that a user sees, or a beginning that no other id has.
 
         Raises:
-            JobNotFoundError: there is no such job, or there are several.
+            JobNotFoundError: no job has this id, or several ids begin with it.
             JobExpiredError: the job has expired.
             DamagedDataError: its data can't be read.
         """

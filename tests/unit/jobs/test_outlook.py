@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of jobs together; on an imitated and on a real Redis."""
+"""Read the metrics of many jobs at once, on an imitated and on a real Redis."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def job(store_client: redis.Redis) -> NewJob:
 
 
 def _statuses(client: redis.Redis, job: NewJob) -> dict[int, str]:
-    """What a stream of results says of each circuit; the whole result must say the same."""
+    """Return each circuit's status from a stream of results, compared with the whole result."""
     connection, deadline, last = connection_to(client), Deadline(job.job_id, None), Ledger(client).snapshot(job.job_id)
     errors = {part.index: part.error for part in all_parts(connection, deadline, last)}
     found = {index: circuit.status for index, circuit in gather(connection, deadline, job.record, [last])}

@@ -11,6 +11,7 @@ a lost token loses no shard, and a spare one runs no shard whose result is store
 - `presence` reports every few seconds which shards these are.
 - `doorkeeper` admits the jobs of tenants whose users may use their own keys alone, and does what else they want.
 - `reconciler` looks for shards that no worker has, and for tokens that are missing.
+- `abandoned` finds the shards that aren't this worker's any more, and stops them.
 - `request` reports to the ledger that a process died, with the cause, or that it ran out of time.
 - `pool` notices at once that a process died.
 - `shutdown` hands back the shards that a stopping worker can't finish.
