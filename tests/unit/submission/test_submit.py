@@ -27,7 +27,7 @@ from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.shards.size import size_refusal
+from qfleet_worker.shards.size import Costs, size_refusal
 
 
 class Fleet:
@@ -105,7 +105,7 @@ def worker_refuses(new: NewJob, engine: str, memory_bytes: int) -> bool:
     (circuit,) = shard.circuits
     program = decode_program(new.programs[circuit.program])
     request = shard.request_of(circuit)
-    too_large = partial(size_refusal, program, circuit, request, memory_bytes=memory_bytes, held=0)
+    too_large = partial(size_refusal, program, circuit, request, costs=Costs(), memory_bytes=memory_bytes, held=0)
     try:
         WORKERS[engine].choose(program, request, too_large)
     except EngineError:

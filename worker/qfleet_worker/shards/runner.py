@@ -24,7 +24,7 @@ from qfleet_worker.machine.resources import usable_cores
 from qfleet_worker.shards.angles import ANGLES_AT_ONCE, points_at_once
 from qfleet_worker.shards.program_cache import Programs
 from qfleet_worker.shards.simulation import resolve, simulate
-from qfleet_worker.shards.size import size_of, size_refusal
+from qfleet_worker.shards.size import Costs, size_of, size_refusal
 from qfleet_worker.store import ClaimedShard
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ class Runner:
     ) -> None:
         self._store = store
         self._programs = Programs(store.programs)
+        self._costs = Costs()
         self._engines = engines
         self._memory_bytes = memory_bytes
         self._max_attempts = max_attempts
@@ -192,6 +193,7 @@ class Runner:
                 program,
                 circuit,
                 request,
+                costs=self._costs,
                 memory_bytes=shard.grant or self._memory_bytes,
                 held=held,
                 blob_bytes=self._limits.blob_bytes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from qfleet.wire.cost.cost import MOST_AMPLITUDES_LOG2, OVERHEAD_BYTES
+from qfleet.wire.cost.cost import MOST_AMPLITUDES_LOG2, OVERHEAD_BYTES, Cost
 from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.messages.request import Request
 from qfleet.wire.messages.result import CircuitResult
@@ -15,6 +15,38 @@ from qfleet_worker.engines.contract import Engine
 
 #: Bytes of results that fit in the room beside a process's memory, with all their copies.
 TOGETHER_BYTES: Final = OVERHEAD_BYTES
+#: The number of costs to remember.
+_MOST_COSTS: Final = 512
+
+
+class Costs:
+    """The costs of the circuits that ran last.
+
+    Each is computed once: a variational loop sends the same program again and again.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, Request, int, int, int], Cost] = {}
+
+    def of(self, engine: Engine, program: Program, circuit: CircuitWork, request: Request, *, points: int = 1) -> Cost:
+        """Return the cost of a circuit at some points.
+
+        Args:
+            engine: the engine that runs it.
+            program: its program, which is known by its name, the hash of its bytes.
+            circuit: the circuit's shots and observables.
+            request: the output that is wanted, with a resolved method.
+            points: the number of points.
+        """
+        wanted = circuit.num_observables if circuit.observables else 0
+        key = (circuit.program, engine.name, request, circuit.shots, points, wanted)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_COSTS:
+                self._known.clear()
+            found = engine.cost(program, request, shots=circuit.shots, points=points, num_observables=wanted)
+            self._known[key] = found
+        return found
 
 
 def size_refusal(
@@ -23,6 +55,7 @@ def size_refusal(
     request: Request,
     engine: Engine,
     *,
+    costs: Costs,
     memory_bytes: int,
     held: int,
     blob_bytes: int = MAX_BLOB_BYTES,
@@ -34,6 +67,7 @@ def size_refusal(
         circuit: the circuit's shots and points.
         request: the output that is wanted, with a resolved method.
         engine: the engine that runs the circuit.
+        costs: the costs that are known.
         memory_bytes: the bytes of memory that this process may use.
         held: the bytes of results that the shard has already.
         blob_bytes: the bytes that a Redis value holds.
@@ -44,8 +78,7 @@ def size_refusal(
     qubits, exponent = program.num_qubits, request.exponent(program.num_qubits)
     if exponent > MOST_AMPLITUDES_LOG2:
         return f"its {qubits} qubits need 2**{exponent} amplitudes; no machine holds so many"
-    wanted = circuit.num_observables if circuit.observables else 0
-    needed = engine.cost(program, request, shots=circuit.shots, num_observables=wanted)
+    needed = costs.of(engine, program, circuit, request)
     size = needed.result_bytes * circuit.points
     if size + held > blob_bytes:
         return (
@@ -53,8 +86,7 @@ def size_refusal(
             f"a Redis value holds {blob_bytes >> 20} MiB"
         )
     if circuit.points > 1 and size > TOGETHER_BYTES:
-        load = {"shots": circuit.shots, "points": circuit.points, "num_observables": wanted}
-        needed = engine.cost(program, request, **load)
+        needed = costs.of(engine, program, circuit, request, points=circuit.points)
     if needed.memory_bytes > memory_bytes:
         what = "" if needed.state_bytes + OVERHEAD_BYTES > memory_bytes else ", with all that it saves and gives,"
         return (

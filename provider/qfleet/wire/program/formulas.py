@@ -8,6 +8,7 @@ takes its operands from it and puts the result back. Intermediate numbers may be
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -69,6 +70,7 @@ class Formula(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 _PARAMETER = bytes([Step.PARAMETER])
 
 
+@lru_cache(maxsize=1024)
 def parameter(index: int) -> Formula:
     """Return the formula of a parameter by itself."""
     return Formula(_PARAMETER, index.to_bytes(4, "little"))

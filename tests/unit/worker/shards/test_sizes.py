@@ -17,8 +17,8 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.cost.constants import ENGINES
-from qfleet.wire.cost.cost import cost
-from qfleet.wire.messages.request import Request
+from qfleet.wire.cost.cost import Cost, cost
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
@@ -26,7 +26,7 @@ from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.shards.runner import Runner, ShardLimits
-from qfleet_worker.shards.size import size_of
+from qfleet_worker.shards.size import Costs, size_of
 
 
 def store_of(
@@ -147,3 +147,23 @@ def test_the_size_of_a_result_is_that_of_its_data() -> None:
     names = ("outcomes", "counts", "memory", "amplitudes", "bits", "expectation_values", "distinct")
     result = make_circuit_result(**{name: bytes(at) for at, name in enumerate(names)})
     assert size_of(result) == sum(range(len(names)))
+
+
+def test_a_cost_is_computed_once() -> None:
+    asked: list[dict[str, object]] = []
+
+    class Engine(OneEngine):
+        def cost(self, program: Program, request: Request, **load: object) -> Cost:  # type: ignore[override]
+            asked.append({"request": request, **load})
+            return super().cost(program, request, **load)  # type: ignore[arg-type]
+
+    costs, engine = Costs(), Engine(FakeEngine())
+    first = circuit(0, program=content_hash(encode_program(ONE)))
+    one, other = Request(Output.COUNTS, "statevector"), Request(Output.BITS, "statevector")
+    same = [costs.of(engine, ONE, first, one) for _ in range(3)]
+    assert same == [engine.cost(ONE, one, shots=first.shots)] * 3
+    costs.of(engine, ONE, first, other)
+    costs.of(engine, ONE, replace(first, shots=first.shots + 1), one)
+    costs.of(engine, ONE, first, one, points=2)
+    costs.of(engine, WIDE, replace(first, program=content_hash(encode_program(WIDE))), one)
+    assert len(asked) == 1 + 1 + 4
