@@ -52,6 +52,15 @@ MAX_TABLE_QUBITS: Final = 30
 #: Most characters of a loop's name.
 MAX_NAME: Final = 200
 
+# -- Channels
+
+MAX_CHANNELS: Final = 1 << 20
+#: Most targets of a channel: its masks have a byte.
+MAX_CHANNEL_QUBITS: Final = 8
+MAX_BRANCHES: Final = 1 << 16
+#: Most Kraus operators of a channel, all branches together.
+MAX_KRAUS_OPERATORS: Final = 1 << 16
+
 # -- Expressions
 
 MAX_EXPRESSIONS: Final = 1 << 20

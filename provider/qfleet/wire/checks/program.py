@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.checks.channels import check_channels
 from qfleet.wire.checks.flow import check_flow
 from qfleet.wire.checks.formulas import check_formulas
 from qfleet.wire.checks.saves import check_saves
@@ -68,6 +69,7 @@ def check_program(program: Program) -> None:
     check_flow(program)
     check_formulas(program)
     check_saves(program)
+    check_channels(program)
 
 
 def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:

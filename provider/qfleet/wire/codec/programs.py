@@ -11,9 +11,10 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from qfleet.wire.checks.program import check_program
-from qfleet.wire.codec.blobs import Kind, decode_blob, head
+from qfleet.wire.codec.blobs import VERSIONS, Kind, decode_blob, head
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import (
+    MAX_CHANNELS,
     MAX_CLBITS,
     MAX_EXPRESSIONS,
     MAX_FORMULAS,
@@ -25,6 +26,7 @@ from qfleet.wire.limits import (
     MAX_TABLES,
     MAX_VARIABLES,
 )
+from qfleet.wire.program.channels import Channel
 from qfleet.wire.program.expressions import Expression, Type
 from qfleet.wire.program.formulas import Formula
 from qfleet.wire.program.program import Program
@@ -59,16 +61,28 @@ class ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields
     saves: Annotated[tuple[Save, ...], Meta(max_length=MAX_SAVES)]
 
 
+class NoisyProgramMessage(ProgramMessage, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The same with noise. Programs without it are written as before, so that older workers read them."""
+
+    channel_refs: bytes
+    channels: Annotated[tuple[Channel, ...], Meta(max_length=MAX_CHANNELS)]
+    flips: bytes
+
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _encoder: Final = msgspec.msgpack.Encoder()
-#: Programs are equal in all formats that are read.
-_DECODERS: Final = {3: msgspec.msgpack.Decoder(ProgramMessage)}
+#: The format of programs with noise.
+NOISY: Final = 4
+_DECODERS: Final[dict[int, msgspec.msgpack.Decoder[ProgramMessage]]] = {
+    VERSIONS[Kind.PROGRAM]: msgspec.msgpack.Decoder(ProgramMessage),
+    NOISY: msgspec.msgpack.Decoder(NoisyProgramMessage),
+}
 
 
 def encode_program(program: Program) -> bytes:
     """Return the blob of a program; equal programs have equal blobs."""
-    message = ProgramMessage(
+    fields: dict[str, Any] = dict(
         num_qubits=program.num_qubits,
         num_clbits=program.num_clbits,
         codes=_bytes(program.codes, np.uint8),
@@ -91,7 +105,12 @@ def encode_program(program: Program) -> bytes:
         save_refs=_bytes(program.save_refs, np.int32),
         saves=program.saves,
     )
-    return head(Kind.PROGRAM) + _encoder.encode(message)
+    if not program.is_noisy():
+        return head(Kind.PROGRAM) + _encoder.encode(ProgramMessage(**fields))
+    fields["channel_refs"] = _bytes(program.channel_refs, np.int32)
+    fields["channels"] = program.channels
+    fields["flips"] = _bytes(program.flips, np.float64)
+    return head(Kind.PROGRAM, NOISY) + _encoder.encode(NoisyProgramMessage(**fields))
 
 
 def decode_program(blob: bytes) -> Program:
@@ -126,6 +145,13 @@ def decode_program(blob: bytes) -> Program:
         save_refs=_array(message.save_refs, np.int32, "save_refs"),
         saves=message.saves,
     )
+    if isinstance(message, NoisyProgramMessage):
+        program = msgspec.structs.replace(
+            program,
+            channel_refs=_array(message.channel_refs, np.int32, "channel_refs"),
+            channels=message.channels,
+            flips=_array(message.flips, np.float64, "flips"),
+        )
     check_program(program)
     return program
 

@@ -101,6 +101,8 @@ def program_bytes(program: Program) -> int:
         [len(s.indices) + len(s.x_masks) + len(s.z_masks) + len(s.coefficients) + len(s.starts) for s in program.saves]
     )
     objects = len(program.formulas) + len(program.tables) + len(program.saves) + len(program.loops)
+    objects += len(program.channels)
+    parts += sum([len(each.probabilities) + len(each.masks) + len(each.operators) for each in program.channels])
     nodes = objects + num_nodes(program)
     targets = program.num_targets[IS_UNITARY[program.codes]].astype(np.int64)
     entries = int((1 << 2 * np.minimum(targets, _LARGEST_MATRIX_LOG2)).sum())
@@ -120,7 +122,7 @@ def num_nodes(program: Program) -> int:
 
 _ARRAYS = (
     "codes", "num_controls", "num_targets", "operands", "clbits", "params", "table_refs", "jumps", "expression_refs",
-    "slots", "slot_refs", "save_refs",
+    "slots", "slot_refs", "save_refs", "channel_refs", "flips",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 """Numbers of a program's random events, which select each shot's random numbers.
 
 Each measurement, each reset and each target of an initialization is an event, even if it can have one outcome only.
+Noise has two: the first selects its branch, the second the operator of the branch.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from qfleet.wire.program.program import Program
 
 #: The event that samples the final state.
 FINAL_EVENT: Final = 0
+#: The event that draws the errors of a program without jumps, all before it is run.
+ERRORS_EVENT: Final = 2**32 - 1
+#: The readout error of a measurement has the measurement's event plus this.
+READOUT_EVENTS: Final = 2**31
 
 
 def event_numbers(program: Program) -> NDArray[np.int64]:

@@ -66,6 +66,8 @@ class Op(IntEnum):
     STORE = 37
     #: Save data of the current state. The state isn't changed.
     SAVE = 38
+    #: Apply a channel, an entry of the program's channels, to the targets.
+    NOISE = 39
 
 
 class Kind(Enum):
@@ -75,6 +77,8 @@ class Kind(Enum):
     UNITARY = auto()
     #: Acts on qubits, with random events.
     PROJECTIVE = auto()
+    #: Acts on qubits: one of a channel's branches.
+    NOISE = auto()
     #: Acts on clbits and variables, or changes the order of rows.
     FLOW = auto()
     #: Acts on nothing.
@@ -138,6 +142,8 @@ class OpSpec(NamedTuple):
     expressions: int = 0
     #: Number of random events, or `PER_TARGET`.
     events: int = 0
+    #: True if it takes a channel.
+    channel: bool = False
     #: True if its matrix is always diagonal.
     diagonal: bool = False
     #: True if its targets change places.
@@ -187,6 +193,8 @@ SPECS: Final = (
     OpSpec(Op.JUMP_UNLESS, 0, kind=Kind.FLOW, jumps=1, expressions=1),
     OpSpec(Op.STORE, 0, kind=Kind.FLOW, expressions=2),
     OpSpec(Op.SAVE, None, kind=Kind.SAVE),
+    # One event selects the branch, the other one the operator of the branch.
+    OpSpec(Op.NOISE, None, kind=Kind.NOISE, channel=True, events=2),
 )
 # fmt: on
 SPEC: Final[Mapping[Op, OpSpec]] = MappingProxyType({spec.op: spec for spec in SPECS})
@@ -228,6 +236,7 @@ IS_FLOW: Final = flags_by_code(lambda spec: spec.kind is Kind.FLOW)
 #: True if a row gives clbits or variables a value.
 WRITES: Final = flags_by_code(lambda spec: spec.clbits > 0 or (spec.kind is Kind.FLOW and not spec.jumps))
 EXCHANGES: Final = flags_by_code(lambda spec: spec.exchanges)
+HAS_CHANNEL: Final = flags_by_code(lambda spec: spec.channel)
 HAS_TABLE: Final = flags_by_code(lambda spec: spec.table is not Table.NONE)
 #: Bits of a table's index for each target.
 TABLE_BITS: Final = numbers_by_code(lambda spec: {Table.NONE: 0, Table.MATRIX: 2}.get(spec.table, 1))

@@ -15,6 +15,8 @@ array                   what one row takes from it
 ``jumps``               ``JUMP``, ``JUMP_UNLESS``: the row to go on with; the number of rows to end
 ``expression_refs``     ``JUMP_UNLESS``: one index into ``expressions``; ``STORE``: two, for where and what
 ``save_refs``           ``SAVE``: one index into ``saves``
+``channel_refs``        ``NOISE``: one index into ``channels``
+``flips``               ``MEASURE``: two probabilities, that the clbit is 1 though 0 was measured, and 0 though 1
 ======================  ==========================================================================================
 
 Angles that depend on parameters are slots: places in ``params`` that hold 0 until formulas fill them. One such program
@@ -34,6 +36,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.channels import Channel
 from qfleet.wire.program.expressions import Expression
 from qfleet.wire.program.formulas import Formula
 from qfleet.wire.program.operations import IS_FLOW, SPEC, SPECS, Kind, Op, Table
@@ -58,10 +61,15 @@ class Operation(NamedTuple):
     expressions: tuple[Expression, ...] = ()
     #: The index of the save; -1 for all other operations.
     save: int = -1
+    #: ``None`` for all operations but noise.
+    channel: Channel | None = None
+    #: The readout error of a measurement, see ``flips``; ``None`` without one.
+    flips: tuple[float, float] | None = None
 
 
-#: A read-only empty array.
+#: Read-only empty arrays.
 NOTHING: NDArray[np.int32] = np.frombuffer(b"", np.int32)
+NO_FLIPS: NDArray[np.float64] = np.frombuffer(b"", np.float64)
 
 
 class Program(msgspec.Struct, frozen=True, eq=False):
@@ -107,6 +115,11 @@ class Program(msgspec.Struct, frozen=True, eq=False):
     #: int32, flat
     save_refs: NDArray[np.int32] = NOTHING
     saves: tuple[Save, ...] = ()
+    #: int32, flat
+    channel_refs: NDArray[np.int32] = NOTHING
+    channels: tuple[Channel, ...] = ()
+    #: float64, shape (2 * measurements,), or empty if no measurement errs
+    flips: NDArray[np.float64] = NO_FLIPS
 
     def __len__(self) -> int:
         """Return the number of operations."""
@@ -115,6 +128,10 @@ class Program(msgspec.Struct, frozen=True, eq=False):
     def num_flow_operations(self) -> int:
         """Return the number of jumps and stores."""
         return int(np.count_nonzero(IS_FLOW[self.codes]))
+
+    def is_noisy(self) -> bool:
+        """Tell whether the program has noise or readout errors."""
+        return bool(len(self.channel_refs) or len(self.flips))
 
     def saves_unitary(self) -> bool:
         """Tell whether the program saves its matrix.
@@ -140,6 +157,8 @@ class Program(msgspec.Struct, frozen=True, eq=False):
         jumps = iter(self.jumps.tolist())
         expressions = map(self.expressions.__getitem__, self.expression_refs.tolist())
         saves = iter(self.save_refs.tolist())
+        channels = map(self.channels.__getitem__, self.channel_refs.tolist())
+        flips = iter(zip(*[iter(self.flips.tolist())] * 2, strict=True))
         at = angle = 0
         for code, controls, targets in zip(
             self.codes.tolist(), self.num_controls.tolist(), self.num_targets.tolist(), strict=True
@@ -159,6 +178,8 @@ class Program(msgspec.Struct, frozen=True, eq=False):
                 self.tables[next(table_refs)] if has_table else None,
                 next(clbits) if clbit else -1,
                 save=next(saves) if kind is Kind.SAVE else -1,
+                channel=next(channels) if kind is Kind.NOISE else None,
+                flips=next(flips, None) if clbit else None,
             )
             at = end
             angle += angles

@@ -14,9 +14,12 @@ from qfleet.wire.checks.program import check_program
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_CLBITS, MAX_OPERATIONS, MAX_QUBITS
+from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.expressions import Bit
 from qfleet.wire.program.operations import SPECS, Op, OpSpec, Table
 from qfleet.wire.program.saves import Save, SaveKind
+
+TWIRL = Channel.of(2, [Branch(0.5), Branch(0.5, z_mask=3)])
 
 HOSTILE = {
     "qubits below zero": (changed(num_qubits=-1), "num_qubits|>= 0"),
@@ -24,7 +27,7 @@ HOSTILE = {
     "more qubits than a number holds": (changed(num_qubits=2**64 - 1), "damaged message"),
     "too many clbits": (changed(num_clbits=MAX_CLBITS + 1), "damaged message"),
     "code 0": (single(0), "operation 0 has an unknown operation code"),
-    "code 39": (single(39), "operation 0 has an unknown operation code"),
+    "code 40": (single(40), "operation 0 has an unknown operation code"),
     "code 255": (single(255), "operation 0 has an unknown operation code"),
     "fewer controls than codes": (changed(num_controls=[0]), "10 codes, 1 control and 10 target counts"),
     "fewer targets than codes": (changed(num_targets=[0]), "10 codes, 10 control and 1 target counts"),
@@ -113,6 +116,8 @@ def test_every_operation_passes_in_its_right_form(spec: OpSpec):
         expression_refs=[0] * spec.expressions,
         expressions=(Bit(0),),
         save_refs=[0] if code is Op.SAVE else [],
+        channel_refs=[0] if spec.channel else [],
+        channels=(TWIRL,) if spec.channel else (),
         saves=(Save(kind=SaveKind.PROBABILITIES, label="p", subtype="average"),) if code is Op.SAVE else (),
     )
     (row,) = decode_program(blob)

@@ -32,8 +32,9 @@ def test_every_standard_gate_of_qiskit_is_in_one_row_or_on_the_list() -> None:
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.op.name)
 def test_a_row_is_one_that_the_engines_know_how_to_read(spec: OpSpec) -> None:
     assert (spec.kind is Kind.UNITARY) == (spec.inverse is not Inverse.NONE)
-    assert (spec.kind is Kind.PROJECTIVE) == bool(spec.events)
-    assert (spec.targets is None) == (spec.table is not Table.NONE or spec.kind is Kind.SAVE)
+    assert (spec.kind in (Kind.PROJECTIVE, Kind.NOISE)) == bool(spec.events)
+    assert (spec.targets is None) == (spec.table is not Table.NONE or spec.kind in (Kind.SAVE, Kind.NOISE))
+    assert spec.channel == (spec.kind is Kind.NOISE)
     assert not (spec.angles and (spec.table is not Table.NONE or spec.kind is not Kind.UNITARY))
     assert not (spec.clbits and spec.kind is not Kind.PROJECTIVE)
     assert not ((spec.jumps or spec.expressions) and spec.kind is not Kind.FLOW)
@@ -90,7 +91,7 @@ def test_operation_codes_stay_as_they_are():
     names = (
         "X Y Z H S SDG T TDG SX SXDG P RX RY RZ R U SWAP ISWAP DCX ECR RXX RYY RZZ RZX XX_MINUS_YY XX_PLUS_YY RCCX RC3X"
     )
-    others = "GLOBAL_PHASE UNITARY DIAGONAL MEASURE RESET INITIALIZE JUMP JUMP_UNLESS STORE SAVE"
+    others = "GLOBAL_PHASE UNITARY DIAGONAL MEASURE RESET INITIALIZE JUMP JUMP_UNLESS STORE SAVE NOISE"
     assert {code.name: int(code) for code in Op} == {
         name: number for number, name in enumerate(f"{names} {others}".split(), start=1)
     }

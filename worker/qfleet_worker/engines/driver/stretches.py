@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
-from qfleet.wire.program.operations import ANGLES, CLBITS, EXCHANGES, HAS_TABLE, Op
+from qfleet.wire.program.operations import ANGLES, CLBITS, EXCHANGES, HAS_CHANNEL, HAS_TABLE, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import EventStep, SaveStep
@@ -102,6 +102,8 @@ class CompileOnce(Generic[AnyPlan]):
             part.clbits.tobytes(),
             part.params.tobytes(),
             part.save_refs.tobytes(),
+            part.channel_refs.tobytes(),
+            part.flips.tobytes(),
             tuple([id(table) for table in part.tables]),
         )
         known = self._plans.get(key)
@@ -142,6 +144,7 @@ class Cutter:
         self._params = _starts(ANGLES[codes])
         self._clbits = _starts(CLBITS[codes])
         self._saves = _starts(codes == Op.SAVE)
+        self._channels = _starts(HAS_CHANNEL[codes])
         self._events = event_numbers(program)
 
     def stretch(self, start: int, end: int, *, first: bool, last: bool) -> Stretch:
@@ -167,6 +170,8 @@ class Cutter:
             variables=(),
             loops=(),
             save_refs=program.save_refs[self._saves[start] : self._saves[end]],
+            channel_refs=program.channel_refs[self._channels[start] : self._channels[end]],
+            flips=program.flips[2 * self._clbits[start] : 2 * self._clbits[end]],
         )
         return Stretch(part, first, last, int(self._events[start]) - 1)
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of channels and readout errors: each is possible."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from qfleet.wire.errors import WireError
+from qfleet.wire.program.channels import Channel
+from qfleet.wire.program.operations import HAS_CHANNEL, Op
+from qfleet.wire.program.program import Program
+
+#: Rounding of probabilities and operators that is allowed.
+TOLERANCE: Final = 1e-8
+
+
+def check_channels(program: Program) -> None:
+    """Check a program's channels, and its readout errors.
+
+    Raises:
+        WireError: a channel isn't possible, or doesn't fit its rows; or a readout error isn't a probability.
+    """
+    takers = HAS_CHANNEL[program.codes]
+    refs = program.channel_refs
+    if np.count_nonzero(takers) != len(refs):
+        raise WireError(f"{len(refs)} channel references for {np.count_nonzero(takers)} operations that need one")
+    if ((refs < 0) | (refs >= len(program.channels))).any():
+        raise WireError("an operation refers to a channel that isn't there")
+    for number, channel in enumerate(program.channels):
+        _check(number, channel)
+    if len(refs):
+        widths = np.array([channel.num_targets for channel in program.channels], np.int64)
+        if (widths[refs] != program.num_targets[takers]).any():
+            raise WireError("a channel doesn't fit its operation's qubits")
+    _check_flips(program)
+
+
+def _check(number: int, channel: Channel) -> None:
+    count, rest = divmod(len(channel.probabilities), 8)
+    if rest or len(channel.masks) != 3 * count or len(channel.counts) != 2 * count:
+        raise WireError(f"channel {number} has probabilities, masks and counts that don't belong together")
+    chances = channel.chances()
+    # Not a number fails both.
+    if not (chances >= 0).all() or not abs(chances.sum() - 1) <= TOLERANCE:
+        raise WireError(f"the probabilities of channel {number} aren't probabilities that add up to 1")
+    masks = np.frombuffer(channel.masks, np.uint8).reshape(-1, 3)
+    if (masks >> channel.num_targets).any() or (masks[:, 2] & (masks[:, 0] | masks[:, 1])).any():
+        raise WireError(f"channel {number} has masks of targets that aren't there, or resets what gets a Pauli")
+    counts = np.frombuffer(channel.counts, "<u2").astype(np.int64)
+    if len(channel.operators) != 16 * 4**channel.num_targets * counts.sum():
+        raise WireError(f"channel {number} has {len(channel.operators)} bytes of operators")
+    if masks[counts > 0].any() or counts[0] or masks[0].any():
+        raise WireError(f"a branch of channel {number} has masks and operators, or its first isn't the identity")
+    for branch in channel.branches():
+        if not branch.has_masks:
+            squares = np.einsum("kij,kil->jl", branch.operators.conj(), branch.operators)
+            if not np.abs(squares - np.eye(len(squares))).max() <= TOLERANCE:
+                raise WireError(f"the Kraus operators of a branch of channel {number} don't preserve the trace")
+
+
+def _check_flips(program: Program) -> None:
+    flips = program.flips
+    if not len(flips):
+        return
+    measurements = np.count_nonzero(program.codes == Op.MEASURE)
+    if len(flips) != 2 * measurements:
+        raise WireError(f"{len(flips)} readout errors for {measurements} measurements")
+    if not ((flips >= 0) & (flips <= 1)).all():
+        raise WireError("a readout error isn't a probability")
