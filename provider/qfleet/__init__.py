@@ -8,8 +8,8 @@
 
 `FleetProvider.local` starts a fleet on this machine and needs no server. `qfleet.errors` has the tree of errors.
 
-The names in ``dir(qfleet)`` are public, and so are the classes in `qfleet.errors` and `qfleet.options`. Everything else
-may change in any version.
+The names in ``dir(qfleet)`` are public, and so are the classes in `qfleet.errors`, `qfleet.noise` and
+`qfleet.options`. Everything else may change in any version.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from qfleet import errors
+    from qfleet import errors, noise
     from qfleet.backend import FleetBackend
     from qfleet.jobs.celery_results import celery_app
     from qfleet.jobs.circuits import FleetJob
@@ -44,6 +44,7 @@ __all__ = [
     "celery_app",
     "errors",
     "iter_sweep",
+    "noise",
     "sweep",
 ]
 
@@ -66,8 +67,8 @@ def __getattr__(name: str) -> Any:
     # A worker imports qfleet.wire, and must not import Qiskit with it.
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
-    if name == "errors":
-        return import_module("qfleet.errors")
+    if name in ("errors", "noise"):
+        return import_module(f"qfleet.{name}")
     if name == "__version__":
         from importlib.metadata import version
 

@@ -9,6 +9,7 @@
     │   ├── UnboundParameterError       a circuit has parameters without a value
     │   ├── CapacityError               a circuit fits no worker, or its data fits no Redis value
     │   ├── InvalidOptionError          a run option or a setting has a wrong value
+    │   ├── NoiseError                  a noise model or a channel is impossible, or can't be simulated
     │   ├── CircuitFileError            a file isn't a circuit that qfleet reads
     │   ├── BrokerError                 Redis can't be used
     │   │   ├── BrokerUnreachableError
@@ -63,6 +64,7 @@ __all__ = [
     "JobNotFoundError",
     "LocalFleetError",
     "MissingExtraError",
+    "NoiseError",
     "QfleetError",
     "QuotaError",
     "UnboundParameterError",
@@ -179,6 +181,15 @@ class InvalidOptionError(QfleetError, ValueError):
     value: Any = None
     #: the name of the circuit that the value doesn't fit
     circuit: str | None = None
+
+
+class NoiseError(QfleetError, ValueError):
+    """A noise model or a channel is impossible, or can't be simulated."""
+
+    #: the wrong entry: an argument, or a gate of the model with its qubits
+    entry: str | None = None
+    #: the value that was given, or its repr
+    value: Any = None
 
 
 class CircuitFileError(QfleetError):

@@ -16,7 +16,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.providers.exceptions import JobError, JobTimeoutError
 
 import qfleet
-from qfleet import errors
+from qfleet import errors, noise
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import encode_program
 
@@ -86,14 +86,15 @@ MEMBERS = {
 }
 FUNCTIONS = {"celery_app", "iter_sweep", "sweep"}
 #: Modules at the top of the client whose names are public.
-PUBLIC_MODULES = {"backend", "errors", "options", "provider"}
+PUBLIC_MODULES = {"backend", "errors", "noise", "options", "provider"}
 
 
 def test_dir_shows_the_public_names() -> None:
     assert qfleet.__all__ == sorted(qfleet.__all__) == dir(qfleet)
-    assert set(dir(qfleet)) == {*MEMBERS, *FUNCTIONS, "__version__", "errors"}
+    assert set(dir(qfleet)) == {*MEMBERS, *FUNCTIONS, "__version__", "errors", "noise"}
     assert all(getattr(qfleet, name).__name__ == name for name in {*MEMBERS, *FUNCTIONS})
     assert qfleet.errors is errors
+    assert qfleet.noise is noise
     assert qfleet.__version__ == version("qfleet")
 
 

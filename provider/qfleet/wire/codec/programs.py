@@ -62,7 +62,10 @@ class ProgramMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class NoisyProgramMessage(ProgramMessage, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The same with noise. Programs without it are written as before, so that older workers read them."""
+    """The same with noise.
+
+    Programs without noise are written as before, so that older workers read them.
+    """
 
     channel_refs: bytes
     channels: Annotated[tuple[Channel, ...], Meta(max_length=MAX_CHANNELS)]

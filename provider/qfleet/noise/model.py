@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Noise models: the channels of gates, and the errors of readout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias, final
+
+from numpy.typing import ArrayLike
+from qiskit.circuit.library import get_standard_gate_name_mapping
+
+from qfleet.errors import NoiseError
+from qfleet.noise.channel import Channel
+from qfleet.noise.checks import number, probability
+from qfleet.noise.readout import Flips, check_readout
+
+#: Ordered qubits, or ``None`` for all.
+Qubits: TypeAlias = "tuple[int, ...] | None"
+#: Gates and pairs of gates that a repr has.
+_SHOWN = 8
+_WIDTHS = {name: gate.num_qubits for name, gate in get_standard_gate_name_mapping().items()}
+
+
+class Relaxation(NamedTuple):
+    """Relaxation during delays.
+
+    Index q is for qubit q; times are in seconds.
+    """
+
+    t1s: tuple[float, ...]
+    t2s: tuple[float, ...]
+    excited_state_populations: tuple[float, ...]
+    #: seconds of one ``dt``; ``None`` if delays have other units
+    dt: float | None
+
+
+class _Parts(NamedTuple):
+    """The content of a noise model."""
+
+    #: by name or label of a gate, then by its ordered qubits
+    gates: Mapping[str, Mapping[Qubits, Channel]] = {}
+    #: by the ordered qubits that are measured together: rows by the true value
+    readout: Mapping[Qubits, tuple[tuple[float, ...], ...]] = {}
+    relaxation: Relaxation | None = None
+    #: passes of Qiskit's transpiler that write errors into circuits with delays
+    passes: tuple[Any, ...] = ()
+
+
+@final
+class NoiseModel:
+    """Channels of gates, errors of readout, and relaxation during delays.
+
+    A model never changes: `add` and the other methods return a new one. A gate is named by its label if it has one,
+    else by its name. A channel for certain qubits, in their order, replaces that for all qubits. It acts after its
+    gate, on ``measure`` before it.
+    """
+
+    def __init__(self) -> None:
+        """Make a model without noise."""
+        self._parts = _Parts()
+
+    @classmethod
+    def _of(cls, parts: _Parts) -> NoiseModel:
+        model = cls()
+        model._parts = parts
+        return model
+
+    def add(
+        self, channel: Channel, gates: str | Iterable[str], qubits: int | Iterable[int] | None = None
+    ) -> NoiseModel:
+        """Return this model with a channel on gates.
+
+        Where there is one already, for the same qubits, the new one comes after it.
+
+        Args:
+            channel: what happens with each gate, on its qubits.
+            gates: names or labels of gates, also ``measure``, ``reset``, ``id``, ``delay``.
+            qubits: the gates' qubits in their order; ``None`` for all qubits.
+
+        Raises:
+            NoiseError: the channel doesn't fit a gate or the qubits.
+        """
+        if not isinstance(channel, Channel):
+            raise NoiseError(f"channel = {channel!r}: a Channel is needed", entry="channel", value=channel)
+        places = _qubits(qubits)
+        if places is not None and len(places) != channel.num_qubits:
+            raise NoiseError(
+                f"qubits = {qubits!r}: the channel has {channel.num_qubits} qubits", entry="qubits", value=qubits
+            )
+        changed = dict(self._parts.gates)
+        for name in (gates,) if isinstance(gates, str) else gates:
+            if not isinstance(name, str):
+                raise NoiseError(f"gates: {name!r} isn't the name of a gate", entry="gates", value=name)
+            if _WIDTHS.get(name, channel.num_qubits) != channel.num_qubits:
+                raise NoiseError(
+                    f"gates: {name!r} has {_WIDTHS[name]} qubits, the channel {channel.num_qubits}",
+                    entry="gates",
+                    value=name,
+                )
+            before = changed.get(name, {}).get(places)
+            changed[name] = {**changed.get(name, {}), places: before.then(channel) if before else channel}
+        return self._of(self._parts._replace(gates=changed))
+
+    def add_readout(self, matrix: ArrayLike, qubits: int | Iterable[int] | None = None) -> NoiseModel:
+        """Return this model with a readout error, which replaces an earlier one.
+
+        Args:
+            matrix: shape (2, 2): ``[[P(0|0), P(1|0)], [P(0|1), P(1|1)]]``, P(read|measured).
+            qubits: the qubits that have it, each of them; ``None`` for all.
+
+        Raises:
+            NoiseError: a row isn't probabilities that add up to 1.
+        """
+        rows = check_readout("the readout error", matrix)
+        if len(rows) != 2:
+            raise NoiseError(
+                f"the readout error has {len(rows)} rows; measurements are of one qubit, so 2 are needed",
+                entry="the readout error",
+            )
+        places = _qubits(qubits)
+        new: dict[Qubits, tuple[tuple[float, ...], ...]] = (
+            {None: rows} if places is None else {(qubit,): rows for qubit in places}
+        )
+        return self._of(self._parts._replace(readout={**self._parts.readout, **new}))
+
+    def with_relaxation(
+        self,
+        t1s: Sequence[float],
+        t2s: Sequence[float],
+        *,
+        excited_state_populations: Sequence[float] | None = None,
+        dt: float | None = None,
+    ) -> NoiseModel:
+        """Return this model with thermal relaxation during delays.
+
+        Args:
+            t1s: decay time of each qubit in seconds; ``inf`` for no decay.
+            t2s: dephasing time of each qubit in seconds.
+            excited_state_populations: probability of |1> in equilibrium of each qubit; 0 if left out.
+            dt: seconds of one ``dt``, for delays in this unit.
+
+        Raises:
+            NoiseError: the lists are of different lengths, or a value is out of its range.
+        """
+        populations = [0.0] * len(t1s) if excited_state_populations is None else excited_state_populations
+        if not len(t1s) == len(t2s) == len(populations):
+            raise NoiseError(
+                f"t1s, t2s and excited_state_populations have {len(t1s)}, {len(t2s)} and {len(populations)} entries",
+                entry="t1s",
+            )
+        for qubit, (t1, t2, population) in enumerate(zip(t1s, t2s, populations, strict=True)):
+            number(f"t1s[{qubit}]", t1, 0.0, math.inf)
+            number(f"t2s[{qubit}]", t2, 0.0, 2 * float(t1))
+            probability(f"excited_state_populations[{qubit}]", population)
+        if dt is not None:
+            number("dt", dt, 0.0, math.inf)
+            dt = float(dt)
+        relaxation = Relaxation(_floats(t1s), _floats(t2s), _floats(populations), dt)
+        return self._of(self._parts._replace(relaxation=relaxation))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names and labels of the gates that have channels."""
+        return frozenset(self._parts.gates)
+
+    @property
+    def relaxation(self) -> Relaxation | None:
+        """Return the relaxation during delays."""
+        return self._parts.relaxation
+
+    @property
+    def passes(self) -> tuple[Any, ...]:
+        """Return the transpiler passes that write errors into circuits with delays."""
+        return self._parts.passes
+
+    def channel(self, name: str, qubits: Sequence[int]) -> Channel | None:
+        """Return the channel of a gate, or ``None`` if it has none.
+
+        Args:
+            name: its label if it has one, else its name.
+            qubits: its qubits in their order.
+
+        Raises:
+            NoiseError: the gate has another number of qubits than the channel.
+        """
+        entries = self._parts.gates.get(name)
+        if entries is None:
+            return None
+        found = entries.get(tuple(qubits)) or entries.get(None)
+        if found is not None and found.num_qubits != len(qubits):
+            raise NoiseError(
+                f"gate {name!r} acts on {len(qubits)} qubits; its channel in the noise model has {found.num_qubits}",
+                entry=name,
+                value=tuple(qubits),
+            )
+        return found
+
+    def flips(self, qubit: int) -> Flips | None:
+        """Return the readout error of a qubit, or ``None``."""
+        rows = self._parts.readout.get((qubit,)) or self._parts.readout.get(None)
+        return None if rows is None else Flips(rows[0][1], rows[1][0])
+
+    def entries(self) -> Iterable[tuple[str, Qubits, Channel]]:
+        """Yield the name, the qubits and the channel of each entry."""
+        for name, by_qubits in self._parts.gates.items():
+            for qubits, channel in by_qubits.items():
+                yield name, qubits, channel
+
+    def is_ideal(self) -> bool:
+        """Tell whether the model has no noise."""
+        return not any(self._parts)
+
+    @cached_property
+    def _key(self) -> tuple[object, ...]:
+        parts = self._parts
+        gates = frozenset(self.entries())
+        return gates, frozenset(parts.readout.items()), parts.relaxation, parts.passes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoiseModel) and (self is other or self._key == other._key)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        parts = self._parts
+        lines = [f"{name}: {_listed(parts.gates[name])}" for name in sorted(parts.gates)]
+        if parts.readout:
+            lines.append(f"readout: {_listed(parts.readout)}")
+        if parts.relaxation is not None:
+            lines.append(f"relaxation during delays of {len(parts.relaxation.t1s)} qubits")
+        lines += [f"pass: {type(each).__name__}" for each in parts.passes]
+        return "<NoiseModel: " + ("no noise" if not lines else "; ".join(lines)) + ">"
+
+
+def _qubits(qubits: int | Iterable[int] | None) -> Qubits:
+    if qubits is None:
+        return None
+    given = [qubits] if isinstance(qubits, int) else list(qubits)
+    found = tuple([int(number("qubits", qubit, 0, 2**31 - 1, whole=True)) for qubit in given])
+    if not found or len(set(found)) != len(found):
+        raise NoiseError(f"qubits = {qubits!r}: different qubits are needed", entry="qubits", value=qubits)
+    return found
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _listed(places: Iterable[Qubits]) -> str:
+    ordered = sorted(places, key=lambda place: () if place is None else place)
+    names = ["all qubits" if each is None else str(each[0] if len(each) == 1 else each) for each in ordered]
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

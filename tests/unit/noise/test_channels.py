@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Channels are what Qiskit's `quantum_info` says, in a canonical form with the largest part of the identity."""
+
+from __future__ import annotations
+
+import math
+import pickle  # noqa: TID251 - of our own
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from qiskit.quantum_info import Choi, Kraus, Operator, Pauli, SuperOp, random_quantum_channel, random_unitary
+
+from qfleet.errors import NoiseError
+from qfleet.noise import Channel
+from qfleet.noise.matrices import choi_of, trace_error
+from qfleet.wire.program.channels import Branch
+
+Matrix = NDArray[np.complex128]
+X, Z = Operator(Pauli("X")).data, Operator(Pauli("Z")).data
+
+
+def pauli(chances: dict[str, float]) -> Matrix:
+    parts = [p * SuperOp(Operator(Pauli(label))).data for label, p in chances.items()]
+    return np.sum(parts, axis=0)
+
+
+def depolarized(p: float, num_qubits: int) -> Matrix:
+    side = 2**num_qubits
+    mixed = np.outer(np.eye(side).reshape(-1) / side, np.eye(side).reshape(-1))
+    return (1 - p) * np.eye(side**2) + p * mixed
+
+
+def relaxed(t1: float, t2: float, time: float, population: float) -> Matrix:
+    """The closed form: populations decay with T1, coherences with T2."""
+    stay, coherence = np.exp(-time / t1), np.exp(-time / t2)
+    found = np.diag([0, coherence, coherence, 0]).astype(complex)
+    found[0, 0], found[0, 3] = stay + (1 - stay) * (1 - population), (1 - stay) * (1 - population)
+    found[3, 0], found[3, 3] = (1 - stay) * population, stay + (1 - stay) * population
+    return found
+
+
+def cases() -> Iterator[tuple[str, Channel, Matrix]]:
+    yield "pauli", Channel.pauli({"XI": 0.1, "ZY": 0.2, "II": 0.7}), pauli({"XI": 0.1, "ZY": 0.2, "II": 0.7})
+    yield "pauli, rest", Channel.pauli({"XYZ": 0.1}), pauli({"XYZ": 0.1, "III": 0.9})
+    for width in (1, 2, 3):
+        yield f"depolarizing {width}", Channel.depolarizing(0.3, width), depolarized(0.3, width)
+        most = 4**width / (4**width - 1)
+        yield f"most depolarizing {width}", Channel.depolarizing(most, width), depolarized(most, width)
+        channel = random_quantum_channel(2**width, rank=3, seed=width)
+        yield f"kraus {width}", Channel.kraus(Kraus(channel).data), SuperOp(channel).data
+        yield f"superop {width}", Channel.superop(SuperOp(channel).data), SuperOp(channel).data
+        unitary = random_unitary(2**width, seed=width)
+        yield f"unitary {width}", Channel.unitary(unitary.data), SuperOp(unitary).data
+        one, other = Channel.unitary(unitary.data), Channel.kraus(Kraus(channel).data)
+        expected = 0.25 * SuperOp(unitary).data + 0.75 * SuperOp(channel).data
+        yield f"mixture {width}", Channel.mixture([(0.25, one), (0.75, other)]), expected
+        yield f"then {width}", one.then(other), SuperOp(unitary).compose(channel).data
+    yield "reset", Channel.reset(0.1, 0.2), 0.7 * np.eye(4) + 0.1 * SET[0] + 0.2 * SET[1]
+    for times in ((50.0, 30.0, 4.0, 0.0), (50.0, 50.0, 4.0, 0.3), (50.0, 70.0, 0.3, 0.0), (50.0, 100.0, 9.0, 0.2)):
+        yield f"relaxation {times}", Channel.thermal_relaxation(*times), relaxed(*times)
+    damping = [np.diag([1, 0.7**0.5]), 0.3**0.5 * np.array([[0, 1], [0, 0]])]
+    yield "amplitude", Channel.amplitude_damping(0.3), SuperOp(Kraus(damping)).data
+    yield "phase", Channel.phase_damping(0.3), np.diag([1, 0.7**0.5, 0.7**0.5, 1])
+    low, high = Channel.amplitude_damping(0.3), Channel.pauli({"XZ": 0.2})
+    beside = SuperOp(pauli({"XZ": 0.2, "II": 0.8})).tensor(SuperOp(Kraus(damping)))
+    yield "beside", low.beside(high), beside.data
+    masks = Channel.reset(0.3).beside(Channel.reset(0.1)).then(Channel.pauli({"XY": 0.2}))
+    resets = SuperOp(0.9 * np.eye(4) + 0.1 * SET[0]).tensor(SuperOp(0.7 * np.eye(4) + 0.3 * SET[0]))
+    yield "resets and paulis", masks, resets.compose(SuperOp(pauli({"XY": 0.2, "II": 0.8}))).data
+
+
+#: Superoperators that put a qubit into |0> and |1>.
+SET = [np.outer(np.eye(4)[3 * bit], np.eye(4)[0] + np.eye(4)[3]) for bit in (0, 1)]
+CASES = list(cases())
+
+
+@pytest.mark.parametrize(("channel", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_superoperators(channel: Channel, expected: Matrix) -> None:
+    assert np.abs(channel.to_superop() - expected).max() < 1e-12
+    kraus = SuperOp(Kraus(channel.to_kraus())).data
+    assert np.abs(kraus - expected).max() < 1e-12
+    again = Channel.superop(channel.to_superop())
+    assert np.abs(again.to_superop() - expected).max() < 1e-12
+
+
+def is_physical(choi: Matrix) -> bool:
+    return bool(np.linalg.eigvalsh(choi)[0] > -1e-11)
+
+
+@pytest.mark.parametrize("channel", [case[1] for case in CASES], ids=[case[0] for case in CASES])
+def test_the_canonical_form(channel: Channel) -> None:
+    branches = channel.wire.branches()
+    assert math.fsum(branch.probability for branch in branches) == pytest.approx(1, abs=1e-14)
+    assert branches[0].is_identity
+    assert all(branch.probability > 0 and not branch.is_identity for branch in branches[1:])
+    masks = [branch[1:4] for branch in branches if branch.has_masks]
+    assert len(set(masks)) == len(masks)
+    for branch in branches:
+        if not branch.has_masks:
+            assert trace_error(branch.operators) < 1e-12
+    for branch in branches:
+        if not branch.has_masks and len(branch.operators) > 1 and branch.operators.shape[-1] < 16:
+            # Nothing of the identity is left in what depends on the state.
+            one = np.eye(branch.operators.shape[-1]).reshape(-1)
+            assert not is_physical(choi_of(branch.operators) - 1e-7 * np.outer(one, one))
+
+
+@pytest.mark.parametrize(
+    ("t2", "rest"), [(30.0, 0.0071), (50.0, 0.0060), (70.0, 0.0071), (90.0, 0.0164), (99.0, 0.132), (100.0, 1.0)]
+)
+def test_identity_in_relaxation(t2: float, rest: float) -> None:
+    """As a superoperator, without the mixture that T2 <= T1 has."""
+    channel = Channel.superop(relaxed(50.0, t2, 0.3, 0.0))
+    assert 1 - channel.wire.chances()[0] == pytest.approx(rest, rel=0.01)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2), st.integers(2, 6), st.floats(0, 1))
+def test_identity_taken_out_is_the_largest(seed: int, width: int, rank: int, share: float) -> None:
+    random = SuperOp(random_quantum_channel(2**width, rank=min(rank, 4**width), seed=seed)).data
+    whole = share * np.eye(4**width) + (1 - share) * random
+    channel = Channel.superop(whole)
+    assert np.abs(channel.to_superop() - whole).max() < 1e-12
+    taken = channel.wire.chances()[0]
+    choi, one = Choi(SuperOp(whole)).data, np.eye(2**width).reshape(-1)
+    assert taken >= share - 1e-9
+    assert is_physical(choi - taken * np.outer(one, one))
+    if taken < 1 - 1e-5:
+        assert not is_physical(choi - (taken + 1e-6) * np.outer(one, one))
+
+
+def test_operators_become_masks() -> None:
+    """Paulis in any disguise are masks."""
+    y = np.array([[0, -1], [1, 0]])
+    assert Channel.unitary(y) == Channel.pauli({"Y": 1})
+    both = [0.9**0.5 * np.eye(2), 0.1**0.5 * 1j * Z]
+    turned = np.array([[1, 1], [1, -1]]) / 2**0.5
+    assert [branch[1:4] for branch in Channel.kraus(np.einsum("ij,jkl->ikl", turned, both)).wire.branches()] == [
+        (0, 0, 0),
+        (0, 1, 0),
+    ]
+    depolarizing = Channel.superop(depolarized(0.1, 2)).wire.branches()
+    assert all(branch.has_masks for branch in depolarizing)
+    assert len(depolarizing) == 16
+
+
+def test_kraus_operators_that_are_unitaries_are_a_mixture() -> None:
+    units = [random_unitary(2, seed=seed).data for seed in range(3)]
+    weights = [0.5, 0.3, 0.2]
+    channel = Channel.kraus([w**0.5 * unit for w, unit in zip(weights, units, strict=True)])
+    assert sorted(channel.wire.chances()) == pytest.approx([0, 0.2, 0.3, 0.5])
+    assert all(branch.is_unitary for branch in channel.wire.branches())
+
+
+def test_equal_branches_are_one() -> None:
+    unitary = random_unitary(2, seed=1).data
+    parts = [(0.25, Channel.unitary(unitary)), (0.25, Channel.unitary(1j * unitary)), (0.5, Channel.pauli({"I": 1}))]
+    assert Channel.mixture(parts).wire.chances().tolist() == [0.5, 0.5]
+    # A qubit that is put into |0> needs no Pauli before.
+    flipped = Channel.pauli({"X": 0.5}).then(Channel.reset(1.0))
+    assert flipped == Channel.reset(1.0)
+
+
+def test_equality_and_copies() -> None:
+    one, other = (
+        Channel.pauli({"X": 0.1, "I": 0.9}),
+        Channel.mixture([(0.9, Channel.pauli({"I": 1})), (0.1, Channel.unitary(X))]),
+    )
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != Channel.pauli({"X": 0.2})
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301
+    assert repr(one) == "<Channel on 1 qubit: I 0.9, X 0.1>"
+    assert repr(Channel.depolarizing(0.1, 2)).endswith("and 10 more>")
+    assert Channel.pauli({"II": 1.0}).is_identity()
+    assert not one.is_identity()
+
+
+def test_a_channel_is_made_when_it_is_needed() -> None:
+    made = []
+
+    def make() -> list[Branch]:
+        made.append(1)
+        return [Branch(1.0)]
+
+    channel = Channel(1, make)
+    assert not made
+    assert channel.is_identity()
+    assert channel.is_identity()
+    assert made == [1]
+
+
+WRONG: list[tuple[Callable[[], Channel], str]] = [
+    (lambda: Channel.pauli({"X": 0.7, "Z": 0.7}), "add up to 1.4"),
+    (lambda: Channel.pauli({"X": 0.7, "I": 0.2}), "add up to 0.9"),
+    (lambda: Channel.pauli({"X": -0.1}), "probability of X"),
+    (lambda: Channel.pauli({"X": float("nan")}), "probability of X"),
+    (lambda: Channel.pauli({"A": 0.1}), "'A'"),
+    (lambda: Channel.pauli({"X": 0.1, "XX": 0.1}), "'XX'"),
+    (lambda: Channel.pauli({}), "0 qubits"),
+    (lambda: Channel.depolarizing(1.5), "p = 1.5"),
+    (lambda: Channel.depolarizing(0.1, 9), "num_qubits = 9"),
+    (lambda: Channel.kraus([np.eye(2), X]), "don't preserve the trace"),
+    (lambda: Channel.kraus([np.eye(2), np.eye(4)]), "Kraus operator 1"),
+    (lambda: Channel.kraus([np.eye(3)]), r"\(3, 3\)"),
+    (lambda: Channel.kraus([]), "0 Kraus operators"),
+    (lambda: Channel.kraus([np.full((2, 2), np.nan)]), "finite"),
+    (lambda: Channel.superop(np.diag([1, 2, 2, 1])), "completely positive"),
+    (lambda: Channel.superop(np.eye(2)), r"\(4\*\*n, 4\*\*n\)"),
+    (lambda: Channel.unitary(2 * np.eye(2)), "isn't unitary"),
+    (lambda: Channel.mixture([(0.5, Channel.reset(1))]), "add up to 0.5"),
+    (lambda: Channel.mixture([(0.5, Channel.reset(1)), (0.5, Channel.depolarizing(0.1, 2))]), "1 and 2 qubits"),
+    (lambda: Channel.reset(0.7, 0.7), "p0"),
+    (lambda: Channel.thermal_relaxation(10, 30, 1), "t2 = 30"),
+    (lambda: Channel.thermal_relaxation(0, 0, 1), "t1 = 0"),
+    (lambda: Channel.thermal_relaxation(10, 10, -1), "time = -1"),
+    (lambda: Channel.amplitude_damping(2), "p = 2"),
+    (lambda: Channel.phase_damping(-1), "p = -1"),
+    (lambda: Channel.reset(1).then(Channel.depolarizing(0.1, 2)), "2 qubits"),
+]
+
+
+@pytest.mark.parametrize(("make", "text"), WRONG)
+def test_wrong_channels(make: Callable[[], Channel], text: str) -> None:
+    with pytest.raises(NoiseError, match=text) as caught:
+        make()
+    assert caught.value.entry

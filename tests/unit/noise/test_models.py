@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Noise models find the channels of gates, and never change."""
+
+from __future__ import annotations
+
+import pickle  # noqa: TID251 - of our own
+from collections.abc import Callable
+
+import pytest
+
+from qfleet.errors import NoiseError
+from qfleet.noise import Channel, NoiseModel
+
+ONE, OTHER, TWO = Channel.depolarizing(0.1), Channel.reset(0.2), Channel.depolarizing(0.1, 2)
+
+
+def test_local_channels_replace_those_for_all_qubits() -> None:
+    model = NoiseModel().add(ONE, ["x", "my label"]).add(OTHER, "x", 3).add(TWO, "cx", [0, 1])
+    assert model.channel("x", [0]) == ONE
+    assert model.channel("x", [3]) == OTHER
+    assert model.channel("my label", [3]) == ONE
+    assert model.channel("cx", [0, 1]) == TWO
+    assert model.channel("cx", [1, 0]) is None
+    assert model.channel("y", [0]) is None
+    assert model.names == {"x", "my label", "cx"}
+
+
+def test_a_second_channel_comes_after_the_first() -> None:
+    model = NoiseModel().add(OTHER, "x").add(ONE, "x")
+    assert model.channel("x", [0]) == OTHER.then(ONE)
+
+
+def test_readout() -> None:
+    model = NoiseModel().add_readout([[0.9, 0.1], [0.2, 0.8]]).add_readout([[1, 0], [0.5, 0.5]], [1, 2])
+    assert model.flips(0) == (0.1, 0.2)
+    assert model.flips(2) == (0.0, 0.5)
+    assert NoiseModel().add_readout([[0.9, 0.1], [0.2, 0.8]], 1).flips(0) is None
+
+
+def test_models_never_change_and_compare_by_content() -> None:
+    empty = NoiseModel()
+    model = empty.add(ONE, "x").add_readout([[0.9, 0.1], [0.2, 0.8]]).with_relaxation([1.0], [2.0], dt=1e-9)
+    assert empty.is_ideal()
+    assert not model.is_ideal()
+    same = NoiseModel().with_relaxation([1.0], [2.0], dt=1e-9).add_readout([[0.9, 0.1], [0.2, 0.8]]).add(ONE, "x")
+    assert model == same
+    assert hash(model) == hash(same)
+    assert model != empty
+    assert pickle.loads(pickle.dumps(model)) == model  # noqa: S301
+    assert repr(model) == "<NoiseModel: x: all qubits; readout: all qubits; relaxation during delays of 1 qubits>"
+    assert repr(empty) == "<NoiseModel: no noise>"
+
+
+WRONG: list[tuple[Callable[[], object], str]] = [
+    (lambda: NoiseModel().add(TWO, "x"), "'x' has 1 qubits"),
+    (lambda: NoiseModel().add(ONE, "measure", [0, 1]), "qubits"),
+    (lambda: NoiseModel().add(TWO, "cx", [1, 1]), "different qubits"),
+    (lambda: NoiseModel().add(ONE, "x", -1), "qubits = -1"),
+    (lambda: NoiseModel().add("depolarizing", "x"), "a Channel is needed"),  # type: ignore[arg-type]
+    (lambda: NoiseModel().add(ONE, [3]), "3 isn't the name"),  # type: ignore[list-item]
+    (lambda: NoiseModel().add_readout([[0.9, 0.2], [0, 1]]), "row 0 of the readout error"),
+    (lambda: NoiseModel().add_readout([[0.9], [0.1]]), r"\(2, 1\)"),
+    (lambda: NoiseModel().add_readout([[0.25] * 4] * 4), "4 rows"),
+    (lambda: NoiseModel().with_relaxation([1.0], [3.0]), r"t2s\[0\]"),
+    (lambda: NoiseModel().with_relaxation([1.0], []), "1, 0 and 1"),
+    (lambda: NoiseModel().add(ONE, "mine").channel("mine", [0, 1]), "'mine' acts on 2 qubits"),
+]
+
+
+@pytest.mark.parametrize(("make", "text"), WRONG)
+def test_wrong_models(make: Callable[[], object], text: str) -> None:
+    with pytest.raises(NoiseError, match=text) as caught:
+        make()
+    assert caught.value.entry
