@@ -10,10 +10,13 @@ from typing import Any, NamedTuple, TypeAlias, final
 
 from numpy.typing import ArrayLike
 from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.providers import BackendV2
+from qiskit.transpiler import Target
 
 from qfleet.errors import NoiseError
 from qfleet.noise.channel import Channel
 from qfleet.noise.checks import number, probability
+from qfleet.noise.device import DeviceSettings, gate_errors, qubit_times, readout_errors
 from qfleet.noise.readout import Flips, check_readout
 
 #: Ordered qubits, or ``None`` for all.
@@ -66,6 +69,77 @@ class NoiseModel:
         model = cls()
         model._parts = parts
         return model
+
+    @classmethod
+    def from_backend(
+        cls,
+        backend: BackendV2,
+        *,
+        gate_error: bool = True,
+        readout_error: bool = True,
+        thermal_relaxation: bool = True,
+        temperature: float = 0.0,
+    ) -> NoiseModel:
+        """Return the noise of a device, as Aer derives it.
+
+        Args:
+            backend: the device, real or fake.
+            gate_error: see `from_target`.
+            readout_error: see `from_target`.
+            thermal_relaxation: see `from_target`.
+            temperature: see `from_target`.
+
+        Raises:
+            TypeError: the device isn't a BackendV2.
+            NoiseError: an error rate or a time is impossible.
+        """
+        if not isinstance(backend, BackendV2):
+            raise TypeError(f"a device is a BackendV2 of Qiskit, not {type(backend).__name__}")
+        return cls.from_target(
+            backend.target,
+            gate_error=gate_error,
+            readout_error=readout_error,
+            thermal_relaxation=thermal_relaxation,
+            temperature=temperature,
+        )
+
+    @classmethod
+    def from_target(
+        cls,
+        target: Target,
+        *,
+        gate_error: bool = True,
+        readout_error: bool = True,
+        thermal_relaxation: bool = True,
+        temperature: float = 0.0,
+    ) -> NoiseModel:
+        """Return the noise of a device, from its target.
+
+        A gate has relaxation for its length, and depolarization as far as its error rate is larger. Delays have
+        relaxation, and measurements a readout error alone. A T2 of more than twice T1 counts as twice T1.
+
+        Args:
+            target: the device's target.
+            gate_error: False to leave out the depolarization.
+            readout_error: False to leave out the errors of readout.
+            thermal_relaxation: False to leave out the relaxation.
+            temperature: temperature of the qubits in millikelvin, from which relaxation has its equilibrium.
+
+        Raises:
+            NoiseError: an error rate or a time is impossible.
+        """
+        settings = DeviceSettings(gate_error, thermal_relaxation, temperature)
+        gates: dict[str, dict[Qubits, Channel]] = {}
+        for name, qubits, channel in gate_errors(target, settings):
+            gates.setdefault(name, {})[qubits] = channel
+        model = cls._of(_Parts(gates=gates))
+        for qubit, matrix in readout_errors(target) if readout_error else ():
+            model = model.add_readout(matrix, qubit)
+        times = qubit_times(target, temperature) if thermal_relaxation else ()
+        if all(math.isinf(each.t1) and math.isinf(each.t2) for each in times):
+            return model
+        t1s, t2s, populations = zip(*times, strict=True)
+        return model.with_relaxation(t1s, t2s, excited_state_populations=populations, dt=target.dt)
 
     def add(
         self, channel: Channel, gates: str | Iterable[str], qubits: int | Iterable[int] | None = None
