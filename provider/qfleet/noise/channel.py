@@ -54,6 +54,13 @@ class Channel:
         self._make: Callable[[], Iterable[Branch]] | None = make
         self._wire: wire.Channel | None = None
 
+    @classmethod
+    def of_wire(cls, form: wire.Channel) -> Channel:
+        """Return the channel with this canonical form, to the bit."""
+        channel = cls(form.num_targets, form.branches)
+        channel._wire, channel._make = form, None
+        return channel
+
     @property
     def num_qubits(self) -> int:
         """Return the number of qubits."""
@@ -306,7 +313,7 @@ class Channel:
         return hash(self.wire)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self.num_qubits, self.wire.branches())
+        return Channel.of_wire, (self.wire,)
 
     def __repr__(self) -> str:
         ordered = sorted(self.wire.branches()[1:], key=lambda branch: -branch.probability)
@@ -316,10 +323,6 @@ class Channel:
         return f"<Channel on {self.num_qubits} qubit{'s' * (self.num_qubits > 1)}: {', '.join(parts)}" + (
             f", and {more} more>" if more else ">"
         )
-
-
-def _rebuilt(num_qubits: int, branches: tuple[Branch, ...]) -> Channel:
-    return Channel(num_qubits, lambda: branches)
 
 
 def _width(num_qubits: int) -> int:

@@ -180,6 +180,14 @@ def test_equality_and_copies() -> None:
     assert not one.is_identity()
 
 
+def test_copies_are_equal_to_the_bit() -> None:
+    relaxation = Channel.thermal_relaxation(90, 120, 4)
+    channel = Channel.depolarizing(0.0123, 2).then(relaxation.beside(Channel.thermal_relaxation(80, 70, 4)))
+    # Its canonical form isn't exactly its own canonical form, by rounding.
+    assert Channel(2, channel.wire.branches) != channel
+    assert pickle.loads(pickle.dumps(channel)) == channel  # noqa: S301
+
+
 def test_a_channel_is_made_when_it_is_needed() -> None:
     made = []
 
