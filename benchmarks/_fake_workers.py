@@ -24,6 +24,7 @@ from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.redis import keys
+from qfleet_worker.lifecycle.binder import TOKEN_EVERY
 from qfleet_worker.picked import Picked
 from qfleet_worker.store import Store
 
@@ -195,21 +196,27 @@ class FakeWorkers:
         name, lists = worker_name(number), [*map(keys.tokens, range(TIERS)), f"{keys.PREFIX}{keys.QUEUE}"]
         lists.append(keys.wake(name))
         tiers = {keys.tokens(tier).encode(): tier for tier in range(TIERS)}
-        picks = 0
+        picks = without_token = 0
         while True:
-            main.send_command("BRPOP", *lists, _WAIT_SECONDS)
-            yield main
-            popped = main.read_response()
-            if popped is None:
-                continue
+            token: int | str = ""
+            if not without_token:
+                main.send_command("BRPOP", *lists, _WAIT_SECONDS)
+                yield main
+                popped = main.read_response()
+                if popped is None:
+                    continue
+                token, without_token = tiers[popped[0]], TOKEN_EVERY
             picks += 1
+            without_token -= 1
             owner = f"{name}/{1000 + number}/{picks:08x}"
             memory = (POOL_BYTES, POOL_BYTES, 0)
-            main.send_command("EVALSHA", self._pick, 0, owner, name, tiers[popped[0]], *memory, f"{time.time():.3f}")
+            main.send_command("EVALSHA", self._pick, 0, owner, name, token, *memory, f"{time.time():.3f}")
             yield main
             picked = main.read_response()
             if len(picked) < 3:
+                without_token = 0
                 continue
+            without_token *= picked[-1]
             job_id, index = picked[0].decode(), picked[1]
             own = (job_id, index, owner, "SUCCESS", _RESULT, "", "0.001", 1)
             process.send_command("EVALSHA", self._finish, 1, keys.job(job_id), *own)

@@ -15,7 +15,7 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 StartWorker = Callable[..., Worker]
 

@@ -42,9 +42,9 @@ from qfleet.wire.program.program import Program
 from qfleet.wire.redis.broker import BrokerUrlError, celery_settings, parse_broker
 from qfleet_worker.engines.contract import EngineError, Simulator
 from qfleet_worker.engines.driver.limits import DriverLimits
+from qfleet_worker.picked import ClaimedShard
 from qfleet_worker.shards.runner import Runner
 from qfleet_worker.shards.simulation import resolve
-from qfleet_worker.store import ClaimedShard
 
 #: What a process of a worker may use.
 MEMORY_BYTES: Final = 192 * 1024 * 1024

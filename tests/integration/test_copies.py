@@ -24,7 +24,7 @@ from qfleet import EstimatorV2, FleetBackend, FleetJob, FleetProvider, SamplerV2
 from qfleet.errors import FleetJobError
 from qfleet.submission.prepare import prepare
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 cloudpickle = pytest.importorskip("cloudpickle")
 joblib = pytest.importorskip("joblib")

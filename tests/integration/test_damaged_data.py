@@ -33,7 +33,7 @@ from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 
 @pytest.fixture(scope="module")

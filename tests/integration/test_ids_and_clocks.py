@@ -24,7 +24,7 @@ from references import ref
 from qfleet import FleetBackend, FleetJob, FleetProvider, SamplerV2
 from qfleet.errors import DamagedDataError, FleetJobError, JobExpiredError, JobNotFoundError
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from references import ref
 
 from qfleet import FleetProvider, SamplerV2
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 #: Sets the title, a colour by C0 and C1, turns the direction, has no width, piles up accents, begins a line of its own.
 EVIL = (

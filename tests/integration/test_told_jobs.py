@@ -30,7 +30,7 @@ from qfleet.ledger import send
 from qfleet.ledger.client import connect
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet.wire.redis.references import reference
 
 

@@ -21,7 +21,7 @@ from waiting import until
 from qfleet import FleetBackend, FleetJob, FleetProvider
 from qfleet.errors import JobFailedError
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from picker import Choice
-
 from qfleet.wire.cost.tiers import Tier
 from qfleet.wire.redis.states import FINAL_STATES, MOVES, ShardState
+from qfleet_worker.picked import Picked
 
 
 @dataclass
@@ -18,7 +17,7 @@ class Shard:
 
     state: ShardState = "PENDING"
     attempts: int = 0
-    choice: Choice | None = None
+    choice: Picked | None = None
     cause: str = ""
     stopping: bool = False
     circuit: int | None = None

@@ -25,8 +25,8 @@ from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines
 from qfleet_worker.engines.contract import Experiment, Outcome, Simulator
+from qfleet_worker.picked import ClaimedShard
 from qfleet_worker.shards.runner import Runner
-from qfleet_worker.store import ClaimedShard
 
 GIB = 2**30
 

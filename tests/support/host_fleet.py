@@ -22,7 +22,7 @@ from waiting import until
 
 from qfleet import FleetBackend, FleetJob
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 #: The longest time in which all goes on after a host has joined again.
 RECOVERY_SECONDS = 30.0

@@ -19,8 +19,8 @@ from qfleet.submission.prepare import prepare
 from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.messages.request import Output
 from qfleet_worker.engines.contract import Simulator
+from qfleet_worker.picked import ClaimedShard
 from qfleet_worker.shards.runner import Runner
-from qfleet_worker.store import ClaimedShard
 
 
 class _Store:

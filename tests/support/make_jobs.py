@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import redis
-from picker import Choice, Picker
+from picker import Picker
 
 from qfleet.ledger import CircuitRecord, JobRecord, NewJob, PubRecord
 from qfleet.ledger.record import encode_record
@@ -25,8 +25,9 @@ from qfleet.wire.messages.request import Output, Precision, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
-from qfleet_worker.store import ClaimedShard, Store
+from qfleet.wire.redis.fields import JobField
+from qfleet_worker.picked import ClaimedShard, Picked
+from qfleet_worker.store import Store
 
 
 def make_circuit_record(**changed: Any) -> CircuitRecord:
@@ -173,7 +174,7 @@ def claim_shard(client: redis.Redis, job_id: str, index: int, worker: str = "uni
         assert taken is not None
         return taken
     # Those that are chosen before it are handed back.
-    picker, others = Picker(client, worker), list[Choice]()
+    picker, others = Picker(client, worker), list[Picked]()
     while (choice := picker.choose(None)) and (choice.job_id, choice.index) != (job_id, index):
         others.append(choice)
     for other in others:

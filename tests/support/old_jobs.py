@@ -14,7 +14,7 @@ from qfleet import FleetJob, FleetProvider
 from qfleet.options import RunOptions, check_option
 from qfleet.submission.prepare import prepare
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 
 def run_as_0_1(

@@ -12,23 +12,9 @@ import redis
 
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
+from qfleet_worker.picked import Later, Picked, read_choice
 
 MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A shard that a pick gave."""
-
-    job_id: str
-    index: int
-    owner: str
-    attempt: int
-    cause: str
-    tenant: str
-    need: int
-    seconds: float
-    work: bytes
 
 
 @dataclass
@@ -76,7 +62,7 @@ class Picker:
 
     def pick(
         self, tier: int | None = 0, free: int | None = None, corrections: Mapping[str, float] | None = None
-    ) -> Choice | int | None:
+    ) -> Picked | int | None:
         """Take a token and choose a shard.
 
         Returns:
@@ -85,30 +71,16 @@ class Picker:
         if tier is not None:
             self.client.rpop(keys.tokens(tier))
         answer = self.answer(tier, free, corrections)
-        if answer == [b"nothing"]:
-            return None
-        if answer[0] == b"later":
-            return int(answer[1])
-        job_id, index, attempt, cause, tenant, need, seconds, work, _circuits = answer
-        return Choice(
-            job_id.decode(),
-            index,
-            f"{self.name}/1/{self.picks:08x}",
-            attempt,
-            cause.decode(),
-            tenant.decode(),
-            int(need),
-            float(seconds),
-            work,
-        )
+        found = read_choice(f"{self.name}/1/{self.picks:08x}", answer)
+        return found.tier if isinstance(found, Later) else found
 
-    def choose(self, tier: int | None = 0, free: int | None = None) -> Choice:
+    def choose(self, tier: int | None = 0, free: int | None = None) -> Picked:
         """Choose a shard that must be there."""
         choice = self.pick(tier, free)
-        assert isinstance(choice, Choice), choice
+        assert isinstance(choice, Picked), choice
         return choice
 
-    def finish(self, choice: Choice, *, error: str = "", spent: float = 0.0) -> bool:
+    def finish(self, choice: Picked, *, error: str = "", spent: float = 0.0) -> bool:
         """Store a result; return whether it was stored."""
         to = "FAILURE" if error else "SUCCESS"
         own = (choice.index, choice.owner, to, b"result", error, spent, int(not error))

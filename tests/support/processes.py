@@ -24,7 +24,7 @@ from waiting import until
 import qfleet.local.server
 from qfleet import FleetProvider
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.fields import ShardField
 
 
 def free_port() -> int:

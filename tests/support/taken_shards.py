@@ -7,7 +7,8 @@ from make_jobs import make_presence
 
 from qfleet.ledger import NewJob
 from qfleet.wire.lua import Scripts
-from qfleet_worker.store import ClaimedShard, Store
+from qfleet_worker.picked import ClaimedShard
+from qfleet_worker.store import Store
 
 
 def show_presence(store: Store, *holds: str) -> None:

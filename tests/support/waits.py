@@ -13,7 +13,7 @@ from references import ref
 
 from qfleet import FleetJob
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 
 class Waits:

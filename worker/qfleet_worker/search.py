@@ -21,7 +21,7 @@ from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.messages.presence import PERIOD_SECONDS, STALE_SECONDS, Holds
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.fields import ShardField
 from qfleet.wire.redis.states import shard_of, task_id
 from qfleet_worker.unplaceable import Capacity, Unplaceable, refuse
 

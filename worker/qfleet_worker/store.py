@@ -13,7 +13,6 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -24,44 +23,20 @@ from redis.exceptions import OutOfMemoryError
 from qfleet.wire.lua import Scripts, plain_script
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.fields import ShardField
 from qfleet.wire.redis.states import ShardState
-from qfleet_worker.picked import Later, Picked
+from qfleet_worker.picked import ClaimedShard, Later, Picked, Question, read_choice
 
 #: Seconds that a result waits for room in a full Redis, and seconds between two attempts.
 ROOM_SECONDS: Final = 60.0
 _ROOM_RETRY_SECONDS: Final = 1.0
-#: See `qfleet.wire.redis.keys.ShardField.OWNER`.
+#: See `qfleet.wire.redis.fields.ShardField.OWNER`.
 _OWNER: Final = re.compile(rb"(.*)/([0-9]{1,9})/\w+", re.DOTALL)
 
 #: The answer of a script that put a shard back, and whose caller must send a message for the shard.
 NEEDS_MESSAGE: Final = 2
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedShard:
-    """A shard that this process holds and may run."""
-
-    job_id: str
-    index: int
-    #: the name of this attempt, which alone may store the result
-    owner: str
-    #: the number of the attempt, from 1
-    attempt: int
-    #: the blob of a `qfleet.wire.messages.work.ShardWork`
-    work: bytes
-    #: the cause of the previous attempt's end, if it is known
-    cause: str = ""
-    #: bytes that the shard may use; 0 for this process's part of the worker's memory
-    grant: int = 0
-    #: threads that the shard may use; 0 for all cores
-    threads: int = 0
-    #: the processor time of this process, of all its threads, when it got the shard
-    began: float = field(default_factory=time.process_time, compare=False)
-    #: the number of circuits that its job is said to have; ``None`` if that isn't known
-    circuits: int | None = None
 
 
 class Store:
@@ -103,26 +78,25 @@ class Store:
         Returns:
             ``None`` if no shard waits.
         """
+        owner, own = self._choice(tier, free, pool, slow=slow, corrections=corrections)
+        return read_choice(owner, self._scripts.of_fleet("pick", *own))
+
+    def question(self, free: int, pool: int, *, slow: bool, corrections: Mapping[str, float]) -> Question:
+        """Return the command by which `pick` chooses without a token.
+
+        Redis refuses the command unless a shard was chosen before. `read_choice` reads the answer.
+        """
+        owner, own = self._choice(None, free, pool, slow=slow, corrections=corrections)
+        return Question(owner, self._scripts.of_fleet_command("pick", *own))
+
+    def _choice(
+        self, tier: int | None, free: int, pool: int, *, slow: bool, corrections: Mapping[str, float]
+    ) -> tuple[str, tuple[object, ...]]:
+        """Return a new owner, and the script's arguments."""
         owner = self._new_owner()
         owed = [text for tenant, seconds in corrections.items() for text in (tenant, f"{seconds:.6f}")]
         token = "" if tier is None else tier
-        own = (owner, self._worker, token, free, pool, int(slow), f"{self.now():.3f}")
-        answer = self._scripts.of_fleet("pick", *own, *owed)
-        if len(answer) < 3:
-            return Later(int(answer[1])) if len(answer) == 2 else None
-        job_id, index, attempt, cause, tenant, need, seconds, work, circuits = answer
-        return Picked(
-            job_id=job_id.decode("ascii", "replace"),
-            index=int(index),
-            owner=owner,
-            attempt=int(attempt),
-            cause=cause.decode("utf-8", "replace"),
-            tenant=tenant.decode("ascii", "replace"),
-            need=int(need),
-            seconds=float(seconds),
-            work=work,
-            circuits=int(circuits) if circuits.isdigit() else None,
-        )
+        return owner, (owner, self._worker, token, free, pool, int(slow), f"{self.now():.3f}", *owed)
 
     def _new_owner(self) -> str:
         return f"{self._worker}/{os.getpid()}/{uuid.uuid4().hex[:8]}"

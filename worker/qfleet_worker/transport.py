@@ -1,203 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages that Celery gets: each is made here.
+"""The transport by which Celery gets the shards that are chosen for it.
 
 Redis has tokens, each of which says only that a shard waits, and a control channel. A `Binder` says to which tokens a
 worker listens now, and chooses the shard when a token comes: not before a process is free to run it.
 
-Anything with access to Redis can write anything there. Celery and kombu trust a message: they decompress it, take time
-limits and callbacks from it, and end the worker if a type is wrong. So this module reads only the shard, or the
-revocation, from a message, and gives Celery a message of its own.
-
-Written for kombu 5.7. `tests/integration/test_hostile_messages.py` fails if another version differs.
+Written for kombu 5.7.
 """
 
 from __future__ import annotations
 
-import base64
 import logging
 from queue import Empty
 from time import monotonic
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from kombu.transport import redis as kombu_redis
-from kombu.utils.uuid import uuid
-from msgspec import Meta, Struct
+from redis.exceptions import ResponseError
 
-from qfleet.wire.limits import MAX_SHARDS
-from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis.broker import Broker
 from qfleet.wire.redis.keys import PREFIX, QUEUE
-from qfleet.wire.redis.states import MOST_TASK_ID_LETTERS, shard_of, task_id
+from qfleet_worker.messages import MessageError, control_message
+from qfleet_worker.picked import Question
 
 logger = logging.getLogger(__name__)
-
-#: A shard's message has about 1,300 bytes. A revocation can name many shards.
-MAX_SHARD_MESSAGE_BYTES: Final = 64 * 1024
-MAX_CONTROL_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-
-_TaskId = Annotated[str, Meta(max_length=MOST_TASK_ID_LETTERS)]
-_Name = Annotated[str, Meta(max_length=200)]
-
-
-class MessageError(ValueError):
-    """A message isn't one of qfleet's; the text says why."""
-
-
-class _Headers(Struct, frozen=True):
-    id: _TaskId
-    task: _Name
-
-
-class _ShardMessage(Struct, frozen=True):
-    headers: _Headers
-
-
-class _ControlHeaders(Struct, frozen=True):
-    compression: None = None
-
-
-class _ControlProperties(Struct, frozen=True):
-    body_encoding: Literal["base64"]
-
-
-class _ControlMessage(Struct, frozen=True):
-    body: str
-    properties: _ControlProperties
-    headers: _ControlHeaders = _ControlHeaders()
-
-
-class _ReplyTo(Struct, frozen=True):
-    exchange: Literal["reply.celery.pidbox"]
-    routing_key: _Name
-
-
-class _Revocation(Struct, frozen=True):
-    task_id: Annotated[list[_TaskId], Meta(max_length=MAX_SHARDS)] | _TaskId
-    terminate: bool = False
-
-
-class _Revoke(Struct, frozen=True, tag_field="method", tag="revoke"):
-    arguments: _Revocation
-    destination: Annotated[list[_Name], Meta(max_length=10_000)] | None = None
-    pattern: None = None
-    matcher: None = None
-    reply_to: _ReplyTo | None = None
-    ticket: _Name | None = None
-
-
-class _Ping(Struct, frozen=True, tag_field="method", tag="ping"):
-    destination: Annotated[list[_Name], Meta(max_length=10_000)] | None = None
-    pattern: None = None
-    matcher: None = None
-    reply_to: _ReplyTo | None = None
-    ticket: _Name | None = None
-
-
-_shard_decoder = msgspec.json.Decoder(_ShardMessage)
-_control_decoder = msgspec.json.Decoder(_ControlMessage)
-_command_decoder: msgspec.json.Decoder[_Revoke | _Ping] = msgspec.json.Decoder(_Revoke | _Ping)
-
-
-def named_shard(raw: bytes) -> tuple[str, int]:
-    """Return the job and index of the shard in a queue message.
-
-    Raises:
-        MessageError: the message doesn't name a shard.
-    """
-    headers = _decoded(raw, _shard_decoder, MAX_SHARD_MESSAGE_BYTES).headers
-    if headers.task != RUN_SHARD:
-        raise MessageError(f"it is for the task {headers.task!r}")
-    shard = shard_of(headers.id)
-    if shard is None:
-        raise MessageError(f"{headers.id!r} is not the id of a shard")
-    return shard
-
-
-def shard_message(job_id: str, index: int, *given: object, **headers: object) -> dict[str, Any]:
-    """Return a Celery message for a shard.
-
-    Args:
-        job_id: the shard's job.
-        index: the shard's place in the job.
-        given: the further arguments of the task.
-        headers: data that stays in this process, for the task's request.
-    """
-    name = task_id(job_id, index)
-    embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    return _message(
-        [(job_id, index, *given), {}, embedded],
-        headers={
-            "lang": "py",
-            "task": RUN_SHARD,
-            "id": name,
-            "root_id": name,
-            "parent_id": None,
-            "argsrepr": repr((job_id, index)),
-            "kwargsrepr": "{}",
-            "ignore_result": True,
-            "retries": 0,
-            "timelimit": [None, None],
-            **headers,
-        },
-        correlation_id=name,
-        routing_key=QUEUE,
-    )
-
-
-def control_message(raw: bytes) -> dict[str, Any]:
-    """Return a Celery message for the command ``ping`` or ``revoke``.
-
-    ``revoke`` always kills by SIGKILL.
-
-    Raises:
-        MessageError: the message is neither of these commands.
-    """
-    outer = _decoded(raw, _control_decoder, MAX_CONTROL_MESSAGE_BYTES)
-    try:
-        body = base64.b64decode(outer.body, validate=True)
-    except ValueError as exc:
-        raise MessageError(f"its body isn't base64: {exc}") from exc
-    command = _decoded(body, _command_decoder, MAX_CONTROL_MESSAGE_BYTES)
-    arguments: dict[str, Any] = {}
-    if isinstance(command, _Revoke):
-        arguments = {"task_id": command.arguments.task_id, "terminate": command.arguments.terminate}
-    if (command.reply_to is None) != (command.ticket is None):
-        raise MessageError("it has an address for an answer without a ticket, or the other way round")
-    content: dict[str, Any] = {
-        "method": "revoke" if arguments else "ping",
-        "arguments": arguments,
-        "destination": command.destination,
-    }
-    if command.reply_to is not None:
-        content |= {"reply_to": msgspec.to_builtins(command.reply_to), "ticket": command.ticket}
-    return _message(content, headers={"clock": 0, "expires": 0}, correlation_id=None, routing_key="")
-
-
-def _decoded(raw: bytes, decoder: msgspec.json.Decoder[Any], most_bytes: int) -> Any:
-    if len(raw) > most_bytes:
-        raise MessageError(f"it has {len(raw)} bytes; at most {most_bytes} are read")
-    try:
-        return decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise MessageError(str(exc)) from exc
-
-
-def _message(body: object, *, headers: dict[str, Any], correlation_id: str | None, routing_key: str) -> dict[str, Any]:
-    return {
-        "body": base64.b64encode(msgspec.json.encode(body)).decode(),
-        "content-encoding": "utf-8",
-        "content-type": "application/json",
-        "headers": headers,
-        "properties": {
-            "correlation_id": correlation_id,
-            "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": routing_key},
-            "priority": 0,
-            "body_encoding": "base64",
-            "delivery_tag": uuid(),
-        },
-    }
 
 
 class Binder(Protocol):
@@ -210,6 +36,29 @@ class Binder(Protocol):
         """Return the keys of the lists to wait for now.
 
         There are none if nothing could run.
+        """
+        ...
+
+    def question(self) -> Question | None:
+        """Return the choice of a shard that needs no token.
+
+        It is ``None`` if an entry of `lists` shall be waited for.
+        """
+        ...
+
+    def chosen(self, question: Question, answer: Any, *, stopped: bool = False) -> dict[str, Any] | None:
+        """Return a Celery message for the shard that Redis chose.
+
+        Args:
+            question: the choice.
+            answer: Redis's answer to its command, or Redis's error.
+            stopped: whether nothing may run any more.
+
+        Returns:
+            ``None`` if no shard can run now.
+
+        Raises:
+            MessageError: the answer names no shard.
         """
         ...
 
@@ -250,29 +99,40 @@ class _LateChannel:
     active_fanout_queues: set[str]
     _in_listen: Any
     subclient: Any
+    #: the choice that Redis was asked for; ``None`` if it waits for an entry
+    _question: Question | None = None
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Wait for an entry of the lists that count now."""
-        lists = self.binder.lists() if self.active_queues else []
-        if not lists:
+        """Ask for the next shard, or wait for an entry of the lists that count now."""
+        if not self.active_queues:
+            return
+        self._question = self.binder.question()
+        if self._question is not None:
+            command = self._question.command
+        elif lists := self.binder.lists():
+            command = ("BRPOP", *lists, timeout or self.brpop_timeout)
+        else:
             return  # kombu asks again at the next turn of its loop
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
-        self.client.connection.send_command("BRPOP", *lists, timeout or self.brpop_timeout)
+        self.client.connection.send_command(*command)
 
     def _brpop_read(self, **options: Any) -> bool:
-        """Read the answer to BRPOP, and deliver a message for a shard."""
+        """Read the answer, and deliver a message for a shard."""
         try:
+            answer: Any
             try:
-                answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
+                name = "EVALSHA" if self._question else "BRPOP"
+                answer = self.client.parse_response(self.client.connection, name, **options)
             except self.connection_errors:
                 # The next round connects again.
                 self.client.connection.disconnect()
                 raise
-            if not answer:
-                raise Empty
-            # kombu has removed the prefix.
-            message = self._bound(PREFIX + answer[0].decode(), answer[1])
+            except ResponseError as exc:
+                if not self._question:
+                    raise
+                answer = exc
+            message = self._message_of(answer)
             if message is None:
                 return False
             self.connection._deliver(message, QUEUE)
@@ -281,15 +141,22 @@ class _LateChannel:
             self._in_poll = None
             self._flush_brpop_reauth()  # type: ignore[attr-defined]
 
-    def _bound(self, key: str, raw: bytes) -> dict[str, Any] | None:
-        if self._closing or not self.active_queues:
-            self.binder.put_back(key, raw)
-            return None
+    def _message_of(self, answer: Any) -> dict[str, Any] | None:
+        stopped = self._closing or not self.active_queues
+        place, raw = "a choice", b""
         try:
-            return self.binder.bind(key, raw)
+            if self._question:
+                return self.binder.chosen(self._question, answer, stopped=stopped)
+            if not answer:
+                raise Empty
+            # kombu has removed the prefix.
+            place, raw = PREFIX + answer[0].decode(), answer[1]
+            if not stopped:
+                return self.binder.bind(place, raw)
+            self.binder.put_back(place, raw)
         except MessageError as exc:
-            _log_dropped(key, raw, exc)
-            return None
+            _log_dropped(place, raw, exc)
+        return None
 
     def _handle_message(self, client: Any, response: Any) -> dict[str, Any]:
         """Return a message of the control channel as kombu reads it.

@@ -14,7 +14,7 @@ from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, TIERS
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.messages.presence import SLOWER_ENGINE
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, SchedField, TierField
+from qfleet.wire.redis.fields import JobField, SchedField, TierField
 
 logger = logging.getLogger(__name__)
 

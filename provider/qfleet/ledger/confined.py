@@ -27,7 +27,7 @@ from qfleet.ledger.overview import Overview
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.messages.wish import Verb, Wish
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet.wire.redis.references import id_of, reference
 
 #: Seconds until a worker must have answered: two searches for wishes that a worker has lost.

@@ -20,7 +20,7 @@ from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.lua import UNPUBLISHED_SECONDS
 from qfleet.wire.messages.presence import Presence
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, SchedField
+from qfleet.wire.redis.fields import JobField, SchedField
 from qfleet.wire.redis.preflight import missing_rights
 from qfleet.wire.redis.references import id_of, is_tenant
 

@@ -24,7 +24,7 @@ from qfleet.wire.lua import MOST_AT_ONCE, Scripts, plain_script, script
 from qfleet.wire.messages.presence import STALE_SECONDS, Holds, Presence
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, ShardField
+from qfleet.wire.redis.fields import JobField, ShardField
 from qfleet.wire.redis.references import id_of
 from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES, ShardState
 

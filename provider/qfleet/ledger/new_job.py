@@ -14,10 +14,10 @@ from qfleet.errors import CapacityError
 from qfleet.ledger.record import JobRecord, encode_record
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.cost.tiers import Tier
-from qfleet.wire.lua import plain_script, script
+from qfleet.wire.lua import INLINE_BYTES, plain_script, script
 from qfleet.wire.messages.work import ShardWork
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, TierField
+from qfleet.wire.redis.fields import JobField, TierField
 
 #: The time that the copy of a program is kept after its last use.
 PROGRAM_SECONDS: Final = 600
@@ -82,11 +82,13 @@ def add_job(
     Raises:
         CapacityError: the job's record is too large for a Redis value.
     """
-    pipe.hset(key, mapping=_fields(job, max_value_bytes))
+    work = {index: encode_shard(shard) for index, shard in enumerate(job.shards)}
+    inline = {JobField.INLINE: 1} if max(map(len, work.values()), default=0) <= INLINE_BYTES else {}
+    pipe.hset(key, mapping=_fields(job, max_value_bytes) | inline)
     if job.shards and with_states:
         pipe.hset(f"{key}:shards", mapping={f"{index}:state": "PENDING" for index in range(len(job.shards))})
     if job.shards:
-        pipe.hset(f"{key}:work", mapping={index: encode_shard(shard) for index, shard in enumerate(job.shards)})
+        pipe.hset(f"{key}:work", mapping=work)
     add_programs(pipe, key, job, [name for name in job.programs if name not in without])
 
 

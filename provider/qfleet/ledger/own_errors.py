@@ -9,7 +9,7 @@ from qfleet.wire.codec.shards import decode_work
 from qfleet.wire.errors import WireError
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.fields import ShardField
 
 #: The number of shards that are asked for their errors at once.
 _ASKED_AT_ONCE: Final = 500

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, TypedDict
 
 from qfleet.errors import InvalidOptionError
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import SchedField
+from qfleet.wire.redis.fields import SchedField
 from qfleet.wire.redis.references import is_tenant
 
 _LARGEST: Final = 2**53

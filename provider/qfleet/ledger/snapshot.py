@@ -13,7 +13,7 @@ import redis
 
 from qfleet.errors import DamagedDataError
 from qfleet.ledger.new_job import NewJob
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet.wire.redis.references import id_of
 from qfleet.wire.redis.states import FINAL_STATES, SHARD_STATES
 

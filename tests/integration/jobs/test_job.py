@@ -26,7 +26,7 @@ from qfleet.errors import FleetJobError, JobCancelledError, JobExpiredError, Job
 from qfleet.ledger.client import connect
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 #: 20 qubits fit a worker of this fleet, 22 don't, and the client lets both pass.
 MEMORY_BYTES = 150 * 2**20

@@ -21,7 +21,7 @@ from qfleet.wire.lua import UNPUBLISHED_SECONDS, Scripts
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet_worker.store import Store
 
 

@@ -20,7 +20,7 @@ from qfleet.wire.lua import TOLD_BYTES
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet_worker.health import is_up_on
 from qfleet_worker.store import Store
 

@@ -12,7 +12,7 @@ from make_jobs import make_job, run_shard, store_as_0_1
 from qfleet.errors import JobExpiredError, JobNotFoundError
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet.wire.redis.references import id_of, reference
 
 

@@ -13,7 +13,7 @@ from picker import Picker
 
 from qfleet.ledger.overview import read_overviews
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from picker import Picker
 
 from qfleet.ledger import Ledger
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import SchedField
+from qfleet.wire.redis.fields import SchedField
 from qfleet_worker.store import Store
 
 

@@ -15,7 +15,7 @@ from qfleet.ledger import Ledger
 from qfleet.ledger.overview import read_overviews
 from qfleet.ledger.place import Place, WaitingTier
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import SchedField
+from qfleet.wire.redis.fields import SchedField
 
 
 @pytest.fixture

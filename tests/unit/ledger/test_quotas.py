@@ -20,7 +20,7 @@ from qfleet.ledger.confined import ConfinedLedger
 from qfleet.ledger.quotas import Quotas, read_quotas, write_quotas
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, SchedField
+from qfleet.wire.redis.fields import JobField, SchedField
 from qfleet.wire.redis.references import reference
 from qfleet_worker.inbox import Inbox
 from qfleet_worker.search import Search

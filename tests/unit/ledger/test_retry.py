@@ -12,7 +12,7 @@ from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.fields import ShardField
 from qfleet.wire.redis.states import SHARD_STATES
 from qfleet_worker.store import Store
 

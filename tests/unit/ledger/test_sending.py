@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+import msgspec
 import pytest
 import redis
 from make_jobs import make_job, store_as_0_1
@@ -17,9 +19,10 @@ from redis.client import Pipeline
 from qfleet.errors import BrokerError, BrokerFullError, BrokerUnreachableError
 from qfleet.ledger import Connection, Ledger, NewJob, publish, send
 from qfleet.wire.cost.tiers import Tier
+from qfleet.wire.lua import INLINE_BYTES
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 
 BROKEN = redis.ConnectionError("Connection closed by server.")
 
@@ -65,6 +68,15 @@ def test_the_first_job_has_as_many_tokens_as_shards(connection: Connection) -> N
     job = make_job(3)
     send(connection, job)
     assert _queued(connection, job) == 3
+
+
+@pytest.mark.parametrize(("bytes_of_work", "field"), [(10, b"1"), (INLINE_BYTES, None)])
+def test_a_job_says_whether_its_work_is_small(connection: Connection, bytes_of_work: int, field: bytes | None) -> None:
+    job = make_job(2)
+    large = msgspec.structs.replace(job.shards[0].circuits[0], values=bytes(8 * (bytes_of_work // 8)))
+    shards = [job.shards[0], msgspec.structs.replace(job.shards[1], circuits=(large,))]
+    send(connection, replace(job, shards=shards))
+    assert connection.client.hget(keys.job(job.job_id), JobField.INLINE) == field
 
 
 def test_a_job_is_stored_in_one_transaction(connection: Connection) -> None:

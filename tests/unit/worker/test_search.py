@@ -9,13 +9,14 @@ import pytest
 import redis
 from late_jobs import make_tier, submit
 from make_jobs import make_presence
-from picker import MIB, Choice, Picker
+from picker import MIB, Picker
 
 from qfleet.wire.lua import MOST_AT_ONCE
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, SchedField
+from qfleet.wire.redis.fields import JobField, SchedField
 from qfleet.wire.redis.states import SHARD_STATES, task_id
+from qfleet_worker.picked import Picked
 from qfleet_worker.search import LOOK_SECONDS, Search
 from qfleet_worker.store import Store
 
@@ -53,9 +54,9 @@ def show(client: redis.Redis, name: str = "a@test", *holds: str, memory_bytes: i
     Store(client, name).renew_presence(presence)
 
 
-def picked(client: redis.Redis) -> Choice:
+def picked(client: redis.Redis) -> Picked:
     choice = Picker(client).pick()
-    assert isinstance(choice, Choice)
+    assert isinstance(choice, Picked)
     return choice
 
 
@@ -233,7 +234,7 @@ def test_a_job_that_no_worker_can_hold_waits_with_the_reason(client: redis.Redis
     look(client, search)
     assert held(client, job_id) == ""
     assert client.llen(keys.tokens(5)) >= 3
-    assert isinstance(Picker(client, "large@test").pick(5), Choice)
+    assert isinstance(Picker(client, "large@test").pick(5), Picked)
 
 
 def test_each_of_many_held_jobs_has_its_turn(client: redis.Redis, search: Search) -> None:
@@ -286,4 +287,4 @@ def test_a_fleet_can_let_such_a_job_fail(client: redis.Redis) -> None:
     Picker(client).scripts.call("retry", job_id, 0, MOST_AT_ONCE)
     show(client, "large@test", memory_bytes=4 * GIB)
     look(client, search)
-    assert isinstance(Picker(client, "large@test").pick(5), Choice)
+    assert isinstance(Picker(client, "large@test").pick(5), Picked)

@@ -15,7 +15,7 @@ from celery import bootsteps
 from redis.exceptions import RedisError
 
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.fields import ShardField
 from qfleet_worker.lifecycle.held import held_requests
 
 logger = logging.getLogger(__name__)

@@ -21,14 +21,16 @@ from qfleet.wire.messages.presence import SLOWER_ENGINE
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import shard_of, task_id
 from qfleet_worker.lifecycle.held import held_requests, is_stopping
-from qfleet_worker.picked import Picked
+from qfleet_worker.messages import MessageError, named_shard, shard_message
+from qfleet_worker.picked import Later, Picked, Question, read_choice
 from qfleet_worker.store import Store
-from qfleet_worker.transport import MessageError, named_shard, shard_message
 
 logger = logging.getLogger(__name__)
 
 #: Seconds for which the worker doesn't ask again for what did not fit, unless memory comes free.
 PAUSE_SECONDS: Final = 1.0
+#: A token is waited for once in this many choices, though shards wait: messages of clients of version 0.1 may, too.
+TOKEN_EVERY: Final = 8
 #: Seconds for which the worker gives shards less memory after the machine has run out of it.
 SHORT_SECONDS: Final = 600.0
 #: Seconds after which the wake-up of a worker that is gone is deleted.
@@ -122,6 +124,8 @@ class LateBinder:
         #: the lists that the worker waits for; ``None`` if it doesn't wait
         self._awaited: frozenset[str] | None = None
         self._queue_first = False
+        #: how many choices may follow before a token is waited for again
+        self._without_token = 0
         self._draining = False
         #: seconds that shards took, and those predicted; the latest ones count most
         self._took = self._predicted = 0.0
@@ -162,6 +166,48 @@ class LateBinder:
             lists.insert(0 if self._queue_first else len(lists), _QUEUE)
         return [*lists, self._wake]
 
+    def question(self) -> Question | None:
+        """Return the choice of a shard that needs no token.
+
+        It is ``None`` if the worker shall wait for a token instead: no shard was left waiting by the last choice, or
+        none could run here.
+        """
+        if not self._without_token or not self._lists():
+            return None
+        self._without_token -= 1
+        owed, self._owed = self._owed, defaultdict(float)
+        slow = self._engine() == SLOWER_ENGINE
+        return self._store.question(self.free_bytes(), self.pool_bytes(), slow=slow, corrections=owed)
+
+    def chosen(self, question: Question, answer: Any, *, stopped: bool = False) -> dict[str, Any] | None:
+        """Return a Celery message for the shard that Redis chose.
+
+        Args:
+            question: the choice.
+            answer: Redis's answer to its command, or Redis's error.
+            stopped: whether nothing may run any more; then a shard that was chosen is released.
+
+        Returns:
+            ``None`` if no shard can run now.
+        """
+        if isinstance(answer, RedisError):
+            logger.warning("could not choose a shard: %s", answer)
+            self._without_token = 0
+            return None
+        found = read_choice(question.owner, answer)
+        if isinstance(found, Picked) and (stopped or self._draining or self._stops()):
+            self._release(found)
+            return None
+        return self._taken(found)
+
+    def _release(self, picked: Picked) -> None:
+        try:
+            self._store.release(picked.job_id, picked.index, picked.owner)
+        except RedisError as exc:
+            logger.warning(
+                "could not release shard %s of job %s; it will be missed: %s", picked.index, picked.job_id, exc
+            )
+
     def bind(self, key: str, raw: bytes) -> dict[str, Any] | None:
         """Return a Celery message for the shard that runs next.
 
@@ -196,17 +242,22 @@ class LateBinder:
             return None
 
     def _choose(self, tier: int | None) -> dict[str, Any] | None:
-        running, free = len(list(self._held())), self.free_bytes()
         owed, self._owed = self._owed, defaultdict(float)
         slow = self._engine() == SLOWER_ENGINE
-        found = self._store.pick(tier, free, self.pool_bytes(), slow=slow, corrections=owed)
+        self._without_token = TOKEN_EVERY - 1
+        return self._taken(self._store.pick(tier, self.free_bytes(), self.pool_bytes(), slow=slow, corrections=owed))
+
+    def _taken(self, found: Picked | Later | None) -> dict[str, Any] | None:
         if isinstance(found, Picked):
-            return self._message(found, running=running)
+            self._without_token *= found.others_wait
+            return self._message(found)
+        self._without_token = 0
         if found is not None:
             self._close(found.tier)
         return None
 
-    def _message(self, picked: Picked, *, running: int) -> dict[str, Any]:
+    def _message(self, picked: Picked) -> dict[str, Any]:
+        running = len(list(self._held()))
         if shard_of(task_id(picked.job_id, picked.index)) is None:
             raise MessageError(f"{picked.job_id!r} is not the id of a job")
         grant = max(picked.need, self._least_grant)

@@ -34,7 +34,7 @@ DEATH_SECONDS: Final = 1.0
 class _ShardRequest(Request):
     """The request of a task that runs a shard.
 
-    `qfleet_worker.transport.shard_message` makes its arguments and headers.
+    `qfleet_worker.messages.shard_message` makes its arguments and headers.
     """
 
     store: Store

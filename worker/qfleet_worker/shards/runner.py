@@ -21,11 +21,11 @@ from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Choice, Engines
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.machine.resources import usable_cores
+from qfleet_worker.picked import ClaimedShard
 from qfleet_worker.shards.angles import ANGLES_AT_ONCE, points_at_once
 from qfleet_worker.shards.program_cache import Programs
 from qfleet_worker.shards.simulation import resolve, simulate
 from qfleet_worker.shards.size import Costs, size_of, size_refusal
-from qfleet_worker.store import ClaimedShard
 
 logger = logging.getLogger(__name__)
 

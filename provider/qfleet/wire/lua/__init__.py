@@ -230,6 +230,13 @@ class Scripts:
         """
         return self._script(name)(args=own)
 
+    def of_fleet_command(self, name: FleetScript, *own: object) -> tuple[object, ...]:
+        """Return the command that runs a script on all that waits.
+
+        Redis refuses it unless the script has run before.
+        """
+        return ("EVALSHA", self._script(name).sha, 0, *own)
+
     def _script(self, name: Name) -> Any:
         if name not in self._ready:
             self._ready[name] = self._client.register_script(script(name))

@@ -80,7 +80,7 @@ end
 
 -- What only scripts write begins as in a new job.
 local tenant = string.sub(ID, 1, -2 - #NAME)
-local gone = { 'created', 'ended', 'error', 'held', 'moves', 'heard', 'usage', 'billed', 'began', 'published', 'stopping', 'counted', 'limited',
+local gone = { 'created', 'ended', 'error', 'held', 'moves', 'heard', 'usage', 'billed', 'began', 'published', 'stopping', 'counted', 'limited', 'inline',
   'refused', 'n:STARTED', 'n:SUCCESS',
   'n:FAILURE', 'n:REVOKED' }
 local fields = { 'tenant', tenant, 'n:PENDING', total, 'circuits_done', 0 }

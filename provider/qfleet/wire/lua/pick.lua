@@ -3,8 +3,8 @@
 -- ARGV[4]: bytes that are free. ARGV[5]: bytes of the worker's whole pool. ARGV[6]: 1 if it has the slower engine only.
 -- ARGV[7]: seconds since the epoch, by the worker's copy of Redis's clock.
 -- Then pairs: a tenant, and by how many core seconds shards of it that ended took longer than it was charged with.
--- Returns {job, index, attempt, cause, tenant, need, seconds, work or nothing, the job's circuits}; or {'later', the lowest tier that had nothing
--- that fits}, and the token is back; or {'nothing'}, if no shard was found.
+-- Returns {job, index, attempt, cause, tenant, need, seconds, work or nothing, the job's circuits, 1 if others wait}; or
+-- {'later', the lowest tier that had nothing that fits}, and the token is back; or {'nothing'}, if no shard was found.
 --
 -- The tenant with the least virtual time comes first, of its jobs the one with the least place. Whatever fits is chosen
 -- before a slot stays free. Looks at few tenants and jobs: its time doesn't grow with what waits.
@@ -142,13 +142,13 @@ end
 local function read(job, tier)
   local t = 't' .. tier .. ':'
   local of = redis.pcall('HMGET', ledger_of(job), t .. 'next', t .. 'end', t .. 'again', t .. 'seconds',
-    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'moves', 'began', 'circuits')
+    t .. (slow and 'slow' or 'need'), 'n:PENDING', 'n:STARTED', 'moves', 'began', 'circuits', 'inline')
   if of.err or not of[2] then
     return nil
   end
   return { tier = tier, next = number(of[1]), stop = number(of[2]), again = number(of[3]), seconds = number(of[4]),
     need = number(of[5]), pending = number(of[6]), started = number(of[7]), moves = of[8], began = of[9],
-    circuits = of[10] }
+    circuits = of[10], inline = of[11] }
 end
 
 -- The next shard of a job. One that was never chosen waits, and nothing else is known of it; unless fewer shards wait
@@ -247,6 +247,10 @@ local function give(tenant, time, tier, job, known)
     local of = redis.call('HMGET', key, 'weight', 'created')
     redis.call('ZADD', READY .. tier .. ':' .. tenant, 'XX', place(left, seconds, of[1], of[2], NOW), job)
   end
+  local others = left - before
+  for _, each in ipairs(tiers) do
+    others = others + number(sched['waiting:' .. each])
+  end
   local note = { 'waiting:' .. tier, format('%d', number(sched['waiting:' .. tier]) - before + left) }
   if tonumber(time) > number(sched.now) then
     note[3], note[4] = 'now', time
@@ -270,11 +274,15 @@ local function give(tenant, time, tier, job, known)
     local of = redis.call('HMGET', key, 'listener', 'heard')
     publish(key, job, of[1], of[2], 'moved', '')
   end
-  local length = redis.pcall('HSTRLEN', key .. ':work', shard.index)
-  local is_small = type(length) == 'number' and length > 0 and length <= INLINE_BYTES
-  return { job, shard.index, attempt, shard.cause, tenant, format('%d', known.need),
-    format('%.9g', seconds), is_small and redis.call('HGET', key .. ':work', shard.index) or '',
-    known.circuits or '' }
+  local is_small = known.inline
+  if not is_small then
+    local length = redis.pcall('HSTRLEN', key .. ':work', shard.index)
+    is_small = type(length) == 'number' and length > 0 and length <= INLINE_BYTES
+  end
+  local work = is_small and redis.pcall('HGET', key .. ':work', shard.index)
+  return { job, shard.index, attempt, shard.cause, tenant, format('%d', known.need), format('%.9g', seconds),
+    type(work) == 'string' and work or '',
+    known.circuits or '', others > 0 and 1 or 0 }
 end
 
 -- What can't be read must not keep others from running: such a job waits for somebody to cancel or delete it.

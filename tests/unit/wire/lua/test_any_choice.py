@@ -19,17 +19,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from late_jobs import make_tier, submit
 from make_jobs import make_job, make_presence
-from picker import MIB, Choice, Picker
+from picker import MIB, Picker
 
 from qfleet.ledger import Ledger
 from qfleet.ledger.confined import ConfinedLedger
 from qfleet.wire.cost.tiers import Tier
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, SchedField, TierField
+from qfleet.wire.redis.fields import JobField, SchedField, TierField
 from qfleet.wire.redis.references import reference
 from qfleet.wire.redis.states import SHARD_STATES
 from qfleet_worker.inbox import Inbox
+from qfleet_worker.picked import Picked
 from qfleet_worker.store import Store
 
 WORKERS = ("a@test", "b@test")
@@ -62,10 +63,10 @@ class Choices(RuleBasedStateMachine):
         self.jobs: dict[str, Job] = {}
         #: jobs in the inboxes of their tenants
         self.stored: dict[str, Job] = {}
-        self.chosen: list[Choice] = []
+        self.chosen: list[Picked] = []
         self.up: set[str] = set()
 
-    def _shard(self, choice: Choice) -> Shard | None:
+    def _shard(self, choice: Picked) -> Shard | None:
         """Return the shard of a choice; nothing if its job was deleted."""
         job = self.jobs.get(choice.job_id)
         return job.shards[choice.index] if job else None
@@ -74,7 +75,7 @@ class Choices(RuleBasedStateMachine):
         # By its place: names differ each time.
         return [*self.jobs.values()][data.draw(st.integers(0, len(self.jobs) - 1))]
 
-    def _draw_choice(self, data: st.DataObject) -> tuple[Choice, Shard | None]:
+    def _draw_choice(self, data: st.DataObject) -> tuple[Picked, Shard | None]:
         choice = self.chosen[data.draw(st.integers(0, len(self.chosen) - 1))]
         return choice, self._shard(choice)
 
@@ -110,7 +111,7 @@ class Choices(RuleBasedStateMachine):
             waits = [tier for tier in (LOW, HIGH) if self._waiting()[tier]]
             assert choice == (waits[0] if waits else None)
             return
-        assert isinstance(choice, Choice)
+        assert isinstance(choice, Picked)
         job = may[choice.job_id, choice.index]
         tier, shard = job.tier_of(choice.index), job.shards[choice.index]
         if choice.index in job.again[tier.number]:
@@ -176,7 +177,7 @@ class Choices(RuleBasedStateMachine):
             self._put_back(choice, shard)
             shard.cause, shard.excused = cause, False
 
-    def _put_back(self, choice: Choice, shard: Shard) -> None:
+    def _put_back(self, choice: Picked, shard: Shard) -> None:
         shard.move("PENDING")
         shard.choice = None
         self.jobs[choice.job_id].put_back(choice.index)

@@ -21,7 +21,8 @@ from qfleet.ledger import Ledger
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import FINAL_STATES, MOVES, SHARD_STATES, ShardState, task_id
-from qfleet_worker.store import ClaimedShard, Store
+from qfleet_worker.picked import ClaimedShard
+from qfleet_worker.store import Store
 
 SHARDS = 4
 #: Shards 0 and 1 are blocks of one circuit, 2 and 3 of another.

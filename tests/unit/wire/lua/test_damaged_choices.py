@@ -14,7 +14,7 @@ from qfleet.ledger.client import connect
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
-from qfleet.wire.redis.keys import JobField, SchedField, TierField
+from qfleet.wire.redis.fields import JobField, SchedField, TierField
 from qfleet_worker.store import Store
 
 

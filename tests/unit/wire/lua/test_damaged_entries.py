@@ -16,7 +16,7 @@ from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.limits import MAX_RECORD_BYTES
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet_worker.health import is_up_on
 from qfleet_worker.search import Search
 from qfleet_worker.store import Store

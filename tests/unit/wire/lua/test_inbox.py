@@ -16,7 +16,7 @@ from qfleet.ledger.confined import ConfinedLedger
 from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, Tier
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, SchedField
+from qfleet.wire.redis.fields import JobField, SchedField
 from qfleet.wire.redis.references import id_of, reference
 from qfleet_worker.search import Search
 from qfleet_worker.unplaceable import Capacity, Unplaceable
@@ -57,6 +57,8 @@ def test_a_job_is_admitted_once(client: redis.Redis) -> None:
     assert look(client) == (0, [(b"alice", f"run {id_of(job.job_id)}".encode())])
     assert not client.exists(keys.BELL)
     assert admit(client, job.job_id) == [b"run"]
+    # Its client's word isn't enough: scripts would load whatever is there.
+    assert client.hget(keys.job(job.job_id), JobField.INLINE) is None
     assert client.llen(keys.tokens(0)) == 3
     assert client.hget(keys.SCHED, SchedField.waiting(0)) == b"3"
     assert client.zrange(keys.UNFINISHED, 0, -1) == [job.job_id.encode()]

@@ -16,7 +16,7 @@ from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.lua import Scripts
 from qfleet.wire.messages.presence import STALE_SECONDS
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import ShardField
+from qfleet.wire.redis.fields import ShardField
 from qfleet.wire.redis.states import task_id
 from qfleet_worker.store import Store
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
 from late_jobs import make_tier, submit
-from picker import MIB, Choice, Picker
+from picker import MIB, Picker
 
 from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.lua import INLINE_BYTES, Scripts
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import SchedField
+from qfleet.wire.redis.fields import JobField, SchedField
+from qfleet_worker.picked import Picked
 
 GIB = 1024 * MIB
 
@@ -55,7 +57,8 @@ def test_a_choice_brings_all_that_the_process_needs(client: redis.Redis, picker:
     job_id = submit(client, make_tier(2, need=5 * MIB, seconds=0.25), tenant="a.b@c-d_1", work=b"w")
     for index in range(2):
         choice = picker.choose()
-        assert choice == Choice(job_id, index, choice.owner, 1, "", "a.b@c-d_1", 5 * MIB, 0.25, b"w")
+        expected = Picked(job_id, index, choice.owner, 1, "", "a.b@c-d_1", 5 * MIB, 0.25, b"w", circuits=1)
+        assert choice == replace(expected, others_wait=index == 0)
     assert picker.pick() is None
     assert _waiting(client) == ([0] * TIERS, [0] * TIERS)
     assert client.exists(keys.ready(0), keys.ready(0, "a.b@c-d_1")) == 0
@@ -63,8 +66,21 @@ def test_a_choice_brings_all_that_the_process_needs(client: redis.Redis, picker:
 
 
 def test_large_work_is_left_to_the_process(client: redis.Redis, picker: Picker) -> None:
-    submit(client, work=b"w" * (INLINE_BYTES + 1))
+    job_id = submit(client, work=b"w" * (INLINE_BYTES + 1))
+    client.hdel(keys.job(job_id), JobField.INLINE)
     assert picker.choose().work == b""
+
+
+def test_small_work_comes_with_the_choice_of_an_older_job_too(client: redis.Redis, picker: Picker) -> None:
+    job_id = submit(client, work=b"w" * INLINE_BYTES)
+    client.hdel(keys.job(job_id), JobField.INLINE)
+    assert picker.choose().work == b"w" * INLINE_BYTES
+
+
+def test_others_wait_in_another_tier(client: redis.Redis, picker: Picker) -> None:
+    submit(client, make_tier(1))
+    submit(client, make_tier(1, number=3, need=900 * MIB))
+    assert [picker.choose(0).others_wait, picker.choose(3).others_wait] == [True, False]
 
 
 def test_shares_follow_the_seconds(client: redis.Redis, picker: Picker) -> None:

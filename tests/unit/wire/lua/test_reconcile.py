@@ -15,7 +15,7 @@ from taken_shards import lost_shards, show_presence, take
 from qfleet.ledger import Ledger, NewJob
 from qfleet.wire.lua import Scripts
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField, ShardField
+from qfleet.wire.redis.fields import JobField, ShardField
 from qfleet.wire.redis.states import task_id
 from qfleet_worker.search import FORGOTTEN_SECONDS, Search
 from qfleet_worker.store import Store

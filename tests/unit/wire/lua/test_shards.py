@@ -14,9 +14,10 @@ from qfleet.wire.codec.shards import decode_work, encode_shard
 from qfleet.wire.lua import Scripts
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
+from qfleet.wire.redis.fields import JobField
 from qfleet.wire.redis.states import SHARD_STATES
-from qfleet_worker.store import ClaimedShard, Store
+from qfleet_worker.picked import ClaimedShard
+from qfleet_worker.store import Store
 
 RESULT = encode_shard(ShardResult(circuits=(make_circuit_result(),)))
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import redis
 from late_jobs import make_tier, submit
-from picker import Choice, Picker
+from picker import Picker
 
 from qfleet.ledger.client import connect
 from qfleet.wire.cost.tiers import TIERS, Tier
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.broker import parse_broker
+from qfleet_worker.picked import Picked
 
 SHARDS = 100_000
 #: Processor time of the thread that runs scripts: what else this machine does has no part in it.
@@ -59,7 +60,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
     client.close()
 
 
-def _start(picker: Picker, number: int) -> list[Choice]:
+def _start(picker: Picker, number: int) -> list[Picked]:
     return [picker.choose() for _ in range(number)]
 
 

@@ -10,14 +10,15 @@ import pytest
 import redis
 from late_jobs import make_tier, submit
 from make_jobs import make_presence
-from picker import Choice, Picker
+from picker import Picker
 
 from qfleet.ledger import Ledger
 from qfleet.ledger.shares import read_usage
 from qfleet.ledger.snapshot import END_OF_TIME
 from qfleet.wire.redis import keys
-from qfleet.wire.redis.keys import JobField
-from qfleet_worker.store import ClaimedShard, Store
+from qfleet.wire.redis.fields import JobField
+from qfleet_worker.picked import ClaimedShard, Picked
+from qfleet_worker.store import Store
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def _usage(client: redis.Redis, job_id: str) -> float | None:
     return Ledger(client).snapshot(job_id).usage
 
 
-def _choose(client: redis.Redis) -> Choice:
+def _choose(client: redis.Redis) -> Picked:
     """Choose a shard for a worker that is up."""
     Store(client, "a@test").renew_presence(make_presence("a@test"))
     return Picker(client).choose()

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 from late_jobs import make_tier, submit
-from picker import Choice, Picker
+from picker import Picker
 
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.states import task_id
 from qfleet_worker.lifecycle.abandoned import stop_abandoned
+from qfleet_worker.picked import Picked
 
 POOL = object()
 
@@ -22,7 +23,7 @@ POOL = object()
 class Request:
     """A shard that a worker holds."""
 
-    choice: Choice
+    choice: Picked
     is_chosen: bool = True
     stopped_in: list[object] = field(default_factory=list)
 

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import NoScriptError
 
 from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.messages.work import RUN_SHARD
 from qfleet.wire.redis import keys
 from qfleet_worker.lifecycle import binder as binding
-from qfleet_worker.lifecycle.binder import PAUSE_SECONDS, SHORT_SECONDS, LateBinder
-from qfleet_worker.picked import Later, Picked
-from qfleet_worker.transport import MessageError
+from qfleet_worker.lifecycle.binder import PAUSE_SECONDS, SHORT_SECONDS, TOKEN_EVERY, LateBinder
+from qfleet_worker.messages import MessageError
+from qfleet_worker.picked import Later, Picked, Question
 
 MIB = 2**20
 GIB = 2**30
@@ -41,6 +42,7 @@ class FakeStore:
     named: set[str] = field(default_factory=set)
     asked: list[dict[str, Any]] = field(default_factory=list)
     pushed: list[tuple[str, bytes]] = field(default_factory=list)
+    released: list[tuple[str, int, str]] = field(default_factory=list)
     refuses: bool = False
 
     def pick(self, tier: int | None, free: int, pool: int, *, slow: bool, corrections: Mapping[str, float]) -> Any:
@@ -48,6 +50,16 @@ class FakeStore:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def question(self, free: int, pool: int, *, slow: bool, corrections: Mapping[str, float]) -> Question:
+        self.asked.append({"tier": None, "free": free, "pool": pool, "slow": slow, "corrections": dict(corrections)})
+        return Question(f"w@h/1/{len(self.asked)}", ("EVALSHA",))
+
+    def release(self, job_id: str, index: int, owner: str) -> int:
+        if self.refuses:
+            raise NoConnection("gone")
+        self.released.append((job_id, index, owner))
+        return 1
 
     def is_named(self, job_id: str, index: int) -> bool:
         assert index == 5
@@ -361,3 +373,88 @@ def test_a_worker_that_ran_out_of_memory_with_small_shards_runs_them_nevertheles
     assert fleet.tiers()[0] == 0
     # What is killed again counts as an attempt.
     assert not fleet.binder.can_give_less()
+
+
+def chosen(others: int) -> list[Any]:
+    """Return the script's answer."""
+    return [JOB.encode(), 3, 2, b"", b"alice", str(GIB).encode(), b"0.5", b"work", b"7", others]
+
+
+def question_of(fleet: Fleet) -> Question:
+    question = fleet.binder.question()
+    assert question is not None
+    return question
+
+
+@pytest.fixture
+def busy(fleet: Fleet) -> Fleet:
+    """A binder that was just given a shard and was told that others wait."""
+    fleet.store.answer = picked(others_wait=True)
+    assert fleet.bind() is not None
+    return fleet
+
+
+def test_a_token_is_waited_for_first(fleet: Fleet) -> None:
+    assert fleet.binder.question() is None
+    fleet.store.answer = picked()
+    fleet.bind()
+    assert fleet.binder.question() is None
+
+
+def test_the_next_shard_is_asked_for_at_once_while_others_wait(busy: Fleet) -> None:
+    busy.binder.ended(Request(tenant="bob", charged=1.0, seconds=3.0))
+    busy.held = [Request(GIB)]
+    question = question_of(busy)
+    assert busy.store.asked[-1] == {
+        "tier": None,
+        "free": 3 * GIB,
+        "pool": 4 * GIB,
+        "slow": False,
+        "corrections": {"bob": 2.0},
+    }
+    message = busy.binder.chosen(question, chosen(others=1))
+    assert message is not None
+    assert args_of(message)[:3] == [JOB, 3, question.owner]
+    busy.binder.chosen(question_of(busy), chosen(others=0))
+    assert busy.binder.question() is None
+
+
+def test_a_token_is_waited_for_now_and_then(busy: Fleet) -> None:
+    for _ in range(TOKEN_EVERY - 1):
+        assert busy.binder.chosen(question_of(busy), chosen(others=1)) is not None
+    assert busy.binder.question() is None
+    assert busy.bind() is not None
+    assert busy.binder.question() is not None
+
+
+@pytest.mark.parametrize("state", ["full", "draining"])
+def test_a_worker_that_takes_nothing_asks_for_nothing(busy: Fleet, state: str) -> None:
+    if state == "full":
+        busy.held = [Request(0)] * 4
+    else:
+        busy.binder.drain(True)
+    assert busy.binder.question() is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "tiers"),
+    [([b"nothing"], list(range(6))), ([b"later", 2], [0, 1]), (NoScriptError("not there"), list(range(6)))],
+)
+def test_without_a_shard_a_token_is_waited_for_again(busy: Fleet, answer: Any, tiers: list[int]) -> None:
+    assert busy.binder.chosen(question_of(busy), answer) is None
+    assert busy.binder.question() is None
+    assert busy.tiers() == tiers
+
+
+@pytest.mark.parametrize("why", ["it is told", "it drains", "it stops"])
+def test_a_shard_that_is_chosen_too_late_is_released(busy: Fleet, why: str, caplog: pytest.LogCaptureFixture) -> None:
+    for refuses in (False, True):
+        question = question_of(busy)
+        busy.store.refuses = refuses
+        busy.binder.drain(why == "it drains")
+        busy.stops = why == "it stops"
+        assert busy.binder.chosen(question, chosen(others=1), stopped=why == "it is told") is None
+        assert busy.store.released == [(JOB, 3, "w@h/1/2")]
+        busy.binder.drain(False)
+        busy.stops = False
+    assert f"could not release shard 3 of job {JOB}; it will be missed: gone" in caplog.text

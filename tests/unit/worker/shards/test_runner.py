@@ -17,8 +17,8 @@ from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.cost.cost import cost
 from qfleet.wire.messages.request import Request
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.picked import ClaimedShard
 from qfleet_worker.shards.runner import MORE_ATTEMPTS
-from qfleet_worker.store import ClaimedShard
 
 
 def test_a_shard_runs_and_its_result_is_stored() -> None:
