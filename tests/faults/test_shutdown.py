@@ -21,24 +21,23 @@ from qfleet.wire.redis import keys
 
 StartWorker = Callable[..., Worker]
 
-#: A worker that is told to stop in the moment in which it chooses its third shard.
-TOLD_AS_IT_CHOOSES = (
-    "-c",
-    """
+#: A worker that is told to stop the third time that it comes to a place.
+TOLD = """
 import os, signal, sys
-from qfleet_worker.store import Store
-pick, chosen = Store.pick, []
-def pick_and_stop(self, *args, **options):
-    found = pick(self, *args, **options)
-    chosen.append(found)
+from qfleet_worker.lifecycle import binder
+there = binder.LateBinder.{place}
+chosen = []
+def stop_at_the_third(*args, **options):
+    chosen.append(args)
     if len(chosen) == 3:
         os.kill(os.getpid(), signal.SIGTERM)
-    return found
-Store.pick = pick_and_stop
+    return there(*args, **options)
+binder.LateBinder.{place} = stop_at_the_third
 from qfleet_worker.__main__ import main
 sys.exit(main([]))
-""",
-)
+"""
+#: The places: it has been given a shard; or the answer to a question comes. Its first shard comes with a token.
+PLACES = [("_taken", 2), ("chosen", 3)]
 
 
 def _owner(client: redis.Redis, job: FleetJob) -> str:
@@ -103,14 +102,15 @@ def test_a_rolling_restart_loses_nothing_and_runs_nothing_twice(
     until(lambda: nothing_left(client), "nothing is left over")
 
 
+@pytest.mark.parametrize(("place", "done"), PLACES)
 def test_a_shard_that_was_chosen_as_the_signal_came_is_handed_back(
-    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+    place: str, done: int, backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
 ) -> None:
-    first = start_worker(program=TOLD_AS_IT_CHOOSES)
+    first = start_worker(program=("-c", TOLD.format(place=place)))
     job = many(backend, 9)
     assert first.process.wait(60) == 0
-    assert [state(client, job, index) for index in range(9)] == ["SUCCESS"] * 2 + ["PENDING"] * 7
-    assert waiting(client) == 7
+    assert [state(client, job, index) for index in range(9)] == ["SUCCESS"] * done + ["PENDING"] * (9 - done)
+    assert waiting(client) == 9 - done
     start_worker()
     assert job.result(timeout=60).success
     assert {attempts(client, job, index) for index in range(9)} == {1}

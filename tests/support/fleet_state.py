@@ -16,6 +16,7 @@ from waiting import until
 from qfleet import FleetBackend, FleetJob
 from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.redis import keys
+from qfleet.wire.redis.fields import SchedField
 
 
 def steady(backend: FleetBackend, seed: int = 7) -> FleetJob:
@@ -93,7 +94,7 @@ def tokens(client: redis.Redis) -> int:
 
 def waiting(client: redis.Redis) -> int:
     """Return the number of shards that can be chosen."""
-    numbers = client.hmget(keys.SCHED, [keys.SchedField.waiting(tier) for tier in range(TIERS)])
+    numbers = client.hmget(keys.SCHED, [SchedField.waiting(tier) for tier in range(TIERS)])
     assert isinstance(numbers, list)
     return sum(int(number or 0) for number in numbers)
 
