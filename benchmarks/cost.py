@@ -116,7 +116,7 @@ def cpu_seconds(function: Callable[[], object], rounds: int) -> float:
 def features(case: Case) -> list[float]:
     """Return the factor of each constant, as in `qfleet.wire.cost.cost`."""
     amplitudes = 2.0 ** case.request.exponent(case.program.num_qubits)
-    passes, operations = num_passes(case.program, case.shots), num_operations(case.program)
+    passes, operations = num_passes(case.program, case.shots, "statevector"), num_operations(case.program)
     terms = sum(len(save.x_masks) // 8 for save in case.program.saves)
     return [
         1.0,

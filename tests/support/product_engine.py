@@ -110,11 +110,11 @@ class ProductStates:
             numbers = np.where(numbers >= zero, (numbers - zero) / (1 - zero), numbers / zero)
         yield Samples(shots, found, {wire: wire for wire in wires}, {})
 
-    def amplitudes_at(self, wires: Sequence[int], basis_states: np.ndarray) -> np.ndarray:
-        return np.prod([self.qubits[0, wire][basis_states >> bit & 1] for bit, wire in enumerate(wires)], axis=0)
+    def probabilities_at(self, wires: Sequence[int], basis_states: np.ndarray) -> np.ndarray:
+        return np.prod([self.chances()[0, w][basis_states >> bit & 1] for bit, w in enumerate(wires)], axis=0)
 
     def probabilities(self, wires: Sequence[int]) -> np.ndarray:
-        return np.abs(self.amplitudes_at(wires, np.arange(1 << len(wires)))) ** 2
+        return self.probabilities_at(wires, np.arange(1 << len(wires)))
 
     def expectation_values(self, wires: Sequence[int], x: np.ndarray, z: np.ndarray) -> np.ndarray:
         values = np.einsum("qi,pij,qj->qp", self.qubits[0].conj(), PAULIS, self.qubits[0]).real

@@ -14,7 +14,7 @@ from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
 from qfleet.options import Priority, RunOptions, check_option
 
-Method = Literal["automatic", "statevector"]
+Method = Literal["automatic", "statevector", "density_matrix"]
 
 
 class PrimitiveKeywords(TypedDict, total=False):
@@ -62,7 +62,7 @@ class SamplerOptions(PrimitiveOptions):
 
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
-        method: the simulation method, "automatic" or "statevector"; default "automatic".
+        method: the simulation method, "automatic", "statevector" or "density_matrix"; default "automatic".
         max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_shots: shots of a PUB that has no number of its own; default 1024.
@@ -79,7 +79,7 @@ class EstimatorOptions(PrimitiveOptions):
 
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
-        method: the simulation method, "automatic" or "statevector"; default "automatic".
+        method: the simulation method, "automatic", "statevector" or "density_matrix"; default "automatic".
         max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_precision: standard error of the expectation values of a PUB that has no precision of its own; 0 for
@@ -135,7 +135,7 @@ def _no_option(name: str, names: list[str]) -> str:
 def _method(value: object) -> object:
     if value not in (methods := get_args(Method)):
         raise InvalidOptionError(
-            f"method={value!r}: one of 'automatic', 'statevector' is needed{did_you_mean(value, methods)}",
+            f"method={value!r}: one of {', '.join(map(repr, methods))} is needed{did_you_mean(value, methods)}",
             option="method",
             value=value,
         )

@@ -22,8 +22,9 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.constants import FASTER_ENGINE
 from qfleet.wire.cost.cost import cost, costs, states_bytes
+from qfleet.wire.cost.methods import choose_method
 from qfleet.wire.limits import LARGEST_VALUE
-from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
+from qfleet.wire.messages.request import MethodError, Output, Request
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
 
@@ -112,7 +113,7 @@ def encode_lowered(
         options = dataclasses.replace(options, shots=1)
     request = Request(output, options.method, options.precision, options.memory)
     try:
-        method, method_reason = resolve_method(program, request)
+        method, method_reason = choose_method(program, request, options.shots)
     except MethodError as exc:
         raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
     request = replace(request, method=method)

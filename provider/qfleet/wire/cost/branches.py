@@ -6,17 +6,26 @@ Random events branch, and loops repeat.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qfleet.wire.program.operations import EVENTS, JUMPS, Op
+from qfleet.wire.messages.request import Method
+from qfleet.wire.program.operations import EVENTS, IS_UNITARY, JUMPS, Op
 from qfleet.wire.program.program import Program
 
 #: The assumed number of turns of a loop whose end isn't known.
 _PASSES: Final = 8
 #: The largest number of loops around an operation that are counted.
 _MOST_LOOPS: Final = 4
+#: Qubits of the widest gate that is one matrix on a density matrix.
+_WIDEST_MATRIX: Final = 3
+#: Matrices that a wider gate takes as long as.
+_WIDE_GATE: Final = 50
+#: Errors per shot below which there are none.
+_NEGLIGIBLE: Final = 1e-12
 
 
 def num_operations(program: Program) -> float:
@@ -24,17 +33,47 @@ def num_operations(program: Program) -> float:
 
     Loops are estimated.
     """
-    if not len(program.jumps):
-        return len(program)
+    return float(_turns(program).sum()) if len(program.jumps) else len(program)
+
+
+def num_sweeps(program: Program, method: Method) -> float:
+    """Return the number of operations that take a state as a whole.
+
+    Noise is none of them: a state that it leaves alone isn't touched, and in a density matrix it is a part of its gate.
+    So are gates on one qubit there, with the next gate on several.
+    """
+    if method != "density_matrix":
+        counted = np.where(program.codes == Op.NOISE, 0.0, 1.0)
+    else:
+        widths = program.num_controls.astype(np.int64) + program.num_targets
+        counted = np.where((widths > 1) & IS_UNITARY[program.codes], 1.0, 0.0)
+        counted[is_wide(program)] = _WIDE_GATE
+    turns = _turns(program) if len(program.jumps) else 1.0
+    return float((counted * turns).sum()) + (program.num_qubits if method == "density_matrix" else 0)
+
+
+def is_wide(program: Program) -> NDArray[np.bool_]:
+    """Mark the rows that a density matrix needs extra room for.
+
+    Their shape is (rows,).
+    """
+    widths = program.num_controls.astype(np.int64) + program.num_targets
+    gates = (widths > _WIDEST_MATRIX) & IS_UNITARY[program.codes]
+    return np.asarray(gates | ((program.codes == Op.INITIALIZE) & (widths > 1)))
+
+
+def _turns(program: Program) -> NDArray[np.float64]:
+    """Return how often each row runs in one pass, shape (rows,)."""
     rows = np.flatnonzero(JUMPS[program.codes])
     back = program.jumps <= rows
     starts = np.zeros(len(program) + 1)
     np.add.at(starts, program.jumps[back], 1)
     np.add.at(starts, rows[back] + 1, -1)
-    return float((_PASSES ** np.minimum(np.cumsum(starts[:-1]), _MOST_LOOPS)).sum())
+    turns: NDArray[np.float64] = float(_PASSES) ** np.minimum(np.cumsum(starts[:-1]), _MOST_LOOPS)
+    return turns
 
 
-def holds_branches(program: Program, shots: int) -> bool:
+def holds_branches(program: Program, shots: int, method: Method) -> bool:
     """Tell whether an engine may hold states of several branches together.
 
     Measurements that only measurements follow are sampled from one state.
@@ -42,15 +81,53 @@ def holds_branches(program: Program, shots: int) -> bool:
     if len(program.jumps):
         return True
     others = np.flatnonzero(program.codes != Op.MEASURE)
-    return shots > 1 and bool(len(others)) and bool(EVENTS[program.codes[: others[-1] + 1]].any())
+    return shots > 1 and bool(len(others)) and bool(_divides(program, method)[: others[-1] + 1].any())
 
 
-def num_passes(program: Program, shots: int) -> float:
+def num_passes(program: Program, shots: int, method: Method) -> float:
     """Return the number of times that an engine goes through a program.
 
-    It is 1, unless the program measures or resets and then goes on.
+    It is 1, unless the program has noise, or measures or resets and then goes on.
     """
-    random = EVENTS[program.codes] != 0
-    others = np.flatnonzero(~random)
-    before = np.count_nonzero(random[: others[-1]]) if len(others) else 0
-    return float(min(shots, 2.0 ** min(before, 60)))
+    divides = _divides(program, method) & (program.codes != Op.NOISE)
+    others = np.flatnonzero(EVENTS[program.codes] == 0)
+    before = np.count_nonzero(divides[: others[-1]]) if len(others) else 0
+    passes = 2.0 ** min(before, 60)
+    if method != "density_matrix":
+        passes += num_runs_with_errors(program, shots)
+    return float(min(shots, passes))
+
+
+def _divides(program: Program, method: Method) -> NDArray[np.bool_]:
+    """Mark the rows that may lead shots to different states.
+
+    In a density matrix, noise and resets have one outcome.
+    """
+    if method == "density_matrix":
+        return np.asarray(program.codes == Op.MEASURE)
+    return np.asarray(EVENTS[program.codes] != 0)
+
+
+def num_runs_with_errors(program: Program, shots: int) -> float:
+    """Return the expected number of runs for the errors of some shots.
+
+    Shots with the same errors run once, and all share the part before their first error. A shot with one error needs
+    half of a run on average. Of k errors the first is shared as well, and leaves (k - 1) / (k + 1) of a run.
+    """
+    if not len(program.channel_refs):
+        return 0.0
+    turns = _turns(program)[program.codes == Op.NOISE] if len(program.jumps) else np.ones(len(program.channel_refs))
+    sites = np.bincount(program.channel_refs, turns, len(program.channels))
+    chances = [channel.chances() for channel in program.channels]
+    errs = np.minimum([float(1 - each[0]) for each in chances], 1 - 1e-9)
+    mean = -float(sites @ np.log1p(-errs))
+    none = math.exp(-mean)
+    if mean < _NEGLIGIBLE:
+        return 0.0
+    distinct = 0.0
+    for number, err, each in zip(sites.tolist(), errs.tolist(), chances, strict=True):
+        # Shots that have this branch here, and no other error.
+        distinct += number * float(-np.expm1(-shots * each[1:] * none / (1 - err)).sum())
+    # The mean of (k - 1) / (k + 1) for a Poisson number k of errors, without the -1 for none of them.
+    several = 1 - 2 * (1 - none) / mean + none
+    return min(shots * (1 - none), min(distinct, shots * none * mean) / 2 + shots * max(several, 0.0))

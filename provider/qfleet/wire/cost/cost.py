@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from qfleet.wire.cost.branches import holds_branches, num_operations, num_passes
+from qfleet.wire.cost.branches import holds_branches, is_wide, num_operations, num_passes, num_sweeps
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
 from qfleet.wire.messages.request import Output, Request
@@ -101,12 +101,14 @@ def costs(
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
     steps = _steps(program, request, shots, num_observables)
-    branches = holds_branches(program, shots)
+    branches = holds_branches(program, shots, request.method)
     reads = any([save.spec.quantity in _READING for save in program.saves])
+    wide = request.method == "density_matrix" and bool(is_wide(program).any())
     found = {}
     for engine in engines:
         constants = constants_of(engine, request.method)
         more = constants.branching_states * branches + constants.reading_states * reads
+        more += constants.wide_states * wide
         states = _states_bytes(program.num_qubits, request, constants.states + more)
         found[engine] = Cost(
             others + max(states + beside_states, results),
@@ -133,7 +135,7 @@ def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE)
 
 def _states_bytes(num_qubits: int, request: Request, states: float) -> int:
     # Python's integers have no largest one.
-    return round(100 * states) * (request.amplitude_bytes << request.exponent(num_qubits)) // 100
+    return round(100 * states) * request.state_bytes(num_qubits) // 100
 
 
 class _Steps(NamedTuple):
@@ -142,6 +144,8 @@ class _Steps(NamedTuple):
     amplitudes: float
     passes: float
     operations: float
+    #: operations that take a state as a whole
+    sweeps: float
     terms: int
     shots: int
 
@@ -149,15 +153,16 @@ class _Steps(NamedTuple):
 def _steps(program: Program, request: Request, shots: int, num_observables: int) -> _Steps:
     return _Steps(
         amplitudes=2.0 ** request.exponent(program.num_qubits),
-        passes=num_passes(program, shots),
+        passes=num_passes(program, shots, request.method),
         operations=num_operations(program),
+        sweeps=num_sweeps(program, request.method),
         terms=num_terms(program, num_observables),
         shots=shots,
     )
 
 
 def _seconds(steps: _Steps, constants: Constants) -> float:
-    operation = constants.seconds_per_operation + constants.seconds_per_amplitude * steps.amplitudes
     term = constants.seconds_per_operation + constants.seconds_per_term * steps.amplitudes
-    one_pass = steps.operations * operation + steps.terms * term
+    one_pass = steps.operations * constants.seconds_per_operation + steps.terms * term
+    one_pass += steps.sweeps * constants.seconds_per_amplitude * steps.amplitudes
     return constants.seconds_per_circuit + one_pass * steps.passes + steps.shots * constants.seconds_per_shot

@@ -9,13 +9,18 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from qfleet.wire.program.program import Program
+from qfleet.wire.program.saves import Quantity
 
 Precision = Literal["double", "single"]
-#: The methods of simulation: a state, or the matrix of all operations.
-Method = Literal["automatic", "statevector", "unitary"]
+#: The methods of simulation: states of single shots, density matrices, or the matrix of all operations.
+Method = Literal["automatic", "statevector", "density_matrix", "unitary"]
 
 #: Bytes of one amplitude.
 AMPLITUDE_BYTES: Final[dict[Precision, int]] = {"double": 16, "single": 8}
+#: Bytes of one number of a density matrix, which is always in double precision.
+DENSITY_BYTES: Final = 8
+#: Methods whose numbers count as the square of a state's amplitudes.
+_SQUARES: Final = frozenset({"density_matrix", "unitary"})
 
 
 class Output(StrEnum):
@@ -72,8 +77,16 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         return AMPLITUDE_BYTES[self.precision]
 
     def exponent(self, num_qubits: int) -> int:
-        """Return the binary logarithm of the number of simulated amplitudes."""
-        return 2 * num_qubits if self.method == "unitary" else num_qubits
+        """Return the binary logarithm of the number of simulated amplitudes.
+
+        A density matrix has as many real numbers.
+        """
+        return 2 * num_qubits if self.method in _SQUARES else num_qubits
+
+    def state_bytes(self, num_qubits: int) -> int:
+        """Return the bytes of one state."""
+        each = DENSITY_BYTES if self.method == "density_matrix" else self.amplitude_bytes
+        return each << self.exponent(num_qubits)
 
 
 def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
@@ -86,6 +99,14 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
     if saves and request.output == Output.STATEVECTOR:
         raise MethodError("saves its unitary, and gives no statevector then; ask for counts, or leave the save out")
     method: Method = "unitary" if saves or request.output == Output.UNITARY else "statevector"
+    if request.method == "density_matrix" and method == "statevector":
+        refusal = density_refusal(program, request.output)
+        if refusal:
+            raise MethodError(
+                f"{refusal}, which method={request.method!r} doesn't have; ask for probabilities or the density "
+                "matrix, or leave the method out"
+            )
+        return request.method, f"method={request.method!r} was asked for"
     if request.method == "automatic":
         why = "the circuit saves its unitary" if saves else "the default where no unitary is saved"
         return method, f"automatic: {why}"
@@ -93,3 +114,16 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
         what = "saves its unitary" if saves else f"gives its {request.output}"
         raise MethodError(f"{what}, which method={request.method!r} doesn't have; leave the method out")
     return method, f"method={request.method!r} was asked for"
+
+
+def density_refusal(program: Program, output: Output) -> str:
+    """Return the amplitudes that a program gives; empty without any.
+
+    A density matrix has none.
+    """
+    if output == Output.STATEVECTOR:
+        return "gives its statevector"
+    for save in program.saves:
+        if save.spec.quantity in (Quantity.AMPLITUDES, Quantity.AMPLITUDES_AT):
+            return f"has {save.spec.instruction} ({save.label!r})"
+    return ""

@@ -14,10 +14,10 @@ from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 
 class NumpyEngine:
-    """Statevectors and unitaries by numpy; see `qfleet_worker.engines.contract.Engine`."""
+    """States, density matrices and unitaries by numpy; see `qfleet_worker.engines.contract.Engine`."""
 
     name: Final = "numpy"
-    methods: Final[frozenset[Method]] = frozenset({"statevector", "unitary"})
+    methods: Final[frozenset[Method]] = frozenset({"statevector", "density_matrix", "unitary"})
     reason: Final = "it needs no machine code"
 
     def available(self) -> str:

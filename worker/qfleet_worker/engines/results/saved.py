@@ -19,7 +19,6 @@ from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Payload, Quantity, Save, Saved, value_type
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.states.contract import Answers
-from qfleet_worker.engines.states.dense import squares
 from qfleet_worker.engines.steps import SaveStep
 
 #: Bytes of Python's own that an entry takes, roughly.
@@ -182,7 +181,7 @@ class Saver:
                 amplitudes = answers.amplitudes_at(step.wires, save.basis_states())
                 return amplitudes * amplitudes.dtype.type(phase)
             case Quantity.SQUARES_AT:
-                return squares(answers.amplitudes_at(step.wires, save.basis_states()))
+                return answers.probabilities_at(step.wires, save.basis_states())
             case Quantity.PROBABILITIES:
                 probabilities = answers.probabilities(step.targets)
                 if save.spec.sparse:

@@ -43,6 +43,13 @@ class Answers(Protocol):
         """Return the probabilities of the values of some wires, shape (2**wires,)."""
         ...
 
+    def probabilities_at(self, wires: Sequence[int], basis_states: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the probabilities of basis states, shape (basis states,).
+
+        Bit i of a basis state is the value of ``wires[i]``.
+        """
+        ...
+
     def expectation_values(
         self, wires: Sequence[int], x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]
     ) -> NDArray[np.float64]:

@@ -53,6 +53,10 @@ class DenseAnswers(NamedTuple):
             probabilities[(hit | high) ^ fixed] += sums[hit]
         return probabilities
 
+    def probabilities_at(self, wires: Sequence[int], basis_states: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See `Answers.probabilities_at`."""
+        return squares(self.amplitudes_at(wires, basis_states))
+
     def expectation_values(
         self, wires: Sequence[int], x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]
     ) -> NDArray[np.float64]:

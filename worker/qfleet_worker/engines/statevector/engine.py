@@ -31,7 +31,7 @@ MOST_TEXT: Final = 500
 
 
 class StatevectorEngine:
-    """Statevectors and unitaries by vector kernels; see `qfleet_worker.engines.contract.Engine`.
+    """States, density matrices and unitaries by vector kernels; see `qfleet_worker.engines.contract.Engine`.
 
     Args:
         marks: files of which one is there once the machine code is compiled; by default those of
@@ -39,7 +39,7 @@ class StatevectorEngine:
     """
 
     name: Final = "statevector"
-    methods: Final[frozenset[Method]] = frozenset({"statevector", "unitary"})
+    methods: Final[frozenset[Method]] = frozenset({"statevector", "density_matrix", "unitary"})
     reason: Final = COMPILED
 
     def __init__(self, marks: Sequence[Path] | None = None) -> None:

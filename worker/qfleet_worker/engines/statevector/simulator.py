@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qfleet.wire.messages.request import Output
 from qfleet.wire.program.saves import Save
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of
+from qfleet_worker.engines.density.simulator import run_density
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots
@@ -40,6 +41,7 @@ from qfleet_worker.engines.statevector.machine_code.registry import seconds_comp
 from qfleet_worker.engines.statevector.runtime.batch import MAX_WIRES, BatchSource
 from qfleet_worker.engines.statevector.runtime.parameter_sets import run_set
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
+from qfleet_worker.engines.statevector.runtime.superoperators import MachineKernels
 from qfleet_worker.engines.statevector.runtime.sweeping import (
     SWEEPS,
     FinalStates,
@@ -109,7 +111,10 @@ class StatevectorSimulator:
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
         before = seconds_compiling()
-        outcome = self._final_state(experiment)
+        if experiment.request.method == "density_matrix":
+            outcome: Outcome | None = run_density(experiment, MachineKernels(self._team(experiment)), self._limits)
+        else:
+            outcome = self._final_state(experiment)
         if outcome is None:
             # A hostile table may overflow; the check of the norm catches that.
             with np.errstate(all="ignore"):
@@ -132,7 +137,8 @@ class StatevectorSimulator:
     ) -> Iterator[Iterable[Outcome]]:
         """Give the outcomes of all parameter sets, some at a time."""
         before = seconds_compiling()
-        parts = self._sweep(experiment, params, seeds) if len(params) else None
+        density = experiment.request.method == "density_matrix"
+        parts = self._sweep(experiment, params, seeds) if len(params) and not density else None
         if parts is not None:
             yield from parts
             _warn(before)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiler of circuits into a few transfer matrices.
+
+Noise and resets are matrices like gates. A matrix on one wire waits for the next one on several wires, and a matrix on
+several wires joins the one before that has them all. A density matrix costs a pass for each matrix, however full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program.events import event_numbers
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
+from qfleet_worker.engines.density.plan import Apply, Plan, Prepare, Step, Wide
+from qfleet_worker.engines.density.transfer import (
+    MOST_QUBITS,
+    RESET,
+    Gate,
+    Transfer,
+    of_channel,
+    of_density_matrix,
+    of_gate,
+)
+from qfleet_worker.engines.driver.stretches import Stretch
+from qfleet_worker.engines.gates.matrices import table
+from qfleet_worker.engines.steps import MeasureStep, SaveStep
+
+
+def compile_stretch(stretch: Stretch) -> Plan:
+    """Return the plan of a stretch."""
+    compiler = _Compiler(stretch)
+    for operation in stretch.program:
+        compiler.add(operation)
+    return compiler.finish()
+
+
+class _Block:
+    """Matrices on the same wires that become one step."""
+
+    __slots__ = ("matrix", "wires")
+
+    def __init__(self, wires: tuple[int, ...], matrix: Transfer) -> None:
+        self.wires = wires
+        self.matrix = matrix
+
+    def multiply(self, wires: tuple[int, ...], matrix: Transfer) -> None:
+        """Multiply by a matrix on some of the wires, from the left."""
+        self.matrix = _placed(matrix, wires, self.wires) @ self.matrix
+
+
+class _Compiler:
+    """The steps so far, and the matrices that aren't steps yet."""
+
+    def __init__(self, stretch: Stretch) -> None:
+        program = stretch.program
+        self._items: list[_Block | Step] = []
+        #: the wire of each qubit
+        self._wires = list(range(program.num_qubits))
+        #: the last item that touches a wire
+        self._last: dict[int, int] = {}
+        #: matrices on one wire that no block has yet
+        self._pending: dict[int, Transfer] = {}
+        #: for each wire measured at the end, the clbits that it writes
+        self._final: dict[int, list[int]] = {}
+        #: the row from which on a qubit is only measured
+        self._last_use = _last_uses(program) if stretch.last else np.full(program.num_qubits, len(program))
+        self._row = -1
+        #: the ordinal of the measurement that writes a clbit last
+        self._writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
+        #: whether a save may read a clbit before the end
+        self._clbits_read = any(save.conditional for save in program.saves)
+        self._measurements = 0
+        #: the number of each row's first random event
+        self._events = (event_numbers(program) + stretch.events_before).tolist()
+
+    def add(self, operation: Operation) -> None:
+        """Add the next operation of the program."""
+        self._row += 1
+        code = operation.code
+        targets = self._of(operation.targets)
+        if code is Op.MEASURE:
+            self._measure(operation.targets[0], targets[0], operation.clbit)
+        elif code is Op.RESET:
+            self._matrix(targets, RESET)
+        elif code is Op.INITIALIZE:
+            state = table(operation)[:, 0]
+            self._prepare(targets, of_density_matrix(np.outer(state, state.conj()), len(targets)))
+        elif code is Op.NOISE:
+            if operation.channel is None:
+                raise TypeError("noise has a channel")
+            self._matrix(targets, of_channel(operation.channel))
+        elif code is Op.SAVE:
+            for wire in tuple(self._pending):
+                self._flush(wire)
+            self._append(SaveStep(operation.save, targets, tuple(self._wires), 1 + 0j), self._wires)
+        elif code is Op.SWAP and not operation.controls:
+            a, b = operation.targets
+            self._wires[a], self._wires[b] = self._wires[b], self._wires[a]
+        elif len(targets) + len(operation.controls) > MOST_QUBITS:
+            self._wide(operation, targets)
+        elif targets or operation.controls:
+            qubits, matrix = of_gate(operation)
+            self._matrix(self._of(qubits), matrix)
+
+    def finish(self) -> Plan:
+        """Return the plan of everything that was added."""
+        for wire in tuple(self._pending):
+            self._flush(wire)
+        return Plan(
+            steps=tuple([Apply(item.wires, item.matrix) if isinstance(item, _Block) else item for item in self._items]),
+            wires=tuple(self._wires),
+            measured=tuple(self._final),
+            readout=tuple([(wire, clbit) for wire, clbits in self._final.items() for clbit in clbits]),
+        )
+
+    def _of(self, qubits: Sequence[int]) -> tuple[int, ...]:
+        return tuple([self._wires[qubit] for qubit in qubits])
+
+    def _measure(self, qubit: int, wire: int, clbit: int) -> None:
+        # If nothing reads a clbit before the end, only its last writer counts.
+        is_last = self._writer[clbit] == self._measurements
+        self._measurements += 1
+        if self._row > self._last_use[qubit]:
+            self._final.setdefault(wire, []).extend([clbit] if is_last else [])
+        else:
+            self._flush(wire)
+            clbits = (clbit,) if is_last or self._clbits_read else ()
+            self._append(MeasureStep(wire=wire, event=self._events[self._row], clbits=clbits), (wire,))
+
+    def _prepare(self, wires: tuple[int, ...], paulis: NDArray[np.float64]) -> None:
+        for wire in wires:
+            self._pending.pop(wire, None)
+        if len(wires) == 1:
+            self._matrix(wires, np.outer(paulis, [1, 0, 0, 0]))
+        else:
+            self._append(Prepare(wires, paulis), wires)
+
+    def _wide(self, operation: Operation, targets: tuple[int, ...]) -> None:
+        controls = tuple(
+            [(self._wires[qubit], 1) if qubit >= 0 else (self._wires[~qubit], 0) for qubit in operation.controls]
+        )
+        wires = (*targets, *[wire for wire, _ in controls])
+        for wire in wires:
+            self._flush(wire)
+        self._append(Wide(Gate(controls, targets, table(operation))), wires)
+
+    def _matrix(self, wires: tuple[int, ...], matrix: Transfer) -> None:
+        if len(wires) == 1:
+            before = self._pending.get(wires[0])
+            self._pending[wires[0]] = matrix if before is None else matrix @ before
+            return
+        for place, wire in enumerate(wires):
+            before = self._pending.pop(wire, None)
+            if before is not None:
+                # Of the matrix's columns, those of this wire are multiplied.
+                split = matrix.reshape(len(matrix), -1, 4, 4**place)
+                matrix = np.einsum("rasb,st->ratb", split, before).reshape(matrix.shape)
+        self._place(wires, matrix)
+
+    def _flush(self, wire: int) -> None:
+        matrix = self._pending.pop(wire, None)
+        if matrix is not None:
+            self._place((wire,), matrix)
+
+    def _place(self, wires: tuple[int, ...], matrix: Transfer) -> None:
+        """Add a matrix to the last block on its wires.
+
+        If no block has them all, the matrix begins a new one.
+        """
+        places = {self._last.get(wire, -1) for wire in wires}
+        block = self._items[places.pop()] if len(places) == 1 and -1 not in places else None
+        if isinstance(block, _Block) and set(wires) <= set(block.wires):
+            block.multiply(wires, matrix)
+        else:
+            self._append(_Block(wires, matrix), wires)
+
+    def _append(self, item: _Block | Step, wires: Sequence[int]) -> None:
+        for wire in wires:
+            self._last[wire] = len(self._items)
+        self._items.append(item)
+
+
+def _placed(matrix: Transfer, wires: tuple[int, ...], on: tuple[int, ...]) -> Transfer:
+    """Return a matrix as one on other wires, its own among them."""
+    if wires == on:
+        return matrix
+    others = tuple([wire for wire in on if wire not in wires])
+    whole = np.kron(np.eye(4 ** len(others)), matrix)
+    now = [*wires, *others]
+    axes = [len(on) - 1 - now.index(wire) for wire in reversed(on)]
+    tensor = whole.reshape((4,) * 2 * len(on)).transpose([*axes, *[len(on) + axis for axis in axes]])
+    return np.ascontiguousarray(tensor.reshape(whole.shape))
+
+
+def _last_uses(program: Program) -> NDArray[np.int64]:
+    """Return each qubit's last row that isn't a measurement.
+
+    A save uses all qubits. The row is -1 for a qubit without one.
+    """
+    widths = program.num_controls.astype(np.int64) + program.num_targets
+    rows = np.repeat(np.arange(len(widths)), widths)
+    used = program.codes[rows] != Op.MEASURE
+    last = np.full(program.num_qubits, -1)
+    last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
+    last[last < program.last_save()] = program.last_save()
+    return last

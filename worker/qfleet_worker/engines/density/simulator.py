@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulator of density matrices, on the kernels of an engine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.density.compiler import compile_stretch
+from qfleet_worker.engines.density.kernels import Kernels
+from qfleet_worker.engines.density.plan import Plan
+from qfleet_worker.engines.density.state import DensityState
+from qfleet_worker.engines.driver.flow import compile_flow
+from qfleet_worker.engines.driver.limits import DriverLimits
+from qfleet_worker.engines.driver.run import run_shots
+from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet_worker.engines.states.one_by_one import OneByOneSource
+from qfleet_worker.engines.states.store import StateStore
+
+
+def run_density(experiment: Experiment, kernels: Kernels, limits: DriverLimits) -> Outcome:
+    """Run a circuit by the method ``density_matrix``.
+
+    Args:
+        experiment: the circuit, its shots and its request.
+        kernels: do the work on density matrices.
+        limits: those of the shots' way through the program.
+
+    Raises:
+        EngineError: the circuit can't be run.
+        MemoryError: it doesn't fit.
+    """
+
+    def source() -> OneByOneSource:
+        state = DensityState(experiment.program.num_qubits, kernels)
+
+        def settle(plan: Plan) -> None:
+            state.arrange(plan.wires)
+
+        budget = limits.state_budget(experiment.request, state.capacity_bytes)
+        return OneByOneSource(StateStore(state, budget, settle, _no_statevector, limits.waiting_states))
+
+    # A hostile table may overflow; the check of the trace catches that.
+    with np.errstate(all="ignore"):
+        return run_shots(experiment, compile_flow(experiment.program, compile_stretch, limits), source)
+
+
+def _no_statevector(_plan: Plan, _phase: complex) -> ComplexArray:
+    raise EngineError("a density matrix has no statevector")
