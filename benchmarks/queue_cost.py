@@ -77,9 +77,9 @@ def small() -> QuantumCircuit:
 
 def a_millisecond(number: int) -> QuantumCircuit:
     """Return a circuit that takes a worker about a millisecond."""
-    qubits = 12
+    qubits = 14
     circuit = QuantumCircuit(qubits)
-    for layer in range(12):
+    for layer in range(16):
         for qubit in range(qubits):
             circuit.ry(0.1 + 0.01 * qubit + layer + 1e-5 * number, qubit)
         for qubit in range(qubits - 1):
