@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import engine_oracle as oracle
 import numpy as np
 from msgspec.structs import replace
+from noise_oracle import random_channel
 from numpy.typing import NDArray
 from random_expressions import HIDDEN, random_expression, random_place
 
@@ -43,6 +44,7 @@ def random_program(
     slots: bool = False,
     unitary: bool = False,
     means: bool = False,
+    noise: bool = False,
 ) -> Program:
     """Return a random program that every engine runs to its end.
 
@@ -55,10 +57,11 @@ def random_program(
         saves: True to include saves, conditional ones and lists among them.
         slots: True to make some angles depend on parameters, for which `random_values` gives values.
         unitary: True to use gates and saves of the matrix only.
+        noise: True to include noise and readout errors.
         means: True to end with a save of several observables, as an estimator's program does.
     """
     flow = flow and not unitary
-    maker = _Maker(rng, num_qubits, 0 if unitary else num_clbits, flow, slots)
+    maker = _Maker(rng, num_qubits, 0 if unitary else num_clbits, flow, slots, noise)
     maker.statements(length, depth=2 if flow else 0, saves=saves and not means, unitary=unitary)
     if means:
         kind = SaveKind.EXPECTATION_VALUES if rng.random() < 0.5 else SaveKind.EXPECTATION_VALUES_AND_SQUARES
@@ -74,8 +77,11 @@ def random_values(rng: np.random.Generator, program: Program, points: int) -> ND
 class _Maker:
     """The rows of one program, collected."""
 
-    def __init__(self, rng: np.random.Generator, num_qubits: int, num_clbits: int, flow: bool, slots: bool) -> None:
+    def __init__(
+        self, rng: np.random.Generator, num_qubits: int, num_clbits: int, flow: bool, slots: bool, noise: bool
+    ) -> None:
         self.rng = rng
+        self.noise = noise
         self.num_qubits, self.num_clbits = num_qubits, num_clbits
         self.rows: list[Operation] = []
         #: the types of the variables, and the same as expressions may use them
@@ -109,7 +115,14 @@ class _Maker:
         made = oracle.random_operation(self.rng, self.num_qubits, self.num_clbits, codes)
         if self.rng.random() < 0.3:
             made = made._replace(params=tuple((np.pi / 4 * self.rng.integers(-4, 5, len(made.params))).tolist()))
+        if self.noise and made.code is Op.MEASURE and self.rng.random() < 0.7:
+            made = made._replace(flips=tuple(self.rng.choice([0.0, 0.1, 0.4, 1.0], 2).tolist()))
         self.rows.append(made)
+        if self.noise and self.rng.random() < 0.5:
+            width = int(self.rng.integers(1, min(self.num_qubits, 3) + 1))
+            targets = tuple(self.rng.permutation(self.num_qubits)[:width].tolist())
+            channel = random_channel(self.rng, width)
+            self.rows.append(Operation(Op.NOISE, (), targets, (), None, -1, channel=channel))
 
     def block(self, depth: int, saves: bool) -> None:
         """Add a store, a branch, two branches, a loop or a statement."""
@@ -255,6 +268,14 @@ def program_of(
         loops=tuple(loops),
         save_refs=np.array([row.save for row in rows if row.save >= 0], np.int32),
         saves=tuple(saves),
+        channel_refs=np.arange(sum(row.channel is not None for row in rows), dtype=np.int32),
+        channels=tuple([row.channel for row in rows if row.channel is not None]),
+        flips=np.array(
+            [flip for row in rows if row.code is Op.MEASURE for flip in row.flips or (0.0, 0.0)]
+            if any(row.flips for row in rows)
+            else [],
+            np.float64,
+        ),
     )
 
 

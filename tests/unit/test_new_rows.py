@@ -25,7 +25,7 @@ SAVES = "provider/qfleet/wire/program/saves.py"
 #: By file, a line of it and the line to insert behind it.
 NEW_GATE = {
     OPERATIONS: {
-        "    SAVE = 38\n": "    RYZ = 39\n",
+        "    SAVE = 38\n": "    RYZ = 40\n",
         "    OpSpec(Op.SAVE, None, kind=Kind.SAVE),\n": (
             '    OpSpec(Op.RYZ, 2, 1, inverse=Inverse.NEGATED, gates=(("ryz", 0),)),\n'
         ),

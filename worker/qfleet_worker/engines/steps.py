@@ -35,6 +35,8 @@ class MeasureStep(EventStep):
     """
 
     wire: int
+    #: the readout error: the probabilities that 0 is read as 1, and 1 as 0; ``None`` without one
+    flips: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,18 @@ class ResetStep(EventStep):
     """
 
     wire: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseStep(EventStep):
+    """Apply a channel to some wires.
+
+    The event selects the channel's branch, the event after it an operator of the branch.
+    """
+
+    wires: tuple[int, ...]
+    #: the index of the program's channel
+    channel: int
 
 
 @dataclass(frozen=True, slots=True)

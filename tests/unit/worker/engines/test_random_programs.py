@@ -22,6 +22,8 @@ KINDS = {
     "straight": {"flow": False},
     "slots": {"slots": True},
     "unitary": {"unitary": True},
+    "noisy flow": {"noise": True},
+    "noisy": {"flow": False, "noise": True},
     "means": {"means": True, "slots": True},
 }
 
@@ -46,7 +48,7 @@ def test_all_engines_give_the_same(kind: str) -> None:
 
 def test_every_operation_and_every_kind_of_save_is_there() -> None:
     programs = [made(seed, kind) for kind in KINDS for seed in SEEDS]
-    assert {code for program in programs for code in program.codes.tolist()} == set(map(int, Op)) - {Op.NOISE}
+    assert {code for program in programs for code in program.codes.tolist()} == set(map(int, Op))
     assert {save.kind for program in programs for save in program.saves} == set(SaveKind)
     assert any(program.saves_unitary() for program in programs)
     assert any(program.num_parameters and len(program.slots) for program in programs)

@@ -13,12 +13,14 @@ from typing import Generic, NamedTuple
 
 import numpy as np
 
+from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.expressions import FLOAT, Expression, Index
 from qfleet.wire.program.operations import IS_FLOW, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory, Value
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.liveness import NOTHING, BlockNames, NameEffects, live_names
+from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.scope import Scope
 from qfleet_worker.engines.driver.stretches import AnyPlan, CompileOnce, Cutter, Stretch, events_of
 from qfleet_worker.engines.steps import EventStep
@@ -74,6 +76,10 @@ class Flow(Generic[AnyPlan]):
     #: the name of the loop that begins with a block, for errors
     names: dict[int, str] = dataclasses.field(default_factory=dict)
     limits: DriverLimits = DEFAULT_LIMITS
+    #: ``None`` for a program without noise
+    noise: Noise | None = None
+    #: the readout error of each clbit that is measured at the end, with the event of its last measurement
+    flips: dict[int, tuple[int, tuple[float, float]]] = dataclasses.field(default_factory=dict)
 
     @property
     def loops(self) -> bool:
@@ -92,8 +98,11 @@ def compile_flow(
         limits: those under which the program is compiled and run.
     """
     if not IS_FLOW[program.codes].any():
-        plan = compile_stretch(Stretch(program, True, True, 0))
-        return Flow((Block(plan, events=events_of(plan)),), Scope(), [[0] * (len(plan.steps) + 1)], limits=limits)
+        stretch = Stretch(program, True, True, 0)
+        plan = compile_stretch(stretch)
+        live = [[0] * (len(plan.steps) + 1)]
+        block = Block(plan, events=events_of(plan))
+        return Flow((block,), Scope(), live, limits=limits, noise=_noise(program), flips=_final_flips(stretch))
     rows = [row for row in program if IS_FLOW[row.code]]
     at = np.flatnonzero(IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
@@ -123,7 +132,27 @@ def compile_flow(
         ahead=_ahead(blocks, events_before),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
         limits=limits,
+        noise=_noise(program),
+        flips=_final_flips(stretch),
     )
+
+
+def _noise(program: Program) -> Noise | None:
+    return Noise(program) if len(program.channel_refs) else None
+
+
+def _final_flips(stretch: Stretch) -> dict[int, tuple[int, tuple[float, float]]]:
+    """Return the readout error of each clbit's last measurement in a stretch.
+
+    Errors that never happen are left out.
+    """
+    program = stretch.program
+    if not program.flips.any():
+        return {}
+    events = event_numbers(program)[np.flatnonzero(program.codes == Op.MEASURE)] + stretch.events_before
+    pairs = program.flips.reshape(-1, 2).tolist()
+    last = {clbit: at for at, clbit in enumerate(program.clbits.tolist())}
+    return {clbit: (int(events[at]), (pairs[at][0], pairs[at][1])) for clbit, at in last.items() if any(pairs[at])}
 
 
 def _ahead(blocks: Sequence[Block[AnyPlan]], events_before: Sequence[int]) -> tuple[Reachable, ...]:

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.noise import flipped
 from qfleet_worker.engines.driver.shot_records import ShotRecords
-from qfleet_worker.engines.driver.stretches import CompiledPlan
+from qfleet_worker.engines.driver.stretches import AnyPlan, CompiledPlan
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
@@ -17,7 +22,7 @@ from qfleet_worker.engines.states.contract import Samples
 
 def read(
     front: ShotFront,
-    plan: CompiledPlan,
+    flow: Flow[AnyPlan],
     records: ShotRecords,
     uniforms: Uniforms,
     first: int,
@@ -28,7 +33,7 @@ def read(
 
     Args:
         front: shots at the end of the program.
-        plan: the plan of their block.
+        flow: the compiled program.
         records: the clbits that the shots wrote before.
         uniforms: the random numbers of the shots.
         first: the number in `tally` of the shot that `uniforms` begins with.
@@ -42,10 +47,13 @@ def read(
         EngineError: the norm of a state isn't 1.
     """
     amplitudes: ComplexArray | None = None
+    plan = flow.blocks[front.block].plan
     shots, states = front.groups.settle()
     for samples in front.states.sample(plan, shots, states, uniforms):
         active = [wire for wire in plan.measured if wire in samples.bits]
-        if records.clbits:
+        if flow.flips:
+            _add_rows(samples, plan, records, first, tally, _read_at_end(samples, flow, plan, uniforms))
+        elif records.clbits:
             _add_rows(samples, plan, records, first, tally)
         else:
             _add(samples, plan, active, first, tally)
@@ -68,7 +76,34 @@ def _add(samples: Samples, plan: CompiledPlan, active: list[int], first: int, ta
         tally.add_same(clbits, samples.shots + first)
 
 
-def _add_rows(samples: Samples, plan: CompiledPlan, records: ShotRecords, first: int, tally: Tally) -> None:
+def _read_at_end(
+    samples: Samples, flow: Flow[AnyPlan], plan: AnyPlan, uniforms: Uniforms
+) -> dict[int, NDArray[np.uint8]]:
+    """Return the bits that are read with an error, by clbit."""
+    read = {}
+    for wire, clbit in plan.readout:
+        if clbit in flow.flips:
+            event, flips = flow.flips[clbit]
+            values = np.broadcast_to(_bits(samples, wire), samples.shots.shape)
+            read[clbit] = flipped(uniforms, event, flips, samples.shots, values)
+    return read
+
+
+def _bits(samples: Samples, wire: int) -> NDArray[np.uint8] | np.uint8:
+    """Return the value of a wire, of each shot or of all."""
+    if wire in samples.bits:
+        return (samples.basis_states >> samples.bits[wire] & 1).astype(np.uint8)
+    return np.uint8(samples.values.get(wire, 0))
+
+
+def _add_rows(
+    samples: Samples,
+    plan: CompiledPlan,
+    records: ShotRecords,
+    first: int,
+    tally: Tally,
+    read: Mapping[int, NDArray[np.uint8]] = MappingProxyType({}),
+) -> None:
     at_end = {clbit: wire for wire, clbit in plan.readout}
     columns = tally.columns([*records.clbits, *at_end])
     rows = np.zeros((len(samples.shots), len(columns)), np.uint8)
@@ -79,9 +114,7 @@ def _add_rows(samples: Samples, plan: CompiledPlan, records: ShotRecords, first:
         if wire is None:
             plane = records.clbits[clbit]
             bits = plane if whole else plane[samples.shots]
-        elif wire in samples.bits:
-            bits = (samples.basis_states >> samples.bits[wire] & 1).astype(np.uint8)
         else:
-            bits = np.uint8(samples.values.get(wire, 0))
+            bits = read[clbit] if clbit in read else _bits(samples, wire)
         rows[:, columns[clbit >> 3]] |= bits << np.uint8(clbit & 7)
     tally.add_rows(rows, samples.shots + first)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -66,7 +67,7 @@ def _run_parts(
         uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
         records = ShotRecords(shots)
         for front in ends(flow, source, shots, uniforms, records, saver.taking(first), saver.phases):
-            after = read(front, flow.blocks[front.block].plan, records, uniforms, first, tally, last - first)
+            after = read(front, flow, records, uniforms, first, tally, last - first)
             amplitudes = amplitudes if after is None else after
     return amplitudes
 
@@ -77,7 +78,7 @@ def _numbers_per_shot(flow: Flow[Any]) -> int:
     They are its random numbers and its records.
     """
     if not any(block.events or block.store is not None for block in flow.blocks):
-        return 1
+        return 1 + len(flow.flips)
     clbits: set[int] = set()
     saves: set[int] = set()
     for block in flow.blocks:
@@ -90,4 +91,5 @@ def _numbers_per_shot(flow: Flow[Any]) -> int:
                 saves.add(step.save)
     visits = 1 + sum(len(block.events) for block in flow.blocks) if flow.loops else 0
     each = BYTES_OF_A_SAVE_IN_A_LOOP if flow.loops else BYTES_OF_A_SAVE
-    return 2 + (len(clbits) + 4 * visits + each * len(saves)) // 8
+    errors = 0 if flow.noise is None else 4 * math.ceil(flow.noise.errors_per_shot)
+    return 2 + errors + (len(clbits) + len(flow.flips) + 4 * visits + each * len(saves)) // 8

@@ -19,10 +19,13 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.bits import mask_of
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.driver.classical import ClassicalValues, most_states
+from qfleet_worker.engines.driver.draws import Draws, Visitors
 from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.noise import flipped
 from qfleet_worker.engines.driver.shot_groups import ShotGroups
 from qfleet_worker.engines.driver.shot_records import ShotRecords
 from qfleet_worker.engines.driver.stretches import AnyPlan
@@ -31,10 +34,15 @@ from qfleet_worker.engines.driver.ways import are_certain, draw_ways
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.saved import Take
 from qfleet_worker.engines.states.contract import StateSource
-from qfleet_worker.engines.steps import EventStep, SaveStep
+from qfleet_worker.engines.states.operators import OperatorStep
+from qfleet_worker.engines.steps import EventStep, MeasureStep, NoiseStep, SaveStep
 
 #: Fronts that wait at a place before they are made one.
 JOINED = 16
+#: States at least that are compared after an error.
+MERGED = 16
+#: Give shots that share a state a state each, by a bit that they don't share.
+_COPY = OperatorStep(((), ()))
 
 
 def ends(
@@ -65,8 +73,9 @@ def ends(
         EngineError: a loop doesn't end, or an expression has no value.
     """
     left = np.arange(shots)
+    draws = Draws(flow.noise, uniforms, shots)
     while len(left):
-        run = _Run(flow, source, uniforms, records, take, phases)
+        run = _Run(flow, source, uniforms, draws, records, take, phases)
         yield from run.run(left)
         left = run.put_off()
         records.forget(left)
@@ -80,6 +89,7 @@ class _Run(Generic[AnyPlan]):
         flow: Flow[AnyPlan],
         source: StateSource,
         uniforms: Uniforms,
+        draws: Draws,
         records: ShotRecords,
         take: Take | None,
         phases: bool,
@@ -87,6 +97,7 @@ class _Run(Generic[AnyPlan]):
         self._flow = flow
         self._source = source
         self._uniforms = uniforms
+        self._draws = draws
         self._records = records
         self._take = take
         self._phases = phases
@@ -96,6 +107,8 @@ class _Run(Generic[AnyPlan]):
         self._put_off: list[NDArray[np.int64]] = []
         self._classical = ClassicalValues(flow.scope, records)
         self._most_states = most_states(flow)
+        #: states from which on equal ones are looked for after an error
+        self._merged_from = MERGED
 
     def put_off(self) -> NDArray[np.int64]:
         """Return the shots that have to be run again."""
@@ -149,6 +162,8 @@ class _Run(Generic[AnyPlan]):
                 front.states.apply(steps, begin, at)
             if isinstance(steps[at], SaveStep):
                 self._save(front, steps[at])
+            elif isinstance(steps[at], NoiseStep):
+                self._noise(front, steps[at], live[at + 1])
             else:
                 self._event(front, steps[at], live[at + 1])
             begin = at + 1
@@ -179,28 +194,80 @@ class _Run(Generic[AnyPlan]):
         else:
             self._divide(front, step, weights)
         self._give_up(front)
+        if isinstance(step, MeasureStep) and step.flips is not None:
+            self._part_by_reading(front, step, live)
         self._merge(front, live)
 
     def _certain_event(self, front: ShotFront, step: EventStep, weights: NDArray[np.float64]) -> None:
         """Take a front through an event that divides no state's shots."""
         ways = weights.argmax(axis=1)
-        if self._flow.loops:
-            front.visits.add(step.event, front.groups)
+        visit = front.visits.add(step.event, front.groups) if self._flow.loops else 0
         if step.clbits:
             shots, states = front.groups.settle()
-            values = ways if len(ways) == 1 else ways[states]
-            for clbit in step.clbits:
-                self._records.write(clbit, shots, values)
+            self._write(step, shots, ways if len(ways) == 1 else ways[states], visit)
         front.states.branch(step, ways[:, None] == np.arange(step.ways), weights)
 
     def _divide(self, front: ShotFront, step: EventStep, weights: NDArray[np.float64]) -> None:
         """Take a front through an event that may divide states' shots."""
-        number = len(front.states)
         shots, states = front.groups.settle()
         visit = front.visits.add(step.event, front.groups) if self._flow.loops else 0
         drawn = draw_ways(self._uniforms.of(step.event, shots, visit), weights, states)
+        self._write(step, shots, drawn, visit)
+        self._part(front, step, drawn, weights)
+
+    def _write(
+        self, step: EventStep, shots: NDArray[np.int64], values: NDArray[np.generic], visit: int | NDArray[np.int32]
+    ) -> None:
+        """Write the values that shots read at an event."""
+        if step.clbits and isinstance(step, MeasureStep) and step.flips is not None:
+            values = np.broadcast_to(values, shots.shape)
+            values = flipped(self._uniforms, step.event, step.flips, shots, values, visit)
         for clbit in step.clbits:
-            self._records.write(clbit, shots, drawn)
+            self._records.write(clbit, shots, values)
+
+    def _part_by_reading(self, front: ShotFront, step: MeasureStep, live: int) -> None:
+        """Divide states whose shots read a measurement differently."""
+        if not len(front.states) or not mask_of(self._flow.scope.among(step.clbits), len(self._flow.scope)) & live:
+            return
+        shots, _ = front.groups.settle()
+        read = self._records.clbits[step.clbits[0]][shots].astype(np.int64)
+        self._part(front, _COPY, read, np.ones((len(front.states), 2)))
+        self._give_up(front)
+
+    def _noise(self, front: ShotFront, step: NoiseStep, live: int) -> None:
+        """Take a front through a channel."""
+        looped = self._flow.loops and len(front.groups.settle()[0])
+        visit = front.visits.add(step.event, front.groups) if looped else 0
+        first = front.groups.settle()[0]
+        while len(front.states):
+            shots, states = front.groups.settle()
+            now = visit if isinstance(visit, int) else visit[np.searchsorted(first, shots)]
+            every = Visitors(shots, states, now)
+            places, branches = self._draws.branches(step, every)
+            if not len(places):
+                return
+            operators, chosen, weights = self._draws.operators(front.states, step, every.only(places), branches)
+            if not self._give_up(front):
+                drawn = np.zeros(len(shots), np.int64)
+                drawn[places] = chosen
+                self._part(front, OperatorStep(operators), drawn, weights)
+                self._give_up(front)
+                if len(front.states) >= self._merged_from:
+                    # Few errors lead to equal states: they are looked for as often as the states double.
+                    self._merge(front, live)
+                    self._merged_from = max(MERGED, 2 * len(front.states))
+                return
+
+    def _part(
+        self,
+        front: ShotFront,
+        step: EventStep | OperatorStep,
+        drawn: NDArray[np.integer] | NDArray[np.bool_],
+        weights: NDArray[np.float64],
+    ) -> None:
+        """Let each shot go its way, with a state for each way."""
+        number = len(front.states)
+        shots, states = front.groups.settle()
         goals = states * step.ways + drawn
         taken = np.bincount(goals, minlength=number * step.ways).reshape(number, step.ways) > 0
         numbers = front.states.branch(step, self._allowed(taken, front), weights)

@@ -19,7 +19,7 @@ from qfleet_worker.engines.gates import matrices as gates
 from qfleet_worker.engines.gates.matrices import Matrix2
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan, Step
 from qfleet_worker.engines.numpy.products import Gate, diagonal_product, product
-from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
+from qfleet_worker.engines.steps import MeasureStep, NoiseStep, ResetStep, SaveStep
 
 #: Widest product of gates as a matrix: at 5 wires the arithmetic per gate begins to grow faster than the gates fused.
 DENSE_WIRES = 4
@@ -78,7 +78,7 @@ class _Compiler:
 
     def __init__(self, program: Program, from_zero: bool, last: bool, events_before: int) -> None:
         self.num_clbits = program.num_clbits
-        self.items: list[_Block | MeasureStep | ResetStep | SaveStep] = []
+        self.items: list[_Block | MeasureStep | ResetStep | NoiseStep | SaveStep] = []
         #: the wire of each qubit
         self.wires = list(range(program.num_qubits))
         #: the wires in |0>
@@ -99,6 +99,8 @@ class _Compiler:
         self.measurements = 0
         #: the number of each row's first random event
         self.events = (event_numbers(program) + events_before).tolist()
+        #: the channel of each row of noise that is still to come
+        self.channels = iter(program.channel_refs.tolist())
         self.phase = 1 + 0j
 
     def add(self, operation: Operation) -> None:
@@ -107,11 +109,13 @@ class _Compiler:
         code = operation.code
         targets = tuple([self.wires[qubit] for qubit in operation.targets])
         if code is Op.MEASURE:
-            self._measure(operation.targets[0], targets[0], operation.clbit)
+            self._measure(operation, targets[0])
         elif code is Op.RESET:
             self._reset(targets[0], self.events[self.row])
         elif code is Op.INITIALIZE:
             self._initialize(targets, operation)
+        elif code is Op.NOISE:
+            self._noise(targets)
         elif code is Op.SAVE:
             for wire in tuple(self.pending):
                 self._flush(wire)
@@ -144,7 +148,8 @@ class _Compiler:
             phase=self.phase,
         )
 
-    def _measure(self, qubit: int, wire: int, clbit: int) -> None:
+    def _measure(self, operation: Operation, wire: int) -> None:
+        (qubit,), clbit = operation.targets, operation.clbit
         self._flush(wire)
         # If nothing reads a clbit before the end, only its last writer counts.
         is_last = self.writer[clbit] == self.measurements
@@ -154,7 +159,8 @@ class _Compiler:
         else:
             clbits = (clbit,) if is_last or self.clbits_read else ()
             # In the order of the program, not at the last moment: the outcomes of shots depend on the order.
-            self._append(MeasureStep(wire=wire, event=self.events[self.row], clbits=clbits), (wire,))
+            step = MeasureStep(wire=wire, event=self.events[self.row], clbits=clbits, flips=operation.flips)
+            self._append(step, (wire,))
 
     def _reset(self, wire: int, event: int) -> None:
         self._flush(wire)
@@ -162,6 +168,12 @@ class _Compiler:
             return
         self._append(ResetStep(wire=wire, event=event), (wire,))
         self.fresh.add(wire)
+
+    def _noise(self, targets: tuple[int, ...]) -> None:
+        for wire in targets:
+            self._flush(wire)
+        self._append(NoiseStep(event=self.events[self.row], wires=targets, channel=next(self.channels)), targets)
+        self.fresh.difference_update(targets)
 
     def _initialize(self, targets: tuple[int, ...], operation: Operation) -> None:
         for event, wire in enumerate(targets, self.events[self.row]):
@@ -194,7 +206,7 @@ class _Compiler:
             table = np.array([a, d] if diagonal else [[a, b], [c, d]])
             self._place(Gate((), (wire,), table), (wire,), diagonal, alone)
 
-    def _append(self, item: _Block | MeasureStep | ResetStep | SaveStep, wires: tuple[int, ...]) -> None:
+    def _append(self, item: _Block | MeasureStep | ResetStep | NoiseStep | SaveStep, wires: tuple[int, ...]) -> None:
         for wire in wires:
             self.last[wire] = len(self.items)
         self.items.append(item)

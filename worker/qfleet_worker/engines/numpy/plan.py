@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
+from qfleet_worker.engines.steps import MeasureStep, NoiseStep, ResetStep, SaveStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Controlled:
     table: ComplexArray
 
 
-Step: TypeAlias = Dense | Diagonal | Controlled | MeasureStep | ResetStep | SaveStep
+Step: TypeAlias = Dense | Diagonal | Controlled | MeasureStep | ResetStep | NoiseStep | SaveStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Plan:
         """Return the wires that any step touches."""
         wires: set[int] = set()
         for step in self.steps:
-            if isinstance(step, Dense | Diagonal):
+            if isinstance(step, Dense | Diagonal | NoiseStep):
                 wires.update(step.wires)
             elif isinstance(step, Controlled):
                 wires.update(step.targets, [wire for wire, _ in step.controls])

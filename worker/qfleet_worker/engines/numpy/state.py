@@ -162,18 +162,28 @@ class State:
 
     def projected_bytes(self) -> int:
         """Return the bytes of the result of `projected`."""
-        return self.amplitudes.nbytes // 2
+        return self.copied_bytes() // 2
 
-    def aside_bytes(self) -> int:
-        """Return the bytes of the result of `put_aside`."""
+    def copied(self) -> Snapshot:
+        """Return a copy of the state, which stays as it is."""
+        return Snapshot(self.amplitudes.copy(), tuple(self.order), dict(self.values))
+
+    def copied_bytes(self) -> int:
+        """Return the bytes of the result of `copied`, or of `put_aside`."""
         return self.amplitudes.nbytes
+
+    aside_bytes = copied_bytes
+
+    def multiply(self, wires: Sequence[int], matrix: ComplexArray) -> None:
+        """Multiply some wires by any matrix, shape (2**wires, 2**wires)."""
+        self._apply_dense(Dense(tuple(wires), tuple(wires), matrix), ())
 
     def put_aside(self) -> Snapshot:
         """Return the state, to be restored later.
 
         Another state has to be restored before anything else is done.
         """
-        return Snapshot(self.amplitudes.copy(), tuple(self.order), self.values)
+        return self.copied()
 
     def comparable(self, aside: Snapshot | None) -> ComparableState | None:
         """Return a state to be compared; ``None`` if it is too large.

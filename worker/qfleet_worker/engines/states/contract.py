@@ -115,6 +115,20 @@ class States(Protocol):
         """
         ...
 
+    def densities(self, which: NDArray[np.int64], wires: Sequence[int]) -> NDArray[np.complex128]:
+        """Return the reduced density matrices of some states.
+
+        They aren't normalised. That of a lost state has no meaning.
+
+        Args:
+            which: the numbers of the states.
+            wires: at least one; the first is the lowest bit of a matrix's index.
+
+        Returns:
+            Shape (states, 2**wires, 2**wires).
+        """
+        ...
+
     def branch(self, step: Any, taken: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.int64]:
         """Let each state go the ways that its shots take.
 
@@ -122,9 +136,9 @@ class States(Protocol):
         states and then of the ways.
 
         Args:
-            step: an `EventStep`.
+            step: an `EventStep`, or an `OperatorStep`.
             taken: shape (states, ways), at least one in each row.
-            weights: the result of `weights`.
+            weights: the result of `weights`; for an `OperatorStep` what each way's operator makes of the squared norm.
 
         Returns:
             Shape (states, ways): the number of each way's state. It is -1 for ways that aren't taken, and for those

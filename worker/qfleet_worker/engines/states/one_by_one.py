@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from qfleet.wire.program.events import FINAL_EVENT
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
+from qfleet_worker.engines.states.operators import OperatorStep
 from qfleet_worker.engines.states.store import StateStore, StoredState
 from qfleet_worker.engines.states.ways import Ways
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
@@ -39,14 +40,14 @@ class OneByOne:
     def __len__(self) -> int:
         return len(self._states)
 
-    def _turns(self) -> Iterator[tuple[int, Any]]:
-        """Give each state's number, and the simulator with that state.
+    def _turns(self, which: Container[int] | None = None) -> Iterator[tuple[int, Any]]:
+        """Give states' numbers, and the simulator with each of them.
 
-        The state that is in the simulator already is the first.
+        The state that is in the simulator already is the first. They are all states, or those of `which`.
         """
         states = sorted(enumerate(self._states), key=lambda each: each[1].aside is not None)
         for number, state in states:
-            if not state.lost:
+            if not state.lost and (which is None or number in which):
                 yield number, self._store.load(state)
 
     def apply(self, steps: Sequence[Any], begin: int, end: int) -> None:
@@ -75,15 +76,22 @@ class OneByOne:
         np.subtract(1, weights[:, 1], out=weights[:, 0])
         return weights
 
+    def densities(self, which: NDArray[np.int64], wires: Sequence[int]) -> NDArray[np.complex128]:
+        """See `States.densities`."""
+        places = {number: place for place, number in enumerate(which.tolist())}
+        found = np.zeros((len(which), 1 << len(wires), 1 << len(wires)), np.complex128)
+        for number, simulator in self._turns(places):
+            found[places[number]] = simulator.answers().density_matrix(wires).reshape(found.shape[1:])
+        return found
+
     def branch(
-        self, step: MeasureStep | ResetStep, taken: NDArray[np.bool_], weights: NDArray[np.float64]
+        self, step: MeasureStep | ResetStep | OperatorStep, taken: NDArray[np.bool_], weights: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """See `States.branch`."""
         ways = Ways.of(taken)
-        first = ways.first.tolist()
-        further: dict[int, list[int]] = {}
-        for number, way in zip(ways.states.tolist(), ways.ways.tolist(), strict=True):
-            further.setdefault(number, []).append(way)
+        if isinstance(step, OperatorStep):
+            return self._multiply(step, ways, weights)
+        first, further = ways.first.tolist(), ways.further()
         new: dict[tuple[int, int], StoredState] = {}
         for number, simulator in self._turns():
             if simulator.value(step.wire) is None:
@@ -98,6 +106,30 @@ class OneByOne:
                     self._states[number].fingerprint = None
                 simulator.values[step.wire] = 0
         return self._append(ways, taken.shape[1], new, reset=step.wire if isinstance(step, ResetStep) else None)
+
+    def _multiply(self, step: OperatorStep, ways: Ways, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Multiply each state by the operators of its ways; see `States.branch`."""
+        further = ways.further()
+        changed = {number for number, way in enumerate(ways.first.tolist()) if step.operators[way] or number in further}
+        new: dict[tuple[int, int], StoredState] = {}
+        for number, simulator in self._turns(changed):
+            for way in further.get(number, ()):
+                part = self._store.copy()
+                if part is not None:
+                    new[number, way] = part
+            self._apply_way(self._states[number], simulator, step, int(ways.first[number]), weights[number])
+        for (number, way), state in new.items():
+            self._apply_way(state, self._store.load(state), step, way, weights[number])
+        return self._append(ways, step.ways, new, reset=None)
+
+    def _apply_way(
+        self, state: StoredState, simulator: Any, step: OperatorStep, way: int, weights: NDArray[np.float64]
+    ) -> None:
+        factor = 1 / np.sqrt(weights[way])
+        for wires, matrix in step.operators[way]:
+            simulator.multiply(wires, matrix if factor == 1 else matrix * factor)
+            factor = 1
+            state.fingerprint = None
 
     def _append(
         self, ways: Ways, num_ways: int, new: dict[tuple[int, int], StoredState], reset: int | None

@@ -99,6 +99,17 @@ class StateStore:
         self._count(aside, 1)
         return StoredState(aside)
 
+    def copy(self) -> StoredState | None:
+        """Return a copy of the state in the simulator.
+
+        It is ``None`` if there is no room for it.
+        """
+        if self._held + self.simulator.copied_bytes() > self._budget or self._aside >= self._most_aside:
+            return None
+        aside = self.simulator.copied()
+        self._count(aside, 1)
+        return StoredState(aside)
+
     def drop(self, state: StoredState) -> None:
         """Forget a state."""
         if state is self._present:

@@ -37,6 +37,13 @@ class Ways(NamedTuple):
         states, ways = np.nonzero(further)
         return cls(first, states, ways)
 
+    def further(self) -> dict[int, list[int]]:
+        """Return the further ways of each state that has any."""
+        found: dict[int, list[int]] = {}
+        for state, way in zip(self.states.tolist(), self.ways.tolist(), strict=True):
+            found.setdefault(state, []).append(way)
+        return found
+
     def limited(self, most: int) -> Ways:
         """Return the ways with at most `most` further ones."""
         return self if len(self.states) <= most else Ways(self.first, self.states[:most], self.ways[:most])

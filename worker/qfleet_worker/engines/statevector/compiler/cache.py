@@ -36,6 +36,8 @@ def structure(program: Program) -> Key:
         program.clbits.tobytes(),
         program.table_refs.tobytes(),
         program.save_refs.tobytes(),
+        program.channel_refs.tobytes(),
+        program.flips.tobytes(),
         any(save.conditional for save in program.saves),
         *map(_content, program.tables),
     )

@@ -25,7 +25,7 @@ from qfleet_worker.engines.statevector.compiler.rows import MAX_DIAGONAL, MAX_TA
 from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_rows
 from qfleet_worker.engines.statevector.kernels.kinds import MAX_TARGETS
 from qfleet_worker.engines.statevector.kernels.layout import Tables
-from qfleet_worker.engines.steps import MeasureStep, ResetStep, SaveStep
+from qfleet_worker.engines.steps import MeasureStep, NoiseStep, ResetStep, SaveStep
 
 #: Wires of an index of 64 bits, with room to compute; beyond all machines in any case.
 MAX_WIRES = 50
@@ -78,7 +78,7 @@ class Prepare:
     table: NDArray[np.complex128]
 
 
-Step: TypeAlias = Segment | Wide | Prepare | MeasureStep | ResetStep | SaveStep
+Step: TypeAlias = Segment | Wide | Prepare | MeasureStep | ResetStep | NoiseStep | SaveStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,6 +271,7 @@ class _Compiler:
         last_use = self._last_uses(widths)
         final: dict[int, list[int]] = {}
         measurements, saves = iter(range(len(self.program.clbits))), iter(self.program.save_refs.tolist())
+        channels = iter(self.program.channel_refs.tolist())
         begin = 0
         for row in [*breaks, len(self.codes)]:
             if row > begin:
@@ -286,16 +287,21 @@ class _Compiler:
             targets = self.operands[middle : operand_ends[row]].tolist()
             wires = tuple(int(self.wires[qubit]) for qubit in targets)
             if code == Op.MEASURE:
-                clbit, is_last = self._written(next(measurements))
+                measurement = next(measurements)
+                clbit, is_last = self._written(measurement)
                 if last and row > last_use[targets[0]]:
                     final.setdefault(targets[0], []).extend([clbit] if is_last else [])
                 else:
                     written = (clbit,) if is_last or self.clbits_read else ()
-                    self.steps.append(MeasureStep(wire=wires[0], event=int(events[row]), clbits=written))
+                    flips = self._flips(measurement)
+                    step = MeasureStep(wire=wires[0], event=int(events[row]), clbits=written, flips=flips)
+                    self.steps.append(step)
             elif code in (Op.RESET, Op.INITIALIZE):
                 self.steps += [ResetStep(wire=wire, event=at) for at, wire in enumerate(wires, int(events[row]))]
                 if code == Op.INITIALIZE:
                     self.steps.append(Prepare(wires, self._table(row)))
+            elif code == Op.NOISE:
+                self.steps.append(NoiseStep(event=int(events[row]), wires=wires, channel=next(channels)))
             elif code == Op.SAVE:
                 self.steps.append(SaveStep(next(saves), wires, tuple(self.wires.tolist()), self.phase))
             else:
@@ -321,6 +327,11 @@ class _Compiler:
         """
         clbit = int(self.program.clbits[measurement])
         return clbit, self.writer[clbit] == measurement
+
+    def _flips(self, measurement: int) -> tuple[float, float] | None:
+        """Return a measurement's readout error; ``None`` without one."""
+        flips = self.program.flips[2 * measurement : 2 * measurement + 2].tolist()
+        return (flips[0], flips[1]) if any(flips) else None
 
     def _add_wide(self, row: int, named: list[int], wires: tuple[int, ...]) -> None:
         """Add a row with more targets than a kernel has.

@@ -53,6 +53,77 @@ def collapse(
                 out[row, at + wire - given] = 0
 
 
+@compiled_for("{complex}[:, ::1]", "int64[::1]", "float64[::1]", "int64[::1]", "complex128[:, ::1]")
+def multiply(  # noqa: C901 - a kernel
+    states: NDArray[Any], chosen: NDArray[Any], factors: NDArray[Any], wires: NDArray[Any], matrix: NDArray[Any]
+) -> None:
+    """Multiply some wires of some rows by a matrix and a number.
+
+    Row ``chosen[i]`` is multiplied by ``factors[i]`` too. The first wire is the lowest bit of the matrix's index.
+    """
+    size, side = states.shape[1], matrix.shape[0]
+    scaled = np.empty((side, side), states.dtype)
+    mask = 0
+    for wire in wires:
+        mask |= 1 << wire
+    places, before = np.zeros(side, np.int64), np.empty(side, states.dtype)
+    for place in range(side):
+        for bit in range(len(wires)):
+            places[place] |= (place >> bit & 1) << wires[bit]
+    for number in range(len(chosen)):
+        row = states[chosen[number]]
+        for i in range(side):
+            for j in range(side):
+                scaled[i, j] = matrix[i, j] * factors[number]
+        if side == 2:
+            half = places[1]
+            a, b, c, d = scaled[0, 0], scaled[0, 1], scaled[1, 0], scaled[1, 1]
+            for high in range(0, size, 2 * half):
+                for at in range(high, high + half):
+                    x, y = row[at], row[at + half]
+                    row[at] = a * x + b * y
+                    row[at + half] = c * x + d * y
+            continue
+        base = 0
+        while base < size:
+            for place in range(side):
+                before[place] = row[base | places[place]]
+            for i in range(side):
+                total = scaled[i, 0] * before[0]
+                for j in range(1, side):
+                    total += scaled[i, j] * before[j]
+                row[base | places[i]] = total
+            base = ((base | mask) + 1) & ~mask
+
+
+@compiled_for("{complex}[:, ::1]", "int64[::1]", "int64[::1]", "complex128[:, :, ::1]")
+def densities(states: NDArray[Any], chosen: NDArray[Any], wires: NDArray[Any], found: NDArray[Any]) -> None:
+    """Add the reduced density matrices of some rows to `found`.
+
+    They are over some wires, the first of which is the lowest bit of a matrix's index.
+    """
+    size, side = states.shape[1], found.shape[1]
+    mask = 0
+    for wire in wires:
+        mask |= 1 << wire
+    places = np.zeros(side, np.int64)
+    for place in range(side):
+        for bit in range(len(wires)):
+            places[place] |= (place >> bit & 1) << wires[bit]
+    for number in range(len(chosen)):
+        row, matrix = states[chosen[number]], found[number]
+        base = 0
+        while base < size:
+            for i in range(side):
+                x = np.complex128(row[base | places[i]])
+                for j in range(i + 1):
+                    matrix[i, j] += x * np.complex128(row[base | places[j]]).conjugate()
+            base = ((base | mask) + 1) & ~mask
+        for i in range(side):
+            for j in range(i):
+                matrix[j, i] = matrix[i, j].conjugate()
+
+
 @compiled_for("{complex}[:, ::1]", "int64[::1]", "float64[::1]", "int64[::1]", "float64", "int64[::1]")
 def lead(
     states: NDArray[Any], kinds: NDArray[Any], prints: NDArray[Any], order: NDArray[Any], tolerance: float,

@@ -18,6 +18,7 @@ from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.comparison import TOLERANCE
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
 from qfleet_worker.engines.states.dense import DenseAnswers
+from qfleet_worker.engines.states.operators import OperatorStep
 from qfleet_worker.engines.states.ways import Ways
 from qfleet_worker.engines.statevector.compiler.binding import with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
@@ -120,12 +121,34 @@ class Batch:
         worst = norms_squared[np.argmax(np.abs(norms_squared - 1))]
         check_norm(float(worst), self._source.dtype == np.complex128)
 
+    def densities(self, which: NDArray[np.int64], wires: Sequence[int]) -> NDArray[np.complex128]:
+        """See `States.densities`."""
+        found = np.zeros((len(which), 1 << len(wires), 1 << len(wires)), np.complex128)
+        rows.densities(self._states, which, np.array(wires), found)
+        return found
+
+    def _multiply(self, step: OperatorStep, ways: Ways, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Multiply each state by the operators of its ways; see `States.branch`."""
+        chosen = np.concatenate([ways.first, ways.ways])
+        sources = np.concatenate([np.arange(len(self)), ways.states])
+        if len(ways.states):
+            self._states = self._states[sources]
+        for way in np.unique(chosen).tolist():
+            own = np.flatnonzero(chosen == way)
+            factors = 1 / np.sqrt(weights[sources[own], way])
+            for wires, matrix in step.operators[way]:
+                rows.multiply(self._states, own, factors, np.array(wires), matrix)
+                factors = np.ones(len(own))
+        return ways.numbers(step.ways)
+
     def branch(
-        self, step: MeasureStep | ResetStep, taken: NDArray[np.bool_], weights: NDArray[np.float64]
+        self, step: MeasureStep | ResetStep | OperatorStep, taken: NDArray[np.bool_], weights: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """See `States.branch`."""
         ways = Ways.of(taken).limited(self._source.free)
         self._source.free -= len(ways.states)
+        if isinstance(step, OperatorStep):
+            return self._multiply(step, ways, weights)
         sources = np.concatenate([np.arange(len(self)), ways.states])
         values = np.concatenate([ways.first, ways.ways])
         factors = 1 / np.sqrt(weights[sources, values])

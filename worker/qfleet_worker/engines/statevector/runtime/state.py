@@ -214,6 +214,20 @@ class State:
         parts.gather(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
         return Snapshot(amplitudes, known, {**self.values, wire: value})
 
+    def copied(self) -> Snapshot:
+        """Return a copy of the state, which stays as it is."""
+        amplitudes = np.empty(1 << popcount(self.known), self.dtype)
+        parts.gather(self._all, amplitudes, self.known, 0, 1.0)
+        return Snapshot(amplitudes, self.known, dict(self.values))
+
+    def copied_bytes(self) -> int:
+        """Return the bytes of the result of `copied`."""
+        return self.dtype.itemsize << popcount(self.known)
+
+    def multiply(self, wires: Sequence[int], matrix: NDArray[np.complex128]) -> None:
+        """Multiply some wires by any matrix, shape (2**wires, 2**wires)."""
+        self._apply_wide(Wide(tuple(wires), 0, 0, matrix))
+
     def settle(self) -> None:
         """Write the amplitudes that unknown wires leave unwritten.
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Noisy programs against exact density matrices; blocks of shots, and both engines, to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine_oracle import op
+from engines import ENGINES, counts
+from make_experiments import make_experiment
+from noise_oracle import (
+    chi_square,
+    damping,
+    density_matrix,
+    depolarizing,
+    jump_unless,
+    measure,
+    noise,
+    probabilities,
+    program_of,
+    random_channel,
+    resetting,
+)
+from same_outcomes import assert_same
+
+from qfleet.wire.program.channels import Branch, Channel
+from qfleet.wire.program.operations import Op
+from qfleet.wire.program.program import Operation, Program
+from qfleet_worker.engines.driver.limits import DriverLimits
+from qfleet_worker.engines.numpy.simulator import NumpySimulator
+from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
+
+SHOTS = 20_000
+HALF = Channel.of(1, [Branch(0.5), Branch(0.5, x_mask=1)])
+NEVER = Channel.of(1, [Branch(0.0), Branch(1.0, x_mask=1)])
+
+
+def gates(rng: np.random.Generator) -> list[Operation]:
+    """Return some gates on three qubits that entangle them."""
+    angles = rng.uniform(-3, 3, 9)
+    turns = [op(Op.U, [qubit], angles[3 * qubit : 3 * qubit + 3]) for qubit in range(3)]
+    return [*turns, op(Op.X, [1], controls=[0]), op(Op.RXX, [1, 2], [0.7]), op(Op.X, [2], controls=[~1])]
+
+
+def straight(seed: int) -> Program:
+    """Return a program without jumps that has every kind of branch, and readout errors."""
+    rng = np.random.default_rng(seed)
+    rows = [op(Op.H, [0])]
+    for _ in range(3):
+        rows += gates(rng)
+        rows += [noise(random_channel(rng, 1), 1), noise(random_channel(rng, 2), 2, 0)]
+        rows += [noise(resetting(0.8, 0.5, 0.1), 0, 2), noise(damping(0.2), 1), noise(depolarizing(0.1, 2), 1, 0)]
+    rows += [measure(1, 3, (0.1, 0.2)), noise(depolarizing(0.3), 1), op(Op.RESET, [2]), *gates(rng)]
+    rows += [noise(random_channel(rng, 3), 2, 0, 1)]
+    rows += [measure(qubit, qubit, (0.05 * qubit, 0.3)) for qubit in range(3)]
+    return program_of(3, 4, rows)
+
+
+def dynamic(seed: int) -> Program:
+    """Return a program that repeats noise until a flawed readout ends the loop, and then branches by another."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        *gates(rng),
+        noise(random_channel(rng, 2), 0, 1),  # row 6, to which the loop goes back
+        op(Op.RY, [0], [1.1]),
+        noise(damping(0.3), 0),
+        measure(0, 0, (0.2, 0.1)),
+        jump_unless(0, 13),
+        op(Op.SX, [1]),
+        Operation(Op.JUMP, (), (), (), None, -1, 6),
+        measure(1, 1, (0.4, 0.0)),
+        jump_unless(1, 17),
+        op(Op.H, [2]),
+        noise(resetting(0.3, 0.5, 0.2), 2, 0),
+        measure(2, 2, (0.1, 0.1)),
+        measure(0, 3),
+    ]
+    return program_of(3, 4, rows)
+
+
+READ = [measure(0, 0), measure(1, 1)]
+PROGRAMS = {
+    "straight": straight(1),
+    "straight, other channels": straight(2),
+    "dynamic": dynamic(3),
+    "dynamic, other channels": dynamic(4),
+    "certain errors": program_of(1, 1, [noise(NEVER, 0)] * 3 + [noise(HALF, 0), noise(NEVER, 0), measure(0, 0)]),
+    # The chance of no error is far below the smallest float.
+    "underflow": program_of(2, 2, [op(Op.H, [0])] + [noise(HALF, 1)] * 800 + [noise(damping(0.2), 0)] * 9 + READ),
+    "readout alone": program_of(2, 2, [op(Op.H, [0]), measure(0, 0, (0.2, 0.1)), measure(1, 1, (0.3, 0.0))]),
+    "two readings": program_of(1, 2, [op(Op.H, [0]), measure(0, 0, (0.2, 0.1)), measure(0, 1, (0.3, 0.0))]),
+    "a branch that is read wrongly": program_of(
+        2, 2, [measure(0, 0, (0.3, 0.0)), jump_unless(0, 3), op(Op.X, [1]), measure(1, 1, (0.0, 0.2))]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_counts_have_the_exact_distribution(engine: str, name: str) -> None:
+    program = PROGRAMS[name]
+    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS if name != "underflow" else 2000, 7))
+    value, freedom = chi_square(counts(outcome), probabilities(program))
+    # Beyond it lies one seed among many thousands.
+    assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_all_engines_give_the_same_shots_in_any_packing(name: str) -> None:
+    program, shots = PROGRAMS[name], 300 if name != "underflow" else 20
+    engines = {
+        "statevector": StatevectorSimulator(),
+        "one by one": StatevectorSimulator(sizes=Sizes(batch_wires=0)),
+        "few states": StatevectorSimulator(DriverLimits(waiting_bytes=1 << 9)),
+        "replaying": NumpySimulator(DriverLimits(waiting_bytes=0)),
+        "few shots at once": NumpySimulator(DriverLimits(numbers=1 << 9)),
+    }
+    experiments = (
+        make_experiment(program, shots, 5, memory=True),
+        make_experiment(program, shots, 5, memory=True, output="statevector"),
+    )
+    for experiment in experiments:
+        whole = NumpySimulator().run(experiment)
+        for engine in engines.values():
+            assert_same([whole, engine.run(experiment)])
+    whole = NumpySimulator().run(experiments[0])
+    rows = whole.outcomes[whole.memory]
+    for engine in engines.values():
+        for first in (0, 1, shots // 2, shots - 1):
+            count = min(shots // 3, shots - first)
+            part = engine.run(make_experiment(program, count, 5, first, memory=True))
+            assert (part.outcomes[part.memory] == rows[first : first + count]).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_final_states_average_to_the_density_matrix(engine: str) -> None:
+    # Without measurements: the last shot's state is one pure trajectory.
+    program = program_of(2, 0, _unmeasured())
+    simulator, size = ENGINES[engine](), 4
+    mean, shots = np.zeros((size, size), np.complex128), 3000
+    for shot in range(shots):
+        state = simulator.run(make_experiment(program, 1, 11, shot, output="statevector")).amplitudes
+        assert state is not None
+        assert abs(np.vdot(state, state) - 1) < 1e-9
+        mean += np.outer(state, state.conj()) / shots
+    assert np.abs(mean - density_matrix(program)).max() < 3.5 / np.sqrt(shots)
+
+
+def _unmeasured() -> list[Operation]:
+    rng = np.random.default_rng(3)
+    return [
+        op(Op.H, [0]),
+        op(Op.X, [1], controls=[0]),
+        noise(random_channel(rng, 2), 1, 0),
+        op(Op.RX, [1], [0.4]),
+        noise(resetting(0.6, 0.5, 0.1), 0, 1),
+        noise(damping(0.4), 1),
+    ]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_single_precision_has_the_same_distribution(engine: str) -> None:
+    program = PROGRAMS["straight"]
+    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS, 3, precision="single"))
+    value, freedom = chi_square(counts(outcome), probabilities(program))
+    assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
