@@ -183,7 +183,7 @@ class InvalidOptionError(QfleetError, ValueError):
     circuit: str | None = None
 
 
-class NoiseError(QfleetError, ValueError):
+class NoiseError(_OfCircuit, QfleetError, ValueError):
     """A noise model or a channel is impossible, or can't be simulated."""
 
     #: the wrong entry: an argument, or a gate of the model with its qubits

@@ -16,18 +16,27 @@ from qfleet.lowering.meanings import Meaning, may_differ
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows, Tables
 from qfleet.lowering.size import ROWS_OF_A_DEFINITION, UNCOUNTED_ROWS, check_inlined_size
+from qfleet.noise import NoiseModel
 
 
 class LoweringContext:
     """State of the lowering of one circuit, with everything inside it."""
 
-    def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter] = (), *, unitary: bool = False) -> None:
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        parameters: Sequence[Parameter] = (),
+        *,
+        unitary: bool = False,
+        noise: NoiseModel | None = None,
+    ) -> None:
         """Begin the lowering of a circuit.
 
         Args:
             circuit: the outermost circuit.
             parameters: its parameters, which may stay free.
             unitary: True if the output is the circuit's unitary.
+            noise: the noise model; ``None`` without one.
         """
         #: Maps each parameter that may stay free to the object that stands for it; see `qfleet.lowering.parameters`.
         self.free = {parameter: parameter for parameter in parameters}
@@ -36,6 +45,9 @@ class LoweringContext:
         #: Labels of the saves whose kind depends on the method.
         self.save_state_labels: set[str] = set()
         self.unitary = unitary
+        self.noise = noise
+        #: Names or labels of the gates so far, with their numbers of qubits; only with a noise model.
+        self.gates_met: set[tuple[str, int]] = set()
         self._circuit = circuit
         self._loop_depth = 0
         #: Names for which no gate is of a class that gives the name another meaning.

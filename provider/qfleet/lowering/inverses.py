@@ -85,6 +85,7 @@ def repeat_rows(rows: Rows, times: int) -> Rows:
         rows.operands * times,
         params=rows.params * times,
         tables=rows.tables * times,
+        sites=rows.sites * times,
         phase=rows.phase * times,
     )
 

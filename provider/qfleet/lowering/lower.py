@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparseObservable
 
-from qfleet.errors import CapacityError
+from qfleet.errors import CapacityError, NoiseError
 from qfleet.lowering.context import LoweringContext
+from qfleet.lowering.noise import after_passes, with_noise
 from qfleet.lowering.operations import Operations
 from qfleet.lowering.passes.pipeline import Wanted, run_passes
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.size import LIMITS, ProgramLimits
 from qfleet.lowering.tables import amplitude_rows
+from qfleet.noise import NoiseModel
 from qfleet.wire.messages.request import Output
 from qfleet.wire.program.program import Program
 
@@ -31,6 +33,8 @@ def lower(
     *,
     initial_state: NDArray[np.complex128] | None = None,
     observables: Sequence[SparseObservable] = (),
+    noise: NoiseModel | None = None,
+    gates_met: set[tuple[str, int]] | None = None,
     limits: ProgramLimits = LIMITS,
 ) -> Program:
     """Return the program that yields an output of a circuit.
@@ -45,6 +49,8 @@ def lower(
         output: the output to compute. For ``unitary``, measurements, resets and initializations are refused.
         initial_state: amplitudes to begin with instead of |0...0>, shape (2**num_qubits,), norm 1.
         observables: observables on all qubits, for the output of expectation values.
+        noise: the noise model. Composite operations that it doesn't name are inlined, and their gates get its noise.
+        gates_met: gets the names or labels of the gates, with their numbers of qubits, if there is a noise model.
         limits: the largest sizes of the program.
 
     Raises:
@@ -53,12 +59,15 @@ def lower(
             example a fractional power.
         UnsupportedCircuitError: the circuit holds something that qfleet doesn't run. The error names the operation and
             its position in ``circuit.data``.
+        NoiseError: the noise model doesn't fit the circuit, or an error in the circuit is impossible.
         CapacityError: it has more qubits, clbits, operations or observables than a program may have.
     """
     if not isinstance(circuit, QuantumCircuit):
         raise TypeError(f"expected a QuantumCircuit, got {type(circuit).__name__}")
+    if noise is not None:
+        circuit = after_passes(circuit, noise)
     parameters = list(circuit.parameters) if circuit.num_parameters else []
-    context = LoweringContext(circuit, parameters, unitary=output == Output.UNITARY)
+    context = LoweringContext(circuit, parameters, unitary=output == Output.UNITARY, noise=noise)
     try:
         _check_size(len(parameters), limits.parameters, "parameters")
         _check_size(circuit.num_qubits, limits.qubits, "qubits")
@@ -69,12 +78,17 @@ def lower(
         program = rows.program(
             context.tables, circuit.num_qubits, circuit.num_clbits, context.variables.types, parameters
         )
+        program = with_noise(program, rows, noise)
+        if gates_met is not None:
+            gates_met |= context.gates_met
         _check_size(len(program), limits.operations, "operations")
         if rows.jumps or rows.expressions:
             _check_size(
                 program.num_flow_operations(), limits.flow_operations, "jumps and stores, its for-loops unrolled"
             )
         return run_passes(program, Wanted(output, context.save_state_labels, observables))
+    except NoiseError as exc:
+        raise exc.prefixed(f"circuit {circuit.name!r}: ") from exc
     except RefusalError as refusal:
         # The cause is an exception that a definition or a matrix raised, if there was one.
         raise refusal.error(circuit.name) from refusal.__cause__

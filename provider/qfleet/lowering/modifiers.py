@@ -17,6 +17,7 @@ from qiskit.quantum_info import Operator
 
 from qfleet.lowering.context import Recursion
 from qfleet.lowering.inverses import control_rows, invert_rows, repeat_rows
+from qfleet.lowering.noise import noiseless
 from qfleet.lowering.parameters import angle, free_parameters, real
 from qfleet.lowering.refusal import RefusalError, unbound
 from qfleet.lowering.rows import Rows, Tables
@@ -37,14 +38,14 @@ def lower_controlled(recursion: Recursion, gate: ControlledGate) -> Rows:
     if isinstance(base, UGate) and len(params) == 4:
         # CU keeps its phase as a fourth parameter, which a U gate doesn't have.
         *angles, gamma = (angle(value, recursion.context.free) for value in params)
-        rows = recursion.lower_alone(UGate(*angles))
+        rows = noiseless(recursion.lower_alone(UGate(*angles)))
         rows.add_global_phase(gamma)
     elif getattr(base, "_standard_gate", None) is None and free_parameters(params):
         # If parameters were replaced, only the definition has the values.
         return recursion.lower_definition(gate)
     else:
         try:
-            rows = recursion.lower_alone(base)
+            rows = noiseless(recursion.lower_alone(base))
         except RefusalError:
             # Qiskit binds the parameters of the definition, but not the parameters inside a composite base gate.
             return recursion.lower_definition(gate)
@@ -53,7 +54,7 @@ def lower_controlled(recursion: Recursion, gate: ControlledGate) -> Rows:
 
 def lower_annotated(recursion: Recursion, operation: AnnotatedOperation) -> Rows:
     """Return the rows of an operation with modifiers. Raises `RefusalError`."""
-    rows = recursion.lower_alone(operation.base_op)
+    rows = noiseless(recursion.lower_alone(operation.base_op))
     tables = recursion.context.tables
     num_qubits = operation.base_op.num_qubits
     # Controls commute with inverses and powers, and a power is cheaper without them.

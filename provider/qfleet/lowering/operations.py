@@ -22,6 +22,7 @@ from qiskit.circuit.library import DiagonalGate, Initialize, PermutationGate, Un
 
 from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.context import LoweringContext
+from qfleet.lowering.errors_in_circuits import error_rows, is_error
 from qfleet.lowering.gates import pack_shape, shape_of
 from qfleet.lowering.meanings import Meaning, identity
 from qfleet.lowering.modifiers import lower_annotated, lower_controlled
@@ -110,8 +111,10 @@ class Operations:
         match operation:
             case _ if meaning == "matrix":
                 rows = self._matrix(operation)
+            case _ if meaning == "definition" and (special := self._special(operation)):
+                rows = special
             case _ if meaning == "definition":
-                rows = self._save(operation) if is_save(operation) else self.lower_definition(operation)
+                rows = self.lower_definition(operation)
             case Reset() | Initialize():
                 rows = self._non_unitary(operation)
             case UnitaryGate():
@@ -128,6 +131,15 @@ class Operations:
                 rows = self.lower_definition(operation)
         self._known[id(operation)] = operation, rows
         return rows
+
+    def _special(self, operation: Any) -> Rows | None:
+        """Return the rows of a save or an error, else ``None``."""
+        if is_save(operation):
+            return self._save(operation)
+        if is_error(operation):
+            self.context.refuse_in_unitary()
+            return error_rows(operation)
+        return None
 
     def _non_unitary(self, operation: Reset | Initialize) -> Rows:
         self.context.refuse_in_unitary()

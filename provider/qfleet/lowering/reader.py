@@ -22,8 +22,10 @@ from qfleet.lowering import gates
 from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.context import Recursion
 from qfleet.lowering.control_flow import Blocks, ControlFlowLowering
+from qfleet.lowering.errors_in_circuits import add_readout_error, is_readout_error
 from qfleet.lowering.gates import Shape
 from qfleet.lowering.meanings import FLOW, Meaning, meaning_of, own_meaning
+from qfleet.lowering.noise_of_instructions import NoiseOfInstructions
 from qfleet.lowering.parameters import Angle, angle
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
@@ -62,6 +64,7 @@ class Reader:
         self._clbits = clbits
         self._unitary_gates = UnitaryGates(rows, self._context.tables, self._qubit_of, self._context.any_may_differ)
         self._outermost = outermost
+        self._noise = NoiseOfInstructions(recursion, rows)
         self._blocks: Blocks = {}
         #: Position of the current instruction.
         self._position = 0
@@ -79,7 +82,7 @@ class Reader:
                         self._gates(block[at:end], cast("list[Shape]", shapes[at:end]), begin + at)
                         at = end
                         continue
-                    end = self._unitary_gates.extend(block, at, begin)
+                    end = self._matrices(block, at, begin)
                     if at == end:
                         self._position = begin + at
                         self._other(block[at])
@@ -139,9 +142,30 @@ class Reader:
                 angles = []
                 for self._position, values in enumerate(params, begin):
                     angles += [angle(value, self._context.free) for value in values]
-        rows.shapes += shapes
-        rows.operands += map(self._qubit_of, chain.from_iterable([each.qubits for each in instructions]))
         rows.params += angles
+        if self._context.noise is None:
+            rows.shapes += shapes
+            rows.operands += map(self._qubit_of, chain.from_iterable([each.qubits for each in instructions]))
+            return
+        for instruction, shape in zip(instructions, shapes, strict=True):
+            qubits = list(map(self._qubit_of, instruction.qubits))
+            rows.shapes.append(shape)
+            rows.operands += qubits
+            self._noise.after_gate(instruction, qubits)
+
+    def _matrices(self, block: Sequence[CircuitInstruction], at: int, begin: int) -> int:
+        """Append gates that are given by plain matrices.
+
+        Returns:
+            The index of the first other instruction.
+        """
+        if self._context.noise is None:
+            return self._unitary_gates.extend(block, at, begin)
+        end = at
+        while end < len(block) and self._unitary_gates.extend(block[end : end + 1], 0, begin + end):
+            self._noise.after_gate(block[end], list(map(self._qubit_of, block[end].qubits)))
+            end += 1
+        return end
 
     def _other(self, instruction: CircuitInstruction) -> None:
         """Append any other instruction."""
@@ -154,12 +178,14 @@ class Reader:
                 operation = instruction.operation
                 own = own_meaning(operation, instruction.name)
             if own is None and self._other_standard(instruction, operands):
+                self._noise.after_gate(instruction, operands)
                 return
         operation = operation or instruction.operation
         meaning = own or meaning_of(operation)
         # The most frequent kinds come first.
         if meaning is Measure:
             context.refuse_in_unitary()
+            self._noise.before_measurement(operands)
             rows.shapes.append(_MEASURE)
             rows.operands += operands
             rows.clbits += map(self._clbits.number, instruction.clbits)
@@ -173,15 +199,28 @@ class Reader:
             flow = ControlFlowLowering(self._recursion, rows, place, operands, clbits, self._clbits, self._blocks)
             flow.append(operation)
             return
-        # In the circuit itself, a state preparation on untouched qubits is an initialization.
-        starts = self._outermost and not context.unitary and _is_preparation(operation, meaning)
-        if starts and self._untouched.all_of(operands):
+        if is_readout_error(operation):
+            add_readout_error(rows, operation, clbits)
+            return
+        # As few calls as possible lie between this one and the next one inside the operation.
+        if context.noise is not None:
+            inner = self._noise.inner(operation, meaning)
+        elif self._starts(operation, meaning, operands):
             inner = amplitude_rows(operation.params, context.tables, operation.num_qubits)
         else:
             inner = self._recursion.lower_meaning(operation, meaning)
         if inner.saves:
             rows.append_phase()
         rows.splice(inner, operands, clbits, place)
+        self._noise.after_other(operation, meaning, operands)
+
+    def _starts(self, operation: Operation, meaning: Meaning, operands: Sequence[int]) -> bool:
+        """Tell whether an operation prepares untouched qubits of the circuit itself.
+
+        It is an initialization then.
+        """
+        starts = self._outermost and not self._context.unitary and _is_preparation(operation, meaning)
+        return starts and self._untouched.all_of(operands)
 
     @cached_property
     def _untouched(self) -> _Untouched:

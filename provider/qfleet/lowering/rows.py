@@ -14,9 +14,11 @@ from qiskit.circuit import Parameter
 
 from qfleet.lowering.expressions import renumber_clbits
 from qfleet.lowering.formulas import Slots, find_slots
-from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, shape_columns, shape_of, unpack_shape
+from qfleet.lowering.gates import GLOBAL_PHASE_SHAPE, Shape, pack_shape, shape_columns, shape_of, unpack_shape
 from qfleet.lowering.parameters import Angle
 from qfleet.lowering.refusal import too_long, too_many_jumps
+from qfleet.lowering.sites import Site
+from qfleet.noise.readout import Flips
 from qfleet.wire.limits import MAX_FLOW_OPERATIONS, MAX_NAME, MAX_OPERATIONS
 from qfleet.wire.program.expressions import Expression
 from qfleet.wire.program.operations import SPEC, Op, Table
@@ -84,6 +86,10 @@ class Rows:
     #: The first row of each loop, and the name of the loop in errors.
     loops: list[tuple[int, str]] = field(default_factory=list)
     saves: list[Save] = field(default_factory=list)
+    #: The source of each row of noise.
+    sites: list[Site] = field(default_factory=list)
+    #: Readout errors of the circuit's own, each with the number of its measurement.
+    readouts: list[tuple[int, Flips]] = field(default_factory=list)
     #: Radians. It becomes a row when something controls it or saves the state. A phase with parameters is always a row.
     phase: float = 0.0
 
@@ -118,12 +124,14 @@ class Rows:
                 else [renumber_clbits(expression, clbits) for expression in other.expressions]
             )
             self.loops += [(start + row, "{} in {} at position {}".format(name, *place)) for row, name in other.loops]
+        self.readouts += [(len(self.clbits) + place, flips) for place, flips in other.readouts]
         self.shapes += other.shapes
         self.operands += [placed[operand] for operand in other.operands]
         self.clbits += other.clbits if clbits is None else [clbits[clbit] for clbit in other.clbits]
         self.params += other.params
         self.tables += other.tables
         self.saves += other.saves
+        self.sites += other.sites
         self.phase += other.phase
 
     def add_global_phase(self, angle: Angle) -> None:
@@ -133,6 +141,12 @@ class Rows:
         else:
             self.shapes.append(GLOBAL_PHASE_SHAPE)
             self.params.append(angle)
+
+    def add_noise(self, site: Site, qubits: Sequence[int]) -> None:
+        """Append noise on qubits, in their order."""
+        self.shapes.append(pack_shape(Op.NOISE, 0, len(qubits)))
+        self.operands += qubits
+        self.sites.append(site)
 
     def jump(self, row: int = 0, *, unless: Expression | None = None) -> int:
         """Append a jump, and return its number for `patch_jump`.

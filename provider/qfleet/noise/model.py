@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias, final
+from functools import cached_property, lru_cache
+from typing import Any, final
 
 from numpy.typing import ArrayLike
 from qiskit.circuit.library import get_standard_gate_name_mapping
@@ -14,41 +14,16 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
 from qfleet.errors import NoiseError
+from qfleet.noise.aer import AerNoiseModel, parts_of_dict, parts_of_model
 from qfleet.noise.channel import Channel
 from qfleet.noise.checks import number, probability
 from qfleet.noise.device import DeviceSettings, gate_errors, qubit_times, readout_errors
+from qfleet.noise.parts import Parts, Qubits, Relaxation
 from qfleet.noise.readout import Flips, check_readout
 
-#: Ordered qubits, or ``None`` for all.
-Qubits: TypeAlias = "tuple[int, ...] | None"
 #: Gates and pairs of gates that a repr has.
 _SHOWN = 8
 _WIDTHS = {name: gate.num_qubits for name, gate in get_standard_gate_name_mapping().items()}
-
-
-class Relaxation(NamedTuple):
-    """Relaxation during delays.
-
-    Index q is for qubit q; times are in seconds.
-    """
-
-    t1s: tuple[float, ...]
-    t2s: tuple[float, ...]
-    excited_state_populations: tuple[float, ...]
-    #: seconds of one ``dt``; ``None`` if delays have other units
-    dt: float | None
-
-
-class _Parts(NamedTuple):
-    """The content of a noise model."""
-
-    #: by name or label of a gate, then by its ordered qubits
-    gates: Mapping[str, Mapping[Qubits, Channel]] = {}
-    #: by the ordered qubits that are measured together: rows by the true value
-    readout: Mapping[Qubits, tuple[tuple[float, ...], ...]] = {}
-    relaxation: Relaxation | None = None
-    #: passes of Qiskit's transpiler that write errors into circuits with delays
-    passes: tuple[Any, ...] = ()
 
 
 @final
@@ -62,10 +37,41 @@ class NoiseModel:
 
     def __init__(self) -> None:
         """Make a model without noise."""
-        self._parts = _Parts()
+        self._parts = Parts()
 
     @classmethod
-    def _of(cls, parts: _Parts) -> NoiseModel:
+    def from_aer(cls, model: AerNoiseModel) -> NoiseModel:
+        """Return the model that a noise model of Qiskit Aer is.
+
+        Its errors are read when circuits meet them, and once, as long as the model lives.
+
+        Args:
+            model: Aer's model. What is added to it later isn't in the result.
+
+        Raises:
+            NoiseError: it has a pass that isn't one of Aer's.
+        """
+        return cls._of(parts_of_model(model))
+
+    @classmethod
+    def from_dict(cls, model: Mapping[str, Any]) -> NoiseModel:
+        """Return the model of a dictionary of Aer's ``NoiseModel.to_dict()``.
+
+        Such a dictionary has no relaxation during delays.
+
+        Args:
+            model: the dictionary, as it is or read from JSON.
+
+        Raises:
+            NoiseError: it isn't such a dictionary, or an error in it is impossible.
+        """
+        found = cls._of(parts_of_dict(model))
+        for _, _, channel in found.entries():
+            channel.wire  # noqa: B018 - a wrong one raises
+        return found
+
+    @classmethod
+    def _of(cls, parts: Parts) -> NoiseModel:
         model = cls()
         model._parts = parts
         return model
@@ -132,7 +138,7 @@ class NoiseModel:
         gates: dict[str, dict[Qubits, Channel]] = {}
         for name, qubits, channel in gate_errors(target, settings):
             gates.setdefault(name, {})[qubits] = channel
-        model = cls._of(_Parts(gates=gates))
+        model = cls._of(Parts(gates=gates))
         for qubit, matrix in readout_errors(target) if readout_error else ():
             model = model.add_readout(matrix, qubit)
         times = qubit_times(target, temperature) if thermal_relaxation else ()
@@ -276,6 +282,33 @@ class NoiseModel:
         rows = self._parts.readout.get((qubit,)) or self._parts.readout.get(None)
         return None if rows is None else Flips(rows[0][1], rows[1][0])
 
+    @property
+    def has_readout(self) -> bool:
+        """Tell whether any measurement may be read wrongly."""
+        return bool(self._parts.readout)
+
+    def relaxed(self, qubit: int, seconds: float) -> Channel | None:
+        """Return the relaxation of a qubit during a delay, or ``None``.
+
+        Args:
+            qubit: the qubit.
+            seconds: the time.
+
+        Raises:
+            NoiseError: the model has no times for the qubit, or impossible ones.
+        """
+        relaxation = self._parts.relaxation
+        if relaxation is None:
+            return None
+        if qubit >= len(relaxation.t1s):
+            raise NoiseError(
+                f"a delay on qubit {qubit}: the noise model has relaxation times of {len(relaxation.t1s)} qubits",
+                entry="delay",
+                value=qubit,
+            )
+        times = relaxation.t1s[qubit], relaxation.t2s[qubit]
+        return _relaxed(*times, seconds, relaxation.excited_state_populations[qubit])
+
     def entries(self) -> Iterable[tuple[str, Qubits, Channel]]:
         """Yield the name, the qubits and the channel of each entry."""
         for name, by_qubits in self._parts.gates.items():
@@ -307,6 +340,11 @@ class NoiseModel:
             lines.append(f"relaxation during delays of {len(parts.relaxation.t1s)} qubits")
         lines += [f"pass: {type(each).__name__}" for each in parts.passes]
         return "<NoiseModel: " + ("no noise" if not lines else "; ".join(lines)) + ">"
+
+
+@lru_cache(4096)
+def _relaxed(t1: float, t2: float, seconds: float, population: float) -> Channel:
+    return Channel.thermal_relaxation(t1, t2, seconds, population)
 
 
 def _qubits(qubits: int | Iterable[int] | None) -> Qubits:

@@ -20,6 +20,13 @@ class Flips(NamedTuple):
     #: probability that 0 is read though 1 was measured
     to_zero: float
 
+    def then(self, other: Flips) -> Flips:
+        """Return this error with another one after it."""
+        return Flips(
+            self.to_one * (1 - other.to_zero) + (1 - self.to_one) * other.to_one,
+            self.to_zero * (1 - other.to_one) + (1 - self.to_zero) * other.to_zero,
+        )
+
 
 def check_readout(entry: str, matrix: ArrayLike) -> tuple[tuple[float, ...], ...]:
     """Return the rows of a readout error.

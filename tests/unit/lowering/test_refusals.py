@@ -14,7 +14,6 @@ from qiskit.circuit import (
 )
 from qiskit.circuit import library as lib
 from qiskit.circuit.annotated_operation import AnnotatedOperation, ControlModifier, InverseModifier, PowerModifier
-from qiskit.quantum_info import Kraus, SuperOp
 from refusals import refused
 
 from qfleet.errors import CapacityError, UnboundParameterError, UnsupportedCircuitError
@@ -53,8 +52,6 @@ class Save(Instruction):
         (Save(), "save_statevector"),
         (Instruction("set_statevector", 2, 0, [np.eye(4)[0]]), "set_statevector"),
         (Instruction("quantum_channel", 2, 0, [np.eye(4)]), "quantum_channel"),
-        (Kraus([np.diag([1, 1, 1, 0]), np.diag([0, 0, 0, 1])]), "kraus"),
-        (SuperOp(Kraus([np.diag([1, 1, 1, 0]), np.diag([0, 0, 0, 1])])), "kraus"),
         (Gate("opaque", 2, []), "opaque"),
         (Gate("h", 2, []), "h"),
     ],

@@ -84,8 +84,10 @@ def save_expectation_values(
 def final_state_varies(program: Program) -> bool:
     """Tell whether a program's final state may differ between shots.
 
-    It may if the program measures or resets qubits in use.
+    It may if the program measures or resets qubits in use, or has noise.
     """
+    if len(program.channel_refs):
+        return True
     if not EVENTS[program.codes].any():
         return False
     if len(program.jumps):

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from qiskit.quantum_info import SparseObservable
 
+from qfleet.errors import NoiseError
 from qfleet.lowering.passes.expectation_values import final_state_varies, save_expectation_values
 from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.lowering.passes.saves import resolve_saves
@@ -24,6 +25,12 @@ class Wanted(NamedTuple):
     save_state_labels: Collection[str] = ()
     #: Observables whose expectation values are the output.
     observables: Sequence[SparseObservable] = ()
+
+
+def _noise(program: Program, wanted: Wanted) -> Program:
+    if wanted.output == Output.UNITARY and len(program.channel_refs):
+        raise RefusalError("has noise, so it has no unitary; run it without the noise model", NoiseError)
+    return program
 
 
 def _saves(program: Program, wanted: Wanted) -> Program:
@@ -49,7 +56,7 @@ def _idle_qubits(program: Program, wanted: Wanted) -> Program:
 
 
 #: Each pass returns the program itself if it has nothing to do. All raise `RefusalError` or a `QfleetError`.
-PASSES: Final[tuple[Callable[[Program, Wanted], Program], ...]] = (_saves, _expectation_values, _idle_qubits)
+PASSES: Final[tuple[Callable[[Program, Wanted], Program], ...]] = (_noise, _saves, _expectation_values, _idle_qubits)
 
 
 def run_passes(program: Program, wanted: Wanted) -> Program:
