@@ -17,7 +17,8 @@ from qfleet.ledger import CircuitRecord
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
-from qfleet.submission.planning import shots_at_once
+from qfleet.submission.planning import ShotBlock, shots_at_once
+from qfleet.submission.shot_blocks import block_of
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.constants import FASTER_ENGINE
@@ -47,6 +48,8 @@ class EncodedCircuit:
     result_bytes: int
     #: True if expectation values are averages over shots that differ
     sampled: bool = False
+    #: see `qfleet.submission.planning.PlannedCircuit.block`
+    block: ShotBlock | None = None
 
 
 def encode_circuit(
@@ -142,7 +145,12 @@ def encode_lowered(
         method=method,
         method_reason=method_reason,
     )
-    return EncodedCircuit(content_hash(blob), blob, record, request, needs, whole.seconds, whole.result_bytes, sampled)
+    block = None
+    if len(program.channel_refs) and method == "statevector":
+        block = block_of(lambda some: cost(program, request, shots=some).seconds, options.shots)
+    return EncodedCircuit(
+        content_hash(blob), blob, record, request, needs, whole.seconds, whole.result_bytes, sampled, block
+    )
 
 
 def with_names(encoded: EncodedCircuit, circuit: QuantumCircuit) -> EncodedCircuit:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -28,7 +28,7 @@ SHORTEST_SHARD: Final = 0.01
 SHARD_SECONDS: Final = 0.2
 LONGEST_SHARD: Final = 5.0
 #: The number of shards that a job's length is aimed at.
-_MANY_SHARDS: Final = 2000
+MANY_SHARDS: Final = 2000
 #: The number of shards that a short job is cut into, and of those at a long job's beginning that are a quarter as long.
 FIRST_SHARDS: Final = 8
 #: Largest predicted bytes of a shard's result.
@@ -36,6 +36,14 @@ SHARD_RESULT_BYTES: Final = 64 * 1024 * 1024
 SHARD_CIRCUITS: Final = 10_000
 #: Most shots whose bits a task returns: each takes some 20 bytes of `qfleet.wire.cost.cost.OVERHEAD_BYTES`.
 _MOST_BITS: Final = 1 << 21
+
+
+class ShotBlock(NamedTuple):
+    """Shots of a circuit that are run together."""
+
+    shots: int
+    #: predicted
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class PlannedCircuit:
     #: predicted bytes of memory, by engine
     needs: Mapping[str, int] = field(default_factory=dict)
     num_qubits: int = 0
+    #: the blocks that its shots are worth cutting into, unless many parameter sets are; ``None`` for none
+    block: ShotBlock | None = None
 
     @property
     def tier(self) -> int:
@@ -99,7 +109,7 @@ class ShardLengths:
     @classmethod
     def of_job(cls, seconds: float) -> ShardLengths:
         """Return the lengths for a job by its predicted seconds."""
-        later = min(max(seconds / _MANY_SHARDS, SHARD_SECONDS), LONGEST_SHARD)
+        later = min(max(seconds / MANY_SHARDS, SHARD_SECONDS), LONGEST_SHARD)
         if seconds >= FIRST_SHARDS * later:
             return cls(later / 4, later)
         number = math.ceil(min(max(seconds / SHORTEST_SHARD, 1), FIRST_SHARDS))
@@ -219,16 +229,18 @@ def _blocks(item: PlannedCircuit, max_shot_size: int | None) -> Iterator[Planned
     A circuit with too many shots for one task is cut into blocks, one parameter set after the other.
     """
     shots = item.work.shots
-    if max_shot_size is None or shots <= max_shot_size:
+    most = min(shots, max_shot_size or shots)
+    seconds = item.seconds / -(-shots // most)
+    if item.block is not None and item.work.points < FIRST_SHARDS and item.block.shots < most:
+        most, seconds = item.block
+    if most == shots:
         yield item
         return
-    blocks = -(-shots // max_shot_size)
+    blocks = -(-shots // most)
     # Except for bits, a block may have all the outcomes of its circuit.
     result_bytes = item.result_bytes // (blocks if item.request.output == Output.BITS else 1)
     for number in range(item.work.points):
         work = take_points(item.work, number, 1)
-        for first in range(0, shots, max_shot_size):
-            block = msgspec.structs.replace(
-                work, first_shot=first, shots=min(max_shot_size, shots - first), blocks=blocks
-            )
-            yield PlannedCircuit(block, item.request, item.seconds / blocks, result_bytes, item.needs, item.num_qubits)
+        for first in range(0, shots, most):
+            block = msgspec.structs.replace(work, first_shot=first, shots=min(most, shots - first), blocks=blocks)
+            yield PlannedCircuit(block, item.request, seconds, result_bytes, item.needs, item.num_qubits)

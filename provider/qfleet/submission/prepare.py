@@ -187,6 +187,7 @@ def _item(batch: ParameterSets, index: int, seed: int) -> PlannedCircuit:
         encoded.result_bytes + (len(work.values) + len(wanted)) // num_sets,
         encoded.needs,
         encoded.record.num_qubits,
+        encoded.block,
     )
 
 
