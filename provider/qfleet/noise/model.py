@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, final
@@ -18,6 +19,7 @@ from qfleet.noise.aer import AerNoiseModel, parts_of_dict, parts_of_model
 from qfleet.noise.channel import Channel
 from qfleet.noise.checks import number, probability
 from qfleet.noise.device import DeviceSettings, gate_errors, qubit_times, readout_errors
+from qfleet.noise.files import read_parts, write_parts
 from qfleet.noise.parts import Parts, Qubits, Relaxation
 from qfleet.noise.readout import Flips, check_readout
 
@@ -239,6 +241,27 @@ class NoiseModel:
             dt = float(dt)
         relaxation = Relaxation(_floats(t1s), _floats(t2s), _floats(populations), dt)
         return self._of(self._parts._replace(relaxation=relaxation))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> NoiseModel:
+        """Return the model in a file that `save` wrote.
+
+        Nothing in the file is run.
+
+        Raises:
+            OSError: the file can't be read.
+            NoiseError: it isn't such a file, or an entry is impossible.
+        """
+        return cls._of(read_parts(path))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write this model to a file, as JSON.
+
+        Raises:
+            OSError: the file can't be written.
+            NoiseError: the model has a pass of the transpiler, which is code.
+        """
+        write_parts(path, self._parts)
 
     @property
     def names(self) -> frozenset[str]:

@@ -29,7 +29,7 @@ def check_channels(program: Program) -> None:
     if ((refs < 0) | (refs >= len(program.channels))).any():
         raise WireError("an operation refers to a channel that isn't there")
     for number, channel in enumerate(program.channels):
-        _check(number, channel)
+        check_channel(f"channel {number}", channel)
     if len(refs):
         widths = np.array([channel.num_targets for channel in program.channels], np.int64)
         if (widths[refs] != program.num_targets[takers]).any():
@@ -37,27 +37,36 @@ def check_channels(program: Program) -> None:
     _check_flips(program)
 
 
-def _check(number: int, channel: Channel) -> None:
+def check_channel(name: str, channel: Channel) -> None:
+    """Check that a channel is possible.
+
+    Args:
+        name: its name for the error.
+        channel: the channel.
+
+    Raises:
+        WireError: it isn't possible.
+    """
     count, rest = divmod(len(channel.probabilities), 8)
     if rest or len(channel.masks) != 3 * count or len(channel.counts) != 2 * count:
-        raise WireError(f"channel {number} has probabilities, masks and counts that don't belong together")
+        raise WireError(f"{name} has probabilities, masks and counts that don't belong together")
     chances = channel.chances()
     # Not a number fails both.
     if not (chances >= 0).all() or not abs(chances.sum() - 1) <= TOLERANCE:
-        raise WireError(f"the probabilities of channel {number} aren't probabilities that add up to 1")
+        raise WireError(f"the probabilities of {name} aren't probabilities that add up to 1")
     masks = np.frombuffer(channel.masks, np.uint8).reshape(-1, 3)
     if (masks >> channel.num_targets).any() or (masks[:, 2] & (masks[:, 0] | masks[:, 1])).any():
-        raise WireError(f"channel {number} has masks of targets that aren't there, or resets what gets a Pauli")
+        raise WireError(f"{name} has masks of targets that aren't there, or resets what gets a Pauli")
     counts = np.frombuffer(channel.counts, "<u2").astype(np.int64)
     if len(channel.operators) != 16 * 4**channel.num_targets * counts.sum():
-        raise WireError(f"channel {number} has {len(channel.operators)} bytes of operators")
+        raise WireError(f"{name} has {len(channel.operators)} bytes of operators")
     if masks[counts > 0].any() or counts[0] or masks[0].any():
-        raise WireError(f"a branch of channel {number} has masks and operators, or its first isn't the identity")
+        raise WireError(f"a branch of {name} has masks and operators, or its first isn't the identity")
     for branch in channel.branches():
         if not branch.has_masks:
             squares = np.einsum("kij,kil->jl", branch.operators.conj(), branch.operators)
             if not np.abs(squares - np.eye(len(squares))).max() <= TOLERANCE:
-                raise WireError(f"the Kraus operators of a branch of channel {number} don't preserve the trace")
+                raise WireError(f"the Kraus operators of a branch of {name} don't preserve the trace")
 
 
 def _check_flips(program: Program) -> None:
