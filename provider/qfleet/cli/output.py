@@ -94,6 +94,9 @@ def _circuit_document(result: Result, index: int) -> dict[str, Any]:
         "seed": getattr(experiment, "seed_simulator", None),
         "counts": counts,
     }
+    noise = (getattr(experiment, "metadata", None) or {}).get("noise")
+    if noise is not None:
+        document["noise"] = {**noise, "method": experiment.metadata["method"]}
     for name in ("statevector", "unitary"):
         pairs = _complex_pairs(data.get(name))
         if pairs is not None:
@@ -120,12 +123,24 @@ def print_counts(result: Result) -> None:
     for column in table.columns[3:]:
         column.justify = "right"
     table.columns[2].overflow = "fold"
-    for document in circuit_documents(result):
+    documents = circuit_documents(result)
+    for document in documents:
         name, shots = document["name"], document["shots"]
         for number, row in enumerate(_outcome_rows(document)):
             table.add_row(name if number == 0 else "", str(shots) if number == 0 else "", *row)
         table.add_section()
     console().print(table)
+    noises = dict.fromkeys(_noise_line(document["noise"]) for document in documents if "noise" in document)
+    for line in noises:
+        echo(line)
+
+
+def _noise_line(noise: dict[str, Any]) -> str:
+    """Return a line about the noise of a circuit."""
+    return (
+        f"Noise: {noise['errors_per_shot']:.3g} errors per shot at {noise['places']} places, {noise['readouts']} noisy "
+        f"measurements; method {noise['method']}"
+    )
 
 
 def _outcome_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
@@ -136,6 +137,7 @@ def experiment(
             "num_qubits": circuit.num_qubits,
             "required_memory_mb": -(-circuit.required_bytes // 2**20),
             "time_taken": seconds,
+            **({} if circuit.noise is None else {"noise": msgspec.structs.asdict(circuit.noise)}),
         },
     }
     if error:

@@ -10,7 +10,7 @@ from qfleet.ledger.hub import EventHub
 from qfleet.ledger.ledger import Ledger
 from qfleet.ledger.listener import CoroutineListener, Listener, ThreadListener
 from qfleet.ledger.new_job import LargestNeed, NewJob
-from qfleet.ledger.record import CircuitRecord, JobRecord, PubRecord, lost_metadata
+from qfleet.ledger.record import CircuitRecord, JobRecord, NoiseRecord, PubRecord, lost_metadata
 from qfleet.ledger.sending import Sent, publish, send
 from qfleet.ledger.snapshot import JobSummary, Snapshot
 from qfleet.ledger.ticket import End, Ticket
@@ -29,6 +29,7 @@ __all__ = [
     "Ledger",
     "Listener",
     "NewJob",
+    "NoiseRecord",
     "PubRecord",
     "Sent",
     "Snapshot",

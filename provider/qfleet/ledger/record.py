@@ -29,6 +29,19 @@ _NotNegative: TypeAlias = Annotated[int, Meta(ge=0)]
 _Register: TypeAlias = tuple[str, _NotNegative]
 
 
+class NoiseRecord(Struct, frozen=True):
+    """The noise that a circuit meets."""
+
+    #: distinct channels
+    channels: _NotNegative
+    #: operations that are channels
+    places: _NotNegative
+    #: measurements with a readout error
+    readouts: _NotNegative
+    #: errors of a shot by the channels, on average, if each operation happens once
+    errors_per_shot: Annotated[float, Meta(ge=0)]
+
+
 class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     """A circuit of a job with its parameter sets, without operations.
 
@@ -62,6 +75,7 @@ class CircuitRecord(Struct, frozen=True, omit_defaults=True):
     saves: bool = False
     #: encoded metadata of types that msgpack lacks; else empty
     other_metadata: bytes = b""
+    noise: NoiseRecord | None = None
 
 
 class PubRecord(Struct, frozen=True, omit_defaults=True):

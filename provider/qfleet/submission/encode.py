@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 from qiskit.circuit import ClassicalRegister, Clbit, QuantumCircuit
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import UnsupportedCircuitError
-from qfleet.ledger import CircuitRecord
+from qfleet.ledger import CircuitRecord, NoiseRecord
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
@@ -144,6 +145,7 @@ def encode_lowered(
         required_bytes=at_once[FASTER_ENGINE].memory_bytes,
         method=method,
         method_reason=method_reason,
+        noise=_noise_of(program),
     )
     block = None
     if len(program.channel_refs) and method == "statevector":
@@ -151,6 +153,16 @@ def encode_lowered(
     return EncodedCircuit(
         content_hash(blob), blob, record, request, needs, whole.seconds, whole.result_bytes, sampled, block
     )
+
+
+def _noise_of(program: Program) -> NoiseRecord | None:
+    """Return the noise of a program; ``None`` without any."""
+    if not (len(program.channel_refs) or len(program.flips)):
+        return None
+    hazards = np.array([1 - channel.chances()[0] for channel in program.channels], np.float64)
+    readouts = np.count_nonzero(program.flips.reshape(-1, 2).any(axis=1))
+    errors = float(hazards[program.channel_refs].sum())
+    return NoiseRecord(len(program.channels), len(program.channel_refs), int(readouts), errors)
 
 
 def with_names(encoded: EncodedCircuit, circuit: QuantumCircuit) -> EncodedCircuit:

@@ -134,3 +134,15 @@ def test_places_and_times_left_are_shown_if_a_job_waits(capsys: pytest.CaptureFi
 def test_the_text_of_an_interval_holds_it(low: float, high: float, text: str) -> None:
     assert interval({"low": low, "high": high}) == text
     assert interval(None) == ""
+
+
+def test_noise_has_a_line_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    noisy = [experiment(name, counts={"0x0": 100}) for name in ("one", "other")]
+    for each in noisy:
+        noise = {"channels": 2, "places": 12, "readouts": 3, "errors_per_shot": 0.123456}
+        each.metadata = {"method": "density_matrix", "noise": noise}
+    found = result_of(*noisy)
+    assert circuit_documents(found)[0]["noise"] == noise | {"method": "density_matrix"}
+    print_counts(found)
+    line = "Noise: 0.123 errors per shot at 12 places, 3 noisy measurements; method density_matrix\n"
+    assert capsys.readouterr().out.count(line) == 1

@@ -14,7 +14,7 @@ from qiskit.result import Result
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.result import assemble
-from qfleet.ledger.record import CircuitRecord
+from qfleet.ledger.record import CircuitRecord, NoiseRecord
 from qfleet.wire.messages.result import CircuitResult
 
 
@@ -57,6 +57,7 @@ def test_circuits_come_in_the_order_of_the_job_whatever_the_order_of_the_shards(
     assert both.time_taken == 3.0
     assert both.status == "COMPLETED"
     assert both.results[0].metadata["required_memory_mb"] == 2
+    assert "noise" not in both.results[0].metadata
 
 
 def test_blocks_of_shots_are_added_up_in_the_order_of_the_shots() -> None:
@@ -162,3 +163,13 @@ def test_an_end_that_has_no_date_is_damage(ended: float) -> None:
     job = make_job_record()
     with pytest.raises(DamagedDataError, match="which has no date"):
         assemble("job", job, [], backend_version="1", ended=ended, default_error="")
+
+
+def test_the_metadata_have_the_noise() -> None:
+    noisy = circuit(noise=NoiseRecord(2, 3, 1, 0.25))
+    assert result([noisy], part(0, [1], [4])).results[0].metadata["noise"] == {
+        "channels": 2,
+        "places": 3,
+        "readouts": 1,
+        "errors_per_shot": 0.25,
+    }
