@@ -15,6 +15,8 @@ from qiskit.quantum_info import Statevector
 
 from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
+from qfleet.noise import NoiseModel
+from qfleet.noise.aer import AerNoiseModel
 from qfleet.wire.messages.request import Method, Precision
 
 _LARGEST = 2**31 - 1
@@ -38,7 +40,7 @@ class RunKeywords(TypedDict, total=False):
     max_job_size: int | None
     max_shot_size: int | None
     priority: Priority
-    noise_model: None
+    noise_model: NoiseModel | AerNoiseModel | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class RunOptions:
     max_job_size: int | None = None
     max_shot_size: int | None = None
     priority: Priority = "normal"
-    noise_model: None = None
+    noise_model: NoiseModel | None = None
 
 
 NAMES = frozenset(field.name for field in fields(RunOptions))
@@ -207,13 +209,16 @@ def _binds(name: str, value: object) -> tuple[Mapping[Any, Any], ...] | None:
     return tuple(binds)
 
 
-def _no_noise(name: str, value: object) -> None:
-    if value is not None:
-        raise InvalidOptionError(
-            f"{name}={type(value).__name__}(...): qfleet doesn't simulate noise yet; leave the option out",
-            option=name,
-            value=value,
-        )
+def _noise(name: str, value: object) -> NoiseModel | None:
+    if value is None or isinstance(value, NoiseModel):
+        return value
+    if isinstance(value, AerNoiseModel):
+        return NoiseModel.from_aer(value)
+    raise InvalidOptionError(
+        f"{name}={type(value).__name__}(...): a `qfleet.noise.NoiseModel` or a noise model of Qiskit Aer is needed",
+        option=name,
+        value=value,
+    )
 
 
 _CHECKS: dict[str, Callable[[str, object], object]] = {
@@ -230,5 +235,5 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "max_job_size": _integer(1, optional=True),
     "max_shot_size": _integer(1, optional=True),
     "priority": _one_of(*get_args(Priority)),
-    "noise_model": _no_noise,
+    "noise_model": _noise,
 }

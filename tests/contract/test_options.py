@@ -17,10 +17,13 @@ from qiskit.quantum_info import Statevector
 from qfleet import FleetProvider
 from qfleet.backend import FleetBackend
 from qfleet.errors import CapacityError, InvalidOptionError
+from qfleet.noise import Channel, NoiseModel
 from qfleet.options import NAMES, RunOptions
 from qfleet_worker.engines.contract import Simulator
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
+
+NOISE = NoiseModel().add(Channel.pauli({"X": 1.0}), "x")
 
 #: For each option: values in the form they are given, and the form they are kept in.
 ALLOWED: dict[str, list[tuple[Any, Any]]] = {
@@ -36,7 +39,7 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "max_job_size": [(None, None), (1, 1), (np.int64(7), 7)],
     "max_shot_size": [(None, None), (1, 1), (np.int64(7), 7)],
     "priority": [("low", "low"), ("normal", "normal"), ("high", "high")],
-    "noise_model": [(None, None)],
+    "noise_model": [(None, None), (NOISE, NOISE)],
 }
 
 _NO_COUNTS = [-1, 2.5, 4.0, "many", "10", True, np.float64(3), np.array([1]), [1], 2**31, float("nan"), 1j]
@@ -51,7 +54,7 @@ FORBIDDEN: dict[str, tuple[str, list[Any]]] = {
     "shots": ("whole number from 1", [0, None, *_NO_COUNTS]),
     "seed_simulator": ("whole number from 0", [-1, 2.5, "1", True, 2**62 + 1]),
     "memory": ("True or False", [1, 0, None, "yes"]),
-    "method": ("one of 'automatic', 'statevector', 'unitary'", ["stabilizer", "", None, 1, ["unitary"]]),
+    "method": ("one of 'automatic', 'statevector', 'density_matrix', 'unitary'", ["stabilizer", "", None, 1, ["unitary"]]),
     "precision": ("one of 'double', 'single'", ["half", None, np.float32]),
     "initial_statevector": (
         "norm of 1|complex numbers|amplitudes",
@@ -63,7 +66,7 @@ FORBIDDEN: dict[str, tuple[str, list[Any]]] = {
     "max_job_size": ("whole number from 1", [0, *_NO_COUNTS]),
     "max_shot_size": ("whole number from 1", [0, *_NO_COUNTS]),
     "priority": ("one of 'low', 'normal', 'high'", ["highest", "", None, 8]),
-    "noise_model": ("leave the option out", [SomeNoise(), "depolarizing", False]),
+    "noise_model": ("a noise model of Qiskit Aer is needed", [SomeNoise(), "depolarizing", False]),
 }
 #: Options whose values are too long for a message, which describes them.
 DESCRIBED = {"initial_statevector", "noise_model"}

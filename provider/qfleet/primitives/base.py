@@ -19,6 +19,8 @@ from qfleet.wire.messages.request import Output
 _Options = TypeVar("_Options", bound=PrimitiveOptions)
 #: The names of dictionaries with options of the backend in Aer's and Qiskit's primitives.
 _NESTED: Final = ("backend_options", "run_options")
+#: Options of the backend that a primitive also takes by their own names.
+_ALSO_ALONE: Final = ("seed_simulator", "noise_model")
 #: Options of a primitive with another name in the backend.
 _OF_BACKEND: Final = {"seed": "seed_simulator"}
 #: Options of a backend that a primitive doesn't take, and what to do instead.
@@ -127,7 +129,7 @@ def with_nested(
         backend: the backend.
         kind: the class of the primitive's options.
         options: the primitive's options. They, or `given`, may hold ``backend_options`` and ``run_options``,
-            dictionaries of options of `FleetBackend.run`, and ``seed_simulator``.
+            dictionaries of options of `FleetBackend.run`, ``seed_simulator`` and ``noise_model``.
         given: options by name. Nested ones are removed, and ``default_shots`` may be added.
 
     Returns:
@@ -149,8 +151,7 @@ def with_nested(
             if not isinstance(nested, Mapping):
                 raise TypeError(f"{place}={nested!r}: a dictionary of options of `backend.run` is needed")
             nested_options |= dict(_checked(place, str(name), value) for name, value in nested.items())
-        if "seed_simulator" in own:
-            nested_options["seed_simulator"] = own.pop("seed_simulator")
+        nested_options |= {name: own.pop(name) for name in _ALSO_ALONE if name in own}
     if "shots" in nested_options:
         shots = nested_options.pop("shots")
         if not issubclass(kind, SamplerOptions):

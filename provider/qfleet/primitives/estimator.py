@@ -46,8 +46,9 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
         default_precision: standard error of the expectation values of a PUB that has no precision of its own; 0 for
             exact expectation values; default 0.0.
         seed_simulator: the backend's option, see `FleetBackend.run`.
+        noise_model: the same.
         backend_options: a dictionary of options of the backend, as in Aer's primitives.
-        run_options: the same.
+        run_options: the same as ``backend_options``.
 
     Raises:
         InvalidOptionError: an option has a wrong value, or no fleet is named.

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
+from qfleet.noise import NoiseModel
+from qfleet.noise.aer import AerNoiseModel
 from qfleet.options import Priority, RunOptions, check_option
 
 Method = Literal["automatic", "statevector", "density_matrix"]
@@ -25,6 +27,7 @@ class PrimitiveKeywords(TypedDict, total=False):
     max_parallel_threads: int
     priority: Priority
     seed_simulator: int | None
+    noise_model: NoiseModel | AerNoiseModel | None
     backend_options: Mapping[str, Any]
     run_options: Mapping[str, Any]
 

@@ -113,8 +113,8 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
     sampled = any(batch.encoded.sampled for batch in batches)
     if sampled and not precision:
         raise ValueError(
-            f"circuit {circuit.name!r} measures or resets qubits in use, so its expectation values come from shots; "
-            "give a precision above 0, or remove the measurements"
+            f"circuit {circuit.name!r} measures or resets qubits in use, or has noise, so its expectation values come "
+            "from shots; give a precision above 0, or remove the measurements or the noise"
         )
     if sampled and shots > _MOST_SHOTS:
         raise ValueError(f"precision={precision!r} needs {shots} shots; at most {_MOST_SHOTS} are possible")

@@ -42,8 +42,9 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
         default_shots: shots of a PUB that has no number of its own; default 1024.
         seed_simulator: the backend's option, see `FleetBackend.run`.
+        noise_model: the same.
         backend_options: a dictionary of options of the backend, as in Aer's primitives.
-        run_options: the same.
+        run_options: the same as ``backend_options``.
 
     Raises:
         InvalidOptionError: an option has a wrong value, or no fleet is named.

@@ -18,7 +18,10 @@ from qfleet.backend import FleetBackend
 from qfleet.errors import QfleetError
 from qfleet.jobs.base import Progress
 from qfleet.jobs.primitive import PrimitiveFleetJob
+from qfleet.noise import NoiseModel
+from qfleet.noise.aer import AerNoiseModel
 from qfleet.primitives.estimator import EstimatorV2
+from qfleet.primitives.options import EstimatorKeywords
 from qfleet.provider import FleetProvider
 
 #: Parameter sets: an array of shape (..., parameters) in the order of ``circuit.parameters``, or a mapping to arrays.
@@ -33,6 +36,7 @@ def sweep(
     fleet: FleetBackend | FleetProvider | str | None = None,
     precision: float = 0.0,
     seed: int | None = None,
+    noise_model: NoiseModel | AerNoiseModel | None = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> NDArray[np.float64]:
     """Return the expectation value of each observable for each parameter set.
@@ -45,6 +49,7 @@ def sweep(
         fleet: see `qfleet.EstimatorV2`.
         precision: standard error of the expectation values; 0 for exact ones.
         seed: makes expectation values with a standard error repeatable.
+        noise_model: see `FleetBackend.run`; default: that of the fleet's backend.
         progress: called with the job's progress at the start and after each change.
 
     Returns:
@@ -54,7 +59,7 @@ def sweep(
         TypeError, ValueError: the values or the observables don't fit the circuit.
         QfleetError: see `qfleet.EstimatorV2.run` and `qfleet.PrimitiveFleetJob.result`.
     """
-    job, _ = _submit(circuit, values, observables, fleet, precision, seed)
+    job, _ = _submit(circuit, values, observables, fleet, precision, seed, noise_model)
     return np.asarray(job.result(progress=progress)[0].data.evs, np.float64)
 
 
@@ -66,6 +71,7 @@ def iter_sweep(
     fleet: FleetBackend | FleetProvider | str | None = None,
     precision: float = 0.0,
     seed: int | None = None,
+    noise_model: NoiseModel | AerNoiseModel | None = None,
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield the results of `sweep` as they arrive.
 
@@ -78,12 +84,13 @@ def iter_sweep(
         fleet: see `sweep`.
         precision: see `sweep`.
         seed: see `sweep`.
+        noise_model: see `sweep`.
 
     Yields:
         The place of some parameter sets in the flat array of all, and their expectation values: float64, shape
         (sets, ...) with the shape of the observables. All sets come, in any order.
     """
-    job, shape = _submit(circuit, values, observables, fleet, precision, seed)
+    job, shape = _submit(circuit, values, observables, fleet, precision, seed, noise_model)
     return _Results(job, shape)
 
 
@@ -132,6 +139,7 @@ def _submit(
     fleet: FleetBackend | FleetProvider | str | None,
     precision: float,
     seed: int | None,
+    noise_model: NoiseModel | AerNoiseModel | None,
 ) -> tuple[PrimitiveFleetJob, tuple[int, ...]]:
     """Submit a sweep; return its job and the shape of the observables."""
     array = ObservablesArray.coerce(observables)
@@ -139,4 +147,7 @@ def _submit(
     bindings = BindingsArray.coerce(given)
     # Each observable for each parameter set.
     bindings = bindings.reshape(*bindings.shape, *(1 for _ in array.shape))
-    return EstimatorV2(fleet, seed=seed).run([EstimatorPub(circuit, array, bindings, precision)]), array.shape
+    keywords: EstimatorKeywords = {"seed": seed}
+    if noise_model is not None:
+        keywords["noise_model"] = noise_model
+    return EstimatorV2(fleet, **keywords).run([EstimatorPub(circuit, array, bindings, precision)]), array.shape

@@ -18,6 +18,7 @@ from qfleet.ledger import CircuitRecord, NoiseRecord
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
+from qfleet.submission.notices import warn_of_gates_without_noise
 from qfleet.submission.planning import ShotBlock, shots_at_once
 from qfleet.submission.shot_blocks import block_of
 from qfleet.wire.codec.blobs import content_hash
@@ -87,7 +88,19 @@ def lower_circuit(
         check_amplitudes(circuit, circuit.num_qubits, request)
         check_memory(circuit, circuit.num_qubits, states_bytes(circuit.num_qubits, request), options)
     check_initial_statevector(options.initial_statevector, circuit, output)
-    return lower(circuit, output, initial_state=options.initial_statevector, observables=observables)
+    noise = options.noise_model
+    gates_met: set[tuple[str, int]] = set()
+    program = lower(
+        circuit,
+        output,
+        initial_state=options.initial_statevector,
+        observables=observables,
+        noise=noise,
+        gates_met=gates_met,
+    )
+    if noise is not None:
+        warn_of_gates_without_noise(noise, gates_met)
+    return program
 
 
 def encode_lowered(

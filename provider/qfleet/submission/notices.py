@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
 from qfleet._suggestions import did_you_mean
 from qfleet.ledger import JobRecord, lost_metadata
+from qfleet.noise import NoiseModel
 from qfleet.options import NAMES
 from qfleet.wire.messages.request import Output
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
+#: Operations of noise models that many circuits are without.
+_NOT_GATES: Final = frozenset({"measure", "reset", "delay", "id"})
 #: The number of circuits or keys that a warning names.
 _NAMED: Final = 5
 
@@ -58,6 +61,26 @@ def warn_of_nothing_measured(record: JobRecord) -> None:
             f"nothing is measured in circuit {_listed(map(repr, names))}, so its counts are all 0 or empty; "
             "use `circuit.measure_all()`, or the backend 'statevector_simulator'"
         )
+
+
+def warn_of_gates_without_noise(model: NoiseModel, gates: Collection[tuple[str, int]]) -> None:
+    """Warn of a circuit in other gates than its noise model.
+
+    Gates of each width are compared: most circuits are without some gate of a device.
+
+    Args:
+        model: the noise model.
+        gates: names or labels of the circuit's gates, each with its number of qubits.
+    """
+    for width in sorted({width for _, width in gates}):
+        met = {name for name, qubits in gates if qubits == width}
+        noisy = {name for name, _, channel in model.entries() if channel.num_qubits == width} - _NOT_GATES
+        if noisy and noisy.isdisjoint(met):
+            _warn(
+                f"gates of {width} qubit{'s' * (width > 1)} without noise: the noise model has it for "
+                f"{_listed(sorted(noisy))}, and a circuit has only {_listed(sorted(met))}; "
+                "transpile it for the model's gates"
+            )
 
 
 def _warn(text: str) -> None:
