@@ -83,7 +83,7 @@ class _Compiler:
         code = operation.code
         targets = self._of(operation.targets)
         if code is Op.MEASURE:
-            self._measure(operation.targets[0], targets[0], operation.clbit)
+            self._measure(operation, targets[0])
         elif code is Op.RESET:
             self._matrix(targets, RESET)
         elif code is Op.INITIALIZE:
@@ -120,7 +120,8 @@ class _Compiler:
     def _of(self, qubits: Sequence[int]) -> tuple[int, ...]:
         return tuple([self._wires[qubit] for qubit in qubits])
 
-    def _measure(self, qubit: int, wire: int, clbit: int) -> None:
+    def _measure(self, operation: Operation, wire: int) -> None:
+        (qubit,), clbit = operation.targets, operation.clbit
         # If nothing reads a clbit before the end, only its last writer counts.
         is_last = self._writer[clbit] == self._measurements
         self._measurements += 1
@@ -129,7 +130,8 @@ class _Compiler:
         else:
             self._flush(wire)
             clbits = (clbit,) if is_last or self._clbits_read else ()
-            self._append(MeasureStep(wire=wire, event=self._events[self._row], clbits=clbits), (wire,))
+            step = MeasureStep(wire=wire, event=self._events[self._row], clbits=clbits, flips=operation.flips)
+            self._append(step, (wire,))
 
     def _prepare(self, wires: tuple[int, ...], paulis: NDArray[np.float64]) -> None:
         for wire in wires:
