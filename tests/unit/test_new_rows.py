@@ -25,7 +25,7 @@ SAVES = "provider/qfleet/wire/program/saves.py"
 #: By file, a line of it and the line to insert behind it.
 NEW_GATE = {
     OPERATIONS: {
-        "    SAVE = 38\n": "    RYZ = 40\n",
+        "    SAVE = 38\n": "    RYZ = 99\n",
         "    OpSpec(Op.SAVE, None, kind=Kind.SAVE),\n": (
             '    OpSpec(Op.RYZ, 2, 1, inverse=Inverse.NEGATED, gates=(("ryz", 0),)),\n'
         ),
@@ -34,7 +34,7 @@ NEW_GATE = {
 }
 NEW_SAVE = {
     SAVES: {
-        "    EXPECTATION_VALUES_AND_SQUARES = 12\n": "    ALL_PROBABILITIES = 13\n",
+        "    EXPECTATION_VALUES_AND_SQUARES = 12\n": "    ALL_PROBABILITIES = 99\n",
         "SAVE_SPECS: Final = (\n": (
             '    SaveSpec(_K.ALL_PROBABILITIES, _Q.PROBABILITIES, "save_all_probabilities", whole_state=True,\n'
             "             most_qubits=MAX_PROBABILITY_QUBITS),\n"
