@@ -25,9 +25,10 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
     Circuits need not be transpiled. Each is sent once with its observables and an array of its parameters' values, and
     its parameter sets are shared among the workers.
 
-    With precision 0 expectation values are exact. With a precision above 0 there are two cases. For a circuit without
-    randomness, a normal error with that standard deviation is added to the exact values, as in Qiskit's
-    `StatevectorEstimator` and Aer's estimator. A circuit that measures or resets qubits in use is run for
+    With precision 0 expectation values are exact, also those of circuits with noise, or that measure or reset qubits in
+    use: they are means over all outcomes. With a precision above 0 there are two cases. For a circuit without
+    randomness, or with noise whose density matrix costs less than shots, a normal error with that standard deviation is
+    added to the exact values, as in Qiskit's `StatevectorEstimator` and Aer's estimator. Another circuit is run for
     ``1 / precision**2`` shots, and the standard errors are those of the shots.
 
     Args:

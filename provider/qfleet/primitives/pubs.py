@@ -109,13 +109,9 @@ def _estimator_entry(pub: EstimatorPub, options: RunOptions) -> JobEntry:
     own = dataclasses.replace(options, shots=shots)
     # Sets that want as many observables as there are want all of them, in order.
     is_part = bool(wanted.size) and wanted.shape[1] < len(observables)
-    batches = _batches(circuit, values, own, Output.EXPECTATION_VALUES, observables, wanted.shape[1] if is_part else 0)
+    number = wanted.shape[1] if is_part else 0
+    batches = _batches(circuit, values, own, Output.EXPECTATION_VALUES, observables, number, exact=not precision)
     sampled = any(batch.encoded.sampled for batch in batches)
-    if sampled and not precision:
-        raise ValueError(
-            f"circuit {circuit.name!r} measures or resets qubits in use, or has noise, so its expectation values come "
-            "from shots; give a precision above 0, or remove the measurements or the noise"
-        )
     if sampled and shots > _MOST_SHOTS:
         raise ValueError(f"precision={precision!r} needs {shots} shots; at most {_MOST_SHOTS} are possible")
     record = PubRecord(shape=shape, observables_shape=observables_shape, precision=precision, sampled=sampled)
@@ -145,6 +141,8 @@ def _batches(
     output: Output,
     observables: Iterable[SparseObservable] = (),
     num_observables: int = 0,
+    *,
+    exact: bool = False,
 ) -> list[ParameterSets]:
     """Encode a circuit with its parameter sets.
 
@@ -155,6 +153,7 @@ def _batches(
         output: the output of the job.
         observables: the observables of an estimator.
         num_observables: how many of them are wanted of each set, if not all.
+        exact: True if expectation values must be exact.
 
     Returns:
         The circuit once with all sets; or, if Qiskit must bind its parameters, a bound circuit for each set.
@@ -164,9 +163,9 @@ def _batches(
         # The job still needs the circuit's record.
         nothing = circuit.copy_empty_like()
         nothing.global_phase = 0
-        return [ParameterSets(encode_circuit(nothing, options, output, sums), values)]
+        return [ParameterSets(encode_circuit(nothing, options, output, sums, exact=exact), values)]
     try:
-        return [ParameterSets(encode_circuit(circuit, options, output, sums, num_observables), values)]
+        return [ParameterSets(encode_circuit(circuit, options, output, sums, num_observables, exact=exact), values)]
     except UnboundParameterError:
         if values.shape[1] == 0:
             raise
@@ -175,7 +174,7 @@ def _batches(
     for row in values.tolist():
         bound = circuit.assign_parameters(dict(zip(parameters, row, strict=True)))
         bound.name = circuit.name
-        encoded = encode_circuit(bound, options, output, sums, num_observables)
+        encoded = encode_circuit(bound, options, output, sums, num_observables, exact=exact)
         each.append(ParameterSets(encoded, np.zeros((1, 0))))
     return each
 

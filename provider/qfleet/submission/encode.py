@@ -16,6 +16,7 @@ from qiskit.quantum_info import SparseObservable
 from qfleet.errors import UnsupportedCircuitError
 from qfleet.ledger import CircuitRecord, NoiseRecord
 from qfleet.lowering.lower import lower
+from qfleet.lowering.passes.exact_means import without_squares
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
 from qfleet.submission.notices import warn_of_gates_without_noise
@@ -25,9 +26,9 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.constants import FASTER_ENGINE
 from qfleet.wire.cost.cost import cost, costs, states_bytes
-from qfleet.wire.cost.methods import choose_method
+from qfleet.wire.cost.methods import choose_exact_method, choose_method
 from qfleet.wire.limits import LARGEST_VALUE
-from qfleet.wire.messages.request import MethodError, Output, Request
+from qfleet.wire.messages.request import Method, MethodError, Output, Request
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
 
@@ -60,10 +61,12 @@ def encode_circuit(
     output: Output,
     observables: Sequence[SparseObservable] = (),
     num_observables: int = 0,
+    *,
+    exact: bool = False,
 ) -> EncodedCircuit:
     """Lower a circuit, and encode it; see `lower_circuit` and `encode_lowered`."""
     program = lower_circuit(circuit, options, output, observables)
-    return encode_lowered(circuit, program, options, output, num_observables)
+    return encode_lowered(circuit, program, options, output, num_observables, exact=exact)
 
 
 def lower_circuit(
@@ -110,6 +113,7 @@ def encode_lowered(
     output: Output,
     num_observables: int = 0,
     *,
+    exact: bool = False,
     largest_value: int = LARGEST_VALUE,
 ) -> EncodedCircuit:
     """Encode the program of a circuit, and predict its cost.
@@ -120,20 +124,21 @@ def encode_lowered(
         options: the options of its run.
         output: what is wanted of it.
         num_observables: expectation values that are wanted for each parameter set, if not all that the program saves.
+        exact: True if expectation values must be exact, whatever they depend on.
         largest_value: bytes of data that a Redis value may hold.
 
     Raises:
         QfleetError: it needs more than is available; the subclass and the text say of what.
     """
-    sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].spec.squares
-    if output == Output.EXPECTATION_VALUES and not sampled:
-        options = dataclasses.replace(options, shots=1)
     request = Request(output, options.method, options.precision, options.memory)
     try:
-        method, method_reason = choose_method(program, request, options.shots)
+        program, method, method_reason = _with_method(program, request, options.shots, exact=exact)
     except MethodError as exc:
         raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
     request = replace(request, method=method)
+    sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].spec.squares
+    if output == Output.EXPECTATION_VALUES and not sampled:
+        options = dataclasses.replace(options, shots=1)
     check_amplitudes(circuit, program.num_qubits, request)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
     at_once = costs(program, request, shots=shots, num_observables=num_observables)
@@ -176,6 +181,23 @@ def _noise_of(program: Program) -> NoiseRecord | None:
     readouts = np.count_nonzero(program.flips.reshape(-1, 2).any(axis=1))
     errors = float(hazards[program.channel_refs].sum())
     return NoiseRecord(len(program.channels), len(program.channel_refs), int(readouts), errors)
+
+
+def _with_method(program: Program, request: Request, shots: int, *, exact: bool) -> tuple[Program, Method, str]:
+    """Return a program with the method that simulates it, and the reason.
+
+    Expectation values that depend on randomness are exact means if they must be, or where a density matrix costs less.
+
+    Raises:
+        MethodError: see `choose_method` and `choose_exact_method`.
+    """
+    if request.output != Output.EXPECTATION_VALUES or not program.saves[-1].spec.squares:
+        return program, *choose_method(program, request, shots)
+    means = without_squares(program)
+    if exact:
+        return means, *choose_exact_method(means, request)
+    method, reason = choose_method(program, request, shots, means)
+    return (means if method == "density_matrix" else program), method, reason
 
 
 def with_names(encoded: EncodedCircuit, circuit: QuantumCircuit) -> EncodedCircuit:

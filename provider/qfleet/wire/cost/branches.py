@@ -20,6 +20,8 @@ from qfleet.wire.program.program import Program
 _PASSES: Final = 8
 #: The largest number of loops around an operation that are counted.
 _MOST_LOOPS: Final = 4
+#: Branches that are followed at the most for exact means, those that were merged among them.
+MOST_BRANCHES: Final = 1 << 14
 #: Qubits of the widest gate that is one matrix on a density matrix.
 _WIDEST_MATRIX: Final = 3
 #: Matrices that a wider gate takes as long as.
@@ -73,22 +75,35 @@ def _turns(program: Program) -> NDArray[np.float64]:
     return turns
 
 
-def holds_branches(program: Program, shots: int, method: Method) -> bool:
+def holds_branches(program: Program, shots: int, method: Method, *, exact: bool = False) -> bool:
     """Tell whether an engine may hold states of several branches together.
 
-    Measurements that only measurements follow are sampled from one state.
+    Measurements that only measurements follow are sampled from one state. For the arguments see `num_passes`.
     """
+    if exact and method == "density_matrix" and not len(program.jumps):
+        return False
+    shots = MOST_BRANCHES if exact else shots
     if len(program.jumps):
         return True
     others = np.flatnonzero(program.codes != Op.MEASURE)
     return shots > 1 and bool(len(others)) and bool(_divides(program, method)[: others[-1] + 1].any())
 
 
-def num_passes(program: Program, shots: int, method: Method) -> float:
+def num_passes(program: Program, shots: int, method: Method, *, exact: bool = False) -> float:
     """Return the number of times that an engine goes through a program.
 
     It is 1, unless the program has noise, or measures or resets and then goes on.
+
+    Args:
+        program: the program.
+        shots: shots of the circuit.
+        method: the method.
+        exact: True for means over all outcomes: branches are followed in place of shots. A density matrix has none,
+            unless an outcome decides what comes next.
     """
+    if exact and method == "density_matrix" and not len(program.jumps):
+        return 1.0
+    shots = MOST_BRANCHES if exact else shots
     divides = _divides(program, method) & (program.codes != Op.NOISE)
     others = np.flatnonzero(EVENTS[program.codes] == 0)
     before = np.count_nonzero(divides[: others[-1]]) if len(others) else 0

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from qfleet.wire.cost.branches import holds_branches, is_wide, num_operations, num_passes, num_sweeps
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
-from qfleet.wire.messages.request import Output, Request
+from qfleet.wire.messages.request import Output, Request, has_exact_means
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
 
@@ -101,7 +101,7 @@ def costs(
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
     steps = _steps(program, request, shots, num_observables)
-    branches = holds_branches(program, shots, request.method)
+    branches = holds_branches(program, shots, request.method, exact=has_exact_means(program, request.output))
     reads = any([save.spec.quantity in _READING for save in program.saves])
     wide = request.method == "density_matrix" and bool(is_wide(program).any())
     found = {}
@@ -153,7 +153,7 @@ class _Steps(NamedTuple):
 def _steps(program: Program, request: Request, shots: int, num_observables: int) -> _Steps:
     return _Steps(
         amplitudes=2.0 ** request.exponent(program.num_qubits),
-        passes=num_passes(program, shots, request.method),
+        passes=num_passes(program, shots, request.method, exact=has_exact_means(program, request.output)),
         operations=num_operations(program),
         sweeps=num_sweeps(program, request.method),
         terms=num_terms(program, num_observables),

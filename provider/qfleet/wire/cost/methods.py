@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from qfleet.wire.cost.branches import num_passes
 from qfleet.wire.cost.cost import cost
-from qfleet.wire.messages.request import Method, Request, density_refusal, resolve_method
+from qfleet.wire.messages.request import Method, MethodError, Request, density_refusal, resolve_method
 from qfleet.wire.program.program import Program
 
 #: The most memory of a density matrix that is chosen without being asked for.
 MOST_BYTES: Final = 1 << 30
 
 
-def choose_method(program: Program, request: Request, shots: int) -> tuple[Method, str]:
+def choose_method(program: Program, request: Request, shots: int, exactly: Program | None = None) -> tuple[Method, str]:
     """Return the method that simulates a program, and the reason.
 
     A program with noise is run exactly, by its density matrix, where that takes less time than the runs of its shots.
@@ -25,6 +25,7 @@ def choose_method(program: Program, request: Request, shots: int) -> tuple[Metho
         program: the program.
         request: its method may be ``automatic``.
         shots: shots of the circuit.
+        exactly: the program that a density matrix is made of, if it is another.
 
     Raises:
         MethodError: the method that is asked for can't give the output or the saved data.
@@ -36,8 +37,41 @@ def choose_method(program: Program, request: Request, shots: int) -> tuple[Metho
     if refusal:
         return method, f"automatic: it {refusal}, which a density matrix doesn't have"
     runs = num_passes(program, shots, method)
-    exact = cost(program, replace(request, method="density_matrix"), shots=shots)
+    exact = cost(exactly or program, replace(request, method="density_matrix"), shots=1 if exactly else shots)
     sampled = cost(program, replace(request, method=method), shots=shots)
     if exact.memory_bytes <= MOST_BYTES and exact.seconds < sampled.seconds:
         return "density_matrix", f"automatic: takes less time than some {runs:.0f} runs of a state with random errors"
     return method, f"automatic: some {runs:.0f} runs of a state with random errors take less than a density matrix"
+
+
+def choose_exact_method(program: Program, request: Request) -> tuple[Method, str]:
+    """Return the method for exact means over all outcomes, and the reason.
+
+    Args:
+        program: saves the expectation values at its end.
+        request: its method may be ``automatic``.
+
+    Raises:
+        MethodError: the method that is asked for isn't exact with noise, or there isn't enough memory for one that is.
+    """
+    method, reason = resolve_method(program, request)
+    noisy = bool(len(program.channel_refs))
+    if request.method == "statevector" and noisy:
+        raise MethodError(
+            "has noise, with which method='statevector' gives no exact expectation values; give a precision above 0, "
+            "or leave the method out"
+        )
+    if request.method != "automatic":
+        return method, reason
+    exact = cost(program, replace(request, method="density_matrix"), shots=1)
+    if noisy and exact.memory_bytes > MOST_BYTES:
+        raise MethodError(
+            f"has noise on {program.num_qubits} qubits, whose density matrix takes {exact.memory_bytes >> 20} MiB; "
+            "give a precision above 0 for an average over shots, or method='density_matrix'"
+        )
+    if noisy:
+        return "density_matrix", "automatic: expectation values with noise are exact by a density matrix alone"
+    branches = cost(program, replace(request, method="statevector"), shots=1)
+    if exact.memory_bytes <= MOST_BYTES and exact.seconds < branches.seconds:
+        return "density_matrix", "automatic: takes less time than a state for each outcome of the measurements"
+    return "statevector", "automatic: a state for each outcome of the measurements takes less than a density matrix"

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import Quantity
+from qfleet.wire.program.saves import Quantity, SaveKind
 
 Precision = Literal["double", "single"]
 #: The methods of simulation: states of single shots, density matrices, or the matrix of all operations.
@@ -114,6 +114,12 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
         what = "saves its unitary" if saves else f"gives its {request.output}"
         raise MethodError(f"{what}, which method={request.method!r} doesn't have; leave the method out")
     return method, f"method={request.method!r} was asked for"
+
+
+def has_exact_means(program: Program, output: Output) -> bool:
+    """Tell whether means over all outcomes are wanted, not over shots."""
+    kinds = [save.kind for save in program.saves[-1:]]
+    return output == Output.EXPECTATION_VALUES and kinds == [SaveKind.EXPECTATION_VALUES]
 
 
 def density_refusal(program: Program, output: Output) -> str:

@@ -17,6 +17,7 @@ from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.density.plan import Apply, Plan, Prepare, Step, Wide
 from qfleet_worker.engines.density.transfer import (
+    DEPHASED,
     MOST_QUBITS,
     RESET,
     Gate,
@@ -30,9 +31,14 @@ from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import MeasureStep, SaveStep
 
 
-def compile_stretch(stretch: Stretch) -> Plan:
-    """Return the plan of a stretch."""
-    compiler = _Compiler(stretch)
+def compile_stretch(stretch: Stretch, *, outcomes: bool = True) -> Plan:
+    """Return the plan of a stretch.
+
+    Args:
+        stretch: the stretch.
+        outcomes: whether outcomes of measurements matter; if not, a measurement is a channel.
+    """
+    compiler = _Compiler(stretch, outcomes)
     for operation in stretch.program:
         compiler.add(operation)
     return compiler.finish()
@@ -55,8 +61,9 @@ class _Block:
 class _Compiler:
     """The steps so far, and the matrices that aren't steps yet."""
 
-    def __init__(self, stretch: Stretch) -> None:
+    def __init__(self, stretch: Stretch, outcomes: bool) -> None:
         program = stretch.program
+        self._outcomes = outcomes
         self._items: list[_Block | Step] = []
         #: the wire of each qubit
         self._wires = list(range(program.num_qubits))
@@ -82,7 +89,9 @@ class _Compiler:
         self._row += 1
         code = operation.code
         targets = self._of(operation.targets)
-        if code is Op.MEASURE:
+        if code is Op.MEASURE and not self._outcomes:
+            self._matrix(targets, DEPHASED)
+        elif code is Op.MEASURE:
             self._measure(operation, targets[0])
         elif code is Op.RESET:
             self._matrix(targets, RESET)
@@ -130,8 +139,8 @@ class _Compiler:
         else:
             self._flush(wire)
             clbits = (clbit,) if is_last or self._clbits_read else ()
-            step = MeasureStep(wire=wire, event=self._events[self._row], clbits=clbits, flips=operation.flips)
-            self._append(step, (wire,))
+            event = self._events[self._row]
+            self._append(MeasureStep(wire=wire, event=event, clbits=clbits, flips=operation.flips), (wire,))
 
     def _prepare(self, wires: tuple[int, ...], paulis: NDArray[np.float64]) -> None:
         for wire in wires:

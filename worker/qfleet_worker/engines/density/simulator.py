@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
+from qfleet.wire.messages.request import has_exact_means
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.density.compiler import compile_stretch
 from qfleet_worker.engines.density.kernels import Kernels
@@ -40,9 +44,13 @@ def run_density(experiment: Experiment, kernels: Kernels, limits: DriverLimits) 
         budget = limits.state_budget(experiment.request, state.capacity_bytes)
         return OneByOneSource(StateStore(state, budget, settle, _no_statevector, limits.waiting_states))
 
+    program = experiment.program
+    outcomes = not has_exact_means(program, experiment.request.output) or bool(len(program.jumps))
     # A hostile table may overflow; the check of the trace catches that.
     with np.errstate(all="ignore"):
-        return run_shots(experiment, compile_flow(experiment.program, compile_stretch, limits), source)
+        flow = compile_flow(program, partial(compile_stretch, outcomes=outcomes), limits)
+        # Noise is a part of the steps: no errors are drawn.
+        return run_shots(experiment, replace(flow, noise=None), source)
 
 
 def _no_statevector(_plan: Plan, _phase: complex) -> ComplexArray:

@@ -133,6 +133,14 @@ class DensityState:
         _project(whole, wire, value, weight)
         return Snapshot(whole, {})
 
+    def copied(self) -> Snapshot:
+        """Return a copy of the state, which stays as it is."""
+        return Snapshot(self.paulis.copy(), {})
+
+    def copied_bytes(self) -> int:
+        """Return the bytes of the result of `copied`."""
+        return self.capacity_bytes
+
     def projected_bytes(self) -> int:
         """Return the bytes of the result of `projected`."""
         return self.capacity_bytes

@@ -29,6 +29,9 @@ _DIGITS: Final = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[1, 0], [0, -1]]
 #: What a reset does: Z becomes I.
 RESET: Final = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], np.float64)
 
+#: What a measurement does whose outcome nothing depends on: I and Z stay.
+DEPHASED: Final = np.diag([1.0, 0, 1, 0])
+
 
 class Gate(NamedTuple):
     """A unitary on qubits or wires."""

@@ -11,8 +11,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import Output, has_exact_means
 from qfleet_worker.engines.contract import Experiment, Outcome
+from qfleet_worker.engines.driver.branches import exact_means
 from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.readout import read
 from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, ShotRecords
@@ -33,10 +34,16 @@ def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[],
         flow: the compiled program.
         make_source: makes the states. They are dropped before the outcomes are sorted, which takes memory of its own.
     """
+    if has_exact_means(experiment.program, experiment.request.output) and _is_random(flow):
+        return exact_means(experiment, flow, make_source())
     tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.request.keeps_shots else None)
     saver = Saver(experiment.program, experiment.request.precision)
     amplitudes = _run_parts(experiment, flow, make_source(), tally, saver)
     return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+
+
+def _is_random(flow: Flow[Any]) -> bool:
+    return any(isinstance(block.plan.steps[at], EventStep) for block in flow.blocks for at in block.events)
 
 
 def sweep_one_by_one(

@@ -72,6 +72,13 @@ class ShotRecords:
         for planes in self._saves.values():
             planes[0, shots] = 0
 
+    def copy(self, sources: NDArray[np.int64], shots: NDArray[np.int64]) -> None:
+        """Give shots the records of others."""
+        for plane in self.clbits.values():
+            plane[shots] = plane[sources]
+        for planes in self._saves.values():
+            planes[:, shots] = planes[:, sources]
+
     def of(self, clbits: Sequence[tuple[int, int]], shot: int) -> int:
         """Return some clbits of one shot as a number.
 

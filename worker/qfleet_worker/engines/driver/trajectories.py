@@ -42,7 +42,7 @@ JOINED = 16
 #: States at least that are compared after an error.
 MERGED = 16
 #: Give shots that share a state a state each, by a bit that they don't share.
-_COPY = OperatorStep(((), ()))
+COPY = OperatorStep(((), ()))
 
 
 def ends(
@@ -75,13 +75,13 @@ def ends(
     left = np.arange(shots)
     draws = Draws(flow.noise, uniforms, shots)
     while len(left):
-        run = _Run(flow, source, uniforms, draws, records, take, phases)
+        run = ShotRun(flow, source, uniforms, draws, records, take, phases)
         yield from run.run(left)
         left = run.put_off()
         records.forget(left)
 
 
-class _Run(Generic[AnyPlan]):
+class ShotRun(Generic[AnyPlan]):
     """Shots on their way through a program."""
 
     def __init__(
@@ -114,9 +114,14 @@ class _Run(Generic[AnyPlan]):
         """Return the shots that have to be run again."""
         return np.sort(np.concatenate(self._put_off)) if self._put_off else np.zeros(0, np.int64)
 
-    def run(self, shots: NDArray[np.int64]) -> Iterator[ShotFront]:
-        """Run these shots; see `ends`."""
-        groups, visits = ShotGroups(shots), Visits(1 + int(shots[-1]))
+    def run(self, shots: NDArray[np.int64], most: int = 0) -> Iterator[ShotFront]:
+        """Run these shots; see `ends`.
+
+        Args:
+            shots: in ascending order.
+            most: the number of shots that there may be later, if more than these.
+        """
+        groups, visits = ShotGroups(shots), Visits(max(1 + int(shots[-1]), most))
         first = ShotFront(0, groups, self._source.begin(), np.ones(1, np.complex128), [self._flow.variables], visits)
         self._wait(first, 0)
         while self._blocks:
@@ -227,12 +232,16 @@ class _Run(Generic[AnyPlan]):
 
     def _part_by_reading(self, front: ShotFront, step: MeasureStep, live: int) -> None:
         """Divide states whose shots read a measurement differently."""
-        if not len(front.states) or not mask_of(self._flow.scope.among(step.clbits), len(self._flow.scope)) & live:
+        if not len(front.states) or not self._is_read(step, live):
             return
         shots, _ = front.groups.settle()
         read = self._records.clbits[step.clbits[0]][shots].astype(np.int64)
-        self._part(front, _COPY, read, np.ones((len(front.states), 2)))
+        self._part(front, COPY, read, np.ones((len(front.states), 2)))
         self._give_up(front)
+
+    def _is_read(self, step: EventStep, live: int) -> bool:
+        """Tell whether an expression may still read the clbits of an event."""
+        return bool(mask_of(self._flow.scope.among(step.clbits), len(self._flow.scope)) & live)
 
     def _noise(self, front: ShotFront, step: NoiseStep, live: int) -> None:
         """Take a front through a channel."""

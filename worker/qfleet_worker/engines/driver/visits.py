@@ -38,6 +38,11 @@ class Visits:
         other._counts, other._planes = self._counts.copy(), self._planes
         return other
 
+    def copy_shots(self, sources: NDArray[np.int64], shots: NDArray[np.int64]) -> None:
+        """Give shots the counts of others."""
+        for plane in self._planes.values():
+            plane[shots] = plane[sources]
+
     def add(self, event: int, groups: ShotGroups) -> int | NDArray[np.int32]:
         """Count a visit to an event, and return the earlier visits.
 
