@@ -54,7 +54,10 @@ FORBIDDEN: dict[str, tuple[str, list[Any]]] = {
     "shots": ("whole number from 1", [0, None, *_NO_COUNTS]),
     "seed_simulator": ("whole number from 0", [-1, 2.5, "1", True, 2**62 + 1]),
     "memory": ("True or False", [1, 0, None, "yes"]),
-    "method": ("one of 'automatic', 'statevector', 'density_matrix', 'unitary'", ["stabilizer", "", None, 1, ["unitary"]]),
+    "method": (
+        "one of 'automatic', 'statevector', 'density_matrix', 'unitary'",
+        ["stabilizer", "", None, 1, ["unitary"]],
+    ),
     "precision": ("one of 'double', 'single'", ["half", None, np.float32]),
     "initial_statevector": (
         "norm of 1|complex numbers|amplitudes",
