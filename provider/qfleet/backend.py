@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final, Protocol, Unpack
+from typing import Any, ClassVar, Final, Protocol, Unpack
 
 from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
@@ -17,11 +17,12 @@ from qfleet.errors import InvalidOptionError
 from qfleet.jobs.circuits import FleetJob
 from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection
+from qfleet.noise import NoiseModel
 from qfleet.options import NAMES, CheckedOptions, RunKeywords, RunOptions, check_labels, check_option
 from qfleet.submission.notices import warn_of_unknown_options
 from qfleet.submission.prepare import prepare
 from qfleet.submission.submit import submit
-from qfleet.target import fleet_target, widest
+from qfleet.target import device_target, fleet_target, widest
 from qfleet.wire.messages.request import Method, Output
 
 
@@ -68,11 +69,22 @@ class BackendProvider(Protocol):
 
 
 class FleetBackend(BackendV2):
-    """A backend whose jobs run on the fleet, made by `FleetProvider.get_backend`."""
+    """A backend whose jobs run on the fleet.
+
+    `FleetProvider.get_backend` makes it, or `from_backend`.
+    """
 
     _provider: BackendProvider
+    #: makes the provider of `from_backend` without one; `qfleet.provider` sets it
+    _default_provider: ClassVar[Callable[[], BackendProvider]]
 
-    def __init__(self, provider: BackendProvider, kind: BackendKind, **options: Unpack[RunKeywords]) -> None:
+    def __init__(
+        self,
+        provider: BackendProvider,
+        kind: BackendKind,
+        device: Target | None = None,
+        **options: Unpack[RunKeywords],
+    ) -> None:
         super().__init__(
             provider=provider,
             name=kind.name,
@@ -80,13 +92,41 @@ class FleetBackend(BackendV2):
             backend_version=version("qfleet"),
         )
         self._kind = kind
+        self._device = device
         self._connection = provider._connection
         self._retention = provider._retention
         self._options.update_options(method=kind.method, memory=kind.memory)
         self.set_options(**options)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _copy_backend, (type(self), self._provider, self._kind.name, dict(self._options))
+        return _copy_backend, (type(self), self._provider, self._kind, self._device, dict(self._options))
+
+    @classmethod
+    def from_backend(
+        cls, backend: BackendV2, provider: BackendProvider | None = None, **options: Unpack[RunKeywords]
+    ) -> FleetBackend:
+        """Return a backend that simulates a device, with its noise.
+
+        `transpile` gets the device's coupling map, gates and error rates. The noise is that of
+        `qfleet.noise.NoiseModel.from_backend`.
+
+        Args:
+            backend: the device: a fake one, a real one, or any other with error rates in its target.
+            provider: the fleet that runs the circuits. Default: the one that ``QFLEET_URL`` names; without it, a local
+                fleet of two workers, which all backends of this process that are made so share.
+            options: options of its runs, see `run`. ``noise_model`` replaces the device's noise; None leaves it out.
+
+        Raises:
+            TypeError: the device isn't a BackendV2.
+            NoiseError: an error rate or a time of the device is impossible.
+            InvalidOptionError: an option has a wrong value.
+            LocalFleetError: the local fleet doesn't start.
+        """
+        model = NoiseModel.from_backend(backend)
+        options = {"noise_model": None if model.is_ideal() else model, **options}
+        name = backend.name or type(backend).__name__
+        kind = BackendKind(f"qfleet({name})", backend.description or f"The device {name}, simulated")
+        return cls(provider or cls._default_provider(), kind, device_target(backend.target), **options)
 
     @classmethod
     def _default_options(cls) -> Options:
@@ -111,7 +151,7 @@ class FleetBackend(BackendV2):
 
         Backends share the target: don't change it.
         """
-        return fleet_target(widest(self._kind.output))
+        return fleet_target(widest(self._kind.output)) if self._device is None else self._device
 
     @property
     def max_circuits(self) -> None:
@@ -183,12 +223,13 @@ class FleetBackend(BackendV2):
         """Return this backend with other options.
 
         Args:
-            options: see `run`.
+            options: see `run`. The others have their defaults, except that the noise model stays.
 
         Raises:
             InvalidOptionError: an option has a wrong value.
         """
-        return FleetBackend(self._provider, self._kind, **options)
+        options = {"noise_model": self._options["noise_model"], **options}
+        return FleetBackend(self._provider, self._kind, self._device, **options)
 
     def retrieve_job(self, job_id: str) -> FleetJob | PrimitiveFleetJob:
         """Return the job with this id. See `FleetProvider.job`."""
@@ -204,6 +245,12 @@ class FleetBackend(BackendV2):
         return Output.UNITARY if method == "unitary" else self._kind.output
 
 
-def _copy_backend(kind: type[FleetBackend], provider: BackendProvider, name: str, options: RunKeywords) -> FleetBackend:
+def _copy_backend(
+    made_by: type[FleetBackend],
+    provider: BackendProvider,
+    kind: BackendKind,
+    device: Target | None,
+    options: RunKeywords,
+) -> FleetBackend:
     """Return a copy of a backend, perhaps in another process."""
-    return kind(provider, KINDS[name], **options)
+    return made_by(provider, kind, device, **options)

@@ -7,6 +7,7 @@ import itertools
 import math
 import numbers
 import os
+import threading
 from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
@@ -36,6 +37,8 @@ from qfleet.wire.redis.broker import BrokerUrlError, parse_broker
 from qfleet.wire.redis.references import parts_of
 
 _DEFAULT_BACKEND: Final = "automatic"
+#: The workers of the local fleet of backends that are made without a fleet.
+_LOCAL_WORKERS: Final = 2
 _MICROSECOND: Final = 1e-6
 
 
@@ -368,6 +371,29 @@ class FleetProvider:
         kind = PrimitiveFleetJob if summary.snapshot.output in PRIMITIVE_OUTPUTS else FleetJob
         tenant, job_id = parts_of(summary.job_id)
         return kind(self._backend(name), job_id, tenant=tenant, snapshot=summary.snapshot)
+
+
+class SharedFleet:
+    """The fleet of backends that are made without one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._provider: FleetProvider | None = None
+
+    def provider(self) -> FleetProvider:
+        """Return the provider of the fleet that ``QFLEET_URL`` names.
+
+        Without this variable, it is a local fleet, which is started once.
+        """
+        if Settings.from_environment().url:
+            return FleetProvider()
+        with self._lock:
+            if self._provider is None or self._provider._connection.closings:
+                self._provider = FleetProvider.local(workers=_LOCAL_WORKERS)
+            return self._provider
+
+
+FleetBackend._default_provider = SharedFleet().provider
 
 
 def _copy_provider(kind: type[FleetProvider], url: str, retention: int, tenant: str) -> FleetProvider:

@@ -6,6 +6,7 @@ Not public.
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Final
 
@@ -85,9 +86,22 @@ def fleet_target(num_qubits: int) -> Target:
     It has no coupling map. It is made once.
     """
     target = Target(description="qfleet", num_qubits=num_qubits)
-    for name, operation in get_standard_gate_name_mapping().items():
+    for name, operation in (get_standard_gate_name_mapping() | _OF_ANY_WIDTH).items():
         target.add_instruction(operation, name=name)
-    saves = dict.fromkeys(NAMES, Instruction)
-    for name, operation in (_OF_ANY_WIDTH | _CONTROL_FLOW | saves).items():
-        target.add_instruction(operation, name=name)
+    return _with_operations_of_a_fleet(target)
+
+
+def device_target(device: Target) -> Target:
+    """Return a copy of a device's target, with a simulator's operations.
+
+    It has the device's coupling map, gates and error rates. It has no other gates, since these would have no noise.
+    """
+    return _with_operations_of_a_fleet(copy.deepcopy(device))
+
+
+def _with_operations_of_a_fleet(target: Target) -> Target:
+    """Add control flow and saves to a target, and return it."""
+    for name, operation in (_CONTROL_FLOW | dict.fromkeys(NAMES, Instruction)).items():
+        if name not in target:
+            target.add_instruction(operation, name=name)
     return target

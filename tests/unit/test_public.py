@@ -47,7 +47,7 @@ JOB_MEMBERS = {
 MEMBERS = {
     "EstimatorOptions": {"default_precision", "max_parallel_threads", "method", "priority", "seed"},
     "EstimatorV2": {"backend", "from_backend", "options", "run"},
-    "FleetBackend": {"max_circuits", "retrieve_job", "run", "set_options", "target", "with_options"},
+    "FleetBackend": {"from_backend", "max_circuits", "retrieve_job", "run", "set_options", "target", "with_options"},
     "FleetJob": JOB_MEMBERS,
     "FleetProvider": {
         "backends",

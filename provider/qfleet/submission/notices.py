@@ -7,7 +7,10 @@ import sys
 import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from threading import Event
 from typing import Final
+
+from qiskit.circuit import QuantumCircuit
 
 from qfleet._suggestions import did_you_mean
 from qfleet.ledger import JobRecord, lost_metadata
@@ -18,6 +21,8 @@ from qfleet.wire.messages.request import Output
 _PACKAGE: Final = str(Path(__file__).parents[1])
 #: Operations of noise models that many circuits are without.
 _NOT_GATES: Final = frozenset({"measure", "reset", "delay", "id"})
+#: Set once `warn_of_forgotten_noise` has warned.
+_TOLD: Final = Event()
 #: The number of circuits or keys that a warning names.
 _NAMED: Final = 5
 
@@ -81,6 +86,20 @@ def warn_of_gates_without_noise(model: NoiseModel, gates: Collection[tuple[str, 
                 f"{_listed(sorted(noisy))}, and a circuit has only {_listed(sorted(met))}; "
                 "transpile it for the model's gates"
             )
+
+
+def warn_of_forgotten_noise(circuits: Iterable[QuantumCircuit]) -> None:
+    """Warn once of circuits for a device that run without noise."""
+    if _TOLD.is_set():
+        return
+    # The transpiler chooses a layout for targets with a coupling map alone.
+    name = next((circuit.name for circuit in circuits if circuit.layout is not None), None)
+    if name is not None:
+        _TOLD.set()
+        _warn(
+            f"circuit {name!r} was transpiled for the qubits of a device, but runs without its noise; to have it, take "
+            "`FleetBackend.from_backend(device)` or the option `noise_model`. This process doesn't say so again"
+        )
 
 
 def _warn(text: str) -> None:

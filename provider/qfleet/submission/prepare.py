@@ -28,6 +28,7 @@ from qfleet.options import WEIGHTS, RunOptions
 from qfleet.submission.bindings import Bindings, global_phases
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
 from qfleet.submission.equal_circuits import AngleStructure, angle_structure, find_repeated, with_free_angles
+from qfleet.submission.notices import warn_of_forgotten_noise
 from qfleet.submission.placing import place
 from qfleet.submission.planning import PlannedCircuit, plan, shots_at_once
 from qfleet.wire.cost.constants import ENGINES
@@ -93,6 +94,8 @@ def new_job(
     retention: int,
 ) -> NewJob:
     """Return the job of these entries. Raises `CapacityError` for too many circuits."""
+    if options.noise_model is None:
+        warn_of_forgotten_noise(entry.circuit for entry in entries)
     number = sum(len(entry.phases) for entry in entries)
     if number > _MAX_CIRCUITS:
         text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"
