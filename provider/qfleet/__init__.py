@@ -51,7 +51,8 @@ __all__ = [
 _MODULES: Final = {
     "EstimatorOptions": "qfleet.primitives.options",
     "EstimatorV2": "qfleet.primitives.estimator",
-    "FleetBackend": "qfleet.backend",
+    # which sets the fleet of backends that are made without one
+    "FleetBackend": "qfleet.provider",
     "FleetJob": "qfleet.jobs.circuits",
     "FleetProvider": "qfleet.provider",
     "PrimitiveFleetJob": "qfleet.jobs.primitive",

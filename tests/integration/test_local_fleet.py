@@ -53,6 +53,33 @@ def test_a_local_fleet_stops_with_its_block() -> None:
     provider.close()
 
 
+#: A new user's script, in place of `AerSimulator.from_backend`.
+NEW_USER = """
+from qiskit import QuantumCircuit, transpile
+from qiskit.providers.fake_provider import GenericBackendV2
+from qfleet import FleetBackend
+
+backend = FleetBackend.from_backend(GenericBackendV2(3, seed=1))
+circuit = QuantumCircuit(3)
+circuit.h(0)
+circuit.cx(0, [1, 2])
+circuit.measure_all()
+print(sum(backend.run(transpile(circuit, backend), shots=5000).result().get_counts().values()))
+print(backend.provider.url.removeprefix("redis+socket://"))
+"""
+
+
+def test_a_device_without_a_fleet_starts_one_until_the_process_ends() -> None:
+    environment = {name: value for name, value in _environment().items() if name != "QFLEET_URL"}
+    done = subprocess.run(
+        [sys.executable, "-c", NEW_USER], env=environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    shots, socket = done.stdout.splitlines()
+    assert shots == "5000"
+    assert not Path(socket).parent.exists()
+
+
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None, True])
 def test_a_wrong_number_of_workers_starts_nothing(workers: Any) -> None:
     with pytest.raises(InvalidOptionError, match="workers="):
