@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from qiskit.circuit import Delay
 
@@ -44,28 +44,37 @@ class _Known(NamedTuple):
     """A model that was read before."""
 
     model: weakref.ref[AerNoiseModel]
-    #: what it had then
+    #: what it had then, by the ids of its errors
+    content: list[Any]
+    #: keeps the errors, so that their ids aren't reused
     entries: list[_Entry]
-    passes: list[Any]
-    parts: Parts
+    read: Any
 
 
+_Read = TypeVar("_Read")
 #: By the id of the model. Aer's models compare by content, which takes long, and have no hash.
 _KNOWN: Final[dict[int, _Known]] = {}
 
 
-def parts_of_model(model: AerNoiseModel) -> Parts:
-    """Return the content of a model of Aer.
+def read_model(model: AerNoiseModel, make: Callable[[Parts], _Read]) -> _Read:
+    """Return what is made of a model of Aer.
 
     Each of its errors is read when a circuit meets it. A model that didn't change gives the same object again.
+
+    Args:
+        model: the model.
+        make: makes the object of the model's content.
 
     Raises:
         NoiseError: it has something that isn't supported.
     """
-    entries, passes = list(_entries(model)), list(getattr(model, "_custom_noise_passes", ()))
-    known = _KNOWN.get(id(model))
-    if known is not None and known.model() is model and _same(known, entries, passes):
-        return known.parts
+    content = _content(model)
+    key = id(model)
+    known = _KNOWN.get(key)
+    if known is not None and known.model() is model and known.content == content:
+        found: _Read = known.read
+        return found
+    entries = list(_entries(model))
     parts = _parts(
         (
             (entry.name, entry.qubits, entry.error.num_qubits, entry.error.to_dict)
@@ -74,11 +83,10 @@ def parts_of_model(model: AerNoiseModel) -> Parts:
         ),
         ((entry.qubits, entry.error.probabilities) for entry in entries if entry.readout),
     )
-    relaxation, others = _passes(passes)
-    parts = parts._replace(relaxation=relaxation, passes=others)
-    key = id(model)
-    _KNOWN[key] = _Known(weakref.ref(model, lambda _: _KNOWN.pop(key, None)), entries, passes, parts)
-    return parts
+    relaxation, others = _passes(_passes_of(model))
+    read = make(parts._replace(relaxation=relaxation, passes=others))
+    _KNOWN[key] = _Known(weakref.ref(model, lambda _: _KNOWN.pop(key, None)), content, entries, read)
+    return read
 
 
 def parts_of_dict(model: Mapping[str, Any]) -> Parts:
@@ -105,29 +113,41 @@ def parts_of_dict(model: Mapping[str, Any]) -> Parts:
         raise NoiseError(f"it isn't a dictionary of Aer's NoiseModel.to_dict(): {exc!r}", entry="model") from exc
 
 
-def _entries(model: Any) -> Iterator[_Entry]:
-    """Yield the errors of a model, those for all qubits first."""
+def _passes_of(model: Any) -> list[Any]:
+    return list(getattr(model, "_custom_noise_passes", ()))
+
+
+def _content(model: Any) -> list[Any]:
+    """Return the names, the qubits and the ids of a model's errors, and its passes.
+
+    Raises:
+        NoiseError: the model has other attributes.
+    """
     try:
-        for name, error in model._default_quantum_errors.items():
-            yield _Entry(name, None, error)
-        for name, by_qubits in model._local_quantum_errors.items():
-            for qubits, error in by_qubits.items():
-                yield _Entry(name, tuple(qubits), error)
-        if model._default_readout_error is not None:
-            yield _Entry("measure", None, model._default_readout_error, True)
-        for qubits, error in model._local_readout_errors.items():
-            yield _Entry("measure", tuple(qubits), error, True)
+        tables = [model._default_quantum_errors, *model._local_quantum_errors.values(), model._local_readout_errors]
+        return [
+            [*model._local_quantum_errors],
+            [[*table] for table in tables],
+            [[*map(id, table.values())] for table in tables],
+            id(model._default_readout_error),
+            _passes_of(model),
+        ]
     except AttributeError as exc:
         text = f"noise models of the type {type(model).__name__} can't be read: {exc}"
         raise NoiseError(f"{text}; give `NoiseModel.from_dict(model.to_dict())`", entry="noise_model") from exc
 
 
-def _same(known: _Known, entries: list[_Entry], passes: list[Any]) -> bool:
-    if len(known.entries) != len(entries) or len(known.passes) != len(passes):
-        return False
-    return all(one is other for one, other in zip(known.passes, passes, strict=True)) and all(
-        one.error is other.error and one[:2] == other[:2] for one, other in zip(known.entries, entries, strict=True)
-    )
+def _entries(model: Any) -> Iterator[_Entry]:
+    """Yield the errors of a model, those for all qubits first."""
+    for name, error in model._default_quantum_errors.items():
+        yield _Entry(name, None, error)
+    for name, by_qubits in model._local_quantum_errors.items():
+        for qubits, error in by_qubits.items():
+            yield _Entry(name, tuple(qubits), error)
+    if model._default_readout_error is not None:
+        yield _Entry("measure", None, model._default_readout_error, True)
+    for qubits, error in model._local_readout_errors.items():
+        yield _Entry("measure", tuple(qubits), error, True)
 
 
 def _parts(

@@ -15,7 +15,7 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
 from qfleet.errors import NoiseError
-from qfleet.noise.aer import AerNoiseModel, parts_of_dict, parts_of_model
+from qfleet.noise.aer import AerNoiseModel, parts_of_dict, read_model
 from qfleet.noise.channel import Channel
 from qfleet.noise.checks import number, probability
 from qfleet.noise.device import DeviceSettings, gate_errors, qubit_times, readout_errors
@@ -53,7 +53,7 @@ class NoiseModel:
         Raises:
             NoiseError: it has a pass that isn't one of Aer's.
         """
-        return cls._of(parts_of_model(model))
+        return read_model(model, cls._of)
 
     @classmethod
     def from_dict(cls, model: Mapping[str, Any]) -> NoiseModel:
@@ -277,6 +277,14 @@ class NoiseModel:
     def passes(self) -> tuple[Any, ...]:
         """Return the transpiler passes that write errors into circuits with delays."""
         return self._parts.passes
+
+    @cached_property
+    def names_by_width(self) -> Mapping[int, frozenset[str]]:
+        """Return the names and labels of gates by their numbers of qubits."""
+        found: dict[int, set[str]] = {}
+        for name, _, channel in self.entries():
+            found.setdefault(channel.num_qubits, set()).add(name)
+        return {width: frozenset(names) for width, names in found.items()}
 
     def channel(self, name: str, qubits: Sequence[int]) -> Channel | None:
         """Return the channel of a gate, or ``None`` if it has none.

@@ -79,7 +79,7 @@ def warn_of_gates_without_noise(model: NoiseModel, gates: Collection[tuple[str, 
     """
     for width in sorted({width for _, width in gates}):
         met = {name for name, qubits in gates if qubits == width}
-        noisy = {name for name, _, channel in model.entries() if channel.num_qubits == width} - _NOT_GATES
+        noisy = model.names_by_width.get(width, frozenset()) - _NOT_GATES
         if noisy and noisy.isdisjoint(met):
             _warn(
                 f"gates of {width} qubit{'s' * (width > 1)} without noise: the noise model has it for "
