@@ -20,15 +20,17 @@ from qfleet.noise.errors_of_aer import branches_of_error, lindblad_parts
 from qfleet.noise.readout import Flips, check_readout
 from qfleet.wire.program.operations import IS_FLOW, Op
 
+#: The name of readout errors.
+READOUT_ERROR = "roerror"
 #: The attribute of Aer's ``quantum_channel`` instructions that holds their error.
 _ERROR = "_quantum_error"
 
 
 def is_error(operation: Any) -> bool:
     """Tell whether an operation is an error on qubits."""
-    if hasattr(operation, _ERROR):
-        return True
-    return operation.name in ("kraus", "superop") and type(operation) is Instruction and operation.definition is None
+    if type(operation) is Instruction:
+        return operation.name in ("kraus", "superop") and operation.definition is None
+    return hasattr(operation, _ERROR)
 
 
 def error_rows(operation: Any) -> Rows:
@@ -63,8 +65,8 @@ def _fitting(channel: Channel, width: int) -> Channel:
 
 
 def is_readout_error(operation: Any) -> bool:
-    """Tell whether an operation is a readout error on clbits."""
-    return operation.name == "roerror" and type(operation) is Instruction and operation.definition is None
+    """Tell whether an operation of that name is a readout error."""
+    return type(operation) is Instruction and operation.definition is None
 
 
 def add_readout_error(rows: Rows, operation: Any, clbits: list[int]) -> None:

@@ -25,16 +25,18 @@ class NoiseOfInstructions:
     """Appends rows of noise to the rows of instructions."""
 
     def __init__(self, recursion: Recursion, rows: Rows) -> None:
-        """Append to `rows`; without a noise model, nothing is appended."""
+        """Append to `rows` the noise of the lowering's model."""
         self._recursion = recursion
         self._context = recursion.context
         self._rows = rows
         noise = recursion.context.noise
-        self._names: frozenset[str] = frozenset() if noise is None else noise.names
+        assert noise is not None  # noqa: S101 - a reader without a model makes no such object
+        self._names = noise.names
+        self._relaxation = noise.relaxation
 
     def after_gate(self, instruction: CircuitInstruction, qubits: Sequence[int]) -> None:
         """Append the noise of a gate that was appended."""
-        if self._context.noise is None or not qubits:
+        if not qubits:
             return
         name = instruction.label or instruction.name
         self._context.gates_met.add((name, len(qubits)))
@@ -47,7 +49,7 @@ class NoiseOfInstructions:
             self._rows.add_noise("measure", qubits)
 
     def inner(self, operation: Operation, meaning: Meaning) -> Rows:
-        """Return the rows of an operation under a noise model.
+        """Return the rows of an operation under the noise model.
 
         Args:
             operation: an operation that is neither a standard gate nor control flow.
@@ -71,14 +73,13 @@ class NoiseOfInstructions:
         Raises:
             RefusalError: it is a delay of unknown duration.
         """
-        noise = self._context.noise
-        if noise is None or not qubits or meaning is Barrier:
+        if not qubits or meaning is Barrier:
             return
         name = self._name(operation)
         if name in self._names:
             self._rows.add_noise(name, qubits)
-        if meaning is Delay and noise.relaxation is not None:
-            self._rows.add_noise(idle(operation, noise.relaxation.dt), qubits)
+        if meaning is Delay and self._relaxation is not None:
+            self._rows.add_noise(idle(operation, self._relaxation.dt), qubits)
 
     @staticmethod
     def _name(operation: Operation) -> str:

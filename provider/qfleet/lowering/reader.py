@@ -22,7 +22,7 @@ from qfleet.lowering import gates
 from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.context import Recursion
 from qfleet.lowering.control_flow import Blocks, ControlFlowLowering
-from qfleet.lowering.errors_in_circuits import add_readout_error, is_readout_error
+from qfleet.lowering.errors_in_circuits import READOUT_ERROR, add_readout_error, is_readout_error
 from qfleet.lowering.gates import Shape
 from qfleet.lowering.meanings import FLOW, Meaning, meaning_of, own_meaning
 from qfleet.lowering.noise_of_instructions import NoiseOfInstructions
@@ -64,7 +64,8 @@ class Reader:
         self._clbits = clbits
         self._unitary_gates = UnitaryGates(rows, self._context.tables, self._qubit_of, self._context.any_may_differ)
         self._outermost = outermost
-        self._noise = NoiseOfInstructions(recursion, rows)
+        #: ``None`` without a noise model
+        self._noise = None if self._context.noise is None else NoiseOfInstructions(recursion, rows)
         self._blocks: Blocks = {}
         #: Position of the current instruction.
         self._position = 0
@@ -143,7 +144,7 @@ class Reader:
                 for self._position, values in enumerate(params, begin):
                     angles += [angle(value, self._context.free) for value in values]
         rows.params += angles
-        if self._context.noise is None:
+        if self._noise is None:
             rows.shapes += shapes
             rows.operands += map(self._qubit_of, chain.from_iterable([each.qubits for each in instructions]))
             return
@@ -159,7 +160,7 @@ class Reader:
         Returns:
             The index of the first other instruction.
         """
-        if self._context.noise is None:
+        if self._noise is None:
             return self._unitary_gates.extend(block, at, begin)
         end = at
         while end < len(block) and self._unitary_gates.extend(block[end : end + 1], 0, begin + end):
@@ -178,17 +179,12 @@ class Reader:
                 operation = instruction.operation
                 own = own_meaning(operation, instruction.name)
             if own is None and self._other_standard(instruction, operands):
-                self._noise.after_gate(instruction, operands)
                 return
         operation = operation or instruction.operation
         meaning = own or meaning_of(operation)
         # The most frequent kinds come first.
         if meaning is Measure:
-            context.refuse_in_unitary()
-            self._noise.before_measurement(operands)
-            rows.shapes.append(_MEASURE)
-            rows.operands += operands
-            rows.clbits += map(self._clbits.number, instruction.clbits)
+            self._measure(instruction, operands)
             return
         if meaning is Barrier:
             return
@@ -199,11 +195,11 @@ class Reader:
             flow = ControlFlowLowering(self._recursion, rows, place, operands, clbits, self._clbits, self._blocks)
             flow.append(operation)
             return
-        if is_readout_error(operation):
+        if place[0] == READOUT_ERROR and is_readout_error(operation):
             add_readout_error(rows, operation, clbits)
             return
         # As few calls as possible lie between this one and the next one inside the operation.
-        if context.noise is not None:
+        if self._noise is not None:
             inner = self._noise.inner(operation, meaning)
         elif self._starts(operation, meaning, operands):
             inner = amplitude_rows(operation.params, context.tables, operation.num_qubits)
@@ -212,7 +208,16 @@ class Reader:
         if inner.saves:
             rows.append_phase()
         rows.splice(inner, operands, clbits, place)
-        self._noise.after_other(operation, meaning, operands)
+        if self._noise is not None:
+            self._noise.after_other(operation, meaning, operands)
+
+    def _measure(self, instruction: CircuitInstruction, operands: list[int]) -> None:
+        self._context.refuse_in_unitary()
+        if self._noise is not None:
+            self._noise.before_measurement(operands)
+        self._rows.shapes.append(_MEASURE)
+        self._rows.operands += operands
+        self._rows.clbits += map(self._clbits.number, instruction.clbits)
 
     def _starts(self, operation: Operation, meaning: Meaning, operands: Sequence[int]) -> bool:
         """Tell whether an operation prepares untouched qubits of the circuit itself.
@@ -249,6 +254,8 @@ class Reader:
                 rows.params += [params[3], *params[:3]]
             case _:
                 return False
+        if self._noise is not None:
+            self._noise.after_gate(instruction, operands)
         return True
 
 

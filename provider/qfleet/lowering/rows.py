@@ -124,7 +124,8 @@ class Rows:
                 else [renumber_clbits(expression, clbits) for expression in other.expressions]
             )
             self.loops += [(start + row, "{} in {} at position {}".format(name, *place)) for row, name in other.loops]
-        self.readouts += [(len(self.clbits) + place, flips) for place, flips in other.readouts]
+        if other.readouts:
+            self.readouts += [(len(self.clbits) + place, flips) for place, flips in other.readouts]
         self.shapes += other.shapes
         self.operands += [placed[operand] for operand in other.operands]
         self.clbits += other.clbits if clbits is None else [clbits[clbit] for clbit in other.clbits]

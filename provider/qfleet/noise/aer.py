@@ -118,7 +118,7 @@ def _passes_of(model: Any) -> list[Any]:
 
 
 def _content(model: Any) -> list[Any]:
-    """Return the names, the qubits and the ids of a model's errors, and its passes.
+    """Return the names, qubits and ids of a model's errors, and passes.
 
     Raises:
         NoiseError: the model has other attributes.
