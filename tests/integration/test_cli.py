@@ -23,6 +23,7 @@ from processes import redis_server as running_redis
 from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, SamplerV2
+from qfleet.noise import Channel, NoiseModel
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BELL = EXAMPLES / "qasm2" / "bell.qasm"
@@ -72,6 +73,35 @@ def test_run_status_result_jobs_and_cancel(fleet_url: str, tmp_path: Path) -> No
 
     late = qfleet("cancel", ran["id"], url=fleet_url)
     assert (late.returncode, "had already ended: DONE" in late.stderr) == (1, True)
+
+
+def test_noise_from_a_file(fleet_url: str, tmp_path: Path) -> None:
+    NoiseModel().add(Channel.pauli({"X": 1.0}), "h").add(Channel.pauli({"IX": 1.0}), "cx").save(tmp_path / "flip.json")
+    ran = document(qfleet("run", BELL, "--noise", tmp_path / "flip.json", "--shots", 100, "--json", url=fleet_url))
+    [circuit] = ran["circuits"]
+    # The error on CX flips its first qubit.
+    assert circuit["counts"].keys() == {"01", "10"}
+    assert (circuit["noise"]["places"], circuit["noise"]["errors_per_shot"]) == (2, 2.0)
+    shown = qfleet("result", ran["id"], url=fleet_url)
+    assert "Noise: 2 errors per shot at 2 places, 0 noisy measurements" in shown.stdout
+    (tmp_path / "flip.json").write_text("{}")
+    refused = qfleet("run", BELL, "--noise", tmp_path / "flip.json", "--json", url=fleet_url)
+    assert refused.returncode == 1
+    assert json.loads(refused.stderr)["error"]["type"] == "NoiseError"
+
+
+def test_noise_of_a_fake_device(fleet_url: str) -> None:
+    pytest.importorskip("qiskit_ibm_runtime", reason='pip install -e ".[dev]" installs it')
+    options = ("--noise", "fake_manila", "--shots", 2000, "--seed", 5, "--json")
+    ran = document(qfleet("run", BELL, *options, url=fleet_url))
+    [circuit] = ran["circuits"]
+    assert len(circuit["counts"]) == 4
+    assert 0.8 < (circuit["counts"]["00"] + circuit["counts"]["11"]) / 2000 < 0.99
+    assert circuit["noise"]["readouts"] == 2
+    assert document(qfleet("run", BELL, *options, url=fleet_url))["circuits"] == ran["circuits"]
+    unknown = qfleet("run", BELL, "--noise", "fake_manilla", url=fleet_url)
+    assert unknown.returncode == 2
+    assert "Did you mean 'fake_manila'?" in unknown.stderr
 
 
 def test_the_same_seed_gives_the_same_counts(fleet_url: str) -> None:

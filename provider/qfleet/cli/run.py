@@ -34,6 +34,12 @@ _LOCAL_WORKERS = 2
 @click.option("--seed", type=int, help="Seed of the job; the same seed gives the same counts.")
 @click.option("--method", help="automatic, statevector, density_matrix or unitary. Default: automatic.")
 @click.option("--priority", help="low, normal or high, among the jobs of the same tenant. Default: normal.")
+@click.option(
+    "--noise",
+    "noise_name",
+    metavar="FILE|DEVICE",
+    help="Noise: a file of NoiseModel.save(), or a fake device of qiskit-ibm-runtime, such as fake_manila.",
+)
 @click.option("--backend", "backend_name", default="automatic", show_default=True, help="Backend that runs the job.")
 @click.option(
     "--plot",
@@ -56,6 +62,7 @@ def run(
     seed: int | None,
     method: str | None,
     priority: str | None,
+    noise_name: str | None,
     backend_name: str,
     plot: Path | None,
     partial: bool,
@@ -72,6 +79,9 @@ def run(
     up' starts a fleet that stays up. On a given fleet, Ctrl-C leaves the job running and prints its id. On a local
     fleet, it stops the fleet.
 
+    With --noise DEVICE, circuits are transpiled for the device first, unless they have its gates alone: other gates
+    would have no noise.
+
     A file that doesn't exist is a usage error (exit code 2); a file that isn't a circuit is a failure (exit code 1).
 
     \b
@@ -79,19 +89,24 @@ def run(
       qfleet run bell.qasm
       qfleet run bell.qasm grover.qasm --shots 4096 --seed 7 --plot counts.png
       qfleet run bell.qasm --url redis://broker:6379/0 --timeout 60 --json
+      qfleet run bell.qasm --noise fake_manila --seed 7
     """
     if local is not None and ctx.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--local starts a fleet, and --url names one: give only one of them.")
     interrupts.say("interrupted; nothing was submitted")
     from qfleet.cli.circuit_files import read_circuit_files
     from qfleet.cli.engine_notes import tell_engine
+    from qfleet.cli.noise_source import read_noise
     from qfleet.cli.output import circuit_documents
     from qfleet.cli.plot import check_plot, save_histograms
 
     if plot is not None:
         check_plot(plot)
+    noise = None if noise_name is None else read_noise(noise_name)
     circuits = read_circuit_files(files)
-    options = {"shots": shots, "seed_simulator": seed, "method": method, "priority": priority}
+    options: dict[str, Any] = {"shots": shots, "seed_simulator": seed, "method": method, "priority": priority}
+    if noise is not None:
+        circuits, options["noise_model"] = noise.prepare(circuits), noise.model
     given = {name: value for name, value in options.items() if value is not None}
     if local is None and url:
         job = _submit(_given_fleet(url), circuits, backend_name, given)
