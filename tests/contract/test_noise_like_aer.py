@@ -415,3 +415,34 @@ def test_any_model_and_circuit(model: Any, circuit: QuantumCircuit) -> None:
     assert np.abs(density_matrix(lower(circuit, noise=ours)) - with_aer).max() < 1e-10
     from_dictionary = NoiseModel.from_dict(model.to_dict())
     assert np.abs(density_matrix(lower(circuit, noise=from_dictionary)) - with_aer).max() < 1e-10
+
+
+def dynamic() -> QuantumCircuit:
+    circuit = QuantumCircuit(2, 3)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((0, 1)) as otherwise:
+        circuit.id(1)
+        circuit.x(1)
+    with otherwise:
+        circuit.id(1)
+    with circuit.for_loop(range(2)):
+        circuit.id(0)
+        circuit.h(1)
+    circuit.measure(1, 1)
+    with circuit.if_test((1, 1)):
+        circuit.reset(0)
+    circuit.measure([0, 1], [1, 2])
+    return circuit
+
+
+def test_noise_in_control_flow() -> None:
+    flip = noise.pauli_error([("X", 0.2), ("I", 0.8)])
+    model = model_with((damped(0.4), ["id", "reset"], None), (flip, ["x", "h", "measure"], None))
+    model.add_all_qubit_readout_error([[0.9, 0.1], [0.2, 0.8]])
+    circuit = dynamic()
+    simulator = aer.AerSimulator(method="statevector", seed_simulator=7)
+    counts = simulator.run(circuit, noise_model=model, shots=20_000).result().get_counts()
+    program = lower(circuit, Output.COUNTS, noise=NoiseModel.from_aer(model))
+    exact = {f"{bits:03b}": p for bits, p in probabilities(program).items() if p > 1e-12}
+    assert_drawn_from(counts, exact)

@@ -19,6 +19,7 @@ from qiskit.transpiler import PassManager
 from qfleet.errors import NoiseError, UnboundParameterError
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
+from qfleet.lowering.selection import only_rows
 from qfleet.lowering.sites import Idle, Site
 from qfleet.noise import Channel, NoiseModel
 from qfleet.noise.readout import Flips
@@ -61,12 +62,10 @@ def with_noise(program: Program, rows: Rows, model: NoiseModel | None) -> Progra
             known[key] = -1 if channel is None or absent else table.setdefault(channel.wire, len(table))
         numbers.append(known[key])
     refs = np.array(numbers, np.int32)
+    program = msgspec.structs.replace(program, channel_refs=refs, channels=tuple(table), flips=flips)
     kept = np.ones(len(program), np.bool_)
     kept[places[refs < 0]] = False
-    program = msgspec.structs.replace(
-        program, channel_refs=refs[refs >= 0], channels=tuple(table), flips=flips if len(flips) else NO_FLIPS
-    )
-    return program if kept.all() else _only(program, kept)
+    return program if kept.all() else only_rows(program, kept)
 
 
 def idle(operation: Delay, dt: float | None) -> Idle:
@@ -178,18 +177,3 @@ def _flips(program: Program, rows: Rows, model: NoiseModel | None, ends: NDArray
         found[place] = found[place].then(then)
     flips = np.array(found, np.float64).reshape(-1)
     return flips if flips.any() else NO_FLIPS
-
-
-def _only(program: Program, kept: NDArray[np.bool_]) -> Program:
-    """Return a program without some rows of noise."""
-    operands = np.repeat(kept, program.num_controls.astype(np.int64) + program.num_targets)
-    before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)
-    return msgspec.structs.replace(
-        program,
-        codes=program.codes[kept],
-        num_controls=program.num_controls[kept],
-        num_targets=program.num_targets[kept],
-        operands=program.operands[operands],
-        jumps=before[program.jumps] if len(program.jumps) else program.jumps,
-        loops=tuple([(int(before[row]), name) for row, name in program.loops]),
-    )

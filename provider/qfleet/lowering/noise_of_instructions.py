@@ -17,8 +17,28 @@ from qfleet.lowering.meanings import Meaning
 from qfleet.lowering.noise import idle, noiseless
 from qfleet.lowering.rows import Rows
 
-#: Operations with a definition that simulators run as one.
-_NATIVE: Final = frozenset({"pauli", "mcx_gray"})
+#: Operations that Aer and devices run as one, though they have a definition.
+_NATIVE: Final = frozenset(
+    [
+        "mcp",
+        "mcphase",
+        "mcr",
+        "mcrx",
+        "mcry",
+        "mcrz",
+        "mcswap",
+        "mcsx",
+        "mcu",
+        "mcu1",
+        "mcu2",
+        "mcu3",
+        "mcx",
+        "mcx_gray",
+        "mcy",
+        "mcz",
+        "pauli",
+    ]
+)
 
 
 class NoiseOfInstructions:
@@ -56,11 +76,13 @@ class NoiseOfInstructions:
             meaning: its meaning.
         """
         named = self._name(operation) in self._names
-        if meaning is ControlledGate and "_o" in operation.name and not named:
-            # Controls on 0 are gates of their own for devices and for Aer.
+        if named or operation.name in _NATIVE:
+            self._context.gates_met.add((self._name(operation), operation.num_qubits))
+            return noiseless(self._recursion.lower_meaning(operation, meaning))
+        if meaning is ControlledGate:
+            # Its definition has gates that may have noise, for controls on 0 too.
             return self._recursion.lower_definition(operation)
-        rows = self._recursion.lower_meaning(operation, meaning)
-        return noiseless(rows) if named or operation.name in _NATIVE else rows
+        return self._recursion.lower_meaning(operation, meaning)
 
     def after_other(self, operation: Operation, meaning: Meaning, qubits: Sequence[int]) -> None:
         """Append the noise of an operation that isn't a standard gate.

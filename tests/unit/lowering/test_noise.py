@@ -17,6 +17,7 @@ from refusals import refused
 from qfleet.errors import NoiseError, UnboundParameterError
 from qfleet.lowering.lower import lower
 from qfleet.noise import Channel, NoiseModel
+from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.messages.request import Output
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
@@ -147,14 +148,20 @@ def test_a_named_composite_gate_is_noisy_as_a_whole() -> None:
     assert rows(composite(), noise) == ["X 0", "X 2 0", "NOISE 2 0", "X 1", "X 0 1", "NOISE 0 1"]
 
 
-def test_gates_under_modifiers_have_no_noise_of_their_own() -> None:
+def test_gates_under_modifiers() -> None:
     inner = QuantumCircuit(1, name="inner")
     inner.x(0)
     inner.x(0)
     circuit = QuantumCircuit(2)
-    circuit.append(inner.to_gate().control(), [0, 1])
     circuit.append(AnnotatedOperation(inner.to_gate(), InverseModifier()), [0])
-    assert "NOISE" not in " ".join(rows(circuit, NoiseModel().add(FLIP, "x")))
+    assert rows(circuit, NoiseModel().add(FLIP, "x")) == ["X 0", "X 0"]
+    circuit = QuantumCircuit(2)
+    circuit.append(inner.to_gate().control(), [0, 1])
+    noise = NoiseModel().add(FLIP, "x").add(TWO, "cx")
+    assert rows(circuit, noise) == ["X 0 1", "NOISE 0 1", "X 0 1", "NOISE 0 1"]
+    circuit = QuantumCircuit(5)
+    circuit.mcx([0, 1, 2, 3], 4)
+    assert rows(circuit, noise) == ["X 0 1 2 3 4"]
 
 
 def test_controls_on_zero_are_gates() -> None:
@@ -334,3 +341,52 @@ def test_expectation_values_vary_with_noise() -> None:
     assert varies(NoiseModel().add(FLIP, "x"))
     assert not varies(NoiseModel().add(FLIP, "y"))
     assert Op.NOISE in lower(circuit, noise=NoiseModel().add(FLIP, "x")).codes
+
+
+def scheduled() -> QuantumCircuit:
+    """Return a circuit with delays on more qubits than it measures."""
+    circuit = QuantumCircuit(6, 1)
+    circuit.h(1)
+    circuit.cx(1, 2)
+    circuit.rx(0.2, 4)
+    circuit.cx(4, 5)
+    circuit.ry(0.3, 2)
+    circuit.unitary(np.diag([1, 1j]), 4)
+    for qubit in range(6):
+        circuit.delay(1000, qubit, unit="ns")
+    circuit.measure(1, 0)
+    return circuit
+
+
+def test_qubits_that_nothing_observes_are_dropped() -> None:
+    noise = NoiseModel().add(FLIP, "rx").with_relaxation([50e-6] * 6, [50e-6] * 6)
+    program = lower(scheduled(), Output.COUNTS, noise=noise)
+    assert program.num_qubits == 2
+    assert [operation.code.name for operation in program] == ["H", "X", "RY", "NOISE", "NOISE", "MEASURE"]
+    assert program.params.tolist() == [0.3]
+    assert (program.tables, len(program.channels)) == ((), 1)
+    assert lower(scheduled(), Output.STATEVECTOR, noise=noise).num_qubits == 6
+    assert lower(scheduled(), Output.COUNTS).num_qubits == 4
+    whole = probabilities(lower(scheduled(), Output.STATEVECTOR, noise=noise))
+    assert probabilities(program) == pytest.approx(whole)
+
+
+def test_observed_qubits_stay() -> None:
+    noise = NoiseModel().with_relaxation([50e-6] * 6, [50e-6] * 6)
+    circuit = scheduled().remove_final_measurements(inplace=False)
+    observable = SparseObservable.from_sparse_list([("Z", [0], 1.0)], 6)
+    program = lower(circuit, Output.EXPECTATION_VALUES, observables=[observable], noise=noise)
+    assert [operation.code.name for operation in program] == ["NOISE", "SAVE"]
+
+
+def test_slots_of_dropped_qubits() -> None:
+    one, other = Parameter("a"), Parameter("b")
+    circuit = QuantumCircuit(2, 1)
+    circuit.x(0)
+    circuit.rx(one, 0)
+    circuit.rx(other, 1)
+    circuit.measure(1, 0)
+    program = lower(circuit, Output.COUNTS, noise=NoiseModel().add(FLIP, "x"))
+    assert (program.slots.tolist(), len(program.slot_refs)) == ([0], 1)
+    decoded = decode_program(encode_program(program))
+    assert decoded.num_parameters == 2

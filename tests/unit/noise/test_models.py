@@ -6,6 +6,7 @@ from __future__ import annotations
 import pickle  # noqa: TID251 - of our own
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from qfleet.errors import NoiseError
@@ -72,3 +73,16 @@ def test_wrong_models(make: Callable[[], object], text: str) -> None:
     with pytest.raises(NoiseError, match=text) as caught:
         make()
     assert caught.value.entry
+
+
+def test_a_model_of_aer_is_copied_with_what_it_reads() -> None:
+    aer = pytest.importorskip("qiskit_aer.noise", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    model = aer.NoiseModel()
+    model.add_all_qubit_quantum_error(aer.amplitude_damping_error(0.1), "x")
+    model.add_readout_error([[0.9, 0.1], [0.2, 0.8]], [1])
+    read = NoiseModel.from_aer(model)
+    again = pickle.loads(pickle.dumps(read))  # noqa: S301
+    assert again == read
+    channel = again.channel("x", [3])
+    assert channel is not None
+    assert np.abs(channel.to_superop() - Channel.amplitude_damping(0.1).to_superop()).max() < 1e-12

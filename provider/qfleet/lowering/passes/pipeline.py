@@ -12,6 +12,7 @@ from qfleet.errors import NoiseError
 from qfleet.lowering.passes.expectation_values import final_state_varies, save_expectation_values
 from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.lowering.passes.saves import resolve_saves
+from qfleet.lowering.passes.unseen_qubits import drop_unseen_qubits
 from qfleet.lowering.refusal import RefusalError
 from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output
 from qfleet.wire.program.program import Program
@@ -50,13 +51,23 @@ def _expectation_values(program: Program, wanted: Wanted) -> Program:
     return save_expectation_values(program, wanted.observables, squares=final_state_varies(program))
 
 
+def _unseen_qubits(program: Program, wanted: Wanted) -> Program:
+    return program if wanted.output in (Output.STATEVECTOR, Output.UNITARY) else drop_unseen_qubits(program)
+
+
 def _idle_qubits(program: Program, wanted: Wanted) -> Program:
     # Output amplitudes and initial amplitudes are those of all qubits.
     return program if wanted.output in (Output.STATEVECTOR, Output.UNITARY) else drop_idle_qubits(program)
 
 
 #: Each pass returns the program itself if it has nothing to do. All raise `RefusalError` or a `QfleetError`.
-PASSES: Final[tuple[Callable[[Program, Wanted], Program], ...]] = (_noise, _saves, _expectation_values, _idle_qubits)
+PASSES: Final[tuple[Callable[[Program, Wanted], Program], ...]] = (
+    _noise,
+    _saves,
+    _expectation_values,
+    _unseen_qubits,
+    _idle_qubits,
+)
 
 
 def run_passes(program: Program, wanted: Wanted) -> Program:
