@@ -74,3 +74,14 @@ def test_classifier(tmp_path: Path) -> None:
     # Of these moons a line gets some of the rows wrong wherever it lies.
     assert 80 < of_a_line < 92
     assert ours > of_a_line + 2
+
+
+def test_noisy_device(tmp_path: Path) -> None:
+    pytest.importorskip("qiskit_ibm_runtime", reason='pip install -e ".[dev]" installs it')
+    said = run(tmp_path, "noisy_device.py", "--samples", "3", "--out", "made/here.png")
+    fidelities = [number(said, f"GHZ of {width} qubits   fidelity") for width in (2, 3, 4, 5)]
+    assert fidelities == sorted(fidelities, reverse=True)
+    assert 0.6 < fidelities[3] < fidelities[0] < 0.98
+    # The decay measures what the device's properties say, up to the errors of different gates that cancel.
+    assert number(said, "error of a Clifford") == pytest.approx(number(said, "by the error rates"), rel=0.15)
+    assert (tmp_path / "made" / "here.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
