@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Density matrices element by element against Aer's: every kind of channel on one to three qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from density_oracle import random_operators
+from engines import ENGINES
+from in_process import run_in_process
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Kraus, SuperOp, random_quantum_channel
+
+aer = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
+errors = pytest.importorskip("qiskit_aer.noise")
+#: A first circuit never waits for the compiler.
+pytestmark = pytest.mark.usefixtures("nothing_compiles")
+
+
+def _alike(make: Callable[[], object]) -> Callable[[int], object]:
+    """Return a maker of the same error on each of several qubits."""
+
+    def made(num_qubits: int) -> object:
+        error = make()
+        for _ in range(num_qubits - 1):
+            error = error.expand(make())
+        return error
+
+    return made
+
+
+def _random_kraus(num_qubits: int) -> object:
+    rng = np.random.default_rng(num_qubits)
+    return errors.kraus_error(list(random_operators(rng, num_qubits, 3)))
+
+
+def _coherent(num_qubits: int) -> object:
+    return errors.coherent_unitary_error(random_operators(np.random.default_rng(4), num_qubits, 1)[0])
+
+
+CHANNELS: dict[str, Callable[[int], object]] = {
+    "pauli": lambda n: errors.pauli_error([("I" * n, 0.7), ("XYZ"[:n], 0.2), ("ZXY"[:n], 0.1)]),
+    "depolarizing": lambda n: errors.depolarizing_error(0.2, n),
+    "mixture with reset": _alike(lambda: errors.thermal_relaxation_error(50, 30, 20, 0.2)),
+    "relaxation with Kraus operators": _alike(lambda: errors.thermal_relaxation_error(50, 80, 20, 0.1)),
+    "amplitude damping": _alike(lambda: errors.amplitude_damping_error(0.3, 0.1)),
+    "phase damping": _alike(lambda: errors.phase_damping_error(0.4)),
+    "reset": _alike(lambda: errors.reset_error(0.1, 0.2)),
+    "Kraus": _random_kraus,
+    "coherent": _coherent,
+    "composed": lambda n: errors.depolarizing_error(0.1, n).compose(_random_kraus(n)),
+}
+
+
+def circuit_with(instruction: object, num_qubits: int) -> QuantumCircuit:
+    """Return a circuit with an instruction between gates, on its qubits backwards."""
+    circuit = QuantumCircuit(max(3, num_qubits))
+    for qubit in range(circuit.num_qubits):
+        circuit.u(0.3 + qubit, 0.7, 1.9 - qubit, qubit)
+    circuit.cx(0, 1)
+    circuit.cz(1, 2)
+    circuit.append(instruction, list(reversed(range(num_qubits))))
+    circuit.rzz(0.3, 0, 2)
+    circuit.sx(1)
+    return circuit
+
+
+def saved(circuit: QuantumCircuit, name: str, **options: object) -> np.ndarray:
+    """Return the density matrix that an engine saves."""
+    result = run_in_process(circuit, ENGINES[name](), method="density_matrix", **options)
+    assert result.results[0].metadata["method"] == "density_matrix"
+    return np.asarray(result.data(circuit)["density_matrix"])
+
+
+def of_aer(circuit: QuantumCircuit, **options: object) -> np.ndarray:
+    """Return the density matrix that Aer saves."""
+    return np.asarray(
+        aer.AerSimulator(method="density_matrix", **options).run(circuit).result().data()["density_matrix"]
+    )
+
+
+@pytest.mark.parametrize("num_qubits", [1, 2, 3])
+@pytest.mark.parametrize("kind", CHANNELS)
+@pytest.mark.parametrize("name", ENGINES)
+def test_errors_in_circuits(name: str, kind: str, num_qubits: int) -> None:
+    circuit = circuit_with(CHANNELS[kind](num_qubits).to_instruction(), num_qubits)
+    circuit.save_density_matrix()
+    assert np.abs(saved(circuit, name) - of_aer(circuit)).max() < 1e-10
+
+
+@pytest.mark.parametrize("num_qubits", [1, 2, 3])
+@pytest.mark.parametrize("name", ENGINES)
+def test_channels_of_qiskit(name: str, num_qubits: int) -> None:
+    channel = SuperOp(random_quantum_channel(2**num_qubits, seed=num_qubits))
+    for instruction in (channel.to_instruction(), Kraus(channel).to_instruction()):
+        circuit = circuit_with(instruction, num_qubits)
+        circuit.save_density_matrix([2, 0])
+        assert np.abs(saved(circuit, name) - of_aer(circuit)).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_model_of_errors(name: str) -> None:
+    model = errors.NoiseModel()
+    model.add_all_qubit_quantum_error(errors.depolarizing_error(0.05, 1), ["u", "sx"])
+    model.add_all_qubit_quantum_error(CHANNELS["relaxation with Kraus operators"](2), ["cx", "rzz"])
+    model.add_quantum_error(_random_kraus(2), ["cz"], [1, 2])
+    circuit = circuit_with(CHANNELS["reset"](2).to_instruction(), 2)
+    circuit.reset(1)
+    circuit.h(1)
+    circuit.save_density_matrix()
+    ours = saved(circuit, name, noise_model=model)
+    assert np.abs(ours - of_aer(circuit, noise_model=model)).max() < 1e-10
