@@ -11,7 +11,10 @@ from density_oracle import random_operators
 from engines import ENGINES
 from in_process import run_in_process
 from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
 from qiskit.quantum_info import Kraus, SuperOp, random_quantum_channel
+
+from qfleet.errors import UnsupportedCircuitError
 
 aer = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
 errors = pytest.importorskip("qiskit_aer.noise")
@@ -112,3 +115,47 @@ def test_a_model_of_errors(name: str) -> None:
     circuit.save_density_matrix()
     ours = saved(circuit, name, noise_model=model)
     assert np.abs(ours - of_aer(circuit, noise_model=model)).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_density_matrix_is_set(name: str) -> None:
+    rng = np.random.default_rng(3)
+    entries = random_operators(rng, 2, 1)[0]
+    matrix = entries @ np.diag([0.4, 0.3, 0.2, 0.1]) @ entries.conj().T
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.set_density_matrix(matrix)
+    circuit.cx(0, 1)
+    circuit.append(CHANNELS["Kraus"](1).to_instruction(), [1])
+    circuit.save_density_matrix()
+    assert np.abs(saved(circuit, name) - of_aer(circuit)).max() < 1e-10
+    assert np.abs(saved(circuit, name) - saved(circuit, name, precision="single")).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_state_is_saved(name: str) -> None:
+    circuit = circuit_with(CHANNELS["reset"](2).to_instruction(), 2)
+    circuit.save_state()
+    assert np.abs(saved(circuit, name) - of_aer(circuit)).max() < 1e-10
+
+
+def test_a_circuit_that_sets_its_density_matrix_has_that_method() -> None:
+    circuit = QuantumCircuit(1)
+    circuit.set_density_matrix(np.eye(2) / 2)
+    circuit.measure_all()
+    engine = ENGINES["statevector"]()
+    result = run_in_process(circuit, engine, shots=1000)
+    assert result.results[0].metadata["method_reason"] == "automatic: the circuit sets a density matrix"
+    assert set(result.get_counts()) == {"0", "1"}
+    with pytest.raises(UnsupportedCircuitError, match="sets a density matrix, which method='statevector'"):
+        run_in_process(circuit, engine, method="statevector")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "text"), [(np.eye(2), "trace isn't 1"), (np.diag([1.5, -0.5]), "negative"), (np.eye(4) / 4, "shape")]
+)
+def test_what_is_no_density_matrix_is_refused(matrix: np.ndarray, text: str) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.append(Instruction("set_density_matrix", 1, 0, [matrix]), [0])
+    with pytest.raises(UnsupportedCircuitError, match=text):
+        run_in_process(circuit, ENGINES["numpy"]())

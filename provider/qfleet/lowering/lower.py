@@ -23,7 +23,7 @@ from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.size import LIMITS, ProgramLimits
 from qfleet.lowering.tables import amplitude_rows
 from qfleet.noise import NoiseModel
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import Method, Output
 from qfleet.wire.program.program import Program
 
 
@@ -33,6 +33,7 @@ def lower(
     *,
     initial_state: NDArray[np.complex128] | None = None,
     observables: Sequence[SparseObservable] = (),
+    method: Method = "automatic",
     noise: NoiseModel | None = None,
     gates_met: set[tuple[str, int]] | None = None,
     limits: ProgramLimits = LIMITS,
@@ -49,6 +50,7 @@ def lower(
         output: the output to compute. For ``unitary``, measurements, resets and initializations are refused.
         initial_state: amplitudes to begin with instead of |0...0>, shape (2**num_qubits,), norm 1.
         observables: observables on all qubits, for the output of expectation values.
+        method: the method that is asked for, which a ``save_state`` depends on.
         noise: the noise model. Composite operations that it doesn't name are inlined, and their gates get its noise.
         gates_met: gets the names or labels of the gates, with their numbers of qubits, if there is a noise model.
         limits: the largest sizes of the program.
@@ -86,7 +88,7 @@ def lower(
             _check_size(
                 program.num_flow_operations(), limits.flow_operations, "jumps and stores, its for-loops unrolled"
             )
-        return run_passes(program, Wanted(output, context.save_state_labels, observables))
+        return run_passes(program, Wanted(output, context.save_state_labels, observables, method))
     except NoiseError as exc:
         raise exc.prefixed(f"circuit {circuit.name!r}: ") from exc
     except RefusalError as refusal:

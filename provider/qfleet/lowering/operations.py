@@ -31,10 +31,12 @@ from qfleet.lowering.reader import Reader
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.saves import is_save, lower_save, saves_state
-from qfleet.lowering.tables import diagonal_rows, initialize_rows, permutation_rows, unitary_rows
+from qfleet.lowering.tables import density_rows, diagonal_rows, initialize_rows, permutation_rows, unitary_rows
 from qfleet.wire.program.operations import Op
 
 _NOTHING = Rows()
+#: Aer's instruction, known by its name.
+_SET_DENSITY_MATRIX = "set_density_matrix"
 _RESET = Rows([shape_of(Op.RESET)], [0])
 
 
@@ -133,9 +135,12 @@ class Operations:
         return rows
 
     def _special(self, operation: Any) -> Rows | None:
-        """Return the rows of a save or an error, else ``None``."""
+        """Return the rows of an instruction of Aer's, else ``None``."""
         if is_save(operation):
             return self._save(operation)
+        if operation.name == _SET_DENSITY_MATRIX and len(operation.params) == 1:
+            self.context.refuse_in_unitary()
+            return density_rows(operation.params[0], self.context.tables, operation.num_qubits)
         if is_error(operation):
             self.context.refuse_in_unitary()
             return error_rows(operation)

@@ -198,6 +198,19 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)
 
 
+def density_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
+    """Return one row that gives its qubits a density matrix. Raises `RefusalError`."""
+    matrix = _numbers(np.asarray(matrix).reshape(-1)).reshape(np.shape(matrix))
+    size = 1 << num_qubits
+    if matrix.shape != (size, size):
+        raise RefusalError(f"its density matrix has the shape {matrix.shape}; {num_qubits} qubits need {(size, size)}")
+    if not _is_small(matrix - matrix.conj().T) or not _is_small(np.trace(matrix) - 1):
+        raise RefusalError("its matrix isn't a density matrix: it isn't Hermitian, or its trace isn't 1")
+    if np.linalg.eigvalsh(matrix)[0] < -_TOLERANCE:
+        raise RefusalError("its matrix isn't a density matrix: it has a negative eigenvalue")
+    return _table_row(Op.SET_DENSITY_MATRIX, matrix, tables, num_qubits)
+
+
 def has_amplitudes(operation: Initialize | StatePreparation) -> bool:
     """Tell whether the parameters are amplitudes.
 

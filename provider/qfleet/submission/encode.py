@@ -98,6 +98,7 @@ def lower_circuit(
         output,
         initial_state=options.initial_statevector,
         observables=observables,
+        method=options.method,
         noise=noise,
         gates_met=gates_met,
     )

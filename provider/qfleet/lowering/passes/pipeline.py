@@ -14,7 +14,7 @@ from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.lowering.passes.saves import resolve_saves
 from qfleet.lowering.passes.unseen_qubits import drop_unseen_qubits
 from qfleet.lowering.refusal import RefusalError
-from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Output
+from qfleet.wire.messages.request import PRIMITIVE_OUTPUTS, Method, Output
 from qfleet.wire.program.program import Program
 
 
@@ -26,6 +26,8 @@ class Wanted(NamedTuple):
     save_state_labels: Collection[str] = ()
     #: Observables whose expectation values are the output.
     observables: Sequence[SparseObservable] = ()
+    #: The method that is asked for.
+    method: Method = "automatic"
 
 
 def _noise(program: Program, wanted: Wanted) -> Program:
@@ -35,7 +37,8 @@ def _noise(program: Program, wanted: Wanted) -> Program:
 
 
 def _saves(program: Program, wanted: Wanted) -> Program:
-    program = resolve_saves(program, wanted.save_state_labels, unitary=wanted.output == Output.UNITARY)
+    unitary, density = wanted.output == Output.UNITARY, wanted.method == "density_matrix"
+    program = resolve_saves(program, wanted.save_state_labels, unitary=unitary, density=density)
     if program.saves and wanted.output in PRIMITIVE_OUTPUTS:
         raise RefusalError(
             "has save instructions, but the result of a primitive can't hold their data; "

@@ -16,15 +16,18 @@ from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity, Save, SaveKind
 
 
-def resolve_saves(program: Program, save_state_labels: Collection[str], *, unitary: bool) -> Program:
+def resolve_saves(
+    program: Program, save_state_labels: Collection[str], *, unitary: bool, density: bool = False
+) -> Program:
     """Return a program with checked saves of definite kinds.
 
-    A ``save_state`` becomes a save of the statevector or the unitary, as the method has it.
+    A ``save_state`` becomes a save of the statevector, the density matrix or the unitary, as the method has it.
 
     Args:
         program: the program to resolve.
         save_state_labels: labels of the ``save_state`` instructions.
         unitary: True if the output is the circuit's unitary.
+        density: True if the method is a density matrix.
 
     Raises:
         RefusalError: the saves don't fit the circuit.
@@ -32,13 +35,8 @@ def resolve_saves(program: Program, save_state_labels: Collection[str], *, unita
     if not program.saves:
         return program
     unitary = unitary or program.saves_unitary()
-    kind = SaveKind.UNITARY if unitary else SaveKind.STATEVECTOR
-    saves = [
-        msgspec.structs.replace(save, kind=kind, label=kind.name.lower() if save.label == METHOD_LABEL else save.label)
-        if save.label in save_state_labels
-        else save
-        for save in program.saves
-    ]
+    kind = SaveKind.UNITARY if unitary else SaveKind.DENSITY_MATRIX if density else SaveKind.STATEVECTOR
+    saves = [_of_kind(save, kind) if save.label in save_state_labels else save for save in program.saves]
     if len(saves) > MAX_SAVES:
         raise RefusalError(f"has {len(saves)} save instructions; at most {MAX_SAVES} are possible")
     label, times = Counter(save.label for save in saves).most_common(1)[0]
@@ -57,6 +55,16 @@ def resolve_saves(program: Program, save_state_labels: Collection[str], *, unita
                 "it can only be saved for all qubits"
             )
     return msgspec.structs.replace(program, saves=tuple(saves))
+
+
+def _of_kind(save: Save, kind: SaveKind) -> Save:
+    """Return a save of the method's state."""
+    label = kind.name.lower() if save.label == METHOD_LABEL else save.label
+    subtype = save.subtype
+    if kind is SaveKind.DENSITY_MATRIX and save.manner == "single":
+        # Shots share a density matrix, unless a measurement told them apart.
+        subtype = "c_average" if save.conditional else "average"
+    return msgspec.structs.replace(save, kind=kind, label=label, subtype=subtype)
 
 
 def _check_unitary(program: Program, saves: list[Save]) -> None:

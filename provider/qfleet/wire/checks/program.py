@@ -6,16 +6,18 @@ An engine may run blindly a program that passes them.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.checks.channels import check_channels
+from qfleet.wire.checks.channels import TOLERANCE, check_channels
 from qfleet.wire.checks.flow import check_flow
 from qfleet.wire.checks.formulas import check_formulas
 from qfleet.wire.checks.saves import check_saves
 from qfleet.wire.errors import WireError
 from qfleet.wire.limits import MAX_OPERATIONS, MAX_QUBITS, MAX_TABLE_QUBITS
-from qfleet.wire.program.operations import ANGLES, CLBITS, HAS_TABLE, IS_KNOWN, IS_UNITARY, TABLE_BITS, TARGETS
+from qfleet.wire.program.operations import ANGLES, CLBITS, HAS_TABLE, IS_KNOWN, IS_UNITARY, TABLE_BITS, TARGETS, Op
 from qfleet.wire.program.program import Program
 
 
@@ -91,6 +93,17 @@ def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
         raise WireError("a table's size doesn't fit its operation's qubits")
     if not all(np.isfinite(table).all() for table in program.tables):
         raise WireError("a table holds something that isn't a finite number")
+    for ref in set(refs[program.codes[takers] == Op.SET_DENSITY_MATRIX].tolist()):
+        _check_density_matrix(program.tables[ref])
+
+
+def _check_density_matrix(table: NDArray[np.complex128]) -> None:
+    matrix = table.reshape(math.isqrt(table.size), -1)
+    # It has too many eigenvalues to be checked blindly; a negative probability is noticed where shots are sampled.
+    diagonal = np.diag(matrix).real
+    hermitian = np.abs(matrix - matrix.conj().T).max() <= TOLERANCE
+    if not hermitian or abs(diagonal.sum() - 1) > TOLERANCE or diagonal.min() < -TOLERANCE:
+        raise WireError("a table isn't a density matrix")
 
 
 def _require(holds: NDArray[np.bool_], what: str, rows: NDArray[np.int64] | None = None) -> None:

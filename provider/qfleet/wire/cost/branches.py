@@ -61,7 +61,8 @@ def is_wide(program: Program) -> NDArray[np.bool_]:
     """
     widths = program.num_controls.astype(np.int64) + program.num_targets
     gates = (widths > _WIDEST_MATRIX) & IS_UNITARY[program.codes]
-    return np.asarray(gates | ((program.codes == Op.INITIALIZE) & (widths > 1)))
+    prepares = np.isin(program.codes, [Op.INITIALIZE, Op.SET_DENSITY_MATRIX])
+    return np.asarray(gates | (prepares & (widths > 1)))
 
 
 def _turns(program: Program) -> NDArray[np.float64]:

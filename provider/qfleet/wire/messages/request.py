@@ -99,6 +99,8 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
     if saves and request.output == Output.STATEVECTOR:
         raise MethodError("saves its unitary, and gives no statevector then; ask for counts, or leave the save out")
     method: Method = "unitary" if saves or request.output == Output.UNITARY else "statevector"
+    if program.sets_density_matrix() and request.method != "density_matrix":
+        return _with_density_matrix(program, request)
     if request.method == "density_matrix" and method == "statevector":
         refusal = density_refusal(program, request.output)
         if refusal:
@@ -114,6 +116,19 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
         what = "saves its unitary" if saves else f"gives its {request.output}"
         raise MethodError(f"{what}, which method={request.method!r} doesn't have; leave the method out")
     return method, f"method={request.method!r} was asked for"
+
+
+def _with_density_matrix(program: Program, request: Request) -> tuple[Method, str]:
+    """Return the method of a program that sets a density matrix."""
+    if request.method != "automatic":
+        raise MethodError(
+            f"sets a density matrix, which method={request.method!r} doesn't have; leave the method out, or take "
+            "method='density_matrix'"
+        )
+    refusal = density_refusal(program, request.output)
+    if refusal:
+        raise MethodError(f"sets a density matrix, and {refusal}; leave one of the two out")
+    return "density_matrix", "automatic: the circuit sets a density matrix"
 
 
 def has_exact_means(program: Program, output: Output) -> bool:

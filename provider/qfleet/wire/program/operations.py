@@ -68,6 +68,8 @@ class Op(IntEnum):
     SAVE = 38
     #: Apply a channel, an entry of the program's channels, to the targets.
     NOISE = 39
+    #: Give the targets the density matrix of the table, row-major, ``4**targets`` entries.
+    SET_DENSITY_MATRIX = 40
 
 
 class Kind(Enum):
@@ -95,6 +97,8 @@ class Table(Enum):
     DIAGONAL = auto()
     #: ``2**targets`` amplitudes
     STATE = auto()
+    #: ``4**targets`` entries of a density matrix, row-major
+    DENSITY_MATRIX = auto()
 
 
 class Inverse(Enum):
@@ -195,6 +199,8 @@ SPECS: Final = (
     OpSpec(Op.SAVE, None, kind=Kind.SAVE),
     # One event selects the branch, the other one the operator of the branch.
     OpSpec(Op.NOISE, None, kind=Kind.NOISE, channel=True, events=2),
+    # Density matrices alone have it.
+    OpSpec(Op.SET_DENSITY_MATRIX, None, kind=Kind.PROJECTIVE, table=Table.DENSITY_MATRIX, events=PER_TARGET),
 )
 # fmt: on
 SPEC: Final[Mapping[Op, OpSpec]] = MappingProxyType({spec.op: spec for spec in SPECS})
@@ -239,7 +245,9 @@ EXCHANGES: Final = flags_by_code(lambda spec: spec.exchanges)
 HAS_CHANNEL: Final = flags_by_code(lambda spec: spec.channel)
 HAS_TABLE: Final = flags_by_code(lambda spec: spec.table is not Table.NONE)
 #: Bits of a table's index for each target.
-TABLE_BITS: Final = numbers_by_code(lambda spec: {Table.NONE: 0, Table.MATRIX: 2}.get(spec.table, 1))
+TABLE_BITS: Final = numbers_by_code(
+    lambda spec: {Table.NONE: 0, Table.MATRIX: 2, Table.DENSITY_MATRIX: 2}.get(spec.table, 1)
+)
 #: -1 if each row has its own number.
 TARGETS: Final = numbers_by_code(lambda spec: -1 if spec.targets is None else spec.targets, missing=-1)
 ANGLES: Final = numbers_by_code(lambda spec: spec.angles)

@@ -27,7 +27,7 @@ HOSTILE = {
     "more qubits than a number holds": (changed(num_qubits=2**64 - 1), "damaged message"),
     "too many clbits": (changed(num_clbits=MAX_CLBITS + 1), "damaged message"),
     "code 0": (single(0), "operation 0 has an unknown operation code"),
-    "code 40": (single(40), "operation 0 has an unknown operation code"),
+    "code 41": (single(41), "operation 0 has an unknown operation code"),
     "code 255": (single(255), "operation 0 has an unknown operation code"),
     "fewer controls than codes": (changed(num_controls=[0]), "10 codes, 1 control and 10 target counts"),
     "fewer targets than codes": (changed(num_targets=[0]), "10 codes, 10 control and 1 target counts"),
@@ -111,7 +111,9 @@ def test_every_operation_passes_in_its_right_form(spec: OpSpec):
         clbits=[2] * spec.clbits,
         params=[0.5] * spec.angles,
         table_refs=[0] if table else [],
-        tables=(np.ones(16 if code is Op.UNITARY else 4),) if table else (),
+        tables=({Op.UNITARY: np.ones(16), Op.SET_DENSITY_MATRIX: np.eye(4) / 4}.get(code, np.ones(4)),)
+        if table
+        else (),
         jumps=[1] * spec.jumps,
         expression_refs=[0] * spec.expressions,
         expressions=(Bit(0),),
@@ -122,6 +124,17 @@ def test_every_operation_passes_in_its_right_form(spec: OpSpec):
     )
     (row,) = decode_program(blob)
     assert row.code is code
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [np.eye(2), np.diag([1.5, -0.5]), np.array([[0.5, 0.1], [0.2, 0.5]]), np.array([[0.5, 0.1j], [0.1j, 0.5]])],
+    ids=["trace", "negative", "not symmetric", "not Hermitian"],
+)
+def test_a_table_that_is_no_density_matrix_is_refused(matrix: np.ndarray):
+    blob = single(Op.SET_DENSITY_MATRIX, targets=1, table_refs=[0], tables=(matrix.astype(np.complex128),))
+    with pytest.raises(WireError, match="a table isn't a density matrix"):
+        decode_program(blob)
 
 
 def test_too_many_operations():
@@ -155,7 +168,7 @@ NUMBERS = st.integers(-(2**31), 2**31 - 1)
 
 @settings(max_examples=300, deadline=None)
 @given(
-    codes=st.lists(st.integers(0, 40), max_size=4),
+    codes=st.lists(st.integers(0, 41), max_size=4),
     counts=st.lists(st.integers(0, 4), min_size=8, max_size=8),
     operands=st.lists(st.one_of(st.integers(-5, 5), NUMBERS), max_size=12),
     clbits=st.lists(st.one_of(st.integers(-1, 4), NUMBERS), max_size=3),

@@ -89,19 +89,15 @@ class _Compiler:
         self._row += 1
         code = operation.code
         targets = self._of(operation.targets)
-        if code is Op.MEASURE and not self._outcomes:
-            self._matrix(targets, DEPHASED)
+        channel = self._channel(operation)
+        if channel is not None:
+            self._matrix(targets, channel)
         elif code is Op.MEASURE:
             self._measure(operation, targets[0])
-        elif code is Op.RESET:
-            self._matrix(targets, RESET)
-        elif code is Op.INITIALIZE:
-            state = table(operation)[:, 0]
-            self._prepare(targets, of_density_matrix(np.outer(state, state.conj()), len(targets)))
-        elif code is Op.NOISE:
-            if operation.channel is None:
-                raise TypeError("noise has a channel")
-            self._matrix(targets, of_channel(operation.channel))
+        elif code in (Op.INITIALIZE, Op.SET_DENSITY_MATRIX):
+            entries = table(operation)
+            matrix = entries @ entries.conj().T if code is Op.INITIALIZE else entries
+            self._prepare(targets, of_density_matrix(matrix, len(targets)))
         elif code is Op.SAVE:
             for wire in tuple(self._pending):
                 self._flush(wire)
@@ -112,8 +108,16 @@ class _Compiler:
         elif len(targets) + len(operation.controls) > MOST_QUBITS:
             self._wide(operation, targets)
         elif targets or operation.controls:
-            qubits, matrix = of_gate(operation)
-            self._matrix(self._of(qubits), matrix)
+            qubits, gate = of_gate(operation)
+            self._matrix(self._of(qubits), gate)
+
+    def _channel(self, operation: Operation) -> Transfer | None:
+        """Return the transfer matrix of a channel; ``None`` for other operations."""
+        if operation.channel is not None:
+            return of_channel(operation.channel)
+        if operation.code is Op.RESET:
+            return RESET
+        return DEPHASED if operation.code is Op.MEASURE and not self._outcomes else None
 
     def finish(self) -> Plan:
         """Return the plan of everything that was added."""
