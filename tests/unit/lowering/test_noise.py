@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from noise_oracle import density_matrix, probabilities
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import AnnotatedOperation, Instruction, InverseModifier, Parameter
+from qiskit.circuit import AnnotatedOperation, Instruction, InverseModifier, Parameter, PowerModifier
 from qiskit.circuit.library import QFTGate, UnitaryGate, XGate
 from qiskit.quantum_info import Choi, DensityMatrix, Kraus, SparseObservable, SuperOp
 from refusals import refused
@@ -244,6 +244,16 @@ def test_errors_of_qiskit_in_circuits(form: type) -> None:
     assert np.abs(density_matrix(lower(inside)) - DensityMatrix(inside.decompose()).data).max() < 1e-12
 
 
+def test_powers_of_errors() -> None:
+    noisy = QuantumCircuit(1, name="noisy")
+    noisy.h(0)
+    noisy.append(Kraus(DAMPING).to_instruction(), [0])
+    circuit = QuantumCircuit(1)
+    circuit.append(AnnotatedOperation(noisy.to_instruction(), PowerModifier(2)), [0])
+    twice = noisy.compose(noisy)
+    assert np.abs(density_matrix(lower(circuit)) - exact(twice).data).max() < 1e-12
+
+
 def test_wrong_errors_in_circuits() -> None:
     circuit = QuantumCircuit(1)
     circuit.append(Instruction("kraus", 1, 0, [np.diag([1, 0.5])]), [0])
@@ -339,6 +349,10 @@ def test_expectation_values_vary_with_noise() -> None:
 
     assert not varies(None)
     assert varies(NoiseModel().add(FLIP, "x"))
+    circuit = QuantumCircuit(1)
+    circuit.id(0)
+    assert varies(NoiseModel().add(FLIP, "id"))
+    circuit.x(0)
     assert not varies(NoiseModel().add(FLIP, "y"))
     assert Op.NOISE in lower(circuit, noise=NoiseModel().add(FLIP, "x")).codes
 

@@ -27,6 +27,8 @@ def drop_unseen_qubits(program: Program) -> Program:
     rows = np.repeat(np.arange(len(program)), counts)
     seen = np.zeros(program.num_qubits, np.bool_)
     seen[qubits[(program.codes[rows] == Op.MEASURE) | (program.codes[rows] == Op.SAVE)]] = True
+    if seen[qubits].all():
+        return program
     several = counts[rows] > 1
     pairs = np.unique(np.stack([rows[several], qubits[several]]), axis=1)
     while True:
