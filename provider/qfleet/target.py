@@ -62,6 +62,9 @@ _CONTROL_FLOW = {
 }
 
 
+#: Errors that are written into circuits, and what sets a state. The transpiler can't translate them.
+_KEPT: Final = ("kraus", "superop", "quantum_channel", "roerror", "set_density_matrix")
+
 #: The width of a backend that returns counts. Idle qubits cost nothing, so memory doesn't limit it. It is larger than
 #: that of real devices, and small enough for programs that make circuits as wide as their backend. `run()` accepts
 #: wider circuits.
@@ -100,8 +103,8 @@ def device_target(device: Target) -> Target:
 
 
 def _with_operations_of_a_fleet(target: Target) -> Target:
-    """Add control flow and saves to a target, and return it."""
-    for name, operation in (_CONTROL_FLOW | dict.fromkeys(NAMES, Instruction)).items():
+    """Add control flow, saves and errors to a target, and return it."""
+    for name, operation in (_CONTROL_FLOW | dict.fromkeys([*NAMES, *_KEPT], Instruction)).items():
         if name not in target:
             target.add_instruction(operation, name=name)
     return target

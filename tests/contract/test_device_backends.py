@@ -11,10 +11,11 @@ from threading import Event
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Instruction
 from qiskit.providers import BackendV2
 from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.providers.fake_provider import GenericBackendV2
-from qiskit.quantum_info import DensityMatrix, Operator, Statevector, SuperOp
+from qiskit.quantum_info import DensityMatrix, Kraus, Operator, Statevector, SuperOp
 from qiskit.transpiler import generate_preset_pass_manager
 from reference import assert_drawn_from
 
@@ -127,6 +128,21 @@ def test_saves_and_control_flow_stay(backend: FleetBackend) -> None:
     for level in (0, 1):
         names = transpile(made, backend, optimization_level=level).count_ops()
         assert names["save_density_matrix"] == names["if_else"] == names["while_loop"] == 1
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_errors_in_circuits_stay(backend: FleetBackend, provider: FleetProvider, level: int) -> None:
+    made = QuantumCircuit(1, 1)
+    made.x(0)
+    made.append(Kraus([np.sqrt(0.7) * np.eye(2), np.sqrt(0.3) * np.array([[0, 1], [1, 0]])]).to_instruction(), [0])
+    made.x(0)
+    made.measure(0, 0)
+    made.append(Instruction("roerror", 0, 1, [[0.9, 0.1], [0.4, 0.6]]), [], [0])
+    for taker in (provider.get_backend(), backend.with_options(noise_model=None)):
+        ready = transpile(made, taker, optimization_level=level)
+        assert {"kraus", "roerror", "measure"} <= ready.count_ops().keys()
+        counts = taker.run(ready, shots=5000, seed_simulator=level).result().get_counts()
+        assert_drawn_from(counts, {"0": 0.7 * 0.9 + 0.3 * 0.4, "1": 0.7 * 0.1 + 0.3 * 0.6})
 
 
 def test_copies_keep_the_device(backend: FleetBackend) -> None:
