@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from circuits import bell_state
 from qiskit import QuantumCircuit
+from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 
 from qfleet import FleetProvider
@@ -56,6 +57,20 @@ class TestExperiments:
         [heavy] = results[results.name == "mean_HOP"].value
         # The median of the outcomes is what makes them heavy.
         assert 0.5 < heavy.n <= 1
+
+
+    def test_the_decay_of_a_device(self, provider: FleetProvider) -> None:
+        from qiskit_experiments.library import T1
+
+        device = GenericBackendV2(2, seed=3)
+        expected = device.qubit_properties(1).t1
+        backend = FleetBackend.from_backend(device, provider, seed_simulator=1)
+        data = T1([1], np.linspace(0, 2 * expected, 12)).run(backend, shots=4000).block_for_results()
+        assert not data.errors()
+        results = data.analysis_results(dataframe=True)
+        [found] = results[results.name == "T1"].value
+        assert found.std_dev < 0.05 * expected
+        assert abs(found.n - expected) < 4 * found.std_dev
 
 
 @pytest.mark.filterwarnings("ignore")
