@@ -35,15 +35,16 @@ def peak_bytes() -> int:
 def main() -> None:
     """Run the program, and print the peaks.
 
-    Without the name of an engine, it is the one that a worker would take.
+    Without the name of an engine, it is the one that a worker would take; the name of a method may follow it.
     """
     output, precision, threads, shots, *names = sys.argv[1:]
+    method = names[1] if len(names) > 1 else "automatic"
     program = decode_program(sys.stdin.buffer.read())
     keep_freed_memory()
-    engine: Engine = NumpyEngine() if names == ["numpy"] else choose_engine()[0]
+    engine: Engine = NumpyEngine() if names[:1] == ["numpy"] else choose_engine()[0]
     simulator = engine.open()
     idle = peak_bytes()
-    request = resolve(program, Request(Output(output), "automatic", precision))  # type: ignore[arg-type]
+    request = resolve(program, Request(Output(output), method, precision))  # type: ignore[arg-type]
     simulator.run(Experiment(program, int(shots), seed=1, request=request, threads=int(threads)))
     with_outcome = peak_bytes()
     work = CircuitWork(index=0, program="p", shots=int(shots), seed=1)

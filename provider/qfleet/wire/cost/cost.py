@@ -14,6 +14,7 @@ from qfleet.wire.cost.branches import holds_branches, is_wide, num_operations, n
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
 from qfleet.wire.messages.request import Output, Request, has_exact_means
+from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
 
@@ -102,7 +103,7 @@ def costs(
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
     steps = _steps(program, request, shots, num_observables)
     branches = holds_branches(program, shots, request.method, exact=has_exact_means(program, request.output))
-    reads = any([save.spec.quantity in _READING for save in program.saves])
+    reads = _part_read(program, request)
     wide = request.method == "density_matrix" and bool(is_wide(program).any())
     found = {}
     for engine in engines:
@@ -117,6 +118,16 @@ def costs(
             amplitudes + ROOM_OF_RESULT + counted.total,
         )
     return found
+
+
+def _part_read(program: Program, request: Request) -> float:
+    """Return the part of a state that a save reads in an order of its own, the largest of all saves."""
+    quantities = [program.saves[ref].spec.quantity for ref in program.save_refs.tolist()]
+    if request.method != "density_matrix":
+        return float(any([quantity in _READING for quantity in quantities]))
+    widths = program.num_targets[program.codes == Op.SAVE].tolist()
+    read = [width for width, quantity in zip(widths, quantities, strict=True) if quantity is Quantity.DENSITY_MATRIX]
+    return max([4.0 ** (width - program.num_qubits) for width in read], default=0.0)
 
 
 def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE) -> int:

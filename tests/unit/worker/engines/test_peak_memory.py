@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aer_like import LikeAer
 from qiskit.circuit import QuantumCircuit
@@ -17,6 +18,7 @@ from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, cost
 from qfleet.wire.messages.request import Output, Request
+from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import choose_engine
 
 PEAK = Path(__file__).parents[4] / "benchmarks" / "_peak.py"
@@ -85,16 +87,54 @@ CASES: dict[str, tuple[Callable[[int], QuantumCircuit], Output, int]] = {
 }
 
 
+#: Of density matrices, with as many numbers as the statevectors have.
+DENSITY_CASES = {
+    "counts": CASES["counts"],
+    "branches": CASES["branches"],
+    "a density matrix": CASES["a density matrix"],
+    "the whole density matrix": (
+        lambda n: saving(entangled(n), "save_density_matrix", list(range(n))),
+        Output.COUNTS,
+        1,
+    ),
+    "probabilities": CASES["probabilities"],
+    "a gate on many qubits": (lambda num_qubits: wide(num_qubits), Output.COUNTS, 10),
+}
+
+
+def wide(num_qubits: int) -> QuantumCircuit:
+    circuit = entangled(num_qubits)
+    circuit.mcx(list(range(num_qubits - 1)), num_qubits - 1)
+    circuit.initialize(np.full(1 << num_qubits - 1, 2 ** -((num_qubits - 1) / 2)), range(num_qubits - 1))
+    circuit.measure(0, 0)
+    return circuit
+
+
 @pytest.mark.parametrize("engine", ["statevector", pytest.param("numpy", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES)
 def test_no_more_than_is_said(case: str, engine: str) -> None:
+    make, output, shots = CASES[case]
+    check(
+        lower(make(QUBITS), output),
+        Request(output, "unitary" if output == Output.UNITARY else "statevector"),
+        shots,
+        engine,
+    )
+
+
+@pytest.mark.parametrize("engine", ["statevector", pytest.param("numpy", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("case", DENSITY_CASES)
+def test_no_more_than_is_said_for_a_density_matrix(case: str, engine: str) -> None:
+    make, output, shots = DENSITY_CASES[case]
+    check(lower(make(QUBITS // 2), output), Request(output, "density_matrix"), shots, engine)
+
+
+def check(program: Program, request: Request, shots: int, engine: str) -> None:
+    """Run a program in a process of its own, and compare its peak with what is said."""
     if engine == "statevector" and choose_engine()[0].name != engine:
         pytest.skip("its machine code isn't compiled: python -m qfleet_worker warm")
-    make, output, shots = CASES[case]
-    program = lower(make(QUBITS), output)
-    request = Request(output, "unitary" if output == Output.UNITARY else "statevector")
     needed = cost(program, request, shots=shots, engine=engine).memory_bytes
-    arguments = [str(PEAK), output.value, "double", "1", str(shots), engine]
+    arguments = [str(PEAK), request.output.value, "double", "1", str(shots), engine, request.method]
     done = subprocess.run([sys.executable, *arguments], input=encode_program(program), capture_output=True, check=True)
     found = json.loads(done.stdout)
     assert found["engine"] == engine
