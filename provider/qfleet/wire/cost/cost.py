@@ -121,7 +121,10 @@ def costs(
 
 
 def _part_read(program: Program, request: Request) -> float:
-    """Return the part of a state that a save reads in an order of its own, the largest of all saves."""
+    """Return the part of a state that a save reads out of order.
+
+    Of several saves, it is the largest.
+    """
     quantities = [program.saves[ref].spec.quantity for ref in program.save_refs.tolist()]
     if request.method != "density_matrix":
         return float(any([quantity in _READING for quantity in quantities]))
