@@ -194,7 +194,8 @@ class FleetBackend(BackendV2):
             max_shot_size: largest number of shots of a circuit in one task; None for all of them; default None.
             priority: "low", "normal" or "high": how soon the job is run among the jobs of the same tenant; default
                 "normal".
-            noise_model: a `qfleet.noise.NoiseModel`, or a noise model of Qiskit Aer as it is now; default None.
+            noise_model: a `qfleet.noise.NoiseModel`, or a noise model of Qiskit Aer as it is now, or its
+                dictionary; default None.
 
         Raises:
             TypeError: something isn't a circuit, or a tag isn't a string.

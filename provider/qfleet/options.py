@@ -40,7 +40,7 @@ class RunKeywords(TypedDict, total=False):
     max_job_size: int | None
     max_shot_size: int | None
     priority: Priority
-    noise_model: NoiseModel | AerNoiseModel | None
+    noise_model: NoiseModel | AerNoiseModel | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +212,8 @@ def _binds(name: str, value: object) -> tuple[Mapping[Any, Any], ...] | None:
 def _noise(name: str, value: object) -> NoiseModel | None:
     if value is None or isinstance(value, NoiseModel):
         return value
+    if isinstance(value, Mapping):
+        return NoiseModel.from_dict(value)
     if isinstance(value, AerNoiseModel):
         return NoiseModel.from_aer(value)
     raise InvalidOptionError(

@@ -50,6 +50,7 @@ def test_a_model_of_aer(provider: FleetProvider) -> None:
     model.add_all_qubit_quantum_error(aer.pauli_error([("X", 1.0)]), "x")
     backend = provider.get_backend("automatic", shots=50)
     assert backend.run(flipped(), noise_model=model).result().get_counts() == {"0": 50}
+    assert backend.run(flipped(), noise_model=model.to_dict()).result().get_counts() == {"0": 50}
     model.add_all_qubit_readout_error([[0, 1], [1, 0]])
     assert backend.run(flipped(), noise_model=model).result().get_counts() == {"1": 50}
 
@@ -181,6 +182,10 @@ def test_gates_that_no_circuit_has_give_one_warning() -> None:
         "for the model's gates"
     )
     assert prepared(model.add(two, "cx"), circuit) == []
+    virtual = QuantumCircuit(1, 1)
+    virtual.rz(0.3, 0)
+    virtual.measure(0, 0)
+    assert prepared(model, virtual) == []
     assert prepared(NoiseModel().add(Channel.depolarizing(0.1), ["id", "measure", "reset"]), circuit) == []
     assert prepared(NoiseModel().add_readout([[0.9, 0.1], [0.2, 0.8]]), circuit) == []
 

@@ -191,9 +191,9 @@ class Channel:
         """
         given = list(parts)
         found = probabilities("the probabilities of the mixture", [p for p, _ in given])
-        width = given[0][1].num_qubits
+        width = _checked("the mixture", given[0][1]).num_qubits
         for _, channel in given:
-            if channel.num_qubits != width:
+            if _checked("the mixture", channel).num_qubits != width:
                 raise NoiseError(
                     f"the mixture has channels of {width} and {channel.num_qubits} qubits", entry="the mixture"
                 )
@@ -261,7 +261,7 @@ class Channel:
         Raises:
             NoiseError: they have different numbers of qubits.
         """
-        if other.num_qubits != self.num_qubits:
+        if _checked("other", other).num_qubits != self.num_qubits:
             raise NoiseError(
                 f"a channel of {other.num_qubits} qubits can't follow one of {self.num_qubits}",
                 entry="other",
@@ -275,7 +275,7 @@ class Channel:
         Raises:
             NoiseError: together they have too many qubits.
         """
-        width = _width(self.num_qubits + other.num_qubits)
+        width = _width(self.num_qubits + _checked("other", other).num_qubits)
         low, high = range(self.num_qubits), range(self.num_qubits, width)
         return Channel(
             width,
@@ -323,6 +323,12 @@ class Channel:
         return f"<Channel on {self.num_qubits} qubit{'s' * (self.num_qubits > 1)}: {', '.join(parts)}" + (
             f", and {more} more>" if more else ">"
         )
+
+
+def _checked(entry: str, channel: object) -> Channel:
+    if not isinstance(channel, Channel):
+        raise NoiseError(f"{entry}: {channel!r} isn't a Channel", entry=entry, value=channel)
+    return channel
 
 
 def _width(num_qubits: int) -> int:

@@ -23,6 +23,8 @@ _PACKAGE: Final = str(Path(__file__).parents[1])
 _NOT_GATES: Final = frozenset({"measure", "reset", "delay", "id"})
 #: Set once `warn_of_forgotten_noise` has warned.
 _TOLD: Final = Event()
+#: Gates that devices run without doing anything.
+_VIRTUAL: Final = frozenset({"rz", "p", "u1", "z", "s", "sdg", "t", "tdg"})
 #: The number of circuits or keys that a warning names.
 _NAMED: Final = 5
 
@@ -80,7 +82,7 @@ def warn_of_gates_without_noise(model: NoiseModel, gates: Collection[tuple[str, 
     for width in sorted({width for _, width in gates}):
         met = {name for name, qubits in gates if qubits == width}
         noisy = model.names_by_width.get(width, frozenset()) - _NOT_GATES
-        if noisy and noisy.isdisjoint(met):
+        if noisy and noisy.isdisjoint(met) and not met <= _VIRTUAL:
             _warn(
                 f"gates of {width} qubit{'s' * (width > 1)} without noise: the noise model has it for "
                 f"{_listed(sorted(noisy))}, and a circuit has only {_listed(sorted(met))}; "

@@ -156,6 +156,18 @@ def test_kraus_operators_that_are_unitaries_are_a_mixture() -> None:
     assert all(branch.is_unitary for branch in channel.wire.branches())
 
 
+def test_wide_kraus_operators_stay_as_they_are() -> None:
+    damping = Channel.amplitude_damping(0.3)
+    wide = damping
+    for _ in range(4):
+        wide = wide.beside(damping)
+    (nothing, branch) = wide.wire.branches()
+    assert (nothing.probability, len(branch.operators)) == (0, 2**5)
+    expected = SuperOp(Kraus(damping.to_kraus()))
+    whole = expected.tensor(expected).tensor(expected).tensor(expected).tensor(expected)
+    assert np.abs(wide.to_superop() - whole.data).max() < 1e-12
+
+
 def test_equal_branches_are_one() -> None:
     unitary = random_unitary(2, seed=1).data
     parts = [(0.25, Channel.unitary(unitary)), (0.25, Channel.unitary(1j * unitary)), (0.5, Channel.pauli({"I": 1}))]
@@ -229,6 +241,11 @@ WRONG: list[tuple[Callable[[], Channel], str]] = [
     (lambda: Channel.amplitude_damping(2), "p = 2"),
     (lambda: Channel.phase_damping(-1), "p = -1"),
     (lambda: Channel.reset(1).then(Channel.depolarizing(0.1, 2)), "2 qubits"),
+    (lambda: Channel.reset(1).beside("x"), "'x' isn't a Channel"),  # type: ignore[arg-type]
+    (lambda: Channel.mixture([(1, "x")]), "'x' isn't a Channel"),  # type: ignore[list-item]
+    (lambda: Channel.mixture([]), "add up to 0"),
+    (lambda: Channel.depolarizing(0.1, 5).beside(Channel.depolarizing(0.1, 4)), "num_qubits = 9"),
+    (lambda: Channel.depolarizing("much"), "p = 'much'"),  # type: ignore[arg-type]
 ]
 
 
