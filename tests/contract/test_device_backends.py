@@ -110,8 +110,12 @@ def test_a_stronger_noise_takes_the_place_of_the_devices(device: BackendV2, prov
     ready = transpile(circuit(), backend, optimization_level=1, seed_transpiler=1)
     counts = backend.run(ready, shots=20_000, seed_simulator=3).result().get_counts()
     assert_drawn_from(counts, noisy_probabilities(ready, model))
-    sampled = SamplerV2(backend, seed=1).run([ready], shots=20_000).result()[0].data.meas.get_counts()
-    assert_drawn_from(sampled, noisy_probabilities(ready, model))
+    sampled = SamplerV2(backend, seed=1).run([ready], shots=20_000).result()[0]
+    assert_drawn_from(sampled.data.meas.get_counts(), noisy_probabilities(ready, model))
+    gates = ready.count_ops()["cx"]
+    noise = {"channels": 1, "places": gates, "readouts": 4, "errors_per_shot": pytest.approx(gates * 0.2 * 15 / 16)}
+    assert sampled.metadata["noise"] == noise
+    assert sampled.metadata["method"] == "density_matrix"
 
 
 def test_saves_and_control_flow_stay(backend: FleetBackend) -> None:

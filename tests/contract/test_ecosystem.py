@@ -58,7 +58,6 @@ class TestExperiments:
         # The median of the outcomes is what makes them heavy.
         assert 0.5 < heavy.n <= 1
 
-
     def test_the_decay_of_a_device(self, provider: FleetProvider) -> None:
         from qiskit_experiments.library import T1
 

@@ -96,12 +96,20 @@ def _pub_result(
     if not errors and (seen != circuit.shots).any():
         errors = [default_error]
     failed = {ERROR: errors[0]} if errors else {}
+    common = {"circuit_metadata": copy_metadata(circuit.metadata)} | _noise(circuit) | failed
     if record.output == Output.EXPECTATION_VALUES:
-        metadata = {"target_precision": pub.precision, "circuit_metadata": copy_metadata(circuit.metadata)}
-        return PubResult(_expectation_values(circuit, pub, first, good), metadata | failed)
-    metadata = {"shots": circuit.shots, "circuit_metadata": copy_metadata(circuit.metadata)}
+        values = _expectation_values(circuit, pub, first, good)
+        return PubResult(values, {"target_precision": pub.precision} | common)
     data = DataBin(shape=pub.shape) if errors else _bits(circuit, pub, first, good)
-    return SamplerPubResult(data, metadata | failed)
+    return SamplerPubResult(data, {"shots": circuit.shots} | common)
+
+
+def _noise(circuit: CircuitRecord) -> dict[str, Any]:
+    """Return the metadata of a circuit with noise."""
+    if circuit.noise is None:
+        return {}
+    noise = msgspec.structs.asdict(circuit.noise)
+    return {"noise": noise, "method": circuit.method, "method_reason": circuit.method_reason}
 
 
 def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[CircuitResult]) -> DataBin:
