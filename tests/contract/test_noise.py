@@ -100,6 +100,20 @@ def test_parameter_binds_and_equal_circuits(provider: FleetProvider) -> None:
     assert [result.get_counts(at) for at in range(3)] == [{"0": 50}, {"1": 50}, {"0": 50}]
 
 
+def test_delays_are_bound(provider: FleetProvider) -> None:
+    """Each value of a delay is a circuit of its own, since the noise depends on it."""
+    time = Parameter("t")
+    circuit = QuantumCircuit(1)
+    circuit.x(0)
+    circuit.delay(time, 0, unit="s")
+    circuit.measure_all()
+    backend = provider.get_backend("automatic", noise_model=NoiseModel().with_relaxation([1e-3], [1e-3]), shots=50)
+    result = backend.run(circuit, parameter_binds=[{time: [0.0, 1.0]}]).result()
+    assert [result.get_counts(at) for at in (0, 1)] == [{"1": 50}, {"0": 50}]
+    pub = SamplerV2(backend).run([(circuit, [[0.0], [1.0]])]).result()[0]
+    assert pub.data.meas.get_counts() == {"1": 1024, "0": 1024}
+
+
 def test_circuits_that_differ_in_angles_are_one_program() -> None:
     circuits = []
     for angle in (0.1, 0.2, 0.3):

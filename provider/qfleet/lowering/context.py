@@ -36,7 +36,7 @@ class LoweringContext:
             circuit: the outermost circuit.
             parameters: its parameters, which may stay free.
             unitary: True if the output is the circuit's unitary.
-            noise: the noise model; ``None`` without one.
+            noise: the noise model; ``None`` without one that has more than readout errors.
         """
         #: Maps each parameter that may stay free to the object that stands for it; see `qfleet.lowering.parameters`.
         self.free = {parameter: parameter for parameter in parameters}

@@ -69,7 +69,12 @@ def lower(
     if noise is not None:
         circuit = after_passes(circuit, noise)
     parameters = list(circuit.parameters) if circuit.num_parameters else []
-    context = LoweringContext(circuit, parameters, unitary=output == Output.UNITARY, noise=noise)
+    context = LoweringContext(
+        circuit,
+        parameters,
+        unitary=output == Output.UNITARY,
+        noise=noise if noise is not None and noise.has_channels else None,
+    )
     try:
         _check_size(len(parameters), limits.parameters, "parameters")
         _check_size(circuit.num_qubits, limits.qubits, "qubits")

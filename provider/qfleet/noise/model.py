@@ -314,6 +314,11 @@ class NoiseModel:
         return None if rows is None else Flips(rows[0][1], rows[1][0])
 
     @property
+    def has_channels(self) -> bool:
+        """Tell whether any gate or delay has a channel."""
+        return bool(self._parts.gates or self._parts.relaxation)
+
+    @property
     def has_readout(self) -> bool:
         """Tell whether any measurement may be read wrongly."""
         return bool(self._parts.readout)

@@ -181,6 +181,14 @@ def test_a_state_preparation_is_its_gates() -> None:
     assert "INITIALIZE" not in names
 
 
+def test_readout_errors_leave_the_rows_as_they_are() -> None:
+    circuit = QuantumCircuit(2, 1)
+    circuit.prepare_state([0.6, 0, 0, 0.8])
+    circuit.measure(0, 0)
+    assert rows(circuit, NoiseModel().add_readout(READOUT)) == ["INITIALIZE 0 1", "MEASURE 0"]
+    assert encode_program(lower(circuit, noise=NoiseModel())) == encode_program(lower(circuit))
+
+
 def test_paulis_are_one_gate() -> None:
     circuit = QuantumCircuit(2)
     circuit.pauli("XX", [0, 1])
@@ -383,6 +391,17 @@ def test_qubits_that_nothing_observes_are_dropped() -> None:
     assert lower(scheduled(), Output.COUNTS).num_qubits == 4
     whole = probabilities(lower(scheduled(), Output.STATEVECTOR, noise=noise))
     assert probabilities(program) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("measured", [0, 3])
+def test_qubits_that_measured_ones_depend_on_stay(measured: int) -> None:
+    circuit = QuantumCircuit(5, 1)
+    circuit.cx(2, 3)
+    circuit.cx(1, 2)
+    circuit.cx(0, 1)
+    circuit.x(4)
+    circuit.measure(measured, 0)
+    assert lower(circuit, Output.COUNTS, noise=NoiseModel().add(FLIP, "x").add(TWO, "cx")).num_qubits == 4
 
 
 def test_observed_qubits_stay() -> None:

@@ -8,6 +8,7 @@ simulated.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfleet.lowering.selection import only_rows
 from qfleet.wire.program.operations import Op
@@ -29,16 +30,33 @@ def drop_unseen_qubits(program: Program) -> Program:
     seen[qubits[(program.codes[rows] == Op.MEASURE) | (program.codes[rows] == Op.SAVE)]] = True
     if seen[qubits].all():
         return program
-    several = counts[rows] > 1
-    pairs = np.unique(np.stack([rows[several], qubits[several]]), axis=1)
-    while True:
-        # A row that has a seen qubit lets all of its qubits be seen.
-        of_rows = np.zeros(len(program), np.bool_)
-        of_rows[pairs[0][seen[pairs[1]]]] = True
-        found = pairs[1][of_rows[pairs[0]]]
-        if seen[found].all():
-            break
-        seen[found] = True
+    for qubit in _reached(np.flatnonzero(seen).tolist(), _neighbours(counts, qubits)):
+        seen[qubit] = True
     kept = np.ones(len(program), np.bool_)
     kept[rows[~seen[qubits]]] = False
     return program if kept.all() else only_rows(program, kept)
+
+
+def _neighbours(counts: NDArray[np.int64], qubits: NDArray[np.int32]) -> dict[int, list[int]]:
+    """Return for each qubit others that share an operation with it.
+
+    All qubits of an operation are connected through its first one.
+    """
+    starts = np.cumsum(counts) - counts
+    first = qubits[np.repeat(starts, counts)]
+    several = first != qubits
+    found: dict[int, list[int]] = {}
+    for one, other in np.unique(np.stack([first[several], qubits[several]]), axis=1).T.tolist():
+        found.setdefault(one, []).append(other)
+        found.setdefault(other, []).append(one)
+    return found
+
+
+def _reached(seen: list[int], neighbours: dict[int, list[int]]) -> set[int]:
+    """Return the qubits that are connected to some qubits."""
+    found = set(seen)
+    while seen:
+        new = [each for each in neighbours.get(seen.pop(), ()) if each not in found]
+        found.update(new)
+        seen += new
+    return found
