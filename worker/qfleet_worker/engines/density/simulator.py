@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -48,9 +47,8 @@ def run_density(experiment: Experiment, kernels: Kernels, limits: DriverLimits) 
     outcomes = not has_exact_means(program, experiment.request.output) or bool(len(program.jumps))
     # A hostile table may overflow; the check of the trace catches that.
     with np.errstate(all="ignore"):
-        flow = compile_flow(program, partial(compile_stretch, outcomes=outcomes), limits)
-        # Noise is a part of the steps: no errors are drawn.
-        return run_shots(experiment, replace(flow, noise=None), source)
+        flow = compile_flow(program, partial(compile_stretch, outcomes=outcomes), limits, draws_errors=False)
+        return run_shots(experiment, flow, source)
 
 
 def _no_statevector(_plan: Plan, _phase: complex) -> ComplexArray:

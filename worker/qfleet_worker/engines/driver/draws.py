@@ -42,19 +42,19 @@ class Draws:
     """
 
     def __init__(self, noise: Noise | None, uniforms: Uniforms, shots: int) -> None:
-        self._channels = [] if noise is None else noise.channels
+        self.channels = [] if noise is None else noise.channels
         self._uniforms = uniforms
         #: the errors that are drawn up front
-        self._errors = noise.draw(uniforms, shots) if noise is not None and noise.up_front else None
+        self.errors = noise.draw(uniforms, shots) if noise is not None and noise.up_front else None
 
     def branches(self, step: NoiseStep, visitors: Visitors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the places of shots with an error, and its branch."""
-        if self._errors is not None:
-            return self._errors.at(step.event, visitors.shots)
+        if self.errors is not None:
+            return self.errors.at(step.event, visitors.shots)
         if not len(visitors.shots):
             return visitors.shots, visitors.shots
         numbers = self._uniforms.of(step.event, visitors.shots, visitors.visit)
-        branches = np.searchsorted(self._channels[step.channel].ends, numbers, side="right")
+        branches = np.searchsorted(self.channels[step.channel].ends, numbers, side="right")
         places = np.flatnonzero(branches)
         return places, branches[places]
 
@@ -73,7 +73,7 @@ class Draws:
             The operators, with the identity first; the number of each shot's among them; and what each operator makes
             of each state's squared norm.
         """
-        channel = self._channels[step.channel]
+        channel = self.channels[step.channel]
         operators: list[tuple[Factor, ...]] = [()]
         columns = [np.ones(len(states))]
         chosen = np.zeros(len(branches), np.int64)

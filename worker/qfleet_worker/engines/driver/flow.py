@@ -21,6 +21,7 @@ from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory,
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.liveness import NOTHING, BlockNames, NameEffects, live_names
 from qfleet_worker.engines.driver.noise import Noise
+from qfleet_worker.engines.driver.noisy_flow import NoisyStretch, noisy_stretches, with_measurements_last
 from qfleet_worker.engines.driver.scope import Scope
 from qfleet_worker.engines.driver.stretches import AnyPlan, CompileOnce, Cutter, Stretch, events_of
 from qfleet_worker.engines.steps import EventStep
@@ -42,6 +43,8 @@ class Block(Generic[AnyPlan]):
     names: NameEffects = NOTHING
     #: the steps that the driver carries out itself: random events and saves
     events: tuple[int, ...] = ()
+    #: the stretch with its noise, in a program without jumps
+    noisy: NoisyStretch[AnyPlan] | None = None
 
     def goals(self) -> Iterator[int]:
         """Give the blocks that may come next."""
@@ -88,7 +91,11 @@ class Flow(Generic[AnyPlan]):
 
 
 def compile_flow(
-    program: Program, compile_stretch: Callable[[Stretch], AnyPlan], limits: DriverLimits = DEFAULT_LIMITS
+    program: Program,
+    compile_stretch: Callable[[Stretch], AnyPlan],
+    limits: DriverLimits = DEFAULT_LIMITS,
+    *,
+    draws_errors: bool = True,
 ) -> Flow[AnyPlan]:
     """Compile the blocks of a program.
 
@@ -96,13 +103,17 @@ def compile_flow(
         program: the program.
         compile_stretch: returns the plan of a stretch.
         limits: those under which the program is compiled and run.
+        draws_errors: whether each shot has errors of its own; else the engine's steps have the noise.
     """
+    is_drawn = draws_errors and len(program.channel_refs) > 0
     if not IS_FLOW[program.codes].any():
+        if is_drawn:
+            return _compile_noisy(with_measurements_last(program), compile_stretch, limits)
         stretch = Stretch(program, True, True, 0)
         plan = compile_stretch(stretch)
         live = [[0] * (len(plan.steps) + 1)]
         block = Block(plan, events=events_of(plan))
-        return Flow((block,), Scope(), live, limits=limits, noise=_noise(program), flips=_final_flips(stretch))
+        return Flow((block,), Scope(), live, limits=limits, flips=_final_flips(stretch))
     rows = [row for row in program if IS_FLOW[row.code]]
     at = np.flatnonzero(IS_FLOW[program.codes])
     starts = np.unique([0, *(at + 1).tolist(), *program.jumps.tolist()])
@@ -132,13 +143,23 @@ def compile_flow(
         ahead=_ahead(blocks, events_before),
         names={block_of[row]: name for row, name in program.loops if row in block_of},
         limits=limits,
-        noise=_noise(program),
+        noise=Noise(program) if is_drawn else None,
         flips=_final_flips(stretch),
     )
 
 
-def _noise(program: Program) -> Noise | None:
-    return Noise(program) if len(program.channel_refs) else None
+def _compile_noisy(
+    program: Program, compile_stretch: Callable[[Stretch], AnyPlan], limits: DriverLimits
+) -> Flow[AnyPlan]:
+    """Compile the stretches of a noisy program without jumps."""
+    noise = Noise(program)
+    blocks: list[Block[AnyPlan]] = []
+    for stretch, noisy in noisy_stretches(program, noise, compile_stretch):
+        plan = compile_stretch(stretch)
+        following = None if stretch.last else len(blocks) + 1
+        blocks.append(Block(plan, following=following, events=events_of(plan), noisy=noisy))
+    live = [[0] * (len(block.plan.steps) + 1) for block in blocks]
+    return Flow(tuple(blocks), Scope(), live, limits=limits, noise=noise, flips=_final_flips(stretch))
 
 
 def _final_flips(stretch: Stretch) -> dict[int, tuple[int, tuple[float, float]]]:

@@ -19,7 +19,7 @@ from qfleet.wire.program.events import ERRORS_EVENT, READOUT_EVENTS, event_numbe
 from qfleet.wire.program.operations import IS_FLOW, Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.randomness.uniforms import Uniforms
-from qfleet_worker.engines.states.operators import Factor
+from qfleet_worker.engines.states.operators import PAULIS, Factor
 
 #: The chance of no error from which on sites are drawn in another part: numbers stay far from the smallest.
 SMALLEST: Final = 1e-200
@@ -30,11 +30,6 @@ _LEAST: Final = 2.0**-54
 
 _PROJECTORS: Final = np.zeros((2, 2, 2), np.complex128)
 _PROJECTORS[0, 0, 0] = _PROJECTORS[1, 0, 1] = 1
-_PAULIS: Final = {
-    (1, 0): np.array([[0, 1], [1, 0]], np.complex128),
-    (1, 1): np.array([[0, -1j], [1j, 0]]),
-    (0, 1): np.diag([1, -1]).astype(np.complex128),
-}
 _NO_SHOTS: Final = np.zeros(0, np.int64)
 
 
@@ -42,7 +37,7 @@ class ChannelBranch:
     """A branch of a channel, as the driver uses it."""
 
     def __init__(self, branch: Branch, num_targets: int) -> None:
-        self._branch = branch
+        self.branch = branch
         self._num_targets = num_targets
         #: the targets that are reset
         self._reset = [target for target in range(num_targets) if branch.reset_mask >> target & 1]
@@ -50,12 +45,12 @@ class ChannelBranch:
     @property
     def operators(self) -> int:
         """Return the number of operators."""
-        return 1 << len(self._reset) if self._branch.has_masks else len(self._branch.operators)
+        return 1 << len(self._reset) if self.branch.has_masks else len(self.branch.operators)
 
     @property
     def targets(self) -> Sequence[int]:
         """Return the targets whose state decides on the operator."""
-        return self._reset if self._branch.has_masks else range(self._num_targets)
+        return self._reset if self.branch.has_masks else range(self._num_targets)
 
     @cached_property
     def effects(self) -> NDArray[np.complex128]:
@@ -64,15 +59,25 @@ class ChannelBranch:
         Returns:
             Shape (operators, 2**targets, 2**targets).
         """
-        if self._branch.has_masks:
+        if self.branch.has_masks:
             size = self.operators
             projectors = np.zeros((size, size, size), np.complex128)
             projectors[np.arange(size), np.arange(size), np.arange(size)] = 1
             return projectors
-        effects: NDArray[np.complex128] = np.einsum(
-            "kij,kil->kjl", self._branch.operators.conj(), self._branch.operators
-        )
+        effects: NDArray[np.complex128] = np.einsum("kij,kil->kjl", self.branch.operators.conj(), self.branch.operators)
         return effects
+
+    def paulis(self, wires: Sequence[int]) -> tuple[int, int] | None:
+        """Return the masks of wires that get X and Z.
+
+        Y is both. It is ``None`` for a branch of other operators.
+        """
+        branch = self.branch
+        if not branch.has_masks or branch.reset_mask:
+            return None
+        x = sum([(branch.x_mask >> target & 1) << wire for target, wire in enumerate(wires)])
+        z = sum([(branch.z_mask >> target & 1) << wire for target, wire in enumerate(wires)])
+        return x, z
 
     def weights(self, densities: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return the probability of each operator, shape (states, operators).
@@ -87,14 +92,14 @@ class ChannelBranch:
 
     def factors(self, operator: int, wires: Sequence[int]) -> tuple[Factor, ...]:
         """Return the factors of an operator, on these wires."""
-        branch = self._branch
+        branch = self.branch
         if not branch.has_masks:
             return (Factor(tuple(wires), np.ascontiguousarray(branch.operators[operator])),)
         found = [Factor((wires[target],), _PROJECTORS[operator >> bit & 1]) for bit, target in enumerate(self._reset)]
         for target, wire in enumerate(wires):
             letter = branch.x_mask >> target & 1, branch.z_mask >> target & 1
             if letter != (0, 0):
-                found.append(Factor((wire,), _PAULIS[letter]))
+                found.append(Factor((wire,), PAULIS[letter]))
         return tuple(found)
 
 

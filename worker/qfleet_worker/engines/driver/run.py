@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 from qfleet.wire.messages.request import Output, has_exact_means
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.driver.branches import exact_means
+from qfleet_worker.engines.driver.draws import Draws
 from qfleet_worker.engines.driver.flow import Flow
+from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.noisy_run import NoisyRun
 from qfleet_worker.engines.driver.readout import read
 from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, ShotRecords
-from qfleet_worker.engines.driver.trajectories import ends
+from qfleet_worker.engines.driver.stretches import AnyPlan
+from qfleet_worker.engines.driver.trajectories import ShotRun
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
-from qfleet_worker.engines.results.saved import Saver
+from qfleet_worker.engines.results.saved import Saver, Take
 from qfleet_worker.engines.states.contract import StateSource
 from qfleet_worker.engines.steps import EventStep, SaveStep
 
@@ -43,6 +47,8 @@ def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[],
 
 
 def _is_random(flow: Flow[Any]) -> bool:
+    if flow.noise is not None:
+        return True
     return any(isinstance(block.plan.steps[at], EventStep) for block in flow.blocks for at in block.events)
 
 
@@ -56,6 +62,43 @@ def sweep_one_by_one(
     for row, seed in zip(params, seeds, strict=True):
         program = replace(experiment.program, params=row)
         yield run(replace(experiment, program=program, seed=seed))
+
+
+def ends(
+    flow: Flow[AnyPlan],
+    source: StateSource,
+    shots: int,
+    uniforms: Uniforms,
+    records: ShotRecords,
+    take: Take | None = None,
+    phases: bool = False,
+) -> Iterator[ShotFront]:
+    """Run a program for some shots, and give them at its end.
+
+    Each front has shots that come to the end together. Its states are those of the program's end until the next front
+    is asked for.
+
+    Args:
+        flow: the compiled program.
+        source: makes the states.
+        shots: their number.
+        uniforms: their random numbers.
+        records: take the clbits that the shots write.
+        take: is called at saves.
+        phases: keep the global phase of every shot; fewer shots are simulated together. Without it, the phase of a
+            state is that of its last shot.
+
+    Raises:
+        EngineError: a loop doesn't end, or an expression has no value.
+    """
+    left = np.arange(shots)
+    draws = Draws(flow.noise, uniforms, shots)
+    kind = NoisyRun if flow.noise is not None and flow.noise.up_front else ShotRun
+    while len(left):
+        run = kind(flow, source, uniforms, draws, records, take, phases)
+        yield from run.run(left)
+        left = run.put_off()
+        records.forget(left)
 
 
 def _run_parts(

@@ -45,42 +45,6 @@ MERGED = 16
 COPY = OperatorStep(((), ()))
 
 
-def ends(
-    flow: Flow[AnyPlan],
-    source: StateSource,
-    shots: int,
-    uniforms: Uniforms,
-    records: ShotRecords,
-    take: Take | None = None,
-    phases: bool = False,
-) -> Iterator[ShotFront]:
-    """Run a program for some shots, and give them at its end.
-
-    Each front has shots that come to the end together. Its states are those of the program's end until the next front
-    is asked for.
-
-    Args:
-        flow: the compiled program.
-        source: makes the states.
-        shots: their number.
-        uniforms: their random numbers.
-        records: take the clbits that the shots write.
-        take: is called at saves.
-        phases: keep the global phase of every shot; fewer shots are simulated together. Without it, the phase of a
-            state is that of its last shot.
-
-    Raises:
-        EngineError: a loop doesn't end, or an expression has no value.
-    """
-    left = np.arange(shots)
-    draws = Draws(flow.noise, uniforms, shots)
-    while len(left):
-        run = ShotRun(flow, source, uniforms, draws, records, take, phases)
-        yield from run.run(left)
-        left = run.put_off()
-        records.forget(left)
-
-
 class ShotRun(Generic[AnyPlan]):
     """Shots on their way through a program."""
 
@@ -115,15 +79,13 @@ class ShotRun(Generic[AnyPlan]):
         return np.sort(np.concatenate(self._put_off)) if self._put_off else np.zeros(0, np.int64)
 
     def run(self, shots: NDArray[np.int64], most: int = 0) -> Iterator[ShotFront]:
-        """Run these shots; see `ends`.
+        """Run these shots; see `qfleet_worker.engines.driver.run.ends`.
 
         Args:
             shots: in ascending order.
             most: the number of shots that there may be later, if more than these.
         """
-        groups, visits = ShotGroups(shots), Visits(max(1 + int(shots[-1]), most))
-        first = ShotFront(0, groups, self._source.begin(), np.ones(1, np.complex128), [self._flow.variables], visits)
-        self._wait(first, 0)
+        self._wait(self._first(shots, most), 0)
         while self._blocks:
             # The first block in the program: shots that come to a later one wait there for those that may still come.
             front = self._joined(self._waiting.pop(heapq.heappop(self._blocks)))
@@ -133,6 +95,12 @@ class ShotRun(Generic[AnyPlan]):
             if self._go_on(front):
                 yield front
                 front.states.select(np.zeros(0, np.int64))
+
+    def _first(self, shots: NDArray[np.int64], most: int) -> ShotFront:
+        """Return the front of all shots at the beginning."""
+        groups, visits = ShotGroups(shots), Visits(max(1 + int(shots[-1]), most))
+        states, phases = self._source.begin(), np.ones(1, np.complex128)
+        return ShotFront(0, groups, states, phases, [self._flow.variables], visits)
 
     def _wait(self, front: ShotFront, block: int) -> None:
         front.block = block
@@ -261,10 +229,7 @@ class ShotRun(Generic[AnyPlan]):
                 drawn[places] = chosen
                 self._part(front, OperatorStep(operators), drawn, weights)
                 self._give_up(front)
-                if len(front.states) >= self._merged_from:
-                    # Few errors lead to equal states: they are looked for as often as the states double.
-                    self._merge(front, live)
-                    self._merged_from = max(MERGED, 2 * len(front.states))
+                self._merge_many(front, live)
                 return
 
     def _part(
@@ -316,6 +281,15 @@ class ShotRun(Generic[AnyPlan]):
             return False
         self._put_off.append(front.split_off(lost).groups.settle()[0])
         return True
+
+    def _merge_many(self, front: ShotFront, live: int) -> None:
+        """Merge equal states as often as their number doubles.
+
+        Few errors lead to equal states.
+        """
+        if len(front.states) >= self._merged_from:
+            self._merge(front, live)
+            self._merged_from = max(MERGED, 2 * len(front.states))
 
     def _merge(self, front: ShotFront, live: int) -> None:
         """Merge equal states.

@@ -56,6 +56,7 @@ class NumpySimulator:
 
     def _source(self, experiment: Experiment, flow: Flow[Plan]) -> OneByOneSource:
         active = set().union(*[block.plan.active() for block in flow.blocks])
+        active.update(*[block.noisy.qubits for block in flow.blocks if block.noisy is not None])
         state = State(len(active), dtype_of(experiment.request.precision))
         store = StateStore(
             state,

@@ -146,6 +146,32 @@ class States(Protocol):
         """
         ...
 
+    @property
+    def together(self) -> bool:
+        """Tell whether many states take little longer than one."""
+        ...
+
+    def room(self) -> int:
+        """Return the number of further states that there is room for."""
+        ...
+
+    def fork(self, which: NDArray[np.int64]) -> States:
+        """Return copies of states, which may be asked for more than once.
+
+        There is `room` for them. A copy may be lost all the same.
+        """
+        ...
+
+    def paulis(self, which: NDArray[np.int64], x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> None:
+        """Apply a Pauli to each of some states.
+
+        Args:
+            which: the numbers of the states.
+            x_masks: the wires that get X or Y, bit w for wire w, shape (states,).
+            z_masks: those that get Z or Y.
+        """
+        ...
+
     def select(self, which: NDArray[np.int64]) -> None:
         """Keep these states alone, in this order."""
         ...

@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import FINAL_EVENT
+from qfleet_worker.engines.bits import places as places_of
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
-from qfleet_worker.engines.states.operators import OperatorStep
+from qfleet_worker.engines.states.operators import PAULIS, OperatorStep
 from qfleet_worker.engines.states.store import StateStore, StoredState
 from qfleet_worker.engines.states.ways import Ways
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
+
+#: Bytes of states that take less time than the preparation of their steps.
+SMALL_BYTES: Final = 1 << 14
 
 
 class OneByOneSource:
@@ -146,6 +150,37 @@ class OneByOne:
                 new[each].aside.values[reset] = 0
             self._states.append(new[each])
         return Ways(ways.first, ways.states[room], ways.ways[room]).numbers(num_ways)
+
+    @property
+    def together(self) -> bool:
+        """See `States.together`."""
+        return bool(self._store.simulator.capacity_bytes <= SMALL_BYTES)
+
+    def room(self) -> int:
+        """See `States.room`."""
+        return self._store.room()
+
+    def fork(self, which: NDArray[np.int64]) -> OneByOne:
+        """See `States.fork`."""
+        places: dict[int, list[int]] = {}
+        for place, number in enumerate(which.tolist()):
+            places.setdefault(number, []).append(place)
+        copies = [StoredState() for _ in which.tolist()]
+        for state in copies:
+            state.lost = True
+        for number, _ in self._turns(places):
+            for place in places[number]:
+                copies[place] = self._store.copy() or copies[place]
+        return OneByOne(self._store, copies)
+
+    def paulis(self, which: NDArray[np.int64], x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> None:
+        """See `States.paulis`."""
+        masks = dict(zip(which.tolist(), zip(x_masks.tolist(), z_masks.tolist(), strict=True), strict=True))
+        for number, simulator in self._turns(masks):
+            x, z = masks[number]
+            for wire in places_of(x | z):
+                simulator.multiply((wire,), PAULIS[x >> wire & 1, z >> wire & 1])
+            self._states[number].fingerprint = None
 
     def select(self, which: NDArray[np.int64]) -> None:
         """See `States.select`."""

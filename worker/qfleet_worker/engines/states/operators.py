@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Matrices of the Paulis, by their bits in the masks of X and Z.
+PAULIS: Final = {
+    (1, 0): np.array([[0, 1], [1, 0]], np.complex128),
+    (1, 1): np.array([[0, -1j], [1j, 0]]),
+    (0, 1): np.diag([1, -1]).astype(np.complex128),
+}
 
 
 class Factor(NamedTuple):

@@ -110,6 +110,11 @@ class StateStore:
         self._count(aside, 1)
         return StoredState(aside)
 
+    def room(self) -> int:
+        """Return how many copies of a whole state have room."""
+        room: int = (self._budget - self._held) // self.simulator.capacity_bytes
+        return min(room, self._most_aside - self._aside)
+
     def drop(self, state: StoredState) -> None:
         """Forget a state."""
         if state is self._present:

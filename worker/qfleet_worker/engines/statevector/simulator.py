@@ -38,7 +38,7 @@ from qfleet_worker.engines.statevector.compiler.plan import (
 from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS, compile_small
 from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
-from qfleet_worker.engines.statevector.runtime.batch import MAX_WIRES, BatchSource
+from qfleet_worker.engines.statevector.runtime.batch import MAX_NOISY_WIRES, MAX_WIRES, BatchSource
 from qfleet_worker.engines.statevector.runtime.parameter_sets import run_set
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
 from qfleet_worker.engines.statevector.runtime.superoperators import MachineKernels
@@ -78,6 +78,8 @@ class Sizes(NamedTuple):
     small_qubits: int = MAX_QUBITS
     #: wires of states that go through their steps together, at most
     batch_wires: int = MAX_WIRES
+    #: the same for noisy programs without jumps
+    noisy_batch_wires: int = MAX_NOISY_WIRES
     #: of the parts in which a sweep is run
     sweeps: SweepSizes = SWEEPS
 
@@ -224,9 +226,10 @@ class StatevectorSimulator:
         num_wires = flow.blocks[0].plan.num_wires
         state = State(num_wires, dtype, self._team(experiment))
         budget = self._limits.state_budget(experiment.request, state.capacity_bytes)
-        dynamic = any(block.events for block in flow.blocks)
-        if dynamic and num_wires <= self._sizes.batch_wires:
-            return BatchSource(state, budget)
+        parted = flow.noise is not None and flow.noise.up_front
+        dynamic = parted or any(block.events for block in flow.blocks)
+        if dynamic and num_wires <= (self._sizes.noisy_batch_wires if parted else self._sizes.batch_wires):
+            return BatchSource(state, budget, pooled=parted)
 
         def statevector(plan: Plan, phase: complex) -> ComplexArray:
             amplitudes = state.statevector(plan, phase)

@@ -88,6 +88,21 @@ PROGRAMS = {
     # The chance of no error is far below the smallest float.
     "underflow": program_of(2, 2, [op(Op.H, [0])] + [noise(HALF, 1)] * 800 + [noise(damping(0.2), 0)] * 9 + READ),
     "readout alone": program_of(2, 2, [op(Op.H, [0]), measure(0, 0, (0.2, 0.1)), measure(1, 1, (0.3, 0.0))]),
+    "measured early": program_of(
+        3,
+        3,
+        [
+            *gates(np.random.default_rng(0)),
+            measure(0, 0, (0.1, 0.2)),
+            measure(1, 1),
+            noise(depolarizing(0.5), 2),
+            measure(2, 2),
+            op(Op.H, [2]),
+            measure(1, 2, (0.3, 0.0)),
+            noise(HALF, 2),
+            measure(2, 0),
+        ],
+    ),
     "two readings": program_of(1, 2, [op(Op.H, [0]), measure(0, 0, (0.2, 0.1)), measure(0, 1, (0.3, 0.0))]),
     "a branch that is read wrongly": program_of(
         2, 2, [measure(0, 0, (0.3, 0.0)), jump_unless(0, 3), op(Op.X, [1]), measure(1, 1, (0.0, 0.2))]
@@ -110,7 +125,7 @@ def test_all_engines_give_the_same_shots_in_any_packing(name: str) -> None:
     program, shots = PROGRAMS[name], 300 if name != "underflow" else 20
     engines = {
         "statevector": StatevectorSimulator(),
-        "one by one": StatevectorSimulator(sizes=Sizes(batch_wires=0)),
+        "one by one": StatevectorSimulator(sizes=Sizes(batch_wires=0, noisy_batch_wires=0)),
         "few states": StatevectorSimulator(DriverLimits(waiting_bytes=1 << 9)),
         "replaying": NumpySimulator(DriverLimits(waiting_bytes=0)),
         "few shots at once": NumpySimulator(DriverLimits(numbers=1 << 9)),
@@ -130,6 +145,28 @@ def test_all_engines_give_the_same_shots_in_any_packing(name: str) -> None:
             count = min(shots // 3, shots - first)
             part = engine.run(make_experiment(program, count, 5, first, memory=True))
             assert (part.outcomes[part.memory] == rows[first : first + count]).all()
+
+
+def test_larger_states_give_the_same_shots() -> None:
+    # Of so many qubits that errors are compiled into the gates around them, unless states run together.
+    rng, rows = np.random.default_rng(8), []
+    for layer in range(4):
+        for qubit in range(11):
+            rows += [op(Op.U, [qubit], rng.uniform(-3, 3, 3)), noise(depolarizing(0.01), qubit)]
+        for qubit in range(layer % 2, 10, 2):
+            rows += [op(Op.X, [qubit + 1], controls=[qubit]), noise(depolarizing(0.05, 2), qubit, qubit + 1)]
+        rows += [noise(random_channel(rng, 2), 3, 7), noise(damping(0.1), 5), noise(resetting(0.9, 0.5, 0.02), 0, 9)]
+    program = program_of(11, 11, [*rows, *[measure(qubit, qubit, (0.01, 0.02)) for qubit in range(11)]])
+    experiment = make_experiment(program, 60, 5, memory=True, output="statevector")
+    one_by_one = Sizes(noisy_batch_wires=0)
+    whole = StatevectorSimulator().run(experiment)
+    assert_same([whole, StatevectorSimulator(sizes=one_by_one).run(experiment), NumpySimulator().run(experiment)])
+    for states in (1, 3):
+        limits = DriverLimits(waiting_bytes=states << 15)
+        assert_same([whole, StatevectorSimulator(limits, one_by_one).run(experiment)])
+        assert_same([whole, StatevectorSimulator(DriverLimits(waiting_bytes=states << 17)).run(experiment)])
+    part = StatevectorSimulator().run(make_experiment(program, 20, 5, 30, memory=True))
+    assert (part.outcomes[part.memory] == whole.outcomes[whole.memory[30:50]]).all()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

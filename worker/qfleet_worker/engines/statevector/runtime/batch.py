@@ -8,6 +8,7 @@ Python's part doesn't grow with their number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
 #: Wires at most.
 MAX_WIRES = 10
+#: The same for noisy programs, whose shots have many states.
+MAX_NOISY_WIRES = 14
 
 
 class BatchSource:
@@ -38,9 +41,10 @@ class BatchSource:
     Args:
         state: one of the same size, for steps that rarely come.
         budget: bytes for rows.
+        pooled: whether copies of rows lie in memory that is used as a stack.
     """
 
-    def __init__(self, state: State, budget: int) -> None:
+    def __init__(self, state: State, budget: int, pooled: bool = False) -> None:
         self.state = state
         self.dtype = state.dtype
         self.num_wires = state.num_wires
@@ -49,6 +53,9 @@ class BatchSource:
         self.width = self.size.bit_length() - 1
         # Rows are copied when their number grows.
         self.free = self._all = max(1, budget // (2 * state.capacity_bytes))
+        #: memory that is used as a stack, and how many of its rows are in use
+        self.pool = np.empty((self._all if pooled else 0, self.size), self.dtype)
+        self.top = 0
         directions = np.exp(2j * np.pi * (np.arange(self.size) * 0.7548776662466927 % 1)) / np.sqrt(self.size)
         self.directions = directions.astype(self.dtype)
 
@@ -56,20 +63,52 @@ class BatchSource:
         """Return one state in |0...0>."""
         first = np.zeros((1, self.size), self.dtype)
         first[0, 0] = 1
-        self.free = self._all - 1
-        return Batch(self, first)
+        self.free, self.top = self._all - 1, 0
+        return self.copies(first, np.zeros(1, np.int64))
+
+    def copies(self, states: ComplexArray, which: NDArray[np.int64]) -> Batch:
+        """Return copies of rows, behind all copies that were made before."""
+        begin, end = self.top, self.top + len(which)
+        if end > len(self.pool):
+            return Batch(self, states[which])
+        np.take(states, which, axis=0, out=self.pool[begin:end], mode="clip")
+        self.top = end
+        return Batch(self, self.pool[begin:end], begin, end)
 
 
 class Batch:
     """States that are rows of one array; see `qfleet_worker.engines.states.contract.States`.
 
     Args:
+        source: has the memory.
         states: shape (states, amplitudes).
+        begin: the first row of the source's pool that is theirs; -1 for states elsewhere.
+        end: the end of these rows.
     """
 
-    def __init__(self, source: BatchSource, states: ComplexArray) -> None:
+    together: Final = True
+
+    def __init__(self, source: BatchSource, states: ComplexArray, begin: int = -1, end: int = -1) -> None:
         self._source = source
         self._states = states
+        self._begin, self._end = begin, end
+
+    def _move(self, states: ComplexArray) -> None:
+        """Go on with states that lie elsewhere."""
+        if self._end == self._source.top and self._begin >= 0:
+            self._source.top = self._begin
+        self._states, self._begin, self._end = states, -1, -1
+
+    def _append(self, which: NDArray[np.int64]) -> None:
+        """Append copies of some states."""
+        source, middle = self._source, self._begin + len(self)
+        end = middle + len(which)
+        if self._begin < 0 or self._end != source.top or end > len(source.pool):
+            self._move(np.concatenate([self._states, self._states[which]]))
+            return
+        source.pool[middle:end] = self._states[which]
+        self._states, self._end = source.pool[self._begin : end], max(end, self._end)
+        source.top = self._end
 
     def __len__(self) -> int:
         return len(self._states)
@@ -132,7 +171,7 @@ class Batch:
         chosen = np.concatenate([ways.first, ways.ways])
         sources = np.concatenate([np.arange(len(self)), ways.states])
         if len(ways.states):
-            self._states = self._states[sources]
+            self._append(ways.states)
         for way in np.unique(chosen).tolist():
             own = np.flatnonzero(chosen == way)
             factors = 1 / np.sqrt(weights[sources[own], way])
@@ -156,23 +195,53 @@ class Batch:
         rows.collapse(
             self._states, sources, values.astype(np.bool_), factors, 1 << step.wire, isinstance(step, ResetStep), out
         )
-        self._states = out
+        self._move(out)
         return ways.numbers(step.ways)
+
+    def room(self) -> int:
+        """See `States.room`."""
+        return self._source.free
+
+    def fork(self, which: NDArray[np.int64]) -> Batch:
+        """See `States.fork`."""
+        self._source.free -= len(which)
+        return self._source.copies(self._states, which)
+
+    def paulis(self, which: NDArray[np.int64], x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> None:
+        """See `States.paulis`."""
+        rows.paulis(self._states, which, x_masks, z_masks)
 
     def select(self, which: NDArray[np.int64]) -> None:
         """See `States.select`."""
         self._source.free += len(self) - len(which)
-        self._states = self._states[which]
+        if self._begin < 0 or not len(which):
+            self._move(self._states[which])
+            return
+        moved = np.flatnonzero(which != np.arange(len(which)))
+        self._states[moved] = self._states[which[moved]]
+        self._states = self._states[: len(which)]
 
     def take_out(self, which: NDArray[np.bool_]) -> Batch:
         """See `States.take_out`."""
         other = Batch(self._source, self._states[which])
-        self._states = self._states[~which]
+        self._move(self._states[~which])
         return other
 
     def join(self, others: Batch) -> None:
         """See `States.join`."""
-        self._states = np.concatenate([self._states, others._states])
+        source, end = self._source, self._begin + len(self) + len(others)
+        if self._begin < 0 or others._begin != self._end:
+            self._move(np.concatenate([self._states, others._states]))
+            others._move(others._states)
+            return
+        # Behind these rows there may be some that were given up.
+        first = self._begin + len(self)
+        if first != others._begin:
+            for place, row in enumerate(others._states):
+                source.pool[first + place] = row
+        self._states, self._end = source.pool[self._begin : end], others._end
+        if self._end == source.top:
+            self._end = source.top = end
 
     def first_equal(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
         """See `States.first_equal`."""
