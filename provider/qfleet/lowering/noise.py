@@ -163,7 +163,7 @@ def _channel(site: Site, qubits: Sequence[int], model: NoiseModel | None) -> Cha
         return None
     if isinstance(site, str):
         return model.channel(site, qubits)
-    return model.relaxed(qubits[0], site.seconds)
+    return None if model.relaxation is None else model.relaxation.channel(qubits[0], site.seconds)
 
 
 def _flips(program: Program, rows: Rows, model: NoiseModel | None, ends: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, final
 
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ from qiskit.transpiler import Target
 from qfleet.errors import NoiseError
 from qfleet.noise.aer import AerNoiseModel, parts_of_dict, read_model
 from qfleet.noise.channel import Channel
-from qfleet.noise.checks import number, probability
+from qfleet.noise.checks import number
 from qfleet.noise.device import DeviceSettings, gate_errors, qubit_times, readout_errors
 from qfleet.noise.files import read_parts, write_parts
 from qfleet.noise.parts import Parts, Qubits, Relaxation
@@ -226,20 +226,7 @@ class NoiseModel:
         Raises:
             NoiseError: the lists are of different lengths, or a value is out of its range.
         """
-        populations = [0.0] * len(t1s) if excited_state_populations is None else excited_state_populations
-        if not len(t1s) == len(t2s) == len(populations):
-            raise NoiseError(
-                f"t1s, t2s and excited_state_populations have {len(t1s)}, {len(t2s)} and {len(populations)} entries",
-                entry="t1s",
-            )
-        for qubit, (t1, t2, population) in enumerate(zip(t1s, t2s, populations, strict=True)):
-            number(f"t1s[{qubit}]", t1, 0.0, math.inf)
-            number(f"t2s[{qubit}]", t2, 0.0, 2 * float(t1))
-            probability(f"excited_state_populations[{qubit}]", population)
-        if dt is not None:
-            number("dt", dt, 0.0, math.inf)
-            dt = float(dt)
-        relaxation = Relaxation(_floats(t1s), _floats(t2s), _floats(populations), dt)
+        relaxation = Relaxation.of(t1s, t2s, excited_state_populations, dt)
         return self._of(self._parts._replace(relaxation=relaxation))
 
     @classmethod
@@ -323,28 +310,6 @@ class NoiseModel:
         """Tell whether any measurement may be read wrongly."""
         return bool(self._parts.readout)
 
-    def relaxed(self, qubit: int, seconds: float) -> Channel | None:
-        """Return the relaxation of a qubit during a delay, or ``None``.
-
-        Args:
-            qubit: the qubit.
-            seconds: the time.
-
-        Raises:
-            NoiseError: the model has no times for the qubit, or impossible ones.
-        """
-        relaxation = self._parts.relaxation
-        if relaxation is None:
-            return None
-        if qubit >= len(relaxation.t1s):
-            raise NoiseError(
-                f"a delay on qubit {qubit}: the noise model has relaxation times of {len(relaxation.t1s)} qubits",
-                entry="delay",
-                value=qubit,
-            )
-        times = relaxation.t1s[qubit], relaxation.t2s[qubit]
-        return _relaxed(*times, seconds, relaxation.excited_state_populations[qubit])
-
     def entries(self) -> Iterable[tuple[str, Qubits, Channel]]:
         """Yield the name, the qubits and the channel of each entry."""
         for name, by_qubits in self._parts.gates.items():
@@ -378,11 +343,6 @@ class NoiseModel:
         return "<NoiseModel: " + ("no noise" if not lines else "; ".join(lines)) + ">"
 
 
-@lru_cache(4096)
-def _relaxed(t1: float, t2: float, seconds: float, population: float) -> Channel:
-    return Channel.thermal_relaxation(t1, t2, seconds, population)
-
-
 def _qubits(qubits: int | Iterable[int] | None) -> Qubits:
     if qubits is None:
         return None
@@ -391,10 +351,6 @@ def _qubits(qubits: int | Iterable[int] | None) -> Qubits:
     if not found or len(set(found)) != len(found):
         raise NoiseError(f"qubits = {qubits!r}: different qubits are needed", entry="qubits", value=qubits)
     return found
-
-
-def _floats(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(map(float, values))
 
 
 def _listed(places: Iterable[Qubits]) -> str:
