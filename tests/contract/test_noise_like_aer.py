@@ -17,7 +17,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Instruction, Measure, Reset
 from qiskit.circuit.library import UnitaryGate, XGate, YGate
 from qiskit.quantum_info import SuperOp
-from reference import assert_drawn_from
+from reference import assert_drawn_from, standard_gates
 
 from qfleet.errors import NoiseError
 from qfleet.lowering.lower import lower
@@ -446,3 +446,53 @@ def test_noise_in_control_flow() -> None:
     program = lower(circuit, Output.COUNTS, noise=NoiseModel.from_aer(model))
     exact = {f"{bits:03b}": p for bits, p in probabilities(program).items() if p > 1e-12}
     assert_drawn_from(counts, exact)
+
+
+#: The gates that Aer's density matrices have.
+GATES = [
+    "x",
+    "y",
+    "z",
+    "h",
+    "s",
+    "sdg",
+    "t",
+    "tdg",
+    "sx",
+    "sxdg",
+    "id",
+    "p",
+    "r",
+    "rx",
+    "ry",
+    "rz",
+    "u",
+    "u1",
+    "u2",
+    "u3",
+    "cx",
+    "cy",
+    "cz",
+    "cp",
+    "cu1",
+    "swap",
+    "ecr",
+    "rxx",
+    "ryy",
+    "rzz",
+    "rzx",
+    "ccx",
+]
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_any_gate_may_be_named(name: str) -> None:
+    gate = standard_gates()[name]
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 1, 2])
+    circuit.t([0, 1, 2])
+    circuit.append(gate, [2, 0, 1][: gate.num_qubits])
+    error = damped(0.3)
+    for place in range(1, gate.num_qubits):
+        error = error.expand(damped(0.3 + 0.1 * place))
+    assert_same(circuit, model_with((error, [name], None)))
