@@ -116,6 +116,8 @@ def test_a_stronger_noise_takes_the_place_of_the_devices(device: BackendV2, prov
     noise = {"channels": 1, "places": gates, "readouts": 4, "errors_per_shot": pytest.approx(gates * 0.2 * 15 / 16)}
     assert sampled.metadata["noise"] == noise
     assert sampled.metadata["method"] == "density_matrix"
+    by_shots = backend.run(ready, shots=500, method="statevector", seed_simulator=3).result()
+    assert by_shots.results[0].metadata["noise"] == noise | {"patterns": pytest.approx(200, abs=150)}
 
 
 def test_saves_and_control_flow_stay(backend: FleetBackend) -> None:

@@ -15,7 +15,7 @@ from qfleet.errors import DamagedDataError
 from qfleet.jobs.counts import FleetResult
 from qfleet.jobs.result_data import experiment_data, split_parameter_sets
 from qfleet.jobs.saved_data import read_array
-from qfleet.ledger import CircuitRecord, JobRecord
+from qfleet.ledger import CircuitRecord, JobRecord, NoiseRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import SEED_STEP
@@ -137,7 +137,7 @@ def experiment(
             "num_qubits": circuit.num_qubits,
             "required_memory_mb": -(-circuit.required_bytes // 2**20),
             "time_taken": seconds,
-            **({} if circuit.noise is None else {"noise": msgspec.structs.asdict(circuit.noise)}),
+            **({} if circuit.noise is None else {"noise": _noise(circuit.noise, parts)}),
         },
     }
     if error:
@@ -148,6 +148,15 @@ def experiment(
         exc.circuit = parts[0].index
         raise
     return ExperimentResult(circuit.shots, True, data, status="DONE", **common)
+
+
+def _noise(noise: NoiseRecord, parts: Sequence[CircuitResult]) -> dict[str, Any]:
+    """Return the metadata of noise.
+
+    Blocks of shots count their patterns each for itself.
+    """
+    patterns = sum(part.patterns for part in parts)
+    return msgspec.structs.asdict(noise) | ({"patterns": patterns} if patterns else {})
 
 
 def failures(result: Result) -> dict[int, str]:

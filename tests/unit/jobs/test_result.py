@@ -173,3 +173,9 @@ def test_the_metadata_have_the_noise() -> None:
         "readouts": 1,
         "errors_per_shot": 0.25,
     }
+
+
+def test_blocks_of_shots_add_their_patterns_of_errors() -> None:
+    noisy = circuit(noise=NoiseRecord(2, 3, 1, 0.25))
+    parts = [part(0, [1], [2], patterns=2), part(0, [1], [2], first_shot=2, patterns=1)]
+    assert result([noisy], *parts).results[0].metadata["noise"]["patterns"] == 3

@@ -79,6 +79,8 @@ class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
     amplitudes: NDArray[np.complexfloating] | None = None
     #: the data of each of the program's saves, in their order
     saved: tuple[Saved, ...] = ()
+    #: the number of distinct patterns of errors among the shots; 0 if they aren't drawn before the run
+    patterns: int = 0
 
 
 class Simulator(Protocol):

@@ -86,6 +86,7 @@ def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
     parts: dict[str, list[bytes]] = {"outcomes": [], "counts": [], "memory": [], "amplitudes": []}
     distinct: list[int] = []
     saved: tuple[Any, ...] = ()
+    patterns = 0
     for outcome in outcomes:
         distinct.append(len(outcome.counts))
         parts["outcomes"].append(outcome.outcomes.tobytes())
@@ -94,11 +95,11 @@ def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
             parts["memory"].append(outcome.memory.astype("<u4", copy=False).tobytes())
         if outcome.amplitudes is not None:
             parts["amplitudes"].append(np.ascontiguousarray(outcome.amplitudes).tobytes())
-        saved = outcome.saved
+        saved, patterns = outcome.saved, outcome.patterns
     fields: dict[str, Any] = {name: b"".join(blobs) for name, blobs in parts.items()}
     if points > 1:
         return fields | {"distinct": np.array(distinct, "<i8").tobytes()}
-    return fields | {"saved": saved}
+    return fields | {"saved": saved, "patterns": patterns}
 
 
 def _bits(outcome: Outcome) -> bytes:

@@ -47,6 +47,8 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     expectation_values: bytes = field(default=b"", name="means")
     #: the data of each of the program's saves, in their order; of one point only
     saved: Annotated[tuple[Saved, ...], Meta(max_length=MAX_SAVES)] = ()
+    #: distinct patterns of errors among its shots; of one point only, 0 if they aren't known
+    patterns: Count = 0
 
 
 class ShardResult(Struct, frozen=True, forbid_unknown_fields=True):

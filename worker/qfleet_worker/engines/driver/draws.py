@@ -43,9 +43,14 @@ class Draws:
 
     def __init__(self, noise: Noise | None, uniforms: Uniforms, shots: int) -> None:
         self.channels = [] if noise is None else noise.channels
-        self._uniforms = uniforms
+        self.uniforms = uniforms
+        self._shots = shots
         #: the errors that are drawn up front
         self.errors = noise.draw(uniforms, shots) if noise is not None and noise.up_front else None
+
+    def num_patterns(self) -> int:
+        """Return the number of distinct patterns of errors; 0 if they aren't drawn up front."""
+        return 0 if self.errors is None else self.errors.num_patterns(self._shots)
 
     def branches(self, step: NoiseStep, visitors: Visitors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the places of shots with an error, and its branch."""
@@ -53,7 +58,7 @@ class Draws:
             return self.errors.at(step.event, visitors.shots)
         if not len(visitors.shots):
             return visitors.shots, visitors.shots
-        numbers = self._uniforms.of(step.event, visitors.shots, visitors.visit)
+        numbers = self.uniforms.of(step.event, visitors.shots, visitors.visit)
         branches = np.searchsorted(self.channels[step.channel].ends, numbers, side="right")
         places = np.flatnonzero(branches)
         return places, branches[places]
@@ -85,7 +90,7 @@ class Draws:
             if branch.operators > 1:
                 targets = [step.wires[target] for target in branch.targets]
                 weights = branch.weights(states.densities(which, targets))
-                numbers = self._uniforms.of(step.event + 1, some.shots, some.visit)
+                numbers = self.uniforms.of(step.event + 1, some.shots, some.visit)
                 drawn = draw_ways(numbers, weights, places).astype(np.int64)
             for operator in np.unique(drawn).tolist():
                 chosen[own[drawn == operator]] = len(operators)

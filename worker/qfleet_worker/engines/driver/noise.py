@@ -134,6 +134,15 @@ class Errors(NamedTuple):
     #: int64, shape (errors,): the branch of the site's channel, never the identity
     branches: NDArray[np.int64]
 
+    def num_patterns(self, shots: int) -> int:
+        """Return the number of distinct patterns of some shots, that without errors included."""
+        sites = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        # A pattern is known by the sum of random numbers, one for each site and branch.
+        codes = (sites.astype(np.uint64) << np.uint64(32)) + self.branches.astype(np.uint64)
+        sums = np.zeros(shots, np.uint64)
+        np.add.at(sums, self.shots, _mixed(codes))
+        return len(np.unique(sums))
+
     def at(self, event: int, shots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the errors of some shots at a row of noise.
 
@@ -257,3 +266,11 @@ def flipped(
         return bits
     chances = np.where(bits, flips[1], flips[0])
     return bits ^ (uniforms.of(event + READOUT_EVENTS, shots, visit) < chances)
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return numbers that look random, one for each (SplitMix64)."""
+    mixed = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

@@ -42,8 +42,8 @@ def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[],
         return exact_means(experiment, flow, make_source())
     tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.request.keeps_shots else None)
     saver = Saver(experiment.program, experiment.request.precision)
-    amplitudes = _run_parts(experiment, flow, make_source(), tally, saver)
-    return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result())
+    amplitudes, patterns = _run_parts(experiment, flow, make_source(), tally, saver)
+    return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result(), patterns=patterns)
 
 
 def _is_random(flow: Flow[Any]) -> bool:
@@ -68,7 +68,7 @@ def ends(
     flow: Flow[AnyPlan],
     source: StateSource,
     shots: int,
-    uniforms: Uniforms,
+    draws: Draws,
     records: ShotRecords,
     take: Take | None = None,
     phases: bool = False,
@@ -82,7 +82,7 @@ def ends(
         flow: the compiled program.
         source: makes the states.
         shots: their number.
-        uniforms: their random numbers.
+        draws: their random numbers.
         records: take the clbits that the shots write.
         take: is called at saves.
         phases: keep the global phase of every shot; fewer shots are simulated together. Without it, the phase of a
@@ -92,10 +92,9 @@ def ends(
         EngineError: a loop doesn't end, or an expression has no value.
     """
     left = np.arange(shots)
-    draws = Draws(flow.noise, uniforms, shots)
     kind = NoisyRun if flow.noise is not None and flow.noise.up_front else ShotRun
     while len(left):
-        run = kind(flow, source, uniforms, draws, records, take, phases)
+        run = kind(flow, source, draws.uniforms, draws, records, take, phases)
         yield from run.run(left)
         left = run.put_off()
         records.forget(left)
@@ -103,23 +102,25 @@ def ends(
 
 def _run_parts(
     experiment: Experiment, flow: Flow[Any], source: StateSource, tally: Tally, saver: Saver
-) -> ComplexArray | None:
+) -> tuple[ComplexArray | None, int]:
     """Run the shots part by part.
 
     Returns:
-        The amplitudes after the last shot, if asked for.
+        The amplitudes after the last shot, if asked for; and the number of distinct patterns of errors.
     """
     at_once = max(1, flow.limits.numbers // _numbers_per_shot(flow))
     last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
     amplitudes: ComplexArray | None = None
+    patterns = 0
     for first in range(0, experiment.shots, at_once):
         shots = min(at_once, experiment.shots - first)
         uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
-        records = ShotRecords(shots)
-        for front in ends(flow, source, shots, uniforms, records, saver.taking(first), saver.phases):
+        draws, records = Draws(flow.noise, uniforms, shots), ShotRecords(shots)
+        patterns += draws.num_patterns()
+        for front in ends(flow, source, shots, draws, records, saver.taking(first), saver.phases):
             after = read(front, flow, records, uniforms, first, tally, last - first)
             amplitudes = amplitudes if after is None else after
-    return amplitudes
+    return amplitudes, patterns
 
 
 def _numbers_per_shot(flow: Flow[Any]) -> int:

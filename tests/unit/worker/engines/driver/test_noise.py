@@ -201,3 +201,19 @@ def test_single_precision_has_the_same_distribution(engine: str) -> None:
     outcome = ENGINES[engine]().run(make_experiment(program, SHOTS, 3, precision="single"))
     value, freedom = chi_square(counts(outcome), probabilities(program))
     assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_distinct_patterns_of_errors_are_counted(engine: str) -> None:
+    def patterns(*channels: Channel, shots: int = 200) -> int:
+        rows = [op(Op.H, [0]), *[noise(channel, 0) for channel in channels], measure(0, 0)]
+        return ENGINES[engine]().run(make_experiment(program_of(1, 1, rows), shots=shots)).patterns
+
+    assert patterns() == 0
+    assert patterns(NEVER) == 1
+    assert patterns(NEVER, HALF) == 2
+    assert patterns(HALF, HALF, HALF) == 8
+    assert patterns(depolarizing(0.75), HALF) == 8
+    assert patterns(HALF, HALF, HALF, shots=1) == 1
+    # Where errors wait for jumps, nothing is known before.
+    assert ENGINES[engine]().run(make_experiment(dynamic(1), shots=50)).patterns == 0
