@@ -49,7 +49,10 @@ class Draws:
         self.errors = noise.draw(uniforms, shots) if noise is not None and noise.up_front else None
 
     def num_patterns(self) -> int:
-        """Return the number of distinct patterns of errors; 0 if they aren't drawn up front."""
+        """Return the number of distinct patterns of errors.
+
+        It is 0 if errors aren't drawn before the run.
+        """
         return 0 if self.errors is None else self.errors.num_patterns(self._shots)
 
     def branches(self, step: NoiseStep, visitors: Visitors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -135,7 +135,10 @@ class Errors(NamedTuple):
     branches: NDArray[np.int64]
 
     def num_patterns(self, shots: int) -> int:
-        """Return the number of distinct patterns of some shots, that without errors included."""
+        """Return the number of distinct patterns of some shots.
+
+        That without errors counts too.
+        """
         sites = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         # A pattern is known by the sum of random numbers, one for each site and branch.
         codes = (sites.astype(np.uint64) << np.uint64(32)) + self.branches.astype(np.uint64)
