@@ -15,7 +15,7 @@ from qfleet.options import NAMES, RunKeywords, RunOptions, check_labels
 from qfleet.primitives.options import EstimatorKeywords, SamplerKeywords
 
 #: Of a primitive's keywords, those that aren't options of its own.
-NESTED = {"seed_simulator", "backend_options", "run_options"}
+NESTED = {"seed_simulator", "noise_model", "backend_options", "run_options"}
 
 
 def documented(thing: Any, heading: str) -> dict[str, str]:
