@@ -159,3 +159,66 @@ def test_what_is_no_density_matrix_is_refused(matrix: np.ndarray, text: str) -> 
     circuit.append(Instruction("set_density_matrix", 1, 0, [matrix]), [0])
     with pytest.raises(UnsupportedCircuitError, match=text):
         run_in_process(circuit, ENGINES["numpy"]())
+
+
+def superop(circuit: QuantumCircuit, name: str, **options: object) -> SuperOp:
+    """Return the superoperator that an engine saves."""
+    result = run_in_process(circuit, ENGINES[name](), **options)
+    assert result.results[0].metadata["method"] == "superop"
+    return result.data(circuit)["superop"]
+
+
+@pytest.mark.parametrize("num_qubits", [1, 2, 3])
+@pytest.mark.parametrize("name", ENGINES)
+def test_superoperators(name: str, num_qubits: int) -> None:
+    circuit = QuantumCircuit(num_qubits)
+    for qubit in range(num_qubits):
+        circuit.u(0.3 + qubit, 0.7, 1.9 - qubit, qubit)
+        circuit.append(CHANNELS["amplitude damping"](1).to_instruction(), [qubit])
+    if num_qubits > 1:
+        circuit.cx(1, 0)
+        circuit.swap(0, num_qubits - 1)
+        circuit.append(CHANNELS["Kraus"](2).to_instruction(), [num_qubits - 1, 0])
+        circuit.reset(0)
+        circuit.ry(0.3, 0)
+    expected = SuperOp(circuit) if num_qubits == 1 else None
+    circuit.save_superop()
+    of_aers = np.asarray(aer.AerSimulator(method="superop").run(circuit).result().data()["superop"])
+    found = superop(circuit, name)
+    assert np.abs(np.asarray(found) - of_aers).max() < 1e-10
+    if expected is not None:
+        assert np.abs(np.asarray(found) - np.asarray(expected)).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_superoperator_is_set(name: str) -> None:
+    channel = SuperOp(random_quantum_channel(4, seed=3))
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.swap(0, 1)
+    circuit.cx(1, 0)
+    circuit.set_superop(channel)
+    circuit.u(0.3, 0.4, 0.5, 1)
+    circuit.cx(0, 1)
+    circuit.save_state()
+    of_aers = aer.AerSimulator(method="superop").run(circuit).result().data()["superop"]
+    assert np.abs(np.asarray(superop(circuit, name, method="superop")) - np.asarray(of_aers)).max() < 1e-10
+
+
+def test_what_has_no_superoperator_is_refused() -> None:
+    engine = ENGINES["numpy"]()
+    measured = QuantumCircuit(1, 1)
+    measured.measure(0, 0)
+    measured.save_superop()
+    with pytest.raises(UnsupportedCircuitError, match="saves its superoperator but has a measure"):
+        run_in_process(measured, engine)
+    plain = QuantumCircuit(1)
+    plain.h(0)
+    with pytest.raises(UnsupportedCircuitError, match="saves no superoperator"):
+        run_in_process(plain, engine, method="superop")
+    plain.save_superop()
+    with pytest.raises(UnsupportedCircuitError, match="saves its superoperator, which method='statevector'"):
+        run_in_process(plain, engine, method="statevector")
+    plain.save_probabilities()
+    with pytest.raises(UnsupportedCircuitError, match="saves the probabilities"):
+        run_in_process(plain, engine)

@@ -133,7 +133,7 @@ class OneEngine:
     simulator: Simulator
     reason: str = ""
     name: str = "fake"
-    methods: frozenset[Method] = frozenset({"statevector", "density_matrix", "unitary"})
+    methods: frozenset[Method] = frozenset({"statevector", "density_matrix", "superop", "unitary"})
 
     def available(self) -> str:
         return ""

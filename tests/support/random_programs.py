@@ -30,7 +30,7 @@ _COUNTER = 4
 _TAME_STEPS = (Step.SIN, Step.COS, Step.ATAN, Step.ABS, Step.CONJUGATE)
 _TAME_PAIRS = (Step.ADD, Step.SUB, Step.MUL, Step.RSUB)
 _GATES = tuple(code for code in Op if IS_UNITARY[code])
-_SAVES = tuple(kind for kind in SaveKind if kind is not SaveKind.UNITARY)
+_SAVES = tuple(kind for kind in SaveKind if kind not in (SaveKind.UNITARY, SaveKind.SUPEROP))
 
 
 def random_program(

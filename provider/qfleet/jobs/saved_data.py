@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import DensityMatrix, Operator, Statevector
+from qiskit.quantum_info import DensityMatrix, Operator, Statevector, SuperOp
 from qiskit.result import ProbDistribution
 
 from qfleet.errors import DamagedDataError
@@ -44,8 +44,9 @@ def saved_data(
         raise DamagedDataError("the blocks of a circuit's shots saved different data")
     data = {}
     for number, save in enumerate(parts[0] if parts else ()):
-        # A unitary is the same for all shots.
-        blocks = [part[number] for part in (parts[:1] if save.spec.quantity is Quantity.MATRIX else parts)]
+        # A unitary or a superoperator is the same for all shots.
+        once = save.spec.quantity in (Quantity.MATRIX, Quantity.SUPEROP)
+        blocks = [part[number] for part in (parts[:1] if once else parts)]
         value = _merge(blocks, num_clbits, precision, num_qubits)
         if value is not None:
             data[save.label] = value
@@ -144,6 +145,8 @@ def _expected_size(kind: SaveKind, size: int, num_qubits: int) -> int:
             return 1 << num_qubits
         case Quantity.MATRIX:
             return 1 << 2 * num_qubits
+        case Quantity.SUPEROP:
+            return 1 << 4 * num_qubits
         case Quantity.PROBABILITIES:
             return 1 << max(size.bit_length() - 1, 0)
         case Quantity.DENSITY_MATRIX:
@@ -178,6 +181,7 @@ RESULT_TYPES: Final[Mapping[SaveKind, Callable[[NDArray[Any]], Any]]] = {
     SaveKind.EXPECTATION_VALUE: lambda value: float(value[0]),
     SaveKind.DENSITY_MATRIX: lambda value: DensityMatrix(_square(value)),
     SaveKind.UNITARY: lambda value: Operator(_square(value)),
+    SaveKind.SUPEROP: lambda value: SuperOp(_square(value)),
 }
 
 

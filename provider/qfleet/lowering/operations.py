@@ -31,12 +31,19 @@ from qfleet.lowering.reader import Reader
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.saves import is_save, lower_save, saves_state
-from qfleet.lowering.tables import density_rows, diagonal_rows, initialize_rows, permutation_rows, unitary_rows
+from qfleet.lowering.tables import (
+    density_rows,
+    diagonal_rows,
+    initialize_rows,
+    permutation_rows,
+    superop_rows,
+    unitary_rows,
+)
 from qfleet.wire.program.operations import Op
 
 _NOTHING = Rows()
-#: Aer's instruction, known by its name.
-_SET_DENSITY_MATRIX = "set_density_matrix"
+#: Aer's instructions, known by their names.
+_SETS = {"set_density_matrix": density_rows, "set_superop": superop_rows}
 _RESET = Rows([shape_of(Op.RESET)], [0])
 
 
@@ -138,9 +145,9 @@ class Operations:
         """Return the rows of an instruction of Aer's, else ``None``."""
         if is_save(operation):
             return self._save(operation)
-        if operation.name == _SET_DENSITY_MATRIX and len(operation.params) == 1:
+        if operation.name in _SETS and len(operation.params) == 1:
             self.context.refuse_in_unitary()
-            return density_rows(operation.params[0], self.context.tables, operation.num_qubits)
+            return _SETS[operation.name](operation.params[0], self.context.tables, operation.num_qubits)
         if is_error(operation):
             self.context.refuse_in_unitary()
             return error_rows(operation)

@@ -27,7 +27,6 @@ _INSTEAD: Final = {
     "save_clifford": "`save_statevector` or `save_unitary`",
     "save_matrix_product_state": "`save_statevector`",
     "save_stabilizer": "`save_statevector`",
-    "save_superop": "`save_unitary`",
 }
 #: Labels that a result uses for its own data.
 _RESERVED: Final = frozenset({"counts", "memory"})

@@ -198,6 +198,17 @@ def amplitude_rows(amplitudes: Iterable[complex], tables: Tables, num_qubits: in
     return _table_row(Op.INITIALIZE, state, tables, num_qubits)
 
 
+def superop_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
+    """Return one row that sets a superoperator. Raises `RefusalError`."""
+    matrix = _numbers(np.asarray(matrix).reshape(-1)).reshape(np.shape(matrix))
+    size = 1 << 2 * num_qubits
+    if matrix.shape != (size, size):
+        raise RefusalError(f"its superoperator has the shape {matrix.shape}; {num_qubits} qubits need {(size, size)}")
+    if not np.isfinite(matrix).all():
+        raise RefusalError("its superoperator has an entry that isn't a finite number")
+    return _table_row(Op.SET_SUPEROP, matrix, tables, num_qubits)
+
+
 def density_rows(matrix: Any, tables: Tables, num_qubits: int) -> Rows:
     """Return one row that gives its qubits a density matrix. Raises `RefusalError`."""
     matrix = _numbers(np.asarray(matrix).reshape(-1)).reshape(np.shape(matrix))

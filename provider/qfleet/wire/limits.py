@@ -49,6 +49,8 @@ MAX_FLOW_OPERATIONS: Final = 1 << 16
 MAX_TABLES: Final = 1 << 20
 #: Most qubits of a table. No simulator holds a larger matrix.
 MAX_TABLE_QUBITS: Final = 30
+#: Qubits of a superoperator: it has 16**n entries.
+MAX_SUPEROP_QUBITS: Final = 6
 #: Most characters of a loop's name.
 MAX_NAME: Final = 200
 

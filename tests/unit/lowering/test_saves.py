@@ -79,7 +79,6 @@ def test_phases_stay_on_their_side_of_a_save() -> None:
         ("save_clifford", "save_unitary"),
         ("save_matrix_product_state", "save_statevector"),
         ("save_stabilizer", "save_statevector"),
-        ("save_superop", "save_unitary"),
     ],
 )
 def test_states_that_no_method_has_are_refused_with_what_to_use(name: str, instead: str) -> None:

@@ -37,8 +37,8 @@ def _noise(program: Program, wanted: Wanted) -> Program:
 
 
 def _saves(program: Program, wanted: Wanted) -> Program:
-    unitary, density = wanted.output == Output.UNITARY, wanted.method == "density_matrix"
-    program = resolve_saves(program, wanted.save_state_labels, unitary=unitary, density=density)
+    unitary = wanted.output == Output.UNITARY
+    program = resolve_saves(program, wanted.save_state_labels, unitary=unitary, method=wanted.method)
     if program.saves and wanted.output in PRIMITIVE_OUTPUTS:
         raise RefusalError(
             "has save instructions, but the result of a primitive can't hold their data; "

@@ -5,29 +5,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from typing import Final
 
 import msgspec
 
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.saves import METHOD_LABEL
 from qfleet.wire.limits import MAX_SAVES
-from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.messages.request import Method
+from qfleet.wire.program.operations import IS_FLOW, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity, Save, SaveKind
 
+#: By method, the save that a ``save_state`` becomes; for all others it is that of the statevector.
+_KINDS: Final = {"density_matrix": SaveKind.DENSITY_MATRIX, "superop": SaveKind.SUPEROP}
+
 
 def resolve_saves(
-    program: Program, save_state_labels: Collection[str], *, unitary: bool, density: bool = False
+    program: Program, save_state_labels: Collection[str], *, unitary: bool, method: Method = "automatic"
 ) -> Program:
     """Return a program with checked saves of definite kinds.
 
-    A ``save_state`` becomes a save of the statevector, the density matrix or the unitary, as the method has it.
+    A ``save_state`` becomes a save of the state that the method has.
 
     Args:
         program: the program to resolve.
         save_state_labels: labels of the ``save_state`` instructions.
         unitary: True if the output is the circuit's unitary.
-        density: True if the method is a density matrix.
+        method: the method that is asked for.
 
     Raises:
         RefusalError: the saves don't fit the circuit.
@@ -35,7 +40,8 @@ def resolve_saves(
     if not program.saves:
         return program
     unitary = unitary or program.saves_unitary()
-    kind = SaveKind.UNITARY if unitary else SaveKind.DENSITY_MATRIX if density else SaveKind.STATEVECTOR
+    superop = method == "superop" or program.saves_superop()
+    kind = SaveKind.UNITARY if unitary else _KINDS.get("superop" if superop else method, SaveKind.STATEVECTOR)
     saves = [_of_kind(save, kind) if save.label in save_state_labels else save for save in program.saves]
     if len(saves) > MAX_SAVES:
         raise RefusalError(f"has {len(saves)} save instructions; at most {MAX_SAVES} are possible")
@@ -45,6 +51,8 @@ def resolve_saves(
             f"saves under the label {label!r} {times} times, counting each turn of a for-loop; "
             "give each save its own label with `label=...`"
         )
+    if superop:
+        _check_superop(program, saves)
     if unitary:
         _check_unitary(program, saves)
     widths = program.num_targets[program.codes == Op.SAVE].tolist()
@@ -55,6 +63,19 @@ def resolve_saves(
                 "it can only be saved for all qubits"
             )
     return msgspec.structs.replace(program, saves=tuple(saves))
+
+
+def _check_superop(program: Program, saves: list[Save]) -> None:
+    other = next((save for save in saves if save.spec.quantity is not Quantity.SUPEROP), None)
+    if other is not None:
+        raise RefusalError(
+            f"saves {_words(other.kind)} ({other.label!r}) where its superoperator is computed; "
+            "put it into another circuit"
+        )
+    others = program.codes[IS_FLOW[program.codes] | (program.codes == Op.MEASURE)]
+    if len(others):
+        name = Op(others[0]).name.lower()
+        raise RefusalError(f"saves its superoperator but has a {name}, so it isn't one channel; remove one of the two")
 
 
 def _of_kind(save: Save, kind: SaveKind) -> Save:

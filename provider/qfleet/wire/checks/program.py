@@ -16,7 +16,7 @@ from qfleet.wire.checks.flow import check_flow
 from qfleet.wire.checks.formulas import check_formulas
 from qfleet.wire.checks.saves import check_saves
 from qfleet.wire.errors import WireError
-from qfleet.wire.limits import MAX_OPERATIONS, MAX_QUBITS, MAX_TABLE_QUBITS
+from qfleet.wire.limits import MAX_OPERATIONS, MAX_QUBITS, MAX_SUPEROP_QUBITS, MAX_TABLE_QUBITS
 from qfleet.wire.program.operations import ANGLES, CLBITS, HAS_TABLE, IS_KNOWN, IS_UNITARY, TABLE_BITS, TARGETS, Op
 from qfleet.wire.program.program import Program
 
@@ -87,6 +87,8 @@ def _check_tables(program: Program, targets: NDArray[np.int64]) -> None:
     widths = targets[takers]
     if (widths > MAX_TABLE_QUBITS).any():
         raise WireError(f"a table over {np.max(widths)} qubits; at most {MAX_TABLE_QUBITS} are allowed")
+    if (widths[program.codes[takers] == Op.SET_SUPEROP] > MAX_SUPEROP_QUBITS).any():
+        raise WireError(f"a superoperator over more than {MAX_SUPEROP_QUBITS} qubits")
     sizes = np.array([table.size for table in program.tables], np.int64)
     expected = 1 << TABLE_BITS[program.codes[takers]] * widths
     if (sizes[refs] != expected).any():

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from qfleet.wire.errors import WireError
-from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.operations import IS_FLOW, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Payload, Quantity, Save
 
@@ -30,11 +30,22 @@ def check_saves(program: Program) -> None:
     widths = program.num_targets[takers].tolist()
     for ref, width in zip(refs.tolist(), widths, strict=True):
         _check(program.saves[ref], program.num_qubits, width)
+    if program.saves_superop():
+        _check_superop(program)
     if program.saves_unitary():
         if not (IS_UNITARY[program.codes] | takers).all():
             raise WireError("a unitary is saved of what isn't unitary")
         if any(save.spec.quantity is not Quantity.MATRIX for save in program.saves):
             raise WireError("a unitary is saved together with a state")
+
+
+def _check_superop(program: Program) -> None:
+    if any(save.spec.quantity is not Quantity.SUPEROP for save in program.saves):
+        raise WireError("a superoperator is saved together with something else")
+    if IS_FLOW[program.codes].any() or (program.codes == Op.MEASURE).any():
+        raise WireError("a superoperator is saved of what has several outcomes")
+    if (program.num_targets[program.codes == Op.SET_SUPEROP] != program.num_qubits).any():
+        raise WireError("a superoperator isn't set on all qubits")
 
 
 def _check(save: Save, num_qubits: int, width: int) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.messages.request import Method
+from qfleet.wire.messages.request import EXACT_METHODS, Method
 from qfleet.wire.program.operations import EVENTS, IS_UNITARY, JUMPS, Op
 from qfleet.wire.program.program import Program
 
@@ -44,14 +44,14 @@ def num_sweeps(program: Program, method: Method) -> float:
     Noise is none of them: a state that it leaves alone isn't touched, and in a density matrix it is a part of its gate.
     So are gates on one qubit there, with the next gate on several.
     """
-    if method != "density_matrix":
+    if method not in EXACT_METHODS:
         counted = np.where(program.codes == Op.NOISE, 0.0, 1.0)
     else:
         widths = program.num_controls.astype(np.int64) + program.num_targets
         counted = np.where((widths > 1) & IS_UNITARY[program.codes], 1.0, 0.0)
         counted[is_wide(program)] = _WIDE_GATE
     turns = _turns(program) if len(program.jumps) else 1.0
-    return float((counted * turns).sum()) + (program.num_qubits if method == "density_matrix" else 0)
+    return float((counted * turns).sum()) + (program.num_qubits if method in EXACT_METHODS else 0)
 
 
 def is_wide(program: Program) -> NDArray[np.bool_]:
@@ -61,7 +61,7 @@ def is_wide(program: Program) -> NDArray[np.bool_]:
     """
     widths = program.num_controls.astype(np.int64) + program.num_targets
     gates = (widths > _WIDEST_MATRIX) & IS_UNITARY[program.codes]
-    prepares = np.isin(program.codes, [Op.INITIALIZE, Op.SET_DENSITY_MATRIX])
+    prepares = np.isin(program.codes, [Op.INITIALIZE, Op.SET_DENSITY_MATRIX, Op.SET_SUPEROP])
     return np.asarray(gates | (prepares & (widths > 1)))
 
 
@@ -81,7 +81,7 @@ def holds_branches(program: Program, shots: int, method: Method, *, exact: bool 
 
     Measurements that only measurements follow are sampled from one state. For the arguments see `num_passes`.
     """
-    if exact and method == "density_matrix" and not len(program.jumps):
+    if method == "superop" or (exact and method == "density_matrix" and not len(program.jumps)):
         return False
     shots = MOST_BRANCHES if exact else shots
     if len(program.jumps):
@@ -102,7 +102,7 @@ def num_passes(program: Program, shots: int, method: Method, *, exact: bool = Fa
         exact: True for means over all outcomes: branches are followed in place of shots. A density matrix has none,
             unless an outcome decides what comes next.
     """
-    if exact and method == "density_matrix" and not len(program.jumps):
+    if method == "superop" or (exact and method == "density_matrix" and not len(program.jumps)):
         return 1.0
     shots = MOST_BRANCHES if exact else shots
     divides = _divides(program, method) & (program.codes != Op.NOISE)

@@ -82,12 +82,18 @@ _NUMPY_DENSITY: Final = _DENSITY._replace(
     states=1.7,
 )
 
+# A superoperator is a density matrix of twice as many qubits, and is saved as a whole.
+_SUPEROP: Final = _DENSITY._replace(reading_states=8.0)
+_NUMPY_SUPEROP: Final = _NUMPY_DENSITY._replace(reading_states=8.0)
+
 CONSTANTS: Final[Mapping[tuple[str, Method], Constants]] = {
     (FASTER_ENGINE, "statevector"): _STATEVECTOR,
     (FASTER_ENGINE, "density_matrix"): _DENSITY,
+    (FASTER_ENGINE, "superop"): _SUPEROP,
     (FASTER_ENGINE, "unitary"): _STATEVECTOR,
     (SLOWER_ENGINE, "statevector"): _NUMPY,
     (SLOWER_ENGINE, "density_matrix"): _NUMPY_DENSITY,
+    (SLOWER_ENGINE, "superop"): _NUMPY_SUPEROP,
     (SLOWER_ENGINE, "unitary"): _NUMPY,
 }
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from qfleet.wire.cost.branches import holds_branches, is_wide, num_operations, num_passes, num_sweeps
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
-from qfleet.wire.messages.request import Output, Request, has_exact_means
+from qfleet.wire.messages.request import EXACT_METHODS, Output, Request, has_exact_means
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
@@ -104,7 +104,7 @@ def costs(
     steps = _steps(program, request, shots, num_observables)
     branches = holds_branches(program, shots, request.method, exact=has_exact_means(program, request.output))
     reads = _part_read(program, request)
-    wide = request.method == "density_matrix" and bool(is_wide(program).any())
+    wide = request.method in EXACT_METHODS and bool(is_wide(program).any())
     found = {}
     for engine in engines:
         constants = constants_of(engine, request.method)
@@ -121,13 +121,15 @@ def costs(
 
 
 def _part_read(program: Program, request: Request) -> float:
-    """Return the part of a state that a save reads out of order.
+    """Return the part of a state that a save copies.
 
     Of several saves, it is the largest.
     """
     quantities = [program.saves[ref].spec.quantity for ref in program.save_refs.tolist()]
-    if request.method != "density_matrix":
+    if request.method not in EXACT_METHODS:
         return float(any([quantity in _READING for quantity in quantities]))
+    if request.method == "superop":
+        return 1.0
     widths = program.num_targets[program.codes == Op.SAVE].tolist()
     read = [width for width, quantity in zip(widths, quantities, strict=True) if quantity is Quantity.DENSITY_MATRIX]
     return max([4.0 ** (width - program.num_qubits) for width in read], default=0.0)

@@ -58,7 +58,7 @@ def saved_size(program: Program, shots: int, precision: Precision, num_observabl
     for row, ref in zip(rows.tolist(), program.save_refs.tolist(), strict=True):
         save = program.saves[ref]
         branches = shots if len(program.jumps) else min(shots, 1 << min(int(events[row]), 31))
-        if save.spec.quantity is Quantity.MATRIX:
+        if save.spec.quantity in (Quantity.MATRIX, Quantity.SUPEROP):
             branches = 1
         if save.manner != "list":
             branches = min(branches, 1 << min(program.num_clbits, 31)) if save.conditional else 1

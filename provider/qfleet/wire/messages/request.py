@@ -12,15 +12,17 @@ from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity, SaveKind
 
 Precision = Literal["double", "single"]
-#: The methods of simulation: states of single shots, density matrices, or the matrix of all operations.
-Method = Literal["automatic", "statevector", "density_matrix", "unitary"]
+#: The methods of simulation: states of single shots, density matrices, the channel or the matrix of all operations.
+Method = Literal["automatic", "statevector", "density_matrix", "superop", "unitary"]
 
 #: Bytes of one amplitude.
 AMPLITUDE_BYTES: Final[dict[Precision, int]] = {"double": 16, "single": 8}
 #: Bytes of one number of a density matrix, which is always in double precision.
 DENSITY_BYTES: Final = 8
-#: Methods whose numbers count as the square of a state's amplitudes.
-_SQUARES: Final = frozenset({"density_matrix", "unitary"})
+#: Methods that have noise and resets as one outcome.
+EXACT_METHODS: Final = frozenset({"density_matrix", "superop"})
+#: Binary logarithms of the numbers for each qubit.
+_EXPONENTS: Final = {"density_matrix": 2, "unitary": 2, "superop": 4}
 
 
 class Output(StrEnum):
@@ -79,13 +81,13 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     def exponent(self, num_qubits: int) -> int:
         """Return the binary logarithm of the number of simulated amplitudes.
 
-        A density matrix has as many real numbers.
+        A density matrix or a superoperator has as many real numbers.
         """
-        return 2 * num_qubits if self.method in _SQUARES else num_qubits
+        return _EXPONENTS.get(self.method, 1) * num_qubits
 
     def state_bytes(self, num_qubits: int) -> int:
         """Return the bytes of one state."""
-        each = DENSITY_BYTES if self.method == "density_matrix" else self.amplitude_bytes
+        each = DENSITY_BYTES if self.method in EXACT_METHODS else self.amplitude_bytes
         return each << self.exponent(num_qubits)
 
 
@@ -95,6 +97,8 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
     Raises:
         MethodError: the method that is asked for can't give the output or the saved data.
     """
+    if program.saves_superop() or program.sets_superop() or request.method == "superop":
+        return _superop(program, request)
     saves = program.saves_unitary()
     if saves and request.output == Output.STATEVECTOR:
         raise MethodError("saves its unitary, and gives no statevector then; ask for counts, or leave the save out")
@@ -116,6 +120,21 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
         what = "saves its unitary" if saves else f"gives its {request.output}"
         raise MethodError(f"{what}, which method={request.method!r} doesn't have; leave the method out")
     return method, f"method={request.method!r} was asked for"
+
+
+def _superop(program: Program, request: Request) -> tuple[Method, str]:
+    """Return the method of a program that saves its superoperator."""
+    if not program.saves_superop():
+        raise MethodError("saves no superoperator, which method='superop' is for; add `save_superop()`")
+    if request.output != Output.COUNTS:
+        raise MethodError(f"saves its superoperator, and gives no {request.output}; ask for counts")
+    if request.method not in ("superop", "automatic"):
+        raise MethodError(
+            f"saves its superoperator, which method={request.method!r} doesn't have; leave the method out"
+        )
+    if request.method == "automatic":
+        return "superop", "automatic: the circuit saves its superoperator"
+    return "superop", "method='superop' was asked for"
 
 
 def _with_density_matrix(program: Program, request: Request) -> tuple[Method, str]:

@@ -70,6 +70,9 @@ class Op(IntEnum):
     NOISE = 39
     #: Give the targets the density matrix of the table, row-major, ``4**targets`` entries.
     SET_DENSITY_MATRIX = 40
+    #: Let the program so far be the channel of the table, on all qubits: a superoperator that stacks columns, row by
+    #: row, ``16**targets`` entries.
+    SET_SUPEROP = 41
 
 
 class Kind(Enum):
@@ -99,6 +102,8 @@ class Table(Enum):
     STATE = auto()
     #: ``4**targets`` entries of a density matrix, row-major
     DENSITY_MATRIX = auto()
+    #: ``16**targets`` entries of a superoperator, row-major
+    SUPEROP = auto()
 
 
 class Inverse(Enum):
@@ -201,6 +206,7 @@ SPECS: Final = (
     OpSpec(Op.NOISE, None, kind=Kind.NOISE, channel=True, events=2),
     # Density matrices alone have it.
     OpSpec(Op.SET_DENSITY_MATRIX, None, kind=Kind.PROJECTIVE, table=Table.DENSITY_MATRIX, events=PER_TARGET),
+    OpSpec(Op.SET_SUPEROP, None, kind=Kind.PROJECTIVE, table=Table.SUPEROP, events=PER_TARGET),
 )
 # fmt: on
 SPEC: Final[Mapping[Op, OpSpec]] = MappingProxyType({spec.op: spec for spec in SPECS})
@@ -246,7 +252,7 @@ HAS_CHANNEL: Final = flags_by_code(lambda spec: spec.channel)
 HAS_TABLE: Final = flags_by_code(lambda spec: spec.table is not Table.NONE)
 #: Bits of a table's index for each target.
 TABLE_BITS: Final = numbers_by_code(
-    lambda spec: {Table.NONE: 0, Table.MATRIX: 2, Table.DENSITY_MATRIX: 2}.get(spec.table, 1)
+    lambda spec: {Table.NONE: 0, Table.MATRIX: 2, Table.DENSITY_MATRIX: 2, Table.SUPEROP: 4}.get(spec.table, 1)
 )
 #: -1 if each row has its own number.
 TARGETS: Final = numbers_by_code(lambda spec: -1 if spec.targets is None else spec.targets, missing=-1)

@@ -11,7 +11,7 @@ array                   what one row takes from it
 ``operands``            its controls, then its targets, as qubit indices; an open control (active on 0) is ``~qubit``
 ``clbits``              ``MEASURE``: one clbit index
 ``params``              as many angles (radians) as the code has
-``table_refs``          ``UNITARY``, ``DIAGONAL``, ``INITIALIZE``, ``SET_DENSITY_MATRIX``: one index into ``tables``
+``table_refs``          an operation that has a table: one index into ``tables``
 ``jumps``               ``JUMP``, ``JUMP_UNLESS``: the row to go on with; the number of rows to end
 ``expression_refs``     ``JUMP_UNLESS``: one index into ``expressions``; ``STORE``: two, for where and what
 ``save_refs``           ``SAVE``: one index into ``saves``
@@ -139,6 +139,17 @@ class Program(msgspec.Struct, frozen=True, eq=False):
         No state is simulated then.
         """
         return any(save.spec.quantity is Quantity.MATRIX for save in self.saves)
+
+    def saves_superop(self) -> bool:
+        """Tell whether the program saves its superoperator.
+
+        No state is simulated then.
+        """
+        return any(save.spec.quantity is Quantity.SUPEROP for save in self.saves)
+
+    def sets_superop(self) -> bool:
+        """Tell whether the program sets a superoperator."""
+        return bool((self.codes == Op.SET_SUPEROP).any())
 
     def sets_density_matrix(self) -> bool:
         """Tell whether the program sets a density matrix."""

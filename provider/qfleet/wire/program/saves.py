@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS
+from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS, MAX_SUPEROP_QUBITS
 
 
 class SaveKind(IntEnum):
@@ -49,6 +49,8 @@ class SaveKind(IntEnum):
     EXPECTATION_VALUES = 11
     #: The same, and their squares, for the standard error over several shots.
     EXPECTATION_VALUES_AND_SQUARES = 12
+    #: The superoperator of all operations so far.
+    SUPEROP = 13
 
 
 #: ``single``: from the last shot; ``list``: from each shot; ``accum``: added up over shots; ``average``: their mean.
@@ -80,6 +82,8 @@ class Quantity(Enum):
     EXPECTATION_VALUES = auto()
     #: the matrix of all operations so far, which is the same for all shots
     MATRIX = auto()
+    #: the superoperator of all operations so far
+    SUPEROP = auto()
 
 
 _SINGLE: Final = ("single", "list")
@@ -131,6 +135,8 @@ SAVE_SPECS: Final = (
     SaveSpec(_K.EXPECTATION_VALUES, _Q.EXPECTATION_VALUES, "", Payload.PAULI_SUMS, manners=("average",)),
     SaveSpec(_K.EXPECTATION_VALUES_AND_SQUARES, _Q.EXPECTATION_VALUES, "", Payload.PAULI_SUMS,
              manners=("average",), squares=True),
+    SaveSpec(_K.SUPEROP, _Q.SUPEROP, "save_superop",
+             numbers="state", manners=_SINGLE, whole_state=True, most_qubits=MAX_SUPEROP_QUBITS),
 )
 # fmt: on
 SAVE_SPEC: Final[Mapping[SaveKind, SaveSpec]] = MappingProxyType({spec.kind: spec for spec in SAVE_SPECS})
@@ -253,6 +259,8 @@ def value_size(save: Save, num_qubits: int, num_targets: int) -> int:
             return 1 << num_qubits
         case Quantity.MATRIX:
             return 1 << 2 * num_qubits
+        case Quantity.SUPEROP:
+            return 1 << 4 * num_qubits
         case Quantity.PROBABILITIES:
             return 1 << num_targets
         case Quantity.DENSITY_MATRIX:

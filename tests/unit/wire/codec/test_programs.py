@@ -27,7 +27,7 @@ HOSTILE = {
     "more qubits than a number holds": (changed(num_qubits=2**64 - 1), "damaged message"),
     "too many clbits": (changed(num_clbits=MAX_CLBITS + 1), "damaged message"),
     "code 0": (single(0), "operation 0 has an unknown operation code"),
-    "code 41": (single(41), "operation 0 has an unknown operation code"),
+    "code 42": (single(42), "operation 0 has an unknown operation code"),
     "code 255": (single(255), "operation 0 has an unknown operation code"),
     "fewer controls than codes": (changed(num_controls=[0]), "10 codes, 1 control and 10 target counts"),
     "fewer targets than codes": (changed(num_targets=[0]), "10 codes, 10 control and 1 target counts"),
@@ -105,15 +105,14 @@ def test_the_place_of_a_wrong_row_is_named():
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.op.name)
 def test_every_operation_passes_in_its_right_form(spec: OpSpec):
     code, table = spec.op, spec.table is not Table.NONE
+    tables = {Op.UNITARY: np.ones(16), Op.SET_DENSITY_MATRIX: np.eye(4) / 4, Op.SET_SUPEROP: np.ones(256)}
     blob = single(
         code,
         targets=2 if spec.targets is None else spec.targets,
         clbits=[2] * spec.clbits,
         params=[0.5] * spec.angles,
         table_refs=[0] if table else [],
-        tables=({Op.UNITARY: np.ones(16), Op.SET_DENSITY_MATRIX: np.eye(4) / 4}.get(code, np.ones(4)),)
-        if table
-        else (),
+        tables=(tables.get(code, np.ones(4)),) if table else (),
         jumps=[1] * spec.jumps,
         expression_refs=[0] * spec.expressions,
         expressions=(Bit(0),),
@@ -168,7 +167,7 @@ NUMBERS = st.integers(-(2**31), 2**31 - 1)
 
 @settings(max_examples=300, deadline=None)
 @given(
-    codes=st.lists(st.integers(0, 41), max_size=4),
+    codes=st.lists(st.integers(0, 42), max_size=4),
     counts=st.lists(st.integers(0, 4), min_size=8, max_size=8),
     operands=st.lists(st.one_of(st.integers(-5, 5), NUMBERS), max_size=12),
     clbits=st.lists(st.one_of(st.integers(-1, 4), NUMBERS), max_size=3),

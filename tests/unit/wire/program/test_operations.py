@@ -71,9 +71,8 @@ def test_columns_are_the_rows_by_code() -> None:
         assert o.WRITES[code] == (code in (Op.MEASURE, Op.STORE))
         assert o.EXCHANGES[code] == spec.exchanges
         assert o.HAS_TABLE[code] == (spec.table is not Table.NONE)
-        assert o.TABLE_BITS[code] == {Op.UNITARY: 2, Op.DIAGONAL: 1, Op.INITIALIZE: 1, Op.SET_DENSITY_MATRIX: 2}.get(
-            code, 0
-        )
+        sized = {Op.UNITARY: 2, Op.DIAGONAL: 1, Op.INITIALIZE: 1, Op.SET_DENSITY_MATRIX: 2, Op.SET_SUPEROP: 4}
+        assert o.TABLE_BITS[code] == sized.get(code, 0)
         assert o.TARGETS[code] == (-1 if spec.targets is None else spec.targets)
         numbers = o.ANGLES[code], o.CLBITS[code], o.JUMPS[code], o.EXPRESSIONS[code], o.EVENTS[code]
         assert numbers == (spec.angles, spec.clbits, spec.jumps, spec.expressions, spec.events)
@@ -93,9 +92,8 @@ def test_operation_codes_stay_as_they_are():
     names = (
         "X Y Z H S SDG T TDG SX SXDG P RX RY RZ R U SWAP ISWAP DCX ECR RXX RYY RZZ RZX XX_MINUS_YY XX_PLUS_YY RCCX RC3X"
     )
-    others = (
-        "GLOBAL_PHASE UNITARY DIAGONAL MEASURE RESET INITIALIZE JUMP JUMP_UNLESS STORE SAVE NOISE SET_DENSITY_MATRIX"
-    )
+    others = "GLOBAL_PHASE UNITARY DIAGONAL MEASURE RESET INITIALIZE JUMP JUMP_UNLESS STORE SAVE NOISE"
+    others += " SET_DENSITY_MATRIX SET_SUPEROP"
     assert {code.name: int(code) for code in Op} == {
         name: number for number, name in enumerate(f"{names} {others}".split(), start=1)
     }

@@ -28,7 +28,8 @@ def test_kinds_stay_as_they_are() -> None:
     """They are on the wire: a number that changes is a new format."""
     names = (
         "STATEVECTOR STATEVECTOR_DICT AMPLITUDES AMPLITUDES_SQUARED PROBABILITIES PROBABILITIES_DICT EXPECTATION_VALUE "
-        "EXPECTATION_VALUE_VARIANCE DENSITY_MATRIX UNITARY EXPECTATION_VALUES EXPECTATION_VALUES_AND_SQUARES"
+        "EXPECTATION_VALUE_VARIANCE DENSITY_MATRIX UNITARY EXPECTATION_VALUES EXPECTATION_VALUES_AND_SQUARES "
+        "SUPEROP"
     )
     assert {kind.name: int(kind) for kind in SaveKind} == {name: n for n, name in enumerate(names.split(), start=1)}
 

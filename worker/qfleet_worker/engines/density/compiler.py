@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet_worker.engines.density.plan import Apply, Plan, Prepare, Step, Wide
+from qfleet_worker.engines.density.plan import Apply, Plan, Prepare, SetMap, Step, Wide
 from qfleet_worker.engines.density.transfer import (
     DEPHASED,
     MOST_QUBITS,
@@ -98,6 +98,10 @@ class _Compiler:
             entries = table(operation)
             matrix = entries @ entries.conj().T if code is Op.INITIALIZE else entries
             self._prepare(targets, of_density_matrix(matrix, len(targets)))
+        elif code is Op.SET_SUPEROP:
+            self._pending.clear()
+            entries = table(operation)
+            self._append(SetMap(targets, entries.reshape(4 ** len(targets), -1)), targets)
         elif code is Op.SAVE:
             for wire in tuple(self._pending):
                 self._flush(wire)

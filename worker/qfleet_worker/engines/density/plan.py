@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.density.transfer import Gate, Transfer
+from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.steps import EventStep, SaveStep
 
 
@@ -35,13 +36,23 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
+class SetMap:
+    """Let the channel of all steps so far be another."""
+
+    #: the wire of each qubit
+    wires: tuple[int, ...]
+    #: stacks columns; shape (4**wires, 4**wires)
+    superop: ComplexArray
+
+
+@dataclass(frozen=True, slots=True)
 class Wide:
     """Apply a gate on more wires than a transfer matrix has."""
 
     gate: Gate
 
 
-Step: TypeAlias = Apply | Prepare | Wide | EventStep | SaveStep
+Step: TypeAlias = Apply | Prepare | SetMap | Wide | EventStep | SaveStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulator of density matrices, on the kernels of an engine."""
+"""Runs of the exact methods, on the kernels of an engine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from qfleet_worker.engines.density.compiler import compile_stretch
 from qfleet_worker.engines.density.kernels import Kernels
 from qfleet_worker.engines.density.plan import Plan
 from qfleet_worker.engines.density.state import DensityState
+from qfleet_worker.engines.density.superop import run_superop
 from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.driver.run import run_shots
@@ -21,8 +22,8 @@ from qfleet_worker.engines.states.one_by_one import OneByOneSource
 from qfleet_worker.engines.states.store import StateStore
 
 
-def run_density(experiment: Experiment, kernels: Kernels, limits: DriverLimits) -> Outcome:
-    """Run a circuit by the method ``density_matrix``.
+def run_exactly(experiment: Experiment, kernels: Kernels, limits: DriverLimits) -> Outcome:
+    """Run a circuit by the method ``density_matrix`` or ``superop``.
 
     Args:
         experiment: the circuit, its shots and its request.
@@ -33,7 +34,14 @@ def run_density(experiment: Experiment, kernels: Kernels, limits: DriverLimits) 
         EngineError: the circuit can't be run.
         MemoryError: it doesn't fit.
     """
+    # A hostile table may overflow; the check of the trace catches that.
+    with np.errstate(all="ignore"):
+        if experiment.request.method == "superop":
+            return run_superop(experiment, kernels)
+        return _run_density(experiment, kernels, limits)
 
+
+def _run_density(experiment: Experiment, kernels: Kernels, limits: DriverLimits) -> Outcome:
     def source() -> OneByOneSource:
         state = DensityState(experiment.program.num_qubits, kernels)
 
@@ -45,10 +53,8 @@ def run_density(experiment: Experiment, kernels: Kernels, limits: DriverLimits) 
 
     program = experiment.program
     outcomes = not has_exact_means(program, experiment.request.output) or bool(len(program.jumps))
-    # A hostile table may overflow; the check of the trace catches that.
-    with np.errstate(all="ignore"):
-        flow = compile_flow(program, partial(compile_stretch, outcomes=outcomes), limits, draws_errors=False)
-        return run_shots(experiment, flow, source)
+    flow = compile_flow(program, partial(compile_stretch, outcomes=outcomes), limits, draws_errors=False)
+    return run_shots(experiment, flow, source)
 
 
 def _no_statevector(_plan: Plan, _phase: complex) -> ComplexArray:

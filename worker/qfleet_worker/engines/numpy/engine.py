@@ -17,7 +17,7 @@ class NumpyEngine:
     """States, density matrices and unitaries by numpy; see `qfleet_worker.engines.contract.Engine`."""
 
     name: Final = "numpy"
-    methods: Final[frozenset[Method]] = frozenset({"statevector", "density_matrix", "unitary"})
+    methods: Final[frozenset[Method]] = frozenset({"statevector", "density_matrix", "superop", "unitary"})
     reason: Final = "it needs no machine code"
 
     def available(self) -> str:

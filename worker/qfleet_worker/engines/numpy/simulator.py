@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.messages.request import EXACT_METHODS
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of
 from qfleet_worker.engines.density.kernels import NumpyKernels
-from qfleet_worker.engines.density.simulator import run_density
+from qfleet_worker.engines.density.simulator import run_exactly
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
@@ -36,8 +37,8 @@ class NumpySimulator:
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
-        if experiment.request.method == "density_matrix":
-            return run_density(experiment, NumpyKernels(), self._limits)
+        if experiment.request.method in EXACT_METHODS:
+            return run_exactly(experiment, NumpyKernels(), self._limits)
         # A hostile table may overflow; the check of the norm catches that.
         with np.errstate(all="ignore"):
             unitary = experiment.request.method == "unitary"

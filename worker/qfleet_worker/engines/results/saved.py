@@ -40,6 +40,14 @@ class Clbits(Protocol):
         ...
 
 
+class MatrixAnswers(Protocol):
+    """The amplitudes of a matrix that is held as a state."""
+
+    def amplitudes(self, wires: Sequence[int], factor: complex) -> NDArray[np.complexfloating]:
+        """See `Answers.amplitudes`."""
+        ...
+
+
 #: Takes a save: the step, a state, its factor, the shots in it in ascending order, and their clbits.
 Take = Callable[[SaveStep, Answers, complex, NDArray[np.int64], Clbits], None]
 
@@ -87,8 +95,8 @@ class Saver:
 
         return take
 
-    def take_matrix(self, step: SaveStep, answers: Answers, columns: Sequence[int]) -> None:
-        """Save a unitary, once for all shots.
+    def take_matrix(self, step: SaveStep, answers: MatrixAnswers, columns: Sequence[int]) -> None:
+        """Save a unitary or a superoperator, once for all shots.
 
         `columns` are the wires of the state that are the matrix's columns.
         """

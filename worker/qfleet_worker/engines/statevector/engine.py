@@ -39,7 +39,7 @@ class StatevectorEngine:
     """
 
     name: Final = "statevector"
-    methods: Final[frozenset[Method]] = frozenset({"statevector", "density_matrix", "unitary"})
+    methods: Final[frozenset[Method]] = frozenset({"statevector", "density_matrix", "superop", "unitary"})
     reason: Final = COMPILED
 
     def __init__(self, marks: Sequence[Path] | None = None) -> None:

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.messages.request import Output
+from qfleet.wire.messages.request import EXACT_METHODS, Output
 from qfleet.wire.program.saves import Save
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of
-from qfleet_worker.engines.density.simulator import run_density
+from qfleet_worker.engines.density.simulator import run_exactly
 from qfleet_worker.engines.driver.flow import Flow, compile_flow
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots
@@ -113,8 +113,8 @@ class StatevectorSimulator:
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
         before = seconds_compiling()
-        if experiment.request.method == "density_matrix":
-            outcome: Outcome | None = run_density(experiment, MachineKernels(self._team(experiment)), self._limits)
+        if experiment.request.method in EXACT_METHODS:
+            outcome: Outcome | None = run_exactly(experiment, MachineKernels(self._team(experiment)), self._limits)
         else:
             outcome = self._final_state(experiment)
         if outcome is None:
@@ -139,7 +139,7 @@ class StatevectorSimulator:
     ) -> Iterator[Iterable[Outcome]]:
         """Give the outcomes of all parameter sets, some at a time."""
         before = seconds_compiling()
-        density = experiment.request.method == "density_matrix"
+        density = experiment.request.method in EXACT_METHODS
         parts = self._sweep(experiment, params, seeds) if len(params) and not density else None
         if parts is not None:
             yield from parts
