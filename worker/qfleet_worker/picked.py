@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shards that a worker is given, and the answers to its question for the next one."""
+"""The shards of a worker, and the answers to its questions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transport by which Celery gets the shards that are chosen for it.
+"""The transport by which Celery gets the shards chosen for it.
 
 Redis has tokens, each of which says only that a shard waits, and a control channel. A `Binder` says to which tokens a
 worker listens now, and chooses the shard when a token comes: not before a process is free to run it.
@@ -103,7 +103,7 @@ class _LateChannel:
     _question: Question | None = None
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Ask for the next shard, or wait for an entry of the lists that count now."""
+        """Ask for the next shard, or wait for an entry."""
         if not self.active_queues:
             return
         self._question = self.binder.question()
