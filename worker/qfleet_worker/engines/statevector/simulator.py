@@ -229,7 +229,7 @@ class StatevectorSimulator:
         parted = flow.noise is not None and flow.noise.up_front
         dynamic = parted or any(block.events for block in flow.blocks)
         if dynamic and num_wires <= (self._sizes.noisy_batch_wires if parted else self._sizes.batch_wires):
-            return BatchSource(state, budget, pooled=parted)
+            return BatchSource(state, budget, self._team(experiment), pooled=parted)
 
         def statevector(plan: Plan, phase: complex) -> ComplexArray:
             amplitudes = state.statevector(plan, phase)

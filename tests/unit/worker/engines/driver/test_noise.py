@@ -165,6 +165,10 @@ def test_larger_states_give_the_same_shots() -> None:
         limits = DriverLimits(waiting_bytes=states << 15)
         assert_same([whole, StatevectorSimulator(limits, one_by_one).run(experiment)])
         assert_same([whole, StatevectorSimulator(DriverLimits(waiting_bytes=states << 17)).run(experiment)])
+    several = make_experiment(program, 400, 5, memory=True)
+    threads = make_experiment(program, 400, 5, memory=True, threads=3)
+    one, three = StatevectorSimulator().run(several), StatevectorSimulator().run(threads)
+    assert one.memory.tolist() == three.memory.tolist()
     part = StatevectorSimulator().run(make_experiment(program, 20, 5, 30, memory=True))
     assert (part.outcomes[part.memory] == whole.outcomes[whole.memory[30:50]]).all()
 

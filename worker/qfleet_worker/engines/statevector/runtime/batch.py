@@ -25,14 +25,20 @@ from qfleet_worker.engines.statevector.compiler.binding import with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
 from qfleet_worker.engines.statevector.kernels import small_states as rows
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
+from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
+from qfleet_worker.engines.statevector.machine_code.registry import flat
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
+from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
 #: Wires at most.
 MAX_WIRES = 10
 #: The same for noisy programs, whose shots have many states.
 MAX_NOISY_WIRES = 14
+#: Bytes of states, once for each operation on them, from which on threads share the work.
+SHARED_BYTES = 1 << 24
+
+_run_stage = flat(run_stage)
 
 
 class BatchSource:
@@ -41,11 +47,13 @@ class BatchSource:
     Args:
         state: one of the same size, for steps that rarely come.
         budget: bytes for rows.
+        team: the threads that share the work.
         pooled: whether copies of rows lie in memory that is used as a stack.
     """
 
-    def __init__(self, state: State, budget: int, pooled: bool = False) -> None:
+    def __init__(self, state: State, budget: int, team: ThreadTeam, pooled: bool = False) -> None:
         self.state = state
+        self.team = team
         self.dtype = state.dtype
         self.num_wires = state.num_wires
         self.size = state.capacity_bytes // state.dtype.itemsize
@@ -131,9 +139,17 @@ class Batch:
         known = (1 << width) - 1
         for local, first, last in tables.stages.tolist():
             bits = popcount(local)
-            stage, room = Stage(local, known, first, last, width), np.empty(2 << bits, floats.dtype)
+            stage = local, known, first, last, width
+
+            def run(begin: int, end: int, stage: tuple[int, ...] = stage, size: int = 2 << bits) -> None:
+                room = source.team.room(size, floats.dtype)
+                _run_stage(floats, *stage, *tables.operations, *tables.values, room, ONE_STATE, begin, end)
+
             chunks = len(self) << (source.width - bits)
-            run_stage(floats, stage, tables.operations, tables.values, room, ONE_STATE, 0, chunks)
+            if self._states.nbytes * (last - first) < SHARED_BYTES:
+                run(0, chunks)
+            else:
+                source.team.share(chunks, run)
 
     def lost(self) -> NDArray[np.bool_] | None:
         """See `States.lost`."""
