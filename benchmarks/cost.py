@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the engines' constants of `qfleet.wire.cost`, or check the written ones.
 
-    python benchmarks/cost.py [--engine statevector|numpy] [--sizes 2-20] [--rounds 9] [--check]
+    python benchmarks/cost.py [--engine statevector|numpy] [--method statevector|density_matrix] [--noise]
+                              [--sizes 2-20] [--rounds 9] [--check]
 
 Times are CPU seconds of one thread, the least of the rounds, so a busy machine changes them little. The fit keeps the
 ratios of prediction and measurement close to 1, so small circuits count as much as large ones. `_peak.py` measures the
@@ -26,10 +27,11 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.lower import lower
-from qfleet.wire.cost.branches import num_operations, num_passes
+from qfleet.noise import Channel, NoiseModel
+from qfleet.wire.cost.branches import num_operations, num_passes, num_sweeps
 from qfleet.wire.cost.constants import ENGINES, constants_of
 from qfleet.wire.cost.cost import cost
-from qfleet.wire.messages.request import Output, Request
+from qfleet.wire.messages.request import Method, Output, Request
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import choose_engine
@@ -80,6 +82,21 @@ def cases(num_qubits: int) -> Iterator[Case]:
         yield Case(f"{TERMS} terms", num_qubits, program, Request(Output.EXPECTATION_VALUES), 1)
 
 
+def noisy_cases(num_qubits: int, method: Method) -> Iterator[Case]:
+    """Yield circuits with noise behind each gate, of one size."""
+    noise = NoiseModel().add(Channel.depolarizing(0.001), "ry").add(Channel.depolarizing(0.01, 2), "cx")
+    for layers in (2, 10):
+        circuit = QuantumCircuit(num_qubits)
+        for layer in range(layers):
+            for qubit in range(num_qubits):
+                circuit.ry(0.3 + qubit + layer, qubit)
+            for qubit in range(layer % 2, num_qubits - 1, 2):
+                circuit.cx(qubit, qubit + 1)
+        circuit.measure_all()
+        program = lower(circuit, Output.COUNTS, noise=noise)
+        yield Case(f"{layers} layers", num_qubits, program, Request(method=method), SHOTS)
+
+
 def measured(num_qubits: int, midway: int) -> QuantumCircuit:
     """Return a circuit that measures some qubits and goes on."""
     circuit = QuantumCircuit(num_qubits, num_qubits)
@@ -116,12 +133,14 @@ def cpu_seconds(function: Callable[[], object], rounds: int) -> float:
 def features(case: Case) -> list[float]:
     """Return the factor of each constant, as in `qfleet.wire.cost.cost`."""
     amplitudes = 2.0 ** case.request.exponent(case.program.num_qubits)
-    passes, operations = num_passes(case.program, case.shots, "statevector"), num_operations(case.program)
+    method = case.request.method
+    passes, operations = num_passes(case.program, case.shots, method), num_operations(case.program)
+    sweeps = num_sweeps(case.program, method)
     terms = sum(len(save.x_masks) // 8 for save in case.program.saves)
     return [
         1.0,
         passes * (operations + terms),
-        passes * operations * amplitudes,
+        passes * sweeps * amplitudes,
         passes * terms * amplitudes,
         float(case.shots),
     ]
@@ -166,6 +185,8 @@ def main() -> None:
     """Print measured constants, or how far the written ones are off."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0])
+    parser.add_argument("--method", choices=("statevector", "density_matrix"), default="statevector")
+    parser.add_argument("--noise", action="store_true", help="measure circuits with noise")
     parser.add_argument("--sizes", type=sizes)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--check", action="store_true", help="print only how far the written constants are off")
@@ -174,8 +195,13 @@ def main() -> None:
     if engine.name != options.engine:
         sys.exit("compile the machine code first: python -m qfleet_worker warm")
     simulator = engine.open()
-    measured_sizes = options.sizes or range(2, MOST_QUBITS[engine.name] + 1, 2)
-    found = [case for num_qubits in measured_sizes for case in cases(num_qubits)]
+    noisy = options.noise or options.method == "density_matrix"
+    measured_sizes = options.sizes or range(2, MOST_QUBITS[engine.name] // (1 + noisy) + 1, 2)
+    found = [
+        case
+        for num_qubits in measured_sizes
+        for case in (noisy_cases(num_qubits, options.method) if noisy else cases(num_qubits))
+    ]
     seconds = np.array([cpu_seconds(run(simulator, case), options.rounds) for case in found])
     rows = np.array([features(case) for case in found])
     print(machine())
@@ -186,7 +212,7 @@ def main() -> None:
     if not options.check:
         constants = fit(rows, seconds)
         report("fitted", found, seconds, rows @ constants)
-        states = constants_of(engine.name, "statevector")[len(NAMES) :]
+        states = constants_of(engine.name, options.method)[len(NAMES) :]
         values = [f"{name}={value:.1e}" for name, value in zip(NAMES, constants, strict=True)]
         print(f"Constants({', '.join(values)}, {', '.join(map(str, states))})")
 

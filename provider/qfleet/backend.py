@@ -179,10 +179,10 @@ class FleetBackend(BackendV2):
             seed_simulator: seed of the job; circuit k is seeded with ``seed_simulator + 2113 * k``. None picks a seed,
                 which the result has; default None.
             memory: return the outcome of each shot too, in order; default False.
-            method: "statevector"; "density_matrix", which is exact where there is noise; "superop" for circuits with
-                `save_superop`; "unitary" to get the circuit's
-                matrix instead of counts; or "automatic", which is "statevector" unless the circuit saves its unitary
-                or costs less as a density matrix; default "automatic".
+            method: "statevector"; "density_matrix", which is exact where there is noise; "superop" for a circuit that
+                saves its superoperator; "unitary" to get the circuit's matrix instead of counts; or "automatic", which
+                is "statevector" unless the circuit saves its unitary or its superoperator, or costs less as a density
+                matrix; default "automatic".
             precision: "double" simulates in complex128, "single" in complex64 with half the memory; default "double".
             initial_statevector: amplitudes to begin with instead of |0...0>, complex, shape (2**num_qubits,), norm 1;
                 default None.

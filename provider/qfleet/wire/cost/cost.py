@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from qfleet.wire.cost.branches import holds_branches, is_wide, num_operations, num_passes, num_sweeps
+from qfleet.wire.cost.branches import (
+    holds_branches,
+    is_wide,
+    num_operations,
+    num_passes,
+    num_runs_with_errors,
+    num_sweeps,
+)
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
 from qfleet.wire.messages.request import EXACT_METHODS, Output, Request, has_exact_means
@@ -164,6 +171,8 @@ class _Steps(NamedTuple):
     sweeps: float
     terms: int
     shots: int
+    #: runs of shots with errors
+    runs_with_errors: float
 
 
 def _steps(program: Program, request: Request, shots: int, num_observables: int) -> _Steps:
@@ -174,6 +183,7 @@ def _steps(program: Program, request: Request, shots: int, num_observables: int)
         sweeps=num_sweeps(program, request.method),
         terms=num_terms(program, num_observables),
         shots=shots,
+        runs_with_errors=0.0 if request.method in EXACT_METHODS else num_runs_with_errors(program, shots),
     )
 
 
@@ -181,4 +191,6 @@ def _seconds(steps: _Steps, constants: Constants) -> float:
     term = constants.seconds_per_operation + constants.seconds_per_term * steps.amplitudes
     one_pass = steps.operations * constants.seconds_per_operation + steps.terms * term
     one_pass += steps.sweeps * constants.seconds_per_amplitude * steps.amplitudes
-    return constants.seconds_per_circuit + one_pass * steps.passes + steps.shots * constants.seconds_per_shot
+    with_errors = steps.runs_with_errors * steps.sweeps * constants.seconds_per_operation_with_errors
+    of_shots = steps.shots * constants.seconds_per_shot
+    return constants.seconds_per_circuit + with_errors + one_pass * steps.passes + of_shots
