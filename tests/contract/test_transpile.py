@@ -203,3 +203,4 @@ def test_the_target_names_what_it_holds(provider: FleetProvider) -> None:
     names = set(provider.get_backend().operation_names)
     assert names >= lib.get_standard_gate_name_mapping().keys()
     assert names >= {"measure", "reset", "delay", "barrier", "global_phase", *(each.name for each in WIDE)}
+    assert names >= {"kraus", "superop", "quantum_channel", "roerror", "set_density_matrix", "set_superop"}
