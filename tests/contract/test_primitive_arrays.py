@@ -169,8 +169,8 @@ def test_means_of_what_goes_several_ways(provider: FleetProvider) -> None:
     expected = np.stack([np.full(3, np.cos(0.4)), signs, np.zeros(3)], axis=1)
     assert np.all(np.abs(found.data.evs - expected) <= 6 * found.data.stds + 1e-12)
     assert np.allclose(found.data.stds[:, 1], 0.01 * np.sin(points[:, 0]), rtol=0.1)
-    with pytest.raises(ValueError, match=r"PUB 1: circuit .* measures or resets .*precision"):
-        EstimatorV2(provider).run([(ansatz(), "ZZI", [1, 2, 3]), (circuit, "ZZ", [0.3])])
+    (exact,) = EstimatorV2(provider).run([(circuit, ["ZZ", "IZ", "XX"], points[:, None])]).result(60)
+    assert np.allclose(exact.data.evs, expected, rtol=0, atol=1e-9)
 
 
 def test_a_reset_of_fresh_qubits_is_no_chance(provider: FleetProvider) -> None:

@@ -32,7 +32,8 @@ class Wanted(NamedTuple):
 
 def _noise(program: Program, wanted: Wanted) -> Program:
     if wanted.output == Output.UNITARY and len(program.channel_refs):
-        raise RefusalError("has noise, so it has no unitary; run it without the noise model", NoiseError)
+        text = "has noise, so it has no unitary; run it without the noise model, or save its superoperator"
+        raise RefusalError(text, NoiseError)
     return program
 
 
