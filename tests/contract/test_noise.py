@@ -140,7 +140,7 @@ def test_primitives(provider: FleetProvider, options: Any) -> None:
     assert sampler.run([flipped()]).result()[0].data.meas.get_counts() == {"0": 1024}
     circuit = flipped().remove_final_measurements(inplace=False)
     estimator = EstimatorV2(provider, **options)
-    assert estimator.run([(circuit, "Z")], precision=0.1).result()[0].data.evs == 1
+    assert estimator.run([(circuit, "Z")]).result()[0].data.evs == pytest.approx(1)
 
 
 def test_primitives_of_a_noisy_backend(provider: FleetProvider) -> None:
@@ -156,14 +156,14 @@ def test_sweeps(provider: FleetProvider) -> None:
     circuit.x(0)
     circuit.rx(theta, 0)
     values = [[0.0], [np.pi]]
-    given: dict[str, Any] = {"fleet": provider, "precision": 0.1, "noise_model": FLIP}
-    assert sweep(circuit, values, "Z", **given).tolist() == [1, -1]
+    given: dict[str, Any] = {"fleet": provider, "noise_model": FLIP}
+    assert sweep(circuit, values, "Z", **given) == pytest.approx([1, -1])
     found = np.empty(2)
     for place, part in iter_sweep(circuit, values, "Z", **given):
         found[place] = part
-    assert found.tolist() == [1, -1]
+    assert found == pytest.approx([1, -1])
     noisy = provider.get_backend("automatic", noise_model=FLIP)
-    assert sweep(circuit, values, "Z", fleet=noisy, precision=0.1).tolist() == [1, -1]
+    assert sweep(circuit, values, "Z", fleet=noisy) == pytest.approx([1, -1])
 
 
 def warned(run: Callable[[], object]) -> list[str]:
