@@ -75,8 +75,8 @@ class FleetBackend(BackendV2):
     """
 
     _provider: BackendProvider
-    #: makes the provider of `from_backend` without one; `qfleet.provider` sets it
-    _default_provider: ClassVar[Callable[[], BackendProvider]]
+    #: makes the provider of a url, or of none; `qfleet.provider` sets it
+    _provider_of: ClassVar[Callable[[str | None], BackendProvider]]
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class FleetBackend(BackendV2):
 
     @classmethod
     def from_backend(
-        cls, backend: BackendV2, provider: BackendProvider | None = None, **options: Unpack[RunKeywords]
+        cls, backend: BackendV2, provider: BackendProvider | str | None = None, **options: Unpack[RunKeywords]
     ) -> FleetBackend:
         """Return a backend that simulates a device, with its noise.
 
@@ -112,8 +112,9 @@ class FleetBackend(BackendV2):
 
         Args:
             backend: the device: a fake one, a real one, or any other with error rates in its target.
-            provider: the fleet that runs the circuits. Default: the one that ``QFLEET_URL`` names; without it, a local
-                fleet of two workers, which all backends of this process that are made so share.
+            provider: the fleet that runs the circuits, or the url of its Redis. Default: the fleet that ``QFLEET_URL``
+                names; without it, a local fleet of two workers, which all backends of this process that are made so
+                share.
             options: options of its runs, see `run`. ``noise_model`` replaces the device's noise; None leaves it out.
 
         Raises:
@@ -126,7 +127,9 @@ class FleetBackend(BackendV2):
         options = {"noise_model": None if model.is_ideal() else model, **options}
         name = backend.name or type(backend).__name__
         kind = BackendKind(f"qfleet({name})", backend.description or f"The device {name}, simulated")
-        return cls(provider or cls._default_provider(), kind, device_target(backend.target), **options)
+        if provider is None or isinstance(provider, str):
+            provider = cls._provider_of(provider)
+        return cls(provider, kind, device_target(backend.target), **options)
 
     @classmethod
     def _default_options(cls) -> Options:

@@ -380,20 +380,20 @@ class SharedFleet:
         self._lock = threading.Lock()
         self._provider: FleetProvider | None = None
 
-    def provider(self) -> FleetProvider:
-        """Return the provider of the fleet that ``QFLEET_URL`` names.
+    def provider(self, url: str | None) -> FleetProvider:
+        """Return the provider of the fleet at a url.
 
-        Without this variable, it is a local fleet, which is started once.
+        Without one, it is the fleet that ``QFLEET_URL`` names, else a local fleet, which is started once.
         """
-        if Settings.from_environment().url:
-            return FleetProvider()
+        if url or Settings.from_environment().url:
+            return FleetProvider(url)
         with self._lock:
             if self._provider is None or self._provider._connection.closings:
                 self._provider = FleetProvider.local(workers=_LOCAL_WORKERS)
             return self._provider
 
 
-FleetBackend._default_provider = SharedFleet().provider
+FleetBackend._provider_of = SharedFleet().provider
 
 
 def _copy_provider(kind: type[FleetProvider], url: str, retention: int, tenant: str) -> FleetProvider:

@@ -183,6 +183,9 @@ def test_without_a_provider_the_url_names_the_fleet(
     with FleetBackend.from_backend(device).provider as provider:
         assert provider.url == fleet_url
         assert provider.durable
+    monkeypatch.delenv("QFLEET_URL")
+    with FleetBackend.from_backend(device, fleet_url).provider as provider:
+        assert provider.url == fleet_url
 
 
 def test_without_a_url_backends_share_a_local_fleet(
@@ -196,7 +199,7 @@ def test_without_a_url_backends_share_a_local_fleet(
 
     monkeypatch.delenv("QFLEET_URL", raising=False)
     monkeypatch.setattr(FleetProvider, "local", start)
-    monkeypatch.setattr(FleetBackend, "_default_provider", qfleet.provider.SharedFleet().provider)
+    monkeypatch.setattr(FleetBackend, "_provider_of", qfleet.provider.SharedFleet().provider)
     provider = FleetBackend.from_backend(device).provider
     assert FleetBackend.from_backend(device).provider is provider
     assert started == [2]
