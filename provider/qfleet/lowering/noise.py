@@ -6,7 +6,7 @@ Rows are collected with the names of gates: a definition's rows serve several qu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -16,13 +16,14 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, Delay, ParameterExpression
 from qiskit.transpiler import PassManager
 
-from qfleet.errors import NoiseError, UnboundParameterError
+from qfleet.errors import CapacityError, NoiseError, UnboundParameterError
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.selection import only_rows
 from qfleet.lowering.sites import Idle, Site
 from qfleet.noise import Channel, NoiseModel
 from qfleet.noise.readout import Flips
+from qfleet.wire.limits import MAX_CHANNELS, MAX_OPERATOR_BYTES
 from qfleet.wire.program import channels as wire
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import NO_FLIPS, Program
@@ -61,11 +62,31 @@ def with_noise(program: Program, rows: Rows, model: NoiseModel | None) -> Progra
             absent = channel is None or channel.is_identity()
             known[key] = -1 if channel is None or absent else table.setdefault(channel.wire, len(table))
         numbers.append(known[key])
+    _check_sizes(table)
     refs = np.array(numbers, np.int32)
     program = msgspec.structs.replace(program, channel_refs=refs, channels=tuple(table), flips=flips)
     kept = np.ones(len(program), np.bool_)
     kept[places[refs < 0]] = False
     return program if kept.all() else only_rows(program, kept)
+
+
+def _check_sizes(channels: Collection[wire.Channel]) -> None:
+    size = sum([len(channel.operators) for channel in channels])
+    if len(channels) > MAX_CHANNELS:
+        raise RefusalError(
+            f"has {len(channels)} different channels; a program has at most {MAX_CHANNELS}",
+            CapacityError,
+            number=len(channels),
+            limit=MAX_CHANNELS,
+        )
+    if size > MAX_OPERATOR_BYTES:
+        raise RefusalError(
+            f"has channels whose Kraus operators take {size / 2**20:.0f} MiB together; at most "
+            f"{MAX_OPERATOR_BYTES >> 20} MiB are possible",
+            CapacityError,
+            needed_bytes=size,
+            available_bytes=MAX_OPERATOR_BYTES,
+        )
 
 
 def idle(operation: Delay, dt: float | None) -> Idle:

@@ -56,12 +56,16 @@ MAX_NAME: Final = 200
 
 # -- Channels
 
-MAX_CHANNELS: Final = 1 << 20
+MAX_CHANNELS: Final = 1 << 16
 #: Most targets of a channel: its masks have a byte.
 MAX_CHANNEL_QUBITS: Final = 8
 MAX_BRANCHES: Final = 1 << 16
 #: Most Kraus operators of a channel, all branches together.
 MAX_KRAUS_OPERATORS: Final = 1 << 16
+#: Most bytes of the operators of all channels of a program. Checking them takes several times as many.
+MAX_OPERATOR_BYTES: Final = 64 * 1024 * 1024
+#: Most targets of a channel on a density matrix: it is one matrix of 16**targets numbers there.
+MAX_DENSITY_TARGETS: Final = 3
 
 # -- Expressions
 

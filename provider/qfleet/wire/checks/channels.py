@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from qfleet.wire.errors import WireError
+from qfleet.wire.limits import MAX_OPERATOR_BYTES
 from qfleet.wire.program.channels import Channel
 from qfleet.wire.program.operations import HAS_CHANNEL, Op
 from qfleet.wire.program.program import Program
@@ -28,6 +29,11 @@ def check_channels(program: Program) -> None:
         raise WireError(f"{len(refs)} channel references for {np.count_nonzero(takers)} operations that need one")
     if ((refs < 0) | (refs >= len(program.channels))).any():
         raise WireError("an operation refers to a channel that isn't there")
+    if len(np.unique(refs)) != len(program.channels):
+        raise WireError("no operation refers to a channel")
+    size = sum([len(channel.operators) for channel in program.channels])
+    if size > MAX_OPERATOR_BYTES:
+        raise WireError(f"{size} bytes of Kraus operators; at most {MAX_OPERATOR_BYTES} are allowed")
     for number, channel in enumerate(program.channels):
         check_channel(f"channel {number}", channel)
     if len(refs):
@@ -62,11 +68,14 @@ def check_channel(name: str, channel: Channel) -> None:
         raise WireError(f"{name} has {len(channel.operators)} bytes of operators")
     if masks[counts > 0].any() or counts[0] or masks[0].any():
         raise WireError(f"a branch of {name} has masks and operators, or its first isn't the identity")
-    for branch in channel.branches():
-        if not branch.has_masks:
-            squares = np.einsum("kij,kil->jl", branch.operators.conj(), branch.operators)
-            if not np.abs(squares - np.eye(len(squares))).max() <= TOLERANCE:
-                raise WireError(f"the Kraus operators of a branch of {name} don't preserve the trace")
+    if channel.operators:
+        side = 2**channel.num_targets
+        operators = np.frombuffer(channel.operators, "<c16").reshape(-1, side, side)
+        squares = operators.conj().transpose(0, 2, 1) @ operators
+        # Of the operators of one branch.
+        sums = np.add.reduceat(squares, (np.cumsum(counts) - counts)[counts > 0])
+        if not np.abs(sums - np.eye(side)).max() <= TOLERANCE:
+            raise WireError(f"the Kraus operators of a branch of {name} don't preserve the trace")
 
 
 def _check_flips(program: Program) -> None:

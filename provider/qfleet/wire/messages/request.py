@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from qfleet.wire.limits import MAX_DENSITY_TARGETS
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity, SaveKind
 
@@ -124,6 +125,11 @@ def resolve_method(program: Program, request: Request) -> tuple[Method, str]:
 
 def _superop(program: Program, request: Request) -> tuple[Method, str]:
     """Return the method of a program that saves its superoperator."""
+    if widest_noise(program) > MAX_DENSITY_TARGETS:
+        raise MethodError(
+            f"has noise on {widest_noise(program)} qubits together, of which there is no superoperator; at most "
+            f"{MAX_DENSITY_TARGETS} are possible"
+        )
     if not program.saves_superop():
         raise MethodError("saves no superoperator, which method='superop' is for; add `save_superop()`")
     if request.output != Output.COUNTS:
@@ -157,13 +163,20 @@ def has_exact_means(program: Program, output: Output) -> bool:
 
 
 def density_refusal(program: Program, output: Output) -> str:
-    """Return the amplitudes that a program gives; empty without any.
+    """Return why a program has no density matrix; empty if it has one.
 
-    A density matrix has none.
+    It gives amplitudes, or has noise on many qubits together.
     """
+    if widest_noise(program) > MAX_DENSITY_TARGETS:
+        return f"has noise on {widest_noise(program)} qubits together"
     if output == Output.STATEVECTOR:
         return "gives its statevector"
     for save in program.saves:
         if save.spec.quantity in (Quantity.AMPLITUDES, Quantity.AMPLITUDES_AT):
             return f"has {save.spec.instruction} ({save.label!r})"
     return ""
+
+
+def widest_noise(program: Program) -> int:
+    """Return the number of targets of a program's widest channel."""
+    return max([channel.num_targets for channel in program.channels], default=0)

@@ -22,7 +22,7 @@ KRAUS = Channel.of(1, [Branch(0.0), Branch(1.0, operators=DAMPING)])
 
 def noisy(*channels: Channel, refs: tuple[int, ...] = (0,), flips: tuple[float, ...] = ()) -> Program:
     rows = [op(Op.NOISE, list(range(channels[ref].num_targets))) for ref in refs if 0 <= ref < len(channels)]
-    plain = program(2, 1, [*rows, measure(0, 0)])
+    plain = program(8, 1, [*rows, measure(0, 0)])
     return replace(plain, channel_refs=np.array(refs, np.int32), channels=channels, flips=np.array(flips, np.float64))
 
 
@@ -61,6 +61,15 @@ def test_the_first_target_is_the_lowest_bit() -> None:
 WRONG = {
     "a reference too many": (noisy(FLIP, refs=(0, 1)), "2 channel references for 1"),
     "a channel that isn't there": (replace(noisy(FLIP), channel_refs=np.array([1], np.int32)), "isn't there"),
+    "a channel without a row": (noisy(FLIP, MIXED), "no operation refers to a channel"),
+    "more bytes of operators than are checked": (
+        noisy(Channel.of(8, [Branch(0.0), Branch(1.0, operators=np.zeros((65, 256, 256), np.complex128))])),
+        "68157440 bytes of Kraus operators; at most 67108864 are allowed",
+    ),
+    "one branch of several that loses probability": (
+        noisy(Channel.of(1, [Branch(0.0), Branch(0.5, operators=DAMPING), Branch(0.5, operators=DAMPING[1:])])),
+        "don't preserve the trace",
+    ),
     "another width": (replace(noisy(FLIP), channels=(MIXED,)), "doesn't fit its operation's qubits"),
     "a sum of 0.9": (noisy(Channel.of(1, [Branch(0.5), Branch(0.4, x_mask=1)])), "add up to 1"),
     "a negative probability": (noisy(Channel.of(1, [Branch(1.5), Branch(-0.5, x_mask=1)])), "add up to 1"),
