@@ -73,9 +73,11 @@ def test_many_controls(engine: Simulator, code: Op, open_control: bool, precisio
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("output", ["counts", "statevector"])
 @pytest.mark.parametrize("targets", [1, 4, 5, 9])
-# A state has no place for a density matrix.
+# A state has no place for a density matrix or a superoperator.
 @pytest.mark.parametrize(
-    "code", [op for op in Op if HAS_TABLE[op] and op != Op.SET_DENSITY_MATRIX], ids=lambda c: c.name
+    "code",
+    [op for op in Op if HAS_TABLE[op] and op not in (Op.SET_DENSITY_MATRIX, Op.SET_SUPEROP)],
+    ids=lambda code: code.name,
 )
 def test_tables_from_the_wire(engine: Simulator, code: Op, targets: int, output: Output, precision: Precision) -> None:
     """They are read-only, and may lie at any address; those that were made here may be strided."""
