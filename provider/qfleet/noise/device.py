@@ -170,6 +170,9 @@ def _depolarization(rate: float, process_fidelity: float, size: int) -> float:
         size: the dimension d of the gate's qubits.
     """
     relaxed = (size * process_fidelity + 1) / (size + 1)
-    # A larger rate, such as that of a broken gate, isn't physical.
-    wanted = min(rate, size / (size + 1)) - (1 - relaxed)
-    return min(size * wanted / (size * relaxed - 1), size**2 / (size**2 - 1)) if wanted > 0 else 0.0
+    wanted, left = rate - (1 - relaxed), size * relaxed - 1
+    if wanted <= 0 or left <= 0:
+        # A relaxation without end leaves nothing to depolarize.
+        return 0.0
+    # A larger one isn't physical: the rate is that of a broken gate.
+    return min(size * wanted / left, size**2 / (size**2 - 1))

@@ -100,6 +100,13 @@ def test_a_broken_gate_forgets_everything() -> None:
     assert infidelity(channel) == pytest.approx(2 / 3, abs=1e-12)
 
 
+def test_a_gate_that_takes_forever_relaxes_alone() -> None:
+    qubits = [QubitProperties(t1=T1, t2=T2)] * 2
+    broken = InstructionProperties(duration=1.0, error=1.0)
+    channel = NoiseModel.from_target(target({(0,): broken}, qubits)).channel("x", [0])
+    assert channel == Channel.reset(1.0)
+
+
 def test_gates_that_are_nowhere_or_have_no_properties_are_noiseless() -> None:
     made = target({(0,): None, (0, 1): InstructionProperties(error=0.0, duration=0.0)})
     made.add_instruction(IfElseOp, name="if_else")
@@ -117,14 +124,15 @@ def test_a_reset_relaxes_and_has_no_gate_error() -> None:
 
 
 def test_readout_is_symmetric_unless_both_errors_are_known() -> None:
-    one = NoiseModel.from_target(target({}, measure=InstructionProperties(error=0.03, duration=1e-6)))
+    qubits = [QubitProperties(t1=T1, t2=T2)] * 2
+    one = NoiseModel.from_target(target({}, qubits, InstructionProperties(error=0.03, duration=1e-6)))
     assert one.flips(0) == (0.03, 0.03)
     assert one.flips(1) is None
+    # The measurement's length adds nothing.
+    assert one.names == frozenset()
     measured = InstructionProperties(error=0.03)
     measured.prob_meas1_prep0, measured.prob_meas0_prep1 = 0.01, 0.05
     assert NoiseModel.from_target(target({}, measure=measured)).flips(0) == (0.01, 0.05)
-    # The measurement's length adds nothing.
-    assert one.names == frozenset()
 
 
 def test_a_warm_qubit_is_partly_excited() -> None:
