@@ -163,7 +163,7 @@ def has_exact_means(program: Program, output: Output) -> bool:
 
 
 def density_refusal(program: Program, output: Output) -> str:
-    """Return why a program has no density matrix; empty if it has one.
+    """Return the reason against a density matrix; empty without one.
 
     It gives amplitudes, or has noise on many qubits together.
     """
