@@ -23,8 +23,12 @@ from qfleet_worker.engines.states.operators import PAULIS, Factor
 
 #: The chance of no error from which on sites are drawn in another part: numbers stay far from the smallest.
 SMALLEST: Final = 1e-200
+#: The most sites that are drawn together.
+MOST_SITES: Final = 1 << 10
 #: Visits of the errors' event that each part of the sites has for itself.
 PART_VISITS: Final = 1 << 32
+#: The visits of the errors' event from which on those are that draw the branches of errors that always happen.
+CERTAIN_VISITS: Final = 1 << 60
 #: In place of a random number of 0, which no chance is below.
 _LEAST: Final = 2.0**-54
 
@@ -94,7 +98,8 @@ class ChannelBranch:
         """Return the factors of an operator, on these wires."""
         branch = self.branch
         if not branch.has_masks:
-            return (Factor(tuple(wires), np.ascontiguousarray(branch.operators[operator])),)
+            # A copy: machine code is compiled for arrays that can be written to.
+            return (Factor(tuple(wires), np.array(branch.operators[operator])),)
         found = [Factor((wires[target],), _PROJECTORS[operator >> bit & 1]) for bit, target in enumerate(self._reset)]
         for target, wire in enumerate(wires):
             letter = branch.x_mask >> target & 1, branch.z_mask >> target & 1
@@ -181,12 +186,14 @@ class Noise:
         #: the number of each row of noise by its event
         self.sites = {int(events[row]): site for site, row in enumerate(np.flatnonzero(program.codes == Op.NOISE))}
         self._refs = program.channel_refs.astype(np.int64)
-        self._errors = np.array([channel.error for channel in self.channels])[self._refs] if len(self.sites) else None
+        self._errors = np.array([channel.error for channel in self.channels], np.float64)[self._refs]
+        #: the chance of no error of each site, and 1 where an error always happens: it is drawn by itself
+        self._stays = np.where(self._errors == 1, 1.0, 1 - self._errors)
 
     @property
     def errors_per_shot(self) -> float:
         """Return how many errors a shot has, on average."""
-        return 0.0 if self._errors is None else float(self._errors.sum())
+        return float(self._errors.sum())
 
     def draw(self, uniforms: Uniforms, shots: int) -> Errors:
         """Draw the errors of all rows of noise for some shots.
@@ -194,7 +201,7 @@ class Noise:
         Each shot goes from error to error: where the chance of no error so far falls below a random number, the next
         one is.
         """
-        found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
+        found = self._draw_certain(uniforms, shots)
         for part, (begin, survival) in enumerate(self._parts()):
             found += self._draw_part(uniforms, shots, begin, survival, part * PART_VISITS)
         at, who, which = (np.concatenate([_NO_SHOTS, *[each[place] for each in found]]) for place in range(3))
@@ -209,13 +216,26 @@ class Noise:
         """
         parts: list[tuple[int, NDArray[np.float64]]] = []
         begin = 0
-        while self._errors is not None and begin < len(self._errors):
-            survival = np.concatenate([[1.0], np.cumprod(1 - self._errors[begin:])])
+        while begin < len(self._errors):
+            survival = np.concatenate([[1.0], np.cumprod(self._stays[begin : begin + MOST_SITES])])
             small = np.flatnonzero(survival < SMALLEST)
             sites = int(small[0]) if len(small) else len(survival) - 1
             parts.append((begin, survival[: sites + 1]))
             begin += sites
         return parts
+
+    def _draw_certain(
+        self, uniforms: Uniforms, shots: int
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+        """Return the sites, shots and branches of errors that always happen."""
+        every, found = np.arange(shots), []
+        for site in np.flatnonzero(self._errors == 1).tolist():
+            branches = np.ones(shots, np.int64)
+            if len(self.channels[self._refs[site]].branches) > 2:
+                numbers = uniforms.of(ERRORS_EVENT, every, CERTAIN_VISITS + site)
+                branches = self._branches(np.full(shots, self._refs[site]), numbers)
+            found.append((np.full(shots, site), every, branches))
+        return found
 
     def _draw_part(
         self, uniforms: Uniforms, shots: int, begin: int, survival: NDArray[np.float64], visit: int

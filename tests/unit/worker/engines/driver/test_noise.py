@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from engine_oracle import op
@@ -27,7 +29,9 @@ from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.limits import DriverLimits
+from qfleet_worker.engines.driver.noise import DrivenChannel, Noise
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
+from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
 
 SHOTS = 20_000
@@ -222,3 +226,24 @@ def test_distinct_patterns_of_errors_are_counted(engine: str) -> None:
     assert patterns(HALF, HALF, HALF, shots=1) == 1
     # Where errors wait for jumps, nothing is known before.
     assert ENGINES[engine]().run(make_experiment(dynamic(1), shots=50)).patterns == 0
+
+
+@pytest.mark.parametrize("channel", [NEVER, damping(0.2), Channel.of(1, [Branch(1e-9), Branch(1 - 1e-9, x_mask=1)])])
+def test_errors_at_many_places_take_memory_in_proportion(channel: Channel) -> None:
+    """Where no place is likely without an error, each is drawn by itself."""
+    sites, shots = 20_000, 3
+    drawn = Noise(program_of(1, 0, [noise(channel, 0)] * sites))
+    tracemalloc.start()
+    try:
+        errors = drawn.draw(Uniforms(1, 0, shots), shots)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(errors.branches) > 0.5 * sites * shots
+    assert peak < 1000 * sites
+
+
+def test_a_machine_code_is_compiled_for_the_operators_of_channels() -> None:
+    """Arrays that can't be written to would have code of their own."""
+    (_, branch) = DrivenChannel(damping(0.2)).branches[-2:]
+    assert all(factor.matrix.flags.writeable for operator in range(2) for factor in branch.factors(operator, [0]))
