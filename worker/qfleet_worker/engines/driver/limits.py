@@ -22,6 +22,8 @@ class DriverLimits(NamedTuple):
     waiting_states: int = MOST_ASIDE
     #: numbers of 8 bytes that are held for shots; a circuit with more runs for fewer shots at a time
     numbers: int = 1 << 21
+    #: pairs of a state and a way that it may go at an error, held at a time
+    ways: int = 1 << 20
     #: how often a shot may go back to an earlier operation
     passes: int = 100_000
     #: bytes of the variables and of the live clbits of all states

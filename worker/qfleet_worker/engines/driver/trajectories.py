@@ -215,22 +215,46 @@ class ShotRun(Generic[AnyPlan]):
         """Take a front through a channel."""
         looped = self._flow.loops and len(front.groups.settle()[0])
         visit = front.visits.add(step.event, front.groups) if looped else 0
-        first = front.groups.settle()[0]
-        while len(front.states):
-            shots, states = front.groups.settle()
-            now = visit if isinstance(visit, int) else visit[np.searchsorted(first, shots)]
-            every = Visitors(shots, states, now)
-            places, branches = self._draws.branches(step, every)
-            if not len(places):
-                return
-            operators, chosen, weights = self._draws.operators(front.states, step, every.only(places), branches)
-            if not self._give_up(front):
-                drawn = np.zeros(len(shots), np.int64)
-                drawn[places] = chosen
-                self._part(front, OperatorStep(operators), drawn, weights)
-                self._give_up(front)
-                self._merge_many(front, live)
-                return
+        every = Visitors(*front.groups.settle(), visit)
+        places, branches = self._draws.branches(step, every)
+        if not len(places):
+            return
+        left = every.only(places)
+        while len(left.shots) and len(front.states):
+            # Of many branches some at a time: there is a number for each of them and each state.
+            last = np.unique(branches)[: max(1, self._flow.limits.ways // len(front.states))][-1]
+            now = branches <= last
+            if self._go_through(front, step, left.only(np.flatnonzero(now)), branches[now]):
+                left, branches = left.only(np.flatnonzero(~now)), branches[~now]
+        self._merge_many(front, live)
+
+    def _go_through(self, front: ShotFront, step: NoiseStep, visitors: Visitors, branches: NDArray[np.int64]) -> bool:
+        """Apply the errors of some shots.
+
+        Args:
+            front: has the shots.
+            step: the noise.
+            visitors: the shots with an error, as they came; some may have been put off.
+            branches: the branch of each.
+
+        Returns:
+            False if states were lost meanwhile, and nothing was applied.
+        """
+        shots, states = front.groups.settle()
+        at = np.minimum(np.searchsorted(shots, visitors.shots), len(shots) - 1)
+        here = np.flatnonzero(shots[at] == visitors.shots)
+        if not len(here):
+            return True
+        places = at[here]
+        present = visitors.only(here)._replace(states=states[places])
+        operators, chosen, weights = self._draws.operators(front.states, step, present, branches[here])
+        if self._give_up(front):
+            return False
+        drawn = np.zeros(len(shots), np.int64)
+        drawn[places] = chosen
+        self._part(front, OperatorStep(operators), drawn, weights)
+        self._give_up(front)
+        return True
 
     def _part(
         self,

@@ -134,6 +134,8 @@ def test_all_engines_give_the_same_shots_in_any_packing(name: str) -> None:
         "few states": StatevectorSimulator(DriverLimits(waiting_bytes=1 << 9)),
         "replaying": NumpySimulator(DriverLimits(waiting_bytes=0)),
         "few shots at once": NumpySimulator(DriverLimits(numbers=1 << 9)),
+        "a branch at a time": NumpySimulator(DriverLimits(ways=1)),
+        "a branch at a time, together": StatevectorSimulator(DriverLimits(ways=1, waiting_bytes=1 << 12)),
     }
     experiments = (
         make_experiment(program, shots, 5, memory=True),
@@ -231,7 +233,7 @@ def test_distinct_patterns_of_errors_are_counted(engine: str) -> None:
 @pytest.mark.parametrize("channel", [NEVER, damping(0.2), Channel.of(1, [Branch(1e-9), Branch(1 - 1e-9, x_mask=1)])])
 def test_errors_at_many_places_take_memory_in_proportion(channel: Channel) -> None:
     """Where no place is likely without an error, each is drawn by itself."""
-    sites, shots = 20_000, 3
+    sites, shots = 6000, 3
     drawn = Noise(program_of(1, 0, [noise(channel, 0)] * sites))
     tracemalloc.start()
     try:
