@@ -17,6 +17,7 @@ from qfleet.jobs.result_data import experiment_data, split_parameter_sets
 from qfleet.jobs.saved_data import read_array
 from qfleet.ledger import CircuitRecord, JobRecord, NoiseRecord
 from qfleet.ledger.metadata import copy_metadata
+from qfleet.wire.messages.request import EXACT_METHODS
 from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import SEED_STEP
 
@@ -133,7 +134,8 @@ def experiment(
             "engine": parts[0].engine if parts else "",
             "engine_reason": parts[0].engine_reason if parts else "",
             "device": "CPU",
-            "precision": job.precision,
+            # A density matrix is in double precision, whatever is asked for.
+            "precision": "double" if circuit.method in EXACT_METHODS else job.precision,
             "num_qubits": circuit.num_qubits,
             "required_memory_mb": -(-circuit.required_bytes // 2**20),
             "time_taken": seconds,

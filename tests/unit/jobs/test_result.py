@@ -179,3 +179,9 @@ def test_blocks_of_shots_add_their_patterns_of_errors() -> None:
     noisy = circuit(noise=NoiseRecord(2, 3, 1, 0.25))
     parts = [part(0, [1], [2], patterns=2), part(0, [1], [2], first_shot=2, patterns=1)]
     assert result([noisy], *parts).results[0].metadata["noise"]["patterns"] == 3
+
+
+@pytest.mark.parametrize(("method", "precision"), [("statevector", "single"), ("density_matrix", "double")])
+def test_the_precision_is_the_one_of_the_simulation(method: str, precision: str) -> None:
+    found = result([circuit(method=method)], part(0, [0], [4]), precision="single")
+    assert found.results[0].metadata["precision"] == precision

@@ -14,6 +14,8 @@ from qfleet.wire.program.program import Program
 
 #: The most memory of a density matrix that is chosen without being asked for.
 MOST_BYTES: Final = 1 << 30
+#: The most memory of a density matrix that a worker may have.
+_MOST_OF_A_WORKER: Final = 1 << 40
 
 
 def choose_method(program: Program, request: Request, shots: int, exactly: Program | None = None) -> tuple[Method, str]:
@@ -63,15 +65,31 @@ def choose_exact_method(program: Program, request: Request) -> tuple[Method, str
         )
     if request.method != "automatic":
         return method, reason
+    refusal = density_refusal(program, request.output)
+    if noisy and refusal:
+        raise MethodError(
+            f"{refusal}, so there is no density matrix for exact expectation values; give a precision above 0 for an "
+            "average over shots"
+        )
     exact = cost(program, replace(request, method="density_matrix"), shots=1)
     if noisy and exact.memory_bytes > MOST_BYTES:
-        raise MethodError(
-            f"has noise on {program.num_qubits} qubits, whose density matrix takes {exact.memory_bytes >> 20} MiB; "
-            "give a precision above 0 for an average over shots, or method='density_matrix'"
-        )
+        raise MethodError(_too_large(program.num_qubits, exact.memory_bytes))
     if noisy:
         return "density_matrix", "automatic: expectation values with noise are exact by a density matrix alone"
     branches = cost(program, replace(request, method="statevector"), shots=1)
     if exact.memory_bytes <= MOST_BYTES and exact.seconds < branches.seconds:
         return "density_matrix", "automatic: takes less time than a state for each outcome of the measurements"
     return "statevector", "automatic: a state for each outcome of the measurements takes less than a density matrix"
+
+
+def _too_large(num_qubits: int, needed: int) -> str:
+    """Return the refusal of a density matrix that takes much memory.
+
+    It is named as a way out where a worker may have that much.
+    """
+    size = f"takes {needed / 2**30:.1f} GiB" if needed <= _MOST_OF_A_WORKER else "is more than a worker holds"
+    way = ", or method='density_matrix'" if needed <= _MOST_OF_A_WORKER else ""
+    return (
+        f"has noise on {num_qubits} qubits, whose density matrix {size}; give a precision above 0 for an average over "
+        f"shots{way}"
+    )

@@ -11,7 +11,7 @@ from engine_oracle import measure, op
 
 from qfleet.wire.cost.branches import num_passes, num_runs_with_errors
 from qfleet.wire.cost.cost import cost
-from qfleet.wire.cost.methods import choose_method
+from qfleet.wire.cost.methods import choose_exact_method, choose_method
 from qfleet.wire.messages.request import MethodError, Output, Request
 from qfleet.wire.program.channels import Branch
 from qfleet.wire.program.operations import Op
@@ -121,3 +121,21 @@ def test_noise_on_many_qubits_together_has_no_density_matrix() -> None:
         choose_method(wide, Request(method="density_matrix"), 10)
     with pytest.raises(MethodError, match="has noise on 4 qubits together, of which there is no superoperator"):
         choose_method(wide, Request(method="superop"), 10)
+
+
+@pytest.mark.parametrize(
+    ("num_qubits", "size", "method_helps"),
+    [(14, "takes 2.3 GiB;", True), (60, "is more than a worker holds;", False)],
+)
+def test_exact_means_of_many_qubits_are_refused_with_a_way_out(num_qubits: int, size: str, method_helps: bool) -> None:
+    program = density_oracle.program(num_qubits, 0, [noise([num_qubits - 1], depolarizing(0.1, 1))])
+    with pytest.raises(MethodError, match=f"has noise on {num_qubits} qubits, whose density matrix {size}") as caught:
+        choose_exact_method(program, Request(method="automatic"))
+    assert "give a precision above 0" in str(caught.value)
+    assert ("method='density_matrix'" in str(caught.value)) is method_helps
+
+
+def test_exact_means_are_refused_with_noise_on_many_qubits_together() -> None:
+    wide = density_oracle.program(5, 0, [noise([0, 1, 2, 3], [Branch(0.5), Branch(0.5, 15, 0)])])
+    with pytest.raises(MethodError, match=r"has noise on 4 qubits together, so there is no density matrix .* above 0"):
+        choose_exact_method(wide, Request(method="automatic"))

@@ -80,7 +80,7 @@ def of_gate(operation: Operation) -> tuple[tuple[int, ...], Transfer]:
     return qubits, _of_table(table(operation), values)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _of_named(code: Op, num_targets: int, params: tuple[float, ...], values: tuple[int, ...]) -> Transfer:
     return _of_table(table(Operation(code, (), tuple(range(num_targets)), params, None, -1)), values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import density_oracle
 import numpy as np
 import pytest
 from engine_oracle import op
@@ -25,6 +26,8 @@ from noise_oracle import (
 )
 from same_outcomes import assert_same
 
+from qfleet.wire.cost.methods import choose_method
+from qfleet.wire.messages.request import Request
 from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
@@ -210,6 +213,22 @@ def _unmeasured() -> list[Operation]:
 def test_single_precision_has_the_same_distribution(engine: str) -> None:
     program = PROGRAMS["straight"]
     outcome = ENGINES[engine]().run(make_experiment(program, SHOTS, 3, precision="single"))
+    value, freedom = chi_square(counts(outcome), probabilities(program))
+    assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
+
+
+@pytest.mark.parametrize("num_qubits", [4, 5])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_channels_on_four_qubits_have_the_exact_distribution(engine: str, num_qubits: int) -> None:
+    """They are on more qubits than channels of a density matrix."""
+    rng = np.random.default_rng(num_qubits)
+    targets = rng.permutation(num_qubits)[:4].tolist()
+    channel = Channel.of(4, density_oracle.random_branches(rng, 4))
+    rows = [*gates(rng), op(Op.X, [3], controls=[1]), noise(channel, *targets), op(Op.H, [targets[1]])]
+    rows += [op(Op.X, [num_qubits - 1], controls=[0])] if num_qubits == 5 else []
+    program = program_of(num_qubits, num_qubits, [*rows, *[measure(qubit, qubit) for qubit in range(num_qubits)]])
+    assert choose_method(program, Request(method="automatic"), SHOTS)[0] == "statevector"
+    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS, 3))
     value, freedom = chi_square(counts(outcome), probabilities(program))
     assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
 
