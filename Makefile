@@ -63,7 +63,7 @@ fuzz: $(VENV)/.dev ## look for inputs that break a decoder or an engine; make fu
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/python tests/fuzz/fuzz.py $(FUZZ)
 
-test-slow: $(VENV)/.dev ## only the tests that take minutes and up to 5 GiB; those against Aer need the extra "bench"
+test-slow: $(VENV)/.dev ## only the tests that take minutes and up to 5 GiB
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest -m slow
 

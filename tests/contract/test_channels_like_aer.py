@@ -40,6 +40,6 @@ CASES: dict[str, tuple[Callable[[Any], Any], Channel]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_channel_is_aers(name: str) -> None:
-    aer = pytest.importorskip("qiskit_aer.noise", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    aer = pytest.importorskip("qiskit_aer.noise", reason="pip install -e '.[dev]' installs it")
     make, channel = CASES[name]
     assert np.abs(SuperOp(make(aer)).data - channel.to_superop()).max() < 1e-12

@@ -16,7 +16,7 @@ from qiskit.quantum_info import Kraus, SuperOp, random_quantum_channel
 
 from qfleet.errors import UnsupportedCircuitError
 
-aer = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
+aer = pytest.importorskip("qiskit_aer", reason="pip install -e '.[dev]' installs it")
 errors = pytest.importorskip("qiskit_aer.noise")
 #: A first circuit never waits for the compiler.
 pytestmark = pytest.mark.usefixtures("nothing_compiles")

@@ -23,7 +23,7 @@ def fake_device(name: str) -> BackendV2:
 
 
 def assert_like_aer(device: BackendV2, tolerance: float = 1e-10, **settings: Any) -> None:
-    aer = pytest.importorskip("qiskit_aer.noise", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    aer = pytest.importorskip("qiskit_aer.noise", reason="pip install -e '.[dev]' installs it")
     theirs = aer.NoiseModel.from_backend(device, **settings)
     ours = NoiseModel.from_backend(device, **settings)
     expected = {

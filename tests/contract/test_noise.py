@@ -45,7 +45,7 @@ def test_options_of_a_run_and_of_a_backend(provider: FleetProvider) -> None:
 
 
 def test_a_model_of_aer(provider: FleetProvider) -> None:
-    aer = pytest.importorskip("qiskit_aer.noise", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    aer = pytest.importorskip("qiskit_aer.noise", reason="pip install -e '.[dev]' installs it")
     model = aer.NoiseModel()
     model.add_all_qubit_quantum_error(aer.pauli_error([("X", 1.0)]), "x")
     backend = provider.get_backend("automatic", shots=50)

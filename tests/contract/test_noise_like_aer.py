@@ -24,7 +24,7 @@ from qfleet.lowering.lower import lower
 from qfleet.noise import NoiseModel
 from qfleet.wire.messages.request import Output
 
-aer = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
+aer = pytest.importorskip("qiskit_aer", reason="pip install -e '.[dev]' installs it")
 noise = pytest.importorskip("qiskit_aer.noise")
 
 

@@ -38,7 +38,7 @@ def angles(sets: int, circuit: QuantumCircuit) -> np.ndarray:
 
 
 def test_expectation_values_are_exact_at_precision_0(provider: FleetProvider) -> None:
-    aer = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    aer = pytest.importorskip("qiskit_aer", reason="pip install -e '.[dev]' installs it")
     noise = pytest.importorskip("qiskit_aer.noise")
     model = noise.NoiseModel()
     model.add_all_qubit_quantum_error(noise.depolarizing_error(0.03, 2), ["cx"])

@@ -44,7 +44,7 @@ def amplitudes(
 
 def aer_amplitudes(circuit: QuantumCircuit) -> NDArray[np.complex128]:
     """Return Aer's amplitudes of a circuit. Without Aer, the test is skipped."""
-    aer: Any = pytest.importorskip("qiskit_aer", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    aer: Any = pytest.importorskip("qiskit_aer", reason="pip install -e '.[dev]' installs it")
     saving = circuit.copy()
     saving.save_statevector()
     return np.asarray(aer.AerSimulator(method="statevector").run(saving).result().data(0)["statevector"])

@@ -76,7 +76,7 @@ def test_wrong_models(make: Callable[[], object], text: str) -> None:
 
 
 def test_a_model_of_aer_is_copied_with_what_it_reads() -> None:
-    aer = pytest.importorskip("qiskit_aer.noise", reason="needs qiskit-aer: pip install -e '.[bench]'")
+    aer = pytest.importorskip("qiskit_aer.noise", reason="pip install -e '.[dev]' installs it")
     model = aer.NoiseModel()
     model.add_all_qubit_quantum_error(aer.amplitude_damping_error(0.1), "x")
     model.add_readout_error([[0.9, 0.1], [0.2, 0.8]], [1])
