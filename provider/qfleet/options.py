@@ -10,12 +10,12 @@ from typing import Any, Final, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from qiskit.providers import Options
+from qiskit.providers import BackendV2, Options
 from qiskit.quantum_info import Statevector
 
 from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
-from qfleet.noise import NoiseModel
+from qfleet.noise import Channel, NoiseModel
 from qfleet.noise.aer import AerNoiseModel
 from qfleet.wire.messages.request import Method, Precision
 
@@ -209,18 +209,30 @@ def _binds(name: str, value: object) -> tuple[Mapping[Any, Any], ...] | None:
     return tuple(binds)
 
 
+#: What users may have meant, by the type of the value.
+_NOISE_HINTS: Final[Sequence[tuple[type, str]]] = (
+    (BackendV2, "; of a device, it is `NoiseModel.from_backend(device)`"),
+    (Channel, "; one with a channel is `NoiseModel().add(channel, gates)`"),
+    (type, ", not a class; one without noise is `NoiseModel()`"),
+    (
+        str,
+        "; names of devices are for the command line alone: take `NoiseModel.from_backend(device)`, or "
+        "`NoiseModel.load(path)` for a file",
+    ),
+)
+
+
 def _noise(name: str, value: object) -> NoiseModel | None:
     if value is None or isinstance(value, NoiseModel):
         return value
     if isinstance(value, Mapping):
         return NoiseModel.from_dict(value)
-    if isinstance(value, AerNoiseModel):
+    if isinstance(value, AerNoiseModel) and not isinstance(value, type):
         return NoiseModel.from_aer(value)
-    raise InvalidOptionError(
-        f"{name}={type(value).__name__}(...): a `qfleet.noise.NoiseModel` or a noise model of Qiskit Aer is needed",
-        option=name,
-        value=value,
-    )
+    rule = next((hint for kind, hint in _NOISE_HINTS if isinstance(value, kind)), "")
+    shown = repr(value) if isinstance(value, str | type) else f"{type(value).__name__}(...)"
+    text = f"{name}={shown}: a `qfleet.noise.NoiseModel` or a noise model of Qiskit Aer is needed{rule}"
+    raise InvalidOptionError(text, option=name, value=value)
 
 
 _CHECKS: dict[str, Callable[[str, object], object]] = {

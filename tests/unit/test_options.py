@@ -9,9 +9,12 @@ import re
 from typing import Any, get_type_hints
 
 import pytest
+from qiskit.providers.fake_provider import GenericBackendV2
 
 from qfleet import EstimatorOptions, EstimatorV2, FleetBackend, SamplerOptions, SamplerV2
-from qfleet.options import NAMES, RunKeywords, RunOptions, check_labels
+from qfleet.errors import InvalidOptionError
+from qfleet.noise import Channel, NoiseModel
+from qfleet.options import NAMES, RunKeywords, RunOptions, check_labels, check_option
 from qfleet.primitives.options import EstimatorKeywords, SamplerKeywords
 
 #: Of a primitive's keywords, those that aren't options of its own.
@@ -55,6 +58,22 @@ def test_keywords_are_the_options() -> None:
     assert get_type_hints(RunKeywords).keys() == NAMES == defaults(RunOptions).keys()
     assert get_type_hints(SamplerKeywords).keys() == defaults(SamplerOptions).keys() | NESTED
     assert get_type_hints(EstimatorKeywords).keys() == defaults(EstimatorOptions).keys() | NESTED
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (GenericBackendV2(2), r"=GenericBackendV2\(...\): .*`NoiseModel.from_backend\(device\)`"),
+        (Channel.reset(0.1), r"=Channel\(...\): .*`NoiseModel\(\).add\(channel, gates\)`"),
+        (NoiseModel, r"=<class .*NoiseModel'>: .*not a class; .*`NoiseModel\(\)`"),
+        ("fake_manila", r"='fake_manila': .*command line alone: take `NoiseModel.from_backend\(device\)`"),
+        (0.1, r"=float\(...\): a `qfleet.noise.NoiseModel` or a noise model of Qiskit Aer is needed$"),
+    ],
+)
+def test_what_is_not_a_noise_model(value: object, text: str) -> None:
+    with pytest.raises(InvalidOptionError, match="noise_model" + text) as caught:
+        check_option("noise_model", value)
+    assert caught.value.option == "noise_model"
 
 
 @pytest.mark.parametrize(
