@@ -15,8 +15,9 @@ from qiskit.circuit import Delay
 
 from qfleet.errors import NoiseError
 from qfleet.noise.channel import Channel
+from qfleet.noise.checks import Qubits, gate_name, ordered_qubits
 from qfleet.noise.errors_of_aer import channel_of_error
-from qfleet.noise.parts import Parts, Qubits, Relaxation
+from qfleet.noise.parts import Parts, Relaxation
 from qfleet.noise.readout import check_readout
 
 
@@ -157,8 +158,13 @@ def _parts(
     gates: dict[str, dict[Qubits, Channel]] = {}
     for name, qubits, width, read in errors:
         entry = f"the error of {name!r} on " + ("all qubits" if qubits is None else f"qubits {qubits}")
-        gates.setdefault(name, {})[qubits] = channel_of_error(entry, read, width)
-    found = {qubits: check_readout(f"the readout error of {qubits or 'all qubits'}", rows) for qubits, rows in readout}
+        places = ordered_qubits(f"the qubits of an error of {name!r}", qubits)
+        gates.setdefault(gate_name("a gate", name), {})[places] = channel_of_error(entry, read, width)
+    found = {}
+    for qubits, rows in readout:
+        places = ordered_qubits("the qubits of a readout error", qubits)
+        width = 1 if places is None else len(places)
+        found[places] = check_readout(f"the readout error of {places or 'all qubits'}", rows, width)
     return Parts(gates, found)
 
 
@@ -184,6 +190,5 @@ def _passes(passes: list[Any]) -> tuple[Relaxation | None, tuple[Any, ...]]:
             raise NoiseError(f"{text}; remove it from the model", entry=type(each).__name__, value=each)
     if len(passes) == 1 and hasattr(passes[0], "_t1s") and passes[0]._ops == (Delay,):
         (only,) = passes
-        lists = [tuple(map(float, values)) for values in (only._t1s, only._t2s, only._p1s)]
-        return Relaxation(lists[0], lists[1], lists[2], only._dt), ()
+        return Relaxation.of(only._t1s, only._t2s, only._p1s, only._dt), ()
     return None, tuple(passes)

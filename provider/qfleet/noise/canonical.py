@@ -8,16 +8,21 @@ is taken out: whether that part happens can be drawn before a circuit is run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 
+from qfleet.errors import NoiseError
 from qfleet.noise.matrices import ROUNDING, Matrix, choi_of, operators_of, pauli_of, paulis, trace_preserving
+from qfleet.wire.limits import MAX_BRANCHES, MAX_KRAUS_OPERATORS
 from qfleet.wire.program import channels as wire
 from qfleet.wire.program.channels import Branch
 
 #: Branches with a smaller probability are dropped.
 SMALLEST = 1e-15
+#: Their number has two bytes when they travel.
+MAX_OPERATORS_OF_BRANCH: Final = (1 << 16) - 1
 #: Most qubits of Kraus operators that are looked into: a Choi matrix has 16**qubits entries.
 _LARGEST_CHOI = 4
 
@@ -28,6 +33,9 @@ def canonical(num_qubits: int, branches: Iterable[Branch]) -> wire.Channel:
     Args:
         num_qubits: number of qubits of all branches.
         branches: branches whose probabilities add up to 1, apart from rounding.
+
+    Raises:
+        NoiseError: it has more branches or operators than can be sent.
     """
     form = _Form(num_qubits)
     sets: list[tuple[float, Matrix]] = []
@@ -130,9 +138,22 @@ class _Form:
             *[Branch(p, operators=unitary[None]) for _, (p, unitary) in sorted(self._unitaries.items())],
             *self.sets,
         ]
+        _check_sizes(ordered)
         kept = [ordered[0], *[each for each in ordered[1:] if each.probability >= SMALLEST]]
         total = math.fsum(branch.probability for branch in kept)
         return [branch._replace(probability=branch.probability / total) for branch in kept]
+
+
+def _check_sizes(branches: Sequence[Branch]) -> None:
+    counts = [len(branch.operators) for branch in branches]
+    for what, found, most in (
+        ("branches", len(branches), MAX_BRANCHES),
+        ("Kraus operators", sum(counts), MAX_KRAUS_OPERATORS),
+        ("Kraus operators in a branch", max(counts), MAX_OPERATORS_OF_BRANCH),
+    ):
+        if found > most:
+            text = f"the channel has {found} {what}; at most {most} are possible"
+            raise NoiseError(text, entry="the channel", value=found)
 
 
 def _without_identity(choi: Matrix) -> tuple[float, Matrix]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from qfleet.errors import NoiseError
 from qfleet.noise.branches import after, on, operators_branch, pauli_branch
 from qfleet.noise.canonical import canonical
-from qfleet.noise.checks import number, probabilities, probability
+from qfleet.noise.checks import listed, number, probabilities, probability, whole_number
 from qfleet.noise.matrices import (
     TOLERANCE,
     Matrix,
@@ -76,18 +76,20 @@ class Channel:
         return self._wire
 
     @classmethod
-    def pauli(cls, chances: Mapping[str, float]) -> Channel:
+    def pauli(cls, chances: Mapping[str, float] | Iterable[tuple[str, float]]) -> Channel:
         """Return the channel that applies Paulis at random.
 
         Args:
-            chances: the probability of each Pauli label, such as ``{"XI": 0.01, "ZZ": 0.02}``. The rest up to 1 is the
-                identity's, if the identity isn't among them.
+            chances: the probability of each Pauli label, such as ``{"XI": 0.01, "ZZ": 0.02}``, or pairs of both. The
+                rest up to 1 is the identity's, if the identity isn't among them.
 
         Raises:
             NoiseError: they aren't Paulis of one width with probabilities.
         """
-        width = len(next(iter(chances), ""))
-        for label in chances:
+        pairs = _pairs("the Paulis", chances, ("X", 0.1))
+        labels = [label for label, _ in pairs]
+        width = len(labels[0]) if labels and isinstance(labels[0], str) else 0
+        for label in labels:
             if not isinstance(label, str) or not label or set(label) - set("IXYZ") or len(label) != width:
                 raise NoiseError(
                     f"Pauli {label!r}: {width or 'some'} of the letters I, X, Y, Z are needed",
@@ -96,11 +98,11 @@ class Channel:
                 )
         if not 1 <= width <= MAX_CHANNEL_QUBITS:
             raise NoiseError(f"Paulis of {width} qubits: 1 to {MAX_CHANNEL_QUBITS} are possible", entry="Pauli")
-        found = [probability(f"the probability of {label}", value) for label, value in chances.items()]
-        if "I" * width not in chances and sum(found) <= 1 + TOLERANCE:
+        found = [probability(f"the probability of {label}", value) for label, value in pairs]
+        if "I" * width not in labels and sum(found) <= 1 + TOLERANCE:
             found.append(max(0.0, 1 - sum(found)))
         found = probabilities("the probabilities of the Paulis", found)
-        branches = [pauli_branch(p, label) for label, p in zip([*chances, "I" * width], found, strict=False)]
+        branches = [pauli_branch(p, label) for label, p in zip([*labels, "I" * width], found, strict=False)]
         return cls(width, lambda: branches)
 
     @classmethod
@@ -130,7 +132,7 @@ class Channel:
         """
         found: list[Matrix] = []
         width: int | None = None
-        for place, matrix in enumerate(matrices):
+        for place, matrix in enumerate(listed("Kraus operators", matrices, "a list of matrices")):
             square, width = square_matrix(f"Kraus operator {place}", matrix, width)
             found.append(square)
         if width is None or len(found) > MAX_KRAUS_OPERATORS:
@@ -189,7 +191,7 @@ class Channel:
         Raises:
             NoiseError: the probabilities don't add up to 1, or the channels are of different widths.
         """
-        given = list(parts)
+        given = _pairs("the mixture", parts, (0.1, "channel"))
         found = probabilities("the probabilities of the mixture", [p for p, _ in given])
         width = _checked("the mixture", given[0][1]).num_qubits
         for _, channel in given:
@@ -332,7 +334,16 @@ def _checked(entry: str, channel: object) -> Channel:
 
 
 def _width(num_qubits: int) -> int:
-    return int(number("num_qubits", num_qubits, 1, MAX_CHANNEL_QUBITS, whole=True))
+    return whole_number("num_qubits", num_qubits, 1, MAX_CHANNEL_QUBITS)
+
+
+def _pairs(entry: str, given: Any, example: tuple[object, object]) -> list[tuple[Any, Any]]:
+    """Return the pairs of a list or a dictionary."""
+    pairs = listed(entry, given.items() if isinstance(given, Mapping) else given, "a list of pairs or a dictionary")
+    for pair in pairs:
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            raise NoiseError(f"{entry}: {pair!r} isn't a pair, such as {example!r}", entry=entry, value=pair)
+    return [(first, second) for first, second in pairs]
 
 
 def _products(ones: Sequence[Branch], others: Sequence[Branch], num_qubits: int) -> list[Branch]:

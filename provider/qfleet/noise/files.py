@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
@@ -17,12 +17,14 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from qfleet.errors import NoiseError
+from qfleet.noise.canonical import MAX_OPERATORS_OF_BRANCH
 from qfleet.noise.channel import Channel
-from qfleet.noise.parts import Parts, Qubits, Relaxation
+from qfleet.noise.checks import check_width, gate_name, ordered_qubits
+from qfleet.noise.parts import Parts, Relaxation
 from qfleet.noise.readout import check_readout
 from qfleet.wire.checks.channels import check_channel
 from qfleet.wire.errors import WireError
-from qfleet.wire.limits import MAX_BRANCHES, MAX_CHANNEL_QUBITS, MAX_QUBITS, Name
+from qfleet.wire.limits import MAX_BRANCHES, MAX_CHANNEL_QUBITS
 from qfleet.wire.program import channels as wire
 from qfleet.wire.program.channels import Branch
 
@@ -30,18 +32,14 @@ FORMAT: Final = "qfleet noise model"
 VERSION: Final = 1
 #: The size of the largest file that is read.
 MAX_FILE_BYTES: Final = 256 << 20
-_MAX_ENTRIES: Final = 1 << 20
-#: Of a branch; their number has two bytes when they travel.
-_MAX_OPERATORS: Final = (1 << 16) - 1
 #: Letters of a branch by its bits of X, Z and resets.
 _LETTERS: Final = {(0, 0, 0): "I", (1, 0, 0): "X", (1, 1, 0): "Y", (0, 1, 0): "Z", (0, 0, 1): "0"}
 _BITS: Final = {letter: bits for bits, letter in _LETTERS.items()}
 
 _Chance = Annotated[float, Meta(ge=0, le=1)]
-_Qubit = Annotated[int, Meta(ge=0, lt=MAX_QUBITS)]
-_Qubits = Annotated[tuple[_Qubit, ...], Meta(min_length=1, max_length=MAX_CHANNEL_QUBITS)]
-#: Seconds; ``None`` for an infinite time.
-_Seconds = Annotated[float, Meta(gt=0)] | None
+_Qubits = tuple[int, ...] | None
+#: Of times in seconds; ``None`` for an infinite one.
+_Times = tuple[float | None, ...]
 _Number = tuple[float, float]
 
 
@@ -52,7 +50,7 @@ class BranchEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):
     #: a letter for each qubit, the last qubit's first: a Pauli, or 0 for a reset
     pauli: Annotated[str, Meta(max_length=MAX_CHANNEL_QUBITS, pattern="^[IXYZ0]*$")] = ""
     #: row by row, real and imaginary part of each entry
-    kraus: Annotated[tuple[tuple[tuple[_Number, ...], ...], ...], Meta(max_length=_MAX_OPERATORS)] = ()
+    kraus: Annotated[tuple[tuple[tuple[_Number, ...], ...], ...], Meta(max_length=MAX_OPERATORS_OF_BRANCH)] = ()
 
 
 class ChannelEntry(Struct, forbid_unknown_fields=True):
@@ -65,27 +63,27 @@ class ChannelEntry(Struct, forbid_unknown_fields=True):
 class GateEntry(Struct, forbid_unknown_fields=True):
     """The channel of a gate."""
 
-    gate: Name
+    gate: str
     #: in their order; ``None`` for all
-    qubits: _Qubits | None
+    qubits: _Qubits
     channel: ChannelEntry
 
 
 class ReadoutEntry(Struct, forbid_unknown_fields=True):
     """The readout error of a qubit."""
 
-    qubits: _Qubits | None
+    qubits: _Qubits
     #: rows by the true value
-    matrix: tuple[tuple[_Chance, ...], ...]
+    matrix: tuple[tuple[float, ...], ...]
 
 
 class RelaxationEntry(Struct, forbid_unknown_fields=True):
     """Relaxation during delays."""
 
-    t1s: Annotated[tuple[_Seconds, ...], Meta(max_length=MAX_QUBITS)]
-    t2s: Annotated[tuple[_Seconds, ...], Meta(max_length=MAX_QUBITS)]
-    excited_state_populations: Annotated[tuple[_Chance, ...], Meta(max_length=MAX_QUBITS)]
-    dt: _Seconds = None
+    t1s: _Times
+    t2s: _Times
+    excited_state_populations: tuple[float, ...]
+    dt: float | None = None
 
 
 class ModelFile(Struct, forbid_unknown_fields=True):
@@ -93,8 +91,8 @@ class ModelFile(Struct, forbid_unknown_fields=True):
 
     format: Literal["qfleet noise model"]
     version: Literal[1]
-    gates: Annotated[tuple[GateEntry, ...], Meta(max_length=_MAX_ENTRIES)] = ()
-    readout: Annotated[tuple[ReadoutEntry, ...], Meta(max_length=_MAX_ENTRIES)] = ()
+    gates: tuple[GateEntry, ...] = ()
+    readout: tuple[ReadoutEntry, ...] = ()
     relaxation: RelaxationEntry | None = None
 
 
@@ -103,7 +101,7 @@ def write_parts(path: str | os.PathLike[str], parts: Parts) -> None:
 
     Raises:
         OSError: the file can't be written.
-        NoiseError: the model has a pass of the transpiler, which is code.
+        NoiseError: the model has a pass of the transpiler, which is code; a channel is impossible; or it is too large.
     """
     if parts.passes:
         kind = type(parts.passes[0]).__name__
@@ -119,7 +117,11 @@ def write_parts(path: str | os.PathLike[str], parts: Parts) -> None:
         tuple(ReadoutEntry(qubits, rows) for qubits, rows in parts.readout.items()),
         None if parts.relaxation is None else _relaxation_entry(parts.relaxation),
     )
-    Path(path).write_bytes(msgspec.json.encode(content) + b"\n")
+    data = msgspec.json.encode(content) + b"\n"
+    if len(data) > MAX_FILE_BYTES:
+        text = f"a model that takes {len(data) >> 20} MiB can't be saved: files have at most {MAX_FILE_BYTES >> 20} MiB"
+        raise NoiseError(text, entry="model", value=len(data))
+    Path(path).write_bytes(data)
 
 
 def read_parts(path: str | os.PathLike[str]) -> Parts:
@@ -137,21 +139,27 @@ def read_parts(path: str | os.PathLike[str]) -> Parts:
         content = msgspec.json.decode(data, type=ModelFile)
     except (msgspec.DecodeError, RecursionError) as exc:
         raise NoiseError(f"{path} isn't a file of NoiseModel.save(): {exc}", entry=str(path)) from exc
-    gates: dict[str, dict[Qubits, Channel]] = {}
+    try:
+        return _parts(content)
+    except NoiseError as exc:
+        raise NoiseError(f"{path}: {exc.message}", entry=exc.entry, value=exc.value) from exc
+
+
+def _parts(content: ModelFile) -> Parts:
+    gates: dict[str, dict[_Qubits, Channel]] = {}
     for entry in content.gates:
         where = f"gate {entry.gate!r} on " + ("all qubits" if entry.qubits is None else f"qubits {entry.qubits}")
-        by_qubits = gates.setdefault(entry.gate, {})
+        by_qubits = gates.setdefault(gate_name("gate", entry.gate), {})
         if entry.qubits in by_qubits:
-            raise NoiseError(f"{path} has {where} twice", entry=where)
+            raise NoiseError(f"{where} is there twice", entry=where)
         by_qubits[entry.qubits] = _channel(entry, where)
-    readout = {entry.qubits: check_readout(f"readout of {entry.qubits}", entry.matrix) for entry in content.readout}
+    readout = {each.qubits: _readout(each) for each in content.readout}
     return Parts(gates, readout, None if content.relaxation is None else _relaxation(content.relaxation))
 
 
 def _channel(entry: GateEntry, where: str) -> Channel:
     width = entry.channel.qubits
-    if entry.qubits is not None and (len(entry.qubits) != width or len(set(entry.qubits)) != width):
-        raise NoiseError(f"{where} has a channel of {width} qubits", entry=where)
+    check_width(f"the channel of {where}", width, ordered_qubits(where, entry.qubits))
     try:
         form = wire.Channel.of(width, [_branch(each, width) for each in entry.channel.branches])
         check_channel("its channel", form)
@@ -160,15 +168,15 @@ def _channel(entry: GateEntry, where: str) -> Channel:
     return Channel.of_wire(form)
 
 
+def _readout(entry: ReadoutEntry) -> tuple[tuple[float, ...], ...]:
+    where = f"the readout error of {entry.qubits or 'all qubits'}"
+    qubits = ordered_qubits(where, entry.qubits)
+    return check_readout(where, entry.matrix, 1 if qubits is None else len(qubits))
+
+
 def _relaxation(entry: RelaxationEntry) -> Relaxation:
-    if not len(entry.t1s) == len(entry.t2s) == len(entry.excited_state_populations):
-        raise NoiseError("relaxation: its lists are of different lengths", entry="relaxation")
-    t1s, t2s = [tuple([math.inf if time is None else time for time in times]) for times in (entry.t1s, entry.t2s)]
-    for qubit, (t1, t2) in enumerate(zip(t1s, t2s, strict=True)):
-        if t2 > 2 * t1:
-            where = f"relaxation of qubit {qubit}"
-            raise NoiseError(f"{where}: t2 = {t2}, at most 2 * t1 = {2 * t1} is possible", entry=where, value=t2)
-    return Relaxation(t1s, t2s, entry.excited_state_populations, entry.dt)
+    t1s, t2s = [[math.inf if time is None else time for time in times] for times in (entry.t1s, entry.t2s)]
+    return Relaxation.of(t1s, t2s, entry.excited_state_populations, entry.dt)
 
 
 def _relaxation_entry(relaxation: Relaxation) -> RelaxationEntry:
@@ -204,11 +212,11 @@ def _branch(entry: BranchEntry, num_qubits: int) -> Branch:
     if entry.kraus:
         if entry.pauli:
             raise ValueError("a branch has a Pauli and Kraus operators; give it one of them")
-        pairs: Any = np.array(entry.kraus, np.float64)
+        pairs = np.array(entry.kraus, np.float64)
         side = 1 << num_qubits
         if pairs.shape[1:] != (side, side, 2):
             raise ValueError(f"a branch has Kraus operators that aren't {side} x {side} complex numbers")
-        return Branch(entry.p, operators=pairs[..., 0] + 1j * pairs[..., 1])
+        return Branch(entry.p, operators=pairs.view(np.complex128)[..., 0])
     if len(entry.pauli) not in (0, num_qubits):
         raise ValueError(f"{entry.pauli!r} has {len(entry.pauli)} letters for {num_qubits} qubits")
     x = z = reset = 0

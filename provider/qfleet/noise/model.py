@@ -17,10 +17,10 @@ from qiskit.transpiler import Target
 from qfleet.errors import NoiseError
 from qfleet.noise.aer import AerNoiseModel, parts_of_dict, read_model
 from qfleet.noise.channel import Channel
-from qfleet.noise.checks import number
+from qfleet.noise.checks import Qubits, check_width, gate_name, listed, number, ordered_qubits
 from qfleet.noise.device import DeviceSettings, gate_errors, qubit_times, readout_errors
 from qfleet.noise.files import read_parts, write_parts
-from qfleet.noise.parts import Parts, Qubits, Relaxation
+from qfleet.noise.parts import Parts, Relaxation
 from qfleet.noise.readout import Flips, check_readout
 
 #: Gates and pairs of gates that a repr has.
@@ -136,6 +136,10 @@ class NoiseModel:
         Raises:
             NoiseError: an error rate or a time is impossible.
         """
+        if not isinstance(target, Target):
+            text = f"target = {target!r}: a Target of Qiskit is needed; for a backend, there is `from_backend`"
+            raise NoiseError(text, entry="target", value=target)
+        temperature = number("temperature", temperature, -math.inf, math.inf)
         settings = DeviceSettings(gate_error, thermal_relaxation, temperature)
         gates: dict[str, dict[Qubits, Channel]] = {}
         for name, qubits, channel in gate_errors(target, settings):
@@ -166,15 +170,13 @@ class NoiseModel:
         """
         if not isinstance(channel, Channel):
             raise NoiseError(f"channel = {channel!r}: a Channel is needed", entry="channel", value=channel)
-        places = _qubits(qubits)
-        if places is not None and len(places) != channel.num_qubits:
-            raise NoiseError(
-                f"qubits = {qubits!r}: the channel has {channel.num_qubits} qubits", entry="qubits", value=qubits
-            )
+        places = ordered_qubits("qubits", qubits)
+        check_width("the channel", channel.num_qubits, places)
+        names = [gates] if isinstance(gates, str) else listed("gates", gates, "a name, or a list of names,")
+        if not names:
+            raise NoiseError(f"gates = {gates!r}: at least one name is needed", entry="gates", value=gates)
         changed = dict(self._parts.gates)
-        for name in (gates,) if isinstance(gates, str) else gates:
-            if not isinstance(name, str):
-                raise NoiseError(f"gates: {name!r} isn't the name of a gate", entry="gates", value=name)
+        for name in [gate_name("gates", name) for name in names]:
             if _WIDTHS.get(name, channel.num_qubits) != channel.num_qubits:
                 raise NoiseError(
                     f"gates: {name!r} has {_WIDTHS[name]} qubits, the channel {channel.num_qubits}",
@@ -195,13 +197,8 @@ class NoiseModel:
         Raises:
             NoiseError: a row isn't probabilities that add up to 1.
         """
-        rows = check_readout("the readout error", matrix)
-        if len(rows) != 2:
-            raise NoiseError(
-                f"the readout error has {len(rows)} rows; measurements are of one qubit, so 2 are needed",
-                entry="the readout error",
-            )
-        places = _qubits(qubits)
+        rows = check_readout("the readout error", matrix, 1)
+        places = ordered_qubits("qubits", qubits)
         new: dict[Qubits, tuple[tuple[float, ...], ...]] = (
             {None: rows} if places is None else {(qubit,): rows for qubit in places}
         )
@@ -246,7 +243,8 @@ class NoiseModel:
 
         Raises:
             OSError: the file can't be written.
-            NoiseError: the model has a pass of the transpiler, which is code.
+            NoiseError: the model has a pass of the transpiler, which is code; a channel is impossible; or it is too
+                large.
         """
         write_parts(path, self._parts)
 
@@ -341,16 +339,6 @@ class NoiseModel:
             lines.append(f"relaxation during delays of {len(parts.relaxation.t1s)} qubits")
         lines += [f"pass: {type(each).__name__}" for each in parts.passes]
         return "<NoiseModel: " + ("no noise" if not lines else "; ".join(lines)) + ">"
-
-
-def _qubits(qubits: int | Iterable[int] | None) -> Qubits:
-    if qubits is None:
-        return None
-    given = [qubits] if isinstance(qubits, int) else list(qubits)
-    found = tuple([int(number("qubits", qubit, 0, 2**31 - 1, whole=True)) for qubit in given])
-    if not found or len(set(found)) != len(found):
-        raise NoiseError(f"qubits = {qubits!r}: different qubits are needed", entry="qubits", value=qubits)
-    return found
 
 
 def _listed(places: Iterable[Qubits]) -> str:

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from qfleet.errors import NoiseError
 from qfleet.noise.channel import Channel
-from qfleet.noise.checks import number, probability
-
-#: Ordered qubits, or ``None`` for all.
-Qubits: TypeAlias = "tuple[int, ...] | None"
+from qfleet.noise.checks import Qubits, listed, number, probability, time_above_0
+from qfleet.wire.limits import MAX_QUBITS
 
 
 class Relaxation(NamedTuple):
@@ -43,19 +41,29 @@ class Relaxation(NamedTuple):
         Raises:
             NoiseError: the lists are of different lengths, or a value is out of its range.
         """
+        what = "a list with a number for each qubit"
+        t1s, t2s = listed("t1s", t1s, what), listed("t2s", t2s, what)
         populations = [0.0] * len(t1s) if populations is None else populations
+        populations = listed("excited_state_populations", populations, what)
         if not len(t1s) == len(t2s) == len(populations):
             raise NoiseError(
                 f"t1s, t2s and excited_state_populations have {len(t1s)}, {len(t2s)} and {len(populations)} entries",
                 entry="t1s",
             )
-        for qubit, (t1, t2, population) in enumerate(zip(t1s, t2s, populations, strict=True)):
-            number(f"t1s[{qubit}]", t1, 0.0, math.inf)
-            number(f"t2s[{qubit}]", t2, 0.0, 2 * float(t1))
-            probability(f"excited_state_populations[{qubit}]", population)
+        if len(t1s) > MAX_QUBITS:
+            text = f"t1s has the times of {len(t1s)} qubits; at most {MAX_QUBITS} are possible"
+            raise NoiseError(text, entry="t1s", value=len(t1s))
+        times = []
+        for qubit, (t1, t2) in enumerate(zip(t1s, t2s, strict=True)):
+            t1, t2 = time_above_0(f"t1s[{qubit}]", t1), time_above_0(f"t2s[{qubit}]", t2)
+            if t2 > 2 * t1:
+                text = f"t2s[{qubit}] = {t2!r}: at most 2 * t1 = {2 * t1!r} is possible"
+                raise NoiseError(text, entry=f"t2s[{qubit}]", value=t2)
+            times.append((t1, t2))
+        found = [probability(f"excited_state_populations[{qubit}]", each) for qubit, each in enumerate(populations)]
         if dt is not None:
-            dt = number("dt", dt, 0.0, math.inf)
-        return cls(_floats(t1s), _floats(t2s), _floats(populations), dt)
+            dt = number("dt", time_above_0("dt", dt), 0.0, sys.float_info.max)
+        return cls(tuple([t1 for t1, _ in times]), tuple([t2 for _, t2 in times]), tuple(found), dt)
 
     def channel(self, qubit: int, seconds: float) -> Channel:
         """Return the relaxation of a qubit during a delay.
@@ -91,7 +99,3 @@ class Parts(NamedTuple):
 @lru_cache(4096)
 def _relaxed(t1: float, t2: float, seconds: float, population: float) -> Channel:
     return Channel.thermal_relaxation(t1, t2, seconds, population)
-
-
-def _floats(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(map(float, values))

@@ -28,12 +28,13 @@ class Flips(NamedTuple):
         )
 
 
-def check_readout(entry: str, matrix: ArrayLike) -> tuple[tuple[float, ...], ...]:
+def check_readout(entry: str, matrix: ArrayLike, num_qubits: int | None = None) -> tuple[tuple[float, ...], ...]:
     """Return the rows of a readout error.
 
     Args:
         entry: its name for the error.
         matrix: shape (2**n, 2**n); row k has the probabilities of what is read where k was measured.
+        num_qubits: number of qubits n; ``None`` for any.
 
     Raises:
         NoiseError: it isn't such a matrix.
@@ -45,4 +46,7 @@ def check_readout(entry: str, matrix: ArrayLike) -> tuple[tuple[float, ...], ...
     side = found.shape[0] if found.ndim == 2 else 0
     if found.shape != (side, side) or side < 2 or side & (side - 1):
         raise NoiseError(f"{entry} has the shape {found.shape}; (2, 2) is needed", entry=entry, value=found.shape)
+    if num_qubits is not None and side != 1 << num_qubits:
+        text = f"{entry} has {side} rows; for {num_qubits} qubit{'s' * (num_qubits > 1)}, {1 << num_qubits} are needed"
+        raise NoiseError(text, entry=entry, value=found.shape)
     return tuple(tuple(probabilities(f"row {place} of {entry}", row)) for place, row in enumerate(found.tolist()))

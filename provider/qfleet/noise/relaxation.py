@@ -10,7 +10,7 @@ import numpy as np
 
 from qfleet.errors import NoiseError
 from qfleet.noise.branches import after, operators_branch
-from qfleet.noise.checks import number
+from qfleet.noise.checks import number, time_above_0
 from qfleet.noise.matrices import operators_of, trace_preserving
 from qfleet.wire.program.channels import Branch
 
@@ -29,11 +29,8 @@ def relaxation_branches(t1: float, t2: float, time: float, population: float) ->
     Raises:
         NoiseError: a time is out of its range.
     """
-    t1, t2 = (number(entry, value, 0.0, math.inf) for entry, value in (("t1", t1), ("t2", t2)))
+    t1, t2 = time_above_0("t1", t1), time_above_0("t2", t2)
     time = number("time", time, 0.0, sys.float_info.max)
-    for entry, value in (("t1", t1), ("t2", t2)):
-        if not value:
-            raise NoiseError(f"{entry} = {value!r}: a time above 0 is needed", entry=entry, value=value)
     if t2 > 2 * t1:
         raise NoiseError(f"t2 = {t2!r}: at most 2 * t1 = {2 * t1!r} is possible", entry="t2", value=t2)
     decay = -math.expm1(-time / t1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import Choi, Kraus, Operator, Pauli, SuperOp, random_quantum_channel, random_unitary
 
 from qfleet.errors import NoiseError
-from qfleet.noise import Channel
+from qfleet.noise import Channel, canonical
 from qfleet.noise.matrices import choi_of, trace_error
 from qfleet.wire.program.channels import Branch
 
@@ -156,6 +156,22 @@ def test_kraus_operators_that_are_unitaries_are_a_mixture() -> None:
     assert all(branch.is_unitary for branch in channel.wire.branches())
 
 
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ("MAX_BRANCHES", "the channel has 3 branches; at most 2 are possible"),
+        ("MAX_KRAUS_OPERATORS", "has 3 Kraus operators; at most 2"),
+        ("MAX_OPERATORS_OF_BRANCH", "has 3 Kraus operators in a branch; at most 2"),
+    ],
+)
+def test_channels_that_cannot_be_sent(limit: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    operators = Kraus(random_quantum_channel(2, rank=3, seed=1)).data
+    channel = Channel.mixture([(0.5, Channel.kraus(operators)), (0.5, Channel.pauli({"X": 1.0}))])
+    monkeypatch.setattr(canonical, limit, 2)
+    with pytest.raises(NoiseError, match=text):
+        channel.to_kraus()
+
+
 def test_wide_kraus_operators_stay_as_they_are() -> None:
     damping = Channel.amplitude_damping(0.3)
     wide = damping
@@ -214,25 +230,47 @@ def test_a_channel_is_made_when_it_is_needed() -> None:
     assert made == [1]
 
 
+def test_paulis_in_pairs() -> None:
+    """Pairs are the form of Aer's ``pauli_error``."""
+    expected = Channel.pauli({"X": 0.1, "I": 0.9})
+    assert Channel.pauli([("X", 0.1), ("I", 0.9)]) == expected
+    assert Channel.pauli(iter([("X", 0.1)])) == expected
+    assert Channel.pauli([("X", 0.05), ("I", 0.9), ("X", 0.05)]) == expected
+
+
+def test_integers_of_numpy() -> None:
+    assert Channel.depolarizing(0.1, np.uint8(2)) == Channel.depolarizing(0.1, 2)  # type: ignore[arg-type]
+
+
 WRONG: list[tuple[Callable[[], Channel], str]] = [
-    (lambda: Channel.pauli({"X": 0.7, "Z": 0.7}), "add up to 1.4"),
-    (lambda: Channel.pauli({"X": 0.7, "I": 0.2}), "add up to 0.9"),
+    (lambda: Channel.pauli({"X": 0.7, "Z": 0.7}), "sum of the probabilities of the Paulis is 1.4"),
+    (lambda: Channel.pauli({"X": 0.7, "I": 0.2}), "is 0.9; 1 is needed"),
     (lambda: Channel.pauli({"X": -0.1}), "probability of X"),
     (lambda: Channel.pauli({"X": float("nan")}), "probability of X"),
     (lambda: Channel.pauli({"A": 0.1}), "'A'"),
     (lambda: Channel.pauli({"X": 0.1, "XX": 0.1}), "'XX'"),
     (lambda: Channel.pauli({}), "0 qubits"),
+    (lambda: Channel.pauli({1: 0.5}), "Pauli 1"),  # type: ignore[dict-item]
+    (lambda: Channel.pauli([("X", 0.1), ("Z", 0.8), ("I", 0.9)]), "is 1.8; 1 is needed"),
+    (lambda: Channel.pauli([("X", 0.1), (2, 0.9)]), "Pauli 2"),  # type: ignore[list-item]
+    (lambda: Channel.pauli(["XY"]), r"the Paulis: 'XY' isn't a pair, such as \('X', 0.1\)"),  # type: ignore[list-item]
+    (lambda: Channel.pauli("X"), "the Paulis = 'X': a list of pairs or a dictionary is needed"),  # type: ignore[arg-type]
+    (lambda: Channel.pauli({"X": 10**400}), "probability of X"),
     (lambda: Channel.depolarizing(1.5), "p = 1.5"),
     (lambda: Channel.depolarizing(0.1, 9), "num_qubits = 9"),
+    (lambda: Channel.depolarizing(0.1, True), "num_qubits = True"),
+    (lambda: Channel.depolarizing(0.1, 1.0), "num_qubits = 1.0"),  # type: ignore[arg-type]
     (lambda: Channel.kraus([np.eye(2), X]), "don't preserve the trace"),
     (lambda: Channel.kraus([np.eye(2), np.eye(4)]), "Kraus operator 1"),
     (lambda: Channel.kraus([np.eye(3)]), r"\(3, 3\)"),
     (lambda: Channel.kraus([]), "0 Kraus operators"),
+    (lambda: Channel.kraus(5), "Kraus operators = 5: a list of matrices is needed"),  # type: ignore[arg-type]
+    (lambda: Channel.kraus("x"), "Kraus operators = 'x'"),
     (lambda: Channel.kraus([np.full((2, 2), np.nan)]), "finite"),
     (lambda: Channel.superop(np.diag([1, 2, 2, 1])), "completely positive"),
     (lambda: Channel.superop(np.eye(2)), r"\(4\*\*n, 4\*\*n\)"),
     (lambda: Channel.unitary(2 * np.eye(2)), "isn't unitary"),
-    (lambda: Channel.mixture([(0.5, Channel.reset(1))]), "add up to 0.5"),
+    (lambda: Channel.mixture([(0.5, Channel.reset(1))]), "the mixture is 0.5"),
     (lambda: Channel.mixture([(0.5, Channel.reset(1)), (0.5, Channel.depolarizing(0.1, 2))]), "1 and 2 qubits"),
     (lambda: Channel.reset(0.7, 0.7), "p0"),
     (lambda: Channel.thermal_relaxation(10, 30, 1), "t2 = 30"),
@@ -243,7 +281,9 @@ WRONG: list[tuple[Callable[[], Channel], str]] = [
     (lambda: Channel.reset(1).then(Channel.depolarizing(0.1, 2)), "2 qubits"),
     (lambda: Channel.reset(1).beside("x"), "'x' isn't a Channel"),  # type: ignore[arg-type]
     (lambda: Channel.mixture([(1, "x")]), "'x' isn't a Channel"),  # type: ignore[list-item]
-    (lambda: Channel.mixture([]), "add up to 0"),
+    (lambda: Channel.mixture([Channel.reset(1)]), "isn't a pair"),  # type: ignore[list-item]
+    (lambda: Channel.mixture(Channel.reset(1)), "the mixture = <Channel"),  # type: ignore[arg-type]
+    (lambda: Channel.mixture([]), "the mixture is 0"),
     (lambda: Channel.depolarizing(0.1, 5).beside(Channel.depolarizing(0.1, 4)), "num_qubits = 9"),
     (lambda: Channel.depolarizing("much"), "p = 'much'"),  # type: ignore[arg-type]
 ]

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import math
 import pickle  # noqa: TID251 - of our own
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.transpiler import Target
 
 from qfleet.errors import NoiseError
 from qfleet.noise import Channel, NoiseModel
@@ -38,6 +41,20 @@ def test_readout() -> None:
     assert NoiseModel().add_readout([[0.9, 0.1], [0.2, 0.8]], 1).flips(0) is None
 
 
+def test_integers_of_numpy() -> None:
+    matrix = [[0.9, 0.1], [0.2, 0.8]]
+    model = NoiseModel().add(ONE, "x", np.int64(0)).add(TWO, "cx", np.arange(2)).add_readout(matrix, np.int64(1))
+    assert model == NoiseModel().add(ONE, "x", 0).add(TWO, "cx", [0, 1]).add_readout(matrix, 1)
+    assert model.channel("cx", [0, 1]) == TWO
+    assert model.flips(1) == (0.1, 0.2)
+
+
+def test_rounding_is_taken_off() -> None:
+    model = NoiseModel().with_relaxation([1], [2], excited_state_populations=[1 + 1e-9])
+    assert model.relaxation is not None
+    assert model.relaxation.excited_state_populations == (1.0,)
+
+
 def test_models_never_change_and_compare_by_content() -> None:
     empty = NoiseModel()
     model = empty.add(ONE, "x").add_readout([[0.9, 0.1], [0.2, 0.8]]).with_relaxation([1.0], [2.0], dt=1e-9)
@@ -59,10 +76,34 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: NoiseModel().add(ONE, "x", -1), "qubits = -1"),
     (lambda: NoiseModel().add("depolarizing", "x"), "a Channel is needed"),  # type: ignore[arg-type]
     (lambda: NoiseModel().add(ONE, [3]), "3 isn't the name"),  # type: ignore[list-item]
-    (lambda: NoiseModel().add_readout([[0.9, 0.2], [0, 1]]), "row 0 of the readout error"),
+    (lambda: NoiseModel().add(ONE, None), "gates = None: a name, or a list of names, is needed"),  # type: ignore[arg-type]
+    (lambda: NoiseModel().add(ONE, []), "gates = .*at least one name"),
+    (lambda: NoiseModel().add(ONE, ""), "'' isn't the name"),
+    (lambda: NoiseModel().add(ONE, "x" * 1001), "1 to 1000 characters"),
+    (lambda: NoiseModel().add(ONE, "\ud800"), "lone surrogate"),
+    (lambda: NoiseModel().add(ONE, "x", 32767), "qubits = 32767: a whole number from 0 to 32766"),
+    (lambda: NoiseModel().add(ONE, "x", True), "qubits = True"),
+    (lambda: NoiseModel().add(ONE, "x", "0"), "qubits = '0': a qubit, or a list"),  # type: ignore[arg-type]
+    (lambda: NoiseModel().add(ONE, "x", [0, 1]), r"1 qubit, but for the qubits \(0, 1\)"),
+    (lambda: NoiseModel().add(TWO, "cx", [[0, 1], [1, 0]]), "call once for each"),  # type: ignore[list-item]
+    (
+        lambda: NoiseModel().add_readout([[0.9, 0.2], [0, 1]]),
+        "sum of row 0 of the readout error is 1.1; 1 is",
+    ),
     (lambda: NoiseModel().add_readout([[0.9], [0.1]]), r"\(2, 1\)"),
-    (lambda: NoiseModel().add_readout([[0.25] * 4] * 4), "4 rows"),
+    (lambda: NoiseModel().add_readout([[0.25] * 4] * 4), "4 rows; for 1 qubit, 2 are needed"),
     (lambda: NoiseModel().with_relaxation([1.0], [3.0]), r"t2s\[0\]"),
+    (lambda: NoiseModel().with_relaxation(1, 2), "t1s = 1: a list"),  # type: ignore[arg-type]
+    (lambda: NoiseModel().with_relaxation([0.0], [0.0]), r"t1s\[0\] = 0.0: a time above 0"),
+    (lambda: NoiseModel().with_relaxation([1.0], ["x"]), r"t2s\[0\] = 'x'"),  # type: ignore[list-item]
+    (lambda: NoiseModel().with_relaxation([1.0], [1.0], excited_state_populations=0.1), "populations = 0.1"),  # type: ignore[arg-type]
+    (lambda: NoiseModel().with_relaxation([1.0], [1.0], excited_state_populations=[1.1]), r"populations\[0\] = 1.1"),
+    (lambda: NoiseModel().with_relaxation([1.0], [1.0], dt=0.0), "dt = 0.0"),
+    (lambda: NoiseModel().with_relaxation([1.0], [1.0], dt=math.inf), "dt = inf"),
+    (lambda: NoiseModel().with_relaxation([1.0] * 32768, [1.0] * 32768), "32768 qubits"),
+    (lambda: NoiseModel.from_target(Target(), temperature="x"), "temperature = 'x'"),  # type: ignore[arg-type]
+    (lambda: NoiseModel.from_target(GenericBackendV2(2)), "target = <qiskit.*from_backend"),  # type: ignore[arg-type]
+    (lambda: NoiseModel.from_target(None), "target = None"),  # type: ignore[arg-type]
     (lambda: NoiseModel().with_relaxation([1.0], []), "1, 0 and 1"),
     (lambda: NoiseModel().add(ONE, "mine").channel("mine", [0, 1]), "'mine' acts on 2 qubits"),
 ]
