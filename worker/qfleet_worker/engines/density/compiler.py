@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
+from qfleet_worker.engines.density.fusion import Fused, fuse
 from qfleet_worker.engines.density.plan import Apply, Plan, Prepare, SetMap, Step, Wide
 from qfleet_worker.engines.density.transfer import (
-    DEPHASED,
     MOST_QUBITS,
-    RESET,
     Gate,
     Transfer,
-    of_channel,
     of_density_matrix,
-    of_gate,
+    of_operation,
 )
 from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.gates.matrices import table
@@ -39,8 +37,11 @@ def compile_stretch(stretch: Stretch, *, outcomes: bool = True) -> Plan:
         outcomes: whether outcomes of measurements matter; if not, a measurement is a channel.
     """
     compiler = _Compiler(stretch, outcomes)
-    for operation in stretch.program:
-        compiler.add(operation)
+    for row, item in fuse(stretch.program, outcomes=outcomes):
+        if isinstance(item, Fused):
+            compiler.multiply(item)
+        else:
+            compiler.add(item, row)
     return compiler.finish()
 
 
@@ -75,7 +76,6 @@ class _Compiler:
         self._final: dict[int, list[int]] = {}
         #: the row from which on a qubit is only measured
         self._last_use = _last_uses(program) if stretch.last else np.full(program.num_qubits, len(program))
-        self._row = -1
         #: the ordinal of the measurement that writes a clbit last
         self._writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
         #: whether a save may read a clbit before the end
@@ -84,16 +84,18 @@ class _Compiler:
         #: the number of each row's first random event
         self._events = (event_numbers(program) + stretch.events_before).tolist()
 
-    def add(self, operation: Operation) -> None:
-        """Add the next operation of the program."""
-        self._row += 1
+    def multiply(self, item: Fused) -> None:
+        """Add a product of rows of the program."""
+        self._matrix(self._of(item.qubits), item.matrix)
+
+    def add(self, operation: Operation, row: int) -> None:
+        """Add an operation of the program; `row` is its own."""
         code = operation.code
         targets = self._of(operation.targets)
-        channel = self._channel(operation)
-        if channel is not None:
-            self._matrix(targets, channel)
+        if code in (Op.NOISE, Op.RESET) or (code is Op.MEASURE and not self._outcomes):
+            self._matrix(targets, of_operation(operation)[1])
         elif code is Op.MEASURE:
-            self._measure(operation, targets[0])
+            self._measure(operation, row, targets[0])
         elif code in (Op.INITIALIZE, Op.SET_DENSITY_MATRIX):
             entries = table(operation)
             matrix = entries @ entries.conj().T if code is Op.INITIALIZE else entries
@@ -112,16 +114,8 @@ class _Compiler:
         elif len(targets) + len(operation.controls) > MOST_QUBITS:
             self._wide(operation, targets)
         elif targets or operation.controls:
-            qubits, gate = of_gate(operation)
+            qubits, gate = of_operation(operation)
             self._matrix(self._of(qubits), gate)
-
-    def _channel(self, operation: Operation) -> Transfer | None:
-        """Return the transfer matrix of a channel; ``None`` for other operations."""
-        if operation.channel is not None:
-            return of_channel(operation.channel)
-        if operation.code is Op.RESET:
-            return RESET
-        return DEPHASED if operation.code is Op.MEASURE and not self._outcomes else None
 
     def finish(self) -> Plan:
         """Return the plan of everything that was added."""
@@ -137,17 +131,17 @@ class _Compiler:
     def _of(self, qubits: Sequence[int]) -> tuple[int, ...]:
         return tuple([self._wires[qubit] for qubit in qubits])
 
-    def _measure(self, operation: Operation, wire: int) -> None:
+    def _measure(self, operation: Operation, row: int, wire: int) -> None:
         (qubit,), clbit = operation.targets, operation.clbit
         # If nothing reads a clbit before the end, only its last writer counts.
         is_last = self._writer[clbit] == self._measurements
         self._measurements += 1
-        if self._row > self._last_use[qubit]:
+        if row > self._last_use[qubit]:
             self._final.setdefault(wire, []).extend([clbit] if is_last else [])
         else:
             self._flush(wire)
             clbits = (clbit,) if is_last or self._clbits_read else ()
-            event = self._events[self._row]
+            event = self._events[row]
             self._append(MeasureStep(wire=wire, event=event, clbits=clbits, flips=operation.flips), (wire,))
 
     def _prepare(self, wires: tuple[int, ...], paulis: NDArray[np.float64]) -> None:

@@ -68,6 +68,18 @@ def of_operators(operators: NDArray[np.complex128]) -> Transfer:
     return np.ascontiguousarray(flat.real / size)
 
 
+def of_operation(operation: Operation) -> tuple[tuple[int, ...], Transfer]:
+    """Return the qubits of a unitary or a channel, and its transfer matrix.
+
+    A measurement is a channel here. The operation has at most `MOST_QUBITS` qubits, its controls among them.
+    """
+    if operation.channel is not None:
+        return operation.targets, of_channel(operation.channel)
+    if operation.code is Op.RESET:
+        return operation.targets, RESET
+    return (operation.targets, DEPHASED) if operation.code is Op.MEASURE else of_gate(operation)
+
+
 def of_gate(operation: Operation) -> tuple[tuple[int, ...], Transfer]:
     """Return the qubits of a unitary operation, and its transfer matrix.
 
