@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfleet.errors import NoiseError
-from qfleet.noise.branches import after, on, operators_branch, pauli_branch
+from qfleet.noise.branches import after, on, operators_branch, pauli_branch, products
 from qfleet.noise.canonical import canonical
 from qfleet.noise.checks import listed, number, probabilities, probability, whole_number
 from qfleet.noise.matrices import (
@@ -269,7 +269,7 @@ class Channel:
                 entry="other",
                 value=other.num_qubits,
             )
-        return Channel(self.num_qubits, lambda: _products(self.wire.branches(), other.wire.branches(), self.num_qubits))
+        return Channel(self.num_qubits, lambda: products(self.wire.branches(), other.wire.branches(), self.num_qubits))
 
     def beside(self, other: Channel) -> Channel:
         """Return this channel with another one on the qubits after its own.
@@ -281,7 +281,7 @@ class Channel:
         low, high = range(self.num_qubits), range(self.num_qubits, width)
         return Channel(
             width,
-            lambda: _products(
+            lambda: products(
                 [on(branch, low, width) for branch in self.wire.branches()],
                 [on(branch, high, width) for branch in other.wire.branches()],
                 width,
@@ -344,10 +344,6 @@ def _pairs(entry: str, given: Any, example: tuple[object, object]) -> list[tuple
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
             raise NoiseError(f"{entry}: {pair!r} isn't a pair, such as {example!r}", entry=entry, value=pair)
     return [(first, second) for first, second in pairs]
-
-
-def _products(ones: Sequence[Branch], others: Sequence[Branch], num_qubits: int) -> list[Branch]:
-    return [after(one, other, num_qubits) for one in ones for other in others]
 
 
 def _name(branch: Branch, num_qubits: int) -> str:

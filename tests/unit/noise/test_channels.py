@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import Choi, Kraus, Operator, Pauli, SuperOp, random_quantum_channel, random_unitary
 
 from qfleet.errors import NoiseError
-from qfleet.noise import Channel, canonical
+from qfleet.noise import Channel, branches, canonical
 from qfleet.noise.matrices import choi_of, trace_error
 from qfleet.wire.program.channels import Branch
 
@@ -182,6 +182,33 @@ def test_wide_kraus_operators_stay_as_they_are() -> None:
     expected = SuperOp(Kraus(damping.to_kraus()))
     whole = expected.tensor(expected).tensor(expected).tensor(expected).tensor(expected)
     assert np.abs(wide.to_superop() - whole.data).max() < 1e-12
+
+
+@pytest.mark.parametrize("merged_at_once", [1 << 20, 1])
+@pytest.mark.parametrize("seed", range(4))
+def test_products_of_masks(seed: int, merged_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products are merged in parts, by a table or by sorting; an X after a reset sets a qubit to 1."""
+    monkeypatch.setattr(branches, "_PRODUCTS", merged_at_once)
+    rng = np.random.default_rng(seed)
+    channels = []
+    for _ in range(2):
+        resets = rng.integers(8, size=6)
+        masks = [(x & ~r, z & ~r, r) for x, z, r in zip(*rng.integers(8, size=(2, 6)), resets, strict=True)]
+        chances = rng.dirichlet(np.ones(6)).tolist()
+        ways = [Branch(p, *map(int, each)) for p, each in zip(chances, masks, strict=True)]
+        channels.append(Channel(3, lambda ways=ways: ways))  # type: ignore[misc]
+    one, other = channels
+    assert one.then(other).to_superop() == pytest.approx(other.to_superop() @ one.to_superop(), abs=1e-12)
+
+
+def test_wide_channels_are_combined_fast() -> None:
+    """All products of branches, made one by one, would be a million, and 16 times as many."""
+    wide = Channel.depolarizing(0.1, 5)
+    twice = wide.then(wide)
+    assert len(twice.wire.chances()) == 1024
+    assert twice.wire.chances()[0] == pytest.approx(1 - (1 - 0.9**2) * 1023 / 1024)
+    both = Channel.depolarizing(0.1, 3).beside(Channel.depolarizing(0.1, 3))
+    assert len(both.then(both).wire.chances()) == 4096
 
 
 def test_equal_branches_are_one() -> None:
