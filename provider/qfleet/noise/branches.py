@@ -42,7 +42,7 @@ def after(first: Branch, second: Branch, num_qubits: int) -> Branch:
 
 
 def products(ones: Sequence[Branch], others: Sequence[Branch], num_qubits: int) -> list[Branch]:
-    """Return a mixture after another one, with equal branches of masks as one.
+    """Return a mixture after another one; equal masks are one branch.
 
     Args:
         ones: the branches that happen first.

@@ -16,6 +16,7 @@ from qfleet.noise.checks import listed, number, probabilities, probability, whol
 from qfleet.noise.matrices import (
     TOLERANCE,
     Matrix,
+    add_paulis,
     choi_of,
     choi_of_superop,
     operators_of,
@@ -24,7 +25,7 @@ from qfleet.noise.matrices import (
     trace_error,
 )
 from qfleet.noise.relaxation import relaxation_branches
-from qfleet.wire.limits import MAX_CHANNEL_QUBITS, MAX_KRAUS_OPERATORS
+from qfleet.wire.limits import MAX_CHANNEL_QUBITS, MAX_KRAUS_OPERATORS, MAX_SUPEROP_QUBITS
 from qfleet.wire.program import channels as wire
 from qfleet.wire.program.channels import Branch
 
@@ -289,11 +290,19 @@ class Channel:
         )
 
     def to_superop(self) -> Matrix:
-        """Return the superoperator on column-stacked density matrices, of shape (4**n, 4**n)."""
+        """Return the superoperator on column-stacked density matrices, of shape (4**n, 4**n).
+
+        Raises:
+            NoiseError: the channel has more than 6 qubits.
+        """
         return superop_of_choi(self._choi())
 
     def to_kraus(self) -> list[Matrix]:
-        """Return the fewest Kraus operators, each of shape (2**n, 2**n)."""
+        """Return the fewest Kraus operators, each of shape (2**n, 2**n).
+
+        Raises:
+            NoiseError: the channel has more than 6 qubits.
+        """
         return list(operators_of(self._choi()))
 
     def is_identity(self) -> bool:
@@ -301,12 +310,21 @@ class Channel:
         return len(self.wire.chances()) == 1
 
     def _choi(self) -> Matrix:
-        kept = [
-            operator * branch.probability**0.5
-            for branch in self.wire.branches()
-            for operator in branch.kraus(self.num_qubits)
-        ]
-        return choi_of(np.array(kept))
+        if self.num_qubits > MAX_SUPEROP_QUBITS:
+            text = f"a channel of {self.num_qubits} qubits has 16**{self.num_qubits} entries; at most "
+            text += f"{MAX_SUPEROP_QUBITS} qubits are possible"
+            raise NoiseError(text, entry="channel", value=self.num_qubits)
+        side = 1 << self.num_qubits
+        paulis = np.zeros((side, side))
+        rest = [np.zeros((0, side, side), np.complex128)]
+        for branch in self.wire.branches():
+            if branch.has_masks and not branch.reset_mask:
+                paulis[branch.x_mask, branch.z_mask] += branch.probability
+            else:
+                rest.append(branch.probability**0.5 * branch.kraus(self.num_qubits))
+        choi = choi_of(np.concatenate(rest))
+        add_paulis(choi, paulis)
+        return choi
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Channel) and (self is other or self.wire == other.wire)

@@ -69,8 +69,24 @@ def trace_preserving(operators: Matrix) -> Matrix:
 
 def choi_of(operators: Matrix) -> Matrix:
     """Return the Choi matrix of operators of shape (operators, side, side)."""
-    flat = operators.reshape(len(operators), -1)
+    flat = operators.reshape(len(operators), operators.shape[1] * operators.shape[2])
     return np.asarray(flat.T @ flat.conj())
+
+
+def add_paulis(choi: Matrix, chances: NDArray[np.float64]) -> None:
+    """Add random Paulis to a Choi matrix, in place.
+
+    Args:
+        choi: the Choi matrix.
+        chances: shape (2**n, 2**n): the probability of each Pauli, by its masks of X and Z.
+    """
+    states = np.arange(len(chances))
+    # A Pauli's entry in row i ^ x and column i is (-1)**(z & i), but for its phase.
+    signs = 1 - 2.0 * (np.bitwise_count(states[:, None] & states) & 1)
+    sums = chances @ signs
+    for x in np.flatnonzero(chances.any(axis=1)).tolist():
+        places = (states ^ x) * len(states) + states
+        choi[places[:, None], places] += sums[x, states[:, None] ^ states]
 
 
 def operators_of(choi: Matrix) -> Matrix:

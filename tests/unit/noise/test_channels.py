@@ -211,6 +211,16 @@ def test_wide_channels_are_combined_fast() -> None:
     assert len(both.then(both).wire.chances()) == 4096
 
 
+def test_matrices_of_wide_channels() -> None:
+    low, high = Channel.reset(0.1), Channel.depolarizing(0.1, 4)
+    expected = SuperOp(depolarized(0.1, 4)).tensor(SuperOp(0.9 * np.eye(4) + 0.1 * SET[0]))
+    assert np.abs(low.beside(high).to_superop() - expected.data).max() < 1e-12
+    assert np.abs(Channel.depolarizing(0.3, 5).to_superop() - depolarized(0.3, 5)).max() < 1e-12
+    for matrix in (Channel.depolarizing(0.1, 7).to_superop, Channel.depolarizing(0.1, 7).to_kraus):
+        with pytest.raises(NoiseError, match="7 qubits has 16\\*\\*7 entries; at most 6 qubits are possible"):
+            matrix()
+
+
 def test_equal_branches_are_one() -> None:
     unitary = random_unitary(2, seed=1).data
     parts = [(0.25, Channel.unitary(unitary)), (0.25, Channel.unitary(1j * unitary)), (0.5, Channel.pauli({"I": 1}))]
