@@ -19,7 +19,7 @@ from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection
 from qfleet.noise import NoiseModel
 from qfleet.options import NAMES, CheckedOptions, RunKeywords, RunOptions, check_labels, check_option
-from qfleet.submission.notices import warn_of_unknown_options
+from qfleet.submission.notices import DeviceFacts, warn_of_unknown_options
 from qfleet.submission.prepare import prepare
 from qfleet.submission.submit import submit
 from qfleet.target import device_target, fleet_target, widest
@@ -95,8 +95,16 @@ class FleetBackend(BackendV2):
         self._device = device
         self._connection = provider._connection
         self._retention = provider._retention
+        self._device_facts = None if device is None else DeviceFacts(kind.name, device.num_qubits)
         self._options.update_options(method=kind.method, memory=kind.memory)
         self.set_options(**options)
+
+    def __repr__(self) -> str:
+        device = "" if self._device is None else ", a device"
+        if self._device is not None and self.num_qubits is not None:
+            device += f" of {self.num_qubits} qubit{'s' * (self.num_qubits != 1)}"
+        model = self._options["noise_model"]
+        return f"<FleetBackend {self.name!r}{device}, {'no noise' if model is None else model.summary()}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         return _copy_backend, (type(self), self._provider, self._kind, self._device, dict(self._options))
@@ -221,6 +229,7 @@ class FleetBackend(BackendV2):
             tags=tags,
             metadata=labels,
             retention=self._retention,
+            device=self._device_facts,
         )
         return submit(self._connection, new, lambda new: FleetJob(self, new.job_id, new=new))
 

@@ -217,7 +217,13 @@ def test_a_circuit_for_a_device_that_runs_without_noise_is_told_once(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         backend.run(circuit())
-        FleetBackend.from_backend(device, provider).run(ready)
+        noisy = FleetBackend.from_backend(device, provider)
+        noisy.run(ready)
+        # Without noise on purpose.
+        FleetBackend.from_backend(device, provider, noise_model=None).run(ready)
+        noisy.run(ready, noise_model=None)
+        SamplerV2(noisy.with_options(noise_model=None)).run([ready])
+        FleetBackend.from_backend(BasicSimulator(), provider).run(ready)
         assert not caught
         backend.run([circuit(), ready])
         SamplerV2(backend).run([ready])
@@ -225,3 +231,73 @@ def test_a_circuit_for_a_device_that_runs_without_noise_is_told_once(
     assert f"circuit {ready.name!r} was transpiled" in str(told.message)
     assert "FleetBackend.from_backend" in str(told.message)
     assert told.filename == __file__
+
+
+def test_a_circuit_wider_than_the_device_is_told(backend: FleetBackend, device: BackendV2) -> None:
+    wide = QuantumCircuit(6, name="wide")
+    wide.sx(range(6))
+    wide.measure_all()
+    text = (
+        r"qfleet\(generic_backend_4q\) has 4 qubits, and more are in circuit 'wide': gates on qubits from 4 on have no"
+    )
+    with pytest.warns(UserWarning, match=text) as told:
+        backend.run([transpile(circuit(), backend), wide])
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match=text):
+        SamplerV2(backend).run([wide])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # All its qubits have noise, or none.
+        backend.run(wide, noise_model=NoiseModel().add(Channel.depolarizing(0.1), "sx"))
+        backend.run(wide, noise_model=None)
+        backend.run(transpile(circuit(), device))
+
+
+def test_gates_outside_of_the_coupling_map_are_told(backend: FleetBackend) -> None:
+    far = QuantumCircuit(4, 4, name="far")
+    far.sx(range(4))
+    far.cx(0, 1)
+    far.cx(0, 3)
+    far.cx(3, 0)
+    with far.if_test((far.clbits[0], 1)):
+        far.cx(3, 1)
+    far.measure(range(4), range(4))
+    with pytest.warns(UserWarning, match="gates without noise") as told:
+        backend.run(far)
+    [text] = [str(each.message) for each in told]
+    assert "in circuit 'far': 'cx' on (0, 3), 'cx' on (3, 0), 'cx' on (3, 1); " in text
+    assert "transpile the circuit for the device" in text
+    assert told[0].filename == __file__
+
+
+def test_a_model_of_some_qubits_has_no_noise_on_the_others(provider: FleetProvider) -> None:
+    """As in Aer; of gates of one qubit that is the usual purpose."""
+    made = QuantumCircuit(3)
+    made.x([0, 1])
+    made.cx(0, 2)
+    made.cx(2, 1)
+    made.measure_all()
+    model = NoiseModel().add(Channel.pauli({"X": 1.0}), "x", 0).add(Channel.pauli({"XI": 1.0}), "cx", [2, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ideal_pair = model.add(Channel.pauli({"II": 1.0}), "cx", [0, 2])
+        result = provider.get_backend(noise_model=ideal_pair).run(made, shots=10).result()
+    with pytest.warns(UserWarning, match=r"'cx' on \(0, 2\); "):
+        told = provider.get_backend(noise_model=model).run(made, shots=10).result()
+    assert result.get_counts() == told.get_counts() == {"000": 10}
+
+
+def test_backends_show_their_device_and_noise(backend: FleetBackend, provider: FleetProvider, fleet_url: str) -> None:
+    assert repr(backend) == (
+        "<FleetBackend 'qfleet(generic_backend_4q)', a device of 4 qubits, noise on cx, id, reset, sx, x, "
+        "readout, delays>"
+    )
+    ideal = backend.with_options(noise_model=None)
+    assert repr(ideal) == "<FleetBackend 'qfleet(generic_backend_4q)', a device of 4 qubits, no noise>"
+    assert repr(provider.get_backend("qasm_simulator")) == "<FleetBackend 'qasm_simulator', no noise>"
+    assert fleet_url not in repr(backend)
+    many = NoiseModel().add(Channel.depolarizing(0.1), [f"gate{number}" for number in range(10, 40)])
+    shown = repr(provider.get_backend(noise_model=many))
+    assert shown.endswith(", gate16, gate17, 22 more gates>")
+    assert len(shown) < 120
+    assert repr(provider.get_backend(noise_model=NoiseModel())) == "<FleetBackend 'automatic', no noise>"

@@ -60,8 +60,14 @@ def read_noise(name: str) -> NoiseSource:
     from qfleet.noise import NoiseModel
     from qfleet.target import device_target
 
-    if Path(name).is_file():
+    path = Path(name)
+    if path.is_file():
         return NoiseSource(NoiseModel.load(name))
+    if path.is_dir():
+        raise click.UsageError(f"--noise: {name!r} is a folder; a file that NoiseModel.save() wrote is needed")
+    if path.suffix or path.name != name:
+        # No device is called so.
+        raise click.UsageError(f"--noise: there is no file {name!r}")
     try:
         from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2
     except ImportError as exc:

@@ -20,6 +20,7 @@ from qfleet.lowering.noise import after_passes, with_noise
 from qfleet.lowering.operations import Operations
 from qfleet.lowering.passes.pipeline import Wanted, run_passes
 from qfleet.lowering.refusal import RefusalError
+from qfleet.lowering.sites import Place
 from qfleet.lowering.size import LIMITS, ProgramLimits
 from qfleet.lowering.tables import amplitude_rows
 from qfleet.noise import NoiseModel
@@ -36,6 +37,7 @@ def lower(
     method: Method = "automatic",
     noise: NoiseModel | None = None,
     gates_met: set[tuple[str, int]] | None = None,
+    elsewhere: set[Place] | None = None,
     limits: ProgramLimits = LIMITS,
 ) -> Program:
     """Return the program that yields an output of a circuit.
@@ -53,6 +55,7 @@ def lower(
         method: the method that is asked for, which a ``save_state`` depends on.
         noise: the noise model. Composite operations that it doesn't name are inlined, and their gates get its noise.
         gates_met: gets the names or labels of the gates, with their numbers of qubits, if there is a noise model.
+        elsewhere: gets the gates that the noise model names for other qubits alone.
         limits: the largest sizes of the program.
 
     Raises:
@@ -85,7 +88,7 @@ def lower(
         program = rows.program(
             context.tables, circuit.num_qubits, circuit.num_clbits, context.variables.types, parameters
         )
-        program = with_noise(program, rows, noise)
+        program = with_noise(program, rows, noise, elsewhere)
         if gates_met is not None:
             gates_met |= context.gates_met
         _check_size(len(program), limits.operations, "operations")

@@ -20,7 +20,7 @@ from qfleet.errors import CapacityError, NoiseError, UnboundParameterError
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.selection import only_rows
-from qfleet.lowering.sites import Idle, Site
+from qfleet.lowering.sites import Idle, Place, Site
 from qfleet.noise import Channel, NoiseModel
 from qfleet.noise.readout import Flips
 from qfleet.wire.limits import MAX_CHANNELS, MAX_OPERATOR_BYTES
@@ -31,7 +31,7 @@ from qfleet.wire.program.program import NO_FLIPS, Program
 _SECONDS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 
 
-def with_noise(program: Program, rows: Rows, model: NoiseModel | None) -> Program:
+def with_noise(program: Program, rows: Rows, model: NoiseModel | None, elsewhere: set[Place] | None = None) -> Program:
     """Return a program with its channels and readout errors.
 
     Rows of noise whose qubits have none are dropped.
@@ -40,6 +40,7 @@ def with_noise(program: Program, rows: Rows, model: NoiseModel | None) -> Progra
         program: the program of `rows`.
         rows: the rows of the whole circuit.
         model: the noise model.
+        elsewhere: gets the gates that the model names for other qubits alone.
 
     Raises:
         NoiseError: a channel of the model is impossible, or doesn't fit its gate.
@@ -52,6 +53,7 @@ def with_noise(program: Program, rows: Rows, model: NoiseModel | None) -> Progra
         return msgspec.structs.replace(program, flips=flips) if len(flips) else program
     table: dict[wire.Channel, int] = {}
     known: dict[tuple[Site, tuple[int, ...]], int] = {}
+    places_elsewhere: set[Place] = set() if elsewhere is None else elsewhere
     operands = program.operands.tolist()
     numbers = []
     places = np.flatnonzero(program.codes == Op.NOISE)
@@ -60,6 +62,8 @@ def with_noise(program: Program, rows: Rows, model: NoiseModel | None) -> Progra
         if key not in known:
             channel = _channel(*key, model)
             absent = channel is None or channel.is_identity()
+            if channel is None and isinstance(site, str):
+                places_elsewhere.add((site, key[1]))
             known[key] = -1 if channel is None or absent else table.setdefault(channel.wire, len(table))
         numbers.append(known[key])
     _check_sizes(table)

@@ -16,3 +16,5 @@ class Idle(NamedTuple):
 
 #: The source of a row's noise: a gate's name or label in the noise model, a channel in the circuit, or relaxation.
 Site: TypeAlias = str | Channel | Idle
+#: A gate's name or label, and its qubits in their order.
+Place: TypeAlias = tuple[str, tuple[int, ...]]

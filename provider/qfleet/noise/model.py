@@ -131,10 +131,11 @@ class NoiseModel:
             gate_error: False to leave out the depolarization.
             readout_error: False to leave out the errors of readout.
             thermal_relaxation: False to leave out the relaxation.
-            temperature: temperature of the qubits in millikelvin, from which relaxation has its equilibrium.
+            temperature: temperature of the qubits in millikelvin, from which relaxation has its equilibrium; below 0,
+                as in Aer, |1> is more likely than |0>.
 
         Raises:
-            NoiseError: an error rate or a time is impossible.
+            NoiseError: an error rate or a time is impossible, or the temperature isn't a number.
         """
         if not isinstance(target, Target):
             text = f"target = {target!r}: a Target of Qiskit is needed; for a backend, there is `from_backend`"
@@ -307,6 +308,15 @@ class NoiseModel:
     def has_readout(self) -> bool:
         """Tell whether any measurement may be read wrongly."""
         return bool(self._parts.readout)
+
+    def summary(self) -> str:
+        """Return a short text of where the noise is."""
+        parts = self._parts
+        others = {"readout": parts.readout, "delays": parts.relaxation, "passes": parts.passes}
+        names = sorted(parts.gates)
+        more = [f"{len(names) - _SHOWN} more gates"] if len(names) > _SHOWN else []
+        listed = names[:_SHOWN] + more + [name for name, found in others.items() if found]
+        return "noise on " + ", ".join(listed) if listed else "no noise"
 
     def entries(self) -> Iterable[tuple[str, Qubits, Channel]]:
         """Yield the name, the qubits and the channel of each entry."""

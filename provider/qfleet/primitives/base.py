@@ -95,6 +95,7 @@ class FleetPrimitive(Generic[_Options]):
             tags=tags,
             metadata=metadata,
             retention=backend._retention,
+            device=backend._device_facts,
         )
         return submit(backend._connection, new, lambda new: PrimitiveFleetJob(backend, new.job_id, new=new))
 

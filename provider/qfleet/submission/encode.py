@@ -17,9 +17,10 @@ from qfleet.errors import UnsupportedCircuitError
 from qfleet.ledger import CircuitRecord, NoiseRecord
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.exact_means import without_squares
+from qfleet.lowering.sites import Place
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
-from qfleet.submission.notices import warn_of_gates_without_noise
+from qfleet.submission.notices import warn_of_gates_elsewhere, warn_of_gates_without_noise
 from qfleet.submission.planning import ShotBlock, shots_at_once
 from qfleet.submission.shot_blocks import block_of
 from qfleet.wire.codec.blobs import content_hash
@@ -93,6 +94,7 @@ def lower_circuit(
     check_initial_statevector(options.initial_statevector, circuit, output)
     noise = options.noise_model
     gates_met: set[tuple[str, int]] = set()
+    elsewhere: set[Place] = set()
     program = lower(
         circuit,
         output,
@@ -101,9 +103,11 @@ def lower_circuit(
         method=options.method,
         noise=noise,
         gates_met=gates_met,
+        elsewhere=elsewhere,
     )
     if noise is not None:
         warn_of_gates_without_noise(noise, gates_met)
+        warn_of_gates_elsewhere(circuit.name, elsewhere)
     return program
 
 

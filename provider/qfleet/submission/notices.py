@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from threading import Event
-from typing import Final
+from typing import Final, NamedTuple
 
 from qiskit.circuit import QuantumCircuit
 
 from qfleet._suggestions import did_you_mean
 from qfleet.ledger import JobRecord, lost_metadata
+from qfleet.lowering.sites import Place
 from qfleet.noise import NoiseModel
 from qfleet.options import NAMES
 from qfleet.wire.messages.request import Output
@@ -27,6 +28,14 @@ _TOLD: Final = Event()
 _VIRTUAL: Final = frozenset({"rz", "p", "u1", "z", "s", "sdg", "t", "tdg"})
 #: The number of circuits or keys that a warning names.
 _NAMED: Final = 5
+
+
+class DeviceFacts(NamedTuple):
+    """The device that a backend simulates."""
+
+    name: str
+    #: ``None`` for any number
+    num_qubits: int | None
 
 
 def warn_of_unknown_options(names: Iterable[str], backend_name: str) -> None:
@@ -88,6 +97,44 @@ def warn_of_gates_without_noise(model: NoiseModel, gates: Collection[tuple[str, 
                 f"{_listed(sorted(noisy))}, and a circuit has only {_listed(sorted(met))}; "
                 "transpile it for the model's gates"
             )
+
+
+def warn_of_gates_elsewhere(circuit: str, places: Collection[Place]) -> None:
+    """Warn of gates that the noise model names for other qubits alone.
+
+    A gate of one qubit is left out: models of one's own often have noise on some qubits.
+
+    Args:
+        circuit: the circuit's name.
+        places: the gates and their qubits.
+    """
+    wide = sorted(f"{name!r} on {qubits}" for name, qubits in places if len(qubits) > 1)
+    if wide:
+        _warn(
+            f"gates without noise in circuit {circuit!r}: {_listed(wide)}; the noise model has these gates on other "
+            "qubits or in another order alone; transpile the circuit for the device"
+        )
+
+
+def warn_of_wider_circuits(circuits: Iterable[QuantumCircuit], device: DeviceFacts, model: NoiseModel) -> None:
+    """Warn of circuits with more qubits than their device.
+
+    A model with noise on all qubits has it on these, too.
+
+    Args:
+        circuits: the circuits.
+        device: the device.
+        model: the noise of the runs.
+    """
+    most = device.num_qubits
+    if most is None:
+        return
+    wider = dict.fromkeys(circuit.name for circuit in circuits if circuit.num_qubits > most)
+    if wider and all(qubits is not None for _, qubits, _ in model.entries()):
+        _warn(
+            f"{device.name} has {most} qubits, and more are in circuit {_listed(map(repr, wider))}: "
+            f"gates on qubits from {most} on have no noise; use fewer qubits, or a larger device"
+        )
 
 
 def warn_of_forgotten_noise(circuits: Iterable[QuantumCircuit]) -> None:

@@ -24,11 +24,12 @@ from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterErr
 from qfleet.ledger import CircuitRecord, JobRecord, LargestNeed, NewJob, PubRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.lowering.refusal import unbound
+from qfleet.noise import NoiseModel
 from qfleet.options import WEIGHTS, RunOptions
 from qfleet.submission.bindings import Bindings, global_phases
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
 from qfleet.submission.equal_circuits import AngleStructure, angle_structure, find_repeated, with_free_angles
-from qfleet.submission.notices import warn_of_forgotten_noise
+from qfleet.submission.notices import DeviceFacts, warn_of_forgotten_noise, warn_of_wider_circuits
 from qfleet.submission.placing import place
 from qfleet.submission.planning import PlannedCircuit, plan, shots_at_once
 from qfleet.wire.cost.constants import ENGINES
@@ -70,6 +71,7 @@ def prepare(
     tags: Sequence[str],
     metadata: Mapping[str, Any],
     retention: int,
+    device: DeviceFacts | None = None,
 ) -> NewJob:
     """Return the job that runs circuits with these options.
 
@@ -79,7 +81,14 @@ def prepare(
     """
     entries = list(_entries(_circuits(run_input), options, output))
     return new_job(
-        entries, options, backend_name=backend_name, output=output, tags=tags, metadata=metadata, retention=retention
+        entries,
+        options,
+        backend_name=backend_name,
+        output=output,
+        tags=tags,
+        metadata=metadata,
+        retention=retention,
+        device=device,
     )
 
 
@@ -92,10 +101,10 @@ def new_job(
     tags: Sequence[str],
     metadata: Mapping[str, Any],
     retention: int,
+    device: DeviceFacts | None = None,
 ) -> NewJob:
     """Return the job of these entries. Raises `CapacityError` for too many circuits."""
-    if options.noise_model is None:
-        warn_of_forgotten_noise(entry.circuit for entry in entries)
+    _warn_of_noise([entry.circuit for entry in entries], options.noise_model, device)
     number = sum(len(entry.phases) for entry in entries)
     if number > _MAX_CIRCUITS:
         text = f"{number} circuits in one job; at most {_MAX_CIRCUITS} are taken"
@@ -142,6 +151,17 @@ def new_job(
         weight=WEIGHTS[options.priority],
         tiers=tiers,
     )
+
+
+def _warn_of_noise(circuits: Sequence[QuantumCircuit], model: NoiseModel | None, device: DeviceFacts | None) -> None:
+    """Warn of noise that is missing, unless that was asked for.
+
+    Who takes a device's backend without its noise knows that it has one.
+    """
+    if device is None and model is None:
+        warn_of_forgotten_noise(circuits)
+    elif device is not None and model is not None:
+        warn_of_wider_circuits(circuits, device, model)
 
 
 def _largest_needs(entries: Iterable[JobEntry]) -> dict[str, LargestNeed]:

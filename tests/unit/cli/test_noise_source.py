@@ -45,6 +45,17 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
         read_noise(str(tmp_path / "noise.json"))
 
 
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match=r"is a folder; a file that NoiseModel\.save\(\) wrote is needed$"):
+        read_noise(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["nofile.json", "models/noise"])
+def test_a_file_that_is_missing(name: str) -> None:
+    with pytest.raises(click.UsageError, match=rf"there is no file '{name}'$"):
+        read_noise(name)
+
+
 @pytest.mark.usefixtures("_installed")
 def test_a_device() -> None:
     source = read_noise("fake_manila")

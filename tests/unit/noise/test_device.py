@@ -150,6 +150,13 @@ def test_a_warm_qubit_is_partly_excited() -> None:
     assert tiny.excited_state_populations[0] == 0
 
 
+@pytest.mark.parametrize("wrong", [math.nan, "50", None])
+def test_a_temperature_is_a_number(wrong: Any) -> None:
+    with pytest.raises(NoiseError, match=r"^temperature = ") as caught:
+        NoiseModel.from_backend(GenericBackendV2(2, seed=1), temperature=wrong)
+    assert caught.value.entry == "temperature"
+
+
 def test_an_impossible_rate_names_the_gate() -> None:
     with pytest.raises(NoiseError, match=r"x on qubits \(0,\) in the target: .*t1") as caught:
         NoiseModel.from_target(
