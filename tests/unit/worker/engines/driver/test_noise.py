@@ -37,7 +37,8 @@ from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
 
-SHOTS = 20_000
+#: The many of the fast engine show errors that are a fifth too likely. The NumPy engine has the same shots, see below.
+SHOTS = {"numpy": 4000, "statevector": 60_000}
 HALF = Channel.of(1, [Branch(0.5), Branch(0.5, x_mask=1)])
 NEVER = Channel.of(1, [Branch(0.0), Branch(1.0, x_mask=1)])
 
@@ -122,7 +123,8 @@ PROGRAMS = {
 @pytest.mark.parametrize("engine", ENGINES)
 def test_counts_have_the_exact_distribution(engine: str, name: str) -> None:
     program = PROGRAMS[name]
-    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS if name != "underflow" else 2000, 7))
+    shots = SHOTS[engine] if name != "underflow" else 500
+    outcome = ENGINES[engine]().run(make_experiment(program, shots, 7))
     value, freedom = chi_square(counts(outcome), probabilities(program))
     # Beyond it lies one seed among many thousands.
     assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
@@ -130,7 +132,7 @@ def test_counts_have_the_exact_distribution(engine: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_all_engines_give_the_same_shots_in_any_packing(name: str) -> None:
-    program, shots = PROGRAMS[name], 300 if name != "underflow" else 20
+    program, shots = PROGRAMS[name], 150 if name != "underflow" else 20
     engines = {
         "statevector": StatevectorSimulator(),
         "one by one": StatevectorSimulator(sizes=Sizes(batch_wires=0, noisy_batch_wires=0)),
@@ -212,7 +214,7 @@ def _unmeasured() -> list[Operation]:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_single_precision_has_the_same_distribution(engine: str) -> None:
     program = PROGRAMS["straight"]
-    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS, 3, precision="single"))
+    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS[engine], 3, precision="single"))
     value, freedom = chi_square(counts(outcome), probabilities(program))
     assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
 
@@ -227,8 +229,8 @@ def test_channels_on_four_qubits_have_the_exact_distribution(engine: str, num_qu
     rows = [*gates(rng), op(Op.X, [3], controls=[1]), noise(channel, *targets), op(Op.H, [targets[1]])]
     rows += [op(Op.X, [num_qubits - 1], controls=[0])] if num_qubits == 5 else []
     program = program_of(num_qubits, num_qubits, [*rows, *[measure(qubit, qubit) for qubit in range(num_qubits)]])
-    assert choose_method(program, Request(method="automatic"), SHOTS)[0] == "statevector"
-    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS, 3))
+    assert choose_method(program, Request(method="automatic"), SHOTS[engine])[0] == "statevector"
+    outcome = ENGINES[engine]().run(make_experiment(program, SHOTS[engine], 3))
     value, freedom = chi_square(counts(outcome), probabilities(program))
     assert value < freedom + 4 * np.sqrt(2 * freedom) + 8
 
