@@ -35,12 +35,21 @@ class NoiseSource(NamedTuple):
         """Return circuits for the device.
 
         The noise is on the gates of the device: others are translated. A circuit whose gates are all there stays.
+
+        Raises:
+            click.UsageError: a circuit has more qubits than the device.
         """
         from qiskit import transpile
 
         target = self.target
         if target is None:
             return list(circuits)
+        for circuit in circuits:
+            if target.num_qubits is not None and circuit.num_qubits > target.num_qubits:
+                raise click.UsageError(
+                    f"--noise: circuit {circuit.name!r} has {circuit.num_qubits} qubits, and the device "
+                    f"{target.num_qubits}; take a larger device"
+                )
         return [
             circuit if _fits(circuit, target) else transpile(circuit, target=target, seed_transpiler=_TRANSPILER_SEED)
             for circuit in circuits

@@ -89,3 +89,10 @@ def test_circuits_get_the_gates_of_the_device() -> None:
     assert made == source.prepare([bell()])[0]
     assert same is ready
     assert "h" not in loop.data[0].operation.params[2].count_ops()
+
+
+def test_a_circuit_wider_than_the_device_is_refused() -> None:
+    device = GenericBackendV2(4, seed=1)
+    source = NoiseSource(NoiseModel.from_backend(device), device_target(device.target))
+    with pytest.raises(click.UsageError, match="circuit 'wide' has 5 qubits, and the device 4; take a larger device"):
+        source.prepare([bell(), QuantumCircuit(5, name="wide")])
