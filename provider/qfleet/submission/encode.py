@@ -25,8 +25,10 @@ from qfleet.submission.planning import ShotBlock, shots_at_once
 from qfleet.submission.shot_blocks import block_of
 from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
+from qfleet.wire.cost.branches import turns_of
 from qfleet.wire.cost.constants import FASTER_ENGINE
-from qfleet.wire.cost.cost import cost, costs, states_bytes
+from qfleet.wire.cost.cost import cost, costs, seconds_of, states_bytes
+from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.cost.methods import choose_exact_method, choose_method
 from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.request import Method, MethodError, Output, Request
@@ -137,7 +139,8 @@ def encode_lowered(
     """
     request = Request(output, options.method, options.precision, options.memory)
     try:
-        program, method, method_reason = _with_method(program, request, options.shots, exact=exact)
+        errors = error_runs(program, turns_of(program)) if len(program.channel_refs) else None
+        program, method, method_reason = _with_method(program, request, options.shots, errors, exact=exact)
     except MethodError as exc:
         raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
     request = replace(request, method=method)
@@ -146,14 +149,14 @@ def encode_lowered(
         options = dataclasses.replace(options, shots=1)
     check_amplitudes(circuit, program.num_qubits, request)
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
-    at_once = costs(program, request, shots=shots, num_observables=num_observables)
+    at_once = costs(program, request, shots=shots, num_observables=num_observables, errors=errors)
     whole = at_once[FASTER_ENGINE]
     check_memory(circuit, program.num_qubits, whole.memory_bytes, options)
     needs = {engine: each.memory_bytes for engine, each in at_once.items()}
     # A worker with the faster engine runs a circuit on the slower one where that has room for it alone.
     needs[FASTER_ENGINE] = min(needs.values())
     if shots != options.shots:
-        whole = cost(program, request, shots=options.shots, num_observables=num_observables)
+        whole = cost(program, request, shots=options.shots, num_observables=num_observables, errors=errors)
     check_result(circuit, program, whole.result_bytes, output, largest=largest_value)
     blob = encode_program(program)
     check_blob(circuit, blob, largest=largest_value)
@@ -172,7 +175,7 @@ def encode_lowered(
     )
     block = None
     if len(program.channel_refs) and method == "statevector":
-        block = block_of(lambda some: cost(program, request, shots=some).seconds, options.shots)
+        block = block_of(seconds_of(program, request, errors), options.shots)
     return EncodedCircuit(
         content_hash(blob), blob, record, request, needs, whole.seconds, whole.result_bytes, sampled, block
     )
@@ -188,7 +191,9 @@ def _noise_of(program: Program) -> NoiseRecord | None:
     return NoiseRecord(len(program.channels), len(program.channel_refs), int(readouts), errors)
 
 
-def _with_method(program: Program, request: Request, shots: int, *, exact: bool) -> tuple[Program, Method, str]:
+def _with_method(
+    program: Program, request: Request, shots: int, errors: ErrorRuns | None, *, exact: bool
+) -> tuple[Program, Method, str]:
     """Return a program with the method that simulates it, and the reason.
 
     Expectation values that depend on randomness are exact means if they must be, or where a density matrix costs less.
@@ -197,11 +202,11 @@ def _with_method(program: Program, request: Request, shots: int, *, exact: bool)
         MethodError: see `choose_method` and `choose_exact_method`.
     """
     if request.output != Output.EXPECTATION_VALUES or not program.saves[-1].spec.squares:
-        return program, *choose_method(program, request, shots)
+        return program, *choose_method(program, request, shots, errors=errors)
     means = without_squares(program)
     if exact:
         return means, *choose_exact_method(means, request)
-    method, reason = choose_method(program, request, shots, means)
+    method, reason = choose_method(program, request, shots, means, errors)
     return (means if method == "density_matrix" else program), method, reason
 
 

@@ -121,6 +121,20 @@ def test_only_long_circuits_are_cut(shots: int, is_cut: bool) -> None:
         assert found.block.seconds < found.seconds
 
 
+def test_what_no_number_of_shots_changes_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    chances = Channel.chances
+
+    def counted(channel: Channel) -> np.ndarray:
+        read.append(channel)
+        return chances(channel)
+
+    monkeypatch.setattr(Channel, "chances", counted)
+    assert encoded(20, 0.01, 100_000).block is not None
+    # For the cost, and for the record.
+    assert len(read) == 2
+
+
 def test_a_circuit_without_noise_is_never_cut() -> None:
     circuit, _ = noisy(20, 0.01)
     options = RunOptions(shots=10**6)

@@ -6,12 +6,12 @@ Random events branch, and loops repeat.
 
 from __future__ import annotations
 
-import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.messages.request import EXACT_METHODS, Method
 from qfleet.wire.program.operations import EVENTS, IS_UNITARY, JUMPS, Op
 from qfleet.wire.program.program import Program
@@ -26,8 +26,6 @@ MOST_BRANCHES: Final = 1 << 14
 _WIDEST_MATRIX: Final = 3
 #: Matrices that a wider gate takes as long as.
 _WIDE_GATE: Final = 50
-#: Errors per shot below which there are none.
-_NEGLIGIBLE: Final = 1e-12
 
 
 def num_operations(program: Program) -> float:
@@ -35,7 +33,7 @@ def num_operations(program: Program) -> float:
 
     Loops are estimated.
     """
-    return float(_turns(program).sum()) if len(program.jumps) else len(program)
+    return float(turns_of(program).sum()) if len(program.jumps) else len(program)
 
 
 def num_sweeps(program: Program, method: Method) -> float:
@@ -50,7 +48,7 @@ def num_sweeps(program: Program, method: Method) -> float:
         widths = program.num_controls.astype(np.int64) + program.num_targets
         counted = np.where((widths > 1) & IS_UNITARY[program.codes], 1.0, 0.0)
         counted[is_wide(program)] = _WIDE_GATE
-    turns = _turns(program) if len(program.jumps) else 1.0
+    turns = turns_of(program) if len(program.jumps) else 1.0
     return float((counted * turns).sum()) + (program.num_qubits if method in EXACT_METHODS else 0)
 
 
@@ -65,8 +63,10 @@ def is_wide(program: Program) -> NDArray[np.bool_]:
     return np.asarray(gates | (prepares & (widths > 1)))
 
 
-def _turns(program: Program) -> NDArray[np.float64]:
+def turns_of(program: Program) -> NDArray[np.float64]:
     """Return how often each row runs in one pass, shape (rows,)."""
+    if not len(program.jumps):
+        return np.ones(len(program))
     rows = np.flatnonzero(JUMPS[program.codes])
     back = program.jumps <= rows
     starts = np.zeros(len(program) + 1)
@@ -79,7 +79,7 @@ def _turns(program: Program) -> NDArray[np.float64]:
 def holds_branches(program: Program, shots: int, method: Method, *, exact: bool = False) -> bool:
     """Tell whether an engine may hold states of several branches together.
 
-    Measurements that only measurements follow are sampled from one state. For the arguments see `num_passes`.
+    Measurements that only measurements follow are sampled from one state. For the arguments see `passes`.
     """
     if method == "superop" or (exact and method == "density_matrix" and not len(program.jumps)):
         return False
@@ -90,28 +90,43 @@ def holds_branches(program: Program, shots: int, method: Method, *, exact: bool 
     return shots > 1 and bool(len(others)) and bool(_divides(program, method)[: others[-1] + 1].any())
 
 
-def num_passes(program: Program, shots: int, method: Method, *, exact: bool = False) -> float:
+class Passes(NamedTuple):
+    """The times that an engine goes through a program, for any number of shots."""
+
+    #: one for each way to go on from the program's own random events
+    branches: float
+    #: the runs of shots with errors; ``None`` if errors are no branches
+    errors: ErrorRuns | None
+    #: branches that are followed in place of shots; 0 for shots
+    followed: int = 0
+
+    def of(self, shots: int) -> float:
+        """Return the number for some shots."""
+        shots = self.followed or shots
+        return float(min(shots, self.branches + (self.errors.runs(shots) if self.errors else 0.0)))
+
+
+def passes(program: Program, method: Method, *, exact: bool = False, errors: ErrorRuns | None = None) -> Passes:
     """Return the number of times that an engine goes through a program.
 
     It is 1, unless the program has noise, or measures or resets and then goes on.
 
     Args:
         program: the program.
-        shots: shots of the circuit.
         method: the method.
         exact: True for means over all outcomes: branches are followed in place of shots. A density matrix has none,
             unless an outcome decides what comes next.
+        errors: those of the program, if they are known.
     """
     if method == "superop" or (exact and method == "density_matrix" and not len(program.jumps)):
-        return 1.0
-    shots = MOST_BRANCHES if exact else shots
+        return Passes(1.0, None, 1)
     divides = _divides(program, method) & (program.codes != Op.NOISE)
     others = np.flatnonzero(EVENTS[program.codes] == 0)
     before = np.count_nonzero(divides[: others[-1]]) if len(others) else 0
-    passes = 2.0 ** min(before, 60)
-    if method != "density_matrix":
-        passes += num_runs_with_errors(program, shots)
-    return float(min(shots, passes))
+    drawn = None
+    if method != "density_matrix" and len(program.channel_refs):
+        drawn = errors or error_runs(program, turns_of(program))
+    return Passes(2.0 ** min(int(before), 60), drawn, MOST_BRANCHES if exact else 0)
 
 
 def _divides(program: Program, method: Method) -> NDArray[np.bool_]:
@@ -122,28 +137,3 @@ def _divides(program: Program, method: Method) -> NDArray[np.bool_]:
     if method == "density_matrix":
         return np.asarray(program.codes == Op.MEASURE)
     return np.asarray(EVENTS[program.codes] != 0)
-
-
-def num_runs_with_errors(program: Program, shots: int) -> float:
-    """Return the expected number of runs for the errors of some shots.
-
-    Shots with the same errors run once, and all share the part before their first error. A shot with one error needs
-    half of a run on average. Of k errors the first is shared as well, and leaves (k - 1) / (k + 1) of a run.
-    """
-    if not len(program.channel_refs):
-        return 0.0
-    turns = _turns(program)[program.codes == Op.NOISE] if len(program.jumps) else np.ones(len(program.channel_refs))
-    sites = np.bincount(program.channel_refs, turns, len(program.channels))
-    chances = [channel.chances() for channel in program.channels]
-    errs = np.minimum([float(1 - each[0]) for each in chances], 1 - 1e-9)
-    mean = -float(sites @ np.log1p(-errs))
-    none = math.exp(-mean)
-    if mean < _NEGLIGIBLE:
-        return 0.0
-    distinct = 0.0
-    for number, err, each in zip(sites.tolist(), errs.tolist(), chances, strict=True):
-        # Shots that have this branch here, and no other error.
-        distinct += number * float(-np.expm1(-shots * each[1:] * none / (1 - err)).sum())
-    # The mean of (k - 1) / (k + 1) for a Poisson number k of errors, without the -1 for none of them.
-    several = 1 - 2 * (1 - none) / mean + none
-    return min(shots * (1 - none), min(distinct, shots * none * mean) / 2 + shots * max(several, 0.0))

@@ -36,6 +36,10 @@ class Constants(NamedTuple):
     wide_states: float = 0.0
     #: of one operation, in a run with errors: it isn't fused across noise, and shots part there
     seconds_per_operation_with_errors: float = 0.0
+    #: of a run at a channel whose way depends on the state, of one amplitude there, and of one shot's draw there
+    seconds_per_visit: float = 0.0
+    seconds_per_amplitude_of_visit: float = 0.0
+    seconds_per_draw: float = 0.0
 
 
 # Measured on an AMD EPYC of family 26, model 2 (Zen 5), with Python 3.11, numpy 2.4.6 and numba 0.68.1: double
@@ -54,6 +58,10 @@ _STATEVECTOR: Final = Constants(
     reading_states=1.0,
     # 1.1e-6 to 4e-6 on 5 to 12 qubits.
     seconds_per_operation_with_errors=1.4e-6,
+    # Damping and resets on 3 to 20 qubits: 8e-9 to 55e-9 of an amplitude; predictions are off by up to 4 (numpy: 7).
+    seconds_per_visit=1.5e-6,
+    seconds_per_amplitude_of_visit=25e-9,
+    seconds_per_draw=0.2e-6,
 )
 _NUMPY: Final = Constants(
     seconds_per_circuit=100e-6,
@@ -66,6 +74,9 @@ _NUMPY: Final = Constants(
     branching_states=0.0,
     reading_states=0.0,
     seconds_per_operation_with_errors=9.3e-6,
+    seconds_per_visit=20e-6,
+    seconds_per_amplitude_of_visit=60e-9,
+    seconds_per_draw=0.2e-6,
 )
 
 # Density matrices: brickwork of 5 to 11 qubits with noise behind each gate. Measured at 11 qubits: 1.0 states; 2.3 with

@@ -7,18 +7,19 @@ circuits by it: they agree by construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from qfleet.wire.cost.branches import (
+    Passes,
     holds_branches,
     is_wide,
     num_operations,
-    num_passes,
-    num_runs_with_errors,
     num_sweeps,
+    passes,
 )
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
+from qfleet.wire.cost.errors import ErrorRuns
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
 from qfleet.wire.messages.request import EXACT_METHODS, Output, Request, has_exact_means
 from qfleet.wire.program.operations import Op
@@ -71,10 +72,11 @@ def cost(
     points: int = 1,
     num_observables: int = 0,
     engine: str = FASTER_ENGINE,
+    errors: ErrorRuns | None = None,
 ) -> Cost:
     """Return what a circuit costs on one engine. See `costs`."""
     load = {"shots": shots, "points": points, "num_observables": num_observables}
-    return costs(program, request, **load, engines=(engine,))[engine]
+    return costs(program, request, **load, engines=(engine,), errors=errors)[engine]
 
 
 def costs(
@@ -85,6 +87,7 @@ def costs(
     points: int = 1,
     num_observables: int = 0,
     engines: Iterable[str] = ENGINES,
+    errors: ErrorRuns | None = None,
 ) -> dict[str, Cost]:
     """Return what a circuit costs on each engine.
 
@@ -98,6 +101,7 @@ def costs(
         points: points whose results are held together.
         num_observables: expectation values in the result, if not all that the program saves.
         engines: the engines' names.
+        errors: those of the program, if they are known.
     """
     counted = counted_bytes(program, shots, request, num_observables)
     amplitudes = output_bytes(program.num_qubits, request)
@@ -108,7 +112,7 @@ def costs(
     others += _TERM_BYTES * max([len(save.x_masks) // 8 for save in program.saves], default=0)
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
-    steps = _steps(program, request, shots, num_observables)
+    steps = _steps(program, request, num_observables, errors)
     branches = holds_branches(program, shots, request.method, exact=has_exact_means(program, request.output))
     reads = _part_read(program, request)
     wide = request.method in EXACT_METHODS and bool(is_wide(program).any())
@@ -121,7 +125,7 @@ def costs(
         found[engine] = Cost(
             others + max(states + beside_states, results),
             states,
-            _seconds(steps, constants),
+            _seconds(steps, constants, shots),
             amplitudes + ROOM_OF_RESULT + counted.total,
         )
     return found
@@ -161,36 +165,46 @@ def _states_bytes(num_qubits: int, request: Request, states: float) -> int:
     return round(100 * states) * request.state_bytes(num_qubits) // 100
 
 
+def seconds_of(
+    program: Program, request: Request, errors: ErrorRuns | None = None, engine: str = FASTER_ENGINE
+) -> Callable[[int], float]:
+    """Return a function from a number of shots to the seconds they take.
+
+    The arguments are those of `costs`.
+    """
+    steps, constants = _steps(program, request, 0, errors), constants_of(engine, request.method)
+    return lambda shots: _seconds(steps, constants, shots)
+
+
 class _Steps(NamedTuple):
     """The steps of a simulation, on any engine."""
 
     amplitudes: float
-    passes: float
+    passes: Passes
     operations: float
     #: operations that take a state as a whole
     sweeps: float
     terms: int
-    shots: int
-    #: runs of shots with errors
-    runs_with_errors: float
 
 
-def _steps(program: Program, request: Request, shots: int, num_observables: int) -> _Steps:
+def _steps(program: Program, request: Request, num_observables: int, errors: ErrorRuns | None) -> _Steps:
     return _Steps(
         amplitudes=2.0 ** request.exponent(program.num_qubits),
-        passes=num_passes(program, shots, request.method, exact=has_exact_means(program, request.output)),
+        passes=passes(program, request.method, exact=has_exact_means(program, request.output), errors=errors),
         operations=num_operations(program),
         sweeps=num_sweeps(program, request.method),
         terms=num_terms(program, num_observables),
-        shots=shots,
-        runs_with_errors=0.0 if request.method in EXACT_METHODS else num_runs_with_errors(program, shots),
     )
 
 
-def _seconds(steps: _Steps, constants: Constants) -> float:
+def _seconds(steps: _Steps, constants: Constants, shots: int) -> float:
     term = constants.seconds_per_operation + constants.seconds_per_term * steps.amplitudes
     one_pass = steps.operations * constants.seconds_per_operation + steps.terms * term
     one_pass += steps.sweeps * constants.seconds_per_amplitude * steps.amplitudes
-    with_errors = steps.runs_with_errors * steps.sweeps * constants.seconds_per_operation_with_errors
-    of_shots = steps.shots * constants.seconds_per_shot
-    return constants.seconds_per_circuit + with_errors + one_pass * steps.passes + of_shots
+    found = constants.seconds_per_circuit + one_pass * steps.passes.of(shots) + shots * constants.seconds_per_shot
+    if steps.passes.errors:
+        found += steps.passes.errors.runs(shots) * steps.sweeps * constants.seconds_per_operation_with_errors
+        visit = constants.seconds_per_visit + constants.seconds_per_amplitude_of_visit * steps.amplitudes
+        found += steps.passes.errors.visits(shots) * visit
+        found += steps.passes.errors.draws(shots) * constants.seconds_per_draw
+    return found

@@ -7,8 +7,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from qfleet.wire.cost.branches import num_passes
-from qfleet.wire.cost.cost import cost
+from qfleet.wire.cost.branches import passes, turns_of
+from qfleet.wire.cost.cost import cost, seconds_of
+from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.messages.request import Method, MethodError, Request, density_refusal, resolve_method
 from qfleet.wire.program.program import Program
 
@@ -18,7 +19,13 @@ MOST_BYTES: Final = 1 << 30
 _MOST_OF_A_WORKER: Final = 1 << 40
 
 
-def choose_method(program: Program, request: Request, shots: int, exactly: Program | None = None) -> tuple[Method, str]:
+def choose_method(
+    program: Program,
+    request: Request,
+    shots: int,
+    exactly: Program | None = None,
+    errors: ErrorRuns | None = None,
+) -> tuple[Method, str]:
     """Return the method that simulates a program, and the reason.
 
     A program with noise is run exactly, by its density matrix, where that takes less time than the runs of its shots.
@@ -28,6 +35,7 @@ def choose_method(program: Program, request: Request, shots: int, exactly: Progr
         request: its method may be ``automatic``.
         shots: shots of the circuit.
         exactly: the program that a density matrix is made of, if it is another.
+        errors: those of the program, if they are known.
 
     Raises:
         MethodError: the method that is asked for can't give the output or the saved data.
@@ -38,10 +46,11 @@ def choose_method(program: Program, request: Request, shots: int, exactly: Progr
     refusal = density_refusal(program, request.output)
     if refusal:
         return method, f"automatic: it {refusal}, which a density matrix doesn't have"
-    runs = num_passes(program, shots, method)
+    errors = errors or error_runs(program, turns_of(program))
+    runs = passes(program, method, errors=errors).of(shots)
     exact = cost(exactly or program, replace(request, method="density_matrix"), shots=1 if exactly else shots)
-    sampled = cost(program, replace(request, method=method), shots=shots)
-    if exact.memory_bytes <= MOST_BYTES and exact.seconds < sampled.seconds:
+    sampled = seconds_of(program, replace(request, method=method), errors)(shots)
+    if exact.memory_bytes <= MOST_BYTES and exact.seconds < sampled:
         return "density_matrix", f"automatic: takes less time than some {runs:.0f} runs of a state with random errors"
     return method, f"automatic: some {runs:.0f} runs of a state with random errors take less than a density matrix"
 

@@ -9,8 +9,9 @@ import pytest
 from density_oracle import noise
 from engine_oracle import measure, op
 
-from qfleet.wire.cost.branches import num_passes, num_runs_with_errors
+from qfleet.wire.cost.branches import passes, turns_of
 from qfleet.wire.cost.cost import cost
+from qfleet.wire.cost.errors import error_runs
 from qfleet.wire.cost.methods import choose_exact_method, choose_method
 from qfleet.wire.messages.request import MethodError, Output, Request
 from qfleet.wire.program.channels import Branch
@@ -57,19 +58,21 @@ def counted_runs(program: Program, shots: int, seed: int = 1) -> float:
 def test_the_runs_with_errors_are_those_of_a_tree_of_patterns(one: float, two: float) -> None:
     program = brick(8, 8, one, two)
     counted = counted_runs(program, 2000)
-    assert 0.7 * counted < num_runs_with_errors(program, 2000) < 1.5 * counted
+    assert 0.7 * counted < error_runs(program, turns_of(program)).runs(2000) < 1.5 * counted
 
 
 def test_a_noiseless_program_has_no_runs_with_errors() -> None:
     program = density_oracle.program(1, 0, [op(Op.H, [0]), noise([0], [Branch(1.0)])])
-    assert num_runs_with_errors(program, 1000) == 0
-    assert num_passes(program, 1000, "statevector") == 1
+    assert error_runs(program, turns_of(program)).runs(1000) == 0
+    assert passes(program, "statevector").of(1000) == 1
 
 
-def test_errors_that_always_happen_run_each_shot() -> None:
-    program = density_oracle.program(2, 0, [noise([0], [Branch(0.0), Branch(1.0, 1)])] * 30 + [op(Op.H, [0])])
-    assert 900 < num_passes(program, 1000, "statevector") <= 1000
-    assert num_passes(program, 1000, "density_matrix") == 1
+@pytest.mark.parametrize(("branch", "least", "most"), [(Branch(1.0, 1), 1, 1), (Branch(0.5, 1), 900, 1000)])
+def test_errors_that_all_shots_share_are_one_run(branch: Branch, least: float, most: float) -> None:
+    channel = [Branch(1 - branch.probability), branch]
+    program = density_oracle.program(2, 0, [noise([0], channel)] * 30 + [op(Op.H, [0])])
+    assert least <= passes(program, "statevector").of(1000) <= most
+    assert passes(program, "density_matrix").of(1000) == 1
 
 
 def test_few_qubits_are_run_exactly_and_many_are_not() -> None:

@@ -90,6 +90,7 @@ def test_measurements_part_products_and_keep_their_events(
     rows = [*[row for part in parts for row in part], op(Op.H, [1]), measure(1, 3), measure(0, 4)]
     program = density_oracle.program(3, 5, rows)
     experiment = Experiment(program, 2000, 5, request=Request(method="density_matrix"))
+    monkeypatch.setattr(fusion, "MOST_ROWS", 70)
     plan = compile_stretch(Stretch(program, True, True, 0), outcomes=outcomes)
     fused = counts(NumpySimulator().run(experiment))
     monkeypatch.setattr(fusion, "FEWEST_ROWS", 10**6)
