@@ -20,6 +20,7 @@ from qfleet.errors import NoiseError
 from qfleet.lowering.lower import lower
 from qfleet.noise import Channel, NoiseModel
 from qfleet.options import RunOptions
+from qfleet.submission import notices
 from qfleet.submission.prepare import prepare
 from qfleet.wire.messages.request import Output
 
@@ -150,6 +151,15 @@ def test_primitives_of_a_noisy_backend(provider: FleetProvider) -> None:
     assert quiet.run([flipped()]).result()[0].data.meas.get_counts() == {"1": 1024}
 
 
+@pytest.mark.parametrize("precision", [0.0, 0.01])
+def test_estimates_have_no_readout_error(provider: FleetProvider, precision: float) -> None:
+    noise = NoiseModel().add_readout([[0.9, 0.1], [0.2, 0.8]])
+    circuit = QuantumCircuit(1)
+    circuit.x(0)
+    (found,) = EstimatorV2(provider, noise_model=noise, seed=1).run([(circuit, "Z")], precision=precision).result()
+    assert found.data.evs == pytest.approx(-1, abs=1e-9 + 6 * precision)
+
+
 def test_sweeps(provider: FleetProvider) -> None:
     theta = Parameter("t")
     circuit = QuantumCircuit(1)
@@ -181,8 +191,9 @@ def prepared(model: NoiseModel, *circuits: QuantumCircuit) -> list[str]:
     )
 
 
-def test_gates_that_no_circuit_has_give_one_warning() -> None:
-    circuit = QuantumCircuit(2)
+def test_gates_that_no_circuit_has_give_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "_GATES_TOLD", set())
+    circuit = QuantumCircuit(2, name="first")
     circuit.h(0)
     circuit.cx(0, 1)
     circuit.measure_all()
@@ -192,9 +203,12 @@ def test_gates_that_no_circuit_has_give_one_warning() -> None:
     model = NoiseModel().add(two, ["cz", "ecr"]).add(Channel.depolarizing(0.1), ["h", "sx", "id"])
     (text,) = prepared(model, circuit, other)
     assert text == (
-        "gates of 2 qubits without noise: the noise model has it for cz, ecr, and a circuit has only cx; transpile it "
-        "for the model's gates"
+        "circuit 'first' has gates of 2 qubits without noise: the noise model has it for cz, ecr, and the circuit has "
+        "only cx; transpile it for the model's gates. This process doesn't say so again"
     )
+    assert prepared(model, other) == []
+    (text,) = prepared(NoiseModel().add(two, "cz"), other)
+    assert text.startswith("circuit 'other' has gates of 2 qubits without noise: the noise model has it for cz, and")
     assert prepared(model.add(two, "cx"), circuit) == []
     virtual = QuantumCircuit(1, 1)
     virtual.rz(0.3, 0)

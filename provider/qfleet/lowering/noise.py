@@ -112,7 +112,8 @@ def idle(operation: Delay, dt: float | None) -> Idle:
             parameters=names,
         )
     if unit == "dt" and dt is None:
-        raise RefusalError("its duration is in dt, and the noise model doesn't know the seconds of one", NoiseError)
+        text = "its duration is in dt; give the noise model the seconds of one, by `with_relaxation(..., dt=...)`"
+        raise RefusalError(text, NoiseError)
     try:
         return Idle(float(duration) * (dt or 0.0 if unit == "dt" else _SECONDS[unit]))
     except (LookupError, TypeError) as exc:

@@ -108,7 +108,7 @@ def lower_circuit(
         elsewhere=elsewhere,
     )
     if noise is not None:
-        warn_of_gates_without_noise(noise, gates_met)
+        warn_of_gates_without_noise(circuit.name, noise, gates_met)
         warn_of_gates_elsewhere(circuit.name, elsewhere)
     return program
 

@@ -24,6 +24,8 @@ _PACKAGE: Final = str(Path(__file__).parents[1])
 _NOT_GATES: Final = frozenset({"measure", "reset", "delay", "id"})
 #: Set once `warn_of_forgotten_noise` has warned.
 _TOLD: Final = Event()
+#: The texts of `warn_of_gates_without_noise` that were given, without the circuits' names.
+_GATES_TOLD: Final[set[str]] = set()
 #: Gates that devices run without doing anything.
 _VIRTUAL: Final = frozenset({"rz", "p", "u1", "z", "s", "sdg", "t", "tdg"})
 #: The number of circuits or keys that a warning names.
@@ -79,12 +81,14 @@ def warn_of_nothing_measured(record: JobRecord) -> None:
         )
 
 
-def warn_of_gates_without_noise(model: NoiseModel, gates: Collection[tuple[str, int]]) -> None:
+def warn_of_gates_without_noise(circuit: str, model: NoiseModel, gates: Collection[tuple[str, int]]) -> None:
     """Warn of a circuit in other gates than its noise model.
 
-    Gates of each width are compared: most circuits are without some gate of a device.
+    Gates of each width are compared: most circuits are without some gate of a device. Of several circuits with the
+    same gates, the first is named.
 
     Args:
+        circuit: the circuit's name.
         model: the noise model.
         gates: names or labels of the circuit's gates, each with its number of qubits.
     """
@@ -92,11 +96,14 @@ def warn_of_gates_without_noise(model: NoiseModel, gates: Collection[tuple[str, 
         met = {name for name, qubits in gates if qubits == width}
         noisy = model.names_by_width.get(width, frozenset()) - _NOT_GATES
         if noisy and noisy.isdisjoint(met) and not met <= _VIRTUAL:
-            _warn(
+            text = (
                 f"gates of {width} qubit{'s' * (width > 1)} without noise: the noise model has it for "
-                f"{_listed(sorted(noisy))}, and a circuit has only {_listed(sorted(met))}; "
-                "transpile it for the model's gates"
+                f"{_listed(sorted(noisy))}, and the circuit has only {_listed(sorted(met))}; "
+                "transpile it for the model's gates. This process doesn't say so again"
             )
+            if text not in _GATES_TOLD:
+                _GATES_TOLD.add(text)
+                _warn(f"circuit {circuit!r} has {text}")
 
 
 def warn_of_gates_elsewhere(circuit: str, places: Collection[Place]) -> None:

@@ -119,7 +119,8 @@ def test_relaxation_during_delays(unit: str, duration: float) -> None:
 def test_delays_of_unknown_duration() -> None:
     circuit = QuantumCircuit(1)
     circuit.delay(100, 0)
-    assert "in dt" in refused(circuit, NoiseError, noise=NoiseModel().with_relaxation([1.0], [1.0]))
+    text = refused(circuit, NoiseError, noise=NoiseModel().with_relaxation([1.0], [1.0]))
+    assert "in dt; give the noise model the seconds of one, by `with_relaxation(..., dt=...)`" in text
     free = QuantumCircuit(1)
     free.delay(Parameter("t"), 0, unit="s")
     assert "(t)" in refused(free, UnboundParameterError, noise=NoiseModel().with_relaxation([1.0], [1.0]))
