@@ -102,8 +102,13 @@ class Passes(NamedTuple):
 
     def of(self, shots: int) -> float:
         """Return the number for some shots."""
+        return self.with_errors(shots)[0]
+
+    def with_errors(self, shots: int) -> tuple[float, float]:
+        """Return the number for some shots, and the runs with errors of it."""
         shots = self.followed or shots
-        return float(min(shots, self.branches + (self.errors.runs(shots) if self.errors else 0.0)))
+        runs = self.errors.runs(shots) if self.errors else 0.0
+        return float(min(shots, self.branches + runs)), runs
 
 
 def passes(program: Program, method: Method, *, exact: bool = False, errors: ErrorRuns | None = None) -> Passes:

@@ -201,10 +201,11 @@ def _seconds(steps: _Steps, constants: Constants, shots: int) -> float:
     term = constants.seconds_per_operation + constants.seconds_per_term * steps.amplitudes
     one_pass = steps.operations * constants.seconds_per_operation + steps.terms * term
     one_pass += steps.sweeps * constants.seconds_per_amplitude * steps.amplitudes
-    found = constants.seconds_per_circuit + one_pass * steps.passes.of(shots) + shots * constants.seconds_per_shot
-    if steps.passes.errors:
-        found += steps.passes.errors.runs(shots) * steps.sweeps * constants.seconds_per_operation_with_errors
+    number, runs = steps.passes.with_errors(shots)
+    found = constants.seconds_per_circuit + one_pass * number + shots * constants.seconds_per_shot
+    errors = steps.passes.errors
+    if errors:
+        found += runs * steps.sweeps * constants.seconds_per_operation_with_errors
         visit = constants.seconds_per_visit + constants.seconds_per_amplitude_of_visit * steps.amplitudes
-        found += steps.passes.errors.visits(shots) * visit
-        found += steps.passes.errors.draws(shots) * constants.seconds_per_draw
+        found += errors.visits(shots, runs) * visit + errors.draws(shots) * constants.seconds_per_draw
     return found

@@ -47,12 +47,12 @@ class ErrorRuns(NamedTuple):
         several = 1 - 2 * (1 - none) / mean + none
         return min(shots * (1 - none), min(distinct, shots * none * mean) / 2 + shots * max(several, 0.0))
 
-    def visits(self, shots: int) -> float:
+    def visits(self, shots: int, runs: float) -> float:
         """Return how often the runs of some shots ask a state for its way.
 
-        A run does that where a channel's way depends on the state.
+        A run does that where a channel's way depends on the state. `runs` are those of `runs`.
         """
-        return float(self.sites @ np.minimum(shots * self.dependent, 1 + self.runs(shots)))
+        return float(self.sites @ np.minimum(shots * self.dependent, 1 + runs))
 
     def draws(self, shots: int) -> float:
         """Return the expected number of ways drawn by a state, of all shots."""
@@ -90,8 +90,8 @@ class _Ways(NamedTuple):
 def _ways(channel: Channel) -> _Ways:
     """Return the chances of a channel's operators in a mixed state."""
     found, dependent = channel.chances(), 0.0
-    resets = np.bitwise_count(np.frombuffer(channel.masks, np.uint8)[2::3])
-    if len(channel.operators) or resets.any():
+    if len(channel.operators) or any(channel.masks[2::3]):
+        resets = np.bitwise_count(np.frombuffer(channel.masks, np.uint8)[2::3])
         counts = np.frombuffer(channel.counts, "<u2").astype(np.int64)
         dependent = float(found[(counts > 1) | (resets > 0)].sum())
         operators = np.abs(np.frombuffer(channel.operators, "<c16").reshape(-1, 4**channel.num_targets)) ** 2
@@ -99,4 +99,5 @@ def _ways(channel: Channel) -> _Ways:
         ways = np.where(counts == 0, 1 << resets.astype(np.int64), 0)
         found = np.concatenate([np.repeat(found / np.maximum(ways, 1), ways), given])
     likeliest = int(found.argmax())
-    return _Ways(min(float(1 - found[likeliest]), 1 - 1e-9), np.delete(found, likeliest), dependent)
+    others = np.concatenate([found[:likeliest], found[likeliest + 1 :]])
+    return _Ways(min(float(1 - found[likeliest]), 1 - 1e-9), others, dependent)

@@ -55,7 +55,7 @@ def with_noise(branches: list[Branch], layers: int = 10, num_qubits: int = 3) ->
 def test_one_shot_asks_the_state_where_its_way_depends_on_it(branches: list[Branch], visits: float) -> None:
     program = with_noise(branches)
     errors = error_runs(program, turns_of(program))
-    assert errors.visits(1) == pytest.approx(visits)
+    assert errors.visits(1, errors.runs(1)) == pytest.approx(visits)
     assert errors.draws(100) == pytest.approx(100 * visits)
 
 
@@ -71,7 +71,8 @@ def test_shots_that_go_together_ask_once(monkeypatch: pytest.MonkeyPatch, branch
     monkeypatch.setattr(DenseAnswers, "density_matrix", counted)
     program, shots = with_noise(branches), 300
     ENGINES["numpy"]().run(make_experiment(program, shots, 1))
-    assert len(asked) / 2 < error_runs(program, turns_of(program)).visits(shots) < 2 * len(asked)
+    errors = error_runs(program, turns_of(program))
+    assert len(asked) / 2 < errors.visits(shots, errors.runs(shots)) < 2 * len(asked)
 
 
 @pytest.mark.parametrize("engine", ["statevector", "numpy"])
@@ -80,7 +81,10 @@ def test_time_grows_with_what_states_are_asked(engine: str) -> None:
     errors = error_runs(program, turns_of(program))
     constants = CONSTANTS[engine, "statevector"]
     found = cost(program, request, shots=1000, engine=engine).seconds
-    assert found > errors.visits(1000) * constants.seconds_per_visit + 30 * 1000 * constants.seconds_per_draw
+    assert (
+        found
+        > errors.visits(1000, errors.runs(1000)) * constants.seconds_per_visit + 30 * 1000 * constants.seconds_per_draw
+    )
 
 
 @pytest.mark.parametrize("method", ["statevector", "density_matrix"])
