@@ -87,7 +87,7 @@ class Channel:
         Raises:
             NoiseError: they aren't Paulis of one width with probabilities.
         """
-        pairs = _pairs("the Paulis", chances, ("X", 0.1))
+        pairs = _pairs("the Paulis", chances, "('X', 0.1)")
         labels = [label for label, _ in pairs]
         width = len(labels[0]) if labels and isinstance(labels[0], str) else 0
         for label in labels:
@@ -192,7 +192,7 @@ class Channel:
         Raises:
             NoiseError: the probabilities don't add up to 1, or the channels are of different widths.
         """
-        given = _pairs("the mixture", parts, (0.1, "channel"))
+        given = _pairs("the mixture", parts, "(0.1, channel)")
         found = probabilities("the probabilities of the mixture", [p for p, _ in given])
         width = _checked("the mixture", given[0][1]).num_qubits
         for _, channel in given:
@@ -355,12 +355,12 @@ def _width(num_qubits: int) -> int:
     return whole_number("num_qubits", num_qubits, 1, MAX_CHANNEL_QUBITS)
 
 
-def _pairs(entry: str, given: Any, example: tuple[object, object]) -> list[tuple[Any, Any]]:
+def _pairs(entry: str, given: Any, example: str) -> list[tuple[Any, Any]]:
     """Return the pairs of a list or a dictionary."""
     pairs = listed(entry, given.items() if isinstance(given, Mapping) else given, "a list of pairs or a dictionary")
     for pair in pairs:
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
-            raise NoiseError(f"{entry}: {pair!r} isn't a pair, such as {example!r}", entry=entry, value=pair)
+            raise NoiseError(f"{entry}: {pair!r} isn't a pair, such as {example}", entry=entry, value=pair)
     return [(first, second) for first, second in pairs]
 
 

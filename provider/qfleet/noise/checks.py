@@ -25,7 +25,7 @@ _LONGEST_NAME: Final = 1000
 _ROUNDED: Final = 2 * sys.float_info.epsilon
 
 
-def number(entry: str, value: object, lowest: float, highest: float) -> float:
+def number(entry: str, value: object, lowest: float, highest: float, *, rounding: float = 0.0) -> float:
     """Return a number that lies within bounds.
 
     Args:
@@ -33,6 +33,7 @@ def number(entry: str, value: object, lowest: float, highest: float) -> float:
         value: the number.
         lowest: the smallest value that is allowed.
         highest: the largest value that is allowed.
+        rounding: distance from the bounds that counts as rounding, and is taken off.
 
     Raises:
         NoiseError: it isn't such a number.
@@ -41,10 +42,10 @@ def number(entry: str, value: object, lowest: float, highest: float) -> float:
         found = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     except OverflowError:
         found = math.nan
-    if not lowest <= found <= highest:
+    if not lowest - rounding <= found <= highest + rounding:
         text = f"{entry} = {value!r}: a number from {lowest:g} to {highest:g} is needed"
         raise NoiseError(text, entry=entry, value=value)
-    return found
+    return min(max(found, lowest), highest)
 
 
 def whole_number(entry: str, value: object, lowest: int, highest: int) -> int:
@@ -84,7 +85,7 @@ def time_above_0(entry: str, value: object) -> float:
 
 def probability(entry: str, value: object) -> float:
     """Return a probability without rounding. Raises `NoiseError`."""
-    return min(max(number(entry, value, -1e-12, 1 + TOLERANCE), 0.0), 1.0)
+    return number(entry, value, 0.0, 1.0, rounding=TOLERANCE)
 
 
 def probabilities(entry: str, values: Sequence[object]) -> list[float]:

@@ -282,7 +282,7 @@ def test_integers_of_numpy() -> None:
 WRONG: list[tuple[Callable[[], Channel], str]] = [
     (lambda: Channel.pauli({"X": 0.7, "Z": 0.7}), "sum of the probabilities of the Paulis is 1.4"),
     (lambda: Channel.pauli({"X": 0.7, "I": 0.2}), "is 0.9; 1 is needed"),
-    (lambda: Channel.pauli({"X": -0.1}), "probability of X"),
+    (lambda: Channel.pauli({"X": -0.1}), "probability of X = -0.1: a number from 0 to 1 is needed"),
     (lambda: Channel.pauli({"X": float("nan")}), "probability of X"),
     (lambda: Channel.pauli({"A": 0.1}), "'A'"),
     (lambda: Channel.pauli({"X": 0.1, "XX": 0.1}), "'XX'"),
@@ -318,7 +318,7 @@ WRONG: list[tuple[Callable[[], Channel], str]] = [
     (lambda: Channel.reset(1).then(Channel.depolarizing(0.1, 2)), "2 qubits"),
     (lambda: Channel.reset(1).beside("x"), "'x' isn't a Channel"),  # type: ignore[arg-type]
     (lambda: Channel.mixture([(1, "x")]), "'x' isn't a Channel"),  # type: ignore[list-item]
-    (lambda: Channel.mixture([Channel.reset(1)]), "isn't a pair"),  # type: ignore[list-item]
+    (lambda: Channel.mixture([Channel.reset(1)]), r"isn't a pair, such as \(0.1, channel\)"),  # type: ignore[list-item]
     (lambda: Channel.mixture(Channel.reset(1)), "the mixture = <Channel"),  # type: ignore[arg-type]
     (lambda: Channel.mixture([]), "the mixture is 0"),
     (lambda: Channel.depolarizing(0.1, 5).beside(Channel.depolarizing(0.1, 4)), "num_qubits = 9"),
