@@ -28,7 +28,7 @@ from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.lower import lower
 from qfleet.noise import Channel, NoiseModel
-from qfleet.wire.cost.branches import num_operations, num_passes, num_sweeps
+from qfleet.wire.cost.branches import num_operations, num_sweeps, passes
 from qfleet.wire.cost.constants import ENGINES, constants_of
 from qfleet.wire.cost.cost import cost
 from qfleet.wire.messages.request import Method, Output, Request
@@ -134,14 +134,14 @@ def features(case: Case) -> list[float]:
     """Return the factor of each constant, as in `qfleet.wire.cost.cost`."""
     amplitudes = 2.0 ** case.request.exponent(case.program.num_qubits)
     method = case.request.method
-    passes, operations = num_passes(case.program, case.shots, method), num_operations(case.program)
+    number, operations = passes(case.program, method).of(case.shots), num_operations(case.program)
     sweeps = num_sweeps(case.program, method)
     terms = sum(len(save.x_masks) // 8 for save in case.program.saves)
     return [
         1.0,
-        passes * (operations + terms),
-        passes * sweeps * amplitudes,
-        passes * terms * amplitudes,
+        number * (operations + terms),
+        number * sweeps * amplitudes,
+        number * terms * amplitudes,
         float(case.shots),
     ]
 
