@@ -196,6 +196,10 @@ def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 10)
     with pytest.raises(NoiseError, match="isn't read"):
         NoiseModel.load(path)
+    path.unlink()
+    with pytest.raises(NoiseError, match="can't be saved: files have at most"):
+        NoiseModel().save(path)
+    assert not path.exists()
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

@@ -69,6 +69,20 @@ def test_models_never_change_and_compare_by_content() -> None:
     assert repr(empty) == "<NoiseModel: no noise>"
 
 
+def test_entries_of_dictionaries_are_checked() -> None:
+    error = {"type": "qerror", "operations": ["x"], "probabilities": [1.0], "instructions": [[]]}
+    wrong = [
+        ({"gate_qubits": [[32767]]}, "error of 'x' = 32767"),
+        ({"operations": [""]}, "'' isn't the name of a gate"),
+    ]
+    for changes, text in wrong:
+        with pytest.raises(NoiseError, match=text):
+            NoiseModel.from_dict({"errors": [error | changes]})
+    readout = {"type": "roerror", "operations": ["measure"], "gate_qubits": [[0, 1]], "probabilities": [[1, 0], [0, 1]]}
+    with pytest.raises(NoiseError, match=r"\(0, 1\) has 2 rows; for 2 qubits, 4 are needed"):
+        NoiseModel.from_dict({"errors": [readout]})
+
+
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: NoiseModel().add(TWO, "x"), "'x' has 1 qubits"),
     (lambda: NoiseModel().add(ONE, "measure", [0, 1]), "qubits"),
