@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.operations import ANGLES, CLBITS, HAS_CHANNEL, HAS_TABLE, IS_UNITARY, Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet_worker.engines.density.transfer import Transfer, of_operation
+from qfleet_worker.engines.density.transfer import Transfer, of_operations
 
 Rows = NDArray[np.int64]
 
@@ -65,8 +65,7 @@ def _fused(program: Program, outcomes: bool) -> list[tuple[int, Fused | Operatio
     def matrices(rows: Rows, width: int) -> Transfer:
         """Return the matrices of rows on some qubits."""
         chosen, places = np.unique(kinds[rows], return_inverse=True)
-        each = [of_operation(operations[row])[1] for row in firsts[chosen].tolist()]
-        return np.array(each, np.float64).reshape(-1, 4**width, 4**width)[places]
+        return of_operations([operations[row] for row in firsts[chosen].tolist()], width)[places]
 
     ways = _ways(program, widths, multiplied & (widths == 1))
     lengths = np.bincount(ways.runs[ways.alone])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Channel
-from qfleet.wire.program.operations import Op
+from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.gates.matrices import ComplexArray, table
 
@@ -80,6 +80,34 @@ def of_operation(operation: Operation) -> tuple[tuple[int, ...], Transfer]:
     return (operation.targets, DEPHASED) if operation.code is Op.MEASURE else of_gate(operation)
 
 
+def of_operations(operations: Sequence[Operation], num_qubits: int) -> Transfer:
+    """Return the transfer matrices of unitaries and channels on as many qubits.
+
+    Returns:
+        Shape (operations, 4**num_qubits, 4**num_qubits).
+    """
+    found = np.empty((len(operations), 4**num_qubits, 4**num_qubits))
+    gates = []
+    for place, operation in enumerate(operations):
+        if IS_UNITARY[operation.code]:
+            gates.append(place)
+        else:
+            found[place] = of_operation(operation)[1]
+    if gates:
+        each = [_unitary(table(operations[at]), [int(q >= 0) for q in operations[at].controls]) for at in gates]
+        found[gates] = of_unitaries(np.array(each))
+    return found
+
+
+def of_unitaries(unitaries: NDArray[np.complex128]) -> Transfer:
+    """Return the transfer matrices of many unitaries, shape (unitaries, 2**n, 2**n)."""
+    size = unitaries.shape[1]
+    paulis = _paulis(size.bit_length() - 1)
+    images = unitaries[:, None] @ paulis @ unitaries.conj().transpose(0, 2, 1)[:, None]
+    flat = paulis.conj().reshape(len(paulis), -1) @ images.reshape(len(images), len(paulis), -1).transpose(0, 2, 1)
+    return np.ascontiguousarray(flat.real / size)
+
+
 def of_gate(operation: Operation) -> tuple[tuple[int, ...], Transfer]:
     """Return the qubits of a unitary operation, and its transfer matrix.
 
@@ -98,7 +126,11 @@ def _of_named(code: Op, num_targets: int, params: tuple[float, ...], values: tup
 
 
 def _of_table(entries: ComplexArray, values: Sequence[int]) -> Transfer:
-    """Return the transfer matrix of a diagonal or a matrix with controls.
+    return of_operators(_unitary(entries, values)[None])
+
+
+def _unitary(entries: ComplexArray, values: Sequence[int]) -> NDArray[np.complex128]:
+    """Return the matrix of a diagonal or a matrix with controls.
 
     The controls are behind the targets. `values` are theirs.
     """
@@ -107,7 +139,7 @@ def _of_table(entries: ComplexArray, values: Sequence[int]) -> Transfer:
     first = len(entries) * sum(value << bit for bit, value in enumerate(values))
     held = slice(first, first + len(entries))
     matrix[held, held] = np.diag(entries) if entries.ndim == 1 else entries
-    return of_operators(matrix[None])
+    return matrix
 
 
 @lru_cache(maxsize=256)

@@ -37,7 +37,7 @@ def random_operations(rng: np.random.Generator, num_qubits: int, length: int) ->
             width = int(rng.integers(1, len(channels) + 1)) if kind < 0.15 else 1
             found.append(noise(rng.permutation(num_qubits)[:width].tolist(), channels[width]))
         elif kind < 0.5 or not pairs:
-            found.append(op(Op.RY, [qubit], [0.3]) if kind < 0.4 else op(Op.S, [qubit]))
+            found.append(op(Op.RY, [qubit], [kind]) if kind < 0.4 else op(Op.S, [qubit]))
         elif kind < 0.6:
             found.append(op(Op.RESET, [qubit]))
         else:
