@@ -253,7 +253,8 @@ def test_a_circuit_wider_than_the_device_is_told(backend: FleetBackend, device: 
         backend.run(transpile(circuit(), device))
 
 
-def test_gates_outside_of_the_coupling_map_are_told(backend: FleetBackend) -> None:
+def test_gates_outside_of_the_coupling_map_are_told(backend: FleetBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qfleet.submission.notices, "_GATES_TOLD", set())
     far = QuantumCircuit(4, 4, name="far")
     far.sx(range(4))
     far.cx(0, 1)
@@ -263,9 +264,9 @@ def test_gates_outside_of_the_coupling_map_are_told(backend: FleetBackend) -> No
         far.cx(3, 1)
     far.measure(range(4), range(4))
     with pytest.warns(UserWarning, match="gates without noise") as told:
-        backend.run(far)
+        backend.run([far, far.copy(name="as far")])
     [text] = [str(each.message) for each in told]
-    assert "in circuit 'far': 'cx' on (0, 3), 'cx' on (3, 0), 'cx' on (3, 1); " in text
+    assert "circuit 'far' has gates without noise: 'cx' on (0, 3), 'cx' on (3, 0), 'cx' on (3, 1); " in text
     assert "transpile the circuit for the device" in text
     assert told[0].filename == __file__
 

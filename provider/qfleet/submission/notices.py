@@ -24,8 +24,9 @@ _PACKAGE: Final = str(Path(__file__).parents[1])
 _NOT_GATES: Final = frozenset({"measure", "reset", "delay", "id"})
 #: Set once `warn_of_forgotten_noise` has warned.
 _TOLD: Final = Event()
-#: The texts of `warn_of_gates_without_noise` that were given, without the circuits' names.
+#: The texts about circuits' gates that were given, without the circuits' names, and the most that are kept.
 _GATES_TOLD: Final[set[str]] = set()
+_MOST_TOLD: Final = 1000
 #: Gates that devices run without doing anything.
 _VIRTUAL: Final = frozenset({"rz", "p", "u1", "z", "s", "sdg", "t", "tdg"})
 #: The number of circuits or keys that a warning names.
@@ -99,11 +100,9 @@ def warn_of_gates_without_noise(circuit: str, model: NoiseModel, gates: Collecti
             text = (
                 f"gates of {width} qubit{'s' * (width > 1)} without noise: the noise model has it for "
                 f"{_listed(sorted(noisy))}, and the circuit has only {_listed(sorted(met))}; "
-                "transpile it for the model's gates. This process doesn't say so again"
+                "transpile it for the model's gates"
             )
-            if text not in _GATES_TOLD:
-                _GATES_TOLD.add(text)
-                _warn(f"circuit {circuit!r} has {text}")
+            _warn_of_gates(circuit, text)
 
 
 def warn_of_gates_elsewhere(circuit: str, places: Collection[Place]) -> None:
@@ -112,15 +111,24 @@ def warn_of_gates_elsewhere(circuit: str, places: Collection[Place]) -> None:
     A gate of one qubit is left out: models of one's own often have noise on some qubits.
 
     Args:
-        circuit: the circuit's name.
+        circuit: the circuit's name. Of several circuits with the same gates, the first is named.
         places: the gates and their qubits.
     """
     wide = sorted(f"{name!r} on {qubits}" for name, qubits in places if len(qubits) > 1)
     if wide:
-        _warn(
-            f"gates without noise in circuit {circuit!r}: {_listed(wide)}; the noise model has these gates on other "
-            "qubits or in another order alone; transpile the circuit for the device"
+        _warn_of_gates(
+            circuit,
+            f"gates without noise: {_listed(wide)}; the noise model has these gates on other qubits or in another "
+            "order alone; transpile the circuit for the device",
         )
+
+
+def _warn_of_gates(circuit: str, text: str) -> None:
+    """Warn of a circuit's gates, unless another circuit had the same."""
+    if text not in _GATES_TOLD:
+        if len(_GATES_TOLD) < _MOST_TOLD:
+            _GATES_TOLD.add(text)
+        _warn(f"circuit {circuit!r} has {text}. This process doesn't say so again")
 
 
 def warn_of_wider_circuits(circuits: Iterable[QuantumCircuit], device: DeviceFacts, model: NoiseModel) -> None:
