@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import Kraus, SparsePauliOp
 
 from qfleet import EstimatorV2, FleetProvider
 from qfleet.errors import UnsupportedCircuitError
@@ -96,3 +96,14 @@ def test_measurements_in_the_middle_are_exact_at_precision_0(provider: FleetProv
     pub = EstimatorV2(provider).run([(circuit, [SparsePauliOp("ZI"), SparsePauliOp("IX")])]).result()[0]
     assert pub.data.evs == pytest.approx([np.cos(0.8), 1], abs=1e-12)
     assert (pub.data.stds == 0).all()
+
+
+def test_noise_on_four_qubits_together_is_refused_at_precision_0_alone(provider: FleetProvider) -> None:
+    circuit = QuantumCircuit(4)
+    circuit.h(0)
+    circuit.append(Kraus(list(Channel.pauli({"IIII": 0.75, "XIIX": 0.25}).to_kraus())).to_instruction(), range(4))
+    estimator = EstimatorV2(provider.get_backend("automatic"))
+    with pytest.raises(UnsupportedCircuitError, match=r"noise on 4 qubits together, so .*give a precision above 0"):
+        estimator.run([(circuit, SparsePauliOp("ZIII"))])
+    result = estimator.run([(circuit, SparsePauliOp("ZIII"))], precision=0.05).result()[0]
+    assert abs(result.data.evs - 0.5) < 0.25
