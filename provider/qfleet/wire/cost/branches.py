@@ -91,21 +91,21 @@ def holds_branches(program: Program, shots: int, method: Method, *, exact: bool 
 
 
 class Passes(NamedTuple):
-    """The times that an engine goes through a program, for any number of shots."""
+    """The passes of an engine through a program, by the shots."""
 
     #: one for each way to go on from the program's own random events
     branches: float
-    #: the runs of shots with errors; ``None`` if errors are no branches
+    #: the runs of shots with errors; ``None`` if errors don't branch
     errors: ErrorRuns | None
     #: branches that are followed in place of shots; 0 for shots
     followed: int = 0
 
     def of(self, shots: int) -> float:
-        """Return the number for some shots."""
+        """Return the number of passes for some shots."""
         return self.with_errors(shots)[0]
 
     def with_errors(self, shots: int) -> tuple[float, float]:
-        """Return the number for some shots, and the runs with errors of it."""
+        """Return the passes of some shots, and those with errors."""
         shots = self.followed or shots
         runs = self.errors.runs(shots) if self.errors else 0.0
         return float(min(shots, self.branches + runs)), runs

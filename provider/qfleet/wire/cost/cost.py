@@ -168,7 +168,7 @@ def _states_bytes(num_qubits: int, request: Request, states: float) -> int:
 def seconds_of(
     program: Program, request: Request, errors: ErrorRuns | None = None, engine: str = FASTER_ENGINE
 ) -> Callable[[int], float]:
-    """Return a function from a number of shots to the seconds they take.
+    """Return a function that predicts the seconds of some shots.
 
     The arguments are those of `costs`.
     """

@@ -48,14 +48,14 @@ class ErrorRuns(NamedTuple):
         return min(shots * (1 - none), min(distinct, shots * none * mean) / 2 + shots * max(several, 0.0))
 
     def visits(self, shots: int, runs: float) -> float:
-        """Return how often the runs of some shots ask a state for its way.
+        """Return the number of times that runs ask a state its way.
 
         A run does that where a channel's way depends on the state. `runs` are those of `runs`.
         """
         return float(self.sites @ np.minimum(shots * self.dependent, 1 + runs))
 
     def draws(self, shots: int) -> float:
-        """Return the expected number of ways drawn by a state, of all shots."""
+        """Return the expected number of ways that states draw."""
         return shots * float(self.sites @ self.dependent)
 
 

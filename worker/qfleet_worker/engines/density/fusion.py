@@ -205,7 +205,7 @@ def _of_pairs(rows: Rows, matrices: Transfer, ways: _Ways, at: Rows) -> dict[int
 
 
 def _products(matrices: Transfer, lengths: Rows) -> Transfer:
-    """Return the product of each chain of matrices, the last from the left.
+    """Return the product of each chain; later matrices are factors on the left.
 
     Args:
         matrices: chain after chain; shape (matrices, size, size).
@@ -227,7 +227,7 @@ def _some_rows(program: Program, rows: Rows | Sequence[int]) -> Program:
     """Return the program of some rows, in order."""
 
     def items(counts: NDArray[np.generic]) -> Rows:
-        """Return the places of the rows' items, of which each row has some."""
+        """Return the places of the items of some rows."""
         every = counts.astype(np.int64)
         starts, each = (np.cumsum(every) - every)[rows], every[rows]
         firsts = np.cumsum(each) - each

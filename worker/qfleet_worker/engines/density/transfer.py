@@ -69,7 +69,7 @@ def of_operators(operators: NDArray[np.complex128]) -> Transfer:
 
 
 def of_operation(operation: Operation) -> tuple[tuple[int, ...], Transfer]:
-    """Return the qubits of a unitary or a channel, and its transfer matrix.
+    """Return the qubits and the transfer matrix of a row.
 
     A measurement is a channel here. The operation has at most `MOST_QUBITS` qubits, its controls among them.
     """
