@@ -205,7 +205,7 @@ def _of_pairs(rows: Rows, matrices: Transfer, ways: _Ways, at: Rows) -> dict[int
 
 
 def _products(matrices: Transfer, lengths: Rows) -> Transfer:
-    """Return the product of each chain; later matrices are factors on the left.
+    """Return the product of each chain, the last matrix leftmost.
 
     Args:
         matrices: chain after chain; shape (matrices, size, size).
