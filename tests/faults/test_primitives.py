@@ -6,41 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import psutil
 import redis
+from fleet_state import caught
 from processes import Worker, is_dead
 from qiskit.circuit.library import efficient_su2
-from references import ref
 from waiting import until
 
 from qfleet import EstimatorV2, FleetProvider, PrimitiveFleetJob, SamplerV2
-from qfleet.wire.redis import keys
 
 StartWorker = Callable[..., Worker]
 
 POINTS = 1500
-
-
-def caught(client: redis.Redis, job: PrimitiveFleetJob, workers: list[Worker]) -> tuple[psutil.Process, Worker]:
-    """A process that runs a shard of a job, stopped in the middle of it, and its worker, which has no other."""
-
-    def stop_one() -> tuple[psutil.Process, Worker] | None:
-        for worker in workers:
-            for process in worker.children():
-                process.suspend()
-                if worker.name in busy_workers(client, job) and not is_dead(process):
-                    return process, worker
-                process.resume()
-        return None
-
-    return until(stop_one, "a shard is caught while it runs")
-
-
-def busy_workers(client: redis.Redis, job: PrimitiveFleetJob) -> set[str]:
-    """The names of the workers that have shards of a job."""
-    fields = client.hgetall(keys.shards(ref(job)))
-    started = [name for name, value in fields.items() if name.endswith(b":state") and value == b"STARTED"]
-    return {fields[name.replace(b":state", b":owner")].decode().partition("/")[0] for name in started}
 
 
 def kill_in_the_middle(client: redis.Redis, job: PrimitiveFleetJob, workers: list[Worker]) -> None:

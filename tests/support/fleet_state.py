@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import psutil
 import redis
 from circuits import bell, wide
-from processes import is_dead, owner_process, shard_field
+from processes import Worker, is_dead, owner_process, shard_field
 from references import ref
 from waiting import until
 
-from qfleet import FleetBackend, FleetJob
+from qfleet import FleetBackend, FleetJob, PrimitiveFleetJob
 from qfleet.wire.cost.tiers import TIERS
 from qfleet.wire.redis import keys
 from qfleet.wire.redis.fields import SchedField
@@ -72,6 +72,33 @@ def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.
     finally:
         if not is_dead(runner):
             runner.resume()
+
+
+def caught(
+    client: redis.Redis, job: FleetJob | PrimitiveFleetJob, workers: list[Worker]
+) -> tuple[psutil.Process, Worker]:
+    """Return a process that runs a shard of a job, stopped, and its worker.
+
+    The worker has no other process.
+    """
+
+    def stop_one() -> tuple[psutil.Process, Worker] | None:
+        for worker in workers:
+            for process in worker.children():
+                process.suspend()
+                if worker.name in busy_workers(client, job) and not is_dead(process):
+                    return process, worker
+                process.resume()
+        return None
+
+    return until(stop_one, "a shard is caught while it runs")
+
+
+def busy_workers(client: redis.Redis, job: FleetJob | PrimitiveFleetJob) -> set[str]:
+    """Return the names of the workers that have shards of a job."""
+    fields = client.hgetall(keys.shards(ref(job)))
+    started = [name for name, value in fields.items() if name.endswith(b":state") and value == b"STARTED"]
+    return {fields[name.replace(b":state", b":owner")].decode().partition("/")[0] for name in started}
 
 
 def add_tokens(client: redis.Redis, number: int = 1) -> None:
