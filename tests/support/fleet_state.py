@@ -77,7 +77,7 @@ def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.
 def caught(
     client: redis.Redis, job: FleetJob | PrimitiveFleetJob, workers: list[Worker]
 ) -> tuple[psutil.Process, Worker]:
-    """Return a process that runs a shard of a job, stopped, and its worker.
+    """Return a stopped process that runs a shard, and its worker.
 
     The worker has no other process.
     """
