@@ -132,7 +132,7 @@ def fake_device(name: str) -> BackendV2:
         warnings.simplefilter("ignore")
         devices = {device.name: device for device in FakeProviderForBackendV2().backends()}
     if name not in devices:
-        raise click.BadParameter(f"there is no fake device {name!r}; there are {', '.join(devices)}")
+        raise click.BadParameter(f"{name!r} isn't a fake device; choose one of {', '.join(devices)}")
     return devices[name]
 
 

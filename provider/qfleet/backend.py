@@ -151,7 +151,7 @@ class FleetBackend(BackendV2):
 
         Raises:
             InvalidOptionError: an option has a wrong value.
-            AttributeError: there is no such option.
+            AttributeError: an option is unknown.
         """
         # Qiskit's message lists no options and suggests none.
         self._options.update_options(**fields)

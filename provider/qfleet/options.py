@@ -139,7 +139,7 @@ class CheckedOptions(Options):
 
         Raises:
             InvalidOptionError: an option has a wrong value.
-            AttributeError: there is no such option.
+            AttributeError: an option is unknown.
         """
         unknown = sorted(fields.keys() - NAMES)
         if unknown:

@@ -159,9 +159,9 @@ class FleetProvider:
             options: options of its runs, see `FleetBackend.run`.
 
         Raises:
-            QiskitBackendNotFoundError: there is no such backend.
+            QiskitBackendNotFoundError: no backend has this name.
             InvalidOptionError: an option has a wrong value.
-            AttributeError: there is no such option.
+            AttributeError: an option is unknown.
         """
         name = _DEFAULT_BACKEND if name is None else name
         if name not in KINDS:

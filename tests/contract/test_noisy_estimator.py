@@ -103,7 +103,7 @@ def test_noise_on_four_qubits_together_is_refused_at_precision_0_alone(provider:
     circuit.h(0)
     circuit.append(Kraus(list(Channel.pauli({"IIII": 0.75, "XIIX": 0.25}).to_kraus())).to_instruction(), range(4))
     estimator = EstimatorV2(provider.get_backend("automatic"))
-    with pytest.raises(UnsupportedCircuitError, match=r"noise on 4 qubits together, so .*give a precision above 0"):
+    with pytest.raises(UnsupportedCircuitError, match=r"noise on 4 qubits together, and .*give a precision above 0"):
         estimator.run([(circuit, SparsePauliOp("ZIII"))])
     result = estimator.run([(circuit, SparsePauliOp("ZIII"))], precision=0.05).result()[0]
     assert abs(result.data.evs - 0.5) < 0.25

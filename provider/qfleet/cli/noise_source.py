@@ -63,7 +63,7 @@ def read_noise(name: str) -> NoiseSource:
         name: the path of the file, or the name of the device.
 
     Raises:
-        click.UsageError: there is neither a file nor a device with this name.
+        click.UsageError: the name is neither a file nor a device.
         NoiseError: the file isn't a noise model.
     """
     from qfleet.noise import NoiseModel
@@ -76,12 +76,12 @@ def read_noise(name: str) -> NoiseSource:
         raise click.UsageError(f"--noise: {name!r} is a folder; a file that NoiseModel.save() wrote is needed")
     if path.suffix or path.name != name:
         # No device is called so.
-        raise click.UsageError(f"--noise: there is no file {name!r}")
+        raise click.UsageError(f"--noise: can't find the file {name!r}")
     try:
         from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2
     except ImportError as exc:
         raise click.UsageError(
-            f"--noise: there is no file {name!r}. Names of fake devices need qiskit-ibm-runtime, which isn't "
+            f"--noise: can't find the file {name!r}. Names of fake devices need qiskit-ibm-runtime, which isn't "
             "installed: pip install qiskit-ibm-runtime"
         ) from exc
     with warnings.catch_warnings():
@@ -90,8 +90,7 @@ def read_noise(name: str) -> NoiseSource:
         devices = {device.name: device for device in FakeProviderForBackendV2().backends()}
     if name not in devices:
         raise click.UsageError(
-            f"--noise: there is no file {name!r}, and no fake device of this name in qiskit-ibm-runtime"
-            f"{did_you_mean(name, devices)}"
+            f"--noise: {name!r} is neither a file nor a fake device of qiskit-ibm-runtime{did_you_mean(name, devices)}"
         )
     return NoiseSource(NoiseModel.from_backend(devices[name]), device_target(devices[name].target))
 

@@ -156,7 +156,7 @@ class LedgerBackend(BaseBackend):
 
         Raises:
             celery.exceptions.TimeoutError: the shard hasn't ended after ``timeout`` seconds.
-            qfleet.errors.JobNotFoundError: there is no such shard.
+            qfleet.errors.JobNotFoundError: the fleet has no shard of this id.
         """
         for found in self._ended([task_id], timeout, on_interval):
             return found[1]

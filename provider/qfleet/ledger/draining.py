@@ -19,7 +19,7 @@ def worker_called(name: str, workers: Iterable[Presence]) -> str:
         workers: the workers that are up.
 
     Raises:
-        InvalidOptionError: there is no such worker, or there are several.
+        InvalidOptionError: no worker, or more than one, has this name.
     """
     names = [worker.name for worker in workers]
     found = [each for each in names if each.startswith(name)] if name else []

@@ -73,7 +73,7 @@ class Relaxation(NamedTuple):
             seconds: the time.
 
         Raises:
-            NoiseError: there are no times for the qubit, or impossible ones.
+            NoiseError: the qubit has no relaxation times, or impossible ones.
         """
         if qubit >= len(self.t1s):
             raise NoiseError(

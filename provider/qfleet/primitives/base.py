@@ -52,7 +52,7 @@ class FleetPrimitive(Generic[_Options]):
 
         Raises:
             InvalidOptionError: an option has a wrong value, or no fleet is named.
-            TypeError: there is no such option, or the fleet is named twice.
+            TypeError: an option is unknown, or the fleet is named twice.
         """
         named = [each for each in fleets if each is not None]
         if len(named) > 1:
@@ -138,7 +138,7 @@ def with_nested(
 
     Raises:
         InvalidOptionError: a value is wrong.
-        TypeError: there is no such option.
+        TypeError: an option is unknown.
     """
     rest: object = dict(options) if isinstance(options, Mapping) else options
     nested_options: dict[str, Any] = {}

@@ -53,7 +53,7 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
 
     Raises:
         InvalidOptionError: an option has a wrong value, or no fleet is named.
-        TypeError: there is no such option.
+        TypeError: an option is unknown.
     """
 
     _kind = EstimatorOptions

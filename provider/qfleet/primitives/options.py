@@ -108,7 +108,7 @@ def choose_options(kind: type[_Kind], of_backend: RunOptions, options: object, g
 
     Raises:
         InvalidOptionError: a value is wrong.
-        TypeError: there is no such option, or ``options`` is of another type.
+        TypeError: an option is unknown, or ``options`` is of another type.
     """
     names = [field.name for field in dataclasses.fields(kind)]
     if options is None:

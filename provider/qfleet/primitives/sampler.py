@@ -48,7 +48,7 @@ class SamplerV2(FleetPrimitive[SamplerOptions], BaseSamplerV2):
 
     Raises:
         InvalidOptionError: an option has a wrong value, or no fleet is named.
-        TypeError: there is no such option.
+        TypeError: an option is unknown.
     """
 
     _kind = SamplerOptions

@@ -52,7 +52,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nofile.json", "models/noise"])
 def test_a_file_that_is_missing(name: str) -> None:
-    with pytest.raises(click.UsageError, match=rf"there is no file '{name}'$"):
+    with pytest.raises(click.UsageError, match=rf"can't find the file '{name}'$"):
         read_noise(name)
 
 
@@ -66,13 +66,13 @@ def test_a_device() -> None:
 
 @pytest.mark.usefixtures("_installed")
 def test_a_misspelt_device() -> None:
-    with pytest.raises(click.UsageError, match=r"no file 'fake_manilla', and .*Did you mean 'fake_manila'\?"):
+    with pytest.raises(click.UsageError, match=r"'fake_manilla' is neither a file nor .*Did you mean 'fake_manila'\?"):
         read_noise("fake_manilla")
 
 
 def test_devices_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "qiskit_ibm_runtime.fake_provider", None)
-    with pytest.raises(click.UsageError, match=r"no file 'fake_manila'.*pip install qiskit-ibm-runtime"):
+    with pytest.raises(click.UsageError, match=r"the file 'fake_manila'.*pip install qiskit-ibm-runtime"):
         read_noise("fake_manila")
 
 

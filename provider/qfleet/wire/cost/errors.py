@@ -16,7 +16,7 @@ from qfleet.wire.program.channels import Channel
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 
-#: Errors per shot below which there are none.
+#: Errors per shot that are too few to count.
 _NEGLIGIBLE: Final = 1e-12
 
 

@@ -77,8 +77,8 @@ def choose_exact_method(program: Program, request: Request) -> tuple[Method, str
     refusal = density_refusal(program, request.output)
     if noisy and refusal:
         raise MethodError(
-            f"{refusal}, so there is no density matrix for exact expectation values; give a precision above 0 for an "
-            "average over shots"
+            f"{refusal}, and exact expectation values need a density matrix; give a precision above 0 to average over "
+            "shots"
         )
     exact = cost(program, replace(request, method="density_matrix"), shots=1)
     if noisy and exact.memory_bytes > MOST_BYTES:

@@ -127,8 +127,8 @@ def _superop(program: Program, request: Request) -> tuple[Method, str]:
     """Return the method of a program that saves its superoperator."""
     if widest_noise(program) > MAX_DENSITY_TARGETS:
         raise MethodError(
-            f"has noise on {widest_noise(program)} qubits together, of which there is no superoperator; at most "
-            f"{MAX_DENSITY_TARGETS} are possible"
+            f"has noise on {widest_noise(program)} qubits together; method='superop' takes noise on at most "
+            f"{MAX_DENSITY_TARGETS}"
         )
     if not program.saves_superop():
         raise MethodError("saves no superoperator, which method='superop' is for; add `save_superop()`")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.operations import Op
-from qfleet.wire.program.program import Operation, Program
+from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.density.fusion import Fused, fuse
 from qfleet_worker.engines.density.plan import Apply, Plan, Prepare, SetMap, Step, Wide
 from qfleet_worker.engines.density.transfer import (
@@ -24,7 +24,7 @@ from qfleet_worker.engines.density.transfer import (
     of_density_matrix,
     of_operation,
 )
-from qfleet_worker.engines.driver.stretches import Stretch
+from qfleet_worker.engines.driver.stretches import Stretch, last_uses
 from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import MeasureStep, SaveStep
 
@@ -75,7 +75,7 @@ class _Compiler:
         #: for each wire measured at the end, the clbits that it writes
         self._final: dict[int, list[int]] = {}
         #: the row from which on a qubit is only measured
-        self._last_use = _last_uses(program) if stretch.last else np.full(program.num_qubits, len(program))
+        self._last_use = last_uses(program) if stretch.last else np.full(program.num_qubits, len(program))
         #: the ordinal of the measurement that writes a clbit last
         self._writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
         #: whether a save may read a clbit before the end
@@ -207,17 +207,3 @@ def _placed(matrix: Transfer, wires: tuple[int, ...], on: tuple[int, ...]) -> Tr
     axes = [len(on) - 1 - now.index(wire) for wire in reversed(on)]
     tensor = whole.reshape((4,) * 2 * len(on)).transpose([*axes, *[len(on) + axis for axis in axes]])
     return np.ascontiguousarray(tensor.reshape(whole.shape))
-
-
-def _last_uses(program: Program) -> NDArray[np.int64]:
-    """Return each qubit's last row that isn't a measurement.
-
-    A save uses all qubits. The row is -1 for a qubit without one.
-    """
-    widths = program.num_controls.astype(np.int64) + program.num_targets
-    rows = np.repeat(np.arange(len(widths)), widths)
-    used = program.codes[rows] != Op.MEASURE
-    last = np.full(program.num_qubits, -1)
-    last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
-    last[last < program.last_save()] = program.last_save()
-    return last

@@ -19,7 +19,7 @@ from qfleet.wire.program.channels import Branch
 from qfleet.wire.program.operations import HAS_CHANNEL, HAS_TABLE, IS_UNITARY, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.noise import Noise
-from qfleet_worker.engines.driver.stretches import AnyPlan, Cutter, Stretch
+from qfleet_worker.engines.driver.stretches import AnyPlan, Cutter, Stretch, last_uses
 from qfleet_worker.engines.steps import NoiseStep
 
 #: Gates of a stretch: with more, they are fused better, and shots that part there share less.
@@ -147,11 +147,7 @@ def with_measurements_last(program: Program) -> Program:
     measured = np.flatnonzero(program.codes == Op.MEASURE)
     widths = program.num_controls.astype(np.int64) + program.num_targets
     rows = np.repeat(np.arange(len(widths)), widths)
-    last_use = np.full(program.num_qubits, program.last_save())
-    others = program.codes[rows] != Op.MEASURE
-    qubits = np.maximum(program.operands, ~program.operands)
-    np.maximum.at(last_use, qubits[others], rows[others])
-    final = measured > last_use[qubits[~others]]
+    final = measured > last_uses(program)[program.operands[program.codes[rows] == Op.MEASURE]]
     # A clbit keeps what is written to it last.
     kept = {clbit: at for at, clbit in enumerate(program.clbits.tolist()) if not final[at]}
     final &= np.array([kept.get(clbit, -1) < at for at, clbit in enumerate(program.clbits.tolist())], np.bool_)

@@ -176,6 +176,20 @@ class Cutter:
         return Stretch(part, first, last, int(self._events[start]) - 1)
 
 
+def last_uses(program: Program) -> NDArray[np.int64]:
+    """Return each qubit's last row that isn't a measurement.
+
+    A save uses all qubits. The row is -1 for a qubit without one.
+    """
+    widths = program.num_controls.astype(np.int64) + program.num_targets
+    rows = np.repeat(np.arange(len(widths)), widths)
+    used = program.codes[rows] != Op.MEASURE
+    last = np.full(program.num_qubits, -1)
+    last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
+    last[last < program.last_save()] = program.last_save()
+    return last
+
+
 def _starts(counts: NDArray[np.generic]) -> NDArray[np.int64]:
     """Return the place where each row's items begin.
 

@@ -10,11 +10,11 @@ from the final state.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
+from qfleet_worker.engines.driver.stretches import last_uses
 from qfleet_worker.engines.gates import matrices as gates
 from qfleet_worker.engines.gates.matrices import Matrix2
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan, Step
@@ -90,7 +90,7 @@ class _Compiler:
         #: for each wire measured at the end, the clbits that it writes
         self.final: dict[int, list[int]] = {}
         #: the row from which on a qubit is only measured
-        self.last_use = _last_uses(program) if last else np.full(program.num_qubits, len(program))
+        self.last_use = last_uses(program) if last else np.full(program.num_qubits, len(program))
         self.row = -1
         #: the ordinal of the measurement that writes a clbit last
         self.writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
@@ -247,17 +247,3 @@ class _Compiler:
         else:
             limit = FRESH_WIRES
         return len(block.wires) + len(new) <= limit
-
-
-def _last_uses(program: Program) -> NDArray[np.int64]:
-    """Return each qubit's last row that isn't a measurement.
-
-    A save uses all qubits. The row is -1 for a qubit without one.
-    """
-    widths = program.num_controls.astype(np.int64) + program.num_targets
-    rows = np.repeat(np.arange(len(widths)), widths)
-    used = program.codes[rows] != Op.MEASURE
-    last = np.full(program.num_qubits, -1)
-    last[np.maximum(program.operands, ~program.operands)[used]] = rows[used]
-    last[last < program.last_save()] = program.last_save()
-    return last
