@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 import redis
@@ -70,7 +70,7 @@ def held(client: redis.Redis, job: FleetJob, index: int = 0) -> Iterator[psutil.
         assert state(client, job, index) == "STARTED", "the shard ended before its process could be stopped"
         yield runner
     finally:
-        if not is_dead(runner):
+        with suppress(psutil.NoSuchProcess):
             runner.resume()
 
 
@@ -85,10 +85,11 @@ def caught(
     def stop_one() -> tuple[psutil.Process, Worker] | None:
         for worker in workers:
             for process in worker.children():
-                process.suspend()
-                if worker.name in busy_workers(client, job) and not is_dead(process):
-                    return process, worker
-                process.resume()
+                with suppress(psutil.NoSuchProcess):  # one that was killed is a child until its parent looks
+                    process.suspend()
+                    if worker.name in busy_workers(client, job) and not is_dead(process):
+                        return process, worker
+                    process.resume()
         return None
 
     return until(stop_one, "a shard is caught while it runs")
