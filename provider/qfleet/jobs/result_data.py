@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit.result.models import ExperimentResultData
 
 from qfleet.errors import DamagedDataError
-from qfleet.jobs.counts import HEX
+from qfleet.jobs.counts import FleetData, Outcomes, join_outcomes
 from qfleet.jobs.saved_data import read_array, saved_data
 from qfleet.ledger import CircuitRecord, JobRecord
 from qfleet.wire.messages.request import Output
@@ -80,23 +80,11 @@ def experiment_data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[Circ
         DamagedDataError: the data don't fit the job.
     """
     data: dict[str, Any] = {}
+    outcomes = None
     saves = any(part.saved for part in parts)
     counted = circuit.measured if job.output == Output.STATEVECTOR else circuit.num_clbits or not saves
     if job.output != Output.UNITARY and counted:
-        counts: dict[int, int] = {}
-        memory: list[str] = []
-        for part in parts:
-            outcomes, times, shots = _outcomes(part, circuit.num_clbits, memory=job.memory)
-            memory += [HEX[outcomes[row]] for row in shots]
-            if len(parts) > 1:
-                for outcome, number in zip(outcomes, times, strict=True):
-                    counts[outcome] = counts.get(outcome, 0) + number
-        if len(parts) > 1:
-            # Ascending as in one block, so that not even the order shows the blocks.
-            outcomes, times = sorted(counts), [counts[outcome] for outcome in sorted(counts)]
-        data["counts"] = dict(zip([HEX[outcome] for outcome in outcomes], times, strict=True))
-        if job.memory:
-            data["memory"] = memory
+        outcomes = join_outcomes([_outcomes(part, circuit.num_clbits, memory=job.memory) for part in parts])
     if job.output != Output.COUNTS:
         data[str(job.output)] = _amplitudes(job, circuit, parts[-1])
     if saves:
@@ -106,20 +94,16 @@ def experiment_data(job: JobRecord, circuit: CircuitRecord, parts: Sequence[Circ
             num_clbits=circuit.num_clbits,
             precision=job.precision,
         )
-    return ExperimentResultData(**data)
+    return ExperimentResultData(**data) if outcomes is None else FleetData(outcomes, memory=job.memory, **data)
 
 
-def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[list[int], list[int], list[int]]:
+def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> Outcomes:
     """Return the outcomes of a part.
 
     Args:
         part: the result.
         num_clbits: the number of clbits of the circuit.
         memory: return the outcome of each shot too.
-
-    Returns:
-        The distinct outcomes as numbers, their counts, and, with `memory`, for each shot the place of its outcome among
-        them.
 
     Raises:
         DamagedDataError: the data don't fit the circuit.
@@ -138,19 +122,17 @@ def _outcomes(part: CircuitResult, num_clbits: int, *, memory: bool) -> tuple[li
         raise DamagedDataError(
             f"the outcomes of circuit {part.index} don't fit its {num_clbits} clbits and {wanted} shots"
         )
+    numbers: NDArray[Any]
     if width <= 8:
         padded = np.zeros((counts.size, 8), np.uint8)
         padded[:, :width] = np.frombuffer(part.outcomes, np.uint8).reshape(counts.size, width)
-        narrow = padded.view("<u8")[:, 0]
-        numbers: list[int] = narrow.tolist()
-        in_order = bool((narrow[:-1] < narrow[1:]).all())
+        numbers = padded.view("<u8")[:, 0]
     else:
         rows = [part.outcomes[at * width : (at + 1) * width] for at in range(counts.size)]
-        numbers = [int.from_bytes(row, "little") for row in rows]
-        in_order = all([one < other for one, other in pairwise(numbers)])
-    if numbers and (not in_order or numbers[-1] >> num_clbits):
+        numbers = np.array([int.from_bytes(row, "little") for row in rows], object)
+    if len(numbers) and (not (numbers[:-1] < numbers[1:]).all() or int(numbers[-1]) >> num_clbits):
         raise DamagedDataError(f"the outcomes of circuit {part.index} aren't in order, or have more clbits than it has")
-    return numbers, counts.tolist(), shots.tolist()
+    return Outcomes(numbers, counts, shots)
 
 
 def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> NDArray[np.complexfloating]:

@@ -36,6 +36,7 @@ from qfleet.wire.program.operations import Op
 _BLOCK = 1024
 
 _MEASURE = gates.shape_of(Op.MEASURE)
+_MEASURE_NAME = "measure"
 _FLOATS = {float}
 
 
@@ -84,8 +85,10 @@ class Reader:
                         at = end
                         continue
                     end = self._matrices(block, at, begin)
+                    self._position = begin + at
+                    if at == end and block[at].name == _MEASURE_NAME:
+                        end = self._measurements(block, at)
                     if at == end:
-                        self._position = begin + at
                         self._other(block[at])
                         end = at + 1
                     at = end
@@ -166,6 +169,25 @@ class Reader:
         while end < len(block) and self._unitary_gates.extend(block[end : end + 1], 0, begin + end):
             self._noise.after_gate(block[end], list(map(self._qubit_of, block[end].qubits)))
             end += 1
+        return end
+
+    def _measurements(self, block: Sequence[CircuitInstruction], at: int) -> int:
+        """Append measurements that Qiskit has one object for.
+
+        Returns:
+            The index of the first other instruction.
+        """
+        plain = block[at].operation
+        if self._noise is not None or meaning_of(plain) is not Measure:
+            return at
+        self._context.refuse_in_unitary()
+        end = at + 1
+        while end < len(block) and block[end].name == _MEASURE_NAME and block[end].operation is plain:
+            end += 1
+        rows, run = self._rows, block[at:end]
+        rows.shapes += [_MEASURE] * len(run)
+        rows.operands += map(self._qubit_of, chain.from_iterable([each.qubits for each in run]))
+        rows.clbits += map(self._clbits.number, chain.from_iterable([each.clbits for each in run]))
         return end
 
     def _other(self, instruction: CircuitInstruction) -> None:
