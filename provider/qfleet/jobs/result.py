@@ -123,6 +123,7 @@ def experiment(
     if not error and sum(part.shots for part in parts) != circuit.shots:
         error = default_error
     seconds = sum(part.seconds for part in parts)
+    threads = max((part.threads for part in parts), default=0)
     common: dict[str, Any] = {
         "name": circuit.name,
         "seed_simulator": circuit.seed + SEED_STEP * parameter_set,
@@ -139,6 +140,7 @@ def experiment(
             "num_qubits": circuit.num_qubits,
             "required_memory_mb": -(-circuit.required_bytes // 2**20),
             "time_taken": seconds,
+            **({"threads": threads} if threads else {}),
             **({} if circuit.noise is None else {"noise": _noise(circuit.noise, parts)}),
         },
     }

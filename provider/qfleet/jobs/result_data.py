@@ -37,6 +37,7 @@ def split_parameter_sets(result: CircuitResult) -> list[CircuitResult]:
         "seconds": result.seconds / sets,
         "engine": result.engine,
         "engine_reason": result.engine_reason,
+        "threads": result.threads,
         "error": result.error,
     }
     if result.error:

@@ -60,6 +60,13 @@ def test_circuits_come_in_the_order_of_the_job_whatever_the_order_of_the_shards(
     assert "noise" not in both.results[0].metadata
 
 
+def test_the_metadata_have_the_threads_that_workers_tell() -> None:
+    blocks = [part(1, [0], [2], first_shot=0, threads=2), part(1, [0], [2], first_shot=2, threads=4)]
+    untold, told = result([circuit(), circuit()], part(0, [3], [4]), *blocks).results
+    assert "threads" not in untold.metadata
+    assert told.metadata["threads"] == 4
+
+
 def test_blocks_of_shots_are_added_up_in_the_order_of_the_shots() -> None:
     blocks = [
         part(0, [1, 2], [1, 2], first_shot=3, memory=np.array([1, 1, 0], "<u4").tobytes()),

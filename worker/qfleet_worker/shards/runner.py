@@ -240,6 +240,8 @@ class Runner:
                 engine=choice.engine.name,
                 engine_reason=choice.reason,
                 points=circuit.points,
+                # A client of version 0.1, whose shards are given no number, doesn't know this field.
+                threads=threads if shard.threads else 0,
                 **found,
             )
         ]

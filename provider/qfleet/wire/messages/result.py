@@ -49,6 +49,8 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     saved: Annotated[tuple[Saved, ...], Meta(max_length=MAX_SAVES)] = ()
     #: distinct patterns of errors among its shots; of one point only, 0 if they aren't known
     patterns: Count = 0
+    #: threads that it could use; 0 if that isn't known
+    threads: Count = 0
 
 
 class ShardResult(Struct, frozen=True, forbid_unknown_fields=True):

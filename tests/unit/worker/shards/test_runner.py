@@ -232,9 +232,13 @@ def test_a_shard_may_use_what_it_was_given_or_its_share(grant: int, share: int, 
 @pytest.mark.parametrize(("asked", "given", "used"), [(3, 2, 3), (0, 2, 2), (1, 4, 1)])
 def test_the_user_or_else_the_worker_says_how_many_threads(asked: int, given: int, used: int) -> None:
     engine = FakeEngine()
-    run(
-        FakeStore(encode_shard(msgspec.structs.replace(make_shard_work(circuit()), threads=asked))),
-        engine,
-        threads=given,
-    )
+    store = FakeStore(encode_shard(msgspec.structs.replace(make_shard_work(circuit()), threads=asked)))
+    run(store, engine, threads=given)
     assert [experiment.threads for experiment in engine.asked] == [used]
+    assert [result.threads for result in store.result.circuits] == [used]
+
+
+def test_a_client_of_the_first_version_isnt_told_of_threads() -> None:
+    store = FakeStore(encode_shard(msgspec.structs.replace(make_shard_work(circuit()), threads=2)))
+    run(store, FakeEngine(), threads=0)
+    assert b"threads" not in store.finished[0]["result"]
