@@ -2,7 +2,7 @@
 """The latency of a 2-qubit circuit, beside Aer's.
 
 The times are those from run() to its return, and from run() to the result. Aer runs in this process, in turns with the
-fleet, if it is installed.
+fleet, if it is installed. Afterwards, some jobs are followed through the fleet, step by step.
 
     python benchmarks/latency.py [--jobs 300] [--json FILE]
 """
@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import redis
 from _measure import machine
 from _report import heading
+from _timeline import timeline
 from qiskit.circuit import QuantumCircuit
 
 from qfleet import FleetProvider
+from qfleet.wire.redis.broker import parse_broker
 
 _WARM_UP = 30
 #: The names of the rows.
@@ -59,6 +62,8 @@ def main() -> None:
                 peer.run(circuit).result()
                 times[_AER].append(time.perf_counter() - start)
         server = provider.server
+        with redis.Redis(**parse_broker(provider.url).client_options) as client:
+            steps = timeline(backend, client, circuit, max(1, arguments.jobs // 5))
 
     report: dict[str, Any] = {"machine": about, "server": server, "jobs": arguments.jobs}
     print(f"{arguments.jobs} jobs of one 2-qubit circuit, two local workers, {server}")
@@ -70,6 +75,11 @@ def main() -> None:
     if peer is not None:
         report["times_aer"] = report[_WHOLE]["median_ms"] / report[_AER]["median_ms"]
         print(f"{report['times_aer']:.2f} times Aer")
+    report["steps_ms"] = {name: 1e3 * seconds for name, seconds in steps.items()}
+    whole = sum(steps.values())
+    print(f"{'step, while each command is told':52} {'ms':>6} {'share':>6}")
+    for name, seconds in steps.items():
+        print(f"{name:52} {1e3 * seconds:6.2f} {seconds / whole:6.0%}")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
