@@ -76,7 +76,7 @@ def _listening(client: redis.Redis) -> Iterator[list[_Command]]:
 
 
 def _moments(seen: list[_Command]) -> list[float]:
-    """Return when a job was sent and stored, a shard asked for and ended, and its end told."""
+    """Return the times between the steps, in seconds since the epoch."""
     pick, finish = (
         hashlib.sha1(script(name).encode(), usedforsecurity=False).hexdigest() for name in ("pick", "finish")
     )

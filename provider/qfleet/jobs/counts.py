@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from qiskit.result import Counts, Result
 from qiskit.result.models import ExperimentResultData
 
+from qfleet.garbage import put_off_collection
+
 #: The number of texts that are kept for one layout of registers.
 _MOST_TEXTS: Final = 1 << 14
 #: The largest length of a text that is kept. Longer ones are unlikely to be needed again.
@@ -147,7 +149,8 @@ class FleetResult(Result):
         See `qiskit.result.Result.get_counts`.
         """
         if experiment is None:
-            counts = [self._counts(index) for index in range(len(self.results))]
+            with put_off_collection():
+                counts = [self._counts(index) for index in range(len(self.results))]
             return counts[0] if len(counts) == 1 else counts
         return self._counts(experiment)
 

@@ -12,6 +12,7 @@ from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
 from qfleet.errors import DamagedDataError
+from qfleet.garbage import put_off_collection
 from qfleet.jobs.counts import FleetResult
 from qfleet.jobs.result_data import experiment_data, split_parameter_sets
 from qfleet.jobs.saved_data import read_array
@@ -22,6 +23,7 @@ from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import SEED_STEP
 
 
+@put_off_collection()
 def assemble(
     job_id: str,
     record: JobRecord,

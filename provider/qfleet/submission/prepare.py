@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError, InvalidOptionError, UnboundParameterError
+from qfleet.garbage import put_off_collection
 from qfleet.ledger import CircuitRecord, JobRecord, LargestNeed, NewJob, PubRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.lowering.refusal import unbound
@@ -62,6 +63,7 @@ class JobEntry:
     pub: PubRecord | None = None
 
 
+@put_off_collection()
 def prepare(
     run_input: QuantumCircuit | Iterable[QuantumCircuit],
     options: RunOptions,

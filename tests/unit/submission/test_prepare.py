@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import numpy as np
@@ -37,3 +38,16 @@ def test_more_circuits_than_a_job_has(make: Callable[[int], NewJob]) -> None:
     with pytest.raises(CapacityError, match="1000001 circuits in one job; at most 1000000 are taken") as caught:
         make(MOST + 1)
     assert (caught.value.number, caught.value.limit) == (MOST + 1, MOST)
+
+
+def test_circuits_are_read_without_looking_for_garbage() -> None:
+    circuits = [QuantumCircuit(2) for _ in range(300)]
+    looked: list[str] = []
+    gc.callbacks.append(lambda phase, _: looked.append(phase))
+    try:
+        prepare(circuits, RunOptions(), backend_name="b", output=Output.COUNTS, tags=(), metadata={}, retention=1)
+    finally:
+        gc.callbacks.pop()
+    # What was put off may come at the end.
+    assert len(looked) <= 2
+    assert gc.isenabled()
