@@ -41,7 +41,7 @@ class _Command(NamedTuple):
 
 
 def timeline(backend: FleetBackend, client: redis.Redis, circuit: QuantumCircuit, jobs: int) -> dict[str, float]:
-    """Return the median seconds of each step, of jobs one after the other."""
+    """Return the median seconds of each step of some jobs."""
     steps: dict[str, list[float]] = {name: [] for name in STEPS}
     for _ in range(jobs):
         with _listening(client) as seen:
@@ -77,9 +77,7 @@ def _listening(client: redis.Redis) -> Iterator[list[_Command]]:
 
 def _moments(seen: list[_Command]) -> list[float]:
     """Return the times between the steps, in seconds since the epoch."""
-    pick, finish = (
-        hashlib.sha1(script(name).encode(), usedforsecurity=False).hexdigest() for name in ("pick", "finish")
-    )
+    pick, finish = _hash("pick"), _hash("finish")
     sent = next(each.time for each in seen if each.text == "MULTI")
     stored = next(each.time for each in seen if each.text == "EXEC")
     chosen = next(each.time for each in seen if each.time > stored and pick in each.text)
