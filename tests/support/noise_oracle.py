@@ -60,6 +60,19 @@ def damping(gamma: float) -> Channel:
     return Channel.of(1, [Branch(0.0), Branch(1.0, operators=np.array([stay, fall], np.complex128))])
 
 
+def drifting(rng: np.random.Generator, width: int, strength: float) -> Channel:
+    """Return a channel that mostly multiplies by the same operator.
+
+    The operator isn't the identity, and isn't diagonal.
+    """
+    side = 1 << width
+    operators = strength * (rng.normal(size=(3, side, side)) + 1j * rng.normal(size=(3, side, side)))
+    operators[0] += np.eye(side)
+    values, vectors = np.linalg.eigh(np.einsum("kij,kil->jl", operators.conj(), operators))
+    operators = operators @ ((vectors / np.sqrt(values)) @ vectors.conj().T)
+    return Channel.of(width, [Branch(0.0), Branch(1.0, operators=operators)])
+
+
 def resetting(stay: float, reset: float, turn: float) -> Channel:
     """Return a channel of two qubits with resets and a unitary."""
     rest = (1 - stay - turn) / 3

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Channel
-from qfleet.wire.program.operations import Op
+from qfleet.wire.program.jumps import jumps_of
+from qfleet.wire.program.operations import IS_FLOW, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 
+#: Gates between places where shots with errors part: with more, gates are fused better, and shots share less.
+STRETCH_GATES: Final = 20
 #: Errors per shot that are too few to count.
 _NEGLIGIBLE: Final = 1e-12
 
@@ -31,6 +34,10 @@ class ErrorRuns(NamedTuple):
     #: for each channel, the chance that its way depends on the state, and the number of its sites
     dependent: NDArray[np.float64]
     sites: NDArray[np.float64]
+    #: expected jumps of a shot; sites where it may jump in a stretch, on average; and the number of stretches
+    jumps: float
+    sites_per_stretch: float
+    stretches: float
 
     def runs(self, shots: int) -> float:
         """Return the expected number of runs for the errors of some shots.
@@ -50,13 +57,26 @@ class ErrorRuns(NamedTuple):
     def visits(self, shots: int, runs: float) -> float:
         """Return the number of times that runs ask a state its way.
 
-        A run does that where a channel's way depends on the state. `runs` are those of `runs`.
+        A run does that where a channel's way depends on the state. Where shots may jump, only those that do ask, at all
+        sites of the stretch where they jump. `runs` are those of `runs`.
         """
-        return float(self.sites @ np.minimum(shots * self.dependent, 1 + runs))
+        asked = float(self.sites @ np.minimum(shots * self.dependent, 1 + runs))
+        return asked + self._walks(shots) * self.sites_per_stretch
+
+    def _walks(self, shots: int) -> float:
+        """Return how often a run asks at all sites of a stretch.
+
+        Shots that haven't jumped before do that together, and those with the same first jump do the rest together.
+        """
+        first = -math.expm1(-self.jumps)
+        later = max(-self.stretches * math.expm1(-self.jumps / self.stretches) - first, 0.0)
+        distinct = -float(self.sites_of_rates @ np.expm1(-shots * self.rates))
+        together = min(self.stretches, shots * first)
+        return together + min(distinct, shots * first) / 2 + shots * later
 
     def draws(self, shots: int) -> float:
         """Return the expected number of ways that states draw."""
-        return shots * float(self.sites @ self.dependent)
+        return shots * (float(self.sites @ self.dependent) + self.jumps)
 
 
 def error_runs(program: Program, turns: NDArray[np.float64]) -> ErrorRuns:
@@ -68,14 +88,19 @@ def error_runs(program: Program, turns: NDArray[np.float64]) -> ErrorRuns:
     """
     noisy = turns[program.codes == Op.NOISE]
     sites = np.bincount(program.channel_refs, noisy, len(program.channels)).astype(np.float64)
-    ways = [_ways(channel) for channel in program.channels]
+    up_front = not IS_FLOW[program.codes].any()
+    ways = [(_with_jumps(channel) if up_front else None) or _ways(channel) for channel in program.channels]
     errs = np.array([each.err for each in ways])
     mean = -float(sites @ np.log1p(-errs))
     scale = math.exp(-mean) / (1 - errs)
     lengths = [len(each.others) for each in ways]
     others = np.concatenate([[], *[each.others for each in ways]])
     dependent = np.array([each.dependent for each in ways])
-    return ErrorRuns(mean, others * np.repeat(scale, lengths), np.repeat(sites, lengths), dependent, sites)
+    stretches = max(1.0, np.count_nonzero(IS_UNITARY[program.codes]) / STRETCH_GATES)
+    waits = sites * [each.waits for each in ways]
+    rates = others * np.repeat(scale, lengths)
+    jumps, per_stretch = float(waits @ errs), float(waits.sum()) / stretches
+    return ErrorRuns(mean, rates, np.repeat(sites, lengths), dependent, sites, jumps, per_stretch, stretches)
 
 
 class _Ways(NamedTuple):
@@ -85,6 +110,14 @@ class _Ways(NamedTuple):
     others: NDArray[np.float64]
     #: chance of the branches with several operators
     dependent: float
+    #: whether shots wait for jumps: they don't ask the state at each site
+    waits: bool = False
+
+
+def _with_jumps(channel: Channel) -> _Ways | None:
+    """Return the chances of a channel's jumps; ``None`` for other channels."""
+    jumps = jumps_of(channel)
+    return None if jumps is None else _Ways(min(jumps.chance, 1 - 1e-9), jumps.chances[1:], 0.0, waits=True)
 
 
 def _ways(channel: Channel) -> _Ways:

@@ -17,8 +17,10 @@ from qfleet.wire.program.program import Program
 
 #: The event that samples the final state.
 FINAL_EVENT: Final = 0
-#: The event that draws the errors of a program without jumps, all before it is run.
+#: The event that draws the errors of a program without control flow, all before it is run.
 ERRORS_EVENT: Final = 2**32 - 1
+#: The event that draws how long each shot waits for its first jump.
+JUMPS_EVENT: Final = 2**32 - 2
 #: The readout error of a measurement has the measurement's event plus this.
 READOUT_EVENTS: Final = 2**31
 

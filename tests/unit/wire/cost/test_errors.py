@@ -44,8 +44,8 @@ def with_noise(branches: list[Branch], layers: int = 10, num_qubits: int = 3) ->
 @pytest.mark.parametrize(
     ("branches", "visits"),
     [
-        (damping(0.01), 30),
-        (damping(0.01, 0.9), 3),
+        (damping(0.9), 30),
+        (damping(0.9, 0.5), 15),
         ([Branch(0.8), Branch(0.2, 0, 0, 1)], 6),
         ([Branch(0.5), Branch(0.5, 1)], 0),
         ([Branch(0.0), Branch(1.0, operators=X)], 0),
@@ -59,7 +59,20 @@ def test_one_shot_asks_the_state_where_its_way_depends_on_it(branches: list[Bran
     assert errors.draws(100) == pytest.approx(100 * visits)
 
 
-@pytest.mark.parametrize("branches", [damping(0.01), damping(0.3), damping(0.05, 0.9)])
+def test_shots_ask_in_the_stretches_where_they_jump() -> None:
+    program = with_noise(damping(0.01))
+    errors = error_runs(program, turns_of(program))
+    jumps = 30 * 0.005
+    assert errors.mean == pytest.approx(jumps, rel=0.01)
+    assert errors.draws(100) == pytest.approx(100 * jumps)
+    # One shot in seven jumps, in one of two stretches of 15 places.
+    assert jumps * 15 < errors.visits(1, errors.runs(1)) < 2 * jumps * 15
+    assert errors.visits(1000, errors.runs(1000)) < 30 * 1000 * jumps
+    never = with_noise(damping(1e-9))
+    assert error_runs(never, turns_of(never)).visits(1000, 0.0) < 0.1
+
+
+@pytest.mark.parametrize("branches", [damping(0.01), damping(0.3), damping(0.6), damping(0.9, 0.9)])
 def test_shots_that_go_together_ask_once(monkeypatch: pytest.MonkeyPatch, branches: list[Branch]) -> None:
     asked = []
     answer = DenseAnswers.density_matrix
@@ -77,7 +90,7 @@ def test_shots_that_go_together_ask_once(monkeypatch: pytest.MonkeyPatch, branch
 
 @pytest.mark.parametrize("engine", ["statevector", "numpy"])
 def test_time_grows_with_what_states_are_asked(engine: str) -> None:
-    program, request = with_noise(damping(0.01)), Request()
+    program, request = with_noise(damping(0.9)), Request()
     errors = error_runs(program, turns_of(program))
     constants = CONSTANTS[engine, "statevector"]
     found = cost(program, request, shots=1000, engine=engine).seconds

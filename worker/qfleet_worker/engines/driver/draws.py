@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.events import JUMPS_EVENT
+from qfleet_worker.engines.driver.jumps import JumpOperators
 from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.ways import draw_ways
 from qfleet_worker.engines.randomness.uniforms import Uniforms
@@ -43,6 +45,8 @@ class Draws:
 
     def __init__(self, noise: Noise | None, uniforms: Uniforms, shots: int) -> None:
         self.channels = [] if noise is None else noise.channels
+        #: the jumps of each channel that has any
+        self.jumps: list[JumpOperators | None] = [] if noise is None else noise.jumps
         self.uniforms = uniforms
         self._shots = shots
         #: the errors that are drawn up front
@@ -54,6 +58,15 @@ class Draws:
         It is 0 if errors aren't drawn before the run.
         """
         return 0 if self.errors is None else self.errors.num_patterns(self._shots)
+
+    def waits(self) -> NDArray[np.float64]:
+        """Return how far each shot's squared norm falls before its first jump.
+
+        The norm is 1 in the beginning. Nothing is drawn for a program without jumps.
+        """
+        if not any(self.jumps):
+            return np.zeros(0)
+        return self.uniforms.of(JUMPS_EVENT, np.arange(self._shots)).copy()
 
     def branches(self, step: NoiseStep, visitors: Visitors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the places of shots with an error, and its branch."""

@@ -43,7 +43,7 @@ class Block(Generic[AnyPlan]):
     names: NameEffects = NOTHING
     #: the steps that the driver carries out itself: random events and saves
     events: tuple[int, ...] = ()
-    #: the stretch with its noise, in a program without jumps
+    #: the stretch with its noise, in a program without control flow
     noisy: NoisyStretch[AnyPlan] | None = None
 
     def goals(self) -> Iterator[int]:
@@ -151,7 +151,7 @@ def compile_flow(
 def _compile_noisy(
     program: Program, compile_stretch: Callable[[Stretch], AnyPlan], limits: DriverLimits
 ) -> Flow[AnyPlan]:
-    """Compile the stretches of a noisy program without jumps."""
+    """Compile the stretches of a noisy program without control flow."""
     noise = Noise(program)
     blocks: list[Block[AnyPlan]] = []
     for stretch, noisy in noisy_stretches(program, noise, compile_stretch):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Channels of a program, and the errors that they give to shots.
 
-In a program without jumps, the errors of all shots are drawn before it is run; elsewhere, at each row of noise. What a
-branch with several operators does is drawn when a shot's state is known.
+In a program without control flow, the errors of all shots are drawn before it is run; elsewhere, at each row of noise.
+What a branch with several operators does is drawn when a shot's state is known. Channels that nearly always do the
+same, but rarely nothing, have jumps instead of errors: see `qfleet.wire.program.jumps`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.events import ERRORS_EVENT, READOUT_EVENTS, event_numbers
+from qfleet.wire.program.jumps import jumps_of
 from qfleet.wire.program.operations import IS_FLOW, Op
 from qfleet.wire.program.program import Program
+from qfleet_worker.engines.driver.jumps import JumpOperators
+from qfleet_worker.engines.driver.ways import weights_of
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.operators import PAULIS, Factor
 
@@ -89,10 +93,7 @@ class ChannelBranch:
         Args:
             densities: the reduced density matrices of `targets`, shape (states, 2**targets, 2**targets).
         """
-        weights = np.einsum("kij,sji->sk", self.effects, densities).real
-        weights = np.maximum(weights, 0)
-        probabilities: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-        return probabilities
+        return weights_of(self.effects, densities)
 
     def factors(self, operator: int, wires: Sequence[int]) -> tuple[Factor, ...]:
         """Return the factors of an operator, on these wires."""
@@ -183,17 +184,28 @@ class Noise:
         events = event_numbers(program)
         #: whether errors are drawn before the program is run
         self.up_front = not IS_FLOW[program.codes].any()
-        #: the number of each row of noise by its event
-        self.sites = {int(events[row]): site for site, row in enumerate(np.flatnonzero(program.codes == Op.NOISE))}
+        #: the event of each row of noise, and the number of a row by its event
+        self.events: list[int] = events[:-1][program.codes == Op.NOISE].tolist()
+        self.sites = {event: site for site, event in enumerate(self.events)}
         self._refs = program.channel_refs.astype(np.int64)
+        found = [jumps_of(channel) if self.up_front else None for channel in program.channels]
+        #: the jumps of each channel that has any
+        self.jumps = [None if each is None else JumpOperators(each) for each in found]
+        #: whether shots may jump at each site: there are no errors
+        self.waits = np.array([each is not None for each in self.jumps], np.bool_)[self._refs]
         self._errors = np.array([channel.error for channel in self.channels], np.float64)[self._refs]
+        self._errors[self.waits] = 0
         #: the chance of no error of each site, and 1 where an error always happens: it is drawn by itself
         self._stays = np.where(self._errors == 1, 1.0, 1 - self._errors)
 
     @property
     def errors_per_shot(self) -> float:
-        """Return how many errors a shot has, on average."""
+        """Return how many errors a shot has, on average; jumps aside."""
         return float(self._errors.sum())
+
+    def jumps_at(self, site: int) -> JumpOperators | None:
+        """Return the jumps at a site; ``None`` where there are errors."""
+        return self.jumps[int(self._refs[site])]
 
     def draw(self, uniforms: Uniforms, shots: int) -> Errors:
         """Draw the errors of all rows of noise for some shots.

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Noisy programs without jumps, cut into stretches between which shots part.
+"""Noisy programs without control flow, cut into stretches between which shots part.
 
-Shots without an error in a stretch run it as one. Others run it with their errors, from a copy of the same state.
+Shots without an error in a stretch run it as one. Others run it with their errors, from a copy of the same state. In
+both, channels with jumps are the operators that leave a shot without a jump.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Final, Generic
@@ -15,15 +18,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.cost.errors import STRETCH_GATES
 from qfleet.wire.program.channels import Branch
 from qfleet.wire.program.operations import HAS_CHANNEL, HAS_TABLE, IS_UNITARY, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.stretches import AnyPlan, Cutter, Stretch, last_uses
 from qfleet_worker.engines.steps import NoiseStep
-
-#: Gates of a stretch: with more, they are fused better, and shots that part there share less.
-STRETCH_GATES: Final = 20
 
 _PAULI_OPS: Final = {(1, 0): Op.X, (1, 1): Op.Y, (0, 1): Op.Z}
 
@@ -54,9 +55,30 @@ class NoisyStretch(Generic[AnyPlan]):
         return set(np.maximum(operands, ~operands).tolist())
 
     @cached_property
+    def waits(self) -> bool:
+        """Tell whether shots may jump in it."""
+        return bool(self._noise.waits[self.first_site : self.end_site].any())
+
+    @cached_property
+    def least(self) -> float:
+        """Return what the squared norm of any state falls to at least."""
+        found = [self._noise.jumps_at(site) for site in range(self.first_site, self.end_site)]
+        return math.prod([jumps.least for jumps in found if jumps is not None])
+
+    @cached_property
     def stops(self) -> Stops[AnyPlan]:
-        """Return the stretch with a stop at each row of noise."""
-        return Stops(self._compile(self._stretch))
+        """Return the stretch with a stop at each channel with errors."""
+        if not self.waits:
+            return self.walk
+        program = without_jumps(self._stretch.program, self._noise, self.first_site, errors=True)
+        part = dataclasses.replace(self._stretch, program=program)
+        waits = self._noise.waits[self.first_site : self.end_site]
+        return Stops(self._compile(part), self.first_site + np.flatnonzero(~waits), self._noise.events)
+
+    @cached_property
+    def walk(self) -> Stops[AnyPlan]:
+        """Return the stretch with a stop at each channel."""
+        return Stops(self._compile(self._stretch), np.arange(self.first_site, self.end_site), self._noise.events)
 
     def with_errors(self, branches: Mapping[int, int]) -> Iterator[AnyPlan | NoiseStep]:
         """Give plans of the stretch with some errors among its gates.
@@ -72,6 +94,10 @@ class NoisyStretch(Generic[AnyPlan]):
             if channel < 0:
                 rows.append(row)
                 continue
+            jumps = self._noise.jumps[channel]
+            if jumps is not None:
+                rows.append(_matrix(jumps.stay, row.targets))
+                continue
             branch = self._noise.channels[channel].branches[branches[site]].branch if site in branches else None
             if branch is None:
                 continue
@@ -79,7 +105,7 @@ class NoisyStretch(Generic[AnyPlan]):
                 rows += _gates(branch, row.targets)
                 continue
             yield self._compile(Stretch(_with_rows(self._stretch.program, rows), first, False, 0))
-            yield self.stops.noise[site - self.first_site]
+            yield self.stops.noise[site]
             rows, first = [], False
         yield self._compile(Stretch(_with_rows(self._stretch.program, rows), first, last, 0))
 
@@ -95,27 +121,33 @@ class NoisyStretch(Generic[AnyPlan]):
 
 
 class Stops(Generic[AnyPlan]):
-    """A compiled stretch that stops at each row of noise."""
+    """A compiled stretch that stops at rows of noise.
 
-    def __init__(self, plan: AnyPlan) -> None:
+    Args:
+        plan: has a step for each of them.
+        sites: their sites, ascending.
+        events: the event of each site of the program.
+    """
+
+    def __init__(self, plan: AnyPlan, sites: NDArray[np.int64], events: Sequence[int]) -> None:
         self.phase = plan.phase
-        #: the engine's steps, and the number of them before each row of noise
+        #: the engine's steps
         self.steps = [step for step in plan.steps if not isinstance(step, NoiseStep)]
-        self.places: list[int] = []
-        self.noise: list[NoiseStep] = []
-        before = 0
-        for step in plan.steps:
+        #: by site: the number of steps before its row
+        self.places: dict[int, int] = {}
+        self.noise: dict[int, NoiseStep] = {}
+        left = iter(sites.tolist())
+        for at, step in enumerate(plan.steps):
             if isinstance(step, NoiseStep):
-                self.places.append(before)
-                self.noise.append(step)
-            else:
-                before += 1
+                site = next(left)
+                self.places[site] = at - len(self.places)
+                self.noise[site] = dataclasses.replace(step, event=events[site])
 
 
 def noisy_stretches(
     program: Program, noise: Noise, compile_stretch: Callable[[Stretch], AnyPlan]
 ) -> Iterator[tuple[Stretch, NoisyStretch[AnyPlan] | None]]:
-    """Give the stretches of a program without jumps.
+    """Give the stretches of a program without control flow.
 
     Each is given without its noise, and with it if it has any.
 
@@ -125,9 +157,11 @@ def noisy_stretches(
         compile_stretch: returns the plan of a stretch.
     """
     is_noise = HAS_CHANNEL[program.codes]
-    kept = np.concatenate([[0], np.cumsum(~is_noise)])
+    is_dropped = is_noise.copy()
+    is_dropped[is_noise] = ~noise.waits
+    kept = np.concatenate([[0], np.cumsum(~is_dropped)])
     sites = np.concatenate([[0], np.cumsum(is_noise)])
-    cutter, quiet = Cutter(program), Cutter(_without_noise(program))
+    cutter, quiet = Cutter(program), Cutter(without_jumps(program, noise, 0, errors=False))
     cuts = _cuts(program)
     for start, end in pairwise(cuts):
         first, last = start == 0, end == len(program)
@@ -140,7 +174,7 @@ def noisy_stretches(
 
 
 def with_measurements_last(program: Program) -> Program:
-    """Return a program without jumps whose final measurements come last.
+    """Return a program without control flow whose final measurements come last.
 
     They commute with all that comes after them.
     """
@@ -185,29 +219,60 @@ def _cuts(program: Program) -> list[int]:
     return [*cuts, len(program)]
 
 
-def _without_noise(program: Program) -> Program:
-    kept = ~HAS_CHANNEL[program.codes]
+def without_jumps(program: Program, noise: Noise, first_site: int, *, errors: bool) -> Program:
+    """Return rows of a program in which no shot jumps.
+
+    Channels with jumps are the operators of no jump.
+
+    Args:
+        program: the rows.
+        noise: that of the whole program.
+        first_site: the number of the first row of noise.
+        errors: whether the other channels stay; else they are left out.
+    """
+    rows = np.flatnonzero(HAS_CHANNEL[program.codes])
+    waits = noise.waits[first_site : first_site + len(rows)]
+    codes, tables = program.codes.copy(), list(program.tables)
+    codes[rows[waits]] = Op.UNITARY
+    #: each row's table, -1 for none
+    table_at = np.full(len(codes), -1, np.int32)
+    table_at[HAS_TABLE[program.codes]] = program.table_refs
+    refs = program.channel_refs[waits]
+    for ref in np.unique(refs).tolist():
+        jumps = noise.jumps[ref]
+        if jumps is not None:
+            table_at[rows[waits][refs == ref]] = len(tables)
+            tables.append(jumps.stay.reshape(-1))
+    kept = np.ones(len(codes), np.bool_)
+    kept[rows[~waits]] = errors
     operands = np.repeat(kept, program.num_controls.astype(np.int64) + program.num_targets)
     return msgspec.structs.replace(
         program,
-        codes=program.codes[kept],
+        codes=codes[kept],
         num_controls=program.num_controls[kept],
         num_targets=program.num_targets[kept],
         operands=program.operands[operands],
-        channel_refs=program.channel_refs[:0],
+        table_refs=table_at[table_at >= 0],
+        tables=tuple(tables),
+        channel_refs=program.channel_refs[~waits][: None if errors else 0],
     )
 
 
 def _gates(branch: Branch, targets: tuple[int, ...]) -> list[Operation]:
     """Return a unitary branch as gates."""
     if not branch.has_masks:
-        return [Operation(Op.UNITARY, (), targets, (), np.ascontiguousarray(branch.operators[0]).reshape(-1), -1)]
+        return [_matrix(branch.operators[0], targets)]
     letters = [(branch.x_mask >> place & 1, branch.z_mask >> place & 1) for place in range(len(targets))]
     return [
         Operation(_PAULI_OPS[letter], (), (target,), (), None, -1)
         for letter, target in zip(letters, targets, strict=True)
         if letter in _PAULI_OPS
     ]
+
+
+def _matrix(matrix: NDArray[np.complex128], targets: tuple[int, ...]) -> Operation:
+    """Return a row that multiplies some qubits by a matrix."""
+    return Operation(Op.UNITARY, (), targets, (), np.ascontiguousarray(matrix).reshape(-1), -1)
 
 
 def _with_rows(program: Program, rows: list[Operation]) -> Program:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shots through a noisy program without jumps, as a tree.
+"""Shots through a noisy program without control flow, as a tree.
 
 Shots share a state as long as their errors are the same. Before each stretch, the shots with errors in it part from the
 others, and begin with a copy of the state. The last that parted go on first, so that few states wait.
@@ -7,7 +7,8 @@ others, and begin with a copy of the state. The last that parted go on first, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from qfleet_worker.engines.driver.noisy_flow import NoisyStretch
 from qfleet_worker.engines.driver.patterns import Patterns, patterns_of
 from qfleet_worker.engines.driver.shot_groups import ShotGroups
 from qfleet_worker.engines.driver.stretches import AnyPlan
-from qfleet_worker.engines.driver.trajectories import ShotRun
+from qfleet_worker.engines.driver.waiting import WaitingRun
 from qfleet_worker.engines.steps import NoiseStep
 
 #: One among this many states with room is taken at a time: the others are for shots that part later.
@@ -27,8 +28,8 @@ TAKEN: Final = 4
 _NONE: Final = np.zeros(0, np.int64)
 
 
-class NoisyRun(ShotRun[AnyPlan]):
-    """Shots on their way through a noisy program without jumps."""
+class NoisyRun(WaitingRun[AnyPlan]):
+    """Shots on their way through a noisy program without control flow."""
 
     def run(self, shots: NDArray[np.int64], most: int = 0) -> Iterator[ShotFront]:
         """Run these shots; see `qfleet_worker.engines.driver.run.ends`."""
@@ -40,6 +41,9 @@ class NoisyRun(ShotRun[AnyPlan]):
             else patterns_of(errors, block.noisy.first_site, block.noisy.end_site)
             for block in blocks
         ]  # fmt: skip
+        self._waits = self._draws.waits()
+        #: fronts of shots that have jumped in a stretch, at its end
+        self._jumped: list[ShotFront] = []
         waiting = [self._first(shots, most)]
         while waiting:
             front = waiting.pop()
@@ -54,11 +58,27 @@ class NoisyRun(ShotRun[AnyPlan]):
             fork = self._fork(front)
             if fork is not front and len(front.states):
                 if fork is None or not len(self._parting(front)[0]):
-                    self._run_block(front)
-                    front.block += 1
+                    self._run_stretch(front, partial(self._run_block, front))
                 waiting.append(front)
             if fork is not None:
                 self._wait_behind(waiting, fork)
+            while self._jumped:
+                self._wait_behind(waiting, self._jumped.pop())
+
+    def _run_stretch(self, front: ShotFront, run: Callable[[], None]) -> None:
+        """Take a front to the next block.
+
+        Shots that jump go by themselves. `run` takes it through its stretch, as if no shot jumped.
+        """
+        stretch = self._flow.blocks[front.block].noisy
+        if stretch is None:
+            run()
+        else:
+            jumped = self._through(front, stretch, run)
+            if jumped is not None and len(jumped.states):
+                jumped.block += 1
+                self._jumped.append(jumped)
+        front.block += 1
 
     def _wait_behind(self, waiting: list[ShotFront], fork: ShotFront) -> None:
         """Let a front wait, joined with one equally far if both fit."""
@@ -109,7 +129,7 @@ class NoisyRun(ShotRun[AnyPlan]):
             later = np.zeros(len(shots), np.bool_)
             later[places] = member > 0
             self._leave(front, later, put_off=True)
-            self._run_errors(front, stretch, patterns, chosen[:1])
+            self._run_stretch(front, partial(self._run_errors, front, stretch, patterns, chosen[:1]))
             return front
         taken = min(len(keys), max(1, room // TAKEN) if front.states.together else 1)
         leaving = np.zeros(len(shots), np.bool_)
@@ -123,23 +143,8 @@ class NoisyRun(ShotRun[AnyPlan]):
             fork = ShotFront(front.block, groups, copies, front.phases[which[:taken]], variables, front.visits.copy())
         self._leave(front, leaving, put_off=not room)
         if fork is not None:
-            self._run_errors(fork, stretch, patterns, chosen[:taken])
+            self._run_stretch(fork, partial(self._run_errors, fork, stretch, patterns, chosen[:taken]))
         return fork
-
-    def _leave(self, front: ShotFront, leaving: NDArray[np.bool_], put_off: bool) -> None:
-        """Take shots out of a front, and states without shots."""
-        if not leaving.any():
-            return
-        shots, states = front.groups.settle()
-        if put_off:
-            self._put_off.append(shots[leaving])
-        shots, states = shots[~leaving], states[~leaving]
-        kept, states = np.unique(states, return_inverse=True)
-        if len(kept) < len(front.states):
-            front.states.select(kept)
-            front.phases = front.phases[kept]
-            front.variables = [front.variables[at] for at in kept.tolist()]
-        front.groups.replace(shots, states, len(kept))
 
     def _run_errors(
         self, front: ShotFront, stretch: NoisyStretch[AnyPlan], patterns: Patterns, chosen: NDArray[np.int64]
@@ -158,7 +163,6 @@ class NoisyRun(ShotRun[AnyPlan]):
                     front.states.apply(part.steps, 0, len(part.steps))
                     self._give_up(front)
                     front.phases = front.phases * part.phase
-        front.block += 1
 
     def _stop_at_errors(
         self, front: ShotFront, stretch: NoisyStretch[AnyPlan], patterns: Patterns, chosen: NDArray[np.int64]
@@ -170,7 +174,7 @@ class NoisyRun(ShotRun[AnyPlan]):
                 hits.setdefault(site, []).append((state, branch))
         stops, done, numbered = stretch.stops, 0, True
         for site in sorted(hits):
-            place, step = stops.places[site - stretch.first_site], stops.noise[site - stretch.first_site]
+            place, step = stops.places[site], stops.noise[site]
             if place > done:
                 front.states.apply(stops.steps, done, place)
                 done = place

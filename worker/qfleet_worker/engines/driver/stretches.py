@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stretches of a program without jumps, which are compiled one by one.
+"""Stretches of a program without control flow, compiled one by one.
 
 In a stretch, SWAPs are matrices. If they exchanged names only, as in a program of one stretch, the names would have to
 be put back at the end of each stretch.

@@ -20,6 +20,18 @@ def are_certain(weights: NDArray[np.float64]) -> bool:
     return int(np.count_nonzero(weights > NEGLIGIBLE)) == len(weights)
 
 
+def weights_of(effects: NDArray[np.complex128], densities: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Return the probability of each effect in each state, shape (states, effects).
+
+    Args:
+        effects: shape (effects, side, side); they add up to the identity.
+        densities: density matrices up to a factor, shape (states, side, side).
+    """
+    weights = np.maximum(np.einsum("kij,sji->sk", effects, densities).real, 0)
+    probabilities: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return probabilities
+
+
 def draw_ways(
     numbers: NDArray[np.float64], weights: NDArray[np.float64], states: NDArray[np.int64]
 ) -> NDArray[np.integer] | NDArray[np.bool_]:

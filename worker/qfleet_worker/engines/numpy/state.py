@@ -178,6 +178,15 @@ class State:
         """Multiply some wires by any matrix, shape (2**wires, 2**wires)."""
         self._apply_dense(Dense(tuple(wires), tuple(wires), matrix), ())
 
+    def norm_squared(self) -> float:
+        """Return the squared norm."""
+        floats = self._floats().astype(np.float64, copy=False)
+        return float(floats @ floats)
+
+    def scale(self, factor: float) -> None:
+        """Multiply the state by a number."""
+        np.multiply(self._floats(), factor, out=self._floats(), casting="same_kind")
+
     def put_aside(self) -> Snapshot:
         """Return the state, to be restored later.
 

@@ -172,6 +172,17 @@ class States(Protocol):
         """
         ...
 
+    def norms(self) -> NDArray[np.float64]:
+        """Return the squared norm of each state, shape (states,).
+
+        That of a lost state has no meaning.
+        """
+        ...
+
+    def scale(self, factors: NDArray[np.float64]) -> None:
+        """Multiply each state by a number, shape (states,)."""
+        ...
+
     def select(self, which: NDArray[np.int64]) -> None:
         """Keep these states alone, in this order."""
         ...

@@ -182,6 +182,19 @@ class OneByOne:
                 simulator.multiply((wire,), PAULIS[x >> wire & 1, z >> wire & 1])
             self._states[number].fingerprint = None
 
+    def norms(self) -> NDArray[np.float64]:
+        """See `States.norms`."""
+        norms = np.ones(len(self._states))
+        for number, simulator in self._turns():
+            norms[number] = simulator.norm_squared()
+        return norms
+
+    def scale(self, factors: NDArray[np.float64]) -> None:
+        """See `States.scale`."""
+        for number, simulator in self._turns():
+            simulator.scale(float(factors[number]))
+            self._states[number].fingerprint = None
+
     def select(self, which: NDArray[np.int64]) -> None:
         """See `States.select`."""
         kept = [self._states[number] for number in which.tolist()]

@@ -16,6 +16,7 @@ from noise_oracle import (
     damping,
     density_matrix,
     depolarizing,
+    drifting,
     jump_unless,
     measure,
     noise,
@@ -86,12 +87,29 @@ def dynamic(seed: int) -> Program:
     return program_of(3, 4, rows)
 
 
+def waiting(seed: int, *, errors: bool) -> Program:
+    """Return a program whose shots wait for jumps, in several stretches, and may have errors as well."""
+    rng = np.random.default_rng(seed)
+    rows = [op(Op.H, [0])]
+    for layer in range(5):
+        rows += gates(rng)
+        rows += [noise(damping(0.02), 0), noise(drifting(rng, 2, 0.05), 2, 1), noise(damping(0.1), 1)]
+        rows += [op(Op.SX, [2]), noise(drifting(rng, 1, 0.1), 2)]
+        if errors:
+            rows += [noise(depolarizing(0.1, 2), 1, 0), noise(random_channel(rng, 1), 2)]
+            rows += [measure(1, 3, (0.1, 0.0)), op(Op.RESET, [layer % 3])] if layer % 2 else []
+    rows += [noise(drifting(rng, 3, 0.02), 1, 2, 0), *gates(rng)]
+    return program_of(3, 4, [*rows, *[measure(qubit, qubit) for qubit in range(3)]])
+
+
 READ = [measure(0, 0), measure(1, 1)]
 PROGRAMS = {
     "straight": straight(1),
     "straight, other channels": straight(2),
     "dynamic": dynamic(3),
     "dynamic, other channels": dynamic(4),
+    "waiting": waiting(5, errors=False),
+    "waiting, with errors": waiting(6, errors=True),
     "certain errors": program_of(1, 1, [noise(NEVER, 0)] * 3 + [noise(HALF, 0), noise(NEVER, 0), measure(0, 0)]),
     # The chance of no error is far below the smallest float.
     "underflow": program_of(2, 2, [op(Op.H, [0])] + [noise(HALF, 1)] * 800 + [noise(damping(0.2), 0)] * 9 + READ),
@@ -251,7 +269,7 @@ def test_distinct_patterns_of_errors_are_counted(engine: str) -> None:
     assert ENGINES[engine]().run(make_experiment(dynamic(1), shots=50)).patterns == 0
 
 
-@pytest.mark.parametrize("channel", [NEVER, damping(0.2), Channel.of(1, [Branch(1e-9), Branch(1 - 1e-9, x_mask=1)])])
+@pytest.mark.parametrize("channel", [NEVER, damping(0.9), Channel.of(1, [Branch(1e-9), Branch(1 - 1e-9, x_mask=1)])])
 def test_errors_at_many_places_take_memory_in_proportion(channel: Channel) -> None:
     """Where no place is likely without an error, each is drawn by itself."""
     sites, shots = 6000, 3

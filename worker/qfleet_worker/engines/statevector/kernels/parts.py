@@ -41,6 +41,34 @@ def weights(state: NDArray[Any], free: int, wire: int) -> tuple[float, float]:
             return zero, one
 
 
+@compiled_for("{complex}[::1]", "int64")
+def norm_squared(state: NDArray[Any], free: int) -> float:
+    """Return the sum of squares over a part."""
+    run = 1
+    while free & run:
+        run <<= 1
+    total = 0.0
+    outer, index = free & -run, 0
+    while True:
+        # Several sums, which don't wait for each other.
+        a = b = c = d = 0.0
+        at = index
+        while at + 3 < index + run:
+            first, second, third, fourth = state[at], state[at + 1], state[at + 2], state[at + 3]
+            a += np.float64(first.real) * first.real + np.float64(first.imag) * first.imag
+            b += np.float64(second.real) * second.real + np.float64(second.imag) * second.imag
+            c += np.float64(third.real) * third.real + np.float64(third.imag) * third.imag
+            d += np.float64(fourth.real) * fourth.real + np.float64(fourth.imag) * fourth.imag
+            at += 4
+        while at < index + run:
+            a += np.float64(state[at].real) * state[at].real + np.float64(state[at].imag) * state[at].imag
+            at += 1
+        total += (a + b) + (c + d)
+        index = (index - outer) & outer
+        if index == 0:
+            return total
+
+
 @compiled_for("{complex}[::1]", "int64", "int64", "float64")
 def move(state: NDArray[Any], free: int, fixed: int, factor: float) -> None:
     """Set ``state[x] = factor * state[x | fixed]``."""

@@ -227,6 +227,16 @@ class Batch:
         """See `States.paulis`."""
         rows.paulis(self._states, which, x_masks, z_masks)
 
+    def norms(self) -> NDArray[np.float64]:
+        """See `States.norms`."""
+        norms = np.empty(len(self))
+        rows.norms(self._states, norms)
+        return norms
+
+    def scale(self, factors: NDArray[np.float64]) -> None:
+        """See `States.scale`."""
+        self._states *= factors.astype(self._states.real.dtype)[:, None]
+
     def select(self, which: NDArray[np.int64]) -> None:
         """See `States.select`."""
         self._source.free += len(self) - len(which)

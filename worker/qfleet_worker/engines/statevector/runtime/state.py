@@ -228,6 +228,14 @@ class State:
         """Multiply some wires by any matrix, shape (2**wires, 2**wires)."""
         self._apply_wide(Wide(tuple(wires), 0, 0, matrix))
 
+    def norm_squared(self) -> float:
+        """Return the squared norm."""
+        return float(parts.norm_squared(self._all, self.known))
+
+    def scale(self, factor: float) -> None:
+        """Multiply the state by a number."""
+        parts.move(self._all, self.known, 0, factor)
+
     def settle(self) -> None:
         """Write the amplitudes that unknown wires leave unwritten.
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shots that wait for their next jump.
+
+Channels with jumps, see `qfleet.wire.program.jumps`, nearly always do the same to a state: they multiply it by one
+operator, by which its squared norm falls. A shot jumps where the norm falls to the shot's random number, or below. So
+all shots of a state go through a stretch together, and its norm at the end tells which of them have jumped on the way.
+Those walk through the stretch once more, from a copy, and stop at each channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.jumps import JumpOperators
+from qfleet_worker.engines.driver.noisy_flow import NoisyStretch
+from qfleet_worker.engines.driver.shot_groups import ShotGroups
+from qfleet_worker.engines.driver.stretches import AnyPlan
+from qfleet_worker.engines.driver.trajectories import ShotRun
+from qfleet_worker.engines.driver.ways import NEGLIGIBLE, draw_ways
+from qfleet_worker.engines.states.operators import OperatorStep
+from qfleet_worker.engines.steps import NoiseStep
+
+_NONE: Final = np.zeros(0, np.int64)
+
+
+class WaitingRun(ShotRun[AnyPlan]):
+    """Shots on their way through stretches in which they may jump."""
+
+    #: for each shot, the squared norm at which it jumps, over the state's present one
+    _waits: NDArray[np.float64]
+
+    def _through(self, front: ShotFront, stretch: NoisyStretch[AnyPlan], run: Callable[[], None]) -> ShotFront | None:
+        """Take a front through a stretch.
+
+        Args:
+            front: has the shots; there are no errors but those of `run`.
+            stretch: the stretch.
+            run: takes the front through the stretch, as if no shot jumped.
+
+        Returns:
+            A front of shots that have jumped; ``None`` if there are none.
+        """
+        if not stretch.waits:
+            run()
+            return None
+        shots, states = front.groups.settle()
+        able = self._waits[shots] >= stretch.least
+        which, member = np.unique(states[able], return_inverse=True)
+        if len(which) > front.states.room():
+            self._walk(front, stretch)
+            return None
+        copy = self._copy(front, shots[able], which, member) if len(which) else None
+        run()
+        jumped = self._settle(front, stretch.least)
+        if copy is None:
+            return None
+        if not len(jumped):
+            copy.states.select(_NONE)
+            return None
+        every, _ = copy.groups.settle()
+        self._leave(copy, ~np.isin(every, jumped, assume_unique=True), put_off=False)
+        self._walk(copy, stretch)
+        return copy
+
+    def _copy(
+        self, front: ShotFront, shots: NDArray[np.int64], which: NDArray[np.int64], member: NDArray[np.int64]
+    ) -> ShotFront:
+        """Return a front of some shots with copies of their states.
+
+        Args:
+            front: has the shots.
+            shots: the shots.
+            which: the states that are copied.
+            member: the place of each shot's state among them.
+        """
+        groups = ShotGroups(shots)
+        groups.replace(shots, member, len(which))
+        variables = [front.variables[at] for at in which.tolist()]
+        return ShotFront(
+            front.block, groups, front.states.fork(which), front.phases[which], variables, front.visits.copy()
+        )
+
+    def _settle(self, front: ShotFront, least: float) -> NDArray[np.int64]:
+        """Take shots that have jumped out of a front.
+
+        They are returned. The states of the others are normalised; their squared norms fell to `least` at least.
+        """
+        while True:
+            norms = front.states.norms()
+            if not self._give_up(front):
+                break
+        shots, states = front.groups.settle()
+        waits = self._waits[shots]
+        jumps = (waits >= norms[states]) & (waits >= least)
+        kept = np.unique(states[~jumps])
+        self._waits[shots[~jumps]] = waits[~jumps] / norms[states[~jumps]]
+        self._leave(front, jumps, put_off=False)
+        if len(kept):
+            front.states.scale(1 / np.sqrt(norms[kept]))
+            self._give_up(front)
+        return shots[jumps]
+
+    def _leave(self, front: ShotFront, leaving: NDArray[np.bool_], put_off: bool) -> None:
+        """Take shots out of a front, and states without shots."""
+        if not leaving.any():
+            return
+        shots, states = front.groups.settle()
+        if put_off:
+            self._put_off.append(shots[leaving])
+        shots, states = shots[~leaving], states[~leaving]
+        kept, states = np.unique(states, return_inverse=True)
+        if len(kept) < len(front.states):
+            front.states.select(kept)
+            front.phases = front.phases[kept]
+            front.variables = [front.variables[at] for at in kept.tolist()]
+        front.groups.replace(shots, states, len(kept))
+
+    def _walk(self, front: ShotFront, stretch: NoisyStretch[AnyPlan]) -> None:
+        """Take a front through a stretch with jumps and errors."""
+        stops, done = stretch.walk, 0
+        errors = self._draws.errors
+        for site, place in stops.places.items():
+            step = stops.noise[site]
+            jumps = self._draws.jumps[step.channel]
+            if jumps is None and errors is not None and errors.starts[site] == errors.starts[site + 1]:
+                continue
+            if place > done:
+                front.states.apply(stops.steps, done, place)
+                self._give_up(front)
+                done = place
+            if not len(front.states):
+                return
+            if jumps is None:
+                self._noise(front, step, 0)
+            else:
+                self._jump(front, step, jumps)
+        if len(stops.steps) > done:
+            front.states.apply(stops.steps, done, len(stops.steps))
+            self._give_up(front)
+        front.phases = front.phases * stops.phase
+        self._merge_many(front, 0)
+
+    def _jump(self, front: ShotFront, step: NoiseStep, jumps: JumpOperators) -> None:
+        """Take a front through a channel with jumps."""
+        while True:
+            weights = jumps.weights(front.states.densities(np.arange(len(front.states)), step.wires))
+            if not self._give_up(front):
+                break
+        shots, states = front.groups.settle()
+        if not len(shots):
+            return
+        # Jumps less probable than that are rounding errors.
+        stay = np.where(weights[:, 0] > 1 - NEGLIGIBLE, 1.0, weights[:, 0])
+        waits = self._waits[shots]
+        leaps = waits >= stay[states]
+        drawn = np.zeros(len(shots), np.int64)
+        self._waits[shots[~leaps]] = waits[~leaps] / stay[states[~leaps]]
+        if leaps.any():
+            own = shots[leaps]
+            chances = weights[:, 1:] / np.maximum(1 - stay, NEGLIGIBLE)[:, None]
+            drawn[leaps] = 1 + draw_ways(self._draws.uniforms.of(step.event + 1, own), chances, states[leaps])
+            self._waits[own] = self._draws.uniforms.of(step.event, own)
+        self._part(front, OperatorStep(jumps.factors(step.wires)), drawn, weights)
+        self._give_up(front)
