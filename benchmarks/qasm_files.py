@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time of other people's circuits, one job after the other, beside Aer's.
+"""The speed of OpenQASM files as jobs one by one, beside Aer.
 
 The circuits are OpenQASM 2 files, for example those of QASMBench's folder small. Each is run as a job of its own, from
 run() to counts, in turns with Aer in this process. Files that Aer or Qiskit refuses are named and left out.
