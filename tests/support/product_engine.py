@@ -101,7 +101,9 @@ class ProductStates:
     def first_equal(self, kinds: np.ndarray) -> np.ndarray:
         return np.arange(len(kinds))
 
-    def sample(self, plan: Plan, shots: np.ndarray, states: np.ndarray, uniforms: Uniforms) -> Iterator[Samples]:
+    def sample(
+        self, plan: Plan, shots: np.ndarray, states: np.ndarray, uniforms: Uniforms, _counted: bool
+    ) -> Iterator[Samples]:
         chances, wires, found = self.chances(), range(self.qubits.shape[1]), np.zeros(len(shots), np.int64)
         numbers = uniforms.of(FINAL_EVENT, shots) if plan.measured else found
         for wire in reversed(wires if plan.measured else ()):  # all by one number: the highest qubit divides it first

@@ -170,6 +170,9 @@ class Sampler:
         probabilities: of each.
     """
 
+    #: it doesn't count shots
+    counted_at_once: Final = 0
+
     def __init__(self, probabilities: NDArray[np.float64]) -> None:
         self._ends = np.cumsum(probabilities)
         self._last = int(np.flatnonzero(probabilities)[-1]) if probabilities.any() else 0

@@ -49,7 +49,8 @@ def read(
     amplitudes: ComplexArray | None = None
     plan = flow.blocks[front.block].plan
     shots, states = front.groups.settle()
-    for samples in front.states.sample(plan, shots, states, uniforms):
+    counted = last < 0 and not tally.keeps_shots and not flow.flips and not records.clbits
+    for samples in front.states.sample(plan, shots, states, uniforms, counted):
         active = [wire for wire in plan.measured if wire in samples.bits]
         if flow.flips:
             _add_rows(samples, plan, records, first, tally, _read_at_end(samples, flow, plan, uniforms))
@@ -71,7 +72,10 @@ def _add(samples: Samples, plan: CompiledPlan, active: list[int], first: int, ta
             clbits |= 1 << clbit
     if active:
         readout = [(samples.bits[wire], clbit) for wire, clbit in plan.readout if wire in samples.bits]
-        tally.add(clbits, samples.shots + first, samples.basis_states, readout)
+        if samples.counts is None:
+            tally.add(clbits, samples.shots + first, samples.basis_states, readout)
+        else:
+            tally.add_counts(clbits, samples.basis_states, samples.counts, readout)
     else:
         tally.add_same(clbits, samples.shots + first)
 

@@ -8,6 +8,8 @@ weren't measured are drawn along and ignored.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,9 @@ class Sampler:
         row: amplitudes per row, a power of 2.
         part: amplitudes whose probabilities are summed up at a time.
     """
+
+    #: it doesn't count shots
+    counted_at_once: Final = 0
 
     def __init__(self, amplitudes: ComplexArray, row: int = ROW, part: int = PART) -> None:
         self._part = part

@@ -8,19 +8,23 @@ of clbits and measure a few.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.bits import places as places_of
 
-#: Outcomes below this are counted in an array with a place for each.
+#: Outcomes below this, or below the number of shots, are counted in an array with a place for each.
 MOST_COUNTED: Final = 1 << 14
+#: Places of an array to which counts are added, for each shot so far, at most.
+_PLACES_OF_A_SHOT: Final = 2
 #: Bytes of rows that are kept before equal ones are merged.
 MERGE_BYTES: Final = 8 * 1024 * 1024
 #: Bytes that each row takes beside its own, in counts and while rows are merged.
 _BESIDE: Final = 24
+
+_NONE: Final = np.zeros(0, np.int64)
 
 
 class Tally:
@@ -48,6 +52,11 @@ class Tally:
         self._ascending = False
         #: each shot's row in the rows held, once it is known
         self._places = None if shots is None else np.zeros(shots if num_clbits else 0, np.uint32)
+        #: shots in `add_counts`
+        self._shots_counted = 0
+        #: counts that were added to an array with a place for each value, and what else makes an outcome of a value
+        self._added = _NONE
+        self._added_to: tuple[int, list[tuple[int, int]]] = (0, [])
 
     def add_same(self, clbits: int, shots: NDArray[np.int64]) -> None:
         """Add shots that all have the same outcome.
@@ -55,6 +64,11 @@ class Tally:
         `clbits` has a bit for each clbit.
         """
         self._append(self._row(places_of(clbits)), np.array([len(shots)]), shots, np.zeros(1, np.int64))
+
+    @property
+    def keeps_shots(self) -> bool:
+        """Tell whether each shot's outcome is kept."""
+        return self._places is not None
 
     def add(
         self, clbits: int, shots: NDArray[np.int64], found: NDArray[np.int64], readout: list[tuple[int, int]]
@@ -67,25 +81,65 @@ class Tally:
             found: the final measurement's value in each shot, shape (shots,).
             readout: pairs of a bit of `found` and the clbit that it is written to.
         """
-        mask = 0
-        for bit, _ in readout:
-            mask |= 1 << bit
-        if mask < MOST_COUNTED:
-            # Few enough outcomes to count each without sorting.
-            every = np.bincount(found & mask)
-            distinct = np.flatnonzero(every)
-            counts = every[distinct]
-            places = shots[:0] if self._places is None else (np.cumsum(every > 0) - 1)[found & mask]
-        else:
-            distinct, places, counts = np.unique(found & mask, return_inverse=True, return_counts=True)
+        distinct, counts, places = _merged(found & _mask(readout), None, placed=self.keeps_shots)
+        self._append_values(clbits, distinct, counts, shots, places, readout)
+
+    def add_counts(
+        self, clbits: int, found: NDArray[np.int64], counts: NDArray[np.int64], readout: list[tuple[int, int]]
+    ) -> None:
+        """Add counts of shots that differ in their final measurement alone.
+
+        Args:
+            clbits: as in `add`.
+            found: the final measurement's values, distinct and in ascending order.
+            counts: how many shots have each.
+            readout: as in `add`.
+        """
+        mask = _mask(readout)
+        self._shots_counted += int(counts.sum())
+        if self._shots_counted >= MOST_COUNTED and mask < _PLACES_OF_A_SHOT * self._shots_counted:
+            if self._added_to != (clbits, readout):
+                self._append_added()
+                self._added, self._added_to = np.zeros(mask + 1, np.int64), (clbits, readout)
+            np.add.at(self._added, found & mask, counts)
+            return
+        values = found & mask
+        if (values != found).any():
+            values, counts, _ = _merged(values, counts, placed=False)
+        self._append_values(clbits, values, counts, _NONE, _NONE, readout)
+
+    def _append_added(self) -> None:
+        """Append the outcomes that `add_counts` added to an array."""
+        (clbits, readout), added = self._added_to, self._added
+        self._added, self._added_to = _NONE, (0, [])
+        distinct = np.flatnonzero(added)
+        if len(distinct):
+            self._append_values(clbits, distinct, added[distinct], _NONE, _NONE, readout)
+
+    def _append_values(
+        self,
+        clbits: int,
+        distinct: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        shots: NDArray[np.int64],
+        places: NDArray[np.integer],
+        readout: list[tuple[int, int]],
+    ) -> None:
+        """Append outcomes, whose final measurements have distinct values in ascending order."""
         self._keep([clbit >> 3 for _, clbit in readout])
         rows = np.repeat(self._row(places_of(clbits)), len(distinct), axis=0)
+        # Bits that stay together in a byte are moved together.
+        together: dict[tuple[int, int], int] = {}
         ascending = True
         last = -1
         for bit, clbit in sorted(readout):
-            rows[:, self._columns[clbit >> 3]] |= ((distinct >> bit & 1) << (clbit & 7)).astype(np.uint8)
+            column, shift = self._columns[clbit >> 3], bit - (clbit & 7)
+            together[column, shift] = together.get((column, shift), 0) | 1 << bit
             ascending &= clbit > last
             last = clbit
+        for (column, shift), bits in together.items():
+            moved = distinct & bits
+            rows[:, column] |= (moved >> shift if shift >= 0 else moved << -shift).astype(np.uint8)
         self._append(rows, counts, shots, places)
         self._ascending = ascending and len(self._rows) == 1
 
@@ -104,21 +158,8 @@ class Tally:
             rows: shape (shots, columns).
             shots: the numbers of the shots, shape (shots,).
         """
-        keys, width = _keys(rows), rows.shape[1]
-        if width <= 2:
-            # Few enough outcomes to count each without sorting.
-            numbers = keys.astype(np.int64)
-            every = np.bincount(numbers)
-            counts = every[every > 0]
-            distinct = np.flatnonzero(every).astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width]
-            places = shots[:0] if self._places is None else (np.cumsum(every > 0) - 1)[numbers]
-        elif width <= 8 and self._places is None:
-            values, counts = np.unique(keys, return_counts=True)
-            distinct, places = values.view(np.uint8).reshape(-1, 8)[:, :width], shots[:0]
-        else:
-            _, first, places, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-            distinct = rows[first]
-        self._append(distinct, counts, shots, places)
+        distinct, counts, places = _merged(_keys(rows), None, placed=self.keeps_shots)
+        self._append(_rows(distinct, rows.shape[1]), counts, shots, places)
 
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32] | None]:
         """Return the outcomes, their counts, and each shot's outcome.
@@ -127,6 +168,7 @@ class Tally:
         """
         if not self.width:
             return np.zeros((0, 0), np.uint8), np.zeros(0, np.int64), self._places
+        self._append_added()
         self._merge()
         (rows,), (counts,) = self._rows, self._counts
         if rows.shape[1] < self.width:
@@ -162,7 +204,7 @@ class Tally:
         rows: NDArray[np.uint8],
         counts: NDArray[np.int64],
         shots: NDArray[np.int64],
-        places: NDArray[np.int64],
+        places: NDArray[np.integer],
     ) -> None:
         if not self.width:
             return
@@ -179,16 +221,63 @@ class Tally:
     def _merge(self) -> None:
         if self._ascending:
             return
-        rows = np.concatenate(self._rows)
-        _, first, place = np.unique(_keys(rows), return_index=True, return_inverse=True)
-        counts = np.zeros(len(first), np.int64)
-        np.add.at(counts, place, np.concatenate(self._counts))
-        self._rows, self._counts, self._held = [rows[first]], [counts], len(first)
+        width = self._rows[0].shape[1]
+        keys, self._rows = _keys(np.concatenate(self._rows)), []
+        distinct, counts, place = _merged(keys, np.concatenate(self._counts), placed=self.keeps_shots)
+        self._rows, self._counts, self._held = [_rows(distinct, width)], [counts], len(distinct)
         if self._places is not None:
             self._places = place.astype(np.uint32)[self._places]
 
 
-def _keys(rows: NDArray[np.uint8]) -> NDArray[np.generic]:
+def _mask(readout: list[tuple[int, int]]) -> int:
+    """Return the mask of the bits that are read."""
+    mask = 0
+    for bit, _ in readout:
+        mask |= 1 << bit
+    return mask
+
+
+def _merged(
+    keys: NDArray[Any], counts: NDArray[np.int64] | None, *, placed: bool
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.integer]]:
+    """Merge equal keys.
+
+    Args:
+        keys: strings, or numbers that aren't negative, shape (keys,).
+        counts: of each; by default 1.
+        placed: whether their places are wanted.
+
+    Returns:
+        The distinct keys in ascending order, their counts, and each key's place among them.
+    """
+    if keys.dtype.kind != "S" and len(keys) and int(keys.max()) < max(MOST_COUNTED, len(keys)):
+        # Few enough to count each without sorting.
+        numbers = keys.astype(np.int64, copy=False)
+        if counts is None:
+            every = np.bincount(numbers)
+        else:
+            every = np.zeros(int(keys.max()) + 1, np.int64)
+            np.add.at(every, numbers, counts)
+        distinct = np.flatnonzero(every)
+        places = np.cumsum(every > 0, dtype=np.int32)[numbers] - 1 if placed else _NONE
+        return distinct, every[distinct], places
+    if counts is None and not placed:
+        return *np.unique(keys, return_counts=True), _NONE
+    order = np.argsort(keys)
+    keys = keys[order]
+    new = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    firsts = np.flatnonzero(new)
+    counts = np.diff(firsts, append=len(keys)) if counts is None else np.add.reduceat(counts[order], firsts)
+    distinct = keys[firsts]
+    places = _NONE
+    if placed:
+        places = np.empty(len(keys), np.int32)
+        places[order] = np.cumsum(new, dtype=np.int32) - 1
+    return distinct, counts, places
+
+
+def _keys(rows: NDArray[np.uint8]) -> NDArray[Any]:
     """Return one sortable key for each row.
 
     The last byte of a row is the most significant.
@@ -200,3 +289,10 @@ def _keys(rows: NDArray[np.uint8]) -> NDArray[np.generic]:
         return padded.view("<u8")[:, 0]
     # Byte strings compare like numbers with the highest byte first; what numpy strips from their end are equal zeros.
     return np.ascontiguousarray(rows[:, ::-1]).view(f"S{width}")[:, 0]
+
+
+def _rows(keys: NDArray[Any], width: int) -> NDArray[np.uint8]:
+    """Return the rows that have these keys, shape (keys, width)."""
+    if width <= 8:
+        return keys.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width]
+    return keys.view(np.uint8).reshape(-1, width)[:, ::-1]

@@ -24,12 +24,14 @@ class Samples(NamedTuple):
     """Results of the measurements at a circuit's end."""
 
     shots: NDArray[np.int64]
-    #: int64, a basis state for each shot
+    #: int64, a basis state for each shot; or distinct ones in ascending order, which `counts` belongs to
     basis_states: NDArray[np.int64]
     #: the bit of a wire in a basis state
     bits: dict[int, int]
     #: the values of wires without a bit, 0 where absent
     values: dict[int, int]
+    #: int64, how many shots have each basis state; ``None`` if each shot has its own
+    counts: NDArray[np.int64] | None = None
 
 
 class Answers(Protocol):
@@ -203,7 +205,7 @@ class States(Protocol):
         ...
 
     def sample(
-        self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms
+        self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms, counted: bool
     ) -> Iterator[Samples]:
         """Measure all that a plan measures at its end.
 
@@ -214,6 +216,7 @@ class States(Protocol):
             shots: in ascending order.
             states: the number of each shot's state, shape (shots,).
             uniforms: the random numbers of the shots.
+            counted: whether samples may have counts.
 
         Raises:
             EngineError: the norm of a state isn't 1.

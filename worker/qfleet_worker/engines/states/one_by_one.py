@@ -252,7 +252,7 @@ class OneByOne:
                 distinct.append((value, number))
 
     def sample(
-        self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms
+        self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms, counted: bool
     ) -> Iterator[Samples]:
         """See `States.sample`."""
         for number, simulator in self._turns():
@@ -264,8 +264,13 @@ class OneByOne:
             if not any(wire in bits for wire in plan.measured):
                 yield Samples(own, np.zeros(0, np.int64), {}, simulator.values)
                 continue
-            for begin in range(0, len(own), SHOTS):
-                part = own[begin : begin + SHOTS]
+            at_once = sampler.counted_at_once if counted else 0
+            for begin in range(0, len(own), at_once or SHOTS):
+                part = own[begin : begin + (at_once or SHOTS)]
+                if at_once:
+                    for found, counts in sampler.count(uniforms.of(FINAL_EVENT, part)):
+                        yield Samples(part, found, bits, simulator.values, counts)
+                    continue
                 yield Samples(part, sampler.find(uniforms.of(FINAL_EVENT, part)), bits, simulator.values)
 
     def statevector(self, state: int, plan: Any, values: dict[int, int], phase: complex) -> ComplexArray:

@@ -37,6 +37,31 @@ def test_against_a_list_of_numbers(num_clbits: int, merge_bytes: int) -> None:
     assert [numbers[at] for at in memory] == expected
 
 
+@pytest.mark.parametrize("merge_bytes", [1 << 23, 100])
+@pytest.mark.parametrize(("bits", "shots"), [(4, 50), (16, 3000), (16, 60_000), (40, 3000)])
+@pytest.mark.parametrize("num_clbits", [48, 100])
+def test_counts_are_added_as_shots_are(num_clbits: int, bits: int, shots: int, merge_bytes: int) -> None:
+    rng = np.random.default_rng(bits)
+    readouts = [
+        [(bit, bit + 5) for bit in range(bits)],
+        list(zip(range(0, bits, 2), rng.permutation(48), strict=False)),
+    ]
+    tallies = Tally(num_clbits, None, merge_bytes), Tally(num_clbits, None, merge_bytes), Tally(num_clbits, 12 * shots)
+    for part in range(12):
+        found = np.sort(rng.integers(0, 1 << bits, shots))
+        of_shots = found, np.arange(shots) + part * shots, readouts[part // 4 % 2], 1 << 47 if part % 2 else 0
+        tallies[0].add_counts(of_shots[3], *np.unique(found, return_counts=True), of_shots[2])
+        for tally in tallies[1:]:
+            tally.add(of_shots[3], of_shots[1], rng.permutation(found), of_shots[2])
+    rows, counts, memory = tallies[0].result()
+    assert memory is None
+    assert counts.sum() == 12 * shots
+    for tally in tallies[1:]:
+        other_rows, other_counts, _ = tally.result()
+        assert (rows.shape, counts.tolist()) == (other_rows.shape, other_counts.tolist())
+        assert (rows == other_rows).all()
+
+
 def test_without_memory_nothing_is_kept_per_shot() -> None:
     tally = Tally(1, None)
     tally.add_same(1, np.arange(5))

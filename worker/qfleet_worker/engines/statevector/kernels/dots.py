@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Products of two rows of amplitudes, as vector instructions.
 
-They are summed up or transformed. `vectors` says how amplitudes lie in vectors. A row is multiplied by its *partner*:
+They are summed up or transformed. `vectors` says how amplitudes lie in vectors. A row is multiplied by itself
+(`square_row`), or by its *partner*:
 element k of the row at `a` belongs to element ``k ^ flip`` of the row at `b`, where `flip` leaves the bits inside a
 vector as they are, lane l to lane ``l ^ lanes``, and with `imaginary` a real part to an imaginary one.
 """
@@ -25,6 +26,8 @@ _APART = 4
 #: Elements of a vector, and the fewest of a row, by the bytes of an element.
 WIDTH = {8: 8, 4: 16}
 MIN_ELEMENTS = {size: _APART * width for size, width in WIDTH.items()}
+#: Elements that `square_row` takes at a time.
+SQUARED = _APART * 8
 #: Masks, and indices, that the signs of `sign_tables` are of.
 SIGNS = 32
 
@@ -119,6 +122,36 @@ def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_si
 
         vectors.each_pattern(args[5], args[6], emit)
         return builder.load(result)
+
+    return signature, codegen
+
+
+@intrinsic
+def square_row(typingctx, state, at, size):  # type: ignore[no-untyped-def]
+    """Sum the squares of the elements of a row, in double precision.
+
+    The row begins at `at`; `size` is a multiple of `SQUARED`.
+    """
+    signature = types.float64(state, types.int64, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        sums, elements = Vectors(builder, True), Vectors(builder, is_double(sig.args[0]))
+        elements.vector = ir.VectorType(elements.element, sums.width)
+        row = builder.gep(data(context, builder, sig.args[0], args[0]), [args[1]])
+        totals = [cgutils.alloca_once(builder, sums.vector) for _ in range(_APART)]
+        for total in totals:
+            builder.store(ir.Constant(sums.vector, [0.0] * sums.width), total)
+        step = ir.Constant(I64, SQUARED)
+        with cgutils.for_range_slice(builder, ir.Constant(I64, 0), args[2], step, intp=I64) as (first, _):
+            for place, total in enumerate(totals):
+                value = elements.load(row, builder.add(first, ir.Constant(I64, place * sums.width)))
+                value = builder.fpext(value, sums.vector) if value.type != sums.vector else value
+                builder.store(sums.multiply_add(value, value, builder.load(total)), total)
+        a, b, c, d = (builder.load(total) for total in totals)
+        whole = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
+        for half in (4, 2, 1):
+            whole = builder.fadd(whole, sums.shuffle(whole, [i ^ half for i in range(sums.width)]))
+        return builder.extract_element(whole, ir.Constant(I32, 0))
 
     return signature, codegen
 

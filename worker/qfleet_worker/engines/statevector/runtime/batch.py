@@ -279,7 +279,7 @@ class Batch:
         return firsts
 
     def sample(
-        self, plan: Plan, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms
+        self, plan: Plan, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms, _counted: bool
     ) -> Iterator[Samples]:
         """See `States.sample`."""
         size = 1 << self._source.num_wires

@@ -2,24 +2,33 @@
 """Basis states that shots find.
 
 As in `qfleet_worker.engines.numpy.sampling`, the cumulative distribution is inverted in two levels. Shots are sorted by
-the row of amplitudes that they fall into, and a row is summed up only if a shot falls into it.
+their place in it, and a row of amplitudes is summed up only if a shot falls into it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
-from qfleet_worker.engines.statevector.kernels.samples import find_in_rows, find_rows, sort_by_row, sum_rows
+from qfleet_worker.engines.statevector.kernels.samples import count_equal, find_sorted, sum_rows
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
-#: Amplitudes per row.
-ROW = 1 << 10
+#: Amplitudes per row, and the most rows: larger states have longer ones.
+ROW: Final = 1 << 7
+MOST_ROWS: Final = 1 << 20
+#: Shots from which on threads share them.
+SHARED: Final = 1 << 14
 
 
 class Sampler:
     """A sampler of a statevector's basis states."""
+
+    #: shots that are counted at a time
+    counted_at_once: Final = 1 << 19
 
     def __init__(self, amplitudes: ComplexArray, team: ThreadTeam) -> None:
         """Take amplitudes, and threads that share the work.
@@ -30,9 +39,9 @@ class Sampler:
         """
         self._team = team
         self._floats = amplitudes.view(amplitudes.real.dtype)
-        self._row = min(ROW, len(amplitudes))
-        sums = np.empty(len(amplitudes) // self._row)
-        team.share(len(sums), lambda begin, end: sum_rows(self._floats, 2 * self._row, sums, begin, end))
+        row = min(max(ROW, len(amplitudes) // MOST_ROWS), len(amplitudes))
+        sums = np.empty(len(amplitudes) // row)
+        team.share(len(sums), lambda begin, end: sum_rows(self._floats, row, sums, begin, end))
         self._ends = np.cumsum(sums)
         #: the squared norm of the state
         self.total = float(self._ends[-1])
@@ -44,12 +53,50 @@ class Sampler:
         numbers; a number's index doesn't depend on the others.
         """
         points = numbers * self.total
-        rows = np.empty(len(points), np.int64)
-        indices = np.empty(len(points), np.int64)
-        self._team.share(len(points), lambda begin, end: find_rows(points, self._ends, rows, begin, end))
-        wanted = sort_by_row(points, rows, len(self._ends))
-        self._team.share(
-            len(self._ends),
-            lambda begin, end: find_in_rows(self._floats, wanted, self._ends, indices, begin, end),
-        )
-        return indices
+        found = np.empty(len(points), np.int64)
+
+        def find(begin: int, end: int) -> None:
+            own, indices = points[begin:end], found[begin:end]
+            if len(self._ends) == 1:
+                find_sorted(self._floats, self._ends, own, indices)
+                return
+            order = np.argsort(own)
+            ascending = np.empty(len(own), np.int64)
+            find_sorted(self._floats, self._ends, own[order], ascending)
+            indices[order] = ascending
+
+        self._share(len(points), find)
+        return found
+
+    def count(self, numbers: NDArray[np.float64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Count what `find` returns, in some parts.
+
+        Args:
+            numbers: uniform in [0, 1); they are overwritten.
+
+        Returns:
+            The distinct indices of each part in ascending order, and their counts.
+        """
+        parts = []
+
+        def count(begin: int, end: int) -> None:
+            points = numbers[begin:end]
+            points *= self.total
+            points.sort()
+            found, counts = np.empty((2, len(points)), np.int64)
+            find_sorted(self._floats, self._ends, points, found)
+            distinct = count_equal(found, counts)
+            parts.append((found[:distinct], counts[:distinct]))
+
+        self._share(len(numbers), count)
+        return parts
+
+    def _share(self, shots: int, work: Callable[[int, int], None]) -> None:
+        """Let each thread take a part of the shots."""
+        parts = max(1, min(self._team.threads, shots // SHARED))
+
+        def run(begin: int, end: int) -> None:
+            for part in range(begin, end):
+                work(shots * part // parts, shots * (part + 1) // parts)
+
+        self._team.share(parts, run)

@@ -200,5 +200,10 @@ def sweep_counts(
                 tally.add_same(0, shots)
             for begin in range(0, experiment.shots if plan.measured else 0, SHOTS):
                 part = shots[begin : begin + SHOTS]
-                tally.add(0, part, sampler.find(uniforms.of(FINAL_EVENT, part)), readout)
+                numbers = uniforms.of(FINAL_EVENT, part)
+                if tally.keeps_shots:
+                    tally.add(0, part, sampler.find(numbers), readout)
+                    continue
+                for found, counts in sampler.count(numbers):
+                    tally.add_counts(0, found, counts, readout)
             yield Outcome(*tally.result())

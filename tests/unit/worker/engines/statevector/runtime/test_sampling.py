@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qfleet_worker.engines.numpy.sampling import Sampler as NumpySampler
+from qfleet_worker.engines.statevector.runtime import sampling
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
@@ -35,6 +36,28 @@ def test_it_inverts_the_distribution(num_qubits: int, dtype: type, threads: int)
     assert (found[clear] == np.searchsorted(ends, points, side="right")[clear]).all()
     assert (found == NumpySampler(state).find(numbers))[clear].all()
     assert sampler.find(numbers[100:101]).tolist() == found[100:101].tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+@pytest.mark.parametrize("num_qubits", [1, 7, 13])
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_counts_are_those_of_the_shots(num_qubits: int, dtype: type, threads: int) -> None:
+    state = random_state(num_qubits, dtype, zeros=0.3)
+    numbers = np.random.default_rng(1).random(70_000)
+    found = Sampler(state, ThreadTeam(1)).find(numbers)
+    assert Sampler(state, ThreadTeam(threads)).find(numbers).tolist() == found.tolist()
+    total = np.zeros(len(state), np.int64)
+    for indices, counts in Sampler(state, ThreadTeam(threads)).count(numbers.copy()):
+        assert (np.diff(indices) > 0).all()
+        total[indices] += counts
+    assert total.tolist() == np.bincount(found, minlength=len(state)).tolist()
+
+
+def test_longer_rows_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, numbers = random_state(14, np.complex128), np.random.default_rng(1).random(5000)
+    found = Sampler(state, ThreadTeam(1)).find(numbers)
+    monkeypatch.setattr(sampling, "MOST_ROWS", 8)
+    assert Sampler(state, ThreadTeam(1)).find(numbers).tolist() == found.tolist()
 
 
 @pytest.mark.parametrize("num_qubits", [3, 10, 13])
