@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Final
 
 #: ``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of glibc's malloc.h.
 _TRIM, _MMAP = -1, -3
 #: The largest threshold that glibc takes on a 64-bit machine. Larger arrays are returned when they are freed.
-_KEPT_ARRAY_BYTES = 1 << 25
+KEPT_ARRAY_BYTES: Final = 1 << 25
 
 
 def keep_freed_memory() -> None:
@@ -25,5 +26,5 @@ def keep_freed_memory() -> None:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_MMAP, _KEPT_ARRAY_BYTES)
-        mallopt(_TRIM, 4 * _KEPT_ARRAY_BYTES)
+        mallopt(_MMAP, KEPT_ARRAY_BYTES)
+        mallopt(_TRIM, 4 * KEPT_ARRAY_BYTES)

@@ -39,6 +39,7 @@ from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS, compile
 from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector.runtime.batch import MAX_NOISY_WIRES, MAX_WIRES, BatchSource
+from qfleet_worker.engines.statevector.runtime.memory import KeptMemory
 from qfleet_worker.engines.statevector.runtime.parameter_sets import run_set
 from qfleet_worker.engines.statevector.runtime.state import State, check_norm
 from qfleet_worker.engines.statevector.runtime.superoperators import MachineKernels
@@ -60,6 +61,9 @@ from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 logger = logging.getLogger(__name__)
 
 _LANE_BITS = {"double": 2, "single": 3}
+
+#: Shots at most of a circuit whose state's memory is kept while its outcomes are sorted, which takes memory of its own.
+_FEW_SHOTS = 1 << 17
 
 _NO_OUTCOMES = np.zeros((0, 0), np.uint8)
 _NO_COUNTS = np.zeros(0, np.int64)
@@ -109,6 +113,7 @@ class StatevectorSimulator:
         self._sizes = sizes
         self._teams: dict[int, ThreadTeam] = {}
         self._cache = Cache() if cache is None else cache
+        self._memory = KeptMemory()
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
@@ -219,12 +224,20 @@ class StatevectorSimulator:
             if swept is not None:
                 return next(chain.from_iterable(swept))
         flow = self._compile(experiment)
-        return run_shots(experiment, flow, lambda: self._source(experiment, flow))
+        try:
+            return run_shots(experiment, flow, lambda: self._source(experiment, flow))
+        finally:
+            self._memory.rest()
 
     def _source(self, experiment: Experiment, flow: Flow[Plan]) -> StateSource:
         dtype = dtype_of(experiment.request.precision)
         num_wires = flow.blocks[0].plan.num_wires
-        state = State(num_wires, dtype, self._team(experiment))
+        memory = None
+        if experiment.shots <= _FEW_SHOTS and not experiment.request.returns_amplitudes:
+            memory = self._memory.take(dtype.itemsize << num_wires)
+        else:
+            self._memory.give_up()
+        state = State(num_wires, dtype, self._team(experiment), memory)
         budget = self._limits.state_budget(experiment.request, state.capacity_bytes)
         parted = flow.noise is not None and flow.noise.up_front
         dynamic = parted or any(block.events for block in flow.blocks)

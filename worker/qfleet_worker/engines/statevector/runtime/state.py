@@ -60,19 +60,26 @@ class State:
     Args:
         num_wires: the number of wires to make room for.
         team: the threads that share the work.
+        memory: memory for the amplitudes; by default new memory.
     """
 
     #: whether a state that is put aside keeps its memory, and another is restored with its own
     EXCHANGES = True
 
-    def __init__(self, num_wires: int, dtype: np.dtype[np.complexfloating], team: ThreadTeam) -> None:
+    def __init__(
+        self,
+        num_wires: int,
+        dtype: np.dtype[np.complexfloating],
+        team: ThreadTeam,
+        memory: NDArray[np.uint8] | None = None,
+    ) -> None:
         if num_wires > MAX_WIRES:
             raise MemoryError(f"no machine holds the state of {num_wires} qubits")
         self.dtype = dtype
         self.num_wires = num_wires
         # A vector has 4 or 8 amplitudes.
         self._room = max(num_wires, 2 if dtype == np.complex128 else 3)
-        self._all = np.empty(1 << self._room, dtype)
+        self._all = np.empty(1 << self._room, dtype) if memory is None else memory.view(dtype)
         self._floats = self._all.view(np.float64 if dtype == np.complex128 else np.float32)
         self._team = team
         #: see `DenseAnswers`
