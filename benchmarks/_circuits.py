@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.classical import expr
 from qiskit.circuit.library import quantum_volume
@@ -122,6 +122,13 @@ FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
 }
 
 
+#: Forms of a circuit: as it is written, and transpiled to the gates that devices have.
+FORMS: dict[str, list[str] | None] = {
+    "native": None,
+    **{gate: [gate, "rz", "sx", "x"] for gate in ("cx", "cz", "ecr")},
+}
+
+
 def exists(family: str, num_qubits: int) -> bool:
     """Tell whether a family has a circuit of this size.
 
@@ -130,20 +137,29 @@ def exists(family: str, num_qubits: int) -> bool:
     return family != "qaoa" or (num_qubits >= 4 and num_qubits % 2 == 0)
 
 
-def circuits(sizes: Sequence[int], families: Sequence[str]) -> Iterator[tuple[int, str, QuantumCircuit]]:
+def circuits(
+    sizes: Sequence[int], families: Sequence[str], forms: Sequence[str] = ("native",)
+) -> Iterator[tuple[int, str, QuantumCircuit]]:
     """Yield the circuits of families and sizes.
 
     Args:
         sizes: numbers of qubits.
         families: names in `FAMILIES`.
+        forms: names in `FORMS`.
 
     Yields:
-        Each circuit with its number of qubits and its family; no circuit for a size that the family lacks.
+        Each circuit with its number of qubits and its family, and its form if it isn't the native one; no circuit for a
+        size that the family lacks.
     """
     for num_qubits in sizes:
-        for family in families:
-            if exists(family, num_qubits):
-                yield num_qubits, family, FAMILIES[family](num_qubits)
+        for form in forms:
+            gates, name = FORMS[form], "" if form == "native" else f", {form}"
+            for family in families:
+                if exists(family, num_qubits):
+                    circuit = FAMILIES[family](num_qubits)
+                    if gates is not None:
+                        circuit = transpile(circuit, basis_gates=gates, optimization_level=1, seed_transpiler=1)
+                    yield num_qubits, family + name, circuit
 
 
 def sizes(text: str) -> list[int]:

@@ -25,14 +25,20 @@ import psutil
 Run = Callable[[], object]
 
 #: The modules of the peers; none of them needs to be installed.
-PEER_MODULES = {"qiskit_aer", "qulacs", "qsimcirq", "cirq"}
+PEER_MODULES = {
+    "qiskit_aer", "qulacs", "qsimcirq", "cirq", "maestro", "pennylane_lightning",
+    "pennylane_lightning.lightning_kokkos_ops",
+}  # fmt: skip
 #: A run that takes this long has nothing to warm up: its first time counts.
 LONG_SECONDS = 2.0
 #: The shortest time of a turn.
 TURN_SECONDS = 0.01
 #: Turns that take less than the first number are run more often, by the second number.
 QUICK_SECONDS, MORE = 0.25, 5
-_PACKAGES = ["qfleet", "numpy", "numba", "qiskit", "qiskit-aer", "qulacs", "qsimcirq"]
+_PACKAGES = [
+    "qfleet", "numpy", "numba", "qiskit", "qiskit-aer", "qulacs", "qsimcirq", "pennylane-lightning",
+    "pennylane-lightning-kokkos", "qoro-maestro",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Options:
     #: None: the mode's own choice
     sizes: Sequence[int] | None = None
     families: Sequence[str] | None = None
+    forms: Sequence[str] = ("native",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,10 @@ def to_qulacs(circuit: QuantumCircuit, parametric: bool = False) -> Any:
     import qulacs
     from qulacs import gate
 
-    fixed = {"h": gate.H, "s": gate.S, "t": gate.T, "cx": gate.CNOT, "swap": gate.SWAP}
+    fixed = {
+        "h": gate.H, "s": gate.S, "t": gate.T, "x": gate.X, "sx": gate.sqrtX, "cx": gate.CNOT, "cz": gate.CZ,
+        "swap": gate.SWAP,
+    }  # fmt: skip
     turned = {"rx": gate.RX, "ry": gate.RY, "rz": gate.RZ}
     if parametric:
         turned = {"rx": gate.ParametricRX, "ry": gate.ParametricRY, "rz": gate.ParametricRZ}
@@ -133,7 +136,10 @@ def qsim_run(circuit: QuantumCircuit, threads: int, fused: int) -> Run:
 
     line = cirq.LineQubit.range(circuit.num_qubits)
     index = {bit: at for at, bit in enumerate(circuit.qubits)}
-    fixed = {"h": cirq.H, "s": cirq.S, "t": cirq.T, "cx": cirq.CNOT, "swap": cirq.SWAP}
+    fixed = {
+        "h": cirq.H, "s": cirq.S, "t": cirq.T, "x": cirq.X, "sx": cirq.X**0.5, "cx": cirq.CNOT, "cz": cirq.CZ,
+        "swap": cirq.SWAP,
+    }  # fmt: skip
     turned = {"rx": cirq.rx, "ry": cirq.ry, "rz": cirq.rz}
     operations = []
     for instruction in circuit.data:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from _circuits import FORMS
 from _measure import Row, geometric_mean
 
 
@@ -43,8 +44,8 @@ def _compared(rows: Sequence[Row]) -> list[list[str]]:
     peers = [name for name in names if name not in ours]
     heads = [*(f"{name.replace('_', ' ')}, ms" for name in ours), *(f"{name} / ours" for name in peers)]
     lines = [["qubits", "circuit", *heads]]
-    for num_qubits in dict.fromkeys(row.qubits for row in rows):
-        group = [row for row in rows if row.qubits == num_qubits]
+    for num_qubits, form in dict.fromkeys((row.qubits, _form(row)) for row in rows):
+        group = [row for row in rows if (row.qubits, _form(row)) == (num_qubits, form)]
         for row in group:
             times = [_number(row.values[name] * 1e3) if name in row.values else "" for name in ours]
             ratios = [_number(_ratio(row, name)) if name in row.values else "" for name in peers]
@@ -52,8 +53,17 @@ def _compared(rows: Sequence[Row]) -> list[list[str]]:
         if len(group) > 2:
             by_peer = [[_ratio(row, name) for row in group if name in row.values] for name in peers]
             means = [_number(geometric_mean(ratios)) if ratios else "" for ratios in by_peer]
-            lines.append([str(num_qubits), "*geometric mean*", *[""] * len(ours), *means])
+            lines.append([str(num_qubits), f"*geometric mean{form}*", *[""] * len(ours), *means])
     return lines
+
+
+def _form(row: Row) -> str:
+    """Return a comma and the form of a row's circuit.
+
+    The native form has neither.
+    """
+    form = row.case.rpartition(", ")[2]
+    return f", {form}" if form in FORMS and form != row.case else ""
 
 
 def _plain(rows: Sequence[Row]) -> list[list[str]]:
@@ -64,7 +74,9 @@ def _plain(rows: Sequence[Row]) -> list[list[str]]:
 
 def _ratio(row: Row, name: str) -> float:
     """Return a peer's time over ours at the same precision."""
-    return row.values[name] / row.values["ours_single" if name.startswith("qsim") else "ours"]
+    return (
+        row.values[name] / row.values["ours_single" if name.startswith("qsim") or name.endswith("_single") else "ours"]
+    )
 
 
 def _number(value: float) -> str:

@@ -2,14 +2,16 @@
 """The speed of the statevector engine and its peers.
 
 Each mode is a module in benchmarks/modes, whose docstring says what it measures. Without --mode all modes run, which
-takes most of an hour. All contenders run the same circuit in one process, in turns. A table shows our median
+takes more than an hour. All contenders run the same circuit in one process, in turns. A table shows our median
 milliseconds, and each peer's median time divided by ours. Peers are Aer's statevector method, qulacs without and with
-its light optimizer, qsim (single precision, compared with ours), Qiskit's BasicSimulator and Statevector (small sizes).
-They are the extra ``bench``:
+its light optimizer, qsim, PennyLane's lightning.qubit and lightning.kokkos, Qoro's Maestro, Qiskit's BasicSimulator and
+Statevector (small sizes). qsim and what ends in "_single" are in single precision, and compared with ours. They are the
+extra ``bench``:
 
     pip install -e '.[bench]'
     python benchmarks/engine.py --json results.json
     python benchmarks/engine.py --mode run --sizes 20,24 --families qft,volume --threads 1
+    python benchmarks/engine.py --mode run --forms cx,cz,ecr --threads 1
     python benchmarks/engine.py --markdown results.json
 """
 
@@ -23,7 +25,7 @@ import os
 import sys
 from pathlib import Path
 
-from _circuits import FAMILIES, sizes
+from _circuits import FAMILIES, FORMS, sizes
 from _measure import Options, Row, machine
 from _report import heading, table
 from modes import TITLES
@@ -31,7 +33,10 @@ from modes import TITLES
 from qfleet_worker.engines.statevector.warm import warm
 from qfleet_worker.machine.allocator import keep_freed_memory
 
-PEERS = ["aer", "aer_state", "qulacs", "qulacs_light", "qsim", "qsim_4", "statevector", "basic"]
+PEERS = [
+    "aer", "aer_state", "qulacs", "qulacs_light", "lightning", "kokkos", "maestro", "qsim", "qsim_4",
+    "lightning_single", "kokkos_single", "statevector", "basic",
+]  # fmt: skip
 
 
 def commas(text: str) -> list[str]:
@@ -45,6 +50,12 @@ def main() -> None:
     parser.add_argument("--mode", choices=TITLES, action="append", help="may be given several times (default: all)")
     parser.add_argument("--sizes", type=sizes, help="numbers of qubits, as 2-6,10 (default: what suits the mode)")
     parser.add_argument("--families", type=commas, help=f"of {', '.join(FAMILIES)} (default: what suits the mode)")
+    parser.add_argument(
+        "--forms",
+        type=commas,
+        default=["native"],
+        help=f"of {', '.join(FORMS)}: gates in the mode run (default: native)",
+    )
     parser.add_argument("--peers", type=commas, default=PEERS, help=f"of {', '.join(PEERS)} (default: all)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=int, default=9)
@@ -60,8 +71,9 @@ def main() -> None:
     # OpenMP reads it when the first peer is imported.
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     options = Options(
-        arguments.threads, arguments.peers, arguments.repeats, arguments.budget, arguments.sizes, arguments.families
-    )
+        arguments.threads, arguments.peers, arguments.repeats, arguments.budget, arguments.sizes, arguments.families,
+        arguments.forms,
+    )  # fmt: skip
     report = {"machine": machine(), "rows": []}
     print(heading(report["machine"]), flush=True)
     # As each process of a worker does. The peers benefit too.
