@@ -17,11 +17,14 @@ from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.expressions import FLOAT, Expression, Index
 from qfleet.wire.program.operations import IS_FLOW, Op
 from qfleet.wire.program.program import Operation, Program
+from qfleet_worker.engines.driver.cuts import cuts_of
 from qfleet_worker.engines.driver.expressions import Compiler, Evaluate, Memory, Value
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.liveness import NOTHING, BlockNames, NameEffects, live_names
+from qfleet_worker.engines.driver.moves import MOST_QUBITS, Moves
 from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.noisy_flow import NoisyStretch, noisy_stretches, with_measurements_last
+from qfleet_worker.engines.driver.pauli_images import GateImages
 from qfleet_worker.engines.driver.scope import Scope
 from qfleet_worker.engines.driver.stretches import AnyPlan, CompileOnce, Cutter, Stretch, events_of
 from qfleet_worker.engines.steps import EventStep
@@ -81,6 +84,8 @@ class Flow(Generic[AnyPlan]):
     limits: DriverLimits = DEFAULT_LIMITS
     #: ``None`` for a program without noise
     noise: Noise | None = None
+    #: the moves of errors, in a program whose states decide on nothing before its end
+    moves: Moves | None = None
     #: the readout error of each clbit that is measured at the end, with the event of its last measurement
     flips: dict[int, tuple[int, tuple[float, float]]] = dataclasses.field(default_factory=dict)
 
@@ -153,13 +158,18 @@ def _compile_noisy(
 ) -> Flow[AnyPlan]:
     """Compile the stretches of a noisy program without control flow."""
     noise = Noise(program)
+    images = GateImages(program) if noise.is_unitary else None
+    cuts = cuts_of(program, images)
     blocks: list[Block[AnyPlan]] = []
-    for stretch, noisy in noisy_stretches(program, noise, compile_stretch):
+    for stretch, noisy in noisy_stretches(program, noise, cuts, compile_stretch):
         plan = compile_stretch(stretch)
         following = None if stretch.last else len(blocks) + 1
         blocks.append(Block(plan, following=following, events=events_of(plan), noisy=noisy))
     live = [[0] * (len(block.plan.steps) + 1) for block in blocks]
-    return Flow(tuple(blocks), Scope(), live, limits=limits, noise=noise, flips=_final_flips(stretch))
+    moves = None
+    if images is not None and not any(block.events for block in blocks) and len(images.named) <= MOST_QUBITS:
+        moves = Moves(program, noise, images, cuts[:-1])
+    return Flow(tuple(blocks), Scope(), live, limits=limits, noise=noise, moves=moves, flips=_final_flips(stretch))
 
 
 def _final_flips(stretch: Stretch) -> dict[int, tuple[int, tuple[float, float]]]:

@@ -75,17 +75,14 @@ class ChannelBranch:
         effects: NDArray[np.complex128] = np.einsum("kij,kil->kjl", self.branch.operators.conj(), self.branch.operators)
         return effects
 
-    def paulis(self, wires: Sequence[int]) -> tuple[int, int] | None:
-        """Return the masks of wires that get X and Z.
+    @property
+    def paulis(self) -> tuple[int, int] | None:
+        """Return the masks of targets that get X and Z.
 
         Y is both. It is ``None`` for a branch of other operators.
         """
         branch = self.branch
-        if not branch.has_masks or branch.reset_mask:
-            return None
-        x = sum([(branch.x_mask >> target & 1) << wire for target, wire in enumerate(wires)])
-        z = sum([(branch.z_mask >> target & 1) << wire for target, wire in enumerate(wires)])
-        return x, z
+        return (branch.x_mask, branch.z_mask) if branch.has_masks and not branch.reset_mask else None
 
     def weights(self, densities: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return the probability of each operator, shape (states, operators).
@@ -197,6 +194,11 @@ class Noise:
         self._errors[self.waits] = 0
         #: the chance of no error of each site, and 1 where an error always happens: it is drawn by itself
         self._stays = np.where(self._errors == 1, 1.0, 1 - self._errors)
+
+    @property
+    def is_unitary(self) -> bool:
+        """Tell whether no error depends on a state."""
+        return all(branch.branch.is_unitary for channel in self.channels for branch in channel.branches)
 
     @property
     def errors_per_shot(self) -> float:

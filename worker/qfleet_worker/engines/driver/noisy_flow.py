@@ -18,9 +18,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.cost.errors import STRETCH_GATES
 from qfleet.wire.program.channels import Branch
-from qfleet.wire.program.operations import HAS_CHANNEL, HAS_TABLE, IS_UNITARY, Op
+from qfleet.wire.program.operations import HAS_CHANNEL, HAS_TABLE, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.stretches import AnyPlan, Cutter, Stretch, last_uses
@@ -145,7 +144,7 @@ class Stops(Generic[AnyPlan]):
 
 
 def noisy_stretches(
-    program: Program, noise: Noise, compile_stretch: Callable[[Stretch], AnyPlan]
+    program: Program, noise: Noise, cuts: Sequence[int], compile_stretch: Callable[[Stretch], AnyPlan]
 ) -> Iterator[tuple[Stretch, NoisyStretch[AnyPlan] | None]]:
     """Give the stretches of a program without control flow.
 
@@ -154,6 +153,7 @@ def noisy_stretches(
     Args:
         program: has its final measurements last.
         noise: that of the program.
+        cuts: the rows at which stretches begin, and the number of rows.
         compile_stretch: returns the plan of a stretch.
     """
     is_noise = HAS_CHANNEL[program.codes]
@@ -162,7 +162,6 @@ def noisy_stretches(
     kept = np.concatenate([[0], np.cumsum(~is_dropped)])
     sites = np.concatenate([[0], np.cumsum(is_noise)])
     cutter, quiet = Cutter(program), Cutter(without_jumps(program, noise, 0, errors=False))
-    cuts = _cuts(program)
     for start, end in pairwise(cuts):
         first, last = start == 0, end == len(program)
         whole = cutter.stretch(start, end, first=first, last=last)
@@ -200,23 +199,6 @@ def with_measurements_last(program: Program) -> Program:
         clbits=program.clbits[measurements],
         flips=program.flips.reshape(-1, 2)[measurements].reshape(-1) if len(program.flips) else program.flips,
     )
-
-
-def _cuts(program: Program) -> list[int]:
-    """Return the rows at which stretches begin, and the number of rows.
-
-    A stretch has noise, or random events and saves, and not both.
-    """
-    cuts, gates, noisy, others = [0], 0, False, False
-    for at, code in enumerate(program.codes.tolist()):
-        is_noise, is_gate = bool(HAS_CHANNEL[code]), bool(IS_UNITARY[code])
-        if (is_noise and others) or (noisy and not is_noise and not is_gate) or (is_gate and gates == STRETCH_GATES):
-            cuts.append(at)
-            gates, noisy, others = 0, False, False
-        gates += is_gate
-        noisy |= is_noise
-        others |= not is_noise and not is_gate
-    return [*cuts, len(program)]
 
 
 def without_jumps(program: Program, noise: Noise, first_site: int, *, errors: bool) -> Program:

@@ -20,6 +20,7 @@ from qfleet_worker.engines.driver.patterns import Patterns, patterns_of
 from qfleet_worker.engines.driver.shot_groups import ShotGroups
 from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.waiting import WaitingRun
+from qfleet_worker.engines.states.operators import Paulis
 from qfleet_worker.engines.steps import NoiseStep
 
 #: One among this many states with room is taken at a time: the others are for shots that part later.
@@ -168,23 +169,18 @@ class NoisyRun(WaitingRun[AnyPlan]):
         self, front: ShotFront, stretch: NoisyStretch[AnyPlan], patterns: Patterns, chosen: NDArray[np.int64]
     ) -> None:
         """Take many states through a stretch together, stopping at each error."""
-        hits: dict[int, list[tuple[int, int]]] = {}
-        for state, pattern in enumerate(chosen.tolist()):
-            for site, branch in patterns.errors(pattern):
-                hits.setdefault(site, []).append((state, branch))
         stops, done, numbered = stretch.stops, 0, True
-        for site in sorted(hits):
+        for site, hits in patterns.hits(chosen):
             place, step = stops.places[site], stops.noise[site]
             if place > done:
                 front.states.apply(stops.steps, done, place)
                 done = place
             branches = self._draws.channels[step.channel].branches
-            masks = [branches[branch].paulis(step.wires) for _, branch in hits[site]]
+            masks = [branches[branch].paulis for _, branch in hits]
             paulis = [each for each in masks if each is not None]
             if numbered and len(paulis) == len(masks):
-                which = np.array([state for state, _ in hits[site]])
-                x_masks, z_masks = np.array(paulis).T.copy()
-                front.states.paulis(which, x_masks, z_masks)
+                x_masks, z_masks = np.array(paulis).T
+                front.states.paulis(np.array([state for state, _ in hits]), Paulis(step.wires, x_masks, z_masks))
             else:
                 # States may get other numbers.
                 self._noise(front, step, 0)

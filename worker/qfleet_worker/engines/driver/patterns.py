@@ -32,6 +32,17 @@ class Patterns(NamedTuple):
         own = slice(int(self.starts[place]), int(self.starts[place + 1]))
         return list(zip(self.sites[own].tolist(), self.branches[own].tolist(), strict=True))
 
+    def hits(self, chosen: NDArray[np.int64]) -> list[tuple[int, list[tuple[int, int]]]]:
+        """Return the sites at which states have errors, in order.
+
+        `chosen` is the pattern of each state. Each site has pairs of a state and a branch.
+        """
+        hits: dict[int, list[tuple[int, int]]] = {}
+        for state, pattern in enumerate(chosen.tolist()):
+            for site, branch in self.errors(pattern):
+                hits.setdefault(site, []).append((state, branch))
+        return sorted(hits.items())
+
 
 def patterns_of(errors: Errors, first_site: int, end_site: int) -> Patterns | None:
     """Return the patterns of errors at some sites; ``None`` without errors.
@@ -59,3 +70,17 @@ def patterns_of(errors: Errors, first_site: int, end_site: int) -> Patterns | No
         _, numbers = np.unique(numbers * (len(codes) + 1) + following, return_inverse=True)
     _, examples = np.unique(numbers, return_index=True)
     return Patterns(shots[firsts], numbers.reshape(-1), examples, starts, sites, branches)
+
+
+def numbered(*columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give each distinct row of some columns a number.
+
+    Returns:
+        The number of each row, and a place that has each number.
+    """
+    numbers = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        values, places = np.unique(column, return_inverse=True)
+        _, numbers = np.unique(numbers * len(values) + places.reshape(-1), return_inverse=True)
+    _, examples = np.unique(numbers, return_index=True)
+    return numbers.reshape(-1), examples

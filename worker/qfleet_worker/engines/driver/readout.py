@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.moves import MovedErrors
 from qfleet_worker.engines.driver.noise import flipped
 from qfleet_worker.engines.driver.shot_records import ShotRecords
 from qfleet_worker.engines.driver.stretches import AnyPlan, CompiledPlan
@@ -28,6 +29,7 @@ def read(
     first: int,
     tally: Tally,
     last: int = -1,
+    moved: MovedErrors | None = None,
 ) -> ComplexArray | None:
     """Measure a front's shots at the end, and count the outcomes.
 
@@ -39,6 +41,7 @@ def read(
         first: the number in `tally` of the shot that `uniforms` begins with.
         tally: takes the outcomes.
         last: the number of the last shot of all, if its amplitudes are asked for.
+        moved: the errors of shots that flip what is measured.
 
     Returns:
         The amplitudes after the shot `last`, if it is in the front.
@@ -49,8 +52,10 @@ def read(
     amplitudes: ComplexArray | None = None
     plan = flow.blocks[front.block].plan
     shots, states = front.groups.settle()
-    counted = last < 0 and not tally.keeps_shots and not flow.flips and not records.clbits
-    for samples in front.states.sample(plan, shots, states, uniforms, counted):
+    opposed = moved if moved is not None and moved.flips[shots].any() else None
+    counted = last < 0 and not tally.keeps_shots and not flow.flips and not records.clbits and opposed is None
+    for found in front.states.sample(plan, shots, states, uniforms, counted):
+        samples = found if opposed is None else _opposed(found, opposed, plan)
         active = [wire for wire in plan.measured if wire in samples.bits]
         if flow.flips:
             _add_rows(samples, plan, records, first, tally, _read_at_end(samples, flow, plan, uniforms))
@@ -63,6 +68,24 @@ def read(
             values = {wire: int(samples.basis_states[-1]) >> samples.bits[wire] & 1 for wire in active}
             amplitudes = front.states.statevector(state, plan, values, complex(front.phases[state]))
     return amplitudes
+
+
+def _opposed(samples: Samples, moved: MovedErrors, plan: CompiledPlan) -> Samples:
+    """Return samples with the opposite values of some wires; see `read`."""
+    masks = moved.flips[samples.shots]
+    found, bits = samples.basis_states, dict(samples.bits)
+    if not bits:
+        found = np.zeros_like(masks)
+    for wire in plan.measured:
+        # Each shot has a value of its own.
+        if wire not in bits:
+            bits[wire] = len(bits)
+            found = found | samples.values.get(wire, 0) << bits[wire]
+    for rank, qubit in enumerate(moved.qubits):
+        bit = bits.get(plan.wires[qubit])
+        if bit is not None:
+            found = found ^ (masks >> rank & 1) << bit
+    return samples._replace(basis_states=found, bits=bits)
 
 
 def _add(samples: Samples, plan: CompiledPlan, active: list[int], first: int, tally: Tally) -> None:

@@ -17,11 +17,13 @@ from qfleet_worker.engines.driver.branches import exact_means
 from qfleet_worker.engines.driver.draws import Draws
 from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.moves import MovedErrors
 from qfleet_worker.engines.driver.noisy_run import NoisyRun
 from qfleet_worker.engines.driver.readout import read
 from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, ShotRecords
 from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.trajectories import ShotRun
+from qfleet_worker.engines.driver.tree_run import TreeRun
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
@@ -100,6 +102,22 @@ def ends(
         records.forget(left)
 
 
+def tree_ends(flow: Flow[AnyPlan], source: StateSource, shots: int, moved: MovedErrors) -> Iterator[ShotFront]:
+    """Run a program whose errors are moved; see `ends`.
+
+    Args:
+        flow: the compiled program.
+        source: makes the states.
+        shots: their number.
+        moved: their errors.
+    """
+    left = np.arange(shots)
+    while len(left):
+        run = TreeRun(flow, source, moved, left)
+        yield from run.run()
+        left = run.put_off()
+
+
 def _run_parts(
     experiment: Experiment, flow: Flow[Any], source: StateSource, tally: Tally, saver: Saver
 ) -> tuple[ComplexArray | None, int]:
@@ -117,6 +135,11 @@ def _run_parts(
         uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
         draws, records = Draws(flow.noise, uniforms, shots), ShotRecords(shots)
         patterns += draws.num_patterns()
+        if last < 0 and flow.moves is not None and draws.errors is not None:
+            moved = flow.moves.moved(draws.errors, shots)
+            for front in tree_ends(flow, source, shots, moved):
+                read(front, flow, records, uniforms, first, tally, moved=moved)
+            continue
         for front in ends(flow, source, shots, draws, records, saver.taking(first), saver.phases):
             after = read(front, flow, records, uniforms, first, tally, last - first)
             amplitudes = amplitudes if after is None else after

@@ -39,6 +39,11 @@ class CompiledPlan(Protocol):
         ...
 
     @property
+    def wires(self) -> tuple[int, ...]:
+        """Return the wire of each qubit at the end."""
+        ...
+
+    @property
     def measured(self) -> tuple[int, ...]:
         """Return the wires that are measured at the end."""
         ...

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
+from qfleet_worker.engines.states.operators import Paulis
 
 #: Shots that are sampled at a time.
 SHOTS: Final = 1 << 18
@@ -157,21 +158,15 @@ class States(Protocol):
         """Return the number of further states that there is room for."""
         ...
 
-    def fork(self, which: NDArray[np.int64]) -> States:
-        """Return copies of states, which may be asked for more than once.
+    def fork(self, which: NDArray[np.int64], paulis: Paulis | None = None) -> States:
+        """Return copies of states, with a Pauli on each if given.
 
-        There is `room` for them. A copy may be lost all the same.
+        There is `room` for them. A state may be asked for more than once. A copy may be lost all the same.
         """
         ...
 
-    def paulis(self, which: NDArray[np.int64], x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> None:
-        """Apply a Pauli to each of some states.
-
-        Args:
-            which: the numbers of the states.
-            x_masks: the wires that get X or Y, bit w for wire w, shape (states,).
-            z_masks: those that get Z or Y.
-        """
+    def paulis(self, which: NDArray[np.int64], paulis: Paulis) -> None:
+        """Apply a Pauli to each of some states; `which` has their numbers."""
         ...
 
     def norms(self) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from qfleet_worker.engines.bits import places as places_of
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
-from qfleet_worker.engines.states.operators import PAULIS, OperatorStep
+from qfleet_worker.engines.states.operators import PAULIS, OperatorStep, Paulis
 from qfleet_worker.engines.states.store import StateStore, StoredState
 from qfleet_worker.engines.states.ways import Ways
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
@@ -160,26 +160,30 @@ class OneByOne:
         """See `States.room`."""
         return self._store.room()
 
-    def fork(self, which: NDArray[np.int64]) -> OneByOne:
+    def fork(self, which: NDArray[np.int64], paulis: Paulis | None = None) -> OneByOne:
         """See `States.fork`."""
         places: dict[int, list[int]] = {}
         for place, number in enumerate(which.tolist()):
             places.setdefault(number, []).append(place)
-        copies = [StoredState() for _ in which.tolist()]
-        for state in copies:
+        states = [StoredState() for _ in which.tolist()]
+        for state in states:
             state.lost = True
         for number, _ in self._turns(places):
             for place in places[number]:
-                copies[place] = self._store.copy() or copies[place]
-        return OneByOne(self._store, copies)
+                states[place] = self._store.copy() or states[place]
+        copies = OneByOne(self._store, states)
+        if paulis is not None:
+            copies.paulis(np.arange(len(which)), paulis)
+        return copies
 
-    def paulis(self, which: NDArray[np.int64], x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> None:
+    def paulis(self, which: NDArray[np.int64], paulis: Paulis) -> None:
         """See `States.paulis`."""
-        masks = dict(zip(which.tolist(), zip(x_masks.tolist(), z_masks.tolist(), strict=True), strict=True))
+        pairs = zip(paulis.x_masks.tolist(), paulis.z_masks.tolist(), strict=True)
+        masks = {number: (x, z) for number, (x, z) in zip(which.tolist(), pairs, strict=True) if x | z}
         for number, simulator in self._turns(masks):
             x, z = masks[number]
-            for wire in places_of(x | z):
-                simulator.multiply((wire,), PAULIS[x >> wire & 1, z >> wire & 1])
+            for bit in places_of(x | z):
+                simulator.multiply((paulis.wires[bit],), PAULIS[x >> bit & 1, z >> bit & 1])
             self._states[number].fingerprint = None
 
     def norms(self) -> NDArray[np.float64]:

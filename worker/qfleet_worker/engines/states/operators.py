@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -23,6 +24,16 @@ class Factor(NamedTuple):
     wires: tuple[int, ...]
     #: complex128, shape (2**wires, 2**wires)
     matrix: NDArray[np.complex128]
+
+
+class Paulis(NamedTuple):
+    """A Pauli for each of some states."""
+
+    #: the wires of the masks: bit i belongs to ``wires[i]``
+    wires: Sequence[int]
+    #: int64, shape (states,): the wires that get X or Y, and those that get Z or Y
+    x_masks: NDArray[np.int64]
+    z_masks: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,32 @@ def multiply(  # noqa: C901 - a kernel
             base = ((base | mask) + 1) & ~mask
 
 
+@compiled_for("{real}[:, ::1]", "int64[::1]", "int64[::1]", "int64[::1]", "{real}[:, ::1]")
+def fork(
+    states: NDArray[Any], sources: NDArray[Any], x_masks: NDArray[Any], z_masks: NDArray[Any], out: NDArray[Any]
+) -> None:
+    """Write copies of some rows with Paulis.
+
+    Rows are real and imaginary parts. The masks are those of `paulis`.
+    """
+    size = states.shape[1] >> 1
+    for number in range(len(sources)):
+        source, target, x, z = states[sources[number]], out[number], x_masks[number], z_masks[number]
+        ys = popcount(x & z) & 3
+        lowest = (x | z) & -(x | z)
+        run = size if lowest == 0 else lowest
+        for begin in range(0, size, run):
+            at, to = 2 * begin, 2 * (begin ^ x)
+            sign = -1.0 if (popcount(begin & z) ^ ys >> 1) & 1 else 1.0
+            if ys & 1:
+                for pair in range(0, 2 * run, 2):
+                    target[to + pair] = -sign * source[at + pair + 1]
+                    target[to + pair + 1] = sign * source[at + pair]
+            else:
+                for place in range(2 * run):
+                    target[to + place] = sign * source[at + place]
+
+
 @compiled_for("{complex}[:, ::1]", "int64[::1]", "int64[::1]", "int64[::1]")
 def paulis(states: NDArray[Any], chosen: NDArray[Any], x_masks: NDArray[Any], z_masks: NDArray[Any]) -> None:
     """Apply a Pauli to each of some rows.

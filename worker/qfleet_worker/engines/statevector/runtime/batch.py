@@ -19,7 +19,8 @@ from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.comparison import TOLERANCE
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
 from qfleet_worker.engines.states.dense import DenseAnswers
-from qfleet_worker.engines.states.operators import OperatorStep
+from qfleet_worker.engines.states.operators import OperatorStep, Paulis
+from qfleet_worker.engines.states.paulis import spread
 from qfleet_worker.engines.states.ways import Ways
 from qfleet_worker.engines.statevector.compiler.binding import with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
@@ -74,14 +75,19 @@ class BatchSource:
         self.free, self.top = self._all - 1, 0
         return self.copies(first, np.zeros(1, np.int64))
 
-    def copies(self, states: ComplexArray, which: NDArray[np.int64]) -> Batch:
-        """Return copies of rows, behind all copies that were made before."""
+    def copies(self, states: ComplexArray, which: NDArray[np.int64], paulis: Paulis | None = None) -> Batch:
+        """Return copies of rows, behind all earlier copies; see `States.fork`."""
         begin, end = self.top, self.top + len(which)
-        if end > len(self.pool):
-            return Batch(self, states[which])
-        np.take(states, which, axis=0, out=self.pool[begin:end], mode="clip")
+        pooled = end <= len(self.pool)
+        copies = self.pool[begin:end] if pooled else np.empty((len(which), self.size), self.dtype)
+        real = states.real.dtype
+        none = np.zeros(len(which), np.int64)
+        x, z = (none, none) if paulis is None else _masks(paulis)
+        rows.fork(states.view(real), np.ascontiguousarray(which), x, z, copies.view(real))
+        if not pooled:
+            return Batch(self, copies)
         self.top = end
-        return Batch(self, self.pool[begin:end], begin, end)
+        return Batch(self, copies, begin, end)
 
 
 class Batch:
@@ -218,14 +224,14 @@ class Batch:
         """See `States.room`."""
         return self._source.free
 
-    def fork(self, which: NDArray[np.int64]) -> Batch:
+    def fork(self, which: NDArray[np.int64], paulis: Paulis | None = None) -> Batch:
         """See `States.fork`."""
         self._source.free -= len(which)
-        return self._source.copies(self._states, which)
+        return self._source.copies(self._states, which, paulis)
 
-    def paulis(self, which: NDArray[np.int64], x_masks: NDArray[np.int64], z_masks: NDArray[np.int64]) -> None:
+    def paulis(self, which: NDArray[np.int64], paulis: Paulis) -> None:
         """See `States.paulis`."""
-        rows.paulis(self._states, which, x_masks, z_masks)
+        rows.paulis(self._states, np.ascontiguousarray(which), *_masks(paulis))
 
     def norms(self) -> NDArray[np.float64]:
         """See `States.norms`."""
@@ -306,3 +312,11 @@ class Batch:
         for wire, value in values.items():
             simulator.project(wire, value, simulator.weights(wire)[value])
         return simulator.statevector(plan, phase)
+
+
+def _masks(paulis: Paulis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the masks of Paulis over all wires."""
+    wires, x, z = paulis
+    if list(wires) == list(range(len(wires))):
+        return np.ascontiguousarray(x), np.ascontiguousarray(z)
+    return spread(x, wires), spread(z, wires)
