@@ -63,6 +63,9 @@ def jumps_of(channel: Channel) -> Jumps | None:
     if abs(trace) > _NEGLIGIBLE:
         # As near to the identity as a phase takes it.
         operators[0] *= trace.conjugate() / abs(trace)
+    for part in (operators.real, operators.imag):
+        # Exact zeros: less is multiplied.
+        part[np.abs(part) < _NEGLIGIBLE] = 0
     kept = (chances > _NEGLIGIBLE) | (np.arange(len(chances)) == 0)
     least = np.linalg.eigvalsh(operators[0].conj().T @ operators[0])[0]
     return Jumps(operators[kept], chances[kept], max(float(least), 0.0))

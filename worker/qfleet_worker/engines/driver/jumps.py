@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.jumps import Jumps
 from qfleet_worker.engines.driver.ways import weights_of
+from qfleet_worker.engines.states.contract import States
 from qfleet_worker.engines.states.operators import Factor
 
 
@@ -20,21 +21,37 @@ class JumpOperators:
         # Copies: machine code is compiled for arrays that can be written to.
         self.operators = [np.array(operator) for operator in jumps.operators]
         self._effects = np.einsum("kij,kil->kjl", jumps.operators.conj(), jumps.operators)
+        stays = self._effects[0]
+        #: the effect of no jump on each basis state; ``None`` if it isn't diagonal
+        self._stays = stays.diagonal().real.copy() if (stays == np.diag(stays.diagonal())).all() else None
         #: the smallest part that the squared norm of any state falls to without a jump
         self.least = jumps.least
+
+    @property
+    def number(self) -> int:
+        """Return the number of operators."""
+        return len(self.operators)
 
     @property
     def stay(self) -> NDArray[np.complex128]:
         """Return the operator of no jump."""
         return self.operators[0]
 
-    def weights(self, densities: NDArray[np.complex128]) -> NDArray[np.float64]:
+    def stays(self, states: States, wires: Sequence[int]) -> NDArray[np.float64]:
+        """Return the probability of no jump in each state, shape (states,)."""
+        if self._stays is None:
+            every = np.arange(len(states))
+            return weights_of(self._effects, states.densities(every, wires))[:, 0]
+        populations = states.populations(wires)
+        stays: NDArray[np.float64] = populations @ self._stays / populations.sum(axis=1)
+        return stays
+
+    def weights(self, states: States, which: NDArray[np.int64], wires: Sequence[int]) -> NDArray[np.float64]:
         """Return the probability of each operator, shape (states, operators).
 
-        Args:
-            densities: the reduced density matrices of the targets, shape (states, 2**targets, 2**targets).
+        `which` are the numbers of the states.
         """
-        return weights_of(self._effects, densities)
+        return weights_of(self._effects, states.densities(which, wires))
 
     def factors(self, wires: Sequence[int]) -> tuple[tuple[Factor, ...], ...]:
         """Return the factors of each operator, on these wires."""

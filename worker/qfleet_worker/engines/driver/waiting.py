@@ -148,22 +148,30 @@ class WaitingRun(ShotRun[AnyPlan]):
     def _jump(self, front: ShotFront, step: NoiseStep, jumps: JumpOperators) -> None:
         """Take a front through a channel with jumps."""
         while True:
-            weights = jumps.weights(front.states.densities(np.arange(len(front.states)), step.wires))
+            stay = jumps.stays(front.states, step.wires)
             if not self._give_up(front):
                 break
-        shots, states = front.groups.settle()
-        if not len(shots):
+        if not len(front.states):
             return
         # Jumps less probable than that are rounding errors.
-        stay = np.where(weights[:, 0] > 1 - NEGLIGIBLE, 1.0, weights[:, 0])
-        waits = self._waits[shots]
-        leaps = waits >= stay[states]
+        stay = np.where(stay > 1 - NEGLIGIBLE, 1.0, stay)
+        shots, states = front.groups.settle()
+        leaps = self._waits[shots] >= stay[states]
+        which, member = np.unique(states[leaps], return_inverse=True)
+        chances = jumps.weights(front.states, which, step.wires) if len(which) else None
+        if self._give_up(front):
+            # Another state has been lost.
+            self._jump(front, step, jumps)
+            return
         drawn = np.zeros(len(shots), np.int64)
-        self._waits[shots[~leaps]] = waits[~leaps] / stay[states[~leaps]]
-        if leaps.any():
+        weights = np.ones((len(front.states), jumps.number))
+        weights[:, 0] = stay
+        self._waits[shots[~leaps]] /= stay[states[~leaps]]
+        if chances is not None:
             own = shots[leaps]
-            chances = weights[:, 1:] / np.maximum(1 - stay, NEGLIGIBLE)[:, None]
-            drawn[leaps] = 1 + draw_ways(self._draws.uniforms.of(step.event + 1, own), chances, states[leaps])
+            given = chances[:, 1:] / chances[:, 1:].sum(axis=1, keepdims=True)
+            drawn[leaps] = 1 + draw_ways(self._draws.uniforms.of(step.event + 1, own), given, member)
             self._waits[own] = self._draws.uniforms.of(step.event, own)
+            weights[which, 1:] = chances[:, 1:]
         self._part(front, OperatorStep(jumps.factors(step.wires)), drawn, weights)
         self._give_up(front)

@@ -178,6 +178,14 @@ class State:
         """Multiply some wires by any matrix, shape (2**wires, 2**wires)."""
         self._apply_dense(Dense(tuple(wires), tuple(wires), matrix), ())
 
+    def populations(self, wires: Sequence[int]) -> NDArray[np.float64]:
+        """Return the probabilities of the values of some wires, shape (2**wires,)."""
+        return self.answers().probabilities(wires)
+
+    def density_matrix(self, wires: Sequence[int]) -> NDArray[np.complex128]:
+        """Return the reduced density matrix of some wires, shape (2**wires, 2**wires)."""
+        return self.answers().density_matrix(wires).reshape(1 << len(wires), -1)
+
     def norm_squared(self) -> float:
         """Return the squared norm."""
         floats = self._floats().astype(np.float64, copy=False)

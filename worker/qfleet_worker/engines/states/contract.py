@@ -132,6 +132,19 @@ class States(Protocol):
         """
         ...
 
+    def populations(self, wires: Sequence[int]) -> NDArray[np.float64]:
+        """Return the probabilities of the values of some wires, in each state.
+
+        They aren't normalised. Those of a lost state have no meaning.
+
+        Args:
+            wires: at least one; the first is the lowest bit of a value.
+
+        Returns:
+            Shape (states, 2**wires).
+        """
+        ...
+
     def branch(self, step: Any, taken: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.int64]:
         """Let each state go the ways that its shots take.
 

@@ -85,7 +85,14 @@ class OneByOne:
         places = {number: place for place, number in enumerate(which.tolist())}
         found = np.zeros((len(which), 1 << len(wires), 1 << len(wires)), np.complex128)
         for number, simulator in self._turns(places):
-            found[places[number]] = simulator.answers().density_matrix(wires).reshape(found.shape[1:])
+            found[places[number]] = simulator.density_matrix(wires)
+        return found
+
+    def populations(self, wires: Sequence[int]) -> NDArray[np.float64]:
+        """See `States.populations`."""
+        found = np.ones((len(self._states), 1 << len(wires)))
+        for number, simulator in self._turns():
+            found[number] = simulator.populations(wires)
         return found
 
     def branch(

@@ -98,14 +98,14 @@ def layers(gamma: float) -> Program:
 
 
 def test_only_shots_that_jump_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    densities = Batch.densities
+    asked: list[int] = []
+    populations = Batch.populations
 
-    def counted(self: Batch, which: np.ndarray, wires: tuple[int, ...]) -> np.ndarray:
-        asked.append(len(which))
-        return densities(self, which, wires)
+    def counted(self: Batch, wires: tuple[int, ...]) -> np.ndarray:
+        asked.append(len(self))
+        return populations(self, wires)
 
-    monkeypatch.setattr(Batch, "densities", counted)
+    monkeypatch.setattr(Batch, "populations", counted)
     assert jumps_of(damping(1e-9)) is not None
     StatevectorSimulator().run(make_experiment(layers(1e-9), 5000, 1))
     assert asked == []

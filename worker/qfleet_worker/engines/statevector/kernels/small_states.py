@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
+from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code
 
 
 @compiled_for("{complex}[:, ::1]", "int64", "float64[:, ::1]")
@@ -70,6 +70,25 @@ def collapse(
                 out[row, at + wire - given] = 0
 
 
+@inner_code
+def _scale(row: NDArray[Any], mask: int, places: NDArray[Any], matrix: NDArray[Any]) -> None:
+    """Multiply a row by a diagonal matrix.
+
+    ``places[i]`` is the index bits of value i of the wires in `mask`.
+    """
+    size, run = len(row), mask & -mask
+    for place in range(len(places)):
+        factor, base = matrix[place, place], places[place]
+        free = size - 1 & ~mask & -run
+        high = 0
+        while True:
+            for at in range(base | high, (base | high) + run):
+                row[at] *= factor
+            high = (high - free) & free
+            if high == 0:
+                break
+
+
 @compiled_for("{complex}[:, ::1]", "int64[::1]", "float64[::1]", "int64[::1]", "complex128[:, ::1]")
 def multiply(  # noqa: C901 - a kernel
     states: NDArray[Any], chosen: NDArray[Any], factors: NDArray[Any], wires: NDArray[Any], matrix: NDArray[Any]
@@ -87,11 +106,18 @@ def multiply(  # noqa: C901 - a kernel
     for place in range(side):
         for bit in range(len(wires)):
             places[place] |= (place >> bit & 1) << wires[bit]
+    is_diagonal = True
+    for i in range(side):
+        for j in range(side):
+            is_diagonal &= i == j or matrix[i, j] == 0
     for number in range(len(chosen)):
         row = states[chosen[number]]
         for i in range(side):
             for j in range(side):
                 scaled[i, j] = matrix[i, j] * factors[number]
+        if is_diagonal:
+            _scale(row, mask, places, scaled)
+            continue
         if side == 2:
             half = places[1]
             a, b, c, d = scaled[0, 0], scaled[0, 1], scaled[1, 0], scaled[1, 1]
@@ -189,6 +215,34 @@ def densities(states: NDArray[Any], chosen: NDArray[Any], wires: NDArray[Any], f
         for i in range(side):
             for j in range(i):
                 matrix[j, i] = matrix[i, j].conjugate()
+
+
+@compiled_for("{complex}[:, ::1]", "int64[::1]", "float64[:, ::1]")
+def populations(states: NDArray[Any], wires: NDArray[Any], sums: NDArray[Any]) -> None:
+    """Write each row's sums of squares by the values of some wires.
+
+    `sums` has shape (rows, values); the first wire is the lowest bit of a value.
+    """
+    size = states.shape[1]
+    mask = 0
+    for wire in wires:
+        mask |= 1 << wire
+    run = mask & -mask
+    free = size - 1 & ~mask & -run
+    for value in range(sums.shape[1]):
+        base = 0
+        for bit in range(len(wires)):
+            base |= (value >> bit & 1) << wires[bit]
+        for row in range(states.shape[0]):
+            total, high = 0.0, 0
+            while True:
+                for at in range(base | high, (base | high) + run):
+                    number = states[row, at]
+                    total += np.float64(number.real) * number.real + np.float64(number.imag) * number.imag
+                high = (high - free) & free
+                if high == 0:
+                    break
+            sums[row, value] = total
 
 
 @compiled_for("{complex}[:, ::1]", "int64[::1]", "float64[::1]", "int64[::1]", "float64", "int64[::1]")

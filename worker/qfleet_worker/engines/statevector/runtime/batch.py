@@ -188,6 +188,12 @@ class Batch:
         rows.densities(self._states, which, np.array(wires), found)
         return found
 
+    def populations(self, wires: Sequence[int]) -> NDArray[np.float64]:
+        """See `States.populations`."""
+        sums = np.empty((len(self), 1 << len(wires)))
+        rows.populations(self._states, np.array(wires), sums)
+        return sums
+
     def _multiply(self, step: OperatorStep, ways: Ways, weights: NDArray[np.float64]) -> NDArray[np.int64]:
         """Multiply each state by the operators of its ways; see `States.branch`."""
         chosen = np.concatenate([ways.first, ways.ways])

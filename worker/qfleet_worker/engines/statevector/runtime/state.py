@@ -26,12 +26,10 @@ from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.machine_code.registry import flat
+from qfleet_worker.engines.statevector.runtime import wide
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
-
-#: Amplitudes that are multiplied by a wide matrix at a time.
-BLOCK = 1 << 16
 
 _run_stage = flat(execute.run_stage)
 
@@ -235,6 +233,28 @@ class State:
         """Multiply some wires by any matrix, shape (2**wires, 2**wires)."""
         self._apply_wide(Wide(tuple(wires), 0, 0, matrix))
 
+    def populations(self, wires: Sequence[int]) -> NDArray[np.float64]:
+        """Return the probabilities of the values of some wires, shape (2**wires,).
+
+        They aren't normalised.
+        """
+        sums = np.zeros(1 << len(wires))
+        targets = sum(1 << wire for wire in wires)
+        self._touch(targets)
+        parts.add_populations(self._all, self.known & ~targets, wide.places(wires), sums)
+        return sums
+
+    def density_matrix(self, wires: Sequence[int]) -> NDArray[np.complex128]:
+        """Return the reduced density matrix of some wires, which isn't normalised.
+
+        Its shape is (2**wires, 2**wires).
+        """
+        sums = np.zeros((1 << len(wires), 1 << len(wires)), np.complex128)
+        targets = sum(1 << wire for wire in wires)
+        self._touch(targets)
+        parts.add_density(self._all, self.known & ~targets, wide.places(wires), sums)
+        return sums
+
     def norm_squared(self) -> float:
         """Return the squared norm."""
         return float(parts.norm_squared(self._all, self.known))
@@ -353,42 +373,22 @@ class State:
         targets = sum(1 << wire for wire in step.targets)
         self._touch(targets | step.controls)
         free = self.known & ~targets & ~step.controls
-        low, high = _offsets(step.targets)
+        low, high = wide.offsets(step.targets)
         if step.table.ndim == 1:
             parts.multiply(self._all, free, step.values, low, high, step.table)
             return
-        offsets = (high[:, None] | low).reshape(-1)
-        count = 1 << popcount(free)
-        at_once = max(1, BLOCK >> len(step.targets))
-        rows = max(1, BLOCK >> len(step.targets))
-        for begin in range(0, count, at_once):
-            bases = np.empty(min(at_once, count - begin), np.int64)
-            parts.places(free, step.values, begin, bases)
-            where = offsets[:, None] + bases
-            before = self._all[where]
-            # A few rows at a time: the matrix may be larger than the state, and of another precision.
-            for row in range(0, len(step.table), rows):
-                matrix = step.table[row : row + rows].astype(self.dtype, copy=False)
-                self._all[where[row : row + rows]] = matrix @ before
+        if len(step.targets) <= wide.SMALL:
+            at, small = wide.places(step.targets), step.table.astype(self.dtype)
+            self._team.share(
+                1 << popcount(free & (free + 1)),
+                lambda begin, end: parts.multiply_matrix(self._all, free, step.values, at, small, begin, end),
+            )
+            return
+        wide.multiply(self._all, free, step)
 
     def _prepare(self, step: Prepare) -> None:
-        low, high = _offsets(step.targets)
+        low, high = wide.offsets(step.targets)
         for wire in step.targets:
             self.values[wire] = 0
         parts.spread_out(self._all, self.known, low, high, step.table)
         self.known |= sum(1 << wire for wire in step.targets)
-
-
-def _offsets(targets: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the parts of an index by the values of wires.
-
-    One part is for the lower half of the wires, one for the upper half.
-    """
-    half = (len(targets) + 1) // 2
-    halves = []
-    for wires in (targets[:half], targets[half:]):
-        values = np.arange(1 << len(wires))
-        halves.append(np.zeros(1 << len(wires), np.int64))
-        for bit, wire in enumerate(wires):
-            halves[-1] |= (values >> bit & 1) << wire
-    return halves[0], halves[1]
