@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from qfleet_worker.engines.driver.front import ShotFront
 from qfleet_worker.engines.driver.moves import MovedErrors
 from qfleet_worker.engines.driver.noisy_run import NoisyRun
 from qfleet_worker.engines.driver.readout import read
+from qfleet_worker.engines.driver.shot_groups import ShotGroups
 from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_A_SAVE_IN_A_LOOP, ShotRecords
 from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.trajectories import ShotRun
@@ -130,6 +132,8 @@ def _run_parts(
     last = experiment.shots - 1 if experiment.request.output == Output.STATEVECTOR else -1
     amplitudes: ComplexArray | None = None
     patterns = 0
+    together = _stay_together(flow)
+    arrived: ShotFront | None = None
     for first in range(0, experiment.shots, at_once):
         shots = min(at_once, experiment.shots - first)
         uniforms = Uniforms(experiment.seed, experiment.first_shot + first, shots)
@@ -140,10 +144,21 @@ def _run_parts(
             for front in tree_ends(flow, source, shots, moved):
                 read(front, flow, records, uniforms, first, tally, moved=moved)
             continue
-        for front in ends(flow, source, shots, draws, records, saver.taking(first), saver.phases):
+        if arrived is not None and together:
+            # The state is still the one at the end.
+            arrived.groups = ShotGroups(np.arange(shots))
+        else:
+            fronts = ends(flow, source, shots, draws, records, saver.taking(first), saver.phases)
+            arrived = next(fronts)
+        for front in chain([arrived], () if together else fronts):
             after = read(front, flow, records, uniforms, first, tally, last - first)
             amplitudes = amplitudes if after is None else after
     return amplitudes, patterns
+
+
+def _stay_together(flow: Flow[Any]) -> bool:
+    """Tell whether all shots come to the end with one state, and have written nothing."""
+    return flow.noise is None and not any(block.events or block.store is not None for block in flow.blocks)
 
 
 def _numbers_per_shot(flow: Flow[Any]) -> int:
