@@ -197,8 +197,9 @@ class Noise:
 
     @property
     def is_unitary(self) -> bool:
-        """Tell whether no error depends on a state."""
-        return all(branch.branch.is_unitary for channel in self.channels for branch in channel.branches)
+        """Tell whether no error depends on a state, and no shot jumps."""
+        unitary = all(branch.branch.is_unitary for channel in self.channels for branch in channel.branches)
+        return unitary and not self.waits.any()
 
     @property
     def errors_per_shot(self) -> float:

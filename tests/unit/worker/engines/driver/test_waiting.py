@@ -22,6 +22,7 @@ from noise_oracle import (
     program_of,
 )
 
+from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.jumps import jumps_of
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
@@ -86,6 +87,24 @@ def test_a_norm_that_underflows_has_fallen_below_all_numbers(engine: str) -> Non
 @pytest.mark.parametrize(("gamma", "places"), [(0.001, 400), (0.01, 100), (0.45, 2)])
 def test_an_excited_state_decays_exponentially(gamma: float, places: int, precision: str) -> None:
     assert_exact(decaying(gamma, places), 40_000, 2, precision=precision)
+
+
+def turning(*angles: float) -> Channel:
+    """Return a channel that turns by one of some angles: nearly the same unitary each time."""
+    cos, sin = np.cos(angles), np.sin(angles)
+    turns = np.array([[cos, -sin], [sin, cos]], np.complex128).transpose(2, 0, 1)
+    return Channel.of(1, [Branch(0.0), *[Branch(1 / len(angles), operators=turn[None]) for turn in turns]])
+
+
+@pytest.mark.parametrize("channel", [turning(0.4), turning(0.4, 0.5, 0.6)], ids=["one", "several"])
+def test_paulis_before_and_behind_unitaries_that_are_nearly_certain(channel: Channel) -> None:
+    assert jumps_of(channel) is not None
+    flip = Channel.of(1, [Branch(0.9), Branch(0.1, z_mask=1)])
+    rows = [op(Op.H, [0])]
+    for _ in range(6):
+        rows += [op(Op.X, [1]), noise(flip, 0), noise(channel, 0), noise(depolarizing(0.01, 2), 0, 1)]
+        rows += [op(Op.X, [0], controls=[1])]
+    assert_exact(program_of(2, 2, [*rows, measure(0, 0), measure(1, 1)]), 40_000, 1)
 
 
 def layers(gamma: float) -> Program:
