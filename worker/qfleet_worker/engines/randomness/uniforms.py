@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.randomness.pcg64 import REACH, numbers_at
 
-#: Numbers are computed one by one where fewer than one among this number is wanted.
+#: Numbers are computed one by one where fewer than one among this number is wanted, out of this many at least.
 FEW = 12
+MANY = 1 << 15
 
 
 class Uniforms:
@@ -50,7 +51,7 @@ class Uniforms:
         stream = np.random.PCG64(key).advance(self._first_shot + first)
         if span == len(shots):
             return np.random.Generator(stream).random(span)
-        if len(shots) * FEW < span <= REACH:
+        if MANY <= span <= REACH and len(shots) * FEW < span:
             return numbers_at(stream, shots - first)
         if len(self._room) < span:
             self._room = np.empty(self._shots)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code
 
+#: Amplitudes that are permuted together.
+LANES = 8
+
 
 @compiled_for("{complex}[:, ::1]", "int64", "float64[:, ::1]")
 def weights(states: NDArray[Any], wire: int, sums: NDArray[Any]) -> None:
@@ -148,21 +151,37 @@ def fork(
     Rows are real and imaginary parts. The masks are those of `paulis`.
     """
     size = states.shape[1] >> 1
+    lanes = min(LANES, size)
+    places, signs = np.empty(2 * lanes, np.int64), np.empty(2 * lanes, states.dtype)
     for number in range(len(sources)):
         source, target, x, z = states[sources[number]], out[number], x_masks[number], z_masks[number]
         ys = popcount(x & z) & 3
         lowest = (x | z) & -(x | z)
-        run = size if lowest == 0 else lowest
+        run = size if lowest == 0 else max(lowest, lanes)
+        low = x & (lanes - 1)
+        for lane in range(2 * lanes):
+            # The real part of i times a number is minus its imaginary part.
+            place = lane >> 1 ^ low
+            places[lane] = 2 * place + ((lane ^ ys) & 1)
+            signs[lane] = -1.0 if (popcount(place & z) ^ (ys & ~lane) ^ ys >> 1) & 1 else 1.0
+        high = ~(lanes - 1)
         for begin in range(0, size, run):
-            at, to = 2 * begin, 2 * (begin ^ x)
-            sign = -1.0 if (popcount(begin & z) ^ ys >> 1) & 1 else 1.0
-            if ys & 1:
-                for pair in range(0, 2 * run, 2):
-                    target[to + pair] = -sign * source[at + pair + 1]
-                    target[to + pair + 1] = sign * source[at + pair]
+            sign = -1.0 if popcount(begin & z & high) & 1 else 1.0
+            to = begin ^ (x & high)
+            # Slices, for which no index can be negative, become vector instructions.
+            given, taken = source[2 * begin : 2 * (begin + run)], target[2 * to : 2 * (to + run)]
+            if lowest < lanes and lowest > 0:
+                for lane in range(2 * lanes):
+                    taken[lane] = sign * signs[lane] * given[places[lane]]
+            elif ys & 1:
+                sign *= signs[1]
+                for pair in range(run):
+                    taken[2 * pair] = -sign * given[2 * pair + 1]
+                    taken[2 * pair + 1] = sign * given[2 * pair]
             else:
+                sign *= signs[0]
                 for place in range(2 * run):
-                    target[to + place] = sign * source[at + place]
+                    taken[place] = sign * given[place]
 
 
 @compiled_for("{complex}[:, ::1]", "int64[::1]", "int64[::1]", "int64[::1]")
