@@ -68,7 +68,7 @@ class Moves:
         self._images = images
         self._starts = list(starts)
         self._rows: list[int] = np.flatnonzero(HAS_CHANNEL[program.codes]).tolist()
-        self._refs: list[int] = program.channel_refs.tolist()
+        self._refs = program.channel_refs.astype(np.int64)
         self._sites = np.searchsorted(self._rows, [*starts, len(program)])
         self._end = len(program)
         self._known: dict[tuple[int, int], tuple[int, int, int]] = {}
@@ -80,7 +80,7 @@ class Moves:
         codes, which = np.unique(sites << 32 | errors.branches, return_inverse=True)
         homes = np.array([self.home(code >> 32, code & 0xFFFFFFFF) for code in codes.tolist()], np.int64).reshape(-1, 3)
         stretch, x, z = homes[which.reshape(-1)].T
-        stays = stretch < 0
+        stays = (stretch < 0) | self._passes_others(errors, sites, stretch)
         inside = _only(errors, stays)
         # Errors of a shot at the same place are one.
         keys = (stretch * shots + errors.shots)[~stays]
@@ -100,6 +100,29 @@ class Moves:
         flips = np.zeros(shots, np.int64)
         flips[keys[bounds[-1] :] - num_stretches * shots] = x[bounds[-1] :]
         return MovedErrors(found, self._images.named.tolist(), flips)
+
+    def _passes_others(self, errors: Errors, sites: NDArray[np.int64], stretch: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell of each error whether it would pass another sort.
+
+        Args:
+            errors: the errors.
+            sites: their sites.
+            stretch: where each would be moved to.
+        """
+        is_other = np.zeros(len(sites), np.bool_)
+        for ref, channel in enumerate(self._noise.channels):
+            others = np.array([branch.paulis is None for branch in channel.branches])
+            if others.any():
+                own = self._refs[sites] == ref
+                is_other[own] = others[errors.branches[own]]
+        if not is_other.any():
+            return is_other
+        number = len(self._rows)
+        # The next error of the same shot that isn't a Pauli.
+        keys = np.sort(errors.shots[is_other] * number + sites[is_other])
+        keys = np.append(keys, (int(errors.shots.max()) + 1) * number)
+        following = keys[np.searchsorted(keys, errors.shots * number + sites, side="right")]
+        return ~is_other & (following < errors.shots * number + self._sites[stretch])
 
     def home(self, site: int, branch: int) -> tuple[int, int, int]:
         """Return where an error takes effect, and its masks there.

@@ -157,7 +157,7 @@ def _run_parts(
 
 
 def _stay_together(flow: Flow[Any]) -> bool:
-    """Tell whether all shots come to the end with one state, and have written nothing."""
+    """Tell whether all shots share a state and write nothing before."""
     return flow.noise is None and not any(block.events or block.store is not None for block in flow.blocks)
 
 

@@ -18,10 +18,12 @@ from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.operations import ANGLES, HAS_TABLE, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.contract import dtype_of
+from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.driver.moves import Moves
 from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.pauli_images import GateImages
+from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.states.operators import Paulis
 from qfleet_worker.engines.statevector.runtime.batch import Batch, BatchSource
@@ -32,6 +34,8 @@ from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimula
 #: The many of the fast engine show errors that are a fifth too likely.
 SHOTS = {"numpy": 4000, "statevector": 60_000}
 FLIP = Channel.of(1, [Branch(0.7), Branch(0.3, x_mask=1)])
+#: A unitary that isn't a Pauli, and has no part of the identity: it is an error, not a jump.
+HADAMARD = np.array([[[1, 1], [1, -1]]], np.complex128) / np.sqrt(2)
 QUARTERS = np.arange(1, 4) * np.pi / 2
 OTHERS = np.array([0.4, 1.1, -0.7])
 
@@ -46,8 +50,7 @@ def pauli(num_qubits: int, x: int, z: int) -> np.ndarray:
 
 def mixed() -> Channel:
     """Return a channel with a Pauli and a unitary that isn't one."""
-    turn = np.array([[[0.8, -0.6], [0.6, 0.8]]], np.complex128)
-    return Channel.of(1, [Branch(0.8), Branch(0.1, operators=turn), Branch(0.1, x_mask=1, z_mask=1)])
+    return Channel.of(1, [Branch(0.8), Branch(0.1, operators=HADAMARD), Branch(0.1, x_mask=1, z_mask=1)])
 
 
 def layered(seed: int, num_qubits: int, layers: int, turn: Op, error: float, last: Channel | None = None) -> Program:
@@ -65,9 +68,27 @@ def layered(seed: int, num_qubits: int, layers: int, turn: Op, error: float, las
     return program_of(num_qubits, num_qubits, [*rows, *ends, measure(0, num_qubits - 1)])
 
 
+def between_others() -> Program:
+    """Return a program in which Paulis come before and behind errors that aren't Paulis."""
+    other = Channel.of(1, [Branch(0.5), Branch(0.3, operators=HADAMARD), Branch(0.2, z_mask=1)])
+    flip, rows = Channel.of(1, [Branch(0.6), Branch(0.4, z_mask=1)]), [op(Op.H, [0]), op(Op.H, [1])]
+    for qubit in (0, 1, 0):
+        rows += [noise(flip, qubit), op(Op.X, [1 - qubit]), noise(other, qubit), op(Op.X, [1], controls=[0])]
+    rows += [noise(flip, 1), noise(other, 0), noise(FLIP, 1), op(Op.X, [0], controls=[1])]
+    return program_of(2, 2, [*rows, measure(0, 0), measure(1, 1)])
+
+
 #: Copies of states for 2000 shots.
-COPIES = {"turns": 723, "Cliffords": 35, "turns and unitaries": 1169, "errors alone": 0, "errors at the end": 0}
+COPIES = {
+    "turns": 723,
+    "Cliffords": 35,
+    "turns and unitaries": 1185,
+    "errors alone": 0,
+    "errors at the end": 0,
+    "others": 0,
+}
 PROGRAMS = {
+    "others": between_others(),
     "turns": layered(1, 3, 6, Op.U, 0.02),
     "Cliffords": layered(2, 3, 6, Op.H, 0.02),
     "turns and unitaries": layered(3, 3, 5, Op.RY, 0.05, mixed()),
@@ -125,6 +146,7 @@ def test_errors_move_to_the_last_beginning_of_a_stretch_where_they_are_paulis() 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_counts_have_the_exact_distribution(engine: str, name: str) -> None:
     program = PROGRAMS[name]
+    assert compile_flow(program, lambda part: compile_program(part.program)).moves is not None
     outcome = ENGINES[engine]().run(make_experiment(program, SHOTS[engine], 7))
     value, freedom = chi_square(counts(outcome), probabilities(program))
     # Beyond it lies one seed among many thousands.
