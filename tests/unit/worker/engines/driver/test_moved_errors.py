@@ -85,7 +85,7 @@ COPIES = {
     "turns and unitaries": 1185,
     "errors alone": 0,
     "errors at the end": 0,
-    "others": 0,
+    "others": 368,
 }
 PROGRAMS = {
     "others": between_others(),
