@@ -12,8 +12,8 @@ from qiskit.quantum_info import Clifford, random_clifford
 
 #: Depolarization after gates on one and on two qubits.
 ONE, TWO = 1e-3, 1e-2
-#: Nanoseconds: T1, T2, and the lengths of gates on one and on two qubits.
-RELAXATION = (50e3, 70e3, 50, 300)
+#: Nanoseconds: T1, and the lengths of gates on one and on two qubits.
+RELAXATION = (50e3, 50, 300)
 
 
 class Work(NamedTuple):
@@ -49,14 +49,15 @@ def depolarizing(one: float = ONE, two: float = TWO) -> Any:
     return model
 
 
-def relaxation() -> Any:
+def relaxation(t2: float = 70e3) -> Any:
     """Return a model with relaxation during U and CX.
 
-    T2 is larger than T1, so that the errors have Kraus operators.
+    T2, in nanoseconds, is larger than T1, so that the errors have Kraus operators. None of them does nothing if it is
+    twice T1.
     """
     from qiskit_aer.noise import NoiseModel, thermal_relaxation_error
 
-    t1, t2, one, two = RELAXATION
+    t1, one, two = RELAXATION
     model = NoiseModel()
     model.add_all_qubit_quantum_error(thermal_relaxation_error(t1, t2, one), ["u"])
     error = thermal_relaxation_error(t1, t2, two)

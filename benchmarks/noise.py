@@ -178,9 +178,9 @@ def _depolarized(fleets: Fleets, num_qubits: int, shots: int, some: int) -> dict
     }
 
 
-def relaxed(fleets: Fleets) -> dict[str, Contender]:
-    """Return the contenders for 10 qubits with relaxation."""
-    work = Work([brick(10, 10)], relaxation(), 10_000)
+def relaxed(fleets: Fleets, t2: float = 70e3) -> dict[str, Contender]:
+    """Return the contenders for 10 qubits with relaxation; see `relaxation`."""
+    work = Work([brick(10, 10)], relaxation(t2), 10_000)
     return {
         "ours": ours(fleets.one, work, fleets.threads),
         "ours_engine": engine(work, fleets.threads, "statevector"),
@@ -238,6 +238,7 @@ CASES: dict[str, Callable[[Fleets], dict[str, Contender]]] = {
     "depolarized": partial(_depolarized, num_qubits=12, shots=10_000, some=500),
     "depolarized_20": partial(_depolarized, num_qubits=20, shots=1000, some=5),
     "relaxed": relaxed,
+    "damped": partial(relaxed, t2=100e3),
     "sequences": sequences,
     "sweep": sweep,
     "wide": wide,

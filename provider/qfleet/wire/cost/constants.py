@@ -58,9 +58,10 @@ _STATEVECTOR: Final = Constants(
     reading_states=1.0,
     # 1.1e-6 to 4e-6 on 5 to 12 qubits.
     seconds_per_operation_with_errors=1.4e-6,
-    # Damping and resets on 3 to 20 qubits: 8e-9 to 55e-9 of an amplitude; predictions are off by up to 4 (numpy: 7).
+    # Damping with jumps, strong damping and resets on 10 to 18 qubits: 4e-9 to 13e-9 of an amplitude; predictions are
+    # off by a factor of up to 3.
     seconds_per_visit=1.5e-6,
-    seconds_per_amplitude_of_visit=25e-9,
+    seconds_per_amplitude_of_visit=6e-9,
     seconds_per_draw=0.2e-6,
 )
 _NUMPY: Final = Constants(
@@ -74,8 +75,9 @@ _NUMPY: Final = Constants(
     branching_states=0.0,
     reading_states=0.0,
     seconds_per_operation_with_errors=9.3e-6,
+    # On 3 to 14 qubits; predictions are off by a factor of up to 5.
     seconds_per_visit=20e-6,
-    seconds_per_amplitude_of_visit=60e-9,
+    seconds_per_amplitude_of_visit=25e-9,
     seconds_per_draw=0.2e-6,
 )
 
