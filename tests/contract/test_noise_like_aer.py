@@ -19,6 +19,7 @@ from qiskit.circuit.library import UnitaryGate, XGate, YGate
 from qiskit.quantum_info import SuperOp
 from reference import assert_drawn_from, standard_gates
 
+from qfleet import FleetProvider
 from qfleet.errors import NoiseError
 from qfleet.lowering.lower import lower
 from qfleet.noise import NoiseModel
@@ -434,6 +435,26 @@ def dynamic() -> QuantumCircuit:
         circuit.reset(0)
     circuit.measure([0, 1], [1, 2])
     return circuit
+
+
+@pytest.mark.parametrize("t2", [100, 90], ids=["2 T1", "1.8 T1"])
+def test_shots_that_wait_for_jumps_are_drawn_from_aers_density_matrix(provider: FleetProvider, t2: float) -> None:
+    one, two = (noise.thermal_relaxation_error(50, t2, time) for time in (0.5, 4))
+    shaken = noise.depolarizing_error(0.02, 2)
+    model = model_with((one, ["h", "ry", "x", "reset"], None), (two.expand(two), ["cx"], None), (shaken, ["cz"], None))
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 1, 2])
+    for layer in range(4):
+        circuit.cx(layer % 3, (layer + 1) % 3)
+        circuit.ry(0.4 + layer, [0, 1, 2])
+        circuit.cz(1, 2)
+        circuit.x(layer % 2)
+    circuit.reset(1)
+    circuit.cx(0, 1)
+    exact = {f"{place:03b}": p for place, p in enumerate(of_aer(circuit, model).diagonal().real) if p > 1e-12}
+    circuit.measure_all()
+    backend = provider.get_backend("automatic", noise_model=model, method="statevector", seed_simulator=3)
+    assert_drawn_from(backend.run(circuit, shots=200_000).result().get_counts(), exact)
 
 
 def test_noise_in_control_flow() -> None:
