@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from qfleet.wire.program.jumps import Jumps
 from qfleet_worker.engines.driver.ways import weights_of
 from qfleet_worker.engines.states.contract import States
 from qfleet_worker.engines.states.operators import Factor
+
+#: States whose density matrices are held at a time.
+STATES: Final = 1 << 12
 
 
 class JumpOperators:
@@ -40,8 +44,7 @@ class JumpOperators:
     def stays(self, states: States, wires: Sequence[int]) -> NDArray[np.float64]:
         """Return the probability of no jump in each state, shape (states,)."""
         if self._stays is None:
-            every = np.arange(len(states))
-            return weights_of(self._effects, states.densities(every, wires))[:, 0]
+            return self.weights(states, np.arange(len(states)), wires)[:, 0]
         populations = states.populations(wires)
         stays: NDArray[np.float64] = populations @ self._stays / populations.sum(axis=1)
         return stays
@@ -51,8 +54,9 @@ class JumpOperators:
 
         `which` are the numbers of the states.
         """
-        return weights_of(self._effects, states.densities(which, wires))
+        parts = [which[begin : begin + STATES] for begin in range(0, len(which), STATES)]
+        return np.concatenate([weights_of(self._effects, states.densities(part, wires)) for part in parts])
 
-    def factors(self, wires: Sequence[int]) -> tuple[tuple[Factor, ...], ...]:
-        """Return the factors of each operator, on these wires."""
-        return tuple([(Factor(tuple(wires), operator),) for operator in self.operators])
+    def factors(self, which: Sequence[int], wires: Sequence[int]) -> tuple[tuple[Factor, ...], ...]:
+        """Return the factors of some operators, on these wires."""
+        return tuple([(Factor(tuple(wires), self.operators[number]),) for number in which])

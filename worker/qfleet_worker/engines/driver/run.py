@@ -180,5 +180,5 @@ def _numbers_per_shot(flow: Flow[Any]) -> int:
                 saves.add(step.save)
     visits = 1 + sum(len(block.events) for block in flow.blocks) if flow.loops else 0
     each = BYTES_OF_A_SAVE_IN_A_LOOP if flow.loops else BYTES_OF_A_SAVE
-    errors = 0 if flow.noise is None else 24 * math.ceil(flow.noise.errors_per_shot)
+    errors = 0 if flow.noise is None else 24 * math.ceil(flow.noise.errors_per_shot) + int(flow.noise.waits.any())
     return 2 + errors + (len(clbits) + len(flow.flips) + 4 * visits + each * len(saves)) // 8

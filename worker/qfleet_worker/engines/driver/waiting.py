@@ -54,7 +54,8 @@ class WaitingRun(ShotRun[AnyPlan]):
         if len(which) > front.states.room():
             self._walk(front, stretch)
             return None
-        copy = self._copy(front, shots[able], which, member) if len(which) else None
+        copied = shots[able]
+        copy = self._copy(front, copied, which, member) if len(which) else None
         run()
         jumped = self._settle(front, stretch.least)
         if copy is None:
@@ -62,8 +63,9 @@ class WaitingRun(ShotRun[AnyPlan]):
         if not len(jumped):
             copy.states.select(_NONE)
             return None
-        every, _ = copy.groups.settle()
-        self._leave(copy, ~np.isin(every, jumped, assume_unique=True), put_off=False)
+        leaving = np.ones(len(copied), np.bool_)
+        leaving[np.searchsorted(copied, jumped)] = False
+        self._leave(copy, leaving, put_off=False)
         self._walk(copy, stretch)
         return copy
 
@@ -173,5 +175,6 @@ class WaitingRun(ShotRun[AnyPlan]):
             drawn[leaps] = 1 + draw_ways(self._draws.uniforms.of(step.event + 1, own), given, member)
             self._waits[own] = self._draws.uniforms.of(step.event, own)
             weights[which, 1:] = chances[:, 1:]
-        self._part(front, OperatorStep(jumps.factors(step.wires)), drawn, weights)
+        used, ways = np.unique(drawn, return_inverse=True)
+        self._part(front, OperatorStep(jumps.factors(used.tolist(), step.wires)), ways, weights[:, used])
         self._give_up(front)
