@@ -66,6 +66,7 @@ class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     ``outcomes`` has one row per distinct outcome, in ascending order of the clbits read as a number; clbit 0 is the
     lowest bit of the row's first byte. Without clbits, or for a unitary, ``outcomes`` and ``counts`` are empty.
+    If bits are wanted, ``outcomes`` has one row per shot, and ``counts`` is empty.
     """
 
     #: uint8, shape (distinct, ceil(num_clbits / 8))

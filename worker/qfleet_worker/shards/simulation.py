@@ -53,7 +53,7 @@ def simulate(
         }
     outcomes = simulator.sweep(experiment, params, seeds) if circuit.points > 1 else iter([simulator.run(experiment)])
     if request.output == Output.BITS:
-        return {"bits": b"".join([_bits(outcome) for outcome in outcomes])}
+        return {"bits": b"".join([outcome.outcomes.tobytes() for outcome in outcomes])}
     return _fields(outcomes, circuit.points)
 
 
@@ -100,8 +100,3 @@ def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
     if points > 1:
         return fields | {"distinct": np.array(distinct, "<i8").tobytes()}
     return fields | {"saved": saved, "patterns": patterns}
-
-
-def _bits(outcome: Outcome) -> bytes:
-    """Return each shot's clbits, shape (shots, ceil(num_clbits / 8))."""
-    return b"" if outcome.memory is None or not outcome.outcomes.size else outcome.outcomes[outcome.memory].tobytes()

@@ -18,6 +18,7 @@ from qfleet_worker.engines.driver.stretches import AnyPlan, CompiledPlan
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
+from qfleet_worker.engines.results.shot_rows import ShotRows
 from qfleet_worker.engines.states.contract import Samples
 
 
@@ -27,7 +28,7 @@ def read(
     records: ShotRecords,
     uniforms: Uniforms,
     first: int,
-    tally: Tally,
+    tally: Tally | ShotRows,
     last: int = -1,
     moved: MovedErrors | None = None,
 ) -> ComplexArray | None:
@@ -88,14 +89,14 @@ def _opposed(samples: Samples, moved: MovedErrors, plan: CompiledPlan) -> Sample
     return samples._replace(basis_states=found, bits=bits)
 
 
-def _add(samples: Samples, plan: CompiledPlan, active: list[int], first: int, tally: Tally) -> None:
+def _add(samples: Samples, plan: CompiledPlan, active: list[int], first: int, tally: Tally | ShotRows) -> None:
     clbits = 0
     for wire, clbit in plan.readout:
         if wire not in samples.bits and samples.values.get(wire, 0):
             clbits |= 1 << clbit
     if active:
         readout = [(samples.bits[wire], clbit) for wire, clbit in plan.readout if wire in samples.bits]
-        if samples.counts is None:
+        if isinstance(tally, ShotRows) or samples.counts is None:
             tally.add(clbits, samples.shots + first, samples.basis_states, readout)
         else:
             tally.add_counts(clbits, samples.basis_states, samples.counts, readout)
@@ -128,7 +129,7 @@ def _add_rows(
     plan: CompiledPlan,
     records: ShotRecords,
     first: int,
-    tally: Tally,
+    tally: Tally | ShotRows,
     read: Mapping[int, NDArray[np.uint8]] = MappingProxyType({}),
 ) -> None:
     at_end = {clbit: wire for wire, clbit in plan.readout}

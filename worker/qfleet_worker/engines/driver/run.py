@@ -28,8 +28,10 @@ from qfleet_worker.engines.driver.trajectories import ShotRun
 from qfleet_worker.engines.driver.tree_run import TreeRun
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
+from qfleet_worker.engines.results.collection import collection
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import Saver, Take
+from qfleet_worker.engines.results.shot_rows import ShotRows
 from qfleet_worker.engines.states.contract import StateSource
 from qfleet_worker.engines.steps import EventStep, SaveStep
 
@@ -44,7 +46,7 @@ def run_shots(experiment: Experiment, flow: Flow[Any], make_source: Callable[[],
     """
     if has_exact_means(experiment.program, experiment.request.output) and _is_random(flow):
         return exact_means(experiment, flow, make_source())
-    tally = Tally(experiment.program.num_clbits, experiment.shots if experiment.request.keeps_shots else None)
+    tally = collection(experiment)
     saver = Saver(experiment.program, experiment.request.precision)
     amplitudes, patterns = _run_parts(experiment, flow, make_source(), tally, saver)
     return Outcome(*tally.result(), amplitudes=amplitudes, saved=saver.result(), patterns=patterns)
@@ -121,7 +123,7 @@ def tree_ends(flow: Flow[AnyPlan], source: StateSource, shots: int, moved: Moved
 
 
 def _run_parts(
-    experiment: Experiment, flow: Flow[Any], source: StateSource, tally: Tally, saver: Saver
+    experiment: Experiment, flow: Flow[Any], source: StateSource, tally: Tally | ShotRows, saver: Saver
 ) -> tuple[ComplexArray | None, int]:
     """Run the shots part by part.
 

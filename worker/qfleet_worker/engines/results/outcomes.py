@@ -8,12 +8,14 @@ of clbits and measure a few.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.bits import places as places_of
+from qfleet_worker.engines.results.readouts import by_bytes, moved
 
 #: Outcomes below this, or below the number of shots, are counted in an array with a place for each.
 MOST_COUNTED: Final = 1 << 14
@@ -128,18 +130,10 @@ class Tally:
         """Append outcomes, whose final measurements have distinct values in ascending order."""
         self._keep([clbit >> 3 for _, clbit in readout])
         rows = np.repeat(self._row(places_of(clbits)), len(distinct), axis=0)
-        # Bits that stay together in a byte are moved together.
-        together: dict[tuple[int, int], int] = {}
-        ascending = True
-        last = -1
-        for bit, clbit in sorted(readout):
-            column, shift = self._columns[clbit >> 3], bit - (clbit & 7)
-            together[column, shift] = together.get((column, shift), 0) | 1 << bit
-            ascending &= clbit > last
-            last = clbit
-        for (column, shift), bits in together.items():
-            moved = distinct & bits
-            rows[:, column] |= (moved >> shift if shift >= 0 else moved << -shift).astype(np.uint8)
+        for byte, shift, bits in by_bytes(readout):
+            rows[:, self._columns[byte]] |= moved(distinct, bits, shift)
+        clbits_in_order = [clbit for _, clbit in sorted(readout)]
+        ascending = all([one < other for one, other in pairwise(clbits_in_order)])
         self._append(rows, counts, shots, places)
         self._ascending = ascending and len(self._rows) == 1
 

@@ -18,8 +18,9 @@ from qfleet.wire.program.saves import Payload, Save, Saved
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
-from qfleet_worker.engines.results.outcomes import Tally
+from qfleet_worker.engines.results.collection import collection
 from qfleet_worker.engines.results.saved import sum_terms
+from qfleet_worker.engines.results.shot_rows import ShotRows
 from qfleet_worker.engines.states.contract import SHOTS
 from qfleet_worker.engines.states.paulis import PauliGroups
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, named_qubits
@@ -186,13 +187,13 @@ def sweep_counts(
         seeds: one for each parameter set.
         team: threads that share the work.
     """
-    shots, num_clbits = np.arange(experiment.shots), experiment.program.num_clbits
+    shots = np.arange(experiment.shots)
     # All wires have a bit of the index: their own.
     readout = list(plan.readout)
     of_sets = iter(seeds)
     for states, _ in final:
         for amplitudes in states:
-            tally = Tally(num_clbits, experiment.shots if experiment.request.keeps_shots else None)
+            tally = collection(experiment)
             uniforms = Uniforms(next(of_sets), experiment.first_shot, experiment.shots)
             sampler = Sampler(amplitudes, team)
             check_norm(sampler.total, experiment.request.precision == "double")
@@ -201,7 +202,7 @@ def sweep_counts(
             for begin in range(0, experiment.shots if plan.measured else 0, SHOTS):
                 part = shots[begin : begin + SHOTS]
                 numbers = uniforms.of(FINAL_EVENT, part)
-                if tally.keeps_shots:
+                if isinstance(tally, ShotRows) or tally.keeps_shots:
                     tally.add(0, part, sampler.find(numbers), readout)
                     continue
                 for found, counts in sampler.count(numbers):
