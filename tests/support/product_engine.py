@@ -101,15 +101,13 @@ class ProductStates:
     def first_equal(self, kinds: np.ndarray) -> np.ndarray:
         return np.arange(len(kinds))
 
-    def sample(
-        self, plan: Plan, shots: np.ndarray, states: np.ndarray, uniforms: Uniforms, _counted: bool
-    ) -> Iterator[Samples]:
+    def sample(self, plan: Plan, shots: np.ndarray, states: np.ndarray, draws: Uniforms, _: bool) -> Iterator[Samples]:
         chances, wires, found = self.chances(), range(self.qubits.shape[1]), np.zeros(len(shots), np.int64)
-        numbers = uniforms.of(FINAL_EVENT, shots) if plan.measured else found
+        left = draws.of(FINAL_EVENT, shots) if plan.measured else found
         for wire in reversed(wires if plan.measured else ()):  # all by one number: the highest qubit divides it first
             zero = chances[states, wire, 0]
-            found |= (numbers >= zero).astype(np.int64) << wire
-            numbers = np.where(numbers >= zero, (numbers - zero) / (1 - zero), numbers / zero)
+            found |= (left >= zero).astype(np.int64) << wire
+            left = np.where(left >= zero, (left - zero) / (1 - zero), left / zero)
         yield Samples(shots, found, {wire: wire for wire in wires}, {})
 
     def probabilities_at(self, wires: Sequence[int], basis_states: np.ndarray) -> np.ndarray:
