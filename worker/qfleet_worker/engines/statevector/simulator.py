@@ -40,8 +40,9 @@ from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector.runtime.batch import MAX_NOISY_WIRES, MAX_WIRES, BatchSource
 from qfleet_worker.engines.statevector.runtime.memory import KeptMemory
+from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.parameter_sets import run_set
-from qfleet_worker.engines.statevector.runtime.state import State, check_norm
+from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.runtime.superoperators import MachineKernels
 from qfleet_worker.engines.statevector.runtime.sweeping import (
     SWEEPS,
@@ -237,10 +238,11 @@ class StatevectorSimulator:
             memory = self._memory.take(dtype.itemsize << num_wires)
         else:
             self._memory.give_up()
-        state = State(num_wires, dtype, self._team(experiment), memory)
-        budget = self._limits.state_budget(experiment.request, state.capacity_bytes)
         parted = flow.noise is not None and flow.noise.up_front
         dynamic = parted or any(block.events for block in flow.blocks)
+        sampled = not dynamic and not experiment.request.returns_amplitudes
+        state = State(num_wires, dtype, self._team(experiment), memory, sampled)
+        budget = self._limits.state_budget(experiment.request, state.capacity_bytes)
         if dynamic and num_wires <= (self._sizes.noisy_batch_wires if parted else self._sizes.batch_wires):
             return BatchSource(state, budget, self._team(experiment), pooled=parted)
 

@@ -3,9 +3,9 @@
 
 It doesn't hold the GIL. A stage copies a chunk into a thread's own room, runs every operation of the stage on it while
 it lies in the cache, and copies it back; where the local wires are the lowest ones, a chunk is contiguous and is worked
-on in place. Wires that no stage has had yet are in |0>: the part of the state where one of them is 1 is neither read
-nor worked on, nor was it ever written; `clear_rest` writes its zeros at the end. A chunk that holds nothing but zeros
-is left out.
+on in place. The last stage may also sum up the chunk's rows, for sampling. Wires that no stage has had yet are in |0>:
+the part of the state where one of them is 1 is neither read nor worked on, nor was it ever written; `clear_rest` writes
+its zeros at the end. A chunk that holds nothing but zeros is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.statevector.kernels.bits import popcount, spread
 from qfleet_worker.engines.statevector.kernels.diagonals import Chunk, Factors, apply_diagonal, new_room
+from qfleet_worker.engines.statevector.kernels.dots import square_row
 from qfleet_worker.engines.statevector.kernels.gates import call_kernel
 from qfleet_worker.engines.statevector.kernels.layout import (
     OP_COEFS,
@@ -42,6 +43,8 @@ AHEAD = 2
 #: those where there is one state only.
 STATE_STEP, COEF_STEP, FACTOR_STEP, TABLE_STEP, HIGH_STEP = range(5)
 ONE_STATE = np.zeros(5, np.int64)
+#: Where no sums are wanted.
+NO_SUMS = np.zeros(0)
 
 
 @inner_code
@@ -84,6 +87,19 @@ def _gather(state: NDArray[Any], room: NDArray[Any], base: int, places: NDArray[
         room[0] = 1
 
 
+@inner_code
+def _sum_rows(
+    work: NDArray[Any], offset: int, bits: int, base: int, places: NDArray[Any], run: int, sums: NDArray[Any], row: int
+) -> None:
+    """Write the squared norms of a chunk's rows; see `run_stage`.
+
+    The chunk lies at an `offset` and has ``2**bits`` amplitudes. `row` and `run` count elements.
+    """
+    for at in range(0, 2 << bits, row):
+        place = 2 * base + places[at // run] + at % run
+        sums[place // row] = square_row(work, offset + at, row)
+
+
 @structure(local="int64", known="int64", first_op="int64", end_op="int64", num_wires="int64")
 class Stage(NamedTuple):
     """One stage, and the state that it finds."""
@@ -99,10 +115,12 @@ class Stage(NamedTuple):
     num_wires: int
 
 
-@compiled_for("{real}[::1]", "Stage", "Operations", "Values", "{real}[::1]", "int64[::1]", "int64", "int64")
+@compiled_for(
+    "{real}[::1]", "Stage", "Operations", "Values", "{real}[::1]", "int64[::1]", "float64[::1]", "int64", "int64"
+)  # fmt: skip
 def run_stage(  # noqa: C901 - a kernel
     state: NDArray[Any], stage: Stage, operations: Operations, values: Values, room: NDArray[Any], steps: NDArray[Any],
-    begin: int, end: int,
+    sums: NDArray[Any], begin: int, end: int,
 ) -> None:  # fmt: skip
     """Run the operations of a stage over some chunks.
 
@@ -116,6 +134,8 @@ def run_stage(  # noqa: C901 - a kernel
         room: for one chunk, shape (2 * 2**local wires,); not used where chunks are contiguous.
         steps: int64, shape (5,): `ONE_STATE`; or, if all wires are local, how far the states and their values lie
             apart, each chunk being a state of its own.
+        sums: float64: gets the squared norm of each row of the state, a chunk's rows each time; or `NO_SUMS`. The
+            wires inside a row are local.
         begin: the first chunk.
         end: the one after the last.
     """
@@ -168,6 +188,8 @@ def run_stage(  # noqa: C901 - a kernel
                 )  # fmt: skip
             else:
                 apply_diagonal(work, Chunk(offset, bits, base), diagonals[ops[at, OP_INTS]], own, working)
+        if len(sums):
+            _sum_rows(work, offset, bits, base, places, run, sums, (2 << num_wires) // len(sums))
         if not in_place:
             for at in range(len(places)):
                 ahead = 2 * base + places[min(at + AHEAD, len(places) - 1)]

@@ -26,9 +26,10 @@ from qfleet_worker.engines.statevector.compiler.binding import with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
 from qfleet_worker.engines.statevector.kernels import small_states as rows
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, run_stage
+from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, run_stage
 from qfleet_worker.engines.statevector.machine_code.registry import flat
-from qfleet_worker.engines.statevector.runtime.state import State, check_norm
+from qfleet_worker.engines.statevector.runtime.norms import check_norm
+from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
@@ -149,7 +150,7 @@ class Batch:
 
             def run(begin: int, end: int, stage: tuple[int, ...] = stage, size: int = 2 << bits) -> None:
                 room = source.team.room(size, floats.dtype)
-                _run_stage(floats, *stage, *tables.operations, *tables.values, room, ONE_STATE, begin, end)
+                _run_stage(floats, *stage, *tables.operations, *tables.values, room, ONE_STATE, NO_SUMS, begin, end)
 
             chunks = len(self) << (source.width - bits)
             if self._states.nbytes * (last - first) < SHARED_BYTES:

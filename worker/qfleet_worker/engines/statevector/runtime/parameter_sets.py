@@ -17,7 +17,7 @@ from qfleet_worker.engines.statevector.compiler.binding import round_values, val
 from qfleet_worker.engines.statevector.compiler.plan import Segment
 from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels.layout import Tables, Values
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
+from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, flat
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
@@ -82,7 +82,7 @@ def run_set(
         values = round_values(values, floats.dtype)
     # Python's part takes as long as the circuit.
     every, end = (1 << wires) - 1, len(operations.rows)
-    _run_stage(floats, every, 0, 0, end, wires, *operations, *values, floats, ONE_STATE, 0, 1)
+    _run_stage(floats, every, 0, 0, end, wires, *operations, *values, floats, ONE_STATE, NO_SUMS, 0, 1)
     norm_squared = _finish_one(floats, values.phases.item())
     return state if wires == num_qubits else state[: 1 << num_qubits], norm_squared
 
@@ -115,7 +115,7 @@ class _Batch:
             tables = tables._replace(values=values)
         phases *= tables.values.phases
         stage = Stage((1 << self._wires) - 1, known, 0, len(tables.operations.rows), self._wires)
-        run_stage(floats, stage, tables.operations, tables.values, floats, steps, 0, num_sets)
+        run_stage(floats, stage, tables.operations, tables.values, floats, steps, NO_SUMS, 0, num_sets)
 
 
 def _run(

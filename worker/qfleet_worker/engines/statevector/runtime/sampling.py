@@ -8,6 +8,7 @@ their place in it, and a row of amplitudes is summed up only if a shot falls int
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,13 +16,35 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.statevector.kernels.samples import count_equal, find_sorted, sum_rows
+from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Amplitudes per row, and the most rows: larger states have longer ones.
 ROW: Final = 1 << 7
 MOST_ROWS: Final = 1 << 20
+#: Amplitudes from which on the last stage sums up rows.
+FEWEST_IN_STAGE: Final = 1 << 14
 #: Shots from which on threads share them.
 SHARED: Final = 1 << 14
+
+
+def row_of(amplitudes: int) -> int:
+    """Return the amplitudes in a row of a state."""
+    return min(max(ROW, amplitudes // MOST_ROWS), amplitudes)
+
+
+def sums_in_stage(amplitudes: int, local: int) -> NDArray[np.float64]:
+    """Return room for the sums of rows that a stage writes.
+
+    Args:
+        amplitudes: of the state.
+        local: the stage's local wires, as a mask.
+
+    Returns:
+        Zeros for all rows; `NO_SUMS` if the state is small, or the stage's chunks don't have whole rows.
+    """
+    row = row_of(amplitudes)
+    return NO_SUMS if amplitudes < FEWEST_IN_STAGE or ~local & (row - 1) else np.zeros(amplitudes // row)
 
 
 class Sampler:
@@ -30,18 +53,20 @@ class Sampler:
     #: shots that are counted at a time
     counted_at_once: Final = 1 << 19
 
-    def __init__(self, amplitudes: ComplexArray, team: ThreadTeam) -> None:
+    def __init__(self, amplitudes: ComplexArray, team: ThreadTeam, sums: NDArray[np.float64] | None = None) -> None:
         """Take amplitudes, and threads that share the work.
 
         Args:
             amplitudes: shape (2**wires,), kept as a view.
             team: the threads.
+            sums: the squared norms of all rows, if they are known.
         """
         self._team = team
         self._floats = amplitudes.view(amplitudes.real.dtype)
-        row = min(max(ROW, len(amplitudes) // MOST_ROWS), len(amplitudes))
-        sums = np.empty(len(amplitudes) // row)
-        team.share(len(sums), lambda begin, end: sum_rows(self._floats, row, sums, begin, end))
+        if sums is None:
+            row = row_of(len(amplitudes))
+            sums = np.empty(len(amplitudes) // row)
+            team.share(len(sums), partial(sum_rows, self._floats, row, sums))
         self._ends = np.cumsum(sums)
         #: the squared norm of the state
         self.total = float(self._ends[-1])

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.states.comparison import COMPARED, ComparableState
 from qfleet_worker.engines.states.dense import DenseAnswers
@@ -25,22 +24,15 @@ from qfleet_worker.engines.statevector.compiler.plan import MAX_WIRES, Plan, Pre
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
 from qfleet_worker.engines.statevector.kernels.bits import popcount
+from qfleet_worker.engines.statevector.kernels.layout import STAGE_END_OP
 from qfleet_worker.engines.statevector.machine_code.registry import flat
 from qfleet_worker.engines.statevector.runtime import wide
+from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values
-from qfleet_worker.engines.statevector.runtime.sampling import Sampler
+from qfleet_worker.engines.statevector.runtime.sampling import Sampler, sums_in_stage
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 _run_stage = flat(execute.run_stage)
-
-
-def check_norm(norm_squared: float, double: bool) -> None:
-    """Raise `EngineError` if a squared norm isn't 1.
-
-    The tolerance depends on the precision.
-    """
-    if not abs(math.sqrt(norm_squared) - 1) <= (1e-6 if double else 1e-3):
-        raise EngineError(f"the circuit isn't unitary: the state's norm became {math.sqrt(norm_squared):.6g}, not 1")
 
 
 class Snapshot(NamedTuple):
@@ -59,18 +51,16 @@ class State:
         num_wires: the number of wires to make room for.
         team: the threads that share the work.
         memory: memory for the amplitudes; by default new memory.
+        sampled: whether the state is sampled at the end of its plan, which has no measurements before.
     """
 
     #: whether a state that is put aside keeps its memory, and another is restored with its own
     EXCHANGES = True
 
     def __init__(
-        self,
-        num_wires: int,
-        dtype: np.dtype[np.complexfloating],
-        team: ThreadTeam,
-        memory: NDArray[np.uint8] | None = None,
-    ) -> None:
+        self, num_wires: int, dtype: np.dtype[np.complexfloating], team: ThreadTeam,
+        memory: NDArray[np.uint8] | None = None, sampled: bool = False,
+    ) -> None:  # fmt: skip
         if num_wires > MAX_WIRES:
             raise MemoryError(f"no machine holds the state of {num_wires} qubits")
         self.dtype = dtype
@@ -80,6 +70,9 @@ class State:
         self._all = np.empty(1 << self._room, dtype) if memory is None else memory.view(dtype)
         self._floats = self._all.view(np.float64 if dtype == np.complex128 else np.float32)
         self._team = team
+        self._sampled = sampled
+        #: the squared norms of all rows, from the last stage until the state changes
+        self._sums: NDArray[np.float64] | None = None
         #: see `DenseAnswers`
         self.expectation_values = partial(expectation_values, team=team)
         #: the values of wires that aren't known, 0 where absent; without meaning for known wires
@@ -102,6 +95,12 @@ class State:
         return self._all[: 1 << self.num_wires]
 
     @property
+    def _changing(self) -> ComplexArray:
+        """Return the amplitudes to be changed."""
+        self._sums = None
+        return self._all
+
+    @property
     def order(self) -> list[int]:
         """Return the wires with a bit in `amplitudes`, the highest bit first."""
         return [*range(self.num_wires - 1, -1, -1)]
@@ -110,7 +109,7 @@ class State:
         """Go back to |0...0>."""
         self.known = 0
         self.values = {}
-        self._all[0] = 1
+        self._changing[0] = 1
 
     def set_identity(self, wires: Sequence[int]) -> None:
         """Set the state to the identity matrix.
@@ -121,8 +120,8 @@ class State:
         rows = np.zeros_like(columns)
         for qubit, wire in enumerate(wires):
             rows |= (columns >> qubit & 1) << wire
-        self._all[:] = 0
-        self._all[rows | columns] = 1
+        self._changing[:] = 0
+        self._changing[rows | columns] = 1
         self.known = len(self._all) - 1
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -144,7 +143,7 @@ class State:
         return Snapshot(self._all, self.known, self.values)
 
     def _use(self, amplitudes: ComplexArray) -> None:
-        self._all = amplitudes
+        self._all, self._sums = amplitudes, None
         self._floats = self._all.view(np.float64 if self.dtype == np.complex128 else np.float32)
 
     def aside_bytes(self) -> int:
@@ -178,7 +177,7 @@ class State:
         """Apply the unitary step ``steps[at]``."""
         step = steps[at]
         if isinstance(step, Segment):
-            self._run(step)
+            self._run(step, last=at == len(steps) - 1)
         elif isinstance(step, Wide):
             self._apply_wide(step)
         elif isinstance(step, Prepare):
@@ -209,7 +208,7 @@ class State:
             weight: the probability of the value.
         """
         self.known &= ~(1 << wire)
-        parts.move(self._all, self.known, value << wire, 1 / math.sqrt(weight))
+        parts.move(self._changing, self.known, value << wire, 1 / math.sqrt(weight))
         self.values[wire] = value
 
     def projected(self, wire: int, value: int, weight: float) -> Snapshot:
@@ -261,7 +260,7 @@ class State:
 
     def scale(self, factor: float) -> None:
         """Multiply the state by a number."""
-        parts.move(self._all, self.known, 0, factor)
+        parts.move(self._changing, self.known, 0, factor)
 
     def settle(self) -> None:
         """Write the amplitudes that unknown wires leave unwritten.
@@ -296,7 +295,7 @@ class State:
 
     def sampler(self) -> Sampler:
         """Return a sampler of a settled state, valid until the next step."""
-        return Sampler(self.amplitudes, self._team)
+        return Sampler(self.amplitudes, self._team, self._sums)
 
     def statevector(self, plan: Plan, phase: complex) -> ComplexArray:
         """Return the amplitudes over the plan's qubits times `phase`.
@@ -337,22 +336,25 @@ class State:
             self.known &= ~sum(1 << wire for wire in step.targets)
         self.apply([step], 0)
 
-    def _run(self, segment: Segment) -> None:
+    def _run(self, segment: Segment, last: bool) -> None:
         self._touch_ones()
         tables = with_precision(segment.tables, self._floats.dtype)
+        ends = tables.stages[-1:, STAGE_END_OP].tolist() if last and self._sampled else []
         for local, first, end in tables.stages.tolist():
             outside = ((1 << self._room) - 1) & ~local & self.known
+            sums = sums_in_stage(len(self._all), local) if end in ends else execute.NO_SUMS
             # The members of a stage, which is packed for each call otherwise.
             stage = local, self.known, first, end, self._room
 
-            def run(begin: int, stop: int, stage: tuple[int, int, int, int, int] = stage) -> None:
+            def run(begin: int, stop: int, stage: tuple[int, ...] = stage, sums: NDArray[np.float64] = sums) -> None:
                 room = self._team.room(2 << popcount(stage[0]), self._floats.dtype)
                 _run_stage(
-                    self._floats, *stage, *tables.operations, *tables.values, room, execute.ONE_STATE, begin, stop
+                    self._floats, *stage, *tables.operations, *tables.values, room, execute.ONE_STATE, sums, begin, stop
                 )
 
             self._team.share(1 << popcount(outside), run)
             self.known |= local
+            self._sums = sums if len(sums) else None
 
     def _touch_ones(self) -> None:
         """Make wires in |1> known.
@@ -366,7 +368,7 @@ class State:
         """Make wires known."""
         for wire in range(self.num_wires):
             if wires >> wire & 1 and not self.known >> wire & 1:
-                parts.enter(self._all, self.known, 1 << wire, self.values.get(wire, 0))
+                parts.enter(self._changing, self.known, 1 << wire, self.values.get(wire, 0))
                 self.known |= 1 << wire
 
     def _apply_wide(self, step: Wide) -> None:
@@ -375,20 +377,20 @@ class State:
         free = self.known & ~targets & ~step.controls
         low, high = wide.offsets(step.targets)
         if step.table.ndim == 1:
-            parts.multiply(self._all, free, step.values, low, high, step.table)
+            parts.multiply(self._changing, free, step.values, low, high, step.table)
             return
         if len(step.targets) <= wide.SMALL:
-            at, small = wide.places(step.targets), step.table.astype(self.dtype)
+            at, small, state = wide.places(step.targets), step.table.astype(self.dtype), self._changing
             self._team.share(
                 1 << popcount(free & (free + 1)),
-                lambda begin, end: parts.multiply_matrix(self._all, free, step.values, at, small, begin, end),
+                lambda begin, end: parts.multiply_matrix(state, free, step.values, at, small, begin, end),
             )
             return
-        wide.multiply(self._all, free, step)
+        wide.multiply(self._changing, free, step)
 
     def _prepare(self, step: Prepare) -> None:
         low, high = wide.offsets(step.targets)
         for wire in step.targets:
             self.values[wire] = 0
-        parts.spread_out(self._all, self.known, low, high, step.table)
+        parts.spread_out(self._changing, self.known, low, high, step.table)
         self.known |= sum(1 << wire for wire in step.targets)

@@ -26,10 +26,10 @@ from qfleet_worker.engines.states.paulis import PauliGroups
 from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, named_qubits
 from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS
 from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL
+from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.parameter_sets import run_sets
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values_of_states
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
-from qfleet_worker.engines.statevector.runtime.state import check_norm
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: What `check_norm` certainly allows.

@@ -18,7 +18,7 @@ from qfleet_worker.engines.statevector.compiler.frame import new_frame
 from qfleet_worker.engines.statevector.kernels import kinds as kernels
 from qfleet_worker.engines.statevector.kernels import layout, runs
 from qfleet_worker.engines.statevector.kernels.kinds import Spec
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
+from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
 
 NAMES = ["C", "R", "X", "V", "S", "GR", "GX", "GC", "FLIP", "FLIPM", "FLIPL", "PERM"]
 DTYPES = {2: np.dtype(np.complex128), 3: np.dtype(np.complex64)}
@@ -89,7 +89,7 @@ def run(
     op[layout.OP_STRIDES : layout.OP_STRIDES + len(high)] = [2 << bit for bit in high]
     operations, numbers = one_operation(op, np.array([*coefs, 0], real), np.array(order or [0]))
     stage = Stage(all_bits, all_bits, 0, 1, bits)
-    run_stage(inside, stage, operations, numbers, np.zeros(1, real), ONE_STATE, 0, 1)
+    run_stage(inside, stage, operations, numbers, np.zeros(1, real), ONE_STATE, NO_SUMS, 0, 1)
     assert (padded[:EDGE_LENGTH] == EDGE).all()
     assert (padded[-EDGE_LENGTH:] == EDGE).all()
     return inside.view(dtype).astype(np.complex128)

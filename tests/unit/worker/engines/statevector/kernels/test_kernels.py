@@ -17,7 +17,7 @@ from qfleet_worker.engines.statevector.compiler.matrix_operations import Matrix
 from qfleet_worker.engines.statevector.compiler.schedule import FULL_GROUP, MIXED_GROUP, REAL_GROUP
 from qfleet_worker.engines.statevector.kernels import kinds as kernels
 from qfleet_worker.engines.statevector.kernels import layout
-from qfleet_worker.engines.statevector.kernels.stage import ONE_STATE, Stage, run_stage
+from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
 
 TOLERANCES = {2: 1e-13, 3: 2e-6}
 BITS = 8
@@ -83,7 +83,7 @@ class Bench:
         coefs = self.pool.view(np.float64)[self.sources].astype(real)
         operations, values = one_operation(self.op, coefs, self.ints)
         stage = Stage(every, every, 0, 1, self.bits)
-        run_stage(padded[32:-32], stage, operations, values, np.zeros(1, real), ONE_STATE, 0, 1)
+        run_stage(padded[32:-32], stage, operations, values, np.zeros(1, real), ONE_STATE, NO_SUMS, 0, 1)
         assert (padded[:32] == 7).all()
         assert (padded[-32:] == 7).all()
         return padded[32:-32].view(np.complex128 if self.lane_bits == 2 else np.complex64), int(
