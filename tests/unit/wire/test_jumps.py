@@ -7,13 +7,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from noise_oracle import damping, depolarizing, drifting, random_channel, resetting
+from noise_oracle import (
+    damping,
+    depolarizing,
+    drifting,
+    jump_unless,
+    measure,
+    noise,
+    program_of,
+    random_channel,
+    resetting,
+)
 from numpy.typing import NDArray
 
 from qfleet.noise import Channel as NoiseChannel
 from qfleet.noise.matrices import choi_of
 from qfleet.wire.program.channels import Branch, Channel
-from qfleet.wire.program.jumps import Jumps, jumps_of
+from qfleet.wire.program.jumps import Jumps, jumps_of, program_jumps
+from qfleet.wire.program.program import Operation
 
 X = np.array([[0, 1], [1, 0]], np.complex128)
 
@@ -78,6 +89,22 @@ def test_damping_has_its_own_operators() -> None:
     assert jumps.operators[0] == pytest.approx(np.diag([1, 0.8**0.5]))
     assert np.abs(jumps.operators[1]) == pytest.approx(np.array([[0, 0.2**0.5], [0, 0]]))
     assert (jumps.chance, jumps.least) == (pytest.approx(0.1), pytest.approx(0.8))
+
+
+def test_a_program_has_jumps_where_they_are_much_rarer_than_errors() -> None:
+    rare = NoiseChannel.thermal_relaxation(50, 80, 0.3).wire
+    assert jumps_of(rare) is not None
+
+    def jumps(paulis: int, *others: Operation) -> list[bool]:
+        rows = [noise(rare, 0), *[noise(depolarizing(0.01), 0)] * paulis, *others]
+        return [each is not None for each in program_jumps(program_of(1, 1, rows))]
+
+    assert jumps(0) == [True]
+    assert jumps(3) == [False, False]
+    assert jumps(1, *[noise(rare, 0)] * 20) == [True, False]
+    assert jumps(5, noise(damping(0.01), 0)) == [True, False, True]
+    # Where shots take ways of their own, an operator is drawn at each place.
+    assert jumps(0, measure(0, 0), jump_unless(0, 3)) == [False]
 
 
 def test_a_certain_unitary_never_jumps() -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Channel
-from qfleet.wire.program.jumps import jumps_of
-from qfleet.wire.program.operations import IS_FLOW, IS_UNITARY, Op
+from qfleet.wire.program.jumps import Jumps, program_jumps
+from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 
 #: Gates between places where shots with errors part: with more, gates are fused better, and shots share less.
@@ -88,8 +88,10 @@ def error_runs(program: Program, turns: NDArray[np.float64]) -> ErrorRuns:
     """
     noisy = turns[program.codes == Op.NOISE]
     sites = np.bincount(program.channel_refs, noisy, len(program.channels)).astype(np.float64)
-    up_front = not IS_FLOW[program.codes].any()
-    ways = [(_with_jumps(channel) if up_front else None) or _ways(channel) for channel in program.channels]
+    ways = [
+        _ways(channel) if jumps is None else _with_jumps(jumps)
+        for channel, jumps in zip(program.channels, program_jumps(program), strict=True)
+    ]
     errs = np.array([each.err for each in ways])
     mean = -float(sites @ np.log1p(-errs))
     scale = math.exp(-mean) / (1 - errs)
@@ -114,10 +116,9 @@ class _Ways(NamedTuple):
     waits: bool = False
 
 
-def _with_jumps(channel: Channel) -> _Ways | None:
-    """Return the chances of a channel's jumps; ``None`` for other channels."""
-    jumps = jumps_of(channel)
-    return None if jumps is None else _Ways(min(jumps.chance, 1 - 1e-9), jumps.chances[1:], 0.0, waits=True)
+def _with_jumps(jumps: Jumps) -> _Ways:
+    """Return the chances of a channel's jumps."""
+    return _Ways(min(jumps.chance, 1 - 1e-9), jumps.chances[1:], 0.0, waits=True)
 
 
 def _ways(channel: Channel) -> _Ways:

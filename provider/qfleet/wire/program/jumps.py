@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Channel
+from qfleet.wire.program.operations import IS_FLOW
+from qfleet.wire.program.program import Program
 
-#: Jumps are used where there is at most one among this number of errors.
+#: Errors of a channel for each jump, at least, and the same for all of a program's channels together.
 RARER: Final = 1.6
+WORTH: Final = 1.4
 #: The largest chance of a jump. The likeliest operator is well apart from the others, so that rounding doesn't choose.
 MOST: Final = 0.25
 #: Targets of a channel at most.
@@ -42,19 +45,33 @@ class Jumps(NamedTuple):
         return float(self.chances[1:].sum())
 
 
-@lru_cache(1024)
+def program_jumps(program: Program) -> list[Jumps | None]:
+    """Return the jumps of a program's channels; ``None`` for errors.
+
+    Where jumps make little difference to how often something happens to a shot, all channels have errors, for which
+    states needn't be looked at.
+    """
+    none: list[Jumps | None] = [None] * len(program.channels)
+    if IS_FLOW[program.codes].any():
+        return none
+    found = [jumps_of(channel) for channel in program.channels]
+    errors = [1 - float(channel.chances()[0]) for channel in program.channels]
+    chances = [error if jumps is None else jumps.chance for error, jumps in zip(errors, found, strict=True)]
+    sites = np.bincount(program.channel_refs, minlength=len(found))
+    return found if sites @ errors > WORTH * (sites @ chances) else none
+
+
+@lru_cache(4096)
 def jumps_of(channel: Channel) -> Jumps | None:
     """Return the jumps of a channel; ``None`` for one with errors.
 
     Errors are drawn before the run.
     """
-    if not channel.operators or channel.num_targets > WIDEST:
+    if not channel.operators or channel.num_targets > WIDEST or _has_many_paulis(channel):
         return None
-    branches = [branch for branch in channel.branches() if branch.probability > 0]
-    operators = np.concatenate([branch.probability**0.5 * branch.kraus(channel.num_targets) for branch in branches])
+    operators = _operators_of(channel)
     side = operators.shape[1]
-    _, vectors = np.linalg.eigh(np.einsum("aij,bij->ab", operators.conj(), operators))
-    operators = np.einsum("kj,kab->jab", _unitary_with(vectors[:, -1]), operators)
+    operators = np.einsum("kj,kab->jab", _unitary_with(_likeliest(operators)), operators)
     chances = (np.abs(operators) ** 2).sum(axis=(1, 2)) / side
     error, chance = 1 - float(channel.chances()[0]), float(chances[1:].sum())
     if chance > MOST or chance * RARER > error:
@@ -69,6 +86,55 @@ def jumps_of(channel: Channel) -> Jumps | None:
     kept = (chances > _NEGLIGIBLE) | (np.arange(len(chances)) == 0)
     least = np.linalg.eigvalsh(operators[0].conj().T @ operators[0])[0]
     return Jumps(operators[kept], chances[kept], max(float(least), 0.0))
+
+
+def _has_many_paulis(channel: Channel) -> bool:
+    """Tell whether Paulis alone are too likely for jumps.
+
+    The likeliest operator has one of them at most, since they are orthogonal.
+    """
+    chances, masks = channel.chances()[1:], np.frombuffer(channel.masks, np.uint8).reshape(-1, 3)[1:]
+    paulis = chances[masks[:, :2].any(axis=1) & (masks[:, 2] == 0)]
+    error = 1 - float(channel.chances()[0])
+    return len(paulis) > 1 and float(paulis.sum() - paulis.max()) * RARER > error
+
+
+def _operators_of(channel: Channel) -> NDArray[np.complex128]:
+    """Return Kraus operators of all branches together."""
+    side = 1 << channel.num_targets
+    masks, chances = np.frombuffer(channel.masks, np.uint8).reshape(-1, 3).astype(np.int64), channel.chances()
+    plain = (np.frombuffer(channel.counts, "<u2") == 0) & (masks[:, 2] == 0)
+    states, x, z = np.arange(side), masks[plain, 0, None], masks[plain, 1, None]
+    paulis = np.zeros((len(x), side, side), np.complex128)
+    # But for its phase, which makes no difference.
+    paulis[np.arange(len(x))[:, None], states ^ x, states] = 1 - 2.0 * (np.bitwise_count(states & z) & 1)
+    paulis *= np.sqrt(chances[plain])[:, None, None]
+    others = [
+        branch.probability**0.5 * branch.kraus(channel.num_targets)
+        for branch, is_plain in zip(channel.branches(), plain.tolist(), strict=True)
+        if not is_plain
+    ]
+    found = np.concatenate([paulis, *others])
+    return found[found.any(axis=(1, 2))]
+
+
+def _likeliest(operators: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Return the factors that make the likeliest of all operators.
+
+    They are a unit vector. Where the next operator is more than a third as likely, it may be another one.
+    """
+    flat = operators.reshape(len(operators), -1)
+    gram = flat.conj() @ flat.T
+    power = gram
+    for _ in range(7):
+        power = power @ power
+        power /= np.trace(power).real
+    factors = power[:, int(np.argmax(power.diagonal().real))]
+    for _ in range(2):
+        # Without the rounding errors of the powers.
+        factors = gram @ factors
+        factors /= np.linalg.norm(factors)
+    return np.asarray(factors)
 
 
 def _unitary_with(column: NDArray[np.complex128]) -> NDArray[np.complex128]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.events import ERRORS_EVENT, READOUT_EVENTS, event_numbers
-from qfleet.wire.program.jumps import jumps_of
+from qfleet.wire.program.jumps import program_jumps
 from qfleet.wire.program.operations import IS_FLOW, Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.driver.jumps import JumpOperators
@@ -185,9 +185,8 @@ class Noise:
         self.events: list[int] = events[:-1][program.codes == Op.NOISE].tolist()
         self.sites = {event: site for site, event in enumerate(self.events)}
         self._refs = program.channel_refs.astype(np.int64)
-        found = [jumps_of(channel) if self.up_front else None for channel in program.channels]
         #: the jumps of each channel that has any
-        self.jumps = [None if each is None else JumpOperators(each) for each in found]
+        self.jumps = [None if each is None else JumpOperators(each) for each in program_jumps(program)]
         #: whether shots may jump at each site: there are no errors
         self.waits = np.array([each is not None for each in self.jumps], np.bool_)[self._refs]
         self._errors = np.array([channel.error for channel in self.channels], np.float64)[self._refs]
