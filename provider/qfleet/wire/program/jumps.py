@@ -52,9 +52,9 @@ def program_jumps(program: Program) -> list[Jumps | None]:
     states needn't be looked at.
     """
     none: list[Jumps | None] = [None] * len(program.channels)
-    if IS_FLOW[program.codes].any():
+    found = none if IS_FLOW[program.codes].any() else [jumps_of(channel) for channel in program.channels]
+    if not any(found):
         return none
-    found = [jumps_of(channel) for channel in program.channels]
     errors = [1 - float(channel.chances()[0]) for channel in program.channels]
     chances = [error if jumps is None else jumps.chance for error, jumps in zip(errors, found, strict=True)]
     sites = np.bincount(program.channel_refs, minlength=len(found))
