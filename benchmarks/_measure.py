@@ -102,20 +102,22 @@ class Comparison:
         return Row(mode, case, qubits, values)
 
 
-def seconds(run: Run) -> float:
-    """Return the seconds that a call takes.
+def seconds(run: Run, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the seconds that a call takes, by a clock.
 
     A quick call is repeated, since its first run mostly fetches code that other calls displaced.
     """
-    begin = time.perf_counter()
+    begin = clock()
     calls = 0
-    while (elapsed := time.perf_counter() - begin) < TURN_SECONDS:
+    while (elapsed := clock() - begin) < TURN_SECONDS:
         run()
         calls += 1
     return elapsed / calls
 
 
-def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[str, float]:
+def compare(
+    runs: dict[str, Run], repeats: int, budget_seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Return the median seconds of runs that take turns.
 
     The first turn warms up and isn't counted, except for a run that takes longer than `LONG_SECONDS`. There are more
@@ -125,9 +127,10 @@ def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[s
         runs: the runs by their names.
         repeats: the number of turns.
         budget_seconds: the seconds after which only runs without a time take another turn.
+        clock: measures the runs.
     """
     begin = time.perf_counter()
-    first = {name: seconds(run) for name, run in runs.items()}
+    first = {name: seconds(run, clock) for name, run in runs.items()}
     times = {name: [value] if value > LONG_SECONDS else [] for name, value in first.items()}
     # Otherwise a run would collect the garbage of what was made before it.
     gc.collect()
@@ -135,7 +138,7 @@ def compare(runs: dict[str, Run], repeats: int, budget_seconds: float) -> dict[s
         over = time.perf_counter() - begin > budget_seconds
         for name, run in runs.items():
             if not (over and times[name]):
-                times[name].append(seconds(run))
+                times[name].append(seconds(run, clock))
         if over:
             break
     return {name: statistics.median(values) for name, values in times.items()}

@@ -12,6 +12,7 @@ TITLES = {
     "amplitudes": "From a circuit to its amplitudes",
     "sweep": "Sweeps of 1000 points",
     "counts": "From a circuit to counts",
+    "shots": "Counts beyond the run",
     "dynamic": "Dynamic circuits, 100,000 shots",
     "throughput": "Processes that share the cores",
     "memory": "Peak memory",
