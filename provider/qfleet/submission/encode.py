@@ -32,6 +32,7 @@ from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.cost.methods import choose_exact_method, choose_method
 from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.request import Method, MethodError, Output, Request
+from qfleet.wire.program.jumps import program_jumps
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
 
@@ -185,7 +186,13 @@ def _noise_of(program: Program) -> NoiseRecord | None:
     """Return the noise of a program; ``None`` without any."""
     if not (len(program.channel_refs) or len(program.flips)):
         return None
-    hazards = np.array([1 - channel.chances()[0] for channel in program.channels], np.float64)
+    hazards = np.array(
+        [
+            1 - channel.chances()[0] if jumps is None else jumps.chance
+            for channel, jumps in zip(program.channels, program_jumps(program), strict=True)
+        ],
+        np.float64,
+    )
     readouts = np.count_nonzero(program.flips.reshape(-1, 2).any(axis=1))
     errors = float(hazards[program.channel_refs].sum())
     return NoiseRecord(len(program.channels), len(program.channel_refs), int(readouts), errors)

@@ -59,3 +59,6 @@ def test_the_record_has_the_noise_that_the_circuit_meets() -> None:
     assert noise(NoiseModel().add_readout([[0.9, 0.1], [0, 1]], 1)) == NoiseRecord(0, 0, 1, 0.0)
     assert noise(NoiseModel().add(Channel.depolarizing(0.5), "h")) is None
     assert noise(None) is None
+    # Damping counts by its jumps, half as likely as its strength in a mixed state.
+    damped = noise(NoiseModel().add(Channel.amplitude_damping(0.1), "x").add(Channel.pauli({"XX": 0.2}), "cx"))
+    assert damped == NoiseRecord(channels=2, places=3, readouts=0, errors_per_shot=pytest.approx(2 * 0.05 + 0.2))
