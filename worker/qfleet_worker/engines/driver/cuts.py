@@ -8,25 +8,31 @@ from typing import Final
 from qfleet.wire.cost.errors import STRETCH_GATES
 from qfleet.wire.program.operations import HAS_CHANNEL, IS_UNITARY
 from qfleet.wire.program.program import Program
+from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.pauli_images import GateImages
 
 #: Gates of a stretch at most, and at least, if errors are moved to its beginning.
 MOVED_GATES: Final = 40
 LEAST_GATES: Final = 10
+#: Errors are likely that are this part of the likeliest at least.
+LIKELY: Final = 0.25
 
 
-def cuts_of(program: Program, images: GateImages | None) -> list[int]:
+def cuts_of(program: Program, noise: Noise, images: GateImages | None) -> list[int]:
     """Return the rows at which stretches begin, and the number of rows.
 
     A stretch has noise, or random events and saves, and not both.
 
     Args:
-        program: has no jumps.
-        images: those of its gates, if its errors are moved: a stretch ends before a gate that stops one.
+        program: has no control flow.
+        noise: that of the program.
+        images: those of its gates, if its errors are moved: a stretch ends before a gate that stops a likely one.
     """
     cuts, gates, noisy, others = [0], 0, False, False
     most = STRETCH_GATES if images is None else MOVED_GATES
     errors = None if images is None else _MovingErrors(images)
+    likely = (noise.chances >= LIKELY * noise.chances.max(initial=0)).tolist()
+    site = 0
     for at, code in enumerate(program.codes.tolist()):
         is_noise, is_gate = bool(HAS_CHANNEL[code]), bool(IS_UNITARY[code])
         is_full = is_gate and gates == most
@@ -37,8 +43,9 @@ def cuts_of(program: Program, images: GateImages | None) -> list[int]:
             gates, noisy, others = 0, False, False
             if errors is not None:
                 errors.clear()
-        if errors is not None and is_noise:
+        if errors is not None and is_noise and likely[site]:
             errors.add(at)
+        site += is_noise
         gates += is_gate
         noisy |= is_noise
         others |= not is_noise and not is_gate

@@ -159,7 +159,7 @@ def _compile_noisy(
     """Compile the stretches of a noisy program without control flow."""
     noise = Noise(program)
     images = GateImages(program) if noise.is_unitary else None
-    cuts = cuts_of(program, images)
+    cuts = cuts_of(program, noise, images)
     blocks: list[Block[AnyPlan]] = []
     for stretch, noisy in noisy_stretches(program, noise, cuts, compile_stretch):
         plan = compile_stretch(stretch)

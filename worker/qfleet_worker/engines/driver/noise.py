@@ -189,10 +189,10 @@ class Noise:
         self.jumps = [None if each is None else JumpOperators(each) for each in program_jumps(program)]
         #: whether shots may jump at each site: there are no errors
         self.waits = np.array([each is not None for each in self.jumps], np.bool_)[self._refs]
-        self._errors = np.array([channel.error for channel in self.channels], np.float64)[self._refs]
-        self._errors[self.waits] = 0
+        self.chances = np.array([channel.error for channel in self.channels], np.float64)[self._refs]
+        self.chances[self.waits] = 0
         #: the chance of no error of each site, and 1 where an error always happens: it is drawn by itself
-        self._stays = np.where(self._errors == 1, 1.0, 1 - self._errors)
+        self._stays = np.where(self.chances == 1, 1.0, 1 - self.chances)
 
     @property
     def is_unitary(self) -> bool:
@@ -203,7 +203,7 @@ class Noise:
     @property
     def errors_per_shot(self) -> float:
         """Return how many errors a shot has, on average; jumps aside."""
-        return float(self._errors.sum())
+        return float(self.chances.sum())
 
     def jumps_at(self, site: int) -> JumpOperators | None:
         """Return the jumps at a site; ``None`` where there are errors."""
@@ -230,7 +230,7 @@ class Noise:
         """
         parts: list[tuple[int, NDArray[np.float64]]] = []
         begin = 0
-        while begin < len(self._errors):
+        while begin < len(self.chances):
             survival = np.concatenate([[1.0], np.cumprod(self._stays[begin : begin + MOST_SITES])])
             small = np.flatnonzero(survival < SMALLEST)
             sites = int(small[0]) if len(small) else len(survival) - 1
@@ -243,7 +243,7 @@ class Noise:
     ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Return the sites, shots and branches of errors that always happen."""
         every, found = np.arange(shots), []
-        for site in np.flatnonzero(self._errors == 1).tolist():
+        for site in np.flatnonzero(self.chances == 1).tolist():
             branches = np.ones(shots, np.int64)
             if len(self.channels[self._refs[site]].branches) > 2:
                 numbers = uniforms.of(ERRORS_EVENT, every, CERTAIN_VISITS + site)
