@@ -124,6 +124,14 @@ class Moves:
         following = keys[np.searchsorted(keys, errors.shots * number + sites, side="right")]
         return ~is_other & (following < errors.shots * number + self._sites[stretch])
 
+    def stay(self, stretch: int) -> list[int]:
+        """Return the sites of a stretch with errors that can't be moved."""
+        return [site for site in range(*self._sites[stretch : stretch + 2].tolist()) if self._may_stay(site)]
+
+    def _may_stay(self, site: int) -> bool:
+        branches = len(self._noise.channels[self._refs[site]].branches)
+        return any(self.home(site, branch)[0] < 0 for branch in range(1, branches))
+
     def home(self, site: int, branch: int) -> tuple[int, int, int]:
         """Return where an error takes effect, and its masks there.
 

@@ -111,6 +111,7 @@ class DrivenChannel:
 
     def __init__(self, channel: Channel) -> None:
         chances = channel.chances()
+        self.num_targets = channel.num_targets
         self.branches = [ChannelBranch(branch, channel.num_targets) for branch in channel.branches()]
         # Sums in order: they are the same on all machines.
         ends, error_ends = np.cumsum(chances), np.cumsum(np.append(chances[1:], 0))

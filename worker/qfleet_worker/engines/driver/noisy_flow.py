@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Final, Generic
@@ -23,6 +23,7 @@ from qfleet.wire.program.operations import HAS_CHANNEL, HAS_TABLE, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.stretches import AnyPlan, Cutter, Stretch, last_uses
+from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import NoiseStep
 
 _PAULI_OPS: Final = {(1, 0): Op.X, (1, 1): Op.Y, (0, 1): Op.Z}
@@ -53,6 +54,10 @@ class NoisyStretch(Generic[AnyPlan]):
         operands = self._stretch.program.operands
         return set(np.maximum(operands, ~operands).tolist())
 
+    def channel(self, site: int) -> int:
+        """Return the number of the channel at a site."""
+        return int(self._stretch.program.channel_refs[site - self.first_site])
+
     @cached_property
     def waits(self) -> bool:
         """Tell whether shots may jump in it."""
@@ -78,6 +83,29 @@ class NoisyStretch(Generic[AnyPlan]):
     def walk(self) -> Stops[AnyPlan]:
         """Return the stretch with a stop at each channel."""
         return Stops(self._compile(self._stretch), np.arange(self.first_site, self.end_site), self._noise.events)
+
+    def with_angles(self, sites: Container[int]) -> AnyPlan | None:
+        """Return the plan of the stretch with angles for errors at some sites, without phases.
+
+        Each target of such a site has the angles of RY and of RZ. It has no other angles. It is ``None`` for a stretch
+        with gates that have no table.
+        """
+        rows: list[Operation] = []
+        for row, _, site in self._rows():
+            if site in sites:
+                for target in row.targets:
+                    rows += [Operation(code, (), (target,), (0.0,), None, -1) for code in (Op.RY, Op.RZ)]
+            elif site < 0 and row.code is Op.GLOBAL_PHASE:
+                if row.controls:
+                    return None
+            elif site < 0 and row.params:
+                entries = table(row)
+                code = Op.DIAGONAL if entries.ndim == 1 else Op.UNITARY
+                matrix = np.ascontiguousarray(entries, np.complex128).reshape(-1)
+                rows.append(row._replace(code=code, params=(), table=matrix))
+            elif site < 0:
+                rows.append(row)
+        return self._compile(Stretch(_with_rows(self._stretch.program, rows), self._stretch.first, False, 0))
 
     def with_errors(self, branches: Mapping[int, int]) -> Iterator[AnyPlan | NoiseStep]:
         """Give plans of the stretch with some errors among its gates.

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.driver.error_tree import Births, ErrorTree
 from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.front import ShotFront
+from qfleet_worker.engines.driver.inside_errors import InsideErrors
 from qfleet_worker.engines.driver.moves import MovedErrors
 from qfleet_worker.engines.driver.shot_groups import ShotGroups
 from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.visits import Visits
 from qfleet_worker.engines.states.contract import States, StateSource
-from qfleet_worker.engines.states.operators import OperatorStep, Paulis
-from qfleet_worker.engines.steps import NoiseStep
+from qfleet_worker.engines.states.operators import Paulis
 
 #: In place of the number of a front: that of a node that hasn't begun, and of one whose shots are put off.
 _UNBORN: Final = -1
@@ -76,13 +76,7 @@ class TreeRun(Generic[AnyPlan]):
         wires = flow.blocks[0].plan.wires
         #: the wire of each bit of a mask
         self._wires = [wires[qubit] for qubit in moved.qubits]
-        self._channels = [] if flow.noise is None else flow.noise.channels
-        #: by stretch with errors inside: its noise and their patterns
-        self._noisy = {
-            stretch: (block.noisy, errors.patterns)
-            for stretch, (block, errors) in enumerate(zip(flow.blocks, moved.stretches, strict=True))
-            if block.noisy is not None and errors is not None and errors.patterns is not None
-        }
+        self._inside = InsideErrors(flow, moved)
         self._tree = ErrorTree(moved.stretches, shots, len(moved.flips))
         #: by node: the number of its front, and its place there
         self._fronts = np.full(self._tree.size, _UNBORN)
@@ -189,11 +183,11 @@ class TreeRun(Generic[AnyPlan]):
         clean, others = children.only(~inside), children.only(inside)
         states = self._fork(front, clean if len(clean.nodes) else others)
         if not len(clean.nodes):
-            self._run_errors(states, front.stretch, others.inside)
+            self._inside.run(states, front.stretch, others.inside)
             return self._front(front.stretch + 1, states, others.nodes)
         if len(others.nodes):
             apart = self._fork(front, others)
-            self._run_errors(apart, front.stretch, others.inside)
+            self._inside.run(apart, front.stretch, others.inside)
         self._run_plan(states, front.stretch)
         if len(others.nodes):
             states.join(apart)
@@ -225,11 +219,11 @@ class TreeRun(Generic[AnyPlan]):
             states.select(kept)
             nodes = nodes[kept]
         if len(heirs.nodes) and heirs.inside[0] >= 0:
-            self._run_errors(states, stretch, heirs.inside[np.argsort(heirs.parents)])
+            self._inside.run(states, stretch, heirs.inside[np.argsort(heirs.parents)])
         elif len(states):
             self._run_plan(states, stretch)
         if apart is not None:
-            self._run_errors(apart, stretch, others.inside)
+            self._inside.run(apart, stretch, others.inside)
             states.join(apart)
         front.nodes = np.concatenate([nodes, others.nodes])
         self._number(front)
@@ -249,44 +243,6 @@ class TreeRun(Generic[AnyPlan]):
     def _run_plan(self, states: States, stretch: int) -> None:
         steps = self._flow.blocks[stretch].plan.steps
         states.apply(steps, 0, len(steps))
-
-    def _run_errors(self, states: States, stretch: int, inside: NDArray[np.int64]) -> None:
-        """Take states through a stretch with errors inside.
-
-        `inside` is the number of each state's errors.
-        """
-        noisy, patterns = self._noisy[stretch]
-        if not states.together:
-            for part in noisy.with_errors(dict(patterns.errors(int(inside[0])))):
-                if not isinstance(part, NoiseStep):
-                    states.apply(part.steps, 0, len(part.steps))
-            return
-        stops, done = noisy.stops, 0
-        for site, hits in patterns.hits(inside):
-            place, step = stops.places[site], stops.noise[site]
-            if place > done:
-                states.apply(stops.steps, done, place)
-                done = place
-            self._apply(states, step, hits)
-        if len(stops.steps) > done:
-            states.apply(stops.steps, done, len(stops.steps))
-
-    def _apply(self, states: States, step: NoiseStep, hits: list[tuple[int, int]]) -> None:
-        """Apply errors, given as pairs of a state and a branch."""
-        which, numbers = np.array(hits).T
-        branches = self._channels[step.channel].branches
-        masks = [branches[number].paulis for _, number in hits]
-        paulis = [each for each in masks if each is not None]
-        if len(paulis) == len(masks):
-            states.paulis(which, Paulis(step.wires, *np.array(paulis).T))
-            return
-        distinct, ways = np.unique(numbers, return_inverse=True)
-        operators = OperatorStep(((), *[branches[number].factors(0, step.wires) for number in distinct.tolist()]))
-        taken = np.zeros((len(states), operators.ways), np.bool_)
-        taken[:, 0] = True
-        taken[which, 0] = False
-        taken[which, 1 + ways.reshape(-1)] = True
-        states.branch(operators, taken, np.ones(taken.shape))
 
     def _give_up(self, front: _Front) -> None:
         """Put off the shots of states that were lost."""

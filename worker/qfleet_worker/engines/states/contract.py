@@ -93,6 +93,18 @@ class States(Protocol):
         """
         ...
 
+    def apply_each(self, steps: Sequence[Any], angles: NDArray[np.float64]) -> bool:
+        """Apply steps with angles of its own to each state.
+
+        Args:
+            steps: those of a whole plan.
+            angles: shape (states, angles).
+
+        Returns:
+            Whether they were applied; these states, or these steps, may not allow it.
+        """
+        ...
+
     def lost(self) -> NDArray[np.bool_] | None:
         """Return the states given up for want of memory, shape (states,).
 

@@ -61,6 +61,10 @@ class OneByOne:
             for at in range(begin, end):
                 simulator.apply(steps, at)
 
+    def apply_each(self, steps: Sequence[Any], angles: NDArray[np.float64]) -> bool:  # noqa: ARG002
+        """See `States.apply_each`."""
+        return False
+
     def lost(self) -> NDArray[np.bool_] | None:
         """See `States.lost`."""
         lost = [state.lost for state in self._states]

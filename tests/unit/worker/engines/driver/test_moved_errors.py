@@ -78,16 +78,38 @@ def between_others() -> Program:
     return program_of(2, 2, [*rows, measure(0, 0), measure(1, 1)])
 
 
+def many_angles() -> Program:
+    """Return a program of gates with angles, controls and tables, each of which stops the errors before it."""
+    rng, rows = np.random.default_rng(6), []
+    gates = [
+        op(Op.RXX, [0, 1], [0.3]),
+        op(Op.GLOBAL_PHASE, [], [0.4]),
+        op(Op.RX, [2], [0.7], [0]),
+        op(Op.XX_PLUS_YY, [2, 1], [0.5, 0.2]),
+        op(Op.P, [1], [1.1], [~2]),
+        op(Op.UNITARY, [0], table=HADAMARD),
+        op(Op.R, [1], [0.8, 0.2]),
+        op(Op.DIAGONAL, [2, 0], table=np.exp(1j * np.arange(4))),
+    ]
+    for qubit in range(3):
+        rows += [op(Op.U, [qubit], rng.uniform(-3, 3, 3)), noise(FLIP, qubit)]
+    for gate in gates:
+        rows += [gate, noise(depolarizing(0.05), 0), noise(depolarizing(0.1, 2), 2, 1)]
+    return program_of(3, 3, [*rows, *[measure(qubit, qubit) for qubit in range(3)]])
+
+
 #: Copies of states for 2000 shots.
 COPIES = {
-    "turns": 723,
+    "many angles": 909,
+    "others": 368,
+    "turns": 689,
     "Cliffords": 35,
-    "turns and unitaries": 1185,
+    "turns and unitaries": 1190,
     "errors alone": 0,
     "errors at the end": 0,
-    "others": 368,
 }
 PROGRAMS = {
+    "many angles": many_angles(),
     "others": between_others(),
     "turns": layered(1, 3, 6, Op.U, 0.02),
     "Cliffords": layered(2, 3, 6, Op.H, 0.02),

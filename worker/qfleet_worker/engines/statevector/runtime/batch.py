@@ -29,6 +29,7 @@ from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, run_stage
 from qfleet_worker.engines.statevector.machine_code.registry import flat
 from qfleet_worker.engines.statevector.runtime.norms import check_norm
+from qfleet_worker.engines.statevector.runtime.parameter_sets import is_one_stage, run_each
 from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
@@ -136,6 +137,20 @@ class Batch:
             else:
                 for row in self._states:
                     self._source.state.apply_to(row, step)
+
+    def apply_each(self, steps: Sequence[Step], angles: NDArray[np.float64]) -> bool:
+        """See `States.apply_each`."""
+        segments = [step for step in steps if isinstance(step, Segment)]
+        width = self._source.width
+        if len(segments) < len(steps) or not all(is_one_stage(segment, width) for segment in segments):
+            return False
+        floats = self._states.reshape(-1).view(self._states.real.dtype)
+
+        def run(begin: int, end: int) -> None:
+            run_each(segments, floats[begin * 2 << width : end * 2 << width], width, angles[begin:end])
+
+        self._source.team.share(len(self), run)
+        return True
 
     def _run(self, segment: Segment) -> None:
         source = self._source

@@ -16,7 +16,7 @@ from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.statevector.compiler.binding import round_values, values_at, with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Segment
 from qfleet_worker.engines.statevector.compiler.values import refill
-from qfleet_worker.engines.statevector.kernels.layout import Tables, Values
+from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL, Tables, Values
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
 from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, flat
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
@@ -56,6 +56,36 @@ def run_sets(
 
     team.share(len(params), work)
     return states[:, : 1 << num_qubits], norms
+
+
+def is_one_stage(segment: Segment, wires: int) -> bool:
+    """Tell whether a segment has one stage, to which all wires are local."""
+    every = (1 << wires) - 1
+    return [local & every for local in segment.tables.stages[:, STAGE_LOCAL].tolist()] == [every]
+
+
+def run_each(segments: Sequence[Segment], floats: NDArray[Any], wires: int, params: NDArray[np.float64]) -> None:
+    """Run some segments of one stage on states, each at angles of its own.
+
+    Args:
+        segments: what is run.
+        floats: the states' real and imaginary parts, one state after the other.
+        wires: those of a state.
+        params: float64, shape (states, angles), contiguous.
+    """
+    size, every = 2 << wires, (1 << wires) - 1
+    at_once = _at_once(segments, len(params))
+    batches = [_Batch(segment, at_once, wires, floats.dtype) for segment in segments]
+    for begin in range(0, len(params), at_once):
+        part = params[begin : begin + at_once]
+        for batch in batches:
+            batch.run(part, floats[begin * size : (begin + len(part)) * size], every, np.ones(len(part), np.complex128))
+
+
+def _at_once(segments: Sequence[Segment], sets: int) -> int:
+    """Return the number of parameter sets whose values are written at a time."""
+    sizes = [sum(part.nbytes for part in segment.tables.values[:4]) for segment in segments]
+    return max(1, min(BATCH_SETS, sets, BATCH_BYTES // max([1, *sizes])))
 
 
 def run_set(
@@ -124,8 +154,7 @@ def _run(
 ) -> None:  # fmt: skip
     """Run some parameter sets, a few at a time."""
     real = states.real.dtype
-    sizes = [sum(part.nbytes for part in segment.tables.values[:4]) for segment in segments]
-    at_once = max(1, min(BATCH_SETS, len(params), BATCH_BYTES // max([1, *sizes])))
+    at_once = _at_once(segments, len(params))
     batches = [_Batch(segment, at_once, wires, real) for segment in segments]
     for begin in range(0, len(params), at_once):
         part = params[begin : begin + at_once]
