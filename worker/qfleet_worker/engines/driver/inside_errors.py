@@ -61,7 +61,7 @@ class InsideErrors(Generic[AnyPlan]):
                 states.apply(part.steps, 0, len(part.steps))
 
     def _compile(self, stretch: int) -> tuple[AnyPlan, NDArray[np.float64]] | None:
-        """Return the plan of a stretch with angles for errors, and those of each pattern.
+        """Return a stretch's plan with angles, and those of each pattern.
 
         It is ``None`` if an error isn't a Pauli; see `NoisyStretch.with_angles` too.
         """

@@ -85,9 +85,9 @@ class NoisyStretch(Generic[AnyPlan]):
         return Stops(self._compile(self._stretch), np.arange(self.first_site, self.end_site), self._noise.events)
 
     def with_angles(self, sites: Container[int]) -> AnyPlan | None:
-        """Return the plan of the stretch with angles for errors at some sites, without phases.
+        """Return the stretch's plan with angles for errors at some sites.
 
-        Each target of such a site has the angles of RY and of RZ. It has no other angles. It is ``None`` for a stretch
+        Each target of such a site has the angles of RY and of RZ. It has no other angles, and no global phase. It is ``None`` for a stretch
         with gates that have no table.
         """
         rows: list[Operation] = []

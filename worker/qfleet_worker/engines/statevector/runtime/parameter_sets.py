@@ -59,13 +59,13 @@ def run_sets(
 
 
 def is_one_stage(segment: Segment, wires: int) -> bool:
-    """Tell whether a segment has one stage, to which all wires are local."""
+    """Tell whether a segment has one stage, over all wires."""
     every = (1 << wires) - 1
     return [local & every for local in segment.tables.stages[:, STAGE_LOCAL].tolist()] == [every]
 
 
 def run_each(segments: Sequence[Segment], floats: NDArray[Any], wires: int, params: NDArray[np.float64]) -> None:
-    """Run some segments of one stage on states, each at angles of its own.
+    """Run segments of one stage on states with angles of their own.
 
     Args:
         segments: what is run.
@@ -83,7 +83,7 @@ def run_each(segments: Sequence[Segment], floats: NDArray[Any], wires: int, para
 
 
 def _at_once(segments: Sequence[Segment], sets: int) -> int:
-    """Return the number of parameter sets whose values are written at a time."""
+    """Return how many parameter sets have their values written together."""
     sizes = [sum(part.nbytes for part in segment.tables.values[:4]) for segment in segments]
     return max(1, min(BATCH_SETS, sets, BATCH_BYTES // max([1, *sizes])))
 
