@@ -87,8 +87,8 @@ class NoisyStretch(Generic[AnyPlan]):
     def with_angles(self, sites: Container[int]) -> AnyPlan | None:
         """Return the stretch's plan with angles for errors at some sites.
 
-        Each target of such a site has the angles of RY and of RZ. It has no other angles, and no global phase. It is ``None`` for a stretch
-        with gates that have no table.
+        Each target of such a site has the angles of RY and of RZ. It has no other angles, and no global phase. It is
+        ``None`` for a stretch with gates that have no table.
         """
         rows: list[Operation] = []
         for row, _, site in self._rows():

@@ -42,6 +42,8 @@ class GateImages:
         self._begins, self._ends = (ends - widths).tolist(), ends.tolist()
         self._ranks: list[int] = ranks.tolist()
         self._opposed: list[bool] = (program.operands < 0).tolist()
+        self._masks = [sum([1 << rank for rank in set(self.qubits(row))]) for row in range(len(widths))]
+        self._known: dict[tuple[int, int, int], tuple[int, int] | None] = {}
         self._codes: list[int] = program.codes.tolist()
         self._controls: list[int] = program.num_controls.tolist()
         self._params: list[float] = program.params.tolist()
@@ -67,12 +69,20 @@ class GateImages:
             x: the mask of X.
             z: the mask of Z.
         """
-        own_x = own_z = mask = 0
+        mask = self._masks[row]
+        key = row, x & mask, z & mask
+        if key not in self._known:
+            self._known[key] = self._image(*key)
+        known = self._known[key]
+        return None if known is None else (x & ~mask | known[0], z & ~mask | known[1])
+
+    def _image(self, row: int, x: int, z: int) -> tuple[int, int] | None:
+        """Return the image of a Pauli on a row's own qubits."""
+        own_x = own_z = 0
         qubits = self.qubits(row)
         for bit, rank in enumerate(qubits):
             own_x |= (x >> rank & 1) << bit
             own_z |= (z >> rank & 1) << bit
-            mask |= 1 << rank
         code, controls = Op(self._codes[row]), self._controls[row]
         if not own_x and (SPEC[code].diagonal or not own_z >> controls):
             return x, z
@@ -84,10 +94,7 @@ class GateImages:
         found = _image(code, params, (controls, opposed, len(qubits)), own_x, own_z)
         if found is None:
             return None
-        x, z = x & ~mask, z & ~mask
-        for bit, rank in enumerate(qubits):
-            x |= (found[0] >> bit & 1) << rank
-            z |= (found[1] >> bit & 1) << rank
+        x, z = (sum([(mask >> bit & 1) << rank for bit, rank in enumerate(qubits)]) for mask in found)
         return x, z
 
 
