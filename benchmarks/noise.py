@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from _measure import Comparison, Options, Run, machine
 from _noisy import Work, brick, depolarizing, on_device, on_large_device, randomized_benchmarking, relaxation
+from _noisy_count import operations
 from _noisy_peers import aer_counts, qsim_counts, qulacs_counts
 from _report import heading
 
@@ -68,7 +69,11 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=60, help="seconds for each case, roughly (default: 60)")
     parser.add_argument("--quick", action="store_true", help="slow peers run few shots; some minutes in all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured here")
+    parser.add_argument("--operations", action="store_true", help="count the operations on states of 12 qubits instead")
     arguments = parser.parse_args()
+    if arguments.operations:
+        print(operations(Work([brick(12, 10)], depolarizing(), 10_000)))
+        return
     # OpenMP reads it when the first peer is imported.
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     report: dict[str, Any] = {"machine": machine(), "rows": []}
