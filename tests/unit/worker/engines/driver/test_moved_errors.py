@@ -100,11 +100,11 @@ def many_angles() -> Program:
 
 #: Copies of states for 2000 shots.
 COPIES = {
-    "many angles": 909,
+    "many angles": 889,
     "others": 368,
-    "turns": 689,
+    "turns": 723,
     "Cliffords": 35,
-    "turns and unitaries": 1190,
+    "turns and unitaries": 1185,
     "errors alone": 0,
     "errors at the end": 0,
 }
