@@ -28,7 +28,10 @@ SEED = 1
 
 
 def operations(work: Work) -> str:
-    """Return the operations on states of one circuit of up to 14 qubits, and the bound of a tree of errors."""
+    """Return the operations on a circuit's states, and those of full runs.
+
+    It has at most 14 qubits.
+    """
     program = lower(work.circuits[0], Output.COUNTS, noise=NoiseModel.from_aer(work.model))
     experiment = Experiment(program, work.shots, SEED, request=Request(Output.COUNTS, "statevector"), threads=1)
     counts = {"operations": 0, "copies": 0}
@@ -43,7 +46,7 @@ def operations(work: Work) -> str:
 
 
 def full_runs(program: Program, shots: int) -> float:
-    """Return the gates of distinct states of a program, over those of one run.
+    """Return the gates of all distinct states, over those of one run.
 
     Shots share a state until the first error that they don't share.
     """
