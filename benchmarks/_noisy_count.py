@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations on states of a noisy circuit, beside those of its full runs."""
+"""Operations on the states of a noisy circuit, and bounds of them."""
 
 from __future__ import annotations
 
