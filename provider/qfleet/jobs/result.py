@@ -23,7 +23,6 @@ from qfleet.wire.messages.result import CircuitResult
 from qfleet.wire.messages.work import SEED_STEP
 
 
-@put_off_collection()
 def assemble(
     job_id: str,
     record: JobRecord,
@@ -50,10 +49,11 @@ def assemble(
     for result in results:
         for part in split_parameter_sets(result):
             blocks.setdefault(part.index, []).append(part)
-    experiments = [
-        experiment(record, circuit, parameter_set, blocks.get(index, ()), default_error)
-        for index, (circuit, parameter_set) in enumerate(record.parameter_sets())
-    ]
+    with put_off_collection():
+        experiments = [
+            experiment(record, circuit, parameter_set, blocks.get(index, ()), default_error)
+            for index, (circuit, parameter_set) in enumerate(record.parameter_sets())
+        ]
     succeeded = [each.success for each in experiments]
     return FleetResult(
         backend_name=record.backend,

@@ -63,7 +63,6 @@ class JobEntry:
     pub: PubRecord | None = None
 
 
-@put_off_collection()
 def prepare(
     run_input: QuantumCircuit | Iterable[QuantumCircuit],
     options: RunOptions,
@@ -81,17 +80,18 @@ def prepare(
         TypeError: something isn't a circuit.
         QfleetError: a circuit or an option can't be run; the subclass and the text say why.
     """
-    entries = list(_entries(_circuits(run_input), options, output))
-    return new_job(
-        entries,
-        options,
-        backend_name=backend_name,
-        output=output,
-        tags=tags,
-        metadata=metadata,
-        retention=retention,
-        device=device,
-    )
+    with put_off_collection():
+        entries = list(_entries(_circuits(run_input), options, output))
+        return new_job(
+            entries,
+            options,
+            backend_name=backend_name,
+            output=output,
+            tags=tags,
+            metadata=metadata,
+            retention=retention,
+            device=device,
+        )
 
 
 def new_job(
