@@ -89,15 +89,15 @@ def _real(formula: Formula, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def filled(program: Program, params: NDArray[np.float64]) -> Program:
-    """Return the program with angles instead of slots.
+    """Return the program with angles in its slots.
+
+    It still says which angles are slots: they differ from point to point.
 
     Args:
         program: the program, with slots.
         params: a row of the result of `fill`.
     """
-    return msgspec.structs.replace(
-        program, params=params, num_parameters=0, slots=NOTHING, slot_refs=NOTHING, formulas=()
-    )
+    return msgspec.structs.replace(program, params=params, num_parameters=0, slot_refs=NOTHING, formulas=())
 
 
 def _wrong(program: Program, place: int, point: int, points: int) -> EngineError:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import make_golden
+import msgspec
 import numpy as np
 import pytest
 from fake_shards import TILT, FakeEngine, P, angles, circuit, parametrised, points, run, stored
@@ -12,6 +13,7 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.formulas import Formula, Step
+from qfleet.wire.program.program import NOTHING
 from qfleet.wire.program.saves import SaveKind
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
@@ -40,16 +42,17 @@ def test_the_points_of_a_circuit_are_one_sweep_and_one_result() -> None:
     assert (finished["whole"], finished["blocks"], finished["error"]) == (3, [], "")
 
 
-def test_an_engine_gets_no_slots() -> None:
+def test_an_engine_gets_angles_and_which_of_them_are_slots() -> None:
     for rows in ROWS[:1], ROWS[:2]:
         engine = FakeEngine()
         run(stored(points(0, *rows)), engine)
         assert len(engine.asked) == len(rows)
         for asked in engine.asked:
             assert (asked.program.num_parameters, asked.program.formulas) == (0, ())
-            assert (len(asked.program.slots), len(asked.program.slot_refs)) == (0, 0)
-            # What it is asked for is a program as any other.
-            decode_program(encode_program(asked.program))
+            assert len(asked.program.slots)
+            assert not len(asked.program.slot_refs)
+            # But for these, it is asked for a program as any other.
+            decode_program(encode_program(msgspec.structs.replace(asked.program, slots=NOTHING)))
 
 
 @pytest.mark.parametrize(

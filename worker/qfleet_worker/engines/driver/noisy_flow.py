@@ -105,7 +105,9 @@ class NoisyStretch(Generic[AnyPlan]):
                 rows.append(row._replace(code=code, params=(), table=matrix))
             elif site < 0:
                 rows.append(row)
-        return self._compile(Stretch(_with_rows(self._stretch.program, rows), self._stretch.first, False, 0))
+        program = _with_rows(self._stretch.program, rows)
+        slots = np.arange(len(program.params), dtype=np.int32)
+        return self._compile(Stretch(msgspec.structs.replace(program, slots=slots), self._stretch.first, False, 0))
 
     def with_errors(self, branches: Mapping[int, int]) -> Iterator[AnyPlan | NoiseStep]:
         """Give plans of the stretch with some errors among its gates.
@@ -289,13 +291,15 @@ def _with_rows(program: Program, rows: list[Operation]) -> Program:
     """Return a stretch of other gates on the same qubits."""
     tables = [row.table for row in rows if row.table is not None and HAS_TABLE[row.code]]
     nothing: NDArray[np.int32] = program.channel_refs[:0]
+    params = np.array([angle for row in rows for angle in row.params], np.float64)
     return msgspec.structs.replace(
         program,
         codes=np.array([row.code for row in rows], np.uint8),
         num_controls=np.array([len(row.controls) for row in rows], np.uint16),
         num_targets=np.array([len(row.targets) for row in rows], np.uint16),
         operands=np.array([qubit for row in rows for qubit in row.controls + row.targets], np.int32),
-        params=np.array([angle for row in rows for angle in row.params], np.float64),
+        params=params,
+        slots=np.arange(len(params), dtype=np.int32) if len(program.slots) else nothing,
         table_refs=np.arange(len(tables), dtype=np.int32),
         tables=tuple(tables),
         channel_refs=nothing,

@@ -106,6 +106,7 @@ class CompileOnce(Generic[AnyPlan]):
             part.operands.tobytes(),
             part.clbits.tobytes(),
             part.params.tobytes(),
+            part.slots.tobytes(),
             part.save_refs.tobytes(),
             part.channel_refs.tobytes(),
             part.flips.tobytes(),
@@ -159,6 +160,8 @@ class Cutter:
         """
         program, rows = self._program, slice(start, end)
         numbers = [number for number in self._table_at[rows].tolist() if number >= 0]
+        first_param, end_param = self._params[start], self._params[end]
+        slots = program.slots[(program.slots >= first_param) & (program.slots < end_param)]
         part = msgspec.structs.replace(
             program,
             codes=program.codes[rows],
@@ -166,7 +169,8 @@ class Cutter:
             num_targets=program.num_targets[rows],
             operands=program.operands[self._operands[start] : self._operands[end]],
             clbits=program.clbits[self._clbits[start] : self._clbits[end]],
-            params=program.params[self._params[start] : self._params[end]],
+            params=program.params[first_param:end_param],
+            slots=slots - np.int32(first_param),
             table_refs=np.arange(len(numbers), dtype=np.int32),
             tables=tuple([self._tables[number] for number in numbers]),
             jumps=_NO_ROWS,
