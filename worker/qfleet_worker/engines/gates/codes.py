@@ -8,6 +8,7 @@ from typing import Final
 from qfleet.wire.program.operations import Op
 
 X: Final = int(Op.X)
+Z: Final = int(Op.Z)
 P: Final = int(Op.P)
 RX: Final = int(Op.RX)
 RY: Final = int(Op.RY)

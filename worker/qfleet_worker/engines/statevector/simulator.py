@@ -27,6 +27,7 @@ from qfleet_worker.engines.states.one_by_one import OneByOneSource
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis, spread
 from qfleet_worker.engines.states.store import StateStore
 from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
+from qfleet_worker.engines.statevector.compiler.fixed_angles import fixed_angles
 from qfleet_worker.engines.statevector.compiler.plan import (
     CHUNKS,
     ChunkSizes,
@@ -145,6 +146,11 @@ class StatevectorSimulator:
     ) -> Iterator[Iterable[Outcome]]:
         """Give the outcomes of all parameter sets, some at a time."""
         before = seconds_compiling()
+        if not len(experiment.program.slots):
+            # Any angle may differ.
+            slots = np.arange(len(experiment.program.params), dtype=np.int32)
+            program = msgspec.structs.replace(experiment.program, slots=slots)
+            experiment = msgspec.structs.replace(experiment, program=program)
         density = experiment.request.method in EXACT_METHODS
         parts = self._sweep(experiment, params, seeds) if len(params) and not density else None
         if parts is not None:
@@ -265,7 +271,10 @@ class StatevectorSimulator:
 
         def plan(part: Stretch) -> Plan:
             program = part.program
-            key = (lane_bits, experiment.threads, named.tobytes(), part.last, part.events_before, *structure(program))
+            # Errors may be the first of all.
+            from_zero = part.first and not experiment.program.is_noisy()
+            shape = structure(program, fixed_angles(program))
+            key = (lane_bits, experiment.threads, named.tobytes(), from_zero, part.last, part.events_before, *shape)
             kept: Plan | None = self._cache.get(key)
             if kept is not None:
                 return kept.bind(program.params)
@@ -277,6 +286,7 @@ class StatevectorSimulator:
                 last=part.last,
                 events_before=part.events_before,
                 chunks=self._sizes.chunks,
+                from_zero=from_zero,
             )
             self._cache.put(key, made, made.nbytes)
             return made

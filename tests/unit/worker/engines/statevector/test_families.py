@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from families import FAMILIES, TOLERANCES, aer_amplitudes, amplitudes, exists, largest_difference
 from make_experiments import make_experiment
+from qiskit import QuantumCircuit, transpile
 from qiskit.quantum_info import Operator, Statevector
 from small_chunks import small_chunks
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.request import Precision
+from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 
@@ -47,6 +49,25 @@ def test_unitaries(family: str) -> None:
             circuit = FAMILIES[family](num_qubits)
             matrix = simulator.run(make_experiment(lower(circuit), output="unitary", threads=2)).amplitudes
             assert np.abs(matrix - Operator(circuit).data).max() < 1e-10
+
+
+@pytest.mark.parametrize("gate", ["cx", "cz", "ecr"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_basis_of_a_device(family: str, gate: str) -> None:
+    """What is transpiled gives the same, in about as many operations."""
+    for num_qubits in sizes(family, 6, 14):
+        circuit = FAMILIES[family](num_qubits)
+        transpiled = transpile(circuit, basis_gates=[gate, "rz", "sx", "x"], optimization_level=1, seed_transpiler=1)
+        difference = np.abs(amplitudes(transpiled, "double") - np.asarray(Statevector(circuit)))
+        assert difference.max() < TOLERANCES["double"]
+        native, found = num_operations(circuit), num_operations(transpiled)
+        assert found <= 1.4 * native + 10 or family == "ansatz", (native, found)
+
+
+def num_operations(circuit: QuantumCircuit) -> int:
+    """Return how many operations a circuit is compiled to."""
+    (segment,) = compile_program(lower(circuit), 2).steps
+    return len(segment.tables.operations.rows)
 
 
 @pytest.mark.parametrize("num_qubits", [16, 20])

@@ -20,11 +20,11 @@ ENTRY_BYTES = 4096
 Key: TypeAlias = tuple[Any, ...]
 
 
-def structure(program: Program) -> Key:
+def structure(program: Program, fixed: NDArray[np.bool_]) -> Key:
     """Return all that a program's compiled form depends on.
 
-    The program has no flow. Its angles don't count. Of what it saves, only these count: the saves' places among those
-    of the whole program, and whether the clbits matter to one.
+    The program has no flow. Of its angles, only those count that are `fixed`, shape (angles,). Of what it saves, only
+    these count: the saves' places among those of the whole program, and whether the clbits matter to one.
     """
     return (
         program.num_qubits,
@@ -33,6 +33,8 @@ def structure(program: Program) -> Key:
         program.num_controls.tobytes(),
         program.num_targets.tobytes(),
         program.operands.tobytes(),
+        fixed.tobytes(),
+        program.params[fixed].tobytes(),
         program.clbits.tobytes(),
         program.table_refs.tobytes(),
         program.save_refs.tobytes(),

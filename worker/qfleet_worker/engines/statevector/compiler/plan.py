@@ -20,6 +20,7 @@ from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.operations import ANGLES, EXCHANGES, HAS_TABLE, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.statevector.compiler.binding import bind, size_of
+from qfleet_worker.engines.statevector.compiler.fixed_angles import fixed_angles
 from qfleet_worker.engines.statevector.compiler.gate_table import GATES
 from qfleet_worker.engines.statevector.compiler.rows import MAX_DIAGONAL, MAX_TABLE, Rows, count_entries
 from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_rows
@@ -135,6 +136,7 @@ def compile_program(
     last: bool = True,
     events_before: int = 0,
     chunks: ChunkSizes = CHUNKS,
+    from_zero: bool = True,
 ) -> Plan:
     """Return the plan of a program for vectors of ``2**lane_bits`` amplitudes.
 
@@ -147,12 +149,15 @@ def compile_program(
         last: whether the program is the end of a circuit.
         events_before: random events before the program.
         chunks: sizes of the chunks in which the state is worked on.
+        from_zero: whether the state is |0...0> before.
     """
     if named is None:
         named = named_qubits(program)
     if columns:
         named = np.ones_like(named)
-    return _Compiler(program, lane_bits, threads, columns, named, chunks).plan(last, events_before)
+    return _Compiler(program, lane_bits, threads, columns, named, chunks, from_zero and not columns).plan(
+        last, events_before
+    )
 
 
 def named_qubits(program: Program) -> NDArray[np.bool_]:
@@ -173,6 +178,7 @@ class _Compiler:
         columns: bool,
         named: NDArray[np.bool_],
         chunks: ChunkSizes,
+        from_zero: bool,
     ) -> None:
         self.program = program
         self.run_bits = chunks.run_bits
@@ -181,6 +187,8 @@ class _Compiler:
         self.num_targets = program.num_targets.astype(np.int64)
         self.operands = program.operands.astype(np.int64)
         self.params = program.params.astype(np.float64)
+        self.fixed = fixed_angles(program)
+        self.from_zero = from_zero
         self.lane_bits = lane_bits
         self.table_at = self.codes
         self.table = _NO_TABLE
@@ -367,9 +375,10 @@ class _Compiler:
             return
         chosen = Rows(
             self.codes[rows], self.num_controls[rows], self.num_targets[rows], self.operands[operands],
-            self.params[params], self.table_at[rows], self.table,
+            self.params[params], self.fixed[params], self.table_at[rows], self.table,
         )  # fmt: skip
-        limits = Limits(self.room, self.lane_bits, self.local_bits, self.run_bits, *count_entries(chosen, GATES))
+        entries, from_zero = count_entries(chosen, GATES), int(self.from_zero and not self.steps)
+        limits = Limits(self.room, self.lane_bits, self.local_bits, self.run_bits, *entries, from_zero)
         tables = compile_rows(chosen, GATES, self.wires, limits)
         self.phase *= complex(tables.values.phases[0])
         self.steps.append(Segment(tables, params.start))

@@ -26,6 +26,7 @@ MAX_TABLE = max(4**MAX_TARGETS, 2**MAX_DIAGONAL)
     num_targets="int64[::1]",
     operands="int64[::1]",
     params="float64[::1]",
+    fixed="boolean[::1]",
     table_at="int64[::1]",
     table="complex128[::1]",
 )
@@ -40,6 +41,8 @@ class Rows(NamedTuple):
     num_targets: NDArray[np.int64]
     operands: NDArray[np.int64]
     params: NDArray[np.float64]
+    #: bool, shape (angles,): which angles are constants; the others may be replaced
+    fixed: NDArray[np.bool_]
     #: int64, shape (rows,): where each row's table begins in `table`, for rows that have one
     table_at: NDArray[np.int64]
     #: complex128: all tables, one after the other
@@ -73,6 +76,19 @@ NO_ROW = Row(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 def target_of(row: Row, bit: int) -> int:
     """Return the wire of a target."""
     return row.targets >> 8 * bit & 255
+
+
+@inner_code
+def exchanges(code: int) -> bool:
+    """Tell whether an operation without controls exchanges its two targets."""
+    return code == codes.SWAP or code == codes.ISWAP
+
+
+@inner_code
+def exchange(rows: Rows, row: Row, wires: NDArray[Any]) -> None:
+    """Exchange the wires of a row's two qubits."""
+    a, b = rows.operands[row.operand], rows.operands[row.operand + 1]
+    wires[a], wires[b] = wires[b], wires[a]
 
 
 @built_in
@@ -118,7 +134,7 @@ def check_rows(rows: Rows, wires: NDArray[Any], num_wires: int, gates: GateTable
         if code == codes.UNITARY or code == codes.DIAGONAL:
             size = 1 << (2 * k if code == codes.UNITARY else k)
             fits &= rows.table_at[at] >= 0 and rows.table_at[at] + size <= len(rows.table)
-    fits &= number <= len(rows.operands) and params <= len(rows.params)
+    fits &= number <= len(rows.operands) and params <= len(rows.params) == len(rows.fixed)
     # In loops of their own, which become vector instructions.
     qubit = lowest = highest = 0
     for at in range(number if fits else 0):

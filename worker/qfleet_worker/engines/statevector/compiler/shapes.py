@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from qfleet_worker.engines.statevector.machine_code.registry import shared
 
 #: One-qubit matrices: real; real on the diagonal and imaginary off it; diagonal, and that with 1 as its first entry.
-#: Two-qubit matrices: column 0 is (s, 0, 0, t), s and t real.
-REAL, MIXED, DIAGONAL, FIRST_IS_ONE, SCHMIDT = 1, 2, 4, 8, 16
+#: Two-qubit matrices: column 0 is (s, 0, 0, t), s and t real. One-qubit matrices that wait: zero on the diagonal.
+REAL, MIXED, DIAGONAL, FIRST_IS_ONE, SCHMIDT, ANTIDIAGONAL = 1, 2, 4, 8, 16, 32
 
 
 @shared

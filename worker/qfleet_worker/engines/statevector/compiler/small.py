@@ -16,6 +16,7 @@ from qfleet.wire.program.program import Program
 from qfleet_worker.engines.gates import codes
 from qfleet_worker.engines.statevector.compiler.binding import size_of
 from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
+from qfleet_worker.engines.statevector.compiler.fixed_angles import fixed_angles
 from qfleet_worker.engines.statevector.compiler.gate_table import GATES, HAS_TABLE, IS_STEP, GateTable
 from qfleet_worker.engines.statevector.compiler.rows import MAX_DIAGONAL, MAX_TABLE, Rows, count_entries
 from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_rows
@@ -45,7 +46,8 @@ def compile_small(program: Program, lane_bits: int, cache: Cache, max_qubits: in
     num_qubits = program.num_qubits
     if num_qubits > max_qubits:
         return None
-    key = ("small", lane_bits, *structure(program))
+    fixed = fixed_angles(program)
+    key = ("small", lane_bits, *structure(program, fixed))
     kept: Tables | None = cache.get(key)
     if kept is not None:
         return kept
@@ -58,8 +60,8 @@ def compile_small(program: Program, lane_bits: int, cache: Cache, max_qubits: in
         table = np.concatenate(program.tables)
     rows = Rows(
         program.codes.astype(np.int64), program.num_controls.astype(np.int64), program.num_targets.astype(np.int64),
-        program.operands.astype(np.int64), program.params.astype(np.float64), program.table_refs.astype(np.int64),
-        table,
+        program.operands.astype(np.int64), program.params.astype(np.float64), fixed,
+        program.table_refs.astype(np.int64), table,
     )  # fmt: skip
     suits, tables = _compile(rows, GATES, starts, num_qubits, lane_bits)
     if not suits:
@@ -103,11 +105,12 @@ def _compile(
     for qubit in range(num_qubits):
         wires[ends[qubit]] = qubit
     rows = Rows(
-        given.codes[:number], given.num_controls, given.num_targets, given.operands, given.params, table_at,
-        given.table,
+        given.codes[:number], given.num_controls, given.num_targets, given.operands, given.params, given.fixed,
+        table_at, given.table,
     )  # fmt: skip
     entries, terms = count_entries(rows, gates)
-    return suits, compile_rows(rows, gates, wires, Limits(num_wires, lane_bits, num_wires, num_wires, entries, terms))
+    limits = Limits(num_wires, lane_bits, num_wires, num_wires, entries, terms, 1)
+    return suits, compile_rows(rows, gates, wires, limits)
 
 
 @inner_code

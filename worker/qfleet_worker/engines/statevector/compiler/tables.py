@@ -11,15 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.statevector.compiler.blocks import new_blocks
 from qfleet_worker.engines.statevector.compiler.draft import (
     GATES,
+    PLENTY,
     POOL,
     SIZE,
     TAPE,
     Draft,
     check_capacity,
+    has_room,
     new_draft,
-    run_constants,
+    without_second_pool,
 )
 from qfleet_worker.engines.statevector.compiler.emission import emit_gate, emit_permutation
 from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires, new_frame
@@ -81,7 +84,7 @@ SPLIT_WIRES, SCHMIDT_WIRES = 10, 13
 
 @structure(
     num_wires="int64", lane_bits="int64", local_bits="int64", run_bits="int64", matrix_entries="int64",
-    num_terms="int64",
+    num_terms="int64", from_zero="int64",
 )  # fmt: skip
 class Limits(NamedTuple):
     """The sizes that a stretch is compiled for."""
@@ -96,6 +99,8 @@ class Limits(NamedTuple):
     #: what `rows.count_entries` counts
     matrix_entries: int
     num_terms: int
+    #: 1 if the state is |0...0> before, so that qubits may begin on any wires; else 0
+    from_zero: int
 
 
 @machine_code
@@ -126,11 +131,19 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
         CompilerError: the rows don't fit together, or an array is too small.
     """
     num_wires = limits.num_wires
-    draft = new_draft(len(rows.codes), num_wires, limits.matrix_entries, limits.num_terms)
     check_rows(rows, wires, num_wires, gates)
-    fuse(draft, rows, wires, gates, num_wires >= SPLIT_WIRES)
+    split = num_wires >= SPLIT_WIRES
+    number, entries, terms = len(rows.codes), limits.matrix_entries, limits.num_terms
+    first_wires, plenty = wires.copy(), 1
+    draft = new_draft(rows.params, rows.fixed, number, num_wires, entries, terms, split, plenty)
+    fuse(draft, new_blocks(rows, wires, num_wires), rows, wires, gates, limits.from_zero != 0)
+    while not has_room(draft) and plenty < PLENTY:
+        plenty *= 2
+        wires[:] = first_wires
+        draft = new_draft(rows.params, rows.fixed, number, num_wires, entries, terms, split, plenty)
+        fuse(draft, new_blocks(rows, wires, num_wires), rows, wires, gates, limits.from_zero != 0)
     check_capacity(draft)
-    run_constants(draft)
+    draft = without_second_pool(draft)
     if num_wires >= SCHMIDT_WIRES:
         zero_first_columns(draft)
     classify(draft)

@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.statevector.compiler.factors import write_phases, write_split
 from qfleet_worker.engines.statevector.compiler.matrices import (
     combine,
     fill_one,
@@ -36,11 +37,12 @@ FIRST_FREE = 3
 #: PRODUCT: [A] [B], two qubits. TURNED: RX or RY, whose code is A, of the angle B, and RZ of the angle C after.
 #: POWER: itself times exp(iA/2)**B, A being an angle. COMBINE: of C entries, the sum of B matrices; A is where their
 #: factors lie, one after the other, and behind these the matrices.
+#: SPLIT: two diagonals with a real matrix between them, whose product is [A]; the last one first. PHASES: of the
+#: two-qubit [A], a diagonal between the one-qubit matrices at B; see `factors.write_phases`.
 FILL, TURN, HALVES, COPY, SCALE, MULTIPLY, ROTATE, BEFORE, AFTER, CONTROLLED, EXCHANGED, PRODUCT, TURNED = range(13)
-POWER, COMBINE = 13, 14
-#: The last column: whether it depends on angles.
-OP, TO, A, B, C, VARIES = range(6)
-TAPE_COLUMNS = 6
+POWER, COMBINE, SPLIT, PHASES = range(13, 17)
+OP, TO, A, B, C = range(5)
+TAPE_COLUMNS = 5
 
 
 @inner_code
@@ -106,6 +108,10 @@ def perform(  # noqa: C901 - a branch for each instruction
             pool[to] *= phase
     elif op == COMBINE:
         combine(pool[a : a + b * (1 + c)], b, pool[to : to + c])
+    elif op == SPLIT:
+        write_split(pool, a, to)
+    elif op == PHASES:
+        write_phases(pool, a, b, to)
     else:
         product4(pool, to, a, b)
 

@@ -19,6 +19,7 @@ from qfleet_worker.engines.statevector.compiler import (
     matrix_operations,
     merging,
     schedule,
+    tape,
 )
 from qfleet_worker.engines.statevector.compiler import emission as emit
 from qfleet_worker.engines.statevector.compiler.frame import new_frame
@@ -57,6 +58,7 @@ def rows(*operations: Any, num_qubits: int = 2) -> dict[str, Any]:
         "num_targets": program.num_targets.astype(np.int64),
         "operands": program.operands.astype(np.int64),
         "params": program.params.astype(np.float64),
+        "fixed": np.zeros(len(program.params), np.bool_),
         "table_at": table_at,
         "table": table,
         "wires": np.arange(num_qubits),
@@ -66,6 +68,7 @@ def rows(*operations: Any, num_qubits: int = 2) -> dict[str, Any]:
         "run_bits": 3,
         "matrix_entries": int((sizes * sizes).sum()),
         "num_terms": int(sizes.sum()),
+        "from_zero": 1,
     }
 
 
@@ -87,7 +90,7 @@ def test_rows_that_fit_compile() -> None:
 
 @pytest.mark.parametrize("short", ["matrix_entries", "num_terms"])
 def test_arrays_sized_for_less(short: str) -> None:
-    arguments = rows(*(MATRICES if short == "matrix_entries" else TERMS), num_qubits=4)
+    arguments = rows(*(MATRICES * 10 if short == "matrix_entries" else TERMS), num_qubits=4)
     compile_arguments(arguments)
     with raises():
         compile_arguments(arguments | {"matrix_entries": 0, "num_terms": 0})
@@ -168,19 +171,26 @@ def small_draft(**sizes: int) -> draft.Draft:
         guarded(1 + sizes.get("gates", 0), draft.COLUMNS),
         guarded(1 + sizes.get("terms", 0), 3),
         guarded(draft.LARGEST + sizes.get("pool", 0), dtype=np.complex128),
+        guarded(draft.LARGEST + sizes.get("pool", 0), dtype=np.complex128),
+        np.ones((2, 1), np.complex128),
         np.zeros(draft.LARGEST + sizes.get("pool", 0), np.bool_),
-        guarded(1 + sizes.get("tape", 0), 6),
+        guarded(1 + sizes.get("tape", 0), tape.TAPE_COLUMNS),
         np.zeros(4, np.int64),
         np.full(2, -1, np.int64),
         np.full(2, -1, np.int64),
         np.zeros(2, np.int64),
+        np.full(2, -1, np.int64),
+        np.full(2, -1, np.int64),
+        np.full(2, -1, np.int64),
+        np.arange(2),
+        False,
     )
 
 
 #: For each array: what fills a draft with room for one of it.
 FILLING: dict[str, Callable[[draft.Draft], object]] = {
     "pool": lambda new: draft.room(new, draft.LARGEST),
-    "tape": lambda new: draft.instruct(new, True, 0, 0, 4, 0, 0, 0),
+    "tape": lambda new: draft.instruct(new, True, tape.TURN, 0, 1, 0, 0, 0),
     "gates": lambda new: draft.add_gate(new, draft.DENSE, 1, 0),
     "terms": lambda new: draft.add_term(new, 0, 1, 1, 2),
 }
@@ -196,7 +206,7 @@ def test_a_draft_that_is_full(array: str) -> None:
         FILLING[array](new)
         with raises():
             draft.check_capacity(new)
-    assert all(map(is_untouched, (new.gates, new.terms, new.pool, new.tape)))
+    assert all(map(is_untouched, (new.gates, new.terms, new.pool, new.second_pool, new.tape)))
     assert new.gates[0, draft.SIZE] <= len(new.terms)
 
 

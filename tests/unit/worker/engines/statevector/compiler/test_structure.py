@@ -21,8 +21,9 @@ from qfleet.wire.program.operations import ANGLES, HAS_TABLE, Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.compiler.cache import ENTRY_BYTES, Cache, Key, structure
-from qfleet_worker.engines.statevector.compiler.fusion import LOOK_BACK
+from qfleet_worker.engines.statevector.compiler.fixed_angles import MANY_QUBITS, fixed_angles
 from qfleet_worker.engines.statevector.compiler.half_angles import half_angle_phases
+from qfleet_worker.engines.statevector.compiler.waiting import LOOK_BACK
 from qfleet_worker.engines.statevector.simulator import DEFAULT_SIZES, Sizes, StatevectorSimulator
 
 TOLERANCES = {"double": 1e-10, "single": 2e-5}
@@ -34,10 +35,14 @@ DIAGONALS = [Op.P, Op.RZ, Op.RZZ, Op.T, Op.DIAGONAL, Op.GLOBAL_PHASE, Op.RY]
 PAIRS = [Op.RXX, Op.RZX, Op.XX_PLUS_YY, Op.RZZ, Op.P, Op.RY, Op.H, Op.UNITARY, Op.ISWAP, Op.ECR]
 
 
+def with_slots(program: Program) -> Program:
+    """The program with all of its angles as slots."""
+    return msgspec.structs.replace(program, slots=np.arange(len(program.params), dtype=np.int32))
+
+
 def random_program(rng: np.random.Generator, num_qubits: int, codes: Sequence[Op], length: int) -> Program:
-    return oracle.program(
-        num_qubits, 0, [oracle.random_operation(rng, num_qubits, 0, codes) for _ in range(rng.integers(1, length))]
-    )
+    operations = [oracle.random_operation(rng, num_qubits, 0, codes) for _ in range(rng.integers(1, length))]
+    return with_slots(oracle.program(num_qubits, 0, operations))
 
 
 def at(program: Program, params: np.ndarray) -> Program:
@@ -147,7 +152,7 @@ class CountingCache(Cache):
 @pytest.mark.parametrize("planned", [False, True])
 def test_another_binding_compiles_nothing(planned: bool) -> None:
     rng = np.random.default_rng(1)
-    program = dynamic_program() if planned else random_program(rng, 5, ROTATIONS, 40)
+    program = with_slots(dynamic_program()) if planned else random_program(rng, 5, ROTATIONS, 40)
     output = "counts" if planned else "statevector"
     cache = CountingCache()
     engine = StatevectorSimulator(cache=cache)
@@ -196,8 +201,31 @@ def test_circuits_that_differ_in_anything_else_are_other_circuits() -> None:
             for num_qubits in (2, 3):
                 program = oracle.program(num_qubits, 0, operations)
                 assert np.abs(amplitudes(engine, program, "double") - oracle.statevector(program)).max() < 1e-12
-    keys = {structure(oracle.program(size, 0, operations)) for operations in variants for size in (2, 3)}
-    assert len(keys) == 12
+    programs = [oracle.program(size, 0, operations) for operations in variants for size in (2, 3)]
+    assert len({structure(program, fixed_angles(program)) for program in programs}) == 12
+
+
+def test_a_loop_over_circuits_compiles_once_unless_an_angle_becomes_special() -> None:
+    cache = CountingCache()
+    engine = StatevectorSimulator(cache=cache)
+    compiled = []
+    for angle in (0.4, 0.5, np.pi / 2, 3.0, np.pi / 2, np.nextafter(np.pi / 2, 2), -np.pi):
+        # Half of the gates come from a compiler for hardware, and have the same angles each time.
+        gates = [op(Op.RZ, [0], [np.pi / 2]), op(Op.SX, [0]), op(Op.RZ, [0], [np.pi / 2]), op(Op.RX, [0], [angle])]
+        program = oracle.program(2, 0, [*gates, op(Op.X, [1], controls=[0])])
+        assert np.abs(amplitudes(engine, program, "double") - oracle.statevector(program)).max() < 1e-15
+        compiled.append(cache.compiled)
+    assert compiled == [1, 1, 2, 2, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("num_qubits", "fixed"), [(2, [True, False, True]), (MANY_QUBITS, [True, True, True])])
+def test_angles_that_are_constants(num_qubits: int, fixed: list[bool]) -> None:
+    operations = [op(Op.RX, [0], [angle]) for angle in (0.75 * np.pi, 0.3, 0.0)]
+    program = oracle.program(num_qubits, 0, operations)
+    assert fixed_angles(program).tolist() == fixed
+    assert fixed_angles(msgspec.structs.replace(program, slots=np.array([0, 2], np.int32))).tolist() == [
+        False, fixed[1], False,
+    ]  # fmt: skip
 
 
 def test_threads_may_share_an_engine() -> None:
