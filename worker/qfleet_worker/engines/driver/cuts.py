@@ -12,7 +12,7 @@ from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.pauli_images import GateImages
 
 #: Gates of a stretch at most, and at least, if errors are moved to its beginning.
-MOVED_GATES: Final = 80
+MOVED_GATES: Final = 40
 LEAST_GATES: Final = 10
 #: Errors are likely that are this part of the likeliest at least.
 LIKELY: Final = 0.25

@@ -8,7 +8,7 @@ same. Behind the last gate an error flips what is measured, and needs no state o
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program.operations import HAS_CHANNEL
+from qfleet.wire.program.operations import HAS_CHANNEL, IS_UNITARY
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.driver.noise import Errors, Noise
 from qfleet_worker.engines.driver.patterns import Patterns, numbered, patterns_of
@@ -24,6 +24,10 @@ from qfleet_worker.engines.driver.pauli_images import GateImages
 
 #: Qubits of a program at most: masks are numbers of 64 bits.
 MOST_QUBITS: Final = 62
+
+#: Gates at most that an error passes behind its own stretch: this many, and one for this many amplitudes of a state.
+LEAST_WALK: Final = 16
+AMPLITUDES: Final = 1024
 
 
 class StretchErrors(NamedTuple):
@@ -70,7 +74,11 @@ class Moves:
         self._rows: list[int] = np.flatnonzero(HAS_CHANNEL[program.codes]).tolist()
         self._refs = program.channel_refs.astype(np.int64)
         self._sites = np.searchsorted(self._rows, [*starts, len(program)])
-        self._end = len(program)
+        #: the gates, as rows, and the stretch of each
+        self._gates: list[int] = np.flatnonzero(IS_UNITARY[program.codes]).tolist()
+        self._stretches: list[int] = (np.searchsorted(self._starts, self._gates, side="right") - 1).tolist()
+        # The more amplitudes there are, the more a gate of the walk may save.
+        self._most_gates = LEAST_WALK + (1 << len(images.named)) // AMPLITUDES
         self._known: dict[tuple[int, int], tuple[int, int, int]] = {}
 
     def moved(self, errors: Errors, shots: int) -> MovedErrors:
@@ -148,29 +156,22 @@ class Moves:
         """Take a Pauli on a row's targets through later gates; see `home`."""
         targets = self._images.qubits(row)
         x, z = (sum([(own >> bit & 1) << rank for bit, rank in enumerate(targets)]) for own in (own_x, own_z))
-        at, home = row, (-1, 0, 0)
-        stretch = bisect_right(self._starts, row) - 1
-        while True:
-            following = self._next_gate(at, x | z)
-            reached = len(self._starts) if following == self._end else bisect_right(self._starts, following) - 1
-            if reached > stretch:
-                home, stretch = (reached, x, z), reached
-            image = None if following == self._end else self._images.image(following, x, z)
+        home, stretch = (-1, 0, 0), bisect_right(self._starts, row) - 1
+        gates, stretches, masks = self._gates, self._stretches, self._images.masks
+        own_end = bisect_left(stretches, stretch + 1)
+        end = min(len(gates), own_end + self._most_gates)
+        for place in range(bisect_right(gates, row), end):
+            if not masks[gates[place]] & (x | z):
+                continue
+            if stretches[place] > stretch:
+                stretch = stretches[place]
+                home = stretch, x, z
+            image = self._images.image(gates[place], x, z)
             if image is None:
                 return home
-            at, (x, z) = following, image
-
-    def _next_gate(self, row: int, mask: int) -> int:
-        """Return the first gate behind a row on any of some qubits."""
-        first = self._end
-        while mask:
-            lowest = mask & -mask
-            rows = self._images.on_qubit[lowest.bit_length() - 1]
-            place = bisect_right(rows, row)
-            if place < len(rows):
-                first = min(first, rows[place])
-            mask ^= lowest
-        return first
+            x, z = image
+        reached = len(self._starts) if end == len(gates) else stretches[end]
+        return (reached, x, z) if reached > stretch else home
 
 
 def _only(errors: Errors, which: NDArray[np.bool_]) -> Errors:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet.wire.program.operations import ANGLES, HAS_TABLE, IS_UNITARY, SPEC, Op
+from qfleet.wire.program.operations import ANGLES, HAS_TABLE, SPEC, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.gates.matrices import table
 
@@ -42,18 +42,13 @@ class GateImages:
         self._begins, self._ends = (ends - widths).tolist(), ends.tolist()
         self._ranks: list[int] = ranks.tolist()
         self._opposed: list[bool] = (program.operands < 0).tolist()
-        self._masks = [sum([1 << rank for rank in set(self.qubits(row))]) for row in range(len(widths))]
+        #: by row: the mask of its qubits
+        self.masks = [sum([1 << rank for rank in set(self.qubits(row))]) for row in range(len(widths))]
         self._known: dict[tuple[int, int, int], tuple[int, int] | None] = {}
         self._codes: list[int] = program.codes.tolist()
         self._controls: list[int] = program.num_controls.tolist()
         self._params: list[float] = program.params.tolist()
         self._params_end: list[int] = np.cumsum(ANGLES[program.codes]).tolist()
-        rows = np.repeat(np.arange(len(widths)), widths)
-        is_gate = IS_UNITARY[program.codes[rows]]
-        order = np.lexsort((rows[is_gate], ranks[is_gate]))
-        starts = np.searchsorted(ranks[is_gate][order], np.arange(1, len(self.named)))
-        #: by qubit: the gates on it, as rows in ascending order
-        self.on_qubit: list[list[int]] = [part.tolist() for part in np.split(rows[is_gate][order], starts)]
 
     def qubits(self, row: int) -> list[int]:
         """Return the qubits of a row, its controls first."""
@@ -69,7 +64,7 @@ class GateImages:
             x: the mask of X.
             z: the mask of Z.
         """
-        mask = self._masks[row]
+        mask = self.masks[row]
         key = row, x & mask, z & mask
         if key not in self._known:
             self._known[key] = self._image(*key)

@@ -164,6 +164,16 @@ def test_errors_move_to_the_last_beginning_of_a_stretch_where_they_are_paulis() 
     assert [moves.home(site, 1) for site in range(3)] == [(-1, 0, 0), (1, 0, 0b100), (1, 0b010, 0)]
 
 
+def test_errors_of_small_states_pass_few_gates() -> None:
+    """In a long Clifford circuit, the way to its end would take longer than the states."""
+    rows = [row for _ in range(500) for row in (op(Op.H, [0]), op(Op.X, [1], controls=[0]), noise(FLIP, 0))]
+    program = program_of(2, 1, [*rows, measure(0, 0)])
+    moves = Moves(program, Noise(program), GateImages(program), range(0, len(program), 30))
+    homes = [moves.home(site, 1)[0] for site in range(500)]
+    assert homes[-1] == len(range(0, len(program), 30))
+    assert all(site // 10 < home <= site // 10 + 2 for site, home in enumerate(homes[:-10]))
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_counts_have_the_exact_distribution(engine: str, name: str) -> None:
