@@ -36,6 +36,7 @@ MIXES: dict[str, list[Op]] = {
     "flips": [Op.X, Op.H, Op.SWAP, Op.RZ, Op.DCX],
     "rotations": [Op.RX, Op.RY, Op.RZ, Op.P, Op.RZZ, Op.U, Op.H, Op.X],
     "pairs": [Op.RXX, Op.RZX, Op.XX_PLUS_YY, Op.RZZ, Op.P, Op.RY, Op.H, Op.UNITARY, Op.ISWAP, Op.ECR],
+    "device": [Op.RZ, Op.SX, Op.X, Op.X, Op.Z, Op.ECR],
     "dynamic": [*UNITARY_OPS, Op.MEASURE, Op.RESET],
 }
 TOLERANCES = {"double": 1e-10, "single": 5e-5}
