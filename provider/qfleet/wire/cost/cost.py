@@ -202,10 +202,16 @@ def _seconds(steps: _Steps, constants: Constants, shots: int) -> float:
     one_pass = steps.operations * constants.seconds_per_operation + steps.terms * term
     one_pass += steps.sweeps * constants.seconds_per_amplitude * steps.amplitudes
     number, runs = steps.passes.with_errors(shots)
-    found = constants.seconds_per_circuit + one_pass * number + shots * constants.seconds_per_shot
+    found = constants.seconds_per_circuit + one_pass * (number - runs) + shots * constants.seconds_per_shot
     errors = steps.passes.errors
-    if errors:
-        found += runs * steps.sweeps * constants.seconds_per_operation_with_errors
+    if errors is None:
+        return found
+    found += constants.seconds_per_noise + steps.operations * constants.seconds_per_operation_with_noise
+    if errors.are_unitary and steps.passes.branches <= 1:
+        amplitudes = constants.seconds_per_amplitude_of_run * steps.amplitudes
+        found += runs * steps.sweeps * (constants.seconds_per_operation_of_run + amplitudes)
+    else:
+        found += runs * (one_pass + steps.sweeps * constants.seconds_per_operation_with_errors)
         visit = constants.seconds_per_visit + constants.seconds_per_amplitude_of_visit * steps.amplitudes
         found += errors.visits(shots, runs) * visit + errors.draws(shots) * constants.seconds_per_draw
     return found

@@ -39,6 +39,11 @@ class ErrorRuns(NamedTuple):
     sites_per_stretch: float
     stretches: float
 
+    @property
+    def are_unitary(self) -> bool:
+        """Tell whether no error's operator depends on the state."""
+        return self.jumps == 0 and not self.dependent.any()
+
     def runs(self, shots: int) -> float:
         """Return the expected number of runs for the errors of some shots.
 

@@ -35,7 +35,8 @@ def with_noise(branches: list[Branch], layers: int = 10, num_qubits: int = 3) ->
     operations = []
     for layer in range(layers):
         for qubit in range(num_qubits):
-            operations += [op(Op.RY, [qubit], [0.4 + layer + qubit]), noise([qubit], branches)]
+            operations += [op(Op.RY, [qubit], [0.4 + layer + qubit])]
+            operations += [noise([qubit], branches)] if branches else []
         operations += [op(Op.X, [layer % num_qubits], controls=[(layer + 1) % num_qubits])]
     measured = [measure(qubit, qubit) for qubit in range(num_qubits)]
     return density_oracle.program(num_qubits, num_qubits, operations + measured)
@@ -111,3 +112,17 @@ def test_seconds_of_any_number_of_shots_are_those_of_the_cost(method: str) -> No
     seconds = seconds_of(program, request, error_runs(program, turns_of(program)))
     for shots in (1, 10, 10_000):
         assert seconds(shots) == cost(program, request, shots=shots).seconds
+
+
+def test_runs_with_unitary_errors_take_less_than_others() -> None:
+    request, shots = Request(method="statevector"), 10_000
+    unitary, reset = (with_noise([Branch(0.99), Branch(0.01, *masks)], 20, 10) for masks in ((1,), (0, 0, 1)))
+    assert 3 * cost(unitary, request, shots=shots).seconds < cost(reset, request, shots=shots).seconds
+
+
+def test_noise_takes_time_of_its_own() -> None:
+    request = Request(method="statevector")
+    noisy = with_noise([Branch(0.999), Branch(0.001, 1)])
+    noiseless = with_noise([])
+    apart = cost(noisy, request, shots=1).seconds - cost(noiseless, request, shots=1).seconds
+    assert apart > CONSTANTS["statevector", "statevector"].seconds_per_noise
