@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Garbage collection, put off where many objects are made that stay.
 
+Not public.
+
 Python looks through all objects each time that their number has grown by a quarter. For thousands of circuits that
 takes as long as reading them, and finds nothing.
 """

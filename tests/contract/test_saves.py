@@ -342,3 +342,18 @@ def test_a_fleet_gives_what_an_engine_gives(provider: FleetProvider, engine: Sim
     metadata = result.results[0].metadata
     assert metadata["engine"] in ("numpy", "statevector")
     assert "machine code" in metadata["engine_reason"]
+
+
+def test_a_saved_state_has_its_phase_whatever_angles_came_before(engine: Simulator) -> None:
+    for angle in (1.5, 0.4, -0.9):
+        first, then = QuantumCircuit(3), QuantumCircuit(3)
+        first.rzz(angle, 0, 1)
+        then.rx(angle, 2)
+        then.rzz(2 * angle, 1, 2)
+        circuit = first.copy()
+        circuit.append(LikeAer("save_statevector", 3, "single", label="middle"), range(3))
+        circuit.compose(then, inplace=True)
+        circuit.append(LikeAer("save_statevector", 3, "single", label="end"), range(3))
+        data = run_in_process(circuit, engine, shots=1).data(0)
+        np.testing.assert_allclose(data["middle"], Statevector(first), atol=1e-12)
+        np.testing.assert_allclose(data["end"], Statevector(first.compose(then)), atol=1e-12)

@@ -114,6 +114,8 @@ class Plan:
             if isinstance(step, Segment):
                 step = Segment(bind(step.tables, params, step.first_param), step.first_param)
                 phase *= complex(step.tables.values.phases[0])
+            elif isinstance(step, SaveStep):
+                step = replace(step, phase=phase)
             steps.append(step)
         return replace(self, steps=tuple(steps), phase=phase)
 
