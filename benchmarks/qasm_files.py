@@ -2,7 +2,7 @@
 """The speed of OpenQASM files as jobs one by one, beside Aer.
 
 The circuits are OpenQASM 2 files, for example those of QASMBench's folder small. Each is run as a job of its own, from
-run() to counts, in turns with Aer in this process. Files that Aer or Qiskit refuses are named and left out.
+run() to counts, in turns with Aer in this process. Files that Qiskit can't read or translate for Aer are named and left out.
 
     python benchmarks/qasm_files.py FOLDER [--qubits 13] [--repeats 5] [--json FILE]
 """
@@ -21,6 +21,7 @@ from _measure import machine
 from _report import heading
 from qiskit import qasm2, transpile
 from qiskit.circuit import QuantumCircuit
+from qiskit.exceptions import QiskitError
 from qiskit_aer import AerSimulator
 
 from qfleet import FleetProvider
@@ -46,13 +47,14 @@ def main() -> None:
             name = str(path.relative_to(arguments.folder))
             try:
                 circuit = read(path)
-                if circuit.num_qubits > arguments.qubits or not circuit.count_ops().get("measure"):
-                    continue
                 # Aer knows no gates that a file defines; ours does. So both run what Aer knows.
-                ours, aers = in_turns(backends, transpile(circuit, peer, optimization_level=0), arguments.repeats)
-            except Exception as exc:  # noqa: BLE001 - files of other people
+                known = transpile(circuit, peer, optimization_level=0)
+            except QiskitError as exc:
                 print(f"{name:50} left out: {type(exc).__name__}", flush=True)
                 continue
+            if circuit.num_qubits > arguments.qubits or not circuit.count_ops().get("measure"):
+                continue
+            ours, aers = in_turns(backends, known, arguments.repeats)
             rows.append({"file": name, "qubits": circuit.num_qubits, "ours": ours, "aer": aers})
             print(f"{name:50} {circuit.num_qubits:3} {1e3 * ours:8.2f} {1e3 * aers:8.2f} ms", flush=True)
     if not rows:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aer_models import damped, model_with
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from noise_oracle import density_matrix, probabilities
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import Instruction, Measure, Reset
+from qiskit.circuit import Measure, Reset
 from qiskit.circuit.library import UnitaryGate, XGate, YGate
-from qiskit.quantum_info import SuperOp
 from reference import assert_drawn_from, standard_gates
 
 from qfleet import FleetProvider
@@ -49,21 +49,6 @@ def assert_same_counts(circuit: QuantumCircuit, model: Any, shots: int = 20_000)
     program = lower(circuit, Output.COUNTS, noise=NoiseModel.from_aer(model))
     exact = {f"{bits:0{program.num_clbits}b}": p for bits, p in probabilities(program).items() if p > 1e-12}
     assert_drawn_from(counts, exact)
-
-
-def damped(p: float) -> Any:
-    return noise.amplitude_damping_error(p)
-
-
-def model_with(*parts: tuple[Any, Any, Any]) -> Any:
-    """Return a model of errors, each with its gates and its qubits."""
-    model = noise.NoiseModel()
-    for error, gates, qubits in parts:
-        if qubits is None:
-            model.add_all_qubit_quantum_error(error, gates, warnings=False)
-        else:
-            model.add_quantum_error(error, gates, qubits, warnings=False)
-    return model
 
 
 def mixed() -> QuantumCircuit:
@@ -272,61 +257,6 @@ def test_a_wide_lindblad_error_is_small_channels() -> None:
     circuit.append(noise.PauliLindbladError(labels, [0.1] * 12), range(12))
     program = lower(circuit)
     assert sorted(program.num_targets.tolist()) == [1] + [2] * 11
-
-
-def test_wrong_errors_in_models() -> None:
-    model = noise.NoiseModel()
-    broken = Instruction("kraus", 1, 0, [np.diag([1, 0.5])])
-    model.add_all_qubit_quantum_error(damped(0.1), "x")
-    error = model._default_quantum_errors["x"]
-    error._circs[0].data.clear()
-    error._circs[0].append(broken, [0])
-    circuit = QuantumCircuit(1)
-    circuit.x(0)
-    with pytest.raises(NoiseError, match="the error of 'x' on all qubits: its 'kraus' doesn't preserve") as caught:
-        lower(circuit, noise=NoiseModel.from_aer(model))
-    assert caught.value.entry == "the error of 'x' on all qubits"
-    negative = model_with((noise.PauliLindbladError(["X"], [-0.1]), "y", None))
-    circuit.y(0)
-    with pytest.raises(NoiseError, match="give a Pauli the probability -"):
-        lower(circuit, noise=NoiseModel.from_aer(negative))
-    with pytest.raises(NoiseError, match=r"to_dict\(\)"):
-        NoiseModel.from_dict({"errors": [3]})
-
-
-def test_a_model_is_read_once_and_again_when_it_changed() -> None:
-    model = model_with((damped(0.3), ["x"], None))
-    one = NoiseModel.from_aer(model)
-    assert NoiseModel.from_aer(model).channel("x", [0]) is one.channel("x", [0])
-    model.add_all_qubit_quantum_error(damped(0.5), "x", warnings=False)
-    changed = NoiseModel.from_aer(model).channel("x", [0])
-    assert changed is not None
-    expected = SuperOp(damped(0.3).compose(damped(0.5))).data
-    assert np.abs(changed.to_superop() - expected).max() < 1e-12
-    model.add_all_qubit_readout_error([[0.9, 0.1], [0.2, 0.8]])
-    assert NoiseModel.from_aer(model).flips(0) == (0.1, 0.2)
-
-
-def test_a_model_that_is_gone_is_forgotten() -> None:
-    from qfleet.noise.aer import _KNOWN
-
-    before = len(_KNOWN)
-    model = model_with((damped(0.3), ["x"], None))
-    NoiseModel.from_aer(model)
-    assert len(_KNOWN) == before + 1
-    del model
-    assert len(_KNOWN) == before
-
-
-def test_only_what_a_circuit_meets_is_read() -> None:
-    model = model_with((damped(0.3), ["x"], None), (damped(0.3), ["y"], None))
-    read = []
-    error = model._default_quantum_errors["y"]
-    error.to_dict = lambda: read.append(1)
-    circuit = QuantumCircuit(1)
-    circuit.x(0)
-    lower(circuit, noise=NoiseModel.from_aer(model))
-    assert not read
 
 
 @pytest.fixture(scope="module")

@@ -188,7 +188,7 @@ class Noise:
         self._refs = program.channel_refs.astype(np.int64)
         #: the jumps of each channel that has any
         self.jumps = [None if each is None else JumpOperators(each) for each in program_jumps(program)]
-        #: whether shots may jump at each site: there are no errors
+        #: bool, shape (sites,): True where shots jump instead of having errors
         self.waits = np.array([each is not None for each in self.jumps], np.bool_)[self._refs]
         self.chances = np.array([channel.error for channel in self.channels], np.float64)[self._refs]
         self.chances[self.waits] = 0

@@ -38,7 +38,7 @@ class WaitingRun(ShotRun[AnyPlan]):
         """Take a front through a stretch.
 
         Args:
-            front: has the shots; there are no errors but those of `run`.
+            front: has the shots, whose only errors are those that `run` applies.
             stretch: the stretch.
             run: takes the front through the stretch, as if no shot jumped.
 

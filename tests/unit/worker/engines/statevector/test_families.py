@@ -54,7 +54,7 @@ def test_unitaries(family: str) -> None:
 @pytest.mark.parametrize("gate", ["cx", "cz", "ecr"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_basis_of_a_device(family: str, gate: str) -> None:
-    """What is transpiled gives the same, in about as many operations."""
+    """Compare the states and the numbers of operations of transpiled circuits with those of native ones."""
     for num_qubits in sizes(family, 6, 14):
         circuit = FAMILIES[family](num_qubits)
         transpiled = transpile(circuit, basis_gates=[gate, "rz", "sx", "x"], optimization_level=1, seed_transpiler=1)
