@@ -2,7 +2,8 @@
 """The speed of OpenQASM files as jobs one by one, beside Aer.
 
 The circuits are OpenQASM 2 files, for example those of QASMBench's folder small. Each is run as a job of its own, from
-run() to counts, in turns with Aer in this process. Files that Qiskit can't read or translate for Aer are named and left out.
+run() to counts, in turns with Aer in this process. Files that Qiskit can't read, or translate for Aer, are named and
+left out.
 
     python benchmarks/qasm_files.py FOLDER [--qubits 13] [--repeats 5] [--json FILE]
 """

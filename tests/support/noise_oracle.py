@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import engine_oracle as oracle
 import numpy as np
+from make_experiments import make_experiment
 from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.expressions import Bit, Expression
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
+from qfleet_worker.engines.contract import Simulator
 
 Matrix = NDArray[np.complex128]
 
@@ -222,3 +224,15 @@ def _kraus(operators: Sequence[Matrix], targets: Sequence[int], matrix: Matrix, 
                 full[outside, column] += operator[row, inside]
         after += full @ matrix @ full.conj().T
     return after
+
+
+def assert_states_average_to_density(simulator: Simulator, program: Program, shots: int) -> None:
+    """Compare the average of the shots' states with the density matrix."""
+    size = 1 << program.num_qubits
+    mean = np.zeros((size, size), np.complex128)
+    for shot in range(shots):
+        state = simulator.run(make_experiment(program, 1, 11, shot, output="statevector")).amplitudes
+        assert state is not None
+        assert abs(np.vdot(state, state) - 1) < 1e-9
+        mean += np.outer(state, state.conj()) / shots
+    assert np.abs(mean - density_matrix(program)).max() < 3.5 / np.sqrt(shots)

@@ -12,9 +12,9 @@ from engine_oracle import op
 from engines import ENGINES, counts
 from make_experiments import make_experiment
 from noise_oracle import (
+    assert_states_average_to_density,
     chi_square,
     damping,
-    density_matrix,
     depolarizing,
     drifting,
     jump_unless,
@@ -206,15 +206,7 @@ def test_larger_states_give_the_same_shots() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_final_states_average_to_the_density_matrix(engine: str) -> None:
     # Without measurements: the last shot's state is one pure trajectory.
-    program = program_of(2, 0, _unmeasured())
-    simulator, size = ENGINES[engine](), 4
-    mean, shots = np.zeros((size, size), np.complex128), 3000
-    for shot in range(shots):
-        state = simulator.run(make_experiment(program, 1, 11, shot, output="statevector")).amplitudes
-        assert state is not None
-        assert abs(np.vdot(state, state) - 1) < 1e-9
-        mean += np.outer(state, state.conj()) / shots
-    assert np.abs(mean - density_matrix(program)).max() < 3.5 / np.sqrt(shots)
+    assert_states_average_to_density(ENGINES[engine](), program_of(2, 0, _unmeasured()), 3000)
 
 
 def _unmeasured() -> list[Operation]:

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_experiments import make_experiment
 from noise_oracle import (
+    assert_states_average_to_density,
     chi_square,
     damping,
-    density_matrix,
     depolarizing,
     drifting,
     measure,
@@ -139,11 +139,4 @@ def test_final_states_average_to_the_density_matrix(sizes: Sizes) -> None:
     rows = [op(Op.H, [0]), op(Op.X, [1], controls=[0])]
     for _ in range(3):
         rows += [noise(damping(0.1), 0), noise(drifting(rng, 2, 0.1), 1, 0), op(Op.U, [1], rng.uniform(-3, 3, 3))]
-    program, simulator, shots = program_of(2, 0, rows), StatevectorSimulator(sizes=sizes), 2000
-    mean = np.zeros((4, 4), np.complex128)
-    for shot in range(shots):
-        state = simulator.run(make_experiment(program, 1, 11, shot, output="statevector")).amplitudes
-        assert state is not None
-        assert abs(np.vdot(state, state) - 1) < 1e-9
-        mean += np.outer(state, state.conj()) / shots
-    assert np.abs(mean - density_matrix(program)).max() < 3.5 / np.sqrt(shots)
+    assert_states_average_to_density(StatevectorSimulator(sizes=sizes), program_of(2, 0, rows), 2000)
