@@ -11,6 +11,7 @@ import numpy as np
 from qfleet.wire.cost.cost import Cost
 from qfleet.wire.messages.request import Request
 from qfleet.wire.program.events import FINAL_EVENT, event_numbers
+from qfleet.wire.program.matrices import table
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SAVE_SPEC, Quantity
@@ -18,7 +19,6 @@ from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
 from qfleet_worker.engines.driver.stretches import Stretch
-from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.contract import Samples
 from qfleet_worker.engines.states.ways import Ways

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("provider/qfleet", "worker/qfleet_worker")
 OPERATIONS = "provider/qfleet/wire/program/operations.py"
-EXPANSIONS = "worker/qfleet_worker/engines/gates/expansions.py"
+EXPANSIONS = "provider/qfleet/wire/program/expansions.py"
 SAVES = "provider/qfleet/wire/program/saves.py"
 
 #: By file, a line of it and the line to insert behind it.

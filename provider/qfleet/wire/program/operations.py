@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operations of a program, each described by one row of a table.
 
-A new operation is a number in `Op`, a row of `SPECS`, and for a gate its matrix in `qfleet_worker.engines.gates`.
+A new operation is a number in `Op`, a row of `SPECS`, and for a gate its matrix in `qfleet.wire.program.expansions`.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.density.transfer import to_density_matrix
-from qfleet_worker.engines.gates.matrices import ComplexArray
 
 _Z = 2
 _NO_AMPLITUDES = "a density matrix has no amplitudes; save the density matrix or probabilities"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
+from qfleet.wire.program.matrices import table
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.density.fusion import Fused, fuse
@@ -25,7 +26,6 @@ from qfleet_worker.engines.density.transfer import (
     of_operation,
 )
 from qfleet_worker.engines.driver.stretches import Stretch, last_uses
-from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import MeasureStep, SaveStep
 
 

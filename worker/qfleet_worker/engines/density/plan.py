@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.density.transfer import Gate, Transfer
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.steps import EventStep, SaveStep
 
 

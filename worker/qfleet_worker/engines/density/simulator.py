@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from qfleet.wire.messages.request import has_exact_means
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.density.compiler import compile_stretch
 from qfleet_worker.engines.density.kernels import Kernels
@@ -17,7 +18,6 @@ from qfleet_worker.engines.density.superop import run_superop
 from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.driver.run import run_shots
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.states.one_by_one import OneByOneSource
 from qfleet_worker.engines.states.store import StateStore
 

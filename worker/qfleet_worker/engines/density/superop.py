@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.density.compiler import compile_stretch
 from qfleet_worker.engines.density.kernels import Kernels
@@ -20,7 +21,6 @@ from qfleet_worker.engines.density.plan import SetMap
 from qfleet_worker.engines.density.state import DensityState
 from qfleet_worker.engines.density.transfer import FROM_PAULIS, TO_PAULIS, change_basis
 from qfleet_worker.engines.driver.stretches import Stretch
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import Saver
 from qfleet_worker.engines.steps import SaveStep

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Channel
+from qfleet.wire.program.matrices import ComplexArray, table
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Operation
-from qfleet_worker.engines.gates.matrices import ComplexArray, table
 
 Transfer: TypeAlias = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.density.kernels import to_front
 from qfleet_worker.engines.density.transfer import FROM_PAULIS, TO_PAULIS, Gate, change_basis
-from qfleet_worker.engines.gates.matrices import ComplexArray
 
 
 def apply_wide(paulis: NDArray[np.float64], gate: Gate) -> None:

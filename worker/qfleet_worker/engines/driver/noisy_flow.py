@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.channels import Branch
+from qfleet.wire.program.matrices import table
 from qfleet.wire.program.operations import HAS_CHANNEL, HAS_TABLE, Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.noise import Noise
 from qfleet_worker.engines.driver.stretches import AnyPlan, Cutter, Stretch, last_uses
-from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import NoiseStep
 
 _PAULI_OPS: Final = {(1, 0): Op.X, (1, 1): Op.Y, (0, 1): Op.Z}

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.matrices import table
 from qfleet.wire.program.operations import ANGLES, HAS_TABLE, SPEC, Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet_worker.engines.gates.matrices import table
 
 #: Qubits of a gate at most whose matrix is looked at.
 _MOST_QUBITS: Final = 4

@@ -9,13 +9,13 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.driver.flow import Flow
 from qfleet_worker.engines.driver.front import ShotFront
 from qfleet_worker.engines.driver.moves import MovedErrors
 from qfleet_worker.engines.driver.noise import flipped
 from qfleet_worker.engines.driver.shot_records import ShotRecords
 from qfleet_worker.engines.driver.stretches import AnyPlan, CompiledPlan
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.shot_rows import ShotRows

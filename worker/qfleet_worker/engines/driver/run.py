@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from qfleet.wire.messages.request import Output, has_exact_means
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.driver.branches import exact_means
 from qfleet_worker.engines.driver.draws import Draws
@@ -26,7 +27,6 @@ from qfleet_worker.engines.driver.shot_records import BYTES_OF_A_SAVE, BYTES_OF_
 from qfleet_worker.engines.driver.stretches import AnyPlan
 from qfleet_worker.engines.driver.trajectories import ShotRun
 from qfleet_worker.engines.driver.tree_run import TreeRun
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.collection import collection
 from qfleet_worker.engines.results.outcomes import Tally

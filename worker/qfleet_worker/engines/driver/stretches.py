@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import event_numbers
+from qfleet.wire.program.matrices import table
 from qfleet.wire.program.operations import ANGLES, CLBITS, EXCHANGES, HAS_CHANNEL, HAS_TABLE, Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.steps import EventStep, SaveStep
 
 #: Tables of the operations that exchange their targets, by code.

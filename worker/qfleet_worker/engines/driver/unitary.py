@@ -12,10 +12,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from qfleet.wire.messages.request import Output
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Experiment, Outcome
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.saved import Saver
 from qfleet_worker.engines.states.contract import Answers

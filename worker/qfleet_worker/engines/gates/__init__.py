@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gates' matrices."""
+"""The numbers of operations for compiled code."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from qfleet.wire.program import matrices as gates
 from qfleet.wire.program.events import event_numbers
+from qfleet.wire.program.matrices import Matrix2
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.driver.stretches import last_uses
-from qfleet_worker.engines.gates import matrices as gates
-from qfleet_worker.engines.gates.matrices import Matrix2
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan, Step
 from qfleet_worker.engines.numpy.products import Gate, diagonal_product, product
 from qfleet_worker.engines.steps import MeasureStep, NoiseStep, ResetStep, SaveStep

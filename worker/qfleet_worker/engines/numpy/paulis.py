@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
 
 #: Amplitudes that are worked on at a time, as a power of 2.

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 
 #: Amplitudes per row.
 ROW = 1 << 10

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.messages.request import EXACT_METHODS
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of
 from qfleet_worker.engines.density.kernels import NumpyKernels
 from qfleet_worker.engines.density.simulator import run_exactly
@@ -17,7 +18,6 @@ from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
 from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.driver.unitary import run_unitary, unitary_refusal
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.numpy.compiler import compile_program
 from qfleet_worker.engines.numpy.plan import Plan
 from qfleet_worker.engines.numpy.state import State

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.contract import EngineError
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.numpy.paulis import expectation_values
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Step
 from qfleet_worker.engines.numpy.sampling import Sampler

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 
 #: Largest distance of states that are taken to be equal, by the bytes of an amplitude. The rounding errors of long
 #: circuits are smaller.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import FINAL_EVENT
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.bits import places as places_of
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
 from qfleet_worker.engines.states.operators import PAULIS, OperatorStep, Paulis

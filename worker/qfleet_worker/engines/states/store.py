@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 
 #: States beside the simulator's: each takes a kilobyte beside its amplitudes.
 MOST_ASIDE: Final = 1 << 14

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.messages.request import EXACT_METHODS, Output
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet.wire.program.saves import Save
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, dtype_of
 from qfleet_worker.engines.density.simulator import run_exactly
@@ -21,7 +22,6 @@ from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots
 from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.driver.unitary import run_unitary, unitary_refusal
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.states.contract import StateSource
 from qfleet_worker.engines.states.one_by_one import OneByOneSource
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis, spread

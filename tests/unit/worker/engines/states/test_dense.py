@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.numpy.paulis import expectation_values
 from qfleet_worker.engines.states.dense import DenseAnswers
 from qfleet_worker.engines.states.paulis import KEPT_TERMS, PauliGroups

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from make_experiments import make_experiment
 from small_chunks import small_chunks
 
+from qfleet.wire.program import matrices as reference
+from qfleet.wire.program.expansions import Expansion
 from qfleet.wire.program.operations import HAS_TABLE, Op
 from qfleet.wire.program.program import Operation
-from qfleet_worker.engines.gates import matrices as reference
-from qfleet_worker.engines.gates.expansions import Expansion
 from qfleet_worker.engines.statevector.compiler import matrices, shapes
 from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, GATES, MATRIX_AT, POWERS_AT, SHAPE, TERMS
 from qfleet_worker.engines.statevector.compiler.plan import Segment, Wide, compile_program

@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.expansions import EXPANSIONS, Expansion
+from qfleet.wire.program.matrices import table
 from qfleet.wire.program.operations import SPECS, Kind, Op, Table
 from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.gates import codes
-from qfleet_worker.engines.gates.expansions import EXPANSIONS, Expansion
-from qfleet_worker.engines.gates.matrices import table
 from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
 from qfleet_worker.engines.statevector.machine_code.registry import structure
 

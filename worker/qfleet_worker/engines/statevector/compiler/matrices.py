@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Angle-dependent matrices and products of matrices, in machine code.
 
-The matrices are those of `qfleet_worker.engines.gates.matrices`; a test compares the two. `gate_table` has the constant
+The matrices are those of `qfleet.wire.program.matrices`; a test compares the two. `gate_table` has the constant
 ones and those that are sums of terms.
 """
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import FINAL_EVENT
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.comparison import TOLERANCE
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples

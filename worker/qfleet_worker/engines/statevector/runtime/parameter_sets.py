@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.statevector.compiler.binding import round_values, values_at, with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Segment
 from qfleet_worker.engines.statevector.compiler.values import refill

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
 from qfleet_worker.engines.statevector.kernels.dots import MIN_ELEMENTS, sign_tables
 from qfleet_worker.engines.statevector.kernels.pauli_sums import CHUNK_BITS, Signs, Terms, sum_up, sum_up_states

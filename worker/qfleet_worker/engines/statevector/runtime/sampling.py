@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.statevector.kernels.samples import count_equal, find_sorted, sum_rows
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.states.comparison import COMPARED, ComparableState
 from qfleet_worker.engines.states.dense import DenseAnswers
 from qfleet_worker.engines.statevector.compiler.binding import with_precision

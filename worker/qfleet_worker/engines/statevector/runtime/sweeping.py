@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.events import FINAL_EVENT
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Payload, Save, Saved
 from qfleet_worker.engines.contract import Experiment, Outcome
-from qfleet_worker.engines.gates.matrices import ComplexArray
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.collection import collection
 from qfleet_worker.engines.results.saved import sum_terms

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.gates.matrices import ComplexArray
+from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.statevector.compiler.plan import Wide
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels.bits import popcount

@@ -2,7 +2,7 @@
 """Matrices of the operations of a program.
 
 They are the matrices of `qiskit.circuit.library`: the first target is the lowest bit of an index. A new gate needs no
-function here: `qfleet_worker.engines.gates.expansions` has its matrix.
+function here: `qfleet.wire.program.expansions` has its matrix.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet.wire.program.expansions import EXPANSIONS
 from qfleet.wire.program.operations import SPEC, Op
 from qfleet.wire.program.program import Operation
-from qfleet_worker.engines.gates.expansions import EXPANSIONS
 
 ComplexArray = NDArray[np.complexfloating]
 #: A one-qubit matrix ((a, b), (c, d)) as plain numbers: their products are cheaper in Python than in numpy.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from engine_oracle import UNITARY_OPS, sample_gate
 
+from qfleet.wire.program import matrices as gates
 from qfleet.wire.program.operations import Op
-from qfleet_worker.engines.gates import matrices as gates
 
 
 @pytest.mark.parametrize("code", UNITARY_OPS, ids=lambda code: code.name)
