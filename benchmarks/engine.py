@@ -30,7 +30,7 @@ from _measure import Options, Row, machine
 from _report import heading, table
 from modes import TITLES
 
-from qfleet_worker.engines.statevector.warm import warm
+from qfleet_worker.engines.warm import warm
 from qfleet_worker.machine.allocator import keep_freed_memory
 
 PEERS = [

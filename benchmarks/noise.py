@@ -33,7 +33,7 @@ from qfleet.wire.cost.methods import choose_method
 from qfleet.wire.messages.request import Method, Output, Request
 from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
-from qfleet_worker.engines.statevector.warm import warm
+from qfleet_worker.engines.warm import warm
 from qfleet_worker.machine.allocator import keep_freed_memory
 
 PEERS = ["aer", "aer_shots", "aer_branching", "aer_exact", "qulacs", "qsim"]

@@ -14,10 +14,10 @@ import sys
 import tempfile
 import time
 
-COMPILE = "from qfleet_worker.engines.statevector.build import compile_machine_code as c; c({processes})"
+COMPILE = "from qfleet_worker.engines.build import compile_machine_code as c; c({processes})"
 LOAD = """
 import time
-from qfleet_worker.engines.statevector.machine_code import folder, loading
+from qfleet_worker.engines.machine_code import folder, loading
 import numba
 from qfleet_worker.engines.statevector import simulator
 begin = time.perf_counter()

@@ -28,7 +28,7 @@ from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Experiment, Simulator
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
-from qfleet_worker.engines.statevector.warm import warm
+from qfleet_worker.engines.warm import warm
 
 MIXES: dict[str, list[Op]] = {
     "all": list(UNITARY_OPS),

@@ -65,7 +65,7 @@ def store_client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="session")
 def _warm() -> None:
-    from qfleet_worker.engines.statevector.warm import warm
+    from qfleet_worker.engines.warm import warm
 
     warm()
 

@@ -24,8 +24,8 @@ from fuzz_cases import LIMITS, MEMORY_BYTES, Engines, check  # noqa: E402
 from fuzz_limits import seconds_of_cpu  # noqa: E402
 from fuzz_mutation import fresh_shard, mutated  # noqa: E402
 
+from qfleet_worker.engines.machine_code.folder import is_ready  # noqa: E402
 from qfleet_worker.engines.numpy.simulator import NumpySimulator  # noqa: E402
-from qfleet_worker.engines.statevector.machine_code.folder import is_ready  # noqa: E402
 from qfleet_worker.lifecycle.limits import limit_memory  # noqa: E402
 
 CORPUS: Final = FOLDER / "corpus"
@@ -57,7 +57,7 @@ def engines() -> Engines:
     if not is_ready():
         return [partial(NumpySimulator, LIMITS)]
     from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
-    from qfleet_worker.engines.statevector.warm import warm
+    from qfleet_worker.engines.warm import warm
 
     warm()
     return [partial(NumpySimulator, LIMITS), partial(StatevectorSimulator, LIMITS)]

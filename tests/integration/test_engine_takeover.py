@@ -72,7 +72,7 @@ def test_what_cannot_be_loaded_is_told_and_circuits_run(
     provider: FleetProvider, compiled: Path, tmp_path: Path
 ) -> None:
     folder = copy(compiled, tmp_path / "cache")
-    next(folder.glob("compiler.tables.compile_rows/*.nbc")).write_bytes(b"no machine code")
+    next(folder.glob("statevector.compiler.tables.compile_rows/*.nbc")).write_bytes(b"no machine code")
     with worker(provider.url, tmp_path / "log", NUMBA_CACHE_DIR=str(tmp_path / "cache"), QFLEET_WARM="0"):
         assert counts_and_engine(provider, bell())[1] == "numpy"
         assert "is damaged" in only(provider.workers()).engine_reason
@@ -109,9 +109,7 @@ def test_while_it_is_compiled_workers_and_the_doctor_say_so_and_it_ends_with_the
         assert finding.verdict == "ok"
         assert "qfleet warm" in finding.text
         children = until(
-            lambda: [
-                child for child in running.children() if "qfleet_worker.engines.statevector.build" in child.cmdline()
-            ],
+            lambda: [child for child in running.children() if "qfleet_worker.engines.build" in child.cmdline()],
             "it compiles",
         )
         running.process.kill()

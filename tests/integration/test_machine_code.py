@@ -17,8 +17,8 @@ import pytest
 from kept_code import SMALL, choose, compiled_folder, copy, environment, python, tree
 from waiting import until
 
-from qfleet_worker.engines.statevector.build import MODULE
-from qfleet_worker.engines.statevector.machine_code import folder as ready
+from qfleet_worker.engines.build import MODULE
+from qfleet_worker.engines.machine_code import folder as ready
 
 #: Runs what follows in place of the interpreter's own user, who may not be able to read the interpreter.
 AS_NOBODY = """
@@ -76,11 +76,11 @@ def flip(path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "damage"),
     [
-        ("compiler.tables.compile_rows/*.nbc", cut),
-        ("kernels.stage.run_stage/*.nbc", flip),
-        ("kernels.parts.move/*.nbi", empty),
-        ("kernels.parts.move/*.nbi", flip),
-        ("kernels.small_states.find/*.nbi", Path.unlink),
+        ("statevector.compiler.tables.compile_rows/*.nbc", cut),
+        ("statevector.kernels.stage.run_stage/*.nbc", flip),
+        ("statevector.kernels.parts.move/*.nbi", empty),
+        ("statevector.kernels.parts.move/*.nbi", flip),
+        ("statevector.kernels.small_states.find/*.nbi", Path.unlink),
         (ready.MARK, cut),
         (ready.MARK, empty),
     ],
@@ -103,7 +103,9 @@ def test_a_mark_alone_is_not_enough(compiled: Path, cache: Path) -> None:
     assert "isn't compiled" in choose(cache)
 
 
-@pytest.mark.parametrize("place", [".", "kernels.parts.move", "kernels.parts.move/parts.move-.*.nbi", ready.MARK])
+@pytest.mark.parametrize(
+    "place", [".", "statevector.kernels.parts.move", "statevector.kernels.parts.move/parts.move-.*.nbi", ready.MARK]
+)
 def test_machine_code_that_others_can_write_is_not_loaded(place: str, compiled: Path, cache: Path) -> None:
     path = only(copy(compiled, cache), place) if place != "." else copy(compiled, cache)
     path.chmod(0o777)
@@ -113,7 +115,7 @@ def test_machine_code_that_others_can_write_is_not_loaded(place: str, compiled: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to another user")
-@pytest.mark.parametrize("place", ["", "kernels.parts.move/parts.move-.*.nbc"])
+@pytest.mark.parametrize("place", ["", "statevector.kernels.parts.move/parts.move-.*.nbc"])
 def test_machine_code_of_another_user_is_not_loaded(place: str, compiled: Path, cache: Path) -> None:
     folder = copy(compiled, cache)
     os.chown(only(folder, place) if place else folder, 65534, 65534)
@@ -134,7 +136,7 @@ class TestAnotherUser:
         assert choose(cache, before=AS_NOBODY, HOME="/nonexistent").startswith("numpy: ")
 
     def test_starts_where_some_of_it_may_not_be_read(self, compiled: Path, cache: Path) -> None:
-        only(copy(compiled, cache), "kernels.parts.move/*.nbc").chmod(0o600)
+        only(copy(compiled, cache), "statevector.kernels.parts.move/*.nbc").chmod(0o600)
         assert "is damaged" in choose(cache, before=AS_NOBODY)
 
     def test_starts_with_an_empty_cache(self, cache: Path) -> None:
@@ -183,7 +185,7 @@ def test_two_at_once_wait_for_each_other(compiled: Path, cache: Path) -> None:
 
 def test_no_room_on_the_disk(compiled: Path, cache: Path) -> None:
     """A limit to the size of a file stands for a full disk."""
-    folder = copy(compiled, cache, without=["kernels.stage.run_stage", SMALL])
+    folder = copy(compiled, cache, without=["statevector.kernels.stage.run_stage", SMALL])
     script = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
         "sys.argv = ['warm', 'warm']; runpy.run_module('qfleet_worker', run_name='__main__')"

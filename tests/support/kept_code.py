@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qfleet_worker.engines.statevector.machine_code import folder as ready
+from qfleet_worker.engines.machine_code import folder as ready
 
 #: Prints the engine's name and the reason, and checks that a circuit runs.
 CHOOSE = """
@@ -28,12 +28,12 @@ assert engine.open().run(make_experiment(oracle.program(1, 1, [oracle.measure(0,
 print(engine.name, reason, sep=": ")
 """
 #: A function whose machine code takes some tenths of a second to compile.
-SMALL = "kernels.parts.move"
+SMALL = "statevector.kernels.parts.move"
 
 
 def compiled_folder() -> Path:
     """Return the folder of this test run's machine code, compiled if necessary."""
-    from qfleet_worker.engines.statevector.warm import warm
+    from qfleet_worker.engines.warm import warm
 
     warm()
     return ready.ready_folders()[0]

@@ -20,8 +20,8 @@ from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
+from qfleet_worker.engines.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
-from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.shards.angles import fill, filled
 

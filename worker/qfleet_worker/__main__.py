@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``python -m qfleet_worker``, which runs a worker.
 
-With ``health`` it reports whether this machine's worker is up. With ``warm`` it compiles the machine code of the
-statevector engine, which is needed once on each machine.
+With ``health`` it reports whether this machine's worker is up. With ``warm`` it compiles the engines' machine code,
+which is needed once on each machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from celery.worker import state
 from qfleet.wire.messages.machine import machine_id
 from qfleet.wire.redis.broker import BrokerUrlError
 from qfleet_worker.app import make_app
-from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError, is_ready
+from qfleet_worker.engines.machine_code.folder import MachineCodeError, is_ready
 from qfleet_worker.health import is_healthy
 from qfleet_worker.lifecycle.lifeline import follow_stdin
 from qfleet_worker.lifecycle.pool import TaskPool
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="?",
         choices=("run", "health", "warm"),
         default="run",
-        help="health: exit 0 if a worker of this machine or container is up; warm: compile the engine's machine code",
+        help="health: exit 0 if a worker of this machine or container is up; warm: compile the engines' machine code",
     )
     command = parser.parse_args(arguments).command
     if command == "warm":
@@ -95,13 +95,13 @@ def _run(settings: Settings) -> int:
 
 def _warm() -> int:
     try:
-        from qfleet_worker.engines.statevector.warm import warm
+        from qfleet_worker.engines.warm import warm
     except ImportError as exc:
         print(f"qfleet worker: {exc}; without numba circuits are run by numpy", file=sys.stderr)
         return 1
     if not is_ready():
         print(
-            "Compiling the faster engine's machine code: about a minute on two cores, once on each machine ...",
+            "Compiling the engines' machine code: about a minute on two cores, once on each machine ...",
             flush=True,
         )
     try:
@@ -109,7 +109,7 @@ def _warm() -> int:
     except MachineCodeError as exc:
         print(f"qfleet worker: {exc}", file=sys.stderr)
         return 1
-    print(f"Ready after {seconds:.0f} s." if compiling else "The faster engine's machine code is compiled already.")
+    print(f"Ready after {seconds:.0f} s." if compiling else "The engines' machine code is compiled already.")
     return 0
 
 

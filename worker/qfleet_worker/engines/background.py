@@ -13,10 +13,10 @@ import sys
 import time
 from typing import Final
 
+from qfleet_worker.engines.build import ELSEWHERE, MODULE
 from qfleet_worker.engines.choose import Engines
-from qfleet_worker.engines.statevector.build import ELSEWHERE, MODULE
+from qfleet_worker.engines.machine_code.folder import MachineCodeError, folder_to_fill
 from qfleet_worker.engines.statevector.engine import MOST_TEXT, NO_NUMBA, NOT_COMPILED, StatevectorEngine
-from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError, folder_to_fill
 from qfleet_worker.machine.resources import usable_bytes
 
 logger = logging.getLogger(__name__)

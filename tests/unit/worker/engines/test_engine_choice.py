@@ -18,10 +18,10 @@ from qfleet.wire.messages.request import Method, Output, Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Engines, choose_engine
 from qfleet_worker.engines.contract import Engine, EngineError, Simulator
+from qfleet_worker.engines.machine_code import folder as ready
+from qfleet_worker.engines.machine_code import key as cache_key
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.statevector.engine import COMPILED, NO_NUMBA, StatevectorEngine
-from qfleet_worker.engines.statevector.machine_code import folder as ready
-from qfleet_worker.engines.statevector.machine_code import key as cache_key
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +63,9 @@ class TestKey:
 
     @pytest.fixture
     def source(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-        (tmp_path / "engine").mkdir()
-        monkeypatch.setattr(cache_key, "PACKAGE", tmp_path / "engine")
-        source = tmp_path / "engine" / "kernels.py"
+        (tmp_path / "stabilizer").mkdir()
+        monkeypatch.setattr(cache_key, "ENGINES", tmp_path)
+        source = tmp_path / "stabilizer" / "kernels.py"
         source.write_text("old")
         return source
 
@@ -124,7 +124,7 @@ class TestPlaces:
         monkeypatch.delenv("NUMBA_CACHE_DIR")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         beside, own = ready.folders()
-        assert beside.is_relative_to(cache_key.PACKAGE / "__pycache__")
+        assert beside.is_relative_to(ready.PACKAGE / "__pycache__")
         assert own.is_relative_to(tmp_path)
 
     def test_a_user_without_a_home_has_none_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ class TestLooking:
 
     @pytest.fixture
     def engines(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engines:
-        monkeypatch.setattr("qfleet_worker.engines.statevector.machine_code.loading.load", self.load)
+        monkeypatch.setattr("qfleet_worker.engines.machine_code.loading.load", self.load)
         self.problem: Exception | None = None
         self.loads: list[Path] = []
         marks = [tmp_path / "a" / "ready", tmp_path / "b" / "ready"]
@@ -218,7 +218,7 @@ class TestLooking:
             if folder == first:
                 raise ready.MachineCodeError("it is damaged")
 
-        monkeypatch.setattr("qfleet_worker.engines.statevector.machine_code.loading.load", load)
+        monkeypatch.setattr("qfleet_worker.engines.machine_code.loading.load", load)
         assert engines.look().name == "statevector"
         assert self.loads == [first, second]
 

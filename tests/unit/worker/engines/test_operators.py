@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation
+from qfleet_worker.engines.machine_code.loading import load_if_ready
 from qfleet_worker.engines.numpy import compiler as numpy_compiler
 from qfleet_worker.engines.numpy.state import State as NumpyState
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
-from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 

@@ -2,5 +2,5 @@
 """The statevector engine: numba's vector kernels, and circuits compiled for them.
 
 The circuits are compiled in machine code, too. This package imports nothing: whether its machine code is compiled
-(`machine_code.folder`) can be asked without numba.
+(`engines.machine_code.folder`) can be asked without numba.
 """

@@ -18,8 +18,8 @@ from qfleet.wire.messages.request import Method, Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Simulator
 from qfleet_worker.engines.driver.unitary import unitary_refusal
-from qfleet_worker.engines.statevector.machine_code import folder as machine_code
-from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError
+from qfleet_worker.engines.machine_code import folder as machine_code
+from qfleet_worker.engines.machine_code.folder import MachineCodeError
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class StatevectorEngine:
 
     Args:
         marks: files of which one is there once the machine code is compiled; by default those of
-            `qfleet_worker.engines.statevector.machine_code.folder.marks`.
+            `qfleet_worker.engines.machine_code.folder.marks`.
     """
 
     name: Final = "statevector"
@@ -71,8 +71,8 @@ class StatevectorEngine:
     def _load(self, folder: Path) -> bool:
         try:
             # What a process loads before it forks, its children share.
+            from qfleet_worker.engines.machine_code.loading import load
             from qfleet_worker.engines.statevector import simulator  # noqa: F401
-            from qfleet_worker.engines.statevector.machine_code.loading import load
 
             load(folder)
         except MachineCodeError as exc:

@@ -22,6 +22,8 @@ from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots
 from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.driver.unitary import run_unitary, unitary_refusal
+from qfleet_worker.engines.machine_code.loading import load_if_ready
+from qfleet_worker.engines.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.states.contract import StateSource
 from qfleet_worker.engines.states.one_by_one import OneByOneSource
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis, spread
@@ -37,8 +39,6 @@ from qfleet_worker.engines.statevector.compiler.plan import (
     named_qubits,
 )
 from qfleet_worker.engines.statevector.compiler.small import MAX_QUBITS, compile_small
-from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
-from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector.runtime.batch import MAX_NOISY_WIRES, MAX_WIRES, BatchSource
 from qfleet_worker.engines.statevector.runtime.memory import KeptMemory
 from qfleet_worker.engines.statevector.runtime.norms import check_norm

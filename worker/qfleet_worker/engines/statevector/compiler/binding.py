@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import flat
 from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels.layout import Tables, Values
-from qfleet_worker.engines.statevector.machine_code.registry import flat
 
 _refill = flat(refill)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import built_in, inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.draft import (
     AT,
     DENSE,
@@ -35,7 +36,6 @@ from qfleet_worker.engines.statevector.compiler.waiting import (
     multiply_into,
     take_wait,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 #: What a row is to the block that it belongs to: not its last two-qubit gate; not its first.
 CONTINUES, CONTINUED = 1, 2

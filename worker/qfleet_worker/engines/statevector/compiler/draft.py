@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.registry import inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.factors import ROUNDING
 from qfleet_worker.engines.statevector.compiler.half_angles import half_angle_phases
 from qfleet_worker.engines.statevector.compiler.shapes import REAL
@@ -29,7 +30,6 @@ from qfleet_worker.engines.statevector.compiler.tape import (
     perform,
 )
 from qfleet_worker.engines.statevector.kernels.layout import TERM_COLUMNS, TERM_FACTOR, TERM_MASK, TERM_VALUE
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 NOTHING, DENSE, FLIP, DIAGONAL = range(4)
 #: The columns of a gate: its kind; the wires that it changes, and those it only looks at, as masks; its controls and

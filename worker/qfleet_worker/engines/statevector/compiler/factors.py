@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
+from qfleet_worker.engines.machine_code.registry import inner_code
 
 #: Numbers below it are rounding; entries of unitaries are of size 1.
 ROUNDING = 1e-13

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
+from qfleet_worker.engines.machine_code.registry import inner_code, machine_code
 
 
 class Frame(NamedTuple):

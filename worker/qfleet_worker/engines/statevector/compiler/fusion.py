@@ -16,6 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import built_in, inner_code
 from qfleet_worker.engines.statevector.compiler.blocks import (
     Blocks,
     add_pair,
@@ -58,7 +59,6 @@ from qfleet_worker.engines.statevector.compiler.signs import Place, add_as_flip
 from qfleet_worker.engines.statevector.compiler.simple_blocks import relabel
 from qfleet_worker.engines.statevector.compiler.tape import HALVES, TURN
 from qfleet_worker.engines.statevector.compiler.waiting import add_one, flush, multiply_into, rotate, take_wait
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code
 
 
 @built_in

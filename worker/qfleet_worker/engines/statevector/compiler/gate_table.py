@@ -16,8 +16,8 @@ from qfleet.wire.program.matrices import table
 from qfleet.wire.program.operations import SPECS, Kind, Op, Table
 from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import structure
 from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
-from qfleet_worker.engines.statevector.machine_code.registry import structure
 
 #: The columns of an operation: its angles, or -1 for a number that isn't an operation; whether it isn't unitary, and
 #: whether it has a table; the shape of its matrix if it has one target and no table; where its constant matrix, or the

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.registry import built_in, inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.draft import AT, TARGETS
 from qfleet_worker.engines.statevector.compiler.frame import Frame
 from qfleet_worker.engines.statevector.compiler.matrix_operations import ONE_SOURCE, ZERO_SOURCE, begin_op
@@ -28,7 +29,6 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_OUTSIDE_VALUES,
     OP_STRIDES,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 
 @inner_code

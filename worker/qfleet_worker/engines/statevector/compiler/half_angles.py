@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
+from qfleet_worker.engines.machine_code.registry import inner_code
 
 #: Beyond it, multiples of the first parts of pi/2 aren't exact any more.
 LARGEST = 1e5

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates import codes
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
+from qfleet_worker.engines.machine_code.registry import inner_code
 
 
 @inner_code

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.registry import built_in, inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.frame import Frame
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL, SCHMIDT
 from qfleet_worker.engines.statevector.compiler.tape import ONE
@@ -32,7 +33,6 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_SECOND,
     OP_STRIDES,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 #: The sources of 1 and 0.
 ONE_SOURCE, ZERO_SOURCE = 2 * ONE, 2 * ONE + 1

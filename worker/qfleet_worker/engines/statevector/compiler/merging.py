@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.registry import built_in, inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.draft import AT, SIZE, TERMS, Draft, instruct, room
 from qfleet_worker.engines.statevector.compiler.frame import Frame
 from qfleet_worker.engines.statevector.compiler.matrix_operations import Matrix, emit_matrix
@@ -49,7 +50,6 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     TERM_MASK,
     TERM_VALUE,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 #: What is counted: operations, coefficients, integers, diagonals, terms in product form, diagonals with tables, terms
 #: in tables, real numbers of low tables, entries of high tables.

@@ -8,13 +8,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import built_in, inner_code
 from qfleet_worker.engines.statevector.compiler.draft import Draft, instruct, room, write
 from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, MATRIX_AT, POWERS_AT, SHAPE, TERMS, GateTable
 from qfleet_worker.engines.statevector.compiler.rows import Row, Rows, target_of
 from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
 from qfleet_worker.engines.statevector.compiler.tape import COMBINE, CONTROLLED, COPY, EXCHANGED, FILL, ONE, POWER
 from qfleet_worker.engines.statevector.compiler.waiting import shape_of_wait
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code
 
 
 @inner_code

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import built_in, compiled_for, inner_code, structure
 from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, HAS_TABLE, TERMS, GateTable
 from qfleet_worker.engines.statevector.kernels.kinds import MAX_TARGETS
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, compiled_for, inner_code, structure
 
 #: Targets that one DIAGONAL may have to be compiled, of 8 bits each in one number; wider ones are steps of their own.
 MAX_DIAGONAL = 8

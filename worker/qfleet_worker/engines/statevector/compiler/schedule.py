@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.registry import built_in, inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.draft import (
     CHANGES,
     CONTROLS,
@@ -31,7 +32,6 @@ from qfleet_worker.engines.statevector.compiler.draft import (
 from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, inner_code, machine_code
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)

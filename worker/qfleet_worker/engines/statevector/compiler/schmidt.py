@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.draft import (
     AT,
     CHANGES,
@@ -26,7 +27,6 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     Draft,
 )
 from qfleet_worker.engines.statevector.compiler.matrices import one_times, times_one
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 
 @inner_code

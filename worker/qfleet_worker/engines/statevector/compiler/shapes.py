@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.machine_code.registry import shared
+from qfleet_worker.engines.machine_code.registry import shared
 
 #: One-qubit matrices: real; real on the diagonal and imaginary off it; diagonal, and that with 1 as its first entry.
 #: Two-qubit matrices: column 0 is (s, 0, 0, t), s and t real. One-qubit matrices that wait: zero on the diagonal.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import inner_code
 from qfleet_worker.engines.statevector.compiler.draft import (
     POOL,
     Draft,
@@ -25,7 +26,6 @@ from qfleet_worker.engines.statevector.compiler.row_matrices import is_free, one
 from qfleet_worker.engines.statevector.compiler.rows import Row, Rows, exchanges, next_row
 from qfleet_worker.engines.statevector.compiler.shapes import ANTIDIAGONAL, REAL
 from qfleet_worker.engines.statevector.compiler.waiting import add_one, flush, shape_of_wait
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 #: Rows among which those after a CZ are sought.
 LOOK_AHEAD = 64

@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import inner_code
 from qfleet_worker.engines.statevector.compiler.draft import (
     CHANGES,
     CONTROLS,
@@ -61,7 +62,6 @@ from qfleet_worker.engines.statevector.compiler.waiting import (
     shape_of_wait,
 )
 from qfleet_worker.engines.statevector.kernels.layout import TERM_MASK, TERM_VALUE
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 
 @inner_code

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code
 from qfleet_worker.engines.statevector.compiler.binding import size_of
 from qfleet_worker.engines.statevector.compiler.cache import Cache, structure
 from qfleet_worker.engines.statevector.compiler.fixed_angles import fixed_angles
@@ -22,7 +23,6 @@ from qfleet_worker.engines.statevector.compiler.rows import MAX_DIAGONAL, MAX_TA
 from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_rows
 from qfleet_worker.engines.statevector.kernels.kinds import MAX_TARGETS
 from qfleet_worker.engines.statevector.kernels.layout import Tables
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code
 
 #: Qubits at most.
 MAX_QUBITS = 12

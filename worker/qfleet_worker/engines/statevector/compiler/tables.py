@@ -11,6 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import (
+    built_in,
+    compiled_for,
+    inner_code,
+    machine_code,
+    structure,
+)
 from qfleet_worker.engines.statevector.compiler.blocks import new_blocks
 from qfleet_worker.engines.statevector.compiler.draft import (
     GATES,
@@ -69,13 +76,6 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     Operations,
     Tables,
     Values,
-)
-from qfleet_worker.engines.statevector.machine_code.registry import (
-    built_in,
-    compiled_for,
-    inner_code,
-    machine_code,
-    structure,
 )
 
 #: Wires from which on it pays to keep real gates apart from diagonals, and to give matrices zeros.

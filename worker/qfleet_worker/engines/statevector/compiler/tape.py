@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import inner_code
 from qfleet_worker.engines.statevector.compiler.factors import write_phases, write_split
 from qfleet_worker.engines.statevector.compiler.matrices import (
     combine,
@@ -22,7 +23,6 @@ from qfleet_worker.engines.statevector.compiler.matrices import (
     product4,
     times_one,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 #: Places of the pool: 1; the factor of the whole state that doesn't depend on angles, and the whole factor.
 ONE, CONSTANT_PHASE, PHASE = range(3)

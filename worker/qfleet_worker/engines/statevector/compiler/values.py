@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.registry import built_in, compiled_for, inner_code, machine_code
 from qfleet_worker.engines.statevector.compiler.half_angles import half_angle_phases
 from qfleet_worker.engines.statevector.compiler.tape import PHASE, TAPE_COLUMNS, run_tape
 from qfleet_worker.engines.statevector.kernels.diagonals import build_tables
@@ -26,7 +27,6 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     TERM_FACTOR,
     Values,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import built_in, compiled_for, inner_code, machine_code
 
 #: The columns of a recipe's tables.
 _COLUMNS = (TAPE_COLUMNS, 2, 2, TABLE_COLUMNS, TERM_COLUMNS)

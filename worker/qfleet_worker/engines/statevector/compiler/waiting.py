@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from qfleet_worker.engines.gates import codes
+from qfleet_worker.engines.machine_code.registry import inner_code
 from qfleet_worker.engines.statevector.compiler.draft import (
     AT,
     CHANGES,
@@ -51,7 +52,6 @@ from qfleet_worker.engines.statevector.compiler.tape import (
     C,
     perform,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code
 
 #: Instructions among which one is sought that wrote a matrix: a layer's.
 LOOK_BACK = 16

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, machine_code
+from qfleet_worker.engines.machine_code.registry import compiled_for, machine_code
 
 
 @compiled_for("int64")

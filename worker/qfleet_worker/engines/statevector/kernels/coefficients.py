@@ -7,6 +7,7 @@ is one number that all elements of a vector are multiplied by, or a vector of ``
 
 from __future__ import annotations
 
+from qfleet_worker.engines.machine_code.registry import shared
 from qfleet_worker.engines.statevector.kernels.kinds import (
     FLIPL,
     FLIPM,
@@ -21,7 +22,6 @@ from qfleet_worker.engines.statevector.kernels.kinds import (
     X,
     specs,
 )
-from qfleet_worker.engines.statevector.machine_code.registry import shared
 
 #: The vectors of a group for a lane: what an element is multiplied by, and its neighbour on the lane.
 OWN, OTHER = range(2)

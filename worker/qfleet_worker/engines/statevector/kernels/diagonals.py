@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.registry import inner_code, machine_code
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.layout import (
     DIAGONAL_END,
@@ -40,7 +41,6 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     TERM_VALUE,
 )
 from qfleet_worker.engines.statevector.kernels.runs import scale_row, scale_row_by, scale_row_by_two
-from qfleet_worker.engines.statevector.machine_code.registry import inner_code, machine_code
 
 #: Bits of a row of a table.
 ROW_BITS = 8

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.statevector.machine_code.registry import structure
+from qfleet_worker.engines.machine_code.registry import structure
 
 #: A stage: its local wires as a mask; its operations, from and to.
 STAGE_LOCAL, STAGE_FIRST_OP, STAGE_END_OP = range(3)

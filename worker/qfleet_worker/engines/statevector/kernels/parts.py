@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code, machine_code
 from qfleet_worker.engines.statevector.kernels.bits import spread
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code, machine_code
 
 
 @compiled_for("{complex}[::1]", "int64", "int64")

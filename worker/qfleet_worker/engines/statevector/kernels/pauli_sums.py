@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code, structure
 from qfleet_worker.engines.statevector.kernels.bits import is_odd, popcount
 from qfleet_worker.engines.statevector.kernels.dots import dot_row, mix_eight, mix_two, product_row
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code, structure
 
 #: Amplitudes of a block and of a chunk, as powers of 2.
 BLOCK_BITS = 9

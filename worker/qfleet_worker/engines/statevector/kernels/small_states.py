@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code
 from qfleet_worker.engines.statevector.kernels.bits import popcount
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code
 
 #: Amplitudes that are permuted together.
 LANES = 8

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code, structure
 from qfleet_worker.engines.statevector.kernels.bits import popcount, spread
 from qfleet_worker.engines.statevector.kernels.diagonals import Chunk, Factors, apply_diagonal, new_room
 from qfleet_worker.engines.statevector.kernels.dots import square_row
@@ -34,7 +35,6 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     Values,
 )
 from qfleet_worker.engines.statevector.kernels.runs import copy_run
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, inner_code, structure
 
 #: Runs that are fetched before they are copied.
 AHEAD = 2

@@ -17,9 +17,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.machine_code.registry import compiled_for
 from qfleet_worker.engines.statevector.kernels.bits import spread
 from qfleet_worker.engines.statevector.kernels.vectors import I64, Vectors, data
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for
 
 #: Columns that a matrix is multiplied with at a time: two vectors.
 LANES: Final = 16

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.program.events import FINAL_EVENT
 from qfleet.wire.program.matrices import ComplexArray
+from qfleet_worker.engines.machine_code.registry import flat
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.states.comparison import TOLERANCE
 from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
@@ -27,7 +28,6 @@ from qfleet_worker.engines.statevector.compiler.plan import Plan, Segment, Step
 from qfleet_worker.engines.statevector.kernels import small_states as rows
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, run_stage
-from qfleet_worker.engines.statevector.machine_code.registry import flat
 from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.parameter_sets import is_one_stage, run_each
 from qfleet_worker.engines.statevector.runtime.state import State

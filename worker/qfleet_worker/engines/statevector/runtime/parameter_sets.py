@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.matrices import ComplexArray
+from qfleet_worker.engines.machine_code.registry import compiled_for, flat
 from qfleet_worker.engines.statevector.compiler.binding import round_values, values_at, with_precision
 from qfleet_worker.engines.statevector.compiler.plan import Segment
 from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL, Tables, Values
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
-from qfleet_worker.engines.statevector.machine_code.registry import compiled_for, flat
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 
 #: Bytes of values that are written at a time, and parameter sets at most: they stay in a core's cache.

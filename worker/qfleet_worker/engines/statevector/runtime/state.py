@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.matrices import ComplexArray
+from qfleet_worker.engines.machine_code.registry import flat
 from qfleet_worker.engines.states.comparison import COMPARED, ComparableState
 from qfleet_worker.engines.states.dense import DenseAnswers
 from qfleet_worker.engines.statevector.compiler.binding import with_precision
@@ -25,7 +26,6 @@ from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.kernels import stage as execute
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.layout import STAGE_END_OP
-from qfleet_worker.engines.statevector.machine_code.registry import flat
 from qfleet_worker.engines.statevector.runtime import wide
 from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values

@@ -13,6 +13,7 @@ from engine_oracle import op
 
 from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.contract import CompilerError
+from qfleet_worker.engines.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.compiler import (
     draft,
     group_operations,
@@ -30,7 +31,6 @@ from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_ro
 from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels import diagonals, layout
 from qfleet_worker.engines.statevector.kernels.layout import Tables, Values
-from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -9,9 +9,9 @@ from engine_oracle import full_matrix, op
 from numpy.typing import NDArray
 
 from qfleet.wire.program.operations import Op
+from qfleet_worker.engines.machine_code.loading import load_if_ready
 from qfleet_worker.engines.states.operators import Factor, OperatorStep
 from qfleet_worker.engines.statevector.compiler.plan import Wide
-from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.runtime.batch import BatchSource
 from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam

@@ -10,8 +10,8 @@ import pytest
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.lowering.lower import lower
+from qfleet_worker.engines.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.compiler.plan import CHUNKS, compile_program
-from qfleet_worker.engines.statevector.machine_code.loading import load_if_ready
 from qfleet_worker.engines.statevector.runtime import sampling
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.state import State

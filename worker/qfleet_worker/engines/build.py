@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compilation of the statevector engine's machine code, shared by several processes.
+"""Compilation of the engines' machine code, shared by several processes.
 
 One function is compiled by one process alone: numba keeps a function's machine code in an index that it reads and
 writes anew. Each process keeps all that it compiles in a folder of its own, and moves a function's machine code into
 place when it is complete. After an interruption, the next process goes on from there.
 
-``python -m qfleet_worker.engines.statevector.build PARENT`` compiles in the background, and ends with the process
-PARENT; ``python -m qfleet_worker.engines.statevector.build PARENT FOLDER`` is one of the processes that share the work.
+``python -m qfleet_worker.engines.build PARENT`` compiles in the background, and ends with the process
+PARENT; ``python -m qfleet_worker.engines.build PARENT FOLDER`` is one of the processes that share the work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from qfleet_worker.engines.statevector.machine_code.folder import (
+from qfleet_worker.engines.machine_code.folder import (
     MARK,
     MachineCodeError,
     check,
@@ -42,9 +42,9 @@ from qfleet_worker.machine.resources import usable_cores
 #: Modules that take longest, in the order in which they are begun; then all others. One process compiles those that
 #: stand together: functions that they have in common are compiled once.
 _LONGEST: Final = (
-    ("compiler.tables", "compiler.values", "compiler.small"),
-    ("kernels.stage",),
-    ("kernels.pauli_sums",),
+    ("statevector.compiler.tables", "statevector.compiler.values", "statevector.compiler.small"),
+    ("statevector.kernels.stage",),
+    ("statevector.kernels.pauli_sums",),
 )
 #: More processes would be of no use: the first modules take longer than all others together.
 MOST_PROCESSES: Final = 2
@@ -56,7 +56,7 @@ _NICE: Final = 10
 ELSEWHERE: Final = 3
 _WORK: Final = "work"
 #: How this module is run.
-MODULE: Final = "qfleet_worker.engines.statevector.build"
+MODULE: Final = "qfleet_worker.engines.build"
 #: Seconds between two checks that the process that wanted the machine code still runs.
 _LOOK_SECONDS: Final = 0.5
 
@@ -173,8 +173,8 @@ def _modules(names: list[str]) -> list[list[str]]:
 
 def _compile_share(folder: Path) -> None:
     """Compile modules that no other process has begun, until there are none."""
+    from qfleet_worker.engines.machine_code.registry import compile_all, entry_names, keep_in
     from qfleet_worker.engines.statevector import simulator  # noqa: F401 - imports all that there is to compile
-    from qfleet_worker.engines.statevector.machine_code.registry import compile_all, entry_names, keep_in
 
     own = folder / _WORK / str(os.getpid())
     keep_in(own)

@@ -4,7 +4,7 @@
 A function that Python calls declares its arguments' types (`compiled_for`), and its machine code is kept. All others
 become part of the machine code that calls them (`machine_code`, `inner_code`, `built_in`). What is kept lies in a
 folder that `folder` names after all that it depends on: sources, libraries, processor. Processes that only run circuits
-load it (`load`) and write nothing; those that compile (`qfleet_worker.engines.statevector.build`) write into folders of
+load it (`load`) and write nothing; those that compile (`qfleet_worker.engines.build`) write into folders of
 their own. A function that is called without having been loaded is compiled then, for this process alone.
 """
 
@@ -20,15 +20,15 @@ from numba import config, njit, types
 from numba.core import event, sigutils
 from numba.extending import register_jitable, typeof_impl
 
-from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError
+from qfleet_worker.engines.machine_code.folder import MachineCodeError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Class = TypeVar("_Class", bound=type[Any])
 
 #: A state's numbers in each precision; double, which most circuits have, comes first.
 _PRECISIONS = ({"real": "float64", "complex": "complex128"}, {"real": "float32", "complex": "complex64"})
-#: What the names of all modules of the engine begin with.
-_ENGINE = f"{__name__.rpartition('.machine_code.')[0]}."
+#: What the names of all modules of engines begin with.
+_ENGINES = f"{__name__.rpartition('.machine_code.')[0]}."
 #: The functions that Python calls, each with the types of arguments that it is compiled for.
 _ENTRIES: dict[str, tuple[Any, dict[str, None]]] = {}
 #: The classes that signatures may name, each with the types of its members by name.
@@ -214,9 +214,9 @@ def _of_any_value(given: Any) -> Any:
 def name_of(function: Callable[..., Any]) -> str:
     """Return the name under which a function's machine code is kept.
 
-    It is the module's name below the engine's, and the function's own.
+    It is the module's name below `engines`, and the function's own.
     """
-    return f"{function.__module__.removeprefix(_ENGINE)}.{function.__qualname__}"
+    return f"{function.__module__.removeprefix(_ENGINES)}.{function.__qualname__}"
 
 
 def entry_names() -> list[str]:

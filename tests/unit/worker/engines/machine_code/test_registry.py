@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from numba import config
 
-from qfleet_worker.engines.statevector.machine_code.registry import machine_code, structure
+from qfleet_worker.engines.machine_code.registry import machine_code, structure
 
 
 def test_a_structure_names_all_members_in_order() -> None:

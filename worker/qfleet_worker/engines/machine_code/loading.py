@@ -6,8 +6,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from qfleet_worker.engines.statevector.machine_code import registry as machine_code
-from qfleet_worker.engines.statevector.machine_code.folder import MachineCodeError, check, ready_folders
+from qfleet_worker.engines.machine_code import registry as machine_code
+from qfleet_worker.engines.machine_code.folder import MachineCodeError, check, ready_folders
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,10 @@ from typing import Final
 
 from qfleet_worker.engines.gates import codes
 
-#: The sources: all modules of the engine.
-PACKAGE: Final = Path(__file__).parents[1]
+#: The folder of all engines.
+ENGINES: Final = Path(__file__).parents[1]
+#: The folders there whose modules are the sources.
+SOURCES: Final = ("machine_code", "stabilizer", "statevector")
 #: Variables of numba that change no machine code.
 _HARMLESS: Final = frozenset(
     (
@@ -70,8 +72,9 @@ def _platform() -> list[bytes]:
 
 
 def _sources() -> list[bytes]:
-    # By their paths below the package: two modules of different folders may have one name.
-    paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    # By their paths: two modules of different folders may have one name.
+    found = [path for name in SOURCES for path in (ENGINES / name).rglob("*.py")]
+    paths = {path.relative_to(ENGINES).as_posix(): path for path in found}
     sources = [part for name in sorted(paths) for part in (name.encode(), _content(paths[name]))]
     # Of the operations, machine code knows these by number; all else of them is an argument.
     return [*sources, *(f"{name}={number}".encode() for name, number in codes.numbers().items())]

@@ -17,14 +17,14 @@ from kept_code import tree
 from make_experiments import make_experiment
 from numba.core import event
 
-import qfleet_worker.engines.statevector.warm as warming
+import qfleet_worker.engines.warm as warming
+from qfleet_worker.engines.machine_code import folder as ready
+from qfleet_worker.engines.machine_code import registry as machine_code
+from qfleet_worker.engines.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector import simulator
-from qfleet_worker.engines.statevector.machine_code import folder as ready
-from qfleet_worker.engines.statevector.machine_code import registry as machine_code
-from qfleet_worker.engines.statevector.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector.runtime import paulis
 from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
-from qfleet_worker.engines.statevector.warm import warm
+from qfleet_worker.engines.warm import warm
 
 
 def test_nothing_is_left_to_compile_once_it_is_warm() -> None:
@@ -37,7 +37,7 @@ def test_nothing_is_left_to_compile_once_it_is_warm() -> None:
 @pytest.mark.timeout(600)
 def test_another_process_finds_the_cache_warm() -> None:
     warm()
-    script = "from qfleet_worker.engines.statevector.warm import warm; print(warm()[1])"
+    script = "from qfleet_worker.engines.warm import warm; print(warm()[1])"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert float(result.stdout) == 0
 
@@ -48,7 +48,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 import numpy as np
-from qfleet_worker.engines.statevector.machine_code import registry as machine_code
+from qfleet_worker.engines.machine_code import registry as machine_code
 
 # Those of the engine would take a minute.
 machine_code._ENTRIES.clear()

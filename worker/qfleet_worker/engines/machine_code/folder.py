@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of the statevector engine's machine code, found without numba.
+"""The folder of the engines' machine code, found without numba.
 
 Each set of machine code has a folder, named by all that it depends on (`cache_key`). A file there, the *mark*, is
 written last: it names the other files with their hashes, so that what was cut short or damaged is noticed before any of
@@ -20,10 +20,12 @@ from typing import Final
 
 import msgspec
 
-from qfleet_worker.engines.statevector.machine_code.key import PACKAGE, cache_key
-from qfleet_worker.engines.statevector.machine_code.trust import distrust, distrust_alone
+from qfleet_worker.engines.machine_code.key import cache_key
+from qfleet_worker.engines.machine_code.trust import distrust, distrust_alone
 
 MARK: Final = "ready"
+#: Beside its modules lies what all users of an installation share.
+PACKAGE: Final = Path(__file__).parent
 #: What a mark may have, and a file that it names.
 _LARGEST_MARK: Final = 1 << 20
 _LARGEST_FILE: Final = 1 << 27
