@@ -164,3 +164,20 @@ _TABLES: dict[Op, ComplexArray] = {
     Op.RCCX: _sparse(8, {(3, 7): -1j, (5, 5): -1, (7, 3): 1j}),
     Op.RC3X: _sparse(16, {(3, 3): 1j, (7, 15): 1, (11, 11): -1j, (15, 7): -1}),
 }
+
+
+def controlled(own: ComplexArray, controls: int, opposed: int) -> ComplexArray:
+    """Return the matrix of a gate with its controls.
+
+    The controls are the lowest bits of an index.
+
+    Args:
+        own: the gate's `table`, without its controls.
+        controls: the number of its controls.
+        opposed: the mask of the open ones.
+    """
+    own = np.diag(own) if own.ndim == 1 else own
+    matrix = np.eye(len(own) << controls, dtype=np.complex128)
+    rows = np.arange(len(own)) << controls | (1 << controls) - 1 ^ opposed
+    matrix[np.ix_(rows, rows)] = own
+    return matrix
