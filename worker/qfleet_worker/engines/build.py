@@ -173,8 +173,10 @@ def _modules(names: list[str]) -> list[list[str]]:
 
 def _compile_share(folder: Path) -> None:
     """Compile modules that no other process has begun, until there are none."""
+    from qfleet_worker.engines.machine_code.modules import import_all
     from qfleet_worker.engines.machine_code.registry import compile_all, entry_names, keep_in
-    from qfleet_worker.engines.statevector import simulator  # noqa: F401 - imports all that there is to compile
+
+    import_all()
 
     own = folder / _WORK / str(os.getpid())
     keep_in(own)

@@ -9,7 +9,6 @@ import time
 from qfleet_worker.engines.build import compile_machine_code
 from qfleet_worker.engines.machine_code.folder import MachineCodeError
 from qfleet_worker.engines.machine_code.loading import load, load_if_ready
-from qfleet_worker.engines.statevector import simulator as _simulator  # noqa: F401 - imports all that there is to load
 
 logger = logging.getLogger(__name__)
 

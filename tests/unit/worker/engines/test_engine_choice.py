@@ -63,9 +63,9 @@ class TestKey:
 
     @pytest.fixture
     def source(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-        (tmp_path / "stabilizer").mkdir()
+        (tmp_path / "statevector").mkdir()
         monkeypatch.setattr(cache_key, "ENGINES", tmp_path)
-        source = tmp_path / "stabilizer" / "kernels.py"
+        source = tmp_path / "statevector" / "kernels.py"
         source.write_text("old")
         return source
 

@@ -18,8 +18,8 @@ from qfleet_worker.engines.gates import codes
 
 #: The folder of all engines.
 ENGINES: Final = Path(__file__).parents[1]
-#: The folders there whose modules are the sources.
-SOURCES: Final = ("machine_code", "stabilizer", "statevector")
+#: The sources there: modules, and folders of them.
+SOURCES: Final = ("machine_code", "stabilizer/codes.py", "stabilizer/kernels", "statevector")
 #: Variables of numba that change no machine code.
 _HARMLESS: Final = frozenset(
     (
@@ -73,7 +73,7 @@ def _platform() -> list[bytes]:
 
 def _sources() -> list[bytes]:
     # By their paths: two modules of different folders may have one name.
-    found = [path for name in SOURCES for path in (ENGINES / name).rglob("*.py")]
+    found = [path for name in SOURCES for path in (ENGINES / name, *(ENGINES / name).rglob("*.py")) if path.is_file()]
     paths = {path.relative_to(ENGINES).as_posix(): path for path in found}
     sources = [part for name in sorted(paths) for part in (name.encode(), _content(paths[name]))]
     # Of the operations, machine code knows these by number; all else of them is an argument.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qfleet_worker.engines.machine_code import registry as machine_code
 from qfleet_worker.engines.machine_code.folder import MachineCodeError, check, ready_folders
+from qfleet_worker.engines.machine_code.modules import import_all
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +18,6 @@ _loaded: Path | None = None
 def load(folder: Path) -> None:
     """Load all machine code from a folder; nothing is written.
 
-    All modules that have any must be imported.
-
     Raises:
         MachineCodeError: some of it can't be used.
     """
@@ -26,6 +25,7 @@ def load(folder: Path) -> None:
     if folder == _loaded:
         return
     check(folder)
+    import_all()
     try:
         machine_code.load(folder)
     except MachineCodeError:

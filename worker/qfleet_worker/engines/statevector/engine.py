@@ -72,7 +72,6 @@ class StatevectorEngine:
         try:
             # What a process loads before it forks, its children share.
             from qfleet_worker.engines.machine_code.loading import load
-            from qfleet_worker.engines.statevector import simulator  # noqa: F401
 
             load(folder)
         except MachineCodeError as exc:
