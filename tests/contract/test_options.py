@@ -55,8 +55,8 @@ FORBIDDEN: dict[str, tuple[str, list[Any]]] = {
     "seed_simulator": ("whole number from 0", [-1, 2.5, "1", True, 2**62 + 1]),
     "memory": ("True or False", [1, 0, None, "yes"]),
     "method": (
-        "one of 'automatic', 'statevector', 'density_matrix', 'superop', 'unitary'",
-        ["stabilizer", "", None, 1, ["unitary"]],
+        "one of 'automatic', 'statevector', 'density_matrix', 'superop', 'unitary', 'stabilizer'",
+        ["extended_stabilizer", "", None, 1, ["unitary"]],
     ),
     "precision": ("one of 'double', 'single'", ["half", None, np.float32]),
     "initial_statevector": (

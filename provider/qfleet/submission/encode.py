@@ -31,7 +31,8 @@ from qfleet.wire.cost.cost import cost, costs, seconds_of, states_bytes
 from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.cost.methods import choose_exact_method, choose_method
 from qfleet.wire.limits import LARGEST_VALUE
-from qfleet.wire.messages.request import Method, MethodError, Output, Request
+from qfleet.wire.messages.methods import MethodError
+from qfleet.wire.messages.request import Method, Output, Request
 from qfleet.wire.program.jumps import program_jumps
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program

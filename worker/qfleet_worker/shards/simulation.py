@@ -10,10 +10,10 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
+from qfleet.wire.messages.methods import MethodError, resolve_method
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import Quantity
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, Simulator
 from qfleet_worker.shards.angles import fill, filled
 from qfleet_worker.shards.observables import expectation_values
@@ -38,8 +38,6 @@ def simulate(
         EngineError: the circuit can't be run at one of the points.
         MemoryError: the results don't fit in memory.
     """
-    if request.output == Output.UNITARY and any(save.spec.quantity is not Quantity.MATRIX for save in program.saves):
-        raise EngineError("its unitary is wanted, and it saves something of a state, which a unitary doesn't have")
     params = fill(program, _values(circuit, program))
     experiment = Experiment(
         filled(program, params[0]), circuit.shots, circuit.seed, circuit.first_shot, request, threads

@@ -120,6 +120,34 @@ _NUMPY_DENSITY: Final = _DENSITY._replace(
 _SUPEROP: Final = _DENSITY._replace(reading_states=8.0)
 _NUMPY_SUPEROP: Final = _NUMPY_DENSITY._replace(reading_states=8.0)
 
+
+class TableauConstants(NamedTuple):
+    """Constants of tableaux and frames. Seconds are those of one thread."""
+
+    seconds_per_circuit: float
+    #: of one operation, and of one word of 64 qubits there
+    seconds_per_operation: float
+    seconds_per_word: float
+    #: of one word of a measurement that changes all rows
+    seconds_per_word_of_measurement: float
+    #: of one operation in a block of 1,024 shots
+    seconds_per_operation_of_block: float
+    #: of one operation in a branch of its own
+    seconds_per_operation_of_branch: float
+    #: of one byte of a shot's clbits
+    seconds_per_byte: float
+
+
+TABLEAU: Final = TableauConstants(
+    seconds_per_circuit=0.5e-3,
+    seconds_per_operation=0.3e-6,
+    seconds_per_word=3e-9,
+    seconds_per_word_of_measurement=0.5e-9,
+    seconds_per_operation_of_block=50e-9,
+    seconds_per_operation_of_branch=0.3e-6,
+    seconds_per_byte=3e-9,
+)
+
 CONSTANTS: Final[Mapping[tuple[str, Method], Constants]] = {
     (FASTER_ENGINE, "statevector"): _STATEVECTOR,
     (FASTER_ENGINE, "density_matrix"): _DENSITY,

@@ -21,7 +21,8 @@ from qfleet.wire.cost.branches import (
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.errors import ErrorRuns
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
-from qfleet.wire.messages.request import EXACT_METHODS, Output, Request, has_exact_means
+from qfleet.wire.cost.tableaux import tableau_memory, tableau_seconds
+from qfleet.wire.messages.request import EXACT_METHODS, METHODS, Output, Request, has_exact_means
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
@@ -108,10 +109,16 @@ def costs(
     beside_states = _RESULT_COPIES_BESIDE * (counted.total * points + amplitudes * (points - 1))
     # A value that is added up exists four times: the old sum, the value, the weighted value, and the new sum.
     results = _RESULT_COPIES * counted.total * points + _AMPLITUDE_COPIES * amplitudes * points
-    others = OVERHEAD_BYTES + program_bytes(program) + _ENTRY_BYTES * counted.entries
+    tableaux = METHODS[request.method].is_clifford
+    others = OVERHEAD_BYTES + program_bytes(program, compiled=not tableaux) + _ENTRY_BYTES * counted.entries
     others += _TERM_BYTES * max([len(save.x_masks) // 8 for save in program.saves], default=0)
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
+    size = amplitudes + ROOM_OF_RESULT + counted.total
+    if tableaux:
+        states = tableau_memory(program, shots)
+        seconds = tableau_seconds(program, shots, num_terms(program, num_observables))
+        return dict.fromkeys(engines, Cost(others + max(states + beside_states, results), states, seconds, size))
     steps = _steps(program, request, num_observables, errors)
     branches = holds_branches(program, shots, request.method, exact=has_exact_means(program, request.output))
     reads = _part_read(program, request)
@@ -126,7 +133,7 @@ def costs(
             others + max(states + beside_states, results),
             states,
             _seconds(steps, constants, shots),
-            amplitudes + ROOM_OF_RESULT + counted.total,
+            size,
         )
     return found
 
@@ -172,6 +179,8 @@ def seconds_of(
 
     The arguments are those of `costs`.
     """
+    if METHODS[request.method].is_clifford:
+        return lambda shots: tableau_seconds(program, shots, num_terms(program))
     steps, constants = _steps(program, request, 0, errors), constants_of(engine, request.method)
     return lambda shots: _seconds(steps, constants, shots)
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from qfleet.wire.cost.branches import passes, turns_of
 from qfleet.wire.cost.cost import cost, seconds_of
 from qfleet.wire.cost.errors import ErrorRuns, error_runs
-from qfleet.wire.messages.request import Method, MethodError, Request, density_refusal, resolve_method
+from qfleet.wire.messages.methods import MethodError, lack_of, resolve_method
+from qfleet.wire.messages.request import METHODS, Method, Request
 from qfleet.wire.program.program import Program
 
 #: The most memory of a density matrix that is chosen without being asked for.
@@ -43,7 +44,7 @@ def choose_method(
     method, reason = resolve_method(program, request)
     if request.method != "automatic" or method != "statevector" or not len(program.channel_refs):
         return method, reason
-    refusal = density_refusal(program, request.output)
+    refusal = lack_of(program, request.output, METHODS["density_matrix"])
     if refusal:
         return method, f"automatic: it {refusal}, which a density matrix doesn't have"
     errors = errors or error_runs(program, turns_of(program))
@@ -74,7 +75,7 @@ def choose_exact_method(program: Program, request: Request) -> tuple[Method, str
         )
     if request.method != "automatic":
         return method, reason
-    refusal = density_refusal(program, request.output)
+    refusal = lack_of(program, request.output, METHODS["density_matrix"])
     if noisy and refusal:
         raise MethodError(
             f"{refusal}, and exact expectation values need a density matrix; give a precision above 0 to average over "

@@ -22,6 +22,8 @@ from qfleet.wire.program.saves import Payload, Quantity, value_size, value_type
 _OPERATION_BYTES = 768
 _ENTRY_OF_A_MATRIX_BYTES = 112
 _LARGEST_MATRIX_LOG2 = 4
+#: Bytes of an operation as elementary ones.
+_ELEMENTARY_BYTES = 128
 _FLOW_OPERATION_BYTES = 2048
 _NODE_BYTES = 1024
 #: Copies of tables, masks, formulas and indices: in the blob, decoded, and in use.
@@ -92,8 +94,13 @@ def output_bytes(num_qubits: int, request: Request) -> int:
     return request.amplitude_bytes << request.exponent(num_qubits) if request.returns_amplitudes else 0
 
 
-def program_bytes(program: Program) -> int:
-    """Return the bytes of memory that a program takes, decoded and compiled."""
+def program_bytes(program: Program, *, compiled: bool = True) -> int:
+    """Return the bytes of memory that a program takes, decoded and compiled.
+
+    Args:
+        program: the program.
+        compiled: False for a method that runs its rows as elementary operations.
+    """
     arrays: int = sum([getattr(program, name).nbytes for name in _ARRAYS])
     arrays += sum([table.nbytes for table in program.tables])
     parts = sum([len(each.steps) + len(each.parameters) + len(each.numbers) for each in program.formulas])
@@ -106,10 +113,12 @@ def program_bytes(program: Program) -> int:
     nodes = objects + num_nodes(program)
     targets = program.num_targets[IS_UNITARY[program.codes]].astype(np.int64)
     entries = int((1 << 2 * np.minimum(targets, _LARGEST_MATRIX_LOG2)).sum())
-    compiled = _OPERATION_BYTES * len(program) + _ENTRY_OF_A_MATRIX_BYTES * entries
+    rows = _OPERATION_BYTES * len(program) + _ENTRY_OF_A_MATRIX_BYTES * entries
+    if not compiled:
+        rows = _ELEMENTARY_BYTES * len(program)
     flow = _FLOW_OPERATION_BYTES * program.num_flow_operations() + _NODE_BYTES * nodes
     variables = sum([_VARIABLE_BYTES + 2 * (max(kind, 0) // 8) for kind in program.variables])
-    return compiled + flow + variables + _PROGRAM_COPIES * (arrays + parts)
+    return rows + flow + variables + _PROGRAM_COPIES * (arrays + parts)
 
 
 def num_nodes(program: Program) -> int:

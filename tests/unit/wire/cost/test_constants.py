@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from qfleet.wire.cost.constants import CONSTANTS, ENGINES, FASTER_ENGINE, constants_of
 from qfleet.wire.cost.cost import OVERHEAD_BYTES, cost, costs
-from qfleet.wire.messages.request import Method, Output, Request
+from qfleet.wire.messages.request import METHODS, Method, Output, Request
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
@@ -27,7 +27,13 @@ STATE = 16 << N
 def test_every_engine_has_constants_for_its_methods() -> None:
     pairs = {(engine.name, method) for engine in (StatevectorEngine(), NumpyEngine()) for method in engine.methods}
     assert pairs == CONSTANTS.keys()
-    assert {method for _, method in pairs} == set(get_args(Method)) - {"automatic"}
+    tableaux = {spec.method for spec in METHODS.values() if spec.is_clifford}
+    assert {method for _, method in pairs} == METHODS.keys() - tableaux
+
+
+def test_the_table_of_methods_has_a_row_for_each() -> None:
+    assert list(METHODS) == [name for name in get_args(Method) if name != "automatic"]
+    assert all(name == spec.method for name, spec in METHODS.items())
 
 
 def test_an_engine_without_constants_is_said_to_hold_as_much_as_the_one_that_holds_most() -> None:

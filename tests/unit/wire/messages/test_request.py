@@ -7,7 +7,8 @@ import make_golden
 import msgspec
 import pytest
 
-from qfleet.wire.messages.request import MethodError, Output, Request, resolve_method
+from qfleet.wire.messages.methods import MethodError, resolve_method
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
 
@@ -15,11 +16,20 @@ PLAIN = make_golden.program()
 SAVING = msgspec.structs.replace(PLAIN, saves=(Save(kind=SaveKind.UNITARY, label="unitary", subtype="single"),))
 
 
+HAS_ALL = "automatic: a statevector has all that the circuit saves and gives"
+
+
 @pytest.mark.parametrize(
     ("program", "output", "asked", "method", "why"),
     [
-        (PLAIN, Output.COUNTS, "automatic", "statevector", "automatic: the default where no unitary is saved"),
-        (PLAIN, Output.UNITARY, "automatic", "unitary", "automatic: the default where no unitary is saved"),
+        (
+            PLAIN,
+            Output.COUNTS,
+            "automatic",
+            "statevector",
+            HAS_ALL,
+        ),
+        (PLAIN, Output.UNITARY, "automatic", "unitary", "automatic: the circuit gives its unitary"),
         (SAVING, Output.COUNTS, "automatic", "unitary", "automatic: the circuit saves its unitary"),
         (PLAIN, Output.BITS, "statevector", "statevector", "method='statevector' was asked for"),
         (SAVING, Output.UNITARY, "unitary", "unitary", "method='unitary' was asked for"),
@@ -36,7 +46,11 @@ def test_the_method_follows_from_what_is_wanted(
     [
         (SAVING, Request(Output.COUNTS, "statevector"), "saves its unitary, which method='statevector' doesn't have"),
         (PLAIN, Request(Output.UNITARY, "statevector"), "gives its unitary, which method='statevector' doesn't have"),
-        (SAVING, Request(Output.STATEVECTOR, "automatic"), "saves its unitary, and gives no statevector then"),
+        (
+            SAVING,
+            Request(Output.STATEVECTOR, "automatic"),
+            "saves its unitary, and gives its statevector, and no",
+        ),
         (PLAIN, Request(Output.COUNTS, "unitary"), "gives its counts, which method='unitary' doesn't have"),
     ],
 )

@@ -139,7 +139,10 @@ def test_a_unitary_of_a_circuit_that_saves_a_state_is_refused() -> None:
     program = replace(oracle.program(1, 0, [row]), saves=(save,), save_refs=np.zeros(1, np.int32))
     store, engine = store_of(program, output="unitary"), FakeEngine()
     assert run(store, engine)
-    assert "saves something of a state, which a unitary doesn't have" in store.result.circuits[0].error
+    assert (
+        "it gives its unitary, and has save_probabilities ('p'), and no method has both"
+        in store.result.circuits[0].error
+    )
     assert engine.asked == []
 
 
