@@ -40,6 +40,9 @@ from qfleet_worker.engines.statevector.kernels.kinds import (
 )
 from qfleet_worker.engines.statevector.kernels.vectors import I64, Vectors, data, is_double
 
+#: Coefficients that stay in registers, of which there are 32.
+_KEPT = 16
+
 
 class Body(Vectors):
     """A builder of one kernel's loop body."""
@@ -80,14 +83,19 @@ class Body(Vectors):
         return kind in (C, V) and high <= 2 and (lo != 0 or kind == V)
 
     def preload(self) -> None:
-        """Load coefficients ahead of the loop where they fit into registers."""
-        kind, _, lo = self.spec
-        if kind in (C, R, X, V):
-            splat = coefficients.is_one_number(kind, lo)
+        """Load coefficients ahead of the loop, as many as registers hold.
+
+        A processor loads as many numbers at a time as it multiplies vectors: with all coefficients loaded where they
+        are needed, a matrix on two high bits took a third longer.
+        """
+        kind, high, lo = self.spec
+        if kind in (C, R, X, V, S):
+            splat = kind == S or coefficients.is_one_number(kind, lo)
             step = 1 if splat else self.width
             end = coefficients.count(self.spec, self.lane_bits)
-            if end <= 16 * step:
-                for place in range(0, end, step):
+            kept = _KEPT if high <= 3 else 0
+            if splat or end <= kept * step:
+                for place in range(0, min(end, kept * step), step):
                     self.loaded[place, splat] = self.coef(place, splat)
         elif self.spec.kind in (FLIPM, FLIPL):
             self.loaded[0, False] = self.coef(0, False)
