@@ -136,7 +136,7 @@ def features(case: Case) -> list[float]:
     method = case.request.method
     number, operations = passes(case.program, method).of(case.shots), num_operations(case.program)
     sweeps = num_sweeps(case.program, method)
-    terms = sum(len(save.x_masks) // 8 for save in case.program.saves)
+    terms = sum(save.num_terms for save in case.program.saves)
     return [
         1.0,
         number * (operations + terms),

@@ -13,7 +13,7 @@ import numpy as np
 
 from qfleet.lowering.refusal import RefusalError
 from qfleet.wire.limits import MAX_LABEL
-from qfleet.wire.program.saves import INSTRUCTIONS, SAVE_SPEC, Payload, Save, SaveKind, Subtype
+from qfleet.wire.program.saves import INSTRUCTIONS, SAVE_SPEC, Payload, Save, SaveKind, Subtype, mask_words
 
 #: Saves the statevector, or the matrix with the method "unitary".
 _STATE: Final = "save_state"
@@ -98,9 +98,10 @@ def _with_observable(save: Save, params: list[Any], num_qubits: int) -> Save:
         raise RefusalError("its operator has a coefficient that isn't a finite number")
     # With a variance, the second number of each pair belongs to the operator's square; else it is the imaginary part.
     coefficients = pairs.T if save.spec.variance else pairs[:, 0] + 1j * pairs[:, 1]
+    words = mask_words(num_qubits)
     return msgspec.structs.replace(
         save,
-        x_masks=np.array(x, "<u8").tobytes(),
-        z_masks=np.array(z, "<u8").tobytes(),
+        x_masks=b"".join([mask.to_bytes(8 * words, "little") for mask in x]),
+        z_masks=b"".join([mask.to_bytes(8 * words, "little") for mask in z]),
         coefficients=np.ascontiguousarray(coefficients, "<c16").tobytes(),
     )

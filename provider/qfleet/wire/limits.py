@@ -91,5 +91,5 @@ MAX_SAVES: Final = 1 << 12
 MAX_LABEL: Final = 256
 #: Most qubits whose probabilities are saved; a density matrix has at most half as many.
 MAX_PROBABILITY_QUBITS: Final = 30
-#: Most qubits that a Pauli acts on: its masks have 64 bits.
-MAX_PAULI_QUBITS: Final = 62
+#: Most qubits of a save of basis states, which are numbers of 64 bits.
+MAX_INDEXED_QUBITS: Final = 62

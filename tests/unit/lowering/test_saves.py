@@ -42,6 +42,16 @@ def test_paulis_become_masks_of_the_targets() -> None:
     assert (x.tolist(), z.tolist(), coefficients.tolist()) == ([0b0110], [0b0011], [[2.5]])
 
 
+def test_wide_paulis_become_masks_of_several_words() -> None:
+    label = "Y" + "I" * 68 + "X" + "Z" * 30
+    program = lower(with_save((expval(SparsePauliOp([label, "I" * 100], [2.5, 1])), range(100)), num_qubits=100))
+    (save,) = decode_program(encode_program(program)).saves
+    x, z, coefficients = save.paulis()
+    assert x.tolist() == [[1 << 30, 1 << 35], [0, 0]]
+    assert z.tolist() == [[(1 << 30) - 1, 1 << 35], [0, 0]]
+    assert coefficients.tolist() == [[2.5, 1]]
+
+
 def test_save_state_is_what_the_method_has() -> None:
     circuit = with_save((LikeAer("save_state", 2, "c_list"), [0, 1]))
     (save,) = lower(circuit).saves

@@ -8,7 +8,7 @@ import numpy as np
 
 from qfleet.wire.program.operations import CLBITS, Op
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import SaveKind
+from qfleet.wire.program.saves import SaveKind, mask_words
 
 
 def without_squares(program: Program) -> Program:
@@ -28,8 +28,10 @@ def without_squares(program: Program) -> Program:
     starts = np.cumsum(program.num_controls.astype(np.int64) + program.num_targets)
     measured = program.operands[starts[final] - 1].tolist()
     targets = program.operands[len(program.operands) - int(program.num_targets[-1]) :].tolist()
+    words = mask_words(len(targets))
     mask = sum([1 << place for place, qubit in enumerate(targets) if qubit in measured])
-    kept = np.where((x & np.uint64(mask)) != 0, 0, coefficients[0])
+    masks = np.frombuffer(mask.to_bytes(8 * words, "little"), "<u8")
+    kept = np.where((x.reshape(-1, words) & masks).any(axis=1), 0, coefficients[0])
     save = msgspec.structs.replace(
         save, kind=SaveKind.EXPECTATION_VALUES, coefficients=np.ascontiguousarray(kept, "<c16").tobytes()
     )

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import CapacityError
-from qfleet.wire.limits import MAX_PAULI_QUBITS
 from qfleet.wire.program.operations import EVENTS, SPEC, Op, Table
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import Save, SaveKind
+from qfleet.wire.program.saves import Save, SaveKind, mask_words
 
 #: See `save_expectation_values`.
 MOST_TERMS: Final = 1 << 22
@@ -41,25 +40,23 @@ def save_expectation_values(
         most_terms: most Paulis of all observables together. Each projector of a term doubles the number of its Paulis.
 
     Raises:
-        CapacityError: the observables have too many terms, or act on too many qubits.
+        CapacityError: the observables have too many terms.
     """
     terms, starts = _terms(observables, most_terms)
     active = np.zeros(program.num_qubits, np.bool_)
     active[np.maximum(program.operands, ~program.operands)] = True
     is_active = active[terms.qubits]
     targets = np.unique(terms.qubits[is_active])
-    if len(targets) > MAX_PAULI_QUBITS:
-        text = f"the observables act on {len(targets)} qubits; at most {MAX_PAULI_QUBITS} are possible"
-        raise CapacityError(text, number=len(targets), limit=MAX_PAULI_QUBITS)
     coefficients = terms.coefficients.copy()
     flips = (terms.letters & _X) != 0
     coefficients[terms.numbers[flips & ~is_active]] = 0
-    bits = np.left_shift(np.uint64(1), np.searchsorted(targets, terms.qubits[is_active]).astype(np.uint64))
-    x_masks, z_masks = np.zeros((2, len(coefficients)), np.uint64)
+    words, places = np.divmod(np.searchsorted(targets, terms.qubits[is_active]), 64)
+    bits = np.left_shift(np.uint64(1), places.astype(np.uint64))
+    x_masks, z_masks = np.zeros((2, len(coefficients), mask_words(len(targets))), np.uint64)
     x_bits = np.where(flips[is_active], bits, np.uint64(0))
     z_bits = np.where((terms.letters[is_active] & _Z) != 0, bits, np.uint64(0))
-    np.bitwise_or.at(x_masks, terms.numbers[is_active], x_bits)
-    np.bitwise_or.at(z_masks, terms.numbers[is_active], z_bits)
+    np.bitwise_or.at(x_masks, (terms.numbers[is_active], words), x_bits)
+    np.bitwise_or.at(z_masks, (terms.numbers[is_active], words), z_bits)
     save = Save(
         kind=SaveKind.EXPECTATION_VALUES_AND_SQUARES if squares else SaveKind.EXPECTATION_VALUES,
         label=_LABEL,

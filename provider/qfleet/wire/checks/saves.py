@@ -8,7 +8,7 @@ import numpy as np
 from qfleet.wire.errors import WireError
 from qfleet.wire.program.operations import IS_FLOW, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
-from qfleet.wire.program.saves import Payload, Quantity, Save
+from qfleet.wire.program.saves import Payload, Quantity, Save, mask_words
 
 
 def check_saves(program: Program) -> None:
@@ -61,13 +61,14 @@ def _check(save: Save, num_qubits: int, width: int) -> None:
         raise WireError(f"save {save.label!r} has {len(save.indices)} bytes of basis states")
     if indexed and ((save.basis_states() < 0) | (save.basis_states() >= 1 << num_qubits)).any():
         raise WireError(f"save {save.label!r} names a basis state that isn't there")
-    terms, rest = divmod(len(save.x_masks), 8)
-    rows = 2 if spec.variance else 1
-    if rest or len(save.z_masks) != 8 * terms or len(save.coefficients) != 16 * rows * terms:
+    terms, words = save.num_terms, mask_words(width)
+    sizes = 8 * words * terms, 8 * words * terms, (32 if spec.variance else 16) * terms
+    if sizes != (len(save.x_masks), len(save.z_masks), len(save.coefficients)):
         raise WireError(f"save {save.label!r} has masks and coefficients that don't belong together")
     if spec.payload in (Payload.PAULIS, Payload.PAULI_SUMS):
         x, z, coefficients = save.paulis()
-        if ((x | z) >> np.uint64(width)).any():
+        last = (x | z).reshape(terms, words)[:, -1]
+        if width % 64 and (last >> np.uint64(width % 64)).any():
             raise WireError(f"save {save.label!r} has a Pauli on a qubit that isn't there")
         if not np.isfinite(coefficients).all():
             raise WireError(f"save {save.label!r} has a coefficient that isn't a finite number")

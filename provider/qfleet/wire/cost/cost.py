@@ -111,7 +111,7 @@ def costs(
     results = _RESULT_COPIES * counted.total * points + _AMPLITUDE_COPIES * amplitudes * points
     tableaux = METHODS[request.method].is_clifford
     others = OVERHEAD_BYTES + program_bytes(program, compiled=not tableaux) + _ENTRY_BYTES * counted.entries
-    others += _TERM_BYTES * max([len(save.x_masks) // 8 for save in program.saves], default=0)
+    others += _TERM_BYTES * max([save.num_terms for save in program.saves], default=0)
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
     size = amplitudes + ROOM_OF_RESULT + counted.total

@@ -80,7 +80,7 @@ def num_terms(program: Program, num_observables: int = 0) -> int:
         program: the program.
         num_observables: expectation values that are wanted of the last save, if not all; its terms count in proportion.
     """
-    terms = [len(save.x_masks) // 8 for save in program.saves]
+    terms = [save.num_terms for save in program.saves]
     if num_observables and terms and terms[-1]:
         terms[-1] = -(-terms[-1] * num_observables // (len(program.saves[-1].starts) // 4 - 1))
     return sum(terms)

@@ -16,7 +16,13 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from qfleet.wire.limits import MAX_LABEL, MAX_PAULI_QUBITS, MAX_PROBABILITY_QUBITS, MAX_SUPEROP_QUBITS
+from qfleet.wire.limits import (
+    MAX_INDEXED_QUBITS,
+    MAX_LABEL,
+    MAX_PROBABILITY_QUBITS,
+    MAX_QUBITS,
+    MAX_SUPEROP_QUBITS,
+)
 
 
 class SaveKind(IntEnum):
@@ -105,7 +111,7 @@ class SaveSpec(NamedTuple):
     #: True if it acts on all qubits.
     whole_state: bool = False
     #: The largest number of targets.
-    most_qubits: int = MAX_PAULI_QUBITS
+    most_qubits: int = MAX_INDEXED_QUBITS
     #: True if zeros are left out of the result.
     sparse: bool = False
     #: True if an entry has a variance too. The save then has coefficients of the operator's square.
@@ -127,14 +133,17 @@ SAVE_SPECS: Final = (
     SaveSpec(_K.PROBABILITIES, _Q.PROBABILITIES, "save_probabilities", most_qubits=MAX_PROBABILITY_QUBITS),
     SaveSpec(_K.PROBABILITIES_DICT, _Q.PROBABILITIES, "save_probabilities_dict",
              most_qubits=MAX_PROBABILITY_QUBITS, sparse=True),
-    SaveSpec(_K.EXPECTATION_VALUE, _Q.EXPECTATION_VALUES, "save_expval", Payload.PAULIS),
-    SaveSpec(_K.EXPECTATION_VALUE_VARIANCE, _Q.EXPECTATION_VALUES, "save_expval_var", Payload.PAULIS, variance=True),
+    SaveSpec(_K.EXPECTATION_VALUE, _Q.EXPECTATION_VALUES, "save_expval", Payload.PAULIS,
+             most_qubits=MAX_QUBITS),
+    SaveSpec(_K.EXPECTATION_VALUE_VARIANCE, _Q.EXPECTATION_VALUES, "save_expval_var", Payload.PAULIS,
+             most_qubits=MAX_QUBITS, variance=True),
     SaveSpec(_K.DENSITY_MATRIX, _Q.DENSITY_MATRIX, "save_density_matrix",
              numbers="complex128", most_qubits=MAX_PROBABILITY_QUBITS // 2),
     SaveSpec(_K.UNITARY, _Q.MATRIX, "save_unitary", numbers="state", manners=_SINGLE, whole_state=True),
-    SaveSpec(_K.EXPECTATION_VALUES, _Q.EXPECTATION_VALUES, "", Payload.PAULI_SUMS, manners=("average",)),
+    SaveSpec(_K.EXPECTATION_VALUES, _Q.EXPECTATION_VALUES, "", Payload.PAULI_SUMS, manners=("average",),
+             most_qubits=MAX_QUBITS),
     SaveSpec(_K.EXPECTATION_VALUES_AND_SQUARES, _Q.EXPECTATION_VALUES, "", Payload.PAULI_SUMS,
-             manners=("average",), squares=True),
+             manners=("average",), most_qubits=MAX_QUBITS, squares=True),
     SaveSpec(_K.SUPEROP, _Q.SUPEROP, "save_superop",
              numbers="state", manners=_SINGLE, whole_state=True, most_qubits=MAX_SUPEROP_QUBITS),
 )
@@ -185,7 +194,8 @@ class Save(_OfKind, Struct, frozen=True, array_like=True, forbid_unknown_fields=
     subtype: Subtype
     #: int64, shape (basis states,), qubit 0 in the lowest bit: of `Payload.BASIS_STATES`.
     indices: bytes = b""
-    #: uint64, shape (terms,): term t is ``i**popcount(x & z) * X**x * Z**z``, target i in bit i.
+    #: uint64, shape (terms, words): term t is ``i**popcount(x & z) * X**x * Z**z``, target i in bit i. A mask has
+    #: as many words as its targets need, the lowest first.
     x_masks: bytes = b""
     z_masks: bytes = b""
     #: complex128, shape (terms,). With a variance, shape (2, terms): the second row is the operator's square.
@@ -197,17 +207,25 @@ class Save(_OfKind, Struct, frozen=True, array_like=True, forbid_unknown_fields=
         """Return the basis states to save, shape (basis states,)."""
         return np.frombuffer(self.indices, "<i8").astype(np.int64, copy=False)
 
+    @property
+    def num_terms(self) -> int:
+        """Return the number of terms of its sums of Paulis."""
+        return len(self.coefficients) // (32 if self.spec.variance else 16)
+
     def paulis(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.complex128]]:
         """Return the terms of the sums of Paulis.
 
         Returns:
-            The masks of X and of Z, uint64, shape (terms,); and the coefficients, complex128, shape (1 or 2, terms).
+            The masks of X and of Z, uint64, shape (terms,), or (terms, words) with more than one word; and the
+            coefficients, complex128, shape (1 or 2, terms).
         """
-        x = np.frombuffer(self.x_masks, "<u8").astype(np.uint64, copy=False)
-        z = np.frombuffer(self.z_masks, "<u8").astype(np.uint64, copy=False)
-        rows = 2 if self.spec.variance else 1
+        terms = self.num_terms
+        words = len(self.x_masks) // (8 * terms) if terms else 1
+        shape = (terms, words) if words > 1 else (terms,)
+        x = np.frombuffer(self.x_masks, "<u8").astype(np.uint64, copy=False).reshape(shape)
+        z = np.frombuffer(self.z_masks, "<u8").astype(np.uint64, copy=False).reshape(shape)
         coefficients = np.frombuffer(self.coefficients, "<c16").astype(np.complex128, copy=False)
-        return x, z, coefficients.reshape(rows, -1)
+        return x, z, coefficients.reshape(2 if self.spec.variance else 1, -1)
 
     def sums(self) -> NDArray[np.int64]:
         """Return the index of each sum's first term.
@@ -233,6 +251,11 @@ class Saved(_OfKind, Struct, frozen=True, forbid_unknown_fields=True):
     clbits: bytes = b""
     #: uint32: for a list, the entry of each shot that saved one, in the order of the shots.
     places: bytes = b""
+
+
+def mask_words(num_targets: int) -> int:
+    """Return the number of words in a Pauli's mask."""
+    return max(1, -(-num_targets // 64))
 
 
 def value_type(kind: SaveKind, precision: str) -> str:

@@ -14,6 +14,7 @@ from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
 
 from qfleet.errors import CapacityError
 from qfleet.lowering.lower import lower
+from qfleet.lowering.passes.exact_means import without_squares
 from qfleet.lowering.passes.expectation_values import final_state_varies, save_expectation_values
 from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
 from qfleet.wire.codec.programs import decode_program, encode_program
@@ -119,11 +120,32 @@ def rotated(number: int) -> Program:
     return lower(circuit)
 
 
-def test_too_many_qubits() -> None:
-    program = save_expectation_values(rotated(63), [SparseObservable("I" + "Z" * 62)])
-    assert int(program.num_targets[-1]) == 62
-    with pytest.raises(CapacityError, match="act on 63 qubits; at most 62"):
-        save_expectation_values(rotated(63), [SparseObservable("Z" * 63)])
+@pytest.mark.parametrize("width", [62, 63, 64, 65, 128, 129, 1000])
+def test_masks_have_as_many_words_as_the_qubits_need(width: int) -> None:
+    rng = np.random.default_rng(width)
+    # The first acts on all qubits.
+    labels = ["".join(rng.choice(list(letters), width)) for letters in ("XYZ", "IXYZ", "IXYZ")]
+    labels += ["I" * (width - 1) + "Y", "Y" + "I" * (width - 1)]
+    observables = [SparseObservable.from_list(list(zip(labels, range(1, 6), strict=True))), SparseObservable(labels[0])]
+    program = save_expectation_values(rotated(width), observables)
+    (save,) = decode_program(encode_program(program)).saves
+    x, z, coefficients = save.paulis()
+    assert x.shape == z.shape == ((6,) if width <= 64 else (6, -(-width // 64)))
+    assert coefficients.tolist() == [[1, 2, 3, 4, 5, 1]]
+    for masks, letters in ((x, "XY"), (z, "ZY")):
+        found = [int.from_bytes(row.tobytes(), "little") for row in masks]
+        bits = [sum(1 << at for at, letter in enumerate(reversed(label)) if letter in letters) for label in labels]
+        assert found == [*bits, bits[0]]
+
+
+def test_measured_qubits_have_no_x_in_wide_sums() -> None:
+    circuit = QuantumCircuit(130, 130)
+    circuit.h(range(130))
+    circuit.measure([0, 129], [0, 1])
+    labels = ["X" + "I" * 129, "I" * 64 + "X" + "I" * 65, "I" * 129 + "X", "Z" + "I" * 129, "Y" + "Z" * 129]
+    program = save_expectation_values(lower(circuit), [SparseObservable(label) for label in labels], squares=True)
+    (save,) = without_squares(program).saves
+    assert save.paulis()[2].tolist() == [[0, 1, 0, 1, 0]]
 
 
 def test_terms_are_counted_over_all_observables() -> None:

@@ -115,8 +115,8 @@ def test_other_kinds_have_no_sums(good: Program, save: Save) -> None:
         decode_program(encode_program(msgspec.structs.replace(good, saves=(save,))))
 
 
-@pytest.mark.parametrize(("width", "fits"), [(62, True), (63, False)])
-def test_as_many_qubits_as_a_mask_holds(good: Program, width: int, fits: bool) -> None:
+@pytest.mark.parametrize("width", [62, 63, 64, 65, 127, 128, 1000, 32_767])
+def test_masks_of_any_width(good: Program, width: int) -> None:
     wide = msgspec.structs.replace(
         good,
         num_qubits=width,
@@ -125,12 +125,22 @@ def test_as_many_qubits_as_a_mask_holds(good: Program, width: int, fits: bool) -
         num_targets=np.array([width], np.uint16),
         operands=np.arange(width, dtype=np.int32),
     )
-    highest = masks(1 << 61, 3, 1)
-    if fits:
-        assert decode_program(changed(wide, x_masks=highest)).saves[0].x_masks == highest
-    else:
-        with pytest.raises(WireError, match="acts on 63 qubits; at most 62 are possible"):
-            decode_program(changed(wide, x_masks=highest))
+    words = -(-width // 64)
+
+    def wide_masks(*numbers: int) -> bytes:
+        return b"".join([number.to_bytes(8 * words, "little") for number in numbers])
+
+    fields = {"x_masks": wide_masks(1 << (width - 1), 3, 1), "z_masks": wide_masks(0, 1, 1 << (width - 1))}
+    (save,) = decode_program(changed(wide, **fields)).saves
+    assert (save.x_masks, save.z_masks, save.num_terms) == (*fields.values(), 3)
+    assert save.paulis()[0].shape == ((3,) if words == 1 else (3, words))
+    with pytest.raises(WireError, match="don't belong together"):
+        decode_program(changed(wide, **fields, coefficients=factors(1, 2)))
+    with pytest.raises(WireError, match="don't belong together"):
+        decode_program(changed(wide, **(fields | {"z_masks": fields["z_masks"] + bytes(8)})))
+    if width % 64:
+        with pytest.raises(WireError, match="a Pauli on a qubit that isn't there"):
+            decode_program(changed(wide, **(fields | {"z_masks": wide_masks(0, 1 << width, 0)})))
 
 
 def test_how_large_they_are() -> None:
