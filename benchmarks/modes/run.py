@@ -21,7 +21,7 @@ from qiskit import QuantumCircuit
 from qfleet.lowering.lower import lower
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 SIZES = (20, 24)
 

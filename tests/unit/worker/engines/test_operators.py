@@ -15,7 +15,7 @@ from qfleet_worker.engines.numpy import compiler as numpy_compiler
 from qfleet_worker.engines.numpy.state import State as NumpyState
 from qfleet_worker.engines.statevector.compiler.plan import compile_program
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 
 def operator(rng: np.random.Generator, width: int) -> NDArray[np.complex128]:

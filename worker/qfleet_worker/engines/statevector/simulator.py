@@ -58,7 +58,7 @@ from qfleet_worker.engines.statevector.runtime.sweeping import (
     sweep_expectation_values,
     sweep_states,
 )
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 logger = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.states.operators import Paulis
 from qfleet_worker.engines.statevector.runtime.batch import Batch, BatchSource
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.statevector.simulator import Sizes, StatevectorSimulator
+from qfleet_worker.engines.threads import ThreadTeam
 
 #: The many of the fast engine show errors that are a fifth too likely.
 SHOTS = {"numpy": 4000, "statevector": 60_000}

@@ -23,7 +23,7 @@ from qfleet_worker.engines.machine_code import registry as machine_code
 from qfleet_worker.engines.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.statevector import simulator
 from qfleet_worker.engines.statevector.runtime import paulis
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 from qfleet_worker.engines.warm import warm
 
 

@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qfleet_worker.engines.numpy import paulis as numpy_paulis
 from qfleet_worker.engines.statevector.runtime import paulis
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 EXPECTATIONS: dict[str, Callable[..., complex]] = {
     "numpy": numpy_paulis.expectation,

@@ -21,9 +21,9 @@ from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, GATES,
 from qfleet_worker.engines.statevector.compiler.plan import Segment, Wide, compile_program
 from qfleet_worker.engines.statevector.kernels import parts
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.engines.steps import MeasureStep
+from qfleet_worker.engines.threads import ThreadTeam
 
 DIAGONAL_OPS = [Op.Z, Op.T, Op.P, Op.RZ, Op.RZZ, Op.DIAGONAL, Op.GLOBAL_PHASE, Op.H]
 FLIP_OPS = [Op.X, Op.H, Op.SWAP, Op.RZ]

@@ -31,8 +31,8 @@ from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, 
 from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.parameter_sets import is_one_stage, run_each
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
+from qfleet_worker.engines.threads import ThreadTeam
 
 #: Wires at most.
 MAX_WIRES = 10

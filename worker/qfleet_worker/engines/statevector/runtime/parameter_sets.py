@@ -19,7 +19,7 @@ from qfleet_worker.engines.statevector.compiler.plan import Segment
 from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL, Tables, Values
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 #: Bytes of values that are written at a time, and parameter sets at most: they stay in a core's cache.
 BATCH_BYTES = 1 << 20

@@ -15,7 +15,7 @@ from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.states.paulis import PauliGroups, group_paulis
 from qfleet_worker.engines.statevector.kernels.dots import MIN_ELEMENTS, sign_tables
 from qfleet_worker.engines.statevector.kernels.pauli_sums import CHUNK_BITS, Signs, Terms, sum_up, sum_up_states
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 #: X masks that are worked on together, for threads to have something to share.
 GROUPS = 32

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.statevector.kernels.samples import count_equal, find_sorted, sum_rows
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 #: Amplitudes per row, and the most rows: larger states have longer ones.
 ROW: Final = 1 << 7

@@ -30,7 +30,7 @@ from qfleet_worker.engines.statevector.runtime import wide
 from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler, sums_in_stage
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 _run_stage = flat(execute.run_stage)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.density.transfer import Transfer
 from qfleet_worker.engines.statevector.kernels.superoperators import LANES, apply_matrix
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 #: Fewest numbers of a density matrix that several threads share.
 _SHARED = 1 << 14

@@ -30,7 +30,7 @@ from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.parameter_sets import run_sets
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values_of_states
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 #: What `check_norm` certainly allows.
 CLEARLY_ONE = 1e-7

@@ -14,7 +14,7 @@ from qfleet_worker.engines.states.operators import Factor, OperatorStep
 from qfleet_worker.engines.statevector.compiler.plan import Wide
 from qfleet_worker.engines.statevector.runtime.batch import BatchSource
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 Matrix = NDArray[np.complex128]
 WIRES = 7

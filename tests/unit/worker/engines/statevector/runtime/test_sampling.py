@@ -9,7 +9,7 @@ import pytest
 from qfleet_worker.engines.numpy.sampling import Sampler as NumpySampler
 from qfleet_worker.engines.statevector.runtime import sampling
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 
 def random_state(num_qubits: int, dtype: type, zeros: float = 0.0) -> np.ndarray:

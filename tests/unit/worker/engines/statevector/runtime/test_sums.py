@@ -15,7 +15,7 @@ from qfleet_worker.engines.statevector.compiler.plan import CHUNKS, compile_prog
 from qfleet_worker.engines.statevector.runtime import sampling
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler
 from qfleet_worker.engines.statevector.runtime.state import State
-from qfleet_worker.engines.statevector.runtime.threads import ThreadTeam
+from qfleet_worker.engines.threads import ThreadTeam
 
 DTYPES = {2: np.dtype(np.complex128), 3: np.dtype(np.complex64)}
 
