@@ -57,6 +57,9 @@ class ShotRows:
     def add_rows(self, rows: NDArray[np.uint8], shots: NDArray[np.int64]) -> None:
         """See `Tally.add_rows`."""
         where = _where(shots)
+        if len(self._columns) == self._rows.shape[1]:
+            self._rows[where] = rows
+            return
         for byte, column in self._columns.items():
             self._rows[where, byte] = rows[:, column]
 

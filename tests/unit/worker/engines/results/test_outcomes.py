@@ -84,3 +84,28 @@ def test_clbits_that_nothing_writes_take_memory_in_the_result_alone() -> None:
         tracemalloc.stop()
     assert [int.from_bytes(row.tobytes(), "little") for row in rows] == [0, 1 << (1 << 24) - 1]
     assert counts.sum() == 40_000
+
+
+@pytest.mark.parametrize("merge_bytes", [1 << 20, 100])
+@pytest.mark.parametrize("width", [1, 8, 9, 16, 34])
+def test_wide_rows_are_ordered_by_all_bytes(width: int, merge_bytes: int) -> None:
+    """Many rows have the same last bytes, which decide first."""
+    rng = np.random.default_rng(width)
+    tally, expected, shots = Tally(8 * width, 3000, merge_bytes), [], np.arange(1000)
+    tally.columns(range(8 * width))
+    for part in range(3):
+        rows = rng.integers(0, 3, (1000, width)).astype(np.uint8)
+        rows[:, -8:] *= rng.integers(0, 2, (1000, 1)).astype(np.uint8)
+        rows[::7, :-2] = 0
+        expected += [int.from_bytes(row.tobytes(), "little") for row in rows]
+        if part == 1:
+            distinct, places, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+            tally.add_distinct(distinct, counts, shots + 1000, places.ravel())
+        else:
+            tally.add_rows(rows, shots + 1000 * part)
+    found, counts, memory = tally.result()
+    numbers = [int.from_bytes(row.tobytes(), "little") for row in found]
+    assert numbers == sorted(set(expected))
+    assert counts.tolist() == [expected.count(number) for number in numbers]
+    assert memory is not None
+    assert [numbers[at] for at in memory] == expected
