@@ -9,19 +9,25 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from product_engine import ProductEngine
 
+from qfleet.wire.messages.request import Method
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Engine, Experiment, Outcome, Simulator
 from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
+from qfleet_worker.engines.stabilizer.engine import StabilizerEngine
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 
 ENGINES: dict[str, Callable[[], Simulator]] = {"numpy": NumpySimulator, "statevector": StatevectorSimulator}
 #: These engines, and methods that can't run every circuit. A test that needs more than they support is skipped.
-METHODS: dict[str, Callable[[], Simulator]] = ENGINES | {"product": lambda: Supported(ProductEngine())}
+METHODS: dict[str, Callable[[], Simulator]] = ENGINES | {
+    "product": lambda: Supported(ProductEngine()),
+    "stabilizer": lambda: Supported(StabilizerEngine(lambda: ""), "stabilizer"),
+}
 #: Engines that save; one of them repeats a circuit for each shot instead of keeping its states.
 SAVING_ENGINES: dict[str, Callable[[], Simulator]] = ENGINES | {
     "replaying": lambda: NumpySimulator(DriverLimits(waiting_bytes=0))
@@ -30,27 +36,34 @@ PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
 
 
 class Supported:
-    """A simulator that skips the tests that its engine can't run."""
+    """A simulator that skips the tests that its engine can't run.
 
-    def __init__(self, engine: Engine) -> None:
+    It runs statevectors by its own method.
+    """
+
+    def __init__(self, engine: Engine, method: Method = "statevector") -> None:
         self._engine = engine
+        self._method = method
         self._simulator = engine.open()
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run a circuit, or skip the test."""
-        self._skip(experiment)
-        return self._simulator.run(experiment)
+        return self._simulator.run(self._taken(experiment))
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
         """Run a circuit with many parameter sets, or skip the test."""
-        self._skip(experiment)
-        return self._simulator.sweep(experiment, params, seeds)
+        return self._simulator.sweep(self._taken(experiment), params, seeds)
 
-    def _skip(self, experiment: Experiment) -> None:
-        known = experiment.request.method in self._engine.methods
-        refusal = self._engine.supports(experiment.program, experiment.request) if known else "another method"
+    def _taken(self, experiment: Experiment) -> Experiment:
+        """Return the experiment with the engine's method, or skip the test."""
+        request = experiment.request
+        if request.method != "statevector":
+            pytest.skip(f"{self._engine.name}: another method")
+        request = replace(request, method=self._method)
+        refusal = self._engine.supports(experiment.program, request)
         if refusal:
             pytest.skip(f"{self._engine.name}: {refusal}")
+        return replace(experiment, request=request)
 
 
 def counts(outcome: Outcome) -> dict[int, int]:

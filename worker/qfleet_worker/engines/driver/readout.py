@@ -19,7 +19,7 @@ from qfleet_worker.engines.driver.stretches import AnyPlan, CompiledPlan
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.results.outcomes import Tally
 from qfleet_worker.engines.results.shot_rows import ShotRows
-from qfleet_worker.engines.states.contract import Samples
+from qfleet_worker.engines.states.contract import ClbitRows, Samples
 
 
 def read(
@@ -56,6 +56,9 @@ def read(
     opposed = moved if moved is not None and moved.flips[shots].any() else None
     counted = last < 0 and not tally.keeps_shots and not flow.flips and not records.clbits and opposed is None
     for found in front.states.sample(plan, shots, states, uniforms, counted):
+        if isinstance(found, ClbitRows):
+            _add_clbit_rows(found, flow, plan, records, uniforms, first, tally, opposed)
+            continue
         samples = found if opposed is None else _opposed(found, opposed, plan)
         active = [wire for wire in plan.measured if wire in samples.bits]
         if flow.flips:
@@ -122,6 +125,35 @@ def _bits(samples: Samples, wire: int) -> NDArray[np.uint8] | np.uint8:
     if wire in samples.bits:
         return (samples.basis_states >> samples.bits[wire] & 1).astype(np.uint8)
     return np.uint8(samples.values.get(wire, 0))
+
+
+def _add_clbit_rows(
+    found: ClbitRows,
+    flow: Flow[AnyPlan],
+    plan: AnyPlan,
+    records: ShotRecords,
+    uniforms: Uniforms,
+    first: int,
+    tally: Tally | ShotRows,
+    opposed: MovedErrors | None,
+) -> None:
+    """Add shots whose final measurement is bytes of clbits."""
+    at_end = {clbit: wire for wire, clbit in plan.readout}
+    columns = tally.columns([*records.clbits, *[8 * byte for byte in found.columns]])
+    rows = np.zeros((len(found.shots), len(columns)), np.uint8)
+    rows[:, [columns[byte] for byte in found.columns]] = found.rows
+    ranks = {} if opposed is None else {plan.wires[qubit]: rank for rank, qubit in enumerate(opposed.qubits)}
+    for clbit, wire in at_end.items():
+        column, place = columns[clbit >> 3], clbit & 7
+        if opposed is not None and wire in ranks:
+            rows[:, column] ^= ((opposed.flips[found.shots] >> ranks[wire] & 1) << place).astype(np.uint8)
+        if clbit in flow.flips:
+            event, flips = flow.flips[clbit]
+            values = rows[:, column] >> place & 1
+            rows[:, column] ^= (values ^ flipped(uniforms, event, flips, found.shots, values)) << place
+    for clbit in records.clbits.keys() - at_end.keys():
+        rows[:, columns[clbit >> 3]] |= records.clbits[clbit][found.shots] << np.uint8(clbit & 7)
+    tally.add_rows(rows, found.shots + first)
 
 
 def _add_rows(

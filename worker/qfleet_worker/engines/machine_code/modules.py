@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Final
 
 #: Each imports the others of its engine.
-MODULES: Final = ("qfleet_worker.engines.statevector.simulator", "qfleet_worker.engines.stabilizer.frames.run")
+MODULES: Final = ("qfleet_worker.engines.statevector.simulator", "qfleet_worker.engines.stabilizer.simulator")
 
 
 def import_all() -> None:

@@ -4,6 +4,9 @@
 Each random event of a program has a stream of its own, and shot i takes the i-th number of each. So the outcome of a
 shot depends on the program, the seed and the shot's number alone, not on the shots that run beside it.
 
+An event with many random bits, such as the measurement of a wide state, has words in place of a number: block b of
+shot i is that of Philox with the event's key and the counter (b, i).
+
 The events have the numbers of `qfleet.wire.program.events`. A shot that meets an event again, in a loop, takes its
 number from another stream each time.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.engines.randomness import philox
 from qfleet_worker.engines.randomness.pcg64 import REACH, numbers_at
 
 #: Numbers are computed one by one where fewer than one among this number is wanted, out of this many at least.
@@ -56,3 +60,22 @@ class Uniforms:
         if len(self._room) < span:
             self._room = np.empty(self._shots)
         return np.random.Generator(stream).random(out=self._room[:span])[shots - first]
+
+    def words(self, event: int, shots: NDArray[np.int64], count: int) -> NDArray[np.uint64]:
+        """Return random words of an event for some shots.
+
+        A shot's words are the same whatever their number.
+
+        Args:
+            event: its number, see `qfleet.wire.program.events`.
+            shots: offsets from ``first_shot``.
+            count: the words of a shot.
+
+        Returns:
+            uint64, shape (shots, count).
+        """
+        key = np.random.SeedSequence([self._seed, event]).generate_state(2, np.uint64)
+        numbers = np.arange(-(-count // philox.WORDS), dtype=np.uint64)
+        counters = np.broadcast_arrays(numbers, (shots + self._first_shot).astype(np.uint64)[:, None])
+        found = philox.blocks((int(key[0]), int(key[1])), (counters[0], counters[1]))
+        return found.reshape(len(shots), -1)[:, :count]

@@ -45,9 +45,15 @@ class Tableau:
         copied.history, copied.holders = self.history, 1
         return copied
 
+    @property
+    def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]]:
+        """Return the rows, their powers and their places."""
+        return self.rows, self.powers, self.places
+
     def note(self, done: bytes) -> None:
-        """Add something that was done to the history."""
-        self.history = blake2b(self.history + done, digest_size=16).digest()
+        """Add something that was done to the history, if anything."""
+        if done:
+            self.history = blake2b(self.history + done, digest_size=16).digest()
 
 
 class Reference:

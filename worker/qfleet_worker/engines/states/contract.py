@@ -35,6 +35,19 @@ class Samples(NamedTuple):
     counts: NDArray[np.int64] | None = None
 
 
+class ClbitRows(NamedTuple):
+    """Results of the measurements at a circuit's end, as bytes of clbits.
+
+    Wide states give them, whose basis states aren't numbers of 64 bits.
+    """
+
+    shots: NDArray[np.int64]
+    #: the byte of clbits of each column, in ascending order
+    columns: tuple[int, ...]
+    #: uint8, shape (shots, columns): the clbits that the measurements write last
+    rows: NDArray[np.uint8]
+
+
 class Answers(Protocol):
     """Quantities of one state, valid until its next step.
 
@@ -58,7 +71,7 @@ class Answers(Protocol):
     ) -> NDArray[np.float64]:
         """Return the expectation value of each Pauli, shape (terms,).
 
-        Bit i of a mask belongs to ``wires[i]``.
+        Bit i of a mask belongs to ``wires[i]``. Wide masks have the shape (terms, words), the lowest 64 bits first.
         """
         ...
 
@@ -226,7 +239,7 @@ class States(Protocol):
 
     def sample(
         self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms, counted: bool
-    ) -> Iterator[Samples]:
+    ) -> Iterator[Samples | ClbitRows]:
         """Measure all that a plan measures at its end.
 
         `statevector` may be asked for a state once the last of its shots has been given.

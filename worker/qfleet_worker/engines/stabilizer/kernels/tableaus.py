@@ -173,30 +173,26 @@ def collapse(rows: NDArray[Any], powers: NDArray[Any], row: int, scratch: NDArra
 
 
 @inner_code
-def value_of(rows: NDArray[Any], powers: NDArray[Any], row: int, frames: NDArray[Any], state: int) -> int:
-    """Return the only outcome of a state's measurement.
-
-    `row` is that of the qubit's Z.
-    """
+def parity_of(rows: NDArray[Any], row: int, frames: NDArray[Any], state: int) -> int:
+    """Return how often a row's Z meets a frame, modulo 2."""
     width = rows.shape[1] // 2
     crossed = np.uint64(0)
     for word in range(width):
         crossed ^= rows[row, width + word] & frames[state, word]
-    return int(np.int64(powers[row] >> 1) ^ np.int64(is_odd(crossed)))
+    return np.int64(is_odd(crossed))  # type: ignore[return-value]
 
 
 @inner_code
-def take_outcome(
-    rows: NDArray[Any], powers: NDArray[Any], row: int, frames: NDArray[Any], state: int,
-    pivot: int, scratch: NDArray[Any], outcome: int,
-) -> None:  # fmt: skip
-    """Give a state's frame the outcome of a measurement, after `collapse`."""
+def take_parity(
+    rows: NDArray[Any], row: int, frames: NDArray[Any], state: int, pivot: int, scratch: NDArray[Any], parity: int
+) -> None:
+    """Take a frame through `collapse`, to a parity with the row."""
     at, bit = pivot >> 6, np.uint64(1) << np.uint64(pivot & 63)
     if frames[state, at] & bit:
         for word in range(frames.shape[1]):
             frames[state, word] ^= scratch[word]
         frames[state, at] ^= bit
-    if value_of(rows, powers, row, frames, state) != outcome:
+    if parity_of(rows, row, frames, state) != parity:
         frames[state, at] ^= bit
 
 
@@ -213,7 +209,7 @@ def values(
     if _pivot(rows, row) >= 0:
         return False
     for at in range(len(states)):
-        found[at] = value_of(rows, powers, row, frames, states[at])
+        found[at] = powers[row] >> 1 ^ parity_of(rows, row, frames, states[at])
     return True
 
 
@@ -228,7 +224,7 @@ def project(
     pivot = collapse(rows, powers, row, scratch)
     if pivot >= 0:
         for at in range(len(states)):
-            take_outcome(rows, powers, row, frames, states[at], pivot, scratch, outcomes[at])
+            take_parity(rows, row, frames, states[at], pivot, scratch, powers[row] >> 1 ^ outcomes[at])
 
 
 @compiled_for(ROWS, PLACES, FRAMES, "int64[::1]", "int64[::1]", "uint64[:, ::1]", "uint64[:, ::1]")
@@ -290,8 +286,8 @@ def run_reference(
             row = places[len(places) // 2 + qubit]
             pivot = collapse(rows, powers, row, scratch)
             if pivot >= 0:
-                take_outcome(rows, powers, row, frames, 0, pivot, scratch, 0)
-            value = value_of(rows, powers, row, frames, 0)
+                take_parity(rows, row, frames, 0, pivot, scratch, powers[row] >> 1)
+            value = powers[row] >> 1 ^ parity_of(rows, row, frames, 0)
             if code == MEASURE:
                 outcomes[found] = value
                 found += 1

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulator of Clifford circuits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfleet.wire.program.clifford_programs import clifford_refusal
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
+from qfleet_worker.engines.driver.flow import compile_flow
+from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
+from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
+from qfleet_worker.engines.stabilizer.plan import compile_stretch
+from qfleet_worker.engines.stabilizer.states import Room, StabilizerSource
+from qfleet_worker.engines.stabilizer.tableau import words_for
+
+
+class StabilizerSimulator:
+    """A simulator of Clifford circuits.
+
+    Args:
+        limits: those of the shots' way through a program.
+    """
+
+    def __init__(self, limits: DriverLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+
+    def run(self, experiment: Experiment) -> Outcome:
+        """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
+        try:
+            flow = compile_flow(experiment.program, compile_stretch, self._limits)
+        except EngineError as exc:
+            # Whoever filled its parameters knows the program's rows, not those of a stretch.
+            raise EngineError(clifford_refusal(experiment.program) or str(exc)) from exc
+        return run_shots(experiment, flow, lambda: StabilizerSource(self._room(experiment)))
+
+    def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """Run one circuit with many parameter sets, in order.
+
+        See `qfleet_worker.engines.contract.Simulator`.
+        """
+        return sweep_one_by_one(self.run, experiment, params, seeds)
+
+    def _room(self, experiment: Experiment) -> Room:
+        num_qubits = experiment.program.num_qubits
+        budget = self._limits.state_budget(experiment.request, 32 * num_qubits * words_for(num_qubits))
+        return Room(num_qubits, budget, self._limits.waiting_states)
