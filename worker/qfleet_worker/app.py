@@ -21,8 +21,7 @@ from qfleet.wire.redis.broker import celery_settings
 from qfleet.wire.redis.celery_message import send_shard
 from qfleet_worker.connection import Messaging, connect
 from qfleet_worker.engines.background import Background
-from qfleet_worker.engines.choose import Engines
-from qfleet_worker.engines.numpy.engine import NumpyEngine
+from qfleet_worker.engines.choose import Engines, all_engines
 from qfleet_worker.engines.statevector.engine import StatevectorEngine
 from qfleet_worker.inbox import Inbox
 from qfleet_worker.lifecycle.abandoned import abandoned_step
@@ -59,7 +58,7 @@ def make_app(settings: Settings, name: str) -> Any:
     pool_bytes = _pool_bytes(settings)
     memory_bytes = pool_bytes // settings.concurrency
     faster = StatevectorEngine()
-    engines = Engines([faster, NumpyEngine()])
+    engines = Engines(all_engines(faster))
     # Before the pool forks: its processes then start with the engine loaded, if it is ready.
     background = Background(engines, faster, allowed=settings.warm)
     # The processes of the pool connect when they first need to.

@@ -35,6 +35,7 @@ from qfleet_worker.engines.machine_code.folder import (
     drop_outdated,
     folder_to_fill,
     folders,
+    lock_of,
     mark,
 )
 from qfleet_worker.machine.resources import usable_cores
@@ -98,7 +99,7 @@ def _only_one(folder: Path, *, wait: bool) -> Iterator[None]:
 
     The lock ends with the process that has it.
     """
-    with folder.with_name(f"{folder.name}.lock").open("ab") as file:
+    with lock_of(folder).open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

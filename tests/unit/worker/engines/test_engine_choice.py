@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from qfleet_worker.engines.contract import Engine, EngineError, Simulator
 from qfleet_worker.engines.machine_code import folder as ready
 from qfleet_worker.engines.machine_code import key as cache_key
 from qfleet_worker.engines.numpy.engine import NumpyEngine
-from qfleet_worker.engines.statevector.engine import COMPILED, NO_NUMBA, StatevectorEngine
+from qfleet_worker.engines.stabilizer.engine import StabilizerEngine
+from qfleet_worker.engines.statevector.engine import COMPILED, NO_NUMBA, NOT_COMPILED, StatevectorEngine
 
 
 @pytest.fixture(autouse=True)
@@ -277,8 +279,9 @@ class TestChoosing:
     def test_an_engine_without_the_method_is_passed_over(self) -> None:
         engines = Engines([Named("first"), Named("second", methods=frozenset({"unitary"}))])
         choice = engines.choose(self.PROGRAM, self.UNITARY)
-        assert choice.engine.name == "second"
-        assert choice.reason == "the first engine doesn't have method='unitary'"
+        assert (choice.engine.name, choice.reason) == ("second", "it is the best")
+        with pytest.raises(EngineError, match=r"^no engine of this worker has method='superop'$"):
+            engines.choose(self.PROGRAM, Request(method="superop"))
 
     def test_two_circuits_of_one_shard_may_have_different_engines(self) -> None:
         engines = Engines([Named("first"), NumpyEngine()])
@@ -302,8 +305,49 @@ class TestChoosing:
         assert asked == ["third"]
 
     def test_if_none_can_the_error_is_that_of_the_first_that_is_available(self) -> None:
-        engines = Engines([Named("first", missing="not here"), Named("second", unsupported="too odd"), NumpyEngine()])
-        with pytest.raises(EngineError, match="second engine doesn't have method='unitary'"):
-            engines.choose(self.PROGRAM, self.UNITARY)
+        engines = Engines([Named("first", missing="not here"), Named("second", unsupported="too odd")])
+        with pytest.raises(EngineError, match=r"^too odd$"):
+            engines.choose(self.PROGRAM, self.STATE)
         with pytest.raises(EngineError, match=r"^the circuit has no unitary: operation 0 is measure$"):
             Engines([StatevectorEngine([]), NumpyEngine()]).choose(self.PROGRAM, self.UNITARY)
+
+
+class TestWaiting:
+    """A method that has machine code alone."""
+
+    PROGRAM = oracle.program(1, 1, [oracle.measure(0, 0)])
+    REQUEST = Request(method="stabilizer")
+
+    @pytest.fixture
+    def folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+        return ready.folder_to_fill()
+
+    def engines(self, *states: str) -> Engines:
+        """Return engines that need machine code, whose availability is one of these at each look."""
+        left = list(states)
+        return Engines([NumpyEngine(), StabilizerEngine(lambda: left.pop(0))])
+
+    def test_without_machine_code_the_way_out_is_told(self, folder: Path) -> None:
+        with pytest.raises(EngineError, match="qfleet warm"):
+            self.engines(NOT_COMPILED).choose(self.PROGRAM, self.REQUEST)
+        assert not ready.is_locked(folder)
+
+    def test_a_circuit_waits_while_it_is_compiled(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        looks: list[bool] = []
+
+        def compile_the_rest(_seconds: float) -> None:
+            looks.append(ready.is_locked(folder))
+            if len(looks) == 2:
+                (folder / ready.MARK).touch()
+
+        monkeypatch.setattr("time.sleep", compile_the_rest)
+        with ready.lock_of(folder).open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            choice = self.engines(NOT_COMPILED, "").choose(self.PROGRAM, self.REQUEST)
+        assert (choice.engine.name, looks) == ("stabilizer", [True, True])
+
+    def test_it_does_not_wait_for_ever(self, folder: Path) -> None:
+        with ready.lock_of(folder).open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            assert not ready.wait_for_compiler(0)

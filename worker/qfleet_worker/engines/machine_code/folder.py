@@ -9,6 +9,7 @@ it is read.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -31,6 +32,8 @@ _LARGEST_MARK: Final = 1 << 20
 _LARGEST_FILE: Final = 1 << 27
 #: Machine code of other sources is removed once it is so old.
 _OUTDATED_SECONDS: Final = 7 * 86_400
+#: Seconds between two looks for what another process compiles.
+_LOOK_SECONDS: Final = 0.5
 
 _manifests: Final = msgspec.json.Decoder(dict[str, str])
 
@@ -122,6 +125,38 @@ def mark(folder: Path | None = None) -> None:
         os.fsync(file.fileno())
         os.fchmod(file.fileno(), 0o644)
     os.replace(file.name, folder / MARK)
+
+
+def wait_for_compiler(seconds: float) -> bool:
+    """Wait for another process that compiles for this one.
+
+    Args:
+        seconds: the longest wait.
+
+    Returns:
+        Whether machine code is there now.
+    """
+    end = time.monotonic() + seconds
+    while not is_ready() and any(is_locked(folder) for folder in folders()) and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+    return is_ready()
+
+
+def lock_of(folder: Path) -> Path:
+    """Return the file that a process locks while it compiles."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def is_locked(folder: Path) -> bool:
+    """Tell whether a process compiles into a folder."""
+    try:
+        with lock_of(folder).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def check(folder: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulator of Clifford circuits."""
+"""A simulator of Clifford circuits, by frames or by tableaus."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
+from qfleet_worker.engines.stabilizer.frames.run import run_frames
 from qfleet_worker.engines.stabilizer.plan import compile_stretch
 from qfleet_worker.engines.stabilizer.states import Room, StabilizerSource
 from qfleet_worker.engines.stabilizer.tableau import words_for
+from qfleet_worker.engines.threads import ThreadTeam
 
 
 class StabilizerSimulator:
@@ -23,19 +25,22 @@ class StabilizerSimulator:
 
     Args:
         limits: those of the shots' way through a program.
+        frames: whether frames run what they can.
     """
 
-    def __init__(self, limits: DriverLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: DriverLimits = DEFAULT_LIMITS, *, frames: bool = True) -> None:
         self._limits = limits
+        self._frames = frames
+        self._teams: dict[int, ThreadTeam] = {}
 
     def run(self, experiment: Experiment) -> Outcome:
         """Run one circuit; see `qfleet_worker.engines.contract.Simulator`."""
         try:
-            flow = compile_flow(experiment.program, compile_stretch, self._limits)
+            outcome = run_frames(experiment, self._team(experiment)) if self._frames else None
+            return self._run_states(experiment) if outcome is None else outcome
         except EngineError as exc:
             # Whoever filled its parameters knows the program's rows, not those of a stretch.
             raise EngineError(clifford_refusal(experiment.program) or str(exc)) from exc
-        return run_shots(experiment, flow, lambda: StabilizerSource(self._room(experiment)))
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:
         """Run one circuit with many parameter sets, in order.
@@ -44,7 +49,16 @@ class StabilizerSimulator:
         """
         return sweep_one_by_one(self.run, experiment, params, seeds)
 
+    def _run_states(self, experiment: Experiment) -> Outcome:
+        flow = compile_flow(experiment.program, compile_stretch, self._limits)
+        return run_shots(experiment, flow, lambda: StabilizerSource(self._room(experiment)))
+
     def _room(self, experiment: Experiment) -> Room:
         num_qubits = experiment.program.num_qubits
         budget = self._limits.state_budget(experiment.request, 32 * num_qubits * words_for(num_qubits))
         return Room(num_qubits, budget, self._limits.waiting_states)
+
+    def _team(self, experiment: Experiment) -> ThreadTeam:
+        if experiment.threads not in self._teams:
+            self._teams[experiment.threads] = ThreadTeam(experiment.threads)
+        return self._teams[experiment.threads]

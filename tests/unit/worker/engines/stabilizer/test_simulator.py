@@ -25,9 +25,11 @@ SHOTS = 4000
 KNOWN_TO_AER = ("h", "s", "sdg", "x", "y", "z", "sx", "sxdg", "cx", "cy", "cz", "swap", "ecr", "measure", "reset")
 
 
-def run(program: Program, shots: int = SHOTS, seed: int = 1, first_shot: int = 0, **limits: int) -> Outcome:
+def run(
+    program: Program, shots: int = SHOTS, seed: int = 1, first_shot: int = 0, *, frames: bool = False, **limits: int
+) -> Outcome:
     experiment = make_experiment(program, shots, seed, first_shot, memory=True)
-    return StabilizerSimulator(DriverLimits(**limits)).run(experiment)
+    return StabilizerSimulator(DriverLimits(**limits), frames=frames).run(experiment)
 
 
 def rows(outcome: Outcome) -> np.ndarray:
@@ -61,7 +63,8 @@ def sample(seed: int, *, flow: bool = True, most: int = 6) -> QuantumCircuit:
 def test_counts_are_those_of_statevectors(seed: int) -> None:
     program = lower(sample(seed, most=12 if seed % 10 == 0 else 6))
     theirs = NumpySimulator().run(make_experiment(program, SHOTS, seed + 1))
-    assert_alike(counts(run(program, seed=seed)), counts(theirs))
+    for frames in (False, True):
+        assert_alike(counts(run(program, seed=seed, frames=frames)), counts(theirs))
 
 
 @pytest.mark.parametrize("seed", range(1, 40, 2))
@@ -113,9 +116,10 @@ def ghz(size: int) -> QuantumCircuit:
     return measured(circuit)
 
 
+@pytest.mark.parametrize("frames", [False, True])
 @pytest.mark.parametrize("size", [63, 64, 65, 1000, 10_000])
-def test_wide_states_have_all_their_bits(size: int) -> None:
-    outcome = run(lower(ghz(size)), 1000)
+def test_wide_states_have_all_their_bits(size: int, frames: bool) -> None:
+    outcome = run(lower(ghz(size)), 1000, frames=frames)
     assert list(counts(outcome)) == [0, (1 << size) - 1]
     assert abs(int(outcome.counts[0]) - 500) < 6 * math.sqrt(250)
 
