@@ -59,6 +59,7 @@ def frame_errors(program: Program) -> FrameErrors:
     flip_kinds, flip_chances, flip_limits = _readout(program, chances)
     errors = Errors(
         np.maximum(program.operands, ~program.operands),
+        np.array([channel.num_targets for channel in program.channels], np.int32),
         np.array([places_per_log(chance) for chance in chances], np.float64),
         np.array(chance_of, np.int32),
         begins.astype(np.int32),

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.machine_code.registry import built_in, compiled_for, structure
+from qfleet_worker.engines.machine_code.registry import built_in, compiled_for, inner_code, structure
 from qfleet_worker.engines.stabilizer.kernels.chances import next_word, places_before_error, start_streams
 from qfleet_worker.engines.stabilizer.kernels.rows import (
     BLOCK,
@@ -77,6 +77,7 @@ class Steps(NamedTuple):
 
 @structure(
     targets="int32[::1]",
+    widths="int32[::1]",
     per_log="float64[::1]",
     chance_of="int32[::1]",
     begins="int32[::1]",
@@ -92,6 +93,8 @@ class Errors(NamedTuple):
 
     #: the qubits of noise, at the places that steps name
     targets: NDArray[Any]
+    #: of each channel: the number of its qubits
+    widths: NDArray[Any]
     #: of each distinct chance of an error: see `places_per_log`
     per_log: NDArray[Any]
     #: of each channel: the number of its chance
@@ -257,7 +260,7 @@ def _add_errors(
     chance = errors.chance_of[channel]
     shot = left[chance]
     begin = np.int64(errors.begins[channel])
-    count = np.uint64(errors.begins[channel + 1] - begin)
+    count, width = np.uint64(errors.begins[channel + 1] - begin), errors.widths[channel]
     while shot < BLOCK:
         branch = begin
         if count > _ONE:
@@ -269,17 +272,34 @@ def _add_errors(
                 branch = np.int64(errors.others[branch])
         word_at, bit = shot >> 6, _ONE << np.uint64(shot & 63)
         if where < 0 or rows[where + word_at] & bit:
-            x, z = np.int64(errors.x[branch]), np.int64(errors.z[branch])
-            target = place
-            while x | z:
-                row = 2 * np.int64(errors.targets[target]) * WORDS + word_at
-                if x & 1:
-                    frame[row] ^= bit
-                if z & 1:
-                    frame[row + WORDS] ^= bit
-                x, z, target = x >> 1, z >> 1, target + 1
+            x, z = np.uint64(errors.x[branch]), np.uint64(errors.z[branch])
+            # Most channels have one or two qubits: the processor needn't guess which bits are set.
+            _add_error(frame, 2 * np.int64(errors.targets[place]) * WORDS + word_at, bit, x, z)
+            if width > 1:
+                x, z = x >> _ONE, z >> _ONE
+                _add_error(frame, 2 * np.int64(errors.targets[place + 1]) * WORDS + word_at, bit, x, z)
+                target = place + 2
+                while (x | z) > _ONE:
+                    x, z = x >> _ONE, z >> _ONE
+                    _add_error(frame, 2 * np.int64(errors.targets[target]) * WORDS + word_at, bit, x, z)
+                    target += 1
         shot += 1 + places_before_error(streams, errors.per_log[chance])
     left[chance] = shot - BLOCK
+
+
+@inner_code
+def _add_error(frame: NDArray[Any], at: int, bit: Any, x: Any, z: Any) -> None:
+    """Add X and Z to one shot, by the lowest bits.
+
+    Args:
+        frame: the frames.
+        at: where the shot's bits of X are on the qubit; those of Z are in the next row.
+        bit: the shot's.
+        x: its lowest bit is for X.
+        z: its lowest bit is for Z.
+    """
+    frame[at] ^= bit * (x & _ONE)
+    frame[at + WORDS] ^= bit * (z & _ONE)
 
 
 @built_in
