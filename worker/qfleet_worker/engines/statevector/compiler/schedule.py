@@ -30,6 +30,7 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     TARGETS,
 )
 from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires
+from qfleet_worker.engines.statevector.compiler.local_wires import better_locals, first_locals
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL
 from qfleet_worker.engines.statevector.kernels.bits import popcount
 
@@ -37,6 +38,8 @@ from qfleet_worker.engines.statevector.kernels.bits import popcount
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
 #: High targets of a group at most.
 GROUP_HIGH = 3
+#: Wires from which on a pass over the state takes longer than a search for better local wires.
+SEARCH_WIRES = 18
 
 
 class Order(NamedTuple):
@@ -95,26 +98,27 @@ def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, 
             waiting[left] = at
             left += 1
     every = (1 << num_wires) - 1
+    always = (1 << min(run_bits, num_wires)) - 1 if num_wires > local_bits else every
     taken = stage = 0
     while left or stage == 0:
         begin = taken
         if stage >= len(local) or left > len(order.gates) - taken:
             raise CompilerError("a defect of qfleet, please report it: a compiled circuit has too many stages")
-        chosen = (1 << min(run_bits, num_wires)) - 1 if num_wires > local_bits else every
-        size = popcount(chosen)
+        chosen = first_locals(gates, waiting[:left], always, local_bits, every)
+        if num_wires >= SEARCH_WIRES and always != every:
+            chosen = better_locals(gates, waiting[:left], always, chosen, every)
         changed = seen = kept = 0
         for at in range(left):
             gate = waiting[at]
+            if changed == every:
+                waiting[kept] = gate
+                kept += 1
+                continue
             changes, reads = gates[gate, CHANGES], gates[gate, READS]
-            if changed != every and reads & changed == 0 and changes & (changed | seen) == 0:
-                more = changes & ~chosen
-                extra = popcount(more) if more else 0
-                if size + extra <= local_bits or more == 0:
-                    chosen |= more
-                    size += extra
-                    order.gates[taken] = gate
-                    taken += 1
-                    continue
+            if reads & changed == 0 and changes & (changed | seen | ~chosen) == 0:
+                order.gates[taken] = gate
+                taken += 1
+                continue
             waiting[kept] = gate
             kept += 1
             changed |= changes
@@ -122,12 +126,6 @@ def stages(gates: NDArray[Any], num_wires: int, local_bits: int, run_bits: int, 
         left = kept
         if left and taken == begin:
             raise CompilerError("a defect of qfleet, please report it: a gate fits into no stage")
-        for wire in range(num_wires):
-            if size >= local_bits:
-                break
-            if not chosen >> wire & 1:
-                chosen |= 1 << wire
-                size += 1
         local[stage] = chosen
         ends[stage] = taken
         stage += 1
