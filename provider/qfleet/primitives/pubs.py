@@ -27,8 +27,8 @@ from qfleet.jobs.layout import lay_out
 from qfleet.ledger import PubRecord
 from qfleet.options import RunOptions, check_option
 from qfleet.primitives.options import check_precision
-from qfleet.submission.encode import encode_circuit
 from qfleet.submission.prepare import JobEntry, ParameterSets
+from qfleet.submission.repeated_circuits import encode_circuit
 from qfleet.wire.messages.request import Output
 
 _Pub = TypeVar("_Pub")

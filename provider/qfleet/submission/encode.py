@@ -60,20 +60,6 @@ class EncodedCircuit:
     block: ShotBlock | None = None
 
 
-def encode_circuit(
-    circuit: QuantumCircuit,
-    options: RunOptions,
-    output: Output,
-    observables: Sequence[SparseObservable] = (),
-    num_observables: int = 0,
-    *,
-    exact: bool = False,
-) -> EncodedCircuit:
-    """Lower a circuit, and encode it; see `lower_circuit` and `encode_lowered`."""
-    program = lower_circuit(circuit, options, output, observables)
-    return encode_lowered(circuit, program, options, output, num_observables, exact=exact)
-
-
 def lower_circuit(
     circuit: QuantumCircuit, options: RunOptions, output: Output, observables: Sequence[SparseObservable] = ()
 ) -> Program:

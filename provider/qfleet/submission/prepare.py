@@ -33,6 +33,7 @@ from qfleet.submission.equal_circuits import AngleStructure, angle_structure, fi
 from qfleet.submission.notices import DeviceFacts, warn_of_forgotten_noise, warn_of_wider_circuits
 from qfleet.submission.placing import place
 from qfleet.submission.planning import PlannedCircuit, plan, shots_at_once
+from qfleet.submission.repeated_circuits import encode_circuit
 from qfleet.wire.cost.constants import ENGINES
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
@@ -264,6 +265,11 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
 
     Circuits whose programs differ in their angles alone share one program.
     """
+    if len(circuits) == 1 and options.parameter_binds is None and not circuits[0].num_parameters:
+        values = np.zeros((1, 0))
+        encoded = encode_circuit(circuits[0], options, output)
+        yield JobEntry(circuits[0], [ParameterSets(encoded, values)], global_phases(circuits[0], values))
+        return
     programs = list(_programs(circuits, options, output))
     # A circuit that is given several times is one program already.
     structures = {id(program): angle_structure(program) for _, program, _ in programs}

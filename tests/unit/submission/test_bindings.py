@@ -19,8 +19,8 @@ from qfleet.ledger import NewJob
 from qfleet.lowering.lower import lower
 from qfleet.options import RunOptions
 from qfleet.submission import bindings as binds
-from qfleet.submission.encode import encode_circuit
 from qfleet.submission.prepare import JobEntry, ParameterSets, new_job, prepare
+from qfleet.submission.repeated_circuits import encode_circuit
 from qfleet.wire.codec.programs import decode_program
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork, take_points
 
