@@ -208,6 +208,11 @@ class FleetBackend(BackendV2):
                 "normal".
             noise_model: a `qfleet.noise.NoiseModel`, or a noise model of Qiskit Aer as it is now, or its
                 dictionary; default None.
+            matrix_product_state_max_bond_dimension: the most values of a bond, for the method "matrix_product_state";
+                what is cut off is in the result's metadata. Without it, a circuit fails whose bonds grow beyond 1024;
+                default None.
+            matrix_product_state_truncation_threshold: the part of the squared norm that may be cut off a bond; default
+                1e-16.
 
         Raises:
             TypeError: something isn't a circuit, or a tag isn't a string.

@@ -17,7 +17,7 @@ from qfleet._suggestions import did_you_mean
 from qfleet.errors import InvalidOptionError
 from qfleet.noise import Channel, NoiseModel
 from qfleet.noise.aer import AerNoiseModel
-from qfleet.wire.messages.request import Method, Precision
+from qfleet.wire.messages.request import DEFAULT_THRESHOLD, MAX_BOND, Method, Precision
 
 _LARGEST = 2**31 - 1
 Priority = Literal["low", "normal", "high"]
@@ -41,6 +41,8 @@ class RunKeywords(TypedDict, total=False):
     max_shot_size: int | None
     priority: Priority
     noise_model: NoiseModel | AerNoiseModel | Mapping[str, Any] | None
+    matrix_product_state_max_bond_dimension: int | None
+    matrix_product_state_truncation_threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class RunOptions:
     max_shot_size: int | None = None
     priority: Priority = "normal"
     noise_model: NoiseModel | None = None
+    matrix_product_state_max_bond_dimension: int | None = None
+    matrix_product_state_truncation_threshold: float = DEFAULT_THRESHOLD
 
 
 NAMES = frozenset(field.name for field in fields(RunOptions))
@@ -167,6 +171,12 @@ def _integer(lowest: int, highest: int = _LARGEST, *, optional: bool = False) ->
     return check
 
 
+def _part(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
+        raise _wrong(name, value, "a number from 0 to 1 is needed")
+    return float(value)
+
+
 def _one_of(*allowed: str) -> Callable[[str, object], object]:
     def check(name: str, value: object) -> object:
         if not isinstance(value, str) or value not in allowed:
@@ -250,4 +260,6 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "max_shot_size": _integer(1, optional=True),
     "priority": _one_of(*get_args(Priority)),
     "noise_model": _noise,
+    "matrix_product_state_max_bond_dimension": _integer(1, MAX_BOND, optional=True),
+    "matrix_product_state_truncation_threshold": _part,
 }

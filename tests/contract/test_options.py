@@ -40,6 +40,8 @@ ALLOWED: dict[str, list[tuple[Any, Any]]] = {
     "max_shot_size": [(None, None), (1, 1), (np.int64(7), 7)],
     "priority": [("low", "low"), ("normal", "normal"), ("high", "high")],
     "noise_model": [(None, None), (NOISE, NOISE)],
+    "matrix_product_state_max_bond_dimension": [(None, None), (1, 1), (np.int64(64), 64)],
+    "matrix_product_state_truncation_threshold": [(0, 0.0), (1e-8, 1e-8), (np.float32(0.5), 0.5)],
 }
 
 _NO_COUNTS = [-1, 2.5, 4.0, "many", "10", True, np.float64(3), np.array([1]), [1], 2**31, float("nan"), 1j]
@@ -70,6 +72,8 @@ FORBIDDEN: dict[str, tuple[str, list[Any]]] = {
     "max_shot_size": ("whole number from 1", [0, *_NO_COUNTS]),
     "priority": ("one of 'low', 'normal', 'high'", ["highest", "", None, 8]),
     "noise_model": ("a noise model of Qiskit Aer is needed", [SomeNoise(), "depolarizing", False]),
+    "matrix_product_state_max_bond_dimension": ("whole number from 1 to 32768", [0, 1 << 16, *_NO_COUNTS]),
+    "matrix_product_state_truncation_threshold": ("a number from 0 to 1", [None, -1e-9, 1.1, True, "0", np.nan]),
 }
 #: Options whose values are too long for a message, which describes them.
 DESCRIBED = {"initial_statevector", "noise_model"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aer_like import LikeAer, expval
-from engines import SAVING_ENGINES
+from engines import ENGINES, SAVING_ENGINES
 from in_process import run_in_process
 from qiskit import QuantumCircuit, transpile
 from qiskit.exceptions import QiskitError
@@ -328,6 +328,7 @@ def test_the_transpiler_keeps_saves(level: int) -> None:
     assert all(kept[name] == (2 if name == "save_probabilities" else 1) for name in [*ALL, "save_unitary"])
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_fleet_gives_what_an_engine_gives(provider: FleetProvider, engine: Simulator) -> None:
     circuit = prefix()
     for name in ALL:

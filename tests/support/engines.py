@@ -18,6 +18,7 @@ from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Engine, Experiment, Outcome, Simulator
 from qfleet_worker.engines.driver.limits import DriverLimits
+from qfleet_worker.engines.mps.engine import ChainEngine
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.stabilizer.engine import StabilizerEngine
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
@@ -26,11 +27,13 @@ ENGINES: dict[str, Callable[[], Simulator]] = {"numpy": NumpySimulator, "stateve
 #: These engines, and methods that can't run every circuit. A test that needs more than they support is skipped.
 METHODS: dict[str, Callable[[], Simulator]] = ENGINES | {
     "product": lambda: Supported(ProductEngine()),
+    "mps": lambda: Supported(ChainEngine(), "matrix_product_state"),
     "stabilizer": lambda: Supported(StabilizerEngine(lambda: ""), "stabilizer"),
 }
 #: Engines that save; one of them repeats a circuit for each shot instead of keeping its states.
 SAVING_ENGINES: dict[str, Callable[[], Simulator]] = ENGINES | {
-    "replaying": lambda: NumpySimulator(DriverLimits(waiting_bytes=0))
+    "replaying": lambda: NumpySimulator(DriverLimits(waiting_bytes=0)),
+    "mps": lambda: Supported(ChainEngine(), "matrix_product_state"),
 }
 PRECISIONS = {"double": (np.complex128, 1e-11), "single": (np.complex64, 2e-5)}
 

@@ -14,6 +14,7 @@ from qiskit.primitives import BitArray, DataBin, PubResult, SamplerPubResult
 
 from qfleet.errors import DamagedDataError
 from qfleet.jobs.layout import lay_out
+from qfleet.jobs.result_data import truncation
 from qfleet.ledger import CircuitRecord, JobRecord, PubRecord
 from qfleet.ledger.metadata import copy_metadata
 from qfleet.wire.messages.request import Output
@@ -96,7 +97,7 @@ def _pub_result(
     if not errors and (seen != circuit.shots).any():
         errors = [default_error]
     failed = {ERROR: errors[0]} if errors else {}
-    common = {"circuit_metadata": copy_metadata(circuit.metadata)} | _noise(circuit) | failed
+    common = {"circuit_metadata": copy_metadata(circuit.metadata)} | _method(circuit, good) | failed
     if record.output == Output.EXPECTATION_VALUES:
         values = _expectation_values(circuit, pub, first, good)
         return PubResult(values, {"target_precision": pub.precision} | common)
@@ -104,12 +105,12 @@ def _pub_result(
     return SamplerPubResult(data, {"shots": circuit.shots} | common)
 
 
-def _noise(circuit: CircuitRecord) -> dict[str, Any]:
-    """Return the metadata of a circuit with noise."""
-    if circuit.noise is None:
+def _method(circuit: CircuitRecord, parts: Sequence[CircuitResult]) -> dict[str, Any]:
+    """Return the metadata of a circuit's noise and method."""
+    if circuit.noise is None and circuit.method == "statevector":
         return {}
-    noise = msgspec.structs.asdict(circuit.noise)
-    return {"noise": noise, "method": circuit.method, "method_reason": circuit.method_reason}
+    noise = {} if circuit.noise is None else {"noise": msgspec.structs.asdict(circuit.noise)}
+    return noise | {"method": circuit.method, "method_reason": circuit.method_reason} | truncation(parts)
 
 
 def _bits(circuit: CircuitRecord, pub: PubRecord, first: int, parts: Sequence[CircuitResult]) -> DataBin:

@@ -14,7 +14,7 @@ from qiskit.result.models import ExperimentResult, ExperimentResultData
 from qfleet.errors import DamagedDataError
 from qfleet.garbage import put_off_collection
 from qfleet.jobs.counts import FleetResult
-from qfleet.jobs.result_data import experiment_data, split_parameter_sets
+from qfleet.jobs.result_data import experiment_data, split_parameter_sets, truncation
 from qfleet.jobs.saved_data import read_array
 from qfleet.ledger import CircuitRecord, JobRecord, NoiseRecord
 from qfleet.ledger.metadata import copy_metadata
@@ -143,6 +143,7 @@ def experiment(
             "required_memory_mb": -(-circuit.required_bytes // 2**20),
             "time_taken": seconds,
             **({"threads": threads} if threads else {}),
+            **truncation(parts),
             **({} if circuit.noise is None else {"noise": _noise(circuit.noise, parts)}),
         },
     }

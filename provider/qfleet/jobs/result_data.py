@@ -38,6 +38,7 @@ def split_parameter_sets(result: CircuitResult) -> list[CircuitResult]:
         "engine": result.engine,
         "engine_reason": result.engine_reason,
         "threads": result.threads,
+        "truncation": result.truncation,
         "error": result.error,
     }
     if result.error:
@@ -143,3 +144,16 @@ def _amplitudes(job: JobRecord, circuit: CircuitRecord, part: CircuitResult) -> 
     if amplitudes.size != np.prod(shape):
         raise DamagedDataError(f"circuit {part.index} gave {amplitudes.size} amplitudes where {shape} were expected")
     return amplitudes.reshape(shape).copy()
+
+
+def truncation(parts: Sequence[CircuitResult]) -> dict[str, Any]:
+    """Return the metadata of a matrix product state; empty without one."""
+    found = [part.truncation for part in parts if part.truncation is not None]
+    if not found:
+        return {}
+    return {
+        "matrix_product_state": {
+            "truncation_error": max([discarded for discarded, _ in found]),
+            "largest_bond_dimension": max([bond for _, bond in found]),
+        }
+    }

@@ -32,7 +32,7 @@ from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.cost.methods import choose_exact_method, choose_method
 from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.methods import MethodError
-from qfleet.wire.messages.request import Method, Output, Request
+from qfleet.wire.messages.request import METHODS, Method, Output, Request
 from qfleet.wire.program.jumps import program_jumps
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
@@ -125,13 +125,13 @@ def encode_lowered(
     Raises:
         QfleetError: it needs more than is available; the subclass and the text say of what.
     """
-    request = Request(output, options.method, options.precision, options.memory)
+    request = _request(options, output)
     try:
         errors = error_runs(program, turns_of(program)) if len(program.channel_refs) else None
         program, method, method_reason = _with_method(program, request, options.shots, errors, exact=exact)
     except MethodError as exc:
         raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
-    request = replace(request, method=method)
+    request = _request(options, output, method)
     sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].spec.squares
     if output == Output.EXPECTATION_VALUES and not sampled:
         options = dataclasses.replace(options, shots=1)
@@ -167,6 +167,21 @@ def encode_lowered(
     return EncodedCircuit(
         content_hash(blob), blob, record, request, needs, whole.seconds, whole.result_bytes, sampled, block
     )
+
+
+def _request(options: RunOptions, output: Output, method: Method | None = None) -> Request:
+    """Return the request for an output.
+
+    Args:
+        options: the options of the run.
+        output: the output.
+        method: a resolved method; by default that of the options.
+    """
+    request = Request(output, method or options.method, options.precision, options.memory)
+    if method is not None and not METHODS[method].is_chain:
+        return request
+    bond = options.matrix_product_state_max_bond_dimension or 0
+    return replace(request, bond=bond, threshold=options.matrix_product_state_truncation_threshold)
 
 
 def _noise_of(program: Program) -> NoiseRecord | None:

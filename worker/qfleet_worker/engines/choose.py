@@ -15,6 +15,7 @@ from qfleet.wire.messages.request import Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Engine, EngineError, Simulator
 from qfleet_worker.engines.machine_code.folder import wait_for_compiler
+from qfleet_worker.engines.mps.engine import ChainEngine
 from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.engines.stabilizer.engine import StabilizerEngine
 from qfleet_worker.engines.statevector.engine import NOT_COMPILED, StatevectorEngine
@@ -42,7 +43,7 @@ def all_engines(faster: StatevectorEngine | None = None) -> tuple[Engine, ...]:
         faster: the statevector engine; by default a new one.
     """
     faster = faster or StatevectorEngine()
-    return faster, NumpyEngine(), StabilizerEngine(faster.available)
+    return faster, NumpyEngine(), StabilizerEngine(faster.available), ChainEngine()
 
 
 class Engines:

@@ -7,7 +7,7 @@ It says what an engine can do, what it takes and what it gives.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -61,6 +61,10 @@ class Experiment(msgspec.Struct, frozen=True, eq=False):
     threads: int = 1
 
 
+#: The part of the squared norm that was cut off a matrix product state, and its largest bond.
+Truncation: TypeAlias = tuple[float, int]
+
+
 class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The outcome of an experiment.
 
@@ -82,6 +86,8 @@ class Outcome(msgspec.Struct, frozen=True, eq=False, gc=False):
     saved: tuple[Saved, ...] = ()
     #: the number of distinct patterns of errors among the shots; 0 if they aren't drawn before the run
     patterns: int = 0
+    #: ``None`` unless the method cuts bonds
+    truncation: Truncation | None = None
 
 
 class Simulator(Protocol):

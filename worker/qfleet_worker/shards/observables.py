@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.saves import Payload, Save
-from qfleet_worker.engines.contract import EngineError, Experiment, Simulator
+from qfleet_worker.engines.contract import EngineError, Experiment, Simulator, Truncation
 
 #: Terms of the observables wanted at a point, if these are there several times.
 _MOST_TERMS: Final = 1 << 16
@@ -25,8 +25,8 @@ def expectation_values(
     circuit: CircuitWork,
     params: NDArray[np.float64],
     seeds: Sequence[int],
-) -> NDArray[np.float64]:
-    """Return the expectation values wanted at each point.
+) -> tuple[NDArray[np.float64], Truncation | None]:
+    """Return the expectation values wanted at each point, and the truncation.
 
     Args:
         simulator: the simulator of the circuit.
@@ -36,7 +36,7 @@ def expectation_values(
         seeds: the seed of each point.
 
     Returns:
-        Shape (points, columns); twice as many columns with squares.
+        Shape (points, columns), twice as many columns with squares; and the largest truncation of all points.
 
     Raises:
         EngineError: the circuit saves no expectation values, or others than those wanted.
@@ -45,15 +45,25 @@ def expectation_values(
     if save is None or save.spec.payload is not Payload.PAULI_SUMS:
         raise EngineError("expectation values are wanted of it, and it saves none")
     parts: list[tuple[NDArray[np.intp], NDArray[np.float64]]] = []
+    truncation: Truncation | None = None
     for points, columns in _groups(circuit, save):
         saves = (*experiment.program.saves[:-1], save if columns is None else _of(save, columns))
         program = msgspec.structs.replace(experiment.program, saves=saves, params=params[points[0]])
         some = msgspec.structs.replace(experiment, program=program)
-        outcomes = simulator.sweep(some, params[points], [seeds[at] for at in points.tolist()])
-        sums = np.stack([np.frombuffer(outcome.saved[-1].values, "<f8") for outcome in outcomes])
-        parts.append((points, sums / circuit.shots))
+        sums = []
+        for outcome in simulator.sweep(some, params[points], [seeds[at] for at in points.tolist()]):
+            sums.append(np.frombuffer(outcome.saved[-1].values, "<f8"))
+            truncation = larger_truncation(truncation, outcome.truncation)
+        parts.append((points, np.stack(sums) / circuit.shots))
     order, means = map(np.concatenate, zip(*parts, strict=True))
-    return np.asarray(means[np.argsort(order)], np.float64)
+    return np.asarray(means[np.argsort(order)], np.float64), truncation
+
+
+def larger_truncation(one: Truncation | None, other: Truncation | None) -> Truncation | None:
+    """Return the larger values of two truncations; ``None`` if there is neither."""
+    if one is None or other is None:
+        return one or other
+    return max(one[0], other[0]), max(one[1], other[1])
 
 
 def _groups(circuit: CircuitWork, save: Save) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64] | None]]:

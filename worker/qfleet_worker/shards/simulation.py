@@ -14,9 +14,9 @@ from qfleet.wire.messages.methods import MethodError, resolve_method
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, Simulator
+from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, Simulator, Truncation
 from qfleet_worker.shards.angles import fill, filled
-from qfleet_worker.shards.observables import expectation_values
+from qfleet_worker.shards.observables import expectation_values, larger_truncation
 
 
 def simulate(
@@ -44,14 +44,12 @@ def simulate(
     )
     seeds = range(circuit.seed, circuit.seed + SEED_STEP * circuit.points, SEED_STEP)
     if request.output == Output.EXPECTATION_VALUES:
-        return {
-            "expectation_values": expectation_values(simulator, experiment, circuit, params, seeds)
-            .astype("<f8", copy=False)
-            .tobytes()
-        }
+        values, truncation = expectation_values(simulator, experiment, circuit, params, seeds)
+        found: dict[str, Any] = {"expectation_values": values.astype("<f8", copy=False).tobytes()}
+        return found if truncation is None else found | {"truncation": truncation}
     outcomes = simulator.sweep(experiment, params, seeds) if circuit.points > 1 else iter([simulator.run(experiment)])
     if request.output == Output.BITS:
-        return {"bits": b"".join([outcome.outcomes.tobytes() for outcome in outcomes])}
+        return _bits(outcomes)
     return _fields(outcomes, circuit.points)
 
 
@@ -79,12 +77,23 @@ def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:
     return np.frombuffer(circuit.values, "<f8").reshape(circuit.points, -1)
 
 
+def _bits(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """Return the fields of a result with each shot's bits."""
+    bits = []
+    truncation: Truncation | None = None
+    for outcome in outcomes:
+        bits.append(outcome.outcomes.tobytes())
+        truncation = larger_truncation(truncation, outcome.truncation)
+    return {"bits": b"".join(bits)} | ({} if truncation is None else {"truncation": truncation})
+
+
 def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
     """Return the fields of a result, with all points' data joined."""
     parts: dict[str, list[bytes]] = {"outcomes": [], "counts": [], "memory": [], "amplitudes": []}
     distinct: list[int] = []
     saved: tuple[Any, ...] = ()
     patterns = 0
+    truncation: Truncation | None = None
     for outcome in outcomes:
         distinct.append(len(outcome.counts))
         parts["outcomes"].append(outcome.outcomes.tobytes())
@@ -93,8 +102,10 @@ def _fields(outcomes: Iterable[Outcome], points: int) -> dict[str, Any]:
             parts["memory"].append(outcome.memory.astype("<u4", copy=False).tobytes())
         if outcome.amplitudes is not None:
             parts["amplitudes"].append(np.ascontiguousarray(outcome.amplitudes).tobytes())
-        saved, patterns = outcome.saved, outcome.patterns
+        saved, patterns, truncation = outcome.saved, outcome.patterns, larger_truncation(truncation, outcome.truncation)
     fields: dict[str, Any] = {name: b"".join(blobs) for name, blobs in parts.items()}
+    if truncation is not None:
+        fields["truncation"] = truncation
     if points > 1:
         return fields | {"distinct": np.array(distinct, "<i8").tobytes()}
     return fields | {"saved": saved, "patterns": patterns}

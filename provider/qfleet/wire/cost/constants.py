@@ -138,6 +138,24 @@ class TableauConstants(NamedTuple):
     seconds_per_byte: float
 
 
+class ChainConstants(NamedTuple):
+    """Constants of matrix product states. Seconds are those of one thread."""
+
+    seconds_per_circuit: float
+    seconds_per_operation: float
+    #: of a decomposition at a bond, for the third power of its size
+    seconds_per_cube: float
+    #: of each number of the state, for one shot
+    seconds_per_number_of_shot: float
+
+
+CHAIN: Final = ChainConstants(
+    seconds_per_circuit=0.5e-3,
+    seconds_per_operation=60e-6,
+    seconds_per_cube=12e-9,
+    seconds_per_number_of_shot=0.3e-9,
+)
+
 TABLEAU: Final = TableauConstants(
     seconds_per_circuit=0.5e-3,
     seconds_per_operation=0.3e-6,

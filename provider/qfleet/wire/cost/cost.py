@@ -18,6 +18,7 @@ from qfleet.wire.cost.branches import (
     num_sweeps,
     passes,
 )
+from qfleet.wire.cost.chains import chain_memory, chain_seconds
 from qfleet.wire.cost.constants import ENGINES, FASTER_ENGINE, Constants, constants_of
 from qfleet.wire.cost.errors import ErrorRuns
 from qfleet.wire.cost.sizes import ROOM_OF_RESULT, counted_bytes, num_terms, output_bytes, program_bytes
@@ -115,6 +116,10 @@ def costs(
     if request.output == Output.BITS:
         others += _BITS_BYTES * max(0, shots - _MOST_SHOTS_OF_BITS)
     size = amplitudes + ROOM_OF_RESULT + counted.total
+    if METHODS[request.method].is_chain:
+        states = chain_memory(program, request, shots)
+        seconds = chain_seconds(program, request, shots, num_terms(program, num_observables))
+        return dict.fromkeys(engines, Cost(others + max(states + beside_states, results), states, seconds, size))
     if tableaux:
         states = tableau_memory(program, shots)
         seconds = tableau_seconds(program, shots, num_terms(program, num_observables))
@@ -181,6 +186,8 @@ def seconds_of(
     """
     if METHODS[request.method].is_clifford:
         return lambda shots: tableau_seconds(program, shots, num_terms(program))
+    if METHODS[request.method].is_chain:
+        return lambda shots: chain_seconds(program, request, shots, num_terms(program))
     steps, constants = _steps(program, request, 0, errors), constants_of(engine, request.method)
     return lambda shots: _seconds(steps, constants, shots)
 

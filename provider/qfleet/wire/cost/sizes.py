@@ -91,7 +91,8 @@ def output_bytes(num_qubits: int, request: Request) -> int:
 
     They are those of one point; 0 if the output has no amplitudes.
     """
-    return request.amplitude_bytes << request.exponent(num_qubits) if request.returns_amplitudes else 0
+    exponents = {Output.STATEVECTOR: 1, Output.UNITARY: 2}
+    return request.amplitude_bytes << exponents[request.output] * num_qubits if request.returns_amplitudes else 0
 
 
 def program_bytes(program: Program, *, compiled: bool = True) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from qfleet.wire.limits import MAX_CHANNEL_QUBITS, MAX_DENSITY_TARGETS
 from qfleet.wire.program.operations import Op
@@ -17,10 +18,18 @@ from qfleet.wire.program.saves import Quantity, SaveKind
 
 Precision = Literal["double", "single"]
 #: The methods of simulation, each described by a row of `METHODS`.
-Method = Literal["automatic", "statevector", "density_matrix", "superop", "unitary", "stabilizer"]
+Method = Literal[
+    "automatic", "statevector", "density_matrix", "superop", "unitary", "stabilizer", "matrix_product_state"
+]
 
 #: Bytes of one amplitude.
 AMPLITUDE_BYTES: Final[dict[Precision, int]] = {"double": 16, "single": 8}
+#: Most values of a bond of a matrix product state that is given no limit; a circuit that needs more fails.
+LARGEST_BOND: Final = 1024
+#: Largest limit of a bond that can be given.
+MAX_BOND: Final = 1 << 15
+#: Aer's default, too.
+DEFAULT_THRESHOLD: Final = 1e-16
 #: Bytes of one number of a density matrix, which is always in double precision.
 DENSITY_BYTES: Final = 8
 
@@ -63,6 +72,8 @@ class MethodSpec(NamedTuple):
     widest_noise: int = MAX_CHANNEL_QUBITS
     #: True if its gates must be Clifford gates, and its noise mixtures of Paulis and resets
     is_clifford: bool = False
+    #: True if its state is a chain of tensors, whose size depends on the circuit
+    is_chain: bool = False
     #: True if noise and resets have one outcome
     is_exact: bool = False
     #: the binary logarithm of the numbers of a state for each qubit; 0 if a state isn't an array of them
@@ -114,6 +125,13 @@ METHODS: Final[Mapping[str, MethodSpec]] = MappingProxyType(
                 exponent=2,
             ),
             MethodSpec("stabilizer", "a tableau of stabilizers", _COUNTED, _OBSERVED, is_clifford=True),
+            MethodSpec(
+                "matrix_product_state",
+                "a matrix product state",
+                _COUNTED | {_O.STATEVECTOR},
+                _OBSERVED | {_Q.AMPLITUDES, _Q.AMPLITUDES_AT},
+                is_chain=True,
+            ),
         )
     }
 )
@@ -130,6 +148,10 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     precision: Precision = "double"
     #: True if the result has each shot's outcome, in order
     memory: bool = False
+    #: the most values of a bond of a matrix product state; 0 for no limit
+    bond: Annotated[int, Meta(ge=0, le=MAX_BOND)] = 0
+    #: the largest part of the squared norm that is cut off a bond
+    threshold: Annotated[float, Meta(ge=0, le=1)] = DEFAULT_THRESHOLD
 
     @property
     def returns_amplitudes(self) -> bool:
@@ -149,7 +171,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     def exponent(self, num_qubits: int) -> int:
         """Return the binary logarithm of the number of simulated amplitudes.
 
-        A density matrix or a superoperator has as many real numbers. A tableau has no amplitudes: it is 0 then.
+        A density matrix or a superoperator has as many real numbers. It is 0 for a method without amplitudes.
         """
         return METHODS[self.method].exponent * num_qubits
 
@@ -157,6 +179,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         """Return the bytes of one state."""
         if METHODS[self.method].is_clifford:
             return tableau_bytes(num_qubits)
+        if METHODS[self.method].is_chain:
+            return chain_bytes(num_qubits, self.bond or LARGEST_BOND, self.amplitude_bytes)
         each = DENSITY_BYTES if self.method in EXACT_METHODS else self.amplitude_bytes
         return each << self.exponent(num_qubits)
 
@@ -167,6 +191,14 @@ def tableau_bytes(num_qubits: int) -> int:
     It has two bits for each pair of a Pauli and a qubit, in words.
     """
     return 2 * num_qubits * 2 * 8 * (num_qubits // 64 + 1)
+
+
+def chain_bytes(num_qubits: int, bond: int, amplitude_bytes: int) -> int:
+    """Return the bytes of a matrix product state."""
+    largest = min(num_qubits // 2, bond.bit_length())
+    exponents = [min(cut, num_qubits - cut, largest) for cut in range(num_qubits + 1)]
+    bonds = [min(bond, 1 << exponent) for exponent in exponents]
+    return 2 * amplitude_bytes * sum([left * right for left, right in pairwise(bonds)])
 
 
 def has_exact_means(program: Program, output: Output) -> bool:

@@ -51,6 +51,8 @@ class CircuitResult(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     patterns: Count = 0
     #: threads that it could use; 0 if that isn't known
     threads: Count = 0
+    #: the part of the squared norm that was cut off a matrix product state, and its largest bond; empty without one
+    truncation: tuple[Annotated[float, Meta(ge=0)], Count] | None = None
 
 
 class ShardResult(Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ HAVE = {
     "superop": {"counts"},
     "unitary": {"counts", "unitary"},
     "stabilizer": {"counts", "bits", "means"},
+    "matrix_product_state": {"counts", "statevector", "bits", "means"},
 }
 BELL = [op(Op.H, [0]), op(Op.X, [1], controls=[0]), measure(0, 0)]
 
@@ -59,7 +60,7 @@ def test_the_saves_of_each_method(spec: SaveSpec) -> None:
 
 def test_clifford_gates_are_asked_for_by_one_method_alone() -> None:
     program = oracle.program(2, 1, [*BELL, op(Op.T, [1])])
-    assert can(program, Output.COUNTS) == {"statevector", "density_matrix"}
+    assert can(program, Output.COUNTS) == {"statevector", "density_matrix", "matrix_product_state"}
     assert method_refusal(program, Output.COUNTS, "stabilizer") == "operation 3, t on qubit 1, isn't a Clifford gate"
     assert lack_of(program, Output.COUNTS, METHODS["stabilizer"]) == ""
     text = "can't be run by method='stabilizer': operation 3, t on qubit 1, isn't a Clifford gate; leave the method out"
@@ -71,10 +72,10 @@ def test_clifford_gates_are_asked_for_by_one_method_alone() -> None:
 
 def test_noise_on_many_qubits_together_and_noise_that_is_no_mixture_of_paulis() -> None:
     wide = density_oracle.program(4, 1, [noise([0, 1, 2, 3], [Branch(0.5), Branch(0.5, 15, 0)]), measure(0, 0)])
-    assert can(wide, Output.COUNTS) == {"statevector", "stabilizer"}
+    assert can(wide, Output.COUNTS) == {"statevector", "stabilizer", "matrix_product_state"}
     damped = Branch(0.5, operators=np.array([[[1, 0], [0, 0.6]], [[0, 0.8], [0, 0]]], np.complex128))
     other = density_oracle.program(1, 1, [noise([0], [Branch(0.5), damped]), measure(0, 0)])
-    assert can(other, Output.COUNTS) == {"statevector", "density_matrix"}
+    assert can(other, Output.COUNTS) == {"statevector", "density_matrix", "matrix_product_state"}
 
 
 @pytest.mark.parametrize(

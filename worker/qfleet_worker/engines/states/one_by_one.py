@@ -13,7 +13,7 @@ from qfleet.wire.program.events import FINAL_EVENT
 from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.bits import places as places_of
 from qfleet_worker.engines.randomness.uniforms import Uniforms
-from qfleet_worker.engines.states.contract import SHOTS, Answers, Samples
+from qfleet_worker.engines.states.contract import SHOTS, Answers, ClbitRows, Samples
 from qfleet_worker.engines.states.operators import PAULIS, OperatorStep, Paulis
 from qfleet_worker.engines.states.store import StateStore, StoredState
 from qfleet_worker.engines.states.ways import Ways
@@ -182,7 +182,7 @@ class OneByOne:
         for number, _ in self._turns(places):
             for place in places[number]:
                 states[place] = self._store.copy() or states[place]
-        copies = OneByOne(self._store, states)
+        copies = type(self)(self._store, states)
         if paulis is not None:
             copies.paulis(np.arange(len(which)), paulis)
         return copies
@@ -221,7 +221,7 @@ class OneByOne:
         """See `States.take_out`."""
         states = list(zip(self._states, which.tolist(), strict=True))
         self._states = [state for state, out in states if not out]
-        return OneByOne(self._store, [state for state, out in states if out])
+        return type(self)(self._store, [state for state, out in states if out])
 
     def join(self, others: OneByOne) -> None:
         """See `States.join`."""
@@ -268,7 +268,7 @@ class OneByOne:
 
     def sample(
         self, plan: Any, shots: NDArray[np.int64], states: NDArray[np.int64], uniforms: Uniforms, counted: bool
-    ) -> Iterator[Samples]:
+    ) -> Iterator[Samples | ClbitRows]:
         """See `States.sample`."""
         for number, simulator in self._turns():
             own = shots if len(self._states) == 1 else shots[states == number]
