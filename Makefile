@@ -28,10 +28,13 @@ test: $(VENV)/.dev ## all tests but those of faults and hosts, against a real se
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest --ignore=tests/faults --ignore=tests/hosts
 
-coverage: $(VENV)/.dev ## make test, and the lines of both packages that its own process doesn't run, unlike its workers
+coverage: $(VENV)/.dev ## make test on two cores, and the lines of both packages that its own processes don't run, unlike their workers
 	@rm -rf out/coverage
 	@$(BIN)/python -m qfleet_worker warm
-	$(BIN)/coverage run -m pytest --ignore=tests/faults --ignore=tests/hosts
+	@mkdir -p out; $(BIN)/coverage run -p -m pytest tests/unit tests/fuzz >out/units.log 2>&1 & units=$$!; \
+	  $(BIN)/coverage run -p -m pytest --ignore=tests/faults --ignore=tests/hosts --ignore=tests/unit --ignore=tests/fuzz; \
+	  others=$$?; wait $$units; failed=$$?; cat out/units.log; [ $$others = 0 ] && [ $$failed = 0 ]
+	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
 coverage-everywhere: $(VENV)/.dev ## the lines that units, contract and fuzz tests don't reach in any process; ten minutes
