@@ -63,7 +63,15 @@ _CONTROL_FLOW = {
 
 
 #: Errors that are written into circuits, and what sets a state. The transpiler can't translate them.
-_KEPT: Final = ("kraus", "superop", "quantum_channel", "roerror", "set_density_matrix", "set_superop")
+_KEPT: Final = (
+    "kraus",
+    "superop",
+    "quantum_channel",
+    "roerror",
+    "set_density_matrix",
+    "set_stabilizer",
+    "set_superop",
+)
 
 #: The width of a backend that returns counts. Idle qubits cost nothing, so memory doesn't limit it. It is larger than
 #: that of real devices, and small enough for programs that make circuits as wide as their backend. `run()` accepts

@@ -17,7 +17,7 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.cost.cost import Cost, cost
-from qfleet.wire.messages.request import Method, Request
+from qfleet.wire.messages.request import METHODS, Method, Request
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.messages.work import CircuitWork
 from qfleet.wire.program.formulas import Formula, parameter
@@ -133,7 +133,7 @@ class OneEngine:
     simulator: Simulator
     reason: str = ""
     name: str = "fake"
-    methods: frozenset[Method] = frozenset({"statevector", "density_matrix", "superop", "unitary"})
+    methods: frozenset[Method] = frozenset(spec.method for spec in METHODS.values())
 
     def available(self) -> str:
         return ""

@@ -17,11 +17,12 @@ from noise_oracle import random_channel
 from numpy.typing import NDArray
 from random_expressions import HIDDEN, random_expression, random_place
 
+from qfleet.wire.messages.request import METHODS
 from qfleet.wire.program.expressions import BOOL, FLOAT, Binary, BinaryOp, Constant, Expression, Variable
 from qfleet.wire.program.formulas import Formula, Step, parameter
 from qfleet.wire.program.operations import IS_UNITARY, Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Save, SaveKind, Subtype
+from qfleet.wire.program.saves import SAVE_SPEC, SAVE_SPECS, Payload, Quantity, Save, SaveKind, Subtype
 
 #: Types of variables that programs have.
 _TYPES = (BOOL, 1, 3, 8, 70, FLOAT)
@@ -30,7 +31,8 @@ _COUNTER = 4
 _TAME_STEPS = (Step.SIN, Step.COS, Step.ATAN, Step.ABS, Step.CONJUGATE)
 _TAME_PAIRS = (Step.ADD, Step.SUB, Step.MUL, Step.RSUB)
 _GATES = tuple(code for code in Op if IS_UNITARY[code])
-_SAVES = tuple(kind for kind in SaveKind if kind not in (SaveKind.UNITARY, SaveKind.SUPEROP))
+#: What statevectors save.
+_SAVES = tuple(spec.kind for spec in SAVE_SPECS if spec.quantity in METHODS["statevector"].quantities)
 
 
 def random_program(

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import DensityMatrix, Operator, Statevector, SuperOp
+from qiskit.quantum_info import Clifford, DensityMatrix, Operator, StabilizerState, Statevector, SuperOp
 from qiskit.result import ProbDistribution
 
 from qfleet.errors import DamagedDataError
 from qfleet.wire.messages.request import Precision
-from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Saved, SaveKind, value_type
+from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Saved, SaveKind, tableau_size, value_type
 
 #: Aer's threshold: a dictionary leaves out smaller amplitudes.
 _NEGLIGIBLE = 1e-10
@@ -147,6 +147,8 @@ def _expected_size(kind: SaveKind, size: int, num_qubits: int) -> int:
             return 1 << 2 * num_qubits
         case Quantity.SUPEROP:
             return 1 << 4 * num_qubits
+        case Quantity.TABLEAU:
+            return tableau_size(num_qubits)
         case Quantity.PROBABILITIES:
             return 1 << max(size.bit_length() - 1, 0)
         case Quantity.DENSITY_MATRIX:
@@ -182,7 +184,20 @@ RESULT_TYPES: Final[Mapping[SaveKind, Callable[[NDArray[Any]], Any]]] = {
     SaveKind.DENSITY_MATRIX: lambda value: DensityMatrix(_square(value)),
     SaveKind.UNITARY: lambda value: Operator(_square(value)),
     SaveKind.SUPEROP: lambda value: SuperOp(_square(value)),
+    SaveKind.STABILIZER: lambda value: StabilizerState(_clifford(value)),
+    SaveKind.CLIFFORD: lambda value: _clifford(value),
 }
+
+
+def _clifford(value: NDArray[Any]) -> Clifford:
+    """Return the Clifford of destabilizers and stabilizers.
+
+    Their rows are packed bits of X, of Z, and a sign.
+    """
+    # A row of n qubits has 2 n + 1 bits, and there are 2 n rows.
+    rows = next(rows for rows in range(2, value.size + 1, 2) if rows * (rows // 8 + 1) == value.size)
+    bits = np.unpackbits(value.reshape(rows, -1), axis=1, bitorder="little")
+    return Clifford(bits[:, : rows + 1].astype(np.bool_), validate=False)
 
 
 def _made(kind: SaveKind, value: NDArray[Any]) -> Any:

@@ -31,6 +31,7 @@ from qfleet.lowering.reader import Reader
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.saves import is_save, lower_save, saves_state
+from qfleet.lowering.stabilizers import preparation
 from qfleet.lowering.tables import (
     density_rows,
     diagonal_rows,
@@ -44,6 +45,7 @@ from qfleet.wire.program.operations import Op
 _NOTHING = Rows()
 #: Aer's instructions, known by their names.
 _SETS = {"set_density_matrix": density_rows, "set_superop": superop_rows}
+_SET_STABILIZER = "set_stabilizer"
 _RESET = Rows([shape_of(Op.RESET)], [0])
 
 
@@ -148,10 +150,21 @@ class Operations:
         if operation.name in _SETS and len(operation.params) == 1:
             self.context.refuse_in_unitary()
             return _SETS[operation.name](operation.params[0], self.context.tables, operation.num_qubits)
+        if operation.name == _SET_STABILIZER and len(operation.params) == 1:
+            return self._stabilizer(operation)
         if is_error(operation):
             self.context.refuse_in_unitary()
             return error_rows(operation)
         return None
+
+    def _stabilizer(self, operation: Any) -> Rows:
+        """Return rows that reset all qubits, and prepare a stabilizer state."""
+        self.context.refuse_in_unitary()
+        rows, qubits = Rows(), range(operation.num_qubits)
+        for qubit in qubits:
+            rows.splice(_RESET, [qubit], [])
+        rows.splice(self.lower_circuit(preparation(operation.params[0], operation.num_qubits)), [*qubits], [])
+        return rows
 
     def _non_unitary(self, operation: Reset | Initialize) -> Rows:
         self.context.refuse_in_unitary()

@@ -24,9 +24,7 @@ METHOD_LABEL: Final = "_method_"
 NAMES: Final = (_STATE, *INSTRUCTIONS)
 #: The instructions that aren't supported, with those to use instead.
 _INSTEAD: Final = {
-    "save_clifford": "`save_statevector` or `save_unitary`",
     "save_matrix_product_state": "`save_statevector`",
-    "save_stabilizer": "`save_statevector`",
 }
 #: Labels that a result uses for its own data.
 _RESERVED: Final = frozenset({"counts", "memory"})

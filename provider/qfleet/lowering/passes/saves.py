@@ -18,7 +18,11 @@ from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity, Save, SaveKind
 
 #: By method, the save that a ``save_state`` becomes; for all others it is that of the statevector.
-_KINDS: Final = {"density_matrix": SaveKind.DENSITY_MATRIX, "superop": SaveKind.SUPEROP}
+_KINDS: Final = {
+    "density_matrix": SaveKind.DENSITY_MATRIX,
+    "superop": SaveKind.SUPEROP,
+    "stabilizer": SaveKind.STABILIZER,
+}
 
 
 def resolve_saves(

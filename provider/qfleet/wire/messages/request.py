@@ -124,7 +124,7 @@ METHODS: Final[Mapping[str, MethodSpec]] = MappingProxyType(
                 purpose=_Q.MATRIX,
                 exponent=2,
             ),
-            MethodSpec("stabilizer", "a tableau of stabilizers", _COUNTED, _OBSERVED, is_clifford=True),
+            MethodSpec("stabilizer", "a tableau of stabilizers", _COUNTED, _OBSERVED | {_Q.TABLEAU}, is_clifford=True),
             MethodSpec(
                 "matrix_product_state",
                 "a matrix product state",

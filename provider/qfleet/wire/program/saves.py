@@ -57,6 +57,10 @@ class SaveKind(IntEnum):
     EXPECTATION_VALUES_AND_SQUARES = 12
     #: The superoperator of all operations so far.
     SUPEROP = 13
+    #: The stabilizers of all qubits.
+    STABILIZER = 14
+    #: The same, with destabilizers: a Clifford that makes the state of |0...0>.
+    CLIFFORD = 15
 
 
 #: ``single``: from the last shot; ``list``: from each shot; ``accum``: added up over shots; ``average``: their mean.
@@ -90,6 +94,8 @@ class Quantity(Enum):
     MATRIX = auto()
     #: the superoperator of all operations so far
     SUPEROP = auto()
+    #: destabilizers and stabilizers of all qubits
+    TABLEAU = auto()
 
 
 _SINGLE: Final = ("single", "list")
@@ -105,7 +111,7 @@ class SaveSpec(NamedTuple):
     instruction: str = ""
     payload: Payload = Payload.NONE
     #: The dtype of an entry's numbers. ``state`` is the dtype of the state's amplitudes.
-    numbers: Literal["state", "complex128", "float64"] = "float64"
+    numbers: Literal["state", "complex128", "float64", "uint8"] = "float64"
     #: Subtypes without ``c_``.
     manners: tuple[str, ...] = _AVERAGED
     #: True if it acts on all qubits.
@@ -146,6 +152,10 @@ SAVE_SPECS: Final = (
              manners=("average",), most_qubits=MAX_QUBITS, squares=True),
     SaveSpec(_K.SUPEROP, _Q.SUPEROP, "save_superop",
              numbers="state", manners=_SINGLE, whole_state=True, most_qubits=MAX_SUPEROP_QUBITS),
+    SaveSpec(_K.STABILIZER, _Q.TABLEAU, "save_stabilizer",
+             numbers="uint8", manners=_SINGLE, whole_state=True, most_qubits=MAX_QUBITS),
+    SaveSpec(_K.CLIFFORD, _Q.TABLEAU, "save_clifford",
+             numbers="uint8", manners=_SINGLE, whole_state=True, most_qubits=MAX_QUBITS),
 )
 # fmt: on
 SAVE_SPEC: Final[Mapping[SaveKind, SaveSpec]] = MappingProxyType({spec.kind: spec for spec in SAVE_SPECS})
@@ -265,7 +275,17 @@ def value_type(kind: SaveKind, precision: str) -> str:
             return "<c16" if precision == "double" else "<c8"
         case "complex128":
             return "<c16"
+        case "uint8":
+            return "|u1"
     return "<f8"
+
+
+def tableau_size(num_qubits: int) -> int:
+    """Return the bytes of all destabilizers and stabilizers.
+
+    Each has a row of bits: those of X, those of Z, and its sign.
+    """
+    return 2 * num_qubits * (-(-(2 * num_qubits + 1) // 8))
 
 
 def value_size(save: Save, num_qubits: int, num_targets: int) -> int:
@@ -284,6 +304,8 @@ def value_size(save: Save, num_qubits: int, num_targets: int) -> int:
             return 1 << 2 * num_qubits
         case Quantity.SUPEROP:
             return 1 << 4 * num_qubits
+        case Quantity.TABLEAU:
+            return tableau_size(num_qubits)
         case Quantity.PROBABILITIES:
             return 1 << num_targets
         case Quantity.DENSITY_MATRIX:

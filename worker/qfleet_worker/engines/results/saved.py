@@ -9,7 +9,7 @@ list in the order of the shots.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,18 @@ class MatrixAnswers(Protocol):
 
     def amplitudes(self, wires: Sequence[int], factor: complex) -> NDArray[np.complexfloating]:
         """See `Answers.amplitudes`."""
+        ...
+
+
+@runtime_checkable
+class TableauAnswers(Protocol):
+    """A state with stabilizers."""
+
+    def tableau(self) -> NDArray[np.uint8]:
+        """Return the destabilizers and stabilizers of all qubits.
+
+        They are rows of packed bits: of X, of Z, and a sign.
+        """
         ...
 
 
@@ -197,6 +209,10 @@ class Saver:
                 return probabilities
             case Quantity.DENSITY_MATRIX:
                 return answers.density_matrix(step.targets)
+            case Quantity.TABLEAU:
+                if not isinstance(answers, TableauAnswers):
+                    raise EngineError("its state has no stabilizers; take method='stabilizer'")
+                return answers.tableau()
         return sum_terms(save, answers.expectation_values(step.targets, *save.paulis()[:2]))
 
 

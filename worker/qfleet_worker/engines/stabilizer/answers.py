@@ -14,15 +14,18 @@ from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.density.transfer import to_density_matrix
 from qfleet_worker.engines.stabilizer.kernels import outcomes
 from qfleet_worker.engines.stabilizer.outcome_space import basis_space
-from qfleet_worker.engines.stabilizer.tableau import Tableau
+from qfleet_worker.engines.stabilizer.tableau import Tableau, words_for
 
 NO_AMPLITUDES: Final = "a stabilizer state has no amplitudes; save the density matrix of some qubits, or probabilities"
+
+
+_FIRST: Final = np.zeros(1, np.int64)
 
 
 class StabilizerAnswers(NamedTuple):
     """One state; see `qfleet_worker.engines.states.contract.Answers`."""
 
-    tableau: Tableau
+    tableau_of: Tableau
     #: shape (1, words)
     frame: NDArray[np.uint64]
 
@@ -47,7 +50,7 @@ class StabilizerAnswers(NamedTuple):
 
     def _space(self, wires: Sequence[int]) -> tuple[int, NDArray[np.int64]]:
         """Return one value of some wires, and the directions to all others."""
-        space = basis_space(self.tableau, self.frame, np.array(wires, np.int64))
+        space = basis_space(self.tableau_of, self.frame, np.array(wires, np.int64))
         rows = np.zeros((1 + len(space.directions), 8), np.uint8)
         rows[:, : len(space.columns)] = np.concatenate([space.origins, space.directions])
         numbers = rows.view("<i8")[:, 0].astype(np.int64)
@@ -57,14 +60,40 @@ class StabilizerAnswers(NamedTuple):
         self, wires: Sequence[int], x_masks: NDArray[np.integer], z_masks: NDArray[np.integer]
     ) -> NDArray[np.float64]:
         """See `Answers.expectation_values`."""
-        one = np.zeros(1, np.int64)
-        values: NDArray[np.float64] = expectation_values(self.tableau, self.frame, one, wires, x_masks, z_masks)[0]
+        values: NDArray[np.float64] = expectation_values(self.tableau_of, self.frame, _FIRST, wires, x_masks, z_masks)[
+            0
+        ]
         return values
 
     def density_matrix(self, wires: Sequence[int]) -> NDArray[np.complex128]:
         """See `Answers.density_matrix`."""
         digits = np.arange(4 ** len(wires))
         return to_density_matrix(self.expectation_values(wires, *pauli_masks(digits, len(wires))), len(wires))
+
+    def tableau(self) -> NDArray[np.uint8]:
+        """See `qfleet_worker.engines.results.saved.TableauAnswers`."""
+        size = len(self.tableau_of.places) // 2
+        images = self._images(size)
+        wires, none = range(size), np.zeros_like(self.frame)
+        # The images of X have signs where those of Z are X before the Clifford.
+        signs = [
+            expectation_values(self.tableau_of.turned(), none, _FIRST, wires, *_masks(images[:size]))[0],
+            expectation_values(self.tableau_of, self.frame, _FIRST, wires, *_masks(images[size:]))[0],
+        ]
+        rows = np.column_stack([images, np.concatenate(signs) < 0])
+        return np.packbits(rows, axis=1, bitorder="little")
+
+    def _images(self, size: int) -> NDArray[np.bool_]:
+        """Return the Paulis that the Clifford makes of X and of Z.
+
+        Returns:
+            Shape (2 * qubits, 2 * qubits): for X of each qubit and then Z of each, the bits of X and then of Z.
+        """
+        bits = np.unpackbits(self.tableau_of.rows[self.tableau_of.places].view(np.uint8), axis=1, bitorder="little")
+        width = bits.shape[1] // 2
+        x, z = bits[:, :size].astype(np.bool_), bits[:, width : width + size].astype(np.bool_)
+        # Two Paulis commute if their images do.
+        return np.block([[z[size:].T, z[:size].T], [x[size:].T, x[:size].T]])
 
     def amplitudes(self, wires: Sequence[int], factor: complex) -> ComplexArray:  # noqa: ARG002 - the contract's
         """Raise an error; see `Answers.amplitudes`."""
@@ -73,6 +102,15 @@ class StabilizerAnswers(NamedTuple):
     def amplitudes_at(self, wires: Sequence[int], basis_states: NDArray[np.int64]) -> ComplexArray:  # noqa: ARG002
         """Raise an error; see `Answers.amplitudes_at`."""
         raise EngineError(NO_AMPLITUDES)
+
+
+def _masks(bits: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return the wide masks of Paulis, from rows of bits of X and then of Z."""
+    size = bits.shape[1] // 2
+    padded = np.zeros((2, len(bits), 64 * words_for(size)), np.bool_)
+    padded[0, :, :size], padded[1, :, :size] = bits[:, :size], bits[:, size:]
+    x, z = np.packbits(padded, axis=2, bitorder="little").view("<u8").astype(np.uint64)
+    return x, z
 
 
 def pauli_masks(numbers: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

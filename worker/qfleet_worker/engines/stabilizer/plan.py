@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
+from qfleet.wire.program.saves import Quantity
 from qfleet_worker.engines.driver.stretches import Stretch, last_uses
 from qfleet_worker.engines.stabilizer.codes import Elementary
 from qfleet_worker.engines.stabilizer.elementary import Elementaries, elementary
@@ -76,6 +77,9 @@ class _Compiler:
         program = stretch.program
         self._program = program
         self._rows = elementary(program)
+        if any(save.spec.quantity is Quantity.TABLEAU for save in program.saves):
+            # Frames don't know the signs of destabilizers: Z is S twice.
+            self._rows = _without_paulis(self._rows)
         self._events = (event_numbers(program) + stretch.events_before).tolist()
         self._last_use = last_uses(program) if stretch.last else np.full(program.num_qubits, len(program))
         #: the ordinal of each measurement, by its row
@@ -143,6 +147,18 @@ class _Compiler:
             flips = tuple(program.flips[2 * ordinal : 2 * ordinal + 2].tolist())
             step = MeasureStep(event=event, wire=first, clbits=(second,) if is_read else (), flips=flips or None)
             self._steps.append(step)
+
+
+def _without_paulis(rows: Elementaries) -> Elementaries:
+    """Return operations with gates that aren't Paulis in place of these."""
+    every = [[code] for code in Elementary]
+    every[Elementary.X], every[Elementary.Z] = [Elementary.SX] * 2, [Elementary.S] * 2
+    every[Elementary.Y] = [*every[Elementary.X], *every[Elementary.Z]]
+    counts = np.array([len(codes) for codes in every])[rows.codes]
+    at = np.repeat(np.arange(len(counts)), counts)
+    places = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.array([codes + [0] * (4 - len(codes)) for codes in every], np.uint8)
+    return Elementaries(table[rows.codes[at], places], rows.first[at], rows.second[at], rows.rows[at])
 
 
 def _targets(program: Program, rows: NDArray[np.int64]) -> list[tuple[int, ...]]:

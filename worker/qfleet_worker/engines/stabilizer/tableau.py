@@ -45,6 +45,14 @@ class Tableau:
         copied.history, copied.holders = self.history, 1
         return copied
 
+    def turned(self) -> Tableau:
+        """Return the tableau with an H of each qubit before all else."""
+        turned, words = self.copy(), self.rows.shape[1] // 2
+        x, z = self.rows[:, :words], self.rows[:, words:]
+        turned.rows = np.concatenate([z, x], axis=1)
+        turned.powers = ((self.powers + 2 * np.bitwise_count(x & z).sum(axis=1)) & 3).astype(np.uint8)
+        return turned
+
     @property
     def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]]:
         """Return the rows, their powers and their places."""
