@@ -27,7 +27,7 @@ Run = Callable[[], object]
 #: The modules of the peers; none of them needs to be installed.
 PEER_MODULES = {
     "qiskit_aer", "qulacs", "qsimcirq", "cirq", "maestro", "pennylane_lightning",
-    "pennylane_lightning.lightning_kokkos_ops",
+    "pennylane_lightning.lightning_kokkos_ops", "stim",
 }  # fmt: skip
 #: A run that takes this long has nothing to warm up: its first time counts.
 LONG_SECONDS = 2.0
@@ -37,7 +37,7 @@ TURN_SECONDS = 0.01
 QUICK_SECONDS, MORE = 0.25, 5
 _PACKAGES = [
     "qfleet", "numpy", "numba", "qiskit", "qiskit-aer", "qulacs", "qsimcirq", "pennylane-lightning",
-    "pennylane-lightning-kokkos", "qoro-maestro",
+    "pennylane-lightning-kokkos", "qoro-maestro", "stim",
 ]  # fmt: skip
 
 

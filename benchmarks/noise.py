@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from _contenders import Contender, compared
 from _measure import Comparison, Options, Run, machine
 from _noisy import Work, brick, depolarizing, on_device, on_large_device, randomized_benchmarking, relaxation
 from _noisy_count import operations
@@ -39,14 +40,6 @@ from qfleet_worker.machine.allocator import keep_freed_memory
 PEERS = ["aer", "aer_shots", "aer_branching", "aer_exact", "qulacs", "qsim"]
 #: Strengths of the depolarization in a sweep.
 SWEEP = [0.0005 * (1 + step) for step in range(30)]
-
-
-class Contender(NamedTuple):
-    """A way to run a case."""
-
-    make: Callable[[], Run]
-    #: the case's time over that of the run
-    scale: float = 1.0
 
 
 class Fleets(NamedTuple):
@@ -84,22 +77,9 @@ def main() -> None:
     with FleetProvider.local(workers=1) as one, FleetProvider.local(workers=2) as two:
         for name in arguments.cases:
             contenders = CASES[name](Fleets(one, two, arguments.threads, arguments.quick))
-            row = comparison.compare("noise", name, 0, {key: each.make for key, each in contenders.items()})
-            seconds = {key: value * contenders[key].scale for key, value in row.values.items()}
-            scaled = {key: contenders[key].scale for key in seconds if contenders[key].scale != 1}
-            report["rows"].append({"case": name, "seconds": seconds, "scaled": scaled})
-            print(_line(name, seconds, scaled), flush=True)
+            report["rows"].append(compared(comparison, "noise", name, contenders))
             if arguments.json:
                 arguments.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-
-
-def _line(name: str, seconds: dict[str, float], scaled: dict[str, float]) -> str:
-    """Return milliseconds of each contender, and how many times ours they are."""
-    ours = seconds["ours"]
-    cells = [
-        f"{key}{'~' if key in scaled else ''} {value * 1e3:.4g} ({value / ours:.3g})" for key, value in seconds.items()
-    ]
-    return f"{name:12} " + "  ".join(cells)
 
 
 def ours(provider: FleetProvider, work: Work, threads: int, method: Method = "automatic") -> Contender:

@@ -30,9 +30,25 @@ from qfleet_worker.engines.stabilizer.kernels.frames import (
 )
 from qfleet_worker.engines.stabilizer.tableau import Reference
 
-#: Operations after which a random Z makes no difference.
-_NOTHING_KEPT: Final = (Elementary.MEASURE, Elementary.RESET)
-_PAULIS: Final = (Elementary.X, Elementary.Y, Elementary.Z)
+
+def _flags(*codes: Elementary) -> NDArray[np.bool_]:
+    """Return a flag for each code, True for these."""
+    flags = np.zeros(256, np.bool_)
+    flags[list(codes)] = True
+    return flags
+
+
+_IS_PAULI: Final = _flags(Elementary.X, Elementary.Y, Elementary.Z)
+_HAS_TWO_QUBITS: Final = _flags(Elementary.CX, Elementary.CZ, Elementary.SWAP)
+#: True if a random Z before an operation makes no difference.
+_FORGETS_Z: Final = _flags(Elementary.MEASURE, Elementary.RESET)
+#: True if an operation mixes the Paulis of a frame.
+_MIXES: Final = ~_flags(Elementary.X, Elementary.Y, Elementary.Z, Elementary.NOISE)
+#: By the letter, the step that some shots have of it, and the Paulis with that letter.
+_OF_SOME: Final = (
+    (X_WHERE, _flags(Elementary.X, Elementary.Y)),
+    (Z_WHERE, _flags(Elementary.Y, Elementary.Z)),
+)
 
 
 class _Compared(NamedTuple):
@@ -64,7 +80,7 @@ def frame_steps(program: Program, plan: FramePlan, errors: FrameErrors, referenc
     codes[measured[_reads(own)[measured]]] = READ
     noisy = own.codes == Elementary.NOISE
     codes[noisy & compared.parted] = NOISE_WHERE
-    kept = ~np.isin(own.codes, _PAULIS)
+    kept = ~_IS_PAULI[own.codes]
     kept[noisy] = errors.happens[own.second[noisy]]
     flips = np.flatnonzero(errors.flip_kinds >= 0)
     # Those of one operation in their order; then what is computed before the next one.
@@ -102,9 +118,11 @@ def _table(
 
 def _paulis_of_some(plan: FramePlan, compared: _Compared) -> list[NDArray[np.int32]]:
     """Return steps for Paulis that some shots skip."""
+    if not plan.places:
+        return []
     own, found = plan.elementaries, []
-    for code, letters in ((X_WHERE, (Elementary.X, Elementary.Y)), (Z_WHERE, (Elementary.Y, Elementary.Z))):
-        at = np.flatnonzero(compared.parted & np.isin(own.codes, letters))
+    for code, has_letter in _OF_SOME:
+        at = np.flatnonzero(compared.parted & has_letter[own.codes])
         second = 2 * plan.where + ~compared.skipped[at]
         found.append(_table(at, code, own.first[at], second.astype(np.int32)))
     return found
@@ -115,14 +133,14 @@ def _reads(own: Elementaries) -> NDArray[np.bool_]:
 
     So is one that is never used again. Paulis and noise in between make no difference.
     """
-    mixing = np.flatnonzero((own.codes != Elementary.NOISE) & ~np.isin(own.codes, _PAULIS))
-    pairs = np.isin(own.codes[mixing], (Elementary.CX, Elementary.CZ, Elementary.SWAP))
+    mixing = np.flatnonzero(_MIXES[own.codes])
+    pairs = _HAS_TWO_QUBITS[own.codes[mixing]]
     at = np.concatenate([mixing, mixing[pairs]])
     qubits = np.concatenate([own.first[mixing], own.second[mixing[pairs]]])
     order = np.lexsort((at, qubits))
     at, qubits = at[order], qubits[order]
     last = np.append(qubits[1:] != qubits[:-1], True)
-    following = np.append(np.isin(own.codes[at[1:]], _NOTHING_KEPT), True)
+    following = np.append(_FORGETS_Z[own.codes[at[1:]]], True)
     reads = np.zeros(len(own.codes), np.bool_)
     reads[at] = last | following
     return reads
