@@ -8,8 +8,9 @@ instruction by instruction, in a tenth of that time, so it may be changed, or ma
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from qiskit.circuit import Barrier, CircuitInstruction, Measure, QuantumCircuit
@@ -24,6 +25,14 @@ from qfleet.wire.messages.request import Output
 _CIRCUITS: Final = 8
 _INSTRUCTIONS: Final = 2000
 _BYTES: Final = 1 << 17
+#: Options that don't change what a circuit becomes.
+_WITHOUT_EFFECT: Final[Mapping[str, Any]] = {
+    "seed_simulator": None,
+    "parameter_binds": None,
+    "max_parallel_threads": 0,
+    "max_job_size": None,
+    "priority": "normal",
+}
 
 
 class _Kept(NamedTuple):
@@ -54,10 +63,7 @@ def encode_circuit(
 
     See `qfleet.submission.encode.lower_circuit` and `encode_lowered`.
     """
-    wanted = (
-        output, list(observables), num_observables, exact, options.shots, options.method, options.precision,
-        options.memory, options.max_memory_mb, options.max_shot_size,
-    )  # fmt: skip
+    wanted = (output, list(observables), num_observables, exact, dataclasses.replace(options, **_WITHOUT_EFFECT))
     plain = options.noise_model is None and options.initial_statevector is None and type(circuit) is QuantumCircuit
     if plain:
         for kept in tuple(_kept):

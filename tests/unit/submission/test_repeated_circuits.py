@@ -116,12 +116,15 @@ def test_other_wishes(lowered: list[str]) -> None:
         assert encode_circuit(given, options, Output.COUNTS) == fresh(given, options)
     encode_circuit(given, dataclasses.replace(OPTIONS, max_memory_mb=1000), Output.COUNTS)
     encode_circuit(given, dataclasses.replace(OPTIONS, max_shot_size=10), Output.COUNTS)
+    for bond in (2, 3):
+        cut = dataclasses.replace(OPTIONS, method="matrix_product_state", matrix_product_state_max_bond_dimension=bond)
+        assert encode_circuit(given, cut, Output.COUNTS).request.bond == bond
     bare = QuantumCircuit(2)
     bare.h(0)
     for label in ("ZZ", "XI"):
         encode_circuit(bare, OPTIONS, Output.EXPECTATION_VALUES, [SparseObservable(label)])
     encode_circuit(bare, OPTIONS, Output.EXPECTATION_VALUES, [SparseObservable("XI")], exact=True)
-    assert len(lowered) == 10
+    assert len(lowered) == 12
 
 
 def test_circuits_that_may_mean_other_things_are_not_kept(lowered: list[str]) -> None:
