@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfleet_worker.machine.arrays import empty
+
 #: Parts that each thread's work is cut into, so that a delayed thread doesn't delay all.
 PARTS = 4
 
@@ -64,7 +66,7 @@ class ThreadTeam:
         """
         kept: NDArray[Any] | None = getattr(self._rooms, dtype.char, None)
         if kept is None or len(kept) < size:
-            kept = np.empty(size, dtype)
+            kept = empty(size, dtype)
             setattr(self._rooms, dtype.char, kept)
         return kept
 

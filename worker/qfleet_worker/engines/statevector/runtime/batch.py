@@ -33,6 +33,7 @@ from qfleet_worker.engines.statevector.runtime.parameter_sets import is_one_stag
 from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
 from qfleet_worker.engines.threads import ThreadTeam
+from qfleet_worker.machine.arrays import empty
 
 #: Wires at most.
 MAX_WIRES = 10
@@ -65,7 +66,7 @@ class BatchSource:
         # Rows are copied when their number grows.
         self.free = self._all = max(1, budget // (2 * state.capacity_bytes))
         #: memory that is used as a stack, and how many of its rows are in use
-        self.pool = np.empty((self._all if pooled else 0, self.size), self.dtype)
+        self.pool = empty((self._all if pooled else 0, self.size), self.dtype)
         self.top = 0
         directions = np.exp(2j * np.pi * (np.arange(self.size) * 0.7548776662466927 % 1)) / np.sqrt(self.size)
         self.directions = directions.astype(self.dtype)
@@ -81,7 +82,7 @@ class BatchSource:
         """Return copies of rows, behind all earlier copies; see `States.fork`."""
         begin, end = self.top, self.top + len(which)
         pooled = end <= len(self.pool)
-        copies = self.pool[begin:end] if pooled else np.empty((len(which), self.size), self.dtype)
+        copies = self.pool[begin:end] if pooled else empty((len(which), self.size), self.dtype)
         real = states.real.dtype
         none = np.zeros(len(which), np.int64)
         x, z = (none, none) if paulis is None else _masks(paulis)
@@ -235,7 +236,7 @@ class Batch:
         sources = np.concatenate([np.arange(len(self)), ways.states])
         values = np.concatenate([ways.first, ways.ways])
         factors = 1 / np.sqrt(weights[sources, values])
-        out = np.empty((len(sources), self._source.size), self._source.dtype)
+        out = empty((len(sources), self._source.size), self._source.dtype)
         rows.collapse(
             self._states, sources, values.astype(np.bool_), factors, 1 << step.wire, isinstance(step, ResetStep), out
         )

@@ -20,6 +20,7 @@ from qfleet_worker.engines.statevector.compiler.values import refill
 from qfleet_worker.engines.statevector.kernels.layout import STAGE_LOCAL, Tables, Values
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
 from qfleet_worker.engines.threads import ThreadTeam
+from qfleet_worker.machine.arrays import empty
 
 #: Bytes of values that are written at a time, and parameter sets at most: they stay in a core's cache.
 BATCH_BYTES = 1 << 20
@@ -48,7 +49,7 @@ def run_sets(
     """
     # A vector has 4 or 8 amplitudes.
     wires = max(num_qubits, 2 if dtype == np.complex128 else 3)
-    states = np.empty((len(params), 1 << wires), dtype)
+    states = empty((len(params), 1 << wires), dtype)
     norms = np.empty(len(params))
 
     def work(begin: int, end: int) -> None:
@@ -103,7 +104,7 @@ def run_set(
     """
     double = dtype == np.complex128
     wires = max(num_qubits, 2 if double else 3)
-    state = np.empty(1 << wires, dtype)
+    state = empty(1 << wires, dtype)
     floats = state.view(np.float64 if double else np.float32)
     _, operations, values, recipe, _ = tables
     if len(recipe):

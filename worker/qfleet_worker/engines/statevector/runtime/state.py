@@ -31,6 +31,7 @@ from qfleet_worker.engines.statevector.runtime.norms import check_norm
 from qfleet_worker.engines.statevector.runtime.paulis import expectation_values
 from qfleet_worker.engines.statevector.runtime.sampling import Sampler, sums_in_stage
 from qfleet_worker.engines.threads import ThreadTeam
+from qfleet_worker.machine.arrays import empty
 
 _run_stage = flat(execute.run_stage)
 
@@ -67,7 +68,7 @@ class State:
         self.num_wires = num_wires
         # A vector has 4 or 8 amplitudes.
         self._room = max(num_wires, 2 if dtype == np.complex128 else 3)
-        self._all = np.empty(1 << self._room, dtype) if memory is None else memory.view(dtype)
+        self._all = empty(1 << self._room, dtype) if memory is None else memory.view(dtype)
         self._floats = self._all.view(np.float64 if dtype == np.complex128 else np.float32)
         self._team = team
         self._sampled = sampled
@@ -132,7 +133,7 @@ class State:
             self._use(snapshot.amplitudes)
             return
         # What is here may have been put aside.
-        self._use(np.empty_like(self._all))
+        self._use(empty(len(self._all), self.dtype))
         parts.scatter(self._all, snapshot.amplitudes, self.known)
 
     def put_aside(self) -> Snapshot:
@@ -214,13 +215,13 @@ class State:
     def projected(self, wire: int, value: int, weight: float) -> Snapshot:
         """Return the result of `project`, and leave the state as it is."""
         known = self.known & ~(1 << wire)
-        amplitudes = np.empty(1 << popcount(known), self.dtype)
+        amplitudes = empty(1 << popcount(known), self.dtype)
         parts.gather(self._all, amplitudes, known, value << wire, 1 / math.sqrt(weight))
         return Snapshot(amplitudes, known, {**self.values, wire: value})
 
     def copied(self) -> Snapshot:
         """Return a copy of the state, which stays as it is."""
-        amplitudes = np.empty(1 << popcount(self.known), self.dtype)
+        amplitudes = empty(1 << popcount(self.known), self.dtype)
         parts.gather(self._all, amplitudes, self.known, 0, 1.0)
         return Snapshot(amplitudes, self.known, dict(self.values))
 

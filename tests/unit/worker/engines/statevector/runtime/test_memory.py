@@ -11,8 +11,11 @@ from qfleet.lowering.lower import lower
 from qfleet.wire.messages.request import Output, Request
 from qfleet_worker.engines.contract import Experiment, Outcome
 from qfleet_worker.engines.statevector.runtime.memory import KeptMemory
+from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
+from qfleet_worker.engines.threads import ThreadTeam
 from qfleet_worker.machine.allocator import KEPT_ARRAY_BYTES
+from qfleet_worker.machine.arrays import empty
 
 #: The fewest with a state that the C library doesn't keep, in double precision.
 QUBITS = (KEPT_ARRAY_BYTES // 16).bit_length() - 1
@@ -31,6 +34,16 @@ def test_the_next_state_of_the_same_size_or_less_has_the_same_memory() -> None:
         assert (len(taken), taken.ctypes.data) == (size, first.ctypes.data)
         taken[:] = 1
         assert taken.all()
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+def test_states_begin_at_the_border_of_a_cache_line(dtype: type[np.complexfloating]) -> None:
+    # Some, since memory may begin there by chance.
+    arrays = [empty((3, 1 << bits), np.dtype(dtype)) for bits in (11, 12, 18, 19)]
+    arrays += [ThreadTeam(1).room(1 << 14, np.dtype(np.float64)), State(14, np.dtype(dtype), ThreadTeam(1)).amplitudes]
+    assert [array.ctypes.data % 64 for array in arrays] == [0] * len(arrays)
+    assert all(array.flags.c_contiguous and array.flags.writeable for array in arrays)
+    assert empty(5, np.dtype(dtype)).shape == (5,)
 
 
 def test_small_states_and_large_ones_get_none() -> None:
