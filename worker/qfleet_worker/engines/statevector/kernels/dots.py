@@ -26,6 +26,7 @@ _APART = 4
 #: Elements of a vector, and the fewest of a row, by the bytes of an element.
 WIDTH = {8: 8, 4: 16}
 MIN_ELEMENTS = {size: _APART * width for size, width in WIDTH.items()}
+MIN_BYTES = _APART * 64
 #: Elements that `square_row` takes at a time.
 SQUARED = _APART * 8
 #: Masks, and indices, that the signs of `sign_tables` are of.
@@ -64,26 +65,27 @@ class _Pairs(Vectors):
 
 
 @intrinsic
-def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_signs, z):  # type: ignore[no-untyped-def]
+def dot_row(typingctx, state, a, b, size, gap, flip, lanes, imaginary, signs, lane_signs, z):  # type: ignore[no-untyped-def]
     """Sum a row's products with its partner, with signs.
 
     Amplitude j of the row at `a` is multiplied by its partner and by ``(-1)**popcount(z & j)``. The products of the
     real parts count with the opposite sign if `imaginary`.
 
-    `size` is `MIN_ELEMENTS` times at most `SIGNS`. `signs` and `lane_signs` are those of `sign_tables`.
+    `size` is how many elements are read, `MIN_ELEMENTS` times at most `SIGNS`. After each `gap` elements, at least
+    `MIN_ELEMENTS`, as many are left out; if `gap` is 0, none are. `signs` and `lane_signs` are those of `sign_tables`.
     """
     index = types.int64
-    signature = types.float64(state, index, index, index, index, index, index, signs, lane_signs, index)
+    signature = types.float64(state, index, index, index, index, index, index, index, signs, lane_signs, index)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         double = is_double(sig.args[0])
         vectors = _Pairs(builder, double)
         width = vectors.width
-        amplitudes, sign_data, lane_data = (data(context, builder, sig.args[at], args[at]) for at in (0, 7, 8))
+        amplitudes, sign_data, lane_data = (data(context, builder, sig.args[at], args[at]) for at in (0, 8, 9))
         result = cgutils.alloca_once(builder, ir.DoubleType())
 
         def row_of(shift: int, bits: int, length: int) -> Any:
-            number = builder.and_(builder.lshr(args[9], ir.Constant(I64, shift)), ir.Constant(I64, (1 << bits) - 1))
+            number = builder.and_(builder.lshr(args[10], ir.Constant(I64, shift)), ir.Constant(I64, (1 << bits) - 1))
             return builder.mul(number, ir.Constant(I64, length))
 
         def sign(row: Any, at: Any) -> Any:
@@ -100,12 +102,13 @@ def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_si
             for total in sums:
                 builder.store(ir.Constant(vectors.vector, [0.0] * width), total)
             step = ir.Constant(I64, _APART * width)
-            with cgutils.for_range_slice(builder, ir.Constant(I64, 0), args[3], step, intp=I64) as (first, count):
-                together = sign(row, count)
+            with cgutils.for_range_slice(builder, ir.Constant(I64, 0), args[3], step, intp=I64) as (taken, _):
+                first = builder.add(taken, builder.and_(taken, builder.neg(args[4])))
+                together = sign(row, builder.lshr(first, ir.Constant(I64, (_APART * width).bit_length() - 1)))
                 for place, total in enumerate(sums):
                     at = builder.add(first, ir.Constant(I64, place * width))
                     left = builder.fmul(vectors.load(amplitudes, builder.add(args[1], at)), together)
-                    right = vectors.load(amplitudes, builder.add(args[2], builder.xor(at, args[4])))
+                    right = vectors.load(amplitudes, builder.add(args[2], builder.xor(at, args[5])))
                     right = vectors.shuffle(right, [i ^ code for i in range(width)])
                     builder.store(vectors.multiply_add(left, right, builder.load(total)), total)
             whole = None
@@ -120,7 +123,7 @@ def dot_row(typingctx, state, a, b, size, flip, lanes, imaginary, signs, lane_si
                 answer = add(answer, each)
             builder.store(answer, result)
 
-        vectors.each_pattern(args[5], args[6], emit)
+        vectors.each_pattern(args[6], args[7], emit)
         return builder.load(result)
 
     return signature, codegen

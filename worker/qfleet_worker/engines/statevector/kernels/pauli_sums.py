@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code, structure
 from qfleet_worker.engines.statevector.kernels.bits import is_odd, popcount
-from qfleet_worker.engines.statevector.kernels.dots import dot_row, mix_eight, mix_two, product_row
+from qfleet_worker.engines.statevector.kernels.dots import MIN_BYTES, dot_row, mix_eight, mix_two, product_row
 
 #: Amplitudes of a block and of a chunk, as powers of 2.
 BLOCK_BITS = 9
@@ -135,10 +135,13 @@ def _add_chunk(
                 continue
             lanes = _lanes(floats, x)
             flip = 2 * ((x & low) - lanes)
+            gap = _gap(floats, x, low)
+            count = size if gap else 2 * size
+            weight = 2.0 if gap else weight
             for term in range(begin_term, end_term):
                 z, kind = terms.z_masks[term], int(terms.imaginary[term])
                 value = weight * dot_row(
-                    floats, 2 * base, 2 * (base ^ x & ~low), 2 * size, flip, lanes, kind, signs.signs,
+                    floats, 2 * base, 2 * (base ^ x & ~low), count, gap, flip, lanes, kind, signs.signs,
                     signs.lane_signs, z & low,
                 )  # fmt: skip
                 sums[term] += -value if is_odd(z & base) else value
@@ -153,6 +156,21 @@ def _weight(base: int, partner: int) -> float:
     if partner == 0:
         return 1.0
     return 0.0 if base ^ partner < base else 2.0
+
+
+@inner_code
+def _gap(floats: NDArray[Any], x: int, low: int) -> int:
+    """Return how many elements of a block lie between those that suffice.
+
+    Where amplitudes of a block are each other's partners, one of two is enough; 0 if all are read.
+    """
+    if x & ~low:
+        return 0
+    highest = x
+    for shift in (1, 2, 4, 8):
+        highest |= highest >> shift
+    gap = highest + 1
+    return gap if gap * floats.itemsize >= MIN_BYTES else 0
 
 
 @inner_code
