@@ -19,7 +19,7 @@ from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.statevector.compiler import matrices, shapes
 from qfleet_worker.engines.statevector.compiler.gate_table import ANGLES, GATES, MATRIX_AT, POWERS_AT, SHAPE, TERMS
 from qfleet_worker.engines.statevector.compiler.plan import Segment, Wide, compile_program
-from qfleet_worker.engines.statevector.kernels import parts
+from qfleet_worker.engines.statevector.kernels import layout, parts
 from qfleet_worker.engines.statevector.runtime.state import State
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
 from qfleet_worker.engines.steps import MeasureStep
@@ -114,6 +114,29 @@ def test_chunks_of_zeros(seed: int, dtype: type) -> None:
             state.apply(plan.steps, at)
         found = state.statevector(plan, plan.phase)
         assert np.abs(found - oracle.statevector(program)).max() < (1e-12 if dtype is np.complex128 else 1e-5)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("local_bits", [8, 13])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_networks_of_controlled_x(layers: int, local_bits: int, precision: str) -> None:
+    rng, num_qubits = np.random.default_rng(layers), 12
+    gates = []
+    for _ in range(layers):
+        gates += [op(Op.RY, [qubit], [float(angle)]) for qubit, angle in enumerate(rng.uniform(-3, 3, num_qubits))]
+        # In stages, each window is local in one of them.
+        for window in [*[range(8)] * 20, *[range(4, 12)] * 20]:
+            target, control = rng.permutation(window)[:2].tolist()
+            gates.append(op(Op.X, [target], controls=[control if rng.integers(2) else ~control]))
+    program = oracle.program(num_qubits, 0, gates)
+    sizes = small_chunks(local_bits, 3)
+    plan = compile_program(program, 2 if precision == "double" else 3, chunks=sizes.chunks)
+    (segment,) = plan.steps
+    found = segment.tables.operations.rows[:, layout.OP_KERNEL].tolist().count(layout.PERMUTATION)
+    assert found >= layers
+    experiment = make_experiment(program, 1, 1, output="statevector", precision=precision, threads=2)
+    state = StatevectorSimulator(sizes=sizes).run(experiment).amplitudes
+    assert np.abs(state - oracle.statevector(program)).max() < (1e-12 if precision == "double" else 1e-5)
 
 
 @pytest.mark.parametrize("precision", ["double", "single"])

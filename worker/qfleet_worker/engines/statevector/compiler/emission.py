@@ -27,12 +27,15 @@ from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.kinds import CODES, MAX_TARGETS
 from qfleet_worker.engines.statevector.kernels.layout import (
     OP_COEFS,
+    OP_COUNT,
     OP_INTS,
     OP_KERNEL,
     OP_OUTSIDE,
     OP_OUTSIDE_VALUES,
     OP_STRIDES,
+    PERMUTATION,
 )
+from qfleet_worker.engines.statevector.kernels.permutations import BLOCK_BITS
 
 
 @built_in
@@ -145,6 +148,60 @@ def emit_permutation(gates: NDArray[Any], members: NDArray[Any], wires: int, fra
             if origin >> bit & 1:
                 ints[place] += strides[bit]
     return end
+
+
+@machine_code
+def emit_linear_permutation(gates: NDArray[Any], members: NDArray[Any], frame: Frame, op: NDArray[Any],
+                            ints: NDArray[Any], at: int) -> int:  # fmt: skip
+    """Write the operation of many X with at most one control each.
+
+    It is one pass; see `kernels.permutations`.
+
+    Args:
+        gates: int64, shape (gates, columns): those of a draft.
+        members: int64: the numbers of the gates, in order.
+        frame: the stage's chunks; all wires of the gates are local.
+        op: int64, shape (OP_COLUMNS,): gets the operation.
+        ints: int64: gets its integers.
+        at: where these begin.
+
+    Returns:
+        Where the next integers go.
+
+    Raises:
+        CompilerError: `ints` has no room.
+    """
+    block_bits = frame.lane_bits + BLOCK_BITS
+    first, changes = 1 << block_bits, frame.bits - block_bits
+    end = at + first + changes + 1
+    if changes < 0 or end > len(ints):
+        raise CompilerError("a defect of qfleet, please report it: a permutation has too many entries")
+    op[:] = 0
+    op[OP_KERNEL], op[OP_INTS], op[OP_COUNT] = PERMUTATION, at, 1 << changes
+    for index in range(first):
+        ints[at + index] = 2 * _origin(gates, members, frame, index)
+    # The next block's number differs from that of a block in all bits up to the lowest one that becomes 1.
+    none = _origin(gates, members, frame, 0)
+    change = 0
+    for bit in range(changes):
+        change ^= _origin(gates, members, frame, first << bit) ^ none
+        ints[at + first + bit] = 2 * change
+    ints[end - 1] = 0
+    return end
+
+
+@inner_code
+def _origin(gates: NDArray[Any], members: NDArray[Any], frame: Frame, index: int) -> int:
+    """Return where an amplitude was before X with one control at most."""
+    for item in range(len(members) - 1, -1, -1):
+        gate = gates[members[item]]
+        moved = True
+        for wire in range(len(frame.places) if gate[CONTROLS] else 0):
+            if gate[CONTROLS] >> wire & 1:
+                moved = index >> frame.places[wire] & 1 == gate[VALUES] >> wire & 1
+        if moved:
+            index ^= 1 << frame.places[gate[TARGETS]]
+    return index
 
 
 @inner_code

@@ -20,6 +20,7 @@ from qfleet_worker.engines.statevector.compiler.shapes import shape_of_one
 from qfleet_worker.engines.statevector.compiler.tape import COPY
 from qfleet_worker.engines.statevector.kernels.diagonals import table_sizes
 from qfleet_worker.engines.statevector.kernels.layout import (
+    DIAGONAL,
     DIAGONAL_COLUMNS,
     DIAGONAL_END,
     DIAGONAL_FIRST,
@@ -251,7 +252,7 @@ def emit_diagonals(draft: Draft, emitted: Emitted, members: NDArray[Any], frame:
     if counts[TABLE_TERMS] > first or diagonal[DIAGONAL_END] > diagonal[DIAGONAL_FIRST]:
         op = new_op(emitted)
         op[:] = 0
-        op[OP_KERNEL] = -1
+        op[OP_KERNEL] = DIAGONAL
         op[OP_INTS] = counts[DIAGONALS]
         counts[DIAGONALS] += 1
         counts[OPS] += 1

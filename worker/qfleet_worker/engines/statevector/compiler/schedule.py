@@ -33,6 +33,7 @@ from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires
 from qfleet_worker.engines.statevector.compiler.local_wires import better_locals, first_locals
 from qfleet_worker.engines.statevector.compiler.shapes import MIXED, REAL
 from qfleet_worker.engines.statevector.kernels.bits import popcount
+from qfleet_worker.engines.statevector.kernels.permutations import BLOCK_BITS
 
 #: What an item is made of: one gate; one-qubit gates of a kind; diagonals.
 SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
@@ -40,6 +41,8 @@ SINGLE, REAL_GROUP, MIXED_GROUP, FULL_GROUP, MERGED = range(5)
 GROUP_HIGH = 3
 #: Wires from which on a pass over the state takes longer than a search for better local wires.
 SEARCH_WIRES = 18
+#: Index bits of a chunk up to which, and passes from which on, many X are one linear permutation.
+LINEAR_BITS, LINEAR_PASSES = 13, 4
 
 
 class Order(NamedTuple):
@@ -326,3 +329,36 @@ def flips_together(gates: NDArray[Any], items: Items, item: int, end: int, allow
         wires |= touched
         number += 1
     return number, wires
+
+
+@inner_code
+def linear_together(gates: NDArray[Any], items: Items, item: int, end: int, frame: Frame) -> int:
+    """Count the next items that are X with at most one control.
+
+    Args:
+        gates: int64, shape (gates, columns): those of a draft.
+        items: those of a stage.
+        item: the first one.
+        end: the number of items.
+        frame: the stage's chunks.
+
+    Returns:
+        How many there are; 0 where they take so few passes that one for all would take longer.
+    """
+    if frame.bits > LINEAR_BITS or frame.bits <= frame.lane_bits + BLOCK_BITS:
+        return 0
+    high = frame.local & ~lane_wires(frame)
+    number = passes = 0
+    wires = -1
+    while item + number < end and items.kinds[item + number] == SINGLE:
+        gate = items.gates[items.bounds[item + number] - 1]
+        touched = gates[gate, CHANGES] | gates[gate, READS]
+        if gates[gate, KIND] != FLIP or touched & ~frame.local or popcount(gates[gate, CONTROLS]) > 1:
+            break
+        # As `flips_together` joins them.
+        wires |= touched
+        if touched & ~high or popcount(wires) > 4:
+            wires = touched if touched & ~high == 0 else -1
+            passes += 1
+        number += 1
+    return number if passes >= LINEAR_PASSES else 0

@@ -31,7 +31,11 @@ from qfleet_worker.engines.statevector.compiler.draft import (
     new_draft,
     without_second_pool,
 )
-from qfleet_worker.engines.statevector.compiler.emission import emit_gate, emit_permutation
+from qfleet_worker.engines.statevector.compiler.emission import (
+    emit_gate,
+    emit_linear_permutation,
+    emit_permutation,
+)
 from qfleet_worker.engines.statevector.compiler.frame import Frame, lane_wires, new_frame
 from qfleet_worker.engines.statevector.compiler.fusion import classify, fuse
 from qfleet_worker.engines.statevector.compiler.gate_table import GateTable
@@ -60,6 +64,7 @@ from qfleet_worker.engines.statevector.compiler.schedule import (
     Order,
     flips_together,
     itemise,
+    linear_together,
     new_items,
     stages,
 )
@@ -282,6 +287,11 @@ def _emit_item(
     if items.kinds[item] != SINGLE and len(members) > 1:
         counts[COEFS] = emit_group(gates, members, items.kinds[item], frame, op, sources, counts[COEFS])
         return 1
+    number = linear_together(gates, items, item, end, frame)
+    if number:
+        flips = items.gates[start : items.bounds[item + number - 1]]
+        counts[INTEGERS] = emit_linear_permutation(gates, flips, frame, op, emitted.ints, counts[INTEGERS])
+        return number
     number, wires = flips_together(gates, items, item, end, frame.local & ~lane_wires(frame))
     if number > 1 and popcount(wires) > 1:
         flips = items.gates[start : items.bounds[item + number - 1]]

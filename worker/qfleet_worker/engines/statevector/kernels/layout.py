@@ -17,12 +17,16 @@ from qfleet_worker.engines.machine_code.registry import structure
 STAGE_LOCAL, STAGE_FIRST_OP, STAGE_END_OP = range(3)
 STAGE_COLUMNS = 3
 
-#: An operation: its kernel, or -1 for a diagonal; where its coefficients and its integers begin (of a diagonal, its
-#: number); how many groups of vectors it has; `fixed`, `pattern`, `second` and the strides of the high targets, as
-#: `kernels.gates.call_kernel` takes them; and the controls outside of the chunk with their values.
+#: An operation: its kernel, `DIAGONAL` or `PERMUTATION`; where its coefficients and its integers begin (of a diagonal,
+#: its number); how many groups of vectors it has, or blocks of a permutation; `fixed`, `pattern`, `second` and the
+#: strides of the high targets, as `kernels.gates.call_kernel` takes them; and the controls outside of the chunk with
+#: their values.
 OP_KERNEL, OP_COEFS, OP_INTS, OP_COUNT, OP_FIXED, OP_PATTERN, OP_SECOND, OP_STRIDES = range(8)
 OP_OUTSIDE, OP_OUTSIDE_VALUES = 11, 12
 OP_COLUMNS = 13
+
+#: What an operation may have in place of a kernel; see `kernels.diagonals` and `kernels.permutations`.
+DIAGONAL, PERMUTATION = -1, -2
 
 #: A diagonal: its terms in the product form, from and to; where its low table begins, or -1; the high bits that select
 #: rows of that table, as a mask of high bits; those of them that select the row of its second part, which follows the

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code, structure
+from qfleet_worker.engines.machine_code.registry import compiled_for, inner_code, machine_code, structure
 from qfleet_worker.engines.statevector.kernels.bits import popcount, spread
 from qfleet_worker.engines.statevector.kernels.diagonals import Chunk, Factors, apply_diagonal, new_room
 from qfleet_worker.engines.statevector.kernels.dots import square_row
@@ -31,9 +31,11 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_PATTERN,
     OP_SECOND,
     OP_STRIDES,
+    PERMUTATION,
     Operations,
     Values,
 )
+from qfleet_worker.engines.statevector.kernels.permutations import permute
 from qfleet_worker.engines.statevector.kernels.runs import copy_run
 
 #: Runs that are fetched before they are copied.
@@ -100,6 +102,19 @@ def _sum_rows(
         sums[place // row] = square_row(work, offset + at, row)
 
 
+@machine_code
+def _new_spare(state: NDArray[Any], ops: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Return room for another chunk if an operation needs it."""
+    needed = False
+    for at in range(len(ops)):
+        needed |= ops[at, OP_KERNEL] == PERMUTATION
+    size = 2 << bits if needed else 0
+    room = np.empty(size + 64 // state.itemsize, state.dtype)
+    # As `qfleet_worker.machine.arrays.empty` does.
+    begin = (-room.ctypes.data % 64) // state.itemsize
+    return room[begin : begin + size]
+
+
 @structure(local="int64", known="int64", first_op="int64", end_op="int64", num_wires="int64")
 class Stage(NamedTuple):
     """One stage, and the state that it finds."""
@@ -154,6 +169,7 @@ def run_stage(  # noqa: C901 - a kernel
     places = np.empty(1 << (bits - run_bits), np.int64)
     for at in range(len(places)):
         places[at] = 2 * spread(at, upper)
+    spare = _new_spare(state, ops[first_op:end_op], bits)
     for chunk in range(begin, end):
         base = spread(chunk, outside)
         coef_at = chunk * steps[COEF_STEP]
@@ -176,6 +192,7 @@ def run_stage(  # noqa: C901 - a kernel
         else:
             work, offset = room, 0
             _gather(state, room, base, places, run, known)
+        spare_at, exchanged = 0, False
         for at in range(first_op, end_op):
             if base & ops[at, OP_OUTSIDE] != ops[at, OP_OUTSIDE_VALUES]:
                 continue
@@ -186,8 +203,15 @@ def run_stage(  # noqa: C901 - a kernel
                     ops[at, OP_FIXED], ops[at, OP_PATTERN], ops[at, OP_SECOND], ops[at, OP_STRIDES],
                     ops[at, OP_STRIDES + 1], ops[at, OP_STRIDES + 2], ops[at, OP_STRIDES + 3],
                 )  # fmt: skip
+            elif code == PERMUTATION:
+                permute(work, offset, spare, spare_at, ints, ops[at, OP_INTS], ops[at, OP_COUNT])
+                work, offset, spare, spare_at = spare, spare_at, work, offset
+                exchanged = not exchanged
             else:
                 apply_diagonal(work, Chunk(offset, bits, base), diagonals[ops[at, OP_INTS]], own, working)
+        if exchanged:
+            copy_run(spare, spare_at, work, offset, 2 << bits, work, offset)
+            work, offset, spare, spare_at = spare, spare_at, work, offset
         if len(sums):
             _sum_rows(work, offset, bits, base, places, run, sums, (2 << num_wires) // len(sums))
         if not in_place:

@@ -257,6 +257,21 @@ def test_a_permutation_without_room() -> None:
         emit_into(0b1111100, 64)
 
 
+def test_a_linear_permutation_without_room() -> None:
+    gates = np.zeros((1, draft.COLUMNS), np.int64)
+
+    def emit_into(bits: int, size: int) -> None:
+        frame = new_frame((1 << bits) - 1, bits, 2)
+        op_row, ints = np.zeros(layout.OP_COLUMNS, np.int64), np.zeros(size, np.int64)
+        emit.emit_linear_permutation(gates, np.zeros(1, np.int64), frame, op_row, ints, 0)
+
+    emit_into(8, 21)
+    with raises():
+        emit_into(8, 20)
+    with raises():
+        emit_into(3, 64)
+
+
 def test_a_group_without_room() -> None:
     gates = np.zeros((5, draft.COLUMNS), np.int64)
     gates[:, draft.TARGETS] = [2, 3, 4, 5, 6]

@@ -229,6 +229,27 @@ def test_permutations(lane_bits: int, k: int) -> None:
         assert np.abs(result - expected).max() < TOLERANCES[lane_bits]
 
 
+@pytest.mark.parametrize("lane_bits", [2, 3])
+@pytest.mark.parametrize("bits", [5, 6, 8])
+def test_linear_permutations(lane_bits: int, bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    for number in (1, 4, 30):
+        rows, expected = [], random_state(rng, bits)
+        state = expected
+        for _ in range(number):
+            target, control = rng.permutation(bits)[:2].tolist()
+            mask = int(rng.integers(2)) << control
+            values = mask & int(rng.integers(1 << BITS))
+            rows.append({draft.TARGETS: target, draft.CONTROLS: mask, draft.VALUES: values})
+            expected = apply(expected, X, [target], mask, values)
+        bench = Bench(lane_bits, bits)
+        gates, sequence = make_gates(rows), np.arange(number)
+        emit.emit_linear_permutation(gates, sequence, bench.frame, bench.op, bench.ints, 5)
+        result, code = bench.run(state)
+        assert code == layout.PERMUTATION
+        assert np.abs(result - expected).max() < TOLERANCES[lane_bits]
+
+
 def test_no_kernel_has_two_codes() -> None:
     for lane_bits in (2, 3):
         every = kernels.specs(lane_bits)
