@@ -36,6 +36,8 @@ _Pub = TypeVar("_Pub")
 _TAKEN_NAMES: Final = DataBin._RESTRICTED_NAMES | {"self"}
 #: The largest number of shots of a circuit.
 _MOST_SHOTS: Final = 2**31 - 1
+#: Kinds of numbers that become floats without a loss.
+_PLAIN: Final = "iuf"
 
 
 def coerce_pubs(pubs: Iterable[Any], coerce: Callable[[Any], _Pub]) -> list[_Pub]:
@@ -192,7 +194,12 @@ def _values(circuit: QuantumCircuit, bindings: BindingsArray) -> NDArray[np.floa
     Raises:
         ValueError: a value isn't finite.
     """
-    values = np.asarray(bindings.as_array(circuit.parameters), np.float64)
+    parameters = circuit.parameters
+    given = bindings.data.get(tuple([parameter.name for parameter in parameters]))
+    if given is None or len(bindings.data) > 1 or given.dtype.kind not in _PLAIN:
+        # Qiskit takes a microsecond for each parameter, and copies the values.
+        given = bindings.as_array(parameters)
+    values = np.asarray(given, np.float64)
     values = values.reshape(math.prod(bindings.shape), -1 if values.size else circuit.num_parameters)
     if not np.isfinite(values).all():
         raise ValueError("a parameter's value isn't a finite number")

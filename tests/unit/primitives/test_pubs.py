@@ -60,3 +60,19 @@ def test_observables_of_each_parameter_set(
         )
         assert (encoded.seconds, encoded.result_bytes) == (exact.seconds, exact.result_bytes)
         assert encoded.needs["statevector"] == exact.memory_bytes
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a"), None])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_values_are_in_the_order_of_the_parameters(names: tuple[str, str] | None, dtype: type) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.rx(Parameter("b"), 0)
+    circuit.rz(Parameter("a"), 0)
+    given = np.arange(12).reshape(2, 3, 2).astype(dtype)
+    bindings = {names: given} if names else {"b": given[..., 1], "a": given[..., 0]}
+    pub = EstimatorPub.coerce((circuit, "Z", bindings), precision=0.0)
+    (entry,) = estimator_entries([pub], RunOptions())
+    values = entry.batches[0].values
+    expected = given[..., ::-1] if names == ("b", "a") else given
+    assert values.dtype == np.float64
+    assert values.tolist() == expected.reshape(6, 2).tolist()
