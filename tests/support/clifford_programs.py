@@ -14,8 +14,12 @@ from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.contract import Experiment, Outcome
+from qfleet_worker.engines.machine_code.loading import load_if_ready
 from qfleet_worker.engines.stabilizer.frames.run import OUTCOME_BYTES, run_frames
 from qfleet_worker.engines.threads import ThreadTeam
+
+# What isn't compiled by `qfleet warm` is compiled when it is first called.
+load_if_ready()
 
 _ONE = (Op.X, Op.Y, Op.Z, Op.H, Op.S, Op.SDG, Op.SX, Op.SXDG)
 _TWO = (Op.SWAP, Op.ISWAP, Op.DCX, Op.ECR)

@@ -161,7 +161,7 @@ TABLEAU: Final = TableauConstants(
     seconds_per_operation=0.3e-6,
     seconds_per_word=3e-9,
     seconds_per_word_of_measurement=0.5e-9,
-    seconds_per_operation_of_block=50e-9,
+    seconds_per_operation_of_block=20e-9,
     seconds_per_operation_of_branch=0.3e-6,
     seconds_per_byte=3e-9,
 )

@@ -2,7 +2,8 @@
 """The time and memory of Clifford circuits on tableaux.
 
 Gates change some rows of a tableau, and a measurement may change all. Shots are frames: Paulis by which they differ
-from one run, in blocks. A program that jumps, stores or saves has tableaux for its branches instead.
+from one run, in blocks. A program that saves, or whose shots differ in more than Paulis, has tableaux for its branches
+instead.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import numpy as np
 from qfleet.wire.cost.branches import num_operations, passes
 from qfleet.wire.cost.constants import TABLEAU
 from qfleet.wire.messages.request import tableau_bytes
-from qfleet.wire.program.operations import EVENTS, PER_TARGET
+from qfleet.wire.program.operations import EVENTS, IS_FLOW, JUMPS, PER_TARGET, Op, flags_by_code
 from qfleet.wire.program.program import Program
 
+#: True if frames pass a row in some shots and skip it in others.
+_IS_PLAIN: Final = IS_FLOW | flags_by_code(lambda spec: spec.op in (Op.X, Op.Y, Op.Z, Op.GLOBAL_PHASE, Op.NOISE))
 #: Shots of a block of frames.
 BLOCK_SHOTS: Final = 1024
 #: Tableaux that are held at the peak: one that is run, one for the reference, and copies for branches.
@@ -66,4 +69,20 @@ def tableau_seconds(program: Program, shots: int, terms: int) -> float:
 
 def _runs_branches(program: Program) -> bool:
     """Tell whether frames can't run a program."""
-    return bool(len(program.jumps) or len(program.expression_refs) or len(program.saves))
+    resets = any([any(channel.masks[2::3]) for channel in program.channels])
+    return bool(len(program.saves) or resets or not has_plain_feedback(program))
+
+
+def has_plain_feedback(program: Program) -> bool:
+    """Tell whether shots differ in Paulis, noise and stores alone.
+
+    Jumps go forwards then. Frames run most of these programs; expressions aren't looked at.
+    """
+    jumps = np.flatnonzero(JUMPS[program.codes] > 0)
+    if (program.jumps <= jumps).any():
+        return False
+    depth = np.zeros(len(program) + 2, np.int64)
+    np.add.at(depth, jumps + 1, 1)
+    np.add.at(depth, program.jumps, -1)
+    skipped = np.cumsum(depth)[: len(program)] > 0
+    return bool((_IS_PLAIN[program.codes] & (program.num_controls == 0))[skipped].all())
