@@ -105,7 +105,10 @@ class StabilizerAnswers(NamedTuple):
 
 
 def _masks(bits: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return the wide masks of Paulis, from rows of bits of X and then of Z."""
+    """Return the wide masks of Paulis.
+
+    `bits` has a row for each: the bits of X, then those of Z.
+    """
     size = bits.shape[1] // 2
     padded = np.zeros((2, len(bits), 64 * words_for(size)), np.bool_)
     padded[0, :, :size], padded[1, :, :size] = bits[:, :size], bits[:, size:]

@@ -27,6 +27,11 @@ class OutcomeSpace(NamedTuple):
     directions: NDArray[np.uint8]
 
     @property
+    def num_bytes(self) -> int:
+        """Return its bytes."""
+        return self.origins.nbytes + self.directions.nbytes
+
+    @property
     def words(self) -> int:
         """Return the random words that select an outcome."""
         return -(-len(self.directions) // 64)

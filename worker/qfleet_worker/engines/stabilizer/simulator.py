@@ -15,7 +15,8 @@ from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
 from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
 from qfleet_worker.engines.stabilizer.frames.run import run_frames
 from qfleet_worker.engines.stabilizer.plan import compile_stretch
-from qfleet_worker.engines.stabilizer.states import Room, StabilizerSource
+from qfleet_worker.engines.stabilizer.room import Room
+from qfleet_worker.engines.stabilizer.states import StabilizerSource
 from qfleet_worker.engines.stabilizer.tableau import words_for
 from qfleet_worker.engines.threads import ThreadTeam
 

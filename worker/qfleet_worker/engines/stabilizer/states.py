@@ -9,6 +9,7 @@ them meet, or a measurement of two outcomes that others don't, gives them a tabl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -21,61 +22,17 @@ from qfleet_worker.engines.density.transfer import to_density_matrix
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.stabilizer.answers import NO_AMPLITUDES, StabilizerAnswers, expectation_values, pauli_masks
 from qfleet_worker.engines.stabilizer.kernels import outcomes, tableaus
-from qfleet_worker.engines.stabilizer.outcome_space import outcome_space
+from qfleet_worker.engines.stabilizer.outcome_space import OutcomeSpace, outcome_space
 from qfleet_worker.engines.stabilizer.plan import Gates, Plan
+from qfleet_worker.engines.stabilizer.room import Room
 from qfleet_worker.engines.stabilizer.tableau import Tableau, words_for
 from qfleet_worker.engines.states.contract import SHOTS, Answers, ClbitRows
 from qfleet_worker.engines.states.operators import PAULIS, Factor, OperatorStep, Paulis
 from qfleet_worker.engines.states.ways import Ways
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
-#: Bytes of the rows of shots that are sampled at a time.
+#: Bytes of outcomes that are sampled at a time.
 _SAMPLED_BYTES: Final = 1 << 23
-
-
-class Room:
-    """Memory for the tableaus and frames of one program.
-
-    Args:
-        num_qubits: those of the program.
-        budget: bytes for all tableaus but one, and for the frames.
-        most: the number of states at most.
-    """
-
-    def __init__(self, num_qubits: int, budget: int, most: int) -> None:
-        self.num_qubits = num_qubits
-        self._frame_bytes = 8 * words_for(num_qubits)
-        self._tableau_bytes = 4 * num_qubits * self._frame_bytes
-        self._budget = budget
-        self._most = most
-        self._further = 0
-        self._states = 0
-
-    def begin(self) -> None:
-        """Count one state alone."""
-        self._further, self._states = 0, 1
-
-    def states(self) -> int:
-        """Return the number of further states that there is room for."""
-        left = self._budget - self._further * self._tableau_bytes - self._states * self._frame_bytes
-        return max(0, min(left // self._frame_bytes, self._most - self._states))
-
-    def count(self, states: int) -> None:
-        """Count new states, or with a negative number dropped ones."""
-        self._states += states
-
-    def take(self) -> bool:
-        """Count a further tableau, if there is room for it."""
-        held = (self._further + 1) * self._tableau_bytes + self._states * self._frame_bytes
-        if held > self._budget:
-            return False
-        self._further += 1
-        return True
-
-    def give_back(self, tableau: Tableau) -> None:
-        """Count that a group of states holds a tableau no longer."""
-        tableau.holders -= 1
-        self._further -= tableau.holders == 0
 
 
 class StabilizerSource:
@@ -112,12 +69,8 @@ class StabilizerStates:
         if len(self._held) == 1:
             yield 0, every
             return
-        numbers = self._numbers[every]
-        order = np.argsort(numbers, kind="stable")
-        firsts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-        for states in np.split(every[order], firsts[1:]):
-            if len(states):
-                yield int(self._numbers[states[0]]), states
+        for number, which in _parted(self._numbers[every]):
+            yield number, every[which]
 
     def _own(self, number: int, states: NDArray[np.int64]) -> Tableau | None:
         """Return a tableau that no other front holds.
@@ -368,18 +321,56 @@ class StabilizerStates:
         counted: bool,  # noqa: ARG002
     ) -> Iterator[ClbitRows]:
         """See `States.sample`."""
+        spaces: list[tuple[NDArray[np.int64], OutcomeSpace]] = []
+        held = 0
         for number, members in self._groups():
             space = outcome_space(self._held[number], self._frames[members], plan)
-            places = np.full(len(self._frames), -1)
-            places[members] = np.arange(len(members))
-            own = shots[places[states] >= 0]
-            which = places[states[places[states] >= 0]]
-            at_once = max(1, min(SHOTS, _SAMPLED_BYTES // (space.origins.shape[1] + 8 * space.words + 1)))
-            for begin in range(0, len(own), at_once):
-                part = slice(begin, begin + at_once)
-                words = uniforms.words(FINAL_EVENT, own[part], space.words)
-                yield ClbitRows(own[part], space.columns, space.draw(which[part], words))
+            spaces.append((members, space))
+            held += space.num_bytes
+            if held > _SAMPLED_BYTES:
+                yield from self._drawn(spaces, shots, states, uniforms)
+                spaces, held = [], 0
+        if spaces:
+            yield from self._drawn(spaces, shots, states, uniforms)
+
+    def _drawn(
+        self,
+        spaces: Sequence[tuple[NDArray[np.int64], OutcomeSpace]],
+        shots: NDArray[np.int64],
+        states: NDArray[np.int64],
+        uniforms: Uniforms,
+    ) -> Iterator[ClbitRows]:
+        """Give outcomes of the shots whose states are in some spaces.
+
+        Args:
+            spaces: outcomes, each with the numbers of its states.
+            shots: in ascending order.
+            states: the number of each shot's state.
+            uniforms: the random numbers of the shots.
+        """
+        numbers, places = np.full((2, len(self._frames)), -1)
+        for number, (members, _) in enumerate(spaces):
+            numbers[members], places[members] = number, np.arange(len(members))
+        here = numbers[states] >= 0
+        shots, states = shots[here], states[here]
+        columns, words = spaces[0][1].columns, max([space.words for _, space in spaces])
+        at_once = max(1, min(SHOTS, _SAMPLED_BYTES // (len(columns) + 8 * words + 1)))
+        for begin in range(0, len(shots), at_once):
+            some, own = shots[begin : begin + at_once], states[begin : begin + at_once]
+            bits = uniforms.words(FINAL_EVENT, some, words)
+            rows = np.empty((len(some), len(columns)), np.uint8)
+            for number, which in _parted(numbers[own]):
+                rows[which] = spaces[number][1].draw(places[own[which]], bits[which])
+            yield ClbitRows(some, columns, rows)
 
     def statevector(self, state: int, plan: Any, values: dict[int, int], phase: complex) -> ComplexArray:  # noqa: ARG002
         """See `States.statevector`."""
         raise EngineError(NO_AMPLITUDES)
+
+
+def _parted(numbers: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Give each distinct number with its places, which ascend."""
+    order = np.argsort(numbers, kind="stable")
+    firsts = np.flatnonzero(np.diff(numbers[order], prepend=-1)).tolist()
+    for first, end in pairwise([*firsts, len(numbers)]):
+        yield int(numbers[order[first]]), order[first:end]
