@@ -16,9 +16,8 @@ from qfleet.wire.codec.shards import encode_shard
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork
-from qfleet_worker.engines.choose import choose_engine
+from qfleet_worker.engines.choose import all_engines, choose_engine
 from qfleet_worker.engines.contract import Engine, Experiment
-from qfleet_worker.engines.numpy.engine import NumpyEngine
 from qfleet_worker.machine.allocator import keep_freed_memory
 from qfleet_worker.shards.simulation import resolve, simulate
 
@@ -32,6 +31,15 @@ def peak_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
+def engine_of(name: str) -> Engine:
+    """Return an engine by its name, with its machine code loaded."""
+    engine = next(each for each in all_engines() if each.name == name)
+    refusal = engine.available()
+    if refusal:
+        raise SystemExit(refusal)
+    return engine
+
+
 def main() -> None:
     """Run the program, and print the peaks.
 
@@ -41,7 +49,7 @@ def main() -> None:
     method = names[1] if len(names) > 1 else "automatic"
     program = decode_program(sys.stdin.buffer.read())
     keep_freed_memory()
-    engine: Engine = NumpyEngine() if names[:1] == ["numpy"] else choose_engine()[0]
+    engine = engine_of(names[0]) if names else choose_engine()[0]
     simulator = engine.open()
     idle = peak_bytes()
     request = resolve(program, Request(Output(output), method, precision))  # type: ignore[arg-type]
