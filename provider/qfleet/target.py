@@ -69,6 +69,7 @@ _KEPT: Final = (
     "quantum_channel",
     "roerror",
     "set_density_matrix",
+    "set_matrix_product_state",
     "set_stabilizer",
     "set_superop",
 )

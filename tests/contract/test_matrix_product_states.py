@@ -117,3 +117,48 @@ def test_seeds_and_blocks_of_shots(provider: FleetProvider) -> None:
     given = {"shots": 700, "seed_simulator": 5, "method": METHOD}
     whole = backend.run(circuit, **given).result().get_counts()
     assert backend.run(circuit, max_shot_size=99, **given).result().get_counts() == whole
+
+
+def test_a_state_that_is_saved_can_be_set_in_another_circuit(provider: FleetProvider) -> None:
+    pytest.importorskip("qiskit_aer")
+    backend = provider.get_backend("automatic")
+    circuit = ring(40, 1)
+    circuit.swap(3, 30)
+    circuit.save_matrix_product_state()
+    circuit.save_state("again", pershot=True)
+    circuit.save_expectation_value(SparsePauliOp.from_sparse_list([("ZXZ", [2, 3, 30], 1)], 40), range(40))
+    data = backend.run(circuit, shots=2, method=METHOD).result().data(0)
+    tensors, values = data["matrix_product_state"]
+    assert len(tensors) == 40
+    assert len(values) == 39
+    assert [len(each) for each in data["again"]] == [2, 2]
+    assert all(np.sum(each**2) == pytest.approx(1) for each in values)
+    other = QuantumCircuit(40)
+    other.set_matrix_product_state(data["matrix_product_state"])
+    other.save_expectation_value(SparsePauliOp.from_sparse_list([("ZXZ", [2, 3, 30], 1)], 40), range(40))
+    again = backend.run(other, method=METHOD).result().data(0)
+    assert again["expectation_value"] == pytest.approx(data["expectation_value"], abs=1e-9)
+
+
+@pytest.mark.parametrize("pershot", [False, True])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_states_of_different_bonds_are_saved_together(
+    provider: FleetProvider, pershot: bool, conditional: bool
+) -> None:
+    pytest.importorskip("qiskit_aer")
+    circuit = QuantumCircuit(3, 1)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.h(1)
+        circuit.cx(1, 2)
+    circuit.save_matrix_product_state(pershot=pershot, conditional=conditional)
+    given = {"shots": 60, "seed_simulator": 4, "method": METHOD, "max_shot_size": 13}
+    data = provider.get_backend("automatic").run(circuit, **given).result().data(0)["matrix_product_state"]
+    found = [
+        each for values in (data.values() if conditional else [data]) for each in (values if pershot else [values])
+    ]
+    assert len(found) == (60 if pershot else 1 + conditional)
+    assert {len(values[1]) for _, values in found} <= {1, 2}
+    if pershot or conditional:
+        assert {len(values[1]) for _, values in found} == {1, 2}

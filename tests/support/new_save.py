@@ -21,6 +21,7 @@ from qfleet.target import fleet_target
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.codec.shards import decode_result, encode_shard
 from qfleet.wire.cost.sizes import saved_size
+from qfleet.wire.messages.request import Request
 from qfleet.wire.messages.result import ShardResult
 from qfleet.wire.program.saves import Saved
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
@@ -62,7 +63,7 @@ def main() -> None:
     expected = Statevector(plain()).probabilities()
     for subtype in ("average", "list"):
         program = decode_program(encode_program(lower(saving(3, subtype))))
-        assert saved_size(program, 10, "double").total >= 8 * 8
+        assert saved_size(program, 10, Request()).total >= 8 * 8
         for make in (NumpySimulator, StatevectorSimulator):
             saved = received(make().run(make_experiment(program, 10)).saved)
             data = saved_data([saved], num_qubits=3, num_clbits=0, precision="double")[NAME]

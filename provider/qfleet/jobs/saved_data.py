@@ -12,8 +12,10 @@ from qiskit.quantum_info import Clifford, DensityMatrix, Operator, StabilizerSta
 from qiskit.result import ProbDistribution
 
 from qfleet.errors import DamagedDataError
+from qfleet.wire.errors import WireError
 from qfleet.wire.messages.request import Precision
 from qfleet.wire.program.saves import SAVE_SPEC, Payload, Quantity, Saved, SaveKind, tableau_size, value_type
+from qfleet.wire.program.tensors import unpack
 
 #: Aer's threshold: a dictionary leaves out smaller amplitudes.
 _NEGLIGIBLE = 1e-10
@@ -74,7 +76,8 @@ def _merge(blocks: Sequence[Saved], num_clbits: int, precision: Precision, num_q
     sizes: set[int] = set()
     for block in blocks:
         entries = _entries(block, num_clbits, precision, num_qubits)
-        sizes.update([value.size for _, value, _ in entries[:1]])
+        if block.spec.quantity is not Quantity.TENSORS:
+            sizes.update([value.size for _, value, _ in entries[:1]])
         if len(sizes) > 1:
             raise DamagedDataError(f"the blocks of a circuit's shots saved {block.label!r} in different sizes")
         if manner == "list":
@@ -186,6 +189,7 @@ RESULT_TYPES: Final[Mapping[SaveKind, Callable[[NDArray[Any]], Any]]] = {
     SaveKind.SUPEROP: lambda value: SuperOp(_square(value)),
     SaveKind.STABILIZER: lambda value: StabilizerState(_clifford(value)),
     SaveKind.CLIFFORD: lambda value: _clifford(value),
+    SaveKind.MATRIX_PRODUCT_STATE: lambda value: _matrix_product_state(value),
 }
 
 
@@ -198,6 +202,18 @@ def _clifford(value: NDArray[Any]) -> Clifford:
     rows = next(rows for rows in range(2, value.size + 1, 2) if rows * (rows // 8 + 1) == value.size)
     bits = np.unpackbits(value.reshape(rows, -1), axis=1, bitorder="little")
     return Clifford(bits[:, : rows + 1].astype(np.bool_), validate=False)
+
+
+def _matrix_product_state(value: NDArray[Any]) -> tuple[list[tuple[NDArray[Any], NDArray[Any]]], list[NDArray[Any]]]:
+    """Return the tensors of a state in Aer's form.
+
+    They are pairs of matrices, for the values of each qubit, and the singular values of each bond.
+    """
+    try:
+        tensors, values = unpack(value)
+    except WireError as exc:
+        raise DamagedDataError(str(exc)) from exc
+    return [(tensor[:, 0].copy(), tensor[:, 1].copy()) for tensor in tensors], values
 
 
 def _made(kind: SaveKind, value: NDArray[Any]) -> Any:

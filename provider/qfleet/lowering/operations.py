@@ -20,6 +20,7 @@ from qiskit.circuit import (
 )
 from qiskit.circuit.library import DiagonalGate, Initialize, PermutationGate, UnitaryGate
 
+from qfleet.lowering import stabilizers, tensors
 from qfleet.lowering.clbits import Clbits
 from qfleet.lowering.context import LoweringContext
 from qfleet.lowering.errors_in_circuits import error_rows, is_error
@@ -31,7 +32,6 @@ from qfleet.lowering.reader import Reader
 from qfleet.lowering.refusal import RefusalError
 from qfleet.lowering.rows import Rows
 from qfleet.lowering.saves import is_save, lower_save, saves_state
-from qfleet.lowering.stabilizers import preparation
 from qfleet.lowering.tables import (
     density_rows,
     diagonal_rows,
@@ -46,6 +46,7 @@ _NOTHING = Rows()
 #: Aer's instructions, known by their names.
 _SETS = {"set_density_matrix": density_rows, "set_superop": superop_rows}
 _SET_STABILIZER = "set_stabilizer"
+_SET_TENSORS = "set_matrix_product_state"
 _RESET = Rows([shape_of(Op.RESET)], [0])
 
 
@@ -152,6 +153,8 @@ class Operations:
             return _SETS[operation.name](operation.params[0], self.context.tables, operation.num_qubits)
         if operation.name == _SET_STABILIZER and len(operation.params) == 1:
             return self._stabilizer(operation)
+        if operation.name == _SET_TENSORS and len(operation.params) == 1:
+            return self._tensors(operation)
         if is_error(operation):
             self.context.refuse_in_unitary()
             return error_rows(operation)
@@ -159,11 +162,27 @@ class Operations:
 
     def _stabilizer(self, operation: Any) -> Rows:
         """Return rows that reset all qubits, and prepare a stabilizer state."""
+        rows = self._resets(operation.num_qubits)
+        circuit = stabilizers.preparation(operation.params[0], operation.num_qubits)
+        rows.splice(self.lower_circuit(circuit), [*range(operation.num_qubits)], [])
+        return rows
+
+    def _tensors(self, operation: Any) -> Rows:
+        """Return rows that reset all qubits, and prepare a matrix product state."""
+        rows = self._resets(operation.num_qubits)
+        for gate in tensors.preparation(operation.params[0], operation.num_qubits):
+            width = len(gate.matrix).bit_length() - 1
+            rows.splice(
+                unitary_rows(gate.matrix, self.context.tables, width), [*range(gate.first, gate.first + width)], []
+            )
+        return rows
+
+    def _resets(self, num_qubits: int) -> Rows:
+        """Return rows that reset qubits."""
         self.context.refuse_in_unitary()
-        rows, qubits = Rows(), range(operation.num_qubits)
-        for qubit in qubits:
+        rows = Rows()
+        for qubit in range(num_qubits):
             rows.splice(_RESET, [qubit], [])
-        rows.splice(self.lower_circuit(preparation(operation.params[0], operation.num_qubits)), [*qubits], [])
         return rows
 
     def _non_unitary(self, operation: Reset | Initialize) -> Rows:

@@ -22,10 +22,6 @@ METHOD_LABEL: Final = "_method_"
 
 #: Names of the supported instructions.
 NAMES: Final = (_STATE, *INSTRUCTIONS)
-#: The instructions that aren't supported, with those to use instead.
-_INSTEAD: Final = {
-    "save_matrix_product_state": "`save_statevector`",
-}
 #: Labels that a result uses for its own data.
 _RESERVED: Final = frozenset({"counts", "memory"})
 _X_BITS: Final = str.maketrans("IXYZ", "0110")
@@ -33,11 +29,8 @@ _Z_BITS: Final = str.maketrans("IXYZ", "0011")
 
 
 def is_save(operation: Any) -> bool:
-    """Tell whether an operation is one of Aer's ``save_*`` instructions.
-
-    Unsupported ones count too.
-    """
-    return (operation.name in NAMES or operation.name in _INSTEAD) and hasattr(operation, "_subtype")
+    """Tell whether an operation is one of Aer's ``save_*`` instructions."""
+    return operation.name in NAMES and hasattr(operation, "_subtype")
 
 
 def lower_save(operation: Any) -> Save:
@@ -49,8 +42,6 @@ def lower_save(operation: Any) -> Save:
         RefusalError: the instruction isn't supported.
     """
     name, num_qubits = operation.name, operation.num_qubits
-    if name in _INSTEAD:
-        raise RefusalError(f"qfleet has no method that can save this; use {_INSTEAD[name]}")
     label, subtype = getattr(operation, "_label", None), operation._subtype
     if not isinstance(label, str) or len(label) > MAX_LABEL:
         raise RefusalError(f"its label {label!r} isn't a string of at most {MAX_LABEL} characters")

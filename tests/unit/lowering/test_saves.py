@@ -83,16 +83,6 @@ def test_phases_stay_on_their_side_of_a_save() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "instead"),
-    [("save_matrix_product_state", "save_statevector")],
-)
-def test_states_that_no_method_has_are_refused_with_what_to_use(name: str, instead: str) -> None:
-    text = refused(with_save((LikeAer(name, 2, "single"), [0, 1])))
-    assert f"circuit 'c' holds '{name}' at position 1" in text
-    assert instead in text
-
-
 def in_loop() -> QuantumCircuit:
     circuit = QuantumCircuit(1, 1)
     with circuit.for_loop(range(3)):

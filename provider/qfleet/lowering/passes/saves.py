@@ -22,6 +22,7 @@ _KINDS: Final = {
     "density_matrix": SaveKind.DENSITY_MATRIX,
     "superop": SaveKind.SUPEROP,
     "stabilizer": SaveKind.STABILIZER,
+    "matrix_product_state": SaveKind.MATRIX_PRODUCT_STATE,
 }
 
 

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qfleet.wire.messages.request import Output, Precision, Request
+from qfleet.wire.cost.chains import bounds
+from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.expressions import Binary, Bit, Bits, Cast, Expression, Index, Unary
 from qfleet.wire.program.operations import EXPRESSIONS, IS_UNITARY, Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Payload, Quantity, value_size, value_type
+from qfleet.wire.program.tensors import packed_size
 
 #: Bytes of compiled parts: an operation, an entry of its matrix, a jump or a store, and a node of an expression. Larger
 #: matrices are tables, or have controls, which take nothing.
@@ -43,13 +45,13 @@ class SavedSize(NamedTuple):
     entries: int
 
 
-def saved_size(program: Program, shots: int, precision: Precision, num_observables: int = 0) -> SavedSize:
+def saved_size(program: Program, shots: int, request: Request, num_observables: int = 0) -> SavedSize:
     """Return an upper estimate of the size of a program's saved data.
 
     Args:
         program: the program.
         shots: shots of the circuit.
-        precision: the precision of amplitudes.
+        request: the request for it.
         num_observables: expectation values that the last save returns, if not all.
     """
     if not program.saves:
@@ -64,10 +66,13 @@ def saved_size(program: Program, shots: int, precision: Precision, num_observabl
             branches = 1
         if save.manner != "list":
             branches = min(branches, 1 << min(program.num_clbits, 31)) if save.conditional else 1
-        size = value_size(save, program.num_qubits, int(program.num_targets[row]))
+        if save.spec.quantity is Quantity.TENSORS:
+            size = int(packed_size(bounds(program, request)))
+        else:
+            size = value_size(save, program.num_qubits, int(program.num_targets[row]))
         if num_observables and ref == len(program.saves) - 1 and save.spec.payload is Payload.PAULI_SUMS:
             size = num_observables * (2 if save.spec.squares else 1)
-        item = np.dtype(value_type(save.kind, precision)).itemsize
+        item = np.dtype(value_type(save.kind, request.precision)).itemsize
         total += branches * (size * item + 16 + program.num_clbits // 8) + (4 * shots if save.manner == "list" else 0)
         entries += branches
     return SavedSize(total, entries)
@@ -166,7 +171,7 @@ def counted_bytes(program: Program, shots: int, request: Request, num_observable
     """
     row = (program.num_clbits + 7) // 8
     of_observables = request.output == Output.EXPECTATION_VALUES
-    saved = saved_size(program, shots, request.precision, num_observables if of_observables else 0)
+    saved = saved_size(program, shots, request, num_observables if of_observables else 0)
     if of_observables:
         return saved
     if request.output == Output.BITS:

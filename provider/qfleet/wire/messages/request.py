@@ -129,7 +129,7 @@ METHODS: Final[Mapping[str, MethodSpec]] = MappingProxyType(
                 "matrix_product_state",
                 "a matrix product state",
                 _COUNTED | {_O.STATEVECTOR},
-                _OBSERVED | {_Q.AMPLITUDES, _Q.AMPLITUDES_AT},
+                _OBSERVED | {_Q.AMPLITUDES, _Q.AMPLITUDES_AT, _Q.TENSORS},
                 is_chain=True,
             ),
         )

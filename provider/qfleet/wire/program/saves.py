@@ -61,6 +61,8 @@ class SaveKind(IntEnum):
     STABILIZER = 14
     #: The same, with destabilizers: a Clifford that makes the state of |0...0>.
     CLIFFORD = 15
+    #: The tensors of a matrix product state of all qubits.
+    MATRIX_PRODUCT_STATE = 16
 
 
 #: ``single``: from the last shot; ``list``: from each shot; ``accum``: added up over shots; ``average``: their mean.
@@ -96,6 +98,8 @@ class Quantity(Enum):
     SUPEROP = auto()
     #: destabilizers and stabilizers of all qubits
     TABLEAU = auto()
+    #: the tensors of a matrix product state, as `qfleet.wire.program.tensors` packs them
+    TENSORS = auto()
 
 
 _SINGLE: Final = ("single", "list")
@@ -156,6 +160,8 @@ SAVE_SPECS: Final = (
              numbers="uint8", manners=_SINGLE, whole_state=True, most_qubits=MAX_QUBITS),
     SaveSpec(_K.CLIFFORD, _Q.TABLEAU, "save_clifford",
              numbers="uint8", manners=_SINGLE, whole_state=True, most_qubits=MAX_QUBITS),
+    SaveSpec(_K.MATRIX_PRODUCT_STATE, _Q.TENSORS, "save_matrix_product_state",
+             numbers="complex128", manners=_SINGLE, whole_state=True, most_qubits=MAX_QUBITS),
 )
 # fmt: on
 SAVE_SPEC: Final[Mapping[SaveKind, SaveSpec]] = MappingProxyType({spec.kind: spec for spec in SAVE_SPECS})

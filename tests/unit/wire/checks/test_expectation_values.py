@@ -13,6 +13,7 @@ import pytest
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.cost.sizes import saved_size
 from qfleet.wire.errors import WireError
+from qfleet.wire.messages.request import Request
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind, value_size, value_type
@@ -149,4 +150,4 @@ def test_how_large_they_are() -> None:
     assert {value_type(kind, precision) for kind in KINDS for precision in ("single", "double")} == {"<f8"}
     for kind, numbers in zip(KINDS, (3, 6), strict=True):
         # One entry for all shots.
-        assert 8 * numbers <= saved_size(make_golden.means(kind), 1000, "double").total < 8 * numbers + 100
+        assert 8 * numbers <= saved_size(make_golden.means(kind), 1000, Request()).total < 8 * numbers + 100

@@ -13,6 +13,7 @@ import pytest
 from qfleet.wire.codec.programs import decode_program, encode_program
 from qfleet.wire.cost.sizes import saved_size
 from qfleet.wire.errors import WireError
+from qfleet.wire.messages.request import Request
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Save, SaveKind
@@ -141,10 +142,10 @@ def test_saves_that_no_engine_may_do(program: Program, text: str) -> None:
 def test_the_size_counts_what_comes_back() -> None:
     big = 1 << 10
     state = one(save(S.STATEVECTOR), 10, 10)
-    assert 16 * big <= saved_size(state, 1000, "double").total < 16 * big + 100
-    assert 8 * big <= saved_size(state, 1000, "single").total < 8 * big + 100
+    assert 16 * big <= saved_size(state, 1000, Request()).total < 16 * big + 100
+    assert 8 * big <= saved_size(state, 1000, Request(precision="single")).total < 8 * big + 100
     # Without random events all shots save the same, and it is sent once.
-    assert saved_size(one(save(S.STATEVECTOR, "list"), 10, 10), 1000, "double").total < 16 * big + 4000 + 100
+    assert saved_size(one(save(S.STATEVECTOR, "list"), 10, 10), 1000, Request()).total < 16 * big + 4000 + 100
     after = msgspec.structs.replace(
         state,
         codes=np.array([Op.MEASURE, Op.SAVE]),
@@ -154,10 +155,10 @@ def test_the_size_counts_what_comes_back() -> None:
         clbits=np.array([0]),
         saves=(save(S.STATEVECTOR, "list"),),
     )
-    assert saved_size(after, 1000, "double").total >= 2 * 16 * big
-    assert saved_size(after, 1, "double").total < 2 * 16 * big
-    assert saved_size(one(save(S.UNITARY, "list"), 5, 5), 1000, "double").total >= 16 * big
-    assert saved_size(msgspec.structs.replace(GOOD, saves=()), 9, "double").total == 0
+    assert saved_size(after, 1000, Request()).total >= 2 * 16 * big
+    assert saved_size(after, 1, Request()).total < 2 * 16 * big
+    assert saved_size(one(save(S.UNITARY, "list"), 5, 5), 1000, Request()).total >= 16 * big
+    assert saved_size(msgspec.structs.replace(GOOD, saves=()), 9, Request()).total == 0
 
 
 def test_which_programs_save_their_unitary() -> None:

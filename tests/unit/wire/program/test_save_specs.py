@@ -29,7 +29,7 @@ def test_kinds_stay_as_they_are() -> None:
     names = (
         "STATEVECTOR STATEVECTOR_DICT AMPLITUDES AMPLITUDES_SQUARED PROBABILITIES PROBABILITIES_DICT EXPECTATION_VALUE "
         "EXPECTATION_VALUE_VARIANCE DENSITY_MATRIX UNITARY EXPECTATION_VALUES EXPECTATION_VALUES_AND_SQUARES "
-        "SUPEROP STABILIZER CLIFFORD"
+        "SUPEROP STABILIZER CLIFFORD MATRIX_PRODUCT_STATE"
     )
     assert {kind.name: int(kind) for kind in SaveKind} == {name: n for n, name in enumerate(names.split(), start=1)}
 
@@ -42,7 +42,8 @@ def test_a_row_is_one_that_saver_and_checks_know_how_to_read(spec: SaveSpec) -> 
     assert not spec.variance or spec.payload is Payload.PAULIS
     assert not spec.squares or spec.payload is Payload.PAULI_SUMS
     # A state has no average, whatever its global phase.
-    assert (spec.numbers in ("state", "uint8")) == (spec.manners == ("single", "list"))
+    states = spec.numbers in ("state", "uint8") or spec.quantity is Quantity.TENSORS
+    assert states == (spec.manners == ("single", "list"))
     alike = [each for each in SAVE_SPECS if each.quantity is spec.quantity]
     assert {(each.numbers, each.whole_state, each.most_qubits) for each in alike} == {
         (spec.numbers, spec.whole_state, spec.most_qubits)

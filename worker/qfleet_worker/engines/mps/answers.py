@@ -163,6 +163,12 @@ class ChainAnswers:
             found[first : first + at_once] = rows[:, 0]
         return found
 
+    def tensors(self, wires: Sequence[int], factor: complex) -> tuple[list[ComplexArray], list[NDArray[np.float64]]]:
+        """See `qfleet_worker.engines.results.saved.TensorAnswers`."""
+        chain = self._chain.copy()
+        chain.arrange(wires)
+        return chain.canonical(factor)
+
 
 def _numbers(masks: NDArray[np.integer]) -> list[int]:
     """Return masks as Python's numbers.

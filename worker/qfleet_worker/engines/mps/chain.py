@@ -11,14 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfleet.wire.messages.request import LARGEST_BOND
 from qfleet.wire.program.matrices import ComplexArray
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.mps.splitting import Cut, Split, split
 
+#: Singular values below this part of the largest are left out of a canonical form, which divides by them.
+_SMALLEST: Final = 1e-10
 _SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
 
 
@@ -216,6 +220,39 @@ class Chain:
         self._narrow(wire, len(self.tensors) - 1)
         self.move_to(wire)
         self._narrow(wire, 0)
+
+    def arrange(self, wires: Sequence[int]) -> None:
+        """Put wires into another order, from left to right."""
+        order = list(range(len(self.tensors)))
+        for place, wire in enumerate(wires):
+            for at in reversed(range(place, order.index(wire))):
+                self.two(at, _SWAP, right=False)
+                order[at], order[at + 1] = order[at + 1], order[at]
+
+    def canonical(self, factor: complex) -> tuple[list[ComplexArray], list[NDArray[np.float64]]]:
+        """Return the tensors and the singular values of all bonds.
+
+        The tensors between two singular values are those of G. Vidal, see `qfleet.wire.program.tensors`.
+
+        Args:
+            factor: multiplies the first tensor.
+        """
+        self.move_to(len(self.tensors) - 1)
+        self.move_to(0)
+        tensors: list[ComplexArray] = []
+        values: list[NDArray[np.float64]] = [np.ones(1)]
+        rest: ComplexArray = np.full((1, 1), factor, np.complex128)
+        for tensor in self.tensors:
+            whole = _join(rest, tensor)
+            left, found, right = np.linalg.svd(whole.reshape(-1, whole.shape[2]), full_matrices=False)
+            kept = max(1, int(np.count_nonzero(found > _SMALLEST * found[0])))
+            isometry: ComplexArray = left[:, :kept].reshape(len(whole), 2, -1)
+            tensors.append(isometry / values[-1][:, None, None])
+            values.append(found[:kept].astype(np.float64))
+            rest = found[:kept, None] * right[:kept]
+        # Behind the last wire there is a factor instead of a bond.
+        tensors[-1] = tensors[-1] * rest
+        return tensors, values[1:-1]
 
     def _narrow(self, begin: int, end: int) -> None:
         """Cut down bonds from a wire on until one stays."""

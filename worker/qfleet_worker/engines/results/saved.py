@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Payload, Quantity, Save, Saved, value_type
+from qfleet.wire.program.tensors import pack
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.states.contract import Answers
 from qfleet_worker.engines.steps import SaveStep
@@ -56,6 +57,21 @@ class TableauAnswers(Protocol):
         """Return the destabilizers and stabilizers of all qubits.
 
         They are rows of packed bits: of X, of Z, and a sign.
+        """
+        ...
+
+
+@runtime_checkable
+class TensorAnswers(Protocol):
+    """The tensors of one state."""
+
+    def tensors(
+        self, wires: Sequence[int], factor: complex
+    ) -> tuple[Sequence[NDArray[np.complexfloating]], Sequence[NDArray[np.float64]]]:
+        """Return the tensors and singular values of the state.
+
+        They are those of `qfleet.wire.program.tensors.pack`, with one tensor for each of these wires, in their order;
+        the first has the factor.
         """
         ...
 
@@ -177,7 +193,7 @@ class Saver:
             label=save.label,
             subtype=save.subtype,
             entries=len(kept.entries),
-            values=b"".join([np.asarray(entry, kind).tobytes() for entry in kept.entries]),
+            values=b"".join([np.asarray(entry, kind).tobytes() for entry in _of_one_size(kept.entries)]),
             weights=np.array(kept.weights, "<i8").tobytes() if save.summed else b"",
             clbits=b"".join([key.to_bytes(width, "little") for key in kept.clbits]) if save.conditional else b"",
             places=places,
@@ -213,7 +229,17 @@ class Saver:
                 if not isinstance(answers, TableauAnswers):
                     raise EngineError("its state has no stabilizers; take method='stabilizer'")
                 return answers.tableau()
+            case Quantity.TENSORS:
+                if not isinstance(answers, TensorAnswers):
+                    raise EngineError("its state has no tensors; take method='matrix_product_state'")
+                return pack(*answers.tensors(step.wires, phase))
         return sum_terms(save, answers.expectation_values(step.targets, *save.paulis()[:2]))
+
+
+def _of_one_size(entries: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return entries with zeros behind those that are shorter than others."""
+    size = max([entry.size for entry in entries], default=0)
+    return [entry if entry.size == size else np.append(entry, np.zeros(size - entry.size)) for entry in entries]
 
 
 def sum_terms(save: Save, terms: NDArray[np.float64]) -> NDArray[np.float64]:
