@@ -15,6 +15,7 @@ from references import ref
 
 from qfleet import FleetJob, FleetProvider
 from qfleet.backend import FleetBackend
+from qfleet.noise import Channel, NoiseModel
 
 SHOTS = 500
 SEED = 31
@@ -118,6 +119,27 @@ def test_a_statevector_in_blocks(provider: FleetProvider) -> None:
         blocks = backend.run(middle(), seed_simulator=seed, max_shot_size=30).result()
         assert blocks.get_memory() == whole.get_memory()
         assert np.allclose(blocks.get_statevector(), whole.get_statevector())
+
+
+def test_noisy_clifford_circuits_in_blocks(backend: FleetBackend) -> None:
+    """Blocks end where the blocks of 1,024 shots don't whose random numbers belong together."""
+    noise = NoiseModel().add(Channel.depolarizing(0.1), "x").add_readout([[0.9, 0.1], [0.2, 0.8]])
+    circuit = QuantumCircuit(70, 70)
+    circuit.h(0)
+    for qubit in range(69):
+        circuit.cx(qubit, qubit + 1)
+        circuit.x(qubit)
+    circuit.measure(range(70), range(70))
+    with circuit.if_test((circuit.clbits[3], 1)):
+        circuit.x(5)
+    circuit.measure(5, 6)
+    options = {"shots": 3000, "noise_model": noise, "method": "stabilizer"}
+    whole = backend.run(circuit, **options).result()
+    assert len(set(whole.get_memory())) > 2000
+    for most in (777, 1024, 2999):
+        packed = backend.run(circuit, max_shot_size=most, **options).result()
+        assert packed.get_memory() == whole.get_memory()
+        assert packed.get_counts() == whole.get_counts()
 
 
 def test_progress_counts_circuits_and_not_blocks(backend: FleetBackend) -> None:

@@ -64,3 +64,30 @@ def test_random_errors_are_the_same_after_a_death(
     worker.lose_machine()
     assert counts(job) == expected
     assert sum(expected[0].values()) == shots
+
+
+def test_frames_are_the_same_after_a_death(
+    backend: FleetBackend, client: redis.Redis, start_worker: StartWorker
+) -> None:
+    """Shards end in the middle of the blocks of shots that frames have random numbers for."""
+    circuit, shots = QuantumCircuit(11, 11), 12_000_003
+    for layer in range(60):
+        circuit.h(layer % 11)
+        for qubit in range(10):
+            circuit.cx(qubit, qubit + 1)
+        circuit.measure(layer % 11, layer % 11)
+    circuit.measure(range(11), range(11))
+
+    def run(most: int) -> FleetJob:
+        noise = NoiseModel().add(Channel.depolarizing(0.03, 2), "cx").add_readout([[0.97, 0.03], [0.06, 0.94]])
+        options = {"shots": shots, "seed_simulator": 5, "noise_model": noise, "method": "stabilizer"}
+        return backend.run(circuit, max_shot_size=most, **options)
+
+    workers = [start_worker(), start_worker()]
+    expected = counts(run(shots))
+    job = run(1_999_999)
+    process, worker = caught(client, job, workers)
+    worker.lose_machine()
+    until(lambda: is_dead(process), "it is dead")
+    assert counts(job) == expected
+    assert sum(expected[0].values()) == shots
