@@ -50,14 +50,14 @@ class Constants(NamedTuple):
 
 
 # Measured on an AMD EPYC of family 26, model 2 (Zen 5), with Python 3.11, numpy 2.4.6 and numba 0.68.1: double
-# precision, one thread, the least CPU time of 15 rounds (numpy: 9), on a busy machine; 2 to 22 qubits (numpy: 18).
-# Predictions are off by a factor of 1.4 (numpy: 1.5) in the geometric mean.
+# precision, one thread, the least CPU time of 5 rounds (numpy: 9), on a busy machine; 2 to 18 qubits. Predictions are
+# off by a factor of 1.3 (numpy: 1.5) in the geometric mean.
 _STATEVECTOR: Final = Constants(
-    seconds_per_circuit=63e-6,
-    seconds_per_operation=0.34e-6,
-    seconds_per_amplitude=53e-12,
-    seconds_per_term=54e-12,
-    seconds_per_shot=73e-9,
+    seconds_per_circuit=110e-6,
+    seconds_per_operation=0.28e-6,
+    seconds_per_amplitude=44e-12,
+    seconds_per_term=46e-12,
+    seconds_per_shot=32e-9,
     # Measured at 22 and 24 qubits: 1.02; 2.5 with branches; 2.05 with a density matrix; 3.05 with both. Branches in
     # control flow hold 3.0: two halves that wait, a state that is left, and the one that takes its place.
     states=1.1,
@@ -65,9 +65,9 @@ _STATEVECTOR: Final = Constants(
     reading_states=1.0,
     # 1.1e-6 to 4e-6 on 5 to 12 qubits.
     seconds_per_operation_with_errors=1.4e-6,
-    # Depolarized brickwork of 2 to 14 qubits, 1 to 100,000 shots: predictions are off by a factor of up to 2.5.
+    # Depolarized brickwork of 2 to 18 qubits, 1 to 100,000 shots: predictions are off by a factor of up to 2.5.
     seconds_per_operation_of_run=0.1e-6,
-    seconds_per_amplitude_of_run=100e-12,
+    seconds_per_amplitude_of_run=130e-12,
     seconds_per_noise=0.65e-3,
     seconds_per_operation_with_noise=6e-6,
     # Damping with jumps, strong damping and resets on 10 to 18 qubits: 4e-9 to 13e-9 of an amplitude; predictions are
@@ -101,11 +101,11 @@ _NUMPY: Final = Constants(
 # branches; 6.4 where all of it is saved, of which the result has 4; 8.0 with gates on 11 qubits. By numpy: 1.6, 2.6,
 # 6.4 and 8.1.
 _DENSITY: Final = Constants(
-    seconds_per_circuit=200e-6,
+    seconds_per_circuit=250e-6,
     seconds_per_operation=6e-6,
     seconds_per_amplitude=630e-12,
     seconds_per_term=0.0,
-    seconds_per_shot=73e-9,
+    seconds_per_shot=32e-9,
     states=1.1,
     branching_states=2.0,
     reading_states=3.0,
