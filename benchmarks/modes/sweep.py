@@ -19,9 +19,9 @@ from qiskit.circuit import ParameterVector
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.messages.request import Output, Request
+from qfleet.wire.program.angles import fill, filled
 from qfleet_worker.engines.contract import Experiment
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
-from qfleet_worker.shards.angles import fill, filled
 
 SIZES = (4, 8, 12)
 POINTS = 1000

@@ -18,11 +18,11 @@ from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp, Statevec
 from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.expectation_values import save_expectation_values
 from qfleet.wire.messages.request import Precision
+from qfleet.wire.program.angles import fill, filled
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
 from qfleet_worker.engines.contract import Outcome, Simulator
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
-from qfleet_worker.shards.angles import fill, filled
 
 TOLERANCES: dict[Precision, float] = {"double": 1e-10, "single": 1e-5}
 

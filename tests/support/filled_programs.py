@@ -10,8 +10,8 @@ from qiskit.circuit import Parameter
 
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.program.angles import fill
 from qfleet.wire.program.program import Program
-from qfleet_worker.shards.angles import fill
 
 
 def filled(circuit: QuantumCircuit, point: dict[Parameter, float]) -> Program:

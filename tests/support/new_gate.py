@@ -18,12 +18,12 @@ from qiskit.quantum_info import Operator
 from qfleet.lowering import operations
 from qfleet.lowering.lower import lower
 from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.program.angles import fill, filled
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.machine_code.registry import seconds_compiling
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.statevector.simulator import StatevectorSimulator
-from qfleet_worker.shards.angles import fill, filled
 
 ENGINES = (NumpySimulator, StatevectorSimulator)
 NAME = "ryz"

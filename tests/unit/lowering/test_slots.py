@@ -28,10 +28,10 @@ from qiskit.quantum_info import Operator, SparsePauliOp
 from qfleet.errors import CapacityError, UnboundParameterError
 from qfleet.lowering.lower import lower
 from qfleet.lowering.size import ProgramLimits
+from qfleet.wire.program.angles import fill
 from qfleet.wire.program.formulas import parameter_of
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.shards.angles import fill
 
 A, B = Parameter("a"), Parameter("b")
 V = ParameterVector("v", 3)

@@ -17,12 +17,12 @@ from qfleet.wire.limits import MAX_BLOB_BYTES
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.result import CircuitResult, ShardResult
 from qfleet.wire.messages.work import CircuitWork, ShardWork, take_points
+from qfleet.wire.program.angles import ANGLES_AT_ONCE, points_at_once
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.choose import Choice, Engines
 from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.machine.resources import usable_cores
 from qfleet_worker.picked import ClaimedShard
-from qfleet_worker.shards.angles import ANGLES_AT_ONCE, points_at_once
 from qfleet_worker.shards.program_cache import Programs
 from qfleet_worker.shards.simulation import resolve, simulate
 from qfleet_worker.shards.size import Costs, size_of, size_refusal

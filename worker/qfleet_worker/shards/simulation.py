@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from qfleet.wire.messages.methods import MethodError, resolve_method
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.messages.work import SEED_STEP, CircuitWork
+from qfleet.wire.program.angles import AngleError, fill, filled
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome, Simulator, Truncation
-from qfleet_worker.shards.angles import fill, filled
 from qfleet_worker.shards.observables import expectation_values, larger_truncation
 
 
@@ -38,7 +38,7 @@ def simulate(
         EngineError: the circuit can't be run at one of the points.
         MemoryError: the results don't fit in memory.
     """
-    params = fill(program, _values(circuit, program))
+    params = _angles(program, circuit)
     experiment = Experiment(
         filled(program, params[0]), circuit.shots, circuit.seed, circuit.first_shot, request, threads
     )
@@ -64,6 +64,14 @@ def resolve(program: Program, request: Request) -> Request:
     except MethodError as exc:
         raise EngineError(f"it {exc}") from exc
     return replace(request, method=method)
+
+
+def _angles(program: Program, circuit: CircuitWork) -> NDArray[np.float64]:
+    """Return a program's angles at each point of a circuit."""
+    try:
+        return fill(program, _values(circuit, program))
+    except AngleError as exc:
+        raise EngineError(str(exc)) from exc
 
 
 def _values(circuit: CircuitWork, program: Program) -> NDArray[np.float64]:

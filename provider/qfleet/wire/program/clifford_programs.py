@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from qfleet.wire.program.cliffords import MOST_CLIFFORD_QUBITS, NEVER, OF_RIGHT_ANGLES, are_right, clifford_of
 from qfleet.wire.program.operations import ANGLES, HAS_TABLE, IS_UNITARY, SPEC, Op, flags_by_code
-from qfleet.wire.program.program import Operation, Program
+from qfleet.wire.program.program import NOTHING, Operation, Program
 
 _IS_NEVER: Final = flags_by_code(lambda spec: spec.op in NEVER)
 _IS_OF_RIGHT_ANGLES: Final = flags_by_code(lambda spec: spec.op in OF_RIGHT_ANGLES)
@@ -97,17 +98,40 @@ class Rows:
         return Kinds(rows[order[new]], of_rows)
 
 
-def clifford_refusal(program: Program) -> str:
+def clifford_refusal(program: Program, angles: NDArray[np.float64] | None = None) -> str:
     """Name the first row that isn't a Clifford operation.
 
     The text is empty without such a row. Noise counts if it is a mixture of Paulis and resets, and an initialization if
-    it gives a stabilizer state. Rows whose angles depend on parameters without values are left out.
+    it gives a stabilizer state.
+
+    Args:
+        program: the program.
+        angles: those of its rows at several points, shape (points, len(program.params)). Without them, rows whose
+            angles depend on parameters without values are left out.
     """
     rows = Rows(program)
+    first = _first_other(program, rows)
+    if first is not None:
+        return _words(program, rows, first)
+    if angles is None or not program.num_parameters:
+        return ""
+    free = _rows_of_angles(program, program.slots)
+    # The rows with slots alone, once for each point.
+    points = _repeated(program, free, angles[:, _places(_starts(ANGLES[program.codes]), free)])
+    first = _first_other(points, Rows(points))
+    if first is None:
+        return ""
+    point, place = divmod(first, len(free))
+    at = replace(program, params=angles[point])
+    return _words(at, Rows(at), int(free[place])) + (f" at point {point}" if len(angles) > 1 else "")
+
+
+def _first_other(program: Program, rows: Rows) -> int | None:
+    """Return the first row that isn't a Clifford operation; ``None`` without one."""
     codes = program.codes
     bound = np.ones(len(program), np.bool_)
     if program.num_parameters:
-        bound[np.searchsorted(np.cumsum(ANGLES[codes]), program.slots, side="right")] = False
+        bound[_rows_of_angles(program, program.slots)] = False
     refused = (_IS_NEVER[codes] & bound) | _IS_OTHER[codes]
     turns = np.flatnonzero(_IS_OF_RIGHT_ANGLES[codes] & bound)
     refused[turns[~are_right(rows.angles(turns, 0))]] = True
@@ -120,7 +144,41 @@ def clifford_refusal(program: Program) -> str:
             break
         if clifford_of(rows.gate(row)) is None:
             first = row
-    return _words(program, rows, first) if first < len(program) else ""
+    return first if first < len(program) else None
+
+
+def _rows_of_angles(program: Program, places: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the rows that have some angles, each once."""
+    return np.unique(np.searchsorted(np.cumsum(ANGLES[program.codes]), places, side="right"))
+
+
+def _places(starts: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places of some rows' parts, row by row.
+
+    Args:
+        starts: where each row's part begins, and the end of the last.
+        rows: the rows.
+    """
+    lengths = starts[rows + 1] - starts[rows]
+    ends = np.cumsum(lengths)
+    return np.asarray(np.arange(int(ends[-1])) + np.repeat(starts[rows] - (ends - lengths), lengths))
+
+
+def _repeated(program: Program, rows: NDArray[np.int64], angles: NDArray[np.float64]) -> Program:
+    """Return some rows without tables, once for each point."""
+    points, widths = len(angles), program.num_controls.astype(np.int64) + program.num_targets
+    return Program(
+        program.num_qubits,
+        0,
+        codes=np.tile(program.codes[rows], points),
+        num_controls=np.tile(program.num_controls[rows], points),
+        num_targets=np.tile(program.num_targets[rows], points),
+        operands=np.tile(program.operands[_places(_starts(widths), rows)], points),
+        clbits=NOTHING,
+        params=angles.reshape(-1),
+        table_refs=NOTHING,
+        tables=(),
+    )
 
 
 def _words(program: Program, rows: Rows, row: int) -> str:

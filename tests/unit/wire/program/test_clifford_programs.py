@@ -18,6 +18,7 @@ from qfleet.lowering.lower import lower
 from qfleet.noise import Channel, NoiseModel
 from qfleet.wire.messages.request import Output
 from qfleet.wire.program import clifford_programs
+from qfleet.wire.program.angles import fill, filled
 from qfleet.wire.program.clifford_programs import IS_GATE, Rows, clifford_refusal
 from qfleet.wire.program.cliffords import clifford_of
 from qfleet.wire.program.operations import Op
@@ -135,3 +136,36 @@ def test_many_rows_of_few_kinds_take_milliseconds() -> None:
     assert len(program) == 30_000
     assert looked.call_count == 6
     assert seconds < 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_angles_at_several_points_are_looked_at_together(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    circuit = QuantumCircuit(3)
+    free = [Parameter(f"p{number}") for number in range(4)]
+    circuit.h(0)
+    circuit.rzz(free[0], 0, 2)
+    circuit.cx(0, 1)
+    circuit.u(free[1], free[2] + math.pi, 0.0, 1)
+    circuit.cry(2 * free[3], 2, 0)
+    program = lowered(circuit)
+    values = rng.integers(-4, 5, (20, 4)) * math.pi / 2
+    if seed % 2:
+        values[rng.integers(20), rng.integers(4)] += 0.1
+    angles = fill(program, values)
+    expected = ""
+    for point, params in enumerate(angles):
+        refusal = clifford_refusal(filled(program, params))
+        if refusal:
+            expected = f"{refusal} at point {point}"
+            break
+    assert bool(expected) == bool(seed % 2)
+    assert clifford_refusal(program, angles) == expected
+    assert clifford_refusal(program, angles[:1]) == clifford_refusal(filled(program, angles[0]))
+
+
+def test_a_row_without_parameters_comes_first() -> None:
+    circuit = QuantumCircuit(1)
+    circuit.rz(Parameter("p"), 0)
+    circuit.t(0)
+    assert clifford_refusal(lowered(circuit), np.zeros((2, 1))) == "operation 1, t on qubit 0, isn't a Clifford gate"

@@ -11,10 +11,10 @@ from random_programs import random_program, random_values
 from same_outcomes import assert_same
 
 from qfleet.wire.codec.programs import decode_program, encode_program
+from qfleet.wire.program.angles import fill, filled
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import SaveKind
-from qfleet_worker.shards.angles import fill, filled
 
 SEEDS = range(40)
 KINDS = {

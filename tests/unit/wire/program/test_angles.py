@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qfleet.wire.program.angles import AngleError, fill, points_at_once
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step, parameter
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Program
-from qfleet_worker.engines.contract import EngineError
-from qfleet_worker.shards.angles import fill, points_at_once
 
 P, N = Step.PARAMETER, Step.NUMBER
 
@@ -129,8 +128,8 @@ def test_a_point_gives_the_same_beside_any_others(data: st.DataObject) -> None:
     for point in points:
         try:
             alone.append(fill(program(found), point[None])[0])
-        except EngineError:
-            with pytest.raises(EngineError):
+        except AngleError:
+            with pytest.raises(AngleError):
                 fill(program(found), points)
             return
     assert np.array_equal(fill(program(found), points), np.array(alone))
@@ -151,13 +150,13 @@ def test_a_point_gives_the_same_beside_any_others(data: st.DataObject) -> None:
 )
 def test_what_is_no_angle_is_refused_by_name(steps: tuple[int | float | complex | str, ...], bad: float) -> None:
     built = program(formula("b"), formula(*steps), op=Op.RZ)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(AngleError) as caught:
         fill(built, np.array([[0.5, 1.0], [0.25, 2.0], [bad, 3.0], [bad, 4.0]]))
     assert str(caught.value) == (
         "the formula of an angle of operation 3 (rz) gives no real, finite number at point 2; "
         "give its parameters other values"
     )
-    with pytest.raises(EngineError, match=r"of operation 3 \(rz\) gives no real, finite number; give"):
+    with pytest.raises(AngleError, match=r"of operation 3 \(rz\) gives no real, finite number; give"):
         fill(built, np.array([[bad, 3.0]]))
     assert fill(built, np.array([[0.5, 3.0]])).shape == (1, 4)
 

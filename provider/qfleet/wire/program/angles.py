@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from qfleet.wire.program.formulas import BINARY_STEPS, Formula, Step, parameter_of
 from qfleet.wire.program.operations import ANGLES, Op
 from qfleet.wire.program.program import NOTHING, Program
-from qfleet_worker.engines.contract import EngineError
+
+
+class AngleError(ValueError):
+    """An angle has no value at a point.
+
+    The text is for the user that submitted the circuit.
+    """
+
 
 #: float64 as long as the numbers of all points are real, else complex128; shape (points,), contiguous
 _Numbers: TypeAlias = NDArray[Any]
@@ -49,7 +56,7 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
         Radians; shape (points, len(program.params)).
 
     Raises:
-        EngineError: an angle isn't real or isn't finite. The text names the operation and, if there are several, the
+        AngleError: an angle isn't real or isn't finite. The text names the operation and, if there are several, the
             point.
     """
     points = len(values)
@@ -100,12 +107,12 @@ def filled(program: Program, params: NDArray[np.float64]) -> Program:
     return msgspec.structs.replace(program, params=params, num_parameters=0, slot_refs=NOTHING, formulas=())
 
 
-def _wrong(program: Program, place: int, point: int, points: int) -> EngineError:
+def _wrong(program: Program, place: int, point: int, points: int) -> AngleError:
     counts = ANGLES[program.codes]
     row = int(np.searchsorted(np.cumsum(counts), place, side="right"))
     where = f" at point {point}" if points > 1 else ""
     name = Op(program.codes[row]).name.lower()
-    return EngineError(
+    return AngleError(
         f"the formula of an angle of operation {row} ({name}) gives no real, finite number{where}; "
         "give its parameters other values"
     )
