@@ -60,5 +60,5 @@ def wide(qubits: int, name: str = "wide", layers: int = 1) -> QuantumCircuit:
 def superposed(num_qubits: int, name: str = "wide") -> QuantumCircuit:
     """Return a circuit that acts on each qubit and measures none."""
     circuit = QuantumCircuit(num_qubits, name=name)
-    circuit.h(range(num_qubits))
+    circuit.ry(0.3, range(num_qubits))
     return circuit

@@ -38,6 +38,7 @@ def lower(
     noise: NoiseModel | None = None,
     gates_met: set[tuple[str, int]] | None = None,
     elsewhere: set[Place] | None = None,
+    kept: list[int] | None = None,
     limits: ProgramLimits = LIMITS,
 ) -> Program:
     """Return the program that yields an output of a circuit.
@@ -56,6 +57,7 @@ def lower(
         noise: the noise model. Composite operations that it doesn't name are inlined, and their gates get its noise.
         gates_met: gets the names or labels of the gates, with their numbers of qubits, if there is a noise model.
         elsewhere: gets the gates that the noise model names for other qubits alone.
+        kept: gets the circuit's qubits that the program has, in order, unless amplitudes are the output.
         limits: the largest sizes of the program.
 
     Raises:
@@ -96,7 +98,7 @@ def lower(
             _check_size(
                 program.num_flow_operations(), limits.flow_operations, "jumps and stores, its for-loops unrolled"
             )
-        return run_passes(program, Wanted(output, context.save_state_labels, observables, method))
+        return run_passes(program, Wanted(output, context.save_state_labels, observables, method, kept))
     except NoiseError as exc:
         raise exc.prefixed(f"circuit {circuit.name!r}: ") from exc
     except RefusalError as refusal:

@@ -167,7 +167,8 @@ def _batches(
         nothing.global_phase = 0
         return [ParameterSets(encode_circuit(nothing, options, output, sums, exact=exact), values)]
     try:
-        return [ParameterSets(encode_circuit(circuit, options, output, sums, num_observables, exact=exact), values)]
+        encoded = encode_circuit(circuit, options, output, sums, num_observables, exact=exact, values=values)
+        return [ParameterSets(encoded, values)]
     except UnboundParameterError:
         if values.shape[1] == 0:
             raise

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 from qiskit.circuit import ClassicalRegister, Clbit, QuantumCircuit
 from qiskit.quantum_info import SparseObservable
 
@@ -19,7 +20,7 @@ from qfleet.lowering.lower import lower
 from qfleet.lowering.passes.exact_means import without_squares
 from qfleet.lowering.sites import Place
 from qfleet.options import RunOptions, check_text
-from qfleet.submission.limits import check_amplitudes, check_blob, check_initial_statevector, check_memory, check_result
+from qfleet.submission.limits import check_blob, check_initial_statevector, check_memory, check_result, check_state
 from qfleet.submission.notices import warn_of_gates_elsewhere, warn_of_gates_without_noise
 from qfleet.submission.planning import ShotBlock, shots_at_once
 from qfleet.submission.shot_blocks import block_of
@@ -27,12 +28,14 @@ from qfleet.wire.codec.blobs import content_hash
 from qfleet.wire.codec.programs import encode_program
 from qfleet.wire.cost.branches import turns_of
 from qfleet.wire.cost.constants import FASTER_ENGINE
-from qfleet.wire.cost.cost import cost, costs, seconds_of, states_bytes
+from qfleet.wire.cost.cost import cost, costs, fits_a_machine, seconds_of, states_bytes
 from qfleet.wire.cost.errors import ErrorRuns, error_runs
-from qfleet.wire.cost.methods import choose_exact_method, choose_method
+from qfleet.wire.cost.methods import choose_exact_method, choose_method, other_methods
+from qfleet.wire.cost.tableaux import BLOCK_SHOTS
 from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.methods import MethodError
 from qfleet.wire.messages.request import METHODS, Method, Output, Request
+from qfleet.wire.program.clifford_programs import clifford_refusal
 from qfleet.wire.program.jumps import program_jumps
 from qfleet.wire.program.operations import WRITES
 from qfleet.wire.program.program import Program
@@ -79,7 +82,7 @@ def lower_circuit(
     if options.initial_statevector is not None or output in (Output.STATEVECTOR, Output.UNITARY):
         # Its output or its initial state has all qubits.
         request = Request(output, "unitary" if output == Output.UNITARY else "statevector", options.precision)
-        check_amplitudes(circuit, circuit.num_qubits, request)
+        check_state(circuit, circuit.num_qubits, request)
         check_memory(circuit, circuit.num_qubits, states_bytes(circuit.num_qubits, request), options)
     check_initial_statevector(options.initial_statevector, circuit, output)
     noise = options.noise_model
@@ -109,6 +112,7 @@ def encode_lowered(
     num_observables: int = 0,
     *,
     exact: bool = False,
+    values: NDArray[np.float64] | None = None,
     largest_value: int = LARGEST_VALUE,
 ) -> EncodedCircuit:
     """Encode the program of a circuit, and predict its cost.
@@ -120,6 +124,8 @@ def encode_lowered(
         output: what is wanted of it.
         num_observables: expectation values that are wanted for each parameter set, if not all that the program saves.
         exact: True if expectation values must be exact, whatever they depend on.
+        values: the values of the program's parameters at all points, shape (points, parameters); ``None`` if they
+            aren't known.
         largest_value: bytes of data that a Redis value may hold.
 
     Raises:
@@ -128,14 +134,19 @@ def encode_lowered(
     request = _request(options, output)
     try:
         errors = error_runs(program, turns_of(program)) if len(program.channel_refs) else None
-        program, method, method_reason = _with_method(program, request, options.shots, errors, exact=exact)
+        program, method, method_reason = _with_method(program, request, options.shots, errors, values, exact=exact)
     except MethodError as exc:
-        raise UnsupportedCircuitError(f"circuit {circuit.name!r} {exc}", circuit=circuit.name) from exc
+        text, own = str(exc), clifford_refusal(program)
+        if own and own in text:
+            text = text.replace(own, clifford_refusal(as_drawn(circuit, program, options, output)))
+        raise UnsupportedCircuitError(f"circuit {circuit.name!r} {text}", circuit=circuit.name) from exc
     request = _request(options, output, method)
     sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].spec.squares
     if output == Output.EXPECTATION_VALUES and not sampled:
         options = dataclasses.replace(options, shots=1)
-    check_amplitudes(circuit, program.num_qubits, request)
+    if not fits_a_machine(request, program.num_qubits):
+        drawn = as_drawn(circuit, program, options, output)
+        check_state(circuit, program.num_qubits, request, other_methods(drawn, program.num_qubits, request, values))
     shots = min(options.shots, shots_at_once(output, options.max_shot_size, program.num_clbits) or options.shots)
     at_once = costs(program, request, shots=shots, num_observables=num_observables, errors=errors)
     whole = at_once[FASTER_ENGINE]
@@ -162,7 +173,9 @@ def encode_lowered(
         noise=_noise_of(program),
     )
     block = None
-    if len(program.channel_refs) and method == "statevector":
+    if METHODS[method].is_clifford:
+        block = block_of(seconds_of(program, request), options.shots, multiple=BLOCK_SHOTS)
+    elif len(program.channel_refs) and method == "statevector":
         block = block_of(seconds_of(program, request, errors), options.shots)
     return EncodedCircuit(
         content_hash(blob), blob, record, request, needs, whole.seconds, whole.result_bytes, sampled, block
@@ -184,6 +197,19 @@ def _request(options: RunOptions, output: Output, method: Method | None = None) 
     return replace(request, bond=bond, threshold=options.matrix_product_state_truncation_threshold)
 
 
+def as_drawn(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> Program:
+    """Return a program with the qubits of its circuit, for errors."""
+    kept: list[int] = []
+    # What observables are on doesn't matter.
+    output = Output.COUNTS if output == Output.EXPECTATION_VALUES else output
+    lower(circuit, output, method=options.method, noise=options.noise_model, kept=kept)
+    if len(kept) != program.num_qubits:
+        return program
+    qubits = np.array(kept, np.int32)[np.maximum(program.operands, ~program.operands)]
+    operands = np.where(program.operands < 0, ~qubits, qubits)
+    return replace(program, num_qubits=circuit.num_qubits, operands=operands)
+
+
 def _noise_of(program: Program) -> NoiseRecord | None:
     """Return the noise of a program; ``None`` without any."""
     if not (len(program.channel_refs) or len(program.flips)):
@@ -201,7 +227,13 @@ def _noise_of(program: Program) -> NoiseRecord | None:
 
 
 def _with_method(
-    program: Program, request: Request, shots: int, errors: ErrorRuns | None, *, exact: bool
+    program: Program,
+    request: Request,
+    shots: int,
+    errors: ErrorRuns | None,
+    values: NDArray[np.float64] | None,
+    *,
+    exact: bool,
 ) -> tuple[Program, Method, str]:
     """Return a program with the method that simulates it, and the reason.
 
@@ -210,12 +242,14 @@ def _with_method(
     Raises:
         MethodError: see `choose_method` and `choose_exact_method`.
     """
-    if request.output != Output.EXPECTATION_VALUES or not program.saves[-1].spec.squares:
-        return program, *choose_method(program, request, shots, errors=errors)
+    if request.output != Output.EXPECTATION_VALUES:
+        return program, *choose_method(program, request, shots, errors=errors, values=values)
+    if not program.saves[-1].spec.squares:
+        return program, *choose_method(program, request, 1, values=values)
     means = without_squares(program)
     if exact:
-        return means, *choose_exact_method(means, request)
-    method, reason = choose_method(program, request, shots, means, errors)
+        return means, *choose_exact_method(means, request, values)
+    method, reason = choose_method(program, request, shots, means, errors, values)
     return (means if method == "density_matrix" else program), method, reason
 
 

@@ -3,37 +3,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qfleet.errors import CapacityError, InvalidOptionError
 from qfleet.options import RunOptions
-from qfleet.wire.cost.cost import MOST_AMPLITUDES_LOG2
+from qfleet.wire.cost.cost import fits_a_machine
+from qfleet.wire.cost.methods import most_exponent, size_of_state
 from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.program import Program
 
 
-def check_amplitudes(circuit: QuantumCircuit, num_qubits: int, request: Request) -> None:
-    """Refuse a circuit whose amplitudes fit in no worker's memory.
+def check_state(circuit: QuantumCircuit, num_qubits: int, request: Request, others: Sequence[str] = ()) -> None:
+    """Refuse a circuit whose state no machine holds.
 
     Args:
         circuit: named in the error.
         num_qubits: qubits that are simulated.
         request: the request for the circuit, with a resolved method.
+        others: what other methods say of the circuit.
 
     Raises:
         CapacityError: the circuit has too many qubits.
     """
-    exponent = request.exponent(num_qubits)
-    if exponent > MOST_AMPLITUDES_LOG2:
+    if not fits_a_machine(request, num_qubits):
+        size = size_of_state(num_qubits, request)
         raise CapacityError(
-            f"circuit {circuit.name!r}: its {num_qubits} qubits need 2**{exponent} amplitudes; "
-            f"no worker holds more than 2**{MOST_AMPLITUDES_LOG2}",
+            f"circuit {circuit.name!r} can't be run: "
+            f"{'; '.join([f'{request.method}: its {num_qubits} qubits need {size}', *others])}",
             circuit=circuit.name,
             number=num_qubits,
-            limit=MOST_AMPLITUDES_LOG2 * num_qubits // exponent,
+            limit=most_exponent(request) * num_qubits // request.exponent(num_qubits),
         )
 
 

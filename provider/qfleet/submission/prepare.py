@@ -274,6 +274,10 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
     # A circuit that is given several times is one program already.
     structures = {id(program): angle_structure(program) for _, program, _ in programs}
     several = find_repeated(structures.values())
+    angles: dict[AngleStructure | None, dict[int, NDArray[np.float64]]] = {form: {} for form in several}
+    for _, program, _ in programs:
+        if structures[id(program)] in several:
+            angles[structures[id(program)]][id(program)] = program.params
     known: dict[AngleStructure | int | None, EncodedCircuit] = {}
     for circuit, program, table in programs:
         phases = global_phases(circuit, table)
@@ -281,7 +285,9 @@ def _entries(circuits: Sequence[QuantumCircuit], options: RunOptions, output: Ou
         alike = form in several
         key = form if alike else id(program)
         if key not in known:
-            known[key] = encode_lowered(circuit, with_free_angles(program) if alike else program, options, output)
+            every = np.array(list(angles[form].values())) if alike else table
+            free = with_free_angles(program) if alike else program
+            known[key] = encode_lowered(circuit, free, options, output, values=every)
         values = program.params[None] if alike else table
         yield JobEntry(circuit, [ParameterSets(with_names(known[key], circuit), values)], phases)
 

@@ -13,13 +13,17 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from qiskit.circuit import Barrier, CircuitInstruction, Measure, QuantumCircuit
 from qiskit.quantum_info import SparseObservable
 
 from qfleet.lowering.meanings import may_differ, meaning_of
 from qfleet.options import RunOptions, check_text
 from qfleet.submission.encode import EncodedCircuit, encode_lowered, lower_circuit, with_names
+from qfleet.wire.cost.methods import is_clifford, values_matter
 from qfleet.wire.messages.request import Output
+from qfleet.wire.program.program import Program
 
 #: How many circuits are kept, the most instructions of one, and the most bytes of what it became.
 _CIRCUITS: Final = 8
@@ -45,6 +49,9 @@ class _Kept(NamedTuple):
     #: what was wanted of it
     wanted: tuple[Any, ...]
     encoded: EncodedCircuit
+    #: the program, if its method depends on the values of parameters, and whether these make all gates Clifford gates
+    program: Program | None
+    clifford: bool
 
 
 _kept: Final[deque[_Kept]] = deque(maxlen=_CIRCUITS)
@@ -58,6 +65,7 @@ def encode_circuit(
     num_observables: int = 0,
     *,
     exact: bool = False,
+    values: NDArray[np.float64] | None = None,
 ) -> EncodedCircuit:
     """Lower a circuit and encode it, or return what was kept.
 
@@ -67,16 +75,23 @@ def encode_circuit(
     plain = options.noise_model is None and options.initial_statevector is None and type(circuit) is QuantumCircuit
     if plain:
         for kept in tuple(_kept):
-            if kept.wanted == wanted and _are_equal(circuit, kept):
+            if kept.wanted == wanted and _are_equal(circuit, kept) and _has_method_at(kept, values):
                 check_text("the name of a circuit", circuit.name)
                 return with_names(kept.encoded, circuit)
     program = lower_circuit(circuit, options, output, observables)
-    encoded = encode_lowered(circuit, program, options, output, num_observables, exact=exact)
+    encoded = encode_lowered(circuit, program, options, output, num_observables, exact=exact, values=values)
     if plain and len(encoded.blob) <= _BYTES and _is_plain(circuit):
         names = frozenset(each.name for each in circuit.data)
         others = tuple(place for place, each in enumerate(circuit.data) if not each.is_standard_gate())
-        _kept.append(_Kept(circuit.copy(), names, others, wanted, encoded))
+        matters = values_matter(program, encoded.request.method, options.method, encoded.seconds)
+        clifford = matters and is_clifford(program, values)
+        _kept.append(_Kept(circuit.copy(), names, others, wanted, encoded, program if matters else None, clifford))
     return encoded
+
+
+def _has_method_at(kept: _Kept, values: NDArray[np.float64] | None) -> bool:
+    """Tell whether a kept circuit has its method at some values too."""
+    return kept.program is None or is_clifford(kept.program, values) == kept.clifford
 
 
 def _are_equal(circuit: QuantumCircuit, kept: _Kept) -> bool:

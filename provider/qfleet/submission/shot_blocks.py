@@ -17,12 +17,13 @@ from qfleet.submission.planning import LONGEST_SHARD, MANY_SHARDS, SHARD_SECONDS
 RUNS_OF_A_BLOCK: Final = 20
 
 
-def block_of(seconds_of: Callable[[int], float], shots: int) -> ShotBlock | None:
+def block_of(seconds_of: Callable[[int], float], shots: int, multiple: int = 1) -> ShotBlock | None:
     """Return the blocks that a circuit's shots are cut into.
 
     Args:
         seconds_of: returns the predicted seconds of some shots, which don't fall as the number of shots grows.
         shots: shots of the circuit.
+        multiple: shots that are run together anyway: blocks are multiples of it.
 
     Returns:
         ``None`` if the circuit isn't worth two blocks.
@@ -36,5 +37,5 @@ def block_of(seconds_of: Callable[[int], float], shots: int) -> ShotBlock | None
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if seconds_of(middle) <= wanted else (fits, middle)
     blocks = -(-shots // fits)
-    even = -(-shots // blocks)
-    return ShotBlock(even, seconds_of(even))
+    even = -(-shots // (blocks * multiple)) * multiple
+    return ShotBlock(even, seconds_of(even)) if even < shots else None

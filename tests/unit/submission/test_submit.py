@@ -47,7 +47,7 @@ def worker(engine: str, memory_bytes: int, **changed: Any) -> Presence:
 
 def plain(num_qubits: int = 26) -> QuantumCircuit:
     circuit = QuantumCircuit(num_qubits, 4)
-    circuit.h(range(num_qubits))
+    circuit.ry(0.3, range(num_qubits))
     circuit.measure(range(4), range(4))
     return circuit
 
@@ -55,13 +55,13 @@ def plain(num_qubits: int = 26) -> QuantumCircuit:
 def branching() -> QuantumCircuit:
     circuit = plain()
     circuit.reset(0)
-    circuit.h(range(26))
+    circuit.ry(0.3, range(26))
     return circuit
 
 
 def saving(name: str, subtype: str, num_qubits: int = 26, width: int | None = None) -> QuantumCircuit:
     circuit = QuantumCircuit(num_qubits)
-    circuit.h(range(num_qubits))
+    circuit.ry(0.3, range(num_qubits))
     qubits = range(width or num_qubits)
     circuit.append(LikeAer(name, len(qubits), subtype), qubits)
     return circuit

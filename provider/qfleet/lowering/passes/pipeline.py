@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparseObservable
 
 from qfleet.errors import NoiseError
 from qfleet.lowering.passes.expectation_values import final_state_varies, save_expectation_values
-from qfleet.lowering.passes.idle_qubits import drop_idle_qubits
+from qfleet.lowering.passes.idle_qubits import drop_idle_qubits, kept_qubits
 from qfleet.lowering.passes.saves import resolve_saves
 from qfleet.lowering.passes.unseen_qubits import drop_unseen_qubits
 from qfleet.lowering.refusal import RefusalError
@@ -28,6 +28,8 @@ class Wanted(NamedTuple):
     observables: Sequence[SparseObservable] = ()
     #: The method that is asked for.
     method: Method = "automatic"
+    #: Gets the circuit's qubits that the program has.
+    kept: list[int] | None = None
 
 
 def _noise(program: Program, wanted: Wanted) -> Program:
@@ -61,7 +63,11 @@ def _unseen_qubits(program: Program, wanted: Wanted) -> Program:
 
 def _idle_qubits(program: Program, wanted: Wanted) -> Program:
     # Output amplitudes and initial amplitudes are those of all qubits.
-    return program if wanted.output in (Output.STATEVECTOR, Output.UNITARY) else drop_idle_qubits(program)
+    if wanted.output in (Output.STATEVECTOR, Output.UNITARY):
+        return program
+    if wanted.kept is not None:
+        wanted.kept.extend(kept_qubits(program))
+    return drop_idle_qubits(program)
 
 
 #: Each pass returns the program itself if it has nothing to do. All raise `RefusalError` or a `QfleetError`.

@@ -34,6 +34,11 @@ OVERHEAD_BYTES: Final = 64 * 1024 * 1024
 #: A state of more amplitudes than 2 to this power is refused: no machine holds it, and an array's size would overflow.
 MOST_AMPLITUDES_LOG2: Final = 50
 
+#: Bytes of a state that no machine holds.
+MOST_STATE_BYTES: Final = 1 << 44
+#: Predictions of seconds are numbers of floating point.
+_LARGEST_EXPONENT: Final = 1000
+
 #: Copies of output amplitudes at the peak: in the result, encoded, and with the header before it.
 _AMPLITUDE_COPIES: Final = 3
 #: Copies of other data at their peak: as collected, sorted or joined, encoded, and with the header before it.
@@ -172,6 +177,11 @@ def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE)
     return OVERHEAD_BYTES + max(states, _AMPLITUDE_COPIES * output_bytes(num_qubits, request))
 
 
+def fits_a_machine(request: Request, num_qubits: int) -> bool:
+    """Tell whether a machine may hold the state of some qubits."""
+    return request.state_bytes(num_qubits) <= MOST_STATE_BYTES
+
+
 def _states_bytes(num_qubits: int, request: Request, states: float) -> int:
     # Python's integers have no largest one.
     return round(100 * states) * request.state_bytes(num_qubits) // 100
@@ -205,7 +215,7 @@ class _Steps(NamedTuple):
 
 def _steps(program: Program, request: Request, num_observables: int, errors: ErrorRuns | None) -> _Steps:
     return _Steps(
-        amplitudes=2.0 ** request.exponent(program.num_qubits),
+        amplitudes=2.0 ** min(request.exponent(program.num_qubits), _LARGEST_EXPONENT),
         passes=passes(program, request.method, exact=has_exact_means(program, request.output), errors=errors),
         operations=num_operations(program),
         sweeps=num_sweeps(program, request.method),

@@ -7,7 +7,7 @@ from typing import Final
 
 from qfleet.wire.messages.request import METHODS, Method, MethodSpec, Output, Request
 from qfleet.wire.program.clifford_programs import clifford_refusal
-from qfleet.wire.program.operations import Op
+from qfleet.wire.program.operations import Op, flags_by_code
 from qfleet.wire.program.program import Program
 from qfleet.wire.program.saves import Quantity
 
@@ -15,6 +15,7 @@ from qfleet.wire.program.saves import Quantity
 _SAVED: Final = {Quantity.MATRIX: "its unitary", Quantity.SUPEROP: "its superoperator"}
 #: What a circuit sets that has the operation.
 _SET: Final = {Op.SET_DENSITY_MATRIX: "a density matrix", Op.SET_SUPEROP: "a superoperator"}
+_IS_SET: Final = flags_by_code(lambda spec: spec.op in _SET)
 
 
 class MethodError(ValueError):
@@ -71,9 +72,10 @@ def lack_of(program: Program, output: Output, spec: MethodSpec) -> str:
     The text follows a circuit's name, and is empty if the method has all. That the gates of some methods are Clifford
     gates isn't looked at.
     """
-    sets = {Op(code) for code in _SET if (program.codes == code).any()} - spec.sets
-    if sets:
-        return f"sets {_SET[min(sets)]}"
+    if _IS_SET[program.codes].any():
+        others = {Op(code) for code in program.codes[_IS_SET[program.codes]].tolist()} - spec.sets
+        if others:
+            return f"sets {_SET[min(others)]}"
     for save in program.saves:
         if save.spec.quantity not in spec.quantities:
             named = _SAVED.get(save.spec.quantity)
@@ -86,12 +88,3 @@ def lack_of(program: Program, output: Output, spec: MethodSpec) -> str:
         return f"gives its {output}"
     widest = max([channel.num_targets for channel in program.channels], default=0)
     return f"has noise on {widest} qubits together" if widest > spec.widest_noise else ""
-
-
-def method_refusal(program: Program, output: Output, method: Method) -> str:
-    """Return why a method can't run a circuit; empty if it can."""
-    spec = METHODS[method]
-    lack = lack_of(program, output, spec)
-    if lack:
-        return f"the circuit {lack}"
-    return clifford_refusal(program) if spec.is_clifford else ""

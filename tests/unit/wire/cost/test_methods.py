@@ -118,7 +118,7 @@ def test_a_density_matrix_takes_four_times_the_memory_for_each_qubit() -> None:
 
 def test_noise_on_many_qubits_together_has_no_density_matrix() -> None:
     wide = density_oracle.program(4, 1, [noise([0, 1, 2, 3], [Branch(0.5), Branch(0.5, 15, 0)]), measure(0, 0)])
-    method, reason = choose_method(wide, Request(method="automatic"), 10**6)
+    method, reason = choose_method(wide, Request(method="automatic"), 1000)
     assert method == "statevector"
     assert "has noise on 4 qubits together, which a density matrix doesn't have" in reason
     with pytest.raises(MethodError, match="has noise on 4 qubits together, which method='density_matrix' doesn't"):

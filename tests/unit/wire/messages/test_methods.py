@@ -11,7 +11,8 @@ from density_oracle import noise
 from engine_oracle import measure, op
 from msgspec.structs import replace
 
-from qfleet.wire.messages.methods import MethodError, lack_of, method_refusal, resolve_method
+from qfleet.wire.cost.methods import method_refusal
+from qfleet.wire.messages.methods import MethodError, lack_of, resolve_method
 from qfleet.wire.messages.request import EXACT_METHODS, METHODS, Method, Output, Request, tableau_bytes
 from qfleet.wire.program.channels import Branch
 from qfleet.wire.program.operations import Op
@@ -38,7 +39,7 @@ def saving(kind: SaveKind, *before: object) -> Program:
 
 
 def can(program: Program, output: Output) -> set[str]:
-    return {name for name in METHODS if not method_refusal(program, output, METHODS[name].method)}
+    return {name for name in METHODS if not method_refusal(program, Request(output, METHODS[name].method))}
 
 
 @pytest.mark.parametrize("output", list(Output))
@@ -61,7 +62,7 @@ def test_the_saves_of_each_method(spec: SaveSpec) -> None:
 def test_clifford_gates_are_asked_for_by_one_method_alone() -> None:
     program = oracle.program(2, 1, [*BELL, op(Op.T, [1])])
     assert can(program, Output.COUNTS) == {"statevector", "density_matrix", "matrix_product_state"}
-    assert method_refusal(program, Output.COUNTS, "stabilizer") == "operation 3, t on qubit 1, isn't a Clifford gate"
+    assert method_refusal(program, Request(method="stabilizer")) == ("operation 3, t on qubit 1, isn't a Clifford gate")
     assert lack_of(program, Output.COUNTS, METHODS["stabilizer"]) == ""
     text = "can't be run by method='stabilizer': operation 3, t on qubit 1, isn't a Clifford gate; leave the method out"
     with pytest.raises(MethodError, match=text):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from qfleet.wire.cost.cost import Cost, cost
-from qfleet.wire.messages.methods import method_refusal
+from qfleet.wire.cost.methods import method_refusal
 from qfleet.wire.messages.request import Method, Request
 from qfleet.wire.program.program import Program
 from qfleet_worker.engines.contract import Simulator
@@ -33,7 +33,7 @@ class StabilizerEngine:
 
     def supports(self, program: Program, request: Request) -> str:
         """See `Engine.supports`."""
-        return method_refusal(program, request.output, "stabilizer")
+        return method_refusal(program, request)
 
     def cost(
         self, program: Program, request: Request, *, shots: int, points: int = 1, num_observables: int = 0
