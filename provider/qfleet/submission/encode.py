@@ -131,7 +131,7 @@ def encode_lowered(
     Raises:
         QfleetError: it needs more than is available; the subclass and the text say of what.
     """
-    request = _request(options, output)
+    request = request_of(options, output)
     try:
         errors = error_runs(program, turns_of(program)) if len(program.channel_refs) else None
         program, method, method_reason = _with_method(program, request, options.shots, errors, values, exact=exact)
@@ -140,7 +140,7 @@ def encode_lowered(
         if own and own in text:
             text = text.replace(own, clifford_refusal(as_drawn(circuit, program, options, output)))
         raise UnsupportedCircuitError(f"circuit {circuit.name!r} {text}", circuit=circuit.name) from exc
-    request = _request(options, output, method)
+    request = request_of(options, output, method)
     sampled = output == Output.EXPECTATION_VALUES and program.saves[-1].spec.squares
     if output == Output.EXPECTATION_VALUES and not sampled:
         options = dataclasses.replace(options, shots=1)
@@ -182,7 +182,7 @@ def encode_lowered(
     )
 
 
-def _request(options: RunOptions, output: Output, method: Method | None = None) -> Request:
+def request_of(options: RunOptions, output: Output, method: Method | None = None) -> Request:
     """Return the request for an output.
 
     Args:

@@ -25,9 +25,18 @@ def nothing_is_kept() -> None:
     repeated_circuits._kept.clear()
 
 
-def turned(angle: object, num_qubits: int = 70, name: str = "wide") -> QuantumCircuit:
+def entangle(circuit: QuantumCircuit, qubits: range) -> None:
+    """Entangle qubits more than a matrix product state may be."""
+    for layer in range(26):
+        for qubit in qubits[layer % 2 : -1 : 2]:
+            circuit.cx(qubit, qubit + 1)
+
+
+def turned(angle: object, num_qubits: int = 70, name: str = "wide", *, entangled: bool = True) -> QuantumCircuit:
     circuit = QuantumCircuit(num_qubits, 2, name=name)
     circuit.h(range(num_qubits))
+    if entangled:
+        entangle(circuit, range(num_qubits))
     circuit.rzz(angle, 3, num_qubits - 1)
     circuit.measure([3, num_qubits - 1], [0, 1])
     return circuit
@@ -43,6 +52,13 @@ def test_circuits_that_differ_in_their_angles_have_one_method() -> None:
     with pytest.raises(CapacityError, match=r"stabilizer: .* rzz\(0\.1\) on qubits 3, 69, isn't a Clifford gate at po"):
         methods([turned(0.0), turned(0.1)])
     assert methods([turned(0.0, 30), turned(0.1, 30)]) == ["statevector"] * 2
+
+
+def test_little_entanglement_goes_with_a_matrix_product_state_where_nothing_else_fits() -> None:
+    assert methods([turned(0.1, entangled=False)]) == ["matrix_product_state"]
+    assert methods([turned(0.1, 30, entangled=False)]) == ["statevector"]
+    with pytest.raises(CapacityError, match="matrix_product_state: its bonds may need more than 1024 values; ask for"):
+        methods([turned(0.1)])
 
 
 def test_parameter_sets_have_one_method() -> None:
@@ -67,17 +83,18 @@ def test_the_method_of_a_kept_circuit_is_that_of_its_values() -> None:
 def test_qubits_are_named_as_the_circuit_numbers_them() -> None:
     circuit = QuantumCircuit(200, 1, name="some")
     circuit.h(range(100, 150))
+    entangle(circuit, range(100, 150))
     circuit.t(149)
     circuit.measure(149, 0)
     text = (
         "'some' can't be run: statevector: its 50 qubits need 2**50 amplitudes, and no machine holds more than 2**40; "
     )
-    text += "stabilizer: operation 50, t on qubit 149, isn't a Clifford gate"
+    text += "stabilizer: operation 687, t on qubit 149, isn't a Clifford gate"
     with pytest.raises(CapacityError) as caught:
         methods([circuit])
     assert text in str(caught.value)
     assert (caught.value.number, caught.value.limit) == (50, 40)
-    with pytest.raises(UnsupportedCircuitError, match="operation 50, t on qubit 149, isn't a Clifford gate; leave"):
+    with pytest.raises(UnsupportedCircuitError, match="operation 687, t on qubit 149, isn't a Clifford gate; leave"):
         methods([circuit], method="stabilizer")
     with pytest.raises(CapacityError, match=r"statevector: its 70 qubits need .*; stabilizer: it can run the circuit"):
         methods([turned(0.0)], method="statevector")

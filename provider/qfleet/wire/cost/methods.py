@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from qfleet.wire.cost.branches import passes, turns_of
+from qfleet.wire.cost.chains import bounds
 from qfleet.wire.cost.cost import MOST_STATE_BYTES, cost, fits_a_machine, seconds_of
 from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.messages.methods import MethodError, lack_of, resolve_method
-from qfleet.wire.messages.request import METHODS, Method, Request
+from qfleet.wire.messages.request import LARGEST_BOND, MAX_BOND, METHODS, Method, Request
 from qfleet.wire.program.angles import ANGLES_AT_ONCE, AngleError, fill
 from qfleet.wire.program.clifford_programs import clifford_refusal
 from qfleet.wire.program.program import Program
@@ -59,7 +60,8 @@ def choose_method(
     else:
         method, reason, seconds = _with_noise(program, request, shots, exactly or program, errors)
     chosen = replace(request, method=method)
-    return _on_a_tableau(program, chosen, shots, seconds, values) or (method, reason)
+    found = _on_a_tableau(program, chosen, shots, seconds, values) or _on_a_chain(program, chosen)
+    return found or (method, reason)
 
 
 def _resolved(program: Program, request: Request, values: NDArray[np.float64] | None) -> tuple[Method, str]:
@@ -139,6 +141,33 @@ def method_refusal(
     return (METHODS[request.method].is_clifford and _clifford_refusal(program, values)) or ""
 
 
+def _on_a_chain(program: Program, chosen: Request) -> tuple[Method, str] | None:
+    """Return matrix product states and the reason, where nothing else fits.
+
+    It is ``None`` where something does, or bonds may become too wide.
+
+    Args:
+        program: the program.
+        chosen: the best request otherwise.
+    """
+    request = replace(chosen, method="matrix_product_state")
+    if fits_a_machine(chosen, program.num_qubits) or lack_of(program, request.output, METHODS[request.method]):
+        return None
+    widest = _widest_bond(program, request)
+    if widest > LARGEST_BOND:
+        return None
+    other = METHODS[chosen.method].state
+    return request.method, (
+        f"automatic: no machine holds {other} of its qubits, and a matrix product state takes bonds of at most "
+        f"{widest:.0f}"
+    )
+
+
+def _widest_bond(program: Program, request: Request) -> float:
+    """Return the most values that a bond of a program may need."""
+    return float(bounds(program, replace(request, bond=MAX_BOND)).max())
+
+
 def values_matter(program: Program, method: Method, asked: Method, seconds: float) -> bool:
     """Tell whether a program's method depends on the values of its parameters.
 
@@ -211,6 +240,8 @@ def other_methods(
         if not lack_of(program, request.output, spec):
             each = replace(request, method=spec.method)
             refusal = method_refusal(program, each, values, num_qubits=num_qubits)
+            if spec.is_chain and _widest_bond(program, each) > LARGEST_BOND:
+                refusal = refusal or f"its bonds may need more than {LARGEST_BOND} values; ask for the method to try it"
             found.append(f"{spec.method}: {refusal or 'it can run the circuit'}")
     return found
 
@@ -254,7 +285,9 @@ def choose_exact_method(
     if exact.memory_bytes <= MOST_BYTES and exact.seconds < branches.seconds:
         method, seconds = "density_matrix", exact.seconds
         reason = "automatic: takes less time than a state for each outcome of the measurements"
-    return _on_a_tableau(program, replace(request, method=method), 1, seconds, values) or (method, reason)
+    chosen = replace(request, method=method)
+    found = _on_a_tableau(program, chosen, 1, seconds, values) or _on_a_chain(program, chosen)
+    return found or (method, reason)
 
 
 def _too_large(num_qubits: int, needed: int) -> str:

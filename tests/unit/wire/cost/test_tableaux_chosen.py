@@ -96,6 +96,8 @@ def free(num_qubits: int = 60) -> Program:
     one, other = Parameter("a"), Parameter("b")
     circuit.h(range(num_qubits))
     circuit.rx(one, 3)
+    for _ in range(12):
+        circuit.cx(30, 31)
     circuit.rzz(one + other, 0, 5)
     circuit.measure(0, 0)
     return lower(circuit, Output.COUNTS)
@@ -111,7 +113,7 @@ def test_all_points_must_be_clifford(monkeypatch: pytest.MonkeyPatch) -> None:
     values[3, 1] += 0.25
     assert choose_method(program, AUTOMATIC, 1, values=values)[0] == "statevector"
     text = (
-        r"can't be run by method='stabilizer': operation 61, rzz\(20\.6704\) on qubits 0, 5, isn't .* at point 3; leave"
+        r"can't be run by method='stabilizer': operation 73, rzz\(20\.6704\) on qubits 0, 5, isn't .* at point 3; leave"
     )
     with pytest.raises(MethodError, match=text):
         choose_method(program, STABILIZER, 1, values=values)
@@ -150,10 +152,14 @@ def test_what_each_method_says() -> None:
     assert method_refusal(program, Request()) == "2**127 amplitudes, and no machine holds more than 2**40"
     single = Request(precision="single")
     assert method_refusal(program, single) == "2**127 amplitudes, and no machine holds more than 2**41"
-    said = ["stabilizer: operation 252, t on qubit 17, isn't a Clifford gate"]
+    said = [
+        "stabilizer: operation 252, t on qubit 17, isn't a Clifford gate",
+        "matrix_product_state: it can run the circuit",
+    ]
     assert other_methods(program, 127, Request()) == said
-    assert other_methods(brick(127, 2), 127, Request()) == ["stabilizer: it can run the circuit"]
-    assert other_methods(program, 127, Request(Output.STATEVECTOR)) == []
+    assert other_methods(brick(127, 2), 127, Request())[0] == "stabilizer: it can run the circuit"
+    deep = other_methods(brick(127, 30), 127, Request())
+    assert deep[1] == "matrix_product_state: its bonds may need more than 1024 values; ask for the method to try it"
 
 
 @pytest.mark.parametrize("program", [brick(1000, 20), brick(1000, 20, channel=PAULIS), means(1000, dynamic=False)])
