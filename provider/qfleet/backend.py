@@ -19,6 +19,7 @@ from qfleet.jobs.primitive import PrimitiveFleetJob
 from qfleet.ledger import Connection
 from qfleet.noise import NoiseModel
 from qfleet.options import NAMES, CheckedOptions, RunKeywords, RunOptions, check_labels, check_option
+from qfleet.submission.explanation import Explanation, explain
 from qfleet.submission.notices import DeviceFacts, warn_of_unknown_options
 from qfleet.submission.prepare import prepare
 from qfleet.submission.submit import submit
@@ -190,10 +191,10 @@ class FleetBackend(BackendV2):
             seed_simulator: seed of the job; circuit k is seeded with ``seed_simulator + 2113 * k``. None picks a seed,
                 which the result has; default None.
             memory: return the outcome of each shot too, in order; default False.
-            method: "statevector"; "density_matrix", which is exact where there is noise; "superop" for a circuit that
-                saves its superoperator; "unitary" to get the circuit's matrix instead of counts; or "automatic", which
-                is "statevector" unless the circuit saves its unitary or its superoperator, or costs less as a density
-                matrix; default "automatic".
+            method: "statevector"; "density_matrix", which is exact where there is noise; "stabilizer" for thousands of
+                qubits with Clifford gates, Pauli noise and resets alone; "superop" for a circuit that saves its
+                superoperator; "unitary" to get the circuit's matrix instead of counts; or "automatic", which chooses by
+                what the circuit saves and by predicted time, as `explain` tells; default "automatic".
             precision: "double" simulates in complex128, "single" in complex64 with half the memory; default "double".
             initial_statevector: amplitudes to begin with instead of |0...0>, complex, shape (2**num_qubits,), norm 1;
                 default None.
@@ -222,9 +223,7 @@ class FleetBackend(BackendV2):
             CapacityError: a circuit fits no worker that is up, or its data fits no Redis value.
             BrokerError: Redis can't be used. In each of these cases nothing is queued.
         """
-        warn_of_unknown_options(options.keys() - NAMES, self.name)
-        given = {name: check_option(name, value) for name, value in options.items() if name in NAMES}
-        chosen = RunOptions(**{name: self._options[name] for name in NAMES} | given)
+        chosen = self._chosen(options)
         tags, labels = check_labels(job_tags, metadata)
         new = prepare(
             run_input,
@@ -237,6 +236,31 @@ class FleetBackend(BackendV2):
             device=self._device_facts,
         )
         return submit(self._connection, new, lambda new: FleetJob(self, new.job_id, new=new))
+
+    def explain(self, circuit: QuantumCircuit, **options: Unpack[RunKeywords]) -> Explanation:
+        """Return the methods for a circuit, with their costs.
+
+        It names the method that `run` takes, and why others can't run the circuit. Nothing is sent. Seconds and memory
+        are predictions for all shots, on one thread of a worker.
+
+        Args:
+            circuit: the circuit. Its parameters may lack values: which gates they make isn't known then.
+            options: override the backend's own, see `run`; of ``parameter_binds`` the first entry counts.
+
+        Raises:
+            TypeError: it isn't a circuit.
+            InvalidOptionError: an option has a wrong value.
+            UnsupportedCircuitError: the circuit has an operation that qfleet doesn't run.
+            CapacityError: the circuit has more qubits than any program.
+        """
+        chosen = self._chosen(options)
+        return explain(circuit, chosen, self._output(chosen.method))
+
+    def _chosen(self, options: RunKeywords) -> RunOptions:
+        """Return the options of a run, with the backend's own."""
+        warn_of_unknown_options(options.keys() - NAMES, self.name)
+        given = {name: check_option(name, value) for name, value in options.items() if name in NAMES}
+        return RunOptions(**{name: self._options[name] for name in NAMES} | given)
 
     def with_options(self, **options: Unpack[RunKeywords]) -> FleetBackend:
         """Return this backend with other options.

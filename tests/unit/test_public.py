@@ -47,7 +47,16 @@ JOB_MEMBERS = {
 MEMBERS = {
     "EstimatorOptions": {"default_precision", "max_parallel_threads", "method", "priority", "seed"},
     "EstimatorV2": {"backend", "from_backend", "options", "run"},
-    "FleetBackend": {"from_backend", "max_circuits", "retrieve_job", "run", "set_options", "target", "with_options"},
+    "FleetBackend": {
+        "explain",
+        "from_backend",
+        "max_circuits",
+        "retrieve_job",
+        "run",
+        "set_options",
+        "target",
+        "with_options",
+    },
     "FleetJob": JOB_MEMBERS,
     "FleetProvider": {
         "backends",

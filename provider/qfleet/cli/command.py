@@ -7,6 +7,7 @@ import click
 
 from qfleet.cli.acl import acl
 from qfleet.cli.doctor import doctor
+from qfleet.cli.explain import explain
 from qfleet.cli.fleet import up, version, warm, worker
 from qfleet.cli.group import FleetGroup
 from qfleet.cli.jobs import cancel, jobs, result, retry, status
@@ -41,6 +42,6 @@ def qfleet() -> None:
 
 
 _FOR_FLEETS = (up, worker, warm, workers, drain, tenant, acl, doctor, version)
-_FOR_JOBS = (run, jobs, status, result, retry, pause, resume, cancel)
+_FOR_JOBS = (run, explain, jobs, status, result, retry, pause, resume, cancel)
 for _command in (*_FOR_FLEETS, *_FOR_JOBS):
     qfleet.add_command(_command)

@@ -25,6 +25,27 @@ def error_of(result: Any) -> dict[str, str]:
     return error
 
 
+class TestExplain:
+    def test_a_table_without_a_fleet(self, qfleet_command: Any, bell: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("QFLEET_URL", raising=False)
+        result = qfleet_command("explain", bell, bell, "--shots", "50")
+        assert result.exit_code == 0
+        lines = result.stdout.splitlines()
+        assert lines.count("circuit 'bell': 2 simulated qubits, 4 operations, 50 shots") == 2
+        assert len([line for line in lines if line.startswith("> statevector")]) == 2
+
+    def test_a_document(self, qfleet_command: Any, bell: Path) -> None:
+        result = qfleet_command("explain", bell, "--method", "stabilizer", "--json")
+        (circuit,) = json.loads(result.stdout)["circuits"]
+        assert (circuit["circuit"], circuit["method"], circuit["shots"]) == ("bell", "stabilizer", 1024)
+        assert {each["method"]: each["refusal"] for each in circuit["methods"]}["stabilizer"] == ""
+
+    def test_a_wrong_method(self, qfleet_command: Any, bell: Path) -> None:
+        result = qfleet_command("explain", bell, "--method", "tableau")
+        assert result.exit_code == 2
+        assert "'stabilizer'" in result.stderr
+
+
 @pytest.mark.usefixtures("fleet")
 class TestRun:
     def test_a_table(self, qfleet_command: Any, fleet: Any, bell: Path) -> None:
