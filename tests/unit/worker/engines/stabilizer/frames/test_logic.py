@@ -12,6 +12,7 @@ from random_expressions import random_expression
 from random_programs import program_of
 
 from qfleet.wire.messages.request import Output
+from qfleet.wire.program.channels import Branch, Channel
 from qfleet.wire.program.expressions import (
     BOOL,
     FLOAT,
@@ -181,3 +182,10 @@ def test_what_frames_leave_to_others(rows: list[Operation], why: str) -> None:
     program = program_of(rows, 2, 2, saves=(SAVE,)) if "saves" in why else program_of(rows, 2, 2)
     with pytest.raises(NotFramesError, match=why):
         frame_plan(program)
+
+
+def test_nothing_to_do() -> None:
+    silent = [noise(Channel.of(1, [Branch(1.0)]), 0), measure(0, 0, (0.0, 0.0))]
+    assert not bits_of(noisy_program(1, 1, silent), 10).any()
+    assert bits_of(noisy_program(0, 2, [store(1, Constant(BOOL, b"\x01"))]), 3).tolist() == [[False, True]] * 3
+    assert not bits_of(noisy_program(3, 2, []), 3).any()
