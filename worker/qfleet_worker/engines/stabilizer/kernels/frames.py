@@ -64,7 +64,7 @@ _ZEROS: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 
 
-@structure(codes="uint8[::1]", first="int32[::1]", second="int32[::1]", where="int32")
+@structure(codes="uint8[::1]", first="int32[::1]", second="int32[::1]", where="int64")
 class Steps(NamedTuple):
     """Steps of frames, in order."""
 

@@ -109,3 +109,9 @@ def test_thousand_qubits() -> None:
     counts = counts_of(frames(noisy_program(size, size, [*rows, *[measure(q, q) for q in range(size)]]), 2000))
     assert set(counts) == {0, (1 << size) - 1}
     assert abs(counts[0] - 1000) < 100
+
+
+@pytest.mark.usefixtures("nothing_compiles")
+def test_what_runs_is_what_was_compiled() -> None:
+    for output in (Output.BITS, Output.COUNTS):
+        frames(mixed_program(), 3000, output=output, memory=output is Output.COUNTS, threads=2)
