@@ -73,27 +73,15 @@ class StabilizerAnswers(NamedTuple):
     def tableau(self) -> NDArray[np.uint8]:
         """See `qfleet_worker.engines.results.saved.TableauAnswers`."""
         size = len(self.tableau_of.places) // 2
-        images = self._images(size)
+        images = clifford_images(self.tableau_of)
         wires, none = range(size), np.zeros_like(self.frame)
         # The images of X have signs where those of Z are X before the Clifford.
         signs = [
-            expectation_values(self.tableau_of.turned(), none, _FIRST, wires, *_masks(images[:size]))[0],
-            expectation_values(self.tableau_of, self.frame, _FIRST, wires, *_masks(images[size:]))[0],
+            expectation_values(self.tableau_of.turned(), none, _FIRST, wires, *wide_masks(images[:size]))[0],
+            expectation_values(self.tableau_of, self.frame, _FIRST, wires, *wide_masks(images[size:]))[0],
         ]
         rows = np.column_stack([images, np.concatenate(signs) < 0])
         return np.packbits(rows, axis=1, bitorder="little")
-
-    def _images(self, size: int) -> NDArray[np.bool_]:
-        """Return the Paulis that the Clifford makes of X and of Z.
-
-        Returns:
-            Shape (2 * qubits, 2 * qubits): for X of each qubit and then Z of each, the bits of X and then of Z.
-        """
-        bits = np.unpackbits(self.tableau_of.rows[self.tableau_of.places].view(np.uint8), axis=1, bitorder="little")
-        width = bits.shape[1] // 2
-        x, z = bits[:, :size].astype(np.bool_), bits[:, width : width + size].astype(np.bool_)
-        # Two Paulis commute if their images do.
-        return np.block([[z[size:].T, z[:size].T], [x[size:].T, x[:size].T]])
 
     def amplitudes(self, wires: Sequence[int], factor: complex) -> ComplexArray:  # noqa: ARG002 - the contract's
         """Raise an error; see `Answers.amplitudes`."""
@@ -104,7 +92,21 @@ class StabilizerAnswers(NamedTuple):
         raise EngineError(NO_AMPLITUDES)
 
 
-def _masks(bits: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def clifford_images(tableau: Tableau) -> NDArray[np.bool_]:
+    """Return the Paulis that a Clifford makes of X and of Z.
+
+    Returns:
+        Shape (2 * qubits, 2 * qubits): for X of each qubit and then Z of each, the bits of X and then of Z.
+    """
+    size = len(tableau.places) // 2
+    bits = np.unpackbits(tableau.rows[tableau.places].view(np.uint8), axis=1, bitorder="little")
+    width = bits.shape[1] // 2
+    x, z = bits[:, :size].astype(np.bool_), bits[:, width : width + size].astype(np.bool_)
+    # Two Paulis commute if their images do.
+    return np.block([[z[size:].T, z[:size].T], [x[size:].T, x[:size].T]])
+
+
+def wide_masks(bits: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return the wide masks of Paulis.
 
     `bits` has a row for each: the bits of X, then those of Z.

@@ -23,6 +23,8 @@ class Room:
         self._most = most
         self._further = 0
         self._states = 0
+        #: the number of a front's tableaus from which on those with equal states are looked for; ``None`` for never
+        self.compared_from: int | None = None
 
     def begin(self) -> None:
         """Count one state alone."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfleet.wire.program.clifford_programs import clifford_refusal
+from qfleet.wire.program.saves import Quantity
 from qfleet_worker.engines.contract import EngineError, Experiment, Outcome
 from qfleet_worker.engines.driver.flow import compile_flow
 from qfleet_worker.engines.driver.limits import DEFAULT_LIMITS, DriverLimits
@@ -16,7 +17,7 @@ from qfleet_worker.engines.driver.run import run_shots, sweep_one_by_one
 from qfleet_worker.engines.stabilizer.frames.run import run_frames
 from qfleet_worker.engines.stabilizer.plan import compile_stretch
 from qfleet_worker.engines.stabilizer.room import Room
-from qfleet_worker.engines.stabilizer.states import StabilizerSource
+from qfleet_worker.engines.stabilizer.states import COMPARED, StabilizerSource
 from qfleet_worker.engines.stabilizer.tableau import words_for
 from qfleet_worker.engines.threads import ThreadTeam
 
@@ -27,10 +28,14 @@ class StabilizerSimulator:
     Args:
         limits: those of the shots' way through a program.
         frames: whether frames run what they can.
+        compared_from: the number of tableaus from which on equal states are looked for.
     """
 
-    def __init__(self, limits: DriverLimits = DEFAULT_LIMITS, *, frames: bool = True) -> None:
+    def __init__(
+        self, limits: DriverLimits = DEFAULT_LIMITS, *, frames: bool = True, compared_from: int = COMPARED
+    ) -> None:
         self._limits = limits
+        self._compared_from = compared_from
         self._frames = frames
         self._teams: dict[int, ThreadTeam] = {}
 
@@ -57,7 +62,11 @@ class StabilizerSimulator:
     def _room(self, experiment: Experiment) -> Room:
         num_qubits = experiment.program.num_qubits
         budget = self._limits.state_budget(experiment.request, 32 * num_qubits * words_for(num_qubits))
-        return Room(num_qubits, budget, self._limits.waiting_states)
+        room = Room(num_qubits, budget, self._limits.waiting_states)
+        if not any(save.spec.quantity is Quantity.TABLEAU for save in experiment.program.saves):
+            # Equal states may have other destabilizers.
+            room.compared_from = self._compared_from
+        return room
 
     def _team(self, experiment: Experiment) -> ThreadTeam:
         if experiment.threads not in self._teams:

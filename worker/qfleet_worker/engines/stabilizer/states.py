@@ -21,6 +21,7 @@ from qfleet_worker.engines.contract import EngineError
 from qfleet_worker.engines.density.transfer import to_density_matrix
 from qfleet_worker.engines.randomness.uniforms import Uniforms
 from qfleet_worker.engines.stabilizer.answers import NO_AMPLITUDES, StabilizerAnswers, expectation_values, pauli_masks
+from qfleet_worker.engines.stabilizer.equal import Stabilizers
 from qfleet_worker.engines.stabilizer.kernels import outcomes, tableaus
 from qfleet_worker.engines.stabilizer.outcome_space import OutcomeSpace, outcome_space
 from qfleet_worker.engines.stabilizer.plan import Gates, Plan
@@ -31,6 +32,10 @@ from qfleet_worker.engines.states.operators import PAULIS, Factor, OperatorStep,
 from qfleet_worker.engines.states.ways import Ways
 from qfleet_worker.engines.steps import MeasureStep, ResetStep
 
+#: Tableaus of a front from which on equal ones are looked for.
+COMPARED: Final = 8
+#: Tableaus that each other one is compared with, at most.
+_MOST_KINDS: Final = 16
 #: Bytes of outcomes that are sampled at a time.
 _SAMPLED_BYTES: Final = 1 << 23
 
@@ -62,6 +67,11 @@ class StabilizerStates:
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    @property
+    def num_tableaus(self) -> int:
+        """Return the number of tableaus that these states have."""
+        return len(self._held)
 
     def _groups(self, which: NDArray[np.int64] | None = None) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Give each tableau's number, with its states among some."""
@@ -305,12 +315,29 @@ class StabilizerStates:
     def first_equal(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
         """See `States.first_equal`.
 
-        States of different tableaus count as different.
+        States of different tableaus are compared as often as the number of tableaus doubles.
         """
+        if self._room.compared_from is not None and len(self._held) >= self._room.compared_from:
+            self._share_tableaus()
+            self._room.compared_from = max(self._room.compared_from, 2 * len(self._held))
         keys = np.column_stack([self._frames, self._numbers.astype(np.uint64), kinds.astype(np.uint64)])
         firsts = np.empty(len(keys), np.int64)
         outcomes.first_equal(keys, firsts)
         return firsts
+
+    def _share_tableaus(self) -> None:
+        """Let states share a tableau where their stabilizers differ in signs alone."""
+        kinds: list[tuple[int, Stabilizers]] = []
+        for number, states in self._groups():
+            for kind, stabilizers in kinds:
+                frames = stabilizers.frames(self._held[number], self._frames, states)
+                if frames is not None:
+                    self._frames[states], self._numbers[states] = frames, kind
+                    break
+            else:
+                if len(kinds) < _MOST_KINDS:
+                    kinds.append((number, Stabilizers(self._held[number])))
+        self._drop_unused()
 
     def sample(
         self,
@@ -342,11 +369,7 @@ class StabilizerStates:
     ) -> Iterator[ClbitRows]:
         """Give outcomes of the shots whose states are in some spaces.
 
-        Args:
-            spaces: outcomes, each with the numbers of its states.
-            shots: in ascending order.
-            states: the number of each shot's state.
-            uniforms: the random numbers of the shots.
+        A space comes with the numbers of its states.
         """
         numbers, places = np.full((2, len(self._frames)), -1)
         for number, (members, _) in enumerate(spaces):

@@ -20,6 +20,7 @@ from qfleet_worker.engines.contract import EngineError, Outcome
 from qfleet_worker.engines.driver.limits import DriverLimits
 from qfleet_worker.engines.numpy.simulator import NumpySimulator
 from qfleet_worker.engines.stabilizer.simulator import StabilizerSimulator
+from qfleet_worker.engines.stabilizer.states import StabilizerStates
 
 SHOTS = 4000
 KNOWN_TO_AER = ("h", "s", "sdg", "x", "y", "z", "sx", "sxdg", "cx", "cy", "cz", "swap", "ecr", "measure", "reset")
@@ -89,6 +90,44 @@ def test_a_shot_depends_on_its_number_alone(seed: int) -> None:
     assert np.array_equal(rows(run(program, 1000, seed, waiting_bytes=0)), whole)
     assert np.array_equal(rows(run(program, 1000, seed, waiting_states=2)), whole)
     assert np.array_equal(rows(run(program, 1000, seed, numbers=300)), whole)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_states_are_compared_without_a_change_of_any_shot(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    circuit = QuantumCircuit(4, 4)
+    for _ in range(6):
+        circuit.compose(random_circuit(rng, 4, 4, 6), inplace=True)
+        with circuit.if_test((circuit.clbits[0], 1)):
+            circuit.h(1)
+        circuit.measure(1, 1)
+    program = lower(measured(circuit))
+    experiment = make_experiment(program, 1000, seed, memory=True)
+    often, never = (StabilizerSimulator(frames=False, compared_from=number).run(experiment) for number in (2, 1 << 30))
+    assert np.array_equal(rows(often), rows(never))
+    theirs = NumpySimulator().run(make_experiment(program, SHOTS, seed + 1))
+    assert_alike(counts(often), counts(theirs))
+
+
+def test_shots_that_went_other_ways_share_a_tableau_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    compare = StabilizerStates.first_equal
+
+    def first_equal(states: StabilizerStates, kinds: np.ndarray) -> np.ndarray:
+        firsts = compare(states, kinds)
+        held.append(states.num_tableaus)
+        return firsts
+
+    monkeypatch.setattr(StabilizerStates, "first_equal", first_equal)
+    circuit = QuantumCircuit(2, 2)
+    for _ in range(20):
+        circuit.h([0, 1])
+        circuit.measure(0, 0)
+        with circuit.if_test((circuit.clbits[0], 1)):
+            circuit.h(1)
+        circuit.measure(1, 1)
+    run(lower(circuit), 1000)
+    assert max(held) <= 8
 
 
 def noisy(circuit: QuantumCircuit) -> Program:
