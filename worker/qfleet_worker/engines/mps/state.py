@@ -26,6 +26,7 @@ _X: Final = np.array([[0, 1], [1, 0]])
 _TOLERANCE: Final = {16: 1e-6, 8: 1e-3}
 #: Tolerance of the fingerprints of equal states, and what their overlap lacks of 1, by the bytes of an amplitude.
 _EQUAL: Final = {16: (1e-11, 1e-13), 8: (2e-6, 1e-5)}
+_NO_OVERLAP: Final = 1e-300
 _GOLDEN_ANGLE: Final = 2.399963229728653
 
 
@@ -203,14 +204,15 @@ class ComparableChain:
     def fingerprint(self) -> float:
         """Return a number that equal states share.
 
-        It is the overlap with a product state.
+        It is the logarithm of the overlap with a product state.
         """
         turn = np.exp(1j * _GOLDEN_ANGLE)
         product = [
             np.array([math.cos(wire + 1), math.sin(wire + 1) * turn]).reshape(1, 2, 1)
             for wire in range(len(self.amplitudes))
         ]
-        return abs(overlap(self._tensors(), product)) ** 2
+        # It falls with the number of wires, and its logarithm doesn't.
+        return math.log(max(abs(overlap(self._tensors(), product)), _NO_OVERLAP))
 
     def equals(self, other: ComparableChain) -> bool:
         """Tell whether two states are the same up to a global phase."""

@@ -126,6 +126,15 @@ def test_a_projected_state(seed: int, num_qubits: int, aside: bool) -> None:
     assert np.abs(found - expected / np.linalg.norm(expected)).max() < 1e-11
 
 
+def test_wide_states_that_differ_are_told_apart_without_being_compared() -> None:
+    found = []
+    for flipped in range(-1, 60, 7):
+        gates = [op(Op.RY, [wire], [0.4]) for wire in range(60)] + [op(Op.X, [flipped])] * (flipped >= 0)
+        found.append(state_of(oracle.program(60, 0, gates))[0].comparable(None))
+    numbers = sorted(each.fingerprint() for each in found)
+    assert np.diff(numbers).min() > 1000 * 8 * found[0].tolerance * 60
+
+
 def test_measuring_ghz_makes_all_bonds_narrow() -> None:
     program = oracle.program(30, 0, [op(Op.H, [0]), *[op(Op.X, [at + 1], controls=[at]) for at in range(29)]])
     state, _ = state_of(program)
