@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The speed of methods other than statevectors, beside Aer and stim.
+"""The speed of methods other than statevectors, beside Aer, stim and Maestro.
 
 All contenders run a case to counts, in turns. "ours" goes through a local fleet of one worker, from run() to counts;
 "ours_engine" is the engine alone, from a program to outcomes and their counts, as stim is its sampler alone, from a
@@ -22,23 +22,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from _chains import brickwork, maestro_counts, ring
 from _clifford import feedback, from_stim, ghz, ghz_of_stim, sequences, surface_code
 from _contenders import Contender, compared
 from _measure import Comparison, Options, Run, machine
 from _noisy import Work
 from _noisy_peers import aer_counts
 from _report import heading
+from qiskit import QuantumCircuit
+from threadpoolctl import ThreadpoolController
 
 from qfleet import FleetProvider
 from qfleet.lowering.lower import lower
 from qfleet.noise import NoiseModel
 from qfleet.wire.messages.request import Output, Request
 from qfleet_worker.engines.contract import Experiment
+from qfleet_worker.engines.mps.simulator import ChainSimulator
 from qfleet_worker.engines.stabilizer.simulator import StabilizerSimulator
 from qfleet_worker.engines.warm import warm
 from qfleet_worker.machine.allocator import keep_freed_memory
 
-PEERS = ["aer", "stim"]
+PEERS = ["aer", "stim", "maestro"]
 
 
 class Settings(NamedTuple):
@@ -77,9 +81,10 @@ def main() -> None:
                 arguments.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
-def ours(provider: FleetProvider, work: Work, threads: int) -> Contender:
+def ours(provider: FleetProvider, work: Work, threads: int, **options: Any) -> Contender:
     """Return ours on a fleet, from run() to counts."""
-    backend = provider.get_backend(max_parallel_threads=threads, method="stabilizer", seed_simulator=1)
+    options = {"method": "stabilizer", **options}
+    backend = provider.get_backend(max_parallel_threads=threads, seed_simulator=1, **options)
     circuits = list(work.circuits)
     return Contender(
         lambda: lambda: backend.run(circuits, shots=work.shots, noise_model=work.model).result().get_counts()
@@ -97,6 +102,36 @@ def engine(work: Work, threads: int) -> Contender:
         return lambda: [simulator.run(experiment) for experiment in experiments]
 
     return Contender(make)
+
+
+def chains(settings: Settings, circuit: Callable[[], QuantumCircuit], bond: int | None) -> dict[str, Contender]:
+    """Return the contenders for a matrix product state.
+
+    Args:
+        settings: of all contenders.
+        circuit: makes the circuit.
+        bond: the most values of a bond; None for no limit.
+    """
+    work = Work([circuit()], None, 1000)
+    options = {"method": "matrix_product_state", "matrix_product_state_max_bond_dimension": bond}
+
+    def engine_alone() -> Run:
+        request = Request(Output.COUNTS, "matrix_product_state", bond=bond or 0)
+        experiment = Experiment(lower(work.circuits[0], Output.COUNTS), work.shots, 1, request=request)
+        limits = ThreadpoolController()
+
+        def run() -> object:
+            with limits.limit(limits=settings.threads, user_api="blas"):
+                return ChainSimulator().run(experiment)
+
+        return run
+
+    return {
+        "ours": ours(settings.one, work, settings.threads, **options),
+        "ours_engine": Contender(engine_alone),
+        "maestro": Contender(lambda: maestro_counts(work.circuits[0], work.shots, bond)),
+        "aer": Contender(lambda: aer_counts(work, settings.threads, work.shots, **options)),
+    }
 
 
 def stim_counts(circuit: Callable[[], Any], shots: int) -> Contender:
@@ -176,6 +211,9 @@ CASES: dict[str, Callable[[Settings], dict[str, Contender]]] = {
     "ghz_1000": partial(ghz_state, num_qubits=1000, some=100),
     "feedback": fed_back,
     "sequences": benchmarking,
+    "brickwork_64": partial(chains, circuit=partial(brickwork, 50, 14), bond=64),
+    "brickwork_128": partial(chains, circuit=partial(brickwork, 50, 16), bond=128),
+    "ring_100": partial(chains, circuit=partial(ring, 100, 2), bond=None),
 }
 
 

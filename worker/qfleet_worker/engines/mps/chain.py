@@ -102,12 +102,13 @@ class Chain:
         self.move_to(wire)
         self.one(wire, matrix)
 
-    def two(self, wire: int, matrix: ComplexArray, *, right: bool) -> None:
+    def two(self, wire: int, matrix: ComplexArray, factors: Sequence[ComplexArray] = (), *, right: bool) -> None:
         """Multiply a wire and its right neighbour by a matrix.
 
         Args:
             wire: the left one of the two, which is the high bit of the matrix's index.
             matrix: shape (4, 4).
+            factors: those of the matrix, if they are few; see `qfleet_worker.engines.mps.operators`.
             right: whether the centre is the right one afterwards.
         """
         if self.centre < wire:
@@ -115,17 +116,32 @@ class Chain:
         elif self.centre > wire + 1:
             self.move_to(wire + 1)
         first, second = self.tensors[wire], self.tensors[wire + 1]
-        both = _join(first.reshape(-1, first.shape[2]), second).reshape(len(first), 4, -1)
-        both = matrix.astype(both.dtype, copy=False) @ both
-        self._divide(both, wire, right=right)
-
-    def _divide(self, both: ComplexArray, wire: int, *, right: bool) -> None:
-        """Divide a tensor of two wires, shape (left bond, 4, right bond)."""
-        found = split(both.reshape(2 * len(both), -1), self._cut, left=right)
-        self.tensors[wire] = found.left.reshape(len(both), 2, -1)
-        self.tensors[wire + 1] = found.right.reshape(-1, 2, both.shape[2])
+        if factors and factors[0].shape[3] * len(second) < 2 * min(len(first), second.shape[2]):
+            found = self._split_factors(first, second, factors, right=right)
+        else:
+            both = _join(first.reshape(-1, len(second)), second).reshape(len(first), 4, -1)
+            both = matrix.astype(both.dtype, copy=False) @ both
+            found = split(both.reshape(2 * len(both), -1), self._cut, left=right)
+        self.tensors[wire] = found.left.reshape(len(first), 2, -1)
+        self.tensors[wire + 1] = found.right.reshape(-1, 2, second.shape[2])
         self.centre = wire + 1 if right else wire
         self._lose(found)
+
+    def _split_factors(
+        self, first: ComplexArray, second: ComplexArray, factors: Sequence[ComplexArray], *, right: bool
+    ) -> Split:
+        """Split the product of two tensors and a gate of low rank.
+
+        The rank is that of the new bond, so that a small matrix has all singular values.
+        """
+        one, other = [factor.astype(first.dtype, copy=False) for factor in factors]
+        # Indices: l, m and r bonds of the state, k bond of the gate, s and t values of the wire.
+        wide = np.tensordot(one[0], first, axes=([1], [1])).transpose(2, 0, 3, 1).reshape(2 * len(first), -1)
+        left, core = np.linalg.qr(wide)
+        wide = np.tensordot(other[..., 0], second, axes=([2], [1])).transpose(2, 0, 1, 3)
+        behind, rest = np.linalg.qr(wide.reshape(core.shape[1], -1).T)
+        found = split(core @ rest.T, self._cut, left=right)
+        return Split(left @ found.left, found.right @ behind.T, found.discarded)
 
     def _lose(self, found: Split) -> None:
         """Record what a bond lost, and restore the norm."""

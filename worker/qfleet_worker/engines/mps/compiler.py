@@ -16,7 +16,7 @@ from qfleet.wire.program.matrices import ComplexArray, table
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation
 from qfleet_worker.engines.driver.stretches import Stretch, last_uses
-from qfleet_worker.engines.mps.operators import factors_of_state, on_wires, rank_of, reordered
+from qfleet_worker.engines.mps.operators import factors_of, factors_of_state, on_wires, rank_of, reordered
 from qfleet_worker.engines.mps.order import in_order
 from qfleet_worker.engines.mps.plan import Far, One, Plan, Spread, Step, Two
 from qfleet_worker.engines.steps import MeasureStep, NoiseStep, ResetStep, SaveStep
@@ -43,6 +43,10 @@ class _Pair:
     def __init__(self, wire: int, matrix: ComplexArray) -> None:
         self.wire = wire
         self.matrix = matrix
+
+    def step(self) -> Two:
+        factors = factors_of(self.matrix)
+        return Two(self.wire, self.matrix, tuple(factors) if rank_of(factors) <= _MOST_SPREAD else ())
 
 
 class _Compiler:
@@ -104,7 +108,7 @@ class _Compiler:
         """Return the plan of everything that was added."""
         for wire in tuple(self._pending):
             self._flush(wire)
-        steps = [Two(item.wire, item.matrix) if isinstance(item, _Pair) else item for item in self._items]
+        steps = [item.step() if isinstance(item, _Pair) else item for item in self._items]
         return Plan(
             steps=tuple(in_order(steps)),
             wires=tuple(self._wires),

@@ -32,6 +32,8 @@ class Two:
     wire: int
     #: shape (4, 4)
     matrix: ComplexArray
+    #: those of the matrix, if they are few
+    factors: tuple[ComplexArray, ...] = ()
     #: whether the next step of its kind is to the right
     right: bool = True
 

@@ -100,9 +100,9 @@ class ChainState:
             case One(wire, matrix, unitary):
                 self._take_in((wire,))
                 (self._chain.one if unitary else self._chain.multiply)(wire, matrix)
-            case Two(wire, matrix, right):
+            case Two(wire, matrix, factors, right):
                 self._take_in((wire, wire + 1))
-                self._chain.two(wire, matrix, right=right)
+                self._chain.two(wire, matrix, factors, right=right)
             case Far(wire, other, matrix):
                 self._take_in(range(wire, other + 1))
                 self._chain.far(wire, other, matrix)
