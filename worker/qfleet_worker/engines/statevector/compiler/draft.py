@@ -110,7 +110,7 @@ def new_draft(
     counts[POOL] = FIRST_FREE
     return Draft(
         np.empty((plenty * (3 * number + 2 * num_wires) + 8, COLUMNS), np.int64),
-        np.empty((plenty * (num_terms + 3 * number + 2 * num_wires) + 8, TERM_COLUMNS), np.int64),
+        np.empty((plenty * (num_terms + 6 * number + 2 * num_wires) + 8, TERM_COLUMNS), np.int64),
         pool,
         second_pool,
         half_phases,
@@ -166,10 +166,20 @@ def has_room(draft: Draft) -> bool:
 
     So must what is written later, a matrix for each term.
     """
+    return has_room_for(draft, 0)
+
+
+@inner_code
+def has_room_for(draft: Draft, more: int) -> bool:
+    """Tell whether some more terms fit.
+
+    The factor of each may be copied, and then be a product.
+    """
     counts = draft.counts
+    terms = counts[TERMS] + more
     return bool(
-        counts[GATES] < len(draft.gates) and counts[TERMS] < len(draft.terms)
-        and counts[POOL] + 4 * counts[TERMS] < len(draft.pool) and counts[TAPE] + counts[TERMS] < len(draft.tape)
+        counts[GATES] < len(draft.gates) and terms < len(draft.terms)
+        and counts[POOL] + 2 * more + 4 * terms < len(draft.pool) and counts[TAPE] + 2 * more + terms < len(draft.tape)
     )  # fmt: skip
 
 
@@ -327,7 +337,7 @@ def flip_last(draft: Draft, flips: int) -> None:
 def turn_all(draft: Draft, factor: int) -> None:
     """Multiply the whole state by a factor in the pool."""
     if draft.varies[factor]:
-        instruct(draft, True, SCALE, PHASE, 1, factor, 0, 0)
+        instruct(draft, True, SCALE, PHASE, 1, factor, 1, 0)
     else:
         draft.pool[CONSTANT_PHASE] *= draft.pool[factor]
 

@@ -56,6 +56,7 @@ from qfleet_worker.engines.statevector.compiler.merging import (
     new_emitted,
     new_op,
 )
+from qfleet_worker.engines.statevector.compiler.parities import simplify_flips
 from qfleet_worker.engines.statevector.compiler.rows import Rows, check_rows
 from qfleet_worker.engines.statevector.compiler.schedule import (
     MERGED,
@@ -148,6 +149,8 @@ def compile_rows(rows: Rows, gates: GateTable, wires: NDArray[Any], limits: Limi
         draft = new_draft(rows.params, rows.fixed, number, num_wires, entries, terms, split, plenty)
         fuse(draft, new_blocks(rows, wires, num_wires), rows, wires, gates, limits.from_zero != 0)
     check_capacity(draft)
+    if split:
+        simplify_flips(draft)
     draft = without_second_pool(draft)
     if num_wires >= SCHMIDT_WIRES:
         zero_first_columns(draft)

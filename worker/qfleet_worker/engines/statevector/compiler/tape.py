@@ -31,7 +31,8 @@ FIRST_FREE = 3
 #: Instructions, with the columns ``OP, TO, A, B, C``: what they write to ``TO``, ``[x]`` being the matrix at x.
 #: FILL: the matrix, of C entries, of the operation A with angles from B on. TURN: exp(iA), A being an angle.
 #: HALVES: of the angle A, exp(-iA/2), exp(iA/2), exp(iA), exp(-2iA). COPY: C entries from A on.
-#: SCALE: itself times [A]. MULTIPLY: [A] [B], one qubit. ROTATE: itself with RZ of the angle A after.
+#: SCALE: itself times [A]**B; if B < 0, [A] is a phase. MULTIPLY: [A] [B], one qubit.
+#: ROTATE: itself with RZ of the angle A after.
 #: BEFORE: itself, on A qubits, with [C] on bit B before; AFTER: with [C] after.
 #: CONTROLLED: two qubits, the one-qubit [A] on bit B where the other one is C. EXCHANGED: [A], its bits exchanged.
 #: PRODUCT: [A] [B], two qubits. TURNED: RX or RY, whose code is A, of the angle B, and RZ of the angle C after.
@@ -76,7 +77,9 @@ def perform(  # noqa: C901 - a branch for each instruction
     elif op == AFTER:
         one_times(pool, to, a, b, pool[c : c + 4])
     elif op == SCALE:
-        pool[to] *= pool[a]
+        factor = pool[a] if b > 0 else pool[a].conjugate()
+        for _ in range(abs(b)):
+            pool[to] *= factor
     elif op == TURN:
         pool[to] = half_phases[a] * half_phases[a]
     elif op == HALVES:

@@ -303,7 +303,7 @@ def _simplify(draft: Draft, wire: int) -> None:
     shape = shape_of_wait(draft, place)
     draft.waits[wire] = place
     draft.wait_shapes[wire] = shape
-    if shape & (REAL | MIXED) or not _is_unitary(draft, place):
+    if shape & (REAL | MIXED) or not is_unitary(draft, place):
         return
     parts = room(draft, NUM_SPLIT)
     instruct(draft, varies, SPLIT, parts, NUM_SPLIT, place, 0, 0)
@@ -354,7 +354,7 @@ def _take_first(draft: Draft, wire: int, parts: int) -> bool:
 
 
 @inner_code
-def _is_unitary(draft: Draft, place: int) -> bool:
+def is_unitary(draft: Draft, place: int) -> bool:
     """Tell whether a one-qubit matrix is unitary but for rounding."""
     for number in range(2 if draft.varies[place] else 1):
         pool = draft.pool if number == 0 else draft.second_pool

@@ -81,7 +81,7 @@ def compile_arguments(arguments: dict[str, Any]) -> Tables:
 
 RNG = np.random.default_rng(1)
 MATRICES = [op(Op.UNITARY, [0, 1, 2, 3], table=oracle.random_table(RNG, Op.UNITARY, 4)) for _ in range(4)]
-TERMS = [op(Op.DIAGONAL, [0, 1, 2, 3], table=oracle.random_table(RNG, Op.DIAGONAL, 4)) for _ in range(40)]
+TERMS = [op(Op.DIAGONAL, [*range(6)], table=oracle.random_table(RNG, Op.DIAGONAL, 6)) for _ in range(40)]
 
 
 def test_rows_that_fit_compile() -> None:
@@ -90,7 +90,7 @@ def test_rows_that_fit_compile() -> None:
 
 @pytest.mark.parametrize("short", ["matrix_entries", "num_terms"])
 def test_arrays_sized_for_less(short: str) -> None:
-    arguments = rows(*(MATRICES * 10 if short == "matrix_entries" else TERMS), num_qubits=4)
+    arguments = rows(*(MATRICES * 10 if short == "matrix_entries" else TERMS), num_qubits=6)
     compile_arguments(arguments)
     with raises():
         compile_arguments(arguments | {"matrix_entries": 0, "num_terms": 0})
