@@ -6,6 +6,7 @@ Most are families with a circuit for each number of qubits; some have one size.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -111,6 +112,57 @@ def clifford_t(num_qubits: int) -> QuantumCircuit:
     return circuit
 
 
+def adder(num_qubits: int) -> QuantumCircuit:
+    """Return two additions by ripple-carry adders of Toffoli gates (arXiv:quant-ph/0410184).
+
+    Both numbers are superpositions; after each addition, RY change all bits.
+    """
+    rng = np.random.default_rng(6)
+    circuit, size = QuantumCircuit(num_qubits), (num_qubits - 2) // 2
+    carry, first, second, last = 0, range(1, size + 1), range(size + 1, 2 * size + 1), 2 * size + 1
+    below = [carry, *first]
+    for _ in range(2):
+        for qubit in range(num_qubits):
+            circuit.ry(float(rng.uniform(0, 3)), qubit)
+        for low, a, b in zip(below, first, second, strict=False):
+            circuit.cx(a, b)
+            circuit.cx(a, low)
+            circuit.ccx(low, b, a)
+        circuit.cx(below[size], last)
+        for low, a, b in reversed([*zip(below, first, second, strict=False)]):
+            circuit.ccx(low, b, a)
+            circuit.cx(a, low)
+            circuit.cx(low, b)
+    return circuit
+
+
+def excitations(num_qubits: int) -> QuantumCircuit:
+    """Return double excitations of unitary coupled cluster as Pauli exponentials.
+
+    There are as many as a quarter of the qubits, of eight exponentials each, on some four qubits and those between.
+    """
+    rng = random.Random(8)
+    circuit, half = QuantumCircuit(num_qubits), num_qubits // 2
+    circuit.x(range(half))
+    for _ in range(max(1, num_qubits // 4)):
+        angle = rng.uniform(0, 1)
+        low, high = sorted(rng.sample(range(half), 2)), sorted(rng.sample(range(half, num_qubits), 2))
+        qubits = [*range(low[0], low[1] + 1), *range(high[0], high[1] + 1)]
+        for paulis in ("XXXY", "XXYX", "XYXX", "YXXX", "YYYX", "YYXY", "YXYY", "XYYY"):
+            turned = [*zip([*low, *high], paulis, strict=True)]
+            for qubit, pauli in turned:
+                circuit.h(qubit) if pauli == "X" else circuit.rx(math.pi / 2, qubit)
+            pairs = [*itertools.pairwise(qubits)]
+            for pair in pairs:
+                circuit.cx(*pair)
+            circuit.rz(angle, qubits[-1])
+            for pair in reversed(pairs):
+                circuit.cx(*pair)
+            for qubit, pauli in turned:
+                circuit.h(qubit) if pauli == "X" else circuit.rx(-math.pi / 2, qubit)
+    return circuit
+
+
 FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
     "qft": qft,
     "ghz": ghz,
@@ -119,6 +171,8 @@ FAMILIES: dict[str, Callable[[int], QuantumCircuit]] = {
     "qaoa": qaoa,
     "ising": ising,
     "clifford_t": clifford_t,
+    "adder": adder,
+    "excitations": excitations,
 }
 
 
@@ -132,9 +186,11 @@ FORMS: dict[str, list[str] | None] = {
 def exists(family: str, num_qubits: int) -> bool:
     """Tell whether a family has a circuit of this size.
 
-    A 3-regular graph has an even number of nodes.
+    A 3-regular graph has an even number of nodes; two numbers with carries have four bits, and so has an excitation.
     """
-    return family != "qaoa" or (num_qubits >= 4 and num_qubits % 2 == 0)
+    if family == "qaoa":
+        return num_qubits >= 4 and num_qubits % 2 == 0
+    return num_qubits >= 4 or family not in ("adder", "excitations")
 
 
 def circuits(

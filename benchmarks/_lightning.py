@@ -17,7 +17,7 @@ from qiskit import QuantumCircuit
 #: The functions of gates, by Qiskit's names.
 NAMES = {
     "h": "Hadamard", "s": "S", "t": "T", "x": "PauliX", "sx": "SX", "rx": "RX", "ry": "RY", "rz": "RZ", "cx": "CNOT",
-    "cz": "CZ", "swap": "SWAP", "rzz": "IsingZZ", "cp": "ControlledPhaseShift",
+    "cz": "CZ", "swap": "SWAP", "rzz": "IsingZZ", "cp": "ControlledPhaseShift", "ccx": "Toffoli",
 }  # fmt: skip
 
 

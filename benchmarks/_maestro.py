@@ -18,7 +18,7 @@ from qiskit import QuantumCircuit
 #: The functions of gates, by Qiskit's names.
 NAMES = {
     "h": "ApplyH", "s": "ApplyS", "t": "ApplyT", "x": "ApplyX", "sx": "ApplySX", "rx": "ApplyRx", "ry": "ApplyRy",
-    "rz": "ApplyRz", "cx": "ApplyCX", "cz": "ApplyCZ", "swap": "ApplySwap", "cp": "ApplyCP",
+    "rz": "ApplyRz", "cx": "ApplyCX", "cz": "ApplyCZ", "swap": "ApplySwap", "cp": "ApplyCP", "ccx": "ApplyCCX",
 }  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def to_qulacs(circuit: QuantumCircuit, parametric: bool = False) -> Any:
 
     fixed = {
         "h": gate.H, "s": gate.S, "t": gate.T, "x": gate.X, "sx": gate.sqrtX, "cx": gate.CNOT, "cz": gate.CZ,
-        "swap": gate.SWAP,
+        "swap": gate.SWAP, "ccx": gate.TOFFOLI,
     }  # fmt: skip
     turned = {"rx": gate.RX, "ry": gate.RY, "rz": gate.RZ}
     if parametric:
@@ -138,7 +138,7 @@ def qsim_run(circuit: QuantumCircuit, threads: int, fused: int) -> Run:
     index = {bit: at for at, bit in enumerate(circuit.qubits)}
     fixed = {
         "h": cirq.H, "s": cirq.S, "t": cirq.T, "x": cirq.X, "sx": cirq.X**0.5, "cx": cirq.CNOT, "cz": cirq.CZ,
-        "swap": cirq.SWAP,
+        "swap": cirq.SWAP, "ccx": cirq.CCX,
     }  # fmt: skip
     turned = {"rx": cirq.rx, "ry": cirq.ry, "rz": cirq.rz}
     operations = []

@@ -20,6 +20,8 @@ from qfleet_worker.engines.machine_code.registry import inner_code
 
 #: Numbers below it are rounding; entries of unitaries are of size 1.
 ROUNDING = 1e-13
+#: The phase of a smaller number has rounding errors of its own.
+NO_PHASE = 1e-200
 #: How far products of factors may be from the matrix.
 TOLERANCE = 1e-12
 #: Where the locals begin.
@@ -51,9 +53,9 @@ def write_split(pool: NDArray[Any], at: int, to: int) -> None:
     a, b, c, d = pool[at], pool[at + 1], pool[at + 2], pool[at + 3]
     cos, sin = abs(a), abs(c)
     p, q, r = _unit(a), _unit(c), 1 + 0j
-    if sin == 0:
+    if sin < NO_PHASE:
         q = _unit(d)
-    elif cos == 0:
+    elif cos < NO_PHASE:
         p = -_unit(b)
     elif cos >= sin:
         r = _unit(d * q.conjugate())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qfleet.wire.program.operations import Op
 from qfleet_worker.engines.statevector.compiler import factors
 
-SPECIAL = [0.0, np.pi, np.pi / 2, -np.pi / 2, np.pi / 4, 2 * np.pi, -np.pi, 1e-9, 1e-5]
+SPECIAL = [0.0, np.pi, np.pi / 2, -np.pi / 2, np.pi / 4, 2 * np.pi, -np.pi, 1e-9, 1e-5, 2.3e-313]
 SWAP = np.eye(4)[[0, 2, 1, 3]]
 ANGLE = st.one_of(st.sampled_from(SPECIAL), st.floats(-7, 7))
 
