@@ -59,10 +59,10 @@ def random_run(rng: np.random.Generator, num_qubits: int) -> list[Operation]:
     """Signs on a wire with RX in between, and now and then something else."""
     wire, *others = rng.permutation(num_qubits).tolist()
     operations = []
-    for _ in range(int(rng.integers(4, 16))):
-        other = others[int(rng.integers(min(2, len(others))))]
+    for at in range(int(rng.integers(6, 20))):
+        other = others[at // 2 % min(2, len(others))]
         kind = rng.random()
-        if kind < 0.5:
+        if at % 2 and kind < 0.9:
             operations.append(op(Op.Z, [wire], controls=[other if rng.random() < 0.9 else ~other]))
         elif kind < 0.9:
             operations.append(op(Op.SX, [wire]) if rng.random() < 0.2 else op(Op.RX, [wire], [angle(rng)]))
@@ -81,7 +81,7 @@ def mirrored(rng: np.random.Generator, operations: list[Operation]) -> list[Oper
 @pytest.mark.parametrize("name", PASSES)
 def test_matrices_stay_at_all_angles(name: str, seed: int, num_qubits: int, split: bool) -> None:
     rng = np.random.default_rng(seed)
-    if rng.random() < 0.3:
+    if name == "turn_runs" or rng.random() < 0.3:
         operations = random_run(rng, num_qubits)
     else:
         operations = [random_gate(rng, num_qubits) for _ in range(int(rng.integers(1, 20)))]

@@ -24,6 +24,8 @@ from qfleet_worker.engines.statevector.compiler.tables import Limits, compile_ro
 from qfleet_worker.engines.statevector.kernels.layout import STAGE_END_OP, STAGE_FIRST_OP, STAGE_LOCAL, Tables
 from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, Stage, run_stage
 
+#: The first test may have to compile.
+pytestmark = pytest.mark.timeout(600)
 SPECIAL = [0.0, np.pi, np.pi / 2, -np.pi / 2, 2 * np.pi, 1e-9]
 GROUPS = [Op.X, Op.RX, Op.RY, Op.RZ, Op.H, Op.P, Op.RZZ]
 
