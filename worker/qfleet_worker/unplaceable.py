@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from qfleet.wire.cost.cost import MOST_STATE_BYTES
 from qfleet.wire.cost.tiers import LOWEST_TIER_BYTES, TIERS
 from qfleet.wire.lua import MOST_AT_ONCE, Scripts
 from qfleet.wire.messages.presence import SLOWER_ENGINE
@@ -53,10 +54,11 @@ class _Need(NamedTuple):
     def reason(self, workers: Sequence[Capacity]) -> str:
         """Return why no worker can hold the shards."""
         largest = max(workers, key=lambda each: each.memory_bytes)
-        needed, has = self._on(largest) / 2**30, largest.memory_bytes / 2**30
+        needed, has = self._on(largest), largest.memory_bytes / 2**30
+        way = "start a worker with more memory" if needed <= MOST_STATE_BYTES else "no machine has enough"
         return (
-            f"its {self.num_qubits} qubits need {needed:.2f} GiB of memory, and the largest worker has {has:.2f} GiB; "
-            "start a worker with more memory"
+            f"its {self.num_qubits} qubits need {needed / 2**30:.2f} GiB of memory, and the largest worker has "
+            f"{has:.2f} GiB; {way}"
         )
 
 

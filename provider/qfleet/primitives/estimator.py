@@ -41,7 +41,7 @@ class EstimatorV2(FleetPrimitive[EstimatorOptions], BaseEstimatorV2):
 
     Options:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
-        method: the simulation method, "automatic", "statevector", "density_matrix" or
+        method: the simulation method, "automatic", "statevector", "density_matrix", "stabilizer" or
             "matrix_product_state"; default "automatic".
         max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".

@@ -16,7 +16,7 @@ from qfleet.noise import NoiseModel
 from qfleet.noise.aer import AerNoiseModel
 from qfleet.options import Priority, RunOptions, check_option
 
-Method = Literal["automatic", "statevector", "density_matrix", "matrix_product_state"]
+Method = Literal["automatic", "statevector", "density_matrix", "stabilizer", "matrix_product_state"]
 
 
 class PrimitiveKeywords(TypedDict, total=False):
@@ -65,7 +65,7 @@ class SamplerOptions(PrimitiveOptions):
 
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
-        method: the simulation method, "automatic", "statevector", "density_matrix" or
+        method: the simulation method, "automatic", "statevector", "density_matrix", "stabilizer" or
             "matrix_product_state"; default "automatic".
         max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".
@@ -83,7 +83,7 @@ class EstimatorOptions(PrimitiveOptions):
 
     Attributes:
         seed: makes each ``run()`` repeatable; None picks another seed for each run; default None.
-        method: the simulation method, "automatic", "statevector", "density_matrix" or
+        method: the simulation method, "automatic", "statevector", "density_matrix", "stabilizer" or
             "matrix_product_state"; default "automatic".
         max_parallel_threads: threads that a task may use; 0 for as many as its worker gives it; default 0.
         priority: "low", "normal" or "high", among the jobs of the same tenant; default "normal".

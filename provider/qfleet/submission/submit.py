@@ -10,6 +10,7 @@ from qfleet.errors import CapacityError
 from qfleet.ledger import Connection, NewJob
 from qfleet.submission.notices import warn_of_lost_metadata, warn_of_nothing_measured
 from qfleet.wire.cost.constants import FASTER_ENGINE
+from qfleet.wire.cost.cost import MOST_STATE_BYTES
 from qfleet.wire.messages.presence import SLOWER_ENGINE, Presence
 
 #: Circuits that need less memory fit any worker. For larger ones Redis is asked about the workers.
@@ -70,10 +71,10 @@ def check_capacity(connection: Connection, new: NewJob) -> None:
         return
     memory_bytes, (needed, place) = max(needs)
     largest = new.record.circuits[place]
+    way = ". Start a worker with more memory" if needed <= MOST_STATE_BYTES else ", and no machine has enough"
     raise CapacityError(
         f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
-        f"{needed / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} "
-        "GiB. Start a worker with more memory",
+        f"{needed / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} GiB{way}",
         circuit=largest.name,
         needed_bytes=needed,
         available_bytes=memory_bytes,

@@ -48,7 +48,7 @@ def test_by_name_wins_over_options_and_these_over_the_backend() -> None:
         (SamplerOptions, "seed", -1),
         (SamplerOptions, "seed", 1.5),
         (SamplerOptions, "seed", 2**62 + 1),
-        (SamplerOptions, "method", "stabilizer"),
+        (SamplerOptions, "method", "superop"),
         (SamplerOptions, "method", None),
         (SamplerOptions, "max_parallel_threads", -1),
         (SamplerOptions, "default_shots", 0),

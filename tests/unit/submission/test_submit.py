@@ -163,3 +163,14 @@ def test_the_error_names_the_circuit_that_needs_most_on_the_engine_of_the_larges
         assert caught.value.needed_bytes == needed == alone.needs[engine].memory_bytes
         named[engine] = caught.value.circuit
     assert named == {"statevector": "divided", "numpy": "wide"}
+
+
+@pytest.mark.parametrize(
+    ("num_qubits", "way"),
+    [(36, r"1126\.5 GiB .*2\.0 GiB\. Start a worker with more memory$"), (40, r"2\.0 GiB, and no machine has enough$")],
+)
+def test_more_memory_is_named_where_a_machine_may_have_it(num_qubits: int, way: str) -> None:
+    circuit, options = plain(num_qubits), RunOptions(method="statevector")
+    new = prepare(circuit, options, backend_name="b", output=Output.COUNTS, tags=(), metadata={}, retention=1)
+    with pytest.raises(CapacityError, match=way):
+        check_capacity(Fleet(worker("statevector", 2**31)), new)  # type: ignore[arg-type]
