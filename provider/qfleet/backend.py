@@ -192,9 +192,10 @@ class FleetBackend(BackendV2):
                 which the result has; default None.
             memory: return the outcome of each shot too, in order; default False.
             method: "statevector"; "density_matrix", which is exact where there is noise; "stabilizer" for thousands of
-                qubits with Clifford gates, Pauli noise and resets alone; "superop" for a circuit that saves its
-                superoperator; "unitary" to get the circuit's matrix instead of counts; or "automatic", which chooses by
-                what the circuit saves and by predicted time, as `explain` tells; default "automatic".
+                qubits with Clifford gates, Pauli noise and resets alone; "matrix_product_state" for wide circuits of
+                little entanglement; "superop" for a circuit that saves its superoperator; "unitary" to get the
+                circuit's matrix instead of counts; or "automatic", which chooses by what the circuit saves and by
+                predicted time, as `explain` tells; default "automatic".
             precision: "double" simulates in complex128, "single" in complex64 with half the memory; default "double".
             initial_statevector: amplitudes to begin with instead of |0...0>, complex, shape (2**num_qubits,), norm 1;
                 default None.
