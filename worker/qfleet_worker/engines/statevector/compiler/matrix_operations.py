@@ -23,6 +23,7 @@ from qfleet_worker.engines.statevector.kernels.bits import popcount
 from qfleet_worker.engines.statevector.kernels.coefficients import is_one_number, matrix_place, num_parts, schmidt_place
 from qfleet_worker.engines.statevector.kernels.kinds import CODES, MAX_TARGETS
 from qfleet_worker.engines.statevector.kernels.layout import (
+    DIAGONAL,
     OP_COEFS,
     OP_COUNT,
     OP_FIXED,
@@ -32,6 +33,7 @@ from qfleet_worker.engines.statevector.kernels.layout import (
     OP_PATTERN,
     OP_SECOND,
     OP_STRIDES,
+    PERMUTATION,
 )
 
 #: The sources of 1 and 0.
@@ -78,12 +80,41 @@ def begin_op(op: NDArray[Any], frame: Frame, fixed: int, pattern: int) -> None:
     op[OP_PATTERN] = pattern
     op[OP_OUTSIDE] = outside
     op[OP_OUTSIDE_VALUES] = outside_values
-    free = ((1 << frame.bits) - (1 << frame.lane_bits)) & ~fixed
+    _count_groups(op, frame)
+
+
+@inner_code
+def _count_groups(op: NDArray[Any], frame: Frame) -> None:
+    """Fill in how many groups of vectors an operation has."""
+    free = ((1 << frame.bits) - (1 << frame.lane_bits)) & ~op[OP_FIXED]
     op[OP_COUNT] = 1 << popcount(free)
     second = 1
     while second <= free >> 1:
         second <<= 1
     op[OP_SECOND] = second if free else 0
+
+
+@inner_code
+def leave_out_zeros(ops: NDArray[Any], frame: Frame) -> None:
+    """Let the operations that come first leave out amplitudes of 0.
+
+    In |0...0>, these are all where a bit is 1 that no operation has changed.
+
+    Args:
+        ops: int64, shape (operations, OP_COLUMNS): those of the first stage.
+        frame: its chunks.
+    """
+    still_zero = (1 << frame.bits) - (1 << frame.lane_bits)
+    for at in range(len(ops)):
+        if ops[at, OP_KERNEL] == PERMUTATION:
+            # It may move any amplitude to any place.
+            break
+        if ops[at, OP_KERNEL] == DIAGONAL:
+            continue
+        for target in range(MAX_TARGETS):
+            still_zero &= ~(ops[at, OP_STRIDES + target] >> 1)
+        ops[at, OP_FIXED] |= still_zero
+        _count_groups(ops[at], frame)
 
 
 @built_in

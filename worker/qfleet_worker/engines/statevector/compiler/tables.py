@@ -41,6 +41,7 @@ from qfleet_worker.engines.statevector.compiler.fusion import classify, fuse
 from qfleet_worker.engines.statevector.compiler.gate_table import GateTable
 from qfleet_worker.engines.statevector.compiler.group_operations import emit_group
 from qfleet_worker.engines.statevector.compiler.half_angles import half_angle_phases
+from qfleet_worker.engines.statevector.compiler.matrix_operations import leave_out_zeros
 from qfleet_worker.engines.statevector.compiler.merging import (
     COEFS,
     DIAGONALS,
@@ -219,6 +220,8 @@ def _emit(draft: Draft, limits: Limits) -> tuple[NDArray[Any], Emitted, NDArray[
             sources = _grown(sources, emitted.counts[COEFS] + _most_coefs(gates, items, item))
             item = _emit_items(draft, emitted, items, (item, end), frame, sources)
         stage_rows[stage, STAGE_END_OP] = emitted.counts[OPS]
+        if stage == 0 and limits.from_zero:
+            leave_out_zeros(emitted.ops[: emitted.counts[OPS]], frame)
     return stage_rows, emitted, sources[: emitted.counts[COEFS]]
 
 

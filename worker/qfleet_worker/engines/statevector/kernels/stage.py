@@ -5,7 +5,7 @@ It doesn't hold the GIL. A stage copies a chunk into a thread's own room, runs e
 it lies in the cache, and copies it back; where the local wires are the lowest ones, a chunk is contiguous and is worked
 on in place. The last stage may also sum up the chunk's rows, for sampling. Wires that no stage has had yet are in |0>:
 the part of the state where one of them is 1 is neither read nor worked on, nor was it ever written; `clear_rest` writes
-its zeros at the end. A chunk that holds nothing but zeros is left out.
+its zeros at the end. A chunk is left out that holds nothing but zeros, or that all operations leave as it is.
 """
 
 from __future__ import annotations
@@ -53,10 +53,8 @@ NO_SUMS = np.zeros(0)
 def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, known: int) -> bool:
     """Tell whether a chunk is zero wherever it is known.
 
-    Its runs begin `places` after `first`. A chunk with runs that aren't known as a whole counts as other than zero.
+    Its runs begin `places` after `first`. Each is known as a whole or not at all.
     """
-    if ~known & ((run >> 1) - 1):
-        return False
     step = min(run, 16)
     for place in places:
         if (place >> 1) & ~known:
@@ -69,6 +67,15 @@ def _is_zero(state: NDArray[Any], first: int, places: NDArray[Any], run: int, kn
             if some:
                 return False
     return True
+
+
+@inner_code
+def _stays(ops: NDArray[Any], first_op: int, end_op: int, base: int) -> bool:
+    """Tell whether controls outside of a chunk keep all operations from it."""
+    at = first_op
+    while at < end_op and base & ops[at, OP_OUTSIDE] != ops[at, OP_OUTSIDE_VALUES]:
+        at += 1
+    return at == end_op
 
 
 @inner_code
@@ -165,6 +172,8 @@ def run_stage(  # noqa: C901 - a kernel
     while local >> run_bits & 1:
         run_bits += 1
     run = 2 << run_bits
+    # Runs are known as a whole or not at all.
+    by_runs = known != 0 and ~known & ((run >> 1) - 1) == 0
     upper = local >> run_bits << run_bits
     places = np.empty(1 << (bits - run_bits), np.int64)
     for at in range(len(places)):
@@ -179,7 +188,10 @@ def run_stage(  # noqa: C901 - a kernel
             low_tables[chunk * steps[TABLE_STEP] :],
             high_tables[chunk * steps[HIGH_STEP] :],
         )
-        if known and _is_zero(state, 2 * base + chunk * steps[STATE_STEP], places, run, known):
+        if by_runs and (
+            (len(sums) == 0 and _stays(ops, first_op, end_op, base))
+            or _is_zero(state, 2 * base + chunk * steps[STATE_STEP], places, run, known)
+        ):
             for place in places:
                 if (place >> 1) & ~known:
                     state[2 * base + place : 2 * base + place + run] = 0
