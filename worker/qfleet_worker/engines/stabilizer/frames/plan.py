@@ -7,6 +7,7 @@ error in those that differ from the reference. A row of bits has the shots that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,28 @@ def _stored(place: Expression) -> int:
     raise NotFramesError("it stores values other than single bits")
 
 
+def _waiting_rows(targets: Mapping[int, int], first: int) -> dict[int, int]:
+    """Return a row of bits for each target of a jump.
+
+    It is free again behind the target.
+
+    Args:
+        targets: by the rows of jumps; all go forwards.
+        first: the first row of bits that is free.
+    """
+    found: dict[int, int] = {}
+    free: list[int] = []
+    for row in sorted({*targets, *targets.values()}):
+        if row in found:
+            free.append(found[row])
+        if row in targets and targets[row] not in found:
+            if not free:
+                free.append(first)
+                first += 1
+            found[targets[row]] = free.pop()
+    return found
+
+
 class _Parting:
     """The way of a program whose shots part."""
 
@@ -109,14 +132,13 @@ class _Parting:
             raise NotFramesError("it has a loop")
         #: the row that each jump goes to, by its own row
         self._targets = dict(zip(jumping.tolist(), program.jumps.tolist(), strict=True))
-        targets = np.unique(program.jumps).tolist()
         #: the row of bits of the shots that wait at the target of a jump, by that target
-        self._waiting = {target: where + 1 + number for number, target in enumerate(targets)}
-        #: targets at which shots wait, and those at which none did so far
+        self._waiting = _waiting_rows(self._targets, where + 1)
+        #: targets at which shots wait
         self._outstanding: set[int] = set()
         written = [column * 8 + bit for column in columns for bit in range(8)]
         row_of = {clbit: row for row, clbit in enumerate(written)}
-        self._logic = Logic(row_of, where + 1 + len(targets))
+        self._logic = Logic(row_of, max([where, *self._waiting.values()]) + 1)
         self._row_of = row_of
         self._parted = False
         self._places: list[Place] = []

@@ -83,12 +83,13 @@ def frame_steps(program: Program, plan: FramePlan, errors: FrameErrors, referenc
     kept = ~_IS_PAULI[own.codes]
     kept[noisy] = errors.happens[own.second[noisy]]
     flips = np.flatnonzero(errors.flip_kinds >= 0)
+    logic = [(place.at - 1, *step) for place in plan.places for step in place.steps]
     # Those of one operation in their order; then what is computed before the next one.
     found = [
         _table(np.flatnonzero(kept), codes[kept], own.first[kept], second[kept]),
         _table(measured[flips], FLIP, rows[flips], errors.flip_kinds[flips]),
         *_paulis_of_some(plan, compared),
-        *[_table(np.array([place.at - 1]), *step) for place in plan.places for step in place.steps],
+        np.array(logic, np.int32).reshape(-1, 4),
     ]
     table = np.concatenate(found)
     table = table[np.argsort(table[:, 0], kind="stable")]

@@ -189,3 +189,11 @@ def test_nothing_to_do() -> None:
     assert not bits_of(noisy_program(1, 1, silent), 10).any()
     assert bits_of(noisy_program(0, 2, [store(1, Constant(BOOL, b"\x01"))]), 3).tolist() == [[False, True]] * 3
     assert not bits_of(noisy_program(3, 2, []), 3).any()
+
+
+def test_many_conditions_need_few_rows_of_bits() -> None:
+    rows: list[Operation] = [measure(0, 0)]
+    for _ in range(500):
+        rows += [jump_unless(0, len(rows) + 2), gate(Op.X, 0)]
+    plan = frame_plan(noisy_program(1, 1, rows))
+    assert plan.num_rows < plan.where + 10
