@@ -82,10 +82,26 @@ class _Branches(ShotRun[AnyPlan]):
             pass
 
     def _divide(self, front: ShotFront, step: EventStep, weights: NDArray[np.float64]) -> None:
+        weights = self._without_negligible(front, weights)
+        if not len(weights):
+            return
         if self._flow.loops:
             front.visits.add(step.event, front.groups)
         branches, ways = self._split(front, step, weights, weights)
         self._write(step, branches, ways, 0)
+
+    def _without_negligible(self, front: ShotFront, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Drop negligible branches, of which one way would be followed for ever.
+
+        Returns:
+            The weights of the others.
+        """
+        branches, states = front.groups.settle()
+        dropped = np.zeros(len(weights), np.bool_)
+        dropped[states] = self.probabilities[branches] < _NEGLIGIBLE_BRANCH
+        if dropped.any():
+            front.split_off(dropped).states.select(np.zeros(0, np.int64))
+        return weights[~dropped]
 
     def _write(
         self,
