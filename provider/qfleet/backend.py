@@ -252,7 +252,7 @@ class FleetBackend(BackendV2):
             TypeError: it isn't a circuit.
             InvalidOptionError: an option has a wrong value.
             UnsupportedCircuitError: the circuit has an operation that qfleet doesn't run.
-            CapacityError: the circuit has more qubits than any program.
+            CapacityError: the circuit has more qubits than any program, or returns a state that no machine holds.
         """
         chosen = self._chosen(options)
         return explain(circuit, chosen, self._output(chosen.method))

@@ -33,7 +33,9 @@ _LOCAL_WORKERS = 2
 @click.option("--shots", type=int, help="Number of shots of each circuit. Default: that of the backend, 1024.")
 @click.option("--seed", type=int, help="Seed of the job; the same seed gives the same counts.")
 @click.option(
-    "--method", help="automatic, statevector, density_matrix, stabilizer, superop or unitary. Default: automatic."
+    "--method",
+    help="automatic, statevector, density_matrix, stabilizer, matrix_product_state, superop or unitary. "
+    "Default: automatic.",
 )
 @click.option("--priority", help="low, normal or high, among the jobs of the same tenant. Default: normal.")
 @click.option(

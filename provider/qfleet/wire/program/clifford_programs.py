@@ -139,11 +139,12 @@ def _first_other(program: Program, rows: Rows) -> int | None:
         mixtures = np.array([not any(channel.counts) for channel in program.channels])
         refused[np.flatnonzero(codes == Op.NOISE)[~mixtures[program.channel_refs]]] = True
     first = int(np.argmax(refused)) if refused.any() else len(program)
-    for row in np.sort(rows.kinds(np.flatnonzero(IS_GATE[codes] & bound)).firsts).tolist():
-        if row >= first:
-            break
-        if clifford_of(rows.gate(row)) is None:
-            first = row
+    gates = np.flatnonzero(IS_GATE[codes[:first]] & bound[:first])
+    # A circuit of other gates mostly begins with some: they are found before all rows are sorted.
+    for part in (gates[:_FIRST_ROWS], gates[_FIRST_ROWS:]):
+        for row in np.sort(rows.kinds(part).firsts).tolist():
+            if clifford_of(rows.gate(row)) is None:
+                return int(row)
     return first if first < len(program) else None
 
 
@@ -200,6 +201,8 @@ def _words(program: Program, rows: Rows, row: int) -> str:
     return f"{text} isn't a Clifford gate"
 
 
+#: Rows that are looked at before all others.
+_FIRST_ROWS: Final = 256
 #: Qubits that are named at most.
 _SHOWN: Final = 8
 

@@ -134,7 +134,7 @@ def test_many_rows_of_few_kinds_take_milliseconds() -> None:
         assert clifford_refusal(program) == ""
         seconds = time.process_time() - start
     assert len(program) == 30_000
-    assert looked.call_count == 6
+    assert looked.call_count <= 2 * 6
     assert seconds < 1
 
 
@@ -169,3 +169,11 @@ def test_a_row_without_parameters_comes_first() -> None:
     circuit.rz(Parameter("p"), 0)
     circuit.t(0)
     assert clifford_refusal(lowered(circuit), np.zeros((2, 1))) == "operation 1, t on qubit 0, isn't a Clifford gate"
+
+
+@pytest.mark.parametrize("place", [0, 255, 256, 700])
+def test_other_gates_are_found_among_the_first_rows_and_behind_them(place: int) -> None:
+    circuit = QuantumCircuit(2)
+    for row in range(800):
+        circuit.u(0.0, 0.1 if row == place else 0.0, 0.0, row % 2)
+    assert clifford_refusal(lowered(circuit)).startswith(f"operation {place}, u(0, 0.1, 0) on qubit {place % 2}")
