@@ -27,8 +27,8 @@ def compared(comparison: Comparison, mode: str, name: str, contenders: dict[str,
 
 
 def _line(name: str, seconds: dict[str, float], scaled: dict[str, float]) -> str:
-    """Return milliseconds of each contender, and how many times ours they are."""
-    ours = seconds["ours"]
+    """Return milliseconds of each contender, and multiples of the first."""
+    ours = next(iter(seconds.values()))
     cells = [
         f"{key}{'~' if key in scaled else ''} {value * 1e3:.4g} ({value / ours:.3g})" for key, value in seconds.items()
     ]

@@ -72,6 +72,7 @@ class Comparison:
     """A comparison of our runs with those of the wanted peers."""
 
     options: Options
+    clock: Callable[[], float] = time.perf_counter
     _missing: set[str] = field(default_factory=set)
 
     def runs(self, makers: dict[str, Callable[[], Run]]) -> dict[str, Run]:
@@ -96,7 +97,7 @@ class Comparison:
     def compare(self, mode: str, case: str, qubits: int, makers: dict[str, Callable[[], Run]]) -> Row:
         """Return the row of a circuit."""
         runs = self.runs(makers)
-        values = compare(runs, self.options.repeats, self.options.budget_seconds)
+        values = compare(runs, self.options.repeats, self.options.budget_seconds, self.clock)
         del runs
         gc.collect()
         return Row(mode, case, qubits, values)

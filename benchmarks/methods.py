@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -64,6 +65,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="turns (default: 5)")
     parser.add_argument("--budget", type=float, default=60, help="seconds for each case, roughly (default: 60)")
     parser.add_argument("--quick", action="store_true", help="slow peers run few shots")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="processor time on a busy machine; then without the fleet"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured here")
     arguments = parser.parse_args()
     # OpenMP reads it when the first peer is imported.
@@ -72,10 +76,14 @@ def main() -> None:
     print(heading(report["machine"]), flush=True)
     keep_freed_memory()
     warm()
-    comparison = Comparison(Options(arguments.threads, arguments.peers, arguments.repeats, arguments.budget))
+    clock = time.process_time if arguments.processor_time else time.perf_counter
+    comparison = Comparison(Options(arguments.threads, arguments.peers, arguments.repeats, arguments.budget), clock)
     with FleetProvider.local(workers=1) as one:
         for name in arguments.cases:
             contenders = CASES[name](Settings(one, arguments.threads, arguments.quick))
+            if arguments.processor_time:
+                # What other processes do for it isn't seen.
+                del contenders["ours"]
             report["rows"].append(compared(comparison, "methods", name, contenders))
             if arguments.json:
                 arguments.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
