@@ -20,6 +20,8 @@ NO_AMPLITUDES: Final = "a stabilizer state has no amplitudes; save the density m
 
 
 _FIRST: Final = np.zeros(1, np.int64)
+#: Qubits whose images are made at a time: a multiple of 64.
+IMAGES: Final = 512
 
 
 class StabilizerAnswers(NamedTuple):
@@ -73,15 +75,16 @@ class StabilizerAnswers(NamedTuple):
     def tableau(self) -> NDArray[np.uint8]:
         """See `qfleet_worker.engines.results.saved.TableauAnswers`."""
         size = len(self.tableau_of.places) // 2
-        images = clifford_images(self.tableau_of)
-        wires, none = range(size), np.zeros_like(self.frame)
         # The images of X have signs where those of Z are X before the Clifford.
-        signs = [
-            expectation_values(self.tableau_of.turned(), none, _FIRST, wires, *wide_masks(images[:size]))[0],
-            expectation_values(self.tableau_of, self.frame, _FIRST, wires, *wide_masks(images[size:]))[0],
-        ]
-        rows = np.column_stack([images, np.concatenate(signs) < 0])
-        return np.packbits(rows, axis=1, bitorder="little")
+        turned, none = self.tableau_of.turned(), np.zeros_like(self.frame)
+        found = np.empty((2 * size, -(-(2 * size + 1) // 8)), np.uint8)
+        for first in range(0, size, IMAGES):
+            of_x, of_z = clifford_images(self.tableau_of, first)
+            for begin, images, tableau, frame in ((0, of_x, turned, none), (size, of_z, self.tableau_of, self.frame)):
+                signs = expectation_values(tableau, frame, _FIRST, range(size), *wide_masks(images))[0]
+                rows = np.column_stack([images, signs < 0])
+                found[begin + first : begin + first + len(rows)] = np.packbits(rows, axis=1, bitorder="little")
+        return found
 
     def amplitudes(self, wires: Sequence[int], factor: complex) -> ComplexArray:  # noqa: ARG002 - the contract's
         """Raise an error; see `Answers.amplitudes`."""
@@ -92,18 +95,26 @@ class StabilizerAnswers(NamedTuple):
         raise EngineError(NO_AMPLITUDES)
 
 
-def clifford_images(tableau: Tableau) -> NDArray[np.bool_]:
-    """Return the Paulis that a Clifford makes of X and of Z.
+def clifford_images(tableau: Tableau, first: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return what a Clifford makes of X and Z on some qubits.
+
+    Args:
+        tableau: that of the Clifford.
+        first: the first qubit, a multiple of 64; there are at most `IMAGES`.
 
     Returns:
-        Shape (2 * qubits, 2 * qubits): for X of each qubit and then Z of each, the bits of X and then of Z.
+        For X and for Z, each of shape (some, 2 * qubits): the bits of X and then of Z on all qubits.
     """
     size = len(tableau.places) // 2
-    bits = np.unpackbits(tableau.rows[tableau.places].view(np.uint8), axis=1, bitorder="little")
-    width = bits.shape[1] // 2
-    x, z = bits[:, :size].astype(np.bool_), bits[:, width : width + size].astype(np.bool_)
+    end = min(first + IMAGES, size)
+    words, width = slice(first // 64, -(-end // 64)), tableau.rows.shape[1] // 2
+    x, z = (
+        np.unpackbits(part[:, words][tableau.places].view(np.uint8), axis=1, bitorder="little", count=end - first)
+        for part in (tableau.rows[:, :width], tableau.rows[:, width:])
+    )
     # Two Paulis commute if their images do.
-    return np.block([[z[size:].T, z[:size].T], [x[size:].T, x[:size].T]])
+    of_x, of_z = (np.concatenate([part[size:].T, part[:size].T], axis=1).astype(np.bool_) for part in (z, x))
+    return of_x, of_z
 
 
 def wide_masks(bits: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

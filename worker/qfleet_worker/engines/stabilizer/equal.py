@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfleet_worker.engines.stabilizer.answers import clifford_images, expectation_values, wide_masks
+from qfleet_worker.engines.stabilizer.answers import IMAGES, clifford_images, expectation_values, wide_masks
 from qfleet_worker.engines.stabilizer.tableau import Tableau
 
 _FIRST: Final = np.zeros(1, np.int64)
@@ -21,7 +21,8 @@ class Stabilizers:
 
     def __init__(self, tableau: Tableau) -> None:
         self._size = len(tableau.places) // 2
-        self._x, self._z = wide_masks(clifford_images(tableau)[self._size :])
+        parts = [wide_masks(clifford_images(tableau, first)[1]) for first in range(0, self._size, IMAGES)]
+        self._x, self._z = (np.concatenate(masks) for masks in zip(*parts, strict=True))
         self._words = tableau.rows.shape[1] // 2
         #: their values in the state whose frame is 0
         self._values = self._in(tableau, np.zeros((1, self._words), np.uint64), _FIRST, self._size)
