@@ -34,7 +34,7 @@ class Kinds(NamedTuple):
 
 
 class Rows:
-    """Rows of a program, any of which is found at once.
+    """Rows of a program, found by their numbers.
 
     Args:
         program: the program.
@@ -195,7 +195,7 @@ def _words(program: Program, rows: Rows, row: int) -> str:
     if code is Op.NOISE:
         return f"{text} isn't a mixture of Paulis and resets"
     if len(qubits) > MOST_CLIFFORD_QUBITS:
-        return f"{text} has more than the {MOST_CLIFFORD_QUBITS} qubits of which a Clifford operation is recognised"
+        return f"{text} has more than {MOST_CLIFFORD_QUBITS} qubits, and wider Clifford operations aren't recognised"
     if code is Op.INITIALIZE or _IS_OTHER[code]:
         return f"{text} gives no stabilizer state"
     return f"{text} isn't a Clifford gate"

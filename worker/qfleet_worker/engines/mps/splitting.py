@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Splitting of matrices into two factors, of which one is an isometry.
+"""Splitting of matrices into an isometry and another factor.
 
 The other factor is cut down to the largest singular values. An isometry comes from the eigenvectors of the Gram matrix
 where these are precise enough, which takes half the time of singular vectors.

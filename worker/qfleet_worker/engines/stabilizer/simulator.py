@@ -45,7 +45,7 @@ class StabilizerSimulator:
             outcome = run_frames(experiment, self._team(experiment)) if self._frames else None
             return self._run_states(experiment) if outcome is None else outcome
         except EngineError as exc:
-            # Whoever filled its parameters knows the program's rows, not those of a stretch.
+            # The rows of the program are known to users, those of a stretch aren't.
             raise EngineError(clifford_refusal(experiment.program) or str(exc)) from exc
 
     def sweep(self, experiment: Experiment, params: NDArray[np.float64], seeds: Sequence[int]) -> Iterator[Outcome]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""States of a Clifford circuit, many of which share a tableau.
+"""States of a Clifford circuit that share tableaus.
 
 A state is a tableau and a frame: see `qfleet_worker.engines.stabilizer.kernels.tableaus`. Shots that part at a
 measurement, an error or a Pauli go on with frames of their own and the same tableau. Only a Clifford gate that some of
