@@ -23,8 +23,8 @@ from qfleet.lowering.formulas import FormulaSteps, find_slots
 from qfleet.lowering.lower import lower
 from qfleet.lowering.refusal import RefusalError
 from qfleet.wire.limits import MAX_STEPS
+from qfleet.wire.program.angles import AngleError
 from qfleet.wire.program.formulas import Step, parameter
-from qfleet_worker.engines.contract import EngineError
 
 A, B = Parameter("a"), Parameter("b")
 V = ParameterVector("v", 3)
@@ -88,7 +88,7 @@ def test_any_expression(data: st.DataObject) -> None:
         return
     if isinstance(expected, complex):
         assume(abs(expected.imag) > 1e-6)
-        with pytest.raises(EngineError, match=r"operation 0 \(rx\)"):
+        with pytest.raises(AngleError, match=r"operation 0 \(rx\)"):
             filled(circuit, point)
     else:
         assert filled(circuit, point).params.tolist() == pytest.approx([expected], rel=1e-6)

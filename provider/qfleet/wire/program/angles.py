@@ -75,7 +75,7 @@ def fill(program: Program, values: NDArray[np.float64]) -> NDArray[np.float64]:
         angles[:] = program.params
         angles[:, program.slots] = filled_slots
     with np.errstate(all="ignore"):
-        # Whatever isn't finite makes the sum so.
+        # A number that is not finite makes the sum so.
         if np.isfinite(angles.sum()):
             return angles
     wrong = ~np.isfinite(angles)

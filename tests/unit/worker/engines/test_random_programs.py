@@ -51,7 +51,7 @@ def test_every_operation_and_every_kind_of_save_is_there() -> None:
     # Statevectors have all operations but those of density matrices and superoperators.
     codes = {code for program in programs for code in program.codes.tolist()}
     assert codes == set(map(int, Op)) - {int(Op.SET_DENSITY_MATRIX), int(Op.SET_SUPEROP)}
-    others = {SaveKind.SUPEROP, SaveKind.STABILIZER, SaveKind.CLIFFORD}
+    others = {SaveKind.SUPEROP, SaveKind.STABILIZER, SaveKind.CLIFFORD, SaveKind.MATRIX_PRODUCT_STATE}
     assert {save.kind for program in programs for save in program.saves} == set(SaveKind) - others
     assert any(program.saves_unitary() for program in programs)
     assert any(program.num_parameters and len(program.slots) for program in programs)
