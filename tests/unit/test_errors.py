@@ -81,8 +81,8 @@ def test_a_very_long_number_can_be_written() -> None:
     wide.h(range(20_000))
     wide.measure_all()
     with pytest.raises(errors.CapacityError) as caught:
-        prepare(wide, RunOptions(), backend_name="b", output=Output.COUNTS, tags=(), metadata={}, retention=1)
-    assert (caught.value.number, caught.value.limit) == (20_000, 50)
+        prepare(wide, RunOptions(), backend_name="b", output=Output.STATEVECTOR, tags=(), metadata={}, retention=1)
+    assert (caught.value.number, caught.value.limit) == (20_000, 40)
     assert json.dumps(caught.value.fields)
 
 
