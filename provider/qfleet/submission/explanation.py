@@ -18,6 +18,7 @@ from qfleet.wire.cost.branches import turns_of
 from qfleet.wire.cost.cost import cost
 from qfleet.wire.cost.errors import error_runs
 from qfleet.wire.cost.methods import choose_method, method_refusal
+from qfleet.wire.limits import LARGEST_VALUE
 from qfleet.wire.messages.methods import MethodError
 from qfleet.wire.messages.request import METHODS, Method, Output
 
@@ -74,6 +75,8 @@ class Explanation:
 
 def explain(circuit: QuantumCircuit, options: RunOptions, output: Output) -> Explanation:
     """Return what each method says of a circuit. See `qfleet.backend.FleetBackend.explain`."""
+    if not isinstance(circuit, QuantumCircuit):
+        raise TypeError(f"one QuantumCircuit is needed, not {type(circuit).__name__}; explain circuits one by one")
     program = lower_circuit(circuit, options, output)
     values = _values(circuit, options)
     errors = error_runs(program, turns_of(program)) if len(program.channel_refs) else None
@@ -86,6 +89,10 @@ def explain(circuit: QuantumCircuit, options: RunOptions, output: Output) -> Exp
             found.append(MethodExplanation(spec.method, refusal))
             continue
         needed = cost(program, request, shots=options.shots, errors=errors)
+        if needed.result_bytes > LARGEST_VALUE and output != Output.BITS:
+            size = f"its result would take {needed.result_bytes >> 20:,} MiB, and a Redis value holds 512 MiB"
+            found.append(MethodExplanation(spec.method, size))
+            continue
         found.append(MethodExplanation(spec.method, "", needed.seconds, needed.memory_bytes))
     chosen: Method | None
     try:
@@ -94,6 +101,7 @@ def explain(circuit: QuantumCircuit, options: RunOptions, output: Output) -> Exp
         )
         request = request_of(options, output, chosen)
         refusal = method_refusal(drawn, request, values, num_qubits=program.num_qubits)
+        refusal = refusal or next(each.refusal for each in found if each.method == chosen)
         if refusal:
             chosen, reason = None, f"{chosen}: {refusal}"
     except MethodError as exc:

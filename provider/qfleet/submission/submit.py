@@ -16,6 +16,8 @@ from qfleet.wire.messages.presence import SLOWER_ENGINE, Presence
 #: Circuits that need less memory fit any worker. For larger ones Redis is asked about the workers.
 _FITS_ANYWHERE_BYTES: Final = 512 * 2**20
 
+_WAY_OUT: Final = ". Start a worker with more memory, or see by `backend.explain(circuit)` what other methods need"
+
 
 class Submittable(Protocol):
     """A job that isn't sent yet."""
@@ -71,7 +73,7 @@ def check_capacity(connection: Connection, new: NewJob) -> None:
         return
     memory_bytes, (needed, place) = max(needs)
     largest = new.record.circuits[place]
-    way = ". Start a worker with more memory" if needed <= MOST_STATE_BYTES else ", and no machine has enough"
+    way = _WAY_OUT if needed <= MOST_STATE_BYTES else ", and no machine has enough"
     raise CapacityError(
         f"circuit {largest.name!r}: its {largest.num_qubits} qubits and {largest.shots} shots need "
         f"{needed / 2**30:.1f} GiB of memory; the largest worker has {memory_bytes / 2**30:.1f} GiB{way}",

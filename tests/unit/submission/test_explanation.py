@@ -48,7 +48,7 @@ def test_every_method_has_a_line_with_its_cost_or_its_reason() -> None:
         "stabilizer",
         "matrix_product_state",
     }
-    assert by_name["density_matrix"].refusal == "2**52 amplitudes, and no machine holds more than 2**41"
+    assert by_name["density_matrix"].refusal == "2**52 amplitudes, and no machine holds more than 2**40"
     assert by_name["statevector"].memory_bytes > 2**30 > by_name["stabilizer"].memory_bytes  # type: ignore[operator]
     assert found.method == "stabilizer"
     text = repr(found).splitlines()
@@ -78,13 +78,13 @@ def test_the_run_takes_what_is_explained(circuit: QuantumCircuit, method: str) -
 def test_a_circuit_that_nothing_runs() -> None:
     found = explained(ghz(127, t=True))
     assert found.method is None
-    assert repr(found).endswith("refused: statevector: 2**127 amplitudes, and no machine holds more than 2**40")
+    assert repr(found).endswith("refused: statevector: 2**127 amplitudes, and no machine holds more than 2**39")
     assert found.methods[-2].refusal == "operation 127, t on qubit 63, isn't a Clifford gate"
 
 
 def test_noise_saves_outputs_and_parameters_count() -> None:
     noise = NoiseModel().add(Channel.amplitude_damping(0.1), "h")
-    assert "isn't a mixture of Paulis and resets" in explained(ghz(5), noise_model=noise).methods[-2].refusal
+    assert "isn't a mixture of Paulis and resets to |0>" in explained(ghz(5), noise_model=noise).methods[-2].refusal
     saving = ghz(2)
     saving.append(LikeAer("save_statevector", 2, "single"), [0, 1])
     found = {each.method: each.refusal for each in explained(saving).methods}

@@ -89,13 +89,13 @@ def test_qubits_are_named_as_the_circuit_numbers_them() -> None:
     circuit.t(149)
     circuit.measure(149, 0)
     text = (
-        "'some' can't be run: statevector: its 50 qubits need 2**50 amplitudes, and no machine holds more than 2**40; "
+        "'some' can't be run: statevector: its 50 qubits need 2**50 amplitudes, and no machine holds more than 2**39; "
     )
     text += "stabilizer: operation 687, t on qubit 149, isn't a Clifford gate"
     with pytest.raises(CapacityError) as caught:
         methods([circuit])
     assert text in str(caught.value)
-    assert (caught.value.number, caught.value.limit) == (50, 40)
+    assert (caught.value.number, caught.value.limit) == (50, 39)
     with pytest.raises(UnsupportedCircuitError, match="operation 687, t on qubit 149, isn't a Clifford gate; leave"):
         methods([circuit], method="stabilizer")
     with pytest.raises(CapacityError, match=r"statevector: its 70 qubits need .*; stabilizer: it can run the circuit"):

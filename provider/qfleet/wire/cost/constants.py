@@ -134,6 +134,9 @@ class TableauConstants(NamedTuple):
     seconds_per_operation_of_block: float
     #: of one operation in a branch of its own
     seconds_per_operation_of_branch: float
+    #: of one measurement or reset in a branch with a tableau of its own, and of one word of the tableau there
+    seconds_per_event_of_tableau: float
+    seconds_per_word_of_tableau: float
     #: of one byte of a shot's clbits
     seconds_per_byte: float
 
@@ -163,6 +166,8 @@ TABLEAU: Final = TableauConstants(
     seconds_per_word_of_measurement=0.5e-9,
     seconds_per_operation_of_block=20e-9,
     seconds_per_operation_of_branch=0.3e-6,
+    seconds_per_event_of_tableau=100e-6,
+    seconds_per_word_of_tableau=20e-9,
     seconds_per_byte=3e-9,
 )
 

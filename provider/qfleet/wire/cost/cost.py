@@ -179,7 +179,8 @@ def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE)
 
 def fits_a_machine(request: Request, num_qubits: int) -> bool:
     """Tell whether a machine may hold the state of some qubits."""
-    return request.state_bytes(num_qubits) <= MOST_STATE_BYTES
+    # What is needed beside the state has no room where the state takes all.
+    return request.state_bytes(num_qubits) < MOST_STATE_BYTES
 
 
 def _states_bytes(num_qubits: int, request: Request, states: float) -> int:

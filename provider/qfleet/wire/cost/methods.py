@@ -18,6 +18,7 @@ from qfleet.wire.messages.request import LARGEST_BOND, MAX_BOND, METHODS, Method
 from qfleet.wire.program.angles import ANGLES_AT_ONCE, AngleError, fill
 from qfleet.wire.program.clifford_programs import clifford_refusal
 from qfleet.wire.program.program import Program
+from qfleet.wire.program.saves import Quantity
 
 #: The most memory of a density matrix that is chosen without being asked for.
 MOST_BYTES: Final = 1 << 30
@@ -68,6 +69,9 @@ def _resolved(program: Program, request: Request, values: NDArray[np.float64] | 
     """Return the method by what a program has, and the reason."""
     method, reason = resolve_method(program, request)
     refusal = METHODS[method].is_clifford and _clifford_refusal(program, values)
+    if refusal and request.method == "automatic":
+        saved = next(save for save in program.saves if save.spec.quantity is Quantity.TABLEAU)
+        raise MethodError(f"has {saved.spec.instruction} ({saved.label!r}), and {refusal}; leave one of the two out")
     if refusal:
         raise MethodError(f"can't be run by method={method!r}: {refusal}; leave the method out, or bind other values")
     return method, reason
@@ -217,7 +221,7 @@ def size_of_state(num_qubits: int, request: Request) -> str:
 
 def most_exponent(request: Request) -> int:
     """Return the binary logarithm of the most amplitudes that a machine holds."""
-    return (MOST_STATE_BYTES // request.state_bytes(0)).bit_length() - 1
+    return (MOST_STATE_BYTES // request.state_bytes(0)).bit_length() - 2
 
 
 def other_methods(

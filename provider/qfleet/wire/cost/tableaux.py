@@ -40,6 +40,8 @@ def tableau_memory(program: Program, shots: int) -> int:
     return tableaux + blocks * BLOCK_SHOTS // 8 * (2 * program.num_qubits + len(program.clbits))
 
 
+#: Tableaux that differ where branches meet other gates than Paulis, roughly.
+_MOST_TABLEAUX: Final = 16
 #: States that the driver holds together.
 _MOST_STATES: Final = 1 << 16
 
@@ -62,7 +64,13 @@ def tableau_seconds(program: Program, shots: int, terms: int) -> float:
     found = TABLEAU.seconds_per_circuit + rows + shots * row_bytes * TABLEAU.seconds_per_byte
     if _runs_branches(program):
         branches = passes(program, "stabilizer").of(shots)
-        return found + (branches - 1) * operations * TABLEAU.seconds_per_operation_of_branch
+        found += (branches - 1) * operations * TABLEAU.seconds_per_operation_of_branch
+        if not has_plain_feedback(program):
+            # Branches that meet other gates have tableaux of their own, until they are equal again.
+            size = program.num_qubits * words
+            each = TABLEAU.seconds_per_event_of_tableau + size * TABLEAU.seconds_per_word_of_tableau
+            found += min(branches - 1, _MOST_TABLEAUX) * events * each
+        return found
     blocks = -(-shots // BLOCK_SHOTS)
     return found + blocks * operations * TABLEAU.seconds_per_operation_of_block
 

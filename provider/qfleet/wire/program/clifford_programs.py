@@ -193,7 +193,7 @@ def _words(program: Program, rows: Rows, row: int) -> str:
     on = f"qubit{'s' * (len(qubits) > 1)} {', '.join(qubits[:_SHOWN])}{', ...' * (len(qubits) > _SHOWN)}"
     text = f"operation {row}, {name} on {on},"
     if code is Op.NOISE:
-        return f"{text} isn't a mixture of Paulis and resets"
+        return f"{text} isn't a mixture of Paulis and resets to |0>"
     if len(qubits) > MOST_CLIFFORD_QUBITS:
         return f"{text} has more than {MOST_CLIFFORD_QUBITS} qubits, and wider Clifford operations aren't recognised"
     if code is Op.INITIALIZE or _IS_OTHER[code]:

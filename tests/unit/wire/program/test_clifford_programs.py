@@ -105,7 +105,7 @@ def test_mixtures_of_paulis_and_resets_count_and_other_noise_is_named() -> None:
     assert clifford_refusal(lowered(circuit, noise)) == ""
     noise = NoiseModel().add(Channel.amplitude_damping(0.1), "x")
     assert clifford_refusal(lowered(circuit, noise)) == (
-        "operation 1, noise on qubit 0, isn't a mixture of Paulis and resets"
+        "operation 1, noise on qubit 0, isn't a mixture of Paulis and resets to |0>"
     )
 
 
