@@ -125,12 +125,12 @@ def test_workers_that_are_slower_or_faster_than_predicted(
 
 def test_commands_show_places_and_times(fleet: FleetProvider) -> None:
     backend = fleet.get_backend()
-    first = backend.run(_quarters(50), shots=100, max_job_size=1)
-    second = backend.run(_quarters(60), shots=100, max_job_size=1)
+    first = backend.run(_quarters(400), shots=100, max_job_size=1)
+    second = backend.run(_quarters(420), shots=100, max_job_size=1)
     shown = qfleet("jobs", url=fleet.url).stdout
     assert "jobs before" in shown
     assert "ends in" in shown
-    code, output = on_terminal("result", second.job_id(), "--wait", "100", url=fleet.url, until="ends in")
+    code, output = on_terminal("result", second.job_id(), "--wait", "100", url=fleet.url, until="before it")
     assert code == 130
     assert "before it" in output
     for job in (first, second):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qfleet.wire.cost.branches import passes, turns_of
 from qfleet.wire.cost.chains import bounds
+from qfleet.wire.cost.constants import FASTER_ENGINE, constants_of
 from qfleet.wire.cost.cost import MOST_STATE_BYTES, cost, fits_a_machine, seconds_of
 from qfleet.wire.cost.errors import ErrorRuns, error_runs
 from qfleet.wire.messages.methods import MethodError, lack_of, resolve_method
@@ -108,7 +109,8 @@ def _on_a_tableau(
         values: see `choose_method`.
     """
     fits = fits_a_machine(chosen, program.num_qubits)
-    if fits and seconds < WORTH_A_TABLEAU:
+    # Small circuits keep their counts, however many shots they have.
+    if fits and seconds - shots * constants_of(FASTER_ENGINE, chosen.method).seconds_per_shot < WORTH_A_TABLEAU:
         return None
     request = replace(chosen, method="stabilizer")
     if lack_of(program, request.output, METHODS[request.method]):
