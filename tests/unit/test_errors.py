@@ -82,7 +82,7 @@ def test_a_very_long_number_can_be_written() -> None:
     wide.measure_all()
     with pytest.raises(errors.CapacityError) as caught:
         prepare(wide, RunOptions(), backend_name="b", output=Output.STATEVECTOR, tags=(), metadata={}, retention=1)
-    assert (caught.value.number, caught.value.limit) == (20_000, 40)
+    assert (caught.value.number, caught.value.limit) == (20_000, 39)
     assert json.dumps(caught.value.fields)
 
 
