@@ -28,12 +28,12 @@ test: $(VENV)/.dev ## all tests but those of faults and hosts, against a real se
 	@$(BIN)/python -m qfleet_worker warm
 	$(BIN)/pytest --ignore=tests/faults --ignore=tests/hosts
 
-coverage: $(VENV)/.dev ## make test on two cores, and the lines of both packages that its own processes don't run, unlike their workers
+coverage: $(VENV)/.dev ## make test, units beside the contract, and the lines of both packages that its own processes don't run, unlike their workers
 	@rm -rf out/coverage
 	@$(BIN)/python -m qfleet_worker warm
 	@mkdir -p out; $(BIN)/coverage run -p -m pytest tests/unit tests/fuzz >out/units.log 2>&1 & units=$$!; \
-	  $(BIN)/coverage run -p -m pytest --ignore=tests/faults --ignore=tests/hosts --ignore=tests/unit --ignore=tests/fuzz; \
-	  others=$$?; wait $$units; failed=$$?; cat out/units.log; [ $$others = 0 ] && [ $$failed = 0 ]
+	  $(BIN)/coverage run -p -m pytest tests/contract; contract=$$?; wait $$units; failed=$$?; cat out/units.log; \
+	  $(BIN)/coverage run -p -m pytest tests/integration; [ $$? = 0 ] && [ $$contract = 0 ] && [ $$failed = 0 ]
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
