@@ -47,8 +47,8 @@ class Said(NamedTuple):
 
 
 def _quarters(number: int) -> list[QuantumCircuit]:
-    """Circuits of about a quarter of a second."""
-    return [wide(20, f"{index}", layers=40) for index in range(number)]
+    """Circuits of a quarter of a second or more."""
+    return [wide(20, f"{index}", layers=100) for index in range(number)]
 
 
 def _now(clock: redis.Redis) -> float:
@@ -125,8 +125,8 @@ def test_workers_that_are_slower_or_faster_than_predicted(
 
 def test_commands_show_places_and_times(fleet: FleetProvider) -> None:
     backend = fleet.get_backend()
-    first = backend.run(_quarters(400), shots=100, max_job_size=1)
-    second = backend.run(_quarters(420), shots=100, max_job_size=1)
+    first = backend.run(_quarters(100), shots=100, max_job_size=1)
+    second = backend.run(_quarters(110), shots=100, max_job_size=1)
     shown = qfleet("jobs", url=fleet.url).stdout
     assert "jobs before" in shown
     assert "ends in" in shown
