@@ -25,8 +25,9 @@ from qfleet_worker.engines.density.transfer import (
     of_density_matrix,
     of_operation,
 )
-from qfleet_worker.engines.driver.stretches import Stretch, last_uses
-from qfleet_worker.engines.steps import MeasureStep, SaveStep
+from qfleet_worker.engines.driver.measurements import Measurements
+from qfleet_worker.engines.driver.stretches import Stretch
+from qfleet_worker.engines.steps import SaveStep
 
 
 def compile_stretch(stretch: Stretch, *, outcomes: bool = True) -> Plan:
@@ -72,15 +73,7 @@ class _Compiler:
         self._last: dict[int, int] = {}
         #: matrices on one wire that no block has yet
         self._pending: dict[int, Transfer] = {}
-        #: for each wire measured at the end, the clbits that it writes
-        self._final: dict[int, list[int]] = {}
-        #: the row from which on a qubit is only measured
-        self._last_use = last_uses(program) if stretch.last else np.full(program.num_qubits, len(program))
-        #: the ordinal of the measurement that writes a clbit last
-        self._writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
-        #: whether a save may read a clbit before the end
-        self._clbits_read = any(save.conditional for save in program.saves)
-        self._measurements = 0
+        self._measurements = Measurements(program, last=stretch.last)
         #: the number of each row's first random event
         self._events = (event_numbers(program) + stretch.events_before).tolist()
 
@@ -124,25 +117,18 @@ class _Compiler:
         return Plan(
             steps=tuple([Apply(item.wires, item.matrix) if isinstance(item, _Block) else item for item in self._items]),
             wires=tuple(self._wires),
-            measured=tuple(self._final),
-            readout=tuple([(wire, clbit) for wire, clbits in self._final.items() for clbit in clbits]),
+            measured=self._measurements.measured(),
+            readout=self._measurements.readout(),
         )
 
     def _of(self, qubits: Sequence[int]) -> tuple[int, ...]:
         return tuple([self._wires[qubit] for qubit in qubits])
 
     def _measure(self, operation: Operation, row: int, wire: int) -> None:
-        (qubit,), clbit = operation.targets, operation.clbit
-        # If nothing reads a clbit before the end, only its last writer counts.
-        is_last = self._writer[clbit] == self._measurements
-        self._measurements += 1
-        if row > self._last_use[qubit]:
-            self._final.setdefault(wire, []).extend([clbit] if is_last else [])
-        else:
+        step = self._measurements.add(operation, row, self._events[row], wire)
+        if step is not None:
             self._flush(wire)
-            clbits = (clbit,) if is_last or self._clbits_read else ()
-            event = self._events[row]
-            self._append(MeasureStep(wire=wire, event=event, clbits=clbits, flips=operation.flips), (wire,))
+            self._append(step, (wire,))
 
     def _prepare(self, wires: tuple[int, ...], paulis: NDArray[np.float64]) -> None:
         for wire in wires:

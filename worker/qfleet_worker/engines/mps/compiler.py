@@ -15,11 +15,12 @@ from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.matrices import ComplexArray, table
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation
-from qfleet_worker.engines.driver.stretches import Stretch, last_uses
+from qfleet_worker.engines.driver.measurements import Measurements
+from qfleet_worker.engines.driver.stretches import Stretch
 from qfleet_worker.engines.mps.operators import factors_of, factors_of_state, on_wires, rank_of, reordered
 from qfleet_worker.engines.mps.order import in_order
 from qfleet_worker.engines.mps.plan import Far, One, Plan, Spread, Step, Two
-from qfleet_worker.engines.steps import MeasureStep, NoiseStep, ResetStep, SaveStep
+from qfleet_worker.engines.steps import NoiseStep, ResetStep, SaveStep
 
 #: The largest rank between two wires of a gate that is spread out as an operator; of others, swaps take less time.
 _MOST_SPREAD = 2
@@ -61,15 +62,7 @@ class _Compiler:
         self._last: dict[int, int] = {}
         #: matrices on one wire that no pair has yet
         self._pending: dict[int, ComplexArray] = {}
-        #: for each wire measured at the end, the clbits that it writes
-        self._final: dict[int, list[int]] = {}
-        #: the row from which on a qubit is only measured
-        self._last_use = last_uses(program) if stretch.last else np.full(program.num_qubits, len(program))
-        #: the ordinal of the measurement that writes a clbit last
-        self._writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
-        #: whether a save may read a clbit before the end
-        self._clbits_read = any(save.conditional for save in program.saves)
-        self._measurements = 0
+        self._measurements = Measurements(program, last=stretch.last)
         #: the number of each row's first random event
         self._events = (event_numbers(program) + stretch.events_before).tolist()
         #: the channel of each row of noise that is still to come
@@ -112,23 +105,16 @@ class _Compiler:
         return Plan(
             steps=tuple(in_order(steps)),
             wires=tuple(self._wires),
-            measured=tuple(self._final),
-            readout=tuple([(wire, clbit) for wire, clbits in self._final.items() for clbit in clbits]),
+            measured=self._measurements.measured(),
+            readout=self._measurements.readout(),
             phase=self._phase,
         )
 
     def _measure(self, operation: Operation, row: int, wire: int) -> None:
-        (qubit,), clbit = operation.targets, operation.clbit
-        # If nothing reads a clbit before the end, only its last writer counts.
-        is_last = self._writer[clbit] == self._measurements
-        self._measurements += 1
-        if row > self._last_use[qubit]:
-            self._final.setdefault(wire, []).extend([clbit] if is_last else [])
-        else:
+        step = self._measurements.add(operation, row, self._events[row], wire)
+        if step is not None:
             self._flush(wire)
-            clbits = (clbit,) if is_last or self._clbits_read else ()
-            event = self._events[row]
-            self._append(MeasureStep(wire=wire, event=event, clbits=clbits, flips=operation.flips), (wire,))
+            self._append(step, (wire,))
 
     def _gate(self, operation: Operation, targets: tuple[int, ...]) -> None:
         controls = {self._wires[qubit if qubit >= 0 else ~qubit]: int(qubit >= 0) for qubit in operation.controls}

@@ -16,7 +16,7 @@ from qfleet.wire.program.events import event_numbers
 from qfleet.wire.program.matrices import Matrix2
 from qfleet.wire.program.operations import Op
 from qfleet.wire.program.program import Operation, Program
-from qfleet_worker.engines.driver.stretches import last_uses
+from qfleet_worker.engines.driver.measurements import Measurements
 from qfleet_worker.engines.numpy.plan import Controlled, Dense, Diagonal, Plan, Step
 from qfleet_worker.engines.numpy.products import Gate, diagonal_product, product
 from qfleet_worker.engines.steps import MeasureStep, NoiseStep, ResetStep, SaveStep
@@ -87,16 +87,8 @@ class _Compiler:
         self.last: dict[int, int] = {}
         #: one-qubit gates that no block has yet
         self.pending: dict[int, Matrix2] = {}
-        #: for each wire measured at the end, the clbits that it writes
-        self.final: dict[int, list[int]] = {}
-        #: the row from which on a qubit is only measured
-        self.last_use = last_uses(program) if last else np.full(program.num_qubits, len(program))
+        self.measurements = Measurements(program, last=last)
         self.row = -1
-        #: the ordinal of the measurement that writes a clbit last
-        self.writer = {clbit: ordinal for ordinal, clbit in enumerate(program.clbits.tolist())}
-        #: whether a save may read a clbit before the end
-        self.clbits_read = any(save.conditional for save in program.saves)
-        self.measurements = 0
         #: the number of each row's first random event
         self.events = (event_numbers(program) + events_before).tolist()
         #: the channel of each row of noise that is still to come
@@ -143,23 +135,16 @@ class _Compiler:
             num_clbits=self.num_clbits,
             steps=tuple([item.step() if isinstance(item, _Block) else item for item in self.items]),
             wires=tuple(self.wires),
-            measured=tuple(self.final),
-            readout=tuple([(wire, clbit) for wire, clbits in self.final.items() for clbit in clbits]),
+            measured=self.measurements.measured(),
+            readout=self.measurements.readout(),
             phase=self.phase,
         )
 
     def _measure(self, operation: Operation, wire: int) -> None:
-        (qubit,), clbit = operation.targets, operation.clbit
         self._flush(wire)
-        # If nothing reads a clbit before the end, only its last writer counts.
-        is_last = self.writer[clbit] == self.measurements
-        self.measurements += 1
-        if self.row > self.last_use[qubit]:
-            self.final.setdefault(wire, []).extend([clbit] if is_last else [])
-        else:
-            clbits = (clbit,) if is_last or self.clbits_read else ()
+        step = self.measurements.add(operation, self.row, self.events[self.row], wire)
+        if step is not None:
             # In the order of the program, not at the last moment: the outcomes of shots depend on the order.
-            step = MeasureStep(wire=wire, event=self.events[self.row], clbits=clbits, flips=operation.flips)
             self._append(step, (wire,))
 
     def _reset(self, wire: int, event: int) -> None:
