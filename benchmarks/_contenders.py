@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contenders of a case, some of which run a part of it."""
+"""Contenders of a case, for the whole or a part of it."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def main() -> None:
         for name in arguments.cases:
             contenders = CASES[name](Settings(one, arguments.threads, arguments.quick))
             if arguments.processor_time:
-                # What other processes do for it isn't seen.
+                # The time of other processes isn't counted.
                 del contenders["ours"]
             report["rows"].append(compared(comparison, "methods", name, contenders))
             if arguments.json:

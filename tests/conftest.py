@@ -72,7 +72,7 @@ def _warm() -> None:
 
 @pytest.fixture
 def nothing_compiles(_warm: None) -> Iterator[None]:
-    """Fails a test in which machine code is compiled that `warm` should have compiled."""
+    """Fail a test that compiles machine code which `warm` should have compiled."""
     compiled: list[str] = []
 
     class Recorder(event.Listener):

@@ -45,7 +45,7 @@ PACKAGES = "python3,python3-venv,python-is-python3,ca-certificates"
 
 
 class Tool(Protocol):
-    """What builds an image and runs it."""
+    """A tool that builds an image and runs it."""
 
     def build(self) -> None: ...
 

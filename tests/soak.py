@@ -80,7 +80,7 @@ class Fleet:
             self.add()
 
     def add(self) -> None:
-        """One more worker."""
+        """Start another worker."""
         self.started += 1
         log = self.folder / f"worker-{self.started}.log"
         settings = {"QFLEET_MAX_ATTEMPTS": "1000", "QFLEET_GRACE_SECONDS": "3", "QFLEET_LOG_LEVEL": "WARNING"}
@@ -166,7 +166,7 @@ class Soak:
     recoveries: list[float] = field(default_factory=list)
 
     def inject(self) -> None:
-        """One fault, at random."""
+        """Inject a fault at random."""
         kind = self.rng.choice(_FAULTS)
         victims = [found for found in self.fleet.workers if found.process.pid not in self.fleet.stopped]
         if kind == "cancel":
@@ -216,7 +216,7 @@ class Soak:
                         self.missing[ref(job), index] = time.monotonic(), value
 
     def notice(self) -> None:
-        """Which of the missing shards are run again, or over?"""
+        """Return the missing shards that are run again, and those that have ended."""
         with self.fleet.server.client() as client:
             for (job_id, index), (when, lost_by) in list(self.missing.items()):
                 state, owner = client.hmget(keys.shards(job_id), [f"{index}:state", f"{index}:owner"])
@@ -225,7 +225,7 @@ class Soak:
                     del self.missing[job_id, index]
 
     def over(self) -> int:
-        """How many shards ended so far."""
+        """Return the number of shards that have ended."""
         with self.fleet.server.client() as client:
             fields = [f"n:{state}" for state in ("SUCCESS", "FAILURE", "REVOKED")]
             jobs = [ref(job) for job in (*self.running.values(), *self.ended.values())]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the contract share."""
+"""Fixtures of the contract's tests."""
 
 from __future__ import annotations
 

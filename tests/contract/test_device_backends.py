@@ -48,7 +48,7 @@ def circuit() -> QuantumCircuit:
 
 
 def noisy_probabilities(circuit: QuantumCircuit, model: NoiseModel) -> dict[str, float]:
-    """The chances of the outcomes of a circuit that measures each qubit once, at its end, by density matrices."""
+    """Return the chances of the outcomes of a circuit that measures each qubit once, at its end."""
     state, measured = DensityMatrix.from_label("0" * circuit.num_qubits), {}
     for each in circuit.data:
         qubits = [circuit.find_bit(qubit).index for qubit in each.qubits]

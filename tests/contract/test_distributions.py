@@ -39,7 +39,7 @@ def one_qubit_again_and_again() -> QuantumCircuit:
 
 
 def reset_of_an_entangled_qubit() -> QuantumCircuit:
-    """The reset tells nobody what it found: its partner stays a fair coin."""
+    """Return a circuit whose reset tells nothing: the partner of its qubit stays a fair coin."""
     circuit = QuantumCircuit(2, 2)
     circuit.h(0)
     circuit.cx(0, 1)
@@ -65,7 +65,7 @@ def overwritten_by_chance() -> QuantumCircuit:
 
 
 def initialized_in_the_middle() -> QuantumCircuit:
-    """An initialization begins with a reset, after which the partner is no pure state."""
+    """Return a circuit with an initialization, whose reset leaves the partner in a mixed state."""
     circuit = QuantumCircuit(3, 3)
     circuit.h(0)
     circuit.cx(0, 1)

@@ -228,7 +228,7 @@ def test_the_last_shot_is_a_fair_one(engine: Simulator) -> None:
 
 
 def test_teleportation(engine: Simulator) -> None:
-    """With the corrections as controlled gates on the measured qubits, the state arrives in every branch."""
+    """The state arrives in every branch if controlled gates on the measured qubits correct it."""
     operations = [
         op(Op.U, [0], [0.7, 0.3, 1.9]),
         op(Op.H, [1]),
@@ -293,7 +293,7 @@ def busy() -> Program:
 
 
 def digest(outcome: Outcome) -> str:
-    """A hash of all that an outcome holds."""
+    """Return a hash of all that an outcome holds."""
     parts = (outcome.outcomes, outcome.counts, outcome.memory, outcome.amplitudes)
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 

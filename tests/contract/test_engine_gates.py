@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine makes of gates, with controls, matrices and diagonals, on any qubits."""
+"""Every engine applies gates with controls, matrices and diagonals, on any qubits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_gates_with_controls_anywhere(engine: Simulator, code: Op, precision: Pr
 @pytest.mark.parametrize("open_control", [False, True])
 @pytest.mark.parametrize("code", UNITARY_OPS, ids=lambda code: code.name)
 def test_many_controls(engine: Simulator, code: Op, open_control: bool, precision: Precision) -> None:
-    """With twelve controls the gate must act on the few amplitudes that they select, and only there."""
+    """A gate with twelve controls acts on the few amplitudes that they select, and only there."""
     dtype, tolerance = PRECISIONS[precision]
     width, controls = oracle.width(code), 12
     num_qubits = width + controls

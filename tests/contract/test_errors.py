@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can't be run is refused inside `run`, with a typed error, and nothing is queued."""
+"""Circuits that can't be run are refused inside `run`, with a typed error, and nothing is queued."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qfleet.submission.prepare import prepare
 
 @pytest.fixture
 def backend(provider: FleetProvider) -> Iterator[FleetBackend]:
-    """A backend on which a test queues nothing."""
+    """Yield a backend on which a test queues nothing."""
     before = [job.job_id() for job in provider.jobs(limit=None)]
     yield provider.get_backend("basic_simulator")
     assert [job.job_id() for job in provider.jobs(limit=None)] == before

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine finds where the expectation values of many observables are saved."""
+"""Every engine finds the expectation values of many observables."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def branching(rng: np.random.Generator, num_qubits: int) -> list[Operation]:
 
 
 def by_branch(program: Program, clbits: int, sums: list[SparseObservable]) -> list[np.ndarray]:
-    """The exact expectation values in each way the program can go with these clbits."""
+    """Return the exact expectation values in each way the program can go with these clbits."""
     found = []
     for outcome, state in oracle.branches(program):
         norm = np.linalg.norm(state)

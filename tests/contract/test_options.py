@@ -302,7 +302,7 @@ class TestInitialStatevector:
 
 
 class TestMethod:
-    """What is computed."""
+    """Options that change the results."""
 
     def test_unitary_gives_the_matrix(self, provider: FleetProvider) -> None:
         circuit = QuantumCircuit(1)

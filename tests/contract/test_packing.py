@@ -54,7 +54,7 @@ CIRCUITS = [final(), middle(), final(), middle(), middle()]
 
 
 def tasks(job: FleetJob) -> int:
-    """How many Celery tasks the job is."""
+    """Return the number of Celery tasks of a job."""
     with connected(job.backend().provider) as connection, connection.ledger() as ledger:
         return sum(ledger.snapshot(ref(job)).states.values())
 

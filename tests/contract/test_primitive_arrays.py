@@ -53,7 +53,7 @@ def observables(shape: tuple[int, ...], seed: int) -> NDArray[Any]:
 
 @st.composite
 def broadcast_pairs(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two shapes that broadcast, with sides of 0 and 1 too."""
+    """Return two shapes that broadcast, with sides of 0 and 1 too."""
     pair = draw(shapes.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=0, max_side=3))
     return pair.input_shapes[0], pair.input_shapes[1]
 

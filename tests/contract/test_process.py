@@ -151,7 +151,7 @@ def python(script: str, url: str, *options: str) -> subprocess.CompletedProcess[
 
 
 def number_circuit(number: int) -> QuantumCircuit:
-    """A circuit whose only outcome is the number."""
+    """Return a circuit whose only outcome is the number."""
     circuit = QuantumCircuit(10, 10, name=str(number))
     for qubit in range(10):
         if number >> qubit & 1:

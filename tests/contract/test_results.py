@@ -143,7 +143,7 @@ CERTAIN = [
 
 
 def both(provider: FleetProvider, circuits: Any, **options: Any) -> tuple[Result, Result]:
-    """What our backend gives, and what Qiskit's gives."""
+    """Return the results of our backend and of Qiskit's."""
     options = {"shots": SHOTS, "seed_simulator": SEED} | options
     ours = provider.get_backend("basic_simulator").run(circuits, **options).result()
     theirs = BasicSimulator().run(circuits, **({"memory": True} | options)).result()
@@ -151,7 +151,7 @@ def both(provider: FleetProvider, circuits: Any, **options: Any) -> tuple[Result
 
 
 def outline(value: Any) -> Any:
-    """The structure of a value: its keys, and the types of its items."""
+    """Return the structure of a value: its keys, and the types of its items."""
     if isinstance(value, dict):
         return {key: outline(item) for key, item in value.items()}
     if isinstance(value, list):

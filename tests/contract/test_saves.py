@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine saves of a state, and how the result gives it: exact values."""
+"""Every engine saves exact values of a state, which the result gives."""
 
 from __future__ import annotations
 

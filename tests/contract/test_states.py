@@ -20,7 +20,7 @@ from qfleet.errors import UnsupportedCircuitError
 
 
 def random_gates(width: int) -> QuantumCircuit:
-    """A random circuit that doesn't begin with |0...0>, which most gates leave alone."""
+    """Return a random circuit that doesn't begin with |0...0>, which most gates leave alone."""
     circuit = QuantumCircuit(width, global_phase=0.1 * width)
     for qubit in range(width):
         circuit.u(0.4 + qubit, 0.7, 0.2, qubit)
@@ -31,7 +31,7 @@ RANDOM = [random_gates(width) for width in (1, 2, 3, 5, 8)]
 
 
 def on_a_state(operation: Any, extra_qubits: int = 1) -> QuantumCircuit:
-    """The operation on a state in which every amplitude matters, its qubits in another order than the circuit's."""
+    """Return the operation on a state in which every amplitude matters, with its qubits out of order."""
     width = operation.num_qubits + extra_qubits
     circuit = QuantumCircuit(width, name=operation.name)
     for qubit in range(width):
@@ -43,7 +43,7 @@ def on_a_state(operation: Any, extra_qubits: int = 1) -> QuantumCircuit:
 
 
 def unnamed_gate() -> Gate:
-    """A gate that only its definition knows."""
+    """Return a gate that only its definition knows."""
     inside = QuantumCircuit(2, global_phase=0.4)
     inside.h(0)
     inside.append(lib.iSwapGate(), [1, 0])

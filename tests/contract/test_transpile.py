@@ -45,7 +45,7 @@ def prepared(width: int, name: str) -> QuantumCircuit:
 
 
 def gate_circuits() -> list[QuantumCircuit]:
-    """Each standard gate between rotations, measured, so that exchanging qubits silently would be seen."""
+    """Return each standard gate between rotations, measured, so that exchanging qubits silently would be seen."""
     circuits = []
     for name, gate in standard_gates().items():
         circuits.append(prepared(max(gate.num_qubits, 1), name))
@@ -56,7 +56,7 @@ def gate_circuits() -> list[QuantumCircuit]:
 
 
 def control_flow() -> dict[str, QuantumCircuit]:
-    """A circuit for every control-flow operation that stands on its own, as its third operation."""
+    """Return a circuit for every control-flow operation that stands on its own, as its third operation."""
     circuits = {}
     for name in CONTROL_FLOW_OP_NAMES - {"break_loop", "continue_loop"}:
         circuit = QuantumCircuit(2, 1, name=f"with {name}")

@@ -18,7 +18,7 @@ from qfleet import FleetBackend, FleetProvider
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisProcess]:
-    """A real Redis that writes all to its disk."""
+    """Yield a real Redis that writes all to its disk."""
     folder = tmp_path / "redis"
     folder.mkdir()
     started = RedisProcess(folder)

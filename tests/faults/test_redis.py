@@ -163,7 +163,7 @@ def test_a_worker_that_connects_to_a_full_redis_waits_for_room(
 
 @pytest.fixture
 def sentinel(tmp_path: Path) -> Iterator[tuple[str, RedisProcess, RedisProcess]]:
-    """The url of a Sentinel, and the master and the replica that it watches."""
+    """Yield the url of a Sentinel, and the master and the replica that it watches."""
     with ExitStack() as stack:
         servers = []
         for name in ("master", "replica"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What shards may do to a fleet, and the fleet to them: limits, poison, the same answer however they are run."""
+"""Shards that break limits or kill processes leave the fleet well, and have the same answer however they run."""
 
 from __future__ import annotations
 

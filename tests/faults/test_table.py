@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Celery on Redis gets wrong by default, one test for each: docs/reliability.md has the same table."""
+"""Faults of Celery on Redis by default, one test for each: docs/reliability.md has the same table."""
 
 from __future__ import annotations
 

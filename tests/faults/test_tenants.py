@@ -27,7 +27,7 @@ def add_tenant(client: redis.Redis) -> None:
 
 @pytest.fixture
 def alice(server: RedisProcess, client: redis.Redis) -> Iterator[FleetProvider]:
-    """A provider with the user of a tenant."""
+    """Yield a provider with the user of a tenant."""
     add_tenant(client)
     with FleetProvider(server.url.replace("://", "://alice:secret@")) as provider:
         yield provider

@@ -110,7 +110,7 @@ def _name_programs(work: Any, names: Sequence[str]) -> None:
 
 
 def _smaller(work: ShardWork) -> ShardWork:
-    """The same work with few shots and points, whose size was decoded."""
+    """Return the same work with few shots and points, whose size was decoded."""
     circuits = []
     for circuit in work.circuits[:MOST_CIRCUITS]:
         fewer = circuit
@@ -123,7 +123,7 @@ def _smaller(work: ShardWork) -> ShardWork:
 def _run(
     engine: Simulator, work: ShardWork, blobs: dict[str, bytes], programs: dict[str, Program | None]
 ) -> list[CircuitResult]:
-    """What a worker gives of a shard."""
+    """Run a shard, and return the worker's result."""
     runnable = [programs.get(circuit.program) for circuit in work.circuits]
     if any(program is not None and program.num_qubits > MOST_QUBITS for program in runnable):
         # Refused by its size, or too slow to be run here.
@@ -161,7 +161,7 @@ def _run(
 
 
 def _promised(circuit: CircuitWork, work: ShardWork, program: Program | None) -> int:
-    """Bytes that running a circuit may take; with what Python takes by itself."""
+    """Return bytes that running a circuit may take; with what Python takes by itself."""
     if program is None or program.num_qubits > MOST_QUBITS:
         return OVERHEAD_BYTES
     wanted = circuit.num_observables if circuit.observables else 0
@@ -210,7 +210,7 @@ def _same(
 
 
 def _is_tame(program: Program) -> bool:
-    """Whether a program's tables are isometries, and its angles numbers whose sines all libraries agree on."""
+    """Tell whether tables are isometries, and all libraries agree on the sines of the angles."""
     if len(program.params) and np.abs(program.params).max() > 1e6:
         return False
     if program.num_parameters:
@@ -310,7 +310,7 @@ def _tree(content: bytes, length: int) -> list[Any] | None:
 
 
 def _decoded(decode: Callable[[bytes], Any], blob: bytes) -> Any:
-    """The message in a blob, or ``None``."""
+    """Return the message in a blob, or ``None``."""
     try:
         with held_to(DECODING_BYTES, decode.__name__):
             return decode(blob)

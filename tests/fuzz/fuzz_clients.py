@@ -63,7 +63,7 @@ def _pubs(record: JobRecord, parts: Sequence[CircuitResult]) -> bool:
 
 
 def _or_damaged(make: Callable[[], Any]) -> Any:
-    """What is made, or ``None`` of damaged data."""
+    """Return the object that is made, or ``None`` of damaged data."""
     try:
         return make()
     except DamagedDataError:

@@ -52,6 +52,6 @@ def held_to(nbytes: int, what: str) -> Iterator[None]:
 
 
 def _status(name: str) -> int:
-    """A size in this process's status, in bytes."""
+    """Return a size in this process's status, in bytes."""
     line = next(line for line in _STATUS.read_text("ascii").splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024

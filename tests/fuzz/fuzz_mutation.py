@@ -117,7 +117,7 @@ def _shard(tree: list[Any], rng: np.random.Generator) -> list[Any]:
 
 
 def _rows(tree: Any, rng: np.random.Generator) -> Any:
-    """A program with some of its rows changed; what refers to rows is left to refer to others."""
+    """Return a program with some of its rows changed; what refers to rows is left to refer to others."""
     blob = head(Kind.PROGRAM) + msgspec.msgpack.encode(tree)
     if len(blob) > _MOST_BYTES:
         return _array(tree, rng)
@@ -162,7 +162,7 @@ def _rows(tree: Any, rng: np.random.Generator) -> Any:
 
 
 def _other_rows(rows: list[Operation], program: Program, rng: np.random.Generator) -> list[Operation]:
-    """Rows with one taken out, doubled, moved, or made another."""
+    """Return rows with one taken out, doubled, moved, or made another."""
     if not rows:
         return rows
     at, to = int(rng.integers(len(rows))), int(rng.integers(len(rows)))
@@ -189,7 +189,7 @@ def _other_rows(rows: list[Operation], program: Program, rng: np.random.Generato
 
 
 def _other_row(row: Operation, program: Program, rng: np.random.Generator) -> Operation:
-    """A row on other qubits, or with another operation of as many targets."""
+    """Return a row on other qubits, or with another operation of as many targets."""
     operands = rng.permutation(program.num_qubits)[: len(row.targets) + len(row.controls)].tolist()
     targets, controls = operands[: len(row.targets)], operands[len(row.targets) :]
     code = row.code
@@ -209,7 +209,7 @@ def _other_row(row: Operation, program: Program, rng: np.random.Generator) -> Op
 
 
 def _array(tree: Any, rng: np.random.Generator) -> Any:
-    """A program with items of one of its arrays changed."""
+    """Return a program with items of one of its arrays changed."""
     if not isinstance(tree, list) or len(tree) != 21:
         return _changed(tree, rng)
     place = list(_ARRAYS)[int(rng.integers(len(_ARRAYS)))]
@@ -233,7 +233,7 @@ def _array(tree: Any, rng: np.random.Generator) -> Any:
 
 
 def _changed(tree: Any, rng: np.random.Generator) -> Any:
-    """A tree with one of its nodes changed."""
+    """Return a tree with one of its nodes changed."""
     if isinstance(tree, list) and tree and rng.random() < 0.85:
         at = int(rng.integers(len(tree)))
         if rng.random() < 0.1:
@@ -266,7 +266,7 @@ def _other_value(value: Any, rng: np.random.Generator) -> Any:
 
 
 def _bytes(raw: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes with a few changed, a word of them, or some more or less."""
+    """Return bytes with a few changed, a word of them, or some more or less."""
     changed = bytearray(raw)
     at = int(rng.integers(len(raw) + 1))
     match int(rng.integers(5)):

@@ -35,7 +35,7 @@ PRESENCES = (
 
 
 def work_of(program: Program, output: str) -> dict[str, Any]:
-    """The work of running a golden program at one point."""
+    """Return the work of running a golden program at one point."""
     values = np.linspace(0.1, 0.9, program.num_parameters).astype("<f8").tobytes()
     work = make_shard_work(make_circuit_work(program="0", shots=20, values=values), output=output, memory=True)
     tree: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(work))
@@ -44,7 +44,7 @@ def work_of(program: Program, output: str) -> dict[str, Any]:
 
 
 def inputs() -> dict[str, bytes]:
-    """The inputs by the names of their files."""
+    """Return the inputs by the names of their files."""
     made: dict[str, bytes] = {}
     for name, message in make_golden.MESSAGES.items():
         blob = make_golden.encoded(message)

@@ -34,12 +34,12 @@ SECONDS: Final = 20.0
 
 
 def corpus() -> dict[str, bytes]:
-    """The inputs that are kept, by the names of their files."""
+    """Return the inputs that are kept, by the names of their files."""
     return {path.name: path.read_bytes() for path in sorted(CORPUS.iterdir())}
 
 
 def inputs(mutations: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """The corpus, then mutations of it and shards that run."""
+    """Yield the corpus, then mutations of it and shards that run."""
     kept = corpus()
     yield from kept.items()
     names = list(kept)
@@ -53,7 +53,7 @@ def inputs(mutations: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def engines() -> Engines:
-    """All engines that this machine has compiled."""
+    """Return all engines that this machine has compiled."""
     if not is_ready():
         return [partial(NumpySimulator, LIMITS)]
     from qfleet_worker.engines.statevector.simulator import StatevectorSimulator

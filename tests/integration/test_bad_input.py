@@ -44,7 +44,7 @@ MEMORY_BYTES = 600 * 2**20
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """A server with a password."""
+    """Yield a server with a password."""
     with redis_server("--requirepass", PASSWORD, client={"password": PASSWORD}) as port:
         yield port
 
@@ -57,7 +57,7 @@ def server(port: int) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="module")
 def one_worker(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """The only worker of that server."""
+    """Yield the only worker of that server."""
     url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
     log = tmp_path_factory.mktemp("worker") / "log"
     with worker(url, log, QFLEET_MEMORY_BYTES=str(MEMORY_BYTES)) as started:
@@ -72,7 +72,7 @@ def backend(port: int, one_worker: Worker) -> Iterator[FleetBackend]:
 
 @pytest.fixture
 def idle(redis_url: str) -> Iterator[FleetProvider]:
-    """A provider of a Redis without workers."""
+    """Yield a provider of a Redis without workers."""
     with FleetProvider(redis_url) as provider:
         yield provider
 
@@ -82,7 +82,7 @@ def idle(redis_url: str) -> Iterator[FleetProvider]:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port where connections are accepted, and nothing is ever answered."""
+    """Yield a port where connections are accepted, and nothing is ever answered."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield int(listening.getsockname()[1])
 

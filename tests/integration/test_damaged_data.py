@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is damaged or foreign in Redis is one error of what it belongs to, and no worker or client falls over it."""
+"""Damaged or foreign data in Redis are one error of their owner, and no worker or client falls over them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def server(port: int) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="module")
 def one_worker(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """The only worker of that server."""
+    """Yield the only worker of that server."""
     with worker(f"redis://127.0.0.1:{port}/0", tmp_path_factory.mktemp("worker") / "log") as started:
         yield started
 
@@ -65,7 +65,7 @@ WORK = make_shard_work(make_circuit_work())
 
 
 def _program(**changed: Any) -> bytes:
-    """A program of one X and one measurement, with something changed."""
+    """Return a program of one X and one measurement, with something changed."""
     fields: dict[str, Any] = {
         "num_qubits": 1,
         "num_clbits": 1,
@@ -82,7 +82,7 @@ def _program(**changed: Any) -> bytes:
 
 
 def _tampered(backend: FleetBackend, client: redis.Redis, worker: Worker, tamper: Any) -> FleetJob:
-    """A job whose data are changed before its worker chooses it."""
+    """Return a job whose data are changed before its worker chooses it."""
     # Workers keep the programs that they had.
     circuit = QuantumCircuit(1, 1, name="hostile")
     circuit.rx(random.random(), 0)

@@ -48,7 +48,7 @@ else:
 
 @contextmanager
 def starter(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that starts a fleet; it is gone, with all that it started, after the block."""
+    """Yield a process that starts a fleet; it is gone, with all that it started, after the block."""
     with (
         # A fleet of which all is killed leaves its own folder there.
         tempfile.TemporaryDirectory(prefix="qfleet-test-", ignore_cleanup_errors=True) as scratch,
@@ -79,7 +79,7 @@ def said(started: subprocess.Popen[str]) -> str:
 
 @contextmanager
 def serving(folder: str | os.PathLike[str], programs: tuple[str, ...] | None = None) -> Iterator[Server]:
-    """The server of a fleet on a folder, without workers."""
+    """Yield the server of a fleet on a folder, without workers."""
     with tempfile.TemporaryDirectory(prefix="qfleet-test-") as own:
         server = Server(Path(own), DataFolder(folder), programs=programs)
         try:

@@ -19,7 +19,7 @@ DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo.py"
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    """The demo, in a folder of its own, and with its own place for temporary files."""
+    """Return the demo, in a folder of its own, and with its own place for temporary files."""
     scratch = folder / "tmp"
     scratch.mkdir()
     return subprocess.Popen(

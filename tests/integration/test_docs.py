@@ -85,7 +85,7 @@ def test_commands(command: str, fleet_url: str, tmp_path: Path) -> None:
 
 
 def serve_until_interrupted(words: list[str], environment: dict[str, str]) -> None:
-    """The command starts, says something, and ends by itself after Ctrl-C."""
+    """Run a command until it says something, and end it by Ctrl-C."""
     process = subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )

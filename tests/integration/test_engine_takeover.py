@@ -33,7 +33,7 @@ def compiled() -> Path:
 
 @pytest.fixture
 def provider() -> Iterator[FleetProvider]:
-    """Of a Redis of its own: what workers say that were killed stays for a while."""
+    """Yield the url of a Redis of its own, since the records of killed workers stay for a while."""
     with redis_server() as port, FleetProvider(f"redis://127.0.0.1:{port}/0") as provider:
         yield provider
 

@@ -14,7 +14,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def run(folder: Path, script: str, *arguments: str) -> str:
-    """What a script says in an empty folder."""
+    """Run a script in an empty folder, and return its output."""
     command = [sys.executable, str(EXAMPLES / script), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -24,7 +24,7 @@ def run(folder: Path, script: str, *arguments: str) -> str:
 
 
 def number(said: str, before: str) -> float:
-    """The number that follows a text."""
+    """Return the number that follows a text."""
     found = re.search(re.escape(before) + r"\s+(-?[0-9.]+(?:e[+-]?[0-9]+)?)", said)
     assert found, said
     return float(found[1])

@@ -57,14 +57,14 @@ def backend(url: str) -> Iterator[FleetBackend]:
 
 @pytest.fixture(scope="module")
 def live(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """The worker that all messages go to."""
+    """Yield the worker that all messages go to."""
     with worker(url, tmp_path_factory.mktemp("hostile") / "log") as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def genuine(backend: FleetBackend, server: redis.Redis) -> dict[str, Any]:
-    """A message as a client of version 0.1 sends it, of a job that was cancelled."""
+    """Return a message as a client of version 0.1 sends it, of a job that was cancelled."""
     # No worker is there to take it: the fixture `live` comes after this one.
     job = run_as_0_1(backend.provider, server, [bell()])
     raw = until(lambda: server.rpop(QUEUE), "the message is on the queue")
@@ -74,7 +74,7 @@ def genuine(backend: FleetBackend, server: redis.Redis) -> dict[str, Any]:
 
 
 def _is_well(live: Worker, backend: FleetBackend) -> None:
-    """The worker runs a job that comes after all the rest, and hasn't taken memory or another process."""
+    """Assert that the worker runs another job, and takes no more memory and no other process."""
     assert backend.run(bell(), shots=100).result(timeout=60).success
     assert live.is_alive()
     assert psutil.Process(live.process.pid).memory_info().rss < MOST_BYTES
@@ -118,7 +118,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def _changed(message: dict[str, Any], rng: random.Random) -> bytes:
-    """A message with some of its parts replaced, removed or added, or with its bytes damaged."""
+    """Return a message with some of its parts replaced, removed or added, or with its bytes damaged."""
     text = json.dumps(message)
     made = json.loads(text)
     for _ in range(rng.randrange(1, 4)):

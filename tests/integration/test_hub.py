@@ -43,7 +43,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def backend(redis_url: str) -> Iterator[FleetBackend]:
-    """A backend without workers: the tests do the workers' part."""
+    """Yield a backend without workers: the tests do the workers' part."""
     with FleetProvider(redis_url) as provider:
         yield provider.get_backend("automatic")
 
@@ -53,12 +53,12 @@ NEVER = 10_000.0
 
 
 def woken_only(job: FleetJob) -> FleetJob:
-    """The same job, whose waits hear of its end, or last for ever."""
+    """Return the same job, whose waits hear of its end, or last for ever."""
     return FleetJob(job.backend(), job.job_id(), read_every=NEVER)
 
 
 def hub_threads() -> set[threading.Thread]:
-    """The threads of all hubs; those of other tests' providers live on for a while."""
+    """Return the threads of all hubs; those of other tests' providers live on for a while."""
     return {thread for thread in threading.enumerate() if thread.name == "qfleet-hub"}
 
 
@@ -172,7 +172,7 @@ def server(tmp_path: Path) -> Iterator[RedisProcess]:
 
 @contextmanager
 def waited_for(server: RedisProcess, hub: EventHub, *, is_own: bool) -> Iterator[tuple[str, Future[Snapshot]]]:
-    """A job, and its last state when a wait that hears of its end by a hub alone has got it.
+    """Yield a job, and its last state when a wait that hears of its end by a hub alone has got it.
 
     Args:
         server: the Redis.

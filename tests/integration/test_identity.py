@@ -42,7 +42,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def provider(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetProvider]:
-    """A fleet of workers that each are process 1, on hosts of one name."""
+    """Yield a fleet of workers that each are process 1, on hosts of one name."""
     folder = tmp_path_factory.mktemp("contained")
     with FleetProvider(url) as provider, ExitStack() as started:
         for number in range(WORKERS):

@@ -35,7 +35,7 @@ def server() -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def backend(server: redis.Redis) -> Iterator[FleetBackend]:
-    """A backend of an empty Redis, without workers: the tests do the workers' part."""
+    """Yield a backend of an empty Redis, without workers: the tests do the workers' part."""
     server.flushall()
     with FleetProvider(f"redis://127.0.0.1:{server.connection_pool.connection_kwargs['port']}/0") as provider:
         yield provider.get_backend()

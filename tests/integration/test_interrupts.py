@@ -32,14 +32,14 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A Redis without workers, with a job that waits."""
+    """Yield a Redis without workers, with a job that waits."""
     with redis_server() as port:
         yield f"redis://127.0.0.1:{port}/0"
 
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """The folder for temporary files. A short name: in a longer one a fleet would take its place elsewhere."""
+    """Yield the folder for temporary files. A short name: in a longer one a fleet would take its place elsewhere."""
     with tempfile.TemporaryDirectory(prefix="qfi-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
@@ -55,7 +55,7 @@ def moments(number: int, seconds: float) -> list[float]:
 
 
 def assert_told(process: subprocess.Popen[str], err: str) -> None:
-    """The command ended because of the signal, and said so in one line; or it had ended before."""
+    """Assert that the signal ended the command, which says so in one line, or that it had ended before."""
     assert "Traceback" not in err
     assert "ignored" not in err
     if process.returncode == 130:

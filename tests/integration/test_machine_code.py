@@ -39,7 +39,7 @@ def compiled() -> Path:
 
 @pytest.fixture
 def cache() -> Iterator[Path]:
-    """A folder that other users may enter, too."""
+    """Yield a folder that other users may enter, too."""
     folder = Path(tempfile.mkdtemp(prefix="qfleet-test-"))
     folder.chmod(0o755)
     yield folder
@@ -200,7 +200,7 @@ def test_no_room_on_the_disk(compiled: Path, cache: Path) -> None:
 
 @pytest.fixture
 def stopped(compiled: Path, cache: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose child compiles in the background, all of it: some minutes if it is let."""
+    """Yield a process whose child compiles in the background, all of it: some minutes if it is let."""
     script = f"import subprocess, sys, os; subprocess.run([sys.executable, '-m', {MODULE!r}, str(os.getpid())])"
     with subprocess.Popen([sys.executable, "-c", script], env=environment(cache)) as process:
         yield process

@@ -38,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[RedisProcess]:
 def everybody_waits(
     url: str, waits: Waits, seconds: float | None = None
 ) -> Iterator[tuple[FleetJob, list[Future[Any]]]]:
-    """A job of two tasks, and one waiter of each kind; what each has got when the job has ended."""
+    """Yield a job of two tasks, and one waiter of each kind; what each has got when the job has ended."""
     with FleetProvider(url) as provider:
         job = provider.get_backend().run([bell("a"), bell("b")], shots=10, max_job_size=1)
 

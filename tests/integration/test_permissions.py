@@ -60,7 +60,7 @@ def test_the_page_has_both_users() -> None:
 
 
 def only_what_is_checked(role: str) -> list[str]:
-    """The rules of a user with no command but those that the check of rights knows."""
+    """Return the rules of a user with no command but those that the check of rights knows."""
     always = {
         "+@connection",
         "+@transaction",
@@ -128,7 +128,7 @@ def test_these_users_can_do_all_there_is_to_do(
 
 @contextmanager
 def worker_of(url: str, provider: FleetProvider, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker with a user of its own, which is up when this begins."""
+    """Yield a worker with a user of its own, which is up when this begins."""
     settings = {"QFLEET_URL": url, "QFLEET_CONCURRENCY": "1", "QFLEET_GRACE_SECONDS": "0"}
     with process([sys.executable, "-m", "qfleet_worker"], log, **settings) as started:
         until(lambda: started.poll() is not None or provider.workers(), "the worker is up")
@@ -287,7 +287,7 @@ def test_a_worker_waits_for_a_redis_that_isnt_there_yet(tmp_path: Path) -> None:
 
 @pytest.fixture
 def cluster() -> Iterator[str]:
-    """The url of a server in cluster mode that has all slots."""
+    """Yield the url of a server in cluster mode that has all slots."""
     with redis_server("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as port:
         with redis.Redis(port=port) as node:
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)

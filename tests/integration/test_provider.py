@@ -84,7 +84,7 @@ def test_backends(provider: FleetProvider) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """A server without workers, for this module."""
+    """Yield a server without workers, for this module."""
     with redis_server() as port:
         yield port
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a shard costs Redis; benchmarks/queue_cost.py measures the time."""
+"""Commands that a shard costs Redis; benchmarks/queue_cost.py measures the time."""
 
 from __future__ import annotations
 

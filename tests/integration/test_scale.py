@@ -17,7 +17,7 @@ JOBS, SHARDS, LARGE, WORKERS = 10, 100, 2_000, (1, 20)
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the benchmark measures in a small fleet."""
+    """Run the benchmark on a small fleet, and return its numbers."""
     written = tmp_path_factory.mktemp("scale") / "scale.json"
     arguments = ["--workers", ",".join(map(str, WORKERS)), "--seconds", "2", "--jobs", JOBS, "--shards", SHARDS]
     arguments += ["--large", LARGE, "--json", written]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a sweep, and a loop that runs the same circuit again and again, send to Redis and take from it."""
+"""A sweep, and a loop that runs the same circuit again and again, send it to Redis once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POINTS = 10_000
 
 
 def memory_of(client: redis.Redis, job_id: str) -> int:
-    """Bytes that Redis holds of a job, its own bookkeeping left out."""
+    """Return bytes that Redis holds of a job, its own bookkeeping left out."""
     size = 0
     for key in client.scan_iter(match=f"*{job_id}*", count=1000):
         if client.type(key) == b"hash":

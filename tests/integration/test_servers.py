@@ -31,7 +31,7 @@ QUOTED = "p%40ss%2Fw%C3%B6rd%3A%231"
 
 @contextmanager
 def _private(installed: tuple[str, ...], folder: Path) -> Iterator[str]:
-    """The server of a local fleet, where these programs are installed."""
+    """Yield the server of a local fleet, where these programs are installed."""
     server = Server(folder, None, programs=installed)
     if installed and server.name not in installed:
         pytest.skip(f"neither {' nor '.join(installed)} is installed")

@@ -108,7 +108,7 @@ _JOB = "0a1b2c3d-job"
 
 
 def keys_of(tenant: str) -> dict[str, str]:
-    """Each key of a tenant, by its type; those that begin with "in" are those that its user may write."""
+    """Return each key of a tenant, by its type; those that begin with "in" are those that its user may write."""
     job = reference(tenant, _JOB)
     incoming = keys.incoming(job)
     return {
@@ -140,7 +140,7 @@ OF_SHARED = {keys.INBOXES: {"SADD"}, keys.BELL: {"LPUSH"}, keys.WORKERS: {"HVALS
 
 
 def commands_on(key: str) -> list[tuple[str, ...]]:
-    """Each command that a tenant has for some key, and others that a thief would try, for this one."""
+    """Return each command that a tenant has for some key, and others that a thief would try, for this one."""
     return [
         ("EXISTS", key),
         ("HEXISTS", key, "f"),
@@ -350,7 +350,7 @@ def test_a_wish_for_the_job_of_another_changes_nothing(alice: FleetProvider, bob
 
 @pytest.fixture
 def lonely(fleet: Fleet) -> Iterator[Fleet]:
-    """The same users on a server without a worker."""
+    """Yield the same users on a server without a worker."""
     with redis_server() as port, redis.Redis(port=port) as client:
         add_users(client)
         yield Fleet(client, f"127.0.0.1:{port}")

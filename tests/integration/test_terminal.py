@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever others have written reaches a terminal as plain characters, by every command."""
+"""Texts of others reach a terminal as plain characters, by every command."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(fleet_url: str) -> Iterator[Fleet]:
-    """The fleet of this test run, with jobs of somebody who means no good."""
+    """Yield the fleet of this test run, with jobs of somebody who means no good."""
     circuit = bell()
     circuit.name = EVIL
     tags = [EVIL, "x" * 100_000]

@@ -42,7 +42,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def backend(redis_url: str) -> Iterator[FleetBackend]:
-    """A backend without workers: the tests do the workers' part."""
+    """Yield a backend without workers: the tests do the workers' part."""
     with FleetProvider(redis_url) as provider:
         yield provider.get_backend("automatic")
 
@@ -52,7 +52,7 @@ NEVER = 10_000.0
 
 
 def woken_only(job: FleetJob) -> FleetJob:
-    """The same job, whose waits hear of its end, or last for ever."""
+    """Return the same job, whose waits hear of its end, or last for ever."""
     return FleetJob(job.backend(), job.job_id(), read_every=NEVER)
 
 
@@ -80,7 +80,7 @@ def joined(threads: list[threading.Thread]) -> None:
 
 @pytest.fixture
 def listening(backend: FleetBackend, client: redis.Redis) -> FleetBackend:
-    """A backend whose hub listens."""
+    """Return a backend whose hub listens."""
     job = backend.run(bell(), shots=1)
     finish(client, job)
     assert job.result(timeout=60).success

@@ -47,13 +47,13 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def backend(redis_url: str) -> Iterator[FleetBackend]:
-    """A backend without workers: the tests do the workers' part."""
+    """Yield a backend without workers: the tests do the workers' part."""
     with FleetProvider(redis_url) as provider:
         yield provider.get_backend("automatic")
 
 
 def woken_only(job: FleetJob) -> FleetJob:
-    """The same job, whose waits hear of a change by its channel, or not at all."""
+    """Return the same job, whose waits hear of a change by its channel, or not at all."""
     return FleetJob(job.backend(), job.job_id(), read_every=10_000.0)
 
 

@@ -53,7 +53,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def _seconds_of_work(backend: FleetBackend, seed: int = 7) -> FleetJob:
-    """A job that runs for a second or two, and gives the same counts each time."""
+    """Return a job that runs for a second or two, and gives the same counts each time."""
     return backend.run(wide(20, "steady", layers=120), shots=1000, seed_simulator=seed)
 
 

@@ -18,7 +18,7 @@ from qfleet_worker.engines.machine_code.loading import load_if_ready
 from qfleet_worker.engines.stabilizer.frames.run import OUTCOME_BYTES, run_frames
 from qfleet_worker.engines.threads import ThreadTeam
 
-# What isn't compiled by `qfleet warm` is compiled when it is first called.
+# Functions that `qfleet warm` doesn't compile are compiled when they are first called.
 load_if_ready()
 
 _ONE = (Op.X, Op.Y, Op.Z, Op.H, Op.S, Op.SDG, Op.SX, Op.SXDG)

@@ -57,6 +57,21 @@ FORBIDDEN = re.compile(
 )
 
 
+#: The words that the docstring of a function in a test module doesn't begin with, so that a verb does.
+NOT_A_VERB = re.compile(
+    r"(?:A|An|The|Its|It|All|Each|Every|One|Two|Three|Some|No|Of|There|As|With|Whatever|Nothing"
+    r"|What|Whether|Which|Who|Whoever|How|Why|Where|When)\b"
+)
+#: The words that no first line in a test module begins with.
+QUESTIONS = re.compile(r"(?:What|Whatever|Whether|Which|Who|Whoever|How|Why|Of|There|As if|With)\b")
+
+
+def _test_modules() -> list[str]:
+    """Return the modules of tests, without those of `FOLDERS`."""
+    found = sorted((ROOT / "tests").rglob("*.py"))
+    return [str(path.relative_to(ROOT)) for path in found if "support" not in path.parts]
+
+
 def _modules() -> list[str]:
     return [str(path.relative_to(ROOT)) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 
@@ -88,6 +103,18 @@ def _faults(module: str) -> Iterator[str]:
 @pytest.mark.parametrize("module", _modules())
 def test_words(module: str) -> None:
     assert list(_faults(module)) == []
+
+
+@pytest.mark.parametrize("module", _test_modules())
+def test_first_words_in_tests(module: str) -> None:
+    wrong = []
+    for node in ast.walk(ast.parse((ROOT / module).read_text("utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = (ast.get_docstring(node) or "").split("\n")[0]
+            is_helper = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("test")
+            if first and (NOT_A_VERB if is_helper else QUESTIONS).match(first):
+                wrong.append(first)
+    assert wrong == []
 
 
 def test_faults_are_seen(tmp_path: Path) -> None:

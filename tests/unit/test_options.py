@@ -22,7 +22,7 @@ NESTED = {"seed_simulator", "noise_model", "backend_options", "run_options"}
 
 
 def documented(thing: Any, heading: str) -> dict[str, str]:
-    """The entries of a section of a help text, by name."""
+    """Return the entries of a section of a help text, by name."""
     text = pydoc.render_doc(thing, renderer=pydoc.plaintext)
     section = re.search(rf"\n([ |]*){heading}:\n((?:\1 +[^\n]*\n|[ |]*\n)+?)(?=\1\w|[ |]*\n)", text)
     assert section is not None, text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user can import, and what importing costs."""
+"""The public names, and the cost of importing them."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ ENGINE = ["qfleet_worker", "numba", "llvmlite"]
 
 
 def imported(code: str, names: list[str]) -> str:
-    """Which of some modules are there once a fresh process has run the code."""
+    """Return those of some modules that a fresh process has imported after some code."""
     code += f"\nimport sys; print(sorted(set({names!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()

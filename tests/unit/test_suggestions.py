@@ -37,7 +37,7 @@ def test_the_nearest_name(name: object, answer: str) -> None:
 
 @pytest.fixture
 def backend() -> Iterator[FleetBackend]:
-    """A backend of a fleet that isn't there."""
+    """Yield a backend of a fleet that isn't there."""
     with FleetProvider("redis://127.0.0.1:1/0") as provider:
         yield provider.get_backend()
 

@@ -200,7 +200,7 @@ def request_of(options: RunOptions, output: Output, method: Method | None = None
 def as_drawn(circuit: QuantumCircuit, program: Program, options: RunOptions, output: Output) -> Program:
     """Return a program with the qubits of its circuit, for errors."""
     kept: list[int] = []
-    # What observables are on doesn't matter.
+    # The qubits of observables don't matter.
     output = Output.COUNTS if output == Output.EXPECTATION_VALUES else output
     lower(circuit, output, method=options.method, noise=options.noise_model, kept=kept)
     if len(kept) != program.num_qubits:

@@ -20,7 +20,7 @@ MEMORY_BYTES = 150 * 2**20
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[FleetProvider]:
-    """A fleet of two workers with little memory."""
+    """Yield a fleet of two workers with little memory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QFLEET_MEMORY_BYTES", str(MEMORY_BYTES))
         # A circuit that fits no worker fails, instead of waiting for one.
@@ -37,21 +37,21 @@ def backend(fleet: FleetProvider) -> FleetBackend:
 
 @pytest.fixture(scope="module")
 def server(fleet: FleetProvider) -> Iterator[redis.Redis]:
-    """A client of the fleet's Redis."""
+    """Yield a client of the fleet's Redis."""
     with connect(parse_broker(fleet.url)) as client:
         yield client
 
 
 @pytest.fixture
 def idle(redis_url: str) -> Iterator[FleetBackend]:
-    """A backend of a Redis without workers: what it is sent stays queued."""
+    """Yield a backend of a Redis without workers: what it is sent stays queued."""
     with FleetProvider(redis_url) as provider:
         yield provider.get_backend("automatic")
 
 
 @pytest.fixture
 def running(backend: FleetBackend) -> Iterator[FleetJob]:
-    """A job that runs, and would for hours."""
+    """Yield a job that runs, and would for hours."""
     job = backend.run(endless(), shots=ENDLESS_SHOTS)
     until(job.running, "the job runs")
     yield job

@@ -26,14 +26,14 @@ from qfleet.wire.redis.broker import parse_broker
 
 @pytest.fixture
 def fleet() -> Iterator[FleetProvider]:
-    """A fleet that has run nothing yet."""
+    """Yield a fleet that has run nothing yet."""
     with FleetProvider.local(workers=2) as provider:
         yield provider
 
 
 @pytest.fixture
 def clock(fleet: FleetProvider) -> Iterator[redis.Redis]:
-    """A client of the fleet's Redis, whose clock tells when jobs end."""
+    """Yield a client of the fleet's Redis, whose clock tells when jobs end."""
     with connect(parse_broker(fleet.url)) as client:
         yield client
 
@@ -47,7 +47,7 @@ class Said(NamedTuple):
 
 
 def _quarters(number: int) -> list[QuantumCircuit]:
-    """Circuits of a quarter of a second or more."""
+    """Return circuits of a quarter of a second or more."""
     return [wide(20, f"{index}", layers=100) for index in range(number)]
 
 

@@ -28,13 +28,13 @@ from qfleet import EstimatorV2, FleetBackend, FleetProvider, SamplerV2
 
 @pytest.fixture
 def own(fleet: FleetProvider) -> Iterator[FleetProvider]:
-    """A provider of a tenant of its own."""
+    """Yield a provider of a tenant of its own."""
     with FleetProvider(fleet.url, tenant=f"tenant-{uuid.uuid4()}") as provider:
         yield provider
 
 
 def _seconds(job: Any) -> tuple[float, float]:
-    """The core seconds of a job, and those that the whole machine had while it ran."""
+    """Return the core seconds of a job, and those that the whole machine had while it ran."""
     metrics = job.metrics()
     times = [datetime.fromisoformat(metrics["timestamps"][name]).timestamp() for name in ("running", "finished")]
     usage = job.usage()

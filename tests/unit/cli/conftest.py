@@ -109,13 +109,13 @@ class FakeJob:
 
 
 def engine(name: str, reason: str = "machine code is compiled", *, compiling: bool = False) -> dict[str, Any]:
-    """What a worker says of its engine."""
+    """Return the presence of a worker with this engine."""
     return {"engine": name, "engine_reason": reason, "compiling": compiling}
 
 
 @dataclass
 class FakeFleet:
-    """What the fake provider does, to be set by a test, and what was asked of it."""
+    """The behaviour of the fake provider, to be set by a test, and the calls that it got."""
 
     job: FakeJob | None = None
     job_settings: dict[str, Any] = field(default_factory=dict)

@@ -31,7 +31,7 @@ def qpy_bytes(*circuits: QuantumCircuit) -> bytes:
 
 @pytest.fixture(scope="module")
 def probe() -> Iterator[Probe]:
-    """The process that tries circuits. All tests share it: it takes a second to start."""
+    """Yield the process that tries circuits. All tests share it: it takes a second to start."""
     with Probe() as probe:
         yield probe
 

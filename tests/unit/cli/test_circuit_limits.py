@@ -20,7 +20,7 @@ QASM3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 
 
 def tenfold(levels: int, *, first: str = "x a;", gate: str = "gate") -> str:
-    """Gates of which each holds the one before ten times."""
+    """Return gates, each with the one before in it ten times."""
     inner = "".join(f"{gate} g{n} a {{ {f'g{n - 1} a; ' * 10}}}\n" for n in range(1, levels + 1))
     return f"{gate} g0 a {{ {first} }}\n{inner}"
 
@@ -106,7 +106,7 @@ class TestProbe:
             probe.check("qpy", b"QISKIT")
 
     def test_bounds_hold_for_each_file_on_its_own(self) -> None:
-        """What the files before took isn't counted."""
+        """The time of earlier files isn't counted."""
         with Probe() as probe:
             for _ in range(3):
                 with pytest.raises(UnreadableError, match="its 2000000001 turns unroll to"):

@@ -92,7 +92,7 @@ def test_a_job_without_tags_is_a_row(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def row(**changed: Any) -> dict[str, Any]:
-    """The document of a job in a list."""
+    """Return the document of a job in a list."""
     document = {"id": "job", "backend": "automatic", "status": "DONE", "circuits_done": 1, "circuits_total": 1}
     document |= {"created": "2026-01-02T03:04:05+00:00", "tags": [], "held": "", "tenant": "ada"}
     return document | {"queue_position": None, "estimated_seconds": {"low": 0.0, "high": 0.0}} | changed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an OpenQASM 2 file defines itself counts, and nothing outside its folder is included."""
+"""Definitions of an OpenQASM 2 file itself count, and nothing outside its folder is included."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = sorted(
 
 
 def definition(name: str, params: int, qubits: int) -> tuple[str, str]:
-    """A gate that flips its last qubit and nothing else, and a call of it on as many qubits of ``q``."""
+    """Return a gate that flips its last qubit and nothing else, and a call of it on as many qubits of ``q``."""
     head = f"({','.join(f'p{number}' for number in range(params))})" if params else ""
     values = f"({','.join(['1'] * params)})" if params else ""
     operands = ",".join(f"a{number}" for number in range(qubits))
@@ -42,7 +42,7 @@ def definition(name: str, params: int, qubits: int) -> tuple[str, str]:
 
 
 def flipped(circuit: QuantumCircuit) -> list[int]:
-    """The qubits of a circuit that are flipped, where it does nothing else."""
+    """Return the qubits of a circuit that are flipped, where it does nothing else."""
     rows = list(lower(circuit))
     for row in rows:
         assert not row.controls

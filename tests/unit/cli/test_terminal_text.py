@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a terminal obeys is written out; what people read stays as it is."""
+"""Characters that a terminal obeys are written out; others stay as they are."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ WELL = Facts(
 
 
 def finding(check: str, **changed: Any) -> Finding:
-    """What one check finds; the others must find what they find in a fleet that is well."""
+    """Return the findings of one check, and assert that the others are those of a fleet that is well."""
     findings = {found.check: found for found in diagnose(dataclasses.replace(WELL, **changed))}
     well = {found.check: found for found in diagnose(WELL)}
     assert list(findings) == list(well)

@@ -21,7 +21,7 @@ ALONE = Place(0, 0, 1.0, 0.0, 0.0, 0, 0.0, (TIER,))
 
 
 def worker(concurrency: int = 4, gib: float = 8, **changed: Any) -> Presence:
-    """A worker whose last shards took as long as predicted."""
+    """Return a worker whose last shards took as long as predicted."""
     return make_presence(concurrency=concurrency, memory_bytes=int(gib * GIB), **{"pace": 1.0} | changed)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How little of a large job is asked for while its circuits end."""
+"""Few states of a large job are asked for while its circuits end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def job(client: redis.Redis) -> NewJob:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many states each question was for."""
+    """Return the number of states that each question asked for."""
     ended, asked = Ledger.ended, []
 
     def counts(self: Ledger, job_id: str, shards: Sequence[int]) -> list[int]:

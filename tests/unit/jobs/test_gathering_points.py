@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which points of a job have ended, where several travel together?"""
+"""Points of a job end alone, even where several travel together."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def connection(client: redis.Redis) -> Connection:
 
 
 def stored(client: redis.Redis) -> NewJob:
-    """A circuit at five points, in three shards: points 0 and 1; 2 and 3; and point 4."""
+    """Return a circuit at five points, in three shards: points 0 and 1; 2 and 3; and point 4."""
     job = make_job(3, circuits=1)
     replace = msgspec.structs.replace
     record = replace(job.record, circuits=(replace(job.record.circuits[0], points=5),))
@@ -60,7 +60,7 @@ def finish(client: redis.Redis, job: NewJob, shard: int, *results: CircuitResult
 
 
 def part(index: int, *ones: int, **changed: Any) -> CircuitResult:
-    """Of ten shots, so many gave 1; at each of the points."""
+    """Return the result of ten shots at each point, with some that gave 1."""
     counts = [[10 - one, one] for one in ones]
     distinct = np.full(len(ones), 2, "<i8").tobytes() if len(ones) > 1 else b""
     data = {"outcomes": b"\0\1" * len(ones), "counts": np.array(counts, "<i8").tobytes(), "distinct": distinct}

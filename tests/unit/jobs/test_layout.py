@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which observable is wanted at which point, and where do their means go?"""
+"""Each point wants its observables, and each mean has its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qfleet.jobs.layout import lay_out
 
 
 def check(shape: tuple[int, ...], observables_shape: tuple[int, ...]) -> None:
-    """Every element of the broadcast arrays has one place, and comes from its own point and its own observable."""
+    """Assert that each element of the broadcast arrays has one place, its own point and its own observable."""
     points = np.arange(np.prod(shape, dtype=int)).reshape(shape)
     observables = np.arange(np.prod(observables_shape, dtype=int)).reshape(observables_shape)
     pairs = np.broadcast(points, observables)

@@ -24,7 +24,7 @@ from qfleet_worker.store import Store
 
 @pytest.fixture
 def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
-    """A Redis without any job, and with a worker."""
+    """Yield a Redis without any job, and with a worker."""
     store_client.flushdb()
     Store(store_client, "a@test").renew_presence(make_presence("a@test", memory_bytes=2**40, pace=1.0))
     yield store_client

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which arrays come out of what the points of a PUB gave?"""
+"""The arrays of a PUB are made of its points' results."""
 
 from __future__ import annotations
 

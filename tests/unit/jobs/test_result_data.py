@@ -21,7 +21,7 @@ from qfleet.wire.messages.work import SEED_STEP
 
 
 def joined(parts: list[CircuitResult]) -> CircuitResult:
-    """The result of all points, as a worker sends it."""
+    """Return the result of all points, as a worker sends it."""
     return replace(
         parts[0],
         points=len(parts),

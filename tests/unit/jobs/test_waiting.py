@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a wait endures that Redis is away."""
+"""Waits endure that Redis is away for a while."""
 
 from __future__ import annotations
 

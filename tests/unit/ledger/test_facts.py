@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is seen of a fleet: each trouble is provoked on an imitated or on a real Redis."""
+"""Facts about a fleet: each trouble is provoked on an imitated or on a real Redis."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from qfleet_worker.store import Store
 
 @pytest.fixture
 def connection(store_client: redis.Redis) -> Connection:
-    """A connection to the fixture's Redis, imitated or real."""
+    """Return a connection to the fixture's Redis, imitated or real."""
     return connection_to(store_client)
 
 
 @pytest.fixture
 def own() -> Iterator[Connection]:
-    """A connection to a real Redis that this test has for itself."""
+    """Yield a connection to a real Redis that this test has for itself."""
     with redis_server() as port:
         connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"), "lab")
         yield connection

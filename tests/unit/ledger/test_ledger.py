@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client reads of jobs and workers; on an imitated and on a real Redis."""
+"""A client reads jobs and workers from an imitated and from a real Redis."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def store(client: redis.Redis, tenant: str, job_id: str) -> NewJob:
 
 @pytest.fixture
 def refs(client: redis.Redis) -> list[str]:
-    """Jobs, oldest first."""
+    """Return jobs, oldest first."""
     old = make_job(1, job_id="01dd-01d", created=1000.0)
     store_as_0_1(client, old)
     jobs = [store(client, *each) for each in (("bob", "b0b0-1"), ("alice", "a11c-1"), ("bob", "b0b0-2"))]

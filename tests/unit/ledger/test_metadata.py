@@ -24,13 +24,13 @@ from qfleet.ledger.metadata import copy_metadata, join, split, unwritable
 
 
 def again(value: object) -> Any:
-    """A value that was written and read, with nothing of it but bytes in between."""
+    """Return a value that was written and read, with nothing of it but bytes in between."""
     plain, others = split({"key": value})
     return join(msgspec.msgpack.decode(msgspec.msgpack.encode(plain)), others)["key"]
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two values are equal and of one type, all through."""
+    """Tell whether two values are equal and of one type, all through."""
     if type(left) is not type(right):
         return False
     match left:

@@ -18,7 +18,7 @@ from qfleet.wire.redis.fields import JobField
 
 @pytest.fixture
 def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
-    """A Redis without any job."""
+    """Yield a Redis without any job."""
     store_client.flushdb()
     yield store_client
     store_client.flushdb()

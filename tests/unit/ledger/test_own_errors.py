@@ -18,7 +18,7 @@ from qfleet_worker.store import Store
 
 @pytest.fixture
 def job(store_client: redis.Redis) -> NewJob:
-    """A job of three shards: the first has a bad circuit, the second takes too long, and the third ran."""
+    """Return a job of three shards: the first has a bad circuit, the second takes too long, and the third ran."""
     job, store = make_job(3), Store(store_client, "unit@test")
     Ledger(store_client).store(job)
     run_shard(store_client, job.job_id, 0, error="bad circuit")

@@ -19,7 +19,7 @@ from qfleet_worker.store import Store
 
 @pytest.fixture
 def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
-    """A Redis without any waiting shard."""
+    """Yield a Redis without any waiting shard."""
     store_client.flushdb()
     yield store_client
     store_client.flushdb()

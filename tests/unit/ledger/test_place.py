@@ -20,7 +20,7 @@ from qfleet.wire.redis.fields import SchedField
 
 @pytest.fixture
 def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
-    """A Redis without any waiting shard."""
+    """Yield a Redis without any waiting shard."""
     store_client.flushdb()
     yield store_client
     store_client.flushdb()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What failed runs again in the same job, and what ran stays until then; on an imitated and on a real Redis."""
+"""Failed shards run again in the same job, and results stay until then; on an imitated and on a real Redis."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ledger(store_client: redis.Redis) -> Ledger:
 
 @pytest.fixture
 def job(store_client: redis.Redis, ledger: Ledger) -> NewJob:
-    """A job that has ended: shards 0 and 2 of three failed."""
+    """Return a job that has ended: shards 0 and 2 of three failed."""
     job = make_job(3)
     ledger.store(job)
     for index, error in enumerate(("circuit 0: bad", "", "circuit 2: bad")):

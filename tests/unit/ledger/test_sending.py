@@ -29,7 +29,7 @@ BROKEN = redis.ConnectionError("Connection closed by server.")
 
 @pytest.fixture
 def connection() -> Iterator[Connection]:
-    """A connection to a Redis that this test has for itself."""
+    """Yield a connection to a Redis that this test has for itself."""
     with redis_server() as port:
         connection = Connection(parse_broker(f"redis://127.0.0.1:{port}/0"), "lab")
         yield connection

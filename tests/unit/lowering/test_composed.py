@@ -109,7 +109,7 @@ def write(  # noqa: C901 - a list of cases
 
 
 def part_of(program: Sequence[Step], prefix: str) -> QuantumCircuit:
-    """The steps on a circuit of their own, whose registers have names of their own."""
+    """Return the steps on a circuit of their own, whose registers have names of their own."""
     registers = [ClassicalRegister(size, prefix + name) for name, size in SIZES.items()]
     part = QuantumCircuit(QuantumRegister(QUBITS, prefix + "q"), *registers)
     write(part, program, part.qubits, _registers(part, registers))
@@ -170,7 +170,7 @@ def test_composed_onto_random_bits(program: tuple[Step, ...], places: tuple[list
 def test_composed_onto_what_becomes_a_block(
     program: tuple[Step, ...], first: tuple[Any, Any], second: tuple[Any, Any]
 ) -> None:
-    """What is composed onto a circuit that becomes a block of another."""
+    """Circuits that are composed onto one that becomes a block of another."""
     middle = QuantumCircuit(QuantumRegister(3, "m"), ClassicalRegister(5, "n"))
     compose(middle, part_of(program, "p_"), first[0], first[1][:CLBITS])
     outer, expected = (QuantumCircuit(QuantumRegister(3, "q"), ClassicalRegister(6, "c")) for _ in range(2))

@@ -157,7 +157,7 @@ def test_modifiers_of_control_flow(modifier, done):
 
 
 def half_turn_by(value: Parameter | float) -> AnnotatedOperation:
-    """A gate whose parameter Qiskit must bind."""
+    """Return a gate whose parameter Qiskit must bind."""
     return AnnotatedOperation(lib.RXGate(value), PowerModifier(0.5))
 
 

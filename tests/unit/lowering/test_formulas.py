@@ -68,7 +68,7 @@ EXPRESSIONS = st.recursive(
 @settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_any_expression(data: st.DataObject) -> None:
-    """What Qiskit gives for it at a point is what comes out, and what it gives no real number for is refused."""
+    """A formula has Qiskit's value at each point, and points without a real value are refused."""
     try:
         expression = data.draw(EXPRESSIONS)
         point = {free: data.draw(st.sampled_from([0.7, -1.3, 2.0, -2.0, 0.31])) for free in expression.parameters}

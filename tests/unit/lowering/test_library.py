@@ -50,7 +50,7 @@ def matrix(num_qubits: int, seed: int = 0) -> np.ndarray:
 
 
 def composite() -> Gate:
-    """A gate that holds a bit of everything, a global phase included."""
+    """Return a gate that holds a bit of everything, a global phase included."""
     circuit = QuantumCircuit(3, global_phase=0.3)
     circuit.h(0)
     circuit.cx(0, 1, ctrl_state=0)

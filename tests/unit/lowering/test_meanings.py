@@ -43,7 +43,7 @@ from qfleet.wire.program.operations import Op
 
 
 def marked(operation: Any) -> QuantumCircuit:
-    """A definition that no class makes: Y on the last qubit."""
+    """Return a definition that no class makes: Y on the last qubit."""
     definition = QuantumCircuit(operation.num_qubits, operation.num_clbits)
     definition.y(operation.num_qubits - 1)
     return definition
@@ -123,7 +123,7 @@ def is_kept(operation: Any, circuit: QuantumCircuit) -> bool:
 
 
 def y_of(circuit: QuantumCircuit) -> list[int]:
-    """The qubits on which a circuit does a Y, where it does nothing else."""
+    """Return the qubits on which a circuit does a Y, where it does nothing else."""
     targets = []
     for row in lower(circuit):
         if row.code is Op.UNITARY:

@@ -38,7 +38,7 @@ NEITHER = (
 
 
 class Save(Instruction):
-    """What an instruction to another simulator looks like."""
+    """An instruction to another simulator."""
 
     _directive = True
 

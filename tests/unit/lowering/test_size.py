@@ -57,7 +57,7 @@ def only(operation: Gate) -> QuantumCircuit:
 
 
 def shared(levels: int = 9, width: int = 1, leaf: Callable[[QuantumCircuit], object] = lambda c: c.x(0)) -> Gate:
-    """The same objects at every level, ten times each."""
+    """Return the same objects at every level, ten times each."""
     circuit = QuantumCircuit(width)
     leaf(circuit)
     for level in range(levels):
@@ -68,7 +68,7 @@ def shared(levels: int = 9, width: int = 1, leaf: Callable[[QuantumCircuit], obj
 
 
 def defined_by(circuit: QuantumCircuit, name: str) -> Gate:
-    """A gate with a definition. Qiskit's `to_gate` copies it with all that is in it, which takes as long as it is."""
+    """Return a gate with a definition, which isn't copied as `to_gate` does."""
     gate = Gate(name, circuit.num_qubits, [])
     gate.definition = circuit
     return gate
@@ -83,7 +83,7 @@ def loop(turns: range, write: Callable[[QuantumCircuit, Parameter], object]) -> 
 
 
 def fractional(circuit: QuantumCircuit, parameter: Parameter) -> None:
-    """What Qiskit must bind."""
+    """Return a gate whose parameters Qiskit must bind."""
     circuit.append(AnnotatedOperation(lib.RXGate(parameter), PowerModifier(0.5)), [0])
 
 

@@ -38,7 +38,7 @@ V = ParameterVector("v", 3)
 
 
 def assert_is_bound(circuit: QuantumCircuit) -> Program:
-    """The filled program has the unitary that Qiskit says."""
+    """Compare the unitary of the filled program with Qiskit's."""
     point = point_of(circuit)
     program = filled(circuit, point)
     expected = Operator(circuit.assign_parameters(point)).data
@@ -47,7 +47,7 @@ def assert_is_bound(circuit: QuantumCircuit) -> Program:
 
 
 def assert_same_rows(circuit: QuantumCircuit) -> None:
-    """The filled program has the rows of the bound circuit."""
+    """Compare the rows of the filled program with those of the bound circuit."""
     point = point_of(circuit)
     rows, expected = list(filled(circuit, point)), list(lower(circuit.assign_parameters(point)))
     assert [row._replace(params=()) for row in rows] == [row._replace(params=()) for row in expected]

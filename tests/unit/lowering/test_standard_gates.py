@@ -27,7 +27,7 @@ def standard_gate(name: str) -> Gate:
 
 
 def alone(gate) -> QuantumCircuit:
-    """The gate on its qubits in an order that isn't the circuit's, so that a swapped order shows."""
+    """Return the gate on its qubits in an order that isn't the circuit's, so that a swapped order shows."""
     circuit = QuantumCircuit(gate.num_qubits)
     circuit.append(gate, list(reversed(range(gate.num_qubits))))
     return circuit

@@ -35,7 +35,7 @@ def depolarized(p: float, num_qubits: int) -> Matrix:
 
 
 def relaxed(t1: float, t2: float, time: float, population: float) -> Matrix:
-    """The closed form: populations decay with T1, coherences with T2."""
+    """Return the state in closed form: populations decay with T1, coherences with T2."""
     stay, coherence = np.exp(-time / t1), np.exp(-time / t2)
     found = np.diag([0, coherence, coherence, 0]).astype(complex)
     found[0, 0], found[0, 3] = stay + (1 - stay) * (1 - population), (1 - stay) * (1 - population)

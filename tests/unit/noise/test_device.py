@@ -28,7 +28,7 @@ def target(
     qubits: list[QubitProperties] | None = None,
     measure: Any = None,
 ) -> Target:
-    """A target of two qubits, whose X or CX has some properties."""
+    """Return a target of two qubits, whose X or CX has some properties."""
     made = Target(num_qubits=2, dt=1e-9, qubit_properties=qubits)
     for place, properties in gates.items():
         made.add_instruction(CXGate() if len(place) == 2 else XGate(), {place: properties})

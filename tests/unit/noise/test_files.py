@@ -210,14 +210,14 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 
 
 class Pass:
-    """What is known of a pass of Aer's."""
+    """The attributes of a pass of Aer's."""
 
     run = _func = _method = None
     _ops = ()
 
 
 class ModelWithPass:
-    """What is read of a model of Aer's."""
+    """The attributes of a model of Aer's."""
 
     _default_readout_error = None
     _custom_noise_passes = (Pass(),)

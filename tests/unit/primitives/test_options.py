@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which options do primitives take?"""
+"""Options of the primitives."""
 
 from __future__ import annotations
 

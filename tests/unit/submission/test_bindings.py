@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of circuits with parameters when a job is prepared?"""
+"""Circuits with parameters are bound as a job is prepared."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def prepared(circuits: Any, parameter_binds: Any = None, **options: Any) -> NewJ
 
 
 def works(job: NewJob) -> list[CircuitWork]:
-    """The work of each point."""
+    """Return the work of each point."""
     travelling = [work for shard in job.shards for work in shard.circuits]
     return [take_points(work, point, 1) for work in travelling for point in range(work.points)]
 

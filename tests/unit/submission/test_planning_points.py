@@ -31,7 +31,7 @@ from qfleet.wire.messages.work import SEED_STEP, CircuitWork, ShardWork, take_po
 def item(
     index: int, points: int, seconds: float = 1e-6, result_bytes: int = 100, *, shots: int = 10, each: bool = False
 ) -> PlannedCircuit:
-    """A circuit of two parameters at points whose values, seeds and wishes all differ."""
+    """Return a circuit of two parameters at points whose values, seeds and wishes all differ."""
     values = np.arange(2 * points) + 1000 * index
     wanted = np.arange(3 * points if each else 3)
     work = make_circuit_work(
@@ -58,7 +58,7 @@ def planned(work: list[PlannedCircuit], **options: Any) -> list[ShardWork]:
 
 
 def layout(shards: list[ShardWork]) -> list[list[tuple[int, int]]]:
-    """The first point and the number of points of each piece."""
+    """Return the first point and the number of points of each piece."""
     return [[(work.index, work.points) for work in shard.circuits] for shard in shards]
 
 

@@ -27,7 +27,7 @@ OPTIONS = RunOptions()
 
 @pytest.fixture(autouse=True)
 def lowered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of the circuits that were lowered."""
+    """Yield the names of the circuits that were lowered."""
     names: list[str] = []
 
     def counted(circuit: QuantumCircuit, *arguments: object) -> object:

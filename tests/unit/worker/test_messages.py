@@ -28,7 +28,7 @@ ID = f"{JOB}.12"
 
 
 class _Channel:
-    """What kombu's message needs of a channel to be read."""
+    """A channel that kombu's message can be read with."""
 
     def decode_body(self, body: str, encoding: str) -> bytes:
         assert encoding == "base64"

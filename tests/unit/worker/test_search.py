@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What went astray is found and put right; on an imitated and on a real Redis."""
+"""Stray messages are found and put right; on an imitated and on a real Redis."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a worker reads from its environment, and what it refuses."""
+"""A worker reads its environment, and refuses wrong values."""
 
 from __future__ import annotations
 

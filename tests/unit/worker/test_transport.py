@@ -86,7 +86,7 @@ def binder() -> _Binder:
 
 @pytest.fixture
 def channel(redis_url: str, binder: _Binder) -> Iterator[Any]:
-    """A worker's channel, which waits for the lists of the binder."""
+    """Yield a worker's channel, which waits for the lists of the binder."""
     broker = parse_broker(redis_url)
     app = Celery("test", set_as_current=False)
     app.conf.update(celery_settings(broker) | transport_settings(broker))

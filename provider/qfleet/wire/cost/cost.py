@@ -179,7 +179,7 @@ def states_bytes(num_qubits: int, request: Request, engine: str = FASTER_ENGINE)
 
 def fits_a_machine(request: Request, num_qubits: int) -> bool:
     """Tell whether a machine may hold the state of some qubits."""
-    # What is needed beside the state has no room where the state takes all.
+    # A machine needs memory beside the state.
     return request.state_bytes(num_qubits) < MOST_STATE_BYTES
 
 

@@ -26,7 +26,7 @@ LETTERS = "XYZ+-rl01"
 
 
 def found_means(program: Program) -> np.ndarray:
-    """What a worker finds: the program travels first."""
+    """Send a program as a client does, and return the values that a worker finds."""
     travelled = decode_program(encode_program(drop_idle_qubits(program)))
     outcome = NumpySimulator().run(make_experiment(travelled, 1, 1))
     return np.frombuffer(outcome.saved[-1].values, "<f8")
@@ -38,7 +38,7 @@ def exact(circuit: QuantumCircuit, observable: SparseObservable) -> float:
 
 
 def random_observable(rng: np.random.Generator, num_qubits: int, qubits: list[int], letters: str) -> SparseObservable:
-    """A sum on some of the qubits."""
+    """Return a sum on some of the qubits."""
     terms = []
     for _ in range(rng.integers(0, 6)):
         chosen = rng.permutation(qubits)[: rng.integers(0, len(qubits) + 1)].tolist()
@@ -178,7 +178,7 @@ def dynamic() -> QuantumCircuit:
 
 
 def built(*steps: str) -> QuantumCircuit:
-    """A circuit of steps such as "h0", "m1" for a measurement or "r0" for a reset."""
+    """Return a circuit of steps such as "h0", "m1" for a measurement or "r0" for a reset."""
     circuit = QuantumCircuit(3, 3)
     for step in steps:
         qubit = int(step[-1])

@@ -25,7 +25,7 @@ CODES = [Op.H, Op.RY, Op.X, Op.SWAP, Op.UNITARY, Op.RZZ, Op.MEASURE, Op.RESET, O
 
 
 def stretched(program: Program, places: list[int], num_qubits: int) -> Program:
-    """The program with its qubits at some places of a larger register."""
+    """Return the program with its qubits at some places of a larger register."""
     table = np.array(places)
     operands = program.operands
     moved = np.where(operands < 0, ~table[~operands], table[operands])

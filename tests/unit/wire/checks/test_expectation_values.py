@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which saves of the means of several observables may a worker do blindly?"""
+"""Saves of the means of several observables are checked before a worker does them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = [SaveKind.EXPECTATION_VALUES, SaveKind.EXPECTATION_VALUES_AND_SQUARES]
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def good(request: pytest.FixtureRequest) -> Program:
-    """It saves sums of two terms, of none, and of one."""
+    """Return a program that saves sums of two terms, of none, and of one."""
     return make_golden.means(request.param)
 
 

@@ -36,7 +36,7 @@ HALF = Constant(FLOAT, 0.5)
 
 
 def changed(**fields) -> bytes:
-    """The blob of the good program with some of its fields replaced; lists take the field's own type."""
+    """Return the blob of the good program with some of its fields replaced; lists take the field's own type."""
     for name, value in fields.items():
         if isinstance(value, list):
             fields[name] = np.array(value, np.int32)
@@ -44,17 +44,17 @@ def changed(**fields) -> bytes:
 
 
 def condition(expression: Expression) -> bytes:
-    """The blob of a program that jumps by an expression."""
+    """Return the blob of a program that jumps by an expression."""
     return changed(expressions=(*GOOD.expressions[:2], expression))
 
 
 def stored(place: Expression, value: Expression) -> bytes:
-    """The blob of a program that stores a value."""
+    """Return the blob of a program that stores a value."""
     return changed(expressions=(place, value, TRUE))
 
 
 def nested(levels: int) -> Expression:
-    """An expression with so many levels."""
+    """Return an expression with so many levels."""
     expression: Expression = Bit(0)
     for _ in range(levels - 1):
         expression = Cast(BOOL, expression)
@@ -131,7 +131,7 @@ def test_types_of_operands(op: BinaryOp) -> None:
 
 
 def jumping(number: int) -> bytes:
-    """The blob of a program of jumps to its end."""
+    """Return the blob of a program of jumps to its end."""
     nothing = np.zeros(number, np.uint16)
     return changed(
         codes=np.full(number, Op.JUMP, np.uint8),

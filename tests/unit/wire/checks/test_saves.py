@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which saves may a worker do blindly, and how large are they?"""
+"""Saves are checked before a worker does them, and their sizes are predicted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOOD = make_golden.saving()
 
 
 def one(save: Save, targets: int = 2, num_qubits: int = 2, **changed: Any) -> Program:
-    """A program of one save."""
+    """Return a program of one save."""
     fields: dict[str, Any] = {
         "num_qubits": num_qubits,
         "codes": np.array([Op.SAVE]),

@@ -50,7 +50,7 @@ def test_an_empty_program_comes_back():
 
 
 def test_equal_programs_have_equal_blobs():
-    """Whatever the byte order and the memory layout of their arrays."""
+    """Equal programs have one blob in any byte order and memory layout of their arrays."""
     other = msgspec.structs.replace(
         make_golden.program(),
         params=GOOD.params.astype(">f8"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What memory a circuit is said to need holds all that it compiles, saves and gives."""
+"""The memory that is predicted for a circuit holds all that it compiles, saves and gives."""
 
 from __future__ import annotations
 

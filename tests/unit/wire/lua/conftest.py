@@ -41,7 +41,7 @@ def other(store_client: redis.Redis) -> Store:
 
 @pytest.fixture
 def job(store_client: redis.Redis, ledger: Ledger, store: Store) -> Iterator[NewJob]:
-    """A stored and published job of three shards, of version 0.1."""
+    """Yield a stored and published job of three shards, of version 0.1."""
     job = make_job(3)
     store_as_0_1(store_client, job)
     ledger.published(job.job_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever happens to jobs whose shards are chosen, in any order: the scripts do what a model does.
+"""The scripts agree with a model about jobs whose shards are chosen, in any order of events.
 
 Two tenants, jobs with shards of one tier or two, workers with little or much memory free; shards that end, die, are
 handed back or lost; jobs that are cancelled in slices, paused, refused, retried or deleted; jobs and junk in inboxes.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever happens to a job's shards, in any order: the ledger does what a model in plain Python does.
+"""The ledger agrees with a model in plain Python about a job's shards, in any order of events.
 
 Deliveries once, twice or late, from workers that are up, stale or gone; processes that die; cancels, time limits,
 shards that are handed back; looks for lost shards, and retries.
@@ -38,7 +38,7 @@ workers = st.sampled_from(WORKERS)
 
 @dataclass
 class Shard:
-    """What the model knows of one shard."""
+    """One shard in the model."""
 
     state: ShardState = "PENDING"
     attempts: int = 0

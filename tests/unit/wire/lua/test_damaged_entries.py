@@ -33,7 +33,7 @@ def store(store_client: redis.Redis) -> Iterator[Store]:
 
 @pytest.fixture
 def job(store_client: redis.Redis, store: Store) -> Iterator[NewJob]:
-    """A job whose message is lost: the queue is empty."""
+    """Yield a job whose message is lost: the queue is empty."""
     job, ledger = make_job(1), Ledger(store_client)
     store_as_0_1(store_client, job)
     ledger.published(job.job_id)

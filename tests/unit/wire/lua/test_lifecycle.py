@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scripts do when processes, workers and messages are gone; on an imitated and on a real Redis."""
+"""The scripts find processes, workers and messages that are gone; on an imitated and on a real Redis."""
 
 from __future__ import annotations
 

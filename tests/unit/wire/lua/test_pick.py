@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which shard a free slot runs next."""
+"""The choice of the shard that a free slot runs next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _forget(client: redis.Redis) -> None:
 
 @pytest.fixture
 def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
-    """A Redis without any waiting shard."""
+    """Yield a Redis without any waiting shard."""
     _forget(store_client)
     yield store_client
     _forget(store_client)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How lost shards are found, and which shards are not lost; on an imitated and on a real Redis."""
+"""Lost shards are found, and no others; on an imitated and on a real Redis."""
 
 from __future__ import annotations
 

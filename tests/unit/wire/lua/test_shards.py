@@ -34,7 +34,7 @@ def store(store_client: redis.Redis) -> Store:
 
 @pytest.fixture
 def job(store_client: redis.Redis) -> NewJob:
-    """A stored job of two shards."""
+    """Return a stored job of two shards."""
     job = make_job(2)
     store_as_0_1(store_client, job)
     return job
@@ -60,7 +60,7 @@ def _states(client: redis.Redis, job: NewJob) -> list[str]:
 
 
 def _everything(client: redis.Redis, job: NewJob) -> dict[str, object]:
-    """All that Redis holds of a job."""
+    """Return all that Redis holds of a job."""
     found: dict[str, object] = {}
     for key in client.scan_iter(match=f"*{job.job_id}*", count=1000):
         name = key.decode()
@@ -69,7 +69,7 @@ def _everything(client: redis.Redis, job: NewJob) -> dict[str, object]:
 
 
 def _check_counters(client: redis.Redis, ledger: Ledger, job: NewJob) -> None:
-    """The counters of the ledger say what the shards say."""
+    """Assert that the counters of the ledger agree with the shards."""
     states = _states(client, job)
     assert {state: states.count(state) for state in SHARD_STATES} == ledger.snapshot(job.job_id).states
 

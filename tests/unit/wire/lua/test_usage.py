@@ -23,7 +23,7 @@ from qfleet_worker.store import Store
 
 @pytest.fixture
 def client(store_client: redis.Redis) -> Iterator[redis.Redis]:
-    """A Redis without any job."""
+    """Yield a Redis without any job."""
     store_client.flushdb()
     yield store_client
     store_client.flushdb()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is a part of a circuit's points?"""
+"""Parts of a circuit's points."""
 
 from __future__ import annotations
 

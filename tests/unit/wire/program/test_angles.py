@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which angles come out of formulas, and what is said where none do?"""
+"""Formulas give the angles of each point, or an error that names the operation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ P, N = Step.PARAMETER, Step.NUMBER
 
 
 def program(*found: Formula, parameters: int = 2, op: Op = Op.RX) -> Program:
-    """One operation with a number for each formula, each followed by one with that formula's slot."""
+    """Return one operation with a number for each formula, each followed by one with that formula's slot."""
     slots = np.arange(len(found), dtype=np.int32) * 2 + 1
     operations = [oracle.op(Op.RX, [0], [0.25]), oracle.op(op, [0], [0.0])] * len(found)
     return msgspec.structs.replace(
@@ -36,7 +36,7 @@ def program(*found: Formula, parameters: int = 2, op: Op = Op.RX) -> Program:
 
 
 def formula(*steps: int | float | complex | str) -> Formula:
-    """A formula of steps, of the parameters "a" and "b", and of numbers."""
+    """Return a formula of steps, of the parameters "a" and "b", and of numbers."""
     codes = bytes(step if isinstance(step, Step) else P if isinstance(step, str) else N for step in steps)
     parameters = np.array(["ab".index(step) for step in steps if isinstance(step, str)], "<i4")
     numbers = np.array([step for step in steps if not isinstance(step, Step | str)], "<c16")

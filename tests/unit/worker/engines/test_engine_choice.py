@@ -61,7 +61,7 @@ def test_a_mark_that_names_nothing_is_no_machine_code() -> None:
 
 
 class TestKey:
-    """What machine code depends on is in the name of its folder."""
+    """The name of the folder changes with all that machine code depends on."""
 
     @pytest.fixture
     def source(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -216,7 +216,7 @@ def test_few_states_at_a_time_find_the_same(monkeypatch: pytest.MonkeyPatch, lim
 
 
 def most_states(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A list that gets the number of states at each measurement."""
+    """Return a list that gets the number of states at each measurement."""
     states: list[int] = []
     weights = OneByOne.weights
 

@@ -57,7 +57,7 @@ def picker(client: redis.Redis) -> Picker:
 
 @pytest.fixture
 def requests(client: redis.Redis, picker: Picker) -> list[Request]:
-    """The shards of a job, all of them chosen by one worker."""
+    """Return the shards of a job, all of them chosen by one worker."""
     submit(client, make_tier(3))
     return [Request(picker.choose()) for _ in range(3)]
 

@@ -203,7 +203,7 @@ def test_threads_by_memory_and_company(fleet: Fleet, need: int, held: int, threa
 
 @pytest.mark.parametrize(("pool", "grant"), [(4 * GIB, 128 * MIB), (256 * MIB, 64 * MIB)])
 def test_small_shards_fill_all_slots_whatever_they_claim(pool: int, grant: int) -> None:
-    """What a shard may use is what counts as taken: a client that claims a byte gets no memory that nobody counts."""
+    """The memory that a shard may use counts as taken, even where a client claims a byte."""
     fleet = Fleet(pool)
     fleet.store.answer = picked(need=1)
     for _ in range(4):
@@ -388,7 +388,7 @@ def question_of(fleet: Fleet) -> Question:
 
 @pytest.fixture
 def busy(fleet: Fleet) -> Fleet:
-    """A binder that was just given a shard and was told that others wait."""
+    """Return a binder that was just given a shard and was told that others wait."""
     fleet.store.answer = picked(others_wait=True)
     assert fleet.bind() is not None
     return fleet

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a worker holds by Celery's state, its end, and its sign of life."""
+"""A worker holds shards by Celery's state, until their end, with a sign of life."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class FakeStore:
 
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """The requests that the worker holds."""
+    """Return the requests that the worker holds."""
     requests = [Request("job.2"), Request("job.1")]
     monkeypatch.setattr(signs, "held_requests", lambda: requests)
     return requests

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a worker's processes in bounds, and tells why they ended."""
+"""A worker's processes are kept in bounds, and the cause of their end is told."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is freed is there for what comes next."""
+"""Freed memory serves the next allocation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory and how many cores a worker may use, with and without the limits of control groups."""
+"""Memory and cores that a worker may use, with and without the limits of control groups."""
 
 from __future__ import annotations
 

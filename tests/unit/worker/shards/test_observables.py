@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which means come back where not all observables are wanted at all points?"""
+"""The wanted means come back where not all observables are wanted at all points."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which programs a worker keeps from one job to the next."""
+"""A worker keeps programs from one job to the next."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Shelf:
 
 
 def is_kept(programs: Programs, shelf: Shelf, name: str) -> bool:
-    """Whether a program is there without being read. It counts as used by this."""
+    """Tell whether a program is kept without being read; this counts as its use."""
     shelf.asked.clear()
     programs.load("other", [name])
     return not shelf.asked

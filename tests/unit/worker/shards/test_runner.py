@@ -220,7 +220,7 @@ def test_results_that_together_take_too_much_memory_are_an_error_of_the_shard() 
     ("grant", "share", "ran"), [(0, 1000, False), (0, 2**30, True), (2**30, 1000, True), (1, 2**30, False)]
 )
 def test_a_shard_may_use_what_it_was_given_or_its_share(grant: int, share: int, ran: bool) -> None:
-    """What it may use besides would be counted nowhere."""
+    """Memory beside its own would be counted nowhere."""
     told: list[int] = []
     store = FakeStore(encode_shard(make_shard_work(circuit())))
     run(store, FakeEngine(), memory_bytes=share, limit_memory=told.append, grant=grant)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a circuit gives at its points: counts, bits and means, against each point on its own."""
+"""Points together have the counts, bits and means of each point on its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALUES = np.array([[0.3, 1.0], [2.0, -0.7], [0.3, 1.0], [3.0, 0.1]])
 
 
 def circuit(num_clbits: int = 11) -> QuantumCircuit:
-    """Three qubits and two angles; the measured clbits are in both bytes of an outcome."""
+    """Return three qubits and two angles; the measured clbits are in both bytes of an outcome."""
     a, b = Parameter("a"), Parameter("b")
     built = QuantumCircuit(3, num_clbits)
     built.ry(a, 0)
@@ -53,7 +53,7 @@ def simulated(
 
 
 def expected(built: QuantumCircuit, point: int, **changed: Any) -> Outcome:
-    """What the point gives on its own, its parameters bound by Qiskit."""
+    """Run a point on its own, with its parameters bound by Qiskit."""
     program = lower(built.assign_parameters(VALUES[point]))
     return NumpySimulator().run(
         make_experiment(program, seed=50 + SEED_STEP * point, **{"shots": 20, "memory": True} | changed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What would take too much memory, or more than Redis holds, is refused in words before it is run."""
+"""Circuits that take too much memory, or more than Redis holds, are refused in words before they run."""
 
 from __future__ import annotations
 

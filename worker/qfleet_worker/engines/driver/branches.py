@@ -91,7 +91,7 @@ class _Branches(ShotRun[AnyPlan]):
         self._write(step, branches, ways, 0)
 
     def _without_negligible(self, front: ShotFront, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Drop negligible branches, of which one way would be followed for ever.
+        """Drop negligible branches, which could be followed for ever.
 
         Returns:
             The weights of the others.

@@ -78,7 +78,7 @@ def _by_singular_values(matrix: ComplexArray, cut: Cut, rounding: float) -> Spli
     vectors, values, others = np.linalg.svd(matrix, full_matrices=False)
     squares = np.square(values, dtype=np.float64)
     whole = float(squares.sum())
-    # What is discarded if only the values before are kept.
+    # The part that is discarded if only the values before are kept.
     tails = np.cumsum(squares[::-1])[::-1]
     number = int(np.count_nonzero((tails > cut.threshold * whole) & (values > rounding * values[0])))
     number = max(1, min(number, cut.most or number))

@@ -318,7 +318,7 @@ def _merged_rows(
 
 def _strings(rows: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     """Return rows as strings, whose order is that of the rows."""
-    # What numpy strips from their end are equal zeros.
+    # numpy strips equal zeros from their end.
     return np.ascontiguousarray(rows[:, ::-1]).view(f"S{rows.shape[1]}")[:, 0]
 
 

@@ -38,7 +38,7 @@ class Gate(NamedTuple):
     second: int
 
 
-#: What the Paulis I, X, Z and Y in front of a gate on one qubit are behind it: X and Z of each, and its sign.
+#: Images of the Paulis I, X, Z and Y behind a gate on one qubit: X and Z of each, and its sign.
 _LETTERS: Final = {
     Elementary.H: ((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1)),
     Elementary.S: ((0, 0, 0), (1, 1, 0), (0, 1, 0), (1, 0, 1)),

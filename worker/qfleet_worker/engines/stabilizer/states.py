@@ -85,7 +85,8 @@ class StabilizerStates:
     def _own(self, number: int, states: NDArray[np.int64]) -> Tableau | None:
         """Return a tableau that no other front holds.
 
-        It is ``None`` where there is no room for a copy; its states are lost then.
+        Returns:
+            The tableau; ``None`` if a copy has no room, which gives up the states.
         """
         tableau = self._held[number]
         if tableau.holders == 1:

@@ -41,7 +41,7 @@ def circuit() -> QuantumCircuit:
 
 
 def both(tree: expr.Expr, clbits: int, values: tuple) -> tuple:
-    """The value of an expression by the worker, and by Qiskit's tree."""
+    """Return the value of an expression by the worker, and by Qiskit's tree."""
     made = circuit()
     for var in VARIABLES:
         made.store(var, var)  # so that they are numbered in this order
@@ -59,7 +59,7 @@ def both(tree: expr.Expr, clbits: int, values: tuple) -> tuple:
 
 
 def tree(rng: random.Random, kind: types.Type, depth: int) -> expr.Expr:
-    """A random expression of a type, free of divisions by zero and of casts that overflow."""
+    """Return a random expression of a type, free of divisions by zero and of casts that overflow."""
     if kind.kind is types.Bool:
         leaves = [lambda: expr.lift(FLAG), lambda: expr.lift(LOOSE), lambda: expr.lift(rng.random() < 0.5)]
         if not depth:

@@ -179,7 +179,7 @@ def test_pictures_know_a_wire_in_a_basis_state_however_it_is_held() -> None:
 def test_shots_that_were_put_off_find_the_same(
     monkeypatch: pytest.MonkeyPatch, seed: int, output: str, sizes: Sizes
 ) -> None:
-    """With room for one state or a few, all others are run again."""
+    """All states but one or a few are run again, where only these have room."""
     rng = np.random.default_rng(seed)
     qc = QuantumCircuit(4, 6)
     for at in range(6):

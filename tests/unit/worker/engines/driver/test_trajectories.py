@@ -63,7 +63,7 @@ def test_replayed_branches_end_the_same(monkeypatch: pytest.MonkeyPatch, seed: i
 
 
 def test_the_budget_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With room for one amplitude, a state is kept, taken back and another kept."""
+    """A state is kept, taken back and another kept, where one amplitude has room."""
     saved = []
     projected = State.projected
     monkeypatch.setattr(State, "projected", lambda *args: saved.append(1) or projected(*args))

@@ -79,7 +79,7 @@ def test_what_is_behind_is_forgotten() -> None:
 
 
 def loops() -> QuantumCircuit:
-    """A loop; then a loop within another one."""
+    """Return a loop; then a loop within another one."""
     circuit = QuantumCircuit(2, 2)
 
     def toss(qubit: int) -> None:

@@ -36,7 +36,7 @@ def peak(
 
 
 def layers(num_qubits: int) -> list[Operation]:
-    """Gates that keep all qubits entangled, the axes moving, and tables and controls of every width."""
+    """Return gates that keep all qubits entangled, the axes moving, and tables and controls of every width."""
     rng = np.random.default_rng(2)
     spread = [op(Op.H, [qubit]) for qubit in range(num_qubits)]
     order = rng.permutation(num_qubits).tolist()

@@ -19,7 +19,7 @@ from qfleet_worker.engines.numpy.simulator import NumpySimulator
 
 
 def saving(rows: list[Operation], *saves: Save) -> Program:
-    """A program of one qubit and one clbit."""
+    """Return a program of one qubit and one clbit."""
     refs = np.array([row.save for row in rows if row.save >= 0], np.int32)
     jumps = np.array([row.jump for row in rows if row.jump >= 0], np.int32)
     return replace(oracle.program(1, 1, rows), save_refs=refs, saves=saves, jumps=jumps)

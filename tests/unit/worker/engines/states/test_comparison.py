@@ -11,7 +11,7 @@ from qfleet_worker.engines.states.comparison import ComparableState
 
 
 def basis_state(order: tuple[int, ...], values: Mapping[int, int] | None = None, at: int = 0) -> ComparableState:
-    """All wires in |0>, but for those that have a value, and those that `at` says."""
+    """Return all wires in |0>, but for those that have a value, and those that `at` says."""
     amplitudes = np.zeros(1 << len(order), np.complex128)
     amplitudes[at] = 1j
     return ComparableState(amplitudes, order, values or {})

@@ -14,7 +14,7 @@ from qfleet_worker.engines.states.paulis import KEPT_TERMS, PauliGroups
 
 @pytest.mark.parametrize(("terms", "grouped"), [(KEPT_TERMS, 1), (KEPT_TERMS + 1, 3)])
 def test_observables_are_grouped_once_for_all_parameter_sets(terms: int, grouped: int) -> None:
-    """Of which each has a state of its own; the groups of too many terms aren't kept."""
+    """Groups of many terms aren't kept, and each set of terms has its own state."""
     seen: list[PauliGroups] = []
 
     def of_paulis(state: ComplexArray, paulis: PauliGroups) -> np.ndarray:

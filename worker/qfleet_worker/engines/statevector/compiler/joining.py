@@ -40,7 +40,7 @@ from qfleet_worker.engines.statevector.compiler.terms import multiply_term
 from qfleet_worker.engines.statevector.compiler.waiting import is_unitary
 from qfleet_worker.engines.statevector.kernels.layout import TERM_FACTOR, TERM_MASK
 
-#: What `_terms_between` returns for other terms.
+#: Result of `_terms_between` for other terms.
 SEVERAL = -2
 #: The vectors of a one-qubit matrix, by the distance of their entries.
 ROW, COLUMN = 1, 2

@@ -51,7 +51,7 @@ def simplify_flips(draft: Draft) -> None:
         turn_runs(draft)
         collect_terms(draft)
     while fold_flips(draft) and collect_terms(draft):
-        # What was made of signs may be one of a pair.
+        # An X made of signs may be one of a pair.
         pass
 
 

@@ -48,7 +48,7 @@ def gate(rng: np.random.Generator, code: Op, controlled: bool, qubits: list[int]
 
 
 def conjugated(pair: list[int], inner: Operation) -> list[Operation]:
-    """An operation between two CX."""
+    """Return an operation between two CX."""
     return [op(Op.X, pair[1:], controls=pair[:1]), inner, op(Op.X, pair[1:], controls=pair[:1])]
 
 
@@ -124,7 +124,7 @@ def test_constant_angles_of_larger_circuits(basis: str, seed: int) -> None:
 
 
 def rotated(pair: list[int], angle: float, basis: str) -> list[Operation]:
-    """An RZZ in a basis."""
+    """Return an RZZ in a basis."""
     first, second = pair
     if basis == "cx":
         return conjugated(pair, op(Op.RZ, [second], [angle]))
@@ -134,7 +134,7 @@ def rotated(pair: list[int], angle: float, basis: str) -> list[Operation]:
 
 
 def kernels_of(program: Program) -> list[int]:
-    """The kinds of the kernels that a circuit is compiled to; -1 for diagonals."""
+    """Return the kinds of the kernels that a circuit is compiled to; -1 for diagonals."""
     (segment,) = compile_program(program, 2).steps
     codes = segment.tables.operations.rows[:, OP_KERNEL].tolist()
     return [kinds.specs(2)[code].kind if code >= 0 else -1 for code in codes]

@@ -44,7 +44,7 @@ def raises() -> Any:
 
 
 def rows(*operations: Any, num_qubits: int = 2) -> dict[str, Any]:
-    """What a program becomes in `compile_rows`: the members of `Rows` and `Limits`, and the wires."""
+    """Return the arguments of `compile_rows` for a program: members of `Rows` and `Limits`, and the wires."""
     program = oracle.program(num_qubits, 0, list(operations))
     sizes = 1 << program.num_targets.astype(np.int64)
     table = np.concatenate([*program.tables, np.zeros(1, complex)])
@@ -73,7 +73,7 @@ def rows(*operations: Any, num_qubits: int = 2) -> dict[str, Any]:
 
 
 def compile_arguments(arguments: dict[str, Any]) -> Tables:
-    """What `compile_rows` makes of the members of its arguments."""
+    """Call `compile_rows` with the members of its arguments, and return its result."""
     chosen = Rows(**{name: arguments[name] for name in Rows._fields})
     limits = Limits(**{name: arguments[name] for name in Limits._fields})
     return compile_rows(chosen, GATES, arguments["wires"], limits)
@@ -155,18 +155,18 @@ def test_values_for_other_angles_without_room(short: str) -> None:
 
 
 def guarded(rows: int, *columns: int, dtype: type = np.int64) -> np.ndarray:
-    """An array in the midst of a larger one, which holds -9 all around it."""
+    """Return an array in the midst of a larger one, which holds -9 all around it."""
     return np.full((rows + 2 * draft.LARGEST, *columns), -9, dtype)[draft.LARGEST : draft.LARGEST + rows]
 
 
 def is_untouched(array: np.ndarray) -> bool:
-    """Whether nothing was written around a guarded array."""
+    """Tell whether nothing was written around a guarded array."""
     assert array.base is not None
     return bool((array.base[: draft.LARGEST] == -9).all() and (array.base[draft.LARGEST + len(array) :] == -9).all())
 
 
 def small_draft(**sizes: int) -> draft.Draft:
-    """A draft with as much room as is named, and that of one that must stay free."""
+    """Return a draft with as much room as is named, and that of one that must stay free."""
     return draft.Draft(
         guarded(1 + sizes.get("gates", 0), draft.COLUMNS),
         guarded(1 + sizes.get("terms", 0), 3),

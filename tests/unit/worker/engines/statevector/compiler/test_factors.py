@@ -29,13 +29,13 @@ ONE = st.lists(ANGLE, min_size=4, max_size=4).map(one_qubit)
 
 
 def between(locals_: list[np.ndarray], entries: np.ndarray) -> np.ndarray:
-    """A diagonal between one-qubit matrices, those of the higher bit first."""
+    """Return a diagonal between one-qubit matrices, those of the higher bit first."""
     high_left, high_right, low_left, low_right = locals_
     return np.kron(high_left, low_left) @ np.diag(entries) @ np.kron(high_right, low_right)
 
 
 def placed(matrix: np.ndarray) -> np.ndarray:
-    """A pool with a matrix, and room for all that is found."""
+    """Return a pool with a matrix, and room for all that is found."""
     return np.concatenate([matrix.reshape(-1), np.full(80, 7 + 7j)])
 
 

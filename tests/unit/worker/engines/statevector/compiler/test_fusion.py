@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rows are fused into is their product, also at other angles: blocks of each class, signs, SWAPs, terms."""
+"""Fusion keeps the product of the rows, at any angles: blocks of each class, signs, SWAPs, terms."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def gate(rng: np.random.Generator, code: Op, controls: list[int], targets: list[
 
 
 def random_rows(rng: np.random.Generator, num_qubits: int, pairs: list[tuple[Op, int]], length: int) -> Program:
-    """Rows that often stay on the same two qubits."""
+    """Return rows that often stay on the same two qubits."""
     operations, pair = [], rng.permutation(num_qubits)[:2].tolist()
     for _ in range(length):
         if rng.random() < 0.15:
@@ -54,7 +54,7 @@ def random_rows(rng: np.random.Generator, num_qubits: int, pairs: list[tuple[Op,
 
 
 def swapped(program: Program) -> np.ndarray:
-    """The matrix of the SWAPs that only exchange the wires of a program's qubits."""
+    """Return the matrix of the SWAPs that only exchange the wires of a program's qubits."""
     matrix = np.eye(1 << program.num_qubits)
     for each in program:
         if each.code in (Op.SWAP, Op.ISWAP) and not each.controls:

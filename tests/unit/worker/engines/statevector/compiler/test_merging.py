@@ -35,7 +35,7 @@ SPECIAL = [0.0, np.pi, np.pi / 2, 2 * np.pi, 1e-9]
 
 
 def local_index(frame: Frame) -> np.ndarray:
-    """The index in its chunk of each index of the state."""
+    """Return the index in its chunk of each index of the state."""
     index = np.arange(1 << WIRES)
     return sum((index >> wire & 1) << int(place) for wire, place in enumerate(frame.places) if place >= 0)
 
@@ -58,7 +58,7 @@ def random_diagonals(rng: np.random.Generator) -> list[Operation]:
 
 
 def merged(draft: Draft, emitted: Emitted, frame: Frame) -> np.ndarray:
-    """The diagonal of the terms that were written: those in product form, and those of tables."""
+    """Return the diagonal of the terms that were written: those in product form, and those of tables."""
     index, local = np.arange(1 << WIRES), local_index(frame)
     entries = np.ones(1 << WIRES, complex)
     rows, sources = emitted.terms, emitted.factor_sources

@@ -56,7 +56,7 @@ def random_gate(rng: np.random.Generator, num_qubits: int) -> Operation:
 
 
 def random_run(rng: np.random.Generator, num_qubits: int) -> list[Operation]:
-    """Signs on a wire with RX in between, and now and then something else."""
+    """Return signs on a wire with RX in between, and now and then something else."""
     wire, *others = rng.permutation(num_qubits).tolist()
     operations = []
     for at in range(int(rng.integers(6, 20))):
@@ -72,7 +72,7 @@ def random_run(rng: np.random.Generator, num_qubits: int) -> list[Operation]:
 
 
 def mirrored(rng: np.random.Generator, operations: list[Operation]) -> list[Operation]:
-    """Operations with some of them again in reverse, so that pairs face each other."""
+    """Return operations with some of them again in reverse, so that pairs face each other."""
     return operations + [each for each in reversed(operations) if each.code == Op.X or rng.random() < 0.3]
 
 
@@ -102,13 +102,13 @@ def cx(control: int, target: int) -> Operation:
 
 
 def ladder(wires: int, inner: list[Operation]) -> list[Operation]:
-    """Operations between CX that bring the parity of some wires to the last."""
+    """Return operations between CX that bring the parity of some wires to the last."""
     down = [cx(wire, wire + 1) for wire in range(wires - 1)]
     return [*down, *inner, *reversed(down)]
 
 
 def toffoli(first: int, second: int, target: int) -> list[Operation]:
-    """A Toffoli gate of CX and T."""
+    """Return a Toffoli gate of CX and T."""
     t, back = Op.T, Op.TDG
     return [
         op(Op.H, [target]), cx(second, target), op(back, [target]), cx(first, target), op(t, [target]),
@@ -118,7 +118,7 @@ def toffoli(first: int, second: int, target: int) -> list[Operation]:
 
 
 def in_cz(operations: list[Operation]) -> list[Operation]:
-    """Operations with CZ between H in place of CX."""
+    """Return operations with CZ between H in place of CX."""
     made = []
     for each in operations:
         hadamard = op(Op.H, each.targets)
@@ -128,13 +128,13 @@ def in_cz(operations: list[Operation]) -> list[Operation]:
 
 
 def around(wires: int, operations: list[Operation]) -> list[Operation]:
-    """Operations between rotations, so that nothing is at an end."""
+    """Return operations between rotations, so that nothing is at an end."""
     layer = [op(Op.RY, [wire], [0.3 + wire]) for wire in range(wires)]
     return [*layer, *operations, *layer]
 
 
 def simplified(wires: int, operations: list[Operation], free: bool = False) -> list[int]:
-    """The kinds of the gates that are left, in order; those without controls before and after are left out."""
+    """Return the kinds of the gates that are left, in order; those without controls before and after are left out."""
     program = oracle.program(wires, 0, operations)
     draft = drafts.fused(program, np.full(len(program.params), not free), True)
     simplify_flips(draft)
@@ -153,7 +153,7 @@ def test_parities_of_several_wires_become_one_diagonal(wires: int, free: bool) -
 
 @pytest.mark.parametrize(("wires", "left"), [(MOST_WIRES, 0), (MOST_WIRES + 1, 2)])
 def test_parities_of_too_many_wires_stay(wires: int, left: int) -> None:
-    """There is room for as many terms as other gates have none of."""
+    """A draft has one place for a term of each gate, and more terms stay gates."""
     kinds = simplified(wires, around(wires, ladder(wires, [op(Op.RZ, [wires - 1], [0.7])])))
     assert kinds.count(columns.FLIP) == left
 
@@ -180,7 +180,7 @@ def test_toffoli_gates_of_cx_and_t_become_controlled_x(form: Callable[[list[Oper
 
 
 def test_gates_that_meet_are_joined() -> None:
-    """What was between them is gone."""
+    """Two CX vanish where the gates between them have been removed."""
     between = [cx(0, 1), op(Op.RZ, [1], [0.3]), cx(0, 1), op(Op.RZZ, [0, 1], [-0.3])]
     operations = [op(Op.H, [1]), *between, op(Op.T, [1]), op(Op.H, [1])]
     assert simplified(2, operations).count(columns.DENSE) == 1

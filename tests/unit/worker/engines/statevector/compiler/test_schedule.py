@@ -23,7 +23,7 @@ SIMPLE = [Op.X, Op.RZ, Op.RX, Op.RY, Op.H, Op.T, Op.RZZ, Op.P, Op.DIAGONAL]
 
 
 def pairs(num_wires: int, layers: int, seed: int) -> NDArray[np.int64]:
-    """Matrices on random pairs of wires, and some diagonals between them."""
+    """Return matrices on random pairs of wires, and some diagonals between them."""
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(layers):
@@ -40,7 +40,7 @@ def pairs(num_wires: int, layers: int, seed: int) -> NDArray[np.int64]:
 
 
 def staged(gates: NDArray[np.int64], num_wires: int) -> tuple[list[int], list[int], list[int]]:
-    """The local wires of each stage, the gates in order, and where each stage ends."""
+    """Return the local wires of each stage, the gates in order, and where each stage ends."""
     order = schedule.Order(*(np.zeros(len(gates) + 1, np.int64) for _ in range(3)))
     number = schedule.stages(gates, num_wires, LOCAL_BITS, RUN_BITS, order)
     ends = order.ends[:number].tolist()
@@ -77,7 +77,7 @@ def test_exchanged_wires_save_stages() -> None:
 
 
 def product(made: draft.Draft, order: np.ndarray) -> np.ndarray:
-    """The matrix of a draft's gates in an order."""
+    """Return the matrix of a draft's gates in an order."""
     matrix = np.eye(1 << len(made.last), dtype=complex)
     for gate in made.gates[order]:
         matrix = drafts.gate_matrix(made, gate, made.pool) @ matrix
@@ -121,7 +121,7 @@ def test_gates_in_stages_and_items(seed: int, num_qubits: int, local_bits: int, 
 
 
 def check_item(gates: np.ndarray, members: np.ndarray, kind: int) -> None:
-    """An item has one gate, or one-qubit gates on wires of their own, or diagonals."""
+    """Assert that an item has one gate, or one-qubit gates on wires of their own, or diagonals."""
     kinds = gates[members, draft.KIND]
     if kind == schedule.MERGED:
         assert np.all(kinds == draft.DIAGONAL)

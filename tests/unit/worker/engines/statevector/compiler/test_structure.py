@@ -36,7 +36,7 @@ PAIRS = [Op.RXX, Op.RZX, Op.XX_PLUS_YY, Op.RZZ, Op.P, Op.RY, Op.H, Op.UNITARY, O
 
 
 def with_slots(program: Program) -> Program:
-    """The program with all of its angles as slots."""
+    """Return the program with all of its angles as slots."""
     return msgspec.structs.replace(program, slots=np.arange(len(program.params), dtype=np.int32))
 
 

@@ -36,7 +36,7 @@ def loaded() -> None:
 
 
 def matrix_of(made: Tables, num_wires: int) -> np.ndarray:
-    """The matrix of some tables: what they make of each basis state."""
+    """Return the matrix of some tables: what they make of each basis state."""
     columns = []
     for state in np.eye(1 << num_wires, dtype=complex):
         for row in made.stages:
@@ -55,7 +55,7 @@ def random_program(rng: np.random.Generator, num_qubits: int, codes: list[Op]) -
 
 
 def exchanged(wires: np.ndarray) -> np.ndarray:
-    """The matrix that takes each wire to the qubit that ends on it."""
+    """Return the matrix that takes each wire to the qubit that ends on it."""
     index = np.arange(1 << len(wires))
     return np.eye(len(index))[sum((index >> int(wire) & 1) << qubit for qubit, wire in enumerate(wires))].T
 

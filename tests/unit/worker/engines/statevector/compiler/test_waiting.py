@@ -25,7 +25,7 @@ CONTROLLED_X = np.eye(4)[[0, 3, 2, 1]]
 
 
 def rotation(code: int, angle: float) -> np.ndarray:
-    """The matrix of a rotation."""
+    """Return the matrix of a rotation."""
     cos, sin, phase = np.cos(angle / 2), np.sin(angle / 2), np.exp(0.5j * angle)
     return {
         codes.RX: np.array([[cos, -1j * sin], [-1j * sin, cos]]),
@@ -36,7 +36,7 @@ def rotation(code: int, angle: float) -> np.ndarray:
 
 
 def constant(rng: np.random.Generator) -> np.ndarray:
-    """A matrix of any shape that the compiler knows, or of none."""
+    """Return a matrix of any shape that the compiler knows, or of none."""
     a, b, c = np.where(rng.random(3) < 0.5, rng.choice(SPECIAL, 3), rng.uniform(-7, 7, 3))
     matrix = rotation(codes.RZ, a) @ rotation(ROTATIONS[int(rng.integers(2))], b) @ rotation(codes.P, c)
     if rng.random() < 0.2:

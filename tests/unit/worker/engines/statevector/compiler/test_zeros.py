@@ -16,7 +16,7 @@ from qfleet_worker.engines.statevector.kernels.stage import NO_SUMS, ONE_STATE, 
 
 
 def tables_of(operations: list[Operation], num_qubits: int, from_zero: bool = True) -> Tables:
-    """What a program compiles to in double precision, with 9 local wires if there are 10."""
+    """Compile a program in double precision, with 9 local wires if it has 10."""
     load_if_ready()
     chunks = ChunkSizes({2: 14 if num_qubits > 10 else 9}, 3)
     plan = compile_program(oracle.program(num_qubits, 0, operations), 2, chunks=chunks, from_zero=from_zero)

@@ -33,7 +33,7 @@ BEGIN = 5
 
 
 def places_read(monkeypatch: pytest.MonkeyPatch, lane_bits: int, spec: Spec) -> set[int]:
-    """The places that a kernel loads coefficients from."""
+    """Return the places that a kernel loads coefficients from."""
     width, places = 2 << lane_bits, set()
     load = gates.Body.coef
 

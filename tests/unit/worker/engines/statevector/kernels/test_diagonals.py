@@ -26,7 +26,7 @@ HIGH = [*FIRST, *SECOND_HALF]
 
 
 def phase(rng: np.random.Generator, *qubits: int) -> Operation:
-    """A phase where all of the qubits have certain values; that of the last is 1."""
+    """Return a phase where all of the qubits have certain values; that of the last is 1."""
     open_or_not = [int(qubit) if rng.random() < 0.6 else ~int(qubit) for qubit in qubits[:-1]]
     return op(Op.P, [int(qubits[-1])], [float(rng.uniform(-3, 3))], controls=open_or_not)
 
@@ -56,7 +56,7 @@ def across(rng: np.random.Generator) -> Iterator[Operation]:
 
 
 def one_each(rng: np.random.Generator) -> Iterator[Operation]:
-    """One term for each high bit."""
+    """Yield one term for each high bit."""
     for high in HIGH:
         yield phase(rng, 3, high)
 

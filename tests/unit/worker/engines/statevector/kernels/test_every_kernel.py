@@ -46,7 +46,7 @@ def lanes_of(lo: int) -> list[int]:
 
 
 def places(lane_bits: int, spec: Spec) -> Iterator[tuple[int, list[int], int, int]]:
-    """The bits of a state, the high targets among them, and high controls with their values.
+    """Yield the bits of a state, the high targets among them, and high controls with their values.
 
     The high targets are at all places; the smallest state has one group of vectors.
     """
@@ -63,7 +63,7 @@ def spread(value: int, bits: list[int]) -> int:
 
 
 def apply(state: Vector, matrix: Vector, targets: list[int], controls: int = 0, values: int = 0) -> Vector:
-    """A matrix on some bits of the index, where the controls have their values."""
+    """Return a matrix on some bits of the index, where the controls have their values."""
     index = np.arange(len(state))
     active = index & controls == values
     moved = [index & ~spread(-1, targets) | spread(column, targets) for column in range(len(matrix))]
@@ -76,7 +76,7 @@ def run(
     state: Vector, lane_bits: int, spec: Spec, bits: int, high: list[int], controls: int, values: int,
     coefs: list[float], order: list[int] | None = None,
 ) -> Vector:  # fmt: skip
-    """What a kernel makes of a state."""
+    """Apply a kernel to a state, and return the state."""
     dtype = DTYPES[lane_bits]
     real = np.dtype(dtype.type().real.dtype)
     padded = np.full(2 * len(state) + 2 * EDGE_LENGTH, EDGE, real)
@@ -100,12 +100,12 @@ def random(rng: np.random.Generator, *shape: int) -> Vector:
 
 
 def pairs(values: list[float]) -> list[float]:
-    """A coefficient of each lane, for its real and its imaginary part."""
+    """Return a coefficient of each lane, for its real and its imaginary part."""
     return [value for value in values for _ in range(2)]
 
 
 def matrix_coefs(matrix: Vector, lane_bits: int, spec: Spec, chosen: list[int]) -> list[float]:
-    """Row, column, shuffle; real then imaginary. On lanes that aren't `chosen` the matrix is the identity."""
+    """Return row, column, shuffle; real then imaginary. On lanes that aren't `chosen` the matrix is the identity."""
     kind, high, lo = spec
     lanes = lanes_of(lo)
 

@@ -26,7 +26,7 @@ SHAPES = {"full": 0, "real": shapes.REAL, "mixed": shapes.MIXED, "schmidt": shap
 
 
 def apply(state: Vector, matrix: Vector, targets: list[int], controls: int = 0, values: int = 0) -> Vector:
-    """A matrix on some bits of the index, where the controls have their values."""
+    """Return a matrix on some bits of the index, where the controls have their values."""
     result = state.copy()
     for index in range(len(state)):
         if index & controls != values:
@@ -73,7 +73,7 @@ class Bench:
         return len(self.pool) - matrix.size
 
     def run(self, state: Vector) -> tuple[Vector, int]:
-        """What the operation makes of a state, and the code of its kernel."""
+        """Apply the operation to a state, and return the state and the code of its kernel."""
         real = np.float64 if self.lane_bits == 2 else np.float32
         floats = state.astype(np.complex128 if self.lane_bits == 2 else np.complex64).view(real)
         # Around the state nothing may be written.

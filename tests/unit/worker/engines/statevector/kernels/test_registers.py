@@ -13,7 +13,7 @@ DENSE = [Spec(kinds.S, 2, 0), Spec(kinds.C, 2, 0)]
 
 
 def instructions(spec: Spec, double: bool) -> list[str]:
-    """The instructions of a kernel for a processor with 32 vector registers."""
+    """Return the instructions of a kernel for a processor with 32 vector registers."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     module = ir.Module()

@@ -47,7 +47,7 @@ def sparse(num_qubits: int) -> QuantumCircuit:
 
 
 def run(circuit: QuantumCircuit, lane_bits: int, threads: int) -> tuple[State, np.ndarray | None]:
-    """The state after a circuit, and the sums of its rows from its last stage."""
+    """Return the state after a circuit, and the sums of its rows from its last stage."""
     plan = compile_program(lower(circuit), lane_bits, threads, chunks=CHUNKS)
     state = State(plan.num_wires, DTYPES[lane_bits], ThreadTeam(threads), sampled=True)
     for at in range(len(plan.steps)):
