@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the worker's image and runs it: it must start with the faster engine, whoever runs it, and run a circuit.
+"""Build the worker's image, and run circuits on it by each method as any user, with the machine code in it.
 
 With Docker or podman where one of them works; else with buildah, as root on Debian, which needs neither an engine nor a
 registry: a Debian made with debootstrap then stands in for the image that the Dockerfile starts from, so that Python is
@@ -190,12 +190,16 @@ def check(tool: Tool, user: str, url: str) -> None:
         engines = {(worker.engine, worker.engine_reason) for worker in provider.workers()}
         if {engine for engine, _ in engines} != {"statevector"}:
             raise SystemExit(f"the worker runs circuits with another engine: {engines}")
-        bell = QuantumCircuit(2)
-        bell.h(0)
-        bell.cx(0, 1)
-        bell.measure_all()
-        result = provider.get_backend().run(bell, shots=1000).result(timeout=60)
-        print(result.get_counts(), result.results[0].metadata["engine"])
+        for num_qubits, method in ((2, "statevector"), (100, "stabilizer"), (100, "matrix_product_state")):
+            ghz = QuantumCircuit(num_qubits)
+            ghz.h(0)
+            ghz.cx(range(num_qubits - 1), range(1, num_qubits))
+            ghz.measure_all()
+            result = provider.get_backend().run(ghz, shots=1000, method=method).result(timeout=60)
+            if set(result.get_counts()) != {"0" * num_qubits, "1" * num_qubits}:
+                raise SystemExit(f"{method}: {result.get_counts()}")
+            metadata = result.results[0].metadata
+            print(method, result.get_counts(), metadata["engine"], f"{metadata['time_taken']:.3f} s")
 
 
 def main() -> None:

@@ -9,28 +9,17 @@ from typing import Any
 import click
 
 from qfleet.cli import interrupts
-from qfleet.cli.group import json_option
+from qfleet.cli.group import files_argument, json_option, noise_option
 from qfleet.cli.terminal import echo, write_json
 
 __all__ = ["explain"]
 
 
 @click.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    metavar="FILE...",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-)
+@files_argument
 @click.option("--shots", type=int, help="Number of shots of each circuit. Default: 1024.")
 @click.option("--method", help="The method that would be asked for. Default: automatic.")
-@click.option(
-    "--noise",
-    "noise_name",
-    metavar="FILE|DEVICE",
-    help="Noise: a file of NoiseModel.save(), or a fake device of qiskit-ibm-runtime, such as fake_manila.",
-)
+@noise_option
 @json_option
 def explain(
     files: tuple[Path, ...], shots: int | None, method: str | None, noise_name: str | None, as_json: bool

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -21,7 +22,17 @@ from qfleet.cli.terminal import echo, write_json
 if TYPE_CHECKING:
     from qfleet import FleetProvider
 
-__all__ = ["FAILED", "FleetCommand", "FleetGroup", "connect", "json_option", "message_of", "url_option"]
+__all__ = [
+    "FAILED",
+    "FleetCommand",
+    "FleetGroup",
+    "connect",
+    "files_argument",
+    "json_option",
+    "message_of",
+    "noise_option",
+    "url_option",
+]
 
 FAILED, USAGE = 1, 2
 #: The exit code of a shell for a process that SIGPIPE ended.
@@ -161,6 +172,22 @@ def url_option(command: _Command) -> _Command:
         metavar="URL",
         help="Url of the fleet's Redis, redis://host:6379/0. Put a url with a password into QFLEET_URL: other users "
         "can see a command line.",
+    )(command)
+
+
+def files_argument(command: _Command) -> _Command:
+    """Add the argument FILE... for files of circuits."""
+    kind = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.argument("files", nargs=-1, required=True, metavar="FILE...", type=kind)(command)
+
+
+def noise_option(command: _Command) -> _Command:
+    """Add the option --noise."""
+    return click.option(
+        "--noise",
+        "noise_name",
+        metavar="FILE|DEVICE",
+        help="Noise: a file of NoiseModel.save(), or a fake device of qiskit-ibm-runtime, such as fake_manila.",
     )(command)
 
 

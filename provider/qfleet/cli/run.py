@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qfleet.cli import interrupts
-from qfleet.cli.group import json_option, url_option
+from qfleet.cli.group import files_argument, json_option, noise_option, url_option
 from qfleet.cli.terminal import echo, write_json
 
 if TYPE_CHECKING:
@@ -23,13 +23,7 @@ _LOCAL_WORKERS = 2
 
 
 @click.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    metavar="FILE...",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-)
+@files_argument
 @click.option("--shots", type=int, help="Number of shots of each circuit. Default: that of the backend, 1024.")
 @click.option("--seed", type=int, help="Seed of the job; the same seed gives the same counts.")
 @click.option(
@@ -38,12 +32,7 @@ _LOCAL_WORKERS = 2
     "Default: automatic.",
 )
 @click.option("--priority", help="low, normal or high, among the jobs of the same tenant. Default: normal.")
-@click.option(
-    "--noise",
-    "noise_name",
-    metavar="FILE|DEVICE",
-    help="Noise: a file of NoiseModel.save(), or a fake device of qiskit-ibm-runtime, such as fake_manila.",
-)
+@noise_option
 @click.option("--backend", "backend_name", default="automatic", show_default=True, help="Backend that runs the job.")
 @click.option(
     "--plot",
