@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qfleet.wire.cost.branches import holds_branches, passes
 from qfleet.wire.cost.constants import CHAIN
 from qfleet.wire.messages.request import LARGEST_BOND, Request
-from qfleet.wire.program.operations import IS_UNITARY, Op
+from qfleet.wire.program.operations import IS_UNITARY, JUMPS, Op
 from qfleet.wire.program.program import Program
 
 #: Gates on two qubits that have rank 2.
@@ -64,7 +64,8 @@ def bounds(program: Program, request: Request) -> NDArray[np.float64]:
     number = program.num_qubits
     cuts = np.arange(number + 1)
     most = np.minimum(cuts, number - cuts).astype(np.float64)
-    if not len(program.jumps):
+    # A loop may repeat its gates any number of times.
+    if not (program.jumps <= np.flatnonzero(JUMPS[program.codes])).any():
         firsts, lasts, ranks = _gates(program)
         grown = np.cumsum(_marks(number, firsts, lasts, ranks))
         most[1:] = np.minimum(most[1:], grown)
@@ -94,9 +95,9 @@ def _marks(
 
 
 def _gates(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the gates on several qubits.
+    """Return the gates and channels that may entangle qubits.
 
-    A SWAP exchanges the wires of two qubits, as the engine does it.
+    A SWAP exchanges the wires of two qubits, as the engine does it where a program isn't cut into stretches.
 
     Returns:
         The first and the last wire of each, and the binary logarithm of its largest rank.
@@ -105,11 +106,15 @@ def _gates(program: Program) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
     ends = np.cumsum(widths)
     wires = np.where(program.operands < 0, ~program.operands, program.operands).astype(np.int64)
     swaps = (program.codes == Op.SWAP) & (program.num_controls == 0)
+    if len(program.jumps) or len(program.channel_refs):
+        swaps[:] = False
     for end in ends[swaps].tolist():
         one, other = wires[end - 2 : end].tolist()
         later = wires[end:]
         later[(later == one) | (later == other)] = one + other - later[(later == one) | (later == other)]
     acts = IS_UNITARY[program.codes] | (program.codes == Op.INITIALIZE)
+    noise = np.flatnonzero(program.codes == Op.NOISE)
+    acts[noise] = [bool(program.channels[ref].operators) for ref in program.channel_refs.tolist()]
     rows = np.flatnonzero(acts & (widths > 1) & ~swaps)
     if not len(rows):
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)

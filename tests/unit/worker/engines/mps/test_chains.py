@@ -12,7 +12,11 @@ from engine_oracle import UNITARY_OPS, measure, op
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Operator
 
+from qfleet.lowering.lower import lower
+from qfleet.noise import Channel, NoiseModel
 from qfleet.wire.cost.chains import bounds, chain_memory
 from qfleet.wire.messages.request import Output, Request
 from qfleet.wire.program.operations import Op
@@ -164,6 +168,67 @@ def test_bounds_of_known_circuits() -> None:
     swapped = oracle.program(9, 0, [op(Op.SWAP, [1, 8]), *[op(Op.RZZ, [0, 1], [0.3])] * 3])
     assert bounds(swapped, request).tolist() == [1, 2, 4, 8, 8, 8, 8, 4, 2, 1]
     assert bounds(swapped, Request(method=METHOD, bond=3)).max() == 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.booleans())
+def test_bonds_of_noisy_and_conditional_programs_are_bounded(seed: int, conditional: bool) -> None:
+    rng = np.random.default_rng(seed)
+    circuit = QuantumCircuit(7, 1)
+    for _ in range(12):
+        one, other = rng.permutation(7)[:2].tolist()
+        circuit.ry(rng.uniform(0, 3), one)
+        gate = rng.integers(4)
+        if gate == 0:
+            circuit.swap(one, other)
+        elif gate == 1 and conditional:
+            circuit.measure(one, 0)
+            with circuit.if_test((circuit.clbits[0], 1)):
+                circuit.cx(one, other)
+        else:
+            circuit.cx(one, other)
+    swaps = QuantumCircuit(2)
+    swaps.swap(0, 1)
+    kraus = Channel.kraus([np.sqrt(0.6) * np.eye(4), np.sqrt(0.4) * Operator(swaps).data])
+    program = lower(circuit, Output.COUNTS, noise=NoiseModel().add(kraus, ["cx"]))
+    outcome = run(program, 30, seed % 1000)
+    assert outcome.truncation is not None
+    assert outcome.truncation[1] <= bounds(program, Request(method=METHOD)).max()
+
+
+def test_swaps_and_channels_of_noisy_programs_have_rank_4() -> None:
+    """A program with noise is cut into stretches, where a SWAP is a gate."""
+    request = Request(method=METHOD)
+    paulis = NoiseModel().add(Channel.depolarizing(0.1), ["x"])
+    both = np.diag([1, 0, 0, 0])
+    weak = Channel.kraus([np.sqrt(0.9) * np.eye(4), np.sqrt(0.1) * both, np.sqrt(0.1) * (np.eye(4) - both)])
+    swapped, spread = QuantumCircuit(6, 6), QuantumCircuit(6, 6)
+    swapped.x(0)
+    swapped.swap(0, 5)
+    spread.rzz(0.1, 0, 5)
+    for circuit in (swapped, spread):
+        circuit.h(range(6))
+        circuit.measure(range(6), range(6))
+    wide = [1, 2, 4, 4, 4, 2, 1]
+    assert bounds(lower(swapped, Output.COUNTS, noise=paulis), request).tolist() == wide
+    assert bounds(lower(swapped, Output.COUNTS), request).max() == 1
+    assert bounds(lower(spread, Output.COUNTS), request).tolist() == [1, 2, 2, 2, 2, 2, 1]
+    noisy = bounds(lower(spread, Output.COUNTS, noise=NoiseModel().add(weak, ["rzz"])), request)
+    assert noisy.tolist() == [1, 2, 4, 8, 4, 2, 1]
+
+
+def test_a_condition_does_not_widen_the_bounds_but_a_loop_does() -> None:
+    circuit = QuantumCircuit(30, 1)
+    circuit.cx(range(29), range(1, 30))
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.cx(3, 4)
+    request = Request(method=METHOD)
+    assert bounds(lower(circuit, Output.COUNTS), request).max() == 4
+    with circuit.while_loop((circuit.clbits[0], 1)):
+        circuit.cx(3, 4)
+        circuit.measure(0, 0)
+    assert bounds(lower(circuit, Output.COUNTS), request).max() == 1024
 
 
 @pytest.mark.parametrize("left", [True, False])
